@@ -1,0 +1,1 @@
+"""Sound: formats, framing, resampling, playback, files and the sound card."""

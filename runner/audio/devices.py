@@ -1,0 +1,66 @@
+"""Where sound comes from and goes to, as the engine sees it.
+
+Everything on this side of the seam is 24 kHz mono PCM16 little-endian, in frames of
+50 ms (2,400 bytes); adapters resample on their own side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Protocol, Self
+
+SAMPLE_RATE = 24_000
+FRAME_MS = 50
+FRAME_BYTES = SAMPLE_RATE * 2 * FRAME_MS // 1000
+# A microphone's backlog: more than this and the oldest frames go, counted.
+MICROPHONE_BACKLOG_MS = 300
+
+
+class Microphone(Protocol):
+    """Gives the caller's sound in real time; opened and closed as a context."""
+
+    dropped_ms: float  # thrown away because nobody took it in time
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def frames(self) -> AsyncIterator[bytes]:
+        """Yield 50 ms frames at the pace of the sound; ends when the input ends."""
+        ...
+
+
+class Speaker(Protocol):
+    """Plays the agent's sound; `play` and `stop` return at once."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def play(self, pcm: bytes) -> None:
+        """Append sound to the playback buffer."""
+        ...
+
+    def stop(self) -> None:
+        """Empty the playback buffer: silence within one block of the device."""
+        ...
+
+    @property
+    def pending_ms(self) -> float:
+        """How much is buffered and not yet played, in milliseconds."""
+        ...
+
+    async def drained(self) -> None:
+        """Return once everything handed to `play` has been heard or stopped."""
+        ...

@@ -1,0 +1,82 @@
+"""The `vagent` command: gathers the commands and turns errors into sentences.
+
+Command modules import what is heavy inside their functions, so that `--help` and
+`validate` stay fast.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from runner import __version__
+from runner.errors import VagentError
+
+app = typer.Typer(
+    name="vagent",
+    help="Write, talk to, test and run voice agents as plain YAML files.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"vagent {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Show the version.",
+        ),
+    ] = False,
+) -> None:
+    del version
+
+
+def run_command_line() -> None:
+    """Run the command line; the entry point of the `vagent` script.
+
+    Every expected failure becomes one sentence on stderr and its exit code; anything
+    else is a bug, said in one sentence too, with the traceback behind VAGENT_DEBUG=1.
+    """
+    try:
+        app()
+    except VagentError as error:
+        say_error(error)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of our stdout left (`| head -1`): nothing more to say to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:  # the outermost edge: no traceback reaches a user
+        if os.environ.get("VAGENT_DEBUG"):
+            raise
+        typer.echo(
+            f"vagent: internal error: {type(error).__name__}: {error}\n"
+            "  this is a bug; VAGENT_DEBUG=1 shows where it happened",
+            err=True,
+        )
+        sys.exit(3)
+
+
+def say_error(error: VagentError) -> None:
+    """Print an error and its hint on stderr."""
+    typer.echo(f"vagent: {error.message}", err=True)
+    if error.hint:
+        typer.echo(f"  {error.hint}", err=True)

@@ -1,0 +1,1 @@
+"""Agent files: text to a checked, frozen `AgentConfig`, or all findings."""

@@ -1,0 +1,1 @@
+"""The wire protocol, pure: no input or output, no clock, no asyncio."""

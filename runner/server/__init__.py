@@ -1,0 +1,1 @@
+"""The embedded server: the same wire from the other end."""

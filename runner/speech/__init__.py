@@ -1,0 +1,1 @@
+"""Local speech: ears, a mind and a voice behind small protocols."""

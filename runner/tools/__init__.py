@@ -1,0 +1,1 @@
+"""Tools: what an agent may call, and the registry that runs the calls."""

@@ -1,0 +1,58 @@
+"""The seam between an agent's tools and the registry that runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from runner.config.model import AgentConfig, Effect, OnInterrupt, ToolConfig
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDefinition:
+    """What the model sees of a tool, and how the engine treats its calls.
+
+    `parameters` is a JSON Schema of type object; `timeout` is in seconds.
+    """
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+    timeout: float = 30.0
+    effect: Effect = "read"
+    on_interrupt: OnInterrupt = "cancel"
+    announce: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutcome:
+    """What a call came to: JSON text for the model; `detail` is for the person only."""
+
+    text: str
+    is_error: bool = False
+    detail: str | None = None
+
+
+class Tool(Protocol):
+    """One callable tool; the registry validates the arguments before `run`."""
+
+    @property
+    def definition(self) -> ToolDefinition: ...
+
+    async def run(self, arguments: Mapping[str, Any]) -> object:
+        """Run one call and return a value that JSON can say; raise to fail."""
+        ...
+
+
+class ToolKind(Protocol):
+    """A way to describe tools in an agent file, found by its key (entry-point group
+    `vagent.tool_kinds`)."""
+
+    key: str
+    # JSON Schema of the key's value, composed into the agent schema.
+    schema: Mapping[str, Any]
+
+    def load(self, config: ToolConfig, agent: AgentConfig) -> Tool:
+        """Build the tool; raise `ToolError` with a sentence when that is impossible."""
+        ...
