@@ -45,12 +45,12 @@ def encode(message: Message) -> str:
     Client messages leave out fields that hold their default; server messages spell
     every field but an unset timestamp, as the service does.
     """
-    kind = type(message)
-    if kind is InputAudio:
+    if isinstance(message, InputAudio):
         audio = b2a_base64(message.pcm, newline=False).decode("ascii")
         return f'{{"type":"input.audio","audio":"{audio}"}}'
     if isinstance(message, Unknown):
         return _compact({"type": message.type, **message.fields})
+    kind = type(message)
     spell_defaults = kind.TYPE in SERVER_MESSAGES
     content: dict[str, Any] = {"type": kind.TYPE}
     for field in fields(kind):

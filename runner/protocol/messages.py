@@ -1,9 +1,10 @@
 """The wire's vocabulary: one frozen class a message, the same for both ends.
 
 A class is its wire type in CamelCase (`tool.call` is `ToolCall`) with the type stated
-once as `TYPE`. Fields carry the wire's names; audio is decoded (`pcm` holds the bytes in
-the session's encoding, base64 exists only in the codec). A field with a default may be
-missing on the wire. `timestamp` is epoch seconds; only the server's messages have it.
+once as `TYPE`. Fields carry the wire's names; audio is decoded (`pcm` holds the bytes
+in the session's encoding, base64 exists only in the codec). A field with a default may
+be missing on the wire. `timestamp` is epoch seconds; only the server's messages have
+it.
 """
 
 from __future__ import annotations

@@ -155,7 +155,7 @@ class Voice(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class MissingPart:
-    """A part that is not there: what stands in for it, and the command that mends it."""
+    """A part that is not there, what stands in for it, and the command that mends."""
 
     part: str  # recognizer, brain, voice, vad, endpointer
     reason: str
