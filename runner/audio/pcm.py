@@ -1,0 +1,182 @@
+"""PCM16 arithmetic: pure functions from bytes or samples to bytes or samples.
+
+"pcm" is always mono 16-bit little-endian; "samples" are float32 from -1 to 1.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.audio.devices import SAMPLE_RATE
+
+Samples: TypeAlias = NDArray[np.float32]  # mono, -1 to 1
+
+SAMPLE_BYTES = 2
+TELEPHONE_RATE = 8_000  # what G.711 is defined for, in hertz
+# What `loudness` says of digital silence: a number that JSON and a meter can show,
+# well under the -90.3 dBFS of the smallest 16-bit square wave.
+SILENCE_DBFS = -120.0
+
+_FULL_SCALE = 32_768.0
+_INT16: np.dtype[np.int16] = np.dtype("<i2")
+
+
+def to_samples(pcm: bytes) -> Samples:
+    """Turn PCM16 into samples; raises ValueError for half a sample."""
+    return np.frombuffer(pcm, _INT16).astype(np.float32) / np.float32(_FULL_SCALE)
+
+
+def to_pcm(samples: Samples) -> bytes:
+    """Turn samples into PCM16: rounded, and clipped where they exceed full scale.
+
+    `to_pcm(to_samples(pcm)) == pcm` for every `pcm`. Not-a-number is not allowed.
+    """
+    scaled = np.rint(samples * np.float32(_FULL_SCALE))
+    limited: Samples = np.clip(scaled, -_FULL_SCALE, _FULL_SCALE - 1)
+    return limited.astype(_INT16).tobytes()
+
+
+def silence(duration_ms: float, rate: int = SAMPLE_RATE) -> bytes:
+    """Return silence of this length, rounded to whole samples."""
+    return bytes(SAMPLE_BYTES * round(duration_ms * rate / 1000))
+
+
+def duration_ms(pcm: bytes, rate: int = SAMPLE_RATE) -> float:
+    """Return how long this sound lasts, in milliseconds."""
+    return len(pcm) * 1000 / (SAMPLE_BYTES * rate)
+
+
+def loudness(pcm: bytes) -> float:
+    """Return the RMS level in dB relative to full scale (a sine at full scale: -3.01).
+
+    Silence and no sound at all give `SILENCE_DBFS`, which is also the lower bound.
+    """
+    if not pcm:
+        return SILENCE_DBFS
+    samples = to_samples(pcm)
+    power = float(np.mean(np.square(samples, dtype=np.float64)))
+    if power == 0:
+        return SILENCE_DBFS
+    return max(SILENCE_DBFS, 10 * float(np.log10(power)))
+
+
+def mix_to_mono(interleaved: Samples, channels: int) -> Samples:
+    """Average the channels of interleaved samples; averaging cannot clip."""
+    if channels == 1:
+        return interleaved
+    frames: Samples = interleaved.reshape(-1, channels)
+    mono: Samples = frames.mean(axis=1, dtype=np.float32)
+    return mono
+
+
+def spread(pcm: bytes, channels: int) -> bytes:
+    """Repeat mono sound on each of so many interleaved channels."""
+    if channels == 1:
+        return pcm
+    return np.repeat(np.frombuffer(pcm, _INT16), channels).tobytes()
+
+
+def fade_in(pcm: bytes, channels: int = 1) -> bytes:
+    """Raise the whole of this interleaved sound linearly from silence."""
+    return _ramp(pcm, channels, 0.0, 1.0)
+
+
+def fade_out(pcm: bytes, channels: int = 1) -> bytes:
+    """Lower the whole of this interleaved sound linearly; its last sample is zero.
+
+    The first sample keeps its value, so that what was played before it joins on
+    without a step, even where this is the tail of an earlier fade.
+    """
+    return _ramp(pcm, channels, 1.0, 0.0)
+
+
+def _ramp(pcm: bytes, channels: int, start: float, end: float) -> bytes:
+    frames = np.frombuffer(pcm, _INT16).reshape(-1, channels)
+    gains = np.linspace(start, end, len(frames), dtype=np.float32)
+    if len(frames) == 1:
+        gains[0] = 0.0  # a lone sample has no room for a ramp
+    faded: Samples = np.rint(frames * gains[:, np.newaxis])
+    return faded.astype(_INT16).tobytes()
+
+
+def encode_mulaw(pcm: bytes) -> bytes:
+    """Compress PCM16 to G.711 mu-law, a byte a sample (at 8 kHz by definition)."""
+    return _look_up(_mulaw_codes(), np.frombuffer(pcm, _INT16).view("<u2"))
+
+
+def decode_mulaw(coded: bytes) -> bytes:
+    """Expand G.711 mu-law to PCM16."""
+    return _look_up(_mulaw_values(), np.frombuffer(coded, np.uint8))
+
+
+def encode_alaw(pcm: bytes) -> bytes:
+    """Compress PCM16 to G.711 A-law, a byte a sample (at 8 kHz by definition)."""
+    return _look_up(_alaw_codes(), np.frombuffer(pcm, _INT16).view("<u2"))
+
+
+def decode_alaw(coded: bytes) -> bytes:
+    """Expand G.711 A-law to PCM16."""
+    return _look_up(_alaw_values(), np.frombuffer(coded, np.uint8))
+
+
+def _look_up(table: NDArray[Any], index: NDArray[Any]) -> bytes:
+    return table.take(index).tobytes()
+
+
+# The four tables follow the ITU's own program (G.191 software tool library, g711.c).
+# It folds negative values by one's complement, so that -1 is as quiet as 0.
+
+
+@cache
+def _mulaw_codes() -> NDArray[np.uint8]:
+    """Build the code of each 16-bit value, indexed by its unsigned bits."""
+    value = np.arange(65_536, dtype=np.uint16).view(np.int16).astype(np.int32)
+    magnitude = np.minimum((np.where(value < 0, ~value, value) >> 2) + 33, 0x1FFF)
+    segment = _highest_bit(magnitude) - 4  # 1 to 8: 33 has its highest bit at 5
+    mantissa = (magnitude >> segment) & 0x0F
+    code = ((8 - segment) << 4) | (0x0F - mantissa)
+    signed: NDArray[np.int32] = np.where(value >= 0, code | 0x80, code)
+    return signed.astype(np.uint8)
+
+
+@cache
+def _mulaw_values() -> NDArray[np.int16]:
+    code = np.arange(256, dtype=np.int32)
+    exponent = (~code >> 4) & 0x07
+    step = 4 << (exponent + 1)
+    magnitude = (0x80 << exponent) + step * (~code & 0x0F) + step // 2 - 4 * 33
+    value: NDArray[np.int32] = np.where(code < 0x80, -magnitude, magnitude)
+    return value.astype(_INT16)
+
+
+@cache
+def _alaw_codes() -> NDArray[np.uint8]:
+    """Build the code of each 16-bit value, indexed by its unsigned bits."""
+    value = np.arange(65_536, dtype=np.uint16).view(np.int16).astype(np.int32)
+    magnitude = np.where(value < 0, ~value, value) >> 4
+    # Below 32 the scale is linear: no exponent, and the bits are the code.
+    exponent = np.maximum(_highest_bit(magnitude) - 3, 1)
+    curved = (exponent << 4) + ((magnitude >> (exponent - 1)) - 16)
+    code = np.where(magnitude > 15, curved, magnitude)
+    signed: NDArray[np.int32] = np.where(value >= 0, code | 0x80, code)
+    return (signed ^ 0x55).astype(np.uint8)
+
+
+@cache
+def _alaw_values() -> NDArray[np.int16]:
+    code = np.arange(256, dtype=np.int32)
+    bits = (code ^ 0x55) & 0x7F
+    exponent = bits >> 4
+    mantissa = ((bits & 0x0F) + np.where(exponent > 0, 16, 0) << 4) + 8
+    magnitude = mantissa << np.maximum(exponent - 1, 0)
+    value: NDArray[np.int32] = np.where(code > 0x7F, magnitude, -magnitude)
+    return value.astype(_INT16)
+
+
+def _highest_bit(values: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the position of the highest set bit (0 for 1; 0 also for 0)."""
+    return (np.frexp(np.maximum(values, 1).astype(np.float64))[1] - 1).astype(np.int32)

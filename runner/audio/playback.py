@@ -1,0 +1,158 @@
+"""What is to be played next: filled by the loop, emptied by a device's own thread.
+
+Pure but for one lock that is held for microseconds; time is counted in what was read.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+
+from runner.audio.devices import SAMPLE_RATE
+from runner.audio.pcm import fade_out
+
+# Between a click (under 10 ms) and a word that still ends (over 20 ms).
+FADE_MS = 15.0
+# The service paces replies in 10 ms pieces as they are spoken; without a start like
+# this every late packet would be a gap. Ahead of a reply, never inside one.
+CUSHION_MS = 60.0
+# Silence shorter than this between two pieces was not meant: replies are farther apart.
+_UNDERRUN_MS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackLimits:
+    """Bounds of a playback buffer, in milliseconds."""
+
+    # No reply is this long; one that were would be cut at its end, see `write`.
+    cap_ms: float = 120_000.0
+    cushion_ms: float = CUSHION_MS
+    # `on_low` is called when less than this is left: time to bring more.
+    low_ms: float = 30.0
+
+
+@dataclass(slots=True)
+class PlaybackCounts:
+    """What became of the sound so far; frames are samples of all channels at once."""
+
+    played_frames: int = 0  # given to the device; silence in between does not count
+    cleared_frames: int = 0  # thrown away by `clear`
+    dropped_frames: int = 0  # refused because the buffer was full
+    underruns: int = 0  # times that a reply had a gap because its sound came late
+
+
+class PlaybackBuffer:
+    """Holds interleaved PCM16 on its way from the loop to a device.
+
+    The loop calls `write` and `clear`, the device's thread `read`.
+
+    `on_low` is called in the reader's thread, without the lock, each time that what is
+    left falls under `low_ms` and each time that it becomes nothing.
+    """
+
+    def __init__(
+        self,
+        rate: int = SAMPLE_RATE,
+        channels: int = 1,
+        *,
+        limits: PlaybackLimits | None = None,
+        on_low: Callable[[], None] | None = None,
+    ) -> None:
+        self.counts = PlaybackCounts()
+        self._rate = rate
+        self._channels = channels
+        self._limits = limits or PlaybackLimits()
+        self._on_low = on_low
+        self._lock = Lock()
+        self._pieces: deque[memoryview] = deque()
+        self._pending = 0  # bytes in `_pieces`
+        # Bytes of silence read since the sound ran out; None when that was no accident.
+        self._gap: int | None = None
+
+    @property
+    def pending_ms(self) -> float:
+        """How much is buffered and not yet read, in milliseconds."""
+        return self._pending * 1000 / (self._rate * self._frame_bytes)
+
+    def write(self, pcm: bytes) -> None:
+        """Append sound; what starts an empty buffer is preceded by the cushion.
+
+        Beyond the cap the newest is refused and counted: what is being heard then goes
+        on unbroken, where dropping the oldest would make it jump. Half a frame at the
+        end is dropped, so that one odd message cannot shift all that follow.
+        """
+        whole = len(pcm) - len(pcm) % self._frame_bytes
+        cap = self._bytes(self._limits.cap_ms)
+        with self._lock:
+            taken = max(0, min(whole, cap - self._pending))
+            self.counts.dropped_frames += (whole - taken) // self._frame_bytes
+            if not taken:
+                return
+            if not self._pending:
+                self._begin()
+            self._pieces.append(memoryview(pcm)[:taken])
+            self._pending += taken
+
+    def read(self, size: int) -> bytes:
+        """Take so many bytes for the device; what is missing is silence."""
+        with self._lock:
+            before = self._pending
+            sound = self._take(size)
+            missing = size - len(sound)
+            if self._gap is not None:
+                self._gap += missing
+            elif before and missing:
+                self._gap = missing
+            after = self._pending
+        self.counts.played_frames += len(sound) // self._frame_bytes
+        low = self._bytes(self._limits.low_ms)
+        if self._on_low and (after < low <= before or (before and not after)):
+            self._on_low()
+        return sound + bytes(missing) if missing else sound
+
+    def clear(self, fade_ms: float = FADE_MS) -> None:
+        """Throw away what is buffered, but for a short linear fade to silence.
+
+        Clearing twice fades the fade: still without a step.
+        """
+        with self._lock:
+            kept = fade_out(self._take(self._bytes(fade_ms)), self._channels)
+            self.counts.cleared_frames += self._pending // self._frame_bytes
+            self._pieces.clear()
+            if kept:
+                self._pieces.append(memoryview(kept))
+            self._pending = len(kept)
+            self._gap = None
+
+    @property
+    def _frame_bytes(self) -> int:
+        return 2 * self._channels
+
+    def _bytes(self, milliseconds: float) -> int:
+        return round(milliseconds * self._rate / 1000) * self._frame_bytes
+
+    def _begin(self) -> None:
+        """Enter a new run of sound: judge the gap before it, lay the cushion."""
+        if self._gap is not None and self._gap < self._bytes(_UNDERRUN_MS):
+            self.counts.underruns += 1
+        self._gap = None
+        cushion = self._bytes(self._limits.cushion_ms)
+        if cushion:
+            self._pieces.append(memoryview(bytes(cushion)))
+            self._pending = cushion
+
+    def _take(self, size: int) -> bytes:
+        """Remove and return the next bytes, at most so many."""
+        taken: list[memoryview] = []
+        wanted = min(size, self._pending)
+        self._pending -= wanted
+        while wanted:
+            piece = self._pieces.popleft()
+            if len(piece) > wanted:
+                self._pieces.appendleft(piece[wanted:])
+                piece = piece[:wanted]
+            taken.append(piece)
+            wanted -= len(piece)
+        return b"".join(taken)
