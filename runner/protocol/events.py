@@ -1,0 +1,103 @@
+"""What can happen to a client session: the only input of the core."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from runner.protocol.messages import JsonObject, ServerMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The connection stands; nothing was said on it yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The service sent a message."""
+
+    message: ServerMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Garbled:
+    """The service sent something that is no message; it is reported and survived."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The connection is gone, or could not be made.
+
+    `code` is the WebSocket close code where there was one (RFC 6455, 7.4);
+    `key_rejected` says that the service turned the key down before the upgrade.
+    """
+
+    reason: str
+    code: int | None = None
+    key_rejected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MicFrame:
+    """The microphone gave sound, already in the session's input encoding."""
+
+    pcm: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFinished:
+    """A tool came to an end; `text` is JSON text."""
+
+    call_id: str
+    text: str
+    is_error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackDrained:
+    """Everything handed to the speaker has been heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """The caller's words as text, instead of sound."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reconfigure:
+    """The configuration changed; `session` is the whole new session object."""
+
+    session: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """This side wants the session to end; at once, or after what is being played."""
+
+    reason: str
+    after_playback: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed; due when `deadline` is reached, harmless at any other time."""
+
+
+Event: TypeAlias = (
+    Connected
+    | Received
+    | Garbled
+    | Disconnected
+    | MicFrame
+    | ToolFinished
+    | PlaybackDrained
+    | Say
+    | Reconfigure
+    | HangUp
+    | Tick
+)
