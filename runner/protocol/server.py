@@ -1,0 +1,312 @@
+"""The server's end of a session as a pure state machine: events in, actions out.
+
+| phase   | leaves on                                       | to      |
+|---------|-------------------------------------------------|---------|
+| OPENING | a session.update that holds                     | LIVE    |
+|         | one that does not, session.resume, session.end, |         |
+|         | Disconnected, ShutDown                          | CLOSED  |
+| LIVE    | Disconnected                                    | DROPPED |
+|         | session.end, ShutDown, Tick (lifetime over)     | CLOSED  |
+| DROPPED | Resumed                                         | LIVE    |
+|         | Tick (grace over), ShutDown                     | CLOSED  |
+| CLOSED  |                                                 |         |
+
+An event that the phase's row does not list leaves the phase alone. Messages of the
+client are obeyed only in LIVE (the first one in OPENING); who may speak is `floor`'s
+business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from enum import Enum, auto
+
+from runner.protocol.floor import Actions, Floor, MakeId, Turn
+from runner.protocol.intake import Intake
+from runner.protocol.limits import Refusal
+from runner.protocol.messages import (
+    ClientMessage,
+    ConversationMessage,
+    InputAudio,
+    JsonObject,
+    SessionEnd,
+    SessionEnded,
+    SessionError,
+    SessionReady,
+    SessionResume,
+    SessionUpdate,
+    SessionUpdated,
+    Unknown,
+)
+from runner.protocol.server_events import (
+    Close,
+    Configure,
+    Disconnected,
+    Failed,
+    Listen,
+    Malformed,
+    Received,
+    Resumed,
+    Send,
+    ServerAction,
+    ServerEvent,
+    ShutDown,
+    Tick,
+)
+from runner.protocol.settings import Settings, default_settings
+from runner.protocol.updates import apply_update
+
+# How long a dropped session can be taken up again.
+GRACE_SECONDS = 30.0
+# The documented lifetime of a session.
+LIFETIME_SECONDS = 10_800.0
+
+
+class Phase(Enum):
+    """Where a session is in its life."""
+
+    OPENING = auto()
+    LIVE = auto()
+    DROPPED = auto()
+    CLOSED = auto()
+
+
+class ServerSession:
+    """One session as the server sees it; a driver feeds it and performs its actions.
+
+    `make_id` is called with `sess`, `resp`, `msg`, `call` or `resume` and returns a
+    fresh identifier that begins with it. `epoch` is what to add to `now` to get seconds
+    since 1970, for the timestamps. The driver must feed `Tick` once `now` reaches
+    `deadline`, and must perform the actions in their order.
+    """
+
+    def __init__(
+        self, make_id: MakeId, *, epoch: float = 0.0, voices: Sequence[str] = ()
+    ) -> None:
+        self.session_id = make_id("sess")
+        self.resume_token = make_id("resume")
+        self.phase = Phase.OPENING
+        self._make_id = make_id
+        self._epoch = epoch
+        self._voices = tuple(voices)
+        self._floor = Floor(default_settings(), make_id)
+        self._intake = Intake()
+        # LIVE: when the lifetime ends; DROPPED: when the grace ends; (start, end).
+        self._span: tuple[float, float] | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """What the client has configured so far."""
+        return self._floor.settings
+
+    @property
+    def turn(self) -> Turn:
+        """Who holds the floor."""
+        return self._floor.turn
+
+    @property
+    def yields(self) -> bool:
+        """Whether the caller may speak now; else the ears should not listen."""
+        return self._floor.yields
+
+    @property
+    def deadline(self) -> float | None:
+        """When to feed `Tick`, on the driver's clock."""
+        if self._span is None:
+            return None
+        called = self._floor.deadline
+        return self._span[1] if called is None else min(self._span[1], called)
+
+    def feed(self, event: ServerEvent, now: float) -> list[ServerAction]:
+        """Take one event and return what is to be done, in order.
+
+        Never raises for anything that a client can send.
+        """
+        if self.phase is Phase.CLOSED:
+            return []
+        return [self._stamp(action, now) for action in self._react(event, now)]
+
+    # ----------------------------------------------------------------------- phases
+
+    def _react(self, event: ServerEvent, now: float) -> Actions:
+        match event:
+            case Received(message=message):
+                yield from self._receive(message, now)
+            case Tick():
+                yield from self._tick(now)
+            case Disconnected():
+                yield from self._drop(now)
+            case Resumed():
+                yield from self._resume(now)
+            case ShutDown():
+                yield from self._end(now, Close(1000))
+            case Malformed() | Failed():
+                if self.phase is not Phase.DROPPED:
+                    yield Send(self._error(*_complaint(event)))
+            case _:
+                if self.phase is Phase.LIVE:
+                    yield from self._floor.feed(event, now)
+
+    def _drop(self, now: float) -> Actions:
+        if self.phase is Phase.OPENING:
+            yield from self._close(Close(1000))
+        elif self.phase is Phase.LIVE:
+            # Nobody reads what is said from here on: keep what matters, send nothing.
+            yield from _unsent(self._floor.quieten())
+            self.phase = Phase.DROPPED
+            began = now if self._span is None else self._span[0]
+            self._span = (began, now + GRACE_SECONDS)
+
+    def _resume(self, now: float) -> Actions:
+        if self.phase is Phase.LIVE:
+            # The client came back before its old line was seen to be gone.
+            yield from self._drop(now)
+        if self.phase is Phase.DROPPED and self._span is not None:
+            self.phase = Phase.LIVE
+            self._span = (self._span[0], self._span[0] + LIFETIME_SECONDS)
+            self._intake = Intake(now)
+            self.resume_token = self._make_id("resume")
+            yield Send(self._ready())
+            yield from self._floor.take_up()
+
+    def _tick(self, now: float) -> Actions:
+        if self._span is None:
+            return
+        if now >= self._span[1]:
+            if self.phase is Phase.LIVE:
+                yield Send(self._error("session_expired", "Session expired"))
+            yield from self._end(now, Close(1008))
+        elif self.phase is Phase.LIVE:
+            yield from self._floor.give_up_calls(now)
+        else:
+            yield from _unsent(self._floor.give_up_calls(now))
+
+    def _end(self, now: float, close: Close) -> Actions:
+        if self.phase is Phase.LIVE:
+            yield from self._floor.quieten()
+        if self.phase is not Phase.DROPPED:
+            began = now if self._span is None else self._span[0]
+            # The service never fills in how much of it was sound.
+            yield Send(SessionEnded(round(now - began, 3), None))
+        yield from self._close(close)
+
+    def _close(self, close: Close) -> Actions:
+        self.phase = Phase.CLOSED
+        self._span = None
+        yield close
+
+    # --------------------------------------------------------------------- messages
+
+    def _receive(self, message: ClientMessage, now: float) -> Actions:
+        if self.phase is Phase.LIVE:
+            yield from self._obey(message, now)
+        elif self.phase is Phase.OPENING:
+            yield from self._open(message, now)
+
+    def _open(self, message: ClientMessage, now: float) -> Actions:
+        match message:
+            case SessionUpdate(session=update):
+                yield from self._configure_first(update, now)
+            case SessionResume():
+                # The driver looks for the session first; it did not find it.
+                yield Send(self._error("session_not_found", "Session not found"))
+                yield from self._close(Close(1008))
+            case SessionEnd():
+                yield from self._end(now, Close(1000))
+            case InputAudio():
+                pass  # sound before session.ready is thrown away
+            case _:
+                text = f"Send session.update before '{message.TYPE}'"
+                yield Send(self._error("invalid_format", text))
+
+    def _configure_first(self, update: JsonObject, now: float) -> Actions:
+        outcome = self._apply(update, first=True)
+        if isinstance(outcome, Refusal):
+            yield Send(self._refused(outcome))
+            if outcome.code != "invalid_format":
+                yield from self._close(Close(1008))
+            return
+        yield from self._adopt(outcome)
+        self.phase = Phase.LIVE
+        self._span = (now, now + LIFETIME_SECONDS)
+        self._intake = Intake(now)
+        yield Send(self._ready())
+        if self.settings.greeting:
+            yield from self._floor.greet(self.settings.greeting)
+
+    def _obey(self, message: ClientMessage, now: float) -> Actions:
+        match message:
+            case InputAudio(pcm=pcm):
+                yield from self._take_audio(pcm, now)
+            case SessionUpdate(session=update):
+                outcome = self._apply(update, first=False)
+                if isinstance(outcome, Refusal):
+                    yield Send(
+                        self._error(outcome.code, outcome.message, outcome.param)
+                    )
+                else:
+                    yield from self._adopt(outcome)
+            case SessionEnd():
+                yield from self._end(now, Close(1000))
+            case SessionResume():
+                yield Send(self._malformed(message))
+            case ConversationMessage(role=role) if role not in ("user", "system"):
+                yield Send(self._malformed(message))
+            case _:
+                yield from self._floor.obey(message)
+
+    def _take_audio(self, pcm: bytes, now: float) -> Actions:
+        complaint = self._intake.check(pcm, self.settings.input_encoding, now)
+        if complaint is not None:
+            yield Send(self._error(*complaint))
+        elif not self._intake.refusing and pcm:
+            yield Listen(pcm)
+
+    def _apply(self, update: JsonObject, *, first: bool) -> Settings | Refusal:
+        return apply_update(self.settings, update, first=first, voices=self._voices)
+
+    def _adopt(self, settings: Settings) -> Actions:
+        self._floor.settings = settings
+        yield Configure(settings)
+        yield Send(SessionUpdated(settings.echo(self.session_id)))
+
+    def _ready(self) -> SessionReady:
+        assert self._span is not None  # set by whoever makes the session live
+        return SessionReady(
+            self.session_id,
+            self.settings.echo(self.session_id),
+            int(self._epoch + self._span[1]),
+            self.resume_token,
+        )
+
+    def _malformed(self, message: ClientMessage) -> SessionError:
+        text = f"Invalid message format for type '{message.TYPE}'"
+        return self._error("invalid_format", text)
+
+    def _refused(self, refusal: Refusal) -> SessionError:
+        return self._error(refusal.code, refusal.message, refusal.param)
+
+    def _error(self, code: str, text: str, param: str | None = None) -> SessionError:
+        return SessionError(code, text, param, self.session_id)
+
+    def _stamp(self, action: ServerAction, now: float) -> ServerAction:
+        if isinstance(action, Send) and not isinstance(action.message, Unknown):
+            stamped = replace(action.message, timestamp=self._epoch + now)
+            return Send(stamped)
+        return action
+
+
+def _complaint(event: Malformed | Failed) -> tuple[str, str]:
+    """Return code and text, the service's own text for what the codec cannot read."""
+    if isinstance(event, Failed):
+        return "internal_error", event.message
+    error = event.error
+    own = error.message.startswith(("Unknown message type", "Invalid "))
+    if own or error.message_type is None:
+        return error.code, error.message
+    return error.code, f"Invalid message format for type '{error.message_type}'"
+
+
+def _unsent(actions: Iterable[ServerAction]) -> Actions:
+    return (action for action in actions if not isinstance(action, Send))
