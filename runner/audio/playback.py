@@ -5,12 +5,12 @@ Pure but for one lock that is held for microseconds; time is counted in what was
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 
 from runner.audio.devices import SAMPLE_RATE
+from runner.audio.framing import ByteQueue
 from runner.audio.pcm import fade_out
 
 # Between a click (under 10 ms) and a word that still ends (over 20 ms).
@@ -66,15 +66,16 @@ class PlaybackBuffer:
         self._limits = limits or PlaybackLimits()
         self._on_low = on_low
         self._lock = Lock()
-        self._pieces: deque[memoryview] = deque()
-        self._pending = 0  # bytes in `_pieces`
+        self._sound = ByteQueue()
+        self._lead = 0  # bytes of the cushion that are still to be read
         # Bytes of silence read since the sound ran out; None when that was no accident.
         self._gap: int | None = None
 
     @property
     def pending_ms(self) -> float:
         """How much is buffered and not yet read, in milliseconds."""
-        return self._pending * 1000 / (self._rate * self._frame_bytes)
+        pending = self._lead + len(self._sound)
+        return pending * 1000 / (self._rate * self._frame_bytes)
 
     def write(self, pcm: bytes) -> None:
         """Append sound; what starts an empty buffer is preceded by the cushion.
@@ -86,44 +87,44 @@ class PlaybackBuffer:
         whole = len(pcm) - len(pcm) % self._frame_bytes
         cap = self._bytes(self._limits.cap_ms)
         with self._lock:
-            taken = max(0, min(whole, cap - self._pending))
+            taken = max(0, min(whole, cap - len(self._sound)))
             self.counts.dropped_frames += (whole - taken) // self._frame_bytes
-            if not taken:
-                return
-            if not self._pending:
+            if taken and not self._sound:
                 self._begin()
-            self._pieces.append(memoryview(pcm)[:taken])
-            self._pending += taken
+            self._sound.append(memoryview(pcm)[:taken])
 
     def read(self, size: int) -> bytes:
         """Take so many bytes for the device; what is missing is silence."""
         with self._lock:
-            before = self._pending
-            sound = self._take(size)
-            missing = size - len(sound)
+            before = self._lead + len(self._sound)
+            lead = min(self._lead, size)
+            self._lead -= lead
+            sound = self._sound.take(size - lead)
+            missing = size - lead - len(sound)
             if self._gap is not None:
                 self._gap += missing
             elif before and missing:
                 self._gap = missing
-            after = self._pending
-        self.counts.played_frames += len(sound) // self._frame_bytes
+            after = self._lead + len(self._sound)
+            self.counts.played_frames += len(sound) // self._frame_bytes
         low = self._bytes(self._limits.low_ms)
         if self._on_low and (after < low <= before or (before and not after)):
             self._on_low()
-        return sound + bytes(missing) if missing else sound
+        return b"".join((bytes(lead), sound, bytes(missing)))
 
     def clear(self, fade_ms: float = FADE_MS) -> None:
         """Throw away what is buffered, but for a short linear fade to silence.
 
-        Clearing twice fades the fade: still without a step.
+        Nothing is kept of a sound that has not begun. Clearing twice fades the fade:
+        still without a step.
         """
         with self._lock:
-            kept = fade_out(self._take(self._bytes(fade_ms)), self._channels)
-            self.counts.cleared_frames += self._pending // self._frame_bytes
-            self._pieces.clear()
-            if kept:
-                self._pieces.append(memoryview(kept))
-            self._pending = len(kept)
+            has_begun = not self._lead
+            kept = self._sound.take(self._bytes(fade_ms) if has_begun else 0)
+            self.counts.cleared_frames += len(self._sound) // self._frame_bytes
+            self._sound.clear()
+            self._sound.append(fade_out(kept, self._channels))
+            self._lead = 0
             self._gap = None
 
     @property
@@ -138,21 +139,4 @@ class PlaybackBuffer:
         if self._gap is not None and self._gap < self._bytes(_UNDERRUN_MS):
             self.counts.underruns += 1
         self._gap = None
-        cushion = self._bytes(self._limits.cushion_ms)
-        if cushion:
-            self._pieces.append(memoryview(bytes(cushion)))
-            self._pending = cushion
-
-    def _take(self, size: int) -> bytes:
-        """Remove and return the next bytes, at most so many."""
-        taken: list[memoryview] = []
-        wanted = min(size, self._pending)
-        self._pending -= wanted
-        while wanted:
-            piece = self._pieces.popleft()
-            if len(piece) > wanted:
-                self._pieces.appendleft(piece[wanted:])
-                piece = piece[:wanted]
-            taken.append(piece)
-            wanted -= len(piece)
-        return b"".join(taken)
+        self._lead = self._bytes(self._limits.cushion_ms)

@@ -1,0 +1,100 @@
+"""Writes a WAV file that is whole at every moment, whenever the program is killed."""
+
+from __future__ import annotations
+
+import struct
+from io import FileIO
+from pathlib import Path
+
+from runner.audio.devices import SAMPLE_RATE
+from runner.audio.pcm import SAMPLE_BYTES
+from runner.errors import AudioFileError
+
+_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
+# RIFF counts in 32 bits: 24 hours at this rate. What comes after is written, and read
+# by programs that go by the file's length.
+_MAX_DATA = 0xFFFF_FFFF - _HEADER.size
+
+
+def wav_header(data_bytes: int) -> bytes:
+    """Return the header of a 24 kHz mono PCM16 WAV file with so much data."""
+    size = min(data_bytes, _MAX_DATA)
+    riff_size = _HEADER.size - 8 + size
+    byte_rate = SAMPLE_RATE * SAMPLE_BYTES
+    return _HEADER.pack(
+        *(b"RIFF", riff_size, b"WAVE", b"fmt ", 16),
+        *(1, 1, SAMPLE_RATE, byte_rate, SAMPLE_BYTES, 8 * SAMPLE_BYTES),
+        *(b"data", size),
+    )
+
+
+class WavRecording:
+    """One WAV file on disk, 24 kHz mono PCM16.
+
+    `open` proves that the file can be written and leaves an older one as it was; the
+    first `write` replaces it. A recording into which nothing came leaves no file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: FileIO | None = None
+        self._is_new = False  # this recording made the file
+        self._data_bytes = 0
+
+    def open(self) -> None:
+        """Open the file; raises AudioFileError when that cannot be."""
+        path = self._path
+        if path.exists() and not path.is_file():
+            kind = "a folder" if path.is_dir() else "no ordinary file"
+            raise AudioFileError(
+                f"cannot write sound to '{path}': it is {kind}",
+                hint="name a file that ends in .wav, or use --output null",
+            )
+        self._is_new = not path.exists()
+        try:
+            # Unbuffered: what a full disk refused must not be tried again in `close`.
+            self._file = FileIO(path, "xb+" if self._is_new else "rb+")
+        except OSError as error:
+            raise self._error("cannot write sound to", error) from error
+
+    def write(self, pcm: bytes) -> None:
+        """Append, then bring the header up to date; the data is there first."""
+        file = self._file
+        if file is None:
+            raise ValueError("write to a recording that is not open")
+        try:
+            if not self._data_bytes:
+                file.truncate(0)
+                _write_all(file, wav_header(0))
+            _write_all(file, pcm)
+            self._data_bytes += len(pcm)
+            file.seek(0)
+            _write_all(file, wav_header(self._data_bytes))
+            file.seek(0, 2)
+        except OSError as error:
+            raise self._error("cannot go on writing", error) from error
+
+    def close(self) -> None:
+        """Close the file; remove one that was made for nothing."""
+        if self._file is None:
+            return
+        self._file.close()
+        self._file = None
+        if self._is_new and not self._data_bytes:
+            self._path.unlink(missing_ok=True)
+
+    def _error(self, what: str, error: OSError) -> AudioFileError:
+        reason = (error.strerror or str(error)).lower()
+        hints = {
+            FileNotFoundError: f"make the folder '{self._path.parent}' first",
+            PermissionError: "choose a place that you may write to",
+        }
+        return AudioFileError(
+            f"{what} '{self._path}': {reason}", hint=hints.get(type(error))
+        )
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]

@@ -1,0 +1,44 @@
+"""Devices with nothing behind them that keep real time: no input, no output."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Self
+
+from runner.audio.devices import FRAME_BYTES, FRAME_MS
+from runner.audio.pace import LoopPace, Pace, Ticker
+from runner.audio.speaker import PacedSpeaker
+
+
+class SilentMicrophone:
+    """Gives silence at real-time pace for as long as it is asked; `--input none`."""
+
+    def __init__(self, *, pace: Pace | None = None) -> None:
+        self.dropped_ms = 0.0
+        self._pace = pace or LoopPace()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
+
+    async def frames(self) -> AsyncIterator[bytes]:
+        """Yield silent frames without end."""
+        ticker = Ticker(self._pace, FRAME_MS / 1000)
+        while True:
+            await ticker.tick()
+            yield bytes(FRAME_BYTES)
+
+
+class NullSpeaker(PacedSpeaker):
+    """Plays to nobody in real time; `--output null`."""
+
+    def __init__(self, *, pace: Pace | None = None) -> None:
+        super().__init__(pace=pace)
