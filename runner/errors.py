@@ -8,6 +8,7 @@
      |    +-- LocalProtocolError    exit 3   by us: a bug
      |    +-- RemoteProtocolError   exit 3   by the other end
      +-- TransportError             exit 3   no connection, or none any more
+     |    +-- ConnectionLost     exit 3   an open connection ended
      |    +-- AuthenticationRejected  exit 4   the service does not take the key
      +-- AudioError                 exit 3
      |    +-- AudioUnavailable      exit 3   no PortAudio, no sound card
@@ -98,6 +99,14 @@ class RemoteProtocolError(ProtocolError):
 
 class TransportError(VagentError):
     """The connection could not be made, or is no longer there."""
+
+
+class ConnectionLost(TransportError):
+    """An open connection ended; `code` is its WebSocket close code, if it had one."""
+
+    def __init__(self, message: str, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class AuthenticationRejected(TransportError):

@@ -39,6 +39,11 @@ class StopPlayback:
 
 
 @dataclass(frozen=True, slots=True)
+class Drain:
+    """Report `PlaybackDrained` once the speaker has played what it holds."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunTool:
     """Start a tool; its end comes back as `ToolFinished`."""
 
@@ -81,5 +86,13 @@ class Close:
 
 
 Action: TypeAlias = (
-    Connect | Send | Play | StopPlayback | RunTool | CancelTool | Notify | Close
+    Connect
+    | Send
+    | Play
+    | StopPlayback
+    | Drain
+    | RunTool
+    | CancelTool
+    | Notify
+    | Close
 )

@@ -19,6 +19,7 @@ from runner.protocol.actions import (
     Action,
     Close,
     Connect,
+    Drain,
     Notify,
     Outcome,
     Send,
@@ -192,7 +193,7 @@ class ClientSession:
             case Phase.DRAINING:
                 self.timers.clear(Timer.GOODBYE, Timer.FLOOR)
                 self.timers.set(Timer.PHASE, now + DRAIN_SECONDS)
-                return []
+                return [Drain()]
             case Phase.WAITING:
                 return self._enter_waiting(now)
             case Phase.RESUMING:

@@ -1,0 +1,85 @@
+"""The call as JSON lines, for programs; one object a line on stdout.
+
+Wire messages keep their own `type` and gain `direction` (sent or received) and `at`
+(seconds since the start); sound is told by its length in `ms`, never by its bytes.
+vagent's own lines have a `type` that begins with `vagent.`. Readers must ignore types
+and fields that they do not know.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from runner.cli.view import Printer
+from runner.protocol.actions import Action, Close, Notify, RunTool, Send
+from runner.protocol.codec import encode
+from runner.protocol.events import Event, Garbled, Received, ToolFinished
+from runner.protocol.messages import InputAudio, Message, ReplyAudio
+from runner.records import Record
+
+
+@dataclass(slots=True)
+class JsonView:
+    """An observer of the engine that prints JSON lines."""
+
+    printer: Printer
+    record: Record
+    _began: float | None = None
+    _waits_shown: int = 0
+
+    def observe(self, at: float, what: Event | Action) -> None:
+        """Print an event or an action that readers may care for."""
+        if self._began is None:
+            self._began = at
+        match what:
+            case Send(message):
+                self._wire(at, "sent", message)
+            case Received(message):
+                self._wire(at, "received", message)
+                self._waits(at)
+            case RunTool(call):
+                self._own(at, "tool.started", call_id=call.call_id, name=call.name)
+            case ToolFinished(call_id, _, is_error):
+                self._own(at, "tool.finished", call_id=call_id, is_error=is_error)
+            case Notify(text):
+                self._own(at, "notice", text=text)
+            case Garbled(reason):
+                self._own(at, "garbled", reason=reason)
+            case Close(outcome, reason):
+                self._own(at, "closed", outcome=outcome.value, reason=reason)
+            case _:
+                pass
+
+    def notice(self, text: str) -> None:
+        """Tell something that is not on the wire."""
+        self._print({"type": "vagent.notice", "text": text})
+
+    def summary(self, **fields: Any) -> None:
+        """Print the last line of a call."""
+        self._print({"type": "vagent.summary", **fields})
+
+    def _waits(self, at: float) -> None:
+        if len(self.record.waits) > self._waits_shown:
+            self._waits_shown = len(self.record.waits)
+            self._own(at, "wait", seconds=round(self.record.waits[-1], 3))
+
+    def _wire(self, at: float, direction: str, message: Message) -> None:
+        if isinstance(message, InputAudio | ReplyAudio):
+            fields: dict[str, Any] = {"type": message.TYPE}
+            if isinstance(message, ReplyAudio):
+                fields["reply_id"] = message.reply_id
+            fields["ms"] = round(len(message.pcm) / 48, 3)  # 24 kHz, 2 bytes a sample
+        else:
+            fields = json.loads(encode(message))
+        self._print({**fields, "direction": direction, "at": self._seconds(at)})
+
+    def _own(self, at: float, kind: str, **fields: Any) -> None:
+        self._print({"type": f"vagent.{kind}", "at": self._seconds(at), **fields})
+
+    def _seconds(self, at: float) -> float:
+        return round(at - (self._began or at), 4)
+
+    def _print(self, content: dict[str, Any]) -> None:
+        self.printer.line(json.dumps(content, ensure_ascii=False))

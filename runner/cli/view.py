@@ -1,0 +1,175 @@
+"""The wire in a terminal: a line a message, an arrow a direction, the words of both.
+
+Messages and words go to stdout, everything else to stderr. A partial transcript
+overwrites one line; where stdout is no terminal there are no control characters and no
+partial transcripts.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TextIO
+
+from runner.cli.lines import describe_received, describe_sent
+from runner.protocol.actions import Action, Close, Notify, Send
+from runner.protocol.events import Event, Received, ToolFinished
+from runner.protocol.messages import (
+    InputAudio,
+    ReplyAudio,
+    ReplyDone,
+    ReplyStarted,
+    TranscriptAgent,
+    TranscriptAgentDelta,
+    TranscriptUser,
+    TranscriptUserDelta,
+)
+from runner.records import Record
+
+_ERASE_LINE = "\r\x1b[K"
+
+
+class Detail(IntEnum):
+    """How much is shown."""
+
+    QUIET = 0  # the words of both sides
+    NORMAL = 1  # every message but sound and single words
+    VERBOSE = 2  # every message
+
+
+@dataclass(slots=True)
+class Printer:
+    """Writes lines; a reader who leaves (`| head -1`) is reported once, not raised."""
+
+    out: TextIO
+    err: TextIO
+    mask: Callable[[str], str]
+    on_reader_gone: Callable[[], None] = lambda: None
+    is_broken: bool = False
+
+    def line(self, text: str) -> None:
+        """Write a line of data."""
+        self._write(self.out, self.mask(text) + "\n")
+
+    def raw(self, text: str) -> None:
+        """Write data that is overwritten later."""
+        self._write(self.out, self.mask(text))
+
+    def notice(self, text: str) -> None:
+        """Write a line for the person."""
+        self._write(self.err, self.mask(text) + "\n")
+
+    def _write(self, stream: TextIO, text: str) -> None:
+        if self.is_broken:
+            return
+        try:
+            stream.write(text)
+            stream.flush()
+        except (OSError, ValueError):  # closed pipe, closed file
+            self.is_broken = True
+            self.on_reader_gone()
+
+
+@dataclass(slots=True)
+class WireView:
+    """An observer of the engine that prints; `record` supplies the waits."""
+
+    printer: Printer
+    record: Record
+    detail: Detail = Detail.NORMAL
+    is_terminal: bool = False
+    _partial: bool = False
+    _reply_ms: float = 0.0
+    _waits_shown: int = field(default=0)
+
+    def observe(self, at: float, what: Event | Action) -> None:
+        """Show an event or an action."""
+        del at
+        match what:
+            case Send(InputAudio(pcm)):
+                if self.detail is Detail.VERBOSE:
+                    self._line(f"→ input.audio {_ms(pcm):.0f} ms")
+            case Send(message):
+                self._wire(f"→ {describe_sent(message)}")
+            case Received(ReplyAudio() as audio):
+                self._sound(audio)
+            case Received(TranscriptUserDelta(text=text)):
+                self._show_partial(text)
+            case Received(message):
+                self._received(message)
+            case ToolFinished(call_id, text, is_error):
+                self._tool_finished(call_id, text, is_error)
+            case Notify(text):
+                self.notice(text)
+            case Close(reason=reason):
+                self._clear_partial()
+                self.printer.notice(f"{reason}.")
+            case _:
+                pass
+
+    def notice(self, text: str) -> None:
+        """Tell the person something that is not on the wire."""
+        self._clear_partial()
+        self.printer.notice(f"* {text}")
+
+    def _received(self, message: object) -> None:
+        match message:
+            case TranscriptAgentDelta() if self.detail is not Detail.VERBOSE:
+                return
+            case ReplyStarted():
+                self._reply_ms = 0.0
+        text = describe_received(message)
+        if isinstance(message, ReplyDone):
+            text += f", {self._reply_ms / 1000:.1f} s of sound"
+        self._wire(f"← {text}")
+        match message:
+            case TranscriptUser(text=words):
+                self._line(f"You:    {words}")
+            case TranscriptAgent(text=words, interrupted=interrupted):
+                self._line(f"Agent:  {words}{' —' if interrupted else ''}")
+
+    def _sound(self, audio: ReplyAudio) -> None:
+        self._reply_ms += _ms(audio.pcm)
+        if self.detail is Detail.VERBOSE:
+            self._line(f"← reply.audio {_ms(audio.pcm):.0f} ms ({audio.reply_id})")
+        if len(self.record.waits) > self._waits_shown:
+            self._waits_shown = len(self.record.waits)
+            if self.detail is not Detail.QUIET:
+                self._line(f"        waited {self.record.waits[-1]:.2f} s for a voice")
+
+    def _tool_finished(self, call_id: str, text: str, is_error: bool) -> None:
+        call = self.record.calls.get(call_id)
+        if call is None or self.detail is Detail.QUIET:
+            return
+        took = "" if call.ended is None else f" after {call.ended - call.began:.2f} s"
+        state = "failed" if is_error else "ran"
+        self._clear_partial()
+        self.printer.notice(f"* {call.name} {state}{took}")
+        del text
+
+    def _show_partial(self, text: str) -> None:
+        if not self.is_terminal:
+            return
+        width = shutil.get_terminal_size().columns - 4
+        shown = text if len(text) < width else "…" + text[-(width - 2) :]
+        self.printer.raw(f"{_ERASE_LINE}  … {shown}")
+        self._partial = True
+
+    def _clear_partial(self) -> None:
+        if self._partial:
+            self.printer.raw(_ERASE_LINE)
+            self._partial = False
+
+    def _wire(self, text: str) -> None:
+        if self.detail is not Detail.QUIET:
+            self._line(text)
+
+    def _line(self, text: str) -> None:
+        self._clear_partial()
+        self.printer.line(text)
+
+
+def _ms(pcm: bytes) -> float:
+    return len(pcm) / 48  # 24 kHz, two bytes a sample

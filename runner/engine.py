@@ -1,0 +1,246 @@
+"""Drives a session: everything that happens goes in, everything it wants is done.
+
+All sources of events (the wire, the microphone, tools, time) call `post` on the event
+loop's thread. `post` feeds the session and performs its actions before it returns; as
+neither ever awaits, no two events interleave and no lock is needed. An event that is
+posted while another is being performed waits its turn in the inbox. Nothing here waits
+for a slow upload: sending is an append to the outbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Protocol, TypeAlias
+
+from runner.audio.devices import Microphone, Speaker
+from runner.errors import VagentError
+from runner.line import Dial, Line
+from runner.protocol.actions import (
+    Action,
+    CancelTool,
+    Close,
+    Connect,
+    Drain,
+    Notify,
+    Play,
+    RunTool,
+    Send,
+    StopPlayback,
+)
+from runner.protocol.client import ClientSession
+from runner.protocol.events import (
+    Event,
+    MicFrame,
+    PlaybackDrained,
+    Tick,
+    ToolFinished,
+)
+from runner.protocol.messages import ToolCall
+
+# How long the speaker may take to finish after the session is over.
+LAST_WORDS_SECONDS = 30.0
+# How long cancelled calls may take to clean up.
+TOOL_CLEANUP_SECONDS = 2.0
+
+
+class ToolOutcome(Protocol):
+    """What a tool call came to, as JSON text."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def is_error(self) -> bool: ...
+
+
+RunToolCall: TypeAlias = Callable[[ToolCall], Awaitable[ToolOutcome]]
+# Sees each event and each action with its time, in order; must not block or raise.
+Observer: TypeAlias = Callable[[float, Event | Action], None]
+
+
+class ToolTasks:
+    """The calls that are running, a task each."""
+
+    def __init__(self, run_tool: RunToolCall, post: Callable[[Event], None]) -> None:
+        self._run_tool = run_tool
+        self._post = post
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    def start(self, call: ToolCall) -> None:
+        """Run a call; its end is posted as `ToolFinished`."""
+        task = asyncio.create_task(self._run(call))
+        self._running[call.call_id] = task
+        task.add_done_callback(lambda _: self._running.pop(call.call_id, None))
+
+    def cancel(self, call_id: str) -> None:
+        """Stop a call; nothing is posted for it."""
+        task = self._running.get(call_id)
+        if task is not None:
+            task.cancel()
+
+    async def close(self) -> None:
+        """Stop every call and wait a moment for them to clean up."""
+        running = list(self._running.values())
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running, timeout=TOOL_CLEANUP_SECONDS)
+
+    async def _run(self, call: ToolCall) -> None:
+        outcome = await self._run_tool(call)
+        self._post(ToolFinished(call.call_id, outcome.text, outcome.is_error))
+
+
+class _Over(Exception):
+    """The session is closed: the engine's tasks may go."""
+
+
+class Engine:
+    """Performs what a `ClientSession` wants; one engine holds one call.
+
+    The devices are opened before `run` and closed after it by whoever made them.
+    """
+
+    def __init__(
+        self,
+        session: ClientSession,
+        dial: Dial,
+        *,
+        microphone: Microphone,
+        speaker: Speaker,
+        run_tool: RunToolCall,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        self.session = session
+        self.line = Line(dial, self.post)
+        # Set while nobody owes anybody anything, and its opposite.
+        self.settled = asyncio.Event()
+        self.unsettled = asyncio.Event()
+        self._devices = (microphone, speaker)
+        self._tools = ToolTasks(run_tool, self.post)
+        self._observers = observers
+        self._inbox: deque[Event] | None = None  # a deque while the pump is busy
+        self._alarm: asyncio.TimerHandle | None = None
+        self._tasks: asyncio.TaskGroup | None = None
+        self._closed: asyncio.Future[Close] = asyncio.Future()
+
+    async def run(self) -> Close:
+        """Hold the call and return how it ended; can be done once.
+
+        Raises:
+            VagentError: a device failed; the line is dropped without ceremony.
+        """
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                self._start(self._listen())
+                now = self._now()
+                self._perform_all(self.session.start(now), now)
+                self._set_alarm()
+                await self._closed
+                raise _Over  # cancels what still runs: a group offers no other way
+        except* _Over:
+            pass
+        except* VagentError as failures:
+            raise failures.exceptions[0] from None
+        finally:
+            self._cancel_alarm()
+            await self._tools.close()
+        close = self._closed.result()
+        if close.drain:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._devices[1].drained(), LAST_WORDS_SECONDS)
+        return close
+
+    def post(self, event: Event) -> None:
+        """Take in an event; must be called on the event loop's thread."""
+        if self._inbox is not None:
+            self._inbox.append(event)
+            return
+        self._inbox = deque((event,))
+        try:
+            while self._inbox:
+                self._feed(self._inbox.popleft())
+        finally:
+            self._inbox = None
+        self._note_settled()
+        self._set_alarm()
+
+    def _feed(self, event: Event) -> None:
+        now = self._now()
+        for observe in self._observers:
+            observe(now, event)
+        self._perform_all(self.session.feed(event, now), now)
+
+    def _perform_all(self, actions: Sequence[Action], now: float) -> None:
+        for action in actions:
+            for observe in self._observers:
+                observe(now, action)
+            self._perform(action)
+
+    def _perform(self, action: Action) -> None:
+        match action:
+            case Send(message):
+                self.line.outbox.put(message)
+            case Play(pcm):
+                self._devices[1].play(pcm)
+            case StopPlayback():
+                self._devices[1].stop()
+            case RunTool(call):
+                self._tools.start(call)
+            case CancelTool(call_id):
+                self._tools.cancel(call_id)
+            case Drain():
+                self._start(self._report_drained())
+            case Connect(token):
+                assert self._tasks is not None, "connecting before run()"
+                self.line.open(token, self._tasks)
+            case Close() if not self._closed.done():
+                self._closed.set_result(action)
+            case Close() | Notify():
+                pass  # for the observers
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        assert self._tasks is not None, "an action before run()"
+        self._tasks.create_task(work)
+
+    async def _listen(self) -> None:
+        async for pcm in self._devices[0].frames():
+            self.post(MicFrame(pcm))
+
+    async def _report_drained(self) -> None:
+        await self._devices[1].drained()
+        self.post(PlaybackDrained())
+
+    def _note_settled(self) -> None:
+        now, before = self.settled, self.unsettled
+        if not self.session.is_settled:
+            now, before = before, now
+        now.set()
+        before.clear()
+
+    def _set_alarm(self) -> None:
+        due = self.session.deadline
+        if self._alarm is not None:
+            if due == self._alarm.when():
+                return
+            self._cancel_alarm()
+        if due is not None:
+            loop = asyncio.get_running_loop()
+            self._alarm = loop.call_at(due, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self.post(Tick())
+
+    def _cancel_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()

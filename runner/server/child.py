@@ -1,0 +1,123 @@
+"""An embedded server as a child process: started on a free port, gone with its owner.
+
+The child leaves when its standard input closes, which happens on every system however
+the owner ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
+
+from runner.config.model import LocalConfig
+from runner.errors import SpeechError
+
+START_SECONDS = 30.0
+STOP_SECONDS = 3.0
+BRAIN_KEY = "VAGENT_BRAIN_KEY"
+
+Listener = Callable[[Mapping[str, Any]], None]
+
+
+@contextlib.asynccontextmanager
+async def embedded_server(
+    local: LocalConfig, listen: Listener = lambda line: None
+) -> AsyncIterator[str]:
+    """Start a server and yield its address; it is stopped on leaving.
+
+    `listen` is given every line that the server logs.
+
+    Raises:
+        SpeechError: the server did not come up.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "runner",
+        *_arguments(local),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env=_environment(local),
+        # Ctrl-C in the terminal is the owner's to handle; the child follows it.
+        start_new_session=True,
+    )
+    reader: asyncio.Task[None] | None = None
+    try:
+        url = await _read_address(process, listen)
+        reader = asyncio.create_task(_read_on(process, listen))
+        yield url
+    finally:
+        if reader is not None:
+            reader.cancel()
+        await _stop(process)
+
+
+def _arguments(local: LocalConfig) -> Sequence[str]:
+    arguments = ["serve", "--port", "0", "--log-json", "--exit-with-parent"]
+    brain = local.brain
+    if brain.url:
+        arguments += ["--brain", brain.url]
+        if brain.model:
+            arguments += ["--brain-model", brain.model]
+    elif brain.name != "auto":
+        arguments += ["--brain", brain.name]
+    if local.voice:
+        arguments += ["--voice", local.voice]
+    if local.recognizer:
+        arguments += ["--recognizer", local.recognizer]
+    return arguments
+
+
+def _environment(local: LocalConfig) -> dict[str, str]:
+    environment = dict(os.environ)
+    if local.brain.key:
+        environment[BRAIN_KEY] = local.brain.key
+    return environment
+
+
+async def _read_address(process: asyncio.subprocess.Process, listen: Listener) -> str:
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            async for line in _lines(process):
+                listen(line)
+                if line.get("type") == "vagent.listening":
+                    return str(line["url"])
+    except TimeoutError:
+        raise SpeechError("the embedded server did not start in time") from None
+    code = await process.wait()
+    raise SpeechError(
+        f"the embedded server stopped at once (exit code {code})",
+        hint="`vagent serve` shows why",
+    )
+
+
+async def _read_on(process: asyncio.subprocess.Process, listen: Listener) -> None:
+    async for line in _lines(process):
+        listen(line)
+
+
+async def _lines(
+    process: asyncio.subprocess.Process,
+) -> AsyncIterator[Mapping[str, Any]]:
+    assert process.stdout is not None
+    async for text in process.stdout:
+        with contextlib.suppress(ValueError):
+            line = json.loads(text)
+            if isinstance(line, dict):
+                yield line
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        await asyncio.wait_for(process.wait(), STOP_SECONDS)
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()

@@ -1,0 +1,76 @@
+"""Which service a call goes to, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from runner.errors import AuthenticationRejected, UsageError
+
+ASSEMBLYAI_URL = "wss://agents.assemblyai.com/v1/ws"
+ASSEMBLYAI_KEY = "ASSEMBLYAI_API_KEY"
+# For services of one's own: the AssemblyAI key never goes to another host.
+OTHER_KEY = "VAGENT_SERVICE_KEY"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A far end. `url` is None for the embedded server, which is yet to be started.
+
+    `takes_text` says that typed words can go in as text, without being spoken.
+    """
+
+    name: str
+    url: str | None
+    why: str
+    key: str | None = field(default=None, repr=False)
+    takes_text: bool = False
+
+
+def choose_service(
+    requested: str | None, agent_url: str | None, environment: Mapping[str, str]
+) -> Service:
+    """Return the service to use: as asked, as the agent file says, or by the key.
+
+    Raises:
+        UsageError: `requested` is neither a known name nor a WebSocket address.
+        AuthenticationRejected: AssemblyAI is asked for and there is no key.
+    """
+    if requested == "local":
+        return _embedded("as asked")
+    if requested == "assemblyai":
+        return _at(ASSEMBLYAI_URL, "as asked", environment)
+    if requested is not None:
+        return _at(requested, "as asked", environment)
+    if agent_url is not None:
+        return _at(agent_url, "as the agent file says", environment)
+    if environment.get(ASSEMBLYAI_KEY):
+        return _at(ASSEMBLYAI_URL, f"{ASSEMBLYAI_KEY} is set", environment)
+    return _embedded(f"{ASSEMBLYAI_KEY} is not set")
+
+
+def _embedded(why: str) -> Service:
+    return Service("the embedded server on this machine", None, why, takes_text=True)
+
+
+def _at(url: str, why: str, environment: Mapping[str, str]) -> Service:
+    address = urlsplit(url)
+    if address.scheme not in ("ws", "wss") or not address.hostname:
+        raise UsageError(
+            f"'{url}' is not a service",
+            hint="--service takes assemblyai, local, or an address that begins with "
+            "ws:// or wss://",
+        )
+    host = address.hostname
+    if not (host == "assemblyai.com" or host.endswith(".assemblyai.com")):
+        return Service(url, url, why, environment.get(OTHER_KEY))
+    key = environment.get(ASSEMBLYAI_KEY)
+    if not key:
+        raise AuthenticationRejected(
+            f"{ASSEMBLYAI_KEY} is not set, and AssemblyAI needs a key",
+            hint="put it into the environment or into .env, or use --service local, "
+            "which needs none",
+        )
+    name = "AssemblyAI" if url == ASSEMBLYAI_URL else f"AssemblyAI at {host}"
+    return Service(name, url, why, key)
