@@ -1,0 +1,149 @@
+"""YAML text to a value of JSON's data model and the place of every key and value.
+
+The only file that imports yaml. It reads the parser's events in one pass, without
+recursion, and constructs nothing from tags.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from runner.config.diagnostics import Diagnostic, diagnose
+from runner.config.nodes import Node, Pointer
+from runner.config.source import Source, Span
+from runner.config.syntax import explain_syntax
+from runner.config.tree import Stopped, TreeBuilder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A YAML document as `value` (JSON's data model) with places for all of it."""
+
+    source: Source
+    value: Any
+    root: Node
+
+    def node(self, path: Pointer) -> Node | None:
+        """Return the node at `path`, None when there is none."""
+        node: Node | None = self.root
+        for part in path:
+            node = None if node is None else node.child(part)
+        return node
+
+    def is_broken(self, path: Pointer) -> bool:
+        """Whether `path` is, or is below, something that already has a finding."""
+        node: Node | None = self.root
+        for part in path:
+            if node is None or node.is_broken:
+                break
+            node = node.child(part)
+        return node is not None and node.is_broken
+
+    def value_span(self, path: Pointer) -> Span:
+        """The place of the value at `path`; of its key where the value is empty."""
+        node = self.node(path)
+        if node is None:
+            return self.start_span(path[:-1]) if path else Span(0, 0)
+        if node.head.start == node.head.end and path and isinstance(path[-1], str):
+            return self.key_span(path)
+        return node.head
+
+    def key_span(self, path: Pointer) -> Span:
+        """The place of the key that `path` ends with; of the item for a list's."""
+        parent = self.node(path[:-1])
+        last = path[-1] if path else None
+        if parent is not None and parent.entries and isinstance(last, str):
+            entry = parent.entries.get(last)
+            if entry is not None:
+                return entry.key
+        node = self.node(path)
+        return node.head if node else self.start_span(path[:-1])
+
+    def start_span(self, path: Pointer) -> Span:
+        """Where the mapping at `path` begins: its first key, or its brace."""
+        node = self.node(path)
+        return node.head if node else Span(0, 0)
+
+
+def parse_document(source: Source) -> tuple[Document | None, list[Diagnostic]]:
+    """Read one YAML document; None when the text could not be read to its end."""
+    builder = TreeBuilder(source)
+    try:
+        for event in _events(source.text):
+            _pass_on(event, builder)
+        root = builder.finish()
+    except Stopped:
+        return None, builder.findings
+    except yaml.MarkedYAMLError as error:
+        return None, [*builder.findings, _syntax_finding(source, error)]
+    return Document(source, root.value, root), builder.findings
+
+
+# PyYAML's events and parsers are only partly typed.
+def _events(text: str) -> Iterator[Any]:
+    parser = _new_parser(text)
+    while parser.check_event():
+        yield parser.get_event()
+
+
+def _new_parser(text: str) -> Any:
+    try:
+        # libyaml is about ten times as fast; wheels carry it, some builds do not.
+        from yaml import cyaml
+    except ImportError:
+        return _PurePythonParser(text)
+    parser: Any = cyaml  # the stub does not list CParser
+    return parser.CParser(text)
+
+
+class _PurePythonParser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):
+    """PyYAML's own parser, which gives the same events at the same places."""
+
+    def __init__(self, text: str) -> None:
+        yaml.reader.Reader.__init__(self, text)
+        yaml.scanner.Scanner.__init__(self)
+        yaml.parser.Parser.__init__(self)
+
+
+def _pass_on(event: Any, builder: TreeBuilder) -> None:
+    span = Span(event.start_mark.index, event.end_mark.index)
+    match event:
+        case yaml.ScalarEvent():
+            plain = event.implicit[0]
+            builder.scalar(
+                event.value, span, event.style or "", event.tag, plain, event.anchor
+            )
+        case yaml.MappingStartEvent():
+            flow = bool(event.flow_style)
+            builder.begin_mapping(span, flow, event.tag, event.anchor)
+        case yaml.SequenceStartEvent():
+            flow = bool(event.flow_style)
+            builder.begin_list(span, flow, event.tag, event.anchor)
+        case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
+            builder.end(span.end)
+        case yaml.AliasEvent():
+            builder.alias(str(event.anchor), span)
+        case yaml.DocumentStartEvent():
+            builder.begin_document(span)
+
+
+def _syntax_finding(source: Source, error: yaml.MarkedYAMLError) -> Diagnostic:
+    # PyYAML's stub leaves out that a mark may be libyaml's or none.
+    marks: list[Any] = [error.problem_mark, error.context_mark]
+    problem, context = (mark.index if mark else None for mark in marks)
+    at = problem or 0
+    offset, message, help_ = explain_syntax(
+        source.text,
+        error.problem or "",
+        error.context or "",
+        at,
+        at if context is None else context,
+    )
+    offset = min(offset, len(source.text))
+    return diagnose(source, Span(offset, offset), "VA101", message, help_)

@@ -1,0 +1,149 @@
+"""`${name}`, `${env:NAME}` and `$${` in texts: where they may stand, what they become.
+
+Pure text work; which variables there are and what is wrong with a place is for
+`references`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from runner.config.nodes import Pointer
+
+# literal: `${` means nothing there. text: variables. secret: the environment too.
+Policy: TypeAlias = Literal["literal", "text", "secret"]
+
+_TOKEN = re.compile(r"\$\$\{|\$\{([^{}\r\n]*)\}|\$\{")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_ENVIRONMENT = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)", re.ASCII)
+
+_LITERAL_FIELDS = {
+    "version",
+    "name",
+    "prompt_file",
+    "variables",
+    "languages",
+    "session",
+}
+_TOOL_TEXTS = {"description", "announce"}
+_TOOL_LITERALS = {
+    "name",
+    "parameters",
+    "timeout",
+    "effect",
+    "on_interrupt",
+    "python",
+    "plugin",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Placeholder:
+    """One `${...}` or `$${` in a text; `start` and `end` are offsets into it."""
+
+    kind: Literal["variable", "environment", "escape", "malformed"]
+    name: str
+    start: int
+    end: int
+
+
+def policy(path: Pointer) -> Policy:
+    """Say what `${...}` may be in the text at `path`."""
+    match path:
+        case ("tools", _, key, *rest):
+            return _tool_policy(key, rest)
+        case ("service", "url") | ("local", "brain", "url" | "key"):
+            return "secret"
+        case ("transcription", "mode") | ("turn_detection", *_):
+            return "literal"
+        case (str(field), *_) if field in _LITERAL_FIELDS:
+            return "literal"
+    return "text"
+
+
+def _tool_policy(key: str | int, rest: list[str | int]) -> Policy:
+    if key in _TOOL_TEXTS:
+        return "text"
+    if key in _TOOL_LITERALS:
+        return "literal"
+    if key == "http" and rest[:1] == ["method"]:
+        return "literal"
+    # http's url and headers, and whatever the kind of a plugin takes: it may need a
+    # key, and none of it is spoken.
+    return "secret"
+
+
+def find_placeholders(text: str) -> Iterator[Placeholder]:
+    """Yield every placeholder of a text, in order."""
+    if "${" not in text:
+        return
+    for found in _TOKEN.finditer(text):
+        start, end = found.span()
+        body = found[1]
+        if found[0] == "$${":
+            yield Placeholder("escape", "", start, end)
+        elif body is not None and _VARIABLE.fullmatch(body):
+            yield Placeholder("variable", body, start, end)
+        elif body is not None and (named := _ENVIRONMENT.fullmatch(body)):
+            yield Placeholder("environment", named[1], start, end)
+        else:
+            yield Placeholder("malformed", body or "", start, end)
+
+
+def find_texts(value: Any, path: Pointer = ()) -> Iterator[tuple[Pointer, str]]:
+    """Yield each text below `value` that may hold placeholders, with its path."""
+    if isinstance(value, str):
+        if policy(path) != "literal":
+            yield path, value
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield from find_texts(each, (*path, key))
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from find_texts(each, (*path, index))
+
+
+class Expander:
+    """Replaces placeholders, and remembers which environment values it gave away."""
+
+    def __init__(
+        self, variables: Mapping[str, str], environment: Mapping[str, str]
+    ) -> None:
+        self.secrets: set[str] = set()
+        self._variables = variables
+        self._environment = environment
+
+    def expand_text(self, text: str) -> str:
+        """Replace the placeholders of a checked text, once: values are not expanded."""
+        parts, done = [], 0
+        for found in find_placeholders(text):
+            parts += [text[done : found.start], self._value(found, text)]
+            done = found.end
+        return "".join(parts) + text[done:]
+
+    def expand(self, value: Any, path: Pointer = ()) -> Any:
+        """Replace the placeholders in every text below `value` that may hold them."""
+        if isinstance(value, str):
+            return value if policy(path) == "literal" else self.expand_text(value)
+        if isinstance(value, dict):
+            return {key: self.expand(each, (*path, key)) for key, each in value.items()}
+        if isinstance(value, list):
+            return [self.expand(each, (*path, i)) for i, each in enumerate(value)]
+        return value
+
+    def _value(self, found: Placeholder, text: str) -> str:
+        match found.kind:
+            case "escape":
+                return "${"
+            case "variable":
+                return self._variables[found.name]
+            case "environment":
+                value = self._environment[found.name]
+                self.secrets.add(value)
+                return value
+        raise AssertionError(f"unchecked placeholder {text[found.start : found.end]}")

@@ -1,0 +1,145 @@
+"""The agent schema: composed with the kinds of tools, and checked against documents.
+
+The only file that imports jsonschema. Its errors leave as `Violation`s, which
+`wording` turns into sentences about the file.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from jsonschema.exceptions import SchemaError, ValidationError
+from jsonschema.validators import Draft202012Validator, extend
+
+from runner.config.violations import Violation
+from runner.errors import ToolError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from runner.config.nodes import Pointer
+
+Schema = dict[str, Any]
+
+_KIND = "kind_"
+_KIND_ID = "https://vagent.dev/schema/kind/"
+
+
+@cache
+def _packaged_text() -> str:
+    return files("runner.config").joinpath("agent.schema.json").read_text("utf-8")
+
+
+def packaged_schema() -> Schema:
+    """Return the schema with the built-in kinds, as the package carries it."""
+    schema: Schema = json.loads(_packaged_text())
+    return schema
+
+
+def builtin_kinds() -> dict[str, Schema]:
+    """Return the schemas of the kinds that the packaged schema holds, by their key."""
+    return {
+        name.removeprefix(_KIND): schema
+        for name, schema in packaged_schema()["$defs"].items()
+        if name.startswith(_KIND)
+    }
+
+
+def agent_schema(kinds: Mapping[str, Mapping[str, Any]] | None = None) -> Schema:
+    """Compose the agent schema with further kinds of tools (key -> schema of value).
+
+    The built-in kinds are always there, as packaged. Raises `ToolError` for a kind
+    whose key is taken or whose schema is none.
+    """
+    schema = packaged_schema()
+    tool = schema["$defs"]["tool"]
+    for key, value in sorted((kinds or {}).items()):
+        if f"{_KIND}{key}" in schema["$defs"]:
+            continue
+        if key in tool["properties"]:
+            raise ToolError(
+                f"a kind of tool cannot be called {key!r}: every tool has that field"
+            )
+        _check_kind(key, value)
+        # Its own $id makes the "#/..." references inside it stay inside it.
+        schema["$defs"][_KIND + key] = {"$id": _KIND_ID + key, **value}
+        tool["properties"][key] = {"$ref": f"#/$defs/{_KIND}{key}"}
+        tool["oneOf"].append({"required": [key]})
+    return schema
+
+
+def _check_kind(key: str, schema: Mapping[str, Any]) -> None:
+    try:
+        Draft202012Validator.check_schema(dict(schema))
+    except SchemaError as error:
+        raise ToolError(
+            f"the kind of tool {key!r} has an invalid schema: {error.message}",
+            hint="report it to the plugin that brings it",
+        ) from error
+
+
+def find_violations(value: Any, schema: Schema) -> list[Violation]:
+    """Check `value` against `schema`; empty when it is valid."""
+    return list(_translate(_Validator(schema).iter_errors(value)))
+
+
+def find_schema_violations(schema: Any) -> list[Violation]:
+    """Check that `schema` is itself a JSON Schema of 2020-12."""
+    meta = Draft202012Validator(Draft202012Validator.META_SCHEMA)
+    return list(_translate(meta.iter_errors(schema)))
+
+
+def _match_pattern(
+    validator: Any, pattern: str, instance: Any, schema: Any
+) -> Iterator[ValidationError]:
+    """Match as JSON Schema says: `$` is the end of the text, never before a newline."""
+    del validator, schema
+    if isinstance(instance, str):
+        strict = pattern[:-1] + r"\Z" if pattern.endswith("$") else pattern
+        if not re.search(strict, instance):
+            yield ValidationError("")
+
+
+_extend: Any = extend  # untyped in the stubs
+_Validator = _extend(Draft202012Validator, {"pattern": _match_pattern})
+
+
+def _translate(
+    errors: Iterator[ValidationError], above: Pointer = ()
+) -> Iterator[Violation]:
+    for error in errors:
+        path = (*above, *error.relative_path)
+        branch = _fitting_branch(error)
+        if branch:
+            yield from _translate(iter(branch), path)
+            continue
+        yield Violation(
+            keyword=str(error.validator),
+            expected=error.validator_value,
+            path=path,
+            instance=error.instance,
+            schema=error.schema if isinstance(error.schema, dict) else {},
+            about_key="propertyNames" in error.relative_schema_path,
+        )
+
+
+def _fitting_branch(error: ValidationError) -> list[ValidationError]:
+    """Of the alternatives of an anyOf or oneOf, the errors of the one that was meant.
+
+    That is the only one whose type fits; where several fit or none, nobody can tell.
+    """
+    if error.validator not in ("anyOf", "oneOf"):
+        return []
+    branches: dict[Any, list[ValidationError]] = {}
+    for each in error.context or ():
+        branches.setdefault(each.relative_schema_path[0], []).append(each)
+    fitting = [
+        errors
+        for errors in branches.values()
+        if not any(e.validator in ("type", "required") and not e.path for e in errors)
+    ]
+    return fitting[0] if len(fitting) == 1 else []

@@ -1,0 +1,125 @@
+"""The text of one file and the places in it; knows lines and columns, no YAML."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from runner.errors import FileUnreadable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# An agent file is read by people; one of this size is something else (a database
+# dump, a recording), and would only make the checker slow.
+MAX_BYTES = 1_000_000
+
+# What editors count as the end of a line. YAML 1.1 also breaks at U+0085, U+2028 and
+# U+2029; editors do not, and the numbers are for them.
+_LINE_END = re.compile(r"\r\n|\n|\r")
+
+# The complement of YAML's printable set (YAML 1.2.2, production 1).
+_UNPRINTABLE = re.compile(
+    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+)
+
+
+class Span(NamedTuple):
+    """Half-open range of character offsets into a source's text."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file's text; `path` is spelled as the person gave it."""
+
+    path: str
+    text: str
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [0, *(found.end() for found in _LINE_END.finditer(self.text))]
+
+    def point(self, offset: int) -> tuple[int, int]:
+        """Turn a character offset into line and column, both from 1."""
+        line = bisect_right(self._starts, offset)
+        return line, offset - self._starts[line - 1] + 1
+
+    def line(self, number: int) -> str:
+        """Return line `number` (from 1) without its end."""
+        start = self._starts[number - 1]
+        stop = self._starts[number] if number < len(self._starts) else len(self.text)
+        return self.text[start:stop].rstrip("\r\n")
+
+
+class SourceFault(Exception):
+    """A file that was read but is no text; `source` and `span` say where it shows."""
+
+    def __init__(self, rule: str, message: str, help_: str, found: Source, at: Span):
+        super().__init__(message)
+        self.rule = rule
+        self.message = message
+        self.help = help_
+        self.source = found
+        self.span = at
+
+
+def read_source(path: Path, display: str | None = None) -> Source:
+    """Read a text file.
+
+    Raises `FileUnreadable` when there is nothing to read (no file, a folder, no
+    permission) and `SourceFault` when what is there is too large or no UTF-8 text.
+    A byte order mark is not part of the text.
+    """
+    shown = str(path) if display is None else display
+    # is_dir before opening: Windows answers a folder with "permission denied".
+    if path.is_dir():
+        raise FileUnreadable(f"{shown} is a folder, not a file")
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise FileUnreadable(f"{shown} does not exist") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise FileUnreadable(f"{shown} cannot be read: {reason.lower()}") from error
+    return _decode(data, shown)
+
+
+def _decode(data: bytes, shown: str) -> Source:
+    start = Span(0, 0)
+    if len(data) > MAX_BYTES:
+        raise SourceFault(
+            "VA109",
+            f"the file is larger than {MAX_BYTES // 1_000_000} MB",
+            "an agent file is a page or two of text; keep data elsewhere",
+            Source(shown, ""),
+            start,
+        )
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = Source(shown, data[: error.start].decode("utf-8-sig", "replace"))
+        at = len(before.text)
+        raise SourceFault(
+            "VA108",
+            f"the file is not UTF-8 text (byte 0x{data[error.start]:02x})",
+            "save it as UTF-8",
+            before,
+            Span(at, at),
+        ) from None
+    found = _UNPRINTABLE.search(text)
+    if found:
+        raise SourceFault(
+            "VA108",
+            f"the file holds a control character (U+{ord(found[0]):04X})",
+            "an agent file is plain text; remove the character",
+            Source(shown, text),
+            Span(*found.span()),
+        )
+    return Source(shown, text)

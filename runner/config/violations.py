@@ -1,0 +1,188 @@
+"""What breaks the schema, said as a finding at its place in the file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from runner.config import wording
+from runner.config.diagnostics import Diagnostic, diagnose
+from runner.config.names import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from runner.config.document import Document
+    from runner.config.nodes import Pointer
+    from runner.config.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One keyword of a schema that a value does not satisfy.
+
+    `expected` is the keyword's value, `schema` the schema it stands in; `about_key`
+    says that `instance` is a key of the mapping at `path`, not the value there.
+    """
+
+    keyword: str
+    expected: Any
+    path: Pointer
+    instance: Any
+    schema: dict[str, Any]
+    about_key: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The findings of a schema check and the paths that cannot be relied on."""
+
+    diagnostics: list[Diagnostic]
+    unsound: frozenset[Pointer]
+
+
+def judge(
+    document: Document,
+    violations: Iterable[Violation],
+    *,
+    above: Pointer = (),
+    rule: str | None = None,
+) -> Verdict:
+    """Turn violations into findings, one for each broken thing.
+
+    `above` is where the checked value lies in the document; `rule` replaces the rule
+    ids. What the document has a finding for already gets no second one.
+    """
+    scene = _Scene(document, above)
+    listed = list(violations)
+    unknown = [each for each in listed if each.keyword == "additionalProperties"]
+    rest = [each for each in listed if each.keyword != "additionalProperties"]
+    for each in unknown:
+        scene.add_unknown_keys(each)
+    for each in rest:
+        scene.add(each)
+    found = dict.fromkeys(scene.found)
+    if rule is not None:
+        found = dict.fromkeys(_renamed(found, rule))
+    return Verdict(sorted(found), frozenset(scene.unsound))
+
+
+def _renamed(found: Iterable[Diagnostic], rule: str) -> Iterator[Diagnostic]:
+    from dataclasses import replace
+
+    for each in found:
+        yield replace(each, rule=rule)
+
+
+class _Scene:
+    """Collects the findings of one check."""
+
+    def __init__(self, document: Document, above: Pointer) -> None:
+        self.found: list[Diagnostic] = []
+        self.unsound: set[Pointer] = set()
+        self._document = document
+        self._above = above
+        # Keys that an unknown one was probably meant to be: they are not missing.
+        self._meant: set[Pointer] = set()
+
+    def add_unknown_keys(self, violation: Violation) -> None:
+        """Report each key that the schema does not know."""
+        known = list(violation.schema.get("properties", ()))
+        here = (*self._above, *violation.path)
+        for key in violation.instance:
+            if key in known:
+                continue
+            if self._document.is_broken((*here, key)):
+                continue
+            guess = nearest(key, known)
+            if guess:
+                self._meant.add((*here, guess))
+            self.unsound.add((*here, key))
+            message, help_ = wording.unknown_key(key, guess, known)
+            self._report(self._document.key_span((*here, key)), "VA203", message, help_)
+
+    def add(self, violation: Violation) -> None:
+        """Report any other violation."""
+        here = (*self._above, *violation.path)
+        if self._document.is_broken(here):
+            return
+        match violation.keyword:
+            case "required":
+                self._missing(here, violation.expected, violation.instance)
+            case "dependentRequired":
+                for key, needed in violation.expected.items():
+                    if key in violation.instance:
+                        self._missing(here, needed, violation.instance, because=key)
+            case "oneOf" if alternatives := _alternatives(violation.expected):
+                self._choice(here, alternatives, violation.instance)
+            case _ if violation.about_key:
+                self._bad_key(here, violation)
+            case _:
+                self._bad_value(here, violation)
+
+    def _missing(
+        self,
+        here: Pointer,
+        needed: list[str],
+        mapping: dict[str, Any],
+        because: str | None = None,
+    ) -> None:
+        missing = [
+            key
+            for key in needed
+            if key not in mapping and (*here, key) not in self._meant
+        ]
+        if missing:
+            message, help_ = wording.missing_keys(here, missing, because)
+            self._report(self._document.start_span(here), "VA204", message, help_)
+
+    def _choice(
+        self, here: Pointer, alternatives: list[str], mapping: dict[str, Any]
+    ) -> None:
+        present = [key for key in mapping if key in alternatives]
+        if len(present) > 1:
+            message, help_ = wording.too_many_choices(present)
+            span = self._document.key_span((*here, present[1]))
+            self._report(span, "VA211", message, help_)
+        elif not any((*here, key) in self._meant for key in alternatives):
+            message, help_ = wording.no_choice(here, alternatives)
+            self._report(self._document.start_span(here), "VA210", message, help_)
+
+    def _bad_key(self, here: Pointer, violation: Violation) -> None:
+        path = (*here, violation.instance)
+        if self._document.is_broken(path):
+            return
+        message, help_ = wording.bad_key(violation.instance, violation.schema)
+        self.unsound.add(path)
+        self._report(self._document.key_span(path), "VA206", message, help_)
+
+    def _bad_value(self, here: Pointer, violation: Violation) -> None:
+        rule, message, help_ = wording.bad_value(
+            here,
+            violation.keyword,
+            violation.expected,
+            violation.instance,
+            violation.schema,
+        )
+        self.unsound.add(here)
+        at = here
+        if violation.keyword == "maxItems":
+            at = (*here, violation.expected)
+        elif violation.keyword == "uniqueItems":
+            at = (*here, wording.first_repeated(violation.instance))
+        self._report(self._document.value_span(at), rule, message, help_)
+
+    def _report(self, span: Span, rule: str, message: str, help_: str | None) -> None:
+        self.found.append(diagnose(self._document.source, span, rule, message, help_))
+
+
+def _alternatives(branches: list[Any]) -> list[str]:
+    """The keys of a `oneOf` that says "exactly one of these keys", else nothing."""
+    keys = []
+    for branch in branches:
+        match branch:
+            case {"required": [str(key)]} if len(branch) == 1:
+                keys.append(key)
+            case _:
+                return []
+    return keys

@@ -1,0 +1,218 @@
+"""The sentences about what breaks the schema: of the file, never of the schema."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from runner.config.diagnostics import quoted
+from runner.config.names import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from runner.config.nodes import Pointer
+
+Words: TypeAlias = tuple[str, str | None]
+Schema: TypeAlias = dict[str, Any]
+
+_TYPES = {
+    "string": "text",
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "object": "a mapping",
+    "array": "a list",
+    "null": "nothing",
+}
+_SPOKEN_BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+_MANY = 12  # more known keys than this are not listed
+
+
+def subject(path: Pointer) -> str:
+    """Name the value at `path`."""
+    if not path:
+        return "the file"
+    last = path[-1]
+    if isinstance(last, str):
+        return f"`{quoted(last)[1:-1]}`"
+    return f"item {last + 1} of {subject(path[:-1])}"
+
+
+def unknown_key(key: str, guess: str | None, known: Sequence[str]) -> Words:
+    """For a key that no field has."""
+    message = f"unknown key `{quoted(key)[1:-1]}`"
+    if guess:
+        return message, f"did you mean `{guess}`?"
+    if 0 < len(known) <= _MANY:
+        return message, f"known here: {_names(known)}"
+    return message, None
+
+
+def missing_keys(path: Pointer, missing: Sequence[str], because: str | None) -> Words:
+    """For fields that must be there."""
+    are = "is" if len(missing) == 1 else "are"
+    where = f"an `{because}` tool needs it" if because else None
+    if because and len(missing) > 1:
+        where = f"an `{because}` tool needs them"
+    place = "" if not path else f" in {subject(path)}"
+    return f"{_names(missing, 'and')} {are} missing{place}", where
+
+
+def no_choice(path: Pointer, alternatives: Sequence[str]) -> Words:
+    """For a mapping that has none of the keys of which it needs one."""
+    if not path:
+        first, *others = alternatives
+        return f"`{first}` is missing", f"add a `{first}`, or {_names(others, 'or')}"
+    return (
+        f"{subject(path)} does not say what it is",
+        f"add one of {_names(alternatives, 'or')}",
+    )
+
+
+def too_many_choices(present: Sequence[str]) -> Words:
+    """For a mapping that has two of the keys of which it takes one."""
+    return f"{_names(present, 'and')} exclude each other", "keep one of them"
+
+
+def bad_key(key: str, schema: Schema) -> Words:
+    """For the name of an entry that is not as names are."""
+    rule = schema.get("patternErrorMessage", "it is not as such names are")
+    return f"`{quoted(key)[1:-1]}` is not a name: {rule}", None
+
+
+def bad_value(
+    path: Pointer, keyword: str, expected: Any, value: Any, schema: Schema
+) -> tuple[str, str, str | None]:
+    """For a value that the schema refuses; returns rule id, message and help."""
+    rule, say = _VALUES.get(keyword, ("VA299", _any_other))
+    message, help_ = say(subject(path), expected, value, schema)
+    if keyword == "const" and path == ("version",) and type(value) is int and value > 1:
+        newer = f"the file is of version {value}; this vagent reads version {expected}"
+        return "VA212", newer, "a newer vagent may read it"
+    return rule, message, help_
+
+
+def first_repeated(items: list[Any]) -> int:
+    """Return the index of the first item that an earlier one equals."""
+    seen: set[str] = set()
+    for index, item in enumerate(items):
+        text = json.dumps(item, sort_keys=True)
+        if text in seen:
+            return index
+        seen.add(text)
+    return 0
+
+
+def _bad_type(name: str, expected: Any, value: Any, schema: Schema) -> Words:
+    types = [expected] if isinstance(expected, str) else list(expected)
+    if _is_duration(schema) and _is_number(value):
+        return f"{name} is {value}, without a unit", f"write {value}s or {value}ms"
+    wanted = " or ".join(_TYPES.get(each, each) for each in types)
+    message = f"{name} is {_shown(value)}; it takes {wanted}"
+    if "boolean" in types and isinstance(value, str):
+        meant = _SPOKEN_BOOLEANS.get(value.lower())
+        return message, f"write {meant}, which YAML knows as such" if meant else None
+    if "string" in types and (_is_number(value) or isinstance(value, bool)):
+        return message, f'put it in quotes: "{json.dumps(value)}"'
+    if types == ["array"] and isinstance(value, str):
+        return message, f"write [{value}]" if len(value) < 20 else None
+    if value is None:
+        return message, "give it a value, or remove the key"
+    return message, None
+
+
+def _bad_pattern(name: str, expected: Any, value: Any, schema: Schema) -> Words:
+    form = schema.get("patternErrorMessage", f"it must match {expected}")
+    message = f"{name} is {quoted(value)}; {form}"
+    if _is_duration(schema) and value.replace(".", "", 1).isdecimal():
+        return message, f"write {value}s or {value}ms"
+    return message, None
+
+
+def _not_listed(name: str, expected: Any, value: Any, schema: Schema) -> Words:
+    texts = [each if isinstance(each, str) else quoted(each) for each in expected]
+    message = f"{name} is {_shown(value)}; it is one of {_names(texts, 'or')}"
+    guess = nearest(value, texts) if isinstance(value, str) else None
+    return message, f"did you mean `{guess}`?" if guess else None
+
+
+def _not_constant(name: str, expected: Any, value: Any, schema: Schema) -> Words:
+    shown = expected if isinstance(expected, str) else quoted(expected)
+    return f"{name} is {_shown(value)}; it is always `{shown}`", None
+
+
+def _out_of_range(name: str, expected: Any, value: Any, schema: Schema) -> Words:
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if low is not None and high is not None:
+        return f"{name} is {value}; it goes from {low} to {high}", None
+    if low is not None:
+        return f"{name} is {value}; it is at least {low}", None
+    if high is not None:
+        return f"{name} is {value}; it is at most {high}", None
+    return f"{name} is {value}, which is out of its range", None
+
+
+def _too_short(name: str, expected: Any, value: Any, schema: Schema) -> Words:
+    if len(value) == 0:
+        return f"{name} is empty", "fill it in, or remove the key"
+    return f"{name} has {len(value)} {_units(value)}; it needs {expected}", None
+
+
+def _too_long(name: str, expected: Any, value: Any, schema: Schema) -> Words:
+    return f"{name} has {len(value)} {_units(value)}; it takes {expected}", None
+
+
+def _repeated(name: str, expected: Any, value: Any, schema: Schema) -> Words:
+    item = value[first_repeated(value)]
+    return f"{_shown(item)} is in {name} twice", "remove one of them"
+
+
+def _any_other(name: str, expected: Any, value: Any, schema: Schema) -> Words:
+    return f"{name} is {_shown(value)}, which is not allowed here", None
+
+
+_VALUES: dict[str, tuple[str, Callable[[str, Any, Any, Schema], Words]]] = {
+    "type": ("VA201", _bad_type),
+    "minimum": ("VA202", _out_of_range),
+    "maximum": ("VA202", _out_of_range),
+    "exclusiveMinimum": ("VA202", _out_of_range),
+    "exclusiveMaximum": ("VA202", _out_of_range),
+    "enum": ("VA205", _not_listed),
+    "const": ("VA205", _not_constant),
+    "pattern": ("VA206", _bad_pattern),
+    "minLength": ("VA207", _too_short),
+    "minItems": ("VA207", _too_short),
+    "minProperties": ("VA207", _too_short),
+    "maxLength": ("VA207", _too_long),
+    "maxItems": ("VA207", _too_long),
+    "maxProperties": ("VA207", _too_long),
+    "uniqueItems": ("VA208", _repeated),
+}
+
+
+def _is_duration(schema: Schema) -> bool:
+    return schema.get("title") == "duration"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "empty"
+    if isinstance(value, dict | list):
+        return _TYPES["object" if isinstance(value, dict) else "array"]
+    return quoted(value)
+
+
+def _units(value: Any) -> str:
+    return "characters" if isinstance(value, str) else "items"
+
+
+def _names(names: Sequence[str], last: str = "or") -> str:
+    shown = [f"`{each}`" for each in names]
+    if len(shown) < 2:
+        return "".join(shown)
+    return f"{', '.join(shown[:-1])} {last} {shown[-1]}"
