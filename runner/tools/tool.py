@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from runner.config.model import AgentConfig, Effect, OnInterrupt, ToolConfig
 
@@ -40,8 +40,21 @@ class Tool(Protocol):
     @property
     def definition(self) -> ToolDefinition: ...
 
-    async def run(self, arguments: Mapping[str, Any]) -> object:
-        """Run one call and return a value that JSON can say; raise to fail."""
+    def run(self, arguments: Mapping[str, Any]) -> object:
+        """Run one call and return a value that JSON can say; raise to fail.
+
+        An `async def` runs on the event loop and is cancelled when its time is up. A
+        plain `def` runs in a worker thread, so that it may block.
+        """
+        ...
+
+
+@runtime_checkable
+class ClosableTool(Protocol):
+    """A tool that holds something open, such as connections."""
+
+    async def close(self) -> None:
+        """Let go of it; called once, when the registry is closed."""
         ...
 
 

@@ -1,0 +1,232 @@
+"""The arguments of a call against the tool's JSON Schema, and what is wrong with them
+in words that a model can act on.
+
+Two readings differ from plain JSON Schema, both as the voice service has them: a
+`pattern` must match the whole value, and `null` for an argument that may be left out
+means that it was. Arguments that the schema does not name are refused, unless it says
+`additionalProperties` itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError, ValidationError
+from jsonschema.validators import extend
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
+
+from runner.errors import ToolError
+
+# More than this many complaints at once help no model.
+_PROBLEM_LIMIT = 3
+_QUOTE_LIMIT = 60
+
+_TYPE_NAMES = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
+}
+
+_LIMITS = {
+    "minimum": "must be at least {}",
+    "maximum": "must be at most {}",
+    "exclusiveMinimum": "must be more than {}",
+    "exclusiveMaximum": "must be less than {}",
+    "multipleOf": "must be a multiple of {}",
+    "minLength": "must have at least {} characters",
+    "maxLength": "must have at most {} characters",
+    "minItems": "must have at least {} entries",
+    "maxItems": "must have at most {} entries",
+    "pattern": "must match {}",
+    "format": "must be a {}",
+    "const": "must be {}",
+}
+
+# Keywords at the top of a schema that admit arguments `properties` does not name.
+_OPENING = (
+    "additionalProperties",
+    "unevaluatedProperties",
+    "patternProperties",
+    "allOf",
+    "anyOf",
+    "oneOf",
+    "if",
+    "$ref",
+)
+
+
+class ArgumentsRefused(Exception):
+    """The arguments do not fit; the message is one line for the model."""
+
+
+def _match_whole(
+    validator: Any, pattern: str, instance: object, schema: object
+) -> Iterator[ValidationError]:
+    if isinstance(instance, str) and not re.fullmatch(pattern, instance):
+        yield ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+_Validator = extend(  # type: ignore[no-untyped-call]  # untyped in its stubs
+    Draft202012Validator, {"pattern": _match_whole}
+)
+
+
+class ArgumentCheck:
+    """Checks the arguments of one tool; built once, when the tool is loaded."""
+
+    def __init__(self, tool: str, parameters: Mapping[str, Any]) -> None:
+        """Raise `ToolError` unless `parameters` is a schema that calls can fit."""
+        self._schema = build_parameters(parameters)
+        _check_schema(tool, self._schema)
+        closed = self._schema
+        if not any(keyword in closed for keyword in _OPENING):
+            closed = {**closed, "additionalProperties": False}
+        self._validator = _Validator(
+            closed,
+            format_checker=Draft202012Validator.FORMAT_CHECKER,
+            registry=Registry(),  # an empty one: nothing is fetched from the network
+        )
+        _check_references(tool, closed)
+
+    def check(self, arguments: object) -> dict[str, Any]:
+        """Return the arguments to call with, or raise `ArgumentsRefused`."""
+        if not isinstance(arguments, Mapping):
+            raise ArgumentsRefused("the arguments must be an object")
+        given = {
+            name: value
+            for name, value in arguments.items()
+            if value is not None or not self._is_left_out(name)
+        }
+        problems: list[str] = []
+        try:
+            for error in self._validator.iter_errors(given):
+                problems.extend(_explain(error))
+                if len(problems) >= _PROBLEM_LIMIT:
+                    break
+        except (Unresolvable, RecursionError) as error:
+            raise ArgumentsRefused("the arguments cannot be checked") from error
+        if problems:
+            unique = list(dict.fromkeys(problems))
+            raise ArgumentsRefused("; ".join(unique[:_PROBLEM_LIMIT]))
+        return given
+
+    def _is_left_out(self, name: str) -> bool:
+        """Whether `null` for this argument means that there is none."""
+        described = self._schema["properties"].get(name)
+        if described is None or name in self._schema["required"]:
+            return False
+        return not self._validator.evolve(schema=described).is_valid(None)
+
+
+def build_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema in the form that the wire asks for: an object with both lists.
+
+    Words about the schema itself (`$schema`, `$id`, `$comment`) are left out.
+    """
+    kept = {
+        key: value
+        for key, value in parameters.items()
+        if key not in ("$schema", "$id", "$comment")
+    }
+    return {"type": "object", "properties": {}, "required": [], **kept}
+
+
+def _check_schema(tool: str, schema: Mapping[str, Any]) -> None:
+    if schema["type"] != "object":
+        raise ToolError(
+            f"tool {tool!r}: parameters must be of type object, not {schema['type']!r}"
+        )
+    try:
+        _Validator.check_schema(
+            schema, format_checker=Draft202012Validator.FORMAT_CHECKER
+        )
+    except SchemaError as error:
+        place = ".".join(str(part) for part in error.absolute_path) or "parameters"
+        raise ToolError(
+            f"tool {tool!r}: parameters is not a JSON Schema: {place}: {error.message}"
+        ) from error
+
+
+def _check_references(tool: str, schema: Mapping[str, Any]) -> None:
+    root = DRAFT202012.create_resource(schema)
+    resolver = Registry[Any]().resolver_with_root(root)
+    for reference in _references(schema):
+        try:
+            resolver.lookup(reference)
+        except Unresolvable as error:
+            raise ToolError(
+                f"tool {tool!r}: parameters refers to {reference!r}, which is not in it"
+            ) from error
+
+
+def _references(schema: object) -> Iterator[str]:
+    if isinstance(schema, Mapping):
+        reference = schema.get("$ref")
+        if isinstance(reference, str):
+            yield reference
+        for key, value in schema.items():
+            if key not in ("enum", "const", "default", "examples"):
+                yield from _references(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from _references(value)
+
+
+def _explain(error: ValidationError) -> Iterable[str]:
+    """Say what is wrong as the argument's name and what it must be."""
+    place = _place(error)
+    wanted: Any = error.validator_value
+    instance: Any = error.instance
+    schema: Any = error.schema
+    match error.validator:
+        case "required":
+            missing = [key for key in wanted if key not in instance]
+            return [f"{_join(place, key)} is missing" for key in missing]
+        case "additionalProperties" | "unevaluatedProperties":
+            known = schema.get("properties", {})
+            unknown = [key for key in instance if key not in known]
+            names = ", ".join(known) or "none"
+            return [
+                f"there is no argument {_join(place, key)[:_QUOTE_LIMIT]}; "
+                f"the arguments are: {names}"
+                for key in unknown
+            ]
+        case "type":
+            kinds = [wanted] if isinstance(wanted, str) else wanted
+            words = " or ".join(_TYPE_NAMES[kind] for kind in kinds)
+            return [f"{place} must be {words}, not {_quote(instance)}"]
+        case "enum":
+            choices = ", ".join(_quote(choice) for choice in wanted)
+            return [f"{place} must be one of: {choices}"]
+        case str() as keyword if keyword in _LIMITS:
+            return [f"{place} {_LIMITS[keyword].format(wanted)}"]
+        case "anyOf" | "oneOf" if error.context:
+            parts = [" and ".join(_explain(inner)) for inner in error.context]
+            return [" or ".join(dict.fromkeys(parts))]
+    return [f"{place}: {error.message[:200]}"]
+
+
+def _place(error: ValidationError) -> str:
+    place = ""
+    for part in error.absolute_path:
+        place = f"{place}[{part}]" if isinstance(part, int) else _join(place, part)
+    return place or "the arguments"
+
+
+def _join(place: str, name: object) -> str:
+    return str(name) if place in ("", "the arguments") else f"{place}.{name}"
+
+
+def _quote(value: object) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    text = f'"{text}"' if isinstance(value, str) else text
+    return text if len(text) <= _QUOTE_LIMIT else text[: _QUOTE_LIMIT - 1] + "…"

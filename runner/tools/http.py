@@ -1,0 +1,197 @@
+"""The tool kind `http`: an endpoint called with the arguments; no code.
+
+http:
+  method: GET
+  url: https://api.example.com/orders/{order_id}
+  headers: {Authorization: "Bearer ${env:ORDERS_TOKEN}"}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from runner.config.model import AgentConfig, ToolConfig
+from runner.errors import ToolError
+from runner.tools.function import ToolTraits, define_tool
+from runner.tools.placement import METHODS, Placement
+from runner.tools.tool import Tool, ToolDefinition
+
+if TYPE_CHECKING:
+    import ssl
+
+    from runner.tools.fetch import Answer, Fetcher
+
+_RETRIES = 2
+_EXCERPT = 200  # characters of a failed answer that the model is told
+
+# Where services put the sentence in a JSON error.
+_ERROR_KEYS = ("error", "message", "detail", "error_description", "title", "reason")
+
+_SCALAR = {"type": ["string", "number", "boolean"]}
+
+
+class HttpKind:
+    """Builds HTTP tools; loads httpx only when there is one."""
+
+    key = "http"
+    schema: Mapping[str, Any] = {
+        "type": "object",
+        "description": "An HTTP endpoint that is called with the arguments.",
+        "properties": {
+            "method": {
+                "enum": list(METHODS),
+                "default": "GET",
+                "description": "GET, HEAD and DELETE send arguments in the query, "
+                "the others in the body.",
+            },
+            "url": {
+                "type": "string",
+                "pattern": "^(https?://|\\$\\{)",
+                "description": "Address; {name} is replaced by that argument.",
+                "examples": ["https://api.example.com/orders/{order_id}"],
+            },
+            "headers": {
+                "type": "object",
+                "additionalProperties": {"type": "string"},
+                "description": "Sent with each request; keep keys in ${env:NAME}.",
+                "examples": [{"Authorization": "Bearer ${env:ORDERS_TOKEN}"}],
+            },
+            "query": {
+                "type": "object",
+                "additionalProperties": _SCALAR,
+                "description": "Fixed query parameters, beside the arguments.",
+            },
+            "body": {
+                "enum": ["json", "form"],
+                "default": "json",
+                "description": "How POST, PUT and PATCH send the arguments.",
+            },
+            "allow_private": {
+                "type": "boolean",
+                "default": False,
+                "description": "Whether the host may be on this machine or a private "
+                "network.",
+            },
+            "retries": {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": 5,
+                "default": _RETRIES,
+                "description": "How often a GET, HEAD, PUT or DELETE is tried again "
+                "when the host is not reached or is overloaded; never for a tool with "
+                "effect: write.",
+            },
+        },
+        "required": ["url"],
+        "additionalProperties": False,
+    }
+
+    def __init__(self) -> None:
+        self._context: ssl.SSLContext | None = None  # slow to load, shared by all tools
+
+    def load(self, config: ToolConfig, agent: AgentConfig) -> Tool:
+        """Check the settings and build the tool."""
+        # Only an agent with an http tool pays for loading httpx.
+        from runner.tools.fetch import Fetcher, open_context
+
+        settings = config.settings
+        if not isinstance(settings, Mapping) or not isinstance(
+            settings.get("url"), str
+        ):
+            raise ToolError("an http tool needs a url", hint="http: {url: https://…}")
+        placement = Placement(
+            method=str(settings.get("method", "GET")).upper(),
+            url=settings["url"],
+            headers={
+                str(name): str(value)
+                for name, value in (settings.get("headers") or {}).items()
+            },
+            query=settings.get("query") or {},
+            body=settings.get("body", "json"),
+        )
+        definition = define_tool(config, config.parameters or {}, ToolTraits())
+        placement.check(definition.parameters)
+        if self._context is None:
+            self._context = open_context()
+        retries = int(settings.get("retries", _RETRIES))
+        fetcher = Fetcher(
+            placement.host,
+            allow_private=bool(settings.get("allow_private", False)),
+            retries=retries if definition.effect == "read" else 0,
+            timeout=definition.timeout,
+            context=self._context,
+        )
+        return HttpTool(definition, placement, fetcher)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpTool:
+    """One endpoint; the result is what it answers."""
+
+    definition: ToolDefinition
+    placement: Placement
+    fetcher: Fetcher
+
+    async def run(self, arguments: Mapping[str, Any]) -> object:
+        answer = await self.fetcher.fetch(self.placement.place(arguments))
+        return read_answer(answer, self.placement.host)
+
+    async def close(self) -> None:
+        await self.fetcher.close()
+
+
+def read_answer(answer: Answer, host: str) -> object:
+    """Return what an answer says: a JSON value, or text.
+
+    Raises `ToolError` for a status of failure, with the service's own sentence where it
+    gives one, and for what cannot be told in words.
+    """
+    if not 200 <= answer.status < 300:
+        words = _excerpt(answer) or answer.reason
+        said = f": {words}" if words else ""
+        raise ToolError(f"{host} answered {answer.status}{said}")
+    if not answer.body.strip():
+        return {"status": answer.status}
+    kind = answer.content_type
+    if kind == "application/json" or kind.endswith("+json"):
+        try:
+            return json.loads(answer.body)
+        except (ValueError, RecursionError) as error:
+            raise ToolError(f"{host} answered something that is not JSON") from error
+    if kind and not kind.startswith("text/") and kind != "application/xml":
+        raise ToolError(f"{host} answered with {kind[:60]}, which is not text")
+    text = _decode(answer)
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    # Text that happens to be JSON: only its containers are surely meant so.
+    return value if isinstance(value, dict | list) else text
+
+
+def _excerpt(answer: Answer) -> str:
+    """Return the sentence in a failed answer, if it holds one that can be said."""
+    if answer.content_type == "text/plain":
+        first = _decode(answer).strip().partition("\n")[0]
+        return first[:_EXCERPT]
+    try:
+        value = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return ""
+    for _ in range(3):  # {"error": {"message": "…"}}
+        if isinstance(value, str):
+            return " ".join(value.split())[:_EXCERPT]
+        if not isinstance(value, dict):
+            return ""
+        value = next((value[key] for key in _ERROR_KEYS if value.get(key)), None)
+    return ""
+
+
+def _decode(answer: Answer) -> str:
+    try:
+        return answer.body.decode(answer.charset or "utf-8", errors="replace")
+    except LookupError:  # a charset that Python does not know
+        return answer.body.decode(errors="replace")

@@ -1,0 +1,251 @@
+"""Installed tools and tool kinds, and the tool kind `plugin` that refers to them.
+
+A distribution offers tools under the entry-point group `vagent.tools`. Each entry point
+is named as the agent file names the tool, and points at one of these:
+
+    a function     plain or async; its signature and docstring are the schema, and
+                   `tool(...)` from this module marks effect, timeout and the like
+    a tool         any object with `definition` and `run` (runner.tools.tool.Tool)
+    a class        called with the settings of the agent file; its instance is the tool
+
+    - plugin: end_call
+    - plugin: {name: crm_lookup, region: eu}     # settings: `region`, for a class
+
+Tool kinds come the same way, under `vagent.tool_kinds`: the entry point is named as the
+kind's key and points at a class with `key`, `schema` and `load` (ToolKind). What vagent
+brings itself comes in by the same two doors.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from runner.config.model import AgentConfig, ToolConfig
+from runner.errors import ToolError
+from runner.tools.function import ToolTraits, define_tool, load_function, tool
+from runner.tools.tool import ClosableTool, Tool, ToolDefinition, ToolKind
+
+__all__ = [
+    "BrokenKind",
+    "ConfiguredTool",
+    "PluginKind",
+    "installed_kinds",
+    "installed_tools",
+    "tool",
+]
+
+TOOLS_GROUP = "vagent.tools"
+KINDS_GROUP = "vagent.tool_kinds"
+
+_log = logging.getLogger("vagent.tools")
+
+
+class BrokenKind:
+    """Stands for a tool kind that cannot be imported; only its use is an error."""
+
+    # Nothing is known of its settings, so nothing is said against them.
+    schema: Mapping[str, Any] = {}
+
+    def __init__(self, key: str, problem: ToolError) -> None:
+        self.key = key
+        self.problem = problem
+
+    def load(self, config: ToolConfig, agent: AgentConfig) -> Tool:
+        raise self.problem
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredTool:
+    """A plugin's tool under the definition that the agent file gives it."""
+
+    definition: ToolDefinition
+    inner: Tool
+
+    @property
+    def run(self) -> Callable[[Mapping[str, Any]], object]:
+        # The inner method itself, so that the registry sees whether it is async.
+        return self.inner.run
+
+    async def close(self) -> None:
+        if isinstance(self.inner, ClosableTool):
+            await self.inner.close()
+
+
+class PluginKind:
+    """Loads tools of installed distributions by name."""
+
+    key = "plugin"
+    schema: Mapping[str, Any] = {
+        "description": "An installed tool: its name, or a mapping of its name and "
+        "settings.",
+        "type": ["string", "object"],
+        "minLength": 1,
+        "properties": {
+            "name": {
+                "type": "string",
+                "minLength": 1,
+                "description": "The name that the tool is installed under.",
+            }
+        },
+        "required": ["name"],
+        "examples": ["end_call", {"name": "current_time"}],
+    }
+
+    def load(self, config: ToolConfig, agent: AgentConfig) -> Tool:
+        """Load the entry point and make a tool of what it points at."""
+        name, settings = _read_settings(config.settings)
+        found = installed_tools().get(name)
+        if found is None:
+            known = ", ".join(sorted(installed_tools())) or "none"
+            raise ToolError(
+                f"no plugin named {name!r} is installed", hint=f"installed: {known}"
+            )
+        target = _load(found)
+        if isinstance(target, type):
+            return _from_class(target, found, config, settings)
+        if settings:
+            given = ", ".join(repr(key) for key in settings)
+            raise ToolError(f"the plugin {name!r} takes no settings, but has {given}")
+        if _is_tool(target):
+            return _configure(target, config)
+        if callable(target):
+            return load_function(target, config, name)
+        raise ToolError(
+            f"{_describe(found)} is neither a function nor a tool",
+            hint="ask its author; see the entry-point group vagent.tools",
+        )
+
+
+def installed_tools() -> Mapping[str, EntryPoint]:
+    """Return the installed tools by name, not yet imported."""
+    return _find(TOOLS_GROUP)
+
+
+def installed_kinds() -> Mapping[str, ToolKind]:
+    """Return an instance of each installed tool kind by its key.
+
+    One that cannot be imported is warned of and stands as a `BrokenKind`.
+    """
+    kinds: dict[str, ToolKind] = {}
+    for key, found in _find(KINDS_GROUP).items():
+        try:
+            kinds[key] = _load_kind(key, found)
+        except ToolError as error:
+            _log.warning("%s", error)
+            kinds[key] = BrokenKind(key, error)
+    return kinds
+
+
+def _find(group: str) -> dict[str, EntryPoint]:
+    found: dict[str, EntryPoint] = {}
+    for entry_point in entry_points(group=group):
+        name, other = entry_point.name, found.get(entry_point.name)
+        if other is None or _is_ours(entry_point):
+            found[name], other = entry_point, found.get(name)
+        if other is not None and other.value != entry_point.value:
+            _log.warning(
+                "two installed packages offer %r; %s is used",
+                name,
+                _describe(found[name]),
+            )
+    return found
+
+
+def _load_kind(key: str, found: EntryPoint) -> ToolKind:
+    target = _load(found)
+    try:
+        kind: ToolKind = target() if isinstance(target, type) else target
+        complete = kind.key == key and isinstance(kind.schema, Mapping | bool)
+    except Exception as error:  # a plugin's own code: its constructor
+        raise ToolError(f"{_describe(found)} fails: {_reason(error)}") from error
+    if not complete or not callable(getattr(kind, "load", None)):
+        raise ToolError(
+            f"{_describe(found)} is not a tool kind: it needs key {key!r}, a schema "
+            "and load()"
+        )
+    return kind
+
+
+def _load(found: EntryPoint) -> Any:
+    try:
+        return found.load()
+    except (Exception, SystemExit) as error:  # a plugin's own code: its import
+        raise ToolError(
+            f"{_describe(found)} cannot be loaded: {_reason(error)}",
+            hint="update or remove that package",
+        ) from error
+
+
+def _from_class(
+    target: type, found: EntryPoint, config: ToolConfig, settings: dict[str, Any]
+) -> Tool:
+    try:
+        inspect.signature(target).bind(**settings)
+    except TypeError as error:
+        raise ToolError(f"settings of the plugin {found.name!r}: {error}") from error
+    except ValueError:
+        pass  # a class without a readable signature; calling it will tell
+    try:
+        built = target(**settings)
+    except ToolError:
+        raise
+    except Exception as error:  # a plugin's own code: its constructor
+        # The reason may quote the settings, and they may hold a key.
+        kind = type(error).__name__
+        raise ToolError(f"{_describe(found)} refuses its settings: {kind}") from error
+    if not _is_tool(built):
+        raise ToolError(f"{_describe(found)} makes no tool: no definition or run()")
+    return _configure(built, config)
+
+
+def _configure(inner: Tool, config: ToolConfig) -> Tool:
+    own = inner.definition
+    traits = ToolTraits(
+        name=own.name,
+        description=own.description,
+        timeout=own.timeout,
+        effect=own.effect,
+        on_interrupt=own.on_interrupt,
+        announce=own.announce,
+    )
+    if config.effect not in (None, own.effect):
+        traits = replace(traits, on_interrupt=None)  # follows the new effect
+    parameters = own.parameters if config.parameters is None else config.parameters
+    return ConfiguredTool(define_tool(config, parameters, traits), inner)
+
+
+def _is_tool(target: object) -> bool:
+    definition = getattr(target, "definition", None)
+    return isinstance(definition, ToolDefinition) and callable(
+        getattr(target, "run", None)
+    )
+
+
+def _read_settings(settings: object) -> tuple[str, dict[str, Any]]:
+    if isinstance(settings, str):
+        return settings, {}
+    if isinstance(settings, Mapping) and isinstance(settings.get("name"), str):
+        rest = {str(key): value for key, value in settings.items() if key != "name"}
+        return settings["name"], rest
+    raise ToolError(
+        "a plugin is given by its name", hint="plugin: end_call, or {name: end_call}"
+    )
+
+
+def _is_ours(entry_point: EntryPoint) -> bool:
+    return entry_point.dist is not None and entry_point.dist.name == "vagent"
+
+
+def _describe(found: EntryPoint) -> str:
+    dist = found.dist.name if found.dist is not None else "an unknown package"
+    return f"the plugin {found.name!r} of {dist}"
+
+
+def _reason(error: BaseException) -> str:
+    first = str(error).partition("\n")[0]
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -1,0 +1,217 @@
+"""Runs the calls of one session's tools; whatever happens, an outcome comes back.
+
+Here, and nowhere else, a tool's own code is guarded: arguments are checked before it,
+it runs under a timeout, and what it returns or raises becomes short text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from runner.config.model import AgentConfig
+from runner.errors import ToolError
+from runner.tools.arguments import ArgumentCheck, ArgumentsRefused, build_parameters
+from runner.tools.calls import (
+    Ended,
+    Failed,
+    call_async,
+    call_plain,
+    close_bounded,
+)
+from runner.tools.failures import Masking, describe_failure, fail
+from runner.tools.output import SplitStdout, split_stdout
+from runner.tools.results import encode_result
+from runner.tools.tool import (
+    ClosableTool,
+    Tool,
+    ToolDefinition,
+    ToolKind,
+    ToolOutcome,
+)
+from runner.tools.workers import TooManyHung, Workers
+
+_log = logging.getLogger("vagent.tools")
+
+# A model's context is small, and nobody listens to more: about 16,000 words.
+RESULT_LIMIT = 64 * 1024
+
+# Our own answer to a call that takes too long should come before the service gives up
+# on it, so the service is told a little more; it takes 1 to 300 seconds.
+_WIRE_MARGIN = 5.0
+_WIRE_TIMEOUTS = (1.0, 300.0)
+
+# Shorter values are masked in errors only: in results, `1234` may just be a number.
+_SHORTEST_IN_ERRORS = 4
+_SHORTEST_IN_RESULTS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    tool: Tool
+    check: ArgumentCheck
+    is_async: bool
+
+
+class ToolRegistry:
+    """The tools of one agent; the engine calls `run`, once for each call.
+
+    Not bound to an event loop before the first `run`. `secrets` are masked, by value,
+    in everything that leaves it.
+    """
+
+    def __init__(
+        self,
+        tools: Sequence[Tool],
+        *,
+        secrets: frozenset[str] = frozenset(),
+        workers: int = 8,
+        result_limit: int = RESULT_LIMIT,
+    ) -> None:
+        """Raise `ToolError` for two tools of one name or an unusable schema."""
+        self._entries: dict[str, _Entry] = {}
+        for tool in tools:
+            definition = tool.definition
+            if definition.name in self._entries:
+                raise ToolError(f"two tools are named {definition.name!r}")
+            self._entries[definition.name] = _Entry(
+                tool,
+                ArgumentCheck(definition.name, definition.parameters),
+                inspect.iscoroutinefunction(tool.run),
+            )
+        self._mask = Masking(secrets, shortest=_SHORTEST_IN_ERRORS)
+        self._workers = Workers(workers)
+        self._encode = partial(
+            encode_result,
+            limit=result_limit,
+            mask=Masking(secrets, shortest=_SHORTEST_IN_RESULTS),
+        )
+        self._stdout: SplitStdout | None = None  # ours while calls may print
+
+    @property
+    def hung(self) -> int:
+        """How many plain functions were given up and still run."""
+        return self._workers.hung
+
+    def definitions(self) -> list[ToolDefinition]:
+        """Return what the model sees, in the order of the agent file."""
+        return [entry.tool.definition for entry in self._entries.values()]
+
+    def wire_definitions(self) -> list[dict[str, Any]]:
+        """Return the tools as `session.update` carries them."""
+        return [wire_definition(definition) for definition in self.definitions()]
+
+    def get(self, name: str) -> Tool | None:
+        """Return the tool of that name, if there is one."""
+        entry = self._entries.get(name)
+        return entry.tool if entry else None
+
+    async def run(self, name: str, arguments: object) -> ToolOutcome:
+        """Run one call; every failure is an outcome with `is_error`.
+
+        Only cancellation comes out as an exception, after the tool was given a moment
+        to clean up. Calls may run side by side.
+        """
+        entry = self._entries.get(name)
+        if entry is None:
+            known = ", ".join(self._entries) or "none"
+            return fail(f"there is no tool {name[:60]!r}; the tools are: {known}")
+        try:
+            given = entry.check.check(arguments)
+        except ArgumentsRefused as error:
+            text = self._mask(str(error))
+            return fail(text, f"arguments refused: {text}")
+        outcome = await self._run_checked(entry, given)
+        if outcome.is_error:
+            _log.warning("%s failed: %s", name, outcome.detail or outcome.text)
+        return outcome
+
+    async def close(self) -> None:
+        """Close what the tools hold open; idle threads end, hung ones are left."""
+        self._workers.close()
+        for name, entry in self._entries.items():
+            if isinstance(entry.tool, ClosableTool):
+                error = await close_bounded(entry.tool.close)
+                if error is not None:
+                    outcome = describe_failure(name, error, self._mask)
+                    _log.warning("closing %s failed: %s", name, outcome.detail)
+        if self._stdout is not None and not self._workers.hung:
+            self._stdout.restore()
+            self._stdout = None
+
+    async def _run_checked(self, entry: _Entry, given: dict[str, Any]) -> ToolOutcome:
+        name = entry.tool.definition.name
+        self._stdout = split_stdout() or self._stdout
+        try:
+            ended = await self._call(entry, given)
+        except TimeoutError:
+            seconds = entry.tool.definition.timeout
+            text = f"{name} did not answer within {seconds:g} s"
+            hung = self._workers.hung
+            return fail(text, f"{text}; it still runs" if hung else text)
+        except TooManyHung:
+            return fail(
+                f"{name} is not available at the moment",
+                f"{self._workers.hung} tools hang in their threads; none is left",
+            )
+        if isinstance(ended, Failed):
+            return describe_failure(name, ended.error, self._mask)
+        return ToolOutcome(ended.text)
+
+    async def _call(self, entry: _Entry, given: dict[str, Any]) -> Ended:
+        timeout = entry.tool.definition.timeout
+        function = partial(entry.tool.run, given)
+        if entry.is_async:
+            return await call_async(function, self._encode, timeout)
+        context = contextvars.copy_context()
+        job = partial(context.run, call_plain, function, self._encode)
+        async with asyncio.timeout(timeout):
+            return await self._workers.run(job)
+
+
+def wire_definition(definition: ToolDefinition) -> dict[str, Any]:
+    """Return one tool as the wire carries it: flat, and its timeout in range."""
+    shortest, longest = _WIRE_TIMEOUTS
+    timeout = definition.timeout + _WIRE_MARGIN
+    return {
+        "type": "function",
+        "name": definition.name,
+        "description": definition.description,
+        "parameters": build_parameters(definition.parameters),
+        "timeout_seconds": min(longest, max(shortest, timeout)),
+    }
+
+
+def load_tools(agent: AgentConfig, kinds: Mapping[str, ToolKind]) -> ToolRegistry:
+    """Load the tools of an agent; raise one `ToolError` that names all that fail."""
+    tools: list[Tool] = []
+    problems: list[ToolError] = []
+    for number, config in enumerate(agent.tools, 1):
+        label = config.name or f"number {number}"
+        kind = kinds.get(config.kind)
+        try:
+            if kind is None:
+                known = ", ".join(kinds) or "none"
+                raise ToolError(
+                    f"there is no tool kind {config.kind!r}", hint=f"known: {known}"
+                )
+            tools.append(kind.load(config, agent))
+        except ToolError as error:
+            problems.append(
+                ToolError(f"tool {label}: {error.message}", hint=error.hint)
+            )
+    if not problems:
+        return ToolRegistry(tools, secrets=agent.secrets)
+    if len(problems) == 1:
+        raise problems[0]
+    lines = [
+        f"{problem.message} ({problem.hint})" if problem.hint else problem.message
+        for problem in problems
+    ]
+    raise ToolError("\n  ".join([f"{len(lines)} tools cannot be loaded:", *lines]))

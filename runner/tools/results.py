@@ -1,0 +1,158 @@
+"""What a tool returns, as JSON text for the model: strict, bounded, without secrets.
+
+None bool str int float list dict   as they are; NaN and infinity are null
+tuple, set, frozenset               list (sets in a fixed order)
+dataclass, `model_dump()`           object
+datetime, date, time                ISO 8601 text
+timedelta                           seconds
+Decimal, UUID, Path                 text
+Enum                                its value
+bytes                               text, if they are UTF-8
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+import math
+import numbers
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import PurePath
+from typing import Any
+from uuid import UUID
+
+# Deeper than anything that a model can make use of, far from Python's own limit.
+_DEPTH_LIMIT = 100
+
+_TEXT_TYPES = (Decimal, UUID, PurePath)
+
+
+class Unsayable(Exception):
+    """A value has no JSON text; the message says why, in words for the model."""
+
+
+def encode_result(
+    value: object, *, limit: int, mask: Callable[[str], str] = str
+) -> str:
+    """Return `value` as JSON text of at most `limit` bytes in UTF-8.
+
+    `mask` is applied to every string inside. Raises `Unsayable` for what JSON cannot
+    say and for what is too long: half of a JSON text would be none, and a model takes
+    half a list for the whole.
+    """
+    plain = _Encoder(limit, mask).plain(value, 0)
+    try:
+        text = json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        # Half of a surrogate pair is legal in JSON as an escape, but not in UTF-8.
+        text = json.dumps(plain, separators=(",", ":"))
+        size = len(text)
+    except ValueError as error:  # an integer of more than 4,300 digits
+        raise Unsayable("the result holds a number that is too long") from error
+    if size > limit:
+        raise _too_long(limit)
+    return text
+
+
+def _too_long(limit: int) -> Unsayable:
+    return Unsayable(f"the result is longer than {limit // 1024} KiB")
+
+
+class _Encoder:
+    """One walk over a result; gives up as soon as it cannot fit any more."""
+
+    def __init__(self, limit: int, mask: Callable[[str], str]) -> None:
+        self._limit = limit
+        self._mask = mask
+        self._size = 0  # a lower bound of the text's length so far
+        self._open: set[int] = set()  # ids of the containers around the current value
+
+    def plain(self, value: object, depth: int) -> Any:
+        if isinstance(value, enum.Enum):
+            return self.plain(value.value, depth)
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, numbers.Integral):
+            self._grow(1)
+            return int(value)
+        if isinstance(value, numbers.Real):
+            self._grow(1)
+            return float(value) if math.isfinite(value) else None
+        if isinstance(value, datetime | date | time):
+            return value.isoformat()
+        if isinstance(value, timedelta):
+            return value.total_seconds()
+        if isinstance(value, _TEXT_TYPES):
+            return self._text(str(value))
+        if isinstance(value, bytes | bytearray | memoryview):
+            return self._bytes(bytes(value))
+        return self._container(value, depth)
+
+    def _container(self, value: object, depth: int) -> Any:
+        if depth >= _DEPTH_LIMIT:
+            raise Unsayable("the result is nested too deeply")
+        if id(value) in self._open:
+            raise Unsayable("the result contains itself")
+        self._open.add(id(value))
+        try:
+            if isinstance(value, Mapping):
+                return self._object(value, depth + 1)
+            if isinstance(value, list | tuple):
+                return self._list(value, depth + 1)
+            if isinstance(value, set | frozenset):
+                members = self._list(value, depth + 1)
+                return sorted(members, key=lambda member: json.dumps(member))
+            if dataclasses.is_dataclass(value) and not isinstance(value, type):
+                names = [field.name for field in dataclasses.fields(value)]
+                return self._object({n: getattr(value, n) for n in names}, depth + 1)
+            dump = getattr(value, "model_dump", None)
+            if callable(dump) and not isinstance(value, type):
+                return self.plain(dump(), depth + 1)
+        finally:
+            self._open.discard(id(value))
+        raise Unsayable(f"the result holds a {type(value).__name__}, which is not data")
+
+    def _list(self, values: Iterable[object], depth: int) -> list[Any]:
+        plain = []
+        for value in values:
+            self._grow(2)
+            plain.append(self.plain(value, depth))
+        return plain
+
+    def _object(self, value: Mapping[Any, object], depth: int) -> dict[str, Any]:
+        plain: dict[str, Any] = {}
+        for key, member in value.items():
+            self._grow(3)
+            name = self._key(key)
+            if name in plain:
+                raise Unsayable(f"the result has two entries {name[:40]!r}")
+            plain[name] = self.plain(member, depth)
+        return plain
+
+    def _key(self, key: object) -> str:
+        name = self.plain(key, _DEPTH_LIMIT)
+        if isinstance(name, str):
+            return name
+        return json.dumps(name)  # as the json module does for numbers, True and None
+
+    def _text(self, text: str) -> str:
+        self._grow(len(text))
+        return self._mask(text)
+
+    def _bytes(self, value: bytes) -> str:
+        self._grow(len(value) // 4)  # at most four bytes a character
+        try:
+            return self._text(value.decode())
+        except UnicodeDecodeError as error:
+            raise Unsayable("the result holds bytes that are not text") from error
+
+    def _grow(self, characters: int) -> None:
+        self._size += characters
+        if self._size > self._limit:
+            raise _too_long(self._limit)
