@@ -20,7 +20,10 @@ MICROPHONE_BACKLOG_MS = 300
 class Microphone(Protocol):
     """Gives the caller's sound in real time; opened and closed as a context."""
 
-    dropped_ms: float  # thrown away because nobody took it in time
+    @property
+    def dropped_ms(self) -> float:
+        """How much was thrown away because nobody took it in time, in milliseconds."""
+        ...
 
     async def __aenter__(self) -> Self: ...
 

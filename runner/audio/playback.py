@@ -77,8 +77,10 @@ class PlaybackBuffer:
         pending = self._lead + len(self._sound)
         return pending * 1000 / (self._rate * self._frame_bytes)
 
-    def write(self, pcm: bytes) -> None:
+    def write(self, pcm: bytes, *, is_tail: bool = False) -> None:
         """Append sound; what starts an empty buffer is preceded by the cushion.
+
+        The tail of something needs none: no more is going to come late after it.
 
         Beyond the cap the newest is refused and counted: what is being heard then goes
         on unbroken, where dropping the oldest would make it jump. Half a frame at the
@@ -90,7 +92,7 @@ class PlaybackBuffer:
             taken = max(0, min(whole, cap - len(self._sound)))
             self.counts.dropped_frames += (whole - taken) // self._frame_bytes
             if taken and not self._sound:
-                self._begin()
+                self._begin(0 if is_tail else self._bytes(self._limits.cushion_ms))
             self._sound.append(memoryview(pcm)[:taken])
 
     def read(self, size: int) -> bytes:
@@ -134,9 +136,9 @@ class PlaybackBuffer:
     def _bytes(self, milliseconds: float) -> int:
         return round(milliseconds * self._rate / 1000) * self._frame_bytes
 
-    def _begin(self) -> None:
+    def _begin(self, lead: int) -> None:
         """Enter a new run of sound: judge the gap before it, lay the cushion."""
         if self._gap is not None and self._gap < self._bytes(_UNDERRUN_MS):
             self.counts.underruns += 1
         self._gap = None
-        self._lead = self._bytes(self._limits.cushion_ms)
+        self._lead = lead

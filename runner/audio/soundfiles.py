@@ -23,7 +23,7 @@ _BLOCK_SECONDS = 0.1  # read at once, so that the longest file needs little memo
 # Rates outside of this are damaged headers; soxr would take the memory of the ratio.
 _RATES = range(1_000, 768_001)
 # What programs that write to a pipe put where the length belongs: they don't know it.
-_UNKNOWN_LENGTHS = {0, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF}
+_UNKNOWN_LENGTHS = {0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF}
 
 
 class SoundReader:
