@@ -1,0 +1,169 @@
+"""`vagent serve`: the embedded server, for oneself or as the child of `vagent run`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from runner.config.model import BrainConfig
+    from runner.server.door import EmbeddedServer
+
+_BRAIN_KEY = "VAGENT_BRAIN_KEY"
+
+
+def serve(
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="0 takes a free one.")
+    ] = 8765,
+    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="VAGENT_SERVE_KEY", help="Refuse clients with any other key."
+        ),
+    ] = None,
+    max_sessions: Annotated[
+        int | None,
+        typer.Option(min=1, help="Calls at once; by default one for each two cores."),
+    ] = None,
+    brain: Annotated[
+        str,
+        typer.Option(
+            help="auto, rules, qwen-1.5b, qwen-0.5b, a .gguf file, or the URL of an "
+            f"OpenAI-compatible endpoint (its key in {_BRAIN_KEY})."
+        ),
+    ] = "auto",
+    brain_model: Annotated[
+        str | None, typer.Option(help="The model to ask for at the endpoint.")
+    ] = None,
+    voice: Annotated[
+        str | None, typer.Option(help="joe, or a Piper voice's .onnx file.")
+    ] = None,
+    recognizer: Annotated[
+        str | None, typer.Option(help="whisper-base, or a CTranslate2 folder.")
+    ] = None,
+    stand_ins: Annotated[
+        bool, typer.Option("--stand-ins", help="Load no models: rules and tones.")
+    ] = False,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="One JSON object a line on stdout.")
+    ] = False,
+    exit_with_parent: Annotated[
+        bool, typer.Option("--exit-with-parent", help="Stop when stdin closes.")
+    ] = False,
+) -> None:
+    """Serve voice agents on this machine: the same wire, no key, nothing leaves it."""
+    from runner.config.model import LocalConfig
+    from runner.server.door import EmbeddedServer
+    from runner.speech.assembly import load_speech
+
+    say = _say_json if log_json else _say_text
+    if not _is_loopback(host):
+        text = f"listening on {host}: anyone who can reach this machine can call"
+        say("vagent.warning", {"message": text})
+    local = LocalConfig(recognizer, _brain_config(brain, brain_model), voice)
+    speech = load_speech(local, stand_ins=stand_ins)
+    server = EmbeddedServer(
+        speech, host=host, port=port, key=key, max_sessions=max_sessions, report=say
+    )
+    try:
+        asyncio.run(_serve_until_stopped(server, say, exit_with_parent))
+    finally:
+        speech.close()
+
+
+async def _serve_until_stopped(
+    server: EmbeddedServer, say: Any, exit_with_parent: bool
+) -> None:
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    if exit_with_parent:
+        _watch_stdin(loop, stopped)
+    # Windows knows no handlers for this; there the process simply ends.
+    with contextlib.suppress(NotImplementedError):
+        loop.add_signal_handler(signal.SIGTERM, stopped.set)
+    async with server:
+        say("vagent.listening", {"url": server.url})
+        await stopped.wait()
+
+
+def _watch_stdin(loop: asyncio.AbstractEventLoop, stopped: asyncio.Event) -> None:
+    """Set the event once stdin closes: the parent is gone, however it went."""
+
+    def watch() -> None:
+        # Not through sys.stdin: its lock, held by this thread, would be asked for at
+        # the interpreter's end.
+        with contextlib.suppress(OSError, ValueError):
+            while os.read(sys.stdin.fileno(), 4096):
+                pass
+        with contextlib.suppress(RuntimeError):  # the loop has ended before
+            loop.call_soon_threadsafe(stopped.set)
+
+    threading.Thread(target=watch, name="watch-stdin", daemon=True).start()
+
+
+def _brain_config(brain: str, model: str | None) -> BrainConfig:
+    from runner.config.model import BrainConfig
+    from runner.errors import UsageError
+
+    is_url = brain.startswith(("http://", "https://"))
+    if model is not None and not is_url:
+        raise UsageError(
+            f"--brain-model '{model}' needs an endpoint",
+            hint="give --brain the endpoint's URL",
+        )
+    if not is_url:
+        return BrainConfig(name=str(Path(brain)) if brain.endswith(".gguf") else brain)
+    return BrainConfig(url=brain, model=model, key=os.environ.get(_BRAIN_KEY))
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _say_json(kind: str, facts: Mapping[str, Any]) -> None:
+    typer.echo(json.dumps({"type": kind, **facts}, ensure_ascii=False))
+    sys.stdout.flush()
+
+
+def _say_text(kind: str, facts: Mapping[str, Any]) -> None:
+    typer.echo(_line(kind, facts), err=True)
+
+
+def _line(kind: str, facts: Mapping[str, Any]) -> str:
+    """Return an event as a person reads it."""
+    match kind:
+        case "vagent.listening":
+            return f"listening on {facts['url']} (Ctrl-C stops)"
+        case "vagent.missing":
+            return (
+                f"no {facts['part']}: {facts['reason']}; {facts['instead']} instead\n"
+                f"  {facts['command']}"
+            )
+        case "vagent.session.opened":
+            return f"{facts['session_id']} opened"
+        case "vagent.session.closed":
+            spent = f"{facts['seconds']:.0f} s, {facts['turns']} turns"
+            return f"{facts['session_id']} closed after {spent}"
+        case "vagent.turn":
+            waited = f"{facts['first_sound_ms'] / 1000:.2f} s"
+            return f"{facts['session_id']} first sound after {waited}"
+        case _:
+            return str(facts.get("message", kind))

@@ -1,0 +1,302 @@
+"""The embedded server's door: sockets in, conversations behind; knows websockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Coroutine, Mapping
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from runner.errors import RemoteProtocolError, SpeechError, TransportError
+from runner.protocol.codec import decode_client, encode
+from runner.protocol.messages import SessionError, SessionResume, SessionUpdate
+from runner.protocol.server import Phase
+from runner.protocol.server_events import (
+    Malformed,
+    Received,
+    ServerEvent,
+    ShutDown,
+)
+from runner.server.conversation import Conversation, House
+from runner.server.gate import Answer, Gate, credential
+from runner.server.journal import Report
+from runner.server.larynx import Larynx
+from runner.server.outbox import Outbox
+from runner.server.reply import FILLER
+from runner.server.workers import Workers
+from runner.speech.parts import Speech
+
+PATH = "/v1/ws"
+_TOKEN_PATH = "/v1/token"
+# The largest message that is read; the service's limit is not known.
+_MAX_MESSAGE_BYTES = 4 * 2**20
+# How long a session may take to say goodbye when the server leaves.
+_FAREWELL_SECONDS = 2.0
+_REASONS = {200: "OK", 404: "Not Found", 422: "Unprocessable Entity"}
+
+
+class EmbeddedServer:
+    """Serves the wire on this machine; an asynchronous context.
+
+    Takes `speech` but does not close it. `report` gets what the operator should know,
+    as a type that begins with `vagent.` and its facts. Port 0 picks a free one.
+    """
+
+    def __init__(
+        self,
+        speech: Speech,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        key: str | None = None,
+        max_sessions: int | None = None,
+        report: Report | None = None,
+    ) -> None:
+        self._address = (host, port)
+        self._gate = Gate(key)
+        self._max_sessions = max_sessions or default_max_sessions()
+        # A reply thinks and speaks, the ears hear and recognise; and some for loading.
+        workers = Workers(4 * self._max_sessions + 4)
+        self._house = House(
+            speech, workers, Larynx(speech, workers), report or _report_nothing
+        )
+        self._conversations: dict[str, Conversation] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stack = AsyncExitStack()
+        self._server: Server | None = None
+        self._preparing: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where clients connect to; only once the server has been entered."""
+        assert self._server is not None, "the server has not been started"
+        host, port = next(iter(self._server.sockets)).getsockname()[:2]
+        return f"ws://{f'[{host}]' if ':' in host else host}:{port}{PATH}"
+
+    async def __aenter__(self) -> Self:
+        """Raises TransportError when the address cannot be had."""
+        host, port = self._address
+        try:
+            self._server = await self._stack.enter_async_context(
+                serve(
+                    self._serve,
+                    host,
+                    port,
+                    process_request=self._answer_request,
+                    # Base64 of sound does not compress; trying costs time.
+                    compression=None,
+                    max_size=_MAX_MESSAGE_BYTES,
+                    logger=_quiet_logger(),
+                )
+            )
+        except OSError as error:
+            raise TransportError(
+                f"cannot listen on {host}:{port}: {error.strerror or error}",
+                hint="choose another port with --port; --port 0 takes a free one",
+            ) from error
+        self._preparing = asyncio.create_task(self._prepare())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._preparing is not None:
+            self._preparing.cancel()
+        for conversation in self._conversations.values():
+            conversation.post(ShutDown())
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_FAREWELL_SECONDS)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._stack.aclose()
+        self._house.workers.close()
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _prepare(self) -> None:
+        """Say what is missing, and have the filler ready before it is needed."""
+        house = self._house
+        try:
+            missing = await house.workers.run("loading", house.speech.missing)
+            for part in missing:
+                house.report(
+                    "vagent.missing",
+                    {
+                        "part": part.part,
+                        "reason": part.reason,
+                        "instead": part.instead,
+                        "command": part.command,
+                    },
+                )
+            await house.larynx.prepare(FILLER)
+        except SpeechError as error:
+            house.report("vagent.warning", {"message": error.message})
+
+    # ------------------------------------------------------------------ connections
+
+    def _answer_request(
+        self, connection: ServerConnection, request: Request
+    ) -> Response | None:
+        """Answer what is no WebSocket request; a wrong key is told over the socket."""
+        address = urlsplit(request.path)
+        if address.path == PATH:
+            return None
+        if address.path == _TOKEN_PATH:
+            now = asyncio.get_running_loop().time()
+            authorization = request.headers.get("Authorization")
+            return _http(self._gate.issue_token(authorization, address.query, now))
+        return _http(Answer(404, {"detail": "Not Found"}))
+
+    async def _serve(self, connection: ServerConnection) -> None:
+        line = Outbox(connection.transport.abort)
+        writing = asyncio.create_task(_write(connection, line))
+        try:
+            if self._admits(connection):
+                await self._receive(connection, line)
+            else:
+                _refuse(line, "unauthorized", "Authentication failed")
+            if line.is_closing:
+                await writing
+        finally:
+            writing.cancel()
+
+    def _admits(self, connection: ServerConnection) -> bool:
+        request = connection.request
+        assert request is not None  # there is one once the handshake is over
+        authorization = request.headers.get("Authorization")
+        given = credential(authorization)
+        resumes = any(
+            conversation.session.resume_token == given
+            for conversation in self._conversations.values()
+        )
+        now = asyncio.get_running_loop().time()
+        query = urlsplit(request.path).query
+        return self._gate.admits(authorization, query, now, resume_tokens=resumes)
+
+    async def _receive(self, connection: ServerConnection, line: Outbox) -> None:
+        conversation = self._open(line)
+        try:
+            async for data in connection:
+                event = _read(data)
+                if conversation.session.phase is Phase.OPENING:
+                    known = self._find(event)
+                    if known is not None:
+                        conversation.detach(line)
+                        conversation = known
+                        conversation.resume(line)
+                        continue
+                    if self._is_full(event):
+                        _refuse(line, "at_capacity", "The server is at capacity")
+                        break
+                conversation.post(event)
+        finally:
+            conversation.detach(line)
+
+    def _open(self, line: Outbox) -> Conversation:
+        conversation = Conversation(self._house)
+        conversation.attach(line)
+        self._conversations[conversation.session.session_id] = conversation
+        self._start(self._run(conversation))
+        return conversation
+
+    async def _run(self, conversation: Conversation) -> None:
+        try:
+            await conversation.run()
+        # The outermost edge of one session: a bug ends it and no other.
+        except Exception as error:
+            self._house.report("vagent.bug", {"message": repr(error)})
+            conversation.hang_up(1011)
+        finally:
+            self._conversations.pop(conversation.session.session_id, None)
+
+    def _find(self, event: ServerEvent) -> Conversation | None:
+        """Return the session that the first message asks to resume."""
+        if not isinstance(event, Received):
+            return None
+        if not isinstance(event.message, SessionResume):
+            return None
+        known = self._conversations.get(event.message.session_id)
+        if known is None or known.session.phase in (Phase.OPENING, Phase.CLOSED):
+            return None
+        return known
+
+    def _is_full(self, event: ServerEvent) -> bool:
+        """Whether the first message asks for a session that the machine cannot hold."""
+        if not isinstance(event, Received):
+            return False
+        if not isinstance(event.message, SessionUpdate):
+            return False
+        live = [
+            conversation
+            for conversation in self._conversations.values()
+            if conversation.session.phase is Phase.LIVE
+        ]
+        return len(live) >= self._max_sessions
+
+
+def default_max_sessions() -> int:
+    """Return how many calls the machine holds: one for each two cores, at least two."""
+    return max(2, (os.cpu_count() or 1) // 2)
+
+
+def _read(data: str | bytes) -> ServerEvent:
+    if isinstance(data, bytes):
+        # The wire is text; sound travels inside it.
+        return Malformed(
+            RemoteProtocolError("Invalid audio data", code="invalid_audio")
+        )
+    try:
+        return Received(decode_client(data))
+    except RemoteProtocolError as error:
+        return Malformed(error)
+
+
+async def _write(connection: ServerConnection, line: Outbox) -> None:
+    """Send what is said on this line until it is closed from either side."""
+    with contextlib.suppress(ConnectionClosed):
+        async for text in line:
+            await connection.send(text)
+        await connection.close(line.code)
+
+
+def _refuse(line: Outbox, code: str, text: str) -> None:
+    line.send(encode(SessionError(code, text, timestamp=time.time())))
+    line.close(1008)
+
+
+def _http(answer: Answer) -> Response:
+    body = answer.text.encode()
+    headers = Headers()
+    headers["Content-Type"] = "application/json"
+    headers["Content-Length"] = str(len(body))
+    headers["Connection"] = "close"
+    return Response(answer.status, _REASONS[answer.status], headers, body)
+
+
+def _quiet_logger() -> logging.Logger:
+    """The library's own log would show tracebacks of every client that gives up."""
+    logger = logging.getLogger("vagent.server.websockets")
+    logger.setLevel(logging.CRITICAL)
+    return logger
+
+
+def _report_nothing(kind: str, facts: Mapping[str, Any]) -> None:
+    del kind, facts

@@ -1,0 +1,298 @@
+"""From the caller's sound to what they said: detection, recognition, end of turn.
+
+One inbox, one pump, like every driver here. Recognition starts at the first hint of a
+pause; when the turn turns out to be over, its text is there already, and the mind has
+been thinking about it. When the caller goes on, all that is thrown away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Protocol
+
+from runner.errors import SpeechError
+from runner.protocol.server_events import (
+    Failed,
+    PartialTranscript,
+    ServerEvent,
+    SpeechStarted,
+    TurnCommitted,
+)
+from runner.protocol.settings import Settings
+from runner.server.ears import Ears
+from runner.server.turns import Sign, Timing
+from runner.server.understanding import Understanding, means_stop
+from runner.server.workers import Workers
+from runner.speech.parts import Samples, Speech
+
+# One stretch of sound for the recognizer is at most 30 s: longer turns are settled at
+# a pause and go on from there.
+_SETTLE_SECONDS = 15.0
+
+
+class Listener(Protocol):
+    """Who wants to know what the caller says; asked and told on the event loop."""
+
+    @property
+    def agent_sounds(self) -> bool:
+        """Whether the caller hears the agent now."""
+        ...
+
+    @property
+    def yields(self) -> bool:
+        """Whether the caller may take the floor now."""
+        ...
+
+    def post(self, event: ServerEvent) -> None:
+        """Take what was heard."""
+        ...
+
+    def suppose(self, text: str) -> None:
+        """Think ahead: this may be all that the caller says."""
+        ...
+
+    def doubt(self) -> None:
+        """It was not: the caller goes on."""
+        ...
+
+    def mark_end(self, silence_seconds: float) -> None:
+        """The turn is over; the caller fell silent so long ago."""
+        ...
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What is known of the turn that is going on."""
+
+    settled: str = ""  # recognised for good, its sound is gone
+    text: str = ""  # of the sound that is kept
+    covers: int = -1  # the text covers speech up to this frame
+    shown: str = ""
+    is_recognising: bool = False
+    is_paused: bool = False
+    is_decided: bool = False  # over, as soon as the text covers all of it
+
+    @property
+    def whole_text(self) -> str:
+        return f"{self.settled} {self.text}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class _Sound:
+    pcm: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Configured:
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class _Reset:
+    """The line was lost: what was half heard is void."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Recognised:
+    turn: _Turn
+    covers: int
+    text: str
+    is_mutter: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    turn: _Turn
+    covers: int
+    is_complete: bool
+
+
+_Item = _Sound | _Configured | _Reset | _Recognised | _Judged
+
+
+class Hearing:
+    """The ears of one session; `run` lives as long as the session."""
+
+    def __init__(self, speech: Speech, workers: Workers, listener: Listener) -> None:
+        self._speech = speech
+        self._workers = workers
+        self._understanding = Understanding(speech, workers)
+        self._listener = listener
+        self._inbox: asyncio.Queue[_Item] = asyncio.Queue()
+        self._ears: Ears | None = None
+        self._settings: Settings | None = None
+        self._turn = _Turn()
+        self._jobs: set[asyncio.Task[None]] = set()
+
+    def listen(self, pcm: bytes) -> None:
+        """Take sound in the session's input encoding; kept while the models load."""
+        self._inbox.put_nowait(_Sound(pcm))
+
+    def configure(self, settings: Settings) -> None:
+        """Follow these settings for the sound that comes after."""
+        self._inbox.put_nowait(_Configured(settings))
+
+    def reset(self) -> None:
+        """Forget the turn that is going on."""
+        self._inbox.put_nowait(_Reset())
+
+    async def run(self) -> None:
+        """Hear until cancelled."""
+        try:
+            while True:
+                item = await self._inbox.get()
+                try:
+                    await self._take(item)
+                except SpeechError as error:
+                    self._listener.post(Failed(error.message))
+        finally:
+            for job in self._jobs:
+                job.cancel()
+
+    async def _take(self, item: _Item) -> None:
+        match item:
+            case _Sound(pcm=pcm):
+                await self._hear(pcm)
+            case _Configured(settings=settings):
+                await self._adopt(settings)
+            case _Reset():
+                if self._ears is not None:
+                    self._start_turn(self._ears)
+                self._listener.doubt()
+            case _Recognised():
+                self._note_text(item)
+            case _Judged(turn=turn, covers=covers, is_complete=is_complete):
+                if is_complete and turn is self._turn and turn.is_paused:
+                    turn.is_decided = turn.is_decided or self._is_covered(covers)
+                    self._commit_if_over()
+
+    async def _adopt(self, settings: Settings) -> None:
+        before, self._settings = self._settings, settings
+        if before is None or before.input_encoding != settings.input_encoding:
+            vad = await self._workers.run("the speech detector", self._speech.vad)
+            self._ears = Ears(vad, settings.input_encoding)
+        if self._ears is not None:
+            is_judged = await self._understanding.can_judge()
+            wanted = settings.turn_detection
+            self._ears.use(Timing.from_settings(wanted, is_judged=is_judged))
+
+    async def _hear(self, pcm: bytes) -> None:
+        ears = self._ears
+        if ears is None:
+            return  # no detector could be made; said already
+        agent_sounds, yields = self._listener.agent_sounds, self._listener.yields
+        signs = await self._workers.run(
+            "the speech detector",
+            lambda: ears.hear(pcm, agent_speaks=agent_sounds, may_start=yields),
+        )
+        for sign, sound in signs:
+            self._obey(sign, sound, ears)
+
+    def _obey(self, sign: Sign, sound: Samples, ears: Ears) -> None:
+        turn = self._turn
+        match sign:
+            case Sign.STARTED:
+                self._turn = _Turn()
+                self._listener.post(SpeechStarted())
+            case Sign.GREW:
+                self._recognise(sound)
+            case Sign.PAUSED:
+                turn.is_paused = True
+                self._recognise(sound)
+            case Sign.ASK:
+                self._judge(sound, ears.last_voiced)
+            case Sign.OVER:
+                turn.is_decided = True
+                self._commit_if_over()
+            case Sign.RESUMED:
+                self._go_on(ears)
+            case Sign.MUTTERED:
+                self._recognise(sound, is_mutter=True)
+
+    def _go_on(self, ears: Ears) -> None:
+        turn = self._turn
+        turn.is_paused = turn.is_decided = False
+        self._listener.doubt()
+        if ears.turn_seconds > _SETTLE_SECONDS and turn.text:
+            turn.settled, turn.text, turn.covers = turn.whole_text, "", -1
+            ears.drop_sound()
+
+    def _recognise(self, sound: Samples, *, is_mutter: bool = False) -> None:
+        """Start a recognition, unless one runs: its end starts what is still wanted."""
+        turn, ears, settings = self._turn, self._ears, self._settings
+        if turn.is_recognising or ears is None or settings is None:
+            return
+        turn.is_recognising = True
+        covers = ears.last_voiced if turn.is_paused else -1
+
+        async def recognise() -> None:
+            text = ""
+            try:
+                text = await self._understanding.transcribe(sound, settings.key_terms)
+            except SpeechError as error:
+                self._listener.post(Failed(error.message))
+            self._inbox.put_nowait(_Recognised(turn, covers, text, is_mutter))
+
+        self._start(recognise)
+
+    def _note_text(self, done: _Recognised) -> None:
+        turn = done.turn
+        turn.is_recognising = False
+        if done.is_mutter:
+            self._interrupt_with(done.text)
+            return
+        if turn is not self._turn or self._ears is None:
+            return
+        turn.text, turn.covers = done.text, done.covers
+        if turn.whole_text and turn.whole_text != turn.shown:
+            turn.shown = turn.whole_text
+            self._listener.post(PartialTranscript(turn.whole_text))
+        if not turn.is_paused:
+            return
+        if not self._is_covered(turn.covers):
+            self._recognise(self._ears.sound())
+            return
+        if turn.whole_text:
+            self._listener.suppose(turn.whole_text)
+        self._commit_if_over()
+
+    def _interrupt_with(self, text: str) -> None:
+        if means_stop(text) and self._listener.yields:
+            self._listener.post(SpeechStarted())
+            self._listener.mark_end(0.0)
+            self._listener.post(TurnCommitted(text))
+
+    def _judge(self, sound: Samples, covers: int) -> None:
+        turn = self._turn
+
+        async def judge() -> None:
+            try:
+                is_complete = await self._understanding.is_complete(sound)
+            except SpeechError as error:
+                self._listener.post(Failed(error.message))
+                return  # the longest silence ends the turn
+            self._inbox.put_nowait(_Judged(turn, covers, is_complete))
+
+        self._start(judge)
+
+    def _commit_if_over(self) -> None:
+        turn, ears = self._turn, self._ears
+        if ears is None or not turn.is_decided or not self._is_covered(turn.covers):
+            return
+        self._listener.mark_end(ears.detector.silence_seconds)
+        self._listener.post(TurnCommitted(turn.whole_text))
+        self._start_turn(ears)
+
+    def _start_turn(self, ears: Ears) -> None:
+        ears.next_turn()
+        self._turn = _Turn()
+
+    def _is_covered(self, covers: int) -> bool:
+        return self._ears is not None and covers == self._ears.last_voiced
+
+    def _start(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        job = asyncio.create_task(work())
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)

@@ -1,0 +1,68 @@
+"""What has been said in a session, as the mind is told it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from runner.protocol.messages import (
+    ConversationMessage,
+    ToolCall,
+    ToolResult,
+    TranscriptAgent,
+    TranscriptUser,
+)
+from runner.protocol.server_events import Memorable
+from runner.speech.parts import AgentSaid, CallerSaid, Instruction, ToolUsed, Turn
+
+# The small minds here read some thousand tokens at most, and need a few turns only.
+_MOST_TURNS = 60
+
+
+class Memory:
+    """One session's history, written by the session's own actions."""
+
+    def __init__(self) -> None:
+        self._turns: list[Turn] = []
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """Everything that still counts, oldest first."""
+        return tuple(self._turns)
+
+    def note(self, message: Memorable, *, asked_for: str | None = None) -> None:
+        """Take in what was said, asked or answered.
+
+        `asked_for` is the tool's value that the agent's words asked for, if any.
+        """
+        match message:
+            case TranscriptUser(text=text):
+                self._turns.append(CallerSaid(text))
+            case TranscriptAgent(text=text):
+                self._turns.append(AgentSaid(text, asked_for))
+            case ConversationMessage(role="user", content=text):
+                self._turns.append(CallerSaid(text))
+            case ConversationMessage(content=text):
+                self._turns.append(Instruction(text))
+            case ToolCall():
+                call = ToolUsed(message.call_id, message.name, message.arguments)
+                self._turns.append(call)
+            case ToolResult():
+                self._answer(message)
+        del self._turns[:-_MOST_TURNS]
+
+    def forget(self, call_id: str) -> None:
+        """Drop a call that nobody will answer."""
+        self._turns = [
+            turn
+            for turn in self._turns
+            if not (isinstance(turn, ToolUsed) and turn.call_id == call_id)
+        ]
+
+    def _answer(self, result: ToolResult) -> None:
+        """Move the call to the end: its result is what the mind answers next."""
+        for turn in self._turns:
+            if isinstance(turn, ToolUsed) and turn.call_id == result.call_id:
+                self._turns.remove(turn)
+                answered = replace(turn, result=result.result, is_error=result.is_error)
+                self._turns.append(answered)
+                return

@@ -1,0 +1,37 @@
+"""One connection's way out: messages wait here, in order, for the socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+# A client that does not read: with more than this (a minute of sound) its line is cut.
+_MAX_UNREAD_MESSAGES = 6_000
+
+
+class Outbox:
+    """Takes messages at once and gives them to whoever writes the socket."""
+
+    def __init__(self, abort: Callable[[], None]) -> None:
+        self.code = 1000  # what to close with once everything has been taken
+        self.is_closing = False
+        self._abort = abort
+        self._waiting: asyncio.Queue[str | None] = asyncio.Queue()
+
+    def send(self, text: str) -> None:
+        """Put a message on its way."""
+        if self._waiting.qsize() < _MAX_UNREAD_MESSAGES:
+            self._waiting.put_nowait(text)
+        else:
+            self._abort()
+
+    def close(self, code: int) -> None:
+        """End after everything that was sent before."""
+        if not self.is_closing:
+            self.is_closing = True
+            self.code = code
+            self._waiting.put_nowait(None)
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        while (text := await self._waiting.get()) is not None:
+            yield text
