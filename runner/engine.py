@@ -125,6 +125,7 @@ class Engine:
         self._inbox: deque[Event] | None = None  # a deque while the pump is busy
         self._alarm: asyncio.TimerHandle | None = None
         self._tasks: asyncio.TaskGroup | None = None
+        self._is_listening = False
         self._closed: asyncio.Future[Close] = asyncio.Future()
 
     async def run(self) -> Close:
@@ -136,7 +137,6 @@ class Engine:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
-                self._start(self._listen())
                 now = self._now()
                 self._perform_all(self.session.start(now), now)
                 self._set_alarm()
@@ -166,7 +166,7 @@ class Engine:
                 self._feed(self._inbox.popleft())
         finally:
             self._inbox = None
-        self._note_settled()
+        self._note_state()
         self._set_alarm()
 
     def _feed(self, event: Event) -> None:
@@ -215,7 +215,11 @@ class Engine:
         await self._devices[1].drained()
         self.post(PlaybackDrained())
 
-    def _note_settled(self) -> None:
+    def _note_state(self) -> None:
+        if self.session.is_live and not self._is_listening:
+            # Not before: nothing that a caller or a file says may be lost.
+            self._is_listening = True
+            self._start(self._listen())
         now, before = self.settled, self.unsettled
         if not self.session.is_settled:
             now, before = before, now

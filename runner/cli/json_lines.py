@@ -56,9 +56,20 @@ class JsonView:
         """Tell something that is not on the wire."""
         self._print({"type": "vagent.notice", "text": text})
 
-    def summary(self, **fields: Any) -> None:
+    def summary(self, close: Close) -> None:
         """Print the last line of a call."""
-        self._print({"type": "vagent.summary", **fields})
+        record = self.record
+        self._print(
+            {
+                "type": "vagent.summary",
+                "outcome": close.outcome.value,
+                "reason": close.reason,
+                "waits": [round(wait, 3) for wait in record.waits],
+                "calls": len(record.calls),
+                "calls_failed": sum(call.is_error for call in record.calls.values()),
+                "interruptions": record.interruptions,
+            }
+        )
 
     def _waits(self, at: float) -> None:
         if len(self.record.waits) > self._waits_shown:

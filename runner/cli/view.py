@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from statistics import median
 from typing import TextIO
 
 from runner.cli.lines import describe_received, describe_sent
@@ -45,7 +46,7 @@ class Printer:
 
     out: TextIO
     err: TextIO
-    mask: Callable[[str], str]
+    mask: Callable[[str], str] = str  # hides secrets; set once they are known
     on_reader_gone: Callable[[], None] = lambda: None
     is_broken: bool = False
 
@@ -113,6 +114,23 @@ class WireView:
         """Tell the person something that is not on the wire."""
         self._clear_partial()
         self.printer.notice(f"* {text}")
+
+    def summary(self, close: Close) -> None:
+        """Print how the call went; its last line."""
+        del close
+        record = self.record
+        parts = [f"{len(record.waits)} answers"]
+        if record.waits:
+            parts.append(
+                f"first sound after {median(record.waits):.2f} s (median), "
+                f"{max(record.waits):.2f} s (longest)"
+            )
+        if record.calls:
+            failed = sum(call.is_error for call in record.calls.values())
+            parts.append(f"{len(record.calls)} tool calls, {failed} failed")
+        if record.interruptions:
+            parts.append(f"{record.interruptions} interruptions")
+        self.printer.notice("; ".join(parts))
 
     def _received(self, message: object) -> None:
         match message:

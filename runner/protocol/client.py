@@ -106,9 +106,14 @@ class ClientSession:
         return self.timers.next
 
     @property
+    def is_live(self) -> bool:
+        """Whether the conversation is going on."""
+        return self.phase is Phase.LIVE
+
+    @property
     def is_settled(self) -> bool:
         """Whether the session is live and nobody owes anybody anything."""
-        return self.phase is Phase.LIVE and self.dialogue.is_settled
+        return self.is_live and self.dialogue.is_settled
 
     def start(self, now: float) -> list[Action]:
         """Begin: the first actions of a session."""

@@ -1,0 +1,176 @@
+"""`vagent run`: hold a call with an agent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from runner.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runner.cli.json_lines import JsonView
+    from runner.cli.view import WireView
+    from runner.compose import CallWishes
+    from runner.protocol.actions import Close
+    from runner.records import Record
+
+
+def run(
+    agent: Annotated[Path, typer.Argument(help="The agent's YAML file.")],
+    input: Annotated[
+        str | None,
+        typer.Option(
+            metavar="mic|text|none|FILE",
+            help="Where the caller's words come from; a FILE is a sound file "
+            "of any rate. Default: mic.",
+        ),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            metavar="speaker|null|FILE.wav",
+            help="Where the agent's voice goes. Default: speaker.",
+        ),
+    ] = None,
+    say: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LINE",
+            help="Speak this line into the call with the local voice when the agent "
+            "has finished, then hang up after the last answer. Repeatable.",
+        ),
+    ] = None,
+    text: Annotated[
+        bool,
+        typer.Option("--text", help="Type and read; the same as --input text."),
+    ] = False,
+    service: Annotated[
+        str | None,
+        typer.Option(
+            metavar="assemblyai|local|URL",
+            help="Who answers. Default: AssemblyAI when ASSEMBLYAI_API_KEY is set, "
+            "else the embedded server on this machine, which needs no key.",
+        ),
+    ] = None,
+    var: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Set a variable of the agent file."),
+    ] = None,
+    max_duration: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="End the call after 90s, 5m, ..."),
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Show only the words of both sides.")
+    ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", "-v", help="Show every message, sound included."),
+    ] = False,
+    json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="One JSON object a line on stdout. Wire messages keep their type, "
+            "own ones begin with vagent.; ignore types you do not know.",
+        ),
+    ] = False,
+) -> None:
+    """Hold a call with an agent: speak, type, or let a file or --say speak.
+
+    Ends with 0 when the call ended cleanly, whoever ended it; 1 when the agent file has
+    findings; 2 for wrong usage; 3 when the call could not be set up or went on no more;
+    4 when the service does not accept the key; 130 after a second Ctrl-C.
+    """
+    from runner.compose import CallWishes
+
+    if text and input not in (None, "text"):
+        raise UsageError(f"--text and --input {input} contradict each other")
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose contradict each other")
+    wishes = CallWishes(
+        agent,
+        "text" if text else input,
+        output,
+        tuple(say or ()),
+        service,
+        _variables(var or []),
+        _seconds(max_duration),
+    )
+    _exit(_hold(wishes, quiet=quiet, verbose=verbose, as_json=json))
+
+
+def _hold(wishes: CallWishes, *, quiet: bool, verbose: bool, as_json: bool) -> Close:
+    import asyncio
+    import os
+    import sys
+
+    from runner.cli.json_lines import JsonView
+    from runner.cli.view import Detail, Printer, WireView
+    from runner.config.environment import load_environment
+    from runner.records import Record
+
+    environment = load_environment(Path.cwd(), os.environ)
+    record = Record()
+    printer = Printer(sys.stdout, sys.stderr)
+    detail = Detail.QUIET if quiet else Detail.VERBOSE if verbose else Detail.NORMAL
+    view: JsonView | WireView
+    if as_json:
+        view = JsonView(printer, record)
+    else:
+        view = WireView(printer, record, detail, sys.stdout.isatty())
+    close = asyncio.run(_call(wishes, environment, view, record))
+    view.summary(close)
+    return close
+
+
+async def _call(
+    wishes: CallWishes,
+    environment: Mapping[str, str],
+    view: JsonView | WireView,
+    record: Record,
+) -> Close:
+    from runner.cli.interrupts import polite_interrupts
+    from runner.compose import open_call
+
+    async with open_call(wishes, environment, view, [record.observe]) as call:
+        view.printer.mask = call.masking
+        view.printer.on_reader_gone = lambda: call.hang_up("nobody reads the output")
+        with polite_interrupts(lambda: call.hang_up("interrupted from the keyboard")):
+            return await call.hold()
+
+
+def _exit(close: Close) -> NoReturn:
+    from runner.protocol.actions import Outcome
+
+    codes = {Outcome.CLEAN: 0, Outcome.FAILED: 3, Outcome.REJECTED: 4}
+    if close.outcome is not Outcome.CLEAN and close.hint:
+        typer.echo(f"  {close.hint}", err=True)
+    raise typer.Exit(codes[close.outcome])
+
+
+def _variables(pairs: list[str]) -> dict[str, str]:
+    variables: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise UsageError(
+                f"--var '{pair}' sets nothing", hint="write --var NAME=VALUE"
+            )
+        variables[name] = value
+    return variables
+
+
+def _seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    from runner.config.durations import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"--max-duration '{text}': {error}") from error

@@ -1,0 +1,137 @@
+"""The near end of a call: which microphone, which speaker, and who speaks.
+
+| input | microphone           | who speaks             | the call is ended by        |
+|-------|----------------------|------------------------|-----------------------------|
+| mic   | the sound card       | a person               | Ctrl-C, the agent           |
+| FILE  | the file, then quiet | the file               | the end of its last answer  |
+| text  | quiet                | the lines of stdin     | the end of the input        |
+| lines | quiet                | `--say`, one by one    | the end of the last answer  |
+| none  | quiet                | nobody                 | the end of the greeting     |
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from runner.audio.devices import Microphone, Speaker
+from runner.audio.silence import NullSpeaker, SilentMicrophone
+from runner.audio.soundcard import SoundCard
+from runner.audio.spoken import QueueMicrophone
+from runner.audio.wav import FileMicrophone, FileSpeaker
+from runner.caller import Caller, Notice
+from runner.errors import AudioUnavailable, DeviceNotFound, UsageError
+from runner.keyboard import typed_lines
+
+# After a file has ended, the far end may still wait for more of the turn: the longest
+# silence that a service is known to wait for by default is 3 s.
+FILE_QUIET_SECONDS = 3.5
+NOBODY_QUIET_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class NearEnd:
+    """The open devices of a call, and how it goes on at this end."""
+
+    input: str
+    microphone: Microphone
+    speaker: Speaker
+    lines: Sequence[str] = ()
+
+    async def drive(self, caller: Caller) -> None:
+        """Do the caller's part to its end; with a microphone, a person does."""
+        match self.microphone:
+            case FileMicrophone() as file:
+                await file.finished.wait()
+                await caller.hang_up_when_quiet(FILE_QUIET_SECONDS)
+            case QueueMicrophone() if self.lines:
+                await caller.speak_in_turn(_each(self.lines))
+            case QueueMicrophone() if sys.stdin is not None and sys.stdin.isatty():
+                await caller.speak_at_once(typed_lines())
+            case QueueMicrophone():
+                await caller.speak_in_turn(typed_lines())
+            case SilentMicrophone():
+                await caller.hang_up_when_quiet(NOBODY_QUIET_SECONDS)
+            case _:
+                pass
+        # The engine ends the call; until then there is nothing more to do here.
+        await asyncio.Event().wait()
+
+
+@contextlib.asynccontextmanager
+async def open_near_end(
+    input: str | None, output: str | None, lines: Sequence[str], notice: Notice
+) -> AsyncIterator[NearEnd]:
+    """Open the devices; without wishes, a person at the sound card.
+
+    Raises:
+        UsageError: the wishes contradict each other.
+        AudioError, FileUnreadable: a device or a file cannot be opened.
+    """
+    if lines and input not in (None, "none"):
+        raise UsageError(
+            f"--say speaks in place of a microphone, so it does not go with "
+            f"--input {input}"
+        )
+    kind = "lines" if lines else input or "mic"
+    async with contextlib.AsyncExitStack() as stack:
+        microphone, speaker = await _open(kind, output, stack, notice)
+        yield NearEnd(kind, microphone, speaker, tuple(lines))
+
+
+_Devices: TypeAlias = tuple[Microphone, Speaker]
+
+
+async def _open(
+    kind: str, output: str | None, stack: contextlib.AsyncExitStack, notice: Notice
+) -> _Devices:
+    if kind == "mic":
+        return await _open_card(output, stack)
+    # The file first: one that cannot be read should not leave another one behind.
+    microphone: Microphone = await stack.enter_async_context(_microphone(kind))
+    if output is not None:
+        return microphone, await stack.enter_async_context(_speaker(output))
+    try:
+        return microphone, await stack.enter_async_context(_speaker("speaker"))
+    except (AudioUnavailable, DeviceNotFound) as error:
+        notice(f"{error.message}: the agent's voice is not heard, only shown")
+        return microphone, await stack.enter_async_context(NullSpeaker())
+
+
+async def _open_card(output: str | None, stack: contextlib.AsyncExitStack) -> _Devices:
+    if output in (None, "speaker"):
+        # One duplex stream: macOS refuses two on one device.
+        card = await stack.enter_async_context(SoundCard())
+        return card.microphone, card.speaker
+    card = await stack.enter_async_context(SoundCard(output=False))
+    return card.microphone, await stack.enter_async_context(_speaker(output))
+
+
+def _microphone(kind: str) -> Microphone:
+    match kind:
+        case "text" | "lines":
+            return QueueMicrophone()
+        case "none":
+            return SilentMicrophone()
+        case path:
+            return FileMicrophone(Path(path))
+
+
+def _speaker(output: str) -> Speaker:
+    match output:
+        case "speaker":
+            return SoundCard(input=False).speaker
+        case "null":
+            return NullSpeaker()
+        case path:
+            return FileSpeaker(Path(path))
+
+
+async def _each(lines: Sequence[str]) -> AsyncIterator[str]:
+    for line in lines:
+        yield line
