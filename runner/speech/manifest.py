@@ -1,0 +1,133 @@
+"""What weights there are: files, sizes, hashes, licences and where the bytes come from.
+
+Weights are data: never imported, never installed beside the code. The facts stand in
+`manifest.json`; a file is whatever has the right hash, wherever it came from.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from types import MappingProxyType
+from typing import Any
+
+from runner.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class WheelPart:
+    """A published wheel that carries a stretch of a file.
+
+    `member` is a shell pattern that exactly one name in the wheel matches; `size` is
+    that member's unpacked length in bytes, so that an interrupted joining can go on.
+    """
+
+    package: str
+    version: str
+    member: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class WeightFile:
+    """One file of a model: the upstream original and the wheels whose members, joined
+    in order, are the same bytes."""
+
+    name: str
+    size: int
+    sha256: str
+    url: str | None
+    wheels: tuple[WheelPart, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A named set of weights. `opens` is the file that the engine is given, None for
+    the whole folder; `part` says which part of speech it serves."""
+
+    name: str
+    part: str
+    purpose: str
+    licence: str
+    upstream: str
+    opens: str | None
+    files: tuple[WeightFile, ...]
+
+    @property
+    def size(self) -> int:
+        """What the model takes on disk, in bytes."""
+        return sum(file.size for file in self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All models, by name, in the order in which they are shown."""
+
+    models: Mapping[str, Model]
+
+    def __getitem__(self, name: str) -> Model:
+        """Return the model; raises UsageError with the nearest name for another."""
+        if model := self.models.get(name):
+            return model
+        near = difflib.get_close_matches(name, self.models, n=1)
+        raise UsageError(
+            f"there is no model named '{name}'",
+            hint=f"did you mean '{near[0]}'?" if near else self._choice(),
+        )
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.models
+
+    def _choice(self) -> str:
+        return f"the models are: {', '.join(self.models)}"
+
+
+def load_manifest() -> Manifest:
+    """Read the manifest that ships with the package."""
+    text = resources.files("runner.speech").joinpath("manifest.json").read_text("utf-8")
+    return parse_manifest(text)
+
+
+def parse_manifest(text: str) -> Manifest:
+    """Turn the manifest's JSON into values."""
+    models = (_parse_model(entry) for entry in json.loads(text)["models"])
+    return Manifest(MappingProxyType({model.name: model for model in models}))
+
+
+def _parse_model(entry: Mapping[str, Any]) -> Model:
+    return Model(
+        name=entry["name"],
+        part=entry["part"],
+        purpose=entry["purpose"],
+        licence=entry["licence"],
+        upstream=entry["upstream"],
+        opens=entry["opens"],
+        files=tuple(_parse_file(file) for file in _entries(entry, "files")),
+    )
+
+
+def _parse_file(entry: Mapping[str, Any]) -> WeightFile:
+    return WeightFile(
+        name=entry["name"],
+        size=entry["bytes"],
+        sha256=entry["sha256"],
+        url=entry["url"],
+        wheels=tuple(_parse_wheel(wheel) for wheel in _entries(entry, "wheels")),
+    )
+
+
+def _parse_wheel(entry: Mapping[str, Any]) -> WheelPart:
+    return WheelPart(
+        package=entry["package"],
+        version=entry["version"],
+        member=entry["member"],
+        size=entry["bytes"],
+    )
+
+
+def _entries(entry: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]:
+    found: Sequence[Mapping[str, Any]] = entry[key]
+    return found
