@@ -1,0 +1,151 @@
+"""Stand-ins at the seams: a wire, a microphone, a speaker; and two cores linked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from runner.errors import ConnectionLost, TransportError
+from runner.protocol.codec import encode
+from runner.protocol.messages import Message
+
+
+class FakeTransport:
+    """One connection to a peer that the test plays: `peer_says`, `sent`, `drop`."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.is_closed = False
+        self.may_send = asyncio.Event()  # cleared: a network that takes nothing
+        self.may_send.set()
+        self._incoming: asyncio.Queue[str | ConnectionLost] = asyncio.Queue()
+        self._said = asyncio.Condition()
+
+    async def send(self, text: str) -> None:
+        await self.may_send.wait()
+        async with self._said:
+            self.sent.append(json.loads(text))
+            self._said.notify_all()
+
+    async def receive(self) -> str:
+        what = await self._incoming.get()
+        if isinstance(what, ConnectionLost):
+            raise what
+        return what
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+    def peer_says(self, *messages: Message | str) -> None:
+        """Let the peer send messages, or raw text."""
+        for message in messages:
+            text = message if isinstance(message, str) else encode(message)
+            self._incoming.put_nowait(text)
+
+    def drop(self, code: int | None = None) -> None:
+        """Cut the connection."""
+        self._incoming.put_nowait(ConnectionLost("the line was lost", code))
+
+    async def heard(self, kind: str, count: int = 1) -> dict[str, Any]:
+        """Return the count-th message of a type, waiting until it was sent."""
+
+        def found() -> list[dict[str, Any]]:
+            return [message for message in self.sent if message["type"] == kind]
+
+        async with asyncio.timeout(5), self._said:
+            await self._said.wait_for(lambda: len(found()) >= count)
+            return found()[count - 1]
+
+
+class FakeDialer:
+    """Hands out connections in order, and notes the tokens it was asked with."""
+
+    def __init__(self, *connections: FakeTransport | TransportError) -> None:
+        self.tokens: list[str | None] = []
+        self._connections = list(connections)
+
+    async def __call__(self, token: str | None = None) -> FakeTransport:
+        self.tokens.append(token)
+        connection = self._connections.pop(0)
+        if isinstance(connection, TransportError):
+            raise connection
+        return connection
+
+
+class _Opened:
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
+
+
+class FakeMicrophone(_Opened):
+    """Gives the frames that the test puts in."""
+
+    dropped_ms = 0.0
+
+    def __init__(self) -> None:
+        self._frames: asyncio.Queue[bytes | Exception | None] = asyncio.Queue()
+
+    def put(self, frame: bytes | Exception | None) -> None:
+        """Give a frame, fail, or (None) end."""
+        self._frames.put_nowait(frame)
+
+    async def frames(self) -> AsyncIterator[bytes]:
+        while (frame := await self._frames.get()) is not None:
+            if isinstance(frame, Exception):
+                raise frame
+            yield frame
+
+
+class FakeSpeaker(_Opened):
+    """Holds what it was given until the test says that it was heard."""
+
+    def __init__(self) -> None:
+        self.log: list[bytes | str] = []
+        self.buffer = b""
+        self.stopped = asyncio.Event()
+        self.drain_awaited = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    @property
+    def pending_ms(self) -> float:
+        return len(self.buffer) / 48
+
+    def play(self, pcm: bytes) -> None:
+        self.log.append(pcm)
+        self.buffer += pcm
+        self._empty.clear()
+
+    def stop(self) -> None:
+        self.log.append("stop")
+        self.stopped.set()
+        self.play_all()
+
+    def play_all(self) -> None:
+        """Let everything be heard."""
+        self.buffer = b""
+        self._empty.set()
+
+    async def drained(self) -> None:
+        self.drain_awaited.set()
+        await self._empty.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A tool's outcome as the engine sees it."""
+
+    text: str
+    is_error: bool = False

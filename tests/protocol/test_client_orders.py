@@ -1,0 +1,266 @@
+"""The client's core under random orders of events; each invariant is a sentence."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from runner.protocol.actions import (
+    Action,
+    CancelTool,
+    Close,
+    Connect,
+    Play,
+    RunTool,
+    Send,
+    StopPlayback,
+)
+from runner.protocol.calls import CallRules
+from runner.protocol.client import ClientConfig, ClientSession
+from runner.protocol.dialogue import Turn
+from runner.protocol.events import (
+    Connected,
+    Disconnected,
+    Event,
+    Garbled,
+    HangUp,
+    MicFrame,
+    PlaybackDrained,
+    Received,
+    Reconfigure,
+    Say,
+    Tick,
+    ToolFinished,
+)
+from runner.protocol.messages import (
+    InputAudio,
+    InputSpeechStarted,
+    InputSpeechStopped,
+    ReplyAudio,
+    ReplyDone,
+    ReplyError,
+    ReplyStarted,
+    ServerMessage,
+    SessionEnded,
+    SessionError,
+    SessionReady,
+    SessionUpdated,
+    ToolCall,
+    ToolResult,
+    TranscriptAgent,
+    TranscriptUser,
+    Unknown,
+)
+from runner.protocol.phases import Phase
+from runner.protocol.recovery import RULES
+
+REPLIES = st.sampled_from(["", "r1", "r2", "r3"])
+CALLS = st.sampled_from(["c1", "c2", "c3", "c4"])
+TOOL_OF = {"c1": "look", "c2": "look", "c3": "book", "c4": "end_call"}
+CODES = st.sampled_from([*RULES, "UNAUTHORIZED", "never_heard_of"])
+CONVERSATION: st.SearchStrategy[ServerMessage] = st.one_of(
+    st.builds(ReplyStarted, REPLIES),
+    st.builds(ReplyAudio, st.just(b"\1\0"), REPLIES),
+    st.builds(ReplyDone, REPLIES, st.sampled_from(["completed", "interrupted"])),
+    st.just(InputSpeechStarted()),
+    st.just(InputSpeechStopped()),
+    st.just(TranscriptUser("hello")),
+    st.builds(TranscriptAgent, st.sampled_from(["", "hello"]), REPLIES),
+    st.builds(ReplyError, REPLIES),
+    st.builds(lambda call_id: ToolCall(call_id, TOOL_OF[call_id]), CALLS),
+    st.builds(Unknown, st.just("x.y")),
+    st.just(SessionUpdated()),
+)
+TALKING = (Phase.LIVE, Phase.DRAINING)
+
+
+class ClientOrders(RuleBasedStateMachine):
+    """Feeds a session anything at any time, and watches what it does."""
+
+    @initialize(immediate=st.booleans(), limit=st.sampled_from([None, 20.0]))
+    def start(self, immediate: bool, limit: float | None) -> None:
+        self.now = 0.0
+        self.config = ClientConfig(
+            session={"greeting": "Hi."},
+            tools={
+                "look": CallRules(),
+                "book": CallRules(on_interrupt="finish"),
+                "end_call": CallRules(terminal=True),
+            },
+            immediate_results=immediate,
+            max_duration=limit,
+        )
+        self.session = ClientSession(self.config)
+        self.answers: Counter[str] = Counter()
+        self.running: set[str] = set()
+        self.runs: Counter[str] = Counter()
+        self.forgotten: set[str] = set()
+        self.closes = 0
+        self.watch(None, self.session.start(self.now))
+
+    def feed(self, event: Event) -> None:
+        phase, turn = self.session.phase, self.session.dialogue.turn
+        reply_id = self.session.dialogue.reply_id
+        actions = self.session.feed(event, self.now)
+        if phase is Phase.CLOSED:
+            assert actions == [], "nothing happens after CLOSED"
+        for action in actions:
+            match action:
+                case Play(_):
+                    assert turn is Turn.AGENT, (
+                        "sound is played in the agent's turn only"
+                    )
+                    assert phase in TALKING, "no sound before the session is ready"
+                    assert isinstance(event, Received)
+                    assert isinstance(event.message, ReplyAudio)
+                    assert event.message.reply_id in ("", reply_id) or reply_id == "", (
+                        "no sound of a dead reply"
+                    )
+                case Send(InputAudio()):
+                    assert phase in TALKING, "nothing is heard of us before ready"
+        self.watch(event, actions)
+        if (
+            isinstance(event, Received)
+            and isinstance(event.message, InputSpeechStarted)
+            and phase in TALKING
+        ):
+            assert StopPlayback() in actions, "an interruption is instant"
+            assert self.session.dialogue.turn is not Turn.AGENT
+
+    def watch(self, event: Event | None, actions: list[Action]) -> None:
+        for action in actions:
+            match action:
+                case RunTool(call):
+                    self.runs[call.call_id] += 1
+                    self.running.add(call.call_id)
+                case CancelTool(call_id):
+                    assert call_id in self.running, "only what runs is cancelled"
+                    self.running.discard(call_id)
+                    self.forgotten.add(call_id)
+                case Send(ToolResult(call_id=call_id)):
+                    self.answers[call_id] += 1
+                    assert call_id not in self.forgotten, "a forgotten call is silent"
+                    assert self.session.phase in TALKING, "answers need a live line"
+                    if not self.config.immediate_results:
+                        assert self.session.dialogue.turn is Turn.IDLE, (
+                            "results wait for the floor"
+                        )
+                case Close():
+                    self.closes += 1
+                    assert action is actions[-1], "closing is the last thing"
+
+    @rule(message=CONVERSATION)
+    def receive(self, message: ServerMessage) -> None:
+        self.feed(Received(message))
+
+    @rule()
+    def connect(self) -> None:
+        self.feed(Connected())
+
+    @rule(session_id=st.sampled_from(["s1", "s2"]), token=st.sampled_from(["", "t"]))
+    def ready(self, session_id: str, token: str) -> None:
+        self.feed(Received(SessionReady(session_id, resume_token=token)))
+
+    @precondition(lambda self: self.session.phase is Phase.CONNECTING)
+    @rule()
+    def come_to_life(self) -> None:
+        self.feed(Connected())
+        self.feed(Received(SessionReady("s1", resume_token="t")))
+
+    @rule(code=CODES)
+    def error(self, code: str) -> None:
+        self.feed(Received(SessionError(code, "why")))
+
+    @rule(code=st.sampled_from([None, 1000, 1001, 1006, 1008, 1011]))
+    def disconnect(self, code: int | None) -> None:
+        self.feed(Disconnected("lost", code))
+
+    @rule(after_playback=st.booleans())
+    def hang_up(self, after_playback: bool) -> None:
+        self.feed(HangUp("enough", after_playback))
+
+    @rule()
+    def service_ends(self) -> None:
+        self.feed(Received(SessionEnded(1.0)))
+
+    @rule(event=st.sampled_from([PlaybackDrained(), MicFrame(b"\0\0"), Garbled("x")]))
+    def device(self, event: Event) -> None:
+        self.feed(event)
+
+    @rule(event=st.sampled_from([Say("hello"), Reconfigure({"system_prompt": "x"})]))
+    def person(self, event: Event) -> None:
+        self.feed(event)
+
+    @rule(call_id=CALLS, is_error=st.booleans())
+    def tool_ends(self, call_id: str, is_error: bool) -> None:
+        self.running.discard(call_id)
+        self.feed(ToolFinished(call_id, "1", is_error))
+
+    @rule(seconds=st.floats(0.0, 12.0))
+    def time_passes(self, seconds: float) -> None:
+        until = self.now + seconds
+        for _ in range(50):
+            due = self.session.deadline
+            if due is None or due > until:
+                break
+            self.now = max(self.now, due)
+            self.feed(Tick())
+            after = self.session.deadline
+            assert after is None or after > due or after >= self.now, (
+                "a deadline that has passed is cleared or moved"
+            )
+        else:
+            raise AssertionError("time stands still: a deadline fires for ever")
+        self.now = until
+
+    @invariant()
+    def no_call_is_answered_twice(self) -> None:
+        assert all(count <= 1 for count in self.answers.values())
+
+    @invariant()
+    def no_call_runs_twice(self) -> None:
+        assert all(count <= 1 for count in self.runs.values())
+
+    @invariant()
+    def it_closes_once(self) -> None:
+        assert self.closes == (1 if self.session.phase is Phase.CLOSED else 0)
+
+    @invariant()
+    def no_deadline_is_left_behind(self) -> None:
+        deadline = self.session.deadline
+        if self.session.phase is Phase.CLOSED:
+            assert deadline is None
+        if self.session.phase not in (Phase.LIVE, Phase.CLOSED):
+            assert deadline is not None, "every other phase waits for something"
+
+    @invariant()
+    def a_free_floor_leaves_no_result_behind(self) -> None:
+        if self.session.phase is Phase.LIVE:
+            dialogue = self.session.dialogue
+            if dialogue.turn is Turn.IDLE:
+                held = [c for c in dialogue.calls if c.state.name == "FINISHED"]
+                assert held == [] or dialogue.farewell.name == "SAID"
+
+
+TestClientOrders = ClientOrders.TestCase
+TestClientOrders.settings = settings(
+    max_examples=150,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+def test_every_connection_is_asked_for_before_it_is_used() -> None:
+    session = ClientSession(ClientConfig())
+
+    assert session.start(0.0) == [Connect()]

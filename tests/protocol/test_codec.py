@@ -1,0 +1,205 @@
+"""The codec: exact in what it writes, liberal in what it reads."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from dataclasses import MISSING, fields
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.errors import RemoteProtocolError
+from runner.protocol.codec import (
+    CLIENT_MESSAGES,
+    SERVER_MESSAGES,
+    decode_client,
+    decode_server,
+    encode,
+)
+from runner.protocol.messages import (
+    InputAudio,
+    ReplyAudio,
+    ReplyDone,
+    SessionError,
+    SessionReady,
+    ToolCall,
+    ToolResult,
+    TranscriptUser,
+    Unknown,
+)
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**9), 10**9) | TEXT,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "str": TEXT,
+    "str | None": st.none() | TEXT,
+    "bool": st.booleans(),
+    "int | None": st.none() | st.integers(-(2**53), 2**53),
+    "float | None": st.none() | st.floats(allow_nan=False, allow_infinity=False),
+    "JsonObject": st.dictionaries(TEXT, JSON, max_size=3),
+    "bytes": st.binary(max_size=64),
+}
+
+
+@st.composite
+def messages(draw: st.DrawFn, kinds: dict[str, type[Any]]) -> Any:
+    kind = draw(st.sampled_from(sorted(kinds.values(), key=lambda k: k.TYPE)))
+    return kind(**{field.name: draw(VALUES[field.type]) for field in fields(kind)})
+
+
+@given(messages(CLIENT_MESSAGES))
+def test_every_client_message_survives_the_wire(message: Any) -> None:
+    assert decode_client(encode(message)) == message
+
+
+@given(messages(SERVER_MESSAGES))
+def test_every_server_message_survives_the_wire(message: Any) -> None:
+    assert decode_server(encode(message)) == message
+
+
+@given(messages(CLIENT_MESSAGES) | messages(SERVER_MESSAGES))
+def test_what_is_written_is_one_line_of_json_with_a_type(message: Any) -> None:
+    text = encode(message)
+
+    assert "\n" not in text
+    assert json.loads(text)["type"] == message.TYPE
+
+
+@given(st.text() | st.binary() | JSON.map(json.dumps))
+def test_any_text_is_a_message_or_the_far_ends_fault(text: str | bytes) -> None:
+    for decode in (decode_client, decode_server):
+        try:
+            message = decode(text)
+        except RemoteProtocolError:
+            continue
+        assert message.TYPE or isinstance(message, Unknown)
+
+
+@pytest.mark.parametrize("kind", [*CLIENT_MESSAGES.values(), *SERVER_MESSAGES.values()])
+def test_a_missing_field_is_an_error_exactly_when_it_has_no_default(
+    kind: type[Any],
+) -> None:
+    decode = decode_client if kind.TYPE in CLIENT_MESSAGES else decode_server
+    required = [
+        field
+        for field in fields(kind)
+        if field.default is MISSING and field.default_factory is MISSING
+    ]
+    if not required:
+        assert decode(json.dumps({"type": kind.TYPE})) == kind()
+        return
+    with pytest.raises(RemoteProtocolError, match="is missing") as caught:
+        decode(json.dumps({"type": kind.TYPE}))
+    assert caught.value.message_type == kind.TYPE
+
+
+def test_audio_goes_by_another_name_in_each_direction() -> None:
+    sound = b64encode(b"\1\0").decode()
+
+    assert json.loads(encode(InputAudio(b"\1\0"))) == {
+        "type": "input.audio",
+        "audio": sound,
+    }
+    assert decode_server(f'{{"type":"reply.audio","data":"{sound}"}}') == ReplyAudio(
+        b"\1\0"
+    )
+
+
+@pytest.mark.parametrize("audio", ["!", "AAA", "AA=A", "ü", " AAAA"])
+def test_broken_base64_is_invalid_audio(audio: str) -> None:
+    with pytest.raises(RemoteProtocolError) as caught:
+        decode_client(json.dumps({"type": "input.audio", "audio": audio}))
+
+    assert caught.value.code == "invalid_audio"
+    assert caught.value.message == "Invalid audio data"
+
+
+def test_client_defaults_are_left_out_and_server_fields_are_spelled() -> None:
+    assert json.loads(encode(ToolResult("c", "1"))) == {
+        "type": "tool.result",
+        "call_id": "c",
+        "result": "1",
+    }
+    assert json.loads(encode(SessionError("x", "y"))) == {
+        "type": "session.error",
+        "code": "x",
+        "message": "y",
+        "param": None,
+        "session_id": None,
+    }
+
+
+def test_arguments_may_come_as_json_text_and_under_their_old_name() -> None:
+    call = ToolCall("c", "look", {"at": 1})
+
+    for spelling in (
+        {"arguments": {"at": 1}},
+        {"arguments": '{"at": 1}'},
+        {"args": {"at": 1}},
+    ):
+        text = json.dumps({"type": "tool.call", "call_id": "c", "name": "look"})
+        assert decode_server(json.dumps({**json.loads(text), **spelling})) == call
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"type":"error","code":"x"}',
+        '{"code":"x"}',
+        '{"type":"session.error","code":"x"}',
+    ],
+)
+def test_an_error_is_an_error_under_each_of_its_names(text: str) -> None:
+    assert decode_server(text) == SessionError("x")
+
+
+def test_a_reply_that_is_done_without_a_status_is_completed() -> None:
+    assert decode_server('{"type":"reply.done"}') == ReplyDone(status="completed")
+
+
+def test_a_timestamp_that_is_no_number_is_passed_over() -> None:
+    text = '{"type":"transcript.user","text":"hi","timestamp":"2026-05-01T00:00:00Z"}'
+
+    assert decode_server(text) == TranscriptUser("hi")
+
+
+def test_null_stands_for_a_field_that_was_left_out() -> None:
+    text = '{"type":"session.ready","session_id":"s","config":null,"resume_token":null}'
+
+    assert decode_server(text) == SessionReady("s")
+
+
+def test_an_unknown_type_from_the_server_is_kept_as_it_came() -> None:
+    assert decode_server('{"type":"reply.sparkles","n":1}') == Unknown(
+        "reply.sparkles", {"n": 1}
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "Invalid JSON format."),
+        ("[]", "Invalid JSON format."),
+        ('{"type":"x.y"}', "Unknown message type: x.y"),
+        ("{}", "Unknown message type: None"),
+    ],
+)
+def test_a_client_is_told_in_the_services_words(text: str, message: str) -> None:
+    with pytest.raises(RemoteProtocolError) as caught:
+        decode_client(text)
+
+    assert caught.value.message == message
+
+
+def test_json_nested_without_end_is_refused_not_fatal() -> None:
+    with pytest.raises(RemoteProtocolError):
+        decode_server("[" * 100_000)
