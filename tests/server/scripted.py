@@ -1,0 +1,153 @@
+"""Speech without models, in which a caller whistles: each pitch stands for a line.
+
+A recognizer that goes by the sound, not by a counter, may be asked as often as the
+server likes: partial transcripts change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+
+import asyncio
+
+import numpy as np
+
+from runner.audio.pcm import to_pcm
+from runner.speech.parts import (
+    AgentBrief,
+    Brain,
+    Cancelled,
+    Endpointer,
+    MissingPart,
+    Recognizer,
+    Samples,
+    Thought,
+    Transcript,
+    Turn,
+    Vad,
+    Voice,
+)
+from runner.speech.vad import EnergyVad
+from runner.speech.voice import ToneVoice
+
+Decide = Callable[[AgentBrief, Sequence[Turn]], Iterable[Thought]]
+
+
+def whistle(pitch: float, seconds: float, rate: int = 24_000) -> bytes:
+    """Return a tone as PCM16."""
+    time = np.arange(round(seconds * rate)) / rate
+    tone = 0.3 * np.sin(2 * np.pi * pitch * time)
+    return to_pcm(tone.astype(np.float32))
+
+
+class WhistleRecognizer:
+    """Hears the line that stands for the pitch nearest to the sound's strongest."""
+
+    def __init__(self, lines: Mapping[float, str]) -> None:
+        self._lines = lines
+
+    def transcribe(
+        self, samples: Samples, *, key_terms: Sequence[str] = ()
+    ) -> Transcript:
+        del key_terms
+        spectrum = np.abs(np.fft.rfft(samples))
+        pitch = float(np.argmax(spectrum)) * 16_000 / len(samples)
+        nearest = min(self._lines, key=lambda known: abs(known - pitch))
+        return Transcript(self._lines[nearest])
+
+
+class ScriptedBrain:
+    """Thinks what a function says."""
+
+    name = "script"
+    quality = "script"
+
+    def __init__(self, decide: Decide) -> None:
+        self._decide = decide
+        self.asked: list[Sequence[Turn]] = []
+        self.warmed: list[AgentBrief] = []
+
+    def warm(self, brief: AgentBrief) -> None:
+        self.warmed.append(brief)
+
+    def think(
+        self, brief: AgentBrief, history: Sequence[Turn], cancelled: Cancelled
+    ) -> Iterator[Thought]:
+        self.asked.append(history)
+        for thought in self._decide(brief, history):
+            if cancelled():
+                return
+            yield thought
+
+
+class ScriptedSpeech:
+    """All parts, light ones; each can be replaced."""
+
+    def __init__(
+        self,
+        lines: Mapping[float, str],
+        decide: Decide,
+        *,
+        recognizer: Recognizer | None = None,
+        voice: Voice | None = None,
+        endpointer: Endpointer | None = None,
+        missing: Sequence[MissingPart] = (),
+    ) -> None:
+        self.scripted_brain = ScriptedBrain(decide)
+        self._recognizer = recognizer or WhistleRecognizer(lines)
+        self._voice = voice or ToneVoice()
+        self._endpointer = endpointer
+        self._missing = missing
+
+    def vad(self) -> Vad:
+        return EnergyVad()
+
+    def endpointer(self) -> Endpointer | None:
+        return self._endpointer
+
+    def recognizer(self) -> Recognizer | None:
+        return self._recognizer
+
+    def brain(self) -> Brain:
+        return self.scripted_brain
+
+    def voice(self) -> Voice:
+        return self._voice
+
+    def missing(self) -> Sequence[MissingPart]:
+        return self._missing
+
+    def close(self) -> None:
+        pass
+
+
+class Caller:
+    """A microphone that is silent until it is told to whistle; ends when told."""
+
+    def __init__(self) -> None:
+        self._waiting = bytearray()
+        self._is_over = False
+
+    def whistle(self, pitch: float, seconds: float = 0.6) -> None:
+        self._waiting += whistle(pitch, seconds)
+
+    def hang_up(self) -> None:
+        self._is_over = True
+
+    async def frames(self) -> AsyncIterator[bytes]:
+        """Yield 50 ms at a time, at the pace of the sound."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while not self._is_over:
+            frame = bytes(self._waiting[:2400]).ljust(2400, b"\0")
+            del self._waiting[:2400]
+            yield frame
+            due += 0.05
+            await asyncio.sleep(max(0.0, due - loop.time()))

@@ -1,0 +1,72 @@
+"""A client that is not ours holds a call with the embedded server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from runner.server.door import EmbeddedServer
+from runner.speech.parts import AgentBrief, Speak, Thought, ToolUsed, Turn, UseTool
+from tests.bare_client import BareClient
+from tests.server.scripted import Caller, ScriptedSpeech
+
+WEATHER = 500.0
+THANKS = 1500.0
+SESSION = {
+    "system_prompt": "You talk about the weather.",
+    "greeting": "Hi.",
+    "output": {"voice": "ivy"},
+    "tools": [
+        {
+            "type": "function",
+            "name": "get_weather",
+            "description": "Get the weather of a place.",
+            "parameters": {
+                "type": "object",
+                "properties": {"location": {"type": "string"}},
+                "required": ["location"],
+            },
+        }
+    ],
+}
+
+
+def decide(brief: AgentBrief, history: Sequence[Turn]) -> Iterable[Thought]:
+    del brief
+    match history[-1]:
+        case ToolUsed(result=str()):
+            yield Speak("It is 22 degrees in Tokyo.")
+        case _ if len(history) > 4:
+            yield Speak("You are welcome.")
+        case _:
+            yield UseTool("get_weather", {"location": "Tokyo"})
+
+
+async def test_a_client_written_from_the_tutorial_holds_a_call_with_a_tool() -> None:
+    lines = {WEATHER: "What is the weather in Tokyo?", THANKS: "Thank you."}
+    speech = ScriptedSpeech(lines, decide)
+    asked: list[str] = []
+
+    def get_weather(location: str) -> dict[str, int]:
+        asked.append(location)
+        return {"temp_c": 22}
+
+    client, caller = BareClient({"get_weather": get_weather}), Caller()
+    async with asyncio.timeout(30), EmbeddedServer(speech) as server:
+        call = asyncio.create_task(client.run(server.url, SESSION, caller.frames()))
+        await client.until(lambda c: c.replies_done == 1)
+        caller.whistle(WEATHER)
+        await client.until(lambda c: c.replies_done == 3)
+        caller.whistle(THANKS)
+        await client.until(lambda c: c.replies_done == 4)
+        caller.hang_up()
+        await call
+
+    assert asked == ["Tokyo"]
+    assert client.agent_said == [
+        "Hi.",
+        "Let me check that.",
+        "It is 22 degrees in Tokyo.",
+        "You are welcome.",
+    ]
+    assert len(client.speaker) > 2 * 24_000
