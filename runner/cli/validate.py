@@ -12,10 +12,13 @@ import typer
 from runner.errors import FileUnreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from runner.config.diagnostics import Diagnostic
+    from runner.config.model import Kinds
 
+# What a tool of a kind that is not built in looks like at first.
+_UNKNOWN_KIND = {"VA203", "VA210"}
 _SUFFIXES = {".yaml", ".yml"}
 
 
@@ -38,7 +41,6 @@ def validate(
     """
     from runner.config.diagnostics import render
     from runner.config.environment import load_environment
-    from runner.config.loader import check_file
 
     _write_any_character()
     environment = load_environment(Path(), os.environ)
@@ -46,7 +48,7 @@ def validate(
     checked, unreadable = 0, 0
     for path in _agent_files(paths):
         try:
-            found += check_file(path, environment=environment)
+            found += _check(path, environment)
         except FileUnreadable as error:
             typer.echo(f"vagent: {error.message}", err=True)
             unreadable += 1
@@ -58,6 +60,32 @@ def validate(
         raise typer.Exit(3)
     if any(each.is_error for each in found):
         raise typer.Exit(1)
+
+
+def _check(path: Path, environment: Mapping[str, str]) -> list[Diagnostic]:
+    """Check a file; with the kinds of plugins only if it may have use for them."""
+    from runner.config.loader import check_file
+
+    found = check_file(path, environment=environment)
+    if any(each.rule in _UNKNOWN_KIND for each in found):
+        kinds = _added_kinds()
+        if kinds:
+            found = check_file(path, environment=environment, kinds=kinds)
+    return found
+
+
+def _added_kinds() -> Kinds:
+    """Return the kinds that plugins add; nothing is imported when there are none."""
+    from importlib.metadata import entry_points
+
+    from runner.config.schema import builtin_kinds
+
+    names = {each.name for each in entry_points(group="vagent.tool_kinds")}
+    if names <= builtin_kinds().keys():
+        return {}
+    from runner.tools.plugin import installed_kinds
+
+    return {key: kind.schema for key, kind in installed_kinds().items()}
 
 
 def _agent_files(paths: Sequence[Path]) -> Iterator[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from runner.config.durations import parse_duration
@@ -55,7 +54,7 @@ def build_agent(
         key_terms=tuple(fields.get("key_terms", ())),
         transcription=TranscriptionConfig(**fields.get("transcription", {})),
         turn_detection=_turn_detection(fields.get("turn_detection", {})),
-        variables=MappingProxyType(dict(variables)),
+        variables=dict(variables),
         tools=tuple(_tool(each) for each in fields.get("tools", ())),
         session=_session(fields.get("session", {})),
         service_url=fields.get("service", {}).get("url"),

@@ -38,7 +38,6 @@ _TOOL_LITERALS = {
     "effect",
     "on_interrupt",
     "python",
-    "plugin",
 }
 
 
@@ -73,8 +72,10 @@ def _tool_policy(key: str | int, rest: list[str | int]) -> Policy:
         return "literal"
     if key == "http" and rest[:1] == ["method"]:
         return "literal"
-    # http's url and headers, and whatever the kind of a plugin takes: it may need a
-    # key, and none of it is spoken.
+    if key == "plugin" and rest in ([], ["name"]):
+        return "literal"
+    # http's url and headers, and whatever a plugin takes: it may need a key, and none
+    # of it is spoken.
     return "secret"
 
 

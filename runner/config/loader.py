@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runner.config.inspection import Inspection
-    from runner.config.model import AgentConfig
-
-Kinds = dict[str, "Mapping[str, Any]"]
+    from runner.config.model import AgentConfig, Kinds
 
 # What tells an agent file from any other YAML file in the same folder.
 _MARKS = ("prompt", "prompt_file", "tools")
@@ -36,7 +34,7 @@ def check_file(
     *,
     environment: Mapping[str, str],
     variables: Mapping[str, str] | None = None,
-    kinds: Mapping[str, Mapping[str, Any]] | None = None,
+    kinds: Kinds | None = None,
 ) -> list[Diagnostic]:
     """Return all findings about an agent file, sorted.
 
@@ -53,7 +51,7 @@ def load_agent(
     *,
     environment: Mapping[str, str],
     variables: Mapping[str, str] | None = None,
-    kinds: Mapping[str, Mapping[str, Any]] | None = None,
+    kinds: Kinds | None = None,
 ) -> AgentConfig:
     """Load an agent file that is about to be run.
 
@@ -104,7 +102,7 @@ def _examine(
     path: Path,
     environment: Mapping[str, str],
     variables: Mapping[str, str] | None,
-    kinds: Mapping[str, Mapping[str, Any]] | None,
+    kinds: Kinds | None,
     *,
     must_run: bool = False,
 ) -> Examination:
@@ -132,7 +130,7 @@ def _inspect(
     path: Path,
     environment: Mapping[str, str],
     variables: Mapping[str, str] | None,
-    kinds: Mapping[str, Mapping[str, Any]] | None,
+    kinds: Kinds | None,
     *,
     must_run: bool,
 ) -> Examination:

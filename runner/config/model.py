@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 Effect = Literal["read", "write", "terminal"]
 OnInterrupt = Literal["cancel", "finish"]
 ToolResults = Literal["after_reply", "immediate"]
+# JSON Schemas of tool kinds, by the key that tells the kind apart.
+Kinds: TypeAlias = Mapping[str, Mapping[str, Any] | bool]
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,11 +85,14 @@ class Node:
             self.value[entry.name] = node.value
         self._grow(node)
 
-    def inherit(self, entry: Entry) -> None:
-        """Take a key over from a merged mapping, unless this one has its own."""
+    def inherit(self, entry: Entry, merge: Span) -> None:
+        """Take a key over from a merged mapping, unless this one has its own.
+
+        `merge` is the place of the `<<`: a key that is wrong here may be right there.
+        """
         assert self.entries is not None
         if entry.name not in self.entries and entry.node is not None:
-            self.put(Entry(entry.name, entry.key), entry.node)
+            self.put(Entry(entry.name, merge), entry.node)
 
     def alias(self, span: Span) -> Node:
         """Return the same value as it appears through `*name` at `span`."""

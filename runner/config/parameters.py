@@ -1,4 +1,4 @@
-"""Rules VA407 to VA410: the JSON Schema of a tool's arguments, and what uses them."""
+"""Rules VA407 to VA411: the JSON Schema of a tool's arguments, and what uses them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runner.config.inspection import Inspection
     from runner.config.nodes import Pointer
 
+_HOST = re.compile(r"https?://[^/?#]*")
 _ARGUMENT = re.compile(r"\{([^{}]*)\}")
 
 
@@ -52,6 +53,7 @@ def check_url_arguments(inspection: Inspection) -> None:
             continue
         properties = inspection.get((*tool, "parameters", "properties"), dict) or {}
         required = inspection.get((*tool, "parameters", "required"), list) or []
+        _check_host(inspection, path, url)
         for name in dict.fromkeys(_arguments(url)):
             span = _place(inspection, path, name)
             source = inspection.document.source
@@ -65,6 +67,14 @@ def check_url_arguments(inspection: Inspection) -> None:
                 message = f"`{{{name}}}` in the url may be missing from a call"
                 help_ = f"add `{name}` to `required`"
                 inspection.report_at(source, span, "VA409", message, help_)
+
+
+def _check_host(inspection: Inspection, path: Pointer, url: str) -> None:
+    host = _HOST.match(url)
+    if host and any(_arguments(host[0])):
+        message = "an argument in the host of the url"
+        help_ = "the model must not choose whom to ask; write the host out"
+        inspection.report(path, "VA411", message, help_)
 
 
 def _arguments(url: str) -> Iterator[str]:

@@ -54,6 +54,10 @@ def check_prompt_file(inspection: Inspection) -> None:
         inspection.report(path, "VA307", message, help_)
         return
     shown = str(Path(inspection.document.source.path).parent / reference)
+    if not real.exists():
+        help_ = "paths begin at the agent file's folder"
+        inspection.report(path, "VA306", f"`{reference}` does not exist", help_)
+        return
     try:
         source = read_source(real, shown)
     except FileUnreadable as error:

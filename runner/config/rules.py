@@ -83,10 +83,10 @@ def check_tool_names(inspection: Inspection) -> None:
 
 
 def _tool_name(inspection: Inspection, tool: Pointer) -> tuple[str, Pointer] | None:
-    for key in ("name", "python", "plugin"):
-        value = inspection.get((*tool, key), str)
+    for keys in (("name",), ("python",), ("plugin",), ("plugin", "name")):
+        value = inspection.get((*tool, *keys), str)
         if value is not None:
-            return value.rpartition(":")[2], (*tool, key)
+            return value.rpartition(":")[2], (*tool, *keys)
     return None
 
 

@@ -10,7 +10,7 @@ import json
 import re
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from jsonschema.exceptions import SchemaError, ValidationError
 from jsonschema.validators import Draft202012Validator, extend
@@ -21,9 +21,10 @@ from runner.errors import ToolError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from runner.config.model import Kinds
     from runner.config.nodes import Pointer
 
-Schema = dict[str, Any]
+Schema: TypeAlias = dict[str, Any]
 
 _KIND = "kind_"
 _KIND_ID = "https://vagent.dev/schema/kind/"
@@ -49,7 +50,7 @@ def builtin_kinds() -> dict[str, Schema]:
     }
 
 
-def agent_schema(kinds: Mapping[str, Mapping[str, Any]] | None = None) -> Schema:
+def agent_schema(kinds: Kinds | None = None) -> Schema:
     """Compose the agent schema with further kinds of tools (key -> schema of value).
 
     The built-in kinds are always there, as packaged. Raises `ToolError` for a kind
@@ -66,15 +67,18 @@ def agent_schema(kinds: Mapping[str, Mapping[str, Any]] | None = None) -> Schema
             )
         _check_kind(key, value)
         # Its own $id makes the "#/..." references inside it stay inside it.
-        schema["$defs"][_KIND + key] = {"$id": _KIND_ID + key, **value}
+        own = value if isinstance(value, bool) else {"$id": _KIND_ID + key, **value}
+        schema["$defs"][_KIND + key] = own
         tool["properties"][key] = {"$ref": f"#/$defs/{_KIND}{key}"}
         tool["oneOf"].append({"required": [key]})
     return schema
 
 
-def _check_kind(key: str, schema: Mapping[str, Any]) -> None:
+def _check_kind(key: str, schema: Mapping[str, Any] | bool) -> None:
     try:
-        Draft202012Validator.check_schema(dict(schema))
+        Draft202012Validator.check_schema(
+            schema if isinstance(schema, bool) else dict(schema)
+        )
     except SchemaError as error:
         raise ToolError(
             f"the kind of tool {key!r} has an invalid schema: {error.message}",

@@ -83,7 +83,8 @@ class TreeBuilder:
                 self._refuse_tag(node, tag, span)
         except NotJson:
             shown = quoted(text)[1:-1]
-            self._break(node, "VA105", f"{shown} is not a number that JSON can say")
+            message = f"{shown} is not a number that JSON can say"
+            self._break(node, "VA105", message, "put it in quotes to make it text")
         self._add(node, anchor)
 
     def begin_mapping(
@@ -152,7 +153,8 @@ class TreeBuilder:
             value = float(value)
         if _KINDS.get(type(value)) != kind:
             shown = quoted(node.value)
-            self._break(node, "VA104", f"{shown} is not what its tag `!!{kind}` says")
+            message = f"{shown} is not what its tag `!!{kind}` says"
+            self._break(node, "VA104", message, "remove the tag")
         else:
             node.value = value
 
@@ -165,10 +167,9 @@ class TreeBuilder:
         help_ = "agent files hold plain data; remove the tag"
         self._report("VA104", span, f"the tag `{shown}` is not allowed", help_)
 
-    def _break(self, node: Node, rule: str, message: str) -> None:
+    def _break(self, node: Node, rule: str, message: str, help_: str) -> None:
         node.is_broken = True
         node.value = None
-        help_ = "put it in quotes, without a tag, to make it text"
         self._report(rule, node.span, message, help_)
 
     def _check_depth(self, more: int, span: Span) -> None:
@@ -241,7 +242,7 @@ class TreeBuilder:
                 self._report("VA111", span, message, help_)
                 continue
             for entry in each.entries.values():
-                into.inherit(entry)
+                into.inherit(entry, span)
 
     def _without_properties(self, span: Span) -> Span:
         """The place of a node without the anchor and tag before it."""

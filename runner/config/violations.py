@@ -114,7 +114,8 @@ class _Scene:
                     if key in violation.instance:
                         self._missing(here, needed, violation.instance, because=key)
             case "oneOf" if alternatives := _alternatives(violation.expected):
-                self._choice(here, alternatives, violation.instance)
+                if isinstance(violation.instance, dict):
+                    self._choice(here, alternatives, violation.instance)
             case _ if violation.about_key:
                 self._bad_key(here, violation)
             case _:
@@ -142,6 +143,7 @@ class _Scene:
         present = [key for key in mapping if key in alternatives]
         if len(present) > 1:
             message, help_ = wording.too_many_choices(present)
+            self.unsound.add((*here, present[1]))
             span = self._document.key_span((*here, present[1]))
             self._report(span, "VA211", message, help_)
         elif not any((*here, key) in self._meant for key in alternatives):
@@ -157,6 +159,8 @@ class _Scene:
         self._report(self._document.key_span(path), "VA206", message, help_)
 
     def _bad_value(self, here: Pointer, violation: Violation) -> None:
+        if here in self.unsound:
+            return  # one value, one finding
         rule, message, help_ = wording.bad_value(
             here,
             violation.keyword,

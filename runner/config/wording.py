@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from runner.config.diagnostics import quoted
 from runner.config.names import nearest
+from runner.config.scalars import NotJson, resolve_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,7 +64,7 @@ def no_choice(path: Pointer, alternatives: Sequence[str]) -> Words:
     """For a mapping that has none of the keys of which it needs one."""
     if not path:
         first, *others = alternatives
-        return f"`{first}` is missing", f"add a `{first}`, or {_names(others, 'or')}"
+        return f"`{first}` is missing", f"add a `{first}` or a {_names(others, 'or')}"
     return (
         f"{subject(path)} does not say what it is",
         f"add one of {_names(alternatives, 'or')}",
@@ -119,6 +120,8 @@ def _bad_type(name: str, expected: Any, value: Any, schema: Schema) -> Words:
         return message, f"write [{value}]" if len(value) < 20 else None
     if value is None:
         return message, "give it a value, or remove the key"
+    if {"number", "integer"} & set(types) and _reads_as_number(value):
+        return message, "remove the quotes"
     return message, None
 
 
@@ -139,7 +142,8 @@ def _not_listed(name: str, expected: Any, value: Any, schema: Schema) -> Words:
 
 def _not_constant(name: str, expected: Any, value: Any, schema: Schema) -> Words:
     shown = expected if isinstance(expected, str) else quoted(expected)
-    return f"{name} is {_shown(value)}; it is always `{shown}`", None
+    help_ = "remove the quotes" if value == shown else None
+    return f"{name} is {_shown(value)}; it is always `{shown}`", help_
 
 
 def _out_of_range(name: str, expected: Any, value: Any, schema: Schema) -> Words:
@@ -197,6 +201,13 @@ def _is_duration(schema: Schema) -> bool:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _reads_as_number(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and _is_number(resolve_plain(value))
+    except NotJson:
+        return False
 
 
 def _shown(value: Any) -> str:

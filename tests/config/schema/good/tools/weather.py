@@ -1,0 +1,6 @@
+"""A tool that the files of this folder point at."""
+
+
+def get_weather(location: str) -> str:
+    """Tell the weather."""
+    return f"sunny in {location}"
