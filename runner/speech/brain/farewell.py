@@ -1,0 +1,62 @@
+"""How a call is ended: with a goodbye, by the tool for it, and never by mistake.
+
+Hanging up on a caller is the worst guess a mind can make, and no argument of such a
+tool could be held against the caller's words; so the words themselves must allow it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from runner.speech.brain.numerals import spoken_tokens
+from runner.speech.brain.signature import Signature
+from runner.speech.parts import CallerSaid, Turn
+
+GOODBYE = "Thank you for calling. Goodbye!"
+_BYE = frozenset(("bye", "goodbye", "byebye", "cheerio", "farewell"))
+_LEAVING = re.compile(
+    r"\b(good[ -]?bye|bye|farewell|cheerio|see (you|ya)|so long|hang(ing)? up|"
+    r"end (the|this|our) (call|conversation)|talk to you (later|soon)|"
+    r"(that|this)( is|'s|s)? (all|it|everything|will be all|would be all)|"
+    r"that('ll| will| would) (be|do)( all| it)?|nothing (else|more)|"
+    r"no,? (thanks|thank you|that|i'm good|i am good|i'm fine)|"
+    r"i'?( a)?m (all set|done|finished|good)|(have a|good) (\w+ )?"
+    r"(day|evening|night|weekend|one|afternoon))\b"
+)
+_MENTIONED = re.compile(r"\b(say|saying|said|word|before|mean)\b")
+# Words that may surround a goodbye without asking for anything.
+_POLITE = frozenset(
+    (
+        *("thanks", "thank", "you", "so", "much", "very", "for", "your", "the"),
+        *("help", "ok", "okay", "alright", "all", "right", "great", "good", "well"),
+        *("no", "now", "that's", "that", "is", "it", "was", "then", "and", "have"),
+        *("a", "nice", "day", "i'm", "im", "fine", "done", "set", "see", "later"),
+        *("soon", "everything", "nothing", "else", "just", "wonderful", "lovely"),
+        *("evening", "night", "yes", "perfect", "bye", "goodbye", "i", "my", "to"),
+        *("be", "will", "this", "helping"),
+    )
+)
+_MOST_OTHERS = 2
+
+
+def find_ending_tool(tools: Sequence[Signature]) -> Signature | None:
+    """Return the tool that ends the call, if the agent has one."""
+    return next((tool for tool in tools if tool.ends_call), None)
+
+
+def is_goodbye(text: str) -> bool:
+    """Whether the caller plainly says goodbye and nothing else of weight."""
+    words = spoken_tokens(text.replace("bye-bye", "bye").replace("good bye", "goodbye"))
+    if "?" in text or not _BYE.intersection(words[-3:]):
+        return False
+    if _MENTIONED.search(text.lower()):
+        return False
+    others = [word for word in words if word not in _POLITE and word not in _BYE]
+    return len(others) <= _MOST_OTHERS and not any(w[0].isdigit() for w in others)
+
+
+def allows_ending(history: Sequence[Turn]) -> bool:
+    """Whether the caller's last words can be meant as the end of the call."""
+    last = next((t for t in reversed(history) if isinstance(t, CallerSaid)), None)
+    return last is not None and bool(_LEAVING.search(last.text.lower()))
