@@ -1,16 +1,69 @@
-# make run: set everything up and hold one spoken call. make test: set up, pass all tests.
+# Everything a newcomer needs: `make run` holds a call, `make test` proves the rest.
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
 BIN := $(VENV)/bin
+endif
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+SPEECH ?= fetch # what to do about weights: fetch, or skip
 
-.PHONY: help run test check models bench clean
+.DEFAULT_GOAL := help
+.PHONY: help run test check format models orders bench clean
 
-help:
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
 
-$(VENV)/installed: pyproject.toml runner/__init__.py
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "vagent needs Python 3.11 or newer; say which: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local]' --group dev
+run: $(VENV)/.engines ## set everything up and hold one spoken call, with no key
+	@$(BIN)/vagent models fetch
+	@$(BIN)/python agents/tools/orders.py --port 0 --while \
+	  $(BIN)/vagent run agents/support.yaml --var 'orders_url={url}' \
+	  --say "What's the weather in Tokyo?" \
+	  --say "Where is my order one two three four?" \
+	  --say "No, that's all. Goodbye!"
+	@echo
+	@echo "Now yourself:"
+	@echo "  $(BIN)/vagent run agents/storyteller.yaml          talk (microphone and speaker)"
+	@echo "  $(BIN)/vagent run agents/storyteller.yaml --text   type and read"
+	@echo "  ASSEMBLYAI_API_KEY=... $(BIN)/vagent run agents/storyteller.yaml"
+	@echo "  edit agents/support.yaml, then: $(BIN)/vagent validate agents"
+
+test: check models ## set everything up and pass every test, real speech included
+	$(BIN)/python -m pytest -rs -m "speech and not device"
+
+check: $(VENV)/.develop ## format, lint, types, and the tests that need no models
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -rs -m "not speech and not device"
+
+models: $(VENV)/.engines ## fetch what the embedded server needs, once
+	@$(BIN)/vagent models fetch || \
+	  { test -z "$$CI" && echo "no weights: the tests that need them are skipped" >&2; }
+
+format: $(VENV)/.develop ## mend format and imports
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+orders: $(VENV)/.develop ## the client's core under 100,000 random orders of events
+	VAGENT_ORDERS=100000 $(BIN)/python -m pytest -q tests/protocol/test_client_orders.py
+
+clean: ## remove the virtual environment and what was built
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "vagent needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.engines: $(VENV)/.created pyproject.toml
+	@echo "installing vagent and its speech engines into $(VENV) (about 150 MB)"
+	$(PIP) install --editable '.[local]'
+	@touch $@
+
+$(VENV)/.develop: $(VENV)/.engines
+	$(PIP) install --upgrade 'pip>=25.1'
+	$(PIP) install --group dev
 	@touch $@

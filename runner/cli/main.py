@@ -13,6 +13,12 @@ from typing import Annotated
 import typer
 
 from runner import __version__
+from runner.cli.models import models_app
+from runner.cli.run import run
+from runner.cli.schema import schema
+from runner.cli.serve import serve
+from runner.cli.tools import tools
+from runner.cli.validate import validate
 from runner.errors import VagentError
 
 app = typer.Typer(
@@ -24,6 +30,11 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+for command in (run, validate, schema, tools, serve):
+    app.command()(command)
+app.add_typer(models_app)
 
 
 def _print_version(wanted: bool) -> None:

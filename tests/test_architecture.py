@@ -1,0 +1,122 @@
+"""The house: imports go down only, and each outside library has its rooms."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "runner"
+
+# Higher floors may import lower ones and themselves; the first match counts.
+FLOORS: list[tuple[str, int]] = [
+    ("runner", 0),
+    ("runner.errors", 0),
+    ("runner.protocol", 1),
+    ("runner.config.model", 1),
+    ("runner.audio.pcm", 1),
+    ("runner.audio.devices", 1),
+    ("runner.speech.parts", 1),
+    ("runner.config", 2),
+    ("runner.audio", 2),
+    ("runner.speech", 2),
+    ("runner.records", 2),
+    ("runner.tools", 3),
+    ("runner.line", 4),
+    ("runner.engine", 4),
+    ("runner.transport", 4),
+    ("runner.services", 4),
+    ("runner.server", 4),
+    ("runner.caller", 5),
+    ("runner.keyboard", 5),
+    ("runner.localvoice", 5),
+    ("runner.nearend", 6),
+    ("runner.compose", 7),
+    ("runner.cli", 8),
+    ("runner.__main__", 9),
+]
+
+# An outside library and the only modules that may import it.
+ROOMS = {
+    "yaml": {"runner.config.document"},
+    "jsonschema": {"runner.config.schema", "runner.tools.arguments"},
+    "websockets": {"runner.transport", "runner.server.door"},
+    "sounddevice": {"runner.audio.portaudio"},
+    "soundfile": {"runner.audio.soundfiles"},
+    "soxr": {"runner.audio.resampling"},
+    "ctranslate2": {"runner.speech.recognizer"},
+    "tokenizers": {"runner.speech.recognizer"},
+    "xllamacpp": {"runner.speech.brain.llama"},
+    "piper": {"runner.speech.voice"},
+    "onnxruntime": {"runner.speech.onnx"},
+}
+PURE = {"asyncio", "numpy", "time", "logging", "socket", "os", "random", "threading"}
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        yield name, ast.parse(path.read_text("utf-8"))
+
+
+def imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            module = node.module or ""
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def floor(module: str) -> int | None:
+    names = {name: number for name, number in FLOORS}
+    while module:
+        if module in names:
+            return names[module]
+        module = module.rpartition(".")[0]
+        if module == "runner":
+            return None
+    return None
+
+
+MODULES = dict(modules())
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_module_has_a_floor_and_imports_go_down_only(module: str) -> None:
+    own = floor(module)
+    assert own is not None, f"{module} stands on no floor: add it to FLOORS"
+    for imported in imports(MODULES[module]):
+        if imported.partition(".")[0] == "runner":
+            other = floor(imported)
+            if other is None:
+                other = floor(imported.rpartition(".")[0]) or 0
+            assert other <= own, f"{module} imports {imported} from above"
+
+
+@pytest.mark.parametrize("library", ROOMS)
+def test_an_outside_library_stays_in_its_rooms(library: str) -> None:
+    users = {
+        module
+        for module, tree in MODULES.items()
+        if any(name.partition(".")[0] == library for name in imports(tree))
+    }
+
+    assert users <= ROOMS[library]
+
+
+def test_the_protocol_is_pure() -> None:
+    for module, tree in MODULES.items():
+        if module.startswith("runner.protocol"):
+            used = {name.partition(".")[0] for name in imports(tree)}
+            assert not used & PURE, f"{module} uses {used & PURE}"
+            inside = {name for name in imports(tree) if name.startswith("runner.")}
+            assert all(
+                name.startswith(("runner.protocol", "runner.errors")) for name in inside
+            )
