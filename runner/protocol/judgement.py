@@ -31,6 +31,7 @@ from runner.protocol.recovery import Recovery, rule_for
 FRESH_TRIES = 4  # how often a session that never became ready is tried
 NORMAL_CLOSURE = 1000  # RFC 6455, section 7.4.1
 POLICY_VIOLATION = 1008  # how the service closes after a refusal
+MESSAGE_TOO_BIG = 1009  # sent by this end: a peer that floods is not called again
 
 
 @dataclass(slots=True)
@@ -145,7 +146,8 @@ def _judge_disconnect(event: Disconnected, situation: Situation) -> Judgement:
     refused = event.code == POLICY_VIOLATION and situation.phase is Phase.CONFIGURING
     # A first connection that fails is a wrong address, not a dropped line.
     nobody_there = situation.phase is Phase.CONNECTING and situation.line.tries == 0
-    if refused or nobody_there:
+    floods = event.code == MESSAGE_TOO_BIG
+    if refused or nobody_there or floods:
         return Judgement(Trigger.GAVE_UP, verdict)
     return Judgement(_lost_or_gave_up(situation.line), verdict)
 

@@ -192,6 +192,14 @@ def test_a_close_1008_before_ready_is_a_refusal_and_not_retried() -> None:
     assert closing(fed(session, Disconnected("policy", 1008))).outcome is Outcome.FAILED
 
 
+def test_a_service_that_floods_is_not_called_again() -> None:
+    session = live()
+
+    assert closing(fed(session, Disconnected("too large", 1009))).outcome is (
+        Outcome.FAILED
+    )
+
+
 def test_a_full_service_is_tried_again_with_growing_pauses_and_then_given_up() -> None:
     session = ClientSession(ClientConfig())
     session.start(0.0)
