@@ -1,0 +1,62 @@
+"""The caller's sound at the door."""
+
+from __future__ import annotations
+
+from runner.protocol.intake import AUDIO_AHEAD_SECONDS, Intake
+
+SECOND = bytes(48_000)
+
+
+def test_real_time_is_taken_for_ever() -> None:
+    intake = Intake(0.0)
+
+    for now in range(100):
+        assert intake.check(SECOND, "audio/pcm", float(now)) is None
+        assert not intake.refusing
+
+
+def test_the_excess_of_a_burst_is_refused_and_said_once() -> None:
+    intake = Intake(0.0)
+    told = [intake.check(SECOND, "audio/pcm", 0.0) for _ in range(20)]
+
+    assert [told for told in told if told is not None] == [
+        (
+            "audio_rate_violation",
+            "Audio arrives faster than real time; the excess is dropped",
+        )
+    ]
+    assert told[int(AUDIO_AHEAD_SECONDS)] is not None
+    assert intake.refusing
+
+
+def test_it_is_taken_again_once_time_has_caught_up() -> None:
+    intake = Intake(0.0)
+    for _ in range(20):
+        intake.check(SECOND, "audio/pcm", 0.0)
+
+    assert intake.check(SECOND, "audio/pcm", 1.0) is None
+    assert not intake.refusing
+
+
+def test_a_silent_client_earns_no_credit() -> None:
+    intake = Intake(0.0)
+    intake.check(SECOND, "audio/pcm", 1_000.0)
+    for _ in range(20):
+        intake.check(SECOND, "audio/pcm", 1_000.0)
+
+    assert intake.refusing
+
+
+def test_telephone_sound_is_counted_by_its_own_rate() -> None:
+    intake = Intake(0.0)
+
+    assert intake.check(bytes(8_000 * 10), "audio/pcmu", 0.0) is None
+    assert intake.check(bytes(8_000), "audio/pcmu", 0.0) is not None
+
+
+def test_a_sound_file_is_no_sound() -> None:
+    header = b"RIFF\x24\x00\x00\x00WAVEfmt "
+
+    code = Intake().check(header, "audio/pcm", 0.0)
+
+    assert code == ("invalid_audio", "Invalid audio data")

@@ -1,0 +1,759 @@
+"""The server's core: plain calls, then random event orders."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from runner.errors import RemoteProtocolError
+from runner.protocol.messages import (
+    ConversationMessage,
+    InputAudio,
+    InputSpeechStarted,
+    InputSpeechStopped,
+    ReplyAudio,
+    ReplyCancel,
+    ReplyCreate,
+    ReplyDone,
+    ReplyError,
+    ReplyStarted,
+    SessionEnd,
+    SessionEnded,
+    SessionError,
+    SessionReady,
+    SessionResume,
+    SessionUpdate,
+    SessionUpdated,
+    ToolCall,
+    ToolResult,
+    TranscriptAgent,
+    TranscriptAgentDelta,
+    TranscriptUser,
+    TranscriptUserDelta,
+)
+from runner.protocol.server import (
+    GRACE_SECONDS,
+    LIFETIME_SECONDS,
+    Phase,
+    ServerSession,
+)
+from runner.protocol.server_events import (
+    AudioChunk,
+    ClauseStarted,
+    Close,
+    Disconnected,
+    Failed,
+    Forget,
+    Listen,
+    Malformed,
+    PartialTranscript,
+    Received,
+    Remember,
+    ReplyFailed,
+    ReplyFinished,
+    Resumed,
+    Send,
+    ServerAction,
+    ServerEvent,
+    ShutDown,
+    SpeechStarted,
+    StartReply,
+    StopReply,
+    Tick,
+    ToolDecided,
+    TurnCommitted,
+)
+
+TOOL = {"type": "function", "name": "look", "timeout_seconds": 5}
+
+
+class Pair:
+    """A session and what it has asked for, in order."""
+
+    def __init__(self, **update: Any) -> None:
+        numbers = itertools.count(1)
+        self.session = ServerSession(lambda kind: f"{kind}_{next(numbers)}", epoch=1e9)
+        self.now = 100.0
+        self.actions: list[ServerAction] = []
+        if update.pop("ready", True):
+            self.feed(Received(SessionUpdate(update)))
+
+    def feed(self, *events: ServerEvent) -> list[ServerAction]:
+        fresh: list[ServerAction] = []
+        for event in events:
+            was_down = self.session.phase is Phase.DROPPED
+            fresh += (actions := self.session.feed(event, self.now))
+            if isinstance(event, Disconnected) or (
+                was_down and self.session.phase is not Phase.LIVE
+            ):
+                assert sent(actions) == [], "a line that is down carries nothing"
+        self.actions += fresh
+        return fresh
+
+    def receive(self, message: Any) -> list[ServerAction]:
+        return self.feed(Received(message))
+
+    @property
+    def reply_id(self) -> str:
+        """The reply that was started last."""
+        return [a.reply_id for a in self.actions if isinstance(a, StartReply)][-1]
+
+    def say(self, text: str) -> list[ServerAction]:
+        """Let the caller say something, heard in one piece."""
+        return self.feed(SpeechStarted(), TurnCommitted(text))
+
+    def call(self, name: str = "look") -> str:
+        sent(self.feed(ToolDecided(self.reply_id, name)))
+        return [m.call_id for m in sent(self.actions) if isinstance(m, ToolCall)][-1]
+
+
+def sent(actions: Sequence[ServerAction]) -> list[Any]:
+    return [action.message for action in actions if isinstance(action, Send)]
+
+
+def kinds(actions: Sequence[ServerAction]) -> list[type]:
+    """Return the classes of what is sent and, for the rest, of the actions."""
+    return [type(a.message) if isinstance(a, Send) else type(a) for a in actions]
+
+
+def error_of(actions: Sequence[ServerAction]) -> tuple[str, str, str | None]:
+    [error] = [m for m in sent(actions) if isinstance(m, SessionError)]
+    return error.code, error.message, error.param
+
+
+# ------------------------------------------------------------------------- opening
+
+
+def test_updated_comes_before_ready_and_both_echo_the_configuration() -> None:
+    first, second, *_ = sent(Pair(system_prompt="Be brief.").actions)
+
+    assert isinstance(first, SessionUpdated)
+    assert isinstance(second, SessionReady)
+    assert first.config == second.config
+    assert first.config["id"] == second.session_id == "sess_1"
+    assert first.config["system_prompt"] == "Be brief."
+
+
+def test_timestamps_are_seconds_since_1970() -> None:
+    [updated, ready] = sent(Pair().actions)
+
+    assert updated.timestamp == 1e9 + 100
+    assert ready.expires_at == int(1e9 + 100 + LIFETIME_SECONDS)
+
+
+def test_the_greeting_is_spoken_verbatim_after_ready() -> None:
+    actions = Pair(greeting="Hi there.").actions
+
+    assert kinds(actions)[2:] == [SessionReady, ReplyStarted, StartReply]
+    assert actions[-1] == StartReply("resp_3", "Hi there.")
+
+
+def test_an_empty_greeting_means_none() -> None:
+    assert kinds(Pair(greeting="").actions)[-1] is SessionReady
+
+
+def test_sound_before_ready_is_thrown_away() -> None:
+    assert Pair(ready=False).receive(InputAudio(b"\0\0")) == []
+
+
+def test_a_first_update_with_a_bad_value_is_fatal() -> None:
+    pair = Pair(output={"voice": "nobody"})
+
+    code, text, param = error_of(pair.actions)
+    assert (code, param) == ("invalid_value", "output.voice")
+    assert text.startswith("Invalid voice 'nobody'. Must be one of: alba, anna,")
+    assert pair.actions[-1] == Close(1008)
+    assert pair.session.phase is Phase.CLOSED
+
+
+def test_a_first_update_of_the_wrong_shape_is_not_fatal() -> None:
+    pair = Pair(greeting=None)
+
+    text = "Invalid message format for type 'session.update'"
+    assert error_of(pair.actions) == ("invalid_format", text, "greeting")
+    assert isinstance(sent(pair.receive(SessionUpdate({})))[-1], SessionReady)
+
+
+def test_resuming_an_unknown_session_is_refused() -> None:
+    actions = Pair(ready=False).receive(SessionResume("sess_x"))
+
+    assert error_of(actions)[0] == "session_not_found"
+    assert actions[-1] == Close(1008)
+
+
+def test_other_first_messages_are_answered_and_the_session_can_still_open() -> None:
+    pair = Pair(ready=False)
+
+    assert error_of(pair.receive(ReplyCreate()))[0] == "invalid_format"
+    assert SessionReady in kinds(pair.receive(SessionUpdate({})))
+
+
+# -------------------------------------------------------------------------- updates
+
+
+def test_a_later_bad_update_changes_nothing_and_keeps_the_session() -> None:
+    pair = Pair(system_prompt="Old.")
+
+    actions = pair.receive(
+        SessionUpdate({"system_prompt": "New.", "output": {"voice": "eve"}})
+    )
+
+    text = "'output.voice' cannot be changed after the first session.update"
+    assert error_of(actions) == ("immutable_field", text, "output.voice")
+    assert kinds(actions) == [SessionError]
+    assert pair.session.settings.system_prompt == "Old."
+
+
+def test_a_later_update_is_acknowledged_without_a_second_ready() -> None:
+    actions = Pair().receive(SessionUpdate({"output": {"volume": 50}}))
+
+    assert [type(message) for message in sent(actions)] == [SessionUpdated]
+    assert sent(actions)[0].config["output"]["volume"] == 50
+
+
+# ----------------------------------------------------------------------- the caller
+
+
+def test_a_turn_is_told_in_the_order_of_the_service() -> None:
+    pair = Pair()
+
+    actions = pair.feed(
+        SpeechStarted(),
+        PartialTranscript("What"),
+        PartialTranscript("What is"),
+        TurnCommitted("What is it?"),
+    )
+
+    assert kinds(actions) == [
+        InputSpeechStarted,
+        TranscriptUserDelta,
+        TranscriptUserDelta,
+        InputSpeechStopped,
+        TranscriptUser,
+        Remember,
+        ReplyStarted,
+        StartReply,
+    ]
+    assert sent(actions)[1].item_id == sent(actions)[4].item_id
+
+
+def test_a_turn_without_words_ends_and_nothing_follows() -> None:
+    pair = Pair()
+
+    assert kinds(pair.say("  ")) == [InputSpeechStarted, InputSpeechStopped]
+
+
+def test_a_turn_without_words_lets_the_reply_that_waited_for_it_begin() -> None:
+    pair = Pair()
+    pair.feed(SpeechStarted())
+    pair.receive(ReplyCreate("Say hello."))
+
+    assert StartReply in kinds(pair.feed(TurnCommitted("")))
+
+
+def test_sound_goes_to_the_ears() -> None:
+    assert Pair().receive(InputAudio(b"\1\2")) == [Listen(b"\1\2")]
+
+
+# -------------------------------------------------------------------------- replies
+
+
+def speaking(**update: Any) -> Pair:
+    """Return a pair in the middle of a greeting of two words, half of it sent."""
+    pair = Pair(greeting="Hello world.", **update)
+    pair.feed(ClauseStarted(pair.reply_id, "Hello world.", 1000))
+    pair.feed(AudioChunk(pair.reply_id, bytes(24_000)))
+    return pair
+
+
+def test_a_reply_is_told_in_the_order_of_the_service() -> None:
+    pair = speaking()
+
+    actions = pair.feed(
+        AudioChunk(pair.reply_id, bytes(24_000)), ReplyFinished(pair.reply_id)
+    )
+
+    assert kinds(actions) == [ReplyAudio, TranscriptAgent, Remember, ReplyDone]
+    assert sent(actions)[1].text == "Hello world."
+    assert sent(actions)[2].status == "completed"
+
+
+def test_words_come_one_by_one_with_their_times() -> None:
+    deltas = [
+        m for m in sent(speaking().actions) if isinstance(m, TranscriptAgentDelta)
+    ]
+
+    assert [(d.delta, d.start_ms, d.end_ms) for d in deltas] == [
+        ("Hello ", 0, 455),
+        ("world. ", 455, 1000),
+    ]
+
+
+def test_an_interruption_stops_the_reply_before_anything_is_said_of_it() -> None:
+    pair = speaking()
+
+    actions = pair.feed(SpeechStarted())
+
+    assert kinds(actions) == [
+        StopReply,
+        InputSpeechStarted,
+        TranscriptAgent,
+        Remember,
+        ReplyDone,
+    ]
+    assert sent(actions)[1].text == "Hello"
+    assert sent(actions)[1].interrupted
+    assert sent(actions)[2].status == "interrupted"
+
+
+def test_what_an_interrupted_reply_still_produces_vanishes() -> None:
+    pair = speaking()
+    reply_id = pair.reply_id
+    pair.feed(SpeechStarted())
+
+    assert (
+        pair.feed(
+            AudioChunk(reply_id, bytes(480)),
+            ClauseStarted(reply_id, "More.", 500),
+            ToolDecided(reply_id, "look"),
+            ReplyFinished(reply_id),
+        )
+        == []
+    )
+
+
+@pytest.mark.parametrize(
+    "detection",
+    [{"interrupt_response": False}, {"uninterruptible_turns": ["greeting"]}],
+)
+def test_a_protected_reply_is_not_interrupted(detection: dict[str, Any]) -> None:
+    pair = speaking(input={"turn_detection": detection})
+
+    assert not pair.session.yields
+    assert pair.feed(SpeechStarted(), TurnCommitted("Stop!")) == []
+
+
+def test_a_failing_mind_is_told_and_the_reply_is_done() -> None:
+    pair = Pair()
+    pair.say("Hello?")
+
+    actions = pair.feed(ReplyFailed(pair.reply_id, "llm_provider_error", "no", True))
+
+    assert kinds(actions) == [ReplyError, ReplyDone]
+    assert sent(actions)[0].retryable
+
+
+def test_create_waits_for_the_reply_that_is_spoken_but_replaces_a_greeting() -> None:
+    greeted = speaking()
+    actions = greeted.receive(ReplyCreate("Say bye."))
+    assert kinds(actions)[-2:] == [ReplyStarted, StartReply]
+    assert actions[-1] == StartReply(greeted.reply_id, None, "Say bye.", unasked=True)
+
+    answering = Pair()
+    answering.say("Hello?")
+    assert answering.receive(ReplyCreate("Say bye.")) == []
+    assert kinds(answering.feed(ReplyFinished(answering.reply_id)))[-1] is StartReply
+
+
+def test_cancel_interrupts_the_reply_it_names_and_no_other() -> None:
+    pair = speaking()
+
+    assert pair.receive(ReplyCancel("resp_other")) == []
+    assert sent(pair.receive(ReplyCancel(pair.reply_id)))[-1].status == "interrupted"
+
+
+# ---------------------------------------------------------------------------- calls
+
+
+def test_a_call_sits_between_started_and_done_and_its_result_starts_a_reply() -> None:
+    pair = Pair(tools=[TOOL])
+    pair.say("Look!")
+    call_id = pair.call()
+    assert kinds(pair.feed(ReplyFinished(pair.reply_id))) == [ReplyDone]
+
+    actions = pair.receive(ToolResult(call_id, "1"))
+
+    assert kinds(actions) == [Remember, ReplyStarted, StartReply]
+    assert actions[-1].after_tools
+
+
+def test_a_result_before_done_is_kept_until_the_reply_is_over() -> None:
+    pair = Pair(tools=[TOOL])
+    pair.say("Look!")
+    first, second = pair.call(), pair.call()
+
+    assert kinds(pair.receive(ToolResult(first, "1"))) == [Remember]
+    assert kinds(pair.receive(ToolResult(second, "2"))) == [Remember]
+    actions = pair.feed(ReplyFinished(pair.reply_id))
+    assert kinds(actions) == [ReplyDone, ReplyStarted, StartReply]
+
+
+def test_the_reply_waits_for_the_last_result_of_its_calls() -> None:
+    pair = Pair(tools=[TOOL])
+    pair.say("Look!")
+    first, second = pair.call(), pair.call()
+    pair.feed(ReplyFinished(pair.reply_id))
+
+    assert kinds(pair.receive(ToolResult(second, "2"))) == [Remember]
+    assert StartReply in kinds(pair.receive(ToolResult(first, "1")))
+
+
+def test_a_result_while_the_caller_speaks_is_answered_with_the_turn() -> None:
+    pair = Pair(tools=[TOOL])
+    pair.say("Look!")
+    call_id = pair.call()
+    pair.feed(ReplyFinished(pair.reply_id), SpeechStarted())
+
+    assert kinds(pair.receive(ToolResult(call_id, "1"))) == [Remember]
+    started = [
+        a for a in pair.feed(TurnCommitted("Well?")) if isinstance(a, StartReply)
+    ]
+    assert len(started) == 1
+    assert StartReply not in kinds(pair.feed(ReplyFinished(pair.reply_id)))
+
+
+def test_calls_of_an_interrupted_reply_are_forgotten_and_late_results_ignored() -> None:
+    pair = Pair(tools=[TOOL])
+    pair.say("Look!")
+    call_id = pair.call()
+
+    assert pair.feed(SpeechStarted())[-1] == Forget(call_id)
+    assert pair.receive(ToolResult(call_id, "1")) == []
+
+
+def test_results_of_calls_that_never_were_are_refused_and_doubles_ignored() -> None:
+    pair = Pair(tools=[TOOL])
+    pair.say("Look!")
+    call_id = pair.call()
+    pair.receive(ToolResult(call_id, "1"))
+
+    assert pair.receive(ToolResult(call_id, "1")) == []
+    error = error_of(pair.receive(ToolResult("call_x", "1")))
+    assert error == ("invalid_value", "Unknown call_id 'call_x'", "call_id")
+
+
+def test_a_call_that_is_never_answered_times_out_as_an_error() -> None:
+    pair = Pair(tools=[TOOL])
+    pair.say("Look!")
+    pair.call()
+    pair.feed(ReplyFinished(pair.reply_id))
+    assert pair.session.deadline == pair.now + 5
+
+    pair.now += 5
+    actions = pair.feed(Tick())
+
+    assert kinds(actions) == [Remember, ReplyStarted, StartReply]
+    assert actions[0].message.is_error
+
+
+# ---------------------------------------------------------------------------- rest
+
+
+def test_words_put_into_the_conversation_are_remembered_and_cause_nothing() -> None:
+    message = ConversationMessage("user", "My name is Kim.")
+
+    assert Pair().receive(message) == [Remember(message)]
+    error = error_of(Pair().receive(ConversationMessage("agent", "Hi")))
+    assert error[:2] == (
+        "invalid_format",
+        "Invalid message format for type 'conversation.message'",
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (RemoteProtocolError("Invalid JSON format."), "invalid_format", None),
+        (
+            RemoteProtocolError("Unknown message type: x", message_type="x"),
+            "invalid_format",
+            None,
+        ),
+        (
+            RemoteProtocolError(
+                "Invalid audio data", code="invalid_audio", message_type="input.audio"
+            ),
+            "invalid_audio",
+            None,
+        ),
+        (
+            RemoteProtocolError(
+                "tool.result: 'result' is missing", message_type="tool.result"
+            ),
+            "invalid_format",
+            "Invalid message format for type 'tool.result'",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_answered_in_the_words_of_the_service(
+    error: RemoteProtocolError, code: str, text: str | None
+) -> None:
+    pair = Pair()
+
+    assert error_of(pair.feed(Malformed(error)))[:2] == (code, text or error.message)
+    assert pair.session.phase is Phase.LIVE
+
+
+def test_a_failing_part_is_an_internal_error_that_the_session_survives() -> None:
+    pair = Pair()
+
+    assert error_of(pair.feed(Failed("no ears")))[:2] == ("internal_error", "no ears")
+    assert pair.session.phase is Phase.LIVE
+
+
+def test_an_end_stops_the_reply_tells_how_long_it_was_and_closes() -> None:
+    pair = speaking()
+    pair.now += 35.28
+
+    actions = pair.receive(SessionEnd())
+
+    assert kinds(actions)[0] is StopReply
+    assert sent(actions)[-1] == SessionEnded(35.28, None, timestamp=1e9 + pair.now)
+    assert actions[-1] == Close(1000)
+    assert pair.session.deadline is None
+    assert pair.feed(SpeechStarted(), Tick()) == []
+
+
+def test_a_server_that_leaves_ends_its_sessions_cleanly() -> None:
+    assert kinds(Pair().feed(ShutDown())) == [SessionEnded, Close]
+
+
+def test_a_session_that_is_too_old_is_told_and_ended() -> None:
+    pair = Pair()
+    assert pair.session.deadline == pair.now + LIFETIME_SECONDS
+    pair.now += LIFETIME_SECONDS
+
+    actions = pair.feed(Tick())
+
+    assert kinds(actions) == [SessionError, SessionEnded, Close]
+    assert error_of(actions)[0] == "session_expired"
+
+
+# -------------------------------------------------------------------------- resume
+
+
+def test_a_dropped_session_says_nothing_and_keeps_what_was_heard() -> None:
+    pair = speaking()
+
+    actions = pair.feed(Disconnected())
+
+    assert kinds(actions) == [StopReply, Remember]
+    assert pair.session.phase is Phase.DROPPED
+    assert pair.session.deadline == pair.now + GRACE_SECONDS
+
+
+def test_a_resumed_session_has_its_id_and_a_new_token_and_does_not_greet() -> None:
+    pair = speaking()
+    before = pair.session.resume_token
+    pair.feed(Disconnected())
+
+    actions = pair.feed(Resumed())
+
+    assert kinds(actions) == [SessionReady]
+    [ready] = sent(actions)
+    assert ready.session_id == "sess_1"
+    assert ready.resume_token == pair.session.resume_token != before
+
+
+def test_a_resumed_client_answers_the_calls_that_were_open() -> None:
+    pair = Pair(tools=[TOOL])
+    pair.say("Look!")
+    call_id = pair.call()
+    pair.feed(ReplyFinished(pair.reply_id), Disconnected(), Resumed())
+
+    assert StartReply in kinds(pair.receive(ToolResult(call_id, "1")))
+
+
+def test_a_reply_that_was_lost_before_it_was_heard_is_made_again() -> None:
+    pair = Pair()
+    pair.say("Hello?")
+    pair.feed(Disconnected())
+
+    assert kinds(pair.feed(Resumed())) == [SessionReady, ReplyStarted, StartReply]
+
+
+def test_a_session_that_nobody_resumes_is_closed_in_silence() -> None:
+    pair = Pair()
+    pair.feed(Disconnected())
+    pair.now += GRACE_SECONDS
+
+    assert pair.feed(Tick()) == [Close(1008)]
+
+
+# -------------------------------------------------------------- random event orders
+
+STALE = st.integers(0, 3)  # how many replies or calls ago
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Whatever ears, mind, client and line do, in any order."""
+
+    @initialize(greets=st.booleans(), interruptible=st.booleans())
+    def start(self, greets: bool, interruptible: bool) -> None:
+        self.pair = Pair(
+            greeting="Hello there." if greets else "",
+            tools=[TOOL],
+            input={"turn_detection": {"interrupt_response": interruptible}},
+        )
+
+    def past(self, kind: type, attribute: str, ago: int) -> str:
+        found = [
+            getattr(thing, attribute)
+            for action in self.pair.actions
+            for thing in [action.message if isinstance(action, Send) else action]
+            if isinstance(thing, kind)
+        ]
+        return found[-1 - ago] if ago < len(found) else "unknown"
+
+    @rule(text=st.sampled_from(["", "Hello?"]))
+    def caller_finishes(self, text: str) -> None:
+        self.pair.feed(TurnCommitted(text))
+
+    @rule(event=st.sampled_from([SpeechStarted(), PartialTranscript("He")]))
+    def caller_speaks(self, event: ServerEvent) -> None:
+        self.pair.feed(event)
+
+    @rule(ago=STALE, event=st.integers(0, 4))
+    def mind_or_voice_reports(self, ago: int, event: int) -> None:
+        reply_id = self.past(StartReply, "reply_id", ago)
+        self.pair.feed(
+            [
+                ClauseStarted(reply_id, "Some words.", 100),
+                AudioChunk(reply_id, bytes(480)),
+                ToolDecided(reply_id, "look"),
+                ReplyFinished(reply_id),
+                ReplyFailed(reply_id, "internal_error", "no"),
+            ][event]
+        )
+
+    @rule(ago=STALE)
+    def client_answers(self, ago: int) -> None:
+        self.pair.receive(ToolResult(self.past(ToolCall, "call_id", ago), "1"))
+
+    @rule(ago=STALE)
+    def client_cancels(self, ago: int) -> None:
+        self.pair.receive(ReplyCancel(self.past(StartReply, "reply_id", ago)))
+
+    @rule(
+        message=st.sampled_from(
+            [
+                ReplyCreate(),
+                SessionUpdate({"system_prompt": "x"}),
+                SessionUpdate({"nonsense": 1}),
+                ConversationMessage("user", "x"),
+                InputAudio(b"\0\0"),
+                SessionResume("sess_1"),
+            ]
+        )
+    )
+    def client_sends(self, message: Any) -> None:
+        self.pair.receive(message)
+
+    @rule(event=st.sampled_from([Disconnected(), Resumed(), Resumed(), Failed("x")]))
+    def line_changes(self, event: ServerEvent) -> None:
+        self.pair.feed(event)
+
+    @rule(seconds=st.sampled_from([0.1, 6.0, 31.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.pair.now += seconds
+        deadline = self.pair.session.deadline
+        if deadline is not None and self.pair.now >= deadline:
+            self.pair.feed(Tick())
+
+    @rule(end=st.booleans())
+    def session_ends(self, end: bool) -> None:
+        if len(self.pair.actions) > 40:
+            self.pair.feed(Received(SessionEnd()) if end else ShutDown())
+
+    @invariant()
+    def every_reply_is_done_before_the_next_begins(self) -> None:
+        speaking: str | None = None
+        for action in self.pair.actions:
+            match action:
+                case StartReply(reply_id=reply_id):
+                    assert speaking is None, "two replies at once"
+                    speaking = reply_id
+                case StopReply(reply_id=reply_id):
+                    assert speaking == reply_id, "stopped what was not spoken"
+                    speaking = None
+                case Send(message=ReplyDone(reply_id=reply_id, status="completed")):
+                    assert speaking == reply_id, "done, but not spoken"
+                    speaking = None
+
+    @invariant()
+    def sound_words_and_calls_are_of_the_reply_that_is_under_way(self) -> None:
+        speaking: str | None = None
+        for action in self.pair.actions:
+            match action:
+                case StartReply(reply_id=reply_id):
+                    speaking = reply_id
+                case StopReply():
+                    speaking = None
+                case Send(message=ReplyDone()):
+                    speaking = None
+                case Send(message=ReplyAudio() | TranscriptAgentDelta() as message):
+                    assert message.reply_id == speaking
+                case Send(message=ToolCall()):
+                    assert speaking is not None
+
+    @invariant()
+    def the_transcript_of_a_reply_precedes_its_done(self) -> None:
+        done: set[str] = set()
+        for message in sent(self.pair.actions):
+            if isinstance(message, ReplyDone):
+                assert message.reply_id not in done, "done twice"
+                done.add(message.reply_id)
+            elif isinstance(message, TranscriptAgent):
+                assert message.reply_id not in done
+
+    @invariant()
+    def speech_stops_only_after_it_started(self) -> None:
+        is_speaking = False
+        for action in self.pair.actions:
+            match action:
+                case Send(message=InputSpeechStarted()):
+                    assert not is_speaking
+                    is_speaking = True
+                case Send(message=InputSpeechStopped()):
+                    assert is_speaking
+                    is_speaking = False
+                case Send(message=TranscriptUserDelta()):
+                    assert is_speaking
+                case Send(message=SessionReady()):
+                    is_speaking = False  # a new line begins with a clean slate
+
+    @invariant()
+    def no_call_is_answered_twice_or_after_it_was_forgotten(self) -> None:
+        closed: set[str] = set()
+        for action in self.pair.actions:
+            match action:
+                case Remember(message=ToolResult(call_id=call_id)):
+                    assert call_id not in closed
+                    closed.add(call_id)
+                case Forget(call_id=call_id):
+                    assert call_id not in closed
+                    closed.add(call_id)
+
+    @invariant()
+    def closing_is_the_last_thing_that_happens_and_happens_once(self) -> None:
+        if self.pair.session.phase is Phase.CLOSED:
+            assert isinstance(self.pair.actions[-1], Close)
+        closes = [a for a in self.pair.actions if isinstance(a, Close)]
+        assert len(closes) == (self.pair.session.phase is Phase.CLOSED)
+
+    @invariant()
+    def a_living_session_has_a_deadline_and_a_dead_one_has_none(self) -> None:
+        is_dead = self.pair.session.phase is Phase.CLOSED
+        assert (self.pair.session.deadline is None) == is_dead
+
+
+AnyOrder.TestCase.settings = hypothesis_settings(
+    max_examples=150, stateful_step_count=40, deadline=None
+)
+TestAnyOrder = AnyOrder.TestCase
