@@ -82,6 +82,10 @@ def parse_document(source: Source) -> tuple[Document | None, list[Diagnostic]]:
         return None, builder.findings
     except yaml.MarkedYAMLError as error:
         return None, [*builder.findings, _syntax_finding(source, error)]
+    except yaml.YAMLError:  # the reader's, which has no mark; `read_source` is stricter
+        message = "the text holds a character that YAML does not allow"
+        found = diagnose(source, Span(0, 0), "VA108", message)
+        return None, [*builder.findings, found]
     return Document(source, root.value, root), builder.findings
 
 

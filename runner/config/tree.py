@@ -75,11 +75,14 @@ class TreeBuilder:
         node = Node(text, self._without_properties(span), style)
         node.weight = _VALUE_COST + len(text)
         try:
-            if tag is None or tag == "!":
-                node.value = resolve_plain(text) if plain else text
+            if tag is None:
+                # A lone `!` says "text", but for some scalars it is passed on as none.
+                written = self._source.text[span.start : node.span.start].split()
+                if plain and style == "" and "!" not in written:
+                    node.value = resolve_plain(text)
             elif tag in _SCALAR_TAGS:
                 self._force(node, _SCALAR_TAGS[tag])
-            elif tag != f"{_TAG}str":
+            elif tag not in (f"{_TAG}str", "!"):
                 self._refuse_tag(node, tag, span)
         except NotJson:
             shown = quoted(text)[1:-1]
