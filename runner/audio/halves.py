@@ -108,7 +108,7 @@ class CardSpeaker(_Half):
         self._moved = asyncio.Event()
         self._buffer = PlaybackBuffer()
         self._resampler = Resampler(SAMPLE_RATE, SAMPLE_RATE)
-        self._channels = 1
+        self.channels = 1  # of the device
 
     @property
     def counts(self) -> PlaybackCounts:
@@ -123,7 +123,7 @@ class CardSpeaker(_Half):
     def play(self, pcm: bytes) -> None:
         """Append sound to what is being played."""
         samples = self._resampler.process(to_samples(pcm[: len(pcm) & ~1]))
-        self._buffer.write(spread(to_pcm(samples), self._channels))
+        self._buffer.write(spread(to_pcm(samples), self.channels))
 
     def stop(self) -> None:
         """Drop what the device has not got yet, but for a short fade."""
@@ -144,7 +144,7 @@ class CardSpeaker(_Half):
     def attach(self, device: SoundDevice, latency: float) -> None:
         """Make ready to play on this device; called by the card."""
         self.latency = latency
-        self._channels = device.channels
+        self.channels = device.channels
         self._resampler = Resampler(SAMPLE_RATE, device.rate)
         self._buffer = PlaybackBuffer(device.rate, device.channels, on_low=self._on_low)
 
@@ -161,7 +161,7 @@ class CardSpeaker(_Half):
         """Play what the resampler holds back: nothing more may come for a while."""
         if self._resampler.is_holding:
             tail = to_pcm(self._release_tail())
-            self._buffer.write(spread(tail, self._channels), is_tail=True)
+            self._buffer.write(spread(tail, self.channels), is_tail=True)
 
     def _release_tail(self) -> Samples:
         return self._resampler.process(np.zeros(0, np.float32), last=True)

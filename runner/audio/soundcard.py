@@ -83,9 +83,7 @@ class SoundCard:
     ) -> None:
         self._users -= 1
         if not self._users:
-            streams, self._streams = self._streams, []
-            close_streams(streams)
-            self._wake()
+            self._close()
 
     def _open(self) -> None:
         library = self._library or load_portaudio()
@@ -106,13 +104,19 @@ class SoundCard:
                 latency = streams[number % len(streams)].latency
                 seconds = latency if isinstance(latency, float) else latency[1]
                 self.speaker.attach(device, seconds)
+        self._streams = streams
         try:
             for stream in streams:
                 stream.start()
         except library.PortAudioError as error:
-            close_streams(streams)
+            self._close()
             raise cannot_open(devices, error) from error
-        self._streams = streams
+
+    def _close(self) -> None:
+        # Emptied first: an end that is wanted is no loss.
+        streams, self._streams = self._streams, []
+        close_streams(streams)
+        self._wake()
 
     # PortAudio's thread runs what follows, up to `_wake`: copy bytes, leave.
 
@@ -137,7 +141,8 @@ class SoundCard:
         self._call_loop(self.speaker.wake)
 
     def _on_finished(self) -> None:
-        self._call_loop(self._note_end)
+        if self._streams:
+            self._call_loop(self._note_loss)
 
     def _call_loop(self, callback: Callable[[], None]) -> None:
         if self._loop is not None:
@@ -145,9 +150,8 @@ class SoundCard:
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(callback)
 
-    def _note_end(self) -> None:
-        """Tell an end that nobody asked for from the one in `__aexit__`."""
-        self._is_lost = bool(self._streams)
+    def _note_loss(self) -> None:
+        self._is_lost = True
         self._wake()
 
     def _wake(self) -> None:

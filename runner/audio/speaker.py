@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -39,9 +40,18 @@ class PacedSpeaker:
     """
 
     def __init__(
-        self, recording: Recording | None = None, *, pace: Pace | None = None
+        self,
+        recording: Recording | None = None,
+        *,
+        begins_at: Callable[[], float | None] | None = None,
+        pace: Pace | None = None,
     ) -> None:
+        """Play from the entering on, or from `begins_at`, asked until it knows.
+
+        What is played before that begins at once.
+        """
         self._recording = recording
+        self._begins_at = begins_at
         self._pace = pace or LoopPace()
         self._buffer = PlaybackBuffer()
         self._started_at: float | None = None
@@ -63,7 +73,8 @@ class PacedSpeaker:
     async def __aenter__(self) -> Self:
         if self._recording is not None:
             self._recording.open()
-        self._started_at = self._pace.now()
+        if self._begins_at is None:
+            self._started_at = self._pace.now()
         if self._recording is not None:
             self._writing = asyncio.create_task(self._write_on(), name="recording")
         return self
@@ -87,6 +98,8 @@ class PacedSpeaker:
     def play(self, pcm: bytes) -> None:
         """Append sound to what is being played."""
         self._advance()
+        if self._started_at is None:
+            self._started_at = self._pace.now()
         self._buffer.write(pcm)
 
     def stop(self) -> None:
@@ -110,9 +123,11 @@ class PacedSpeaker:
 
     def _advance(self) -> None:
         """Play what has become due."""
+        if self._started_at is None and self._begins_at is not None:
+            self._started_at = self._begins_at()
         if self._started_at is None:
             return
-        due = int((self._pace.now() - self._started_at) * SAMPLE_RATE)
+        due = round((self._pace.now() - self._started_at) * SAMPLE_RATE)
         while self._position < due:
             step = min(due - self._position, SAMPLE_RATE)
             self._record(self._buffer.read(2 * step))

@@ -85,5 +85,17 @@ class FileSpeaker(PacedSpeaker):
     spoke, and valid at every moment. What `stop` dropped is not in it.
     """
 
-    def __init__(self, path: Path, *, pace: Pace | None = None) -> None:
-        super().__init__(WavRecording(path), pace=pace)
+    def __init__(
+        self,
+        path: Path,
+        *,
+        begins_with: FileMicrophone | None = None,
+        pace: Pace | None = None,
+    ) -> None:
+        """Write to `path`; the files begin together with `begins_with`.
+
+        A microphone is listened to when the call is ready, a speaker is open before:
+        only files that begin together can be laid side by side.
+        """
+        begins_at = None if begins_with is None else lambda: begins_with.started_at
+        super().__init__(WavRecording(path), begins_at=begins_at, pace=pace)

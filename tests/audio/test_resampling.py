@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runner.audio.pcm import to_pcm, to_samples
+from runner.audio.resampling import Resampler, resample_pcm
+
+RATES = st.sampled_from([8_000, 16_000, 22_050, 24_000, 44_100, 48_000, 96_000])
+
+
+def tone(rate: int, seconds: float = 0.5, hertz: float = 440.0) -> np.ndarray:
+    times = np.arange(round(rate * seconds)) / rate
+    return (0.5 * np.sin(2 * np.pi * hertz * times)).astype(np.float32)
+
+
+def test_equal_rates_hand_the_samples_through() -> None:
+    samples = tone(24_000)
+    resampler = Resampler(24_000, 24_000)
+    assert resampler.process(samples) is samples
+    assert not resampler.is_holding
+
+
+@given(RATES, RATES, st.lists(st.integers(0, 3_000), max_size=8))
+@settings(deadline=None)
+def test_length_follows_the_rates_however_it_is_cut(
+    from_rate: int, to_rate: int, lengths: list[int]
+) -> None:
+    resampler = Resampler(from_rate, to_rate)
+    made = sum(len(resampler.process(np.zeros(n, np.float32))) for n in lengths)
+    made += len(resampler.process(np.zeros(0, np.float32), last=True))
+    assert abs(made - sum(lengths) * to_rate / from_rate) <= 1
+
+
+@pytest.mark.parametrize(("from_rate", "to_rate"), [(44_100, 24_000), (24_000, 48_000)])
+def test_pieces_sound_as_the_whole(from_rate: int, to_rate: int) -> None:
+    samples = tone(from_rate)
+    whole = Resampler(from_rate, to_rate).process(samples, last=True)
+    resampler = Resampler(from_rate, to_rate)
+    pieces = [resampler.process(piece) for piece in np.array_split(samples, 37)]
+    pieces.append(resampler.process(samples[:0], last=True))
+    assert np.allclose(np.concatenate(pieces), whole, atol=1e-5)
+
+
+@pytest.mark.parametrize(("from_rate", "to_rate"), [(8_000, 24_000), (44_100, 24_000)])
+def test_a_tone_keeps_its_pitch_and_level(from_rate: int, to_rate: int) -> None:
+    out = Resampler(from_rate, to_rate).process(tone(from_rate, 1.0), last=True)
+    middle = slice(to_rate // 10, -to_rate // 10)
+    assert np.abs(out[middle] - tone(to_rate, 1.0)[middle]).max() < 1e-3
+
+
+def test_what_is_above_the_new_band_is_removed() -> None:
+    out = Resampler(48_000, 24_000).process(tone(48_000, hertz=15_000), last=True)
+    assert np.abs(out[2_400:-2_400]).max() < 1e-3
+
+
+def test_after_the_last_piece_a_new_stream_begins() -> None:
+    resampler = Resampler(44_100, 24_000)
+    first = resampler.process(tone(44_100), last=True)
+    assert np.array_equal(resampler.process(tone(44_100), last=True), first)
+
+
+def test_it_tells_when_output_is_held_back() -> None:
+    resampler = Resampler(44_100, 24_000)
+    empty = np.zeros(0, np.float32)
+    resampler.process(empty)
+    assert not resampler.is_holding
+    resampler.process(tone(44_100))
+    resampler.process(empty)
+    assert resampler.is_holding
+    resampler.process(empty, last=True)
+    assert not resampler.is_holding
+
+
+def test_a_whole_piece_of_pcm() -> None:
+    pcm = to_pcm(tone(16_000))
+    assert resample_pcm(pcm, 16_000, 16_000) is pcm
+    out = to_samples(resample_pcm(pcm, 16_000, 24_000))
+    assert np.abs(out - tone(24_000))[240:-240].max() < 2e-3
