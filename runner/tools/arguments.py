@@ -9,11 +9,12 @@ means that it was. Arguments that the schema does not name are refused, unless i
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import SchemaError, ValidationError
 from jsonschema.validators import extend
 from referencing import Registry
@@ -63,6 +64,9 @@ _OPENING = (
     "$ref",
 )
 
+# Named one by one: which others are checked depends on what else is installed.
+_FORMATS = FormatChecker(("date", "email", "ipv4", "ipv6", "regex", "uuid"))
+
 
 class ArgumentsRefused(Exception):
     """The arguments do not fit; the message is one line for the model."""
@@ -92,7 +96,7 @@ class ArgumentCheck:
             closed = {**closed, "additionalProperties": False}
         self._validator = _Validator(
             closed,
-            format_checker=Draft202012Validator.FORMAT_CHECKER,
+            format_checker=_FORMATS,
             registry=Registry(),  # an empty one: nothing is fetched from the network
         )
         _check_references(tool, closed)
@@ -146,9 +150,7 @@ def _check_schema(tool: str, schema: Mapping[str, Any]) -> None:
             f"tool {tool!r}: parameters must be of type object, not {schema['type']!r}"
         )
     try:
-        _Validator.check_schema(
-            schema, format_checker=Draft202012Validator.FORMAT_CHECKER
-        )
+        _Validator.check_schema(schema, format_checker=_FORMATS)
     except SchemaError as error:
         place = ".".join(str(part) for part in error.absolute_path) or "parameters"
         raise ToolError(
@@ -208,7 +210,8 @@ def _explain(error: ValidationError) -> Iterable[str]:
             choices = ", ".join(_quote(choice) for choice in wanted)
             return [f"{place} must be one of: {choices}"]
         case str() as keyword if keyword in _LIMITS:
-            return [f"{place} {_LIMITS[keyword].format(wanted)}"]
+            words = _LIMITS[keyword].format(wanted)
+            return [f"{place} {words}{_example(schema)}"]
         case "anyOf" | "oneOf" if error.context:
             parts = [" and ".join(_explain(inner)) for inner in error.context]
             return [" or ".join(dict.fromkeys(parts))]
@@ -227,6 +230,12 @@ def _join(place: str, name: object) -> str:
 
 
 def _quote(value: object) -> str:
-    text = value if isinstance(value, str) else repr(value)
-    text = f'"{text}"' if isinstance(value, str) else text
+    text = json.dumps(value, ensure_ascii=False, default=repr)
     return text if len(text) <= _QUOTE_LIMIT else text[: _QUOTE_LIMIT - 1] + "…"
+
+
+def _example(schema: Mapping[str, Any]) -> str:
+    examples = schema.get("examples")
+    if not isinstance(examples, list) or not examples:
+        return ""
+    return f", such as {_quote(examples[0])}"

@@ -46,7 +46,10 @@ class Masking:
 
 def fail(text: str, detail: str | None = None) -> ToolOutcome:
     """Return the outcome of a failed call; `text` is one sentence for the model."""
-    encoded = json.dumps({"error": text}, ensure_ascii=not text.isprintable())
+    # Unprintable text may hold half a surrogate pair, which UTF-8 cannot carry.
+    encoded = json.dumps(
+        {"error": text}, ensure_ascii=not text.isprintable(), separators=(",", ":")
+    )
     return ToolOutcome(encoded, is_error=True, detail=detail)
 
 

@@ -61,8 +61,8 @@ def define_tool(
 ) -> ToolDefinition:
     """Join what the agent file says with what the tool says of itself; the file wins.
 
-    Without a word from either, a read is cancelled when the caller interrupts and
-    anything else finishes: what was begun in the world is not left half done.
+    Without a word from either, a write finishes when the caller interrupts, since what
+    was begun in the world is not left half done; anything else is cancelled.
     """
     name = config.name or traits.name
     if not name:
@@ -71,7 +71,7 @@ def define_tool(
     timeout = config.timeout
     if timeout == _UNSET_TIMEOUT and traits.timeout is not None:
         timeout = traits.timeout
-    by_effect: OnInterrupt = "cancel" if effect == "read" else "finish"
+    by_effect: OnInterrupt = "finish" if effect == "write" else "cancel"
     return ToolDefinition(
         name=name,
         description=config.description or traits.description or "",

@@ -10,6 +10,7 @@ import asyncio
 import contextvars
 import inspect
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -41,6 +42,9 @@ _log = logging.getLogger("vagent.tools")
 
 # A model's context is small, and nobody listens to more: about 16,000 words.
 RESULT_LIMIT = 64 * 1024
+
+# What services and language models accept as the name of a function.
+_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 # Our own answer to a call that takes too long should come before the service gives up
 # on it, so the service is told a little more; it takes 1 to 300 seconds.
@@ -78,6 +82,11 @@ class ToolRegistry:
         self._entries: dict[str, _Entry] = {}
         for tool in tools:
             definition = tool.definition
+            if not _NAME.fullmatch(definition.name):
+                raise ToolError(
+                    f"{definition.name!r} cannot be the name of a tool",
+                    hint="letters, digits and _, at most 64, no digit first",
+                )
             if definition.name in self._entries:
                 raise ToolError(f"two tools are named {definition.name!r}")
             self._entries[definition.name] = _Entry(
@@ -129,7 +138,7 @@ class ToolRegistry:
             return fail(text, f"arguments refused: {text}")
         outcome = await self._run_checked(entry, given)
         if outcome.is_error:
-            _log.warning("%s failed: %s", name, outcome.detail or outcome.text)
+            _log.info("%s failed: %s", name, outcome.detail or outcome.text)
         return outcome
 
     async def close(self) -> None:

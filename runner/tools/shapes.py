@@ -18,6 +18,10 @@ Schema = dict[str, Any]
 Convert = Callable[[Any], Any]
 
 
+# The format `time` of JSON Schema wants seconds and an offset, which no caller says.
+_CLOCK_PATTERN = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?"
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """One annotation: its JSON Schema, and how a JSON value becomes a Python one."""
@@ -59,13 +63,13 @@ def _to_decimal(value: Any) -> Decimal:
     return Decimal(str(value))
 
 
-def _parsed(parse: Callable[[str], Any], format_name: str) -> Shape:
+def _parsed(parse: Callable[[str], Any], **keywords: str) -> Shape:
     def convert(value: Any) -> Any:
         if not isinstance(value, str):
             raise ValueError("not text")
         return parse(value)
 
-    return Shape({"type": "string", "format": format_name}, convert)
+    return Shape({"type": "string", **keywords}, convert)
 
 
 # Annotations that need no look inside.
@@ -79,10 +83,10 @@ SIMPLE: dict[object, Shape] = {
     Decimal: Shape({"type": "number"}, _to_decimal),
     type(None): _exactly(type(None), {"type": "null"}),
     None: _exactly(type(None), {"type": "null"}),
-    datetime: _parsed(datetime.fromisoformat, "date-time"),
-    date: _parsed(date.fromisoformat, "date"),
-    time: _parsed(time.fromisoformat, "time"),
-    UUID: _parsed(UUID, "uuid"),
+    datetime: _parsed(datetime.fromisoformat, format="date-time"),
+    date: _parsed(date.fromisoformat, format="date"),
+    time: _parsed(time.fromisoformat, pattern=_CLOCK_PATTERN),
+    UUID: _parsed(UUID, format="uuid"),
 }
 
 

@@ -1,0 +1,173 @@
+"""`vagent tools`: what the model will see of an agent's tools, and one of them run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runner.tools.registry import ToolRegistry
+    from runner.tools.tool import ToolDefinition, ToolOutcome
+
+
+def tools(
+    agent: Annotated[Path, typer.Argument(help="The agent's YAML file.")],
+    action: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[call]", help="call: run one tool.", show_default=False
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="Which tool.", show_default=False),
+    ] = None,
+    arguments: Annotated[
+        str,
+        typer.Argument(metavar="[JSON]", help="Its arguments, as a JSON object."),
+    ] = "{}",
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="One JSON object a line for each tool."),
+    ] = False,
+    var: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Set a variable of the agent file."),
+    ] = None,
+) -> None:
+    """List what the model will see of an agent's tools, or run one of them.
+
+    vagent tools AGENT call NAME '{"city": "Tokyo"}' runs a tool as a call would, writes
+    its result to stdout, and exits with 1 when it failed.
+    """
+    import asyncio
+    import json
+
+    from runner.errors import UsageError
+
+    if action not in (None, "call"):
+        raise UsageError(
+            f"{action!r} is nothing to do with tools", hint="leave it out, or: call"
+        )
+    if action == "call" and name is None:
+        raise UsageError(
+            "call needs the name of a tool",
+            hint='vagent tools AGENT call NAME \'{"argument": "value"}\'',
+        )
+    given: object = None
+    if action == "call":
+        try:
+            given = json.loads(arguments)
+        except (ValueError, RecursionError) as error:
+            raise UsageError(
+                f"the arguments are not JSON: {error}",
+                hint='an object in single quotes, such as \'{"city": "Tokyo"}\'',
+            ) from error
+    registry = _load(agent, _variables(var or []))
+    if name is None:
+        asyncio.run(registry.close())
+        _show(registry.definitions(), as_json=as_json)
+        return
+    outcome = asyncio.run(_call(registry, name, given))
+    typer.echo(outcome.text)
+    if outcome.is_error:
+        if outcome.detail:
+            typer.echo(f"vagent: {outcome.detail}", err=True)
+        raise typer.Exit(1)
+
+
+def _variables(pairs: list[str]) -> dict[str, str]:
+    from runner.errors import UsageError
+
+    variables: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--var {pair!r} is not NAME=VALUE")
+        variables[name] = value
+    return variables
+
+
+def _load(path: Path, variables: Mapping[str, str]) -> ToolRegistry:
+    import os
+
+    from runner.config.environment import load_environment
+    from runner.config.loader import load_agent
+    from runner.tools.plugin import installed_kinds
+    from runner.tools.registry import load_tools
+
+    kinds = installed_kinds()
+    agent = load_agent(
+        path,
+        environment=load_environment(Path(), os.environ),
+        variables=variables,
+        kinds={key: kind.schema for key, kind in kinds.items()},
+    )
+    return load_tools(agent, kinds)
+
+
+async def _call(registry: ToolRegistry, name: str, arguments: object) -> ToolOutcome:
+    try:
+        return await registry.run(name, arguments)
+    finally:
+        await registry.close()
+
+
+def _show(definitions: list[ToolDefinition], *, as_json: bool) -> None:
+    import json
+
+    from runner.tools.registry import wire_definition
+
+    for number, definition in enumerate(definitions):
+        if as_json:
+            line = {
+                "type": "vagent.tool",
+                "name": definition.name,
+                "effect": definition.effect,
+                "on_interrupt": definition.on_interrupt,
+                "timeout": definition.timeout,
+                "announce": definition.announce,
+                "wire": wire_definition(definition),
+            }
+            typer.echo(json.dumps(line, ensure_ascii=False))
+        else:
+            if number:
+                typer.echo()
+            _show_one(definition)
+    if not definitions and not as_json:
+        typer.echo("this agent has no tools", err=True)
+
+
+def _show_one(definition: ToolDefinition) -> None:
+    typer.echo(
+        f"{definition.name}  ({definition.effect}, {definition.timeout:g} s, "
+        f"{definition.on_interrupt} when interrupted)"
+    )
+    for line in (definition.description or "no description").splitlines():
+        typer.echo(f"  {line}".rstrip())
+    properties = definition.parameters.get("properties") or {}
+    required = definition.parameters.get("required") or ()
+    width = max((len(name) for name in properties), default=0)
+    for name, described in properties.items():
+        schema = described if isinstance(described, dict) else {}
+        words = [_kind(schema), "required" if name in required else "optional"]
+        words += [
+            f"{key} {schema[key]}"
+            for key in ("pattern", "format", "minimum", "maximum", "default")
+            if key in schema
+        ]
+        text = str(schema.get("description", ""))
+        typer.echo(f"    {name:<{width}}  {', '.join(words)}  {text}".rstrip())
+    if definition.announce:
+        typer.echo(f"  says first: {definition.announce}")
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    if "enum" in schema:
+        return " | ".join(str(choice) for choice in schema["enum"])
+    kind = schema.get("type", "anything")
+    return " or ".join(kind) if isinstance(kind, list) else str(kind)
