@@ -134,7 +134,8 @@ def _translate(
 def _fitting_branch(error: ValidationError) -> list[ValidationError]:
     """Of the alternatives of an anyOf or oneOf, the errors of the one that was meant.
 
-    That is the only one whose type fits; where several fit or none, nobody can tell.
+    That is the only one whose type fits, or of several the only one whose errors are
+    deeper inside. Otherwise nobody can tell.
     """
     if error.validator not in ("anyOf", "oneOf"):
         return []
@@ -146,4 +147,6 @@ def _fitting_branch(error: ValidationError) -> list[ValidationError]:
         for errors in branches.values()
         if not any(e.validator in ("type", "required") and not e.path for e in errors)
     ]
+    if len(fitting) > 1:
+        fitting = [errors for errors in fitting if all(e.path for e in errors)]
     return fitting[0] if len(fitting) == 1 else []

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+
+from runner.config.names import nearest
+
+KNOWN = ["prompt", "prompt_file", "greeting", "key_terms", "max_duration", "voice"]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("promt", "prompt"),
+        ("voise", "voice"),
+        ("maxDuration", "max_duration"),
+        ("max-duration", "max_duration"),
+        ("Greeting", "greeting"),
+        ("system_prompt", "prompt"),
+        ("systemPrompt", "prompt"),
+        ("keyterms", "key_terms"),
+        ("first_message", "greeting"),
+        ("xyz", None),
+        ("", None),
+    ],
+)
+def test_the_nearest_name_is_what_was_meant(name: str, meant: str | None) -> None:
+    assert nearest(name, KNOWN) == meant
+
+
+def test_a_name_of_elsewhere_is_only_said_where_ours_is_known() -> None:
+    assert nearest("system_prompt", ["url"]) is None
+
+
+def test_a_very_long_name_takes_no_time() -> None:
+    assert nearest("x" * 1_000_000, KNOWN) is None

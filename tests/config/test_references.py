@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from runner.config.diagnostics import Diagnostic
+from runner.config.loader import check_file
+from runner.config.references import resolve_inside
+
+HEAD = "version: 1\nname: a\n"
+
+
+def check(folder: Path, text: str) -> list[Diagnostic]:
+    path = folder / "agent.yaml"
+    path.write_bytes(text.encode())
+    return check_file(path, environment={"SET": "x"})
+
+
+def marked(found: Diagnostic) -> str:
+    """What the carets stand under."""
+    return found.excerpt[found.column - 1 : found.end_column - 1]
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "prompt: Hi ${x}.\n",
+        "prompt: 'It''s ${x}.'\n",
+        'prompt: "Hi \\u263a ${x}."\n',
+        "prompt: |\n  Hello,\n  hi ${x}.\n",
+        "prompt: >-\n  Hello,\n  hi ${x}.\n",
+        "prompt: | # not ${y}\n  hi ${x}.\n",
+        "prompt: |2-\n    hi ${x}.\n",
+        "prompt: one\n  two ${x}\n  three\n",
+        "prompt: |\r\n  Hello,\r\n  hi 😀 ${x}.\r\n",
+        "prompt: &p !!str Hi ${x}.\n",
+        "prompt: |\n\t\n  hi\t${x}.\n".replace("\n\t\n", "\n\n"),
+    ],
+)
+def test_a_placeholder_is_found_in_every_kind_of_scalar(
+    tmp_path: Path, prompt: str
+) -> None:
+    (found,) = check(tmp_path, HEAD + prompt)
+    assert found.rule == "VA301"
+    assert marked(found) == "${x}"
+
+
+def test_where_escapes_hide_a_placeholder_the_whole_text_is_marked(
+    tmp_path: Path,
+) -> None:
+    (found,) = check(tmp_path, HEAD + 'prompt: "\\x24{x}"\n')
+    assert marked(found) == '"\\x24{x}"'
+
+
+def test_of_two_equal_placeholders_each_has_its_place(tmp_path: Path) -> None:
+    found = check(tmp_path, HEAD + "prompt: ${x} ${x}\n")
+    assert [each.column for each in found] == [9, 14]
+
+
+def test_the_environment_may_not_be_spoken(tmp_path: Path) -> None:
+    text = (
+        HEAD + "prompt: ${env:SET}\ngreeting: ${env:SET}\nkey_terms: ['${env:SET}']\n"
+    )
+    assert [each.rule for each in check(tmp_path, text)] == ["VA303"] * 3
+
+
+def test_the_environment_may_be_in_a_url(tmp_path: Path) -> None:
+    assert (
+        check(tmp_path, HEAD + "prompt: p\nservice: {url: 'wss://${env:SET}'}\n") == []
+    )
+
+
+def test_an_escaped_placeholder_needs_no_variable(tmp_path: Path) -> None:
+    assert check(tmp_path, HEAD + "prompt: Say $${x}.\n") == []
+
+
+def test_a_finding_in_the_prompt_file_names_that_file(tmp_path: Path) -> None:
+    (tmp_path / "p.md").write_text("Hello,\n${x}\n", encoding="utf-8")
+    (found,) = check(tmp_path, HEAD + "prompt_file: p.md\n")
+    assert (found.path, found.line, found.column) == (str(tmp_path / "p.md"), 2, 1)
+
+
+def test_a_prompt_file_that_is_no_text_is_reported_there(tmp_path: Path) -> None:
+    (tmp_path / "p.md").write_bytes(b"a\n\xff")
+    (found,) = check(tmp_path, HEAD + "prompt_file: p.md\n")
+    assert (found.rule, found.path) == ("VA308", str(tmp_path / "p.md"))
+    assert (found.line, found.column) == (2, 1)
+
+
+def test_files_inside_the_folder_are_found(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    real = tmp_path.resolve()
+    assert resolve_inside(tmp_path, "a/b.md") == real / "a" / "b.md"
+    assert resolve_inside(tmp_path, "a/../b.md") == real / "b.md"
+    assert resolve_inside(tmp_path, str(real / "b.md")) == real / "b.md"
+
+
+@pytest.mark.parametrize(
+    "reference", ["../b.md", "a/../../b.md", "/etc/passwd", "a\0b", ".."]
+)
+def test_files_outside_the_folder_are_not(tmp_path: Path, reference: str) -> None:
+    assert resolve_inside(tmp_path, reference) is None
+
+
+def test_a_link_that_leads_outside_is_outside(tmp_path: Path) -> None:
+    outside = tmp_path / "outside.md"
+    outside.write_text("x", encoding="utf-8")
+    folder = tmp_path / "agents"
+    folder.mkdir()
+    try:
+        os.symlink(outside, folder / "p.md")
+    except OSError:
+        pytest.skip("this account may not make symbolic links")
+    assert resolve_inside(folder, "p.md") is None
+    (found,) = check(folder, HEAD + "prompt_file: p.md\n")
+    assert found.rule == "VA307"
+
+
+def test_a_loop_of_links_is_no_file(tmp_path: Path) -> None:
+    try:
+        os.symlink(tmp_path / "b.md", tmp_path / "a.md")
+        os.symlink(tmp_path / "a.md", tmp_path / "b.md")
+    except OSError:
+        pytest.skip("this account may not make symbolic links")
+    (found,) = check(tmp_path, HEAD + "prompt_file: a.md\n")
+    assert found.rule in ("VA306", "VA307")
