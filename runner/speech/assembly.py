@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -28,8 +28,8 @@ from runner.speech.weights import Weights, open_weights
 
 DEFAULT_RECOGNIZER = "whisper-base"
 DEFAULT_VOICE = "joe"
-BRAIN_VARIABLE = "VAGENT_LOCAL_LLM"
 INSTALL = "pip install 'vagent[local]'"
+_RULES = BrainConfig(name="rules")
 
 # More threads than these gain nothing on models as small as ours.
 _MOST_THREADS = 4
@@ -184,16 +184,12 @@ class _Loader:
         )
 
     def brain(self) -> _Tried[Brain]:
-        from runner.speech.brain import RulesBrain, load_brain
+        from runner.speech.brain import load_brain
 
-        config = self._local.brain
-        own = os.environ.get(BRAIN_VARIABLE)
-        if own and config == BrainConfig():
-            config = replace(config, name=own)
         return self._try(
             "brain",
-            lambda: load_brain(config, self._weights.find),
-            RulesBrain(),
+            lambda: load_brain(self._local.brain, self._weights.find),
+            load_brain(_RULES, self._weights.find),
             "the agent's own rules: a script, not a language model",
         )
 
@@ -247,9 +243,9 @@ class _StandIns:
         return _Tried(None)
 
     def brain(self) -> _Tried[Brain]:
-        from runner.speech.brain import RulesBrain
+        from runner.speech.brain import load_brain
 
-        return _Tried(RulesBrain())
+        return _Tried(load_brain(_RULES, lambda _name: None))
 
     def voice(self) -> _Tried[Voice]:
         from runner.speech.voice import ToneVoice
