@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.errors import FileUnreadable
+from runner.errors import FileUnreadable, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ def validate(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PATH...",
+            metavar="PATH",
             help="Agent files, or folders that are searched for them.",
             show_default=False,
         ),
@@ -36,8 +36,8 @@ def validate(
 
     In a folder, YAML files that look like agents are checked (they have a version,
     and a prompt or tools). Nothing in the files is run or imported. Exits with 0 when
-    no file has an error (warnings are fine), 1 when one has, 3 when one could not be
-    read.
+    no file has an error (warnings are fine), 1 when one has, 2 when a folder has no
+    agent files, 3 when a file could not be read.
     """
     from runner.config.diagnostics import render
     from runner.config.environment import load_environment
@@ -46,7 +46,7 @@ def validate(
     environment = load_environment(Path(), os.environ)
     found: list[Diagnostic] = []
     checked, unreadable = 0, 0
-    for path in _agent_files(paths):
+    for path in list(_agent_files(paths)):
         try:
             found += _check(path, environment)
         except FileUnreadable as error:
@@ -89,14 +89,20 @@ def _added_kinds() -> Kinds:
 
 
 def _agent_files(paths: Sequence[Path]) -> Iterator[Path]:
-    """Yield each file once: as given, and what is an agent's in folders."""
-    from runner.config.loader import is_agent_file
+    """Yield each file once: as given, and what is an agent's in folders.
 
+    Raises `UsageError` for a folder without any: a check of nothing proves nothing.
+    """
     seen: set[Path] = set()
     for path in paths:
         chosen = [path]
         if path.is_dir():
-            chosen = [each for each in _yaml_files(path) if is_agent_file(each)]
+            chosen = [each for each in _yaml_files(path) if _may_be_agent(each)]
+            if not chosen:
+                raise UsageError(
+                    f"no agent files in the folder {path}",
+                    hint="an agent file has a version, and a prompt or tools",
+                )
         for each in chosen:
             if each not in seen:
                 seen.add(each)
@@ -105,11 +111,25 @@ def _agent_files(paths: Sequence[Path]) -> Iterator[Path]:
 
 def _yaml_files(folder: Path) -> Iterator[Path]:
     """Yield the YAML files below a folder, sorted; hidden folders are left out."""
-    for current, folders, files in os.walk(folder):
+    for current, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = sorted(each for each in folders if not each.startswith("."))
         for name in sorted(files):
             if Path(name).suffix.lower() in _SUFFIXES:
                 yield Path(current, name)
+
+
+def _refuse(error: OSError) -> None:
+    reason = (error.strerror or str(error)).lower()
+    raise FileUnreadable(f"{error.filename} cannot be read: {reason}") from error
+
+
+def _may_be_agent(path: Path) -> bool:
+    from runner.config.loader import is_agent_file
+
+    try:
+        return is_agent_file(path)
+    except FileUnreadable:
+        return True  # to be reported, not passed over
 
 
 def _summary(checked: int, unreadable: int, found: Sequence[Diagnostic]) -> str:

@@ -79,10 +79,11 @@ def load_agent(
 
 
 def is_agent_file(path: Path) -> bool:
-    """Whether a YAML file looks like an agent's, however broken; False if unreadable.
+    """Whether a YAML file looks like an agent's, however broken.
 
     That is a mapping with `version` and one of `prompt`, `prompt_file`, `tools`. A
     file that is no YAML is judged by its lines: a typing error must not hide it.
+    Raises `FileUnreadable`.
     """
     try:
         source = read_source(path)
