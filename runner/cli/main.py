@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -19,7 +19,10 @@ from runner.cli.schema import schema
 from runner.cli.serve import serve
 from runner.cli.tools import tools
 from runner.cli.validate import validate
-from runner.errors import VagentError
+from runner.errors import ConfigError, VagentError
+
+if TYPE_CHECKING:
+    from runner.config.diagnostics import Diagnostic
 
 app = typer.Typer(
     name="vagent",
@@ -87,7 +90,13 @@ def run_command_line() -> None:
 
 
 def say_error(error: VagentError) -> None:
-    """Print an error and its hint on stderr."""
+    """Print an error and its hint on stderr; of an agent file, all findings."""
+    if isinstance(error, ConfigError):
+        from runner.config.diagnostics import render
+
+        # The tree of errors stands below the findings and cannot name their type.
+        findings = cast("tuple[Diagnostic, ...]", error.diagnostics)
+        typer.echo(render(findings), err=True, nl=False)
     typer.echo(f"vagent: {error.message}", err=True)
     if error.hint:
         typer.echo(f"  {error.hint}", err=True)
