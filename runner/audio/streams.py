@@ -14,6 +14,9 @@ from runner.audio.portaudio import (
 )
 from runner.errors import AudioUnavailable
 
+# Seconds. What ALSA calls low is 20 ms; on a machine that is busy thinking of an answer
+# that underran 16 times a second, each a click and a line on stderr; 40 ms never did.
+_ALSA_LATENCY = 0.05
 _DEVICE_UNAVAILABLE = -9985  # PortAudio's paDeviceUnavailable
 
 
@@ -45,7 +48,7 @@ def open_streams(
                 device=tuple(device.index for device in pair),
                 channels=tuple(device.channels for device in pair),
                 callback=callbacks.duplex,
-                **_settings(pair[0].rate, callbacks),
+                **_settings(pair[0], callbacks),
             )
             return [stream], pair
     except library.PortAudioError:
@@ -60,13 +63,13 @@ def _can_be_one(devices: Sequence[SoundDevice]) -> bool:
     return len(devices) == 2 and all(device.host != "ALSA" for device in devices)
 
 
-def _settings(rate: int, callbacks: Callbacks) -> dict[str, Any]:
+def _settings(device: SoundDevice, callbacks: Callbacks) -> dict[str, Any]:
     return {
-        "samplerate": rate,
+        "samplerate": device.rate,
         # 10 ms: left to itself, PortAudio calls back for single samples with ALSA.
-        "blocksize": rate // 100,
+        "blocksize": device.rate // 100,
         "dtype": "int16",
-        "latency": "low",
+        "latency": _ALSA_LATENCY if device.host == "ALSA" else "low",
         "finished_callback": callbacks.finished,
     }
 
@@ -87,7 +90,7 @@ def _open_apart(
                 device=fitting.index,
                 channels=fitting.channels,
                 callback=callbacks.input if is_input else callbacks.output,
-                **_settings(fitting.rate, callbacks),
+                **_settings(fitting, callbacks),
             )
         except library.PortAudioError as error:
             close_streams(streams)

@@ -74,6 +74,13 @@ def test_devices_that_cannot_share_get_a_stream_each_at_their_own_rate(
     assert len(streams) == 2
 
 
+@pytest.mark.parametrize(("host", "latency"), [("ALSA", 0.05), ("Core Audio", "low")])
+def test_latency_is_low_but_where_that_underruns(host, latency) -> None:
+    library = FakePortAudio(*LAPTOP, hosts=(host,))
+    open_streams(library, both(library), CALLBACKS)
+    assert {s.settings["latency"] for s in library.streams} == {latency}
+
+
 @pytest.mark.parametrize("only", [1, 2, 8])
 def test_a_device_is_opened_with_the_fewest_channels_it_takes(only: int) -> None:
     library = FakePortAudio(device("Mixer", inputs=8), channels={0: only})
