@@ -225,7 +225,7 @@ class Hearing:
         if turn.is_recognising or ears is None or settings is None:
             return
         turn.is_recognising = True
-        covers = ears.last_voiced if turn.is_paused else -1
+        covers = ears.last_voiced
 
         async def recognise() -> None:
             text = ""

@@ -83,6 +83,7 @@ class TurnDetector:
         self._silent = 0  # frames of silence since the last of speech
         self._returning = 0  # frames of speech within a pause
         self._grown = 0
+        self._last = Sign.PAUSED  # what was said last of the pause that goes on
 
     @property
     def is_quiet(self) -> bool:
@@ -145,6 +146,7 @@ class TurnDetector:
             if self._silent >= min(_PAUSE_FRAMES, self.timing.ask):
                 self._state = _State.PAUSE
                 self._returning = 0
+                self._last = Sign.PAUSED
                 return Sign.PAUSED
             return None
         self._silent = 0
@@ -163,9 +165,11 @@ class TurnDetector:
             return None
         self._returning = 0
         self._silent += 1
-        if self._silent == self.timing.over:
+        if self._silent >= self.timing.over and self._last is not Sign.OVER:
+            self._last = Sign.OVER
             return Sign.OVER
-        if self._silent == max(self.timing.ask, _PAUSE_FRAMES + 1):
+        if self._silent >= self.timing.ask and self._last is Sign.PAUSED:
+            self._last = Sign.ASK
             return Sign.ASK
         return None
 

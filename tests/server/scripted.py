@@ -6,6 +6,7 @@ server likes: partial transcripts change nothing.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import (
     AsyncIterator,
     Callable,
@@ -14,8 +15,6 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-
-import asyncio
 
 import numpy as np
 

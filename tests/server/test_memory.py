@@ -1,0 +1,60 @@
+"""What the mind is told of a session."""
+
+from __future__ import annotations
+
+from runner.protocol.messages import (
+    ConversationMessage,
+    ToolCall,
+    ToolResult,
+    TranscriptAgent,
+    TranscriptUser,
+)
+from runner.server.memory import Memory
+from runner.speech.parts import AgentSaid, CallerSaid, Instruction, ToolUsed
+
+
+def test_each_message_becomes_a_turn() -> None:
+    memory = Memory()
+    memory.note(TranscriptUser("Hello?"))
+    memory.note(TranscriptAgent("Which city?"), asked_for="location")
+    memory.note(ConversationMessage("user", "By mail: Kim."))
+    memory.note(ConversationMessage("system", "Be quick."))
+
+    assert memory.turns == (
+        CallerSaid("Hello?"),
+        AgentSaid("Which city?", "location"),
+        CallerSaid("By mail: Kim."),
+        Instruction("Be quick."),
+    )
+
+
+def test_a_result_moves_its_call_to_the_end() -> None:
+    memory = Memory()
+    memory.note(ToolCall("call_1", "look", {"at": "it"}))
+    memory.note(TranscriptAgent("Let me check that."))
+    assert memory.turns[0] == ToolUsed("call_1", "look", {"at": "it"})
+
+    memory.note(ToolResult("call_1", '{"ok":true}', is_error=True))
+
+    assert memory.turns == (
+        AgentSaid("Let me check that."),
+        ToolUsed("call_1", "look", {"at": "it"}, '{"ok":true}', True),
+    )
+
+
+def test_a_forgotten_call_never_was() -> None:
+    memory = Memory()
+    memory.note(ToolCall("call_1", "look"))
+    memory.note(ToolCall("call_2", "look"))
+    memory.forget("call_1")
+
+    assert memory.turns == (ToolUsed("call_2", "look", {}),)
+
+
+def test_a_long_call_does_not_grow_without_end() -> None:
+    memory = Memory()
+    for number in range(500):
+        memory.note(TranscriptUser(str(number)))
+
+    assert len(memory.turns) < 100
+    assert memory.turns[-1] == CallerSaid("499")
