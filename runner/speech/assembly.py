@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from runner.config.model import BrainConfig, LocalConfig
 from runner.errors import ModelMissing, SpeechError, VagentError
@@ -25,6 +25,9 @@ from runner.speech.parts import (
     Voice,
 )
 from runner.speech.weights import Weights, open_weights
+
+if TYPE_CHECKING:
+    from runner.speech.brain import ClosableBrain
 
 DEFAULT_RECOGNIZER = "whisper-base"
 DEFAULT_VOICE = "joe"
@@ -129,9 +132,10 @@ class LoadedSpeech:
         ]
 
     def close(self) -> None:
-        """Load nothing more. The models' memory goes with the last session that uses
-        them."""
+        """Load nothing more, and close the brain, which holds most of the memory; the
+        rest goes with the last session that uses it."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._brain.add_done_callback(_close_brain)
 
 
 class _Loader:
@@ -183,7 +187,7 @@ class _Loader:
             "voice", self.open_voice, ToneVoice(), "the transcript, and tones"
         )
 
-    def brain(self) -> _Tried[Brain]:
+    def brain(self) -> _Tried[ClosableBrain]:
         from runner.speech.brain import load_brain
 
         return self._try(
@@ -242,7 +246,7 @@ class _StandIns:
     def recognizer(self) -> _Tried[Recognizer | None]:
         return _Tried(None)
 
-    def brain(self) -> _Tried[Brain]:
+    def brain(self) -> _Tried[ClosableBrain]:
         from runner.speech.brain import load_brain
 
         return _Tried(load_brain(_RULES, lambda _name: None))
@@ -251,6 +255,11 @@ class _StandIns:
         from runner.speech.voice import ToneVoice
 
         return _Tried(ToneVoice())
+
+
+def _close_brain(loaded: Future[_Tried[ClosableBrain]]) -> None:
+    if not loaded.cancelled() and not loaded.exception():
+        loaded.result().part.close()
 
 
 def _not_installed(error: ImportError | OSError) -> str:

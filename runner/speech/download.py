@@ -22,7 +22,6 @@ READ_TIMEOUT = 20.0  # seconds without a byte: the server hangs
 # that brings nothing new twice in a row does not.
 MOST_ATTEMPTS = 50
 MOST_BARREN_ATTEMPTS = 2
-_CHUNK = 1 << 18
 
 
 class HubSource:
@@ -38,15 +37,15 @@ class HubSource:
         # Made on first use: reading the certificates takes a tenth of a second.
         self._client: httpx.Client | None = None
         self._timeout = timeout
-        self._dead: dict[str, str] = {}
+        self._dead: dict[bytes, str] = {}
 
     def offers(self, file: WeightFile) -> bool:
         return file.url is not None
 
     def complete(self, file: WeightFile, part: Path, progress: Progress) -> None:
         url = httpx.URL(file.url or "")
-        if url.host in self._dead:
-            raise StillFailing(self._dead[url.host])
+        if url.netloc in self._dead:
+            raise StillFailing(self._dead[url.netloc])
         barren, reason = 0, ""
         for _attempt in range(MOST_ATTEMPTS):
             before = length(part)
@@ -83,7 +82,7 @@ class HubSource:
         return f"{url.host} sent only {length(part):,} of {size:,} bytes"
 
     def _bury(self, url: httpx.URL, reason: str) -> SourceFailed:
-        self._dead[url.host] = reason
+        self._dead[url.netloc] = reason
         return SourceFailed(reason)
 
     def _connection(self) -> httpx.Client:
@@ -126,7 +125,8 @@ def _receive(
 ) -> None:
     with naming_disk_errors(part), part.open("ab" if start else "wb") as out:
         done = start
-        for chunk in response.iter_raw(_CHUNK):
+        # As it comes: collected into bigger pieces, the last of a broken one is lost.
+        for chunk in response.iter_raw():
             done = _append(out, chunk, done, size, response.url.host)
             progress.advance(done)
 

@@ -63,8 +63,10 @@ class WhisperRecognizer:
     def transcribe(
         self, samples: Samples, *, key_terms: Sequence[str] = ()
     ) -> Transcript:
-        """Return what was said, nothing where nobody seems to have spoken. Feed it only what a Vad took for speech: out of noise
-        Whisper makes words. Speech of more than 30 s is read in pieces.
+        """Return what was said; no text where nobody seems to have spoken.
+
+        Feed it only what a Vad took for speech: out of noise Whisper makes words.
+        Speech of more than 30 s is read in pieces.
 
         Key terms are given as what was said before, which is how Whisper learns a
         spelling: it wrote 8 of 12 invented names right instead of 3, and ordinary

@@ -1,0 +1,70 @@
+"""Real models for the tests marked `speech`: from the cache, loaded once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from runner.audio.devices import SAMPLE_RATE
+from runner.audio.pcm import to_samples
+from runner.audio.resampling import Resampler
+from runner.speech.parts import SPEECH_RATE, Endpointer, Recognizer, Samples, Vad, Voice
+from runner.speech.weights import open_weights
+
+
+def weights_of(name: str, engine: str) -> Path:
+    """Return where a model is, or skip the test with the reason."""
+    pytest.importorskip(engine)
+    standing = open_weights().standing(name)
+    if not standing.present:
+        pytest.skip(f"no weights of {name}: {standing.problem}")
+    return standing.path
+
+
+@pytest.fixture(scope="session")
+def voice() -> Voice:
+    from runner.speech.voice import load_piper
+
+    return load_piper(weights_of("joe", "piper"))
+
+
+@pytest.fixture(scope="session")
+def recognizer() -> Recognizer:
+    from runner.speech.recognizer import load_whisper
+
+    return load_whisper(weights_of("whisper-base", "ctranslate2"))
+
+
+@pytest.fixture(scope="session")
+def silero() -> Callable[[], Vad]:
+    from runner.speech.vad import load_silero
+
+    return load_silero(weights_of("silero-vad", "onnxruntime"))
+
+
+@pytest.fixture(scope="session")
+def smart_turn() -> Endpointer:
+    from runner.speech.endpointing import load_smart_turn
+
+    return load_smart_turn(weights_of("smart-turn", "onnxruntime"))
+
+
+@pytest.fixture(scope="session")
+def spoken(voice: Voice) -> Callable[[str], Samples]:
+    """What the ears get when the voice says a line."""
+
+    def speak(line: str) -> Samples:
+        pcm = b"".join(voice.speak(line, lambda: False))
+        return Resampler(SAMPLE_RATE, SPEECH_RATE).process(to_samples(pcm), last=True)
+
+    return speak
+
+
+@pytest.fixture
+def noise() -> Samples:
+    """A second of quiet white noise, always the same."""
+    random = np.random.default_rng(1)
+    return (random.standard_normal(SPEECH_RATE) * 0.003).astype(np.float32)

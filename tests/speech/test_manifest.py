@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from runner.errors import UsageError
+from runner.speech.manifest import WeightFile, load_manifest
+
+MANIFEST = load_manifest()
+FILES = [
+    pytest.param(file, id=f"{model.name}/{file.name}")
+    for model in MANIFEST.models.values()
+    for file in model.files
+]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_wheels_of_a_file_add_up_to_it(file: WeightFile) -> None:
+    assert sum(wheel.size for wheel in file.wheels) == file.size
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_file_is_known_by_its_sha256_and_its_upstream_address(
+    file: WeightFile,
+) -> None:
+    assert re.fullmatch(r"[0-9a-f]{64}", file.sha256)
+    assert file.url is not None
+    assert file.url.startswith("https://")
+    assert file.url.endswith(f"/{file.name}")
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_wheels_are_pinned(file: WeightFile) -> None:
+    assert all(re.fullmatch(r"\d+(\.\d+)+", wheel.version) for wheel in file.wheels)
+
+
+def test_what_an_engine_opens_is_a_file_of_the_model() -> None:
+    for model in MANIFEST.models.values():
+        names = [file.name for file in model.files]
+        assert model.opens is None or model.opens in names
+
+
+def test_every_part_of_speech_has_a_model() -> None:
+    parts = {model.part for model in MANIFEST.models.values()}
+
+    assert parts == {"recognizer", "voice", "vad", "endpointer", "brain"}
+
+
+def test_a_misspelt_model_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match="no model named 'wisper-base'") as caught:
+        MANIFEST["wisper-base"]
+
+    assert caught.value.hint == "did you mean 'whisper-base'?"
+
+
+def test_an_unknown_model_is_answered_with_the_choice() -> None:
+    with pytest.raises(UsageError) as caught:
+        MANIFEST["zzz"]
+
+    assert "joe" in (caught.value.hint or "")
