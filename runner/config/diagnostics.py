@@ -119,7 +119,7 @@ def _render_one(found: Diagnostic) -> str:
 
 def _window(found: Diagnostic) -> tuple[str, str, str]:
     """Return the line to show, what stands before the mark, and what is marked."""
-    line = printable(found.excerpt)
+    line = found.excerpt
     start = min(found.column - 1, len(line))
     stop = found.end_column - 1 if found.end_line == found.line else len(line)
     cut = 0
@@ -128,6 +128,7 @@ def _window(found: Diagnostic) -> tuple[str, str, str]:
         head = "…" if cut else ""
         tail = "…" if cut + _LINE_LENGTH < len(line) else ""
         line = head + line[cut + len(head) : cut + _LINE_LENGTH - len(tail)] + tail
+    line = printable(line)
     start, stop = start - cut, min(stop - cut, len(line))
     return line, line[:start], line[start:stop]
 

@@ -56,7 +56,7 @@ class ToolConfig:
     """
 
     kind: str
-    settings: Any
+    settings: Any = field(repr=False)
     name: str | None = None
     description: str | None = None
     parameters: Mapping[str, Any] | None = None
@@ -79,7 +79,7 @@ class BrainConfig:
     """Which mind the embedded server uses: a name, a GGUF path, or an endpoint."""
 
     name: str = "auto"  # auto | rules | qwen-1.5b | qwen-0.5b | a path to a .gguf
-    url: str | None = None
+    url: str | None = field(default=None, repr=False)
     model: str | None = None
     key: str | None = field(default=None, repr=False)
 
@@ -110,7 +110,7 @@ class AgentConfig:
     variables: Mapping[str, str] = field(default_factory=dict)
     tools: tuple[ToolConfig, ...] = ()
     session: SessionConfig = SessionConfig()
-    service_url: str | None = None
+    service_url: str | None = field(default=None, repr=False)
     local: LocalConfig = LocalConfig()
     # Values that came from ${env:...}: whatever is logged or recorded masks them.
     secrets: frozenset[str] = field(default=frozenset(), repr=False)

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _WHERE_ENV = "${env:…} may stand in http tools, service.url and local.brain"
 
+# In one text. A file made to have a million would only make the checker slow.
+_MAX_FINDINGS = 200
+
 
 def resolve_inside(folder: Path, reference: str) -> Path | None:
     """Return the real path of a file named in an agent file.
@@ -82,13 +85,12 @@ def check_placeholders(inspection: Inspection) -> None:
             continue
         placeholders = list(find_placeholders(text))
         spans = _places(document, path, text, placeholders)
-        for each, span in zip(placeholders, spans, strict=True):
-            _check_one(inspection, document.source, span, each, policy(path))
+        _check_text(inspection, document.source, placeholders, spans, policy(path))
     prompt = inspection.prompt
     if prompt is not None:
-        for each in find_placeholders(prompt.text):
-            span = Span(each.start, each.end)
-            _check_one(inspection, prompt, span, each, "text")
+        placeholders = list(find_placeholders(prompt.text))
+        spans = [Span(each.start, each.end) for each in placeholders]
+        _check_text(inspection, prompt, placeholders, spans, "text")
 
 
 def check_variables(inspection: Inspection) -> None:
@@ -113,6 +115,20 @@ def check_variables(inspection: Inspection) -> None:
             inspection.report(
                 path, "VA305", message, help_, at="key", severity=severity
             )
+
+
+def _check_text(
+    inspection: Inspection,
+    source: Source,
+    placeholders: list[Placeholder],
+    spans: list[Span],
+    allowed: Policy,
+) -> None:
+    enough = len(inspection.found) + _MAX_FINDINGS
+    for each, span in zip(placeholders, spans, strict=True):
+        _check_one(inspection, source, span, each, allowed)
+        if len(inspection.found) >= enough:
+            return
 
 
 def _check_one(

@@ -45,6 +45,11 @@ class Source:
     def _starts(self) -> list[int]:
         return [0, *(found.end() for found in _LINE_END.finditer(self.text))]
 
+    @cached_property
+    def _lines(self) -> list[str]:
+        # Shared by all findings about a line: it may be long, and they many.
+        return _LINE_END.split(self.text)
+
     def point(self, offset: int) -> tuple[int, int]:
         """Turn a character offset into line and column, both from 1."""
         line = bisect_right(self._starts, offset)
@@ -52,9 +57,7 @@ class Source:
 
     def line(self, number: int) -> str:
         """Return line `number` (from 1) without its end."""
-        start = self._starts[number - 1]
-        stop = self._starts[number] if number < len(self._starts) else len(self.text)
-        return self.text[start:stop].rstrip("\r\n")
+        return self._lines[number - 1]
 
 
 class SourceFault(Exception):

@@ -208,8 +208,9 @@ class TreeBuilder:
         again = node.is_alias or node.is_scalar
         self._spent += node.weight if again else _VALUE_COST
         if self._spent > MAX_EXPANDED:
-            message = "with its aliases written out the file is too large"
-            help_ = f"it may come to {MAX_EXPANDED // 1_000_000} million characters"
+            message = "with its aliases written out the file holds too much"
+            most = MAX_EXPANDED // _VALUE_COST
+            help_ = f"an agent file has at most {most:,} keys and values"
             self._report("VA110", node.span, message, help_)
             raise Stopped
 

@@ -113,7 +113,12 @@ def test_a_brain_can_be_an_endpoint(tmp_path: Path) -> None:
 def test_values_of_the_environment_are_secrets_that_are_not_shown(
     tmp_path: Path,
 ) -> None:
-    text = "local: {brain: {url: 'http://h/v1', key: '${env:K}'}}\n"
+    text = (
+        "local: {brain: {url: 'http://${env:K}/v1', key: '${env:K}'}}\n"
+        "service: {url: 'wss://${env:K}'}\n"
+        "tools:\n  - name: x\n    description: X.\n"
+        "    http: {url: 'https://${env:K}/', headers: {A: '${env:K}'}}\n"
+    )
     agent = load(tmp_path, MINIMAL + text, environment={"K": "s3cret", "L": "other"})
     assert agent.secrets == {"s3cret"}
     assert "s3cret" not in repr(agent)

@@ -126,3 +126,8 @@ def test_a_loop_of_links_is_no_file(tmp_path: Path) -> None:
         pytest.skip("this account may not make symbolic links")
     (found,) = check(tmp_path, HEAD + "prompt_file: a.md\n")
     assert found.rule in ("VA306", "VA307")
+
+
+def test_a_text_full_of_mistakes_is_given_up_on(tmp_path: Path) -> None:
+    found = check(tmp_path, HEAD + "prompt: '" + "${x}" * 5000 + "'\n")
+    assert len(found) == 200
