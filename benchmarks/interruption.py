@@ -33,7 +33,6 @@ from runner.protocol.messages import (
 )
 from tests.fakes import FakeDialer, FakeMicrophone, FakeSpeaker, FakeTransport, Outcome
 
-
 FULL_MS = 1000
 
 

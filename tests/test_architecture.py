@@ -75,7 +75,7 @@ def imports(tree: ast.Module) -> Iterator[str]:
 
 
 def floor(module: str) -> int | None:
-    names = {name: number for name, number in FLOORS}
+    names = dict(FLOORS)
     while module:
         if module in names:
             return names[module]

@@ -93,4 +93,4 @@ class JsonView:
         return round(at - (self._began or at), 4)
 
     def _print(self, content: dict[str, Any]) -> None:
-        self.printer.line(json.dumps(content, ensure_ascii=False))
+        self.printer.line(json.dumps(content))

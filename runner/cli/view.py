@@ -52,15 +52,22 @@ class Printer:
 
     def line(self, text: str) -> None:
         """Write a line of data."""
-        self._write(self.out, self.mask(text) + "\n")
+        self._write(self.out, self._clean(text) + "\n")
 
-    def raw(self, text: str) -> None:
-        """Write data that is overwritten later."""
-        self._write(self.out, self.mask(text))
+    def overwrite(self, text: str) -> None:
+        """Write text that the next `overwrite` replaces; on a terminal only."""
+        self._write(self.out, _ERASE_LINE + self._clean(text))
 
     def notice(self, text: str) -> None:
         """Write a line for the person."""
-        self._write(self.err, self.mask(text) + "\n")
+        self._write(self.err, self._clean(text) + "\n")
+
+    def _clean(self, text: str) -> str:
+        # What comes from the far end must not command the terminal, nor fake a line.
+        masked = self.mask(text)
+        if masked.isprintable():
+            return masked
+        return "".join(c if c.isprintable() else " " for c in masked)
 
     def _write(self, stream: TextIO, text: str) -> None:
         if self.is_broken:
@@ -172,12 +179,12 @@ class WireView:
             return
         width = shutil.get_terminal_size().columns - 4
         shown = text if len(text) < width else "…" + text[-(width - 2) :]
-        self.printer.raw(f"{_ERASE_LINE}  … {shown}")
+        self.printer.overwrite(f"  … {shown}")
         self._partial = True
 
     def _clear_partial(self) -> None:
         if self._partial:
-            self.printer.raw(_ERASE_LINE)
+            self.printer.overwrite("")
             self._partial = False
 
     def _wire(self, text: str) -> None:

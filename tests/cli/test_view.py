@@ -1,0 +1,121 @@
+"""What a person sees of a call."""
+
+from __future__ import annotations
+
+import io
+
+from runner.cli.view import Detail, Printer, WireView
+from runner.protocol.actions import Close, Notify, Outcome, Send
+from runner.protocol.events import Received
+from runner.protocol.messages import (
+    InputAudio,
+    ReplyAudio,
+    ReplyDone,
+    ReplyStarted,
+    ToolCall,
+    ToolResult,
+    TranscriptAgent,
+    TranscriptAgentDelta,
+    TranscriptUser,
+    TranscriptUserDelta,
+)
+from runner.records import Record
+
+CALL = [
+    Received(TranscriptUserDelta("where is")),
+    Received(TranscriptUser("Where is it?")),
+    Received(ReplyStarted("r1")),
+    Received(ToolCall("c1", "look", {"at": "it"})),
+    Received(ReplyAudio(bytes(4800), "r1")),
+    Received(TranscriptAgentDelta("Here")),
+    Received(TranscriptAgent("Here.", "r1")),
+    Received(ReplyDone("r1")),
+    Send(ToolResult("c1", '"here"')),
+    Send(InputAudio(bytes(2400))),
+    Notify("something happened"),
+    Close(Outcome.CLEAN, "the agent hung up"),
+]
+
+
+def shown(detail: Detail, *, is_terminal: bool = False) -> tuple[str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    view = WireView(Printer(out, err), Record(), detail, is_terminal)
+    for what in CALL:
+        view.observe(0.0, what)
+    return out.getvalue(), err.getvalue()
+
+
+def test_a_line_a_message_with_an_arrow_and_the_words_of_both() -> None:
+    out, err = shown(Detail.NORMAL)
+
+    assert out.splitlines() == [
+        "← transcript.user",
+        "You:    Where is it?",
+        "← reply.started (r1)",
+        '← tool.call look({"at": "it"}) id=c1',
+        "← transcript.agent",
+        "Agent:  Here.",
+        "← reply.done (r1) completed, 0.1 s of sound",
+        '→ tool.result "here" id=c1',
+    ]
+    assert err.splitlines() == ["* something happened", "the agent hung up."]
+
+
+def test_quiet_shows_the_words_only() -> None:
+    out, _ = shown(Detail.QUIET)
+
+    assert out.splitlines() == ["You:    Where is it?", "Agent:  Here."]
+
+
+def test_verbose_shows_sound_by_its_length() -> None:
+    out, _ = shown(Detail.VERBOSE)
+
+    assert "← reply.audio 100 ms (r1)" in out
+    assert "→ input.audio 50 ms" in out
+
+
+def test_a_partial_transcript_is_overwritten_on_a_terminal() -> None:
+    out, _ = shown(Detail.NORMAL, is_terminal=True)
+
+    assert out.startswith("\r\x1b[K  … where is\r\x1b[K← transcript.user\n")
+
+
+def test_no_control_characters_where_there_is_no_terminal() -> None:
+    out, err = shown(Detail.VERBOSE)
+
+    assert "\x1b" not in out + err
+    assert "\r" not in out + err
+
+
+def test_what_the_far_end_says_cannot_command_the_terminal() -> None:
+    out, err = io.StringIO(), io.StringIO()
+    view = WireView(Printer(out, err), Record())
+    view.observe(0.0, Received(TranscriptUser("\x1b[2Jgone\x07\r\nfake line")))
+
+    assert "\x1b" not in out.getvalue()
+    assert "\x07" not in out.getvalue()
+    assert len(out.getvalue().splitlines()) == 2
+
+
+def test_a_reader_who_has_left_is_noticed_once() -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    gone: list[int] = []
+    printer = Printer(Closed(), io.StringIO())
+    printer.on_reader_gone = lambda: gone.append(1)
+    printer.line("a")
+    printer.line("b")
+
+    assert gone == [1]
+
+
+def test_secrets_are_masked_wherever_they_come_up() -> None:
+    out, err = io.StringIO(), io.StringIO()
+    printer = Printer(out, err)
+    printer.mask = lambda text: text.replace("sk-1", "***")
+    printer.line("key sk-1")
+    printer.notice("key sk-1")
+
+    assert out.getvalue() + err.getvalue() == "key ***\nkey ***\n"
