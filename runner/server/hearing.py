@@ -10,18 +10,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Protocol
 
 from runner.errors import SpeechError
 from runner.protocol.server_events import (
     Failed,
     PartialTranscript,
-    ServerEvent,
     SpeechStarted,
     TurnCommitted,
 )
-from runner.protocol.settings import Settings
+from runner.protocol.settings import Settings, bytes_per_ms
 from runner.server.ears import Ears
+from runner.server.listener import Listener
 from runner.server.turns import Sign, Timing
 from runner.server.understanding import Understanding, means_stop
 from runner.server.workers import Workers
@@ -30,36 +29,7 @@ from runner.speech.parts import Samples, Speech
 # One stretch of sound for the recognizer is at most 30 s: longer turns are settled at
 # a pause and go on from there.
 _SETTLE_SECONDS = 15.0
-
-
-class Listener(Protocol):
-    """Who wants to know what the caller says; asked and told on the event loop."""
-
-    @property
-    def agent_sounds(self) -> bool:
-        """Whether the caller hears the agent now."""
-        ...
-
-    @property
-    def yields(self) -> bool:
-        """Whether the caller may take the floor now."""
-        ...
-
-    def post(self, event: ServerEvent) -> None:
-        """Take what was heard."""
-        ...
-
-    def suppose(self, text: str) -> None:
-        """Think ahead: this may be all that the caller says."""
-        ...
-
-    def doubt(self) -> None:
-        """It was not: the caller goes on."""
-        ...
-
-    def mark_end(self, silence_seconds: float) -> None:
-        """The turn is over; the caller fell silent so long ago."""
-        ...
+_STEP_MS = 100
 
 
 @dataclass(slots=True)
@@ -179,9 +149,16 @@ class Hearing:
             self._ears.use(Timing.from_settings(wanted, is_judged=is_judged))
 
     async def _hear(self, pcm: bytes) -> None:
-        ears = self._ears
-        if ears is None:
+        ears, settings = self._ears, self._settings
+        if ears is None or settings is None:
             return  # no detector could be made; said already
+        # What a decision changes must hold for the very next sound, also when a client
+        # sends seconds of it in one message.
+        step = int(_STEP_MS * bytes_per_ms(settings.input_encoding))
+        for start in range(0, len(pcm), step):
+            await self._hear_step(ears, pcm[start : start + step])
+
+    async def _hear_step(self, ears: Ears, pcm: bytes) -> None:
         agent_sounds, yields = self._listener.agent_sounds, self._listener.yields
         signs = await self._workers.run(
             "the speech detector",
@@ -241,7 +218,8 @@ class Hearing:
         turn = done.turn
         turn.is_recognising = False
         if done.is_mutter:
-            self._interrupt_with(done.text)
+            if turn is self._turn:
+                self._interrupt_with(done.text)
             return
         if turn is not self._turn or self._ears is None:
             return
