@@ -64,15 +64,25 @@ def check_literal(host: str) -> None:
 
     For requests through a proxy, which resolves names itself.
     """
-    name = host.strip("[]").rstrip(".").lower()
+    address = _read_literal(host)
+    if is_this_machine(host) or (address is not None and not is_public(address)):
+        raise AddressRefused(f"{host} is not on the public internet")
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host is this machine as it stands: a loopback address, localhost."""
+    name = host.rstrip(".").lower()
     if name == "localhost" or name.endswith(".localhost"):
-        raise AddressRefused(f"{host} is not on the public internet")
+        return True
+    address = _read_literal(host)
+    return address is not None and address.is_loopback
+
+
+def _read_literal(host: str) -> Address | None:
     try:
-        address = ip_address(name)
+        return ip_address(host.strip("[]"))
     except ValueError:
-        return
-    if not is_public(address):
-        raise AddressRefused(f"{host} is not on the public internet")
+        return None
 
 
 async def _resolve(host: str, port: int) -> list[str]:

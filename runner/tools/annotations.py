@@ -139,13 +139,7 @@ def _class(annotation: type, enclosing: tuple[object, ...]) -> Shape:
     if dataclasses.is_dataclass(annotation):
         return _dataclass(annotation, inside)
     if typing.is_typeddict(annotation):
-        hints = _hints(annotation)
-        required_keys: frozenset[str] = getattr(
-            annotation, "__required_keys__", frozenset()
-        )
-        required = [key for key in hints if key in required_keys]
-        shapes = {key: shape_of(hint, inside) for key, hint in hints.items()}
-        return object_of(shapes, required, dict)
+        return _typed_dict(annotation, inside)
     if annotation in (list, set, frozenset, tuple):
         return array_of(SIMPLE[Any], annotation)
     if annotation is dict:
@@ -164,6 +158,23 @@ def _dataclass(annotation: type, inside: tuple[object, ...]) -> Shape:
     ]
     shapes = {field.name: shape_of(hints[field.name], inside) for field in fields}
     return object_of(shapes, required, annotation)
+
+
+def _typed_dict(annotation: type, inside: tuple[object, ...]) -> Shape:
+    hints = _hints(annotation)
+    required_keys: frozenset[str] = getattr(
+        annotation, "__required_keys__", frozenset()
+    )
+    required = []
+    for key, hint in hints.items():
+        # Postponed annotations hide the wrappers from Python's own list of keys.
+        wrapper = get_origin(hint)
+        if wrapper is typing.Required or (
+            key in required_keys and wrapper is not typing.NotRequired
+        ):
+            required.append(key)
+    shapes = {key: shape_of(hint, inside) for key, hint in hints.items()}
+    return object_of(shapes, required, dict)
 
 
 def _hints(annotation: type) -> dict[str, Any]:

@@ -149,13 +149,19 @@ def _check_schema(tool: str, schema: Mapping[str, Any]) -> None:
         raise ToolError(
             f"tool {tool!r}: parameters must be of type object, not {schema['type']!r}"
         )
+    problem = find_schema_error(schema)
+    if problem:
+        raise ToolError(f"tool {tool!r}: parameters is not a JSON Schema: {problem}")
+
+
+def find_schema_error(schema: Mapping[str, Any]) -> str | None:
+    """Return where and why a schema is none, or None when it is one."""
     try:
         _Validator.check_schema(schema, format_checker=_FORMATS)
     except SchemaError as error:
-        place = ".".join(str(part) for part in error.absolute_path) or "parameters"
-        raise ToolError(
-            f"tool {tool!r}: parameters is not a JSON Schema: {place}: {error.message}"
-        ) from error
+        place = ".".join(str(part) for part in error.absolute_path) or "at the top"
+        return f"{place}: {error.message}"
+    return None
 
 
 def _check_references(tool: str, schema: Mapping[str, Any]) -> None:

@@ -60,7 +60,8 @@ def describe_failure(name: str, error: BaseException, mask: Masking) -> ToolOutc
     the model, without file paths, since authors write it for the caller
     (`ValueError("we are closed on Mondays")`).
     """
-    message = _message(error)
+    # Masked before it is cut anywhere, so that no half of a secret remains.
+    message = mask(_message(error))
     place = _place(error.__traceback__)
     kind = type(error).__name__
     detail = f"{kind}: {message}" if message else kind
@@ -76,8 +77,7 @@ def describe_failure(name: str, error: BaseException, mask: Masking) -> ToolOutc
     else:
         first = message.strip().partition("\n")[0]
         text = f"{name} failed: {_PATH.sub('a file', first) or kind}"
-    # Masked before it is cut, so that no half of a secret remains.
-    return fail(mask(text)[:_TEXT_LIMIT], mask(detail))
+    return fail(text[:_TEXT_LIMIT], mask(detail))
 
 
 def _message(error: BaseException) -> str:

@@ -1,6 +1,6 @@
 """HTTP with a short leash: one host, bounded answers, checked addresses, few retries.
 
-The only file that knows httpx; imported when an agent has an `http` tool.
+This file and `guard` alone know httpx; they are imported when an agent has an `http` tool.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import ssl
 import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
@@ -18,16 +17,15 @@ from runner.errors import ToolError
 from runner.tools.addresses import (
     AddressRefused,
     HostUnknown,
-    check_literal,
     resolve_public,
 )
+from runner.tools.guard import PORTS, GuardedTransport, Resolve
 from runner.tools.placement import Request
 
 # Four times what a result may be: answers shrink when they are read.
 ANSWER_LIMIT = 256 * 1024
 
 _REDIRECT_LIMIT = 3
-_PORTS = {"http": 80, "https": 443}
 _IDEMPOTENT = ("GET", "HEAD", "PUT", "DELETE")
 _TRANSIENT = (502, 503, 504)
 _FIRST_DELAY = 0.2  # seconds; doubles with each retry
@@ -70,12 +68,14 @@ class Fetcher:
         retries: int,
         timeout: float,
         context: ssl.SSLContext,
+        resolve: Resolve = resolve_public,
     ) -> None:
         self._host = host
         self._allow_private = allow_private
         self._retries = retries
         self._budget = timeout * _BUDGET
         self._context = context
+        self._resolve = resolve
         self._client: httpx.AsyncClient | None = None  # made on the loop that uses it
 
     async def fetch(self, request: Request) -> Answer:
@@ -109,7 +109,9 @@ class Fetcher:
     def _open(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(
             transport=GuardedTransport(
-                self._host, self._context, allow_private=self._allow_private
+                self._host,
+                self._context,
+                None if self._allow_private else self._resolve,
             ),
             timeout=self._budget,
             headers={"accept-encoding": "gzip", "user-agent": "vagent"},
@@ -209,66 +211,6 @@ class Fetcher:
         return ToolError(f"talking to {self._host} failed", hint=kind)
 
 
-class GuardedTransport(httpx.AsyncBaseTransport):
-    """Resolves the host, checks every address, and connects to a checked one."""
-
-    def __init__(
-        self, host: str, context: ssl.SSLContext, *, allow_private: bool
-    ) -> None:
-        self._allow_private = allow_private
-        self._proxies = {
-            scheme: httpx.AsyncHTTPTransport(verify=context, proxy=proxy)
-            for scheme in _PORTS
-            if (proxy := find_proxy(scheme, host)) is not None
-        }
-        self._direct = httpx.AsyncHTTPTransport(verify=context, trust_env=False)
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        host = request.url.host
-        proxied = self._proxies.get(request.url.scheme)
-        if self._allow_private:
-            return await (proxied or self._direct).handle_async_request(request)
-        if proxied is not None:
-            check_literal(host)
-            return await proxied.handle_async_request(request)
-        port = request.url.port or _PORTS[request.url.scheme]
-        addresses = await resolve_public(host, port)
-        return await self._connect(request, host, addresses)
-
-    async def aclose(self) -> None:
-        for transport in (self._direct, *self._proxies.values()):
-            await transport.aclose()
-
-    async def _connect(
-        self, request: httpx.Request, host: str, addresses: list[str]
-    ) -> httpx.Response:
-        """Try the addresses in order; the name stays in Host, SNI and certificate."""
-        last: httpx.ConnectError | None = None
-        for address in addresses:
-            pinned = httpx.Request(
-                request.method,
-                request.url.copy_with(host=address),
-                headers=request.headers,
-                stream=request.stream,
-                extensions={**request.extensions, "sni_hostname": host},
-            )
-            try:
-                return await self._direct.handle_async_request(pinned)
-            except httpx.ConnectError as error:
-                last = error
-        assert last is not None
-        raise last
-
-
-def find_proxy(scheme: str, host: str) -> str | None:
-    """Return the proxy that the environment or the system names for a host."""
-    proxies = getproxies()
-    proxy = proxies.get(scheme) or proxies.get("all")
-    if not proxy or proxy_bypass(host):
-        return None
-    return proxy if "://" in proxy else f"http://{proxy}"
-
-
 def open_context() -> ssl.SSLContext:
     """Load the certificate authorities once, for all tools of a kind."""
     return httpx.create_ssl_context()
@@ -276,7 +218,7 @@ def open_context() -> ssl.SSLContext:
 
 def _is_same_host(origin: httpx.URL, target: httpx.URL) -> bool:
     """Whether a redirect stays with its host, perhaps going from http to https."""
-    if target.host != origin.host or target.scheme not in _PORTS:
+    if target.host != origin.host or target.scheme not in PORTS:
         return False
     if target.scheme == origin.scheme:
         return target.port == origin.port

@@ -21,7 +21,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -41,6 +41,9 @@ __all__ = [
 
 TOOLS_GROUP = "vagent.tools"
 KINDS_GROUP = "vagent.tool_kinds"
+
+# Keys that mean something in every tool, whatever its kind.
+_TOOL_FIELDS = frozenset(each.name for each in fields(ToolConfig)) - {"kind"}
 
 _log = logging.getLogger("vagent.tools")
 
@@ -137,7 +140,8 @@ def installed_kinds() -> Mapping[str, ToolKind]:
             kinds[key] = _load_kind(key, found)
         except ToolError as error:
             _log.warning("%s", error)
-            kinds[key] = BrokenKind(key, error)
+            if key not in _TOOL_FIELDS:
+                kinds[key] = BrokenKind(key, error)
     return kinds
 
 
@@ -160,7 +164,9 @@ def _load_kind(key: str, found: EntryPoint) -> ToolKind:
     target = _load(found)
     try:
         kind: ToolKind = target() if isinstance(target, type) else target
-        complete = kind.key == key and isinstance(kind.schema, Mapping | bool)
+        complete = getattr(kind, "key", None) == key and isinstance(
+            getattr(kind, "schema", None), Mapping
+        )
     except Exception as error:  # a plugin's own code: its constructor
         raise ToolError(f"{_describe(found)} fails: {_reason(error)}") from error
     if not complete or not callable(getattr(kind, "load", None)):
@@ -168,7 +174,21 @@ def _load_kind(key: str, found: EntryPoint) -> ToolKind:
             f"{_describe(found)} is not a tool kind: it needs key {key!r}, a schema "
             "and load()"
         )
+    if not _is_ours(found):
+        _check_schema(kind, found)
     return kind
+
+
+def _check_schema(kind: ToolKind, found: EntryPoint) -> None:
+    """Raise `ToolError` for a kind that would spoil the schema of all agent files."""
+    # Ours are known to be right; without others nobody pays for loading jsonschema.
+    from runner.tools.arguments import find_schema_error
+
+    if kind.key in _TOOL_FIELDS:
+        raise ToolError(f"{_describe(found)}: every tool has a field {kind.key!r}")
+    problem = find_schema_error(kind.schema)
+    if problem:
+        raise ToolError(f"{_describe(found)} has an invalid schema: {problem}")
 
 
 def _load(found: EntryPoint) -> Any:

@@ -136,9 +136,11 @@ class _Encoder:
         return plain
 
     def _key(self, key: object) -> str:
-        name = self.plain(key, _DEPTH_LIMIT)
+        name = self.plain(key, 0)
         if isinstance(name, str):
             return name
+        if isinstance(name, list | dict):
+            raise Unsayable(f"the result has a {type(key).__name__} as a key")
         return json.dumps(name)  # as the json module does for numbers, True and None
 
     def _text(self, text: str) -> str:

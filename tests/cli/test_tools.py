@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from runner.cli.tools import tools
+from runner.errors import ConfigError, ToolError, UsageError
+
+AGENT = """\
+version: 1
+name: shop
+prompt: You are a shop.
+variables: {host: {default: nowhere.invalid}}
+tools:
+  - name: add
+    python: tools/sums.py:add
+    timeout: 8s
+    announce: Let me see.
+  - name: look_up
+    description: Look up an order.
+    parameters:
+      type: object
+      properties: {order_id: {type: string, pattern: "[0-9]{4}"}}
+      required: [order_id]
+    http: {url: "http://${host}/orders/{order_id}"}
+  - plugin: end_call
+"""
+SUMS = '''\
+from typing import Literal
+
+def add(first: int, second: int = 1, kind: Literal["a", "b"] = "a") -> int:
+    """Add two numbers.
+
+    Args:
+        first: The one.
+    """
+    print("adding")
+    return first + second
+'''
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Path:
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools/sums.py").write_text(SUMS)
+    path = tmp_path / "agent.yaml"
+    path.write_text(AGENT)
+    return path
+
+
+def invoke(*arguments: object) -> Result:
+    app = typer.Typer()
+    app.command()(tools)
+    return CliRunner().invoke(app, [str(each) for each in arguments])
+
+
+def test_the_list_shows_what_the_model_will_see(agent: Path) -> None:
+    result = invoke(agent)
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == (
+        "add  (read, 8 s, cancel when interrupted)\n"
+        "  Add two numbers.\n"
+        "    first   integer, required  The one.\n"
+        "    second  integer, optional, default 1\n"
+        "    kind    a | b, optional, default a\n"
+        "  says first: Let me see.\n"
+        "\n"
+        "look_up  (read, 30 s, cancel when interrupted)\n"
+        "  Look up an order.\n"
+        "    order_id  string, required, pattern [0-9]{4}\n"
+        "\n"
+        "end_call  (terminal, 5 s, cancel when interrupted)\n"
+        "  Hang up after saying goodbye, when the caller is done.\n"
+    )
+
+
+def test_json_is_one_object_a_line(agent: Path) -> None:
+    lines = [json.loads(line) for line in invoke(agent, "--json").stdout.splitlines()]
+
+    assert [line["name"] for line in lines] == ["add", "look_up", "end_call"]
+    assert {line["type"] for line in lines} == {"vagent.tool"}
+    assert lines[1]["wire"]["parameters"]["required"] == ["order_id"]
+
+
+def test_a_call_writes_its_result_to_stdout_and_its_prints_to_stderr(
+    agent: Path,
+) -> None:
+    result = invoke(agent, "call", "add", '{"first": 2}')
+
+    assert (result.exit_code, result.stdout) == (0, "3\n")
+    assert result.stderr == "adding\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "text"),
+    [
+        ("add", "{}", '{"error":"first is missing"}'),
+        ("subtract", "{}", "there is no tool 'subtract'"),
+        ("look_up", '{"order_id": "1234"}', "the host nowhere.invalid cannot be found"),
+    ],
+)
+def test_a_call_that_fails_exits_with_one(
+    agent: Path, name: str, arguments: str, text: str
+) -> None:
+    result = invoke(agent, "call", name, arguments, "--var", "host=nowhere.invalid")
+
+    # The name is not public anyway, so that the answer is the same with no network.
+    assert result.exit_code == 1
+    assert text in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["sing"], "'sing' is nothing to do with tools"),
+        (["call"], "call needs the name of a tool"),
+        (["call", "add", "{"], "the arguments are not JSON"),
+        (["--var", "host"], "--var 'host' is not NAME=VALUE"),
+    ],
+)
+def test_wrong_usage_is_said(agent: Path, arguments: list[str], reason: str) -> None:
+    result = invoke(agent, *arguments)
+
+    assert isinstance(result.exception, UsageError)
+    assert str(result.exception).startswith(reason)
+    assert result.exception.exit_code == 2
+
+
+def test_findings_in_the_file_stop_it(agent: Path) -> None:
+    agent.write_text(AGENT.replace("tools/sums.py", "tools/none.py"))
+
+    assert isinstance(invoke(agent).exception, ConfigError)
+
+
+def test_a_tool_that_cannot_be_loaded_stops_it(agent: Path) -> None:
+    (agent.parent / "tools/sums.py").write_text("def add(: ...")
+
+    assert isinstance(invoke(agent).exception, ConfigError | ToolError)
+
+
+def test_an_agent_without_tools_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "agent.yaml"
+    path.write_text("version: 1\nname: quiet\nprompt: Listen.\n")
+
+    result = invoke(path)
+
+    assert (result.stdout, result.stderr) == ("", "this agent has no tools\n")
+
+
+def test_the_command_s_module_is_light() -> None:
+    heavy = "httpx jsonschema yaml numpy websockets asyncio importlib.metadata".split()
+    program = f"import sys, runner.cli.tools; print(*set({heavy}) & set(sys.modules))"
+    bare = "import sys, typer; print(*sys.modules)"
+
+    def loaded(text: str) -> set[str]:
+        done = subprocess.run(
+            [sys.executable, "-c", text], capture_output=True, text=True, timeout=60
+        )
+        return set(done.stdout.split())
+
+    assert loaded(program) - loaded(bare) == set()
+
+
+def test_no_event_loop_is_left(agent: Path) -> None:
+    invoke(agent, "call", "add", '{"first": 2}')
+
+    with pytest.raises(RuntimeError):
+        asyncio.get_running_loop()

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.errors import ToolError
+from runner.tools.failures import Masking, describe_failure, fail
+from runner.tools.results import Unsayable
+
+PLAIN = Masking((), shortest=1)
+
+
+def said(error: BaseException, mask: Masking = PLAIN) -> str:
+    outcome = describe_failure("it", error, mask)
+    assert outcome.is_error
+    text: str = json.loads(outcome.text)["error"]
+    return text
+
+
+class Hostile(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ValueError("closed on Mondays"), "it failed: closed on Mondays"),
+        (ValueError("one\ntwo"), "it failed: one"),
+        (ValueError(), "it failed: ValueError"),
+        (KeyError("Ada"), "it failed: no entry 'Ada'"),
+        (
+            FileNotFoundError(2, "No such file or directory", "/home/ada/x.json"),
+            "it failed: No such file or directory",
+        ),
+        (RuntimeError("see /home/ada/x.json, line 3"), "it failed: see a file, line 3"),
+        (RuntimeError(r"see C:\Users\ada\x.json"), "it failed: see a file"),
+        (
+            RuntimeError("see https://example.com/a/b and/or c"),
+            "it failed: see https://example.com/a/b and/or c",
+        ),
+        (ToolError("shop answered 404", hint="for the person"), "shop answered 404"),
+        (
+            Unsayable("the result contains itself"),
+            "it failed: the result contains itself",
+        ),
+        (SystemExit(1), "it failed: it tried to end the program"),
+        (Hostile(), "it failed: Hostile"),
+    ],
+)
+def test_a_failure_is_one_sentence_for_the_model(
+    error: BaseException, text: str
+) -> None:
+    assert said(error) == text
+
+
+def test_the_person_is_told_the_place() -> None:
+    try:
+        json.loads("{")
+    except ValueError as error:
+        outcome = describe_failure("it", error, PLAIN)
+
+    assert outcome.detail is not None
+    assert outcome.detail.startswith("JSONDecodeError: Expecting")
+    assert "test_failures.py:" in outcome.detail
+
+
+def test_the_hint_is_for_the_person_only() -> None:
+    outcome = describe_failure("it", ToolError("no", hint="do this"), PLAIN)
+
+    assert outcome.detail == "no; do this"
+    assert "do this" not in outcome.text
+
+
+def test_secrets_are_masked_also_as_urls_spell_them() -> None:
+    mask = Masking(["k/ey+1", "k/ey+12345", "ab"], shortest=4)
+    error = ValueError("k/ey+1 k%2Fey%2B1 k/ey+12345 ab")
+
+    outcome = describe_failure("it", error, mask)
+
+    assert json.loads(outcome.text)["error"] == "it failed: *** *** *** ab"
+    assert "k/ey" not in str(outcome.detail)
+
+
+LETTERS = st.characters(min_codepoint=0x400, max_codepoint=0x45F)
+OTHERS = st.characters(max_codepoint=0x7F)
+
+
+@given(st.text(LETTERS, min_size=4), st.text(OTHERS, max_size=600), st.text(OTHERS))
+def test_no_part_of_a_secret_survives(secret: str, before: str, after: str) -> None:
+    outcome = describe_failure(
+        "it", ValueError(before + secret + after), Masking([secret], shortest=4)
+    )
+
+    assert not set(secret) & set(f"{json.loads(outcome.text)}{outcome.detail}")
+
+
+@given(st.text(st.characters(exclude_categories=[])))
+def test_any_failure_can_be_sent(text: str) -> None:
+    encoded = fail(text).text
+
+    assert json.loads(encoded.encode()) == {"error": text}

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from runner.config.model import AgentConfig, ToolConfig
+from runner.errors import ToolError
+from runner.tools.http import HttpKind
+from runner.tools.registry import ToolRegistry
+from runner.tools.tool import ToolOutcome
+from tests.tools.farend import FarEnd, answer, far_end
+
+SECRET = "k3y-of-the-shop"
+AGENT = AgentConfig(path=Path("agent.yaml"), version=1, name="x", prompt="x")
+ORDER = {
+    "type": "object",
+    "properties": {"order_id": {"type": "string"}, "day": {"type": "string"}},
+    "required": ["order_id"],
+}
+
+
+@pytest.fixture
+async def end() -> AsyncIterator[FarEnd]:
+    async with far_end() as running:
+        yield running
+
+
+def config(url: str, **settings: Any) -> ToolConfig:
+    common = {
+        "headers": {"Authorization": f"Bearer {SECRET}"},
+        "allow_private": True,
+        "retries": 0,
+    }
+    return ToolConfig(
+        kind="http",
+        settings={"url": url, **common, **settings},
+        name="look_up",
+        description="Look up.",
+        parameters=ORDER,
+        timeout=20.0,
+    )
+
+
+async def call(url: str, **settings: Any) -> ToolOutcome:
+    tool = HttpKind().load(config(url, **settings), AGENT)
+    registry = ToolRegistry([tool], secrets=frozenset((SECRET,)))
+    outcome = await registry.run("look_up", {"order_id": "12 34", "day": "today"})
+    await registry.close()
+    assert SECRET not in f"{outcome}"
+    return outcome
+
+
+def said(outcome: ToolOutcome) -> str:
+    assert outcome.is_error
+    text: str = json.loads(outcome.text)["error"]
+    return text
+
+
+async def test_an_endpoint_is_called_with_the_arguments(end: FarEnd) -> None:
+    end.handler = lambda _: answer(b'{"status": "shipped"}')
+
+    outcome = await call(end.url + "/orders/{order_id}")
+
+    assert outcome == ToolOutcome('{"status":"shipped"}')
+    assert end.requests[0].target == "/orders/12%2034?day=today"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "result"),
+    [
+        (b"[1]", "application/json; charset=utf-8", [1]),
+        (b'{"a": NaN}', "application/json", {"a": None}),
+        (b'{"a": 1}', "application/hal+json", {"a": 1}),
+        (b'{"a": 1}', "text/html", {"a": 1}),  # a wrong content type
+        (b'{"a": 1}', None, {"a": 1}),
+        (b"1234", "text/plain", "1234"),
+        (b"sunny", "text/plain", "sunny"),
+        (b"caf\xe9", "text/plain; charset=latin-1", "café"),
+        (b"caf\xe9", "text/plain", "caf\ufffd"),  # invalid UTF-8
+        (b"x", "text/plain; charset=nonsense", "x"),
+        (b"<p>Hi</p>", "text/html", "<p>Hi</p>"),
+        (b"", "application/json", {"status": 200}),
+    ],
+)
+async def test_an_answer_is_a_value_or_text(
+    end: FarEnd, body: bytes, kind: str | None, result: object
+) -> None:
+    end.handler = lambda _: answer(body, kind=kind)
+
+    outcome = await call(end.url)
+
+    assert not outcome.is_error
+    assert json.loads(outcome.text) == result
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"<html>", "application/json"),
+        (b'{"a": "\xff"}', "application/json"),
+        (b"[" * 100_000, "application/json"),
+    ],
+)
+async def test_json_that_is_none_is_an_error(
+    end: FarEnd, body: bytes, kind: str
+) -> None:
+    end.handler = lambda _: answer(body, kind=kind)
+
+    assert said(await call(end.url)) == "127.0.0.1 answered something that is not JSON"
+
+
+async def test_a_picture_is_an_error(end: FarEnd) -> None:
+    end.handler = lambda _: answer(b"\x89PNG", kind="image/png")
+
+    assert said(await call(end.url)) == (
+        "127.0.0.1 answered with image/png, which is not text"
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "text"),
+    [
+        ("404 Not Found", b'{"error": "no such order"}', "application/json",
+         "404: no such order"),
+        ("400 Bad Request", b'{"error": {"message": "bad day"}}', "application/json",
+         "400: bad day"),
+        ("409 Conflict", b"already booked\nmore", "text/plain", "409: already booked"),
+        ("500 Internal Server Error", b"<html>long</html>", "text/html",
+         "500: Internal Server Error"),
+        ("401 Unauthorized", b'{"detail": "bad k3y-of-the-shop"}', "application/json",
+         "401: bad ***"),
+        ("418 ", b"[1]", "application/json", "418"),
+        ("304 Not Modified", b"", "text/plain", "304: Not Modified"),
+    ],
+)  # fmt: skip
+async def test_a_refusal_is_something_the_model_can_speak_of(
+    end: FarEnd, status: str, body: bytes, kind: str, text: str
+) -> None:
+    end.handler = lambda _: answer(body, kind=kind, status=status)
+
+    assert said(await call(end.url)) == f"127.0.0.1 answered {text}"
+
+
+async def test_a_write_is_never_repeated(end: FarEnd) -> None:
+    end.handler = lambda _: answer(b"", status="503 Busy")
+    settings = {"url": end.url, "allow_private": True, "method": "PUT"}
+    tool = HttpKind().load(
+        ToolConfig(kind="http", settings=settings, name="book", effect="write"), AGENT
+    )
+    registry = ToolRegistry([tool])
+
+    assert (await registry.run("book", {})).is_error
+    assert len(end.requests) == 1
+    await registry.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ("https://example.com", "needs a url"),
+        ({"method": "GET"}, "needs a url"),
+        ({"url": "https://example.com/{nothing}"}, "has {nothing}"),
+        ({"url": "https://example.com", "headers": {"a b": "c"}}, "not a name for a"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(settings: Any, reason: str) -> None:
+    config = ToolConfig(kind="http", settings=settings, name="x", parameters=ORDER)
+
+    with pytest.raises(ToolError, match=reason):
+        HttpKind().load(config, AGENT)
+
+
+def test_the_kind_s_schema_takes_its_examples() -> None:
+    schema = dict(HttpKind.schema)
+    jsonschema.Draft202012Validator.check_schema(schema)
+
+    jsonschema.validate(
+        {"url": "https://example.com/{a}", "headers": {"A": "${env:B}"}}, schema
+    )
+
+
+def test_httpx_is_loaded_only_for_an_http_tool() -> None:
+    program = (
+        "import sys, runner.tools.registry, runner.tools.plugin as plugin\n"
+        "plugin.installed_kinds()\n"
+        "sys.exit('httpx' in sys.modules)"
+    )
+
+    assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 0
