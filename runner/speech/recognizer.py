@@ -138,6 +138,9 @@ def load_whisper(folder: Path, *, threads: int = 2) -> WhisperRecognizer:
         )
     try:
         tokenizer = tokenizers.Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises no narrower type
+        raise SpeechError(f"'{path}' is no tokenizer: {error}") from error
+    try:
         model = ctranslate2.models.Whisper(
             str(folder), device="cpu", compute_type="int8", intra_threads=threads
         )

@@ -212,6 +212,8 @@ def _fetch_file(
         raise
     finally:
         progress.end()
+        if not length(part):
+            part.unlink(missing_ok=True)
     raise SpeechError(
         f"no source gave '{file.name}' of {home.name}: {'; '.join(reasons)}",
         hint=f"check the network, or put {file.url} at {home / file.name} yourself",

@@ -14,39 +14,46 @@ from runner.audio.resampling import Resampler
 from runner.speech.parts import SPEECH_RATE, Endpointer, Recognizer, Samples, Vad, Voice
 from runner.speech.weights import open_weights
 
-
-def weights_of(name: str, engine: str) -> Path:
-    """Return where a model is, or skip the test with the reason."""
-    pytest.importorskip(engine)
-    standing = open_weights().standing(name)
-    if not standing.present:
-        pytest.skip(f"no weights of {name}: {standing.problem}")
-    return standing.path
+WeightsOf = Callable[[str, str], Path]
 
 
 @pytest.fixture(scope="session")
-def voice() -> Voice:
+def weights_of() -> WeightsOf:
+    """Give the place of a model by its name and engine, or skip with the reason."""
+
+    def place(name: str, engine: str) -> Path:
+        pytest.importorskip(engine)
+        standing = open_weights().standing(name)
+        if not standing.present:
+            pytest.skip(f"no weights of {name}: {standing.problem}")
+        return standing.path
+
+    return place
+
+
+@pytest.fixture(scope="session")
+def voice(weights_of: WeightsOf) -> Voice:
     from runner.speech.voice import load_piper
 
     return load_piper(weights_of("joe", "piper"))
 
 
 @pytest.fixture(scope="session")
-def recognizer() -> Recognizer:
+def recognizer(weights_of: WeightsOf) -> Recognizer:
     from runner.speech.recognizer import load_whisper
 
     return load_whisper(weights_of("whisper-base", "ctranslate2"))
 
 
 @pytest.fixture(scope="session")
-def silero() -> Callable[[], Vad]:
+def silero(weights_of: WeightsOf) -> Callable[[], Vad]:
     from runner.speech.vad import load_silero
 
     return load_silero(weights_of("silero-vad", "onnxruntime"))
 
 
 @pytest.fixture(scope="session")
-def smart_turn() -> Endpointer:
+def smart_turn(weights_of: WeightsOf) -> Endpointer:
     from runner.speech.endpointing import load_smart_turn
 
     return load_smart_turn(weights_of("smart-turn", "onnxruntime"))

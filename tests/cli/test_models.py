@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from runner.cli.models import models_app, needed_models
+from runner.errors import ModelMissing, SpeechError, UsageError
+from runner.speech.manifest import load_manifest
+from runner.speech.weights import Weights
+
+NAMES = list(load_manifest().models)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache that is empty."""
+    folder = tmp_path / "models"
+    monkeypatch.setenv("VAGENT_MODELS", str(folder))
+    monkeypatch.delenv("VAGENT_LOCAL_LLM", raising=False)
+    return folder
+
+
+def vagent_models(*arguments: str) -> Result:
+    return CliRunner().invoke(models_app, arguments)
+
+
+def test_the_list_shows_what_each_model_is_for_and_that_it_is_not_here() -> None:
+    result = vagent_models("list")
+
+    assert result.exit_code == 0
+    head, *rows = result.stdout.splitlines()
+    assert head.split() == ["model", "what", "for", "size", "licence"]
+    assert [row.split()[0] for row in rows] == NAMES
+    assert all("not fetched" in row for row in rows)
+    assert "Apache-2.0" in rows[-1]
+
+
+def test_the_list_is_json_lines_on_request() -> None:
+    result = vagent_models("list", "--json")
+
+    models = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [model["name"] for model in models] == NAMES
+    assert {model["type"] for model in models} == {"vagent.model"}
+    assert models[1]["bytes"] == 63_206_088
+    assert not any(model["present"] for model in models)
+
+
+def test_the_list_tells_where_the_cache_is(cache: Path) -> None:
+    assert str(cache) in vagent_models("list").stderr
+
+
+def test_a_damaged_model_is_listed_as_such(cache: Path) -> None:
+    (cache / "smart-turn").mkdir(parents=True)
+    (cache / "smart-turn" / "smart-turn-v3.2-cpu.onnx").write_bytes(b"cut")
+
+    assert "is damaged" in vagent_models("list").stdout
+
+
+def test_the_path_of_what_is_not_here_names_the_command() -> None:
+    result = vagent_models("path", "joe")
+
+    assert isinstance(result.exception, ModelMissing)
+    assert result.exception.exit_code == 3
+    assert result.exception.hint == "vagent models fetch joe"
+
+
+@pytest.mark.parametrize("command", ["path", "fetch", "remove"])
+def test_an_unknown_name_is_a_wrong_usage(command: str) -> None:
+    result = vagent_models(command, "jo")
+
+    assert isinstance(result.exception, UsageError)
+    assert result.exception.exit_code == 2
+    assert result.exception.hint == "did you mean 'joe'?"
+
+
+def test_names_and_all_exclude_each_other() -> None:
+    assert isinstance(vagent_models("fetch", "--all", "joe").exception, UsageError)
+
+
+def test_removing_says_what_was_freed(cache: Path) -> None:
+    (cache / "joe").mkdir(parents=True)
+    (cache / "joe" / "en_US-joe-medium.onnx.part").write_bytes(bytes(2_000_000))
+
+    result = vagent_models("remove", "joe", "smart-turn")
+
+    assert result.exit_code == 0
+    assert result.stderr.splitlines() == [
+        "joe: removed, 2.0 MB freed",
+        "smart-turn: was not here",
+    ]
+    assert not (cache / "joe").exists()
+
+
+def test_removing_checks_all_names_before_the_first(cache: Path) -> None:
+    (cache / "joe").mkdir(parents=True)
+
+    vagent_models("remove", "joe", "nobody")
+
+    assert (cache / "joe").exists()
+
+
+def test_without_names_a_call_gets_what_it_needs(cache: Path) -> None:
+    weights = Weights(cache, load_manifest())
+
+    assert sorted(needed_models(weights)) == sorted(
+        ["whisper-base", "joe", "silero-vad", "smart-turn", "qwen-0.5b"]
+    )
+
+
+def test_who_has_a_language_model_needs_no_other(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAGENT_LOCAL_LLM", "/models/mine.gguf")
+
+    assert "qwen-0.5b" not in needed_models(Weights(cache, load_manifest()))
+
+
+def test_a_machine_that_reaches_no_source_is_told_each_reason(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # Nothing listens on the discard port: both sources fail, each in its own way.
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+
+    result = vagent_models("fetch", "smart-turn")
+
+    assert isinstance(result.exception, SpeechError)
+    assert result.exception.exit_code == 3
+    assert "cannot be reached" in result.exception.message
+    assert "No matching distribution" in result.exception.message
+    left = [p.name for p in (cache / "smart-turn").iterdir()]
+    assert left == []
