@@ -14,8 +14,9 @@ from runner.audio.portaudio import (
 )
 from runner.errors import AudioUnavailable
 
-# Seconds. What ALSA calls low is 20 ms; on a machine that is busy thinking of an answer
-# that underran 16 times a second, each a click and a line on stderr; 40 ms never did.
+# Seconds. What ALSA calls low came to 20 ms: on a machine that is busy thinking of an
+# answer it underran 16 times a second, each time with a click and a line on stderr.
+# From 40 ms on that became rare, and 100 ms was no better.
 _ALSA_LATENCY = 0.05
 _DEVICE_UNAVAILABLE = -9985  # PortAudio's paDeviceUnavailable
 

@@ -46,10 +46,10 @@ def microphone_at(rate: int, channels: int, card: OpenCard) -> CardMicrophone:
     return microphone
 
 
-def speaker_at(rate: int, channels: int = 1) -> CardSpeaker:
+def speaker_at(rate: int, channels: int = 1, latency: float = 0.0) -> CardSpeaker:
     speaker = CardSpeaker(OpenCard(), on_low=lambda: None)
     device = SoundDevice(0, "Out", "output", "Core Audio", rate, channels)
-    speaker.attach(device, latency=0.0)
+    speaker.attach(device, latency)
     return speaker
 
 
@@ -187,6 +187,31 @@ async def test_drained_waits_until_the_device_has_it_all() -> None:
     speaker.wake()
     await waiting
     assert speaker.pending_ms == 0
+
+
+async def test_a_sound_shorter_than_the_filters_delay_is_played_too() -> None:
+    speaker = speaker_at(44_100)
+    speaker.play(tone(24_000, 0.005).tobytes())
+    assert speaker.pending_ms == 0  # still inside the filter
+    waiting = asyncio.create_task(speaker.drained())
+    await settle()
+    assert speaker.pending_ms == pytest.approx(5, abs=0.1)
+    assert rendered(speaker, 20, 44_100).any()
+    speaker.wake()
+    await waiting
+
+
+async def test_drained_waits_for_what_the_device_itself_holds() -> None:
+    speaker = speaker_at(NATIVE, latency=0.03)
+    loop = asyncio.get_running_loop()
+    speaker.play(tone(24_000, 0.01).tobytes())
+    waiting = asyncio.create_task(speaker.drained())
+    await settle()
+    rendered(speaker, 100, NATIVE)
+    handed_over = loop.time()
+    speaker.wake()
+    await waiting
+    assert loop.time() - handed_over > 0.029  # at least: a clock's tick may be rounded
 
 
 async def test_drained_returns_at_once_when_nothing_plays() -> None:

@@ -32,6 +32,11 @@ async def test_waking_up_late_does_not_add_up() -> None:
     assert await ticks(StallingPace(0.01, 0.02, 0.01), 4) == [0.06, 0.12, 0.16, 0.20]
 
 
+async def test_a_delay_of_up_to_a_period_more_is_made_up_for() -> None:
+    # Due at 0.05, awake at 0.12: the tick of 0.10 comes at once, that of 0.15 in time.
+    assert await ticks(StallingPace(0.07), 3) == [0.12, 0.12, 0.15]
+
+
 async def test_a_stall_delays_what_follows_and_makes_no_burst() -> None:
     # Due at 0.10, awake at 0.50: one tick at once, then a period between each two.
     assert await ticks(StallingPace(0, 0.4), 5) == [0.05, 0.50, 0.50, 0.55, 0.60]

@@ -89,6 +89,16 @@ async def test_stop_leaves_only_the_fade_and_frees_who_waits() -> None:
     assert steps.max() < 100
 
 
+async def test_stop_counts_as_played_what_was_due_by_then() -> None:
+    pace = SteppedPace()
+    async with PacedSpeaker(pace=pace) as speaker:
+        speaker.play(SECOND)
+        pace.time += 0.3  # and nobody looked meanwhile
+        speaker.stop()
+        assert speaker.counts.played_frames == round((300 - CUSHION_MS) * 24)
+        assert speaker.pending_ms == FADE_MS
+
+
 async def test_the_recording_is_as_long_as_the_speaker_was_open() -> None:
     pace = SteppedPace()
     tape = Tape()

@@ -1,7 +1,7 @@
 import asyncio
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.audio.devices import FRAME_BYTES, Microphone
@@ -72,6 +72,7 @@ async def test_lines_follow_one_another_each_in_frames_of_its_own() -> None:
 
 
 @given(st.lists(st.integers(0, 9_000), max_size=6))
+@settings(deadline=None)  # machines stall
 def test_no_line_is_lost_or_overlapped(lengths: list[int]) -> None:
     async def hold() -> list[bytes]:
         microphone = QueueMicrophone(pace=JumpingPace())
