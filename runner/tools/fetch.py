@@ -1,6 +1,6 @@
 """HTTP with a short leash: one host, bounded answers, checked addresses, few retries.
 
-This file and `guard` alone know httpx; they are imported when an agent has an `http` tool.
+This file and `guard` alone know httpx; an agent with an `http` tool imports them.
 """
 
 from __future__ import annotations

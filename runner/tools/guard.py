@@ -1,4 +1,4 @@
-"""Where an HTTP tool's connections go: to addresses that were checked, or to a proxy."""
+"""Where an HTTP tool's connections go: to a checked address, or to a proxy."""
 
 from __future__ import annotations
 

@@ -142,7 +142,10 @@ class ToolRegistry:
         return outcome
 
     async def close(self) -> None:
-        """Close what the tools hold open; idle threads end, hung ones are left."""
+        """Close what the tools hold open; idle threads end, hung ones are left.
+
+        No call may follow.
+        """
         self._workers.close()
         for name, entry in self._entries.items():
             if isinstance(entry.tool, ClosableTool):

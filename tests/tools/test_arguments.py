@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.errors import ToolError
@@ -131,6 +131,7 @@ def test_the_wire_gets_an_object_with_both_lists() -> None:
     }
 
 
+@settings(deadline=None)  # machines differ
 @given(
     st.dictionaries(
         st.sampled_from([*ORDER["properties"], "other"]),  # type: ignore[misc]  # a dict
