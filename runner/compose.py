@@ -16,10 +16,10 @@ from typing import Any, Protocol
 
 from runner.audio.spoken import QueueMicrophone
 from runner.caller import Caller, Deliver
-from runner.config.loader import load_agent
 from runner.config.model import AgentConfig
 from runner.config.wire import session_fields
 from runner.engine import Engine, Observer, RunToolCall
+from runner.loading import load_agent_and_tools
 from runner.localvoice import SpokenLines
 from runner.nearend import NearEnd, open_near_end
 from runner.protocol.actions import Close
@@ -29,8 +29,7 @@ from runner.protocol.events import HangUp, Say
 from runner.protocol.messages import ToolCall
 from runner.services import Service, choose_service
 from runner.tools.failures import Masking
-from runner.tools.plugin import installed_kinds
-from runner.tools.registry import ToolRegistry, load_tools
+from runner.tools.registry import ToolRegistry
 from runner.tools.tool import ToolOutcome
 from runner.transport import Dialer
 
@@ -96,24 +95,6 @@ class Call:
             await asyncio.gather(running, driving, return_exceptions=True)
 
 
-def load(
-    path: Path, variables: Mapping[str, str], environment: Mapping[str, str]
-) -> tuple[AgentConfig, ToolRegistry]:
-    """Return an agent and its tools.
-
-    Raises:
-        ConfigError: the file has findings. ToolError: a tool cannot be loaded.
-    """
-    kinds = installed_kinds()
-    agent = load_agent(
-        path,
-        environment=environment,
-        variables=variables,
-        kinds={key: kind.schema for key, kind in kinds.items()},
-    )
-    return agent, load_tools(agent, kinds)
-
-
 @contextlib.asynccontextmanager
 async def open_call(
     wishes: CallWishes,
@@ -126,7 +107,7 @@ async def open_call(
     Raises:
         VagentError: the file, a tool, a device or the service cannot be had.
     """
-    agent, registry = load(wishes.agent, wishes.variables, environment)
+    agent, registry = load_agent_and_tools(wishes.agent, wishes.variables, environment)
     service = choose_service(wishes.service, agent.service_url, environment)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(registry.close)

@@ -78,6 +78,8 @@ async def open_near_end(
             f"--say speaks in place of a microphone, so it does not go with "
             f"--input {input}"
         )
+    if input and output and _is_same_file(Path(input), Path(output)):
+        raise UsageError(f"--output would overwrite the input {input}")
     kind = "lines" if lines else input or "mic"
     async with contextlib.AsyncExitStack() as stack:
         microphone, speaker = await _open(kind, output, stack, notice)
@@ -95,7 +97,8 @@ async def _open(
     # The file first: one that cannot be read should not leave another one behind.
     microphone: Microphone = await stack.enter_async_context(_microphone(kind))
     if output is not None:
-        return microphone, await stack.enter_async_context(_speaker(output))
+        speaker = _speaker(output, microphone)
+        return microphone, await stack.enter_async_context(speaker)
     try:
         return microphone, await stack.enter_async_context(_speaker("speaker"))
     except (AudioUnavailable, DeviceNotFound) as error:
@@ -122,14 +125,23 @@ def _microphone(kind: str) -> Microphone:
             return FileMicrophone(Path(path))
 
 
-def _speaker(output: str) -> Speaker:
+def _speaker(output: str, microphone: Microphone | None = None) -> Speaker:
     match output:
         case "speaker":
             return SoundCard(input=False).speaker
         case "null":
             return NullSpeaker()
         case path:
-            return FileSpeaker(Path(path))
+            # A recording begins with the file that is played, to lie beside it.
+            file = microphone if isinstance(microphone, FileMicrophone) else None
+            return FileSpeaker(Path(path), begins_with=file)
+
+
+def _is_same_file(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is not there, or is no path at all
+        return False
 
 
 async def _each(lines: Sequence[str]) -> AsyncIterator[str]:

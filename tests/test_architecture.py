@@ -25,6 +25,7 @@ FLOORS: list[tuple[str, int]] = [
     ("runner.speech", 2),
     ("runner.records", 2),
     ("runner.tools", 3),
+    ("runner.loading", 4),
     ("runner.line", 4),
     ("runner.engine", 4),
     ("runner.transport", 4),

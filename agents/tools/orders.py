@@ -4,6 +4,11 @@
 
 It prints its address and answers GET /orders/{id} with JSON until it is stopped by
 Ctrl-C. With `--port 0` it takes a free port and prints that.
+
+    python agents/tools/orders.py --port 0 --while COMMAND...
+
+serves for as long as the command runs, in which `{url}` becomes the address, and exits
+as the command does.
 """
 
 from __future__ import annotations
@@ -11,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,21 +100,20 @@ def serve(port: int = 0) -> Iterator[str]:
         server.server_close()
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description="A small order service.")
-    parser.add_argument("--port", type=int, default=8765, help="0: any free port")
-    port: int = parser.parse_args().port
-    if not 0 <= port <= 65535:
-        parser.error(f"there is no port {port}")
-    try:
-        server = OrderServer(("127.0.0.1", port), OrderHandler)
-    except OSError as error:
-        sys.stderr.write(
-            f"port {port} cannot be used: {error.strerror}\n"
-            "  --port 0 takes any that is free\n"
-        )
-        return 3
-    with server:
+def serve_while(port: int, command: list[str]) -> int:
+    """Serve while a command runs; return its exit code."""
+    with serve(port) as url:
+        child = subprocess.Popen([word.replace("{url}", url) for word in command])
+        while True:
+            try:
+                return child.wait()
+            except KeyboardInterrupt:
+                continue  # the command got it too, and decides what it means
+
+
+def serve_until_stopped(port: int) -> int:
+    """Serve in the foreground until Ctrl-C."""
+    with OrderServer(("127.0.0.1", port), OrderHandler) as server:
         # The first line is for whoever started this and has to know the port.
         sys.stdout.write(f"{server.url}\n")
         sys.stdout.flush()
@@ -117,6 +122,31 @@ def main() -> int:
         except KeyboardInterrupt:
             return 130
     return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="A small order service.")
+    parser.add_argument("--port", type=int, default=8765, help="0: any free port")
+    parser.add_argument(
+        "--while",
+        dest="command",
+        nargs=argparse.REMAINDER,
+        help="serve while this command runs; {url} in it becomes the address",
+    )
+    arguments = parser.parse_args()
+    port: int = arguments.port
+    if not 0 <= port <= 65535:
+        parser.error(f"there is no port {port}")
+    try:
+        if arguments.command:
+            return serve_while(port, arguments.command)
+        return serve_until_stopped(port)
+    except OSError as error:
+        sys.stderr.write(
+            f"port {port} cannot be used: {error.strerror}\n"
+            "  --port 0 takes any that is free\n"
+        )
+        return 3
 
 
 if __name__ == "__main__":

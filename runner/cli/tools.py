@@ -96,18 +96,11 @@ def _load(path: Path, variables: Mapping[str, str]) -> ToolRegistry:
     import os
 
     from runner.config.environment import load_environment
-    from runner.config.loader import load_agent
-    from runner.tools.plugin import installed_kinds
-    from runner.tools.registry import load_tools
+    from runner.loading import load_agent_and_tools
 
-    kinds = installed_kinds()
-    agent = load_agent(
-        path,
-        environment=load_environment(Path(), os.environ),
-        variables=variables,
-        kinds={key: kind.schema for key, kind in kinds.items()},
-    )
-    return load_tools(agent, kinds)
+    environment = load_environment(Path(), os.environ)
+    _, registry = load_agent_and_tools(path, variables, environment)
+    return registry
 
 
 async def _call(registry: ToolRegistry, name: str, arguments: object) -> ToolOutcome:
