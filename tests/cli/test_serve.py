@@ -1,0 +1,141 @@
+"""`vagent serve` as a person and as `vagent run` start it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from websockets.sync.client import connect
+
+from runner.cli.serve import _is_loopback, _line
+
+PATIENCE = 30  # seconds
+
+
+@contextmanager
+def serving(*options: str, **popen: Any) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "runner", "serve", "--stand-ins", *options]
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **popen,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def read_line(process: subprocess.Popen[str]) -> dict[str, Any]:
+    assert process.stdout is not None
+    line: dict[str, Any] = json.loads(process.stdout.readline())
+    return line
+
+
+def test_a_parent_learns_the_address_and_the_child_leaves_with_its_stdin() -> None:
+    with serving("--port", "0", "--log-json", "--exit-with-parent") as process:
+        line = read_line(process)
+        assert line["type"] == "vagent.listening"
+        with connect(line["url"]) as call:
+            call.send('{"type":"session.update","session":{}}')
+            assert json.loads(call.recv())["type"] == "session.updated"
+            assert read_line(process)["type"] == "vagent.session.opened"
+            assert process.stdin is not None
+            process.stdin.close()
+            process.stdin = None
+            rest = [json.loads(text)["type"] for text in call]
+        assert rest == ["session.ready", "session.ended"]
+        assert process.wait(PATIENCE) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent another way")
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_stopped_by_hand_it_ends_its_calls_cleanly(
+    sent: signal.Signals, code: int
+) -> None:
+    with serving("--port", "0", "--log-json") as process:
+        with connect(read_line(process)["url"]) as call:
+            call.send('{"type":"session.update","session":{}}')
+            call.recv()
+            process.send_signal(sent)
+            assert [json.loads(text)["type"] for text in call][-1] == "session.ended"
+        stderr = process.communicate(timeout=PATIENCE)[1]
+
+    assert process.returncode == code
+    assert "Traceback" not in stderr
+
+
+def test_a_port_in_use_is_one_sentence_and_exit_code_3() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with serving("--port", port) as process:
+            stdout, stderr = process.communicate(timeout=PATIENCE)
+
+    assert process.returncode == 3
+    assert stdout == ""
+    assert f"cannot listen on 127.0.0.1:{port}" in stderr
+    assert "--port" in stderr
+    assert "Traceback" not in stderr
+
+
+def test_a_model_name_without_an_endpoint_is_wrong_usage() -> None:
+    with serving("--brain-model", "gpt") as process:
+        stderr = process.communicate(timeout=PATIENCE)[1]
+
+    assert process.returncode == 2
+    assert "'gpt'" in stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.9.1", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("example.org", False),
+    ],
+)
+def test_hosts_that_others_can_reach_are_told_apart(host: str, expected: bool) -> None:
+    assert _is_loopback(host) is expected
+
+
+def test_listening_beyond_this_machine_is_warned_of() -> None:
+    with serving("--port", "0", "--host", "0.0.0.0", "--log-json") as process:
+        first, second = read_line(process), read_line(process)
+
+    assert first["type"] == "vagent.warning"
+    assert "0.0.0.0" in first["message"]
+    assert second["type"] == "vagent.listening"
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts", "text"),
+    [
+        ("vagent.listening", {"url": "ws://x"}, "listening on ws://x"),
+        (
+            "vagent.missing",
+            {"part": "brain", "reason": "r", "instead": "i", "command": "do this"},
+            "do this",
+        ),
+        ("vagent.turn", {"session_id": "s", "first_sound_ms": 840}, "0.84 s"),
+        ("vagent.session.closed", {"session_id": "s", "seconds": 9, "turns": 2}, "2 t"),
+        ("vagent.warning", {"message": "careful"}, "careful"),
+    ],
+)
+def test_events_are_lines_for_people(
+    kind: str, facts: dict[str, Any], text: str
+) -> None:
+    assert text in _line(kind, facts)
