@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 
 from hypothesis import HealthCheck, settings
@@ -253,7 +254,8 @@ class ClientOrders(RuleBasedStateMachine):
 
 TestClientOrders = ClientOrders.TestCase
 TestClientOrders.settings = settings(
-    max_examples=150,
+    # `make orders` runs many more.
+    max_examples=int(os.environ.get("VAGENT_ORDERS", "150")),
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

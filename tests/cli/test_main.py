@@ -1,0 +1,87 @@
+"""The command as a whole: what it loads, what it shows, how it fails."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = (
+    "numpy",
+    "websockets",
+    "httpx",
+    "jsonschema",
+    "soundfile",
+    "sounddevice",
+    "asyncio",
+    "yaml",
+    "onnxruntime",
+    "ctranslate2",
+    "xllamacpp",
+    "piper",
+    "pydantic",
+)
+LISTING = """
+import sys
+from runner.cli.main import app
+try:
+    app({arguments!r}, standalone_mode=False)
+except SystemExit:
+    pass
+print("LOADED", *(name for name in {heavy!r} if name in sys.modules), file=sys.stderr)
+"""
+
+
+def loaded_by(*arguments: str) -> set[str]:
+    code = LISTING.format(arguments=list(arguments), heavy=HEAVY)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("LOADED")
+    return set(line.split()[1:])
+
+
+def test_help_loads_nothing_heavy() -> None:
+    assert loaded_by("--help") == set()
+
+
+def test_validate_loads_what_reads_and_checks_yaml_and_nothing_else() -> None:
+    assert loaded_by("validate", "agents") <= {"yaml", "jsonschema"}
+
+
+@pytest.mark.parametrize(
+    "command", ["run", "validate", "schema", "tools", "serve", "models"]
+)
+def test_every_command_explains_itself(command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "runner", command, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert "Usage: " in done.stdout
+    assert len(done.stdout) > 150
+
+
+def test_an_unknown_command_is_wrong_usage() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "runner", "rnu"], capture_output=True, text=True
+    )
+
+    assert done.returncode == 2
+    assert "rnu" in done.stderr
+
+
+def test_a_reader_who_leaves_is_no_error() -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m runner schema | head -n 1",
+        shell=True,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.stdout.strip() == "{"
+    assert done.stderr == ""
