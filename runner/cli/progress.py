@@ -84,7 +84,7 @@ class Lines:
         share = done / self._size
         if share >= min(1.0, self._shown + _QUARTER) and share > self._shown:
             self._shown = share
-            self.say(f"{self._label}: {share:.0%}")
+            self.say(f"{self._label}: {int(100 * share)}%")
 
     def end(self) -> None: ...
 
