@@ -79,8 +79,16 @@ AGENTS = (
     Agent(
         "You are the phone agent of Acme, a shop for tools. Be brief.",
         (
-            function("lookup_order", "Look up an order.", order_id="Order number"),
-            function("get_weather", "Get the weather of a place.", location="A city"),
+            function(
+                "lookup_order",
+                "Look up where an order is.",
+                order_id="Number of the order",
+            ),
+            function(
+                "get_weather",
+                "Get the current weather in a city.",
+                location="Name of the city",
+            ),
         ),
         (
             "Hello there.",

@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 
+import pytest
+
+from runner.config.model import BrainConfig, LocalConfig
 from runner.server.door import EmbeddedServer
+from runner.speech.assembly import load_speech
 from runner.speech.parts import AgentBrief, Speak, Thought, ToolUsed, Turn, UseTool
 from tests.bare_client import BareClient
 from tests.server.scripted import Caller, ScriptedSpeech
@@ -25,6 +29,24 @@ SESSION = {
                 "type": "object",
                 "properties": {"location": {"type": "string"}},
                 "required": ["location"],
+            },
+        }
+    ],
+}
+
+QUESTION = "Where is my order 1234?"
+SHOP = {
+    "system_prompt": "You are the phone agent of Acme, a shop for tools. Be brief.",
+    "greeting": "Hello, this is Acme.",
+    "tools": [
+        {
+            "type": "function",
+            "name": "lookup_order",
+            "description": "Look up where an order is.",
+            "parameters": {
+                "type": "object",
+                "properties": {"order_id": {"type": "string"}},
+                "required": ["order_id"],
             },
         }
     ],
@@ -70,3 +92,36 @@ async def test_a_client_written_from_the_tutorial_holds_a_call_with_a_tool() -> 
         "You are welcome.",
     ]
     assert len(client.speaker) > 2 * 24_000
+
+
+@pytest.mark.speech
+async def test_it_holds_a_call_with_real_ears_a_real_mind_and_a_real_voice() -> None:
+    speech = load_speech(LocalConfig(brain=BrainConfig(name="qwen-0.5b")))
+    missing = await asyncio.to_thread(speech.missing)
+    if missing:
+        pytest.skip(f"not here: {', '.join(part.part for part in missing)}")
+    asked: list[str] = []
+
+    def lookup_order(order_id: str) -> dict[str, str]:
+        asked.append(order_id)
+        return {"status": "shipped", "arrives": "Friday"}
+
+    client, caller = BareClient({"lookup_order": lookup_order}), Caller()
+    # Models on a busy machine take their time; the test is about words, not speed.
+    async with asyncio.timeout(240), EmbeddedServer(speech) as server:
+        call = asyncio.create_task(client.run(server.url, SHOP, caller.frames()))
+        await client.until(lambda c: c.replies_done == 1)
+        caller.say(b"".join(speech.voice().speak(QUESTION, lambda: False)))
+        await client.until(lambda c: c.replies_done == 3)
+        caller.hang_up()
+        await call
+    speech.close()
+
+    assert asked == ["1234"]
+    assert client.agent_said[0] == "Hello, this is Acme."
+    assert len(client.agent_said) == 3
+    assert client.types("input.speech.started", "transcript.user", "tool.call") == [
+        "input.speech.started",
+        "transcript.user",
+        "tool.call",
+    ]

@@ -128,14 +128,17 @@ class ScriptedSpeech:
 
 
 class Caller:
-    """A microphone that is silent until it is told to whistle; ends when told."""
+    """A microphone that is silent until it is told to speak; ends when told."""
 
     def __init__(self) -> None:
         self._waiting = bytearray()
         self._is_over = False
 
     def whistle(self, pitch: float, seconds: float = 0.6) -> None:
-        self._waiting += whistle(pitch, seconds)
+        self.say(whistle(pitch, seconds))
+
+    def say(self, pcm: bytes) -> None:
+        self._waiting += pcm
 
     def hang_up(self) -> None:
         self._is_over = True
