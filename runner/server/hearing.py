@@ -86,7 +86,6 @@ class Hearing:
     """The ears of one session; `run` lives as long as the session."""
 
     def __init__(self, speech: Speech, workers: Workers, listener: Listener) -> None:
-        self._speech = speech
         self._workers = workers
         self._understanding = Understanding(speech, workers)
         self._listener = listener
@@ -94,6 +93,7 @@ class Hearing:
         self._ears: Ears | None = None
         self._settings: Settings | None = None
         self._turn = _Turn()
+        self._is_judged = True  # until it is known that no model can tell
         self._jobs: set[asyncio.Task[None]] = set()
 
     def listen(self, pcm: bytes) -> None:
@@ -140,13 +140,25 @@ class Hearing:
 
     async def _adopt(self, settings: Settings) -> None:
         before, self._settings = self._settings, settings
+        if before is None:
+            self._start(self._learn_to_judge)
         if before is None or before.input_encoding != settings.input_encoding:
-            vad = await self._workers.run("the speech detector", self._speech.vad)
+            vad = await self._understanding.make_vad()
             self._ears = Ears(vad, settings.input_encoding)
-        if self._ears is not None:
-            is_judged = await self._understanding.can_judge()
-            wanted = settings.turn_detection
-            self._ears.use(Timing.from_settings(wanted, is_judged=is_judged))
+        self._set_limits()
+
+    async def _learn_to_judge(self) -> None:
+        """The end-of-turn model is loaded late; nobody has to wait for it to listen."""
+        try:
+            self._is_judged = await self._understanding.can_judge()
+        except SpeechError:
+            self._is_judged = False
+        self._set_limits()
+
+    def _set_limits(self) -> None:
+        if self._ears is not None and self._settings is not None:
+            wanted = self._settings.turn_detection
+            self._ears.use(Timing.from_settings(wanted, is_judged=self._is_judged))
 
     async def _hear(self, pcm: bytes) -> None:
         ears, settings = self._ears, self._settings

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runner.server.workers import Workers
-from runner.speech.parts import Samples, Speech, Transcript
+from runner.speech.parts import Samples, Speech, Transcript, Vad
 
 # Recognizers invent words for noise; above this nobody spoke (measured for Whisper).
 _NOBODY = 0.6
@@ -22,6 +22,10 @@ class Understanding:
     def __init__(self, speech: Speech, workers: Workers) -> None:
         self._speech = speech
         self._workers = workers
+
+    async def make_vad(self) -> Vad:
+        """Return a fresh detector of speech for one session."""
+        return await self._workers.run("the speech detector", self._speech.vad)
 
     async def can_judge(self) -> bool:
         """Whether a model tells complete turns; waits until it is loaded."""
