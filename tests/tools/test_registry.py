@@ -47,6 +47,14 @@ async def registry_of() -> AsyncIterator[Registries]:
         await registry.close()
 
 
+async def until_one_hangs(registry: ToolRegistry) -> ToolOutcome:
+    """Call `hang` until one got a thread before its time was up; a busy machine."""
+    outcome = await registry.run("hang", {})
+    while not registry.hung:
+        outcome = await registry.run("hang", {})
+    return outcome
+
+
 @pytest.fixture
 def gate() -> Iterator[threading.Event]:
     gate = threading.Event()
@@ -118,8 +126,8 @@ async def test_a_function_that_hangs_is_given_up_and_the_next_call_works(
 
     registry = registry_of(made_of(hang, timeout=0.05), made_of(double), workers=1)
 
-    assert told(await registry.run("hang", {})) == "hang did not answer within 0.05 s"
-    assert registry.hung == 1
+    outcome = await until_one_hangs(registry)
+    assert told(outcome) == "hang did not answer within 0.05 s"
     assert not (await registry.run("double", {"number": 1})).is_error
 
 
@@ -264,7 +272,7 @@ async def test_a_cancelled_call_raises_and_frees_its_thread(
     assert not (await registry.run("double", {"number": 1})).is_error
 
 
-async def test_the_hung_are_one_when_a_hung_function_prints_after_close(
+async def test_what_a_hung_function_prints_after_the_end_goes_to_stderr(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     gate, done = threading.Event(), threading.Event()
@@ -274,8 +282,8 @@ async def test_the_hung_are_one_when_a_hung_function_prints_after_close(
         sys.stdout.write("late\n")
         done.set()
 
-    registry = ToolRegistry([made_of(hang, timeout=0.01)])
-    await registry.run("hang", {})
+    registry = ToolRegistry([made_of(hang, timeout=0.05)])
+    await until_one_hangs(registry)
     await registry.close()
     gate.set()
     await asyncio.to_thread(done.wait)

@@ -131,11 +131,14 @@ import asyncio, threading
 from runner.tools.workers import Workers
 
 async def main():
-    try:
-        async with asyncio.timeout(0.05):
-            await Workers(1).run(threading.Event().wait)
-    except TimeoutError:
-        print("given up")
+    workers = Workers(1)
+    while not workers.hung:
+        try:
+            async with asyncio.timeout(0.05):
+                await workers.run(threading.Event().wait)
+        except TimeoutError:
+            pass
+    print("given up")
 
 asyncio.run(main())
 """
