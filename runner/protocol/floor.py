@@ -15,8 +15,6 @@ memory by the time the caller is answered.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import Enum, auto
 
 from runner.protocol.messages import (
     ConversationMessage,
@@ -53,31 +51,15 @@ from runner.protocol.server_events import (
     TurnCommitted,
 )
 from runner.protocol.settings import Settings, bytes_per_ms
+from runner.protocol.turn import Turn, Wanted
 from runner.protocol.unanswered import Unanswered
 from runner.protocol.utterance import Utterance
 
+# How long a resumed client has at least to answer the calls that were open.
+ANSWER_SECONDS = 10.0
+
 MakeId = Callable[[str], str]
 Actions = Iterator[ServerAction]
-
-
-class Turn(Enum):
-    """Who holds the floor."""
-
-    IDLE = auto()
-    USER = auto()
-    AGENT = auto()
-
-
-@dataclass(slots=True)
-class _Wanted:
-    """Why the next reply is wanted; everything is cleared when it starts."""
-
-    create: ReplyCreate | None = None
-    results: bool = False
-    lost: bool = False  # a reply was cut by a drop before it was heard
-
-    def __bool__(self) -> bool:
-        return self.create is not None or self.results or self.lost
 
 
 class Floor:
@@ -89,7 +71,7 @@ class Floor:
         self._make_id = make_id
         self._utterance: Utterance | None = None  # set exactly in AGENT
         self._item_id = ""  # of the caller's turn
-        self._wanted = _Wanted()
+        self._wanted = Wanted()
         self._calls = Unanswered()
 
     @property
@@ -169,6 +151,12 @@ class Floor:
             text = '{"error":"the tool did not answer in time"}'
             yield from self._answer_call(ToolResult(call_id, text, is_error=True))
 
+    def go_on(self, now: float) -> Actions:
+        """Take up what the drop of the line has left, on a new line."""
+        # The client is back: it has the time to answer what it could not.
+        self._calls.postpone(now + ANSWER_SECONDS)
+        yield from self.take_up()
+
     def quieten(self) -> Actions:
         """End whatever is being said, because the line or the session ends.
 
@@ -225,7 +213,7 @@ class Floor:
             yield from self.take_up()
 
     def _start(self, say: str | None = None) -> Actions:
-        wanted, self._wanted = self._wanted, _Wanted()
+        wanted, self._wanted = self._wanted, Wanted()
         self.turn = Turn.AGENT
         self._utterance = Utterance(
             self._make_id("resp"),

@@ -22,8 +22,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from enum import Enum, auto
 
-from runner.protocol.floor import Actions, Floor, MakeId, Turn
+from runner.protocol.floor import Actions, Floor, MakeId
 from runner.protocol.intake import Intake
+from runner.protocol.lifetime import Lifetime
 from runner.protocol.limits import Refusal
 from runner.protocol.messages import (
     ClientMessage,
@@ -55,12 +56,8 @@ from runner.protocol.server_events import (
     Tick,
 )
 from runner.protocol.settings import Settings, default_settings
+from runner.protocol.turn import Turn
 from runner.protocol.updates import apply_update
-
-# How long a dropped session can be taken up again.
-GRACE_SECONDS = 30.0
-# The documented lifetime of a session.
-LIFETIME_SECONDS = 10_800.0
 
 
 class Phase(Enum):
@@ -92,8 +89,7 @@ class ServerSession:
         self._voices = tuple(voices)
         self._floor = Floor(default_settings(), make_id)
         self._intake = Intake()
-        # LIVE: when the lifetime ends; DROPPED: when the grace ends; (start, end).
-        self._span: tuple[float, float] | None = None
+        self._lifetime = Lifetime()
 
     @property
     def settings(self) -> Settings:
@@ -113,10 +109,11 @@ class ServerSession:
     @property
     def deadline(self) -> float | None:
         """When to feed `Tick`, on the driver's clock."""
-        if self._span is None:
-            return None
+        ends = self._lifetime.ends
         called = self._floor.deadline
-        return self._span[1] if called is None else min(self._span[1], called)
+        if ends is None or called is None or self.phase is Phase.DROPPED:
+            return ends
+        return min(ends, called)
 
     def feed(self, event: ServerEvent, now: float) -> list[ServerAction]:
         """Take one event and return what is to be done, in order.
@@ -155,45 +152,39 @@ class ServerSession:
             # Nobody reads what is said from here on: keep what matters, send nothing.
             yield from _unsent(self._floor.quieten())
             self.phase = Phase.DROPPED
-            began = now if self._span is None else self._span[0]
-            self._span = (began, now + GRACE_SECONDS)
+            self._lifetime.drop(now)
 
     def _resume(self, now: float) -> Actions:
         if self.phase is Phase.LIVE:
             # The client came back before its old line was seen to be gone.
             yield from self._drop(now)
-        if self.phase is Phase.DROPPED and self._span is not None:
+        if self.phase is Phase.DROPPED:
             self.phase = Phase.LIVE
-            self._span = (self._span[0], self._span[0] + LIFETIME_SECONDS)
+            self._lifetime.resume()
             self._intake = Intake(now)
             self.resume_token = self._make_id("resume")
             yield Send(self._ready())
-            yield from self._floor.take_up()
+            yield from self._floor.go_on(now)
 
     def _tick(self, now: float) -> Actions:
-        if self._span is None:
-            return
-        if now >= self._span[1]:
+        if self._lifetime.is_over(now):
             if self.phase is Phase.LIVE:
                 yield Send(self._error("session_expired", "Session expired"))
             yield from self._end(now, Close(1008))
         elif self.phase is Phase.LIVE:
             yield from self._floor.give_up_calls(now)
-        else:
-            yield from _unsent(self._floor.give_up_calls(now))
 
     def _end(self, now: float, close: Close) -> Actions:
         if self.phase is Phase.LIVE:
             yield from self._floor.quieten()
         if self.phase is not Phase.DROPPED:
-            began = now if self._span is None else self._span[0]
             # The service never fills in how much of it was sound.
-            yield Send(SessionEnded(round(now - began, 3), None))
+            yield Send(SessionEnded(round(self._lifetime.age(now), 3), None))
         yield from self._close(close)
 
     def _close(self, close: Close) -> Actions:
         self.phase = Phase.CLOSED
-        self._span = None
+        self._lifetime.end()
         yield close
 
     # --------------------------------------------------------------------- messages
@@ -229,7 +220,7 @@ class ServerSession:
             return
         yield from self._adopt(outcome)
         self.phase = Phase.LIVE
-        self._span = (now, now + LIFETIME_SECONDS)
+        self._lifetime.begin(now)
         self._intake = Intake(now)
         yield Send(self._ready())
         if self.settings.greeting:
@@ -272,13 +263,10 @@ class ServerSession:
         yield Send(SessionUpdated(settings.echo(self.session_id)))
 
     def _ready(self) -> SessionReady:
-        assert self._span is not None  # set by whoever makes the session live
-        return SessionReady(
-            self.session_id,
-            self.settings.echo(self.session_id),
-            int(self._epoch + self._span[1]),
-            self.resume_token,
-        )
+        ends = self._lifetime.ends
+        expires_at = None if ends is None else int(self._epoch + ends)
+        config = self.settings.echo(self.session_id)
+        return SessionReady(self.session_id, config, expires_at, self.resume_token)
 
     def _malformed(self, message: ClientMessage) -> SessionError:
         text = f"Invalid message format for type '{message.TYPE}'"

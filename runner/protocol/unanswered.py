@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,13 @@ class Unanswered:
             return None
         self._closed.add(call_id)
         return call.reply_id
+
+    def postpone(self, earliest: float) -> None:
+        """Let no open call time out before this."""
+        self._open = {
+            call_id: replace(call, deadline=max(call.deadline, earliest))
+            for call_id, call in self._open.items()
+        }
 
     def was_closed(self, call_id: str) -> bool:
         """Whether this call was open once."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from runner.protocol.floor import Floor, Turn
+from runner.protocol.floor import Floor
 from runner.protocol.messages import ReplyCreate, ReplyDone, TranscriptUserDelta
 from runner.protocol.server_events import (
     PartialTranscript,
@@ -15,6 +15,7 @@ from runner.protocol.server_events import (
     TurnCommitted,
 )
 from runner.protocol.settings import default_settings
+from runner.protocol.turn import Turn
 
 
 def floor() -> Floor:

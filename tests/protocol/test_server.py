@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from runner.errors import RemoteProtocolError
+from runner.protocol.floor import ANSWER_SECONDS
+from runner.protocol.lifetime import GRACE_SECONDS, LIFETIME_SECONDS
 from runner.protocol.messages import (
     ConversationMessage,
     InputAudio,
@@ -37,12 +39,7 @@ from runner.protocol.messages import (
     TranscriptUser,
     TranscriptUserDelta,
 )
-from runner.protocol.server import (
-    GRACE_SECONDS,
-    LIFETIME_SECONDS,
-    Phase,
-    ServerSession,
-)
+from runner.protocol.server import Phase, ServerSession
 from runner.protocol.server_events import (
     AudioChunk,
     ClauseStarted,
@@ -259,6 +256,13 @@ def test_a_turn_without_words_lets_the_reply_that_waited_for_it_begin() -> None:
 
 def test_sound_goes_to_the_ears() -> None:
     assert Pair().receive(InputAudio(b"\1\2")) == [Listen(b"\1\2")]
+
+
+def test_the_excess_of_a_burst_does_not_reach_the_ears() -> None:
+    pair = Pair()
+    taken = [kinds(pair.receive(InputAudio(bytes(48_000)))) for _ in range(12)]
+
+    assert taken == [[Listen]] * 10 + [[SessionError], []]
 
 
 # -------------------------------------------------------------------------- replies
@@ -576,6 +580,39 @@ def test_a_reply_that_was_lost_before_it_was_heard_is_made_again() -> None:
     pair.feed(Disconnected())
 
     assert kinds(pair.feed(Resumed())) == [SessionReady, ReplyStarted, StartReply]
+
+
+def test_a_call_of_a_reply_that_a_drop_has_cut_is_still_to_be_answered() -> None:
+    pair = Pair(tools=[TOOL])
+    pair.say("Look!")
+    call_id = pair.call()
+    pair.feed(Disconnected())
+
+    assert kinds(pair.feed(Resumed())) == [SessionReady]
+    assert StartReply in kinds(pair.receive(ToolResult(call_id, "1")))
+
+
+def test_a_call_does_not_time_out_while_the_line_is_down_or_just_up_again() -> None:
+    pair = Pair(tools=[TOOL])
+    pair.say("Look!")
+    call_id = pair.call()
+    pair.feed(ReplyFinished(pair.reply_id), Disconnected())
+    assert pair.session.deadline == pair.now + GRACE_SECONDS
+    pair.now += 20
+    assert pair.feed(Tick()) == []
+    pair.feed(Resumed())
+    assert pair.session.deadline == pair.now + ANSWER_SECONDS
+    pair.now += 5
+    assert pair.feed(Tick()) == []
+
+    assert StartReply in kinds(pair.receive(ToolResult(call_id, "1")))
+
+
+def test_a_greeting_that_a_drop_has_cut_is_not_said_again() -> None:
+    pair = Pair(greeting="Hello world.")
+    pair.feed(Disconnected())
+
+    assert kinds(pair.feed(Resumed())) == [SessionReady]
 
 
 def test_a_session_that_nobody_resumes_is_closed_in_silence() -> None:

@@ -37,3 +37,15 @@ def test_the_earliest_deadline_counts_and_late_calls_are_found() -> None:
     assert calls.late(4.9) == []
     assert calls.late(5.0) == ["call_2"]
     assert calls.late(9.0) == ["call_1", "call_2"]
+
+
+def test_postponed_calls_keep_a_later_deadline_of_their_own() -> None:
+    calls = Unanswered()
+    calls.open("call_1", "resp_1", 5.0)
+    calls.open("call_2", "resp_1", 50.0)
+    calls.postpone(20.0)
+
+    assert calls.late(19.0) == []
+    assert calls.late(20.0) == ["call_1"]
+    assert calls.close("call_1") == "resp_1"
+    assert calls.deadline == 50.0
