@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from runner.audio.spoken import QueueMicrophone
-from runner.caller import Caller, Deliver
+from runner.caller import Caller, Deliver, Notice
 from runner.config.model import AgentConfig
 from runner.config.wire import session_fields
 from runner.engine import Engine, Observer, RunToolCall
@@ -123,7 +123,7 @@ async def open_call(
             Dialer(url, lambda: service.key),
             microphone=near_end.microphone,
             speaker=near_end.speaker,
-            run_tool=_tool_runner(registry),
+            run_tool=_tool_runner(registry, view.notice),
             observers=(*observers, view.observe),
         )
         deliver = _delivery(near_end, engine, agent, service, stack)
@@ -199,8 +199,11 @@ def _client_config(
     )
 
 
-def _tool_runner(registry: ToolRegistry) -> RunToolCall:
+def _tool_runner(registry: ToolRegistry, notice: Notice) -> RunToolCall:
     async def run(call: ToolCall) -> ToolOutcome:
-        return await registry.run(call.name, call.arguments)
+        outcome = await registry.run(call.name, call.arguments)
+        if outcome.detail:
+            notice(f"{call.name}: {outcome.detail}")
+        return outcome
 
     return run

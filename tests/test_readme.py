@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from runner.config.loader import check_file
-from runner.config.schema import packaged_schema
+from runner.config.packaged import packaged_schema
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")

@@ -78,7 +78,7 @@ def _added_kinds() -> Kinds:
     """Return the kinds that plugins add; nothing is imported when there are none."""
     from importlib.metadata import entry_points
 
-    from runner.config.schema import builtin_kinds
+    from runner.config.packaged import builtin_kinds
 
     names = {each.name for each in entry_points(group="vagent.tool_kinds")}
     if names <= builtin_kinds().keys():

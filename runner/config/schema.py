@@ -6,15 +6,13 @@ The only file that imports jsonschema. Its errors leave as `Violation`s, which
 
 from __future__ import annotations
 
-import json
 import re
-from functools import cache
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from jsonschema.exceptions import SchemaError, ValidationError
 from jsonschema.validators import Draft202012Validator, extend
 
+from runner.config.packaged import KIND, Schema, packaged_schema
 from runner.config.violations import Violation
 from runner.errors import ToolError
 
@@ -24,30 +22,7 @@ if TYPE_CHECKING:
     from runner.config.model import Kinds
     from runner.config.nodes import Pointer
 
-Schema: TypeAlias = dict[str, Any]
-
-_KIND = "kind_"
 _KIND_ID = "https://vagent.dev/schema/kind/"
-
-
-@cache
-def _packaged_text() -> str:
-    return files("runner.config").joinpath("agent.schema.json").read_text("utf-8")
-
-
-def packaged_schema() -> Schema:
-    """Return the schema with the built-in kinds, as the package carries it."""
-    schema: Schema = json.loads(_packaged_text())
-    return schema
-
-
-def builtin_kinds() -> dict[str, Schema]:
-    """Return the schemas of the kinds that the packaged schema holds, by their key."""
-    return {
-        name.removeprefix(_KIND): schema
-        for name, schema in packaged_schema()["$defs"].items()
-        if name.startswith(_KIND)
-    }
 
 
 def agent_schema(kinds: Kinds | None = None) -> Schema:
@@ -59,7 +34,7 @@ def agent_schema(kinds: Kinds | None = None) -> Schema:
     schema = packaged_schema()
     tool = schema["$defs"]["tool"]
     for key, value in sorted((kinds or {}).items()):
-        if f"{_KIND}{key}" in schema["$defs"]:
+        if f"{KIND}{key}" in schema["$defs"]:
             continue
         if key in tool["properties"]:
             raise ToolError(
@@ -68,8 +43,8 @@ def agent_schema(kinds: Kinds | None = None) -> Schema:
         _check_kind(key, value)
         # Its own $id makes the "#/..." references inside it stay inside it.
         own = value if isinstance(value, bool) else {"$id": _KIND_ID + key, **value}
-        schema["$defs"][_KIND + key] = own
-        tool["properties"][key] = {"$ref": f"#/$defs/{_KIND}{key}"}
+        schema["$defs"][KIND + key] = own
+        tool["properties"][key] = {"$ref": f"#/$defs/{KIND}{key}"}
         tool["oneOf"].append({"required": [key]})
     return schema
 

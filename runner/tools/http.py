@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runner.config.model import AgentConfig, ToolConfig
+from runner.config.packaged import builtin_kinds
 from runner.errors import ToolError
 from runner.tools.function import ToolTraits, define_tool
-from runner.tools.placement import METHODS, Placement
+from runner.tools.placement import Placement
 from runner.tools.tool import Tool, ToolDefinition
 
 if TYPE_CHECKING:
@@ -30,64 +31,16 @@ _EXCERPT = 200  # characters of a failed answer that the model is told
 # Where services put the sentence in a JSON error.
 _ERROR_KEYS = ("error", "message", "detail", "error_description", "title", "reason")
 
-_SCALAR = {"type": ["string", "number", "boolean"]}
-
 
 class HttpKind:
     """Builds HTTP tools; loads httpx only when there is one."""
 
     key = "http"
-    schema: Mapping[str, Any] = {
-        "type": "object",
-        "description": "An HTTP endpoint that is called with the arguments.",
-        "properties": {
-            "method": {
-                "enum": list(METHODS),
-                "default": "GET",
-                "description": "GET, HEAD and DELETE send arguments in the query, "
-                "the others in the body.",
-            },
-            "url": {
-                "type": "string",
-                "pattern": "^(https?://|\\$\\{)",
-                "description": "Address; {name} is replaced by that argument.",
-                "examples": ["https://api.example.com/orders/{order_id}"],
-            },
-            "headers": {
-                "type": "object",
-                "additionalProperties": {"type": "string"},
-                "description": "Sent with each request; keep keys in ${env:NAME}.",
-                "examples": [{"Authorization": "Bearer ${env:ORDERS_TOKEN}"}],
-            },
-            "query": {
-                "type": "object",
-                "additionalProperties": _SCALAR,
-                "description": "Fixed query parameters, beside the arguments.",
-            },
-            "body": {
-                "enum": ["json", "form"],
-                "default": "json",
-                "description": "How POST, PUT and PATCH send the arguments.",
-            },
-            "allow_private": {
-                "type": "boolean",
-                "default": False,
-                "description": "Whether the host may be on this machine or a private "
-                "network.",
-            },
-            "retries": {
-                "type": "integer",
-                "minimum": 0,
-                "maximum": 5,
-                "default": _RETRIES,
-                "description": "How often a GET, HEAD, PUT or DELETE is tried again "
-                "when the host is not reached or is overloaded; never for a tool with "
-                "effect: write.",
-            },
-        },
-        "required": ["url"],
-        "additionalProperties": False,
-    }
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        """The schema of the key's value, as the packaged agent schema has it."""
+        return builtin_kinds()["http"]
 
     def __init__(self) -> None:
         self._context: ssl.SSLContext | None = None  # slow to load, shared by all tools

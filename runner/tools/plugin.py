@@ -26,6 +26,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from runner.config.model import AgentConfig, ToolConfig
+from runner.config.packaged import builtin_kinds
 from runner.errors import ToolError
 from runner.tools.function import ToolTraits, define_tool, load_function, tool
 from runner.tools.tool import ClosableTool, Tool, ToolDefinition, ToolKind
@@ -83,21 +84,11 @@ class PluginKind:
     """Loads tools of installed distributions by name."""
 
     key = "plugin"
-    schema: Mapping[str, Any] = {
-        "description": "An installed tool: its name, or a mapping of its name and "
-        "settings.",
-        "type": ["string", "object"],
-        "minLength": 1,
-        "properties": {
-            "name": {
-                "type": "string",
-                "minLength": 1,
-                "description": "The name that the tool is installed under.",
-            }
-        },
-        "required": ["name"],
-        "examples": ["end_call", {"name": "current_time"}],
-    }
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        """The schema of the key's value, as the packaged agent schema has it."""
+        return builtin_kinds()["plugin"]
 
     def load(self, config: ToolConfig, agent: AgentConfig) -> Tool:
         """Load the entry point and make a tool of what it points at."""

@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import Any
 
 from runner.config.model import AgentConfig, ToolConfig
+from runner.config.packaged import builtin_kinds
 from runner.errors import ToolError
 from runner.tools.function import load_function
 from runner.tools.output import split_stdout, tool_output
@@ -34,13 +35,11 @@ class PythonKind:
     """Loads functions from files; one instance serves any number of agents."""
 
     key = "python"
-    schema: Mapping[str, Any] = {
-        "type": "string",
-        "description": "A function in a Python file at or below this file's folder, "
-        "as path/to/file.py:function.",
-        "pattern": r"^[^:]*[^:\s][^:]*\.py:[A-Za-z_][A-Za-z0-9_]*$",
-        "examples": ["tools/weather.py:get_weather"],
-    }
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        """The schema of the key's value, as the packaged agent schema has it."""
+        return builtin_kinds()["python"]
 
     def __init__(self) -> None:
         self._agent: AgentConfig | None = None  # whose modules are loaded

@@ -62,9 +62,13 @@ class ToolKind(Protocol):
     """A way to describe tools in an agent file, found by its key (entry-point group
     `vagent.tool_kinds`)."""
 
-    key: str
-    # JSON Schema of the key's value, composed into the agent schema.
-    schema: Mapping[str, Any]
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        """JSON Schema of the key's value, composed into the agent schema."""
+        ...
 
     def load(self, config: ToolConfig, agent: AgentConfig) -> Tool:
         """Build the tool; raise `ToolError` with a sentence when that is impossible."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jsonschema import Draft202012Validator
 
-from runner.config.schema import packaged_schema
+from runner.config.packaged import packaged_schema
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from runner.config.diagnostics import Diagnostic, render
 from runner.config.loader import check_file, is_agent_file, load_agent
 from runner.config.model import AgentConfig, BrainConfig
-from runner.config.schema import packaged_schema
+from runner.config.packaged import packaged_schema
 from runner.errors import ConfigError, FileUnreadable, UsageError
 
 ROOT = Path(__file__).parents[2]

@@ -178,7 +178,7 @@ def test_settings_that_cannot_work_are_refused(settings: Any, reason: str) -> No
 
 
 def test_the_kind_s_schema_takes_its_examples() -> None:
-    schema = dict(HttpKind.schema)
+    schema = dict(HttpKind().schema)
     jsonschema.Draft202012Validator.check_schema(schema)
 
     jsonschema.validate(

@@ -1,0 +1,33 @@
+"""The agent schema as the package carries it."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any, TypeAlias
+
+Schema: TypeAlias = dict[str, Any]
+
+# The definitions of tool kinds are called by this and the kind's key.
+KIND = "kind_"
+
+
+@cache
+def _packaged_text() -> str:
+    return files("runner.config").joinpath("agent.schema.json").read_text("utf-8")
+
+
+def packaged_schema() -> Schema:
+    """Return the schema with the built-in kinds, as the package carries it."""
+    schema: Schema = json.loads(_packaged_text())
+    return schema
+
+
+def builtin_kinds() -> dict[str, Schema]:
+    """Return the schemas of the kinds that the packaged schema holds, by their key."""
+    return {
+        name.removeprefix(KIND): schema
+        for name, schema in packaged_schema()["$defs"].items()
+        if name.startswith(KIND)
+    }
