@@ -332,6 +332,16 @@ def test_what_an_interrupted_reply_still_produces_vanishes() -> None:
     )
 
 
+def test_a_dead_reply_is_not_heard_within_the_next_one_either() -> None:
+    pair = speaking()
+    dead = pair.reply_id
+    pair.say("What?")
+
+    assert [] == pair.feed(
+        AudioChunk(dead, bytes(480)), ToolDecided(dead, "look"), ReplyFinished(dead)
+    )
+
+
 @pytest.mark.parametrize(
     "detection",
     [{"interrupt_response": False}, {"uninterruptible_turns": ["greeting"]}],
