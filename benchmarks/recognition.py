@@ -4,7 +4,7 @@
 
 Two sets: 25 requests spoken by the local voice, and, with --recordings, people: every
 `NAME.wav` of the folder that a `NAME.txt` with the true words lies beside. Recordings
-are cut into turns at pauses, as a call would be. Errors are counted in words after both
+are cut into turns at pauses, as a call would be, in five ways. Errors are counted in words after both
 sides' numbers were brought to digits; the time is from the end of a turn to its text.
 """
 
@@ -63,7 +63,9 @@ REQUESTS = (
 )
 
 SILENCE_THAT_ENDS_A_TURN = 16  # VAD frames: half a second
-LEAD = 6  # VAD frames kept before the first speech: the onset is soft
+# VAD frames kept before the first speech. Where exactly a turn is cut changes single
+# words, so people's recordings are cut in each of these ways and counted together.
+LEADS = (6, 8, 10, 12, 14)
 
 
 @dataclass
@@ -128,10 +130,12 @@ def _recordings(folder: Path, vad: Vad, recognizer: Recognizer, show: bool) -> T
     for truth in sorted(folder.glob("*.txt")):
         samples, rate = soundfile.read(truth.with_suffix(".wav"), dtype="float32")
         mono = samples if samples.ndim == 1 else samples.mean(axis=1)
-        vad.reset()
-        turns = _turns(_at_speech_rate(mono, rate), vad)
-        heard = " ".join(_hear(turn, recognizer, tally) for turn in turns)
-        _count(truth.read_text("utf-8"), heard, tally, show)
+        sound = _at_speech_rate(mono, rate)
+        for lead in LEADS:
+            vad.reset()
+            turns = _turns(sound, vad, lead)
+            heard = " ".join(_hear(turn, recognizer, tally) for turn in turns)
+            _count(truth.read_text("utf-8"), heard, tally, show)
     if not tally.words:
         raise SystemExit(f"no .wav with a .txt beside it in '{folder}'")
     return tally
@@ -144,7 +148,7 @@ def _hear(samples: Samples, recognizer: Recognizer, tally: Tally) -> str:
     return text
 
 
-def _turns(samples: Samples, vad: Vad) -> Iterator[Samples]:
+def _turns(samples: Samples, vad: Vad, lead: int) -> Iterator[Samples]:
     """Yield the stretches of speech between pauses."""
     frames = [
         samples[at : at + VAD_FRAME]
@@ -154,7 +158,7 @@ def _turns(samples: Samples, vad: Vad) -> Iterator[Samples]:
     start, quiet = None, 0
     for at, is_speech in enumerate([*speaking, *[False] * SILENCE_THAT_ENDS_A_TURN]):
         if is_speech:
-            start = max(0, at - LEAD) if start is None else start
+            start = max(0, at - lead) if start is None else start
             quiet = 0
         elif start is not None:
             quiet += 1

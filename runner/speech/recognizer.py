@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 import threading
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +25,6 @@ SHORTEST_SPEECH = SPEECH_RATE // 10  # less than this holds no word
 # From here on Whisper's text is made up: a breath became "Yeah." at 0.82, half a second
 # of noise "Thank you." at 0.98; real speech stayed under 0.13.
 NOBODY_SPOKE = 0.6
-# A text that compresses better than this repeats itself (OpenAI's Whisper uses 2.4).
-_LOOP_RATIO = 2.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +36,7 @@ class _Decoding:
 
     @property
     def looks_like_a_loop(self) -> bool:
-        raw = self.text.encode()
-        return self.is_cut or len(raw) > _LOOP_RATIO * len(zlib.compress(raw))
+        return self.is_cut or repeats_itself(self.text)
 
 
 class WhisperRecognizer:
@@ -158,6 +155,21 @@ def split_at_pauses(samples: Samples) -> Iterable[Samples]:
         samples = samples[cut:]
     if len(samples) >= SHORTEST_SPEECH:
         yield samples
+
+
+def repeats_itself(text: str) -> bool:
+    """Return whether some words come three times in a row.
+
+    In a short window Whisper falls into loops ("Fail again. Fail again. Fail again.")
+    too short for the usual sign, a text that compresses well. People repeat themselves
+    too: the answer only decides whether to look again.
+    """
+    words = re.findall(r"[^\W\d_]+", text.lower())
+    return any(
+        words[at : at + 2 * period] == words[at + period : at + 3 * period]
+        for period in range(1, len(words) // 3 + 1)
+        for at in range(len(words) - 3 * period + 1)
+    )
 
 
 def _quietest(samples: Samples) -> int:

@@ -21,6 +21,7 @@ from runner.speech.recognizer import (
     ScriptedRecognizer,
     WhisperRecognizer,
     load_whisper,
+    repeats_itself,
     split_at_pauses,
 )
 
@@ -57,6 +58,23 @@ class TestPieces:
 
     def test_a_click_is_no_speech(self) -> None:
         assert list(split_at_pauses(SECOND[: SHORTEST_SPEECH - 1])) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("Fail again. Fail again. Fail again. Fail", True),
+        ("so it went on and on and on and on and on", True),
+        ("No, no, no!", True),
+        ("Try again. Fail again. Fail better.", False),
+        ("five five five, no: 5 5 5 0 1 9 8", True),
+        ("It is 5 5 5 0 1 9 8.", False),
+        ("It was the age of wisdom, it was the age of foolishness.", False),
+        ("", False),
+    ],
+)
+def test_three_times_the_same_in_a_row_is_a_repetition(text: str, answer: bool) -> None:
+    assert repeats_itself(text) is answer
 
 
 def test_a_script_is_heard_line_by_line_and_then_nothing() -> None:
