@@ -4,8 +4,9 @@
 
 Two sets: 25 requests spoken by the local voice, and, with --recordings, people: every
 `NAME.wav` of the folder that a `NAME.txt` with the true words lies beside. Recordings
-are cut into turns at pauses, as a call would be, in five ways. Errors are counted in words after both
-sides' numbers were brought to digits; the time is from the end of a turn to its text.
+are cut into turns at pauses, as a call would be, in five ways. Errors are counted in
+words after both sides' numbers were brought to digits; the time is from the end of a
+turn to its text.
 """
 
 from __future__ import annotations
