@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from runner.audio.spoken import QueueMicrophone
 from runner.config.model import LocalConfig
-from runner.errors import SpeechError
 from runner.speech.parts import Voice
 
 
@@ -38,7 +37,7 @@ class SpokenLines:
         """Speak a line into the microphone; return when its last sample went in.
 
         Raises:
-            SpeechError: there is no voice on this machine.
+            SpeechError: there is no voice on this machine, or it is not fetched.
         """
         waiting = self._ahead.get(line) or self._begin(line)
         await self.microphone.say(await waiting)
@@ -53,18 +52,8 @@ class SpokenLines:
 
     def _speak(self, line: str) -> bytes:
         if self._voice is None:
-            self._voice = _load_voice(self.local)
+            # Loads the speech engine: half a second, and only for who needs it.
+            from runner.speech.assembly import load_voice
+
+            self._voice = load_voice(self.local)
         return b"".join(self._voice.speak(line, lambda: False))
-
-
-def _load_voice(local: LocalConfig) -> Voice:
-    from runner.speech.assembly import load_voice
-    from runner.speech.voice import ToneVoice
-
-    voice = load_voice(local)
-    if isinstance(voice, ToneVoice):
-        raise SpeechError(
-            "there is no voice on this machine to speak the caller's lines with",
-            hint="pip install 'vagent[local]' and vagent models fetch joe",
-        )
-    return voice
