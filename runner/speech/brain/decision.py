@@ -1,27 +1,15 @@
-"""Reads the model's one line while it is being written.
-
-Speech is handed on clause by clause; a call only when it is complete.
-"""
+"""Reads the one line in which a model says whether it wants a tool or speech."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
-from runner.speech.brain.clauses import ClauseCutter
-
-_SAY = re.compile(r'\s*\{\s*"say"\s*:\s*"')
-_ESCAPES = {"n": " ", "t": " ", "r": " ", "b": "", "f": ""}
-
-
-@dataclass(frozen=True, slots=True)
-class Clause:
-    """Words that can be spoken now."""
-
-    text: str
+_SAY = re.compile(r'\s*(?:```(?:json)?\s*)?\{\s*"say"')
+_PLAIN = re.compile(r"\s*[^\s{`]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,68 +20,19 @@ class Call:
     arguments: Mapping[str, Any]
 
 
-Decided: TypeAlias = Clause | Call
+def prefers_speech(written: str) -> bool:
+    """Whether the line, as far as it is written, can only become speech."""
+    return bool(_SAY.match(written) or _PLAIN.match(written))
 
 
-class DecisionReader:
-    """Takes `{"say": ...}` or `{"tool": ..., "arguments": ...}` piece by piece."""
-
-    def __init__(self) -> None:
-        self._text = ""
-        self._spoken_to: int | None = None  # where the unread speech begins, once known
-        self._is_closed = False
-        self._cutter = ClauseCutter()
-
-    def feed(self, piece: str) -> Iterator[Decided]:
-        """Take the next piece; yield the clauses and the call that it completes."""
-        self._text += piece
-        if self._spoken_to is None and (found := _SAY.match(self._text)):
-            self._spoken_to = found.end()
-        if self._spoken_to is not None:
-            for clause in self._cutter.feed(self._read_speech(self._spoken_to)):
-                yield Clause(clause)
-
-    def finish(self) -> Iterator[Decided]:
-        """Yield what is left. A line that is neither speech nor a call yields nothing.
-
-        A line that broke off is spoken as far as it came; half a call is dropped.
-        """
-        if self._spoken_to is not None:
-            for clause in self._cutter.finish():
-                yield Clause(clause)
-            return
-        try:
-            value = json.loads(self._text)
-        except ValueError:
-            return
-        if isinstance(value, dict) and isinstance(value.get("tool"), str):
-            arguments = value.get("arguments")
-            yield Call(value["tool"], arguments if isinstance(arguments, dict) else {})
-
-    def _read_speech(self, at: int) -> str:
-        """Return the speech from `at` on, up to its closing quote or what is there."""
-        said = []
-        while at < len(self._text) and not self._is_closed:
-            character = self._text[at]
-            if character == "\\":
-                length = 6 if self._text[at + 1 : at + 2] == "u" else 2
-                if at + length > len(self._text):
-                    break
-                said.append(_unescape(self._text[at : at + length]))
-                at += length
-                continue
-            self._is_closed = character == '"'
-            if not self._is_closed:
-                said.append(character)
-                at += 1
-        self._spoken_to = at
-        return "".join(said)
-
-
-def _unescape(escape: str) -> str:
-    if escape[1] != "u":
-        return _ESCAPES.get(escape[1], escape[1])
+def read_call(written: str) -> Call | None:
+    """Return the call in a finished line; None when it holds none, or half of one."""
+    begin, end = written.find("{"), written.rfind("}")
     try:
-        return chr(int(escape[2:], 16))
+        value = json.loads(written[begin : end + 1])
     except ValueError:
-        return ""
+        return None
+    if not isinstance(value, dict) or not isinstance(value.get("tool"), str):
+        return None
+    arguments = value.get("arguments")
+    return Call(value["tool"], arguments if isinstance(arguments, dict) else {})

@@ -125,6 +125,7 @@ class _EndpointModel:
     """The endpoint as a model that writes one line of JSON; nothing enforces it."""
 
     context = _CONTEXT
+    retells = True
 
     def __init__(self, endpoint: ChatEndpoint) -> None:
         self._endpoint = endpoint

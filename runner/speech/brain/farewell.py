@@ -15,14 +15,17 @@ from runner.speech.parts import CallerSaid, Turn
 
 GOODBYE = "Thank you for calling. Goodbye!"
 _BYE = frozenset(("bye", "goodbye", "byebye", "cheerio", "farewell"))
+# Said alone or with thanks, these end a call as plainly as goodbye does.
+_CLEAR = re.compile(
+    r"\b(hang up|end (the|this|our) (call|conversation)|talk to you (later|soon)|"
+    r"(that|this)('s| is| was) (all|it|everything)|nothing (else|more)|"
+    r"(that|this)('ll| will| would) be (all|it|everything))\b"
+)
 _LEAVING = re.compile(
-    r"\b(good[ -]?bye|bye|farewell|cheerio|see (you|ya)|so long|hang(ing)? up|"
-    r"end (the|this|our) (call|conversation)|talk to you (later|soon)|"
-    r"(that|this)( is|'s|s)? (all|it|everything|will be all|would be all)|"
-    r"that('ll| will| would) (be|do)( all| it)?|nothing (else|more)|"
+    r"\b(good[ -]?bye|bye|farewell|cheerio|see (you|ya)|so long|hanging up|"
     r"no,? (thanks|thank you|that|i'm good|i am good|i'm fine)|"
-    r"i'?( a)?m (all set|done|finished|good)|(have a|good) (\w+ )?"
-    r"(day|evening|night|weekend|one|afternoon))\b"
+    r"i'?( a)?m (all set|done|finished|good)|that('ll| will| would) do|"
+    r"(have a|good) (\w+ )?(day|evening|night|weekend|one|afternoon))\b"
 )
 _MENTIONED = re.compile(r"\b(say|saying|said|word|before|mean)\b")
 # Words that may surround a goodbye without asking for anything.
@@ -33,8 +36,8 @@ _POLITE = frozenset(
         *("no", "now", "that's", "that", "is", "it", "was", "then", "and", "have"),
         *("a", "nice", "day", "i'm", "im", "fine", "done", "set", "see", "later"),
         *("soon", "everything", "nothing", "else", "just", "wonderful", "lovely"),
-        *("evening", "night", "yes", "perfect", "bye", "goodbye", "i", "my", "to"),
-        *("be", "will", "this", "helping"),
+        *("evening", "night", "yes", "hang", "up", "call", "end", "talk", "perfect"),
+        *("bye", "goodbye", "i", "my", "to", "be", "will", "this", "helping"),
     )
 )
 _MOST_OTHERS = 2
@@ -48,9 +51,10 @@ def find_ending_tool(tools: Sequence[Signature]) -> Signature | None:
 def is_goodbye(text: str) -> bool:
     """Whether the caller plainly says goodbye and nothing else of weight."""
     words = spoken_tokens(text.replace("bye-bye", "bye").replace("good bye", "goodbye"))
-    if "?" in text or not _BYE.intersection(words[-3:]):
+    lowered = text.lower()
+    if "?" in text or _MENTIONED.search(lowered):
         return False
-    if _MENTIONED.search(text.lower()):
+    if not _BYE.intersection(words[-3:]) and not _CLEAR.search(lowered):
         return False
     others = [word for word in words if word not in _POLITE and word not in _BYE]
     return len(others) <= _MOST_OTHERS and not any(w[0].isdigit() for w in others)
@@ -59,4 +63,7 @@ def is_goodbye(text: str) -> bool:
 def allows_ending(history: Sequence[Turn]) -> bool:
     """Whether the caller's last words can be meant as the end of the call."""
     last = next((t for t in reversed(history) if isinstance(t, CallerSaid)), None)
-    return last is not None and bool(_LEAVING.search(last.text.lower()))
+    if last is None:
+        return False
+    text = last.text.lower()
+    return bool(_LEAVING.search(text) or _CLEAR.search(text))

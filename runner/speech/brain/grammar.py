@@ -24,18 +24,18 @@ from runner.speech.brain.signature import Signature
 LONGEST_SAY = 280  # characters: some twenty seconds of speech
 LONGEST_STRING = 60
 _MOST_ITEMS = 6
-_DEEPEST = 5
+_DEEPEST = 10  # levels; only a schema that refers to itself is deeper
+_MOST_RULES = 300  # of one tool: a schema that refers to itself often is cut there
 _NUMBERED_VALUES = 64  # multiples are written out up to so many
 
 # What is spoken has no markup in it, so the grammar has none either.
-_MARKUP = r"*#`{}<>|_~\[\]"
-_SAY = (
-    f'say ::= "{{\\"say\\": \\"" sayfirst saychar{{1,{LONGEST_SAY - 1}}} "\\"}}"\n'
-    rf'sayfirst ::= [^"\\\x00-\x20{_MARKUP}]'
-    "\n"
-    rf'saychar ::= [^"\\\x00-\x1F{_MARKUP}]'
-    "\n"
+_MARKUP = r"*#`{}<>|_~\[\]\\\""
+_SPEECH = (
+    f"speech ::= first later{{1,{LONGEST_SAY - 1}}}\n"
+    f"first ::= [^\\x00-\\x20(){_MARKUP}]\n"
+    f"later ::= [^\\x00-\\x1F(){_MARKUP}]\n"
 )
+_SAY = 'say ::= "{\\"say\\": \\"" speech "\\"}"\n' + _SPEECH
 _LEAVES = (
     f"ch ::= {ANY_CHARACTER}\n"
     f'str ::= "\\"" ch{{1,{LONGEST_STRING}}} "\\""\n'
@@ -46,32 +46,38 @@ _LEAVES = (
 )
 
 
-def speak_grammar() -> str:
-    """Return the grammar of a mind that may only speak."""
-    return "root ::= say\n" + _SAY
+def speech_grammar() -> str:
+    """Return the grammar of plain words that a voice can speak."""
+    return "root ::= speech\n" + _SPEECH
 
 
 def decision_grammar(tools: Sequence[Signature]) -> str:
-    """Return the grammar "speak, or call one of these tools with legal arguments"."""
-    if not tools:
-        return speak_grammar()
+    """Return the grammar "speak, or call one of these tools with legal arguments".
+
+    `tools` must not be empty: without tools there is nothing to decide.
+    """
     names = [f"t{number}" for number in range(len(tools))]
     rules = [f"root ::= say | {' | '.join(names)}\n", _SAY, _LEAVES]
     for name, tool in zip(names, tools, strict=True):
         head = '{"tool": ' + json.dumps(tool.name) + ', "arguments": '
-        body = _Translator(tool.schema).object(tool.schema, 0)
-        rules.append(f'{name} ::= {quote(head)} {body} "}}"\n')
+        translator = _Translator(tool.schema, name)
+        body = translator.object(tool.schema, 0)
+        rules += [f'{name} ::= {quote(head)} {body} "}}"\n', *translator.rules]
     return "".join(rules)
 
 
 class _Translator:
     """Turns one schema into one expression; what it cannot say it says more widely."""
 
-    def __init__(self, root: Mapping[str, Any]) -> None:
+    def __init__(self, root: Mapping[str, Any], name: str) -> None:
         self._root = root
+        self._name = name
+        self.rules: list[str] = []
 
     def value(self, schema: object, depth: int) -> str:
         if not isinstance(schema, Mapping) or depth > _DEEPEST:
+            return "any"
+        if len(self.rules) > _MOST_RULES:
             return "any"
         schema = self._resolve(schema)
         if "const" in schema:
@@ -100,13 +106,21 @@ class _Translator:
             if not isinstance(required, str)
         ]
         members = {
-            name: f"{quote(json.dumps(name) + ': ')} "
-            + self.value(properties.get(name), depth + 1)
+            name: self._rule(
+                f"{quote(json.dumps(name) + ': ')} "
+                + self.value(properties.get(name), depth + 1)
+            )
             for name in dict.fromkeys((*required, *properties))
         }
         wanted = [members[name] for name in dict.fromkeys(required)]
         optional = [text for name, text in members.items() if name not in required]
         return f'"{{" {_members(wanted, optional)} "}}"'
+
+    def _rule(self, expression: str) -> str:
+        """Give an expression that is used more than once a name."""
+        name = f"{self._name}-{len(self.rules)}"
+        self.rules.append(f"{name} ::= {expression}\n")
+        return name
 
     def _typed(self, kind: str, schema: Mapping[str, Any], depth: int) -> str:
         match kind:
@@ -123,12 +137,12 @@ class _Translator:
             case "array":
                 return self._array(schema, depth)
             case "object":
-                return self.object(schema, depth + 1)
+                return self.object(schema, depth)
             case _:
                 return "any"
 
     def _array(self, schema: Mapping[str, Any], depth: int) -> str:
-        item = self.value(schema.get("items", {}), depth + 1)
+        item = self._rule(self.value(schema.get("items", {}), depth + 1))
         least = _count(schema.get("minItems")) or 0
         most = _count(schema.get("maxItems"))
         most = max(least, _MOST_ITEMS) if most is None else max(least, min(most, 20))

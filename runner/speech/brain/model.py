@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
-from runner.speech.brain.decision import Call, Clause, DecisionReader
+from runner.speech.brain.clauses import ClauseCutter
+from runner.speech.brain.decision import Call, prefers_speech, read_call
 from runner.speech.brain.farewell import (
     GOODBYE,
     allows_ending,
     find_ending_tool,
     is_goodbye,
 )
-from runner.speech.brain.grammar import decision_grammar, speak_grammar
+from runner.speech.brain.grammar import decision_grammar, speech_grammar
 from runner.speech.brain.grounding import gather, ground
 from runner.speech.brain.prompt import (
-    ANSWER_NOTE,
-    FAILURE_NOTE,
     ChatMessage,
-    conversation,
+    decision_messages,
     merge_pending,
-    system_message,
+    speech_messages,
     trim,
 )
-from runner.speech.brain.question import (
-    find_asked,
-    is_about,
-    slot_question,
-    slot_words,
-)
-from runner.speech.brain.signature import Signature, Slot, read_signatures
+from runner.speech.brain.question import find_asked, is_about, slot_question
+from runner.speech.brain.reading import is_short, read_aloud
+from runner.speech.brain.signature import Signature, read_signatures
 from runner.speech.parts import (
     AgentBrief,
+    AgentSaid,
     CallerSaid,
     Cancelled,
-    Instruction,
     Quality,
     Speak,
     Thought,
@@ -43,10 +38,9 @@ from runner.speech.parts import (
     UseTool,
 )
 
-_MOST_TOKENS = 200  # of one line; the grammar closes nearly all of them earlier
+_MOST_TOKENS = 200  # of one answer; the grammar closes nearly all of them earlier
 # A model's context in characters: English has more than three to a token.
 _CHARACTERS_PER_TOKEN = 3
-_DID_NOT_GET_IT = "Sorry, I did not get that. Could you say it again?"
 
 
 class TextModel(Protocol):
@@ -54,6 +48,7 @@ class TextModel(Protocol):
 
     name: str
     context: int  # tokens that one conversation may have
+    retells: bool  # whether it can be trusted to put a short result in its own words
 
     def write(
         self,
@@ -85,15 +80,20 @@ class ModelBrain:
         self.name = model.name
 
     def warm(self, brief: AgentBrief) -> None:
-        """Let the model read the prompt and the tools."""
-        messages = [system_message(brief), {"role": "user", "content": "Hello."}]
-        for _ in self._model.write(
-            messages,
-            grammar=decision_grammar(read_signatures(brief.tools)),
-            most_tokens=0,
-            cancelled=lambda: False,
-        ):
-            pass
+        """Let the model read the prompt and the tools, for deciding and for speaking.
+
+        The two begin differently, so that each keeps a slot of the engine to itself.
+        """
+        tools = read_signatures(brief.tools)
+        hello = [CallerSaid("Hello.")]
+        prompts = [(speech_messages(brief, hello), speech_grammar())]
+        if tools:
+            prompts.append((decision_messages(brief, hello), decision_grammar(tools)))
+        for messages, grammar in prompts:
+            for _ in self._model.write(
+                messages, grammar=grammar, most_tokens=0, cancelled=lambda: False
+            ):
+                pass
 
     def think(
         self, brief: AgentBrief, history: Sequence[Turn], cancelled: Cancelled
@@ -106,29 +106,52 @@ class ModelBrain:
         tools = read_signatures(brief.tools)
         history = trim(history, self._room(brief))
         match history[-1] if history else None:
-            case CallerSaid(text):
+            case CallerSaid(text) if tools:
                 ending = find_ending_tool(tools)
                 if ending is not None and is_goodbye(text):
                     yield Speak(GOODBYE)
                     yield UseTool(ending.name)
-                    return
-                yield from self._decide(brief, tools, history, cancelled)
-            case ToolUsed(name=name, is_error=is_error):
-                if not is_error and any(t.ends_call for t in tools if t.name == name):
-                    return
-                note = FAILURE_NOTE if is_error else ANSWER_NOTE
-                yield from self._speak(brief, tools, history, note, cancelled)
+                else:
+                    yield from self._answer(brief, tools, history, cancelled)
+            case ToolUsed(name=name, is_error=False) if _ends_call(tools, name):
+                return
+            case ToolUsed() as used if not self._model.retells and is_short(used):
+                yield Speak(read_aloud(used))
             case _:
-                yield from self._speak(brief, tools, history, None, cancelled)
+                yield from self._speak(brief, tools, history, cancelled)
 
     def close(self) -> None:
         """Give the model's memory back."""
         self._model.close()
 
     def _room(self, brief: AgentBrief) -> int:
-        taken = len(system_message(brief)["content"])
+        taken = len(decision_messages(brief)[0]["content"])
         tokens = self._model.context - _MOST_TOKENS
         return max(0, tokens * _CHARACTERS_PER_TOKEN - taken)
+
+    def _answer(
+        self,
+        brief: AgentBrief,
+        tools: Sequence[Signature],
+        history: Sequence[Turn],
+        cancelled: Cancelled,
+    ) -> Iterator[Thought]:
+        """Call a tool, ask for what it lacks, or speak."""
+        thoughts = self._check(
+            tools, history, self._decide(brief, tools, history, cancelled)
+        )
+        asks = thoughts is not None and isinstance(thoughts[0], Speak)
+        fresh = _without_pending(tools, history) if asks else None
+        if fresh is not None:
+            # The caller was asked for a value and wants something else instead.
+            call = self._decide(brief, tools, fresh, cancelled)
+            thoughts = self._check(tools, fresh, call) or thoughts
+        if cancelled():
+            return
+        if thoughts is not None:
+            yield from thoughts
+        else:
+            yield from self._speak(brief, tools, history, cancelled)
 
     def _decide(
         self,
@@ -136,89 +159,103 @@ class ModelBrain:
         tools: Sequence[Signature],
         history: Sequence[Turn],
         cancelled: Cancelled,
-    ) -> Iterator[Thought]:
-        reader = DecisionReader()
-        is_decided = False
-        for decided in _read(
-            self._model.write(
-                conversation(brief, history),
-                grammar=decision_grammar(tools),
-                most_tokens=_MOST_TOKENS,
-                cancelled=cancelled,
-            ),
-            reader,
+    ) -> Call | None:
+        """Return the call that the model wants, None when it would rather speak."""
+        written = ""
+        for piece in self._model.write(
+            decision_messages(brief, history),
+            grammar=decision_grammar(tools),
+            most_tokens=_MOST_TOKENS,
+            cancelled=cancelled,
         ):
-            is_decided = True
-            if isinstance(decided, Clause):
-                yield Speak(decided.text, find_asked(tools, decided.text))
-            else:
-                yield from self._check(brief, tools, history, decided, cancelled)
-        if not is_decided and not cancelled():
-            yield Speak(_DID_NOT_GET_IT)
+            written += piece
+            if prefers_speech(written):
+                # Its words are better when it need not think of tools as well.
+                return None
+        return read_call(written)
 
     def _check(
-        self,
-        brief: AgentBrief,
-        tools: Sequence[Signature],
-        history: Sequence[Turn],
-        call: Call,
-        cancelled: Cancelled,
-    ) -> Iterator[Thought]:
-        """Turn a call that the model wants into a call, a question or speech."""
-        tool = next((tool for tool in tools if tool.name == call.name), None)
-        if tool is None or (tool.ends_call and not allows_ending(history)):
-            yield from self._speak(brief, tools, history, None, cancelled)
-            return
+        self, tools: Sequence[Signature], history: Sequence[Turn], call: Call | None
+    ) -> list[Thought] | None:
+        """Hold a call against what was said; None: it was a guess, speak instead."""
+        tool = next((t for t in tools if call and t.name == call.name), None)
+        if call is None or tool is None:
+            return None
         if tool.ends_call:
-            yield Speak(GOODBYE)
-            yield UseTool(tool.name)
-            return
+            if not allows_ending(history):
+                return None
+            return [Speak(GOODBYE), UseTool(tool.name)]
         grounded = ground(tool, call.arguments, gather(history))
         if not grounded.missing:
-            yield UseTool(tool.name, grounded.arguments)
-            return
+            if _is_repeated(tool, grounded.arguments, history):
+                return None
+            return [UseTool(tool.name, grounded.arguments)]
         slot = grounded.missing[0]
-        if is_about(tool, _last_request(history)):
-            yield Speak(slot_question(slot), f"{tool.name}.{slot.name}")
-            return
-        yield from self._speak(
-            brief, tools, history, _missing_note(grounded.missing), cancelled
-        )
+        if not is_about(tool, _last_request(history)):
+            return None
+        return [Speak(slot_question(slot), f"{tool.name}.{slot.name}")]
 
     def _speak(
         self,
         brief: AgentBrief,
         tools: Sequence[Signature],
         history: Sequence[Turn],
-        note: str | None,
         cancelled: Cancelled,
     ) -> Iterator[Thought]:
         """Let the model speak and nothing else."""
-        pieces = self._model.write(
-            conversation(brief, history, note),
-            grammar=speak_grammar(),
+        cutter = ClauseCutter()
+        for piece in self._model.write(
+            speech_messages(brief, history),
+            grammar=speech_grammar(),
             most_tokens=_MOST_TOKENS,
             cancelled=cancelled,
-        )
-        for decided in _read(pieces, DecisionReader()):
-            if isinstance(decided, Clause):
-                yield Speak(decided.text, find_asked(tools, decided.text))
+        ):
+            for clause in cutter.feed(piece):
+                yield Speak(clause, find_asked(tools, clause))
+        if not cancelled():
+            for clause in cutter.finish():
+                yield Speak(clause, find_asked(tools, clause))
 
 
-def _read(pieces: Iterator[str], reader: DecisionReader) -> Iterator[Clause | Call]:
-    for piece in pieces:
-        yield from reader.feed(piece)
-    yield from reader.finish()
+def _ends_call(tools: Sequence[Signature], name: str) -> bool:
+    return any(tool.ends_call for tool in tools if tool.name == name)
+
+
+def _is_repeated(
+    tool: Signature, arguments: Mapping[str, Any], history: Sequence[Turn]
+) -> bool:
+    """Whether this very call was just made and the caller did not ask for it again.
+
+    A small model likes to do once more what it sees itself doing.
+    """
+    before = next((t for t in reversed(history) if isinstance(t, ToolUsed)), None)
+    return (
+        before is not None
+        and not before.is_error
+        and (before.name, dict(before.arguments)) == (tool.name, dict(arguments))
+        and not is_about(tool, _last_request(history))
+    )
 
 
 def _last_request(history: Sequence[Turn]) -> str:
     last = merge_pending(history)[-1]
-    return last.text if isinstance(last, (CallerSaid, Instruction)) else ""
+    return last.text if isinstance(last, CallerSaid) else ""
 
 
-def _missing_note(missing: Sequence[Slot]) -> str:
-    names = " and the ".join(slot_words(slot) for slot in missing)
-    return (
-        f"The caller has not told you the {names}. If the caller wants that done, ask "
-        "for it. Otherwise just reply. Never make up facts."
-    )
+def _without_pending(
+    tools: Sequence[Signature], history: Sequence[Turn]
+) -> Sequence[Turn] | None:
+    """Return the history without the request whose value was asked for.
+
+    None when the last words are no answer to such a question or are about no other
+    tool.
+    """
+    if len(history) < 3 or len(merge_pending(history)) == len(history):
+        return None
+    said, asked = history[-1], history[-2]
+    if not isinstance(said, CallerSaid) or not isinstance(asked, AgentSaid):
+        return None
+    wanted = (asked.asked_for or "").rpartition(".")[0]
+    if any(is_about(tool, said.text) for tool in tools if tool.name != wanted):
+        return [*history[:-3], said]
+    return None

@@ -8,7 +8,9 @@ strictly between user and assistant: some models' templates refuse anything else
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 from runner.speech.brain.signature import Signature, Slot, read_signatures
@@ -24,52 +26,59 @@ from runner.speech.parts import (
 ChatMessage: TypeAlias = dict[str, str]  # role, content
 
 LONGEST_RESULT = 1_200  # characters of a tool's result; more would only slow it down
-_STYLE = (
-    "You are on the phone: everything you say is spoken aloud. "
-    "Say one or two short, plain sentences."
-)
 _DECIDING = (
-    "Answer with one line of JSON, either "
-    '{"tool": <name>, "arguments": {...}} to run a tool or {"say": <words>} to speak.\n'
-    "You know nothing about live facts, orders, bookings or the caller's data "
-    "yourself: whenever the caller asks for something a tool does and gave the needed "
-    "values, run the tool. If a value is missing, ask for it. For greetings, thanks "
-    "and chat, just speak. Never make up facts."
+    "Decide what to do with the caller's words. Answer with one line of JSON:\n"
+    '{"tool": <name>, "arguments": {...}} when the caller asks for something that a '
+    "tool above does,\n"
+    '{"say": <words>} for greetings, thanks, chat and everything else.'
 )
-_SPEAKING = 'Answer with one line of JSON: {"say": <words>}. Never make up facts.'
-ANSWER_NOTE = (
-    "Tell the caller the answer in one short sentence, with the facts of this result "
-    "only."
+_YES = re.compile(
+    r"\W*(yes|yeah|yep|sure|ok|okay|please do|go ahead|correct|exactly|right|do it)\b",
+    re.I,
 )
-FAILURE_NOTE = (
-    "It failed. Tell the caller in one short sentence that this did not work, and why."
+_SPEAKING = (
+    "You are on the phone: everything you say is spoken aloud. Say one or two short, "
+    "plain sentences. Never make up facts."
 )
+_ANSWER = "Tell me the answer in one short sentence."
+_FAILURE = "Say sorry and tell me in one short sentence what went wrong."
 
 
-def system_message(brief: AgentBrief) -> ChatMessage:
-    """Return the part that stays the same for the whole session."""
-    tools = read_signatures(brief.tools)
-    parts = [brief.prompt.strip(), _STYLE]
-    if tools:
-        lines = "\n".join(f"- {_tool_line(tool)}" for tool in tools)
-        parts += [f"Tools:\n{lines}", _DECIDING]
-    else:
-        parts.append(_SPEAKING)
-    return {"role": "system", "content": "\n\n".join(part for part in parts if part)}
-
-
-def conversation(
-    brief: AgentBrief, history: Sequence[Turn], note: str | None = None
+def decision_messages(
+    brief: AgentBrief, history: Sequence[Turn] = ()
 ) -> list[ChatMessage]:
-    """Return all messages; `note` is added to the caller's last words."""
-    messages = [system_message(brief)]
-    for turn in merge_pending(history):
-        for role, content in _render(turn):
+    """Return what the model reads to decide: the last words and the calls before."""
+    tools = read_signatures(brief.tools)
+    lines = "\n".join(f"- {_tool_line(tool)}" for tool in tools)
+    system = f"Tools:\n{lines}\n\n{brief.prompt.strip()}\n\n{_DECIDING}"
+    messages = [{"role": "system", "content": system}]
+    for turn in _relevant(merge_pending(history)):
+        for role, content in _as_decision(turn):
             _append(messages, role, content)
-    if note:
-        _append(messages, "user", f"({note})")
-    if messages[-1]["role"] != "user":
-        _append(messages, "user", "(The caller is waiting. Go on.)")
+    return messages
+
+
+def speech_messages(
+    brief: AgentBrief, history: Sequence[Turn] = ()
+) -> list[ChatMessage]:
+    """Return what the model reads to speak: an ordinary conversation."""
+    parts = [brief.prompt.strip(), _SPEAKING]
+    abilities = [
+        tool.description.split(". ")[0].rstrip(".")
+        for tool in read_signatures(brief.tools)
+        if tool.description and not tool.ends_call
+    ]
+    if abilities:
+        parts.append(f"You can: {'; '.join(abilities)}.")
+    system = "\n\n".join(part for part in parts if part)
+    messages = [{"role": "system", "content": system}]
+    for turn in history:
+        _append(messages, *_as_speech(turn))
+    match history[-1] if history else None:
+        case ToolUsed(is_error=is_error):
+            _append(messages, "user", _FAILURE if is_error else _ANSWER)
+        case None | AgentSaid():
+            _append(messages, "user", "(The caller is waiting. Go on.)")
     return messages
 
 
@@ -95,6 +104,25 @@ def merge_pending(history: Sequence[Turn]) -> list[Turn]:
     return merged
 
 
+def _relevant(history: Sequence[Turn]) -> list[Turn]:
+    """Leave out of a history what would mislead a small model when it decides.
+
+    Whatever the agent said before makes it speak again where it should call (measured:
+    6 of 9 dialogues held with all turns, 9 of 9 without the chat). A bare "yes" is the
+    exception, since it means nothing without the question.
+    """
+    if not history:
+        return []
+    last = history[-1]
+    kept: list[Turn] = []
+    for turn, following in pairwise(history):
+        if isinstance(turn, ToolUsed | Instruction) or isinstance(following, ToolUsed):
+            kept.append(turn)
+    if isinstance(last, CallerSaid) and _YES.match(last.text):
+        kept += [turn for turn in history[-3:-1] if turn not in kept[-2:]]
+    return [*kept, last]
+
+
 def trim(history: Sequence[Turn], room: int) -> Sequence[Turn]:
     """Leave out the oldest turns until the rest has at most `room` characters.
 
@@ -117,10 +145,10 @@ def trim(history: Sequence[Turn], room: int) -> Sequence[Turn]:
 
 
 def _size(turn: Turn) -> int:
-    return sum(len(content) + 8 for _, content in _render(turn))  # 8: a message's marks
+    return sum(len(content) + 8 for _, content in _as_decision(turn))  # 8: its marks
 
 
-def _render(turn: Turn) -> list[tuple[str, str]]:
+def _as_decision(turn: Turn) -> list[tuple[str, str]]:
     match turn:
         case CallerSaid(text):
             return [("user", text.strip())]
@@ -131,6 +159,18 @@ def _render(turn: Turn) -> list[tuple[str, str]]:
         case ToolUsed():
             call = {"tool": turn.name, "arguments": dict(turn.arguments)}
             return [("assistant", _json(call)), ("user", _tool_result(turn))]
+
+
+def _as_speech(turn: Turn) -> tuple[str, str]:
+    match turn:
+        case CallerSaid(text):
+            return "user", text.strip()
+        case AgentSaid(text):
+            return "assistant", text.strip()
+        case Instruction(text):
+            return "user", f"({text.strip()})"
+        case ToolUsed():
+            return "user", _tool_result(turn)
 
 
 def _tool_result(turn: ToolUsed) -> str:

@@ -1,4 +1,8 @@
-"""Reads a tool's result aloud without a language model."""
+"""Reads a tool's result aloud without a language model: always true, a little wooden.
+
+A model of half a billion parameters retells one result in three wrongly ("it is
+available" for `"available": false`), so small results are not left to it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from runner.speech.parts import ToolUsed
 
-_MOST_FACTS = 4
+_MOST_FACTS = 5
 _LONGEST = 200  # characters of one value
 _UNITS = {
     "c": "degrees Celsius",
@@ -27,32 +31,55 @@ _UNITS = {
     "hours": "hours",
     "days": "days",
 }
+# Keys whose values say by themselves what they are.
+_SELF_EVIDENT = frozenset(
+    (
+        *("item", "product", "title", "name", "status", "state", "message", "text"),
+        *("answer", "result", "summary", "description", "condition", "conditions"),
+        *("sky", "weather", "reason"),
+    )
+)
+_SUCCESS = frozenset(("ok", "success", "done", "succeeded"))
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June", "July", "August"),
+    *("September", "October", "November", "December"),
+)
+_DATE = re.compile(r"\b(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])\b")
 
 
-def read_aloud(used: ToolUsed) -> Iterator[str]:
-    """Yield plain sentences that tell a call's result: "The status is shipped."."""
+def is_short(used: ToolUsed) -> bool:
+    """Whether a result has so few facts that all of them can be read aloud."""
     if used.result is None:
-        yield "One moment, please."
-        return
+        return False
+    value = _parse(used.result)
+    if isinstance(value, Mapping):
+        facts = _facts(used, value)
+        return len(facts) <= _MOST_FACTS and not any(
+            isinstance(item, Mapping)
+            for _, inner in facts
+            if isinstance(inner, list)
+            for item in inner
+        )
+    return not isinstance(value, list) and len(str(value)) <= _LONGEST
+
+
+def read_aloud(used: ToolUsed) -> str:
+    """Return a call's result as one sentence: "The status is shipped."."""
+    if used.result is None:
+        return "One moment, please."
     value = _parse(used.result)
     if used.is_error:
-        yield f"Sorry, that did not work: {_sentence(_said(_error_text(value)))}"
-        return
-    if isinstance(value, Mapping):
-        facts = [
-            (key, inner)
-            for key, inner in _flatten(value)
-            if used.arguments.get(key) != inner and inner is not None
-        ]
-        for key, inner in facts[:_MOST_FACTS]:
-            yield _fact(key, inner)
-        if not facts:
-            yield "That is done."
-        return
+        return f"Sorry, that did not work: {_lower(_said(_error_text(value)))}."
     if isinstance(value, list):
-        yield f"I found {len(value)}: {_said(value)}." if value else "I found nothing."
-        return
-    yield _sentence(_said(value)) if value not in (None, "") else "That is done."
+        return f"I found {len(value)}: {_said(value)}." if value else "I found nothing."
+    if not isinstance(value, Mapping):
+        return _sentence(_said(value)) if value not in (None, "") else "That is done."
+    facts = _facts(used, value)[:_MOST_FACTS]
+    if not facts:
+        return "That is done."
+    if len(facts) == 1:
+        return _single(*facts[0])
+    return _sentence(", ".join(_part(key, inner) for key, inner in facts))
 
 
 def _parse(result: str) -> object:
@@ -69,6 +96,16 @@ def _error_text(value: object) -> object:
     return value
 
 
+def _facts(used: ToolUsed, value: Mapping[str, object]) -> list[tuple[str, object]]:
+    """Return what the result adds to what was asked."""
+    asked = {str(argument) for argument in used.arguments.values()}
+    return [
+        (key, inner)
+        for key, inner in _flatten(value)
+        if inner is not None and (isinstance(inner, bool) or str(inner) not in asked)
+    ]
+
+
 def _flatten(value: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     for key, inner in value.items():
         if isinstance(inner, Mapping):
@@ -77,30 +114,64 @@ def _flatten(value: Mapping[str, object]) -> Iterator[tuple[str, object]]:
             yield key, inner
 
 
-def _fact(key: str, value: object) -> str:
+def _single(key: str, value: object) -> str:
+    label, unit = _label(key, value)
+    match value:
+        case bool() if key.lower() in _SUCCESS:
+            return "That is done." if value else "Sorry, that did not work."
+        case bool():
+            return f"It is {label}." if value else f"It is not {label}."
+        case _ if key.lower() in ("message", "text", "answer", "result", "error"):
+            return _sentence(_said(value))
+        case _:
+            return _sentence(f"the {label} is {_said(value)}{unit}")
+
+
+def _part(key: str, value: object) -> str:
+    label, unit = _label(key, value)
+    match value:
+        case bool() if key.lower() in _SUCCESS:
+            return "that is done" if value else "that did not work"
+        case bool():
+            return label if value else f"not {label}"
+        case str() if key.lower() in _SELF_EVIDENT:
+            return _said(value)
+        case _:
+            return f"{label} {_said(value)}{unit}"
+
+
+def _label(key: str, value: object) -> tuple[str, str]:
+    """Return a key as words, and the unit that its last word may be."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", key).replace("-", " ")
     parts = re.split(r"[_\s]+", words.strip("_ ").lower())
-    unit = ""
-    if len(parts) > 1 and parts[-1] in _UNITS and isinstance(value, (int, float)):
-        unit = f" {_UNITS[parts.pop()]}"
-    return _sentence(f"The {' '.join(parts)} is {_said(value)}{unit}")
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if len(parts) > 1 and parts[-1] in _UNITS and is_number:
+        return " ".join(parts[:-1]), f" {_UNITS[parts[-1]]}"
+    return " ".join(parts), ""
 
 
 def _said(value: object) -> str:
     match value:
-        case True:
-            return "yes"
-        case False:
-            return "no"
+        case bool():
+            return "yes" if value else "no"
         case None:
             return "nothing"
         case list():
             return ", ".join(_said(item) for item in value[:_MOST_FACTS])
         case Mapping():
             facts = list(_flatten(value))[:_MOST_FACTS]
-            return ", ".join(f"{key} {_said(inner)}" for key, inner in facts)
+            return " ".join(_said(inner) for _, inner in facts)
         case _:
-            return " ".join(str(value).replace("_", " ").split())[:_LONGEST]
+            text = " ".join(str(value).replace("_", " ").split())[:_LONGEST]
+            return _DATE.sub(_spoken_date, text).rstrip(".")
+
+
+def _spoken_date(found: re.Match[str]) -> str:
+    return f"{_MONTHS[int(found[2]) - 1]} {int(found[3])}, {found[1]}"
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text
 
 
 def _sentence(text: str) -> str:

@@ -58,7 +58,7 @@ class RulesBrain:
                 yield from _answer(tools, history, text)
             case ToolUsed() as used:
                 if used.is_error or not _is_ending(tools, used.name):
-                    yield from map(Speak, read_aloud(used))
+                    yield Speak(read_aloud(used))
             case _:
                 yield Speak(_introduction(tools))
 
