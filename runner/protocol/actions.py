@@ -86,13 +86,5 @@ class Close:
 
 
 Action: TypeAlias = (
-    Connect
-    | Send
-    | Play
-    | StopPlayback
-    | Drain
-    | RunTool
-    | CancelTool
-    | Notify
-    | Close
+    Connect | Send | Play | StopPlayback | Drain | RunTool | CancelTool | Notify | Close
 )

@@ -337,8 +337,11 @@ def test_a_dead_reply_is_not_heard_within_the_next_one_either() -> None:
     dead = pair.reply_id
     pair.say("What?")
 
-    assert [] == pair.feed(
-        AudioChunk(dead, bytes(480)), ToolDecided(dead, "look"), ReplyFinished(dead)
+    assert (
+        pair.feed(
+            AudioChunk(dead, bytes(480)), ToolDecided(dead, "look"), ReplyFinished(dead)
+        )
+        == []
     )
 
 
