@@ -20,6 +20,7 @@ from runner.protocol.server_events import (
 )
 from runner.protocol.settings import Settings, bytes_per_ms
 from runner.server.ears import Ears
+from runner.server.heard import HeardTurn
 from runner.server.listener import Listener
 from runner.server.turns import Sign, Timing
 from runner.server.understanding import Understanding, means_stop
@@ -30,23 +31,9 @@ from runner.speech.parts import Samples, Speech
 # a pause and go on from there.
 _SETTLE_SECONDS = 15.0
 _STEP_MS = 100
-
-
-@dataclass(slots=True)
-class _Turn:
-    """What is known of the turn that is going on."""
-
-    settled: str = ""  # recognised for good, its sound is gone
-    text: str = ""  # of the sound that is kept
-    covers: int = -1  # the text covers speech up to this frame
-    shown: str = ""
-    is_recognising: bool = False
-    is_paused: bool = False
-    is_decided: bool = False  # over, as soon as the text covers all of it
-
-    @property
-    def whole_text(self) -> str:
-        return f"{self.settled} {self.text}".strip()
+# Partial transcripts take a third of the time at most, also on a slow machine: the
+# words at the end of the turn must not wait for them.
+_PARTIAL_REST = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +53,7 @@ class _Reset:
 
 @dataclass(frozen=True, slots=True)
 class _Recognised:
-    turn: _Turn
+    turn: HeardTurn
     covers: int
     text: str
     is_mutter: bool = False
@@ -74,7 +61,7 @@ class _Recognised:
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    turn: _Turn
+    turn: HeardTurn
     covers: int
     is_complete: bool
 
@@ -92,7 +79,7 @@ class Hearing:
         self._inbox: asyncio.Queue[_Item] = asyncio.Queue()
         self._ears: Ears | None = None
         self._settings: Settings | None = None
-        self._turn = _Turn()
+        self._turn = HeardTurn()
         self._is_judged = True  # until it is known that no model can tell
         self._jobs: set[asyncio.Task[None]] = set()
 
@@ -183,15 +170,17 @@ class Hearing:
         turn = self._turn
         match sign:
             case Sign.STARTED:
-                self._turn = _Turn()
+                self._turn = HeardTurn()
                 self._listener.post(SpeechStarted())
             case Sign.GREW:
-                self._recognise(sound)
+                if asyncio.get_running_loop().time() >= turn.partial_at:
+                    self._recognise(sound)
             case Sign.PAUSED:
                 turn.is_paused = True
                 self._recognise(sound)
             case Sign.ASK:
-                self._judge(sound, ears.last_voiced)
+                turn.is_asked = True
+                self._judge_if_asked(ears)
             case Sign.OVER:
                 turn.is_decided = True
                 self._commit_if_over()
@@ -202,7 +191,7 @@ class Hearing:
 
     def _go_on(self, ears: Ears) -> None:
         turn = self._turn
-        turn.is_paused = turn.is_decided = False
+        turn.is_paused = turn.is_asked = turn.is_decided = False
         self._listener.doubt()
         if ears.turn_seconds > _SETTLE_SECONDS and turn.text:
             turn.settled, turn.text, turn.covers = turn.whole_text, "", -1
@@ -218,10 +207,13 @@ class Hearing:
 
         async def recognise() -> None:
             text = ""
+            began = asyncio.get_running_loop().time()
             try:
                 text = await self._understanding.transcribe(sound, settings.key_terms)
             except SpeechError as error:
                 self._listener.post(Failed(error.message))
+            ended = asyncio.get_running_loop().time()
+            turn.partial_at = ended + _PARTIAL_REST * (ended - began)
             self._inbox.put_nowait(_Recognised(turn, covers, text, is_mutter))
 
         self._start(recognise)
@@ -246,6 +238,7 @@ class Hearing:
             return
         if turn.whole_text:
             self._listener.suppose(turn.whole_text)
+        self._judge_if_asked(self._ears)
         self._commit_if_over()
 
     def _interrupt_with(self, text: str) -> None:
@@ -254,8 +247,14 @@ class Hearing:
             self._listener.mark_end(0.0)
             self._listener.post(TurnCommitted(text))
 
-    def _judge(self, sound: Samples, covers: int) -> None:
+    def _judge_if_asked(self, ears: Ears) -> None:
+        """Judge the pause, but not beside a recognition: both would only be slower,
+        and the mind waits for the words."""
         turn = self._turn
+        if not turn.is_asked or turn.is_recognising:
+            return
+        turn.is_asked = False
+        sound, covers = ears.sound(), ears.last_voiced
 
         async def judge() -> None:
             try:
@@ -277,7 +276,7 @@ class Hearing:
 
     def _start_turn(self, ears: Ears) -> None:
         ears.next_turn()
-        self._turn = _Turn()
+        self._turn = HeardTurn()
 
     def _is_covered(self, covers: int) -> bool:
         return self._ears is not None and covers == self._ears.last_voiced
