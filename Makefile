@@ -30,13 +30,13 @@ run: $(VENV)/.engines ## set everything up and hold one spoken call, with no key
 	@echo "  edit agents/support.yaml, then: $(BIN)/vagent validate agents"
 
 test: check models ## set everything up and pass every test, real speech included
-	$(BIN)/python -m pytest -rs -m "speech and not device"
+	$(BIN)/python -m pytest -q -rs -m "speech and not device"
 
 check: $(VENV)/.develop ## format, lint, types, and the tests that need no models
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -rs -m "not speech and not device"
+	$(BIN)/python -m pytest -q -rs -n auto -m "not speech and not device"
 
 models: $(VENV)/.engines ## fetch what the embedded server needs, once
 	@$(BIN)/vagent models fetch || \

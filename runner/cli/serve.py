@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import ipaddress
 import json
 import os
-import signal
 import sys
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +14,6 @@ import typer
 
 if TYPE_CHECKING:
     from runner.config.model import BrainConfig
-    from runner.server.door import EmbeddedServer
 
 _BRAIN_KEY = "VAGENT_BRAIN_KEY"
 
@@ -65,8 +60,11 @@ def serve(
     ] = False,
 ) -> None:
     """Serve voice agents on this machine: the same wire, no key, nothing leaves it."""
+    import asyncio
+
     from runner.config.model import LocalConfig
     from runner.server.door import EmbeddedServer
+    from runner.server.lifetime import serve_until_stopped
     from runner.speech.assembly import load_speech
 
     say = _say_json if log_json else _say_text
@@ -79,39 +77,9 @@ def serve(
         speech, host=host, port=port, key=key, max_sessions=max_sessions, report=say
     )
     try:
-        asyncio.run(_serve_until_stopped(server, say, exit_with_parent))
+        asyncio.run(serve_until_stopped(server, say, exit_with_parent=exit_with_parent))
     finally:
         speech.close()
-
-
-async def _serve_until_stopped(
-    server: EmbeddedServer, say: Any, exit_with_parent: bool
-) -> None:
-    loop = asyncio.get_running_loop()
-    stopped = asyncio.Event()
-    if exit_with_parent:
-        _watch_stdin(loop, stopped)
-    # Windows knows no handlers for this; there the process simply ends.
-    with contextlib.suppress(NotImplementedError):
-        loop.add_signal_handler(signal.SIGTERM, stopped.set)
-    async with server:
-        say("vagent.listening", {"url": server.url})
-        await stopped.wait()
-
-
-def _watch_stdin(loop: asyncio.AbstractEventLoop, stopped: asyncio.Event) -> None:
-    """Set the event once stdin closes: the parent is gone, however it went."""
-
-    def watch() -> None:
-        # Not through sys.stdin: its lock, held by this thread, would be asked for at
-        # the interpreter's end.
-        with contextlib.suppress(OSError, ValueError):
-            while os.read(sys.stdin.fileno(), 4096):
-                pass
-        with contextlib.suppress(RuntimeError):  # the loop has ended before
-            loop.call_soon_threadsafe(stopped.set)
-
-    threading.Thread(target=watch, name="watch-stdin", daemon=True).start()
 
 
 def _brain_config(brain: str, model: str | None) -> BrainConfig:

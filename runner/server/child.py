@@ -43,8 +43,6 @@ async def embedded_server(
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env=_environment(local),
-        # Ctrl-C in the terminal is the owner's to handle; the child follows it.
-        start_new_session=True,
     )
     reader: asyncio.Task[None] | None = None
     try:
