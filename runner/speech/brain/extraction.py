@@ -19,8 +19,10 @@ _LEAD_IN = re.compile(
 _NAME = re.compile(r"(?<![.!?] )(?<!^)\b[A-Z][\w'-]*(?:\s+(?:[A-Z][\w'-]*|of|de|la))*")
 _NOT_NAMES = frozenset(("I", "I'm", "I'd", "I'll", "I've", "OK", "Okay", "Hi", "Hello"))
 _AFTER = re.compile(
-    r"\b(?:in|for|to|at|about|named|called|from)\s+(?:the\s+)?([\w' -]+)", re.I
+    r"\b(?:(?:in|for|at|about|named|called|from)\s+(?:the\s+)?|to the\s+)([\w' -]+)",
+    re.I,
 )
+_PLEASE = re.compile(r"[ ,]*\bplease\b[ ,]*", re.I)
 _NO = re.compile(r"\b(no|not|don't|do not|without|never)\b", re.I)
 _LONGEST_REPLY = 5  # words that are a value by themselves
 _LONGEST_PHRASE = 3
@@ -60,7 +62,7 @@ def _choice(choices: Sequence[object], request: str) -> object | None:
 
 def _number(text: str, *, is_whole: bool) -> float | None:
     for token in spoken_tokens(text):
-        if token.isdigit():
+        if token.isdecimal():
             return int(token)
         if not is_whole and re.fullmatch(r"\d+\.\d+", token):
             return float(token)
@@ -73,7 +75,7 @@ def _phrase(slot: Slot, request: str, reply: str | None) -> str | None:
         if isinstance(example, str) and example.lower() in request.lower():
             return example
     if reply is not None:
-        bare = _LEAD_IN.sub("", reply.strip()).rstrip(".!?, ")
+        bare = _PLEASE.sub("", _LEAD_IN.sub("", reply.strip()).rstrip(".!?, "))
         if bare and len(bare.split()) <= _LONGEST_REPLY:
             return bare
     for found in _NAME.finditer(reply or request):

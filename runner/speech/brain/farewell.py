@@ -57,7 +57,7 @@ def is_goodbye(text: str) -> bool:
     if not _BYE.intersection(words[-3:]) and not _CLEAR.search(lowered):
         return False
     others = [word for word in words if word not in _POLITE and word not in _BYE]
-    return len(others) <= _MOST_OTHERS and not any(w[0].isdigit() for w in others)
+    return len(others) <= _MOST_OTHERS and not any(w[0].isdecimal() for w in others)
 
 
 def allows_ending(history: Sequence[Turn]) -> bool:

@@ -135,7 +135,7 @@ def _is_text_grounded(text: str, schema: Mapping[str, Any], evidence: Evidence) 
     if squashed in evidence.squashed or _spaceless(text) in evidence.squashed:
         return True
     heard = sum(_was_heard(token, evidence) for token in tokens)
-    digits = [token for token in tokens if token[0].isdigit()]
+    digits = [token for token in tokens if token[0].isdecimal()]
     if any(not _was_heard(token, evidence) for token in digits):
         return re.sub(r"\D", "", text) in evidence.numbers and len(digits) == len(
             tokens
@@ -144,7 +144,7 @@ def _is_text_grounded(text: str, schema: Mapping[str, Any], evidence: Evidence) 
 
 
 def _was_heard(token: str, evidence: Evidence) -> bool:
-    if token[0].isdigit():
+    if token[0].isdecimal():
         return token in evidence.numbers or re.sub(r"\D", "", token) in evidence.numbers
     if token in evidence.words:
         return True
@@ -155,7 +155,7 @@ def is_alike(word: str, other: str) -> bool:
     """Whether two words are the same but for spelling, ending or a misheard letter."""
     if word == other:
         return True
-    if min(len(word), len(other)) < 3 or word[0].isdigit() or other[0].isdigit():
+    if min(len(word), len(other)) < 3 or word[0].isdecimal() or other[0].isdecimal():
         return False
     matcher = SequenceMatcher(None, word, other, autojunk=False)
     return matcher.quick_ratio() >= _ALIKE and matcher.ratio() >= _ALIKE
@@ -166,7 +166,7 @@ def _late_hours(words: frozenset[str]) -> set[str]:
     if _LATER_HALF.isdisjoint(words):
         return set()
     return {
-        str(int(word) + 12) for word in words if word.isdigit() and 0 < int(word) < 12
+        str(int(word) + 12) for word in words if word.isdecimal() and 0 < int(word) < 12
     }
 
 

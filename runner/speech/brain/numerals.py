@@ -7,6 +7,7 @@ a caller never says a number the way a tool wants it.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 
 _TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)?")
@@ -76,17 +77,18 @@ def digit_runs(tokens: list[str]) -> frozenset[str]:
     for start, token in enumerate(tokens):
         joined = ""
         for follower in tokens[start:]:
-            if not follower[0].isdigit():
+            if not follower[0].isdecimal():
                 break
             joined += re.sub(r"\D", "", follower)
             runs.add(joined)
-        if token[0].isdigit():
+        if token[0].isdecimal():
             runs.add(token)
     return frozenset(runs)
 
 
 def _split(text: str) -> list[str]:
-    tokens = _TOKEN.findall(text.lower())
+    # NFKC: full-width and raised digits are digits too.
+    tokens = _TOKEN.findall(unicodedata.normalize("NFKC", text).lower())
     return [t.replace(",", "") if _THOUSANDS.fullmatch(t) else t for t in tokens]
 
 
@@ -144,13 +146,13 @@ def _read_zeros(tokens: list[str]) -> list[str]:
 
 def _is_beside_digits(tokens: list[str], at: int) -> bool:
     beside = (*tokens[max(0, at - 1) : at], *tokens[at + 1 : at + 2])
-    return any(token[0].isdigit() for token in beside)
+    return any(token[0].isdecimal() for token in beside)
 
 
 def _repeat(tokens: list[str]) -> Iterator[str]:
     times = 1
     for token in tokens:
-        if times > 1 and not token[0].isdigit():
+        if times > 1 and not token[0].isdecimal():
             times = 1
         if token in _REPEATS:
             times = _REPEATS[token]

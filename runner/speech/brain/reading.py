@@ -79,7 +79,14 @@ def read_aloud(used: ToolUsed) -> str:
         return "That is done."
     if len(facts) == 1:
         return _single(*facts[0])
-    return _sentence(", ".join(_part(key, inner) for key, inner in facts))
+    lead = "It is" if _opens_with_truth(facts) else "Here is what I found:"
+    return f"{lead} {', '.join(_part(key, inner) for key, inner in facts)}."
+
+
+def _opens_with_truth(facts: list[tuple[str, object]]) -> bool:
+    """Whether the first fact is "confirmed" or "not available", which "it is" fits."""
+    key, value = facts[0]
+    return isinstance(value, bool) and key.lower() not in _SUCCESS
 
 
 def _parse(result: str) -> object:

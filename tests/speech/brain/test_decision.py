@@ -1,0 +1,36 @@
+import pytest
+
+from runner.speech.brain.decision import Call, prefers_speech, read_call
+
+
+def test_a_call_is_read():
+    line = '{"tool": "get_weather", "arguments": {"location": "Tokyo"}}'
+    assert read_call(line) == Call("get_weather", {"location": "Tokyo"})
+
+
+def test_a_call_in_a_code_fence_is_read():
+    assert read_call('```json\n{"tool": "ping"}\n```') == Call("ping", {})
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        '{"tool": "get_weather", "argu',
+        '{"say": "Hi"}',
+        '{"tool": 7}',
+        "[1]",
+        "Hello",
+    ],
+)
+def test_what_is_no_whole_call_is_none(line: str):
+    assert read_call(line) is None
+
+
+def test_speech_is_known_from_its_first_word():
+    assert prefers_speech('{"say"')
+    assert prefers_speech(' {"say": "He')
+    assert prefers_speech("Hello")
+    assert not prefers_speech('{"')
+    assert not prefers_speech('{"tool": "say"')
+    assert not prefers_speech("")

@@ -1,0 +1,164 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.speech.brain.grounding import gather, ground, is_alike
+from runner.speech.brain.signature import read_signature
+from runner.speech.parts import AgentSaid, CallerSaid, Instruction, ToolUsed
+
+
+def grounded(said: str, value: Any, name: str = "v", **schema: Any) -> bool:
+    tool = read_signature(
+        {
+            "name": "t",
+            "parameters": {
+                "properties": {name: {"type": "string", **schema}},
+                "required": [name],
+            },
+        }
+    )
+    call = ground(tool, {name: value}, gather([CallerSaid(said)]))
+    return not call.missing and call.arguments == {name: value}
+
+
+@pytest.mark.parametrize(
+    ("said", "value"),
+    [
+        ("What's the weather in Tokyo?", "Tokyo"),
+        ("weather in new york please", "New York City"),
+        ("It's under Schmitt.", "Schmidt"),
+        ("the museum of modern art", "Museum of Modern Art"),
+        ("order twelve thirty four", "1234"),
+        ("the plate is L X 21 K D B", "LX21KDB"),
+        ("room two fourteen", "214"),
+        ("It's L 204", "L-204"),
+        ("at half past seven", "half past seven"),
+    ],
+)
+def test_what_was_said_is_grounded(said: str, value: str):
+    assert grounded(said, value)
+
+
+@pytest.mark.parametrize(
+    ("said", "value"),
+    [
+        ("Hello there.", "Tokyo"),
+        ("Where is my order?", "1234"),
+        ("Where is my order?", "12345"),
+        ("My order is 1234", "1235"),
+        ("Book a table, please.", "Friday 7 pm"),
+        ("I need to cancel.", "John Doe"),
+        ("Hi", ""),
+        ("the fox", "a"),
+    ],
+)
+def test_a_guess_is_not_grounded(said: str, value: str):
+    assert not grounded(said, value)
+
+
+def test_numbers_are_held_against_what_was_said():
+    assert grounded("four of us", 4, type="integer")
+    assert grounded("a fee of 2.5", 2.5, type="number")
+    assert not grounded("some of us", 4, type="integer")
+
+
+def test_an_hour_after_noon_may_be_written_for_a_24_hour_clock():
+    assert grounded("at seven in the evening", 19, type="integer")
+    assert not grounded("at seven", 19, type="integer")
+
+
+def test_truth_values_and_free_text_are_never_doubted():
+    assert grounded("Hello", True, type="boolean")
+    assert grounded("Let me talk to someone", "The caller is upset", name="reason")
+    assert grounded("Let me talk to someone", "upset", name="transfer_reason")
+
+
+def test_a_date_may_be_worked_out_from_a_day():
+    assert grounded("next Friday", "2026-11-27", format="date")
+    assert not grounded("soon", "2026-11-27", format="date")
+
+
+def test_a_list_is_known_when_all_of_it_is():
+    assert grounded("milk and eggs", ["milk", "eggs"], type="array")
+    assert not grounded("milk", ["milk", "eggs"], type="array")
+
+
+def test_a_wrong_number_is_mended_by_its_pattern():
+    tool = read_signature(
+        {
+            "name": "t",
+            "parameters": {
+                "properties": {"id": {"type": "string", "pattern": "[0-9]{4}"}},
+                "required": ["id"],
+            },
+        }
+    )
+    call = ground(tool, {"id": "1243"}, gather([CallerSaid("order 12-34")]))
+    assert call.arguments == {"id": "1234"}
+
+
+def test_two_values_of_a_pattern_mend_nothing():
+    tool = read_signature(
+        {
+            "name": "t",
+            "parameters": {
+                "properties": {"id": {"type": "string", "pattern": "[0-9]{4}"}},
+                "required": ["id"],
+            },
+        }
+    )
+    said = [CallerSaid("is it 1234 or was it 5678?")]
+    assert ground(tool, {"id": "9999"}, gather(said)).missing
+
+
+def test_an_optional_guess_is_dropped_and_the_call_stays():
+    tool = read_signature(
+        {
+            "name": "t",
+            "parameters": {
+                "properties": {"to": {"type": "string"}, "at": {"type": "string"}},
+                "required": ["to"],
+            },
+        }
+    )
+    call = ground(
+        tool, {"to": "airport", "at": "7 pm"}, gather([CallerSaid("to the airport")])
+    )
+    assert (dict(call.arguments), call.missing) == ({"to": "airport"}, ())
+
+
+def test_results_and_instructions_count_but_the_agents_own_words_do_not():
+    tool = read_signature(
+        {"name": "t", "parameters": {"properties": {"v": {}}, "required": ["v"]}}
+    )
+    for turn, is_known in (
+        (ToolUsed("c", "find", {}, '{"booking": "K77"}'), True),
+        (Instruction("The caller's booking is K77."), True),
+        (AgentSaid("Is it K77?"), False),
+    ):
+        evidence = gather([turn, CallerSaid("Cancel that.")])
+        assert (not ground(tool, {"v": "K77"}, evidence).missing) is is_known
+
+
+def test_numbers_do_not_join_across_turns():
+    assert "1234" not in gather([CallerSaid("12"), CallerSaid("34")]).numbers
+
+
+@given(st.text(max_size=12), st.text(max_size=12))
+def test_likeness_is_symmetric_for_equal_words(one: str, other: str):
+    assert is_alike(one, one)
+    if one == other:
+        assert is_alike(other, one)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner),
+        max_leaves=8,
+    )
+)
+def test_any_value_is_judged_without_an_error(value: Any):
+    grounded("twelve people at seven", value)

@@ -1,0 +1,262 @@
+"""The mind around a small model, with a model that writes what the test tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from runner.speech.brain.farewell import GOODBYE
+from runner.speech.brain.model import ModelBrain
+from runner.speech.brain.prompt import ChatMessage
+from runner.speech.parts import (
+    AgentBrief,
+    AgentSaid,
+    CallerSaid,
+    Cancelled,
+    Instruction,
+    Speak,
+    Thought,
+    ToolUsed,
+    Turn,
+    UseTool,
+)
+
+BRIEF = AgentBrief(
+    "You work for Acme.",
+    [
+        {
+            "name": "get_weather",
+            "description": "Get the weather in a city.",
+            "parameters": {
+                "type": "object",
+                "properties": {"location": {"type": "string", "description": "City"}},
+                "required": ["location"],
+            },
+        },
+        {
+            "name": "lookup_order",
+            "description": "Look up an order.",
+            "parameters": {
+                "type": "object",
+                "properties": {"order_id": {"type": "string", "pattern": "[0-9]{4}"}},
+                "required": ["order_id"],
+            },
+        },
+        {"name": "end_call", "description": "End the call."},
+    ],
+)
+TOKYO = '{"tool": "get_weather", "arguments": {"location": "Tokyo"}}'
+ORDER = '{"tool": "lookup_order", "arguments": {"order_id": "1234"}}'
+SAY = '{"say": "'
+ASKED = "lookup_order.order_id"
+
+
+class ScriptedModel:
+    """Writes the given answers, one a question, in pieces; keeps what it was asked."""
+
+    name = "scripted"
+    context = 4096
+    retells = True
+
+    def __init__(self, *answers: str) -> None:
+        self.answers = list(answers)
+        self.asked: list[Sequence[ChatMessage]] = []
+        self.is_closed = False
+
+    def write(
+        self,
+        messages: Sequence[ChatMessage],
+        *,
+        grammar: str,
+        most_tokens: int,
+        cancelled: Cancelled,
+    ) -> Iterator[str]:
+        self.asked.append(messages)
+        if most_tokens == 0:
+            return
+        answer = self.answers.pop(0)
+        for at in range(0, len(answer), 3):
+            if cancelled():
+                return
+            yield answer[at : at + 3]
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def think(
+    *history: Turn | str, answers: Sequence[str] = (), retells: bool = True
+) -> list[Thought]:
+    model = ScriptedModel(*answers)
+    model.retells = retells
+    turns = [CallerSaid(t) if isinstance(t, str) else t for t in history]
+    thoughts = list(ModelBrain(model).think(BRIEF, turns, lambda: False))
+    assert not model.answers, "the model was asked less often than the test says"
+    return thoughts
+
+
+def test_a_grounded_call_is_made():
+    assert think("What's the weather in Tokyo?", answers=[TOKYO]) == [
+        UseTool("get_weather", {"location": "Tokyo"})
+    ]
+
+
+def test_speech_comes_clause_by_clause_from_a_second_look():
+    thoughts = think("Hello.", answers=[SAY, "Hello and welcome. How can I help?"])
+    assert thoughts == [Speak("Hello and welcome."), Speak("How can I help?")]
+
+
+def test_a_guess_about_something_else_becomes_speech():
+    thoughts = think("Hello.", answers=[TOKYO, "Hello! How can I help?"])
+    assert all(isinstance(thought, Speak) for thought in thoughts)
+
+
+def test_a_missing_value_is_asked_for_without_the_model():
+    assert think("Where is my order?", answers=[ORDER]) == [
+        Speak("What is the order number?", ASKED)
+    ]
+
+
+def test_the_answer_to_such_a_question_completes_the_request():
+    model = ScriptedModel(ORDER)
+    history = [
+        CallerSaid("Where is my order?"),
+        AgentSaid("What is the order number?", ASKED),
+        CallerSaid("It's twelve thirty four."),
+    ]
+    thoughts = list(ModelBrain(model).think(BRIEF, history, lambda: False))
+    assert thoughts == [UseTool("lookup_order", {"order_id": "1234"})]
+    (messages,) = model.asked
+    assert messages[-1]["content"] == "Where is my order? It's twelve thirty four."
+
+
+def test_the_models_own_question_for_a_value_is_marked():
+    thoughts = think("My order!", answers=[SAY, "What is your order number?"])
+    assert thoughts == [Speak("What is your order number?", ASKED)]
+
+
+def test_who_wants_something_else_is_not_asked_again():
+    thoughts = think(
+        "Where is my order?",
+        AgentSaid("What is the order number?", ASKED),
+        "Never mind. What's the weather in Tokyo?",
+        answers=[ORDER, TOKYO],
+    )
+    assert thoughts == [UseTool("get_weather", {"location": "Tokyo"})]
+
+
+def test_who_does_not_know_the_value_is_asked_again():
+    thoughts = think(
+        "Where is my order?",
+        AgentSaid("What is the order number?", ASKED),
+        "I don't know.",
+        answers=[ORDER],
+    )
+    assert thoughts == [Speak("What is the order number?", ASKED)]
+
+
+def test_goodbye_is_said_and_the_call_ended_without_the_model():
+    assert think("No thanks, goodbye.") == [Speak(GOODBYE), UseTool("end_call")]
+
+
+def test_the_model_may_end_the_call_when_the_caller_leaves():
+    end = '{"tool": "end_call", "arguments": {}}'
+    assert think("I'm all set.", answers=[end]) == [Speak(GOODBYE), UseTool("end_call")]
+
+
+def test_the_model_may_not_hang_up_on_a_caller():
+    end = '{"tool": "end_call", "arguments": {}}'
+    assert think("Thank you.", answers=[end, "You are welcome."]) == [
+        Speak("You are welcome.")
+    ]
+
+
+def test_after_the_end_of_the_call_nothing_is_said():
+    assert think("Bye.", ToolUsed("c", "end_call", {}, '{"ended": true}')) == []
+
+
+def test_a_result_is_retold_by_a_model_that_can():
+    used = ToolUsed("c", "get_weather", {"location": "Tokyo"}, '{"sky": "clear"}')
+    assert think("Weather in Tokyo?", used, answers=["It is clear in Tokyo."]) == [
+        Speak("It is clear in Tokyo.")
+    ]
+
+
+def test_a_short_result_is_read_aloud_for_a_model_that_cannot():
+    used = ToolUsed("c", "get_weather", {"location": "Tokyo"}, '{"sky": "clear"}')
+    assert think("Weather in Tokyo?", used, retells=False) == [
+        Speak("The sky is clear.")
+    ]
+
+
+def test_a_failure_of_the_ending_tool_is_told():
+    used = ToolUsed("c", "end_call", {}, "no line", is_error=True)
+    thoughts = think("Bye.", used, answers=["Sorry, that did not work."])
+    assert thoughts == [Speak("Sorry, that did not work.")]
+
+
+def test_the_same_call_is_not_made_twice_unasked():
+    used = ToolUsed("c", "get_weather", {"location": "Tokyo"}, '{"sky": "clear"}')
+    thoughts = think(
+        "Weather in Tokyo?",
+        used,
+        AgentSaid("It is clear."),
+        "Perfect.",
+        answers=[TOKYO, "Anything else?"],
+    )
+    assert thoughts == [Speak("Anything else?")]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    ["", '{"tool": "get_weather", "argum', '{"tool": "unknown", "arguments": {}}'],
+)
+def test_a_broken_decision_becomes_speech(broken: str):
+    assert think("Hello.", answers=[broken, "Hello there."]) == [Speak("Hello there.")]
+
+
+def test_an_instruction_or_nothing_is_answered_with_speech():
+    assert think(Instruction("Greet the caller."), answers=["Hello there."])
+    assert think(answers=["Hello there."]) == [Speak("Hello there.")]
+
+
+def test_an_agent_without_tools_never_decides():
+    model = ScriptedModel("Once upon a time.")
+    brain = ModelBrain(model)
+    history = [CallerSaid("Tell me a story.")]
+    thoughts = list(brain.think(AgentBrief("Tell stories."), history, lambda: False))
+    assert thoughts == [Speak("Once upon a time.")]
+    brain.warm(AgentBrief("Tell stories."))
+    assert len(model.asked) == 2
+
+
+@pytest.mark.parametrize("answers", [[ORDER], [SAY, "Hello there. How are you?"]])
+def test_nothing_is_yielded_once_it_is_cancelled(answers: list[str]):
+    brain = ModelBrain(ScriptedModel(*answers))
+    history = [CallerSaid("Where is my order 1234?")]
+    assert list(brain.think(BRIEF, history, lambda: True)) == []
+
+
+def test_warming_reads_what_thinking_will_begin_with():
+    model = ScriptedModel(SAY, "Hi there.")
+    brain = ModelBrain(model)
+    brain.warm(BRIEF)
+    list(brain.think(BRIEF, [CallerSaid("Hello.")], lambda: False))
+    warmed = {messages[0]["content"] for messages in model.asked[:2]}
+    used = {messages[0]["content"] for messages in model.asked[2:]}
+    assert warmed == used
+
+
+def test_thinking_leaves_the_history_alone_and_needs_no_order():
+    history: list[Any] = [CallerSaid("Where is my order?")]
+    brain = ModelBrain(ScriptedModel(ORDER, ORDER))
+    once = list(brain.think(BRIEF, tuple(history), lambda: False))
+    assert list(brain.think(BRIEF, tuple(history), lambda: False)) == once
+
+
+def test_closing_gives_the_model_back():
+    model = ScriptedModel()
+    ModelBrain(model).close()
+    assert model.is_closed

@@ -1,0 +1,75 @@
+from typing import Any
+
+import pytest
+
+from runner.speech.brain.question import find_asked, is_about, slot_question
+from runner.speech.brain.signature import Slot, read_signature, read_signatures
+
+TOOLS = read_signatures(
+    [
+        {
+            "name": "lookup_order",
+            "description": "Look up an order.",
+            "parameters": {
+                "properties": {"order_id": {"type": "string"}},
+                "required": ["order_id"],
+            },
+        },
+        {
+            "name": "get_weather",
+            "parameters": {
+                "properties": {"location": {"description": "City, e.g. Tokyo"}},
+                "required": ["location"],
+            },
+        },
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "schema", "question"),
+    [
+        ("order_id", {}, "What is the order number?"),
+        ("orderId", {}, "What is the order number?"),
+        (
+            "order_id",
+            {"description": "The number of the order, four digits"},
+            "What is the number of the order?",
+        ),
+        ("location", {"description": "City, e.g. Tokyo"}, "What is the city?"),
+        (
+            "iban",
+            {"description": "IBAN of the account"},
+            "What is the IBAN of the account?",
+        ),
+        ("urgent", {"description": "Whether it is urgent"}, "What is the urgent?"),
+        (
+            "size",
+            {"enum": ["small", "extra_large"]},
+            "Which size: small or extra large?",
+        ),
+    ],
+)
+def test_the_question_uses_the_tools_own_words(
+    name: str, schema: dict[str, Any], question: str
+):
+    assert slot_question(Slot(name, schema, True)) == question
+
+
+def test_a_question_for_a_value_is_recognised():
+    asked = find_asked(TOOLS, "Sure! Could you tell me the order number?")
+    assert asked == "lookup_order.order_id"
+    assert find_asked(TOOLS, "Which city are you in?") == "get_weather.location"
+
+
+@pytest.mark.parametrize("text", ["How can I help you?", "I have your order number."])
+def test_other_sentences_ask_for_nothing(text: str):
+    assert find_asked(TOOLS, text) is None
+
+
+def test_a_request_is_about_the_tool_whose_words_it_uses():
+    tool = read_signature(
+        {"name": "renew_loan", "description": "Renew a library card."}
+    )
+    assert is_about(tool, "I want to renew my books")
+    assert not is_about(tool, "Hello, how are you?")
