@@ -47,7 +47,7 @@ format: $(VENV)/.develop ## mend format and imports
 	$(BIN)/ruff check --fix .
 
 orders: $(VENV)/.develop ## the client's core under 100,000 random orders of events
-	VAGENT_ORDERS=100000 $(BIN)/python -m pytest -q tests/protocol/test_client_orders.py
+	VAGENT_ORDERS=100000 $(BIN)/python -m pytest -q tests/protocol/client/test_session_orders.py
 
 clean: ## remove the virtual environment and what was built
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -19,8 +19,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from runner.engine import Engine
-from runner.protocol.client import ClientConfig, ClientSession
-from runner.protocol.events import HangUp
+from runner.protocol.client.events import HangUp
+from runner.protocol.client.session import ClientConfig, ClientSession
 from runner.protocol.messages import (
     InputSpeechStarted,
     InputSpeechStopped,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from runner.audio.devices import Speaker
 from runner.engine import Engine
-from runner.protocol.events import HangUp
+from runner.protocol.client.events import HangUp
 
 # Quiet for this long, and the agent has finished: it covers the gap between the last
 # sound of a reply and what the far end may still do on its own.

@@ -22,10 +22,10 @@ from runner.engine import Engine, Observer, RunToolCall
 from runner.loading import load_agent_and_tools
 from runner.localvoice import SpokenLines
 from runner.nearend import NearEnd, open_near_end
-from runner.protocol.actions import Close
-from runner.protocol.calls import CallRules
-from runner.protocol.client import READY_SECONDS, ClientConfig, ClientSession
-from runner.protocol.events import HangUp, Say
+from runner.protocol.client.actions import Close
+from runner.protocol.client.calls import CallRules
+from runner.protocol.client.events import HangUp, Say
+from runner.protocol.client.session import READY_SECONDS, ClientConfig, ClientSession
 from runner.protocol.messages import ToolCall
 from runner.services import Service, choose_service
 from runner.tools.failures import Masking

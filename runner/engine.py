@@ -18,7 +18,7 @@ from typing import Protocol, TypeAlias
 from runner.audio.devices import Microphone, Speaker
 from runner.errors import VagentError
 from runner.line import Dial, Line
-from runner.protocol.actions import (
+from runner.protocol.client.actions import (
     Action,
     CancelTool,
     Close,
@@ -30,14 +30,14 @@ from runner.protocol.actions import (
     Send,
     StopPlayback,
 )
-from runner.protocol.client import ClientSession
-from runner.protocol.events import (
+from runner.protocol.client.events import (
     Event,
     MicFrame,
     PlaybackDrained,
     Tick,
     ToolFinished,
 )
+from runner.protocol.client.session import ClientSession
 from runner.protocol.messages import ToolCall
 
 # How long the speaker may take to finish after the session is over.

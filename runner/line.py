@@ -18,8 +18,14 @@ from runner.errors import (
     TransportError,
     VagentError,
 )
+from runner.protocol.client.events import (
+    Connected,
+    Disconnected,
+    Event,
+    Garbled,
+    Received,
+)
 from runner.protocol.codec import decode_server, encode
-from runner.protocol.events import Connected, Disconnected, Event, Garbled, Received
 from runner.protocol.messages import ClientMessage, InputAudio
 
 # Sound that waits to be sent: beyond this the oldest goes, counted. What is said now

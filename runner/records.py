@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from runner.audio.pcm import loudness
-from runner.protocol.actions import Action, Play, RunTool
-from runner.protocol.events import Event, MicFrame, Received, ToolFinished
+from runner.protocol.client.actions import Action, Play, RunTool
+from runner.protocol.client.events import Event, MicFrame, Received, ToolFinished
 from runner.protocol.messages import (
     InputSpeechStarted,
     InputSpeechStopped,

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 from runner.caller import Caller
 from runner.engine import Engine
-from runner.protocol.client import ClientConfig, ClientSession
-from runner.protocol.events import Say
+from runner.protocol.client.events import Say
+from runner.protocol.client.session import ClientConfig, ClientSession
 from runner.protocol.messages import (
     ReplyAudio,
     ReplyDone,

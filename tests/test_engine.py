@@ -12,11 +12,11 @@ import pytest
 from runner.engine import Engine
 from runner.errors import AudioUnavailable, AuthenticationRejected, TransportError
 from runner.line import OUTBOX_AUDIO_FRAMES, Outbox
-from runner.protocol.actions import Action, Close
-from runner.protocol.actions import Outcome as Ending
-from runner.protocol.calls import CallRules
-from runner.protocol.client import ClientConfig, ClientSession
-from runner.protocol.events import Event, HangUp, Received
+from runner.protocol.client.actions import Action, Close
+from runner.protocol.client.actions import Outcome as Ending
+from runner.protocol.client.calls import CallRules
+from runner.protocol.client.events import Event, HangUp, Received
+from runner.protocol.client.session import ClientConfig, ClientSession
 from runner.protocol.messages import (
     InputAudio,
     InputSpeechStarted,

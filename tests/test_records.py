@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from runner.protocol.actions import Play, RunTool
-from runner.protocol.events import MicFrame, Received, ToolFinished
+from runner.protocol.client.actions import Play, RunTool
+from runner.protocol.client.events import MicFrame, Received, ToolFinished
 from runner.protocol.messages import (
     InputSpeechStarted,
     InputSpeechStopped,

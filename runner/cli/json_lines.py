@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.cli.view import Printer
-from runner.protocol.actions import Action, Close, Notify, RunTool, Send
+from runner.protocol.client.actions import Action, Close, Notify, RunTool, Send
+from runner.protocol.client.events import Event, Garbled, Received, ToolFinished
 from runner.protocol.codec import encode
-from runner.protocol.events import Event, Garbled, Received, ToolFinished
 from runner.protocol.messages import InputAudio, Message, ReplyAudio
 from runner.records import Record
 

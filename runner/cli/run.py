@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from runner.cli.json_lines import JsonView
     from runner.cli.view import WireView
     from runner.compose import CallWishes
-    from runner.protocol.actions import Close
+    from runner.protocol.client.actions import Close
     from runner.records import Record
 
 
@@ -145,7 +145,7 @@ async def _call(
 
 
 def _exit(close: Close) -> NoReturn:
-    from runner.protocol.actions import Outcome
+    from runner.protocol.client.actions import Outcome
 
     codes = {Outcome.CLEAN: 0, Outcome.FAILED: 3, Outcome.REJECTED: 4}
     if close.outcome is not Outcome.CLEAN and close.hint:

@@ -15,8 +15,8 @@ from statistics import median
 from typing import TextIO
 
 from runner.cli.lines import describe_received, describe_sent
-from runner.protocol.actions import Action, Close, Notify, Send
-from runner.protocol.events import Event, Received, ToolFinished
+from runner.protocol.client.actions import Action, Close, Notify, Send
+from runner.protocol.client.events import Event, Received, ToolFinished
 from runner.protocol.messages import (
     InputAudio,
     ReplyAudio,

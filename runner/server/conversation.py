@@ -15,8 +15,7 @@ from typing import Protocol, assert_never
 from runner.errors import SpeechError
 from runner.protocol.codec import encode
 from runner.protocol.messages import ReplyAudio, ServerMessage
-from runner.protocol.server import Phase, ServerSession
-from runner.protocol.server_events import (
+from runner.protocol.server.events import (
     Close,
     Configure,
     Disconnected,
@@ -31,7 +30,8 @@ from runner.protocol.server_events import (
     StopReply,
     Tick,
 )
-from runner.protocol.settings import Settings
+from runner.protocol.server.session import Phase, ServerSession
+from runner.protocol.server.settings import Settings
 from runner.server.hearing import Hearing
 from runner.server.journal import Journal, Report
 from runner.server.larynx import Larynx

@@ -21,13 +21,13 @@ from websockets.http11 import Request, Response
 from runner.errors import RemoteProtocolError, SpeechError, TransportError
 from runner.protocol.codec import decode_client, encode
 from runner.protocol.messages import SessionError, SessionResume, SessionUpdate
-from runner.protocol.server import Phase
-from runner.protocol.server_events import (
+from runner.protocol.server.events import (
     Malformed,
     Received,
     ServerEvent,
     ShutDown,
 )
+from runner.protocol.server.session import Phase
 from runner.server.conversation import Conversation, House
 from runner.server.gate import Answer, Gate, credential
 from runner.server.journal import Report

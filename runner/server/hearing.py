@@ -12,13 +12,13 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 
 from runner.errors import SpeechError
-from runner.protocol.server_events import (
+from runner.protocol.server.events import (
     Failed,
     PartialTranscript,
     SpeechStarted,
     TurnCommitted,
 )
-from runner.protocol.settings import Settings, bytes_per_ms
+from runner.protocol.server.settings import Settings, bytes_per_ms
 from runner.server.ears import Ears
 from runner.server.heard import HeardTurn
 from runner.server.listener import Listener

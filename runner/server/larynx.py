@@ -10,7 +10,7 @@ import numpy as np
 
 from runner.audio.pcm import encode_alaw, encode_mulaw, to_pcm, to_samples
 from runner.audio.resampling import resample_pcm
-from runner.protocol.settings import Settings
+from runner.protocol.server.settings import Settings
 from runner.server.workers import Workers
 from runner.speech.parts import Cancelled, Speech
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from runner.protocol.server_events import ServerEvent
+from runner.protocol.server.events import ServerEvent
 
 
 class Listener(Protocol):

@@ -11,7 +11,7 @@ from runner.protocol.messages import (
     TranscriptAgent,
     TranscriptUser,
 )
-from runner.protocol.server_events import Memorable
+from runner.protocol.server.events import Memorable
 from runner.speech.parts import AgentSaid, CallerSaid, Instruction, ToolUsed, Turn
 
 # The small minds here read some thousand tokens at most, and need a few turns only.

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 
 from runner.errors import SpeechError
-from runner.protocol.server_events import (
+from runner.protocol.server.events import (
     AudioChunk,
     ClauseStarted,
     ReplyFailed,
@@ -19,7 +19,7 @@ from runner.protocol.server_events import (
     ServerEvent,
     ToolDecided,
 )
-from runner.protocol.settings import Settings, bytes_per_ms
+from runner.protocol.server.settings import Settings, bytes_per_ms
 from runner.server.larynx import Clause, Larynx, sentences
 from runner.server.workers import Stream
 from runner.speech.parts import Speak, Thought, UseTool

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.protocol.messages import TranscriptAgent
-from runner.protocol.server_events import Forget, Remember, StartReply
-from runner.protocol.settings import Settings, default_settings
+from runner.protocol.server.events import Forget, Remember, StartReply
+from runner.protocol.server.settings import Settings, default_settings
 from runner.server.larynx import Larynx
 from runner.server.memory import Memory
 from runner.server.reply import Post, Reply

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 
 from runner.cli.view import Detail, Printer, WireView
-from runner.protocol.actions import Close, Notify, Outcome, Send
-from runner.protocol.events import Received
+from runner.protocol.client.actions import Close, Notify, Outcome, Send
+from runner.protocol.client.events import Received
 from runner.protocol.messages import (
     InputAudio,
     ReplyAudio,

@@ -15,18 +15,17 @@ from hypothesis.stateful import (
     rule,
 )
 
-from runner.protocol import actions as client_actions
-from runner.protocol import events as client_events
-from runner.protocol import server_events
-from runner.protocol.actions import Connect, Play, RunTool, StopPlayback
-from runner.protocol.calls import CallRules
-from runner.protocol.client import ClientConfig, ClientSession
+from runner.protocol.client import actions as client_actions
+from runner.protocol.client import events as client_events
+from runner.protocol.client.actions import Connect, Play, RunTool, StopPlayback
+from runner.protocol.client.calls import CallRules
+from runner.protocol.client.events import Connected, HangUp, ToolFinished
+from runner.protocol.client.phases import Phase
+from runner.protocol.client.session import ClientConfig, ClientSession
 from runner.protocol.codec import decode_client, decode_server, encode
-from runner.protocol.events import Connected, HangUp, ToolFinished
 from runner.protocol.messages import ReplyDone, SessionError, ToolCall
-from runner.protocol.phases import Phase
-from runner.protocol.server import ServerSession
-from runner.protocol.server_events import (
+from runner.protocol.server import events as server_events
+from runner.protocol.server.events import (
     AudioChunk,
     ClauseStarted,
     ReplyFinished,
@@ -36,6 +35,7 @@ from runner.protocol.server_events import (
     ToolDecided,
     TurnCommitted,
 )
+from runner.protocol.server.session import ServerSession
 
 TOOL = {"type": "function", "name": "look", "description": "", "parameters": {}}
 SESSION = {"system_prompt": "Be brief.", "greeting": "Hi.", "tools": [TOOL]}

@@ -15,8 +15,8 @@ from runner.protocol.messages import (
     SessionEnd,
     SessionUpdate,
 )
-from runner.protocol.server import Phase
-from runner.protocol.server_events import Received
+from runner.protocol.server.events import Received
+from runner.protocol.server.session import Phase
 from runner.server.conversation import Conversation, House, make_id
 from runner.server.larynx import Larynx
 from runner.server.workers import Workers

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from runner.protocol.server_events import (
+from runner.protocol.server.events import (
     Failed,
     PartialTranscript,
     ServerEvent,
     SpeechStarted,
     TurnCommitted,
 )
-from runner.protocol.settings import Settings, default_settings
-from runner.protocol.updates import apply_update
+from runner.protocol.server.settings import Settings, default_settings
+from runner.protocol.server.updates import apply_update
 from runner.server.hearing import Hearing
 from runner.server.workers import Workers
 from runner.speech.parts import Recognizer, Samples, Transcript, Vad

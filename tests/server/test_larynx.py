@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from runner.audio.pcm import decode_alaw, decode_mulaw, to_samples
-from runner.protocol.settings import Settings, default_settings
-from runner.protocol.updates import apply_update
+from runner.protocol.server.settings import Settings, default_settings
+from runner.protocol.server.updates import apply_update
 from runner.server.larynx import Larynx, sentences
 from runner.server.workers import Workers
 from runner.speech.parts import Cancelled

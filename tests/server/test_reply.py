@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from runner.protocol.server_events import (
+from runner.protocol.server.events import (
     AudioChunk,
     ClauseStarted,
     ReplyFailed,
@@ -17,7 +17,7 @@ from runner.protocol.server_events import (
     ServerEvent,
     ToolDecided,
 )
-from runner.protocol.settings import default_settings
+from runner.protocol.server.settings import default_settings
 from runner.server.larynx import Larynx
 from runner.server.reply import FILLER, Reply
 from runner.server.workers import Workers

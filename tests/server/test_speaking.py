@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from runner.protocol.messages import ConversationMessage, TranscriptUser
-from runner.protocol.server_events import (
+from runner.protocol.server.events import (
     ClauseStarted,
     Forget,
     Remember,
@@ -17,8 +17,8 @@ from runner.protocol.server_events import (
     ServerEvent,
     StartReply,
 )
-from runner.protocol.settings import Settings, default_settings
-from runner.protocol.updates import apply_update
+from runner.protocol.server.settings import Settings, default_settings
+from runner.protocol.server.updates import apply_update
 from runner.server.larynx import Larynx
 from runner.server.speaking import Speaking
 from runner.server.workers import Workers

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.protocol.settings import TurnDetection
+from runner.protocol.server.settings import TurnDetection
 from runner.server.turns import Sign, Timing, TurnDetector
 
 S, A, P, R, O, M, G = (  # noqa: E741  # O is the sign OVER, beside A for ASK

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from runner.protocol.limits import INPUT, OUTPUT
 from runner.protocol.messages import Json, JsonObject
-from runner.protocol.voices import SERVICE_VOICES
+from runner.protocol.server.limits import INPUT, OUTPUT
+from runner.protocol.server.voices import SERVICE_VOICES
 
 RATES = {"audio/pcm": 24_000, "audio/pcmu": 8_000, "audio/pcma": 8_000}
 

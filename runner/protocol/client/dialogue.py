@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from runner.protocol.actions import (
+from runner.protocol.client.actions import (
     Action,
     CancelTool,
     Notify,
@@ -26,7 +26,8 @@ from runner.protocol.actions import (
     Send,
     StopPlayback,
 )
-from runner.protocol.calls import Call, CallBook, CallRules, CallState
+from runner.protocol.client.calls import Call, CallBook, CallRules, CallState
+from runner.protocol.client.timers import Timer, Timers
 from runner.protocol.messages import (
     InputSpeechStarted,
     InputSpeechStopped,
@@ -39,7 +40,6 @@ from runner.protocol.messages import (
     TranscriptAgent,
     TranscriptAgentDelta,
 )
-from runner.protocol.timers import Timer, Timers
 
 # How long after the caller's turn a reply may take before the floor counts as free.
 FLOOR_SECONDS = 10.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.protocol.unanswered import Unanswered
+from runner.protocol.server.unanswered import Unanswered
 
 
 def test_a_call_is_closed_once_and_remembered_as_closed() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from runner.protocol.settings import Settings, bytes_per_ms, default_settings
-from runner.protocol.updates import apply_update
+from runner.protocol.server.settings import Settings, bytes_per_ms, default_settings
+from runner.protocol.server.updates import apply_update
 
 
 def configured(**update: object) -> Settings:

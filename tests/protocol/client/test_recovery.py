@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.protocol.recovery import RULES, Recovery, rule_for
+from runner.protocol.client.recovery import RULES, Recovery, rule_for
 
 # The tutorial's table, the wire schema's enumeration, and the documentation's codes.
 KNOWN = [

@@ -15,7 +15,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from runner.protocol.actions import (
+from runner.protocol.client.actions import (
     Action,
     CancelTool,
     Close,
@@ -25,10 +25,9 @@ from runner.protocol.actions import (
     Send,
     StopPlayback,
 )
-from runner.protocol.calls import CallRules
-from runner.protocol.client import ClientConfig, ClientSession
-from runner.protocol.dialogue import Turn
-from runner.protocol.events import (
+from runner.protocol.client.calls import CallRules
+from runner.protocol.client.dialogue import Turn
+from runner.protocol.client.events import (
     Connected,
     Disconnected,
     Event,
@@ -42,6 +41,9 @@ from runner.protocol.events import (
     Tick,
     ToolFinished,
 )
+from runner.protocol.client.phases import Phase
+from runner.protocol.client.recovery import RULES
+from runner.protocol.client.session import ClientConfig, ClientSession
 from runner.protocol.messages import (
     InputAudio,
     InputSpeechStarted,
@@ -61,8 +63,6 @@ from runner.protocol.messages import (
     TranscriptUser,
     Unknown,
 )
-from runner.protocol.phases import Phase
-from runner.protocol.recovery import RULES
 
 REPLIES = st.sampled_from(["", "r1", "r2", "r3"])
 CALLS = st.sampled_from(["c1", "c2", "c3", "c4"])

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from runner.protocol.limits import (
+from runner.protocol.messages import Json, JsonObject
+from runner.protocol.server.limits import (
     INPUT,
     OUTPUT,
     SECTIONS,
@@ -18,9 +19,8 @@ from runner.protocol.limits import (
     Refusal,
     check_tools,
 )
-from runner.protocol.messages import Json, JsonObject
-from runner.protocol.settings import Settings, audio_format
-from runner.protocol.voices import FORMER_VOICES, SERVICE_VOICES
+from runner.protocol.server.settings import Settings, audio_format
+from runner.protocol.server.voices import FORMER_VOICES, SERVICE_VOICES
 
 _TOOL_TIMEOUT = 120  # seconds, the service's default
 # Fixed by the first update; of `output`, the volume stays free.

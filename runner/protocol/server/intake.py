@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.protocol.settings import bytes_per_ms
+from runner.protocol.server.settings import bytes_per_ms
 
 # Sound beyond real time that is taken before the rest is refused. The service says
 # about one second and in practice lets a burst of 7 s at triple speed pass.

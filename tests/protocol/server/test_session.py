@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from runner.errors import RemoteProtocolError
-from runner.protocol.floor import ANSWER_SECONDS
-from runner.protocol.lifetime import GRACE_SECONDS, LIFETIME_SECONDS
 from runner.protocol.messages import (
     ConversationMessage,
     InputAudio,
@@ -39,8 +37,7 @@ from runner.protocol.messages import (
     TranscriptUser,
     TranscriptUserDelta,
 )
-from runner.protocol.server import Phase, ServerSession
-from runner.protocol.server_events import (
+from runner.protocol.server.events import (
     AudioChunk,
     ClauseStarted,
     Close,
@@ -66,6 +63,9 @@ from runner.protocol.server_events import (
     ToolDecided,
     TurnCommitted,
 )
+from runner.protocol.server.floor import ANSWER_SECONDS
+from runner.protocol.server.lifetime import GRACE_SECONDS, LIFETIME_SECONDS
+from runner.protocol.server.session import Phase, ServerSession
 
 TOOL = {"type": "function", "name": "look", "timeout_seconds": 5}
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.protocol.limits import Refusal
-from runner.protocol.settings import Settings, default_settings
-from runner.protocol.updates import apply_update
+from runner.protocol.server.limits import Refusal
+from runner.protocol.server.settings import Settings, default_settings
+from runner.protocol.server.updates import apply_update
 
 TOOL = {"type": "function", "name": "look"}
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from runner.protocol.actions import Close, Outcome
-from runner.protocol.dialogue import Farewell
-from runner.protocol.events import (
+from runner.protocol.client.actions import Close, Outcome
+from runner.protocol.client.dialogue import Farewell
+from runner.protocol.client.events import (
     Connected,
     Disconnected,
     Event,
@@ -18,6 +18,8 @@ from runner.protocol.events import (
     PlaybackDrained,
     Received,
 )
+from runner.protocol.client.phases import Phase, Trigger
+from runner.protocol.client.recovery import Recovery, rule_for
 from runner.protocol.messages import (
     InputSpeechStarted,
     ServerMessage,
@@ -25,8 +27,6 @@ from runner.protocol.messages import (
     SessionError,
     SessionReady,
 )
-from runner.protocol.phases import Phase, Trigger
-from runner.protocol.recovery import Recovery, rule_for
 
 FRESH_TRIES = 4  # how often a session that never became ready is tried
 NORMAL_CLOSURE = 1000  # RFC 6455, section 7.4.1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.protocol.lifetime import GRACE_SECONDS, LIFETIME_SECONDS, Lifetime
+from runner.protocol.server.lifetime import GRACE_SECONDS, LIFETIME_SECONDS, Lifetime
 
 
 def test_a_live_session_has_a_limit_and_a_dropped_one_a_grace() -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 
-from runner.protocol.floor import Floor
 from runner.protocol.messages import ReplyCreate, ReplyDone, TranscriptUserDelta
-from runner.protocol.server_events import (
+from runner.protocol.server.events import (
     PartialTranscript,
     ReplyFinished,
     Send,
@@ -14,8 +13,9 @@ from runner.protocol.server_events import (
     StartReply,
     TurnCommitted,
 )
-from runner.protocol.settings import default_settings
-from runner.protocol.turn import Turn
+from runner.protocol.server.floor import Floor
+from runner.protocol.server.settings import default_settings
+from runner.protocol.server.turn import Turn
 
 
 def floor() -> Floor:

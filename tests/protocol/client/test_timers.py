@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.protocol.timers import Timer, Timers
+from runner.protocol.client.timers import Timer, Timers
 
 TIMES = st.dictionaries(st.sampled_from(Timer), st.floats(0, 100))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.protocol.limits import (
+from runner.protocol.server.limits import (
     SECTIONS,
     TURN_DETECTION,
     Check,

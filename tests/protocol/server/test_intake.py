@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.protocol.intake import AUDIO_AHEAD_SECONDS, Intake
+from runner.protocol.server.intake import AUDIO_AHEAD_SECONDS, Intake
 
 SECOND = bytes(48_000)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.protocol.calls import CallBook, CallRules, CallState
+from runner.protocol.client.calls import CallBook, CallRules, CallState
 from runner.protocol.messages import ToolCall, ToolResult
 
 RULES = CallRules()

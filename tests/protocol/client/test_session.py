@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from runner.protocol.actions import (
+from runner.protocol.client.actions import (
     Action,
     CancelTool,
     Close,
@@ -19,17 +19,9 @@ from runner.protocol.actions import (
     Send,
     StopPlayback,
 )
-from runner.protocol.calls import CallRules
-from runner.protocol.client import (
-    CONNECT_SECONDS,
-    DRAIN_SECONDS,
-    ENDED_SECONDS,
-    RESUME_WINDOW_SECONDS,
-    ClientConfig,
-    ClientSession,
-)
-from runner.protocol.dialogue import FLOOR_SECONDS, GOODBYE_SECONDS
-from runner.protocol.events import (
+from runner.protocol.client.calls import CallRules
+from runner.protocol.client.dialogue import FLOOR_SECONDS, GOODBYE_SECONDS
+from runner.protocol.client.events import (
     Connected,
     Disconnected,
     Event,
@@ -42,6 +34,15 @@ from runner.protocol.events import (
     Say,
     Tick,
     ToolFinished,
+)
+from runner.protocol.client.phases import Phase
+from runner.protocol.client.session import (
+    CONNECT_SECONDS,
+    DRAIN_SECONDS,
+    ENDED_SECONDS,
+    RESUME_WINDOW_SECONDS,
+    ClientConfig,
+    ClientSession,
 )
 from runner.protocol.messages import (
     ConversationMessage,
@@ -66,7 +67,6 @@ from runner.protocol.messages import (
     TranscriptAgentDelta,
     Unknown,
 )
-from runner.protocol.phases import Phase
 
 TOOLS = {
     "look": CallRules(),

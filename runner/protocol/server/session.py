@@ -22,10 +22,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from enum import Enum, auto
 
-from runner.protocol.floor import Actions, Floor, MakeId
-from runner.protocol.intake import Intake
-from runner.protocol.lifetime import Lifetime
-from runner.protocol.limits import Refusal
 from runner.protocol.messages import (
     ClientMessage,
     ConversationMessage,
@@ -40,7 +36,7 @@ from runner.protocol.messages import (
     SessionUpdated,
     Unknown,
 )
-from runner.protocol.server_events import (
+from runner.protocol.server.events import (
     Close,
     Configure,
     Disconnected,
@@ -55,9 +51,13 @@ from runner.protocol.server_events import (
     ShutDown,
     Tick,
 )
-from runner.protocol.settings import Settings, default_settings
-from runner.protocol.turn import Turn
-from runner.protocol.updates import apply_update
+from runner.protocol.server.floor import Actions, Floor, MakeId
+from runner.protocol.server.intake import Intake
+from runner.protocol.server.lifetime import Lifetime
+from runner.protocol.server.limits import Refusal
+from runner.protocol.server.settings import Settings, default_settings
+from runner.protocol.server.turn import Turn
+from runner.protocol.server.updates import apply_update
 
 
 class Phase(Enum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.protocol.phases import TRANSITIONS, Phase, Trigger
+from runner.protocol.client.phases import TRANSITIONS, Phase, Trigger
 
 
 def reachable_from(start: Phase) -> set[Phase]:

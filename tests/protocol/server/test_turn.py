@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runner.protocol.messages import ReplyCreate
-from runner.protocol.turn import Wanted
+from runner.protocol.server.turn import Wanted
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 An event is first read as a `Trigger`; the table says which phase follows. What the
 table does not list leaves the phase alone. Entering a phase emits its lifecycle
-actions (`client.py`), nothing else does.
+actions (`session.py`), nothing else does.
 """
 
 from __future__ import annotations

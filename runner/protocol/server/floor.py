@@ -34,7 +34,7 @@ from runner.protocol.messages import (
     TranscriptUser,
     TranscriptUserDelta,
 )
-from runner.protocol.server_events import (
+from runner.protocol.server.events import (
     AudioChunk,
     ClauseStarted,
     Forget,
@@ -50,10 +50,10 @@ from runner.protocol.server_events import (
     ToolDecided,
     TurnCommitted,
 )
-from runner.protocol.settings import Settings, bytes_per_ms
-from runner.protocol.turn import Turn, Wanted
-from runner.protocol.unanswered import Unanswered
-from runner.protocol.utterance import Utterance
+from runner.protocol.server.settings import Settings, bytes_per_ms
+from runner.protocol.server.turn import Turn, Wanted
+from runner.protocol.server.unanswered import Unanswered
+from runner.protocol.server.utterance import Utterance
 
 # How long a resumed client has at least to answer the calls that were open.
 ANSWER_SECONDS = 10.0

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from runner.protocol.actions import (
+from runner.protocol.client.actions import (
     Action,
     Close,
     Connect,
@@ -25,9 +25,9 @@ from runner.protocol.actions import (
     Send,
     StopPlayback,
 )
-from runner.protocol.calls import CallRules
-from runner.protocol.dialogue import Dialogue, Farewell, Turn
-from runner.protocol.events import (
+from runner.protocol.client.calls import CallRules
+from runner.protocol.client.dialogue import Dialogue, Farewell, Turn
+from runner.protocol.client.events import (
     Connected,
     Disconnected,
     Event,
@@ -39,7 +39,9 @@ from runner.protocol.events import (
     Tick,
     ToolFinished,
 )
-from runner.protocol.judgement import Judgement, Line, Situation, judge
+from runner.protocol.client.judgement import Judgement, Line, Situation, judge
+from runner.protocol.client.phases import TRANSITIONS, Phase, Trigger
+from runner.protocol.client.timers import Timer, Timers
 from runner.protocol.messages import (
     ConversationMessage,
     InputAudio,
@@ -51,8 +53,6 @@ from runner.protocol.messages import (
     SessionResume,
     SessionUpdate,
 )
-from runner.protocol.phases import TRANSITIONS, Phase, Trigger
-from runner.protocol.timers import Timer, Timers
 
 CONNECT_SECONDS = 10.0
 READY_SECONDS = 10.0

@@ -1,0 +1,1 @@
+"""The server's end of a session: a pure state machine and its parts."""
