@@ -17,6 +17,7 @@ from runner.errors import SpeechError
 from runner.speech.brain.chat import ChatEndpoint, PartialCall, ToolsRefused
 from runner.speech.brain.clauses import ClauseCutter
 from runner.speech.brain.farewell import GOODBYE
+from runner.speech.brain.grammar import speech_grammar
 from runner.speech.brain.markup import MarkupFilter
 from runner.speech.brain.model import ModelBrain
 from runner.speech.brain.prompt import ChatMessage, shorten
@@ -122,7 +123,7 @@ class EndpointBrain:
 
 
 class _EndpointModel:
-    """The endpoint as a model that writes one line of JSON; nothing enforces it."""
+    """The endpoint as a model that is only asked nicely: nothing enforces a grammar"""
 
     context = _CONTEXT
     retells = True
@@ -141,14 +142,17 @@ class _EndpointModel:
     ) -> Iterator[str]:
         if most_tokens == 0:
             return
-        request = {
+        request: dict[str, Any] = {
             "messages": list(messages),
             "max_tokens": _MOST_TOKENS,
             "temperature": 0.0,
-            "response_format": {"type": "json_object"},
         }
+        if grammar != speech_grammar():
+            request["response_format"] = {"type": "json_object"}
+        markup = MarkupFilter()
         for piece in self._endpoint.complete(request, cancelled):
-            yield piece.text
+            yield markup.feed(piece.text)
+        yield markup.finish()
 
     def close(self) -> None:
         self._endpoint.close()

@@ -20,6 +20,7 @@ _MOST_THREADS = 8  # beyond the physical cores of a laptop it only gets slower
 # A file below this holds less than a billion parameters at four bits. Such a model
 # retold 8 of 12 results rightly, one of 1.5 billion (1.1 GB) 11 of 12.
 _RETELLS_FROM = 700_000_000  # bytes
+_TOO_LONG = "shorten the agent's prompt or the descriptions of its tools"
 _GGUF_MAGIC = b"GGUF"
 
 
@@ -74,7 +75,10 @@ class LlamaModel:
 
             server.handle_chat_completions(request, take)
             if problems:
-                raise SpeechError(f"the model {self.name!r} failed: {problems[0]}")
+                raise SpeechError(
+                    f"the model {self.name!r} failed: {problems[0]}",
+                    hint=_TOO_LONG if "context size" in problems[0] else None,
+                )
 
         yield from relay(produce, cancelled)
 

@@ -140,7 +140,7 @@ class ModelBrain:
         thoughts = self._check(
             tools, history, self._decide(brief, tools, history, cancelled)
         )
-        asks = thoughts is not None and isinstance(thoughts[0], Speak)
+        asks = thoughts is not None and isinstance(thoughts[-1], Speak)
         fresh = _without_pending(tools, history) if asks else None
         if fresh is not None:
             # The caller was asked for a value and wants something else instead.

@@ -244,6 +244,14 @@ def test_a_guess_of_such_a_server_is_not_believed():
     ]
 
 
+def test_such_a_server_is_asked_for_plain_words_to_speak():
+    refusal = answer(400, {"error": "tools are not supported"})
+    peer = Peer(refusal, said('{"say": "Hi"}'), said("Hello *and* welcome."))
+    assert think(peer, "Hello.") == [Speak("Hello and welcome.")]
+    formats = [request.get("response_format") for request in peer.requests]
+    assert formats == [None, {"type": "json_object"}, None]
+
+
 def test_words_of_a_reasoning_model_to_itself_are_not_spoken():
     peer = Peer(said("<think>They greet", " me.</think>Hello there."))
     assert think(peer, "Hello.") == [Speak("Hello there.")]
