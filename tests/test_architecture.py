@@ -50,7 +50,7 @@ ROOMS = {
     "soxr": {"runner.audio.resampling"},
     "ctranslate2": {"runner.speech.recognizer"},
     "tokenizers": {"runner.speech.recognizer"},
-    "xllamacpp": {"runner.speech.brain.llama"},
+    "xllamacpp": {"runner.speech.brain.worker"},
     "piper": {"runner.speech.voice"},
     "onnxruntime": {"runner.speech.onnx"},
 }

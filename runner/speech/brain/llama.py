@@ -1,27 +1,34 @@
-"""llama.cpp inside this process, through the `xllamacpp` package."""
+"""llama.cpp through the `xllamacpp` package, in a process of its own (`worker`)."""
 
 from __future__ import annotations
 
+import importlib.util
+import itertools
+import json
 import os
-import secrets
-from collections.abc import Callable, Iterator, Sequence
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from runner.errors import SpeechError
 from runner.speech.brain.prompt import ChatMessage
-from runner.speech.brain.relay import relay
 from runner.speech.parts import Cancelled
 
-CONTEXT = 4096  # tokens of one slot; a phone call's prompt and turns fit
-_SLOTS = 2  # one generates while another reads ahead or is being cancelled
-_CACHE_MIB = 256  # for conversations that lost their slot; the engine's own is 8 GB
-_MOST_THREADS = 8  # beyond the physical cores of a laptop it only gets slower
+CONTEXT = 4096  # tokens of one conversation; a phone call's prompt and turns fit
 # A file below this holds less than a billion parameters at four bits. Such a model
 # retold 8 of 12 results rightly, one of 1.5 billion (1.1 GB) 11 of 12.
 _RETELLS_FROM = 700_000_000  # bytes
-_TOO_LONG = "shorten the agent's prompt or the descriptions of its tools"
 _GGUF_MAGIC = b"GGUF"
+# How long a cancelled reader may still be held; an interruption has 100 ms in all.
+_POLL = 0.02  # seconds
+_CLOSE_SECONDS = 2.0
+
+_Line = Mapping[str, Any]
 
 
 class LlamaModel:
@@ -34,8 +41,12 @@ class LlamaModel:
 
     def __init__(self, path: Path, *, name: str | None = None) -> None:
         self.name = name or path.stem
-        self._server: Any | None = _load(path)
-        self.retells = path.stat().st_size >= _RETELLS_FROM
+        self.retells = _check_file(path) >= _RETELLS_FROM
+        self._numbers = itertools.count(1)
+        self._answers: dict[int, queue.SimpleQueue[_Line]] = {}
+        self._writing = threading.Lock()
+        self._process = _start(path)
+        threading.Thread(target=self._read, name="brain", daemon=True).start()
 
     def write(
         self,
@@ -46,9 +57,6 @@ class LlamaModel:
         cancelled: Cancelled,
     ) -> Iterator[str]:
         """Yield the answer piece by piece, greedily; stop soon after `cancelled`."""
-        server = self._server
-        if server is None:
-            raise SpeechError(f"the model {self.name!r} is already closed")
         request = {
             "messages": list(messages),
             "max_tokens": most_tokens,
@@ -57,71 +65,93 @@ class LlamaModel:
             "stream": True,
             "grammar": grammar,
         }
-
-        def produce(emit: Callable[[str], bool]) -> None:
-            problems: list[str] = []
-
-            # The engine stops when this returns True. It must not raise: the engine
-            # would swallow that and go on.
-            def take(answer: object) -> bool:
-                for chunk in answer if isinstance(answer, list) else [answer]:
-                    problem = _problem(chunk)
-                    if problem is not None:
-                        problems.append(problem)
-                        return True
-                    if not emit(_content(chunk)):
-                        return True
-                return False
-
-            server.handle_chat_completions(request, take)
-            if problems:
-                raise SpeechError(
-                    f"the model {self.name!r} failed: {problems[0]}",
-                    hint=_TOO_LONG if "context size" in problems[0] else None,
-                )
-
-        yield from relay(produce, cancelled)
+        number = next(self._numbers)
+        answer = self._answers[number] = queue.SimpleQueue()
+        is_over = False
+        try:
+            self._send({"id": number, "request": request})
+            while not cancelled():
+                try:
+                    line = answer.get(timeout=_POLL)
+                except queue.Empty:
+                    continue
+                if "problem" in line:
+                    is_over = True
+                    problem = line["problem"]
+                    raise SpeechError(f"the model {self.name!r} failed: {problem}")
+                if "piece" not in line:
+                    is_over = True
+                    return
+                yield line["piece"]
+        finally:
+            del self._answers[number]
+            if not is_over:
+                with suppress(SpeechError):  # the process may be gone: all the better
+                    self._send({"cancel": number})
 
     def close(self) -> None:
-        """Give the memory back; a generation that still runs keeps it until it ends."""
-        self._server = None
+        """Give the memory back; what is being generated is cut off."""
+        stdin = self._process.stdin
+        with suppress(OSError):
+            if stdin is not None:
+                stdin.close()
+        try:
+            self._process.wait(_CLOSE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _send(self, line: _Line) -> None:
+        try:
+            with self._writing:
+                _pipe(self._process.stdin).write(json.dumps(line).encode() + b"\n")
+                _pipe(self._process.stdin).flush()
+        except (OSError, ValueError) as error:
+            raise SpeechError(f"the model {self.name!r} is already closed") from error
+
+    def _read(self) -> None:
+        with _pipe(self._process.stdout) as lines:
+            for text in lines:
+                line = json.loads(text)
+                answer = self._answers.get(line["id"])
+                if answer is not None:
+                    answer.put(line)
+        for answer in list(self._answers.values()):
+            answer.put({"problem": "its process has ended"})
 
 
-def _load(path: Path) -> Any:  # the engine's own class, which has no types
-    try:
-        import xllamacpp
-    except ImportError as error:
+def _start(path: Path) -> subprocess.Popen[bytes]:
+    """Start the worker and wait until it has loaded the file."""
+    if importlib.util.find_spec("xllamacpp") is None:
         raise SpeechError(
             "the language model's engine (xllamacpp) is not installed",
             hint="pip install 'vagent[local]'",
-        ) from error
-    _check_file(path)
-    parameters = xllamacpp.CommonParams()
-    parameters.model.path = str(path)
-    parameters.n_ctx = CONTEXT * _SLOTS
-    parameters.n_parallel = _SLOTS
-    parameters.cache_ram_mib = _CACHE_MIB
-    parameters.use_jinja = True
-    parameters.verbosity = 0
-    parameters.ui = False
-    parameters.endpoint_slots = False
-    # The engine opens a port on loopback whether one wants it or not; a key that
-    # nobody knows keeps everybody else out.
-    parameters.api_keys = [secrets.token_urlsafe(24)]
-    cores = min(_MOST_THREADS, os.cpu_count() or 1)
-    # The threads of one token wait for each other: when a core is also wanted by the
-    # voice that speaks the clause before, two threads on two cores write 1 to 6 tokens
-    # a second where one thread writes 18. Reading ahead has long steps, so it may have
-    # all cores.
-    parameters.cpuparams.n_threads = max(1, cores - 1)
-    parameters.cpuparams_batch.n_threads = cores
-    try:
-        return xllamacpp.Server(parameters)
-    except RuntimeError as error:
-        raise _unloadable(path) from error
+        )
+    module = "runner.speech.brain.worker"
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, str(path), str(CONTEXT)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        # The engine's own words, which nobody can act on.
+        stderr=None if os.environ.get("VAGENT_DEBUG") else subprocess.DEVNULL,
+    )
+    first = _pipe(process.stdout).readline()
+    if first and json.loads(first).get("ready"):
+        return process
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        _pipe(pipe).close()
+    raise _unloadable(path)
 
 
-def _check_file(path: Path) -> None:
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    assert stream is not None, "both ends are pipes"
+    return stream
+
+
+def _check_file(path: Path) -> int:
+    """Return the size of a GGUF file in bytes."""
     try:
         with path.open("rb") as file:
             magic = file.read(len(_GGUF_MAGIC))
@@ -131,6 +161,7 @@ def _check_file(path: Path) -> None:
         ) from error
     if magic != _GGUF_MAGIC:
         raise _unloadable(path)
+    return path.stat().st_size
 
 
 def _unloadable(path: Path) -> SpeechError:
@@ -138,17 +169,3 @@ def _unloadable(path: Path) -> SpeechError:
         f"{str(path)!r} is not a language model that can be loaded",
         hint="give a complete .gguf file, or: vagent models fetch qwen-0.5b",
     )
-
-
-def _problem(chunk: object) -> str | None:
-    if not isinstance(chunk, dict):
-        return f"unexpected answer {str(chunk)[:80]!r}"
-    error = chunk.get("error")
-    if error is None:
-        return None
-    return str(error.get("message", error) if isinstance(error, dict) else error)
-
-
-def _content(chunk: Any) -> str:
-    choices = chunk.get("choices") or [{}]
-    return (choices[0].get("delta") or {}).get("content") or ""
