@@ -272,13 +272,13 @@ def typical_weather(location: str, month: int) -> dict[str, object]:
     """Return the averages of a city in a month (1 to 12); ValueError for others."""
     city = find_city(location)
     high, low, wet_days = (int(row.split()[month - 1]) for row in CLIMATE[city])
+    # Short, because an agent reads it out.
     return {
         "city": city,
-        "typical_for": MONTHS[month - 1],
-        "high_celsius": high,
-        "low_celsius": low,
-        "wet_days_in_the_month": wet_days,
-        "note": "long-term averages, not a forecast",
+        "month": MONTHS[month - 1],
+        "typical_high_celsius": high,
+        "typical_low_celsius": low,
+        "wet_days": wet_days,
     }
 
 
@@ -288,7 +288,7 @@ def find_city(location: str) -> str:
     said = _plain(location.partition(",")[0])
     if said in names:
         return names[said]
-    near = difflib.get_close_matches(said, names, n=1, cutoff=0.8)
+    near = difflib.get_close_matches(said, names, n=1, cutoff=0.7)
     if near:
         return names[near[0]]
     raise ValueError(f"the climate table has no city {location[:40]!r}")
