@@ -126,7 +126,7 @@ class _EndpointModel:
     """The endpoint as a model that is only asked nicely: nothing enforces a grammar"""
 
     context = _CONTEXT
-    retells = True
+    is_small = False
 
     def __init__(self, endpoint: ChatEndpoint) -> None:
         self._endpoint = endpoint

@@ -51,13 +51,14 @@ def speech_grammar() -> str:
     return "root ::= speech\n" + _SPEECH
 
 
-def decision_grammar(tools: Sequence[Signature]) -> str:
+def decision_grammar(tools: Sequence[Signature], *, may_speak: bool = True) -> str:
     """Return the grammar "speak, or call one of these tools with legal arguments".
 
     `tools` must not be empty: without tools there is nothing to decide.
     """
     names = [f"t{number}" for number in range(len(tools))]
-    rules = [f"root ::= say | {' | '.join(names)}\n", _SAY, _LEAVES]
+    choices = ["say", *names] if may_speak else names
+    rules = [f"root ::= {' | '.join(choices)}\n", _SAY, _LEAVES]
     for name, tool in zip(names, tools, strict=True):
         head = '{"tool": ' + json.dumps(tool.name) + ', "arguments": '
         translator = _Translator(tool.schema, name)

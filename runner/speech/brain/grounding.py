@@ -84,7 +84,11 @@ def ground(
                 missing.append(slot)
             continue
         value = arguments[slot.name]
-        if slot.is_free_text or _is_grounded(value, slot.schema, evidence):
+        if isinstance(value, bool) and not slot.is_required:
+            # True or false can stand nowhere in the caller's words, but its name can.
+            if _is_mentioned(slot, evidence):
+                known[slot.name] = value
+        elif slot.is_free_text or _is_grounded(value, slot.schema, evidence):
             known[slot.name] = value
         elif slot.is_required and (mended := find_match(slot, evidence)) is not None:
             known[slot.name] = mended
@@ -104,6 +108,11 @@ def find_match(slot: Slot, evidence: Evidence) -> str | None:
         return None
     found = {number for number in evidence.numbers if expression.fullmatch(number)}
     return found.pop() if len(found) == 1 else None
+
+
+def _is_mentioned(slot: Slot, evidence: Evidence) -> bool:
+    words = spoken_tokens(slot.name.replace("_", " "))
+    return any(_was_heard(w, evidence) for w in words if w not in _FILLERS)
 
 
 def _is_grounded(value: object, schema: Mapping[str, Any], evidence: Evidence) -> bool:
@@ -128,7 +137,8 @@ def _is_text_grounded(text: str, schema: Mapping[str, Any], evidence: Evidence) 
     if schema.get("format") in ("date", "date-time", "time"):
         # The caller says "next Friday"; whoever asks for a date has to work it out.
         return bool(evidence.numbers) or not _DAYS.isdisjoint(evidence.words)
-    tokens = [t for t in spoken_tokens(text.replace("_", " ")) if t not in _FILLERS]
+    every = spoken_tokens(text.replace("_", " "))
+    tokens = [token for token in every if token not in _FILLERS] or every
     if not tokens:
         return False
     squashed = "".join(tokens)

@@ -20,9 +20,9 @@ from runner.speech.brain.prompt import ChatMessage
 from runner.speech.parts import Cancelled
 
 CONTEXT = 4096  # tokens of one conversation; a phone call's prompt and turns fit
-# A file below this holds less than a billion parameters at four bits. Such a model
-# retold 8 of 12 results rightly, one of 1.5 billion (1.1 GB) 11 of 12.
-_RETELLS_FROM = 700_000_000  # bytes
+# A file below this holds less than a billion parameters at four bits.
+_SMALL = 700_000_000  # bytes
+_TOO_LONG = "shorten the agent's prompt or the descriptions of its tools"
 _GGUF_MAGIC = b"GGUF"
 # How long a cancelled reader may still be held; an interruption has 100 ms in all.
 _POLL = 0.02  # seconds
@@ -41,7 +41,7 @@ class LlamaModel:
 
     def __init__(self, path: Path, *, name: str | None = None) -> None:
         self.name = name or path.stem
-        self.retells = _check_file(path) >= _RETELLS_FROM
+        self.is_small = _check_file(path) < _SMALL
         self._numbers = itertools.count(1)
         self._answers: dict[int, queue.SimpleQueue[_Line]] = {}
         self._writing = threading.Lock()
@@ -78,7 +78,10 @@ class LlamaModel:
                 if "problem" in line:
                     is_over = True
                     problem = line["problem"]
-                    raise SpeechError(f"the model {self.name!r} failed: {problem}")
+                    raise SpeechError(
+                        f"the model {self.name!r} failed: {problem}",
+                        hint=_TOO_LONG if "context size" in problem else None,
+                    )
                 if "piece" not in line:
                     is_over = True
                     return

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 from runner.speech.brain.clauses import ClauseCutter
 from runner.speech.brain.decision import Call, prefers_speech, read_call
-from runner.speech.brain.farewell import (
-    GOODBYE,
-    allows_ending,
-    find_ending_tool,
-    is_goodbye,
-)
+from runner.speech.brain.farewell import GOODBYE, find_ending_tool, is_goodbye
 from runner.speech.brain.grammar import decision_grammar, speech_grammar
-from runner.speech.brain.grounding import gather, ground
 from runner.speech.brain.prompt import (
     ChatMessage,
     decision_messages,
-    merge_pending,
     speech_messages,
     trim,
 )
-from runner.speech.brain.question import find_asked, is_about, slot_question
+from runner.speech.brain.question import find_asked
 from runner.speech.brain.reading import is_short, read_aloud
 from runner.speech.brain.signature import Signature, read_signatures
+from runner.speech.brain.verdict import find_pending, judge, without_pending
 from runner.speech.parts import (
     AgentBrief,
-    AgentSaid,
     CallerSaid,
     Cancelled,
     Quality,
@@ -48,7 +41,7 @@ class TextModel(Protocol):
 
     name: str
     context: int  # tokens that one conversation may have
-    retells: bool  # whether it can be trusted to put a short result in its own words
+    is_small: bool  # below a billion parameters: do not rely on its judgement
 
     def write(
         self,
@@ -88,7 +81,8 @@ class ModelBrain:
         hello = [CallerSaid("Hello.")]
         prompts = [(speech_messages(brief, hello), speech_grammar())]
         if tools:
-            prompts.append((decision_messages(brief, hello), decision_grammar(tools)))
+            grammar = decision_grammar(tools)
+            prompts.append((decision_messages(brief, hello), grammar))
         for messages, grammar in prompts:
             for _ in self._model.write(
                 messages, grammar=grammar, most_tokens=0, cancelled=lambda: False
@@ -115,7 +109,7 @@ class ModelBrain:
                     yield from self._answer(brief, tools, history, cancelled)
             case ToolUsed(name=name, is_error=False) if _ends_call(tools, name):
                 return
-            case ToolUsed() as used if not self._model.retells and is_short(used):
+            case ToolUsed() as used if self._model.is_small and is_short(used):
                 yield Speak(read_aloud(used))
             case _:
                 yield from self._speak(brief, tools, history, cancelled)
@@ -137,21 +131,24 @@ class ModelBrain:
         cancelled: Cancelled,
     ) -> Iterator[Thought]:
         """Call a tool, ask for what it lacks, or speak."""
-        thoughts = self._check(
-            tools, history, self._decide(brief, tools, history, cancelled)
-        )
-        asks = thoughts is not None and isinstance(thoughts[-1], Speak)
-        fresh = _without_pending(tools, history) if asks else None
-        if fresh is not None:
-            # The caller was asked for a value and wants something else instead.
-            call = self._decide(brief, tools, fresh, cancelled)
-            thoughts = self._check(tools, fresh, call) or thoughts
+        is_small = self._model.is_small
+        # Who was asked for a tool's value most likely gives it.
+        asked = find_pending(tools, history)
+        call = self._decide(brief, [asked] if asked else tools, history, cancelled)
+        verdict = judge(tools, history, call, is_small=is_small)
+        if asked and not isinstance(verdict, UseTool):
+            fresh = without_pending(tools, history)
+            if fresh is not None:
+                call = self._decide(brief, tools, fresh, cancelled)
+                verdict = judge(tools, fresh, call, is_small=is_small) or verdict
         if cancelled():
             return
-        if thoughts is not None:
-            yield from thoughts
-        else:
+        if verdict is None:
             yield from self._speak(brief, tools, history, cancelled)
+            return
+        if isinstance(verdict, UseTool) and _ends_call(tools, verdict.name):
+            yield Speak(GOODBYE)
+        yield verdict
 
     def _decide(
         self,
@@ -164,7 +161,7 @@ class ModelBrain:
         written = ""
         for piece in self._model.write(
             decision_messages(brief, history),
-            grammar=decision_grammar(tools),
+            grammar=decision_grammar(tools, may_speak=not self._model.is_small),
             most_tokens=_MOST_TOKENS,
             cancelled=cancelled,
         ):
@@ -173,27 +170,6 @@ class ModelBrain:
                 # Its words are better when it need not think of tools as well.
                 return None
         return read_call(written)
-
-    def _check(
-        self, tools: Sequence[Signature], history: Sequence[Turn], call: Call | None
-    ) -> list[Thought] | None:
-        """Hold a call against what was said; None: it was a guess, speak instead."""
-        tool = next((t for t in tools if call and t.name == call.name), None)
-        if call is None or tool is None:
-            return None
-        if tool.ends_call:
-            if not allows_ending(history):
-                return None
-            return [Speak(GOODBYE), UseTool(tool.name)]
-        grounded = ground(tool, call.arguments, gather(history))
-        if not grounded.missing:
-            if _is_repeated(tool, grounded.arguments, history):
-                return None
-            return [UseTool(tool.name, grounded.arguments)]
-        slot = grounded.missing[0]
-        if not is_about(tool, _last_request(history)):
-            return None
-        return [Speak(slot_question(slot), f"{tool.name}.{slot.name}")]
 
     def _speak(
         self,
@@ -219,43 +195,3 @@ class ModelBrain:
 
 def _ends_call(tools: Sequence[Signature], name: str) -> bool:
     return any(tool.ends_call for tool in tools if tool.name == name)
-
-
-def _is_repeated(
-    tool: Signature, arguments: Mapping[str, Any], history: Sequence[Turn]
-) -> bool:
-    """Whether this very call was just made and the caller did not ask for it again.
-
-    A small model likes to do once more what it sees itself doing.
-    """
-    before = next((t for t in reversed(history) if isinstance(t, ToolUsed)), None)
-    return (
-        before is not None
-        and not before.is_error
-        and (before.name, dict(before.arguments)) == (tool.name, dict(arguments))
-        and not is_about(tool, _last_request(history))
-    )
-
-
-def _last_request(history: Sequence[Turn]) -> str:
-    last = merge_pending(history)[-1]
-    return last.text if isinstance(last, CallerSaid) else ""
-
-
-def _without_pending(
-    tools: Sequence[Signature], history: Sequence[Turn]
-) -> Sequence[Turn] | None:
-    """Return the history without the request whose value was asked for.
-
-    None when the last words are no answer to such a question or are about no other
-    tool.
-    """
-    if len(history) < 3 or len(merge_pending(history)) == len(history):
-        return None
-    said, asked = history[-1], history[-2]
-    if not isinstance(said, CallerSaid) or not isinstance(asked, AgentSaid):
-        return None
-    wanted = (asked.asked_for or "").rpartition(".")[0]
-    if any(is_about(tool, said.text) for tool in tools if tool.name != wanted):
-        return [*history[:-3], said]
-    return None

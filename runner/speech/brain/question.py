@@ -27,7 +27,9 @@ _STOP = frozenset(
         *("does", "get", "look", "up", "by", "this", "that", "can", "could", "would"),
         *("will", "please", "what", "how", "who", "caller", "user", "customer"),
         *("name", "what's", "tool", "call", "when", "if", "whether", "from", "want"),
-        *("wants", "have"),
+        *("wants", "have", "need", "needs", "needed", "tell", "give", "like", "know"),
+        *("make", "let", "there", "was", "were", "one", "some", "any", "should"),
+        *("our", "we", "us", "so", "not", "no", "yes"),
     )
 )
 
@@ -71,9 +73,11 @@ def find_asked(tools: Iterable[Signature], text: str) -> str | None:
     return None
 
 
-def is_about(tool: Signature, text: str) -> bool:
-    """Whether `text` shares a word of meaning with what the tool says of itself."""
-    return _overlap(content_words(text), tool_words(tool))
+def relevance(tool: Signature, text: str) -> int:
+    """Return how many words of meaning `text` shares with the tool's own."""
+    own = tool_words(tool)
+    said = content_words(text)
+    return sum(any(is_alike(word, other) for other in own) for word in said)
 
 
 def tool_words(tool: Signature) -> frozenset[str]:

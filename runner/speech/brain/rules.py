@@ -17,9 +17,8 @@ from runner.speech.brain.farewell import (
     find_ending_tool,
     is_goodbye,
 )
-from runner.speech.brain.grounding import is_alike
 from runner.speech.brain.prompt import merge_pending
-from runner.speech.brain.question import content_words, slot_question, tool_words
+from runner.speech.brain.question import relevance, slot_question
 from runner.speech.brain.reading import read_aloud
 from runner.speech.brain.signature import Signature, read_signatures
 from runner.speech.parts import (
@@ -106,11 +105,9 @@ def _small_talk(
 
 def _choose(tools: Sequence[Signature], request: str) -> Signature | None:
     """Return the tool whose words the request uses most; the first of equals."""
-    said = content_words(request)
     best, most = None, 0
     for tool in tools:
-        own = tool_words(tool)
-        score = sum(any(is_alike(word, other) for other in own) for word in said)
+        score = relevance(tool, request)
         score += sum(
             extract(slot, request, reply=None) is not None
             for slot in tool.required

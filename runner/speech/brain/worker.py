@@ -99,11 +99,12 @@ def load(path: str, context: int) -> Any:  # the engine's own class, without typ
     # The engine opens a port on loopback whether one wants it or not; a key that
     # nobody knows keeps everybody else out.
     parameters.api_keys = [secrets.token_urlsafe(24)]
-    # The threads of one step wait for each other, turning in circles: when a core is
-    # also wanted by ears or voice, two threads on two cores write 1 to 6 tokens a
-    # second where one thread writes 18, and read a cached turn in 2.7 s instead of
-    # 0.4. So one core is left to the others.
-    threads = max(1, min(_MOST_THREADS, os.cpu_count() or 1) - 1)
+    # The threads of one step wait for each other, turning in circles: one core beyond
+    # two is left to ears and voice. Of two cores it takes both: a turn is decided when
+    # nobody speaks, and two write 32 tokens a second where one writes 18 (but only 1
+    # to 6 while something else keeps a core busy).
+    cores = os.cpu_count() or 1
+    threads = cores if cores <= 2 else min(_MOST_THREADS, cores - 1)
     parameters.cpuparams.n_threads = threads
     parameters.cpuparams_batch.n_threads = threads
     return xllamacpp.Server(parameters)

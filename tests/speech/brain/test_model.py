@@ -58,7 +58,7 @@ class ScriptedModel:
 
     name = "scripted"
     context = 4096
-    retells = True
+    is_small = False
 
     def __init__(self, *answers: str) -> None:
         self.answers = list(answers)
@@ -87,10 +87,10 @@ class ScriptedModel:
 
 
 def think(
-    *history: Turn | str, answers: Sequence[str] = (), retells: bool = True
+    *history: Turn | str, answers: Sequence[str] = (), is_small: bool = False
 ) -> list[Thought]:
     model = ScriptedModel(*answers)
-    model.retells = retells
+    model.is_small = is_small
     turns = [CallerSaid(t) if isinstance(t, str) else t for t in history]
     thoughts = list(ModelBrain(model).think(BRIEF, turns, lambda: False))
     assert not model.answers, "the model was asked less often than the test says"
@@ -186,7 +186,7 @@ def test_a_result_is_retold_by_a_model_that_can():
 
 def test_a_short_result_is_read_aloud_for_a_model_that_cannot():
     used = ToolUsed("c", "get_weather", {"location": "Tokyo"}, '{"sky": "clear"}')
-    assert think("Weather in Tokyo?", used, retells=False) == [
+    assert think("Weather in Tokyo?", used, is_small=True) == [
         Speak("The sky is clear.")
     ]
 

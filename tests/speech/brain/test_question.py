@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from runner.speech.brain.question import find_asked, is_about, slot_question
+from runner.speech.brain.question import find_asked, relevance, slot_question
 from runner.speech.brain.signature import Slot, read_signature, read_signatures
 
 TOOLS = read_signatures(
@@ -71,5 +71,5 @@ def test_a_request_is_about_the_tool_whose_words_it_uses():
     tool = read_signature(
         {"name": "renew_loan", "description": "Renew a library card."}
     )
-    assert is_about(tool, "I want to renew my books")
-    assert not is_about(tool, "Hello, how are you?")
+    assert relevance(tool, "I want to renew my books") == 1
+    assert relevance(tool, "Hello, how are you?") == 0
