@@ -129,6 +129,23 @@ def test_an_optional_guess_is_dropped_and_the_call_stays():
     assert (dict(call.arguments), call.missing) == ({"to": "airport"}, ())
 
 
+def test_an_optional_truth_value_needs_its_name_said():
+    tool = read_signature(
+        {"name": "t", "parameters": {"properties": {"gift_wrap": {"type": "boolean"}}}}
+    )
+    for said, arguments in (
+        ("Send it, please.", {}),
+        ("Send it as a gift.", {"gift_wrap": True}),
+    ):
+        call = ground(tool, {"gift_wrap": True}, gather([CallerSaid(said)]))
+        assert call.arguments == arguments
+
+
+def test_a_value_of_small_words_is_still_a_value():
+    assert grounded("kitchen light on, please", "on", enum=["on", "off"])
+    assert not grounded("the kitchen light", "on", enum=["on", "off"])
+
+
 def test_results_and_instructions_count_but_the_agents_own_words_do_not():
     tool = read_signature(
         {"name": "t", "parameters": {"properties": {"v": {}}, "required": ["v"]}}
