@@ -19,7 +19,7 @@ run: $(VENV)/.engines ## set everything up and hold one spoken call, with no key
 	@$(BIN)/vagent models fetch
 	@$(BIN)/python agents/tools/orders.py --port 0 --while \
 	  $(BIN)/vagent run agents/support.yaml --var 'orders_url={url}' \
-	  --say "What's the weather in Tokyo?" \
+	  --say "What's the weather in London?" \
 	  --say "Where is my order one two three four?" \
 	  --say "No, that's all. Goodbye!"
 	@echo
