@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -31,6 +32,8 @@ from runner.speech.parts import (
     UseTool,
 )
 
+# How soon a reader who waits notices that it was cancelled.
+_POLL = 0.02  # seconds
 _MOST_TOKENS = 200  # of one answer; the grammar closes nearly all of them earlier
 # A model's context in characters: English has more than three to a token.
 _CHARACTERS_PER_TOKEN = 3
@@ -71,23 +74,46 @@ class ModelBrain:
     def __init__(self, model: TextModel) -> None:
         self._model = model
         self.name = model.name
+        # Prompts that are being read, each with an event that says when it has been.
+        self._reading: dict[str, threading.Event] = {}
+        self._was_asked = False  # since the last `warm`: reading ahead is over
 
     def warm(self, brief: AgentBrief) -> None:
         """Let the model read the prompt and the tools, for deciding and for speaking.
 
         The two begin differently, so that each keeps a slot of the engine to itself.
+        Deciding comes first, since the first turn needs it; reading for speech gives
+        way as soon as somebody asks.
         """
         tools = read_signatures(brief.tools)
         hello = [CallerSaid("Hello.")]
-        prompts = [(speech_messages(brief, hello), speech_grammar())]
+        self._was_asked = False
         if tools:
-            grammar = decision_grammar(tools)
-            prompts.append((decision_messages(brief, hello), grammar))
-        for messages, grammar in prompts:
-            for _ in self._model.write(
-                messages, grammar=grammar, most_tokens=0, cancelled=lambda: False
-            ):
-                pass
+            been_read = self._reading[brief.prompt] = threading.Event()
+            try:
+                grammar = decision_grammar(tools)
+                self._read(decision_messages(brief, hello), grammar, lambda: False)
+            finally:
+                been_read.set()
+                self._reading.pop(brief.prompt, None)
+        self._read(
+            speech_messages(brief, hello), speech_grammar(), lambda: self._was_asked
+        )
+
+    def _read(
+        self, messages: Sequence[ChatMessage], grammar: str, cancelled: Cancelled
+    ) -> None:
+        for _ in self._model.write(
+            messages, grammar=grammar, most_tokens=0, cancelled=cancelled
+        ):
+            pass
+
+    def _wait_until_read(self, brief: AgentBrief, cancelled: Cancelled) -> None:
+        """Wait for `warm`: reading a prompt twice at once takes twice as long."""
+        been_read = self._reading.get(brief.prompt)
+        while been_read is not None and not cancelled():
+            if been_read.wait(_POLL):
+                return
 
     def think(
         self, brief: AgentBrief, history: Sequence[Turn], cancelled: Cancelled
@@ -97,6 +123,8 @@ class ModelBrain:
         After the result of a tool that ended the call it yields nothing: the goodbye
         was said with the call.
         """
+        self._was_asked = True
+        self._wait_until_read(brief, cancelled)
         tools = read_signatures(brief.tools)
         history = trim(history, self._room(brief))
         match history[-1] if history else None:
