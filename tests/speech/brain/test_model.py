@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -260,3 +261,76 @@ def test_closing_gives_the_model_back():
     model = ScriptedModel()
     ModelBrain(model).close()
     assert model.is_closed
+
+
+class SlowReader(ScriptedModel):
+    """Takes as long to read its first prompt as the test likes."""
+
+    def __init__(self, *answers: str) -> None:
+        super().__init__(*answers)
+        self.reads = threading.Event()
+        self.go_on = threading.Event()
+        self.order: list[str] = []
+
+    def write(
+        self,
+        messages: Sequence[ChatMessage],
+        *,
+        grammar: str,
+        most_tokens: int,
+        cancelled: Cancelled,
+    ) -> Iterator[str]:
+        what = "read" if most_tokens == 0 else "decide"
+        self.order.append(what)
+        if what == "read" and not self.reads.is_set():
+            self.reads.set()
+            assert self.go_on.wait(5)
+            self.order.append("been read")
+            return iter(())
+        return super().write(
+            messages, grammar=grammar, most_tokens=most_tokens, cancelled=cancelled
+        )
+
+
+def test_a_turn_waits_for_its_prompt_instead_of_reading_it_twice_at_once() -> None:
+    model = SlowReader("", TOKYO)
+    brain = ModelBrain(model)
+    warming = threading.Thread(target=brain.warm, args=(BRIEF,))
+    warming.start()
+    assert model.reads.wait(5)
+    waits = threading.Event()
+
+    def is_cancelled() -> bool:
+        waits.set()
+        return False
+
+    def think() -> None:
+        list(brain.think(BRIEF, [CallerSaid("Weather in Tokyo?")], is_cancelled))
+
+    thinking = threading.Thread(target=think)
+    thinking.start()
+    assert waits.wait(5)
+    assert model.order == ["read"]
+    model.go_on.set()
+    thinking.join(5)
+    warming.join(5)
+
+    assert "decide" in model.order
+    assert model.order.index("been read") < model.order.index("decide")
+
+
+def test_a_turn_that_is_cancelled_does_not_wait_for_its_prompt() -> None:
+    model = SlowReader("")
+    brain = ModelBrain(model)
+    warming = threading.Thread(target=brain.warm, args=(BRIEF,))
+    warming.start()
+    assert model.reads.wait(5)
+    cancelled = threading.Event()
+    cancelled.set()
+
+    # It comes back although the prompt is not read yet.
+    list(brain.think(BRIEF, [CallerSaid("Hello?")], cancelled.is_set))
+
+    assert "been read" not in model.order
+    model.go_on.set()
+    warming.join(5)
