@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from runner.cli.variables import parse_variables
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def run(
         output,
         tuple(say or ()),
         service,
-        _variables(var or []),
+        parse_variables(var or []),
         _seconds(max_duration),
     )
     _exit(_hold(wishes, quiet=quiet, verbose=verbose, as_json=json))
@@ -151,18 +152,6 @@ def _exit(close: Close) -> NoReturn:
     if close.outcome is not Outcome.CLEAN and close.hint:
         typer.echo(f"  {close.hint}", err=True)
     raise typer.Exit(codes[close.outcome])
-
-
-def _variables(pairs: list[str]) -> dict[str, str]:
-    variables: dict[str, str] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise UsageError(
-                f"--var '{pair}' sets nothing", hint="write --var NAME=VALUE"
-            )
-        variables[name] = value
-    return variables
 
 
 def _seconds(text: str | None) -> float | None:

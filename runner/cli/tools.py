@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from runner.cli.variables import parse_variables
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -67,7 +69,7 @@ def tools(
                 f"the arguments are not JSON: {error}",
                 hint='an object in single quotes, such as \'{"city": "Tokyo"}\'',
             ) from error
-    registry = _load(agent, _variables(var or []))
+    registry = _load(agent, parse_variables(var or []))
     if name is None:
         asyncio.run(registry.close())
         _show(registry.definitions(), as_json=as_json)
@@ -78,18 +80,6 @@ def tools(
         if outcome.detail:
             typer.echo(f"vagent: {outcome.detail}", err=True)
         raise typer.Exit(1)
-
-
-def _variables(pairs: list[str]) -> dict[str, str]:
-    from runner.errors import UsageError
-
-    variables: dict[str, str] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise UsageError(f"--var {pair!r} is not NAME=VALUE")
-        variables[name] = value
-    return variables
 
 
 def _load(path: Path, variables: Mapping[str, str]) -> ToolRegistry:

@@ -122,7 +122,7 @@ def test_a_call_that_fails_exits_with_one(
         (["sing"], "'sing' is nothing to do with tools"),
         (["call"], "call needs the name of a tool"),
         (["call", "add", "{"], "the arguments are not JSON"),
-        (["--var", "host"], "--var 'host' is not NAME=VALUE"),
+        (["--var", "host"], "--var 'host' sets nothing"),
     ],
 )
 def test_wrong_usage_is_said(agent: Path, arguments: list[str], reason: str) -> None:
