@@ -25,7 +25,8 @@ from runner.nearend import NearEnd, open_near_end
 from runner.protocol.client.actions import Close
 from runner.protocol.client.calls import CallRules
 from runner.protocol.client.events import HangUp, Say
-from runner.protocol.client.session import READY_SECONDS, ClientConfig, ClientSession
+from runner.protocol.client.session import ClientSession
+from runner.protocol.client.wishes import ClientConfig, Idle, Patience
 from runner.protocol.messages import ToolCall
 from runner.services import Service, choose_service
 from runner.tools.failures import Masking
@@ -34,8 +35,8 @@ from runner.tools.tool import ToolOutcome
 from runner.transport import Dialer
 
 # The embedded server answers when its voice is loaded: a second or two on a fast
-# machine, many more on a cold disk.
-EMBEDDED_READY_SECONDS = 60.0
+# machine, many more on a cold disk; and a large model on a small one thinks for long.
+EMBEDDED_PATIENCE = Patience(ready=60.0, reply=45.0, sound=45.0)
 
 
 class View(Protocol):
@@ -185,6 +186,8 @@ def _client_config(
         for limit in (wishes.max_duration, agent.session.max_duration)
         if limit is not None
     ]
+    is_embedded = service.url is None
+    idle, carry_over = agent.session.idle, agent.session.carry_over
     return ClientConfig(
         session=session_fields(agent, registry.wire_definitions()),
         tools={
@@ -195,7 +198,10 @@ def _client_config(
         },
         immediate_results=agent.session.tool_results == "immediate",
         max_duration=min(limits, default=None),
-        ready_seconds=EMBEDDED_READY_SECONDS if service.url is None else READY_SECONDS,
+        one_minute_left=agent.session.one_minute_left,
+        idle=Idle(idle.nudge_after, idle.say, idle.end_after),
+        carry_over=is_embedded if carry_over is None else carry_over,
+        patience=EMBEDDED_PATIENCE if is_embedded else Patience(),
     )
 
 

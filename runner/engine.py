@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from runner.audio.devices import Microphone, Speaker
@@ -20,6 +20,7 @@ from runner.errors import VagentError
 from runner.line import Dial, Line
 from runner.protocol.client.actions import (
     Action,
+    Adopt,
     CancelTool,
     Close,
     Connect,
@@ -30,20 +31,25 @@ from runner.protocol.client.actions import (
     Send,
     StopPlayback,
 )
+from runner.protocol.client.calls import CallRules
 from runner.protocol.client.events import (
     Event,
     MicFrame,
     PlaybackDrained,
+    Reconfigure,
     Tick,
     ToolFinished,
 )
 from runner.protocol.client.session import ClientSession
-from runner.protocol.messages import ToolCall
+from runner.protocol.messages import JsonObject, ToolCall
 
 # How long the speaker may take to finish after the session is over.
 LAST_WORDS_SECONDS = 30.0
 # How long cancelled calls may take to clean up.
 TOOL_CLEANUP_SECONDS = 2.0
+# Calls beyond this many wait for one to end; a model that asks for more at once is
+# rare, and a tool's far end may not bear it.
+CALLS_AT_ONCE = 8
 
 
 class ToolOutcome(Protocol):
@@ -62,12 +68,16 @@ Observer: TypeAlias = Callable[[float, Event | Action], None]
 
 
 class ToolTasks:
-    """The calls that are running, a task each."""
+    """The calls that are running, a task each, so many of them at once.
+
+    `run_tool` can be exchanged: calls that have begun keep what they began with.
+    """
 
     def __init__(self, run_tool: RunToolCall, post: Callable[[Event], None]) -> None:
-        self._run_tool = run_tool
+        self.run_tool = run_tool
         self._post = post
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._turnstile = asyncio.Semaphore(CALLS_AT_ONCE)
 
     def start(self, call: ToolCall) -> None:
         """Run a call; its end is posted as `ToolFinished`."""
@@ -90,7 +100,9 @@ class ToolTasks:
             await asyncio.wait(running, timeout=TOOL_CLEANUP_SECONDS)
 
     async def _run(self, call: ToolCall) -> None:
-        outcome = await self._run_tool(call)
+        run_tool = self.run_tool
+        async with self._turnstile:
+            outcome = await run_tool(call)
         self._post(ToolFinished(call.call_id, outcome.text, outcome.is_error))
 
 
@@ -122,10 +134,12 @@ class Engine:
         self._devices = (microphone, speaker)
         self._tools = ToolTasks(run_tool, self.post)
         self._observers = observers
+        self._next_run_tool = run_tool  # once the service follows a change
         self._inbox: deque[Event] | None = None  # a deque while the pump is busy
         self._alarm: asyncio.TimerHandle | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._is_listening = False
+        self.is_muted = False  # silence goes out in place of the microphone's sound
         self._closed: asyncio.Future[Close] = asyncio.Future()
 
     async def run(self) -> Close:
@@ -169,6 +183,17 @@ class Engine:
         self._note_state()
         self._set_alarm()
 
+    def reconfigure(
+        self,
+        session: JsonObject,
+        tools: Mapping[str, CallRules],
+        run_tool: RunToolCall | None = None,
+    ) -> None:
+        """Change the running session; its tools are used once the service follows."""
+        if run_tool is not None:
+            self._next_run_tool = run_tool
+        self.post(Reconfigure(session, tools))
+
     def _feed(self, event: Event) -> None:
         now = self._now()
         for observe in self._observers:
@@ -189,10 +214,8 @@ class Engine:
                 self._devices[1].play(pcm)
             case StopPlayback():
                 self._devices[1].stop()
-            case RunTool(call):
-                self._tools.start(call)
-            case CancelTool(call_id):
-                self._tools.cancel(call_id)
+            case RunTool() | CancelTool() | Adopt():
+                self._perform_with_tools(action)
             case Drain():
                 self._start(self._report_drained())
             case Connect(token):
@@ -203,13 +226,22 @@ class Engine:
             case Close() | Notify():
                 pass  # for the observers
 
+    def _perform_with_tools(self, action: RunTool | CancelTool | Adopt) -> None:
+        match action:
+            case RunTool(call):
+                self._tools.start(call)
+            case CancelTool(call_id):
+                self._tools.cancel(call_id)
+            case Adopt():
+                self._tools.run_tool = self._next_run_tool
+
     def _start(self, work: Coroutine[None, None, None]) -> None:
         assert self._tasks is not None, "an action before run()"
         self._tasks.create_task(work)
 
     async def _listen(self) -> None:
         async for pcm in self._devices[0].frames():
-            self.post(MicFrame(pcm))
+            self.post(MicFrame(bytes(len(pcm)) if self.is_muted else pcm))
 
     async def _report_drained(self) -> None:
         await self._devices[1].drained()

@@ -98,7 +98,16 @@ class RemoteProtocolError(ProtocolError):
 
 
 class TransportError(VagentError):
-    """The connection could not be made, or is no longer there."""
+    """The connection could not be made, or is no longer there.
+
+    `status` is the HTTP status with which it was refused, if it was.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, status: int | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
 
 
 class ConnectionLost(TransportError):
@@ -113,6 +122,11 @@ class AuthenticationRejected(TransportError):
     """The service does not accept the key."""
 
     exit_code = 4
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, status: int | None = 401
+    ) -> None:
+        super().__init__(message, hint=hint, status=status)
 
 
 class AudioError(VagentError):

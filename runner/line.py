@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeAlias
 
 from runner.errors import (
-    AuthenticationRejected,
     ConnectionLost,
     RemoteProtocolError,
     TransportError,
@@ -111,8 +110,8 @@ class Line:
     async def _hold(self, token: str | None) -> None:
         try:
             transport = await self._dial(token)
-        except AuthenticationRejected as error:
-            self._post(Disconnected(error.message, key_rejected=True))
+        except TransportError as error:
+            self._post(Disconnected(error.message, status=error.status))
             return
         except VagentError as error:
             self._post(Disconnected(error.message))

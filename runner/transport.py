@@ -120,7 +120,8 @@ class Dialer:
                 "the service does not accept the key (HTTP 401)"
             )
         return TransportError(
-            f"{self.url} answered HTTP {status} instead of opening a session"
+            f"{self.url} answered HTTP {status} instead of opening a session",
+            status=status,
         )
 
 

@@ -9,6 +9,7 @@ from runner.config.interpolation import Expander
 from runner.config.model import (
     AgentConfig,
     BrainConfig,
+    IdleConfig,
     LocalConfig,
     SessionConfig,
     ToolConfig,
@@ -93,7 +94,17 @@ def _session(value: Mapping[str, Any]) -> SessionConfig:
     fields = dict(value)
     if "max_duration" in fields:
         fields["max_duration"] = parse_duration(fields["max_duration"])
+    fields["idle"] = _idle(fields.get("idle", {}))
     return SessionConfig(**fields)
+
+
+def _idle(value: Mapping[str, Any]) -> IdleConfig:
+    seconds = {
+        key: parse_duration(value[key])
+        for key in ("nudge_after", "end_after")
+        if key in value
+    }
+    return IdleConfig(**{**value, **seconds})
 
 
 def _local(value: Mapping[str, Any]) -> LocalConfig:

@@ -58,6 +58,8 @@ def policy(path: Pointer) -> Policy:
             return _tool_policy(key, rest)
         case ("service", "url") | ("local", "brain", "url" | "key"):
             return "secret"
+        case ("session", "one_minute_left") | ("session", "idle", "say"):
+            return "text"
         case ("transcription", "mode") | ("turn_detection", *_):
             return "literal"
         case (str(field), *_) if field in _LITERAL_FIELDS:

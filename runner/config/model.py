@@ -67,11 +67,23 @@ class ToolConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class IdleConfig:
+    """What is done about a caller who says nothing; None: nothing."""
+
+    nudge_after: float | None = None
+    say: str | None = None  # None: the agent asks in its own words
+    end_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SessionConfig:
-    """Limits and habits of a session."""
+    """Limits and habits of a session; `carry_over` None leaves it to the service."""
 
     max_duration: float | None = None
+    one_minute_left: str | None = None
     tool_results: ToolResults = "after_reply"
+    carry_over: bool | None = None
+    idle: IdleConfig = IdleConfig()
 
 
 @dataclass(frozen=True, slots=True)

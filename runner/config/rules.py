@@ -27,7 +27,10 @@ _RANGES = {
     ("turn_detection", "max_silence"): _SILENCE,
     ("turn_detection", "interruption_delay"): ("0ms", "1s"),
     ("session", "max_duration"): ("1s", "180m"),
+    ("session", "idle", "nudge_after"): ("1s", "10m"),
+    ("session", "idle", "end_after"): ("1s", "60m"),
 }
+_MINUTE = 60.0
 _TIMEOUT = ("1ms", "300s")
 
 
@@ -64,6 +67,41 @@ def check_silences(inspection: Inspection) -> None:
         inspection.report(("turn_detection", "min_silence"), "VA310", message, help_)
 
 
+def check_idle(inspection: Inspection) -> None:
+    """VA311: the nudge comes before the end, and has a time if it has words."""
+    idle: Pointer = ("session", "idle")
+    say = inspection.get((*idle, "say"), str)
+    nudge = inspection.get((*idle, "nudge_after"), str)
+    end = inspection.get((*idle, "end_after"), str)
+    if nudge is None:
+        if say is not None and inspection.get(idle, dict) is not None:
+            message = "`say` is never said without `nudge_after`"
+            help_ = "add `nudge_after: 20s`, or take `say` away"
+            inspection.report((*idle, "say"), "VA311", message, help_, at="key")
+    elif end is not None and parse_duration(end) <= parse_duration(nudge):
+        message = f"`end_after` is {end}; it must be more than `nudge_after`, {nudge}"
+        help_ = "both are counted from the last word on either side"
+        inspection.report((*idle, "end_after"), "VA311", message, help_)
+
+
+def check_last_minute(inspection: Inspection) -> None:
+    """VA312: a call whose last minute is announced is limited, and lasts longer."""
+    line: Pointer = ("session", "one_minute_left")
+    if inspection.get(line, str) is None:
+        return
+    limit: Pointer = ("session", "max_duration")
+    text = inspection.get(limit, str)
+    if text is None:
+        if inspection.is_sound(limit):
+            message = "`one_minute_left` is never said without `max_duration`"
+            help_ = "add `max_duration: 30m`, or take it away"
+            inspection.report(line, "VA312", message, help_, at="key")
+    elif parse_duration(text) <= _MINUTE:
+        message = f"`max_duration` is {text}: a minute before its end is no time"
+        help_ = "make it longer, or take `one_minute_left` away"
+        inspection.report(limit, "VA312", message, help_)
+
+
 def check_tool_names(inspection: Inspection) -> None:
     """VA406: no two tools have the same name, given or by default."""
     seen: dict[str, int] = {}
@@ -94,6 +132,8 @@ def _tool_name(inspection: Inspection, tool: Pointer) -> tuple[str, Pointer] | N
 RULES: tuple[Callable[[Inspection], None], ...] = (
     check_durations,
     check_silences,
+    check_idle,
+    check_last_minute,
     check_prompt_file,
     check_variables,
     check_placeholders,

@@ -269,7 +269,7 @@ async def test_a_line_that_drops_is_taken_up_again(agent: Path) -> None:
 
     assert done.code == 0, done
     assert firsts == ["session.update", "session.resume"]
-    assert "back on the line" in done.err
+    assert "* the line was lost, reconnecting…\n* back after" in done.err
 
 
 # ---------------------------------------------------------- what is typed wrong

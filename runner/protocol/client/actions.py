@@ -58,6 +58,11 @@ class CancelTool:
 
 
 @dataclass(frozen=True, slots=True)
+class Adopt:
+    """The service follows a changed configuration: use its tools from here on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Notify:
     """A sentence for the person: what the session noticed or decided."""
 
@@ -86,5 +91,14 @@ class Close:
 
 
 Action: TypeAlias = (
-    Connect | Send | Play | StopPlayback | Drain | RunTool | CancelTool | Notify | Close
+    Connect
+    | Send
+    | Play
+    | StopPlayback
+    | Drain
+    | RunTool
+    | CancelTool
+    | Adopt
+    | Notify
+    | Close
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Literal
@@ -67,6 +67,10 @@ class CallBook:
         """Whether any answer is still owed."""
         return any(call.is_open for call in self._calls.values())
 
+    def find(self, call_id: str) -> Call | None:
+        """Return a call by its id, if it is known."""
+        return self._calls.get(call_id)
+
     def begin(self, message: ToolCall, reply_id: str, rules: CallRules) -> Call | None:
         """Enter a call; None when its id is known: the same call_id runs once."""
         if message.call_id in self._calls:
@@ -107,6 +111,13 @@ class CallBook:
                 call.state = CallState.ANSWERED
                 results.append(call.result)
         return results
+
+    def reopen(self, call_ids: Iterable[str]) -> None:
+        """Hold the results of these calls again: they never went out."""
+        for call_id in call_ids:
+            call = self._calls.get(call_id)
+            if call is not None and call.state is CallState.ANSWERED:
+                call.state = CallState.FINISHED
 
     def forget(self, reply_id: str | None = None) -> list[Call]:
         """Forget the open calls of a reply (None: of all); return those that run."""

@@ -8,14 +8,13 @@
 
 An interrupted reply takes its calls with it. A reply that was interrupted while the
 caller still speaks leaves the floor to the caller; if no reply follows (it was a
-cough), the floor falls free after `FLOOR_SECONDS`.
+cough), the floor falls free after a while. Nothing is waited for without end: what does
+not come, or starts and is not heard, is asked for once more, and then given up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import Enum, auto
+from collections.abc import Iterable, Mapping
 
 from runner.protocol.client.actions import (
     Action,
@@ -27,7 +26,10 @@ from runner.protocol.client.actions import (
     StopPlayback,
 )
 from runner.protocol.client.calls import Call, CallBook, CallRules, CallState
-from runner.protocol.client.timers import Timer, Timers
+from runner.protocol.client.expectation import Expectation
+from runner.protocol.client.timers import CONVERSATIONAL, Timer, Timers
+from runner.protocol.client.turn import Farewell, Reply, Turn
+from runner.protocol.client.wishes import Patience
 from runner.protocol.messages import (
     InputSpeechStarted,
     InputSpeechStopped,
@@ -41,54 +43,42 @@ from runner.protocol.messages import (
     TranscriptAgentDelta,
 )
 
-# How long after the caller's turn a reply may take before the floor counts as free.
-FLOOR_SECONDS = 10.0
 # How long the agent may take for its last words after it asked to hang up silently.
 GOODBYE_SECONDS = 8.0
 
 _SPOKE_ON = '{"error":"the caller spoke again, so the call goes on"}'
 _LINE_LOST = '{"error":"the line dropped before the goodbye, so the call goes on"}'
+_NO_END = '{"error":"the reply never ended, so the call goes on"}'
 
 
-class Turn(Enum):
-    """Who holds the floor."""
-
-    USER = auto()
-    AGENT = auto()
-    IDLE = auto()
-
-
-class Farewell(Enum):
-    """How far the agent's own wish to hang up has come."""
-
-    NONE = auto()
-    OWED = auto()  # it asked to hang up without a word; its next reply is the goodbye
-    SAID = auto()  # the goodbye is said; hang up when it has been heard
-
-
-@dataclass(slots=True)
 class Dialogue:
-    """The conversation of one session; fed by `ClientSession` while it is live."""
+    """Floor and calls of one session; fed by `Conversation` while it is live."""
 
-    timers: Timers
-    tools: Mapping[str, CallRules] = field(default_factory=dict)
-    immediate_results: bool = False
-    turn: Turn = Turn.IDLE
-    farewell: Farewell = Farewell.NONE
-    # Whether a reply is on its way: to the caller, to results, or the greeting.
-    reply_expected: bool = False
-    calls: CallBook = field(default_factory=CallBook)
-    # The reply under way (without an id: ""), also when it is interrupted and not yet
-    # done; None between replies.
-    reply_id: str | None = None
-    spoke: bool = False  # whether the current reply had words
+    def __init__(
+        self,
+        timers: Timers,
+        tools: Mapping[str, CallRules],
+        patience: Patience,
+        *,
+        immediate_results: bool = False,
+    ) -> None:
+        self.turn = Turn.IDLE
+        self.farewell = Farewell.NONE
+        self.calls = CallBook()
+        self.tools = tools
+        self.reply: Reply | None = None  # None between replies
+        self._last_reply: Reply | None = None
+        self.expectation = Expectation(timers, patience)
+        self._timers = timers
+        self._patience = patience
+        self._immediate_results = immediate_results
 
     @property
     def is_settled(self) -> bool:
         """Whether nobody owes anybody anything: the caller may speak undisturbed."""
         return (
             self.turn is Turn.IDLE
-            and not self.reply_expected
+            and not self.expectation.is_open
             and not self.calls.any_open
             and self.farewell is Farewell.NONE
         )
@@ -97,36 +87,69 @@ class Dialogue:
         """Handle a message of the live conversation."""
         match message:
             case ReplyAudio():
-                return self._reply_audio(message)
+                return self.play(message, now)
             case InputSpeechStarted():
                 return self._speech_started()
             case InputSpeechStopped():
-                self.expect_reply(now)
+                self.expectation.expect(now)
             case ReplyStarted():
-                return self._reply_started(message)
+                return self._reply_started(message, now)
             case TranscriptAgentDelta() | TranscriptAgent():
                 self._words(message)
             case ReplyDone():
                 return self._reply_done(message, now)
             case ToolCall():
                 return self._tool_call(message)
-            case ReplyError(code=code, message=text):
+            case ReplyError(code=code, message=text, retryable=retryable):
+                if self.reply is not None and self.reply.heard_at is None:
+                    self.reply.failed = retryable
                 return [Notify(f"the agent could not reply: {text or code}")]
             case _:
                 pass
         return []
 
-    def expect_reply(self, now: float) -> None:
-        """Note that the far end owes a reply from now on."""
-        self.reply_expected = True
-        self.timers.set(Timer.FLOOR, now + FLOOR_SECONDS)
+    def play(self, message: ReplyAudio, now: float) -> list[Action]:
+        """Play sound, if it belongs to the reply under way."""
+        reply = self.reply
+        if self.turn is not Turn.AGENT or reply is None:
+            return []
+        if message.reply_id and reply.reply_id and message.reply_id != reply.reply_id:
+            return []
+        reply.heard_at = now
+        return [Play(message.pcm)]
 
     def give_up_waiting(self, now: float) -> list[Action]:
-        """Free the floor: no reply came."""
-        self.reply_expected = False
-        if self.turn is Turn.USER:
-            self.turn = Turn.IDLE
-        return self.send_results(now)
+        """No reply came: ask for it, or free the floor."""
+        match self.turn:
+            case Turn.AGENT:
+                # One has begun: `give_up_listening` watches over it.
+                self.expectation.close()
+                return []
+            case Turn.IDLE:
+                asked = self.expectation.expire(now)
+                if asked is not None:
+                    return asked
+            case Turn.USER:
+                self.turn = Turn.IDLE
+        return [*self.expectation.give_up(), *self.send_results(now)]
+
+    def give_up_listening(self, now: float) -> list[Action]:
+        """The reply under way has given no sound for a while, nor has it ended."""
+        reply = self.reply
+        if self.turn is not Turn.AGENT or reply is None:
+            return []
+        patience = self._patience.sound
+        if reply.heard_at is not None and reply.heard_at + patience > now:
+            self._timers.set(Timer.SOUND, reply.heard_at + patience)
+            return []
+        if reply.heard_at is None and not self.expectation.was_asked_again:
+            self._timers.set(Timer.SOUND, now + patience)
+            why = "the agent began a reply that is not heard"
+            return self.expectation.ask_again(why, now)
+        self.turn, self.reply = Turn.IDLE, None
+        self.calls.fail_terminal(CallState.WAITING, _NO_END)
+        text = "the agent's reply never ended: going on without its end"
+        return [Notify(text), *self.expectation.give_up(), *self.send_results(now)]
 
     def tool_finished(
         self, call_id: str, text: str, is_error: bool, now: float
@@ -141,76 +164,75 @@ class Dialogue:
 
     def send_results(self, now: float) -> list[Action]:
         """Send held results if the floor is free (or results need not wait)."""
-        if self.turn is not Turn.IDLE and not self.immediate_results:
+        if self.turn is not Turn.IDLE and not self._immediate_results:
             return []
         if self.farewell is Farewell.SAID:
             return []
         results = self.calls.take_results()
         if results:
-            self.expect_reply(now)
+            self.expectation.expect(now, owed=True)
         return [Send(result) for result in results]
 
     def stop_reply(self) -> list[Action]:
         """Cut the agent off; what still comes of its reply is dead."""
         self.turn = Turn.USER
+        self._timers.clear(Timer.SOUND)
         return [StopPlayback()]
 
-    def lose_line(self) -> list[Action]:
-        """Cut the sound and keep the calls: they are answered after a resume."""
+    def lose_line(self, unsent: Iterable[str] = ()) -> list[Action]:
+        """Cut the sound and keep the calls: they are answered after a resume.
+
+        `unsent` are the calls whose results never left this machine.
+        """
         self.turn = Turn.IDLE
-        self.reply_expected = False
-        self.reply_id = None
+        self.reply = None
         self.farewell = Farewell.NONE
+        self.expectation.close()
+        self.expectation.hear()
+        self.calls.reopen(unsent)
         self.calls.fail_terminal(CallState.WAITING, _LINE_LOST)
-        self.timers.clear(Timer.FLOOR, Timer.GOODBYE)
+        self._timers.clear(*CONVERSATIONAL)
         return [StopPlayback()]
 
     def forget_calls(self) -> list[Action]:
         """Drop every call: the session that asked is gone."""
         self.farewell = Farewell.NONE
-        self.timers.clear(Timer.GOODBYE)
+        self._timers.clear(Timer.GOODBYE)
         return [CancelTool(call.message.call_id) for call in self.calls.forget()]
 
     # ------------------------------------------------------------ messages
 
-    def _reply_audio(self, message: ReplyAudio) -> list[Action]:
-        if self.turn is not Turn.AGENT:
-            return []
-        if message.reply_id and self.reply_id and message.reply_id != self.reply_id:
-            return []
-        return [Play(message.pcm)]
-
     def _speech_started(self) -> list[Action]:
-        self.reply_expected = False
-        self.timers.clear(Timer.FLOOR, Timer.GOODBYE)
+        self.expectation.close()
+        self.expectation.hear()
+        self._timers.clear(Timer.GOODBYE)
         if self.farewell is not Farewell.NONE:
             self.farewell = Farewell.NONE
             self.calls.fail_terminal(CallState.FINISHED, _SPOKE_ON)
         return self.stop_reply()
 
-    def _reply_started(self, message: ReplyStarted) -> list[Action]:
-        dead = self.reply_id if self.turn is Turn.USER else None
+    def _reply_started(self, message: ReplyStarted, now: float) -> list[Action]:
+        dead = self.reply if self.turn is Turn.USER else None
         self.turn = Turn.AGENT
-        self.reply_id = message.reply_id
-        self.reply_expected = False
-        self.spoke = False
-        self.timers.clear(Timer.FLOOR)
+        self.reply = Reply(message.reply_id)
+        self.expectation.close()
+        self._timers.set(Timer.SOUND, now + self._patience.sound)
         # An interrupted reply whose reply.done never came takes its calls with it.
-        return [] if dead is None else self._forget_reply(dead)
+        return [] if dead is None else self._forget_reply(dead.reply_id)
 
     def _words(self, message: TranscriptAgentDelta | TranscriptAgent) -> None:
         text = (
             message.delta if isinstance(message, TranscriptAgentDelta) else message.text
         )
-        if text.strip() and self._is_current(message.reply_id):
-            self.spoke = True
-
-    def _is_current(self, reply_id: str) -> bool:
-        return self.turn is Turn.AGENT and (reply_id in ("", self.reply_id))
+        reply = self.reply
+        if reply is None or self.turn is not Turn.AGENT or not text.strip():
+            return
+        if message.reply_id in ("", reply.reply_id):
+            reply.spoke = True
 
     def _tool_call(self, message: ToolCall) -> list[Action]:
-        reply_id = self.reply_id or ""
-        if self.turn is Turn.USER and self.reply_id is not None:
+        reply_id = "" if self.reply is None else self.reply.reply_id
+        if self.turn is Turn.USER and self.reply is not None:
             # The reply that asked was interrupted a moment ago: its calls never run.
             self.calls.refuse(message, reply_id)
             return []
@@ -223,24 +245,37 @@ class Dialogue:
         return self._run_waiting() if self.turn is Turn.IDLE else []
 
     def _reply_done(self, message: ReplyDone, now: float) -> list[Action]:
-        reply_id = message.reply_id or self.reply_id or ""
+        reply, own_id = self.reply, "" if self.reply is None else self.reply.reply_id
+        reply_id = message.reply_id or own_id
         interrupted = message.status == "interrupted"
         actions = self._forget_reply(reply_id) if interrupted else []
-        if self.reply_id not in (None, "", reply_id):
+        if own_id not in ("", reply_id):
             return actions  # a straggler: another reply is under way
-        self.reply_id = None
+        self._last_reply, self.reply = reply, None
         if self.turn is Turn.USER:
             if not interrupted:
                 # Its sound was cut, yet it counts as said: it may not hang up.
                 self.calls.fail_terminal(CallState.WAITING, _SPOKE_ON)
             return actions
         self.turn = Turn.IDLE
+        self._timers.clear(Timer.SOUND)
         if interrupted:
             return [StopPlayback(), *actions, *self.send_results(now)]
         if self.farewell is Farewell.OWED:
             self.farewell = Farewell.SAID
             return []
-        return [*self._run_waiting(), *self.send_results(now)]
+        return self._reply_completed(reply, now)
+
+    def _reply_completed(self, reply: Reply | None, now: float) -> list[Action]:
+        actions = [*self._run_waiting(), *self.send_results(now)]
+        if reply is not None and reply.heard_at is not None:
+            self.expectation.hear()
+            return actions
+        if reply is None or not reply.failed or actions:
+            return actions
+        if self.expectation.was_asked_again:
+            return []
+        return self.expectation.ask_again("the service may do better", now)
 
     def _forget_reply(self, reply_id: str) -> list[Action]:
         return [
@@ -251,10 +286,11 @@ class Dialogue:
 
     def _run_waiting(self) -> list[Action]:
         actions: list[Action] = []
+        last = self._last_reply
         for call in self.calls:
             if call.state is CallState.WAITING:
                 call.state = CallState.RUNNING
-                call.spoke = self.spoke
+                call.spoke = last is not None and last.spoke
                 actions.append(RunTool(call.message))
         return actions
 
@@ -264,5 +300,5 @@ class Dialogue:
             return []
         actions = self.send_results(now)
         self.farewell = Farewell.OWED
-        self.timers.set(Timer.GOODBYE, now + GOODBYE_SECONDS)
+        self._timers.set(Timer.GOODBYE, now + GOODBYE_SECONDS)
         return actions

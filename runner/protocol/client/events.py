@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from runner.protocol.messages import JsonObject, ServerMessage
+from runner.protocol.client.calls import CallRules
+from runner.protocol.messages import ClientMessage, JsonObject, ServerMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +33,14 @@ class Garbled:
 class Disconnected:
     """The connection is gone, or could not be made.
 
-    `code` is the WebSocket close code where there was one (RFC 6455, 7.4);
-    `key_rejected` says that the service turned the key down before the upgrade.
+    `code` is the WebSocket close code where there was one (RFC 6455, 7.4), `status` the
+    HTTP status with which a connection was refused. `unsent` never left this machine.
     """
 
     reason: str
     code: int | None = None
-    key_rejected: bool = False
+    status: int | None = None
+    unsent: Sequence[ClientMessage] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +73,14 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class Reconfigure:
-    """The configuration changed; `session` is the whole new session object."""
+    """The configuration changed; `session` is the whole new session object.
+
+    `tools` are the rules of its tools, which are used once the service follows: see
+    `Adopt`.
+    """
 
     session: JsonObject
+    tools: Mapping[str, CallRules] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

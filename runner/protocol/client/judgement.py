@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from runner.protocol.client.actions import Close, Outcome
-from runner.protocol.client.dialogue import Farewell
 from runner.protocol.client.events import (
     Connected,
     Disconnected,
@@ -18,8 +17,16 @@ from runner.protocol.client.events import (
     PlaybackDrained,
     Received,
 )
+from runner.protocol.client.line import Line
 from runner.protocol.client.phases import Phase, Trigger
-from runner.protocol.client.recovery import Recovery, rule_for
+from runner.protocol.client.recovery import (
+    Recovery,
+    Rule,
+    rule_for_close,
+    rule_for_error,
+    rule_for_refusal,
+)
+from runner.protocol.client.turn import Farewell
 from runner.protocol.messages import (
     InputSpeechStarted,
     ServerMessage,
@@ -27,21 +34,6 @@ from runner.protocol.messages import (
     SessionError,
     SessionReady,
 )
-
-FRESH_TRIES = 4  # how often a session that never became ready is tried
-NORMAL_CLOSURE = 1000  # RFC 6455, section 7.4.1
-POLICY_VIOLATION = 1008  # how the service closes after a refusal
-MESSAGE_TOO_BIG = 1009  # sent by this end: a peer that floods is not called again
-
-
-@dataclass(slots=True)
-class Line:
-    """What is known about the connection, over its drops."""
-
-    session_id: str = ""
-    resume_token: str = ""
-    dropped_at: float | None = None
-    tries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +44,6 @@ class Situation:
     line: Line
     farewell: Farewell
     verdict: Close  # how the session would end if it ended as things stand
-
-    @property
-    def is_talking(self) -> bool:
-        return self.phase in (Phase.LIVE, Phase.DRAINING)
 
     @property
     def is_leaving(self) -> bool:
@@ -98,8 +86,10 @@ def _judge_message(message: ServerMessage, situation: Situation) -> Judgement | 
                 return Judgement(Trigger.ENDED, replace(situation.verdict, drain=True))
             ended = Close(Outcome.CLEAN, "the service ended the session", drain=True)
             return Judgement(Trigger.ENDED, ended)
-        case SessionError():
-            return _judge_error(message, situation)
+        case SessionError(code, text):
+            rule = rule_for_error(code)
+            what = f"{code}: {text}" if text else code
+            return _apply(rule, rule.at(situation.phase), what, situation)
         case InputSpeechStarted() if (
             situation.phase is Phase.DRAINING and situation.farewell is Farewell.SAID
         ):
@@ -108,52 +98,41 @@ def _judge_message(message: ServerMessage, situation: Situation) -> Judgement | 
             return None
 
 
-def _judge_error(error: SessionError, situation: Situation) -> Judgement | None:
-    rule = rule_for(error.code)
-    recovery = rule.live if situation.is_talking else rule.before_ready
-    what = f"{error.code}: {error.message}" if error.message else error.code
+def _judge_disconnect(event: Disconnected, situation: Situation) -> Judgement | None:
+    if situation.is_leaving:
+        return Judgement(Trigger.LOST)
+    if event.status is not None or situation.phase is Phase.CONNECTING:
+        rule = rule_for_refusal(event.status)
+    else:
+        rule = rule_for_close(event.code)
+    recovery = rule.at(situation.phase)
+    if recovery is Recovery.FATAL and situation.line.was_ready:
+        # Where a session has been, the address was right: this is an outage.
+        recovery = rule.resuming
+        if recovery is Recovery.FRESH:  # which is being tried already
+            recovery = Recovery.RETRY
+    return _apply(rule, recovery, event.reason, situation)
+
+
+def _apply(
+    rule: Rule, recovery: Recovery, what: str, situation: Situation
+) -> Judgement | None:
     match recovery:
         case Recovery.REJECTED:
             sentence = f"the service does not accept the key ({what})"
             verdict = Close(Outcome.REJECTED, sentence, rule.advice)
             return Judgement(Trigger.GAVE_UP, verdict)
         case Recovery.FATAL:
-            sentence = f"the service refused the session ({what})"
-            verdict = Close(Outcome.FAILED, sentence, rule.advice)
+            verdict = Close(Outcome.FAILED, what, rule.advice)
             return Judgement(Trigger.GAVE_UP, verdict)
-        case Recovery.FRESH:
-            sentence = f"the session is gone ({what})"
-            return Judgement(Trigger.STALE, Close(Outcome.FAILED, sentence))
         case Recovery.RETRY:
-            sentence = f"the service could not start the session ({what})"
-            verdict = Close(Outcome.FAILED, sentence, rule.advice)
-            return Judgement(_lost_or_gave_up(situation.line), verdict)
+            verdict = Close(Outcome.FAILED, what, rule.advice)
+            gives_up = situation.line.is_tired
+            return Judgement(Trigger.GAVE_UP if gives_up else Trigger.LOST, verdict)
+        case Recovery.FRESH:
+            return Judgement(Trigger.STALE, Close(Outcome.FAILED, what))
+        case Recovery.END:
+            closed = Close(Outcome.CLEAN, "the service closed the session", drain=True)
+            return Judgement(Trigger.ENDED, closed)
         case Recovery.REPORT:
             return None
-
-
-def _judge_disconnect(event: Disconnected, situation: Situation) -> Judgement:
-    if situation.is_leaving:
-        return Judgement(Trigger.LOST)
-    if event.key_rejected:
-        advice = rule_for("unauthorized").advice
-        rejected = Close(Outcome.REJECTED, event.reason, advice)
-        return Judgement(Trigger.GAVE_UP, rejected)
-    if event.code == NORMAL_CLOSURE and situation.phase is Phase.LIVE:
-        closed = Close(Outcome.CLEAN, "the service closed the session", drain=True)
-        return Judgement(Trigger.ENDED, closed)
-    verdict = Close(Outcome.FAILED, event.reason)
-    refused = event.code == POLICY_VIOLATION and situation.phase is Phase.CONFIGURING
-    # A first connection that fails is a wrong address, not a dropped line.
-    nobody_there = situation.phase is Phase.CONNECTING and situation.line.tries == 0
-    floods = event.code == MESSAGE_TOO_BIG
-    if refused or nobody_there or floods:
-        return Judgement(Trigger.GAVE_UP, verdict)
-    return Judgement(_lost_or_gave_up(situation.line), verdict)
-
-
-def _lost_or_gave_up(line: Line) -> Trigger:
-    was_ready = bool(line.session_id)
-    if not was_ready and line.tries + 1 >= FRESH_TRIES:
-        return Trigger.GAVE_UP
-    return Trigger.LOST

@@ -10,9 +10,23 @@ class Timer(Enum):
 
     PHASE = auto()  # what the phase waits for: connection, ready, drain, ended
     RETRY = auto()  # the pause between two tries
-    FLOOR = auto()  # a reply to what the caller said
+    FLOOR = auto()  # a reply
+    SOUND = auto()  # the next sound, or the end, of a reply that has started
     GOODBYE = auto()  # the agent's last words, after it asked to hang up
+    NUDGE = auto()  # a word from a caller who is quiet
+    IDLE = auto()  # the same, before the agent hangs up
+    LAST_MINUTE = auto()  # the announcement of the session's limit
     MAX_DURATION = auto()  # the session's limit
+
+
+# What only makes sense while the conversation goes on.
+CONVERSATIONAL = (
+    Timer.FLOOR,
+    Timer.SOUND,
+    Timer.GOODBYE,
+    Timer.NUDGE,
+    Timer.IDLE,
+)
 
 
 class Timers:
@@ -20,10 +34,13 @@ class Timers:
 
     def __init__(self) -> None:
         self._due: dict[Timer, float] = {}
+        # When the next timer is due, or None; asked for after every event.
+        self.next: float | None = None
 
     def set(self, timer: Timer, at: float) -> None:
         """Start a timer, or move it."""
         self._due[timer] = at
+        self._find_next()
 
     def is_set(self, timer: Timer) -> bool:
         """Whether a timer runs."""
@@ -33,19 +50,23 @@ class Timers:
         """Stop timers; stopping one that does not run is fine."""
         for timer in timers:
             self._due.pop(timer, None)
+        self._find_next()
 
     def clear_all(self) -> None:
         """Stop everything."""
         self._due.clear()
+        self.next = None
 
-    @property
-    def next(self) -> float | None:
-        """When the next timer is due, or None."""
-        return min(self._due.values(), default=None)
+    def take_due(self, now: float) -> Timer | None:
+        """Return the earliest timer that is due, if any, and stop it.
 
-    def take_due(self, now: float) -> list[Timer]:
-        """Return the timers that are due, earliest first, and stop them."""
-        due = sorted((at, timer.value) for timer, at in self._due.items() if at <= now)
-        timers = [Timer(value) for _, value in due]
-        self.clear(*timers)
-        return timers
+        One at a time: what the first one causes may stop the others.
+        """
+        if self.next is None or self.next > now:
+            return None
+        _, value = min((at, timer.value) for timer, at in self._due.items())
+        self.clear(timer := Timer(value))
+        return timer
+
+    def _find_next(self) -> None:
+        self.next = min(self._due.values(), default=None)

@@ -20,7 +20,7 @@ from runner.protocol.client.actions import (
     StopPlayback,
 )
 from runner.protocol.client.calls import CallRules
-from runner.protocol.client.dialogue import FLOOR_SECONDS, GOODBYE_SECONDS
+from runner.protocol.client.dialogue import GOODBYE_SECONDS
 from runner.protocol.client.events import (
     Connected,
     Disconnected,
@@ -35,15 +35,16 @@ from runner.protocol.client.events import (
     Tick,
     ToolFinished,
 )
+from runner.protocol.client.expectation import FLOOR_SECONDS
+from runner.protocol.client.line import RESUME_WINDOW_SECONDS
 from runner.protocol.client.phases import Phase
 from runner.protocol.client.session import (
     CONNECT_SECONDS,
     DRAIN_SECONDS,
     ENDED_SECONDS,
-    RESUME_WINDOW_SECONDS,
-    ClientConfig,
     ClientSession,
 )
+from runner.protocol.client.wishes import ClientConfig, Patience
 from runner.protocol.messages import (
     ConversationMessage,
     InputAudio,
@@ -151,7 +152,7 @@ def test_a_service_that_never_answers_is_given_up() -> None:
 
 
 def test_a_session_that_never_becomes_ready_is_given_up() -> None:
-    session = ClientSession(ClientConfig(ready_seconds=3.0))
+    session = ClientSession(ClientConfig(patience=Patience(ready=3.0)))
     session.start(0.0)
     fed(session, Connected(), now=1.0)
 
@@ -630,7 +631,10 @@ def test_a_live_change_leaves_out_what_is_fixed_but_for_the_volume() -> None:
     }
 
     assert fed(session, Reconfigure(changed)) == [
-        Send(SessionUpdate({"system_prompt": "New.", "output": {"volume": 50}}))
+        Notify(
+            "the greeting and the voice cannot change in a running session; call again"
+        ),
+        Send(SessionUpdate({"system_prompt": "New.", "output": {"volume": 50}})),
     ]
 
 

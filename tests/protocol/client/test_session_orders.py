@@ -26,7 +26,6 @@ from runner.protocol.client.actions import (
     StopPlayback,
 )
 from runner.protocol.client.calls import CallRules
-from runner.protocol.client.dialogue import Turn
 from runner.protocol.client.events import (
     Connected,
     Disconnected,
@@ -42,13 +41,17 @@ from runner.protocol.client.events import (
     ToolFinished,
 )
 from runner.protocol.client.phases import Phase
-from runner.protocol.client.recovery import RULES
-from runner.protocol.client.session import ClientConfig, ClientSession
+from runner.protocol.client.recovery import ERRORS
+from runner.protocol.client.session import ClientSession
+from runner.protocol.client.timers import CONVERSATIONAL, Timer
+from runner.protocol.client.turn import Turn
+from runner.protocol.client.wishes import ClientConfig, Idle
 from runner.protocol.messages import (
     InputAudio,
     InputSpeechStarted,
     InputSpeechStopped,
     ReplyAudio,
+    ReplyCreate,
     ReplyDone,
     ReplyError,
     ReplyStarted,
@@ -56,6 +59,7 @@ from runner.protocol.messages import (
     SessionEnded,
     SessionError,
     SessionReady,
+    SessionUpdate,
     SessionUpdated,
     ToolCall,
     ToolResult,
@@ -67,7 +71,7 @@ from runner.protocol.messages import (
 REPLIES = st.sampled_from(["", "r1", "r2", "r3"])
 CALLS = st.sampled_from(["c1", "c2", "c3", "c4"])
 TOOL_OF = {"c1": "look", "c2": "look", "c3": "book", "c4": "end_call"}
-CODES = st.sampled_from([*RULES, "UNAUTHORIZED", "never_heard_of"])
+CODES = st.sampled_from([*ERRORS, "UNAUTHORIZED", "never_heard_of"])
 CONVERSATION: st.SearchStrategy[ServerMessage] = st.one_of(
     st.builds(ReplyStarted, REPLIES),
     st.builds(ReplyAudio, st.just(b"\1\0"), REPLIES),
@@ -76,7 +80,7 @@ CONVERSATION: st.SearchStrategy[ServerMessage] = st.one_of(
     st.just(InputSpeechStopped()),
     st.just(TranscriptUser("hello")),
     st.builds(TranscriptAgent, st.sampled_from(["", "hello"]), REPLIES),
-    st.builds(ReplyError, REPLIES),
+    st.builds(ReplyError, REPLIES, retryable=st.booleans()),
     st.builds(lambda call_id: ToolCall(call_id, TOOL_OF[call_id]), CALLS),
     st.builds(Unknown, st.just("x.y")),
     st.just(SessionUpdated()),
@@ -87,8 +91,15 @@ TALKING = (Phase.LIVE, Phase.DRAINING)
 class ClientOrders(RuleBasedStateMachine):
     """Feeds a session anything at any time, and watches what it does."""
 
-    @initialize(immediate=st.booleans(), limit=st.sampled_from([None, 20.0]))
-    def start(self, immediate: bool, limit: float | None) -> None:
+    @initialize(
+        immediate=st.booleans(),
+        limit=st.sampled_from([None, 20.0, 90.0]),
+        idle=st.sampled_from([Idle(), Idle(5.0, "Hm?", 12.0), Idle(end_after=9.0)]),
+        carry_over=st.booleans(),
+    )
+    def start(
+        self, immediate: bool, limit: float | None, idle: Idle, carry_over: bool
+    ) -> None:
         self.now = 0.0
         self.config = ClientConfig(
             session={"greeting": "Hi."},
@@ -99,6 +110,9 @@ class ClientOrders(RuleBasedStateMachine):
             },
             immediate_results=immediate,
             max_duration=limit,
+            one_minute_left="Soon.",
+            idle=idle,
+            carry_over=carry_over,
         )
         self.session = ClientSession(self.config)
         self.answers: Counter[str] = Counter()
@@ -106,11 +120,20 @@ class ClientOrders(RuleBasedStateMachine):
         self.runs: Counter[str] = Counter()
         self.forgotten: set[str] = set()
         self.closes = 0
+        self.has_begun = False  # the agent has had the word
+        self.asked = 0  # replies asked for again since something was heard
         self.watch(None, self.session.start(self.now))
 
     def feed(self, event: Event) -> None:
         phase, turn = self.session.phase, self.session.dialogue.turn
-        reply_id = self.session.dialogue.reply_id
+        reply = self.session.dialogue.reply
+        reply_id = None if reply is None else reply.reply_id
+        if isinstance(event, Received) and phase in TALKING:
+            self.has_begun |= isinstance(event.message, ReplyStarted)
+            if isinstance(event.message, ReplyAudio | InputSpeechStarted):
+                self.asked = 0
+        if isinstance(event, Say | Disconnected | Connected | ToolFinished):
+            self.asked = 0
         actions = self.session.feed(event, self.now)
         if phase is Phase.CLOSED:
             assert actions == [], "nothing happens after CLOSED"
@@ -139,6 +162,7 @@ class ClientOrders(RuleBasedStateMachine):
 
     def watch(self, event: Event | None, actions: list[Action]) -> None:
         for action in actions:
+            self.watch_lifecycle(action, actions)
             match action:
                 case RunTool(call):
                     self.runs[call.call_id] += 1
@@ -155,9 +179,23 @@ class ClientOrders(RuleBasedStateMachine):
                         assert self.session.dialogue.turn is Turn.IDLE, (
                             "results wait for the floor"
                         )
-                case Close():
-                    self.closes += 1
-                    assert action is actions[-1], "closing is the last thing"
+
+    def watch_lifecycle(self, action: Action, actions: list[Action]) -> None:
+        match action:
+            case Send(SessionUpdate(session)):
+                assert self.session.phase not in (Phase.WAITING, Phase.RESUMING)
+                if self.has_begun:
+                    assert "greeting" not in session, "no second greeting"
+            case Send(ReplyCreate(instructions=None)):
+                self.asked += 1
+                assert self.asked <= 10, "nobody is begged for an answer"
+            case Connect():
+                assert self.session.phase in (Phase.CONNECTING, Phase.RESUMING), (
+                    "at most one session is alive: a connection replaces another"
+                )
+            case Close():
+                self.closes += 1
+                assert action is actions[-1], "closing is the last thing"
 
     @rule(message=CONVERSATION)
     def receive(self, message: ServerMessage) -> None:
@@ -181,9 +219,21 @@ class ClientOrders(RuleBasedStateMachine):
     def error(self, code: str) -> None:
         self.feed(Received(SessionError(code, "why")))
 
-    @rule(code=st.sampled_from([None, 1000, 1001, 1006, 1008, 1011]))
+    @rule(code=st.sampled_from([None, 1000, 1001, 1006, 1008, 1009, 1011, 4000]))
     def disconnect(self, code: int | None) -> None:
         self.feed(Disconnected("lost", code))
+
+    @rule()
+    def disconnect_with_all_results_unsent(self) -> None:
+        if self.session.phase is not Phase.LIVE:
+            return
+        unsent = [ToolResult(call_id, "1") for call_id in self.answers]
+        self.answers.clear()
+        self.feed(Disconnected("lost", unsent=unsent))
+
+    @rule(status=st.sampled_from([401, 403, 404, 502, 503]))
+    def refuse(self, status: int) -> None:
+        self.feed(Disconnected("refused", status=status))
 
     @rule(after_playback=st.booleans())
     def hang_up(self, after_playback: bool) -> None:
@@ -197,7 +247,15 @@ class ClientOrders(RuleBasedStateMachine):
     def device(self, event: Event) -> None:
         self.feed(event)
 
-    @rule(event=st.sampled_from([Say("hello"), Reconfigure({"system_prompt": "x"})]))
+    @rule(
+        event=st.sampled_from(
+            [
+                Say("hello"),
+                Reconfigure({"system_prompt": "x"}),
+                Reconfigure({"greeting": "Ho."}, {"look": CallRules(terminal=True)}),
+            ]
+        )
+    )
     def person(self, event: Event) -> None:
         self.feed(event)
 
@@ -206,7 +264,7 @@ class ClientOrders(RuleBasedStateMachine):
         self.running.discard(call_id)
         self.feed(ToolFinished(call_id, "1", is_error))
 
-    @rule(seconds=st.floats(0.0, 12.0))
+    @rule(seconds=st.one_of(st.floats(0.0, 12.0), st.just(45.0)))
     def time_passes(self, seconds: float) -> None:
         until = self.now + seconds
         for _ in range(50):
@@ -242,6 +300,19 @@ class ClientOrders(RuleBasedStateMachine):
             assert deadline is None
         if self.session.phase not in (Phase.LIVE, Phase.CLOSED):
             assert deadline is not None, "every other phase waits for something"
+
+    @precondition(lambda self: self.session.phase is Phase.LIVE)
+    @invariant()
+    def nothing_is_waited_for_without_end(self) -> None:
+        timers, dialogue = self.session.timers, self.session.dialogue
+        assert timers.is_set(Timer.SOUND) == (dialogue.turn is Turn.AGENT)
+        assert timers.is_set(Timer.FLOOR) == dialogue.expectation.is_open
+
+    @invariant()
+    def outside_the_conversation_nothing_of_it_is_timed(self) -> None:
+        if self.session.phase not in TALKING:
+            timed = [t for t in CONVERSATIONAL if self.session.timers.is_set(t)]
+            assert timed == []
 
     @invariant()
     def a_free_floor_leaves_no_result_behind(self) -> None:

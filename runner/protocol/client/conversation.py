@@ -1,0 +1,233 @@
+"""The conversation of one call, over all its connections and sessions: the dialogue,
+what the agent is made to say, live changes, and what a fresh session must be told.
+
+Fed by `ClientSession`, which owns the phases around it: `begin` and `take_up` when a
+session is live, `lose_line` when it is not any more, `feed` in between.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+
+from runner.protocol.client.actions import Action, Adopt, Notify, Send
+from runner.protocol.client.changes import Changes, Configuration
+from runner.protocol.client.dialogue import Dialogue
+from runner.protocol.client.events import (
+    Disconnected,
+    Event,
+    Received,
+    Reconfigure,
+    Say,
+    ToolFinished,
+)
+from runner.protocol.client.history import History
+from runner.protocol.client.remarks import Remarks
+from runner.protocol.client.timers import Timer, Timers
+from runner.protocol.client.turn import Turn
+from runner.protocol.client.wishes import ClientConfig
+from runner.protocol.messages import (
+    ConversationMessage,
+    InputSpeechStarted,
+    ReplyAudio,
+    ReplyCreate,
+    ReplyStarted,
+    ServerMessage,
+    SessionError,
+    SessionUpdate,
+    SessionUpdated,
+    ToolResult,
+)
+
+# Lines that are typed while the line is down: more is not a conversation.
+_MOST_HELD_LINES = 10
+_BYTES_A_SECOND = 48_000  # 24 kHz, 16 bits, mono: the only encoding that is asked for
+
+
+class Conversation:
+    """What is said and done; knows nothing of connections."""
+
+    def __init__(self, config: ClientConfig, timers: Timers) -> None:
+        self.dialogue = Dialogue(
+            timers,
+            config.tools,
+            config.patience,
+            immediate_results=config.immediate_results,
+        )
+        self.changes = Changes(Configuration(config.session, config.tools))
+        self._config = config
+        self._timers = timers
+        self._remarks = Remarks(timers, config.idle, config.one_minute_left)
+        self._history = History()
+        self._held_lines: deque[str] = deque(maxlen=_MOST_HELD_LINES)
+        self._has_begun = False  # whether the agent has ever had the word
+        self._plays_until = 0.0  # when all sound so far will have been played
+        # Whether anything of ours may begin now: not without a line, and not when only
+        # the last words are yet to be heard.
+        self.is_open = False
+
+    # ------------------------------------------------------- sessions come and go
+
+    def opening(self) -> SessionUpdate:
+        """Return the message that configures a fresh session; it greets only once."""
+        return SessionUpdate(self.changes.first(greets=not self._has_begun))
+
+    def begin(self, now: float, *, is_first: bool) -> list[Action]:
+        """A fresh session is live."""
+        actions = self._adopt()
+        if is_first:
+            self._remarks.begin(now, self._config.max_duration)
+        if not self._has_begun and self.changes.current.session.get("greeting"):
+            self.dialogue.expectation.expect(now)
+        if not is_first and self._config.carry_over:
+            actions += [Send(message) for message in self._history.tell()]
+        return actions + self._say_held(now) + self.look(now)
+
+    def take_up(self, now: float) -> list[Action]:
+        """The session that was lost is live again."""
+        actions = self.dialogue.send_results(now)
+        return self._noted(actions) + self._say_held(now) + self.look(now)
+
+    def lose_line(self, event: Event | None = None) -> list[Action]:
+        """The session is out of reach, for now or for good."""
+        self.is_open = False
+        self._plays_until = 0.0
+        self._remarks.stir()
+        self.changes.lose()
+        unsent = event.unsent if isinstance(event, Disconnected) else ()
+        results = [each.call_id for each in unsent if isinstance(each, ToolResult)]
+        return self.dialogue.lose_line(results)
+
+    # --------------------------------------------------------------- what happens
+
+    def play(self, message: ReplyAudio, now: float) -> list[Action]:
+        """Take sound of the agent: the short way of what comes most often."""
+        actions = self.dialogue.play(message, now)
+        if actions:
+            length = len(message.pcm) / _BYTES_A_SECOND
+            self._plays_until = max(self._plays_until, now) + length
+        return actions
+
+    def feed(self, event: Event, now: float) -> list[Action]:
+        """Take in an event of the live conversation."""
+        match event:
+            case Received(message):
+                actions = self._receive(message, now)
+            case ToolFinished(call_id, text, is_error):
+                actions = self.dialogue.tool_finished(call_id, text, is_error, now)
+            case Say(text):
+                actions = self._say(text, now)
+            case Reconfigure(session, tools):
+                actions = self._change(Configuration(session, tools))
+            case _:
+                return []
+        return self._noted(actions) + self.look(now)
+
+    def feed_apart(self, event: Event) -> list[Action]:
+        """Take in an event while the session is out of reach: nothing is lost."""
+        match event:
+            case ToolFinished(call_id, text, is_error):
+                self.dialogue.calls.finish(call_id, text, is_error)
+            case Say(text):
+                self._held_lines.append(text)
+            case Reconfigure(session, tools):
+                return self._change(Configuration(session, tools))
+            case _:
+                pass
+        return []
+
+    def expire(self, timer: Timer, now: float) -> list[Action]:
+        """A deadline of the conversation has passed."""
+        match timer:
+            case Timer.FLOOR:
+                actions = self.dialogue.give_up_waiting(now)
+            case Timer.SOUND:
+                actions = self.dialogue.give_up_listening(now)
+            case Timer.NUDGE:
+                actions = self._remark(self._remarks.nudge(), now)
+            case Timer.LAST_MINUTE:
+                actions = self._remark(self._remarks.last_minute(), now)
+            case _:
+                actions = []
+        return self._noted(actions) + self.look(now)
+
+    def look(self, now: float) -> list[Action]:
+        """Do what waits for its moment; called after every event."""
+        if not self.is_open:
+            return []
+        actions = self._send_change()
+        quiet_from = max(now, self._plays_until)
+        remark = self._remarks.look(self.dialogue.is_settled, quiet_from)
+        return actions + self._remark(remark, now)
+
+    # -------------------------------------------------------------------- messages
+
+    def _receive(self, message: ServerMessage, now: float) -> list[Action]:
+        self._history.note(message)
+        match message:
+            case InputSpeechStarted():
+                self._remarks.stir()
+                self._plays_until = 0.0
+            case ReplyStarted():
+                self._has_begun = True
+            case SessionUpdated():
+                return self._adopt()
+            case SessionError() if self.changes.refuse(message):
+                return [Notify("the change is refused; everything stays as it was")]
+            case _:
+                pass
+        return self.dialogue.receive(message, now)
+
+    def _say(self, text: str, now: float) -> list[Action]:
+        dialogue = self.dialogue
+        self._remarks.stir()
+        self._history.say(text)
+        stop = dialogue.stop_reply() if dialogue.turn is Turn.AGENT else []
+        dialogue.expectation.expect(now, owed=True)
+        return [*stop, Send(ConversationMessage("user", text)), Send(ReplyCreate())]
+
+    def _say_held(self, now: float) -> list[Action]:
+        actions: list[Action] = []
+        while self._held_lines:
+            actions += self._say(self._held_lines.popleft(), now)
+        return actions
+
+    def _remark(self, instructions: str | None, now: float) -> list[Action]:
+        if instructions is None:
+            return []
+        self.dialogue.expectation.expect(now, owed=True)
+        return [Send(ReplyCreate(instructions))]
+
+    def _noted(self, actions: list[Action]) -> list[Action]:
+        """Keep what the agent is told of its calls."""
+        for action in actions:
+            if isinstance(action, Send) and isinstance(action.message, ToolResult):
+                call = self.dialogue.calls.find(action.message.call_id)
+                if call is not None:
+                    self._history.answer(call.message, action.message)
+        return actions
+
+    # --------------------------------------------------------------------- changes
+
+    def _change(self, wanted: Configuration) -> list[Action]:
+        fixed = self.changes.want(wanted)
+        if not fixed:
+            return []
+        names = " and ".join(fixed)
+        return [Notify(f"{names} cannot change in a running session; call again")]
+
+    def _send_change(self) -> list[Action]:
+        dialogue = self.dialogue
+        if not self.changes.is_due or dialogue.turn is Turn.AGENT:
+            return []
+        if dialogue.calls.any_open:
+            return []  # they are answered as they were asked
+        fields = self.changes.send()
+        return [Send(SessionUpdate(fields))] if fields else self._adopt()
+
+    def _adopt(self) -> list[Action]:
+        if not self.changes.settle():
+            return []
+        self.dialogue.tools = self.changes.current.tools
+        self._config = replace(self._config, session=self.changes.current.session)
+        return [Adopt()]

@@ -1,0 +1,61 @@
+"""A reply that is awaited: how long, and what is done when it does not come.
+
+A reply that is owed (to typed words, to results, to a request of ours) is asked for
+once more with `reply.create`. One that only may come, because the caller made a sound,
+is not: it may have been a cough.
+"""
+
+from __future__ import annotations
+
+from runner.protocol.client.actions import Action, Notify, Send
+from runner.protocol.client.timers import Timer, Timers
+from runner.protocol.client.wishes import Patience
+from runner.protocol.messages import ReplyCreate
+
+# How long after the caller's turn a reply may take before the floor counts as free.
+FLOOR_SECONDS = 10.0
+
+
+class Expectation:
+    """At most one awaited reply; owned by the dialogue."""
+
+    def __init__(self, timers: Timers, patience: Patience) -> None:
+        self.is_open = False
+        self.was_asked_again = False  # once is enough, until something is heard
+        self._is_owed = False
+        self._timers = timers
+        self._patience = patience
+
+    def expect(self, now: float, *, owed: bool = False) -> None:
+        """Await a reply from now on."""
+        self.is_open = True
+        self._is_owed = owed
+        wait = self._patience.reply if owed else FLOOR_SECONDS
+        self._timers.set(Timer.FLOOR, now + wait)
+
+    def close(self) -> None:
+        """Await nothing: the reply has begun, or somebody else has the word."""
+        self.is_open = self._is_owed = False
+        self._timers.clear(Timer.FLOOR)
+
+    def hear(self) -> None:
+        """The agent is heard, or the caller: whatever failed before is over."""
+        self.was_asked_again = False
+
+    def expire(self, now: float) -> list[Action] | None:
+        """The reply did not come: ask for it, or (None) there is nothing to ask."""
+        if self._is_owed and not self.was_asked_again:
+            return self.ask_again("no answer came", now)
+        return None
+
+    def give_up(self) -> list[Action]:
+        """Await it no longer."""
+        was_owed = self._is_owed
+        self.close()
+        return [Notify("the agent does not answer")] if was_owed else []
+
+    def ask_again(self, why: str, now: float) -> list[Action]:
+        """Ask for a reply once more."""
+        self.was_asked_again = True
+        self.expect(now, owed=True)
+        return [Notify(f"{why}: asking once more"), Send(ReplyCreate())]

@@ -1,0 +1,32 @@
+"""Who has the word, and how far the last words have come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+
+class Turn(Enum):
+    """Who holds the floor."""
+
+    USER = auto()
+    AGENT = auto()
+    IDLE = auto()
+
+
+class Farewell(Enum):
+    """How far the agent's own wish to hang up has come."""
+
+    NONE = auto()
+    OWED = auto()  # it asked to hang up without a word; its next reply is the goodbye
+    SAID = auto()  # the goodbye is said; hang up when it has been heard
+
+
+@dataclass(slots=True)
+class Reply:
+    """A reply under way, also when it is interrupted and not yet done."""
+
+    reply_id: str  # "" where the service gives none
+    spoke: bool = False  # whether it had words
+    heard_at: float | None = None  # when it last gave sound
+    failed: bool = False  # whether the service could not make it, but might if asked

@@ -1,0 +1,58 @@
+"""What one session is asked to be: its configuration, its habits and its patience."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from runner.protocol.client.calls import CallRules
+from runner.protocol.messages import JsonObject
+
+READY_SECONDS = 10.0
+REPLY_SECONDS = 10.0
+SOUND_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long the far end may take, in seconds, before something is done about it.
+
+    `ready` is for session.ready after the configuration, `reply` for a reply to words
+    or results that were sent, `sound` for the next sound of a reply that has started.
+    """
+
+    ready: float = READY_SECONDS
+    reply: float = REPLY_SECONDS
+    sound: float = SOUND_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """What is done about a caller who says nothing; seconds of quiet on both sides.
+
+    After `nudge_after` the agent says `say` (None: it asks in its own words), after
+    `end_after` it hangs up; both count from the same moment.
+    """
+
+    nudge_after: float | None = None
+    say: str | None = None
+    end_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientConfig:
+    """What a client session is made of.
+
+    `session` is the session object of session.update. With `carry_over`, a fresh
+    session that replaces a lost one is told the conversation so far. `one_minute_left`
+    is said a minute before `max_duration` seconds are over.
+    """
+
+    session: JsonObject = field(default_factory=dict)
+    tools: Mapping[str, CallRules] = field(default_factory=dict)
+    immediate_results: bool = False
+    max_duration: float | None = None
+    one_minute_left: str | None = None
+    idle: Idle = Idle()
+    carry_over: bool = False
+    patience: Patience = Patience()
