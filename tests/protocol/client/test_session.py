@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 
 from runner.protocol.client.actions import (
-    Action,
     CancelTool,
     Close,
     Connect,
@@ -19,17 +16,14 @@ from runner.protocol.client.actions import (
     Send,
     StopPlayback,
 )
-from runner.protocol.client.calls import CallRules
 from runner.protocol.client.dialogue import GOODBYE_SECONDS
 from runner.protocol.client.events import (
     Connected,
     Disconnected,
-    Event,
     Garbled,
     HangUp,
     MicFrame,
     PlaybackDrained,
-    Received,
     Reconfigure,
     Say,
     Tick,
@@ -55,7 +49,6 @@ from runner.protocol.messages import (
     ReplyDone,
     ReplyError,
     ReplyStarted,
-    ServerMessage,
     SessionEnd,
     SessionEnded,
     SessionError,
@@ -68,48 +61,16 @@ from runner.protocol.messages import (
     TranscriptAgentDelta,
     Unknown,
 )
-
-TOOLS = {
-    "look": CallRules(),
-    "book": CallRules(on_interrupt="finish"),
-    "end_call": CallRules(terminal=True),
-}
-READY = SessionReady("sess_1", resume_token="token_1")
-LOOK = ToolCall("call_1", "look", {"at": "it"})
-RESULT = ToolResult("call_1", '"seen"')
-
-
-def fed(session: ClientSession, *events: Event, now: float = 1.0) -> list[Action]:
-    """Feed events in order and return the actions of the last one."""
-    actions: list[Action] = []
-    for event in events:
-        actions = session.feed(event, now)
-    return actions
-
-
-def hears(
-    session: ClientSession, *messages: ServerMessage, now: float = 1.0
-) -> list[Action]:
-    return fed(session, *(Received(message) for message in messages), now=now)
-
-
-def live(**config: object) -> ClientSession:
-    session = ClientSession(ClientConfig(**{"tools": TOOLS, **config}))  # type: ignore[arg-type]  # keyword passing for the tests' brevity
-    session.start(0.0)
-    fed(session, Connected(), Received(READY))
-    assert session.phase is Phase.LIVE
-    return session
-
-
-def sent(actions: Sequence[Action]) -> list[object]:
-    return [action.message for action in actions if isinstance(action, Send)]
-
-
-def closing(actions: Sequence[Action]) -> Close:
-    close = actions[-1]
-    assert isinstance(close, Close)
-    return close
-
+from tests.protocol.client.driving import (
+    LOOK,
+    READY,
+    RESULT,
+    closing,
+    fed,
+    hears,
+    live,
+    sent,
+)
 
 # ------------------------------------------------------------------ the start
 

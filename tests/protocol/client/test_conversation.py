@@ -1,0 +1,482 @@
+"""A conversation that goes on over silences, changes and lost lines."""
+
+from __future__ import annotations
+
+import pytest
+
+from runner.protocol.client.actions import (
+    Action,
+    Adopt,
+    CancelTool,
+    Connect,
+    Drain,
+    Notify,
+    Play,
+    RunTool,
+    Send,
+    StopPlayback,
+)
+from runner.protocol.client.calls import CallRules
+from runner.protocol.client.events import (
+    Connected,
+    Disconnected,
+    MicFrame,
+    Received,
+    Reconfigure,
+    Say,
+    Tick,
+    ToolFinished,
+)
+from runner.protocol.client.history import PREFACE
+from runner.protocol.client.line import OUTAGE_SECONDS, RESUME_WINDOW_SECONDS
+from runner.protocol.client.phases import Phase
+from runner.protocol.client.remarks import verbatim
+from runner.protocol.client.session import ClientSession
+from runner.protocol.client.turn import Turn
+from runner.protocol.client.wishes import ClientConfig, Idle, Patience
+from runner.protocol.messages import (
+    ConversationMessage,
+    InputSpeechStarted,
+    InputSpeechStopped,
+    ReplyAudio,
+    ReplyCreate,
+    ReplyDone,
+    ReplyError,
+    ReplyStarted,
+    SessionEnd,
+    SessionError,
+    SessionReady,
+    SessionUpdate,
+    SessionUpdated,
+    ToolCall,
+    ToolResult,
+    TranscriptAgent,
+    TranscriptUser,
+)
+from tests.protocol.client.driving import (
+    LOOK,
+    RESULT,
+    closing,
+    fed,
+    hears,
+    live,
+    sent,
+)
+
+GREETING = {"system_prompt": "Be brief.", "greeting": "Hi."}
+
+
+def tick(session: ClientSession) -> list[Action]:
+    """Let time pass until the next deadline."""
+    assert session.deadline is not None
+    return session.feed(Tick(), session.deadline)
+
+
+def drop(session: ClientSession, now: float = 5.0) -> list[Action]:
+    return fed(session, Disconnected("the line was lost"), now=now)
+
+
+def resume(session: ClientSession) -> list[Action]:
+    """Take the session up again; return what follows session.ready."""
+    tick(session)
+    assert session.phase is Phase.RESUMING
+    fed(session, Connected())
+    return hears(session, SessionReady("sess_1", resume_token="token_2"), now=6.3)
+
+
+def start_afresh(session: ClientSession) -> list[Action]:
+    """Fail to resume; return what follows session.ready of the fresh session."""
+    tick(session)
+    fed(session, Connected())
+    hears(session, SessionError("session_not_found", "Session not found"))
+    assert session.phase is Phase.CONNECTING
+    (first,) = sent(fed(session, Connected()))
+    assert isinstance(first, SessionUpdate)
+    return [Send(first), *hears(session, SessionReady("sess_2"), now=7.0)]
+
+
+# ------------------------------------------------------------- the line is lost
+
+
+def test_the_person_sees_the_drop_and_the_return_once_each() -> None:
+    session = live()
+
+    notices = [a for a in drop(session) if isinstance(a, Notify)]
+    tick(session)
+    again = fed(session, Disconnected("cannot reach it"), now=5.5)
+    tick(session)
+    fed(session, Connected())
+    back = hears(session, SessionReady("sess_1"), now=6.3)
+
+    assert notices == [Notify("the line was lost, reconnecting…")]
+    assert not any(isinstance(action, Notify) for action in again)
+    assert back == [Notify("back after 1.3 s")]
+
+
+def test_a_reply_stops_when_the_line_is_lost_and_the_floor_is_free_after_it() -> None:
+    session = live()
+    hears(session, ReplyStarted("r1"), ReplyAudio(b"\1\0", "r1"))
+
+    assert drop(session)[0] == StopPlayback()
+    resume(session)
+    assert session.is_settled
+    assert hears(session, ReplyAudio(b"\1\0", "r1")) == []
+
+
+def test_what_is_said_during_an_outage_is_counted_and_never_sent() -> None:
+    session = live()
+    drop(session)
+
+    assert fed(session, *[MicFrame(b"\0\0")] * 7) == []
+    resume(session)
+    assert fed(session, MicFrame(b"\2\0"))[0] != MicFrame(b"\0\0")
+    assert session.line.unsent_frames == 7
+
+
+def test_a_result_that_never_left_is_sent_after_the_drop() -> None:
+    session = live()
+    hears(session, ReplyStarted("r1"), LOOK, ReplyDone("r1"))
+    assert sent(fed(session, ToolFinished("call_1", '"seen"'))) == [RESULT]
+
+    fed(session, Disconnected("lost", unsent=(RESULT,)), now=5.0)
+
+    assert sent(resume(session)) == [RESULT]
+
+
+def test_a_result_that_left_is_not_sent_twice() -> None:
+    session = live()
+    hears(session, ReplyStarted("r1"), LOOK, ReplyDone("r1"))
+    fed(session, ToolFinished("call_1", '"seen"'))
+    drop(session)
+
+    assert sent(resume(session)) == []
+
+
+def test_words_that_are_typed_during_an_outage_are_said_after_it() -> None:
+    session = live()
+    drop(session)
+
+    assert fed(session, Say("hello?"), Say("anyone?")) == []
+    assert sent(resume(session)) == [
+        ConversationMessage("user", "hello?"),
+        ReplyCreate(),
+        ConversationMessage("user", "anyone?"),
+        ReplyCreate(),
+    ]
+
+
+def test_a_fresh_session_greets_nobody_twice() -> None:
+    session = live(session=GREETING)
+    hears(session, ReplyStarted("r1"))
+    drop(session)
+
+    assert start_afresh(session)[0] == Send(
+        SessionUpdate({"system_prompt": "Be brief."})
+    )
+    assert session.is_settled, "no greeting is waited for"
+
+
+def test_a_caller_who_was_never_greeted_is_greeted_by_the_fresh_session() -> None:
+    session = live(session=GREETING)
+    drop(session)
+
+    assert start_afresh(session)[0] == Send(SessionUpdate(GREETING))
+
+
+def test_a_fresh_session_is_told_the_conversation_so_far_if_so_wished() -> None:
+    session = live(carry_over=True)
+    hears(session, TranscriptUser("Where is it?"), ReplyStarted("r1"), LOOK)
+    hears(session, TranscriptAgent("I look.", "r1"), ReplyDone("r1"))
+    fed(session, ToolFinished("call_1", '"seen"'))
+    drop(session)
+
+    notice, *told = start_afresh(session)[1:]
+
+    assert notice == Notify(
+        "back after 2.0 s in a fresh session, told of the conversation so far "
+        "(session_not_found: Session not found)"
+    )
+    assert sent(told) == [
+        ConversationMessage("system", PREFACE),
+        ConversationMessage("user", "Where is it?"),
+        ConversationMessage("system", 'You said: "I look."'),
+        ConversationMessage("system", 'Your tool look returned: "seen"'),
+    ]
+
+
+def test_a_fresh_session_is_told_nothing_by_default() -> None:
+    session = live()
+    hears(session, TranscriptUser("Where is it?"))
+    drop(session)
+
+    assert sent(start_afresh(session)[1:]) == []
+
+
+def test_an_outage_longer_than_the_window_ends_in_a_fresh_session() -> None:
+    session = live()
+    drop(session)
+    tick(session)
+    fed(session, Disconnected("refused", status=502), now=5 + RESUME_WINDOW_SECONDS)
+
+    assert tick(session)[-1] == Connect()
+    fed(session, Connected())
+    (notice,) = hears(session, SessionReady("sess_2"), now=40.0)
+    assert notice == Notify(
+        "back after 35.0 s in a fresh session (after 30 s no session is kept)"
+    )
+
+
+def test_a_line_that_never_comes_back_is_given_up_after_a_while() -> None:
+    session = live()
+    drop(session, now=5.0)
+    tries = 0
+    while session.phase is not Phase.CLOSED:
+        tries += 1
+        now = session.deadline
+        assert now is not None
+        actions = fed(session, Tick(), now=now)
+        if session.phase in (Phase.RESUMING, Phase.CONNECTING):
+            fed(session, Disconnected("cannot reach it"), now=now)
+
+    assert now >= 5.0 + OUTAGE_SECONDS
+    assert 10 < tries < 25
+    assert closing(actions).reason == (
+        "the line was gone for 60 s (after 30 s no session is kept)"
+    )
+
+
+def test_a_service_that_hangs_while_it_is_dialled_again_is_tried_again() -> None:
+    session = live()
+    drop(session)
+    session.line.forget("gone")
+    tick(session)
+    assert session.phase is Phase.CONNECTING
+
+    tick(session)
+    assert session.phase is Phase.WAITING
+
+
+def test_a_token_that_is_not_taken_leads_to_a_fresh_session_with_the_key() -> None:
+    session = live()
+    drop(session)
+    assert tick(session) == [Connect("token_1")]
+
+    assert fed(session, Disconnected("HTTP 401", status=401))[-1] == Connect()
+
+
+def test_a_proxys_502_at_the_very_start_is_tried_again() -> None:
+    session = ClientSession(ClientConfig())
+    session.start(0.0)
+
+    fed(session, Disconnected("HTTP 502", status=502))
+
+    assert session.phase is Phase.WAITING
+
+
+# -------------------------------------------------- replies that do not come
+
+
+def test_a_result_that_nobody_answers_is_asked_about_once() -> None:
+    session = live(patience=Patience(reply=20.0))
+    hears(session, ReplyStarted("r1"), LOOK, ReplyDone("r1"))
+    fed(session, ToolFinished("call_1", '"seen"'))
+
+    assert sent(tick(session)) == [ReplyCreate()]
+    assert tick(session) == [Notify("the agent does not answer")]
+    assert session.is_settled
+    assert session.deadline is None
+
+
+def test_a_cough_is_not_asked_about() -> None:
+    session = live()
+    hears(session, InputSpeechStarted(), InputSpeechStopped())
+
+    assert tick(session) == []
+    assert session.is_settled
+
+
+def test_a_reply_that_is_not_heard_is_asked_for_once_and_then_given_up() -> None:
+    session = live()
+    hears(session, ReplyStarted("r1"), LOOK)
+    fed(session, ToolFinished("call_1", '"seen"'))
+
+    notice, create = tick(session)
+    assert isinstance(notice, Notify)
+    assert create == Send(ReplyCreate())
+    assert session.dialogue.turn is Turn.AGENT, "late sound is still heard"
+    assert hears(session, ReplyAudio(b"\1\0", "r1")) == [Play(b"\1\0")]
+
+
+def test_a_reply_that_never_ends_does_not_hold_the_results_for_ever() -> None:
+    session = live()
+    hears(session, ReplyStarted("r1"), LOOK)
+    hears(session, ReplyAudio(b"\1\0", "r1"), now=8.0)
+    fed(session, ToolFinished("call_1", '"seen"'), now=8.0)
+
+    assert tick(session) == [], "it was heard a moment ago"
+    assert session.deadline == 18.0
+    assert sent(tick(session)) == [RESULT]
+
+
+def test_a_terminal_call_of_a_reply_that_never_ended_does_not_hang_up() -> None:
+    session = live()
+    hears(session, ReplyStarted("r1"), ToolCall("call_2", "end_call"))
+    tick(session)
+    while session.dialogue.turn is Turn.AGENT:
+        actions = tick(session)
+
+    assert not any(isinstance(action, RunTool) for action in actions)
+    (answer,) = [m for m in sent(actions) if isinstance(m, ToolResult)]
+    assert answer.is_error
+
+
+def test_a_failed_reply_that_may_be_tried_again_is_tried_once() -> None:
+    session = live()
+    failure = ReplyError("r1", "llm_provider_error", "busy", retryable=True)
+    hears(session, ReplyStarted("r1"), failure)
+
+    assert sent(hears(session, ReplyDone("r1"))) == [ReplyCreate()]
+    hears(session, ReplyStarted("r1"), failure)
+    assert sent(hears(session, ReplyDone("r1"))) == []
+
+
+# ------------------------------------------------------------- idle, last minute
+
+
+def test_a_quiet_caller_is_asked_and_then_hung_up_on() -> None:
+    session = live(idle=Idle(20.0, "Are you there?", 60.0))
+
+    assert session.deadline == 21.0
+    assert sent(tick(session)) == [ReplyCreate(verbatim("Are you there?"))]
+    hears(session, ReplyStarted("r1"), ReplyDone("r1"), now=23.0)
+    assert session.deadline == 61.0
+    assert tick(session) == [Drain()]
+    assert session.phase is Phase.DRAINING
+
+
+def test_the_quiet_begins_when_the_agents_sound_has_been_played() -> None:
+    session = live(idle=Idle(nudge_after=20.0))
+    hears(session, ReplyStarted("r1"), ReplyAudio(bytes(48_000 * 5), "r1"))
+    hears(session, ReplyDone("r1"), now=1.5)
+
+    assert session.deadline == 1.0 + 5.0 + 20.0
+
+
+def test_a_caller_who_speaks_is_not_idle() -> None:
+    session = live(idle=Idle(20.0, None, 60.0))
+    hears(session, InputSpeechStarted(), now=15.0)
+
+    assert session.deadline is None
+
+
+def test_the_last_minute_is_said_when_the_floor_is_free() -> None:
+    session = live(max_duration=90.0, one_minute_left="One minute.")
+    hears(session, ReplyStarted("r1"), now=30.0)
+    assert session.deadline == 31.0
+    assert tick(session) == []
+    hears(session, ReplyAudio(b"\1\0", "r1"), now=31.0)
+
+    said = hears(session, ReplyDone("r1"), now=35.0)
+
+    assert sent(said) == [ReplyCreate(verbatim("One minute."))]
+
+
+def test_the_last_minute_that_begins_without_a_line_is_said_when_it_is_back() -> None:
+    session = live(max_duration=63.0, one_minute_left="One minute.")
+    drop(session, now=3.9)
+    assert tick(session) == [], "nothing is sent without a line"
+    tick(session)
+    fed(session, Connected())
+
+    back = hears(session, SessionReady("sess_1"), now=6.3)
+
+    assert sent(back) == [ReplyCreate(verbatim("One minute."))]
+
+
+def test_the_time_limit_holds_over_a_drop() -> None:
+    session = live(max_duration=10.0)
+    drop(session)
+    resume(session)
+
+    assert sent(tick(session)) == [SessionEnd()]
+
+
+# ---------------------------------------------------------------- live changes
+
+
+def test_a_change_waits_for_the_reply_and_the_calls_to_be_over() -> None:
+    session = live()
+    hears(session, ReplyStarted("r1"), LOOK)
+
+    assert fed(session, Reconfigure({"system_prompt": "New."})) == []
+    assert hears(session, ReplyDone("r1")) == []
+    assert sent(fed(session, ToolFinished("call_1", '"seen"'))) == [
+        RESULT,
+        SessionUpdate({"system_prompt": "New."}),
+    ]
+
+
+def test_changed_tools_are_used_once_the_service_follows() -> None:
+    session = live()
+    rules = {"look": CallRules(terminal=True)}
+    fed(session, Reconfigure({"tools": [{"name": "look"}]}, rules))
+
+    assert session.dialogue.tools != rules
+    assert hears(session, SessionUpdated()) == [Adopt()]
+    assert session.dialogue.tools == rules
+
+
+def test_a_change_that_the_wire_need_not_know_is_used_at_once() -> None:
+    session = live()
+
+    assert fed(session, Reconfigure({}, {"look": CallRules(terminal=True)})) == [
+        Adopt()
+    ]
+
+
+def test_a_refused_change_is_told_and_nothing_is_adopted() -> None:
+    session = live()
+    fed(session, Reconfigure({"tools": [{"name": ""}]}))
+
+    assert hears(session, SessionError("invalid_value", "bad name")) == [
+        Notify("the service says invalid_value: bad name"),
+        Notify("the change is refused; everything stays as it was"),
+    ]
+    assert hears(session, SessionUpdated()) == []
+
+
+def test_a_change_during_an_outage_is_sent_when_the_line_is_back() -> None:
+    session = live()
+    drop(session)
+    assert fed(session, Reconfigure({"system_prompt": "New."})) == []
+
+    assert sent(resume(session)) == [SessionUpdate({"system_prompt": "New."})]
+
+
+def test_a_fresh_session_begins_with_the_changed_configuration_and_tools() -> None:
+    session = live()
+    drop(session)
+    rules = {"look": CallRules(terminal=True)}
+    fed(session, Reconfigure({"system_prompt": "New."}, rules))
+
+    first, *rest = start_afresh(session)
+
+    assert first == Send(SessionUpdate({"system_prompt": "New."}))
+    assert Adopt() in rest
+    assert session.dialogue.tools == rules
+
+
+@pytest.mark.parametrize("rule", ["cancel", "finish"])
+def test_a_fresh_session_cancels_every_call_that_the_old_one_asked_for(
+    rule: str,
+) -> None:
+    session = live()
+    name = {"cancel": "look", "finish": "book"}[rule]
+    hears(session, ReplyStarted("r1"), ToolCall("call_1", name))
+    drop(session)
+    tick(session)
+    fed(session, Connected())
+
+    actions = fed(session, Received(SessionError("session_expired", "Session expired")))
+
+    assert CancelTool("call_1") in actions

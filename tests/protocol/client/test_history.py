@@ -1,0 +1,64 @@
+"""What a fresh session is told of the call so far."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.protocol.client.history import (
+    MOST_CHARACTERS,
+    MOST_TURNS,
+    PREFACE,
+    History,
+)
+from runner.protocol.messages import (
+    ConversationMessage,
+    ToolCall,
+    ToolResult,
+    TranscriptAgent,
+    TranscriptUser,
+)
+
+
+def test_a_call_in_which_nothing_was_said_has_no_history() -> None:
+    history = History()
+    history.note(TranscriptUser("  "))
+    history.note(TranscriptAgent(""))
+
+    assert history.tell() == []
+
+
+def test_the_words_of_both_and_what_tools_returned_are_told_in_order() -> None:
+    history = History()
+    history.note(TranscriptAgent("How can I help?"))
+    history.note(TranscriptUser("Where is 1234?"))
+    history.answer(ToolCall("c1", "lookup_order"), ToolResult("c1", '{"at":"sea"}'))
+    history.say("Hello?")
+
+    assert history.tell() == [
+        ConversationMessage("system", PREFACE),
+        ConversationMessage("system", 'You said: "How can I help?"'),
+        ConversationMessage("user", "Where is 1234?"),
+        ConversationMessage("system", 'Your tool lookup_order returned: {"at":"sea"}'),
+        ConversationMessage("user", "Hello?"),
+    ]
+
+
+@given(st.lists(st.text(min_size=1, max_size=3000), max_size=60))
+def test_history_is_bounded_and_its_end_is_what_is_kept(lines: list[str]) -> None:
+    history = History()
+    for line in lines:
+        history.say(line)
+
+    told = history.tell()[1:]
+
+    assert len(told) <= MOST_TURNS
+    assert sum(len(turn.content) for turn in told) <= MOST_CHARACTERS
+    assert [turn.content for turn in told] == lines[len(lines) - len(told) :]
+
+
+def test_a_huge_result_is_cut() -> None:
+    history = History()
+    history.answer(ToolCall("c1", "dump"), ToolResult("c1", "x" * 100_000))
+
+    assert len(history.tell()[1].content) < 1000
