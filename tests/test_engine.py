@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from runner.engine import Engine
+from runner.engine import CALLS_AT_ONCE, Engine
 from runner.errors import AudioUnavailable, AuthenticationRejected, TransportError
 from runner.line import OUTBOX_AUDIO_FRAMES, Outbox
 from runner.protocol.client.actions import Action, Close
@@ -26,6 +26,7 @@ from runner.protocol.messages import (
     SessionEnd,
     SessionEnded,
     SessionReady,
+    SessionUpdated,
     ToolCall,
     TranscriptAgentDelta,
 )
@@ -143,6 +144,84 @@ async def test_a_tool_runs_beside_the_call_and_is_answered_after_the_reply() -> 
             "call_id": "c",
             "result": '"look"',
         }
+
+
+async def test_ten_calls_run_side_by_side_up_to_a_limit_and_are_answered_in_order() -> (
+    None
+):
+    running_now: set[str] = set()
+    most = 0
+    full = asyncio.Event()
+    go_on = asyncio.Event()
+
+    async def crowded(call: ToolCall) -> Outcome:
+        nonlocal most
+        running_now.add(call.call_id)
+        most = max(most, len(running_now))
+        if most == CALLS_AT_ONCE:
+            full.set()
+        await go_on.wait()
+        running_now.remove(call.call_id)
+        return Outcome(f'"{call.call_id}"')
+
+    names = [f"c{number}" for number in range(10)]
+    async with running(crowded) as call:
+        call.wire.peer_says(ReplyStarted("r"))
+        call.wire.peer_says(*(ToolCall(name, "look") for name in names))
+        call.wire.peer_says(ReplyDone("r"))
+        async with asyncio.timeout(5):
+            await full.wait()
+        go_on.set()
+        await call.wire.heard("tool.result", 10)
+
+        results = [m["call_id"] for m in call.wire.sent if m["type"] == "tool.result"]
+        assert sorted(results) == names
+        assert most == CALLS_AT_ONCE
+
+
+async def test_a_call_that_waits_for_its_turn_can_be_cancelled() -> None:
+    begun: list[str] = []
+    full = asyncio.Event()
+
+    async def crowded(call: ToolCall) -> Outcome:
+        begun.append(call.call_id)
+        if len(begun) == CALLS_AT_ONCE:
+            full.set()
+        await asyncio.Event().wait()
+        return Outcome("1")
+
+    async with running(crowded) as call:
+        call.wire.peer_says(ReplyStarted("r"))
+        call.wire.peer_says(*(ToolCall(f"c{n}", "look") for n in range(10)))
+        async with asyncio.timeout(5):
+            await full.wait()
+        call.wire.peer_says(InputSpeechStarted(), ReplyDone("r", "interrupted"))
+        await call.end()
+
+    assert len(begun) == CALLS_AT_ONCE
+
+
+async def test_a_muted_microphone_sends_silence_of_the_same_length() -> None:
+    async with running() as call:
+        call.engine.is_muted = True
+        call.microphone.put(b"\1\0\2\0")
+
+        assert (await call.wire.heard("input.audio"))["audio"] == "AAAAAA=="
+
+
+async def test_changed_tools_run_once_the_service_follows() -> None:
+    async def new(call: ToolCall) -> Outcome:
+        return Outcome('"new"')
+
+    async with running() as call:
+        call.engine.reconfigure({"system_prompt": "New."}, {}, new)
+        await call.wire.heard("session.update", 2)
+        call.wire.peer_says(ReplyStarted("r1"), ToolCall("c1", "look"), ReplyDone("r1"))
+        assert (await call.wire.heard("tool.result", 1))["result"] == '"look"'
+        call.wire.peer_says(SessionUpdated())
+        call.wire.peer_says(ReplyStarted("r2"), ToolCall("c2", "look"), ReplyDone("r2"))
+
+        assert (await call.wire.heard("tool.result", 2))["result"] == '"new"'
 
 
 async def test_a_cancelled_call_is_stopped_and_never_answered() -> None:

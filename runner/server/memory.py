@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from runner.protocol.messages import (
@@ -16,6 +17,7 @@ from runner.speech.parts import AgentSaid, CallerSaid, Instruction, ToolUsed, Tu
 
 # The small minds here read some thousand tokens at most, and need a few turns only.
 _MOST_TURNS = 60
+_OWN_WORDS = re.compile(r'You said: "(.*)"', re.DOTALL)
 
 
 class Memory:
@@ -42,7 +44,9 @@ class Memory:
             case ConversationMessage(role="user", content=text):
                 self._turns.append(CallerSaid(text))
             case ConversationMessage(content=text):
-                self._turns.append(Instruction(text))
+                # A client that carries a conversation over has no other way to say it.
+                own = _OWN_WORDS.fullmatch(text)
+                self._turns.append(AgentSaid(own[1]) if own else Instruction(text))
             case ToolCall():
                 call = ToolUsed(message.call_id, message.name, message.arguments)
                 self._turns.append(call)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,9 @@ from runner.speech.parts import (
     Speech,
     Turn,
 )
+
+# A line that is dictated needs no mind, and a small one would garble it.
+_DICTATED = re.compile(r'Say exactly[^:"]*:?\s*"(.+)"', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,9 @@ class Speaking:
         if wanted.say is not None:
             return _Premise(self._settings, say=wanted.say)
         turns = self._memory.turns
+        dictated = _DICTATED.fullmatch((wanted.instructions or "").strip())
+        if dictated:
+            return _Premise(self._settings, say=dictated[1])
         if wanted.instructions:
             turns = (*turns, Instruction(wanted.instructions))
         elif wanted.unasked and (not turns or isinstance(turns[-1], AgentSaid)):

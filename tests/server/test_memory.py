@@ -28,6 +28,13 @@ def test_each_message_becomes_a_turn() -> None:
     )
 
 
+def test_the_agents_words_that_a_client_carries_over_are_its_own_again() -> None:
+    memory = Memory()
+    memory.note(ConversationMessage("system", 'You said: "He said "hm"."'))
+
+    assert memory.turns == (AgentSaid('He said "hm".'),)
+
+
 def test_a_result_moves_its_call_to_the_end() -> None:
     memory = Memory()
     memory.note(ToolCall("call_1", "look", {"at": "it"}))

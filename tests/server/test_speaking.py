@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from runner.protocol.client.remarks import verbatim
 from runner.protocol.messages import ConversationMessage, TranscriptUser
 from runner.protocol.server.events import (
     ClauseStarted,
@@ -156,6 +157,14 @@ async def test_instructions_hold_for_one_reply(agent: Agent) -> None:
         (CallerSaid("Hello?"), Instruction("Say bye.")),
         (CallerSaid("Hello?"), CallerSaid("What?")),
     ]
+
+
+async def test_a_line_that_is_dictated_is_said_as_it_stands(agent: Agent) -> None:
+    line = 'Are you "there"?'
+    instructions = verbatim(line)
+
+    assert await agent.reply(instructions=instructions, unasked=True) == (line, False)
+    assert agent.asked == []
 
 
 async def test_a_reply_that_nobody_asked_for_has_something_to_answer(
