@@ -36,7 +36,7 @@ from runner.transport import Dialer
 
 # The embedded server answers when its voice is loaded: a second or two on a fast
 # machine, many more on a cold disk; and a large model on a small one thinks for long.
-EMBEDDED_PATIENCE = Patience(ready=60.0, reply=45.0, sound=45.0)
+EMBEDDED_PATIENCE = Patience(ready=60.0, sound=45.0)
 
 
 class View(Protocol):

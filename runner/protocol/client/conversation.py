@@ -61,6 +61,7 @@ class Conversation:
         self._history = History()
         self._held_lines: deque[str] = deque(maxlen=_MOST_HELD_LINES)
         self._has_begun = False  # whether the agent has ever had the word
+        self._owes_reply = False  # whether a session that was lost owed a reply
         self._plays_until = 0.0  # when all sound so far will have been played
         # Whether anything of ours may begin now: not without a line, and not when only
         # the last words are yet to be heard.
@@ -80,11 +81,13 @@ class Conversation:
         if not self._has_begun and self.changes.current.session.get("greeting"):
             self.dialogue.expectation.expect(now)
         if not is_first and self._config.carry_over:
-            actions += [Send(message) for message in self._history.tell()]
+            actions += self._tell_history(now)
         return actions + self._say_held(now) + self.look(now)
 
     def take_up(self, now: float) -> list[Action]:
         """The session that was lost is live again."""
+        if self._owes_reply:
+            self.dialogue.expectation.take_up(now)
         actions = self.dialogue.send_results(now)
         return self._noted(actions) + self._say_held(now) + self.look(now)
 
@@ -96,6 +99,9 @@ class Conversation:
         self.changes.lose()
         unsent = event.unsent if isinstance(event, Disconnected) else ()
         results = [each.call_id for each in unsent if isinstance(each, ToolResult)]
+        expectation = self.dialogue.expectation
+        if expectation.is_open:
+            self._owes_reply = expectation.is_owed or self._history.awaits_answer
         return self.dialogue.lose_line(results)
 
     # --------------------------------------------------------------- what happens
@@ -170,6 +176,7 @@ class Conversation:
                 self._plays_until = 0.0
             case ReplyStarted():
                 self._has_begun = True
+                self._owes_reply = False
             case SessionUpdated():
                 return self._adopt()
             case SessionError() if self.changes.refuse(message):
@@ -177,6 +184,13 @@ class Conversation:
             case _:
                 pass
         return self.dialogue.receive(message, now)
+
+    def _tell_history(self, now: float) -> list[Action]:
+        told: list[Action] = [Send(message) for message in self._history.tell()]
+        if told and self._history.awaits_answer and not self._held_lines:
+            self.dialogue.expectation.expect(now, owed=True)
+            told.append(Send(ReplyCreate()))
+        return told
 
     def _say(self, text: str, now: float) -> list[Action]:
         dialogue = self.dialogue

@@ -14,6 +14,8 @@ from runner.protocol.messages import ReplyCreate
 
 # How long after the caller's turn a reply may take before the floor counts as free.
 FLOOR_SECONDS = 10.0
+# How long a session that is back may take to begin the reply that it owed.
+TAKEN_UP_SECONDS = 3.0
 
 
 class Expectation:
@@ -21,21 +23,30 @@ class Expectation:
 
     def __init__(self, timers: Timers, patience: Patience) -> None:
         self.is_open = False
+        self.is_owed = False  # whether it has been asked for
         self.was_asked_again = False  # once is enough, until something is heard
-        self._is_owed = False
         self._timers = timers
         self._patience = patience
 
     def expect(self, now: float, *, owed: bool = False) -> None:
         """Await a reply from now on."""
         self.is_open = True
-        self._is_owed = owed
+        self.is_owed = owed
         wait = self._patience.reply if owed else FLOOR_SECONDS
         self._timers.set(Timer.FLOOR, now + wait)
 
+    def take_up(self, now: float) -> None:
+        """A session is back that owed a reply when it was lost.
+
+        What asked for the reply may have been lost with the line, so the reply is
+        asked for again soon.
+        """
+        self.expect(now, owed=True)
+        self._timers.set(Timer.FLOOR, now + min(TAKEN_UP_SECONDS, self._patience.reply))
+
     def close(self) -> None:
         """Await nothing: the reply has begun, or somebody else has the word."""
-        self.is_open = self._is_owed = False
+        self.is_open = self.is_owed = False
         self._timers.clear(Timer.FLOOR)
 
     def hear(self) -> None:
@@ -44,13 +55,13 @@ class Expectation:
 
     def expire(self, now: float) -> list[Action] | None:
         """The reply did not come: ask for it, or (None) there is nothing to ask."""
-        if self._is_owed and not self.was_asked_again:
+        if self.is_owed and not self.was_asked_again:
             return self.ask_again("no answer came", now)
         return None
 
     def give_up(self) -> list[Action]:
         """Await it no longer."""
-        was_owed = self._is_owed
+        was_owed = self.is_owed
         self.close()
         return [Notify("the agent does not answer")] if was_owed else []
 

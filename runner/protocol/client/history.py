@@ -17,6 +17,7 @@ from runner.protocol.messages import (
 MOST_TURNS = 40
 MOST_CHARACTERS = 8_000
 _LONGEST_RESULT = 500
+_OWN = "You said: "
 
 PREFACE = (
     "The line dropped and the call goes on now. This is the conversation so far; take "
@@ -37,7 +38,7 @@ class History:
                 self.say(text)
             case TranscriptAgent(text=text) if text.strip():
                 # The wire has no role for the agent's own words.
-                self._turns.append(ConversationMessage("system", f'You said: "{text}"'))
+                self._turns.append(ConversationMessage("system", f'{_OWN}"{text}"'))
             case _:
                 pass
 
@@ -53,6 +54,11 @@ class History:
         self._turns.append(
             ConversationMessage("system", f"Your tool {call.name} returned: {text}")
         )
+
+    @property
+    def awaits_answer(self) -> bool:
+        """Whether the last word is the caller's or a tool's."""
+        return bool(self._turns) and not self._turns[-1].content.startswith(_OWN)
 
     def tell(self) -> list[ConversationMessage]:
         """Return the messages that tell a fresh session of it; none if all is new."""

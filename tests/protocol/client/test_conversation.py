@@ -27,6 +27,7 @@ from runner.protocol.client.events import (
     Tick,
     ToolFinished,
 )
+from runner.protocol.client.expectation import TAKEN_UP_SECONDS
 from runner.protocol.client.history import PREFACE
 from runner.protocol.client.line import OUTAGE_SECONDS, RESUME_WINDOW_SECONDS
 from runner.protocol.client.phases import Phase
@@ -165,6 +166,53 @@ def test_words_that_are_typed_during_an_outage_are_said_after_it() -> None:
     ]
 
 
+def test_a_reply_that_was_owed_when_the_line_dropped_is_asked_for_after_it() -> None:
+    session = live()
+    fed(session, Say("hello?"))
+    drop(session)
+
+    assert resume(session) == [Notify("back after 1.3 s")]
+    assert session.deadline == 6.3 + TAKEN_UP_SECONDS
+    assert sent(tick(session)) == [ReplyCreate()]
+
+
+def test_a_reply_that_comes_by_itself_after_a_drop_is_not_asked_for() -> None:
+    session = live()
+    hears(session, InputSpeechStarted(), InputSpeechStopped(), TranscriptUser("Hm?"))
+    drop(session)
+    resume(session)
+    assert not session.is_settled
+
+    hears(session, ReplyStarted("r2"), ReplyAudio(b"\1\0", "r2"), ReplyDone("r2"))
+    assert session.is_settled
+    drop(session, now=9.0)
+    tick(session)
+    fed(session, Connected())
+    hears(session, SessionReady("sess_1"), now=10.0)
+    assert session.is_settled, "it is owed once"
+
+
+def test_a_cough_before_a_drop_is_not_asked_about_after_it() -> None:
+    session = live()
+    hears(session, InputSpeechStarted(), InputSpeechStopped())
+    drop(session)
+    resume(session)
+
+    assert session.is_settled
+
+
+def test_a_fresh_session_answers_what_the_lost_one_did_not() -> None:
+    session = live(carry_over=True)
+    fed(session, Say("hello?"))
+    drop(session)
+
+    assert sent(start_afresh(session)[1:]) == [
+        ConversationMessage("system", PREFACE),
+        ConversationMessage("user", "hello?"),
+        ReplyCreate(),
+    ]
+
+
 def test_a_fresh_session_greets_nobody_twice() -> None:
     session = live(session=GREETING)
     hears(session, ReplyStarted("r1"))
@@ -201,6 +249,7 @@ def test_a_fresh_session_is_told_the_conversation_so_far_if_so_wished() -> None:
         ConversationMessage("user", "Where is it?"),
         ConversationMessage("system", 'You said: "I look."'),
         ConversationMessage("system", 'Your tool look returned: "seen"'),
+        ReplyCreate(),
     ]
 
 
