@@ -46,6 +46,7 @@ class Call:
     state: CallState
     result: ToolResult | None = None
     spoke: bool = False
+    is_doubtful: bool = False  # the line dropped before its answer was acknowledged
 
     @property
     def is_open(self) -> bool:
@@ -72,8 +73,14 @@ class CallBook:
         return self._calls.get(call_id)
 
     def begin(self, message: ToolCall, reply_id: str, rules: CallRules) -> Call | None:
-        """Enter a call; None when its id is known: the same call_id runs once."""
-        if message.call_id in self._calls:
+        """Enter a call; None when its id is known: the same call_id runs once.
+
+        A far end that asks again after a drop never got the answer: it is held again.
+        """
+        known = self._calls.get(message.call_id)
+        if known is not None:
+            if known.is_doubtful and known.state is CallState.ANSWERED:
+                known.state, known.is_doubtful = CallState.FINISHED, False
             return None
         state = CallState.WAITING if rules.terminal else CallState.RUNNING
         call = Call(message, reply_id, rules, state)
@@ -112,12 +119,24 @@ class CallBook:
                 results.append(call.result)
         return results
 
+    def acknowledge(self) -> None:
+        """A reply began: the answers that were sent have arrived."""
+        for call in self._calls.values():
+            if call.state is CallState.ANSWERED:
+                call.result, call.is_doubtful = None, False
+
+    def doubt(self) -> None:
+        """The line dropped: whether the last answers arrived is unknown."""
+        for call in self._calls.values():
+            if call.state is CallState.ANSWERED and call.result is not None:
+                call.is_doubtful = True
+
     def reopen(self, call_ids: Iterable[str]) -> None:
         """Hold the results of these calls again: they never went out."""
         for call_id in call_ids:
             call = self._calls.get(call_id)
             if call is not None and call.state is CallState.ANSWERED:
-                call.state = CallState.FINISHED
+                call.state = CallState.FINISHED if call.result else call.state
 
     def forget(self, reply_id: str | None = None) -> list[Call]:
         """Forget the open calls of a reply (None: of all); return those that run."""

@@ -22,7 +22,7 @@ from runner.protocol.client.events import (
     ToolFinished,
 )
 from runner.protocol.client.history import History
-from runner.protocol.client.remarks import Remarks
+from runner.protocol.client.remarks import Remarks, verbatim
 from runner.protocol.client.timers import Timer, Timers
 from runner.protocol.client.turn import Turn
 from runner.protocol.client.wishes import ClientConfig
@@ -59,8 +59,10 @@ class Conversation:
         self._timers = timers
         self._remarks = Remarks(timers, config.idle, config.one_minute_left)
         self._history = History()
+        # Typed lines that were not said yet, and such that perhaps nobody heard.
         self._held_lines: deque[str] = deque(maxlen=_MOST_HELD_LINES)
-        self._has_begun = False  # whether the agent has ever had the word
+        self._said_lines: deque[str] = deque(maxlen=_MOST_HELD_LINES)
+        self._was_heard = False  # whether the agent has ever been heard
         self._owes_reply = False  # whether a session that was lost owed a reply
         self._plays_until = 0.0  # when all sound so far will have been played
         # Whether anything of ours may begin now: not without a line, and not when only
@@ -71,25 +73,28 @@ class Conversation:
 
     def opening(self) -> SessionUpdate:
         """Return the message that configures a fresh session; it greets only once."""
-        return SessionUpdate(self.changes.first(greets=not self._has_begun))
+        return SessionUpdate(self.changes.first(greets=not self._was_heard))
 
     def begin(self, now: float, *, is_first: bool) -> list[Action]:
         """A fresh session is live."""
         actions = self._adopt()
         if is_first:
             self._remarks.begin(now, self._config.max_duration)
-        if not self._has_begun and self.changes.current.session.get("greeting"):
+        if not self._was_heard and self._greeting:
             self.dialogue.expectation.expect(now)
         if not is_first and self._config.carry_over:
             actions += self._tell_history(now)
-        return actions + self._say_held(now) + self.look(now)
+        return actions + self._say_again(now) + self.look(now)
 
     def take_up(self, now: float) -> list[Action]:
         """The session that was lost is live again."""
-        if self._owes_reply:
+        actions: list[Action] = []
+        if not self._was_heard and self._greeting:
+            actions += self._remark(verbatim(self._greeting), now)
+        elif self._owes_reply:
             self.dialogue.expectation.take_up(now)
-        actions = self.dialogue.send_results(now)
-        return self._noted(actions) + self._say_held(now) + self.look(now)
+        actions += self._noted(self.dialogue.send_results(now))
+        return actions + self._say_again(now) + self.look(now)
 
     def lose_line(self, event: Event | None = None) -> list[Action]:
         """The session is out of reach, for now or for good."""
@@ -110,6 +115,7 @@ class Conversation:
         """Take sound of the agent: the short way of what comes most often."""
         actions = self.dialogue.play(message, now)
         if actions:
+            self._was_heard = True
             length = len(message.pcm) / _BYTES_A_SECOND
             self._plays_until = max(self._plays_until, now) + length
         return actions
@@ -175,8 +181,8 @@ class Conversation:
                 self._remarks.stir()
                 self._plays_until = 0.0
             case ReplyStarted():
-                self._has_begun = True
                 self._owes_reply = False
+                self._said_lines.clear()
             case SessionUpdated():
                 return self._adopt()
             case SessionError() if self.changes.refuse(message):
@@ -187,21 +193,33 @@ class Conversation:
 
     def _tell_history(self, now: float) -> list[Action]:
         told: list[Action] = [Send(message) for message in self._history.tell()]
+        self._said_lines.clear()  # they are part of it
         if told and self._history.awaits_answer and not self._held_lines:
             self.dialogue.expectation.expect(now, owed=True)
             told.append(Send(ReplyCreate()))
         return told
 
+    @property
+    def _greeting(self) -> str:
+        return str(self.changes.current.session.get("greeting") or "")
+
     def _say(self, text: str, now: float) -> list[Action]:
         dialogue = self.dialogue
         self._remarks.stir()
         self._history.say(text)
+        self._said_lines.append(text)
         stop = dialogue.stop_reply() if dialogue.turn is Turn.AGENT else []
-        dialogue.expectation.expect(now, owed=True)
-        return [*stop, Send(ConversationMessage("user", text)), Send(ReplyCreate())]
+        return [*stop, *self._utter(text, now)]
 
-    def _say_held(self, now: float) -> list[Action]:
+    def _utter(self, text: str, now: float) -> list[Action]:
+        self.dialogue.expectation.expect(now, owed=True)
+        return [Send(ConversationMessage("user", text)), Send(ReplyCreate())]
+
+    def _say_again(self, now: float) -> list[Action]:
+        """Say what was typed without a line, and before it what perhaps was lost."""
         actions: list[Action] = []
+        for text in self._said_lines:
+            actions += self._utter(text, now)
         while self._held_lines:
             actions += self._say(self._held_lines.popleft(), now)
         return actions

@@ -99,7 +99,7 @@ class Dialogue:
             case ReplyDone():
                 return self._reply_done(message, now)
             case ToolCall():
-                return self._tool_call(message)
+                return self._tool_call(message, now)
             case ReplyError(code=code, message=text, retryable=retryable):
                 if self.reply is not None and self.reply.heard_at is None:
                     self.reply.failed = retryable
@@ -190,6 +190,7 @@ class Dialogue:
         self.expectation.close()
         self.expectation.hear()
         self.calls.reopen(unsent)
+        self.calls.doubt()
         self.calls.fail_terminal(CallState.WAITING, _LINE_LOST)
         self._timers.clear(*CONVERSATIONAL)
         return [StopPlayback()]
@@ -215,6 +216,7 @@ class Dialogue:
         dead = self.reply if self.turn is Turn.USER else None
         self.turn = Turn.AGENT
         self.reply = Reply(message.reply_id)
+        self.calls.acknowledge()
         self.expectation.close()
         self._timers.set(Timer.SOUND, now + self._patience.sound)
         # An interrupted reply whose reply.done never came takes its calls with it.
@@ -230,7 +232,7 @@ class Dialogue:
         if message.reply_id in ("", reply.reply_id):
             reply.spoke = True
 
-    def _tool_call(self, message: ToolCall) -> list[Action]:
+    def _tool_call(self, message: ToolCall, now: float) -> list[Action]:
         reply_id = "" if self.reply is None else self.reply.reply_id
         if self.turn is Turn.USER and self.reply is not None:
             # The reply that asked was interrupted a moment ago: its calls never run.
@@ -238,7 +240,7 @@ class Dialogue:
             return []
         rules = self.tools.get(message.name, CallRules())
         if self.calls.begin(message, reply_id, rules) is None:
-            return []
+            return self.send_results(now)  # perhaps it asks again for an answer
         if not rules.terminal:
             return [RunTool(message)]
         # It waits for the end of its reply; one that comes after that runs at once.

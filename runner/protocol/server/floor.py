@@ -155,6 +155,9 @@ class Floor:
         """Take up what the drop of the line has left, on a new line."""
         # The client is back: it has the time to answer what it could not.
         self._calls.postpone(now + ANSWER_SECONDS)
+        # What was sent into a line that was already dead never arrived.
+        for call in self._calls.messages:
+            yield Send(call)
         yield from self.take_up()
 
     def quieten(self) -> Actions:
@@ -265,7 +268,7 @@ class Floor:
     ) -> Actions:
         call = ToolCall(self._make_id("call"), name, dict(arguments))
         deadline = now + self.settings.tool_timeout(name)
-        self._calls.open(call.call_id, utterance.reply_id, deadline)
+        self._calls.open(call, utterance.reply_id, deadline)
         yield Remember(call)
         yield Send(call)
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from runner.protocol.messages import ToolCall
+
 
 @dataclass(frozen=True, slots=True)
 class _OpenCall:
+    message: ToolCall
     reply_id: str
     deadline: float
 
@@ -24,9 +27,14 @@ class Unanswered:
         """When the first open call times out."""
         return min((call.deadline for call in self._open.values()), default=None)
 
-    def open(self, call_id: str, reply_id: str, deadline: float) -> None:
+    def open(self, call: ToolCall, reply_id: str, deadline: float) -> None:
         """Note that a call is on its way to the client."""
-        self._open[call_id] = _OpenCall(reply_id, deadline)
+        self._open[call.call_id] = _OpenCall(call, reply_id, deadline)
+
+    @property
+    def messages(self) -> list[ToolCall]:
+        """The calls that are open, as they were sent, oldest first."""
+        return [call.message for call in self._open.values()]
 
     def close(self, call_id: str) -> str | None:
         """Close an open call and return the id of its reply; None if it is not open."""

@@ -153,6 +153,28 @@ def test_a_result_that_left_is_not_sent_twice() -> None:
     assert sent(resume(session)) == []
 
 
+def test_a_far_end_that_asks_again_after_a_drop_is_answered_again_and_once() -> None:
+    session = live()
+    hears(session, ReplyStarted("r1"), LOOK, ReplyDone("r1"))
+    fed(session, ToolFinished("call_1", '"seen"'))
+    drop(session)
+    resume(session)
+
+    assert sent(hears(session, LOOK)) == [RESULT]
+    assert hears(session, LOOK) == []
+
+
+def test_an_answer_that_was_acknowledged_is_not_given_again() -> None:
+    session = live()
+    hears(session, ReplyStarted("r1"), LOOK, ReplyDone("r1"))
+    fed(session, ToolFinished("call_1", '"seen"'))
+    hears(session, ReplyStarted("r2"), ReplyDone("r2"))
+    drop(session)
+    resume(session)
+
+    assert hears(session, LOOK) == []
+
+
 def test_words_that_are_typed_during_an_outage_are_said_after_it() -> None:
     session = live()
     drop(session)
@@ -168,12 +190,42 @@ def test_words_that_are_typed_during_an_outage_are_said_after_it() -> None:
 
 def test_a_reply_that_was_owed_when_the_line_dropped_is_asked_for_after_it() -> None:
     session = live()
-    fed(session, Say("hello?"))
+    hears(session, InputSpeechStarted(), InputSpeechStopped(), TranscriptUser("Hm?"))
     drop(session)
 
     assert resume(session) == [Notify("back after 1.3 s")]
     assert session.deadline == 6.3 + TAKEN_UP_SECONDS
     assert sent(tick(session)) == [ReplyCreate()]
+
+
+def test_typed_words_that_nobody_answered_are_said_again_after_a_drop() -> None:
+    session = live()
+    fed(session, Say("hello?"))
+    drop(session)
+
+    again = [ConversationMessage("user", "hello?"), ReplyCreate()]
+    assert sent(resume(session)) == again
+    hears(session, ReplyStarted("r1"))
+    drop(session, now=9.0)
+    tick(session)
+    fed(session, Connected())
+    assert sent(hears(session, SessionReady("sess_1"), now=10.0)) == []
+
+
+def test_a_greeting_that_nobody_heard_is_given_after_the_drop() -> None:
+    session = live(session=GREETING)
+    hears(session, ReplyStarted("r1"))
+    drop(session)
+
+    assert sent(resume(session)) == [ReplyCreate(verbatim("Hi."))]
+
+
+def test_a_greeting_that_was_heard_is_not_given_again() -> None:
+    session = live(session=GREETING)
+    hears(session, ReplyStarted("r1"), ReplyAudio(b"\1\0", "r1"))
+    drop(session)
+
+    assert sent(resume(session)) == []
 
 
 def test_a_reply_that_comes_by_itself_after_a_drop_is_not_asked_for() -> None:
@@ -215,7 +267,7 @@ def test_a_fresh_session_answers_what_the_lost_one_did_not() -> None:
 
 def test_a_fresh_session_greets_nobody_twice() -> None:
     session = live(session=GREETING)
-    hears(session, ReplyStarted("r1"))
+    hears(session, ReplyStarted("r1"), ReplyAudio(b"\1\0", "r1"))
     drop(session)
 
     assert start_afresh(session)[0] == Send(
@@ -226,6 +278,7 @@ def test_a_fresh_session_greets_nobody_twice() -> None:
 
 def test_a_caller_who_was_never_greeted_is_greeted_by_the_fresh_session() -> None:
     session = live(session=GREETING)
+    hears(session, ReplyStarted("r1"))
     drop(session)
 
     assert start_afresh(session)[0] == Send(SessionUpdate(GREETING))

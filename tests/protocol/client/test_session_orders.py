@@ -120,7 +120,7 @@ class ClientOrders(RuleBasedStateMachine):
         self.runs: Counter[str] = Counter()
         self.forgotten: set[str] = set()
         self.closes = 0
-        self.has_begun = False  # the agent has had the word
+        self.was_heard = False  # the agent, ever
         self.asked = 0  # replies asked for again since something was heard
         self.watch(None, self.session.start(self.now))
 
@@ -129,9 +129,7 @@ class ClientOrders(RuleBasedStateMachine):
         reply = self.session.dialogue.reply
         reply_id = None if reply is None else reply.reply_id
         if isinstance(event, Received) and phase in TALKING:
-            self.has_begun |= isinstance(event.message, ReplyStarted)
-            if isinstance(event.message, ReplyAudio | InputSpeechStarted):
-                self.asked = 0
+            self.asked *= not isinstance(event.message, ReplyAudio | InputSpeechStarted)
         if isinstance(event, Say | Disconnected | Connected | ToolFinished):
             self.asked = 0
         actions = self.session.feed(event, self.now)
@@ -151,6 +149,7 @@ class ClientOrders(RuleBasedStateMachine):
                     )
                 case Send(InputAudio()):
                     assert phase in TALKING, "nothing is heard of us before ready"
+        self.was_heard |= any(isinstance(action, Play) for action in actions)
         self.watch(event, actions)
         if (
             isinstance(event, Received)
@@ -184,7 +183,7 @@ class ClientOrders(RuleBasedStateMachine):
         match action:
             case Send(SessionUpdate(session)):
                 assert self.session.phase not in (Phase.WAITING, Phase.RESUMING)
-                if self.has_begun:
+                if self.was_heard:
                     assert "greeting" not in session, "no second greeting"
             case Send(ReplyCreate(instructions=None)):
                 self.asked += 1

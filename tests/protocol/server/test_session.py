@@ -595,13 +595,15 @@ def test_a_reply_that_was_lost_before_it_was_heard_is_made_again() -> None:
     assert kinds(pair.feed(Resumed())) == [SessionReady, ReplyStarted, StartReply]
 
 
-def test_a_call_of_a_reply_that_a_drop_has_cut_is_still_to_be_answered() -> None:
+def test_a_call_of_a_reply_that_a_drop_has_cut_is_asked_for_again() -> None:
     pair = Pair(tools=[TOOL])
     pair.say("Look!")
     call_id = pair.call()
     pair.feed(Disconnected())
 
-    assert kinds(pair.feed(Resumed())) == [SessionReady]
+    again = pair.feed(Resumed())
+    assert kinds(again) == [SessionReady, ToolCall]
+    assert call_id in repr(again[-1])
     assert StartReply in kinds(pair.receive(ToolResult(call_id, "1")))
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from runner.protocol.messages import ToolCall
 from runner.protocol.server.unanswered import Unanswered
 
 
 def test_a_call_is_closed_once_and_remembered_as_closed() -> None:
     calls = Unanswered()
-    calls.open("call_1", "resp_1", 5.0)
+    calls.open(ToolCall("call_1", "look"), "resp_1", 5.0)
 
     assert not calls.was_closed("call_1")
     assert calls.close("call_1") == "resp_1"
@@ -18,8 +19,8 @@ def test_a_call_is_closed_once_and_remembered_as_closed() -> None:
 
 def test_a_reply_awaits_its_own_calls_only() -> None:
     calls = Unanswered()
-    calls.open("call_1", "resp_1", 5.0)
-    calls.open("call_2", "resp_2", 6.0)
+    calls.open(ToolCall("call_1", "look"), "resp_1", 5.0)
+    calls.open(ToolCall("call_2", "look"), "resp_2", 6.0)
 
     assert calls.of("resp_1") == ["call_1"]
     calls.close("call_1")
@@ -30,8 +31,8 @@ def test_a_reply_awaits_its_own_calls_only() -> None:
 def test_the_earliest_deadline_counts_and_late_calls_are_found() -> None:
     calls = Unanswered()
     assert calls.deadline is None
-    calls.open("call_1", "resp_1", 6.0)
-    calls.open("call_2", "resp_1", 5.0)
+    calls.open(ToolCall("call_1", "look"), "resp_1", 6.0)
+    calls.open(ToolCall("call_2", "look"), "resp_1", 5.0)
 
     assert calls.deadline == 5.0
     assert calls.late(4.9) == []
@@ -41,8 +42,8 @@ def test_the_earliest_deadline_counts_and_late_calls_are_found() -> None:
 
 def test_postponed_calls_keep_a_later_deadline_of_their_own() -> None:
     calls = Unanswered()
-    calls.open("call_1", "resp_1", 5.0)
-    calls.open("call_2", "resp_1", 50.0)
+    calls.open(ToolCall("call_1", "look"), "resp_1", 5.0)
+    calls.open(ToolCall("call_2", "look"), "resp_1", 50.0)
     calls.postpone(20.0)
 
     assert calls.late(19.0) == []
