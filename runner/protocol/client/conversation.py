@@ -7,7 +7,6 @@ session is live, `lose_line` when it is not any more, `feed` in between.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import replace
 
 from runner.protocol.client.actions import Action, Adopt, Notify, Send
@@ -25,9 +24,9 @@ from runner.protocol.client.history import History
 from runner.protocol.client.remarks import Remarks, verbatim
 from runner.protocol.client.timers import Timer, Timers
 from runner.protocol.client.turn import Turn
+from runner.protocol.client.typed import TypedWords
 from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.messages import (
-    ConversationMessage,
     InputSpeechStarted,
     ReplyAudio,
     ReplyCreate,
@@ -39,8 +38,6 @@ from runner.protocol.messages import (
     ToolResult,
 )
 
-# Lines that are typed while the line is down: more is not a conversation.
-_MOST_HELD_LINES = 10
 _BYTES_A_SECOND = 48_000  # 24 kHz, 16 bits, mono: the only encoding that is asked for
 
 
@@ -59,9 +56,7 @@ class Conversation:
         self._timers = timers
         self._remarks = Remarks(timers, config.idle, config.one_minute_left)
         self._history = History()
-        # Typed lines that were not said yet, and such that perhaps nobody heard.
-        self._held_lines: deque[str] = deque(maxlen=_MOST_HELD_LINES)
-        self._said_lines: deque[str] = deque(maxlen=_MOST_HELD_LINES)
+        self._typed = TypedWords(self.dialogue.expectation)
         self._was_heard = False  # whether the agent has ever been heard
         self._owes_reply = False  # whether a session that was lost owed a reply
         self._plays_until = 0.0  # when all sound so far will have been played
@@ -84,7 +79,9 @@ class Conversation:
             self.dialogue.expectation.expect(now)
         if not is_first and self._config.carry_over:
             actions += self._tell_history(now)
-        return actions + self._say_again(now) + self.look(now)
+        if self._typed.is_doubtful:
+            actions += self._typed.repeat(now)
+        return actions + self._say_held(now) + self.look(now)
 
     def take_up(self, now: float) -> list[Action]:
         """The session that was lost is live again."""
@@ -94,7 +91,7 @@ class Conversation:
         elif self._owes_reply:
             self.dialogue.expectation.take_up(now)
         actions += self._noted(self.dialogue.send_results(now))
-        return actions + self._say_again(now) + self.look(now)
+        return actions + self._say_held(now) + self.look(now)
 
     def lose_line(self, event: Event | None = None) -> list[Action]:
         """The session is out of reach, for now or for good."""
@@ -104,6 +101,7 @@ class Conversation:
         self.changes.lose()
         unsent = event.unsent if isinstance(event, Disconnected) else ()
         results = [each.call_id for each in unsent if isinstance(each, ToolResult)]
+        self._typed.lose()
         expectation = self.dialogue.expectation
         if expectation.is_open:
             self._owes_reply = expectation.is_owed or self._history.awaits_answer
@@ -141,7 +139,7 @@ class Conversation:
             case ToolFinished(call_id, text, is_error):
                 self.dialogue.calls.finish(call_id, text, is_error)
             case Say(text):
-                self._held_lines.append(text)
+                self._typed.hold(text)
             case Reconfigure(session, tools):
                 return self._change(Configuration(session, tools))
             case _:
@@ -151,6 +149,8 @@ class Conversation:
     def expire(self, timer: Timer, now: float) -> list[Action]:
         """A deadline of the conversation has passed."""
         match timer:
+            case Timer.FLOOR if self._typed.is_doubtful:
+                actions = self._typed.repeat(now)
             case Timer.FLOOR:
                 actions = self.dialogue.give_up_waiting(now)
             case Timer.SOUND:
@@ -182,7 +182,7 @@ class Conversation:
                 self._plays_until = 0.0
             case ReplyStarted():
                 self._owes_reply = False
-                self._said_lines.clear()
+                self._typed.hear()
             case SessionUpdated():
                 return self._adopt()
             case SessionError() if self.changes.refuse(message):
@@ -193,8 +193,8 @@ class Conversation:
 
     def _tell_history(self, now: float) -> list[Action]:
         told: list[Action] = [Send(message) for message in self._history.tell()]
-        self._said_lines.clear()  # they are part of it
-        if told and self._history.awaits_answer and not self._held_lines:
+        self._typed.hear()  # it is part of the history
+        if told and self._history.awaits_answer and not self._typed.is_waiting:
             self.dialogue.expectation.expect(now, owed=True)
             told.append(Send(ReplyCreate()))
         return told
@@ -207,22 +207,12 @@ class Conversation:
         dialogue = self.dialogue
         self._remarks.stir()
         self._history.say(text)
-        self._said_lines.append(text)
         stop = dialogue.stop_reply() if dialogue.turn is Turn.AGENT else []
-        return [*stop, *self._utter(text, now)]
+        return [*stop, *self._typed.say(text, now)]
 
-    def _utter(self, text: str, now: float) -> list[Action]:
-        self.dialogue.expectation.expect(now, owed=True)
-        return [Send(ConversationMessage("user", text)), Send(ReplyCreate())]
-
-    def _say_again(self, now: float) -> list[Action]:
-        """Say what was typed without a line, and before it what perhaps was lost."""
-        actions: list[Action] = []
-        for text in self._said_lines:
-            actions += self._utter(text, now)
-        while self._held_lines:
-            actions += self._say(self._held_lines.popleft(), now)
-        return actions
+    def _say_held(self, now: float) -> list[Action]:
+        held = self._typed.take_held()
+        return [action for text in held for action in self._say(text, now)]
 
     def _remark(self, instructions: str | None, now: float) -> list[Action]:
         if instructions is None:
