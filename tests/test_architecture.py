@@ -24,6 +24,7 @@ FLOORS: list[tuple[str, int]] = [
     ("runner.audio", 2),
     ("runner.speech", 2),
     ("runner.records", 2),
+    ("runner.faults", 3),
     ("runner.tools", 3),
     ("runner.loading", 4),
     ("runner.line", 4),

@@ -7,8 +7,15 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Coroutine,
+    Mapping,
+    Sequence,
+)
 from contextlib import AsyncExitStack
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -18,7 +25,9 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from runner.errors import RemoteProtocolError, SpeechError, TransportError
+from runner.errors import RemoteProtocolError, TransportError
+from runner.faults.fault import Fault
+from runner.faults.steps import TurnAway
 from runner.protocol.codec import decode_client, encode
 from runner.protocol.messages import SessionError, SessionResume, SessionUpdate
 from runner.protocol.server.events import (
@@ -29,11 +38,12 @@ from runner.protocol.server.events import (
 )
 from runner.protocol.server.session import Phase
 from runner.server.conversation import Conversation, House
+from runner.server.disturbance import Disturbance
 from runner.server.gate import Answer, Gate, credential
 from runner.server.journal import Report
 from runner.server.larynx import Larynx
 from runner.server.outbox import Outbox
-from runner.server.reply import FILLER
+from runner.server.preparation import prepare
 from runner.server.workers import Workers
 from runner.speech.parts import Speech
 
@@ -41,9 +51,10 @@ PATH = "/v1/ws"
 _TOKEN_PATH = "/v1/token"
 # The largest message that is read; the service's limit is not known.
 _MAX_MESSAGE_BYTES = 4 * 2**20
+# How often a client is asked whether it is still there; the library's own default.
+_PING_SECONDS = 20.0
 # How long a session may take to say goodbye when the server leaves.
 _FAREWELL_SECONDS = 2.0
-_REASONS = {200: "OK", 404: "Not Found", 422: "Unprocessable Entity"}
 
 
 class EmbeddedServer:
@@ -62,6 +73,8 @@ class EmbeddedServer:
         key: str | None = None,
         max_sessions: int | None = None,
         report: Report | None = None,
+        faults: Sequence[Fault] = (),
+        fault_seed: int = 0,
     ) -> None:
         self._address = (host, port)
         self._gate = Gate(key)
@@ -75,7 +88,8 @@ class EmbeddedServer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stack = AsyncExitStack()
         self._server: Server | None = None
-        self._preparing: asyncio.Task[None] | None = None
+        self._faults = (tuple(faults), fault_seed)
+        self._disturbance: Disturbance | None = None  # only with faults
 
     @property
     def url(self) -> str:
@@ -87,6 +101,9 @@ class EmbeddedServer:
     async def __aenter__(self) -> Self:
         """Raises TransportError when the address cannot be had."""
         host, port = self._address
+        faults, seed = self._faults
+        if faults:
+            self._disturbance = Disturbance(faults, seed, self._house.report)
         try:
             self._server = await self._stack.enter_async_context(
                 serve(
@@ -97,6 +114,8 @@ class EmbeddedServer:
                     # Base64 of sound does not compress; trying costs time.
                     compression=None,
                     max_size=_MAX_MESSAGE_BYTES,
+                    # A line that is half open on purpose must stay silent.
+                    ping_interval=None if faults else _PING_SECONDS,
                     logger=_quiet_logger(),
                 )
             )
@@ -105,7 +124,8 @@ class EmbeddedServer:
                 f"cannot listen on {host}:{port}: {error.strerror or error}",
                 hint="choose another port with --port; --port 0 takes a free one",
             ) from error
-        self._preparing = asyncio.create_task(self._prepare())
+        preparing = asyncio.create_task(prepare(self._house))
+        self._stack.callback(preparing.cancel)
         return self
 
     async def __aexit__(
@@ -114,8 +134,6 @@ class EmbeddedServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._preparing is not None:
-            self._preparing.cancel()
         for conversation in self._conversations.values():
             conversation.post(ShutDown())
         if self._tasks:
@@ -131,31 +149,16 @@ class EmbeddedServer:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _prepare(self) -> None:
-        """Say what is missing, and have the filler ready before it is needed."""
-        house = self._house
-        try:
-            missing = await house.workers.run("loading", house.speech.missing)
-            for part in missing:
-                house.report(
-                    "vagent.missing",
-                    {
-                        "part": part.part,
-                        "reason": part.reason,
-                        "instead": part.instead,
-                        "command": part.command,
-                    },
-                )
-            await house.larynx.prepare(FILLER)
-        except SpeechError as error:
-            house.report("vagent.warning", {"message": error.message})
-
     # ------------------------------------------------------------------ connections
 
     def _answer_request(
         self, connection: ServerConnection, request: Request
     ) -> Response | None:
         """Answer what is no WebSocket request; a wrong key is told over the socket."""
+        if self._disturbance is not None:
+            away = self._disturbance.knock()
+            if away is not None:
+                return _turn_away(connection, away)
         address = urlsplit(request.path)
         if address.path == PATH:
             return None
@@ -167,13 +170,29 @@ class EmbeddedServer:
 
     async def _serve(self, connection: ServerConnection) -> None:
         line = Outbox(connection.transport.abort)
-        writing = asyncio.create_task(_write(connection, line))
+        if self._disturbance is None:
+            await self._attend(connection, connection, line, line)
+            return
+        async with self._disturbance.between(
+            connection.transport, _messages(connection), line
+        ) as (arriving, wire):
+            await self._attend(connection, arriving, line, wire)
+
+    async def _attend(
+        self,
+        connection: ServerConnection,
+        arriving: AsyncIterable[str | bytes],
+        line: Outbox,
+        wire: Outbox,
+    ) -> None:
+        """Serve one client; `wire` is written, and is `line` unless faults are made."""
+        writing = asyncio.create_task(_write(connection, wire))
         try:
             if self._admits(connection):
-                await self._receive(connection, line)
+                await self._receive(arriving, line)
             else:
                 _refuse(line, "unauthorized", "Authentication failed")
-            if line.is_closing:
+            if line.is_closing or wire.is_closing:
                 await writing
         finally:
             writing.cancel()
@@ -191,10 +210,12 @@ class EmbeddedServer:
         query = urlsplit(request.path).query
         return self._gate.admits(authorization, query, now, resume_tokens=resumes)
 
-    async def _receive(self, connection: ServerConnection, line: Outbox) -> None:
+    async def _receive(
+        self, arriving: AsyncIterable[str | bytes], line: Outbox
+    ) -> None:
         conversation = self._open(line)
         try:
-            async for data in connection:
+            async for data in arriving:
                 event = _read(data)
                 if conversation.session.phase is Phase.OPENING:
                     known = self._find(event)
@@ -269,6 +290,13 @@ def _read(data: str | bytes) -> ServerEvent:
         return Malformed(error)
 
 
+async def _messages(connection: ServerConnection) -> AsyncIterator[str | bytes]:
+    """Yield what comes until the line is gone, however it goes."""
+    with contextlib.suppress(ConnectionClosed):
+        async for data in connection:
+            yield data
+
+
 async def _write(connection: ServerConnection, line: Outbox) -> None:
     """Send what is said on this line until it is closed from either side."""
     with contextlib.suppress(ConnectionClosed):
@@ -282,13 +310,21 @@ def _refuse(line: Outbox, code: str, text: str) -> None:
     line.close(1008)
 
 
+def _turn_away(connection: ServerConnection, away: TurnAway) -> Response:
+    """Answer as a proxy would, or reset the connection: then nobody reads this."""
+    if away.status is None:
+        connection.transport.abort()
+    status = HTTPStatus(away.status or HTTPStatus.SERVICE_UNAVAILABLE)
+    return connection.respond(status, f"{status.phrase} (on purpose)\n")
+
+
 def _http(answer: Answer) -> Response:
     body = answer.text.encode()
     headers = Headers()
     headers["Content-Type"] = "application/json"
     headers["Content-Length"] = str(len(body))
     headers["Connection"] = "close"
-    return Response(answer.status, _REASONS[answer.status], headers, body)
+    return Response(answer.status, HTTPStatus(answer.status).phrase, headers, body)
 
 
 def _quiet_logger() -> logging.Logger:
