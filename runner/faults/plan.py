@@ -99,7 +99,7 @@ class Plan:
         steps = self._advance(now)
         way = self._lines.get(line)
         if way is None:
-            return steps
+            return [*steps, Close(line, code)]  # nothing is on its way any more
         if way.is_frozen:
             del self._lines[line]
             return [*steps, Abort(line)]

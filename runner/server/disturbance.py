@@ -23,7 +23,10 @@ from runner.faults.steps import (
     TurnAway,
 )
 from runner.server.journal import Report
-from runner.server.outbox import MAX_UNREAD_MESSAGES, Outbox
+from runner.server.outbox import ABNORMAL_CLOSURE, MAX_UNREAD_MESSAGES, Outbox
+
+# How long a line that breaks on purpose waits for a client that does not read.
+_UNREAD_SECONDS = 1.0
 
 
 class Transport(Protocol):
@@ -119,8 +122,26 @@ class Disturbance:
                 case Deliver() | Abort() | Close() | Freeze():
                     end = self._ends.get(step.line)
                     if end is not None:
-                        _perform_on(end, step)
+                        self._perform_on(end, step)
         self._set_alarm()
+
+    def _perform_on(self, end: _End, step: Deliver | Abort | Close | Freeze) -> None:
+        match step:
+            case Deliver(direction=Direction.UP, data=data):
+                end.arrived.put_nowait(data)
+            case Deliver(data=data):
+                end.wire.send(data)
+            case Close(code=code):
+                end.wire.close(code)
+            case Abort():
+                # What was delivered before goes out first, if the client reads at all.
+                end.wire.close(ABNORMAL_CLOSURE)
+                self._loop.call_later(_UNREAD_SECONDS, end.transport.abort)
+                end.arrived.put_nowait(None)
+            case Freeze():
+                if end.reading is not None:
+                    end.reading.cancel()
+                end.transport.pause_reading()
 
     def _set_alarm(self) -> None:
         if self._alarm is not None:
@@ -134,25 +155,6 @@ class Disturbance:
         # The loop rings up to its clock's resolution early.
         now = max(self._loop.time(), self._plan.deadline or 0.0)
         self._perform(self._plan.tick(now))
-
-
-def _perform_on(end: _End, step: Deliver | Abort | Close | Freeze) -> None:
-    match step:
-        case Deliver(direction=Direction.UP, data=data):
-            end.arrived.put_nowait(data)
-        case Deliver(data=data):
-            end.wire.send(data)
-        case Close(code=code):
-            end.wire.close(code)
-        case Abort():
-            end.transport.abort()
-            # Nobody waits any more for what will not be read or written.
-            end.wire.close(1000)
-            end.arrived.put_nowait(None)
-        case Freeze():
-            if end.reading is not None:
-                end.reading.cancel()
-            end.transport.pause_reading()
 
 
 async def _arrivals(end: _End) -> AsyncIterator[Data]:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import time
 from collections.abc import (
     AsyncIterable,
     AsyncIterator,
-    Coroutine,
     Mapping,
     Sequence,
 )
@@ -29,21 +27,21 @@ from runner.errors import RemoteProtocolError, TransportError
 from runner.faults.fault import Fault
 from runner.faults.steps import TurnAway
 from runner.protocol.codec import decode_client, encode
-from runner.protocol.messages import SessionError, SessionResume, SessionUpdate
+from runner.protocol.messages import SessionError
 from runner.protocol.server.events import (
     Malformed,
     Received,
     ServerEvent,
-    ShutDown,
 )
 from runner.protocol.server.session import Phase
-from runner.server.conversation import Conversation, House
+from runner.server.conversation import House
 from runner.server.disturbance import Disturbance
 from runner.server.gate import Answer, Gate, credential
 from runner.server.journal import Report
 from runner.server.larynx import Larynx
-from runner.server.outbox import Outbox
+from runner.server.outbox import ABNORMAL_CLOSURE, Outbox
 from runner.server.preparation import prepare
+from runner.server.sessions import Sessions, default_max_sessions
 from runner.server.workers import Workers
 from runner.speech.parts import Speech
 
@@ -53,8 +51,6 @@ _TOKEN_PATH = "/v1/token"
 _MAX_MESSAGE_BYTES = 4 * 2**20
 # How often a client is asked whether it is still there; the library's own default.
 _PING_SECONDS = 20.0
-# How long a session may take to say goodbye when the server leaves.
-_FAREWELL_SECONDS = 2.0
 
 
 class EmbeddedServer:
@@ -78,14 +74,13 @@ class EmbeddedServer:
     ) -> None:
         self._address = (host, port)
         self._gate = Gate(key)
-        self._max_sessions = max_sessions or default_max_sessions()
+        most = max_sessions or default_max_sessions()
         # A reply thinks and speaks, the ears hear and recognise; and some for loading.
-        workers = Workers(4 * self._max_sessions + 4)
+        workers = Workers(4 * most + 4)
         self._house = House(
             speech, workers, Larynx(speech, workers), report or _report_nothing
         )
-        self._conversations: dict[str, Conversation] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._sessions = Sessions(self._house, most)
         self._stack = AsyncExitStack()
         self._server: Server | None = None
         self._faults = (tuple(faults), fault_seed)
@@ -134,20 +129,9 @@ class EmbeddedServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for conversation in self._conversations.values():
-            conversation.post(ShutDown())
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_FAREWELL_SECONDS)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._sessions.leave()
         await self._stack.aclose()
         self._house.workers.close()
-
-    def _start(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     # ------------------------------------------------------------------ connections
 
@@ -201,11 +185,7 @@ class EmbeddedServer:
         request = connection.request
         assert request is not None  # there is one once the handshake is over
         authorization = request.headers.get("Authorization")
-        given = credential(authorization)
-        resumes = any(
-            conversation.session.resume_token == given
-            for conversation in self._conversations.values()
-        )
+        resumes = self._sessions.knows(credential(authorization))
         now = asyncio.get_running_loop().time()
         query = urlsplit(request.path).query
         return self._gate.admits(authorization, query, now, resume_tokens=resumes)
@@ -213,69 +193,23 @@ class EmbeddedServer:
     async def _receive(
         self, arriving: AsyncIterable[str | bytes], line: Outbox
     ) -> None:
-        conversation = self._open(line)
+        conversation = self._sessions.open(line)
         try:
             async for data in arriving:
                 event = _read(data)
                 if conversation.session.phase is Phase.OPENING:
-                    known = self._find(event)
+                    known = self._sessions.find(event)
                     if known is not None:
                         conversation.detach(line)
                         conversation = known
                         conversation.resume(line)
                         continue
-                    if self._is_full(event):
+                    if self._sessions.is_full(event):
                         _refuse(line, "at_capacity", "The server is at capacity")
                         break
                 conversation.post(event)
         finally:
             conversation.detach(line)
-
-    def _open(self, line: Outbox) -> Conversation:
-        conversation = Conversation(self._house)
-        conversation.attach(line)
-        self._conversations[conversation.session.session_id] = conversation
-        self._start(self._run(conversation))
-        return conversation
-
-    async def _run(self, conversation: Conversation) -> None:
-        try:
-            await conversation.run()
-        # The outermost edge of one session: a bug ends it and no other.
-        except Exception as error:
-            self._house.report("vagent.bug", {"message": repr(error)})
-            conversation.hang_up(1011)
-        finally:
-            self._conversations.pop(conversation.session.session_id, None)
-
-    def _find(self, event: ServerEvent) -> Conversation | None:
-        """Return the session that the first message asks to resume."""
-        if not isinstance(event, Received):
-            return None
-        if not isinstance(event.message, SessionResume):
-            return None
-        known = self._conversations.get(event.message.session_id)
-        if known is None or known.session.phase in (Phase.OPENING, Phase.CLOSED):
-            return None
-        return known
-
-    def _is_full(self, event: ServerEvent) -> bool:
-        """Whether the first message asks for a session that the machine cannot hold."""
-        if not isinstance(event, Received):
-            return False
-        if not isinstance(event.message, SessionUpdate):
-            return False
-        live = [
-            conversation
-            for conversation in self._conversations.values()
-            if conversation.session.phase is Phase.LIVE
-        ]
-        return len(live) >= self._max_sessions
-
-
-def default_max_sessions() -> int:
-    """Return how many calls the machine holds: one for each two cores, at least two."""
-    return max(2, (os.cpu_count() or 1) // 2)
 
 
 def _read(data: str | bytes) -> ServerEvent:
@@ -302,7 +236,10 @@ async def _write(connection: ServerConnection, line: Outbox) -> None:
     with contextlib.suppress(ConnectionClosed):
         async for text in line:
             await connection.send(text)
-        await connection.close(line.code)
+        if line.code == ABNORMAL_CLOSURE:
+            connection.transport.abort()
+        else:
+            await connection.close(line.code)
 
 
 def _refuse(line: Outbox, code: str, text: str) -> None:

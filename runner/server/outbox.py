@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable
 
 # A client that does not read: with more than this (a minute of sound) its line is cut.
 MAX_UNREAD_MESSAGES = 6_000
+# What a client sees where no closing frame came; as a code here: send none.
+ABNORMAL_CLOSURE = 1006
 
 
 class Outbox:
