@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from runner.config.names import nearest
@@ -39,7 +40,7 @@ def parse_fault(spec: str) -> Fault:
     effect = kind.build(complete)
     if isinstance(effect, Refuse):
         # Its `times` counts clients turned away, not beginnings.
-        trigger = Trigger(trigger.at, trigger.on, trigger.nth)
+        trigger = replace(trigger, times=1)
     return Fault(spec, trigger, effect)
 
 
