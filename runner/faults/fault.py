@@ -40,7 +40,12 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """The line breaks without a closing frame: clients see 1006."""
+    """The line breaks without a closing frame: clients see 1006.
+
+    The TCP connection ends, or is reset if `resets`.
+    """
+
+    resets: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,9 +70,9 @@ _KINDS = (
         "the line breaks without a closing frame (clients see 1006)",
         "drop on=reply.audio:10",
         Moment.ANY,
-        _ONCE,
-        {},
-        lambda values: fault.Drop(),
+        {"how": keys.HOW, **_ONCE},
+        {"how": "end"},
+        lambda values: fault.Drop(values["how"] == "reset"),
     ),
     Kind(
         "close",
@@ -94,7 +94,7 @@ _KINDS = (
     ),
     Kind(
         "refuse",
-        "the upgrade is answered with an HTTP status, as a proxy does",
+        "requests, the upgrade first, get an HTTP status, as from a proxy",
         "refuse status=502 for=2s",
         Moment.WINDOW,
         {"status": keys.STATUS, **_AT_OR_ON, "for": keys.FOR, "times": keys.TIMES},

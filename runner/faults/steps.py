@@ -21,9 +21,10 @@ class Deliver:
 
 @dataclass(frozen=True, slots=True)
 class Abort:
-    """Break the connection without a closing frame."""
+    """Break the connection without a closing frame; with a TCP reset if `resets`."""
 
     line: int
+    resets: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ from runner.protocol.messages import SessionError
 def steps_of(struck: Struck, line: int, timestamp: float) -> Iterator[Step]:
     """Yield what is done to one line; `timestamp` is seconds since 1970."""
     match struck.armed.fault.effect:
-        case Drop():
-            yield Abort(line)
+        case Drop(resets=resets):
+            yield Abort(line, resets)
         case CloseWith(code=code):
             yield Close(line, code)
         case Error(code=code, text=text, close=close):
@@ -44,8 +44,8 @@ def steps_of(struck: Struck, line: int, timestamp: float) -> Iterator[Step]:
 def told(effect: Effect) -> str:
     """Return what the effect did to a line, for the operator."""
     match effect:
-        case Drop():
-            return "dropped the line"
+        case Drop(resets=resets):
+            return "reset the line" if resets else "dropped the line"
         case CloseWith(code=code):
             return f"closed the line with {code}"
         case HalfOpen(seconds=seconds):

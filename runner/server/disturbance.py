@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
+import sys
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Protocol
+from typing import Any, Protocol
 
 from runner.faults.fault import Direction, Fault, Flood
 from runner.faults.plan import Plan
@@ -27,6 +30,8 @@ from runner.server.outbox import ABNORMAL_CLOSURE, MAX_UNREAD_MESSAGES, Outbox
 
 # How long a line that breaks on purpose waits for a client that does not read.
 _UNREAD_SECONDS = 1.0
+# Closing a socket that does not linger sends a reset; Windows has shorter numbers.
+_NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
 class Transport(Protocol):
@@ -35,6 +40,8 @@ class Transport(Protocol):
     def abort(self) -> None: ...
 
     def pause_reading(self) -> None: ...
+
+    def get_extra_info(self, name: str) -> Any: ...
 
 
 @dataclass(slots=True)
@@ -104,6 +111,7 @@ class Disturbance:
             self._perform(self._plan.carry(number, Direction.UP, data, now))
         self._perform(self._plan.forget(number, self._loop.time()))
         end.arrived.put_nowait(None)
+        end.wire.close(ABNORMAL_CLOSURE)  # the socket is gone: nothing is written
 
     async def _carry_down(self, number: int, line: Outbox) -> None:
         async for data in line:
@@ -133,7 +141,10 @@ class Disturbance:
                 end.wire.send(data)
             case Close(code=code):
                 end.wire.close(code)
-            case Abort():
+            case Abort(resets=resets):
+                if resets:
+                    sock = end.transport.get_extra_info("socket")
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
                 # What was delivered before goes out first, if the client reads at all.
                 end.wire.close(ABNORMAL_CLOSURE)
                 self._loop.call_later(_UNREAD_SECONDS, end.transport.abort)

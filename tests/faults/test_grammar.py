@@ -63,6 +63,7 @@ def test_the_help_tells_of_every_kind_and_key(kind: object) -> None:
     ("spec", "trigger", "effect"),
     [
         ("drop at=5s", Trigger(at=5.0), Drop()),
+        ("drop at=5s how=reset", Trigger(at=5.0), Drop(resets=True)),
         (
             "drop on=reply.audio:10",
             Trigger(None, "reply.audio", 10, directions=DOWN),
@@ -157,7 +158,7 @@ def test_a_spec_becomes_a_trigger_and_an_effect(
         ("drop on=tool.call:²", "is not a number from 1", "--fault help"),
         ("drop at=1s at=2s", "'at' is given twice", "--fault help"),
         ("drop at=1s on=tool.call", "exclude each other", "--fault help"),
-        ("drop at=1s form=text", "drop takes no 'form'", "it takes at, on"),
+        ("drop at=1s form=text", "drop takes no 'form'", "it takes how, at, on"),
         ("drop at=1s evry=2s", "drop takes no 'evry'", "did you mean 'every'?"),
         ("drop at=1s every=2", "every= is a duration with at=", "--fault help"),
         ("drop at=1s every=1ms", "at least 100ms", "--fault help"),

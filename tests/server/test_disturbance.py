@@ -73,6 +73,19 @@ async def test_a_dropped_line_ends_without_a_closing_frame() -> None:
     assert fault["at"] >= 0
 
 
+async def test_a_line_can_be_reset() -> None:
+    async with (
+        misbehaving("drop on=session.ready how=reset") as server,
+        connected(server) as client,
+    ):
+        await client.open()
+        with pytest.raises(ConnectionClosed) as lost:
+            await client.read()
+
+    assert client.socket.close_code == 1006
+    assert isinstance(lost.value.__cause__, ConnectionResetError)
+
+
 async def test_a_dropped_session_is_resumed_and_not_dropped_again() -> None:
     async with misbehaving("drop on=reply.started") as server:
         async with connected(server) as client:
@@ -337,11 +350,24 @@ async def test_a_silent_reply_starts_and_the_next_one_sounds() -> None:
     assert "reply.audio" in kinds[4:]
 
 
-async def test_a_server_can_be_left_in_the_middle_of_it() -> None:
-    specs = ("slow by=10s", "half-open at=0s")
-    for spec in specs:
-        async with misbehaving(spec) as server, connected(server) as client:
-            await client.send("session.update", session={})
+@pytest.mark.parametrize(
+    ("spec", "code"), [("slow by=1m", 1001), ("half-open on=session.updated", 1006)]
+)
+async def test_a_server_can_be_left_in_the_middle_of_it(spec: str, code: int) -> None:
+    async with misbehaving(spec) as server:
+        client = Client(await websockets.connect(server.url))
+        await client.send("session.update", session={})
+        if spec.startswith("half-open"):
+            await client.until("session.updated")
+    assert await client.closed() == code
+
+
+async def test_a_client_may_leave_before_what_is_on_its_way() -> None:
+    async with misbehaving("slow by=200ms direction=down") as server:
+        for _ in range(2):
+            async with connected(server) as client:
+                await client.open()
+                await client.send("session.end")
 
 
 async def test_faults_on_one_line_leave_the_others_alone() -> None:
