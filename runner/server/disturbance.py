@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Protocol
 
-from runner.faults.fault import Direction, Fault, Flood
+from runner.faults.fault import Direction, Fault
 from runner.faults.plan import Plan
 from runner.faults.steps import (
     Abort,
@@ -26,7 +26,8 @@ from runner.faults.steps import (
     TurnAway,
 )
 from runner.server.journal import Report
-from runner.server.outbox import ABNORMAL_CLOSURE, MAX_UNREAD_MESSAGES, Outbox
+from runner.server.outbox import Outbox
+from runner.server.wire import ABNORMAL_CLOSURE, Wire
 
 # How long a line that breaks on purpose waits for a client that does not read.
 _UNREAD_SECONDS = 1.0
@@ -49,7 +50,7 @@ class _End:
     """One connection: where its messages go when the plan delivers them."""
 
     transport: Transport
-    wire: Outbox
+    wire: Wire = field(default_factory=Wire)
     arrived: asyncio.Queue[Data | None] = field(default_factory=asyncio.Queue)
     reading: asyncio.Task[None] | None = None
 
@@ -66,8 +67,6 @@ class Disturbance:
         epoch = time.time() - self._loop.time()
         self._plan = Plan(faults, seed, epoch=epoch)
         self._report = report
-        floods = [f.effect.count for f in faults if isinstance(f.effect, Flood)]
-        self._most_unread = MAX_UNREAD_MESSAGES + sum(floods)
         self._ends: dict[int, _End] = {}
         self._numbers = count(1)
         self._alarm: asyncio.TimerHandle | None = None
@@ -82,20 +81,20 @@ class Disturbance:
     @asynccontextmanager
     async def between(
         self, transport: Transport, messages: AsyncIterator[Data], line: Outbox
-    ) -> AsyncIterator[tuple[AsyncIterator[Data], Outbox]]:
+    ) -> AsyncIterator[tuple[AsyncIterator[Data], Wire]]:
         """Carry one connection's messages, both ways, until the context is left.
 
         Takes what the socket reads and what the conversation sends; yields what
         arrives at the conversation, and what is to be written to the socket.
         """
         number = next(self._numbers)
-        end = _End(transport, Outbox(transport.abort, self._most_unread))
+        end = _End(transport)
         self._ends[number] = end
         self._perform(self._plan.open(number, self._loop.time()))
         try:
             async with asyncio.TaskGroup() as tasks:
                 end.reading = tasks.create_task(self._carry_up(number, messages, end))
-                sending = tasks.create_task(self._carry_down(number, line))
+                sending = tasks.create_task(self._carry_down(number, line, end.wire))
                 yield _arrivals(end), end.wire
                 end.reading.cancel()
                 sending.cancel()
@@ -113,8 +112,9 @@ class Disturbance:
         end.arrived.put_nowait(None)
         end.wire.close(ABNORMAL_CLOSURE)  # the socket is gone: nothing is written
 
-    async def _carry_down(self, number: int, line: Outbox) -> None:
+    async def _carry_down(self, number: int, line: Outbox, wire: Wire) -> None:
         async for data in line:
+            await wire.room()
             now = self._loop.time()
             self._perform(self._plan.carry(number, Direction.DOWN, data, now))
         self._perform(self._plan.finish(number, line.code, self._loop.time()))

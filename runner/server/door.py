@@ -39,9 +39,10 @@ from runner.server.disturbance import Disturbance
 from runner.server.gate import Answer, Gate, credential
 from runner.server.journal import Report
 from runner.server.larynx import Larynx
-from runner.server.outbox import ABNORMAL_CLOSURE, Outbox
+from runner.server.outbox import Outbox
 from runner.server.preparation import prepare
 from runner.server.sessions import Sessions, default_max_sessions
+from runner.server.wire import ABNORMAL_CLOSURE, Wire
 from runner.server.workers import Workers
 from runner.speech.parts import Speech
 
@@ -167,7 +168,7 @@ class EmbeddedServer:
         connection: ServerConnection,
         arriving: AsyncIterable[str | bytes],
         line: Outbox,
-        wire: Outbox,
+        wire: Outbox | Wire,
     ) -> None:
         """Serve one client; `wire` is written, and is `line` unless faults are made."""
         writing = asyncio.create_task(_write(connection, wire))
@@ -231,7 +232,7 @@ async def _messages(connection: ServerConnection) -> AsyncIterator[str | bytes]:
             yield data
 
 
-async def _write(connection: ServerConnection, line: Outbox) -> None:
+async def _write(connection: ServerConnection, line: Outbox | Wire) -> None:
     """Send what is said on this line until it is closed from either side."""
     with contextlib.suppress(ConnectionClosed):
         async for text in line:

@@ -6,26 +6,21 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 # A client that does not read: with more than this (a minute of sound) its line is cut.
-MAX_UNREAD_MESSAGES = 6_000
-# What a client sees where no closing frame came; as a code here: send none.
-ABNORMAL_CLOSURE = 1006
+_MAX_UNREAD_MESSAGES = 6_000
 
 
 class Outbox:
     """Takes messages at once and gives them to whoever writes the socket."""
 
-    def __init__(
-        self, abort: Callable[[], None], most: int = MAX_UNREAD_MESSAGES
-    ) -> None:
+    def __init__(self, abort: Callable[[], None]) -> None:
         self.code = 1000  # what to close with once everything has been taken
         self.is_closing = False
         self._abort = abort
-        self._most = most
-        self._waiting: asyncio.Queue[str | bytes | None] = asyncio.Queue()
+        self._waiting: asyncio.Queue[str | None] = asyncio.Queue()
 
-    def send(self, text: str | bytes) -> None:
+    def send(self, text: str) -> None:
         """Put a message on its way."""
-        if self._waiting.qsize() < self._most:
+        if self._waiting.qsize() < _MAX_UNREAD_MESSAGES:
             self._waiting.put_nowait(text)
         else:
             self._abort()
@@ -37,6 +32,6 @@ class Outbox:
             self.code = code
             self._waiting.put_nowait(None)
 
-    async def __aiter__(self) -> AsyncIterator[str | bytes]:
+    async def __aiter__(self) -> AsyncIterator[str]:
         while (text := await self._waiting.get()) is not None:
             yield text
