@@ -64,8 +64,9 @@ def describe_faults() -> str:
 _NOTES = (
     "A fault happens once unless every=, times= or chance= says otherwise. Times count",
     "from the first client that knocks; messages are counted over all connections, up",
-    "and down. What happens at a message happens after it has passed. The same seed",
-    "(--fault-seed) and the same messages give the same faults.",
+    "and down. A time at which no line is open passes. What happens at a message happens",
+    "after it has passed; lose and drop on the same message lose it with the line. The",
+    "same seed (--fault-seed) and the same messages give the same faults.",
 )
 
 

@@ -8,7 +8,7 @@ import struct
 import sys
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Protocol
@@ -143,8 +143,7 @@ class Disturbance:
                 end.wire.close(code)
             case Abort(resets=resets):
                 if resets:
-                    sock = end.transport.get_extra_info("socket")
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+                    _forbid_to_linger(end.transport.get_extra_info("socket"))
                 # What was delivered before goes out first, if the client reads at all.
                 end.wire.close(ABNORMAL_CLOSURE)
                 self._loop.call_later(_UNREAD_SECONDS, end.transport.abort)
@@ -166,6 +165,12 @@ class Disturbance:
         # The loop rings up to its clock's resolution early.
         now = max(self._loop.time(), self._plan.deadline or 0.0)
         self._perform(self._plan.tick(now))
+
+
+def _forbid_to_linger(sock: socket.socket) -> None:
+    # The client may have closed it this very moment: then there is nothing to reset.
+    with suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
 
 
 async def _arrivals(end: _End) -> AsyncIterator[Data]:
