@@ -63,10 +63,10 @@ def describe_faults() -> str:
 
 _NOTES = (
     "A fault happens once unless every=, times= or chance= says otherwise. Times count",
-    "from the first client that knocks; messages are counted over all connections, up",
-    "and down. A time at which no line is open passes. What happens at a message happens",
-    "after it has passed; lose and drop on the same message lose it with the line. The",
-    "same seed (--fault-seed) and the same messages give the same faults.",
+    "from the first client that knocks; one at which no line is open passes. Messages",
+    "are counted over all connections. What happens at a message happens after it has",
+    "passed; lose and drop on the same message lose it with the line. The same seed",
+    "(--fault-seed) and the same messages give the same faults.",
 )
 
 
