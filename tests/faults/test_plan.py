@@ -119,6 +119,7 @@ def test_a_close_tells_its_code() -> None:
     plan = opened("close code=1011 on=reply.started")
 
     assert said(plan, "reply.started") == [down("reply.started"), Close(1, 1011)]
+    assert said(plan, "reply.audio") == []
 
 
 @pytest.mark.parametrize("spec", ["lose on=tool.result", "error code=x on=tool.result"])
@@ -219,9 +220,18 @@ def test_a_time_at_which_nobody_is_there_passes() -> None:
     plan = plan_of("drop at=5s every=10s")
     plan.knock(100.0)
 
+    assert plan.deadline is None
     assert plan.open(1, 131.0) == []
     assert plan.deadline == 135.0
     assert done(plan.tick(135.0)) == [Abort(1)]
+
+
+def test_of_the_times_that_passed_only_the_last_is_used_up() -> None:
+    plan = plan_of("drop at=1s every=1s times=2")
+    plan.knock(100.0)
+    plan.open(1, 200.5)
+
+    assert done(plan.tick(201.0)) == [Abort(1)]
 
 
 def test_times_limit_what_time_does() -> None:
@@ -282,6 +292,28 @@ def test_a_half_open_line_that_the_service_leaves_is_reset_without_a_word() -> N
     said(plan, "reply.started")
 
     assert plan.finish(1, 1000, 101.0) == [Abort(1)]
+    assert plan.deadline is None
+
+
+def test_what_a_half_open_line_would_have_carried_does_not_count() -> None:
+    plan = opened("half-open on=reply.started for=10s", "lose on=tool.call")
+    said(plan, "reply.started")
+
+    assert plan.carry(1, DOWN, text("tool.call"), 101.0) == []
+    plan.open(2, 101.0)
+    assert said(plan, "tool.call", 101.0, line=2) == []
+
+
+def test_what_is_on_its_way_goes_down_with_the_line() -> None:
+    plan = opened("slow by=1s", "half-open at=500ms for=10s")
+    said(plan, "reply.started")
+    assert done(plan.tick(100.5)) == [Freeze(1)]
+    assert plan.deadline == 110.5
+
+    plan = opened("burst period=1s", "drop on=reply.done")
+    said(plan, "reply.done", 100.1)
+    said(plan, "reply.audio", 100.2)
+    assert done(plan.tick(101.0)) == [down("reply.done"), Abort(1)]
 
 
 # -------------------------------------------------------------------------- slowness
@@ -437,6 +469,14 @@ def test_another_seed_gives_other_faults_and_another_fault_changes_no_lots() -> 
     assert 60 < sum(once) < 140
     assert losses("lose on=tool.call chance=0.5", seed=2) != once
     assert losses("lose on=tool.call chance=0.5", "drop on=reply.done", seed=1) == once
+
+
+def test_two_faults_of_the_same_chance_draw_their_own_lots() -> None:
+    specs = ("lose on=tool.call chance=0.5", "lose on=reply.done chance=0.5")
+    plan = opened(*specs)
+    lost = [(said(plan, "tool.call"), said(plan, "reply.done")) for _ in range(100)]
+
+    assert any(bool(one) != bool(other) for one, other in lost)
 
 
 def test_every_fault_that_happens_is_noted_once() -> None:
