@@ -24,6 +24,7 @@ FLOORS: list[tuple[str, int]] = [
     ("runner.audio", 2),
     ("runner.speech", 2),
     ("runner.records", 2),
+    ("runner.faults", 3),
     ("runner.tools", 3),
     ("runner.loading", 4),
     ("runner.line", 4),
@@ -121,3 +122,11 @@ def test_the_protocol_is_pure() -> None:
             assert all(
                 name.startswith(("runner.protocol", "runner.errors")) for name in inside
             )
+
+
+def test_faults_know_no_clock_and_no_sockets() -> None:
+    for module, tree in MODULES.items():
+        if module.startswith("runner.faults"):
+            used = {name.partition(".")[0] for name in imports(tree)}
+            # Lots are drawn, from a seed that the caller gives.
+            assert not used & (PURE - {"random"}), f"{module} uses {used & PURE}"

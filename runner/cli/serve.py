@@ -52,6 +52,17 @@ def serve(
     stand_ins: Annotated[
         bool, typer.Option("--stand-ins", help="Load no models: rules and tones.")
     ] = False,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SPEC|FILE.yaml",
+            help="Misbehave on purpose, for clients to be tested; repeatable; "
+            "`help` lists what can go wrong.",
+        ),
+    ] = None,
+    fault_seed: Annotated[
+        int, typer.Option(help="The same seed gives the same faults.")
+    ] = 0,
     log_json: Annotated[
         bool, typer.Option("--log-json", help="One JSON object a line on stdout.")
     ] = False,
@@ -63,10 +74,17 @@ def serve(
     import asyncio
 
     from runner.config.model import LocalConfig
+    from runner.faults.sources import load_faults
     from runner.server.door import EmbeddedServer
     from runner.server.lifetime import serve_until_stopped
     from runner.speech.assembly import load_speech
 
+    if fault and "help" in fault:
+        from runner.faults.grammar import describe_faults
+
+        typer.echo(describe_faults())
+        return
+    faults = load_faults(fault or ())
     say = _say_json if log_json else _say_text
     if not _is_loopback(host):
         text = f"listening on {host}: anyone who can reach this machine can call"
@@ -74,7 +92,14 @@ def serve(
     local = LocalConfig(recognizer, _brain_config(brain, brain_model), voice)
     speech = load_speech(local, stand_ins=stand_ins)
     server = EmbeddedServer(
-        speech, host=host, port=port, key=key, max_sessions=max_sessions, report=say
+        speech,
+        host=host,
+        port=port,
+        key=key,
+        max_sessions=max_sessions,
+        report=say,
+        faults=faults,
+        fault_seed=fault_seed,
     )
     try:
         asyncio.run(serve_until_stopped(server, say, exit_with_parent=exit_with_parent))
@@ -130,6 +155,8 @@ def _line(kind: str, facts: Mapping[str, Any]) -> str:
         case "vagent.session.closed":
             spent = f"{facts['seconds']:.0f} s, {facts['turns']} turns"
             return f"{facts['session_id']} closed after {spent}"
+        case "vagent.fault":
+            return f"fault at {facts['at']:.2f} s: {facts['did']} ({facts['fault']})"
         case "vagent.turn":
             waited = f"{facts['first_sound_ms'] / 1000:.2f} s"
             return f"{facts['session_id']} first sound after {waited}"

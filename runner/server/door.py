@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import AsyncExitStack
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -18,22 +23,26 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from runner.errors import RemoteProtocolError, SpeechError, TransportError
+from runner.errors import RemoteProtocolError, TransportError
+from runner.faults.fault import Fault
+from runner.faults.steps import TurnAway
 from runner.protocol.codec import decode_client, encode
-from runner.protocol.messages import SessionError, SessionResume, SessionUpdate
+from runner.protocol.messages import SessionError
 from runner.protocol.server.events import (
     Malformed,
     Received,
     ServerEvent,
-    ShutDown,
 )
 from runner.protocol.server.session import Phase
-from runner.server.conversation import Conversation, House
+from runner.server.conversation import House
+from runner.server.disturbance import Disturbance
 from runner.server.gate import Answer, Gate, credential
 from runner.server.journal import Report
 from runner.server.larynx import Larynx
 from runner.server.outbox import Outbox
-from runner.server.reply import FILLER
+from runner.server.preparation import prepare
+from runner.server.sessions import Sessions, default_max_sessions
+from runner.server.wire import ABNORMAL_CLOSURE, Wire
 from runner.server.workers import Workers
 from runner.speech.parts import Speech
 
@@ -41,9 +50,8 @@ PATH = "/v1/ws"
 _TOKEN_PATH = "/v1/token"
 # The largest message that is read; the service's limit is not known.
 _MAX_MESSAGE_BYTES = 4 * 2**20
-# How long a session may take to say goodbye when the server leaves.
-_FAREWELL_SECONDS = 2.0
-_REASONS = {200: "OK", 404: "Not Found", 422: "Unprocessable Entity"}
+# How often a client is asked whether it is still there; the library's own default.
+_PING_SECONDS = 20.0
 
 
 class EmbeddedServer:
@@ -62,20 +70,22 @@ class EmbeddedServer:
         key: str | None = None,
         max_sessions: int | None = None,
         report: Report | None = None,
+        faults: Sequence[Fault] = (),
+        fault_seed: int = 0,
     ) -> None:
         self._address = (host, port)
         self._gate = Gate(key)
-        self._max_sessions = max_sessions or default_max_sessions()
+        most = max_sessions or default_max_sessions()
         # A reply thinks and speaks, the ears hear and recognise; and some for loading.
-        workers = Workers(4 * self._max_sessions + 4)
+        workers = Workers(4 * most + 4)
         self._house = House(
             speech, workers, Larynx(speech, workers), report or _report_nothing
         )
-        self._conversations: dict[str, Conversation] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._sessions = Sessions(self._house, most)
         self._stack = AsyncExitStack()
         self._server: Server | None = None
-        self._preparing: asyncio.Task[None] | None = None
+        self._faults = (tuple(faults), fault_seed)
+        self._disturbance: Disturbance | None = None  # only with faults
 
     @property
     def url(self) -> str:
@@ -87,6 +97,9 @@ class EmbeddedServer:
     async def __aenter__(self) -> Self:
         """Raises TransportError when the address cannot be had."""
         host, port = self._address
+        faults, seed = self._faults
+        if faults:
+            self._disturbance = Disturbance(faults, seed, self._house.report)
         try:
             self._server = await self._stack.enter_async_context(
                 serve(
@@ -97,6 +110,8 @@ class EmbeddedServer:
                     # Base64 of sound does not compress; trying costs time.
                     compression=None,
                     max_size=_MAX_MESSAGE_BYTES,
+                    # A line that is half open on purpose must stay silent.
+                    ping_interval=None if faults else _PING_SECONDS,
                     logger=_quiet_logger(),
                 )
             )
@@ -105,7 +120,8 @@ class EmbeddedServer:
                 f"cannot listen on {host}:{port}: {error.strerror or error}",
                 hint="choose another port with --port; --port 0 takes a free one",
             ) from error
-        self._preparing = asyncio.create_task(self._prepare())
+        preparing = asyncio.create_task(prepare(self._house))
+        self._stack.callback(preparing.cancel)
         return self
 
     async def __aexit__(
@@ -114,41 +130,9 @@ class EmbeddedServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._preparing is not None:
-            self._preparing.cancel()
-        for conversation in self._conversations.values():
-            conversation.post(ShutDown())
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_FAREWELL_SECONDS)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._sessions.leave()
         await self._stack.aclose()
         self._house.workers.close()
-
-    def _start(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _prepare(self) -> None:
-        """Say what is missing, and have the filler ready before it is needed."""
-        house = self._house
-        try:
-            missing = await house.workers.run("loading", house.speech.missing)
-            for part in missing:
-                house.report(
-                    "vagent.missing",
-                    {
-                        "part": part.part,
-                        "reason": part.reason,
-                        "instead": part.instead,
-                        "command": part.command,
-                    },
-                )
-            await house.larynx.prepare(FILLER)
-        except SpeechError as error:
-            house.report("vagent.warning", {"message": error.message})
 
     # ------------------------------------------------------------------ connections
 
@@ -156,6 +140,10 @@ class EmbeddedServer:
         self, connection: ServerConnection, request: Request
     ) -> Response | None:
         """Answer what is no WebSocket request; a wrong key is told over the socket."""
+        if self._disturbance is not None:
+            away = self._disturbance.knock()
+            if away is not None:
+                return _turn_away(connection, away)
         address = urlsplit(request.path)
         if address.path == PATH:
             return None
@@ -167,13 +155,29 @@ class EmbeddedServer:
 
     async def _serve(self, connection: ServerConnection) -> None:
         line = Outbox(connection.transport.abort)
-        writing = asyncio.create_task(_write(connection, line))
+        if self._disturbance is None:
+            await self._attend(connection, connection, line, line)
+            return
+        async with self._disturbance.between(
+            connection.transport, _messages(connection), line
+        ) as (arriving, wire):
+            await self._attend(connection, arriving, line, wire)
+
+    async def _attend(
+        self,
+        connection: ServerConnection,
+        arriving: AsyncIterable[str | bytes],
+        line: Outbox,
+        wire: Outbox | Wire,
+    ) -> None:
+        """Serve one client; `wire` is written, and is `line` unless faults are made."""
+        writing = asyncio.create_task(_write(connection, wire))
         try:
             if self._admits(connection):
-                await self._receive(connection, line)
+                await self._receive(arriving, line)
             else:
                 _refuse(line, "unauthorized", "Authentication failed")
-            if line.is_closing:
+            if line.is_closing or wire.is_closing:
                 await writing
         finally:
             writing.cancel()
@@ -182,79 +186,31 @@ class EmbeddedServer:
         request = connection.request
         assert request is not None  # there is one once the handshake is over
         authorization = request.headers.get("Authorization")
-        given = credential(authorization)
-        resumes = any(
-            conversation.session.resume_token == given
-            for conversation in self._conversations.values()
-        )
+        resumes = self._sessions.knows(credential(authorization))
         now = asyncio.get_running_loop().time()
         query = urlsplit(request.path).query
         return self._gate.admits(authorization, query, now, resume_tokens=resumes)
 
-    async def _receive(self, connection: ServerConnection, line: Outbox) -> None:
-        conversation = self._open(line)
+    async def _receive(
+        self, arriving: AsyncIterable[str | bytes], line: Outbox
+    ) -> None:
+        conversation = self._sessions.open(line)
         try:
-            async for data in connection:
+            async for data in arriving:
                 event = _read(data)
                 if conversation.session.phase is Phase.OPENING:
-                    known = self._find(event)
+                    known = self._sessions.find(event)
                     if known is not None:
                         conversation.detach(line)
                         conversation = known
                         conversation.resume(line)
                         continue
-                    if self._is_full(event):
+                    if self._sessions.is_full(event):
                         _refuse(line, "at_capacity", "The server is at capacity")
                         break
                 conversation.post(event)
         finally:
             conversation.detach(line)
-
-    def _open(self, line: Outbox) -> Conversation:
-        conversation = Conversation(self._house)
-        conversation.attach(line)
-        self._conversations[conversation.session.session_id] = conversation
-        self._start(self._run(conversation))
-        return conversation
-
-    async def _run(self, conversation: Conversation) -> None:
-        try:
-            await conversation.run()
-        # The outermost edge of one session: a bug ends it and no other.
-        except Exception as error:
-            self._house.report("vagent.bug", {"message": repr(error)})
-            conversation.hang_up(1011)
-        finally:
-            self._conversations.pop(conversation.session.session_id, None)
-
-    def _find(self, event: ServerEvent) -> Conversation | None:
-        """Return the session that the first message asks to resume."""
-        if not isinstance(event, Received):
-            return None
-        if not isinstance(event.message, SessionResume):
-            return None
-        known = self._conversations.get(event.message.session_id)
-        if known is None or known.session.phase in (Phase.OPENING, Phase.CLOSED):
-            return None
-        return known
-
-    def _is_full(self, event: ServerEvent) -> bool:
-        """Whether the first message asks for a session that the machine cannot hold."""
-        if not isinstance(event, Received):
-            return False
-        if not isinstance(event.message, SessionUpdate):
-            return False
-        live = [
-            conversation
-            for conversation in self._conversations.values()
-            if conversation.session.phase is Phase.LIVE
-        ]
-        return len(live) >= self._max_sessions
-
-
-def default_max_sessions() -> int:
-    """Return how many calls the machine holds: one for each two cores, at least two."""
-    return max(2, (os.cpu_count() or 1) // 2)
 
 
 def _read(data: str | bytes) -> ServerEvent:
@@ -269,17 +225,35 @@ def _read(data: str | bytes) -> ServerEvent:
         return Malformed(error)
 
 
-async def _write(connection: ServerConnection, line: Outbox) -> None:
+async def _messages(connection: ServerConnection) -> AsyncIterator[str | bytes]:
+    """Yield what comes until the line is gone, however it goes."""
+    with contextlib.suppress(ConnectionClosed):
+        async for data in connection:
+            yield data
+
+
+async def _write(connection: ServerConnection, line: Outbox | Wire) -> None:
     """Send what is said on this line until it is closed from either side."""
     with contextlib.suppress(ConnectionClosed):
         async for text in line:
             await connection.send(text)
-        await connection.close(line.code)
+        if line.code == ABNORMAL_CLOSURE:
+            connection.transport.abort()
+        else:
+            await connection.close(line.code)
 
 
 def _refuse(line: Outbox, code: str, text: str) -> None:
     line.send(encode(SessionError(code, text, timestamp=time.time())))
     line.close(1008)
+
+
+def _turn_away(connection: ServerConnection, away: TurnAway) -> Response:
+    """Answer as a proxy would, or reset the connection: then nobody reads this."""
+    if away.status is None:
+        connection.transport.abort()
+    status = HTTPStatus(away.status or HTTPStatus.SERVICE_UNAVAILABLE)
+    return connection.respond(status, f"{status.phrase} (on purpose)\n")
 
 
 def _http(answer: Answer) -> Response:
@@ -288,7 +262,7 @@ def _http(answer: Answer) -> Response:
     headers["Content-Type"] = "application/json"
     headers["Content-Length"] = str(len(body))
     headers["Connection"] = "close"
-    return Response(answer.status, _REASONS[answer.status], headers, body)
+    return Response(answer.status, HTTPStatus(answer.status).phrase, headers, body)
 
 
 def _quiet_logger() -> logging.Logger:

@@ -9,9 +9,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from runner.cli.serve import _is_loopback, _line
@@ -97,6 +99,54 @@ def test_a_model_name_without_an_endpoint_is_wrong_usage() -> None:
     assert "'gpt'" in stderr
 
 
+def test_faults_are_made_and_told(tmp_path: Path) -> None:
+    path = tmp_path / "faults.yaml"
+    path.write_text("- error code=at_capacity phase=opening\n", "utf-8")
+    options = (
+        "--fault",
+        str(path),
+        "--fault",
+        "refuse status=502",
+        "--fault-seed",
+        "7",
+    )
+    with serving("--port", "0", "--log-json", *options) as process:
+        url = read_line(process)["url"]
+        with pytest.raises(InvalidStatus):
+            connect(url)
+        with connect(url) as call:
+            call.send('{"type":"session.update","session":{}}')
+            assert json.loads(call.recv())["code"] == "at_capacity"
+        told = [read_line(process) for _ in range(3)]
+
+    assert [(line["type"], line["fault"]) for line in told] == [
+        ("vagent.fault", "refuse status=502"),
+        ("vagent.fault", "refuse status=502"),
+        ("vagent.fault", "error code=at_capacity phase=opening"),
+    ]
+    assert told[-1]["did"] == "sent session.error at_capacity"
+
+
+def test_the_faults_are_listed_without_serving() -> None:
+    with serving("--fault", "help") as process:
+        stdout, stderr = process.communicate(timeout=PATIENCE)
+
+    assert process.returncode == 0
+    assert stderr == ""
+    assert "half-open at=4s" in stdout
+
+
+def test_a_fault_that_is_none_is_wrong_usage() -> None:
+    with serving("--fault", "dorp at=4s") as process:
+        stdout, stderr = process.communicate(timeout=PATIENCE)
+
+    assert process.returncode == 2
+    assert stdout == ""
+    assert "'dorp'" in stderr
+    assert "did you mean 'drop'?" in stderr
+    assert "--fault help" in stderr
+
+
 @pytest.mark.parametrize(
     ("host", "expected"),
     [
@@ -132,6 +182,11 @@ def test_listening_beyond_this_machine_is_warned_of() -> None:
         ),
         ("vagent.turn", {"session_id": "s", "first_sound_ms": 840}, "0.84 s"),
         ("vagent.session.closed", {"session_id": "s", "seconds": 9, "turns": 2}, "2 t"),
+        (
+            "vagent.fault",
+            {"fault": "drop at=4s", "did": "dropped the line", "at": 4.0},
+            "fault at 4.00 s: dropped the line (drop at=4s)",
+        ),
         ("vagent.warning", {"message": "careful"}, "careful"),
     ],
 )

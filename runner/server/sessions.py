@@ -1,0 +1,90 @@
+"""All sessions of one server, live and dropped: opened, found, counted, ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from runner.protocol.messages import SessionResume, SessionUpdate
+from runner.protocol.server.events import Received, ServerEvent, ShutDown
+from runner.protocol.server.session import Phase
+from runner.server.conversation import Conversation, House, Line
+
+# How long a session may take to say goodbye when the server leaves.
+_FAREWELL_SECONDS = 2.0
+
+
+class Sessions:
+    """Keeps every conversation until it is over; asked by the door."""
+
+    def __init__(self, house: House, most: int) -> None:
+        self._house = house
+        self._most = most
+        self._conversations: dict[str, Conversation] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def open(self, line: Line) -> Conversation:
+        """Begin a session over this line."""
+        conversation = Conversation(self._house)
+        conversation.attach(line)
+        self._conversations[conversation.session.session_id] = conversation
+        task = asyncio.create_task(self._run(conversation))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return conversation
+
+    def find(self, event: ServerEvent) -> Conversation | None:
+        """Return the session that the first message asks to resume."""
+        if not isinstance(event, Received):
+            return None
+        if not isinstance(event.message, SessionResume):
+            return None
+        known = self._conversations.get(event.message.session_id)
+        if known is None or known.session.phase in (Phase.OPENING, Phase.CLOSED):
+            return None
+        return known
+
+    def knows(self, resume_token: str) -> bool:
+        """Whether the token is that of a session that can be resumed."""
+        return any(
+            conversation.session.resume_token == resume_token
+            for conversation in self._conversations.values()
+        )
+
+    def is_full(self, event: ServerEvent) -> bool:
+        """Whether the first message asks for a session that the machine cannot hold."""
+        if not isinstance(event, Received):
+            return False
+        if not isinstance(event.message, SessionUpdate):
+            return False
+        live = [
+            conversation
+            for conversation in self._conversations.values()
+            if conversation.session.phase is Phase.LIVE
+        ]
+        return len(live) >= self._most
+
+    async def leave(self) -> None:
+        """End every session, politely while there is time."""
+        for conversation in self._conversations.values():
+            conversation.post(ShutDown())
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_FAREWELL_SECONDS)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _run(self, conversation: Conversation) -> None:
+        try:
+            await conversation.run()
+        # The outermost edge of one session: a bug ends it and no other.
+        except Exception as error:
+            self._house.report("vagent.bug", {"message": repr(error)})
+            conversation.hang_up(1011)
+        finally:
+            self._conversations.pop(conversation.session.session_id, None)
+
+
+def default_max_sessions() -> int:
+    """Return how many calls the machine holds: one for each two cores, at least two."""
+    return max(2, (os.cpu_count() or 1) // 2)
