@@ -47,10 +47,10 @@ class Clock:
     """Calls every session once a frame, spread over so many slots."""
 
     def __init__(self) -> None:
-        self._slots: list[list[Callable[[], None]]] = [[] for _ in range(SLOTS)]
+        self._slots: list[list[Callable[[], object]]] = [[] for _ in range(SLOTS)]
         self._count = 0
 
-    def add(self, tick: Callable[[], None]) -> None:
+    def add(self, tick: Callable[[], object]) -> None:
         """Call this from now on, twenty times a second."""
         number = self._count % SLOTS
         self._count += 1
@@ -187,8 +187,7 @@ def build(name: str, url: str, clock: Clock | None, delays: list[float]) -> Clie
     """Make one session of a client, with devices of its own."""
     microphone, speaker = PacedMicrophone(), BufferSpeaker()
     if clock is not None:
-        clock.add(microphone.tick)
-        clock.add(speaker.tick)
+        clock.add(lambda: (microphone.tick(), speaker.tick()))
 
     def note(at: float) -> None:
         delays.append(time.time() - at)
