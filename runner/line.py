@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -110,11 +110,16 @@ class Outbox:
             self._audio_frames -= 1
         return message
 
-    def clear(self) -> None:
-        """Forget everything: it was meant for a connection that is gone."""
+    def clear(self) -> Sequence[ClientMessage]:
+        """Forget what was meant for a connection that is gone; return it but for sound.
+
+        Sound is counted as dropped.
+        """
+        unsent = [each for each in self._messages if not isinstance(each, InputAudio)]
         self._counts.dropped_frames += self._audio_frames
         self._messages.clear()
         self._audio_frames = 0
+        return unsent
 
     def _drop_oldest_audio(self) -> None:
         for index, message in enumerate(self._messages):
@@ -161,7 +166,8 @@ class _Connection:
     def lost(self, error: ConnectionLost) -> None:
         self.way_out = None
         if not self.is_dropped:
-            self._post(Disconnected(error.message, error.code))
+            unsent = self._outbox.clear()
+            self._post(Disconnected(error.message, error.code, unsent=unsent))
 
     def failed(self, error: VagentError) -> None:
         """The connection could not be made."""

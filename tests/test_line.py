@@ -20,6 +20,7 @@ from runner.protocol.messages import (
     InputSpeechStarted,
     SessionEnd,
     SessionUpdate,
+    ToolResult,
 )
 from tests.fakes import FakeDialer, FakeTransport
 
@@ -97,18 +98,25 @@ async def test_a_socket_that_fills_up_again_while_the_outbox_empties_stops_it() 
     assert [message["session"]["number"] for message in wire.sent] == [0, 1, 2]
 
 
-async def test_sound_that_waited_for_a_lost_connection_is_counted_as_dropped() -> None:
+async def test_a_loss_tells_what_was_never_sent_and_counts_the_sound_as_dropped() -> (
+    None
+):
     first, second = FakeTransport(), FakeTransport()
-    line, _ = await opened(first, second)
+    line, events = await opened(first, second)
+    result = ToolResult("call_1", "1")
+    line.send(ToolResult("call_0", "0"))
     first.stall()
     line.send(InputAudio(b"\1\0"))
-    line.send(SessionEnd())
+    line.send(result)
 
+    first.drop()
+    await asyncio.sleep(0)
     async with asyncio.TaskGroup() as tasks:
         line.open(None, tasks)
 
-    assert second.sent == []
+    assert events[1] == Disconnected("the line was lost", unsent=[result])
     assert line.counts.dropped_frames == 1
+    assert second.sent == []
 
 
 async def test_messages_are_posted_in_the_callback_in_which_they_come() -> None:
@@ -139,7 +147,7 @@ async def test_a_loss_is_posted_with_its_code() -> None:
     wire.drop(1011)
     await asyncio.sleep(0)
 
-    assert events[1:] == [Disconnected("the line was lost", 1011)]
+    assert events[1:] == [Disconnected("the line was lost", 1011, unsent=[])]
 
 
 async def test_a_connection_that_cannot_be_made_is_a_disconnect() -> None:
