@@ -260,8 +260,9 @@ class Engine:
         now, before = self.settled, self.unsettled
         if not self.session.is_settled:
             now, before = before, now
-        now.set()
-        before.clear()
+        if not now.is_set():
+            now.set()
+            before.clear()
 
     def _set_alarm(self) -> None:
         due = self.session.deadline
