@@ -4,7 +4,7 @@ All sources of events (the wire, the microphone, tools, time) call `post` on the
 loop's thread. `post` feeds the session and performs its actions before it returns; as
 neither ever awaits, no two events interleave and no lock is needed. An event that is
 posted while another is being performed waits its turn in the inbox. Nothing here waits
-for a slow upload: sending is an append to the outbox.
+for a slow upload: what the socket does not take waits in the line's outbox.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class Engine:
         """Hold the call and return how it ended; can be done once.
 
         Raises:
-            VagentError: a device failed; the line is dropped without ceremony.
+            VagentError: a device failed.
         """
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -162,7 +162,7 @@ class Engine:
             raise failures.exceptions[0] from None
         finally:
             self._cancel_alarm()
-            await self._tools.close()
+            await asyncio.gather(self.line.close(), self._tools.close())
         close = self._closed.result()
         if close.drain:
             with contextlib.suppress(TimeoutError):
@@ -178,6 +178,11 @@ class Engine:
         try:
             while self._inbox:
                 self._feed(self._inbox.popleft())
+        except Exception as error:
+            # Whoever posts, a callback of a socket or of a timer, has nobody to tell.
+            if self._closed.done():
+                raise
+            self._closed.set_exception(error)  # and so `run` raises it
         finally:
             self._inbox = None
         self._note_state()
@@ -209,7 +214,7 @@ class Engine:
     def _perform(self, action: Action) -> None:
         match action:
             case Send(message):
-                self.line.outbox.put(message)
+                self.line.send(message)
             case Play(pcm):
                 self._devices[1].play(pcm)
             case StopPlayback():
@@ -255,8 +260,9 @@ class Engine:
         now, before = self.settled, self.unsettled
         if not self.session.is_settled:
             now, before = before, now
-        now.set()
-        before.clear()
+        if not now.is_set():
+            now.set()
+            before.clear()
 
     def _set_alarm(self) -> None:
         due = self.session.deadline

@@ -1,14 +1,17 @@
-"""The line to the service: one connection at a time, its reader and its writer.
+"""The line to the service: one connection at a time, and what waits to go out on it.
 
-Reading feeds the session at once, so a slow session slows the socket down; writing goes
-through an outbox in which sound gives way and control messages never do.
+Nothing here waits. A transport calls when a message has come, and the session has dealt
+with it before the call returns, so a slow session slows the socket down; what is to be
+sent is written at once while the socket takes it. When it does not, messages wait in an
+outbox in which sound gives way and control messages never do.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from runner.errors import (
@@ -33,30 +36,64 @@ OUTBOX_AUDIO_FRAMES = 6  # of 50 ms
 
 
 class Transport(Protocol):
-    """One open connection that carries text frames both ways.
+    """One open connection that carries text frames both ways."""
 
-    `send` and `receive` raise `ConnectionLost` when it is gone.
-    """
+    @property
+    def is_writable(self) -> bool:
+        """Whether the socket takes more; if not, `Listener.writable` tells when."""
+        ...
 
-    async def send(self, text: str) -> None: ...
+    def write(self, text: str) -> None:
+        """Send a text frame; does nothing once the connection is gone."""
+        ...
 
-    async def receive(self) -> str | bytes: ...
+    async def close(self) -> None:
+        """Send what was written, then close; closing a closed one is fine."""
+        ...
 
-    async def close(self) -> None: ...
+
+class Listener(Protocol):
+    """Whom a transport tells what happens, on the loop's thread; none of it waits."""
+
+    def opened(self, transport: Transport) -> None:
+        """The connection stands; called once, before anything else."""
+
+    def received(self, text: str | bytes) -> None:
+        """A whole message has come."""
+
+    def writable(self) -> None:
+        """The socket takes more again."""
+
+    def lost(self, error: ConnectionLost) -> None:
+        """The connection is gone; nothing is called after this."""
 
 
-Dial: TypeAlias = Callable[[str | None], Awaitable[Transport]]
+# Opens a connection, authorised by the token or else by the key; raises VagentError.
+# Returns when the listener has been told that it is open.
+Dial: TypeAlias = Callable[[str | None, Listener], Awaitable[None]]
 Post: TypeAlias = Callable[[Event], None]
 
 
-class Outbox:
-    """Messages on their way out, in order."""
+@dataclass(slots=True)
+class LineCounts:
+    """What happened at the wire, over all connections of a session."""
 
-    def __init__(self) -> None:
-        self.dropped_frames = 0
+    connections: int = 0
+    stalls: int = 0  # times that messages had to wait for the socket
+    dropped_frames: int = 0  # of the microphone, 50 ms each: too late to be sent
+    garbled_messages: int = 0
+
+
+class Outbox:
+    """Messages that wait for the socket, in order."""
+
+    def __init__(self, counts: LineCounts) -> None:
+        self._counts = counts
         self._messages: deque[ClientMessage] = deque()
         self._audio_frames = 0
-        self._filled = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._messages)
 
     def put(self, message: ClientMessage) -> None:
         """Append a message; drop the oldest sound if there is too much of it."""
@@ -65,83 +102,124 @@ class Outbox:
                 self._drop_oldest_audio()
             self._audio_frames += 1
         self._messages.append(message)
-        self._filled.set()
 
-    async def take(self) -> ClientMessage:
-        """Return the next message, waiting for one."""
-        while not self._messages:
-            self._filled.clear()
-            await self._filled.wait()
+    def take(self) -> ClientMessage:
+        """Remove and return the first message; raises IndexError if there is none."""
         message = self._messages.popleft()
         if isinstance(message, InputAudio):
             self._audio_frames -= 1
         return message
 
-    def clear(self) -> None:
-        """Forget everything: it was meant for a connection that is gone."""
+    def clear(self) -> Sequence[ClientMessage]:
+        """Forget what was meant for a connection that is gone; return it but for sound.
+
+        Sound is counted as dropped.
+        """
+        unsent = [each for each in self._messages if not isinstance(each, InputAudio)]
+        self._counts.dropped_frames += self._audio_frames
         self._messages.clear()
         self._audio_frames = 0
+        return unsent
 
     def _drop_oldest_audio(self) -> None:
         for index, message in enumerate(self._messages):
             if isinstance(message, InputAudio):
                 del self._messages[index]
                 self._audio_frames -= 1
-                self.dropped_frames += 1
+                self._counts.dropped_frames += 1
                 return
+
+
+class _Connection:
+    """One connection of a line, as its transport's listener; mute once dropped."""
+
+    def __init__(self, post: Post, outbox: Outbox, counts: LineCounts) -> None:
+        self.transport: Transport | None = None  # from the opening on, for closing it
+        self.way_out: Transport | None = None  # the same, from the opening to the loss
+        self.is_dropped = False
+        self._post = post
+        self._outbox = outbox
+        self._counts = counts
+
+    def opened(self, transport: Transport) -> None:
+        self.transport = self.way_out = transport
+        if not self.is_dropped:
+            self._counts.connections += 1
+            self._post(Connected())
+
+    def received(self, text: str | bytes) -> None:
+        if self.is_dropped:
+            return
+        try:
+            message = decode_server(text)
+        except RemoteProtocolError as error:
+            self._counts.garbled_messages += 1
+            self._post(Garbled(error.message))
+        else:
+            self._post(Received(message))
+
+    def writable(self) -> None:
+        way_out = self.way_out
+        while way_out and way_out.is_writable and self._outbox:
+            way_out.write(encode(self._outbox.take()))
+
+    def lost(self, error: ConnectionLost) -> None:
+        self.way_out = None
+        if not self.is_dropped:
+            unsent = self._outbox.clear()
+            self._post(Disconnected(error.message, error.code, unsent=unsent))
+
+    def failed(self, error: VagentError) -> None:
+        """The connection could not be made."""
+        if not self.is_dropped and self.transport is None:
+            status = error.status if isinstance(error, TransportError) else None
+            self._post(Disconnected(error.message, status=status))
 
 
 class Line:
     """Holds at most one connection; what happens on it is posted as events."""
 
     def __init__(self, dial: Dial, post: Post) -> None:
-        self.outbox = Outbox()
+        self.counts = LineCounts()
+        self._outbox = Outbox(self.counts)
         self._dial = dial
         self._post = post
-        self._holding: asyncio.Task[None] | None = None
+        self._connection = _Connection(post, self._outbox, self.counts)
+        self._dialing: asyncio.Task[None] | None = None
 
     def open(self, token: str | None, tasks: asyncio.TaskGroup) -> None:
         """Connect in the background, dropping any earlier connection silently."""
-        if self._holding is not None:
-            self._holding.cancel()
-        self.outbox.clear()
-        self._holding = tasks.create_task(self._hold(token))
+        before = self._drop()
+        if before is not None:
+            tasks.create_task(before.close())
+        self._outbox.clear()
+        self._connection = _Connection(self._post, self._outbox, self.counts)
+        self._dialing = tasks.create_task(self._call(token, self._connection))
 
-    async def _hold(self, token: str | None) -> None:
-        try:
-            transport = await self._dial(token)
-        except TransportError as error:
-            self._post(Disconnected(error.message, status=error.status))
+    def send(self, message: ClientMessage) -> None:
+        """Write a message, or let it wait while the socket takes no more."""
+        way_out = self._connection.way_out
+        if way_out is not None and way_out.is_writable and not self._outbox:
+            way_out.write(encode(message))
             return
-        except VagentError as error:
-            self._post(Disconnected(error.message))
-            return
-        writer = asyncio.create_task(self._write(transport))
-        try:
-            self._post(Connected())
-            await self._read(transport)
-        finally:
-            writer.cancel()
+        if way_out is not None and not self._outbox:
+            self.counts.stalls += 1
+        self._outbox.put(message)
+
+    async def close(self) -> None:
+        """Drop the connection, if there is one, after what was sent on it."""
+        transport = self._drop()
+        if transport is not None:
             await transport.close()
 
-    async def _read(self, transport: Transport) -> None:
-        while True:
-            try:
-                text = await transport.receive()
-            except ConnectionLost as error:
-                self._post(Disconnected(error.message, error.code))
-                return
-            try:
-                message = decode_server(text)
-            except RemoteProtocolError as error:
-                self._post(Garbled(error.message))
-            else:
-                self._post(Received(message))
+    def _drop(self) -> Transport | None:
+        if self._dialing is not None:
+            self._dialing.cancel()
+        self._connection.is_dropped = True
+        return self._connection.transport
 
-    async def _write(self, transport: Transport) -> None:
-        while True:
-            message = await self.outbox.take()
-            try:
-                await transport.send(encode(message))
-            except TransportError:
-                return  # the reader learns of it too, with the reason
+    async def _call(self, token: str | None, connection: _Connection) -> None:
+        try:
+            await self._dial(token, connection)
+        except VagentError as error:
+            connection.failed(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from runner.audio.pcm import loudness
+from runner.audio.pcm import is_louder
 from runner.protocol.client.actions import Action, Play, RunTool
 from runner.protocol.client.events import Event, MicFrame, Received, ToolFinished
 from runner.protocol.messages import (
@@ -60,7 +60,7 @@ class Record:
         """Take note of an event or an action."""
         match what:
             case MicFrame(pcm):
-                if loudness(pcm) > VOICE_DBFS:
+                if is_louder(pcm, VOICE_DBFS):
                     self._last_voice = at
             case Play(pcm):
                 self._note_sound(at, pcm)
@@ -76,7 +76,7 @@ class Record:
 
     def _note_sound(self, at: float, pcm: bytes) -> None:
         since = self._awaiting_sound_since
-        if since is not None and loudness(pcm) > VOICE_DBFS:
+        if since is not None and is_louder(pcm, VOICE_DBFS):
             self.waits.append(at - since)
             self._awaiting_sound_since = None
 

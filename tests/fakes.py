@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 from runner.errors import ConnectionLost, TransportError
+from runner.line import Listener
 from runner.protocol.codec import encode
 from runner.protocol.messages import Message
 
@@ -20,45 +21,56 @@ class FakeTransport:
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
         self.is_closed = False
-        self.may_send = asyncio.Event()  # cleared: a network that takes nothing
-        self.may_send.set()
-        self._incoming: asyncio.Queue[str | ConnectionLost] = asyncio.Queue()
-        self._said = asyncio.Condition()
+        self.is_writable = True
+        self._listener: Listener | None = None
+        self._said = asyncio.Event()
 
-    async def send(self, text: str) -> None:
-        await self.may_send.wait()
-        async with self._said:
-            self.sent.append(json.loads(text))
-            self._said.notify_all()
+    def open(self, listener: Listener) -> None:
+        """Stand, as far as the listener knows."""
+        self._listener = listener
+        listener.opened(self)
 
-    async def receive(self) -> str:
-        what = await self._incoming.get()
-        if isinstance(what, ConnectionLost):
-            raise what
-        return what
+    def write(self, text: str) -> None:
+        self.sent.append(json.loads(text))
+        self._said.set()
 
     async def close(self) -> None:
         self.is_closed = True
 
     def peer_says(self, *messages: Message | str) -> None:
-        """Let the peer send messages, or raw text."""
+        """Let the peer send messages, or raw text; they come a moment later."""
         for message in messages:
             text = message if isinstance(message, str) else encode(message)
-            self._incoming.put_nowait(text)
+            self._soon(lambda listener, text=text: listener.received(text))
 
     def drop(self, code: int | None = None) -> None:
         """Cut the connection."""
-        self._incoming.put_nowait(ConnectionLost("the line was lost", code))
+        error = ConnectionLost("the line was lost", code)
+        self._soon(lambda listener: listener.lost(error))
+
+    def stall(self) -> None:
+        """Take nothing more: a network that is too slow."""
+        self.is_writable = False
+
+    def flow(self) -> None:
+        """Take more again."""
+        self.is_writable = True
+        assert self._listener is not None, "flowing before it is open"
+        self._listener.writable()
 
     async def heard(self, kind: str, count: int = 1) -> dict[str, Any]:
         """Return the count-th message of a type, waiting until it was sent."""
+        async with asyncio.timeout(5):
+            while True:
+                found = [message for message in self.sent if message["type"] == kind]
+                if len(found) >= count:
+                    return found[count - 1]
+                self._said.clear()
+                await self._said.wait()
 
-        def found() -> list[dict[str, Any]]:
-            return [message for message in self.sent if message["type"] == kind]
-
-        async with asyncio.timeout(5), self._said:
-            await self._said.wait_for(lambda: len(found()) >= count)
-            return found()[count - 1]
+    def _soon(self, tell: Callable[[Listener], None]) -> None:
+        assert self._listener is not None, "the peer speaks before it is open"
+        asyncio.get_running_loop().call_soon(tell, self._listener)
 
 
 class FakeDialer:
@@ -68,12 +80,12 @@ class FakeDialer:
         self.tokens: list[str | None] = []
         self._connections = list(connections)
 
-    async def __call__(self, token: str | None = None) -> FakeTransport:
+    async def __call__(self, token: str | None, listener: Listener) -> None:
         self.tokens.append(token)
         connection = self._connections.pop(0)
         if isinstance(connection, TransportError):
             raise connection
-        return connection
+        connection.open(listener)
 
 
 class _Opened:

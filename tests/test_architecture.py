@@ -45,7 +45,7 @@ FLOORS: list[tuple[str, int]] = [
 ROOMS = {
     "yaml": {"runner.config.document"},
     "jsonschema": {"runner.config.schema", "runner.tools.arguments"},
-    "websockets": {"runner.transport", "runner.server.door"},
+    "websockets": {"runner.transport.websockets", "runner.server.door"},
     "sounddevice": {"runner.audio.portaudio"},
     "soundfile": {"runner.audio.soundfiles"},
     "soxr": {"runner.audio.resampling"},

@@ -64,6 +64,17 @@ def loudness(pcm: bytes) -> float:
     return max(SILENCE_DBFS, 10 * float(np.log10(power)))
 
 
+def is_louder(pcm: bytes, dbfs: float) -> bool:
+    """Tell whether `loudness` is above a level, in a tenth of its time.
+
+    Sums in single precision: at the level itself, within a thousandth of a decibel,
+    either answer may come.
+    """
+    samples: NDArray[np.float32] = np.frombuffer(pcm, _INT16).astype(np.float32)
+    power = float(samples.dot(samples))
+    return power > len(samples) * _FULL_SCALE**2 * 10 ** (dbfs / 10)
+
+
 def mix_to_mono(interleaved: Samples, channels: int) -> Samples:
     """Average the channels of interleaved samples; averaging cannot clip."""
     if channels == 1:

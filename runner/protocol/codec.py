@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from binascii import Error as Base64Error
-from binascii import b2a_base64
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields
 from typing import Any, get_args
@@ -36,6 +36,11 @@ _AUDIO_KEY = {InputAudio: "audio", ReplyAudio: "data"}
 _TYPE_ALIASES = {"error": "session.error"}
 _FIELD_ALIASES = {"arguments": "args"}
 
+# The type and the ids come before the sound, if they do, in fewer characters than this.
+_AUDIO_HEAD = 256
+_TIMES = (float, int, type(None))
+
+_scan = json.JSONDecoder().decode
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
@@ -71,6 +76,8 @@ def decode_server(text: str | bytes) -> ServerMessage:
         RemoteProtocolError: the text is no JSON object with a type, or a field of a
             known type is missing or mistyped. Unknown types are `Unknown`.
     """
+    if isinstance(text, str) and (audio := read_audio(text)) is not None:
+        return audio
     content, name = _parse(text)
     kind = SERVER_MESSAGES.get(name)
     if kind is None:
@@ -78,6 +85,38 @@ def decode_server(text: str | bytes) -> ServerMessage:
         return Unknown(name, content)
     message: ServerMessage = _build(kind, content)
     return message
+
+
+def read_audio(text: str) -> ReplyAudio | None:
+    """Read a usual `reply.audio` without a search for the end of its long string.
+
+    None for everything else and for whatever is not plain: no fast way decides what is
+    right. Nineteen of twenty messages in a call are sound, in pieces of 10 to 50 ms.
+    """
+    at = text.find('"data":', 0, _AUDIO_HEAD)
+    start = text.find('"', at + 7, at + 9) + 1 if at > 0 else 0
+    end = text.find('"', start) if start else -1
+    if end < 0:
+        return None
+    around = text[:start] + text[end:]
+    # Nothing nested and nothing escaped around it, and no other key of this name: what
+    # was found is this object's own data.
+    if "\\" in around or around.count("{") > 1 or around.count('"data"') > 1:
+        return None
+    try:
+        content = _scan(around)
+        if content["type"] != "reply.audio":
+            return None
+        pcm = a2b_base64(text[start:end])
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return None
+    padding = (text[end - 1] == "=") + (text[end - 2] == "=")
+    if (end - start) * 3 != (len(pcm) + padding) * 4:
+        return None  # something in it is no base64: the strict way says so, and slower
+    reply_id, timestamp = content.get("reply_id", ""), content.get("timestamp")
+    if type(reply_id) is not str or type(timestamp) not in _TIMES:
+        return None
+    return ReplyAudio(pcm, reply_id, timestamp)
 
 
 def decode_client(text: str | bytes) -> ClientMessage:

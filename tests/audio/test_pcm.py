@@ -4,7 +4,7 @@ import struct
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -17,6 +17,7 @@ from runner.audio.pcm import (
     encode_mulaw,
     fade_in,
     fade_out,
+    is_louder,
     loudness,
     mix_to_mono,
     silence,
@@ -78,6 +79,14 @@ def test_loudness_of_a_full_scale_sine_is_minus_three_decibels() -> None:
 
 def test_half_the_amplitude_is_six_decibels_less() -> None:
     assert loudness(pack(8_192) * 99) == pytest.approx(-20 * math.log10(4), abs=0.01)
+
+
+@given(st.binary(max_size=200), st.floats(-90, 0))
+def test_being_louder_is_what_the_loudness_says(sound: bytes, level: float) -> None:
+    pcm = sound[: len(sound) & ~1]
+    assume(abs(loudness(pcm) - level) > 0.001)
+
+    assert is_louder(pcm, level) == (loudness(pcm) > level)
 
 
 def test_loudness_of_nothing_is_a_number() -> None:

@@ -8,7 +8,7 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.errors import RemoteProtocolError
@@ -18,6 +18,7 @@ from runner.protocol.codec import (
     decode_client,
     decode_server,
     encode,
+    read_audio,
 )
 from runner.protocol.messages import (
     InputAudio,
@@ -203,3 +204,96 @@ def test_a_client_is_told_in_the_services_words(text: str, message: str) -> None
 def test_json_nested_without_end_is_refused_not_fatal() -> None:
     with pytest.raises(RemoteProtocolError):
         decode_server("[" * 100_000)
+
+
+# Pieces of which sound messages are made, and of which they are broken.
+KEYS = st.sampled_from(
+    ["type", "data", "reply_id", "timestamp", "x", 'a"data', "d_a_t_a", "audio"]
+)
+SOUND = st.binary(max_size=12).map(lambda pcm: b64encode(pcm).decode())
+AUDIO_VALUES = (
+    st.just("reply.audio")
+    | SOUND
+    | st.sampled_from(["", "A", "AA=A", "AA==AA==", "AAA", "====", "A A=", "é", "\\"])
+    | st.sampled_from([1.5, 7, True, None, [], {"data": "QUJD"}, "resp_1"])
+    | JSON
+)
+
+
+@st.composite
+def audio_texts(draw: st.DrawFn) -> str:
+    """Return a text that is a `reply.audio`, or nearly one."""
+    pairs = draw(st.lists(st.tuples(KEYS, AUDIO_VALUES), max_size=5))
+    if draw(st.booleans()):
+        pairs += [("type", "reply.audio"), ("data", draw(SOUND))]
+    pairs = draw(st.permutations(pairs))
+    colon = draw(st.sampled_from([":", ": ", " : ", ":\n"]))
+    comma = draw(st.sampled_from([",", ", ", ",\t"]))
+    text = comma.join(
+        json.dumps(key) + colon + json.dumps(value, ensure_ascii=draw(st.booleans()))
+        for key, value in pairs
+    )
+    text = "{" + text.replace("d_a_t_a", "d\\u0061ta") + "}"
+    if draw(st.booleans()):
+        return text
+    at = draw(st.integers(0, len(text)))
+    odd = draw(
+        st.sampled_from(['"', "\\", "{", "}", ",", ":", " ", "=", "", '"data":'])
+    )
+    return text[:at] + odd + text[at + draw(st.integers(0, 3)) :]
+
+
+def outcome(wire: str | bytes) -> object:
+    try:
+        return decode_server(wire)
+    except RemoteProtocolError as error:
+        return (error.message, error.code, error.message_type)
+
+
+@settings(max_examples=300)
+@given(audio_texts())
+def test_the_fast_way_for_sound_reads_what_the_general_way_reads(text: str) -> None:
+    assert outcome(text) == outcome(text.encode())  # bytes go the general way
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"type":"reply.audio","x":{"data":"QUJD"},"data":"REVG"}',
+        '{"type":"reply.audio","x":{"data":"QUJD"}}',
+        '{"type":"reply.audio","a\\"data":"QUJD","data":"REVG"}',
+        '{"type":"reply.audio","data":"QUJD","data":"REVG"}',
+        '{"type":"reply.audio","data":"QUJD","d\\u0061ta":"REVG"}',
+        '{"type":"reply.audio","data":"QU\\u004aD"}',
+        '{"type":"reply.audio","data":"QU\\/D"}',
+        '{"type":"reply.audio","data":"QUJD","reply_id":7}',
+        '{"type":"reply.audio","data":"QUJD","reply_id":null}',
+        '{"type":"reply.audio","data":"QUJD","timestamp":"2026-01-01"}',
+        '{"type":"reply.audio","data":"QUJD","timestamp":true}',
+        '{"type":"reply.audio","data":"QU JD"}',
+        '{"type":"reply.audio","data":"QUI"}',
+        '{"type":"reply.audio","data":""}',
+        '{"type":"reply.audio","data":"QUJD"',
+        '{"type":"reply.audio","data":"QUJD',
+        '{"type":["reply.audio"],"data":"QUJD"}',
+        '{"type":"input.audio","data":"QUJD"}',
+        '{"code":"x","data":"QUJD"}',
+        '["type","data":"QUJD"]',
+        '["data","data"]',
+    ],
+)
+def test_what_is_odd_about_sound_is_left_to_the_general_way(text: str) -> None:
+    assert outcome(text) == outcome(text.encode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"type":"reply.audio","data":"QUJD"}',
+        '{"type": "reply.audio", "data": "QUJD", "reply_id": "resp_1"}',
+        '{"type":"reply.audio","reply_id":"resp_1","data":"QUJD","timestamp":1.5}',
+        '{"timestamp":2,"data":"QUI=","type":"reply.audio"}',
+    ],
+)
+def test_sound_as_services_send_it_takes_the_fast_way(text: str) -> None:
+    assert read_audio(text) == decode_server(text.encode())

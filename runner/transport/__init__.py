@@ -1,0 +1,74 @@
+"""Connections to a service, carried by whichever WebSocket library is there."""
+
+from __future__ import annotations
+
+import ipaddress
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from runner.line import Listener
+from runner.transport.dialing import Dialing
+
+PING_SECONDS = 4.0
+PONG_SECONDS = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Dialer:
+    """Opens connections to one service; `key` is called for at each try.
+
+    A line on which nothing was heard for `ping_seconds` is pinged, and given up after
+    another `pong_seconds`.
+    """
+
+    url: str
+    key: Callable[[], str | None] = field(default=lambda: None, repr=False)
+    ping_seconds: float = PING_SECONDS
+    pong_seconds: float = PONG_SECONDS
+
+    async def __call__(self, token: str | None, listener: Listener) -> None:
+        """Open a connection, authorised by the token or else the key.
+
+        Raises:
+            AuthenticationRejected: the service turned the key down before the upgrade.
+            TransportError: there is no service that speaks WebSocket at this address.
+            UsageError: the address is no WebSocket address.
+        """
+        from runner.transport.websockets import open_connection
+
+        secret = token or self.key()
+        headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+        dialing = Dialing(
+            self.url, headers, _proxy(self.url), self.ping_seconds, self.pong_seconds
+        )
+        await open_connection(dialing, listener)
+
+
+def _proxy(url: str) -> str | None:
+    """Return the address of the proxy that the environment names for this service."""
+    address = urlsplit(url)
+    host = address.hostname or ""
+    if _is_loopback(host) or urllib.request.proxy_bypass(host):
+        return None
+    proxies = urllib.request.getproxies()
+    schemes = ("wss", "https") if address.scheme == "wss" else ("ws", "https", "http")
+    # RFC 6455, section 4.1 would have SOCKS first; a name for just this scheme is
+    # more exact.
+    for scheme in (schemes[0], "socks", *schemes[1:]):
+        if scheme in proxies:
+            return _as_socks(proxies[scheme]) if scheme == "socks" else proxies[scheme]
+    return None
+
+
+def _as_socks(proxy: str) -> str:
+    # Operating systems tell the address of a SOCKS proxy as if it spoke HTTP.
+    return proxy.replace("http://", "socks5h://", 1)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,34 @@
+"""Every test of the wire runs once for each library that can carry it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from runner.transport import Dialer
+from tests.transport.conversation import Ear
+
+
+@pytest.fixture(params=["websockets"])
+def library(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture
+def dialer(library: Any) -> Any:
+    """Return a way to make dialers that use this library."""
+
+    def make(url: str, **options: Any) -> Dialer:
+        return Dialer(url, **options)
+
+    return make
+
+
+@pytest.fixture
+async def ear() -> AsyncIterator[Ear]:
+    """Return an ear whose connection is closed at the end."""
+    ear = Ear()
+    yield ear
+    await ear.close()
