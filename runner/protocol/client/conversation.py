@@ -38,6 +38,7 @@ from runner.protocol.messages import (
     ToolResult,
 )
 
+SAY_AGAIN = "The line dropped before the caller heard your last answer. Say it again."
 _BYTES_A_SECOND = 48_000  # 24 kHz, 16 bits, mono: the only encoding that is asked for
 
 
@@ -59,6 +60,7 @@ class Conversation:
         self._typed = TypedWords(self.dialogue.expectation)
         self._was_heard = False  # whether the agent has ever been heard
         self._owes_reply = False  # whether a session that was lost owed a reply
+        self._was_cut_off = False  # whether a reply had begun then, and was not heard
         self._plays_until = 0.0  # when all sound so far will have been played
         # Whether anything of ours may begin now: not without a line, and not when only
         # the last words are yet to be heard.
@@ -105,6 +107,9 @@ class Conversation:
         expectation = self.dialogue.expectation
         if expectation.is_open:
             self._owes_reply = expectation.is_owed or self._history.awaits_answer
+        reply = self.dialogue.reply
+        if reply is not None and reply.heard_at is None:
+            self._owes_reply = self._was_cut_off = True
         return self.dialogue.lose_line(results)
 
     # --------------------------------------------------------------- what happens
@@ -151,6 +156,9 @@ class Conversation:
         match timer:
             case Timer.FLOOR if self._typed.is_doubtful:
                 actions = self._typed.repeat(now)
+            case Timer.FLOOR if self._was_cut_off:
+                self._was_cut_off = False
+                actions = self._remark(SAY_AGAIN, now)
             case Timer.FLOOR:
                 actions = self.dialogue.give_up_waiting(now)
             case Timer.SOUND:
@@ -181,7 +189,7 @@ class Conversation:
                 self._remarks.stir()
                 self._plays_until = 0.0
             case ReplyStarted():
-                self._owes_reply = False
+                self._owes_reply = self._was_cut_off = False
                 self._typed.hear()
             case SessionUpdated():
                 return self._adopt()

@@ -17,6 +17,7 @@ from runner.protocol.client.actions import (
     StopPlayback,
 )
 from runner.protocol.client.calls import CallRules
+from runner.protocol.client.conversation import SAY_AGAIN
 from runner.protocol.client.events import (
     Connected,
     Disconnected,
@@ -227,6 +228,25 @@ def test_a_greeting_that_was_heard_is_not_given_again() -> None:
     drop(session)
 
     assert sent(resume(session)) == []
+
+
+def test_a_reply_that_was_cut_off_before_it_was_heard_is_asked_for_again() -> None:
+    session = live()
+    hears(session, TranscriptUser("Hm?"), ReplyStarted("r1"))
+    drop(session)
+    resume(session)
+
+    assert sent(tick(session)) == [ReplyCreate(SAY_AGAIN)]
+
+
+def test_a_reply_that_was_heard_in_part_is_left_at_that() -> None:
+    session = live()
+    hears(session, TranscriptUser("Hm?"), ReplyStarted("r1"))
+    hears(session, ReplyAudio(b"\1\0", "r1"))
+    drop(session)
+    resume(session)
+
+    assert session.is_settled
 
 
 def test_a_reply_that_comes_by_itself_after_a_drop_is_not_asked_for() -> None:
