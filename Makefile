@@ -46,8 +46,9 @@ format: $(VENV)/.develop ## mend format and imports
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-orders: $(VENV)/.develop ## the client's core under 100,000 random orders of events
-	VAGENT_ORDERS=100000 $(BIN)/python -m pytest -q tests/protocol/client/test_session_orders.py
+orders: $(VENV)/.develop ## both cores, alone and linked, under 100,000 random orders of events each
+	VAGENT_ORDERS=100000 $(BIN)/python -m pytest -q -n auto tests/protocol/client/test_session_orders.py \
+	  tests/protocol/server/test_session_orders.py tests/protocol/test_lossy_link.py
 
 clean: ## remove the virtual environment and what was built
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
