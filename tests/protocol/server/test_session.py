@@ -642,3 +642,136 @@ def test_a_session_that_nobody_resumes_is_closed_in_silence() -> None:
     pair.now += GRACE_SECONDS
 
     assert pair.feed(Tick()) == [Close(1008)]
+
+
+# --------------------------------------------------- what each phase leaves alone
+
+
+def test_only_an_update_opens_a_session() -> None:
+    pair = Pair(ready=False)
+
+    assert pair.feed(Resumed(), SpeechStarted(), Tick()) == []
+    assert pair.session.phase is Phase.OPENING
+
+
+def test_a_line_that_goes_before_the_session_began_ends_it() -> None:
+    pair = Pair(ready=False)
+
+    assert pair.feed(Disconnected()) == [Close(1000)]
+
+
+def test_an_end_before_the_beginning_is_answered_as_any_other() -> None:
+    pair = Pair(ready=False)
+
+    actions = pair.receive(SessionEnd())
+
+    assert kinds(actions) == [SessionEnded, Close]
+    assert actions[-1] == Close(1000)
+
+
+@pytest.mark.parametrize(
+    "message", [SessionUpdate({}), ReplyCreate(), SessionEnd(), InputAudio(b"\0\0")]
+)
+def test_what_a_lost_line_still_delivers_is_not_obeyed(message: Any) -> None:
+    pair = Pair()
+    pair.feed(Disconnected())
+
+    assert pair.receive(message) == []
+    assert pair.session.phase is Phase.DROPPED
+
+
+def test_a_resumed_session_lives_as_long_as_any_other() -> None:
+    pair = Pair()
+    began = pair.now
+    pair.feed(Disconnected())
+    pair.now += GRACE_SECONDS - 1
+    pair.feed(Resumed())
+
+    assert pair.session.deadline == began + LIFETIME_SECONDS
+
+
+def test_a_burst_before_the_drop_is_not_held_against_the_new_line() -> None:
+    pair = Pair()
+    pair.receive(InputAudio(bytes(480_000)))
+    assert kinds(pair.receive(InputAudio(bytes(48_000)))) == [SessionError]
+    pair.feed(Disconnected(), Resumed())
+
+    assert kinds(pair.receive(InputAudio(bytes(48_000)))) == [Listen]
+
+
+def test_a_live_session_cannot_be_resumed_from_within() -> None:
+    pair = Pair()
+
+    [error] = sent(pair.receive(SessionResume("sess_1")))
+
+    assert (error.code, error.message) == (
+        "invalid_format",
+        "Invalid message format for type 'session.resume'",
+    )
+
+
+@pytest.mark.parametrize("role", ["user", "system"])
+def test_the_client_puts_words_in_two_mouths(role: str) -> None:
+    message = ConversationMessage(role, "x")
+
+    assert Pair().receive(message) == [Remember(message)]
+
+
+def test_the_client_puts_no_words_in_the_agents_mouth() -> None:
+    assert kinds(Pair().receive(ConversationMessage("assistant", "x"))) == [
+        SessionError
+    ]
+
+
+def test_no_sound_is_not_listened_to() -> None:
+    assert Pair().receive(InputAudio(b"")) == []
+
+
+# -------------------------------------------------------------- a reply, in detail
+
+
+def test_a_reply_that_is_wanted_follows_one_that_was_cancelled() -> None:
+    pair = Pair()
+    pair.say("Hello.")
+    pair.receive(ReplyCreate())
+
+    actions = pair.receive(ReplyCancel(pair.reply_id))
+
+    assert kinds(actions)[-2:] == [ReplyStarted, StartReply]
+
+
+def test_a_protected_greeting_protects_no_other_reply() -> None:
+    detection = {"uninterruptible_turns": ["greeting"]}
+    pair = Pair(greeting="Hello.", input={"turn_detection": detection})
+    assert pair.feed(SpeechStarted()) == []
+    pair.feed(ReplyFinished(pair.reply_id))
+    pair.say("Hello.")
+
+    assert StopReply(pair.reply_id) in pair.feed(SpeechStarted())
+
+
+def test_of_a_reply_that_was_not_heard_nothing_is_remembered() -> None:
+    pair = Pair()
+    pair.say("Hello.")
+    pair.feed(ClauseStarted(pair.reply_id, "Good morning.", 1_000))
+
+    assert Remember not in kinds(pair.feed(SpeechStarted()))
+
+
+def test_identifiers_say_what_they_are_of() -> None:
+    pair = Pair(tools=[TOOL])
+    call_id = pair.say("Hello.") and pair.call()
+    pair.feed(SpeechStarted(), PartialTranscript("He"))
+    pair.feed(Disconnected(), Resumed())
+
+    messages = sent(pair.actions)
+    readies = [m for m in messages if isinstance(m, SessionReady)]
+    [started] = [m for m in messages if isinstance(m, ReplyStarted)]
+    [words] = [m for m in messages if isinstance(m, TranscriptUserDelta)]
+    assert call_id.startswith("call_")
+    assert started.reply_id.startswith("resp_")
+    assert started.item_id.startswith("msg_")
+    assert words.item_id.startswith("msg_")
+    assert [ready.resume_token.partition("_")[0] for ready in readies] == ["resume"] * 2
+    assert readies[0].session_id == readies[1].session_id
+    assert readies[0].session_id.startswith("sess_")

@@ -138,6 +138,11 @@ class ServerOrders(RuleBasedStateMachine):
             assert sent == [], "a line that is gone carries nothing"
         if phase is Phase.DROPPED and session.phase is not Phase.LIVE:
             assert sent == [], "nothing is sent while DROPPED"
+        if session.phase is Phase.LIVE and phase is Phase.OPENING:
+            is_update = isinstance(event, Received) and isinstance(
+                event.message, SessionUpdate
+            )
+            assert is_update, "only an update opens a session"
         if phase is Phase.OPENING and session.phase is not Phase.LIVE:
             assert {type(message) for message in sent} <= {SessionError, SessionEnded}
         self._account(event, phase, actions)
