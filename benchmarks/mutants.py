@@ -19,6 +19,7 @@ import importlib.machinery
 import importlib.util
 import multiprocessing
 import os
+import random
 import sys
 import time
 from collections import Counter
@@ -150,6 +151,8 @@ def judge_all(
                 verdicts[trial.mutant] = verdict
                 if verdict == "survived":
                     print(f"  {trial.mutant}", flush=True)
+                if len(verdicts) % 100 == 0:
+                    print(f"{len(verdicts)} of {len(mutants)}", file=sys.stderr)
     return verdicts
 
 
@@ -181,7 +184,10 @@ def main() -> None:
             for path in sorted((ROOT / room).glob("*.py"))
             if not arguments.file or arguments.file in path.name
             for mutant in find_mutants(ROOT, path)
-        ][:: arguments.every]
+        ]
+        # In no order, so that a run that is cut short is a sample.
+        random.Random(0).shuffle(mutants)
+        del mutants[len(mutants) // arguments.every :]
         seconds = measure(tests)
         print(f"{room}: {len(mutants)} mutants, {seconds:.0f} s for all tests")
         print("survivors:")

@@ -197,7 +197,7 @@ def _change_statement(node: ast.stmt) -> Iterator[_Change]:
         ):
             yield _Change(node, "pass")
         case ast.Return(value=value) if value is not None:
-            if not (isinstance(value, ast.Constant) and value.value is None):
+            if not isinstance(value, ast.Constant):
                 yield _Change(node, "return None")
             if isinstance(value, ast.List) and value.elts:
                 yield _Change(node, "return []")
@@ -240,8 +240,12 @@ def _is_docstring(node: ast.AST) -> bool:
 
 
 def _is_tuning(node: ast.stmt) -> bool:
-    """Whether this is `NAME = 3.0`: a number that somebody chose, not a rule."""
+    """Whether this is `NAME = 3.0`, a number that somebody chose, or names a type."""
+    if isinstance(node, ast.AnnAssign):
+        return ast.unparse(node.annotation) == "TypeAlias"
     if not isinstance(node, ast.Assign):
         return _is_docstring(node)
+    if isinstance(node.value, ast.Subscript):
+        return True
     parts = (ast.Constant, ast.BinOp, ast.operator, ast.UnaryOp, ast.Name, ast.unaryop)
     return all(isinstance(part, parts) for part in ast.walk(node.value))
