@@ -1,6 +1,6 @@
 """The far end of the soak: a service in a process of its own, quicker than real time.
 
-    python benchmarks/farend.py
+    python benchmarks/farend.py [DROP]
 
 Prints its address, and leaves when its standard input closes. The session is the
 server's own core; ears, mind and voice are a script that goes by the count of the
@@ -11,7 +11,7 @@ sound that arrives, so that as much sound goes out as comes in:
 | 40th message    | the caller speaks (and interrupts, if a reply is still spoken)   |
 | 5 later         | the turn is over; each third turn first asks for a tool          |
 | message         | twice 50 ms of the reply, while one is spoken                    |
-| 3,000th message | the line is reset; the client takes the session up again         |
+| 3,000th (DROP)  | the line is reset; the client takes the session up again         |
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Script:
         self.session = ServerSession(lambda kind: f"{kind}_{uuid.uuid4().hex}")
         self._reply: str | None = None
         self._left = 0  # messages until the reply is over
-        self._heard = 0
+        self.heard = 0
         self._turns = 0
 
     def feed(self, event: ServerEvent) -> tuple[list[str], int | None]:
@@ -82,17 +82,13 @@ class Script:
                     code = close_code
         return texts, code
 
-    @property
-    def wants_drop(self) -> bool:
-        return self._heard % DROP == DROP - 1
-
     def hear(self) -> list[str]:
         """Take 50 ms of the caller's sound, whatever is in it."""
-        self._heard += 1
+        self.heard += 1
         events: list[ServerEvent] = [Tick()]
-        if self._heard % TURN == 0:
+        if self.heard % TURN == 0:
             events.append(SpeechStarted())
-        elif self._heard % TURN == SPEECH and self._heard > TURN:
+        elif self.heard % TURN == SPEECH and self.heard > TURN:
             events.append(TurnCommitted("Where is it?"))
         texts = [text for event in events for text in self.feed(event)[0]]
         return texts + [text for event in self._speak() for text in self.feed(event)[0]]
@@ -117,7 +113,8 @@ class Script:
 class FarEnd:
     """All scripts of the process, by session."""
 
-    def __init__(self) -> None:
+    def __init__(self, drop: int) -> None:
+        self._drop = drop
         self._scripts: dict[str, Script] = {}
 
     async def serve(self, connection: ServerConnection) -> None:
@@ -130,7 +127,7 @@ class FarEnd:
                     texts, code = script.feed(Resumed())
                 elif isinstance(message, InputAudio):
                     texts, code = script.hear(), None
-                    if script.wants_drop:
+                    if script.heard % self._drop == self._drop - 1:
                         connection.transport.abort()
                 else:
                     texts, code = script.feed(Received(message))
@@ -148,7 +145,8 @@ class FarEnd:
 
 async def main() -> None:
     loop = asyncio.get_running_loop()
-    async with serve(FarEnd().serve, "127.0.0.1", 0, compression=None) as server:
+    drop = int(sys.argv[1]) if len(sys.argv) > 1 else DROP
+    async with serve(FarEnd(drop).serve, "127.0.0.1", 0, compression=None) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         print(f"ws://127.0.0.1:{port}/", flush=True)
         await loop.run_in_executor(None, sys.stdin.read)

@@ -30,6 +30,7 @@ from typing import Self
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.farend import DROP
 from runner.engine import Engine
 from runner.protocol.client.actions import Outcome
 from runner.protocol.client.calls import CallRules
@@ -50,18 +51,17 @@ MOST_SLOPE = {"kilobytes": 1.0, "blocks": 12.0}
 
 
 class Silence:
-    """A microphone that gives so many frames, evenly, and a speaker that keeps none."""
+    """A microphone that gives silence evenly, and a speaker that keeps nothing."""
 
     dropped_ms = 0.0
     pending_ms = 0.0
 
-    def __init__(self, frames: int = 0, speed: float = 1_000.0) -> None:
+    def __init__(self, speed: float, step: int) -> None:
         self.given = 0
         self.played = 0
-        self.is_over = asyncio.Event()
-        self.thousand = asyncio.Event()  # set after each thousand frames
-        self._frames = frames
+        self.step = asyncio.Event()  # set after each so many frames
         self._speed = speed
+        self._step = step
 
     async def __aenter__(self) -> Self:
         return self
@@ -70,15 +70,13 @@ class Silence:
         pass
 
     async def frames(self) -> AsyncIterator[bytes]:
-        while self.given < self._frames:
+        while True:
             yield FRAME
             self.given += 1
-            if self.given % 1_000 == 0:
-                self.thousand.set()
+            if self.given % self._step == 0:
+                self.step.set()
             # Never two at once, however late: a burst would be dropped as a backlog.
             await asyncio.sleep(1 / self._speed)
-        self.is_over.set()
-        self.thousand.set()
 
     def play(self, pcm: bytes) -> None:
         self.played += len(pcm) // len(FRAME)
@@ -141,11 +139,12 @@ def open_files() -> int:
 
 
 @contextlib.asynccontextmanager
-async def far_end() -> AsyncIterator[str]:
-    """Start the service and yield its address."""
+async def far_end(drop: int = DROP) -> AsyncIterator[str]:
+    """Start the service and yield its address; each `drop` messages the line goes."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(Path(__file__).with_name("farend.py")),
+        str(drop),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -169,13 +168,13 @@ def new_engine(url: str, devices: Silence) -> Engine:
 
 async def one_session(url: str) -> None:
     """Hold a short call: a turn with words, a turn with a tool, and goodbye."""
-    devices = Silence(frames=130, speed=2_000.0)
+    devices = Silence(2_000.0, 130)
     engine = new_engine(url, devices)
     running = asyncio.create_task(engine.run())
     async with asyncio.timeout(30):
         await engine.settled.wait()
         engine.post(Say("Where is it?"))
-        await devices.is_over.wait()
+        await devices.step.wait()
         engine.post(HangUp("done"))
         close = await running
     assert close.outcome is Outcome.CLEAN, close
@@ -191,16 +190,18 @@ async def many_sessions(url: str, count: int) -> list[Figures]:
     return taken
 
 
-async def long_session(url: str, messages: int, speed: float) -> list[Figures]:
-    """Return the figures of one call, every 1,000 messages."""
-    devices = Silence(messages, speed)
+async def long_session(
+    url: str, messages: int, speed: float, step: int = 1_000
+) -> list[Figures]:
+    """Return the figures of one call, after each `step` messages."""
+    devices = Silence(speed, step)
     engine = new_engine(url, devices)
     running = asyncio.create_task(engine.run())
     taken: list[Figures] = []
-    while not devices.is_over.is_set():
-        async with asyncio.timeout(1_000 / speed + 60):
-            await devices.thousand.wait()
-            devices.thousand.clear()
+    for _ in range(messages // step):
+        async with asyncio.timeout(step / speed + 60):
+            await devices.step.wait()
+            devices.step.clear()
             # Between replies and drops: then there are as many tasks each time.
             await engine.settled.wait()
         taken.append(take_figures())
