@@ -7,7 +7,6 @@ timestamp that is no number, null for a field that may be missing); writing is e
 
 from __future__ import annotations
 
-import json
 from base64 import b64decode
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
@@ -24,6 +23,7 @@ from runner.protocol.messages import (
     ServerMessage,
     Unknown,
 )
+from runner.protocol.notation import decode, is_too_deep, read, write
 
 CLIENT_MESSAGES: dict[str, type[Any]] = {c.TYPE: c for c in get_args(ClientMessage)}
 SERVER_MESSAGES: dict[str, type[Any]] = {
@@ -40,14 +40,6 @@ _FIELD_ALIASES = {"arguments": "args"}
 _AUDIO_HEAD = 256
 _TIMES = (float, int, type(None))
 
-# Deeper than any tool's schema. What is read may be written again from further down the
-# stack (the echo of a configuration), so it must stay far from the interpreter's limit.
-MAX_DEPTH = 100
-_MAX_DIGITS = 300  # a float holds 308
-
-_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-_escaped = json.JSONEncoder(separators=(",", ":")).encode
-
 
 def encode(message: Message) -> str:
     """Return the JSON text of a message.
@@ -59,7 +51,7 @@ def encode(message: Message) -> str:
         audio = b2a_base64(message.pcm, newline=False).decode("ascii")
         return f'{{"type":"input.audio","audio":"{audio}"}}'
     if isinstance(message, Unknown):
-        return _write({"type": message.type, **message.fields})
+        return write({"type": message.type, **message.fields})
     kind = type(message)
     spell_defaults = kind.TYPE in SERVER_MESSAGES
     content: dict[str, Any] = {"type": kind.TYPE}
@@ -71,7 +63,7 @@ def encode(message: Message) -> str:
             continue
         elif spell_defaults or value != field.default:
             content[field.name] = value
-    return _write(content)
+    return write(content)
 
 
 def decode_server(text: str | bytes) -> ServerMessage:
@@ -87,7 +79,7 @@ def decode_server(text: str | bytes) -> ServerMessage:
     kind = SERVER_MESSAGES.get(name)
     if kind is None:
         content.pop("type", None)
-        if _is_too_deep(content):
+        if is_too_deep(content):
             raise RemoteProtocolError("Invalid JSON format.", message_type=name)
         return Unknown(name, content)
     message: ServerMessage = _build(kind, content)
@@ -111,7 +103,7 @@ def read_audio(text: str) -> ReplyAudio | None:
     if "\\" in around or around.count("{") > 1 or around.count('"data"') > 1:
         return None
     try:
-        content = _decode(around)
+        content = decode(around)
         if content["type"] != "reply.audio":
             return None
         pcm = a2b_base64(text[start:end])
@@ -141,68 +133,9 @@ def decode_client(text: str | bytes) -> ClientMessage:
     return message
 
 
-def _write(content: Mapping[str, Any]) -> str:
-    text = _compact(content)
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            # JSON can say half of a surrogate pair, UTF-8 cannot: it stays escaped.
-            return _escaped(content)
-    return text
-
-
-def _read(text: str | bytes) -> Any:
-    """Read what JSON can say and Python can measure.
-
-    Raises ValueError (also for NaN, 1e400 and integers that no float holds) and
-    RecursionError.
-    """
-    return _decode(text if isinstance(text, str) else text.decode())
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if number in (float("inf"), float("-inf")):
-        # It could not be written again.
-        raise ValueError(f"{text} is beyond measure")
-    return number
-
-
-def _integer(text: str) -> int:
-    if len(text) > _MAX_DIGITS:
-        raise ValueError(f"{text[:20]}… is beyond measure")
-    return int(text)
-
-
-_decode = json.JSONDecoder(
-    parse_constant=_refuse, parse_float=_finite, parse_int=_integer
-).decode
-
-
-def _is_too_deep(value: object) -> bool:
-    """Whether lists and objects lie more than MAX_DEPTH deep; itself not recursive."""
-    level = [value]
-    for _ in range(MAX_DEPTH + 1):
-        below: list[object] = []
-        for each in level:
-            if isinstance(each, dict):
-                below.extend(each.values())
-            elif isinstance(each, list):
-                below.extend(each)
-        if not below:
-            return False
-        level = below
-    return True
-
-
 def _parse(text: str | bytes) -> tuple[dict[str, Any], str]:
     try:
-        content = _read(text)
+        content = read(text)
     except (ValueError, RecursionError) as error:
         raise RemoteProtocolError("Invalid JSON format.") from error
     if not isinstance(content, dict):
@@ -277,12 +210,12 @@ def _mapping(value: object) -> dict[str, Any]:
     if isinstance(value, str):
         # Some language models' servers pass tool arguments on as JSON text.
         try:
-            value = _read(value)
+            value = read(value)
         except (ValueError, RecursionError) as error:
             raise TypeError("is not an object") from error
     if not isinstance(value, dict):
         raise TypeError("is not an object")
-    if _is_too_deep(value):
+    if is_too_deep(value):
         raise TypeError("is nested too deeply")
     return value
 
