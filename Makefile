@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 SPEECH ?= fetch # what to do about weights: fetch, or skip
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format models orders bench clean
+.PHONY: help run test check format models orders fuzz mutants bench clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -46,8 +46,15 @@ format: $(VENV)/.develop ## mend format and imports
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-orders: $(VENV)/.develop ## the client's core under 100,000 random orders of events
-	VAGENT_ORDERS=100000 $(BIN)/python -m pytest -q tests/protocol/client/test_session_orders.py
+orders: $(VENV)/.develop ## both cores, alone and linked, under 100,000 random orders of events each
+	VAGENT_ORDERS=100000 $(BIN)/python -m pytest -q -n auto tests/protocol/client/test_session_orders.py \
+	  tests/protocol/server/test_session_orders.py tests/protocol/test_lossy_link.py
+
+fuzz: $(VENV)/.develop ## spoiled input: 1,000,000 messages, 100,000 agent files, 100,000 through the door
+	$(BIN)/python -m tests.fuzz
+
+mutants: $(VENV)/.develop ## break each rule of the cores, and list what the tests miss
+	$(BIN)/python benchmarks/mutants.py
 
 clean: ## remove the virtual environment and what was built
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import warnings
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,8 @@ def check_python(inspection: Inspection) -> None:
             message = f"`{file}` is outside the agent's folder"
             help_ = "tools lie beside the agent file or in a folder below it"
             inspection.report(path, "VA402", message, help_)
-        elif not real.is_file():
+        # Unlike pathlib's, it answers for names that no file can have, too.
+        elif not os.path.isfile(real):
             help_ = f"paths begin at the agent file's folder; {_beside(real, function)}"
             inspection.report(path, "VA401", f"`{file}` does not exist", help_)
         else:

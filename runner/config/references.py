@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,8 @@ def check_prompt_file(inspection: Inspection) -> None:
         inspection.report(path, "VA307", message, help_)
         return
     shown = str(Path(inspection.document.source.path).parent / reference)
-    if not real.exists():
+    # Unlike pathlib's, it answers for names that no file can have, too.
+    if not os.path.exists(real):
         help_ = "paths begin at the agent file's folder"
         inspection.report(path, "VA306", f"`{reference}` does not exist", help_)
         return

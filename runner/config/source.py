@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ def read_source(path: Path, display: str | None = None) -> Source:
     """
     shown = str(path) if display is None else display
     # is_dir before opening: Windows answers a folder with "permission denied".
-    if path.is_dir():
+    if os.path.isdir(path):
         raise FileUnreadable(f"{shown} is a folder, not a file")
     try:
         with path.open("rb") as stream:

@@ -7,7 +7,6 @@ timestamp that is no number, null for a field that may be missing); writing is e
 
 from __future__ import annotations
 
-import json
 from base64 import b64decode
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
@@ -24,6 +23,7 @@ from runner.protocol.messages import (
     ServerMessage,
     Unknown,
 )
+from runner.protocol.notation import decode, is_too_deep, read, write
 
 CLIENT_MESSAGES: dict[str, type[Any]] = {c.TYPE: c for c in get_args(ClientMessage)}
 SERVER_MESSAGES: dict[str, type[Any]] = {
@@ -40,9 +40,6 @@ _FIELD_ALIASES = {"arguments": "args"}
 _AUDIO_HEAD = 256
 _TIMES = (float, int, type(None))
 
-_scan = json.JSONDecoder().decode
-_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-
 
 def encode(message: Message) -> str:
     """Return the JSON text of a message.
@@ -54,7 +51,7 @@ def encode(message: Message) -> str:
         audio = b2a_base64(message.pcm, newline=False).decode("ascii")
         return f'{{"type":"input.audio","audio":"{audio}"}}'
     if isinstance(message, Unknown):
-        return _compact({"type": message.type, **message.fields})
+        return write({"type": message.type, **message.fields})
     kind = type(message)
     spell_defaults = kind.TYPE in SERVER_MESSAGES
     content: dict[str, Any] = {"type": kind.TYPE}
@@ -66,7 +63,7 @@ def encode(message: Message) -> str:
             continue
         elif spell_defaults or value != field.default:
             content[field.name] = value
-    return _compact(content)
+    return write(content)
 
 
 def decode_server(text: str | bytes) -> ServerMessage:
@@ -82,6 +79,8 @@ def decode_server(text: str | bytes) -> ServerMessage:
     kind = SERVER_MESSAGES.get(name)
     if kind is None:
         content.pop("type", None)
+        if is_too_deep(content):
+            raise RemoteProtocolError("Invalid JSON format.", message_type=name)
         return Unknown(name, content)
     message: ServerMessage = _build(kind, content)
     return message
@@ -104,7 +103,7 @@ def read_audio(text: str) -> ReplyAudio | None:
     if "\\" in around or around.count("{") > 1 or around.count('"data"') > 1:
         return None
     try:
-        content = _scan(around)
+        content = decode(around)
         if content["type"] != "reply.audio":
             return None
         pcm = a2b_base64(text[start:end])
@@ -136,7 +135,7 @@ def decode_client(text: str | bytes) -> ClientMessage:
 
 def _parse(text: str | bytes) -> tuple[dict[str, Any], str]:
     try:
-        content = json.loads(text)
+        content = read(text)
     except (ValueError, RecursionError) as error:
         raise RemoteProtocolError("Invalid JSON format.") from error
     if not isinstance(content, dict):
@@ -211,11 +210,13 @@ def _mapping(value: object) -> dict[str, Any]:
     if isinstance(value, str):
         # Some language models' servers pass tool arguments on as JSON text.
         try:
-            value = json.loads(value)
+            value = read(value)
         except (ValueError, RecursionError) as error:
             raise TypeError("is not an object") from error
     if not isinstance(value, dict):
         raise TypeError("is not an object")
+    if is_too_deep(value):
+        raise TypeError("is nested too deeply")
     return value
 
 

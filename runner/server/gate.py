@@ -85,7 +85,10 @@ def credential(authorization: str | None) -> str:
 
 
 def _same(given: str, wanted: str) -> bool:
-    return hmac.compare_digest(given.encode(), wanted.encode())
+    # A header that is no ASCII arrives with its bytes as surrogates.
+    return hmac.compare_digest(
+        given.encode("utf-8", "surrogatepass"), wanted.encode("utf-8", "surrogatepass")
+    )
 
 
 def _missing(where: str, name: str) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable
 
 # A client that does not read: with more than this (a minute of sound) its line is cut.
 _MAX_UNREAD_MESSAGES = 6_000
+# The same for what is large: every update is echoed whole, up to 4 MB at a time.
+_MAX_UNREAD_CHARACTERS = 32 * 2**20
 
 
 class Outbox:
@@ -17,10 +19,14 @@ class Outbox:
         self.is_closing = False
         self._abort = abort
         self._waiting: asyncio.Queue[str | None] = asyncio.Queue()
+        self._unread = 0  # characters that wait
 
     def send(self, text: str) -> None:
         """Put a message on its way."""
-        if self._waiting.qsize() < _MAX_UNREAD_MESSAGES:
+        unread = self._unread + len(text)
+        fits = unread <= _MAX_UNREAD_CHARACTERS
+        if fits and self._waiting.qsize() < _MAX_UNREAD_MESSAGES:
+            self._unread = unread
             self._waiting.put_nowait(text)
         else:
             self._abort()
@@ -34,4 +40,5 @@ class Outbox:
 
     async def __aiter__(self) -> AsyncIterator[str]:
         while (text := await self._waiting.get()) is not None:
+            self._unread -= len(text)
             yield text

@@ -14,6 +14,7 @@ import difflib
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -87,7 +88,8 @@ def find_file(reference: str, folder: Path) -> tuple[Path, str]:
             f"{text!r} is outside the agent's folder",
             hint="tools are taken only from files at or below the agent file",
         )
-    if not path.is_file():
+    # Unlike pathlib's, it answers for names that no file can have, too.
+    if not os.path.isfile(path):
         raise ToolError(f"there is no file {text!r} beside the agent file")
     return path, name
 

@@ -131,3 +131,14 @@ def test_a_loop_of_links_is_no_file(tmp_path: Path) -> None:
 def test_a_text_full_of_mistakes_is_given_up_on(tmp_path: Path) -> None:
     found = check(tmp_path, HEAD + "prompt: '" + "${x}" * 5000 + "'\n")
     assert len(found) == 200
+
+
+@pytest.mark.parametrize("name", ["p" * 5_000, "a/" * 3_000, "a\\0b"])
+def test_a_name_that_no_file_can_have_is_not_there(tmp_path: Path, name: str) -> None:
+    found = check(tmp_path, f'{HEAD}prompt_file: "{name}"\n')
+    assert [each.rule for each in found] in (["VA306"], ["VA307"])
+
+    found = check(
+        tmp_path, f'{HEAD}prompt: x\ntools:\n  - name: x\n    python: "{name}.py:x"\n'
+    )
+    assert found

@@ -297,3 +297,40 @@ def test_what_is_odd_about_sound_is_left_to_the_general_way(text: str) -> None:
 )
 def test_sound_as_services_send_it_takes_the_fast_way(text: str) -> None:
     assert read_audio(text) == decode_server(text.encode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"type":"session.update","session":{"tools":%s}}' % ("[" * 99 + "]" * 99),
+        '{"type":"tool.call","call_id":"c","name":"n","args":"{\\"a\\":%s}"}'
+        % ("[" * 99 + "]" * 99),
+        '{"type":"new.thing","a":%s}' % ("[" * 99 + "]" * 99),
+    ],
+)
+def test_only_what_can_be_written_again_from_anywhere_is_read(text: str) -> None:
+    decode = decode_client if "session.update" in text else decode_server
+    message: Any = decode(text)
+    assert decode(encode(message)) == message
+
+    with pytest.raises(RemoteProtocolError):
+        decode(text.replace("[" * 99, "[" * 400).replace("]" * 99, "]" * 400))
+
+
+def test_half_a_character_is_written_in_a_way_that_goes_through_a_socket() -> None:
+    text = '{"type":"transcript.user","text":"\\ud800 \u00e9"}'
+
+    message = decode_server(text)
+
+    assert message == TranscriptUser("\ud800 \u00e9")
+    assert decode_server(encode(message).encode()) == message
+
+
+@pytest.mark.parametrize(
+    "number", ["NaN", "Infinity", "-Infinity", "1e400", "-1e999", "9" * 400]
+)
+def test_numbers_that_cannot_be_measured_are_refused(number: str) -> None:
+    with pytest.raises(RemoteProtocolError, match="Invalid JSON format."):
+        decode_client(f'{{"type":"session.update","session":{{"a":{number}}}}}')
+    with pytest.raises(RemoteProtocolError, match="Invalid JSON format."):
+        decode_server(f'{{"type":"reply.audio","data":"","timestamp":{number}}}')

@@ -30,7 +30,14 @@ def test_the_key_opens_in_every_form(authorization: str | None, query: str) -> N
 
 @pytest.mark.parametrize(
     ("authorization", "query"),
-    [(None, ""), ("", ""), ("Bearer", ""), ("sk-123", ""), (None, "token=x")],
+    [
+        (None, ""),
+        ("", ""),
+        ("Bearer", ""),
+        ("sk-123", ""),
+        (None, "token=x"),
+        ("\udcff", ""),  # how a header's byte arrives that is no ASCII
+    ],
 )
 def test_anything_else_does_not(authorization: str | None, query: str) -> None:
     assert not admits(Gate(KEY), authorization, query)

@@ -32,3 +32,29 @@ async def test_a_client_that_does_not_read_is_cut_off() -> None:
 
     assert cut
     assert len(await taken(outbox)) == 6_000
+
+
+async def test_a_client_that_lets_large_messages_pile_up_is_cut_off() -> None:
+    cut: list[bool] = []
+    outbox = Outbox(lambda: cut.append(True))
+    large = "x" * 2**22
+    for _ in range(8):
+        outbox.send(large)
+    assert not cut
+
+    outbox.send("too much")
+    outbox.close(1000)
+
+    assert cut
+    assert await taken(outbox) == [large] * 8
+
+
+async def test_what_was_taken_makes_room() -> None:
+    cut: list[bool] = []
+    outbox = Outbox(lambda: cut.append(True))
+    reading = aiter(outbox)
+    for _ in range(20):
+        outbox.send("x" * 2**22)
+        await anext(reading)
+
+    assert not cut

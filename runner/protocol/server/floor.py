@@ -167,7 +167,7 @@ class Floor:
         """
         utterance = self._utterance
         if utterance is not None:
-            unheard = not utterance.sent_ms and not utterance.is_greeting
+            unheard = not utterance.spoken_text() and not utterance.is_greeting
             self._wanted.lost = unheard and not self._calls.awaits(utterance.reply_id)
             yield from self._cut(utterance, keep_calls=True)
         self.turn = Turn.IDLE

@@ -12,10 +12,10 @@ AUDIO_AHEAD_SECONDS = 10.0
 class Intake:
     """Measures how far a session's incoming sound runs ahead of the clock."""
 
-    def __init__(self, now: float = 0.0) -> None:
+    def __init__(self) -> None:
         self.refusing = False  # the excess of a burst is dropped, and said once
         self._ahead = 0.0  # seconds
-        self._at = now
+        self._at = 0.0  # nothing is ahead yet, so the first time does not matter
 
     def check(self, pcm: bytes, encoding: str, now: float) -> tuple[str, str] | None:
         """Return code and text of a complaint, or None; then ask `refusing`."""

@@ -48,7 +48,7 @@ def choice(*allowed: str) -> Check:
     """Check for one of these strings."""
 
     def check(value: Any, param: str) -> Refusal | None:
-        if value in allowed and isinstance(value, str):
+        if value in allowed:
             return None
         return refuse(param, f"must be one of: {', '.join(allowed)}")
 

@@ -161,7 +161,7 @@ class ServerSession:
         if self.phase is Phase.DROPPED:
             self.phase = Phase.LIVE
             self._lifetime.resume()
-            self._intake = Intake(now)
+            self._intake = Intake()
             self.resume_token = self._make_id("resume")
             yield Send(self._ready())
             yield from self._floor.go_on(now)
@@ -221,7 +221,6 @@ class ServerSession:
         yield from self._adopt(outcome)
         self.phase = Phase.LIVE
         self._lifetime.begin(now)
-        self._intake = Intake(now)
         yield Send(self._ready())
         if self.settings.greeting:
             yield from self._floor.greet(self.settings.greeting)

@@ -1,4 +1,4 @@
-"""The server's core: plain calls, then random event orders."""
+"""The server's core: plain calls; `test_session_orders` feeds it anything."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from runner.errors import RemoteProtocolError
 from runner.protocol.messages import (
@@ -595,6 +592,15 @@ def test_a_reply_that_was_lost_before_it_was_heard_is_made_again() -> None:
     assert kinds(pair.feed(Resumed())) == [SessionReady, ReplyStarted, StartReply]
 
 
+def test_a_written_reply_that_was_read_before_a_drop_is_not_made_again() -> None:
+    pair = Pair(output={"type": "text"})
+    pair.say("Hello.")
+    pair.feed(ClauseStarted(pair.reply_id, "Good morning.", 0))
+    pair.feed(Disconnected())
+
+    assert kinds(pair.feed(Resumed())) == [SessionReady]
+
+
 def test_a_call_of_a_reply_that_a_drop_has_cut_is_asked_for_again() -> None:
     pair = Pair(tools=[TOOL])
     pair.say("Look!")
@@ -638,174 +644,134 @@ def test_a_session_that_nobody_resumes_is_closed_in_silence() -> None:
     assert pair.feed(Tick()) == [Close(1008)]
 
 
-# -------------------------------------------------------------- random event orders
-
-STALE = st.integers(0, 3)  # how many replies or calls ago
+# --------------------------------------------------- what each phase leaves alone
 
 
-class AnyOrder(RuleBasedStateMachine):
-    """Whatever ears, mind, client and line do, in any order."""
+def test_only_an_update_opens_a_session() -> None:
+    pair = Pair(ready=False)
 
-    @initialize(greets=st.booleans(), interruptible=st.booleans())
-    def start(self, greets: bool, interruptible: bool) -> None:
-        self.pair = Pair(
-            greeting="Hello there." if greets else "",
-            tools=[TOOL],
-            input={"turn_detection": {"interrupt_response": interruptible}},
-        )
-
-    def past(self, kind: type, attribute: str, ago: int) -> str:
-        found = [
-            getattr(thing, attribute)
-            for action in self.pair.actions
-            for thing in [action.message if isinstance(action, Send) else action]
-            if isinstance(thing, kind)
-        ]
-        return found[-1 - ago] if ago < len(found) else "unknown"
-
-    @rule(text=st.sampled_from(["", "Hello?"]))
-    def caller_finishes(self, text: str) -> None:
-        self.pair.feed(TurnCommitted(text))
-
-    @rule(event=st.sampled_from([SpeechStarted(), PartialTranscript("He")]))
-    def caller_speaks(self, event: ServerEvent) -> None:
-        self.pair.feed(event)
-
-    @rule(ago=STALE, event=st.integers(0, 4))
-    def mind_or_voice_reports(self, ago: int, event: int) -> None:
-        reply_id = self.past(StartReply, "reply_id", ago)
-        self.pair.feed(
-            [
-                ClauseStarted(reply_id, "Some words.", 100),
-                AudioChunk(reply_id, bytes(480)),
-                ToolDecided(reply_id, "look"),
-                ReplyFinished(reply_id),
-                ReplyFailed(reply_id, "internal_error", "no"),
-            ][event]
-        )
-
-    @rule(ago=STALE)
-    def client_answers(self, ago: int) -> None:
-        self.pair.receive(ToolResult(self.past(ToolCall, "call_id", ago), "1"))
-
-    @rule(ago=STALE)
-    def client_cancels(self, ago: int) -> None:
-        self.pair.receive(ReplyCancel(self.past(StartReply, "reply_id", ago)))
-
-    @rule(
-        message=st.sampled_from(
-            [
-                ReplyCreate(),
-                SessionUpdate({"system_prompt": "x"}),
-                SessionUpdate({"nonsense": 1}),
-                ConversationMessage("user", "x"),
-                InputAudio(b"\0\0"),
-                SessionResume("sess_1"),
-            ]
-        )
-    )
-    def client_sends(self, message: Any) -> None:
-        self.pair.receive(message)
-
-    @rule(event=st.sampled_from([Disconnected(), Resumed(), Resumed(), Failed("x")]))
-    def line_changes(self, event: ServerEvent) -> None:
-        self.pair.feed(event)
-
-    @rule(seconds=st.sampled_from([0.1, 6.0, 31.0]))
-    def time_passes(self, seconds: float) -> None:
-        self.pair.now += seconds
-        deadline = self.pair.session.deadline
-        if deadline is not None and self.pair.now >= deadline:
-            self.pair.feed(Tick())
-
-    @rule(end=st.booleans())
-    def session_ends(self, end: bool) -> None:
-        if len(self.pair.actions) > 40:
-            self.pair.feed(Received(SessionEnd()) if end else ShutDown())
-
-    @invariant()
-    def every_reply_is_done_before_the_next_begins(self) -> None:
-        speaking: str | None = None
-        for action in self.pair.actions:
-            match action:
-                case StartReply(reply_id=reply_id):
-                    assert speaking is None, "two replies at once"
-                    speaking = reply_id
-                case StopReply(reply_id=reply_id):
-                    assert speaking == reply_id, "stopped what was not spoken"
-                    speaking = None
-                case Send(message=ReplyDone(reply_id=reply_id, status="completed")):
-                    assert speaking == reply_id, "done, but not spoken"
-                    speaking = None
-
-    @invariant()
-    def sound_words_and_calls_are_of_the_reply_that_is_under_way(self) -> None:
-        speaking: str | None = None
-        for action in self.pair.actions:
-            match action:
-                case StartReply(reply_id=reply_id):
-                    speaking = reply_id
-                case StopReply():
-                    speaking = None
-                case Send(message=ReplyDone()):
-                    speaking = None
-                case Send(message=ReplyAudio() | TranscriptAgentDelta() as message):
-                    assert message.reply_id == speaking
-                case Send(message=ToolCall()):
-                    assert speaking is not None
-
-    @invariant()
-    def the_transcript_of_a_reply_precedes_its_done(self) -> None:
-        done: set[str] = set()
-        for message in sent(self.pair.actions):
-            if isinstance(message, ReplyDone):
-                assert message.reply_id not in done, "done twice"
-                done.add(message.reply_id)
-            elif isinstance(message, TranscriptAgent):
-                assert message.reply_id not in done
-
-    @invariant()
-    def speech_stops_only_after_it_started(self) -> None:
-        is_speaking = False
-        for action in self.pair.actions:
-            match action:
-                case Send(message=InputSpeechStarted()):
-                    assert not is_speaking
-                    is_speaking = True
-                case Send(message=InputSpeechStopped()):
-                    assert is_speaking
-                    is_speaking = False
-                case Send(message=TranscriptUserDelta()):
-                    assert is_speaking
-                case Send(message=SessionReady()):
-                    is_speaking = False  # a new line begins with a clean slate
-
-    @invariant()
-    def no_call_is_answered_twice_or_after_it_was_forgotten(self) -> None:
-        closed: set[str] = set()
-        for action in self.pair.actions:
-            match action:
-                case Remember(message=ToolResult(call_id=call_id)):
-                    assert call_id not in closed
-                    closed.add(call_id)
-                case Forget(call_id=call_id):
-                    assert call_id not in closed
-                    closed.add(call_id)
-
-    @invariant()
-    def closing_is_the_last_thing_that_happens_and_happens_once(self) -> None:
-        if self.pair.session.phase is Phase.CLOSED:
-            assert isinstance(self.pair.actions[-1], Close)
-        closes = [a for a in self.pair.actions if isinstance(a, Close)]
-        assert len(closes) == (self.pair.session.phase is Phase.CLOSED)
-
-    @invariant()
-    def a_living_session_has_a_deadline_and_a_dead_one_has_none(self) -> None:
-        is_dead = self.pair.session.phase is Phase.CLOSED
-        assert (self.pair.session.deadline is None) == is_dead
+    assert pair.feed(Resumed(), SpeechStarted(), Tick()) == []
+    assert pair.session.phase is Phase.OPENING
 
 
-AnyOrder.TestCase.settings = hypothesis_settings(
-    max_examples=150, stateful_step_count=40, deadline=None
+def test_a_line_that_goes_before_the_session_began_ends_it() -> None:
+    pair = Pair(ready=False)
+
+    assert pair.feed(Disconnected()) == [Close(1000)]
+
+
+def test_an_end_before_the_beginning_is_answered_as_any_other() -> None:
+    pair = Pair(ready=False)
+
+    actions = pair.receive(SessionEnd())
+
+    assert kinds(actions) == [SessionEnded, Close]
+    assert actions[-1] == Close(1000)
+
+
+@pytest.mark.parametrize(
+    "message", [SessionUpdate({}), ReplyCreate(), SessionEnd(), InputAudio(b"\0\0")]
 )
-TestAnyOrder = AnyOrder.TestCase
+def test_what_a_lost_line_still_delivers_is_not_obeyed(message: Any) -> None:
+    pair = Pair()
+    pair.feed(Disconnected())
+
+    assert pair.receive(message) == []
+    assert pair.session.phase is Phase.DROPPED
+
+
+def test_a_resumed_session_lives_as_long_as_any_other() -> None:
+    pair = Pair()
+    began = pair.now
+    pair.feed(Disconnected())
+    pair.now += GRACE_SECONDS - 1
+    pair.feed(Resumed())
+
+    assert pair.session.deadline == began + LIFETIME_SECONDS
+
+
+def test_a_burst_before_the_drop_is_not_held_against_the_new_line() -> None:
+    pair = Pair()
+    pair.receive(InputAudio(bytes(480_000)))
+    assert kinds(pair.receive(InputAudio(bytes(48_000)))) == [SessionError]
+    pair.feed(Disconnected(), Resumed())
+
+    assert kinds(pair.receive(InputAudio(bytes(48_000)))) == [Listen]
+
+
+def test_a_live_session_cannot_be_resumed_from_within() -> None:
+    pair = Pair()
+
+    [error] = sent(pair.receive(SessionResume("sess_1")))
+
+    assert (error.code, error.message) == (
+        "invalid_format",
+        "Invalid message format for type 'session.resume'",
+    )
+
+
+@pytest.mark.parametrize("role", ["user", "system"])
+def test_the_client_puts_words_in_two_mouths(role: str) -> None:
+    message = ConversationMessage(role, "x")
+
+    assert Pair().receive(message) == [Remember(message)]
+
+
+def test_the_client_puts_no_words_in_the_agents_mouth() -> None:
+    assert kinds(Pair().receive(ConversationMessage("assistant", "x"))) == [
+        SessionError
+    ]
+
+
+def test_no_sound_is_not_listened_to() -> None:
+    assert Pair().receive(InputAudio(b"")) == []
+
+
+# -------------------------------------------------------------- a reply, in detail
+
+
+def test_a_reply_that_is_wanted_follows_one_that_was_cancelled() -> None:
+    pair = Pair()
+    pair.say("Hello.")
+    pair.receive(ReplyCreate())
+
+    actions = pair.receive(ReplyCancel(pair.reply_id))
+
+    assert kinds(actions)[-2:] == [ReplyStarted, StartReply]
+
+
+def test_a_protected_greeting_protects_no_other_reply() -> None:
+    detection = {"uninterruptible_turns": ["greeting"]}
+    pair = Pair(greeting="Hello.", input={"turn_detection": detection})
+    assert pair.feed(SpeechStarted()) == []
+    pair.feed(ReplyFinished(pair.reply_id))
+    pair.say("Hello.")
+
+    assert StopReply(pair.reply_id) in pair.feed(SpeechStarted())
+
+
+def test_of_a_reply_that_was_not_heard_nothing_is_remembered() -> None:
+    pair = Pair()
+    pair.say("Hello.")
+    pair.feed(ClauseStarted(pair.reply_id, "Good morning.", 1_000))
+
+    assert Remember not in kinds(pair.feed(SpeechStarted()))
+
+
+def test_identifiers_say_what_they_are_of() -> None:
+    pair = Pair(tools=[TOOL])
+    call_id = pair.say("Hello.") and pair.call()
+    pair.feed(SpeechStarted(), PartialTranscript("He"))
+    pair.feed(Disconnected(), Resumed())
+
+    messages = sent(pair.actions)
+    readies = [m for m in messages if isinstance(m, SessionReady)]
+    [started] = [m for m in messages if isinstance(m, ReplyStarted)]
+    [words] = [m for m in messages if isinstance(m, TranscriptUserDelta)]
+    assert call_id.startswith("call_")
+    assert started.reply_id.startswith("resp_")
+    assert started.item_id.startswith("msg_")
+    assert words.item_id.startswith("msg_")
+    assert [ready.resume_token.partition("_")[0] for ready in readies] == ["resume"] * 2
+    assert readies[0].session_id == readies[1].session_id
+    assert readies[0].session_id.startswith("sess_")

@@ -70,3 +70,48 @@ def test_a_tool_has_the_time_that_its_definition_gives() -> None:
 def test_replies_can_be_text_alone() -> None:
     assert configured().speaks
     assert not configured(output={"type": "text"}).speaks
+
+
+def test_what_nobody_configured_is_the_services_own() -> None:
+    settings = default_settings()
+
+    assert settings.system_prompt == settings.greeting == ""
+    assert settings.tools == settings.key_terms == ()
+    assert settings.input_encoding == settings.output_encoding == "audio/pcm"
+    assert settings.speaks
+    assert settings.volume == 1.0
+    assert settings.turn_detection.vad_threshold == 0.5
+    assert settings.turn_detection.protected == frozenset()
+    echo = settings.echo("s")
+    assert echo["tools"] == echo["llm"] == echo["pre_connect_requests"] == []
+    assert echo["input"]["type"] == echo["output"]["type"] == "audio"
+    assert echo["system_prompt"] == ""
+
+
+def test_what_was_configured_is_read_back() -> None:
+    settings = configured(
+        system_prompt="Be brief.",
+        greeting="Hello.",
+        input={
+            "keyterms": ["Acme"],
+            "format": {"encoding": "audio/pcmu"},
+            "turn_detection": {
+                "vad_threshold": 0.25,
+                "min_silence": 200,
+                "max_silence": 900,
+                "interruption_delay": 300,
+                "uninterruptible_turns": ["greeting"],
+            },
+        },
+        output={"format": {"encoding": "audio/pcma"}},
+    )
+
+    detection = settings.turn_detection
+    assert (settings.system_prompt, settings.greeting) == ("Be brief.", "Hello.")
+    assert settings.key_terms == ("Acme",)
+    assert settings.input_encoding == "audio/pcmu"
+    assert settings.output_encoding == "audio/pcma"
+    assert detection.vad_threshold == 0.25
+    assert (detection.min_silence, detection.max_silence) == (0.2, 0.9)
+    assert detection.interruption_delay == 0.3
+    assert detection.protected == {"greeting"}

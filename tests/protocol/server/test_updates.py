@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runner.protocol.server.limits import Refusal
@@ -215,6 +215,8 @@ JSON = st.recursive(
 )
 
 
+# Trees of JSON take their time to draw on a busy machine.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(["input", "output", "tools", "greeting"]), JSON))
 def test_whatever_comes_is_taken_or_refused(update: dict[str, Any]) -> None:
     outcome = apply(update)

@@ -1,0 +1,134 @@
+"""Spoiled input in large numbers: no crash, no hang, no unbounded memory.
+
+    python -m tests.fuzz [codec loader door] [--codec N] [--loader N] [--door N]
+                         [--seed S]
+
+One input may take `INPUT_SECONDS`, a hang is cut off with a trace, and the address
+space is limited where the system can do that. The first input that is not dealt with
+is shown and ends the run with exit code 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import faulthandler
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from tests.fuzz import codec, door, loader
+from tests.fuzz.mutilation import Mutilator
+
+INPUT_SECONDS = 5.0  # of a busy machine; most inputs take less than a millisecond
+HANG_SECONDS = 60.0
+MEMORY_BYTES = 4 * 2**30
+
+
+class Rejected(Exception):
+    """An input was not dealt with."""
+
+
+def run(
+    check: Callable[[Any], None], inputs: Iterator[str | bytes], count: int
+) -> float:
+    """Feed so many inputs; return the longest time that one of them took."""
+    longest = 0.0
+    for data in islice(inputs, count):
+        began = time.perf_counter()
+        faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
+        try:
+            check(data)
+        # Whatever it is: the input that did it is the finding.
+        except (Exception, RecursionError) as error:
+            raise Rejected(
+                f"{type(error).__name__}: {error}: {data!r:.2000}"
+            ) from error
+        took = time.perf_counter() - began
+        if took > INPUT_SECONDS:
+            raise Rejected(f"{took:.1f} s for {_shown(data)}")
+        longest = max(longest, took)
+    faulthandler.cancel_dump_traceback_later()
+    return longest
+
+
+def _shown(data: str | bytes) -> str:
+    """Return the whole input as it can be pasted into a test, unless it is huge."""
+    return repr(data)[:20_000]
+
+
+def fuzz_codec(count: int, seed: int) -> str:
+    longest = run(codec.CodecCheck(), codec.inputs(Mutilator(seed)), count)
+    return f"slowest {1000 * longest:.1f} ms"
+
+
+def fuzz_loader(count: int, seed: int) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        check = loader.LoaderCheck(Path(folder))
+        mutilator = Mutilator(seed, loader.YAML_TOKENS)
+        longest = run(check, loader.inputs(mutilator), count)
+    return f"slowest {1000 * longest:.1f} ms"
+
+
+def fuzz_door(count: int, seed: int) -> str:
+    reports: list[tuple[str, Mapping[str, Any]]] = []
+    faulthandler.dump_traceback_later(HANG_SECONDS * 60, exit=True)
+    sent = asyncio.run(door.attack(count, seed, reports))
+    faulthandler.cancel_dump_traceback_later()
+    bugs = [facts for kind, facts in reports if kind == "vagent.bug"]
+    if bugs:
+        raise Rejected(f"{len(bugs)} sessions ended by a bug: {bugs[:3]}")
+    opened = sum(kind == "vagent.session.opened" for kind, _ in reports)
+    return f"{sent} messages, {opened} sessions"
+
+
+def limit_memory() -> None:
+    with contextlib.suppress(ImportError, ValueError, OSError):  # Windows, macOS
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+
+
+def peak_megabytes() -> float:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return float("nan")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+TARGETS = {"codec": fuzz_codec, "loader": fuzz_loader, "door": fuzz_door}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("targets", nargs="*", default=list(TARGETS), metavar="TARGET")
+    parser.add_argument("--codec", type=int, default=1_000_000)
+    parser.add_argument("--loader", type=int, default=100_000)
+    parser.add_argument("--door", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    limit_memory()
+    for name in arguments.targets:
+        count: int = getattr(arguments, name)
+        began = time.monotonic()
+        try:
+            result = TARGETS[name](count, arguments.seed)
+        except Rejected as error:
+            sys.exit(f"{name}: {error}")
+        seconds = time.monotonic() - began
+        print(
+            f"{name}: {count} inputs in {seconds:.0f} s, {result}, "
+            f"peak {peak_megabytes():.0f} MB",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

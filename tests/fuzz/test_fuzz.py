@@ -1,0 +1,39 @@
+"""A short run of what `make fuzz` does at length."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fuzz import codec, door, loader
+from tests.fuzz.__main__ import Rejected, run
+from tests.fuzz.mutilation import Mutilator
+
+
+def test_spoiled_messages_are_read_or_refused() -> None:
+    run(codec.CodecCheck(), codec.inputs(Mutilator(3)), 1_000)
+
+
+def test_spoiled_files_are_explained(tmp_path: Path) -> None:
+    mutilator = Mutilator(3, loader.YAML_TOKENS)
+
+    run(loader.LoaderCheck(tmp_path), loader.inputs(mutilator), 100)
+
+
+async def test_spoiled_sessions_hurt_nobody_else() -> None:
+    reports: list[tuple[str, Mapping[str, Any]]] = []
+
+    await door.attack(300, 3, reports)
+
+    assert "vagent.bug" not in [kind for kind, _ in reports]
+
+
+def test_what_is_not_dealt_with_is_shown() -> None:
+    def check(data: str) -> None:
+        raise KeyError(data)
+
+    with pytest.raises(Rejected, match="KeyError"):
+        run(check, iter(["x"]), 1)
