@@ -169,7 +169,7 @@ async def hold_call(case: Case) -> Story:
         },
         tools={"look": CallRules()},
         carry_over=True,
-        patience=Patience(ready=3.0, reply=1.0, sound=1.0),
+        patience=Patience(ready=4.0, reply=2.0, sound=2.0),
     )
     faults = [parse_fault(line) for line in case.faults.splitlines() if line.strip()]
     speech = ScriptedSpeech({}, decide, voice=BriefVoice())
