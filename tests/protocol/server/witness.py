@@ -51,6 +51,8 @@ class Witness:
         self.speech: str | None = None  # item of the caller's turn; "" while unnamed
         self.calls: dict[str, str] = {}  # open ones, and the reply that asked
         self.settled: set[str] = set()  # answered or forgotten calls
+        self.asked: set[str] = set()  # calls that were sent on the line there is now
+        self.ever_asked: set[str] = set()
         self.replies: list[str] = []
         self.begun: set[str] = set()  # greetings, and replies that sounded or had words
         self.tokens: set[str] = set()
@@ -61,6 +63,7 @@ class Witness:
     def lose_line(self) -> None:
         """The line is gone: the reader of the wire sees the end of nothing."""
         self.told = self.speech = None
+        self.asked.clear()
         self.is_ready = False
 
     def watch(
@@ -155,14 +158,23 @@ class Witness:
             case ReplyError(reply_id=r):
                 assert r == self.told, "only what is told of can fail"
             case ToolCall():
-                assert message.call_id in self.calls, "remembered before it is asked"
-                assert self.calls[message.call_id] == self.told
+                self._ask(message.call_id)
             case TranscriptAgent(reply_id=r):
                 assert r == self.told, "the last words precede the end of their reply"
                 assert r not in self._transcribed, "the last words are said once"
                 self._transcribed.add(r)
             case ReplyDone():
                 self._end(message)
+
+    def _ask(self, call_id: str) -> None:
+        assert call_id in self.calls, "remembered before it is asked, and still open"
+        assert call_id not in self.asked, "asked once a line"
+        self.asked.add(call_id)
+        if call_id in self.ever_asked:
+            assert self.told is None, "asked again when the line is back"
+        else:
+            assert self.calls[call_id] == self.told
+        self.ever_asked.add(call_id)
 
     def _end(self, done: ReplyDone) -> None:
         assert done.reply_id == self.told, "only what was told of is done"
