@@ -56,12 +56,14 @@ class Witness:
         self.tokens: set[str] = set()
         self.greetings = 0
         self._done: set[str] = set()
+        self._asked: dict[str, bool] = {}  # calls told of; whether on this line
         self._transcribed: set[str] = set()
 
     def lose_line(self) -> None:
         """The line is gone: the reader of the wire sees the end of nothing."""
         self.told = self.speech = None
         self.is_ready = False
+        self._asked = dict.fromkeys(self._asked, False)
 
     def watch(
         self, before: Phase, actions: Sequence[ServerAction], timestamp: float
@@ -155,14 +157,21 @@ class Witness:
             case ReplyError(reply_id=r):
                 assert r == self.told, "only what is told of can fail"
             case ToolCall():
-                assert message.call_id in self.calls, "remembered before it is asked"
-                assert self.calls[message.call_id] == self.told
+                self._ask(message.call_id)
             case TranscriptAgent(reply_id=r):
                 assert r == self.told, "the last words precede the end of their reply"
                 assert r not in self._transcribed, "the last words are said once"
                 self._transcribed.add(r)
             case ReplyDone():
                 self._end(message)
+
+    def _ask(self, call_id: str) -> None:
+        assert call_id in self.calls, "remembered before it is asked, and still open"
+        assert not self._asked.get(call_id), "asked once a line"
+        if call_id not in self._asked:
+            assert self.calls[call_id] == self.told, "asked within its reply"
+        # Else it is asked again: nobody knows whether the lost line has delivered it.
+        self._asked[call_id] = True
 
     def _end(self, done: ReplyDone) -> None:
         assert done.reply_id == self.told, "only what was told of is done"
