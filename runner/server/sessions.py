@@ -12,6 +12,9 @@ from runner.server.conversation import Conversation, House, Line
 
 # How long a session may take to say goodbye when the server leaves.
 _FAREWELL_SECONDS = 2.0
+# Dropped sessions that are kept for each one that can be live: somebody who opens and
+# drops them at will must not fill the memory.
+_DROPPED_PER_CALL = 8
 
 
 class Sessions:
@@ -25,6 +28,7 @@ class Sessions:
 
     def open(self, line: Line) -> Conversation:
         """Begin a session over this line."""
+        self._shed()
         conversation = Conversation(self._house)
         conversation.attach(line)
         self._conversations[conversation.session.session_id] = conversation
@@ -73,6 +77,17 @@ class Sessions:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _shed(self) -> None:
+        """Forget the oldest of too many sessions that nobody has come back to."""
+        dropped = [
+            conversation
+            for conversation in self._conversations.values()
+            if conversation.session.phase is Phase.DROPPED
+        ]
+        too_many = max(0, len(dropped) - _DROPPED_PER_CALL * self._most)
+        for conversation in dropped[:too_many]:
+            conversation.post(ShutDown())
 
     async def _run(self, conversation: Conversation) -> None:
         try:

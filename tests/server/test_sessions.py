@@ -108,3 +108,11 @@ def test_a_second_resume_moves_the_session_and_closes_the_old_line() -> None:
 
 def test_a_machine_holds_two_calls_at_least() -> None:
     assert default_max_sessions() >= 2
+
+
+async def test_of_too_many_dropped_sessions_the_oldest_is_forgotten() -> None:
+    async with EmbeddedServer(ScriptedSpeech(LINES, decide), max_sessions=2) as server:
+        ids = [await dropped(server) for _ in range(20)]
+
+        assert await answer_to_resume(server, ids[0]) == "session_not_found"
+        assert await answer_to_resume(server, ids[-1]) == "session.ready"

@@ -51,20 +51,19 @@ class Witness:
         self.speech: str | None = None  # item of the caller's turn; "" while unnamed
         self.calls: dict[str, str] = {}  # open ones, and the reply that asked
         self.settled: set[str] = set()  # answered or forgotten calls
-        self.asked: set[str] = set()  # calls that were sent on the line there is now
-        self.ever_asked: set[str] = set()
         self.replies: list[str] = []
         self.begun: set[str] = set()  # greetings, and replies that sounded or had words
         self.tokens: set[str] = set()
         self.greetings = 0
         self._done: set[str] = set()
+        self._asked: dict[str, bool] = {}  # calls told of; whether on this line
         self._transcribed: set[str] = set()
 
     def lose_line(self) -> None:
         """The line is gone: the reader of the wire sees the end of nothing."""
         self.told = self.speech = None
-        self.asked.clear()
         self.is_ready = False
+        self._asked = dict.fromkeys(self._asked, False)
 
     def watch(
         self, before: Phase, actions: Sequence[ServerAction], timestamp: float
@@ -168,13 +167,11 @@ class Witness:
 
     def _ask(self, call_id: str) -> None:
         assert call_id in self.calls, "remembered before it is asked, and still open"
-        assert call_id not in self.asked, "asked once a line"
-        self.asked.add(call_id)
-        if call_id in self.ever_asked:
-            assert self.told is None, "asked again when the line is back"
-        else:
-            assert self.calls[call_id] == self.told
-        self.ever_asked.add(call_id)
+        assert not self._asked.get(call_id), "asked once a line"
+        if call_id not in self._asked:
+            assert self.calls[call_id] == self.told, "asked within its reply"
+        # Else it is asked again: nobody knows whether the lost line has delivered it.
+        self._asked[call_id] = True
 
     def _end(self, done: ReplyDone) -> None:
         assert done.reply_id == self.told, "only what was told of is done"
