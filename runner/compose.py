@@ -36,7 +36,7 @@ from runner.transport import Dialer
 
 # The embedded server answers when its voice is loaded: a second or two on a fast
 # machine, many more on a cold disk; and a large model on a small one thinks for long.
-EMBEDDED_PATIENCE = Patience(ready=60.0, sound=45.0)
+LOCAL_PATIENCE = Patience(ready=60.0, sound=45.0)
 
 
 class View(Protocol):
@@ -147,7 +147,7 @@ def _delivery(
 
     microphone = near_end.microphone
     is_typed = near_end.input == "text"
-    if not isinstance(microphone, QueueMicrophone) or is_typed and service.takes_text:
+    if not isinstance(microphone, QueueMicrophone) or is_typed and service.is_local:
         return say_as_text
     spoken = SpokenLines(microphone, agent.local, near_end.lines)
     stack.callback(spoken.close)
@@ -186,7 +186,6 @@ def _client_config(
         for limit in (wishes.max_duration, agent.session.max_duration)
         if limit is not None
     ]
-    is_embedded = service.url is None
     idle, carry_over = agent.session.idle, agent.session.carry_over
     return ClientConfig(
         session=session_fields(agent, registry.wire_definitions()),
@@ -200,8 +199,8 @@ def _client_config(
         max_duration=min(limits, default=None),
         one_minute_left=agent.session.one_minute_left,
         idle=Idle(idle.nudge_after, idle.say, idle.end_after),
-        carry_over=is_embedded if carry_over is None else carry_over,
-        patience=EMBEDDED_PATIENCE if is_embedded else Patience(),
+        carry_over=service.is_local if carry_over is None else carry_over,
+        patience=LOCAL_PATIENCE if service.is_local else Patience(),
     )
 
 

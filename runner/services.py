@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from runner.errors import AuthenticationRejected, UsageError
+from runner.loopback import is_this_machine
 
 ASSEMBLYAI_URL = "wss://agents.assemblyai.com/v1/ws"
 ASSEMBLYAI_KEY = "ASSEMBLYAI_API_KEY"
@@ -16,16 +17,20 @@ OTHER_KEY = "VAGENT_SERVICE_KEY"
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A far end. `url` is None for the embedded server, which is yet to be started.
-
-    `takes_text` says that typed words can go in as text, without being spoken.
-    """
+    """A far end; `url` is None for the embedded server, which is yet to be started."""
 
     name: str
     url: str | None
     why: str
     key: str | None = field(default=None, repr=False)
-    takes_text: bool = False
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it runs on this machine: its models may be slow, and it takes text.
+
+        A server of vagent's own that was started apart is one of these.
+        """
+        return self.url is None or is_this_machine(urlsplit(self.url).hostname or "")
 
 
 def choose_service(
@@ -51,7 +56,7 @@ def choose_service(
 
 
 def _embedded(why: str) -> Service:
-    return Service("the embedded server on this machine", None, why, takes_text=True)
+    return Service("the embedded server on this machine", None, why)
 
 
 def _at(url: str, why: str, environment: Mapping[str, str]) -> Service:

@@ -62,5 +62,22 @@ def test_what_is_no_service_is_refused(wish: str) -> None:
         choose_service(wish, None, KEYS)
 
 
+@pytest.mark.parametrize(
+    ("wish", "is_local"),
+    [
+        (None, True),
+        ("ws://127.0.0.1:8765/v1/ws", True),
+        ("ws://[::1]:8765/v1/ws", True),
+        ("wss://voice.example/ws", False),
+        ("assemblyai", False),
+    ],
+)
+def test_a_server_on_this_machine_is_known_by_its_address(
+    wish: str | None, is_local: bool
+) -> None:
+    environment = KEYS if wish else {}
+    assert choose_service(wish, None, environment).is_local is is_local
+
+
 def test_it_is_said_why_the_embedded_server_is_used() -> None:
     assert choose_service(None, None, {}).why == "ASSEMBLYAI_API_KEY is not set"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import sys
@@ -75,6 +74,7 @@ def serve(
 
     from runner.config.model import LocalConfig
     from runner.faults.sources import load_faults
+    from runner.loopback import is_this_machine
     from runner.server.door import EmbeddedServer
     from runner.server.lifetime import serve_until_stopped
     from runner.speech.assembly import load_speech
@@ -86,7 +86,7 @@ def serve(
         return
     faults = load_faults(fault or ())
     say = _say_json if log_json else _say_text
-    if not _is_loopback(host):
+    if not is_this_machine(host):
         text = f"listening on {host}: anyone who can reach this machine can call"
         say("vagent.warning", {"message": text})
     local = LocalConfig(recognizer, _brain_config(brain, brain_model), voice)
@@ -120,15 +120,6 @@ def _brain_config(brain: str, model: str | None) -> BrainConfig:
     if not is_url:
         return BrainConfig(name=str(Path(brain)) if brain.endswith(".gguf") else brain)
     return BrainConfig(url=brain, model=model, key=os.environ.get(_BRAIN_KEY))
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _say_json(kind: str, facts: Mapping[str, Any]) -> None:

@@ -16,6 +16,8 @@ from ipaddress import (
     ip_address,
 )
 
+from runner.loopback import is_this_machine
+
 Address = IPv4Address | IPv6Address
 
 # RFC 6052: IPv4 addresses as a network of IPv6 only shows them; the last 32 bits.
@@ -67,15 +69,6 @@ def check_literal(host: str) -> None:
     address = _read_literal(host)
     if is_this_machine(host) or (address is not None and not is_public(address)):
         raise AddressRefused(f"{host} is not on the public internet")
-
-
-def is_this_machine(host: str) -> bool:
-    """Whether a host is this machine as it stands: a loopback address, localhost."""
-    name = host.rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    address = _read_literal(host)
-    return address is not None and address.is_loopback
 
 
 def _read_literal(host: str) -> Address | None:

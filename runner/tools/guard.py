@@ -8,7 +8,8 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from runner.tools.addresses import check_literal, is_this_machine
+from runner.loopback import is_this_machine
+from runner.tools.addresses import check_literal
 
 # From host and port to addresses that may be connected to.
 Resolve = Callable[[str, int], Awaitable[list[str]]]

@@ -16,7 +16,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from runner.cli.serve import _is_loopback, _line
+from runner.cli.serve import _line
 
 PATIENCE = 30  # seconds
 
@@ -145,21 +145,6 @@ def test_a_fault_that_is_none_is_wrong_usage() -> None:
     assert "'dorp'" in stderr
     assert "did you mean 'drop'?" in stderr
     assert "--fault help" in stderr
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        ("127.0.0.1", True),
-        ("127.8.9.1", True),
-        ("::1", True),
-        ("localhost", True),
-        ("0.0.0.0", False),
-        ("example.org", False),
-    ],
-)
-def test_hosts_that_others_can_reach_are_told_apart(host: str, expected: bool) -> None:
-    assert _is_loopback(host) is expected
 
 
 def test_listening_beyond_this_machine_is_warned_of() -> None:
