@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 _SWAPS: dict[type[ast.AST], type[ast.AST]] = {
@@ -47,6 +47,7 @@ class Mutant:
 class _Change:
     node: ast.expr | ast.stmt | ast.match_case
     text: str  # what stands in its place
+    dropped: ast.expr | None = None  # the item that is missing now, if it is one
 
 
 def find_mutants(root: Path, path: Path) -> Iterator[Mutant]:
@@ -62,9 +63,15 @@ def find_mutants(root: Path, path: Path) -> Iterator[Mutant]:
         seen.add(changed)
         node = change.node
         line = node.pattern.lineno if isinstance(node, ast.match_case) else node.lineno
-        before = " ".join(ast.unparse(node).split())
-        what = f"{before[:70]}  ->  {' '.join(change.text.split())[:70] or 'nothing'}"
+        if change.dropped is not None:
+            line, what = change.dropped.lineno, f"without {_short(change.dropped)}"
+        else:
+            what = f"{_short(node)}  ->  {' '.join(change.text.split())[:70]}"
         yield Mutant(relative.as_posix(), module, line, what, changed)
+
+
+def _short(node: ast.AST) -> str:
+    return " ".join(ast.unparse(node).split())[:70]
 
 
 def _enums(folder: Path) -> dict[str, list[str]]:
@@ -180,10 +187,12 @@ def _drop_items(node: ast.List | ast.Dict) -> Iterator[_Change]:
     for index in range(len(items)):
         rest = items[:index] + items[index + 1 :]
         if isinstance(node, ast.List):
-            yield _replace(node, elts=rest)
+            change = _replace(node, elts=rest)
         else:
             keys = node.keys[:index] + node.keys[index + 1 :]
-            yield _replace(node, keys=keys, values=rest)
+            change = _replace(node, keys=keys, values=rest)
+        key = None if isinstance(node, ast.List) else node.keys[index]
+        yield replace(change, dropped=key or items[index])
 
 
 def _change_statement(node: ast.stmt) -> Iterator[_Change]:
