@@ -105,6 +105,7 @@ def live(mutant: Mutant | None, tests: list[str]) -> None:
         database=None,
         derandomize=True,
         deadline=None,
+        max_examples=20,
         # A failure is enough; nobody reads the smallest one.
         phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate),
         suppress_health_check=list(hypothesis.HealthCheck),
