@@ -79,7 +79,7 @@ class CallBook:
         """
         known = self._calls.get(message.call_id)
         if known is not None:
-            if known.is_doubtful and known.state is CallState.ANSWERED:
+            if known.is_doubtful:  # and so answered, or to be
                 known.state, known.is_doubtful = CallState.FINISHED, False
             return None
         state = CallState.WAITING if rules.terminal else CallState.RUNNING

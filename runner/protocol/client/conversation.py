@@ -7,8 +7,6 @@ session is live, `lose_line` when it is not any more, `feed` in between.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from runner.protocol.client.actions import Action, Adopt, Notify, Send
 from runner.protocol.client.changes import Changes, Configuration
 from runner.protocol.client.dialogue import Dialogue
@@ -259,5 +257,4 @@ class Conversation:
         if not self.changes.settle():
             return []
         self.dialogue.tools = self.changes.current.tools
-        self._config = replace(self._config, session=self.changes.current.session)
         return [Adopt()]

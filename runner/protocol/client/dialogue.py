@@ -101,7 +101,7 @@ class Dialogue:
             case ToolCall():
                 return self._tool_call(message, now)
             case ReplyError(code=code, message=text, retryable=retryable):
-                if self.reply is not None and self.reply.heard_at is None:
+                if self.reply is not None:
                     self.reply.failed = retryable
                 return [Notify(f"the agent could not reply: {text or code}")]
             case _:

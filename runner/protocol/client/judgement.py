@@ -90,9 +90,7 @@ def _judge_message(message: ServerMessage, situation: Situation) -> Judgement | 
             rule = rule_for_error(code)
             what = f"{code}: {text}" if text else code
             return _apply(rule, rule.at(situation.phase), what, situation)
-        case InputSpeechStarted() if (
-            situation.phase is Phase.DRAINING and situation.farewell is Farewell.SAID
-        ):
+        case InputSpeechStarted() if situation.farewell is Farewell.SAID:
             return Judgement(Trigger.SPOKE_ON)
         case _:
             return None

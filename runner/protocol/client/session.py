@@ -115,10 +115,10 @@ class ClientSession:
         judgement = judge(event, self._situation)
         if judgement is not None and (self.phase, judgement.trigger) in TRANSITIONS:
             return self._follow(event, judgement, now)
-        actions = self._notices(event)
         if self.phase is Phase.RESUMING and isinstance(event, Connected):
             self.timers.set(Timer.PHASE, now + self._config.patience.ready)
-            return [*actions, Send(SessionResume(self.line.session_id))]
+            return [Send(SessionResume(self.line.session_id))]
+        actions = self._notices(event)
         if self.phase in _TALKING:
             actions += self.conversation.feed(event, now)
             return actions + self._hang_up_if_said(now)

@@ -11,6 +11,7 @@ from runner.protocol.client.actions import (
     Connect,
     Drain,
     Notify,
+    Outcome,
     Play,
     RunTool,
     Send,
@@ -21,6 +22,7 @@ from runner.protocol.client.conversation import SAY_AGAIN
 from runner.protocol.client.events import (
     Connected,
     Disconnected,
+    HangUp,
     MicFrame,
     Received,
     Reconfigure,
@@ -33,7 +35,7 @@ from runner.protocol.client.history import PREFACE
 from runner.protocol.client.line import OUTAGE_SECONDS, RESUME_WINDOW_SECONDS
 from runner.protocol.client.phases import Phase
 from runner.protocol.client.remarks import verbatim
-from runner.protocol.client.session import ClientSession
+from runner.protocol.client.session import DRAIN_SECONDS, ClientSession
 from runner.protocol.client.turn import Turn
 from runner.protocol.client.wishes import ClientConfig, Idle, Patience
 from runner.protocol.messages import (
@@ -603,3 +605,189 @@ def test_a_fresh_session_cancels_every_call_that_the_old_one_asked_for(
     actions = fed(session, Received(SessionError("session_expired", "Session expired")))
 
     assert CancelTool("call_1") in actions
+
+
+# ------------------------------------------------ what only a broken rule shows
+
+
+def test_it_can_be_asked_again_once_something_was_heard_in_between() -> None:
+    session = live()
+    for number in (1, 2):
+        look = ToolCall(f"c{number}", "look")
+        hears(session, ReplyStarted(f"a{number}"), look, ReplyDone(f"a{number}"))
+        fed(session, ToolFinished(f"c{number}", "1"))
+        assert ReplyCreate() in sent(tick(session))
+        reply = f"b{number}"
+        hears(session, ReplyStarted(reply), ReplyAudio(b"\1\0", reply))
+        hears(session, ReplyDone(reply))
+
+
+def test_it_can_be_asked_again_on_a_new_line() -> None:
+    session = live()
+    hears(session, ReplyStarted("r1"), LOOK, ReplyDone("r1"))
+    fed(session, ToolFinished("call_1", "1"))
+    assert ReplyCreate() in sent(tick(session))
+    drop(session, now=12.0)
+    tick(session)
+    fed(session, Connected())
+    hears(session, SessionReady("sess_1"), now=14.0)
+
+    assert ReplyCreate() in sent(tick(session))
+
+
+def test_a_caller_who_speaks_is_owed_nothing_yet() -> None:
+    session = live()
+    fed(session, Say("hello?"))
+    hears(session, InputSpeechStarted())
+
+    assert session.deadline is None
+
+
+def test_a_reply_that_was_asked_for_and_is_silent_too_is_told_of_once() -> None:
+    session = live(patience=Patience(reply=5.0, sound=10.0))
+    hears(session, ReplyStarted("r1"))
+    tick(session)
+
+    assert tick(session) == [], "a reply has begun: its sound is waited for"
+    assert tick(session) == [
+        Notify("the agent's reply never ended: going on without its end")
+    ]
+    assert session.is_settled
+
+
+def test_the_reply_of_a_lost_line_is_not_under_way_on_the_new_one() -> None:
+    session = live()
+    hears(session, ReplyStarted("r1"), ReplyAudio(b"\1\0", "r1"))
+    drop(session)
+    resume(session)
+    hears(session, InputSpeechStarted())
+
+    assert hears(session, LOOK) == [RunTool(LOOK)]
+
+
+def test_an_older_reply_that_was_interrupted_takes_its_calls_with_it() -> None:
+    session = live()
+    hears(session, ReplyStarted("r1"), LOOK, ReplyStarted("r2"))
+
+    assert hears(session, ReplyDone("r1", "interrupted")) == [CancelTool("call_1")]
+    assert session.dialogue.turn is Turn.AGENT
+
+
+def test_a_terminal_call_without_any_reply_asks_for_a_goodbye() -> None:
+    session = live()
+    end = ToolCall("call_2", "end_call")
+
+    assert hears(session, end) == [RunTool(end)]
+    assert sent(fed(session, ToolFinished("call_2", "1"))) == [
+        ToolResult("call_2", "1")
+    ]
+
+
+def test_a_result_that_is_held_when_the_next_reply_begins_is_kept() -> None:
+    session = live()
+    hears(session, ReplyStarted("r1"), LOOK, ReplyDone("r1"), InputSpeechStarted())
+    assert fed(session, ToolFinished("call_1", '"seen"')) == []
+    assert hears(session, ReplyStarted("r2")) == []
+
+    assert sent(hears(session, ReplyDone("r2"))) == [RESULT]
+
+
+def test_a_result_that_is_held_when_the_line_drops_is_sent_once() -> None:
+    session = live()
+    hears(session, ReplyStarted("r1"), LOOK)
+    fed(session, ToolFinished("call_1", '"seen"'))
+    drop(session)
+
+    assert sent(resume(session)) == [RESULT]
+    assert hears(session, LOOK) == []
+
+
+def test_a_session_is_live_only_while_the_conversation_goes_on() -> None:
+    session = live()
+    assert session.is_live
+
+    fed(session, HangUp("enough", after_playback=True))
+    assert not session.is_live
+
+
+def test_what_comes_while_the_goodbye_plays_does_not_hang_up_twice() -> None:
+    session = live()
+    hears(session, ReplyStarted("r1"), TranscriptAgent("Bye.", "r1"))
+    hears(session, ToolCall("call_2", "end_call"), ReplyDone("r1"))
+    assert fed(session, ToolFinished("call_2", "1")) == [Drain()]
+
+    assert hears(session, TranscriptUser("Bye.")) == []
+    assert session.phase is Phase.DRAINING
+
+
+def test_giving_up_stops_the_sound_and_the_calls() -> None:
+    session = live()
+    hears(session, ReplyStarted("r1"), LOOK)
+
+    actions = hears(session, SessionError("unauthorized", "expired"))
+
+    assert actions[:-1] == [StopPlayback(), CancelTool("call_1")]
+
+
+def test_a_connection_that_nobody_asked_for_is_not_spoken_on() -> None:
+    assert fed(live(), Connected()) == []
+
+
+def test_a_refusal_while_a_lost_call_starts_afresh_is_an_outage() -> None:
+    session = live()
+    drop(session)
+    session.line.forget("gone")
+    tick(session)
+    assert session.phase is Phase.CONNECTING
+
+    fed(session, Disconnected("HTTP 403", status=403), now=6.0)
+
+    assert session.phase is Phase.WAITING
+
+
+def test_a_service_that_closes_normally_has_ended_the_call() -> None:
+    session = live()
+
+    close = closing(fed(session, Disconnected("closed", 1000)))
+
+    assert (close.outcome, close.drain) == (Outcome.CLEAN, True)
+
+
+def test_a_fresh_session_does_not_put_the_last_minute_off() -> None:
+    session = live(max_duration=90.0, one_minute_left="One minute.")
+    drop(session)
+    start_afresh(session)
+
+    assert session.deadline == 31.0
+
+
+def test_a_fresh_session_is_asked_for_one_reply_when_the_caller_typed_meanwhile() -> (
+    None
+):
+    session = live(carry_over=True)
+    hears(session, TranscriptUser("Where is it?"))
+    drop(session)
+    fed(session, Say("hello?"))
+
+    messages = sent(start_afresh(session)[1:])
+
+    assert messages.count(ReplyCreate()) == 1
+    assert messages[-2:] == [ConversationMessage("user", "hello?"), ReplyCreate()]
+
+
+def test_a_change_waits_for_the_reply_to_be_over() -> None:
+    session = live()
+    hears(session, ReplyStarted("r1"))
+
+    assert fed(session, Reconfigure({"system_prompt": "New."})) == []
+    assert sent(hears(session, ReplyDone("r1"))) == [
+        SessionUpdate({"system_prompt": "New."})
+    ]
+
+
+def test_nothing_of_ours_begins_while_the_goodbye_plays() -> None:
+    session = live(idle=Idle(nudge_after=5.0))
+    fed(session, HangUp("enough", after_playback=True))
+
+    assert fed(session, Reconfigure({"system_prompt": "New."})) == []
+    assert session.deadline == 1.0 + DRAIN_SECONDS

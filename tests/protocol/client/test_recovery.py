@@ -72,6 +72,16 @@ def test_nothing_but_a_flood_is_fatal_while_a_session_may_be_resumed() -> None:
     assert [code for code, rule in rows.items() if rule.resuming in final] == [1009]
 
 
+def test_the_tables_have_these_rows_and_no_others() -> None:
+    assert set(ERRORS) == {code.lower() for code in KNOWN}
+    assert sorted(CLOSES) == [
+        *range(1000, 1004),
+        *range(1006, 1010),
+        *range(1011, 1015),
+    ]
+    assert sorted(REFUSALS) == [401, 403, 404, 408, 425, 429, 500, 502, 503, 504]
+
+
 def test_a_lost_line_without_a_code_is_an_abnormal_closure() -> None:
     assert rule_for_close(None) is CLOSES[1006]
     assert rule_for_close(4999) is UNKNOWN_CLOSE

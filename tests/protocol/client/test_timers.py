@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.protocol.client.timers import Timer, Timers
+from runner.protocol.client.timers import CONVERSATIONAL, Timer, Timers
 
 TIMES = st.dictionaries(st.sampled_from(Timer), st.floats(0, 100))
 
@@ -26,6 +26,12 @@ def test_what_is_due_is_taken_once_and_earliest_first(
     assert set(taken) == {timer for timer, at in due.items() if at <= now}
     rest = [at for at in due.values() if at > now]
     assert timers.next == (min(rest) if rest else None)
+
+
+def test_what_belongs_to_the_conversation_is_told_apart() -> None:
+    lasting = {Timer.PHASE, Timer.RETRY, Timer.LAST_MINUTE, Timer.MAX_DURATION}
+
+    assert set(Timer) - set(CONVERSATIONAL) == lasting
 
 
 def test_setting_a_timer_again_moves_it() -> None:
