@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import threading
 from collections.abc import AsyncIterator
+
+
+def is_at_keyboard() -> bool:
+    """Whether a person may type: stdin is a terminal, and this process has it.
+
+    A job in the background that reads from its terminal is stopped by the system.
+    """
+    if sys.stdin is None or sys.stdin.closed or not sys.stdin.isatty():
+        return False
+    if sys.platform == "win32":
+        return True
+    try:
+        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except OSError:  # a terminal of another session
+        return True
 
 
 async def typed_lines() -> AsyncIterator[str]:
