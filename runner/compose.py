@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from runner.audio.spoken import QueueMicrophone
+from runner.audio.spoken import QueueMicrophone, SharedMicrophone
 from runner.caller import Caller, Deliver, Notice
 from runner.config.diagnostics import Diagnostic
 from runner.config.model import AgentConfig
@@ -24,6 +24,7 @@ from runner.controls import Controls
 from runner.counters import Counters, Tally, gather
 from runner.edits import Edits
 from runner.engine import Engine, Observer
+from runner.errors import SpeechError
 from runner.loading import load_agent_and_tools
 from runner.localvoice import SpokenLines
 from runner.nearend import NearEnd, open_near_end
@@ -194,9 +195,10 @@ def _delivery(
     async def say_as_text(line: str) -> None:
         engine.post(Say(line))
 
-    microphone = near_end.microphone
-    is_typed = near_end.input == "text"
-    if not isinstance(microphone, QueueMicrophone) or is_typed and service.is_local:
+    microphone, is_lines = near_end.microphone, bool(near_end.lines)
+    if not isinstance(microphone, QueueMicrophone | SharedMicrophone):
+        return say_as_text
+    if service.is_local and not is_lines:
         return say_as_text
     spoken = SpokenLines(microphone, agent.local, near_end.lines)
     stack.callback(spoken.close)
@@ -205,8 +207,13 @@ def _delivery(
     async def speak(line: str) -> None:
         if engine.is_muted:
             notice(f"muted, so nobody would hear {line!r}: /unmute first")
-        else:
+            return
+        try:
             await spoken.deliver(line)
+        except SpeechError as error:
+            if isinstance(microphone, QueueMicrophone):
+                raise  # there is no other way to speak
+            notice(f"{error.message}: the line was not said")
 
     return speak
 

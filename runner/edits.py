@@ -102,8 +102,9 @@ class Edits:
             names = " and ".join(sorted(map(str, changed)))
             self.audience.notice(f"{names} changed: {', '.join([*parts, *later])}")
         if later:
-            words = " and ".join(later)
-            self.audience.notice(f"what {words} says holds from the next call on")
+            words = " and ".join(f"`{word}`" for word in later)
+            verb = "hold" if len(later) > 1 else "holds"
+            self.audience.notice(f"{words} {verb} from the next call on")
         if not parts:
             await registry.close()
         else:

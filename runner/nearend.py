@@ -24,7 +24,7 @@ from typing import TypeAlias
 from runner.audio.devices import Microphone, Speaker
 from runner.audio.silence import NullSpeaker, SilentMicrophone
 from runner.audio.soundcard import SoundCard
-from runner.audio.spoken import QueueMicrophone
+from runner.audio.spoken import QueueMicrophone, SharedMicrophone
 from runner.audio.wav import FileMicrophone, FileSpeaker
 from runner.caller import Caller, Notice
 from runner.commands import End, Words, parse_line
@@ -65,7 +65,7 @@ class NearEnd:
                 await caller.speak_in_turn(_obeyed(typed_lines(), controls))
             case SilentMicrophone():
                 await caller.hang_up_when_quiet(NOBODY_QUIET_SECONDS)
-            case _ if is_typing:
+            case SharedMicrophone() if is_typing:
                 controls.notice(TYPING_WORKS)
                 lines = _obeyed(typed_lines(), controls, is_all=False)
                 await caller.speak_at_once(_read_ahead(lines))
@@ -121,10 +121,14 @@ async def _open(
 async def _open_card(output: str | None, stack: contextlib.AsyncExitStack) -> _Devices:
     if output in (None, "speaker"):
         # One duplex stream: macOS refuses two on one device.
-        card = await stack.enter_async_context(SoundCard())
-        return card.microphone, card.speaker
-    card = await stack.enter_async_context(SoundCard(output=False))
-    return card.microphone, await stack.enter_async_context(_speaker(output))
+        card, speaker = SoundCard(), None
+    else:
+        card, speaker = SoundCard(output=False), _speaker(output)
+    await stack.enter_async_context(card)
+    microphone = await stack.enter_async_context(SharedMicrophone(card.microphone))
+    if speaker is None:
+        return microphone, card.speaker
+    return microphone, await stack.enter_async_context(speaker)
 
 
 def _microphone(kind: str) -> Microphone:
