@@ -100,5 +100,6 @@ def _describe_session(session: object) -> str:
         parts.append(f"tools {names}")
     output = fields.get("output", {})
     parts += [f"{key} {output[key]}" for key in ("voice", "volume") if key in output]
-    parts += [key.replace("_", " ") for key in fields.get("input", {})]
+    if "system_prompt" not in fields:  # a change: then what is heard is news
+        parts += [key.replace("_", " ") for key in fields.get("input", {})]
     return "; ".join(parts) or "no fields"
