@@ -10,15 +10,13 @@ def describe_losses(counters: Counters) -> list[str]:
     c = counters
     parts: list[str] = []
     if c.line_drops:
-        times = _times(c.line_drops)
-        parts.append(f"line lost {times} for {c.line_lost_seconds:.1f} s")
+        text = f"line lost {_times(c.line_drops)} for {c.line_lost_seconds:.1f} s"
+        if c.microphone_unsent_seconds:
+            text += f", with {c.microphone_unsent_seconds:.1f} s of the microphone"
+        parts.append(text)
     unsent = c.microphone_dropped_seconds + c.outbox_dropped_seconds
     if unsent:
         parts.append(f"{unsent:.2f} s of the microphone dropped")
-    if c.microphone_unsent_seconds:
-        parts.append(
-            f"{c.microphone_unsent_seconds:.1f} s of it while the line was gone"
-        )
     if c.messages_garbled:
         parts.append(f"{_count(c.messages_garbled, 'message')} unreadable")
     if c.playback_dropped_seconds:
@@ -26,11 +24,12 @@ def describe_losses(counters: Counters) -> list[str]:
     if c.playback_underruns:
         parts.append(_count(c.playback_underruns, "gap") + " in the agent's voice")
     if c.calls_late:
-        parts.append(f"{_count(c.calls_late, 'result')} of tools too late")
+        parts.append(_count(c.calls_late, "result") + " of tools came too late")
     if c.threads_hung:
         parts.append(f"{_count(c.threads_hung, 'tool')} still hanging")
     if c.replies_asked_again:
-        parts.append(f"{_count(c.replies_asked_again, 'reply', 'replies')} asked again")
+        replies = _count(c.replies_asked_again, "reply", "replies")
+        parts.append(f"{replies} asked for again")
     return parts
 
 
