@@ -19,7 +19,13 @@ from runner.protocol.client.actions import (
     Send,
 )
 from runner.protocol.client.calls import CallState
-from runner.protocol.client.events import Event, Garbled, Received, ToolFinished
+from runner.protocol.client.events import (
+    Event,
+    Garbled,
+    MicFrame,
+    Received,
+    ToolFinished,
+)
 from runner.protocol.client.session import ClientSession
 from runner.protocol.messages import InputAudio, ReplyAudio, ReplyCreate, Unknown
 
@@ -93,8 +99,15 @@ class Tally:
     def observe(self, at: float, what: Event | Action) -> None:
         """Count an event or an action; sound, the most frequent by far, comes first."""
         del at
+        if isinstance(what, MicFrame):
+            return
         if isinstance(what, Send):
-            self._count_sent(what.message)
+            self.messages_sent += 1
+            if isinstance(what.message, InputAudio):
+                self.bytes_sent += len(what.message.pcm)
+            elif isinstance(what.message, ReplyCreate):
+                self.asked_again += self._is_asked_again and not self._was_asked_again
+                self._was_asked_again = self._is_asked_again
         elif isinstance(what, Play):
             self.bytes_played += len(what.pcm)
         elif isinstance(what, Received):
@@ -107,14 +120,6 @@ class Tally:
             self._was_asked_again = self._is_asked_again
         else:
             self._count_rare(what)
-
-    def _count_sent(self, message: object) -> None:
-        self.messages_sent += 1
-        if isinstance(message, InputAudio):
-            self.bytes_sent += len(message.pcm)
-        elif isinstance(message, ReplyCreate):
-            self.asked_again += self._is_asked_again and not self._was_asked_again
-            self._was_asked_again = self._is_asked_again
 
     def _count_rare(self, what: Event | Action) -> None:
         match what:

@@ -30,7 +30,7 @@ from runner.caller import Caller, Notice
 from runner.commands import End, Words, parse_line
 from runner.controls import Controls
 from runner.errors import AudioUnavailable, DeviceNotFound, UsageError
-from runner.keyboard import is_at_keyboard, typed_lines
+from runner.keyboard import is_in_foreground, is_terminal, typed_lines
 
 # After a file has ended, the far end may still wait for more of the turn: the longest
 # silence that a service is known to wait for by default is 3 s.
@@ -50,14 +50,13 @@ class NearEnd:
 
     async def drive(self, caller: Caller, controls: Controls) -> None:
         """Do the caller's part to its end; with a microphone, a person does."""
-        is_typing = is_at_keyboard()
         match self.microphone:
             case FileMicrophone() as file:
                 await file.finished.wait()
                 await caller.hang_up_when_quiet(FILE_QUIET_SECONDS)
             case QueueMicrophone() if self.lines:
                 await caller.speak_in_turn(_each(self.lines))
-            case QueueMicrophone() if is_typing:
+            case QueueMicrophone() if is_terminal():
                 controls.notice(TYPING_WORKS)
                 lines = _obeyed(typed_lines(), controls)
                 await caller.speak_at_once(_read_ahead(lines))
@@ -65,7 +64,7 @@ class NearEnd:
                 await caller.speak_in_turn(_obeyed(typed_lines(), controls))
             case SilentMicrophone():
                 await caller.hang_up_when_quiet(NOBODY_QUIET_SECONDS)
-            case SharedMicrophone() if is_typing:
+            case SharedMicrophone() if is_terminal() and is_in_foreground():
                 controls.notice(TYPING_WORKS)
                 lines = _obeyed(typed_lines(), controls, is_all=False)
                 await caller.speak_at_once(_read_ahead(lines))

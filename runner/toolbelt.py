@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from runner.protocol.client.actions import Action, Adopt, CancelTool, RunTool
 from runner.protocol.client.calls import CallRules
@@ -17,7 +18,9 @@ from runner.protocol.messages import ToolCall
 from runner.tools.registry import ToolRegistry
 from runner.tools.tool import ToolOutcome
 
-Rules = Mapping[str, CallRules]
+Rules: TypeAlias = Mapping[str, CallRules]
+# Most of what happens is sound, which is let pass at once.
+_CONCERNS = frozenset((RunTool, CancelTool, Adopt))
 
 
 @dataclass(slots=True, eq=False)
@@ -80,6 +83,8 @@ class Toolbelt:
     def observe(self, at: float, what: Event | Action) -> None:
         """Note which tools a call is to run with, and when others take over."""
         del at
+        if type(what) not in _CONCERNS:
+            return
         match what:
             case RunTool(call):
                 self._current.calls.add(call.call_id)

@@ -22,17 +22,18 @@ class AgentFiles:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._mark: Mark = None
         self._others: frozenset[Path] = frozenset()
+        self._known_by: Marks = {}  # the agent file and the folders of the others
 
     def look(self) -> Marks:
         """Return what tells the files as they are now from what they were."""
-        mark = _mark(self._path)
-        if mark != self._mark:
+        folders = {each.parent for each in self._others}
+        known_by = _marks({self._path, *folders})
+        if known_by != self._known_by:
             # What a broken file draws on is unknown; then the last good word counts.
             self._others = referenced_files(self._path) or self._others
-            self._mark = mark
-        return {self._path: mark, **_marks(self._others)}
+            self._known_by = known_by
+        return _marks({self._path, *self._others})
 
 
 async def changes(

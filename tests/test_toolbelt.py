@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Mapping
 
 import pytest
@@ -177,3 +178,34 @@ async def test_what_went_wrong_in_a_tool_is_told() -> None:
     assert outcome.is_error
     assert bench.notices[0].startswith("look: arguments refused")
     await bench.belt.close()
+
+
+class Stuck:
+    """A plain tool that does not come back before it is let go."""
+
+    definition = ToolDefinition("look", "Looks.", {"type": "object"}, timeout=0.01)
+
+    def __init__(self) -> None:
+        self.let_go = threading.Event()
+
+    def run(self, arguments: Mapping[str, object]) -> int:
+        self.let_go.wait(30)
+        return 1
+
+
+async def test_a_thread_that_hangs_is_counted_after_its_tools_are_closed_too() -> None:
+    stuck = Stuck()
+    first, second = outfit(ToolRegistry([stuck])), outfit(ToolRegistry([Look("2")]))
+    followed = [first.rules]
+    belt = Toolbelt(first, lambda: followed[-1], print)
+    call = ToolCall("a", "look", {})
+    belt.observe(0.0, RunTool(call))
+
+    assert (await belt.run(call)).is_error
+    assert belt.hung == 1
+    belt.offer(second)
+    followed.append(second.rules)
+    belt.observe(0.0, Adopt())
+    await belt.close()
+    assert belt.hung == 1
+    stuck.let_go.set()

@@ -126,6 +126,15 @@ def test_a_file_that_is_broken_for_a_while_keeps_what_it_drew_on(agent: Path) ->
     assert names(files.look(), agent) == before
 
 
+def test_a_python_file_that_comes_later_is_watched_too(agent: Path) -> None:
+    files = AgentFiles(agent)
+    files.look()
+    files.look()
+    write(agent.parent / "tools/new.py", "N = 1")
+
+    assert "tools/new.py" in names(files.look(), agent)
+
+
 @pytest.mark.parametrize("name", ["agent.yaml", "tools/beside.py", "prompts/a.md"])
 def test_a_file_that_is_replaced_looks_different(agent: Path, name: str) -> None:
     files = AgentFiles(agent)
