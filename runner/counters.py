@@ -151,12 +151,13 @@ def gather(
     lost = line.outage_seconds
     if line.dropped_at is not None:  # and it never came back
         lost += asyncio.get_running_loop().time() - line.dropped_at
-    dropped = engine.line.outbox.dropped_frames * FRAME_MS / 1000
+    dropped_frames = engine.line.counts.dropped_frames
+    dropped = dropped_frames * FRAME_MS / 1000
     playback = PlaybackCounts()
     if isinstance(speaker, PacedSpeaker | CardSpeaker):
         playback = speaker.counts
     return Counters(
-        messages_sent=tally.messages_sent - engine.line.outbox.dropped_frames,
+        messages_sent=tally.messages_sent - dropped_frames,
         messages_received=tally.messages_received,
         sound_sent_seconds=max(0.0, tally.bytes_sent / _BYTES_A_SECOND - dropped),
         sound_received_seconds=tally.bytes_received / _BYTES_A_SECOND,
