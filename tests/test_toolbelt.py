@@ -133,6 +133,8 @@ async def test_a_call_that_is_cancelled_while_it_runs_holds_its_tools_to_its_end
     bench.belt.offer(bench.outfits[1])
     bench.adopt(1)
     bench.belt.observe(0.0, CancelTool("a"))
+    bench.tools[1].may_end.set()
+    assert await bench.call("b") == '"2"'
     assert not bench.tools[0].closed.is_set()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -217,8 +217,9 @@ async def test_tools_of_one_file_share_it_and_an_edit_is_seen_when_read_again(
 
 
 async def test_an_edit_of_a_file_that_a_tool_imports_is_seen_when_read_again(
-    agent: AgentConfig,
+    agent: AgentConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     write(agent, "from .beside import N\ndef f() -> int: return N\ndef g(): pass")
     beside = agent.folder / "tools" / "beside.py"
     beside.write_text("N = 1", "utf-8")
