@@ -25,6 +25,7 @@ from runner.counters import Counters, Tally, gather
 from runner.edits import Edits
 from runner.engine import Engine, Observer
 from runner.errors import SpeechError
+from runner.line import Dial
 from runner.loading import load_agent_and_tools
 from runner.localvoice import SpokenLines
 from runner.nearend import NearEnd, open_near_end
@@ -152,9 +153,7 @@ async def open_call(
     service = choose_service(wishes.service, agent.service_url, environment)
     secrets.hide(frozenset({service.key} if service.key else ()))
     tools = outfit(registry)
-    session = ClientSession(
-        _client_config(agent, tools, wishes, service), jitter=random.random
-    )
+    session = _session(agent, tools, wishes, service)
     changes, tally = session.conversation.changes, Tally(session)
     toolbelt = Toolbelt(tools, lambda: changes.current.tools, view.notice)
     async with contextlib.AsyncExitStack() as stack:
@@ -162,16 +161,9 @@ async def open_call(
         near_end = await stack.enter_async_context(
             open_near_end(wishes.input, wishes.output, wishes.lines, view.notice)
         )
-        view.notice(f"service: {service.name} ({service.why})")
-        url = await stack.enter_async_context(_reach(service, agent, view.notice))
-        engine = Engine(
-            session,
-            Dialer(url, lambda: service.key),
-            microphone=near_end.microphone,
-            speaker=near_end.speaker,
-            run_tool=toolbelt.run,
-            observers=(*observers, tally.observe, toolbelt.observe, view.observe),
-        )
+        dial = await stack.enter_async_context(_reach(service, agent, view.notice))
+        watchers = (*observers, tally.observe, view.observe)
+        engine = _engine(session, dial, near_end, toolbelt, watchers)
         deliver = _delivery(near_end, engine, agent, service, stack, view.notice)
         caller = Caller(engine, near_end.speaker, deliver, view.notice)
         controls = Controls(engine, view.notice, changes.current.session)
@@ -180,6 +172,23 @@ async def open_call(
             edits = Edits(agent, load, toolbelt, controls, view)
             beside.append(partial(edits.follow, files, seen))
         yield Call(engine, near_end, toolbelt, secrets, beside, tally)
+
+
+def _engine(
+    session: ClientSession,
+    dial: Dial,
+    near_end: NearEnd,
+    toolbelt: Toolbelt,
+    observers: Sequence[Observer],
+) -> Engine:
+    return Engine(
+        session,
+        dial,
+        microphone=near_end.microphone,
+        speaker=near_end.speaker,
+        run_tool=toolbelt.run,
+        observers=(*observers, toolbelt.observe),
+    )
 
 
 def _delivery(
@@ -221,9 +230,10 @@ def _delivery(
 @contextlib.asynccontextmanager
 async def _reach(
     service: Service, agent: AgentConfig, notice: Callable[[str], None]
-) -> AsyncIterator[str]:
+) -> AsyncIterator[Dial]:
+    notice(f"service: {service.name} ({service.why})")
     if service.url is not None:
-        yield service.url
+        yield Dialer(service.url, lambda: service.key)
         return
     from runner.server.child import embedded_server
 
@@ -235,19 +245,19 @@ async def _reach(
             )
 
     async with embedded_server(agent.local, listen) as url:
-        yield url
+        yield Dialer(url, lambda: service.key)
 
 
-def _client_config(
+def _session(
     agent: AgentConfig, tools: Outfit, wishes: CallWishes, service: Service
-) -> ClientConfig:
+) -> ClientSession:
     limits = [
         limit
         for limit in (wishes.max_duration, agent.session.max_duration)
         if limit is not None
     ]
     idle, carry_over = agent.session.idle, agent.session.carry_over
-    return ClientConfig(
+    config = ClientConfig(
         session=session_fields(agent, tools.registry.wire_definitions()),
         tools=tools.rules,
         immediate_results=agent.session.tool_results == "immediate",
@@ -257,3 +267,4 @@ def _client_config(
         carry_over=service.is_local if carry_over is None else carry_over,
         patience=LOCAL_PATIENCE if service.is_local else Patience(),
     )
+    return ClientSession(config, jitter=random.random)
