@@ -41,7 +41,7 @@ _LIMITS = (
     greet a second time. With `session: {carry_over: true}` it is told the conversation
     so far.""",
     f"""**No answer**: a connection may take {CONNECT_SECONDS:g} s, a session
-    {READY_SECONDS:g} s to be ready (the embedded server has longer, to load its
+    {READY_SECONDS:g} s to be ready (a service on this machine has longer, to load its
     models).""",
     """**The exit code** is 3 for a call that could not be set up or go on, 4 for a key
     that is not accepted, 0 for a call that came to its end.""",
