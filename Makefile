@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 SPEECH ?= fetch # what to do about weights: fetch, or skip
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format models orders fuzz mutants soak bench clean
+.PHONY: help run test check format models orders fuzz mutants soak docs bench clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -62,6 +62,9 @@ mutants: $(VENV)/.develop ## break each rule of the cores, and list what the tes
 
 soak: $(VENV)/.develop ## a thousand calls, and one of an hour, quicker than real time: nothing may grow
 	$(BIN)/python benchmarks/soak.py
+
+docs: $(VENV)/.develop ## write docs/errors.md from the client's tables
+	$(BIN)/python docs/make_errors.py
 
 clean: ## remove the virtual environment and what was built
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -9,34 +9,41 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from runner.audio.spoken import QueueMicrophone
+from runner.audio.spoken import QueueMicrophone, SharedMicrophone
 from runner.caller import Caller, Deliver, Notice
+from runner.config.diagnostics import Diagnostic
 from runner.config.model import AgentConfig
 from runner.config.wire import session_fields
-from runner.engine import Engine, Observer, RunToolCall
+from runner.controls import Controls
+from runner.counters import Counters, Tally, gather
+from runner.edits import Edits
+from runner.engine import Engine, Observer
+from runner.errors import SpeechError
+from runner.line import Dial
 from runner.loading import load_agent_and_tools
 from runner.localvoice import SpokenLines
 from runner.nearend import NearEnd, open_near_end
 from runner.protocol.client.actions import Close
-from runner.protocol.client.calls import CallRules
 from runner.protocol.client.events import HangUp, Say
 from runner.protocol.client.session import ClientSession
 from runner.protocol.client.wishes import ClientConfig, Idle, Patience
-from runner.protocol.messages import ToolCall
 from runner.services import Service, choose_service
+from runner.toolbelt import Outfit, Toolbelt, outfit
 from runner.tools.failures import Masking
-from runner.tools.registry import ToolRegistry
-from runner.tools.tool import ToolOutcome
 from runner.transport import Dialer
+from runner.watching import AgentFiles
 
 # The embedded server answers when its voice is loaded: a second or two on a fast
 # machine, many more on a cold disk; and a large model on a small one thinks for long.
 LOCAL_PATIENCE = Patience(ready=60.0, sound=45.0)
+# Shorter values are words and numbers that may just as well be meant to be seen.
+_SHORTEST_SECRET = 6
 
 
 class View(Protocol):
@@ -46,6 +53,24 @@ class View(Protocol):
 
     def notice(self, text: str) -> None: ...
 
+    def findings(self, found: Sequence[Diagnostic]) -> None: ...
+
+
+class Secrets:
+    """Hides secrets in texts; more become known as the agent file is edited."""
+
+    def __init__(self) -> None:
+        self._known: frozenset[str] = frozenset()
+        self._mask = Masking((), shortest=_SHORTEST_SECRET)
+
+    def hide(self, secrets: frozenset[str]) -> None:
+        """Hide these from now on; what is hidden stays hidden."""
+        self._known |= secrets
+        self._mask = Masking(self._known, shortest=_SHORTEST_SECRET)
+
+    def __call__(self, text: str) -> str:
+        return self._mask(text)
+
 
 @dataclass(frozen=True, slots=True)
 class CallWishes:
@@ -53,6 +78,7 @@ class CallWishes:
 
     `input` is mic, text, none or a sound file; `output` is speaker, null or a file to
     write; `lines` are spoken by the local voice, each after the agent has finished.
+    With `watch` the call follows the agent file while it is edited.
     """
 
     agent: Path
@@ -62,16 +88,19 @@ class CallWishes:
     service: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     max_duration: float | None = None
+    watch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call that is ready to begin."""
+    """A call that is ready to begin; `beside` runs as long as it does."""
 
     engine: Engine
     near_end: NearEnd
-    caller: Caller
-    masking: Masking
+    toolbelt: Toolbelt
+    secrets: Secrets
+    beside: Sequence[Callable[[], Coroutine[Any, Any, None]]]
+    _tally: Tally
 
     def hang_up(self, reason: str) -> None:
         """End the call politely, at once; on the event loop's thread."""
@@ -84,16 +113,22 @@ class Call:
             VagentError: a device, the voice or the input failed.
         """
         running = asyncio.create_task(self.engine.run())
-        driving = asyncio.create_task(self.near_end.drive(self.caller))
+        beside = [asyncio.create_task(work()) for work in self.beside]
         try:
-            await asyncio.wait((running, driving), return_when="FIRST_COMPLETED")
-            if driving.done() and not running.done():
-                driving.result()  # raises what went wrong at the near end
+            await asyncio.wait((running, *beside), return_when="FIRST_COMPLETED")
+            for work in beside:
+                if work.done() and not running.done():
+                    work.result()  # raises what went wrong
             return await running
         finally:
-            for task in (running, driving):
+            for task in (running, *beside):
                 task.cancel()
-            await asyncio.gather(running, driving, return_exceptions=True)
+            await asyncio.gather(running, *beside, return_exceptions=True)
+
+    def counters(self) -> Counters:
+        """Return what was counted so far; before the devices are closed."""
+        devices = self.near_end.microphone, self.near_end.speaker
+        return gather(self._tally, self.engine, *devices, self.toolbelt.hung)
 
 
 @contextlib.asynccontextmanager
@@ -108,29 +143,52 @@ async def open_call(
     Raises:
         VagentError: the file, a tool, a device or the service cannot be had.
     """
-    agent, registry = load_agent_and_tools(wishes.agent, wishes.variables, environment)
+    secrets = Secrets()
+    load = partial(
+        load_agent_and_tools, wishes.agent, wishes.variables, environment, secrets.hide
+    )
+    files = AgentFiles(wishes.agent)
+    seen = files.look()  # before the file is read, so that no edit is missed
+    agent, registry = load()
     service = choose_service(wishes.service, agent.service_url, environment)
+    secrets.hide(frozenset({service.key} if service.key else ()))
+    tools = outfit(registry)
+    session = _session(agent, tools, wishes, service)
+    changes, tally = session.conversation.changes, Tally(session)
+    toolbelt = Toolbelt(tools, lambda: changes.current.tools, view.notice)
     async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(registry.close)
+        stack.push_async_callback(toolbelt.close)
         near_end = await stack.enter_async_context(
             open_near_end(wishes.input, wishes.output, wishes.lines, view.notice)
         )
-        view.notice(f"service: {service.name} ({service.why})")
-        url = await stack.enter_async_context(_reach(service, agent, view.notice))
-        engine = Engine(
-            ClientSession(
-                _client_config(agent, registry, wishes, service), jitter=random.random
-            ),
-            Dialer(url, lambda: service.key),
-            microphone=near_end.microphone,
-            speaker=near_end.speaker,
-            run_tool=_tool_runner(registry, view.notice),
-            observers=(*observers, view.observe),
-        )
-        deliver = _delivery(near_end, engine, agent, service, stack)
+        dial = await stack.enter_async_context(_reach(service, agent, view.notice))
+        watchers = (*observers, tally.observe, view.observe)
+        engine = _engine(session, dial, near_end, toolbelt, watchers)
+        deliver = _delivery(near_end, engine, agent, service, stack, view.notice)
         caller = Caller(engine, near_end.speaker, deliver, view.notice)
-        secrets = frozenset({service.key} if service.key else ()) | agent.secrets
-        yield Call(engine, near_end, caller, Masking(secrets, shortest=6))
+        controls = Controls(engine, view.notice, changes.current.session)
+        beside = [partial(near_end.drive, caller, controls)]
+        if wishes.watch:
+            edits = Edits(agent, load, toolbelt, controls, view)
+            beside.append(partial(edits.follow, files, seen))
+        yield Call(engine, near_end, toolbelt, secrets, beside, tally)
+
+
+def _engine(
+    session: ClientSession,
+    dial: Dial,
+    near_end: NearEnd,
+    toolbelt: Toolbelt,
+    observers: Sequence[Observer],
+) -> Engine:
+    return Engine(
+        session,
+        dial,
+        microphone=near_end.microphone,
+        speaker=near_end.speaker,
+        run_tool=toolbelt.run,
+        observers=(*observers, toolbelt.observe),
+    )
 
 
 def _delivery(
@@ -139,28 +197,43 @@ def _delivery(
     agent: AgentConfig,
     service: Service,
     stack: contextlib.AsyncExitStack,
+    notice: Notice,
 ) -> Deliver:
     """Return how a line of the caller's reaches the service: as text or as sound."""
 
     async def say_as_text(line: str) -> None:
         engine.post(Say(line))
 
-    microphone = near_end.microphone
-    is_typed = near_end.input == "text"
-    if not isinstance(microphone, QueueMicrophone) or is_typed and service.is_local:
+    microphone, is_lines = near_end.microphone, bool(near_end.lines)
+    if not isinstance(microphone, QueueMicrophone | SharedMicrophone):
+        return say_as_text
+    if service.is_local and not is_lines:
         return say_as_text
     spoken = SpokenLines(microphone, agent.local, near_end.lines)
     stack.callback(spoken.close)
     spoken.prepare()
-    return spoken.deliver
+
+    async def speak(line: str) -> None:
+        if engine.is_muted:
+            notice(f"muted, so nobody would hear {line!r}: /unmute first")
+            return
+        try:
+            await spoken.deliver(line)
+        except SpeechError as error:
+            if isinstance(microphone, QueueMicrophone):
+                raise  # there is no other way to speak
+            notice(f"{error.message}: the line was not said")
+
+    return speak
 
 
 @contextlib.asynccontextmanager
 async def _reach(
     service: Service, agent: AgentConfig, notice: Callable[[str], None]
-) -> AsyncIterator[str]:
+) -> AsyncIterator[Dial]:
+    notice(f"service: {service.name} ({service.why})")
     if service.url is not None:
-        yield service.url
+        yield Dialer(service.url, lambda: service.key)
         return
     from runner.server.child import embedded_server
 
@@ -172,29 +245,21 @@ async def _reach(
             )
 
     async with embedded_server(agent.local, listen) as url:
-        yield url
+        yield Dialer(url, lambda: service.key)
 
 
-def _client_config(
-    agent: AgentConfig,
-    registry: ToolRegistry,
-    wishes: CallWishes,
-    service: Service,
-) -> ClientConfig:
+def _session(
+    agent: AgentConfig, tools: Outfit, wishes: CallWishes, service: Service
+) -> ClientSession:
     limits = [
         limit
         for limit in (wishes.max_duration, agent.session.max_duration)
         if limit is not None
     ]
     idle, carry_over = agent.session.idle, agent.session.carry_over
-    return ClientConfig(
-        session=session_fields(agent, registry.wire_definitions()),
-        tools={
-            tool.name: CallRules(
-                terminal=tool.effect == "terminal", on_interrupt=tool.on_interrupt
-            )
-            for tool in registry.definitions()
-        },
+    config = ClientConfig(
+        session=session_fields(agent, tools.registry.wire_definitions()),
+        tools=tools.rules,
         immediate_results=agent.session.tool_results == "immediate",
         max_duration=min(limits, default=None),
         one_minute_left=agent.session.one_minute_left,
@@ -202,13 +267,4 @@ def _client_config(
         carry_over=service.is_local if carry_over is None else carry_over,
         patience=LOCAL_PATIENCE if service.is_local else Patience(),
     )
-
-
-def _tool_runner(registry: ToolRegistry, notice: Notice) -> RunToolCall:
-    async def run(call: ToolCall) -> ToolOutcome:
-        outcome = await registry.run(call.name, call.arguments)
-        if outcome.detail:
-            notice(f"{call.name}: {outcome.detail}")
-        return outcome
-
-    return run
+    return ClientSession(config, jitter=random.random)

@@ -3,9 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import threading
 from collections.abc import AsyncIterator
+
+
+def is_terminal() -> bool:
+    """Whether stdin is a terminal, so that a person may type."""
+    return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
+
+
+def is_in_foreground() -> bool:
+    """Whether the terminal's keyboard is this process's to read.
+
+    A job in the background that reads from its terminal is stopped by the system.
+    """
+    if sys.platform == "win32":
+        return True
+    try:
+        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except OSError:  # not the terminal of this session: nobody stops us
+        return True
 
 
 async def typed_lines() -> AsyncIterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from runner.config.loader import load_agent
@@ -12,9 +12,15 @@ from runner.tools.registry import ToolRegistry, load_tools
 
 
 def load_agent_and_tools(
-    path: Path, variables: Mapping[str, str], environment: Mapping[str, str]
+    path: Path,
+    variables: Mapping[str, str],
+    environment: Mapping[str, str],
+    hide: Callable[[frozenset[str]], None] = lambda secrets: None,
 ) -> tuple[AgentConfig, ToolRegistry]:
     """Return an agent and its tools.
+
+    `hide` is given the file's secrets before any tool is loaded, whose failure may
+    quote them.
 
     Raises:
         ConfigError: the file has findings. ToolError: a tool cannot be loaded.
@@ -26,4 +32,5 @@ def load_agent_and_tools(
         variables=variables,
         kinds={key: kind.schema for key, kind in kinds.items()},
     )
+    hide(agent.secrets)
     return agent, load_tools(agent, kinds)

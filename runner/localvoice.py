@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from runner.audio.spoken import QueueMicrophone
+from runner.audio.spoken import QueueMicrophone, SharedMicrophone
 from runner.config.model import LocalConfig
 from runner.speech.parts import Voice
 
@@ -19,7 +19,7 @@ class SpokenLines:
     One worker thread: a voice speaks one line after the other.
     """
 
-    microphone: QueueMicrophone
+    microphone: QueueMicrophone | SharedMicrophone
     local: LocalConfig
     known: Sequence[str] = ()
     _voice: Voice | None = None

@@ -2,18 +2,20 @@
 
 | input | microphone           | who speaks             | the call is ended by        |
 |-------|----------------------|------------------------|-----------------------------|
-| mic   | the sound card       | a person               | Ctrl-C, the agent           |
+| mic   | the sound card       | a person, who may type | Ctrl-C, the agent           |
 | FILE  | the file, then quiet | the file               | the end of its last answer  |
 | text  | quiet                | the lines of stdin     | the end of the input        |
 | lines | quiet                | `--say`, one by one    | the end of the last answer  |
 | none  | quiet                | nobody                 | the end of the greeting     |
+
+Of what comes by stdin, lines that begin with a slash are commands. At a terminal they
+are obeyed at once and words are said as they come; lines that are piped in take turns.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,16 +24,19 @@ from typing import TypeAlias
 from runner.audio.devices import Microphone, Speaker
 from runner.audio.silence import NullSpeaker, SilentMicrophone
 from runner.audio.soundcard import SoundCard
-from runner.audio.spoken import QueueMicrophone
+from runner.audio.spoken import QueueMicrophone, SharedMicrophone
 from runner.audio.wav import FileMicrophone, FileSpeaker
 from runner.caller import Caller, Notice
+from runner.commands import End, Words, parse_line
+from runner.controls import Controls
 from runner.errors import AudioUnavailable, DeviceNotFound, UsageError
-from runner.keyboard import typed_lines
+from runner.keyboard import is_in_foreground, is_terminal, typed_lines
 
 # After a file has ended, the far end may still wait for more of the turn: the longest
 # silence that a service is known to wait for by default is 3 s.
 FILE_QUIET_SECONDS = 3.5
 NOBODY_QUIET_SECONDS = 2.0
+TYPING_WORKS = "type to speak, /help lists commands"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,7 @@ class NearEnd:
     speaker: Speaker
     lines: Sequence[str] = ()
 
-    async def drive(self, caller: Caller) -> None:
+    async def drive(self, caller: Caller, controls: Controls) -> None:
         """Do the caller's part to its end; with a microphone, a person does."""
         match self.microphone:
             case FileMicrophone() as file:
@@ -51,12 +56,18 @@ class NearEnd:
                 await caller.hang_up_when_quiet(FILE_QUIET_SECONDS)
             case QueueMicrophone() if self.lines:
                 await caller.speak_in_turn(_each(self.lines))
-            case QueueMicrophone() if sys.stdin is not None and sys.stdin.isatty():
-                await caller.speak_at_once(typed_lines())
+            case QueueMicrophone() if is_terminal():
+                controls.notice(TYPING_WORKS)
+                lines = _obeyed(typed_lines(), controls)
+                await caller.speak_at_once(_read_ahead(lines))
             case QueueMicrophone():
-                await caller.speak_in_turn(typed_lines())
+                await caller.speak_in_turn(_obeyed(typed_lines(), controls))
             case SilentMicrophone():
                 await caller.hang_up_when_quiet(NOBODY_QUIET_SECONDS)
+            case SharedMicrophone() if is_terminal() and is_in_foreground():
+                controls.notice(TYPING_WORKS)
+                lines = _obeyed(typed_lines(), controls, is_all=False)
+                await caller.speak_at_once(_read_ahead(lines))
             case _:
                 pass
         # The engine ends the call; until then there is nothing more to do here.
@@ -109,10 +120,14 @@ async def _open(
 async def _open_card(output: str | None, stack: contextlib.AsyncExitStack) -> _Devices:
     if output in (None, "speaker"):
         # One duplex stream: macOS refuses two on one device.
-        card = await stack.enter_async_context(SoundCard())
-        return card.microphone, card.speaker
-    card = await stack.enter_async_context(SoundCard(output=False))
-    return card.microphone, await stack.enter_async_context(_speaker(output))
+        card, speaker = SoundCard(), None
+    else:
+        card, speaker = SoundCard(output=False), _speaker(output)
+    await stack.enter_async_context(card)
+    microphone = await stack.enter_async_context(SharedMicrophone(card.microphone))
+    if speaker is None:
+        return microphone, card.speaker
+    return microphone, await stack.enter_async_context(speaker)
 
 
 def _microphone(kind: str) -> Microphone:
@@ -147,3 +162,39 @@ def _is_same_file(one: Path, other: Path) -> bool:
 async def _each(lines: Sequence[str]) -> AsyncIterator[str]:
     for line in lines:
         yield line
+
+
+async def _obeyed(
+    lines: AsyncIterator[str], controls: Controls, *, is_all: bool = True
+) -> AsyncIterator[str]:
+    """Yield the words among typed lines, obey the commands; ends with `/end`.
+
+    The end of the keyboard ends it only if typing `is_all` that the caller does.
+    """
+    async for line in lines:
+        match parse_line(line):
+            case Words(text):
+                yield text
+            case End():
+                return
+            case command:
+                controls.perform(command)
+    if not is_all:
+        await asyncio.Event().wait()
+
+
+async def _read_ahead(lines: AsyncIterator[str]) -> AsyncIterator[str]:
+    """Yield lines; a command is obeyed while the line before it is being spoken."""
+    ahead: asyncio.Queue[str | None] = asyncio.Queue()
+
+    async def read() -> None:
+        async for line in lines:
+            ahead.put_nowait(line)
+        ahead.put_nowait(None)
+
+    reading = asyncio.create_task(read())
+    try:
+        while (line := await ahead.get()) is not None:
+            yield line
+    finally:
+        reading.cancel()

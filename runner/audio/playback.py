@@ -41,6 +41,7 @@ class PlaybackCounts:
     cleared_frames: int = 0  # thrown away by `clear`
     dropped_frames: int = 0  # refused because the buffer was full
     underruns: int = 0  # times that a reply had a gap because its sound came late
+    rate: int = SAMPLE_RATE  # frames a second
 
 
 class PlaybackBuffer:
@@ -60,7 +61,7 @@ class PlaybackBuffer:
         limits: PlaybackLimits | None = None,
         on_low: Callable[[], None] | None = None,
     ) -> None:
-        self.counts = PlaybackCounts()
+        self.counts = PlaybackCounts(rate=rate)
         self._rate = rate
         self._channels = channels
         self._limits = limits or PlaybackLimits()

@@ -9,10 +9,13 @@ and fields that they do not know.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from runner.cli.view import Printer
+from runner.config.diagnostics import Diagnostic
+from runner.counters import Counters
 from runner.protocol.client.actions import Action, Close, Notify, RunTool, Send
 from runner.protocol.client.events import Event, Garbled, Received, ToolFinished
 from runner.protocol.codec import encode
@@ -56,7 +59,13 @@ class JsonView:
         """Tell something that is not on the wire."""
         self._print({"type": "vagent.notice", "text": text})
 
-    def summary(self, close: Close) -> None:
+    def findings(self, found: Sequence[Diagnostic]) -> None:
+        """Tell what is wrong with an agent file that was edited."""
+        fields = ("path", "line", "column", "severity", "rule", "message", "help")
+        lines = [{name: getattr(each, name) for name in fields} for each in found]
+        self._print({"type": "vagent.findings", "findings": lines})
+
+    def summary(self, close: Close, counters: Counters) -> None:
         """Print the last line of a call."""
         record = self.record
         self._print(
@@ -68,6 +77,7 @@ class JsonView:
                 "calls": len(record.calls),
                 "calls_failed": sum(call.is_error for call in record.calls.values()),
                 "interruptions": record.interruptions,
+                "counters": counters.as_dict(),
             }
         )
 

@@ -98,7 +98,8 @@ def _describe_session(session: object) -> str:
     if fields.get("tools"):
         names = ", ".join(tool["name"] for tool in fields["tools"])
         parts.append(f"tools {names}")
-    voice = fields.get("output", {}).get("voice")
-    if voice:
-        parts.append(f"voice {voice}")
+    output = fields.get("output", {})
+    parts += [f"{key} {output[key]}" for key in ("voice", "volume") if key in output]
+    if "system_prompt" not in fields:  # a change: then what is heard is news
+        parts += [key.replace("_", " ") for key in fields.get("input", {})]
     return "; ".join(parts) or "no fields"

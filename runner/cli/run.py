@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runner.cli.json_lines import JsonView
     from runner.cli.view import WireView
     from runner.compose import CallWishes
+    from runner.counters import Counters
     from runner.protocol.client.actions import Close
     from runner.records import Record
 
@@ -65,6 +66,14 @@ def run(
         str | None,
         typer.Option(metavar="DURATION", help="End the call after 90s, 5m, ..."),
     ] = None,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch",
+            help="Follow the agent file, its prompt file and its Python tools while "
+            "they are edited, in the running call.",
+        ),
+    ] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Show only the words of both sides.")
     ] = False,
@@ -82,6 +91,10 @@ def run(
     ] = False,
 ) -> None:
     """Hold a call with an agent: speak, type, or let a file or --say speak.
+
+    What you type at a terminal is said to the agent, also beside the microphone; lines
+    that begin with a slash are commands (/mute, /unmute, /volume 0-100, /say WORDS,
+    /end, /help), in a pipe too.
 
     Ends with 0 when the call ended cleanly, whoever ended it; 1 when the agent file has
     findings; 2 for wrong usage; 3 when the call could not be set up or went on no more;
@@ -101,6 +114,7 @@ def run(
         service,
         parse_variables(var or []),
         _seconds(max_duration),
+        watch,
     )
     _exit(_hold(wishes, quiet=quiet, verbose=verbose, as_json=json))
 
@@ -124,8 +138,8 @@ def _hold(wishes: CallWishes, *, quiet: bool, verbose: bool, as_json: bool) -> C
         view = JsonView(printer, record)
     else:
         view = WireView(printer, record, detail, sys.stdout.isatty())
-    close = asyncio.run(_call(wishes, environment, view, record))
-    view.summary(close)
+    close, counters = asyncio.run(_call(wishes, environment, view, record))
+    view.summary(close, counters)
     return close
 
 
@@ -134,15 +148,16 @@ async def _call(
     environment: Mapping[str, str],
     view: JsonView | WireView,
     record: Record,
-) -> Close:
+) -> tuple[Close, Counters]:
     from runner.cli.interrupts import polite_interrupts
     from runner.compose import open_call
 
     async with open_call(wishes, environment, view, [record.observe]) as call:
-        view.printer.mask = call.masking
+        view.printer.mask = call.secrets
         view.printer.on_reader_gone = lambda: call.hang_up("nobody reads the output")
         with polite_interrupts(lambda: call.hang_up("interrupted from the keyboard")):
-            return await call.hold()
+            close = await call.hold()
+            return close, call.counters()
 
 
 def _exit(close: Close) -> NoReturn:

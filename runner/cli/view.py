@@ -8,13 +8,16 @@ partial transcripts.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from statistics import median
 from typing import TextIO
 
 from runner.cli.lines import describe_received, describe_sent
+from runner.cli.losses import describe_all, describe_losses
+from runner.config.diagnostics import Diagnostic, render
+from runner.counters import Counters
 from runner.protocol.client.actions import Action, Close, Notify, Send
 from runner.protocol.client.events import Event, Received, ToolFinished
 from runner.protocol.messages import (
@@ -122,8 +125,14 @@ class WireView:
         self._clear_partial()
         self.printer.notice(f"* {text}")
 
-    def summary(self, close: Close) -> None:
-        """Print how the call went; its last line."""
+    def findings(self, found: Sequence[Diagnostic]) -> None:
+        """Show what is wrong with an agent file that was edited, as validate does."""
+        self._clear_partial()
+        for line in render(found).splitlines():
+            self.printer.notice(line)
+
+    def summary(self, close: Close, counters: Counters) -> None:
+        """Print how the call went; its last lines."""
         del close
         record = self.record
         parts = [f"{len(record.waits)} answers"]
@@ -138,6 +147,11 @@ class WireView:
         if record.interruptions:
             parts.append(f"{record.interruptions} interruptions")
         self.printer.notice("; ".join(parts))
+        losses = describe_losses(counters)
+        if self.detail is Detail.VERBOSE:
+            self.printer.notice(describe_all(counters))
+        elif losses:
+            self.printer.notice("; ".join(losses))
 
     def _received(self, message: object) -> None:
         match message:

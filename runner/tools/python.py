@@ -16,8 +16,8 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -45,25 +45,21 @@ class PythonKind:
     def __init__(self) -> None:
         self._agent: AgentConfig | None = None  # whose modules are loaded
         self._modules: dict[Path, ModuleType] = {}
+        self._packages: set[Path] = set()  # folders of these modules
 
     def load(self, config: ToolConfig, agent: AgentConfig) -> Tool:
         """Load the file and make a tool of the function."""
         path, name = find_file(str(config.settings), agent.folder)
         if self._agent is not agent:
-            self._forget()
             self._agent = agent
+            self._modules.clear()
+            self._packages.clear()
+        if path.parent not in self._packages:
+            _renew_package(path)
+            self._packages.add(path.parent)
         if path not in self._modules:
             self._modules[path] = _load_module(path)
         return load_function(_find_function(self._modules[path], name), config, name)
-
-    def _forget(self) -> None:
-        """Drop modules of an earlier loading, so that an edited file is read again."""
-        for path in self._modules:
-            package = _package_name(path)
-            for name in list(sys.modules):
-                if name == package or name.startswith(f"{package}."):
-                    del sys.modules[name]
-        self._modules.clear()
 
 
 def find_file(reference: str, folder: Path) -> tuple[Path, str]:
@@ -110,8 +106,8 @@ def _load_module(path: Path) -> ModuleType:
         if split is not None:
             stack.callback(split.restore)
         stack.enter_context(tool_output())
+        stack.enter_context(_no_bytecode())
         try:
-            _ensure_package(path)
             sys.modules[name] = module
             # Compiled here and not by the loader, whose cached bytecode is told apart
             # by whole seconds: an edit within the same one would not be seen.
@@ -122,14 +118,30 @@ def _load_module(path: Path) -> ModuleType:
     return module
 
 
-def _ensure_package(path: Path) -> None:
-    """Give the file's folder a private package, for its relative imports."""
-    name = _package_name(path)
-    if name not in sys.modules:
-        package = ModuleType(name)
-        package.__path__ = [str(path.parent)]
-        sys.modules[name] = package
-        importlib.invalidate_caches()
+@contextmanager
+def _no_bytecode() -> Iterator[None]:
+    """Write no bytecode of what is imported: see `_load_module`; and no litter."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
+
+
+def _renew_package(path: Path) -> None:
+    """Give the file's folder a private package, for its relative imports.
+
+    Modules of an earlier loading are dropped from it, so that edited files are read
+    again; functions that still run keep theirs.
+    """
+    package = _package_name(path)
+    for name in list(sys.modules):
+        if name == package or name.startswith(f"{package}."):
+            del sys.modules[name]
+    module = ModuleType(package)
+    module.__path__ = [str(path.parent)]
+    sys.modules[package] = module
+    importlib.invalidate_caches()
 
 
 def _describe(error: BaseException, path: Path) -> ToolError:

@@ -5,9 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.audio.devices import FRAME_BYTES, Microphone
-from runner.audio.spoken import QueueMicrophone
+from runner.audio.spoken import QueueMicrophone, SharedMicrophone
 from runner.errors import AudioError
 from tests.audio.fakes import JumpingPace, SteppedPace, settle
+from tests.fakes import FakeMicrophone
 
 
 class Call:
@@ -132,3 +133,31 @@ async def test_a_cancelled_line_breaks_off_and_the_next_one_follows() -> None:
         await pace.advance(0.1)
         assert running.done()
     assert [frame[0] for frame in call.frames] == [1, 1, 2, 0, 0]
+
+
+async def test_a_typed_line_takes_the_place_of_what_is_recorded() -> None:
+    recorded = FakeMicrophone()
+    microphone = SharedMicrophone(recorded, pace=SteppedPace())
+    call = Call(microphone)
+    room, voice = b"\x01" * FRAME_BYTES, b"\x02" * FRAME_BYTES
+    async with microphone:
+        said = asyncio.create_task(microphone.say(voice + voice[:100]))
+        await settle()
+        for _ in range(3):
+            recorded.put(room)
+        recorded.put(None)
+        await call.run()
+        await said
+
+    tail = voice[:100] + bytes(FRAME_BYTES - 100)
+    assert call.frames == [voice, tail, room]
+
+
+async def test_a_typed_line_that_the_end_of_the_call_cuts_off_is_told() -> None:
+    microphone = SharedMicrophone(FakeMicrophone())
+    async with microphone:
+        said = asyncio.create_task(microphone.say(b"\x02" * FRAME_BYTES))
+        await settle()
+
+    with pytest.raises(AudioError):
+        await said

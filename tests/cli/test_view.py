@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 
 from runner.cli.view import Detail, Printer, WireView
+from runner.config.diagnostics import Diagnostic
+from runner.counters import Counters
 from runner.protocol.client.actions import Close, Notify, Outcome, Send
 from runner.protocol.client.events import Received
 from runner.protocol.messages import (
@@ -119,3 +121,57 @@ def test_secrets_are_masked_wherever_they_come_up() -> None:
     printer.notice("key sk-1")
 
     assert out.getvalue() + err.getvalue() == "key ***\nkey ***\n"
+
+
+ENDED = Close(Outcome.CLEAN, "the agent hung up")
+
+
+def summary(counters: Counters, detail: Detail = Detail.NORMAL) -> list[str]:
+    err = io.StringIO()
+    view = WireView(Printer(io.StringIO(), err), Record(), detail)
+    view.summary(ENDED, counters)
+    return err.getvalue().splitlines()
+
+
+def test_a_call_without_losses_ends_with_one_line() -> None:
+    fine = Counters(messages_sent=9, sound_sent_seconds=3.0, calls_run=1)
+
+    assert summary(fine) == ["0 answers"]
+
+
+def test_what_was_lost_is_said_in_words() -> None:
+    lost = Counters(
+        line_drops=1,
+        line_lost_seconds=1.3,
+        microphone_dropped_seconds=0.15,
+        outbox_dropped_seconds=0.05,
+        microphone_unsent_seconds=1.2,
+        replies_asked_again=1,
+        threads_hung=2,
+    )
+
+    assert summary(lost)[1:] == [
+        "line lost once for 1.3 s, with 1.2 s of the microphone; "
+        "0.20 s of the microphone dropped; 2 tools still hanging; "
+        "1 reply asked for again"
+    ]
+
+
+def test_verbose_shows_every_counter_by_its_name() -> None:
+    (_, told) = summary(Counters(line_drops=2), Detail.VERBOSE)
+
+    assert "line_drops 2" in told
+    assert all(name in told for name in Counters().as_dict())
+
+
+def test_findings_are_shown_as_validate_shows_them() -> None:
+    err = io.StringIO()
+    found = Diagnostic("a.yaml", 3, 1, 3, 6, "VA203", "error", "no", "yes?", "promt: x")
+    WireView(Printer(io.StringIO(), err), Record()).findings([found])
+
+    assert err.getvalue().splitlines() == [
+        "a.yaml:3:1: error: no [VA203]",
+        "  3 | promt: x",
+        "    | ^^^^^",
+        "    = help: yes?",
+    ]

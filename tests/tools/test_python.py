@@ -214,3 +214,37 @@ async def test_tools_of_one_file_share_it_and_an_edit_is_seen_when_read_again(
     assert (await first.run("f", {})).text == "2"
     await first.close()
     await second.close()
+
+
+async def test_an_edit_of_a_file_that_a_tool_imports_is_seen_when_read_again(
+    agent: AgentConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    write(agent, "from .beside import N\ndef f() -> int: return N\ndef g(): pass")
+    beside = agent.folder / "tools" / "beside.py"
+    beside.write_text("N = 1", "utf-8")
+    first = load_tools(reloaded(agent), {"python": PythonKind()})
+
+    beside.write_text("N = 2", "utf-8")  # as long, and perhaps of the same second
+    second = load_tools(reloaded(agent), {"python": PythonKind()})
+
+    assert (await second.run("f", {})).text == "2"
+    assert (await first.run("f", {})).text == "1"
+    assert not list(beside.parent.rglob("*.pyc"))
+    await first.close()
+    await second.close()
+
+
+async def test_functions_that_import_late_still_can_after_a_reading_that_failed(
+    agent: AgentConfig,
+) -> None:
+    write(agent, "def f() -> int:\n from .beside import N\n return N\ndef g(): pass")
+    (agent.folder / "tools" / "beside.py").write_text("N = 1", "utf-8")
+    first = load_tools(reloaded(agent), {"python": PythonKind()})
+
+    write(agent, "1 / 0")
+    with pytest.raises(ToolError):
+        load_tools(reloaded(agent), {"python": PythonKind()})
+
+    assert (await first.run("f", {})).text == "1"
+    await first.close()

@@ -1,0 +1,181 @@
+"""What a call cost and lost, counted: for the end of it, and for `--json`."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from runner.audio.devices import FRAME_MS, Microphone, Speaker
+from runner.audio.halves import CardSpeaker
+from runner.audio.playback import PlaybackCounts
+from runner.audio.speaker import PacedSpeaker
+from runner.engine import Engine
+from runner.protocol.client.actions import (
+    Action,
+    CancelTool,
+    Play,
+    RunTool,
+    Send,
+)
+from runner.protocol.client.calls import CallState
+from runner.protocol.client.events import (
+    Event,
+    Garbled,
+    MicFrame,
+    Received,
+    ToolFinished,
+)
+from runner.protocol.client.session import ClientSession
+from runner.protocol.messages import InputAudio, ReplyAudio, ReplyCreate, Unknown
+
+_BYTES_A_SECOND = 48_000  # 24 kHz, 16 bits, mono
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What happened in one call; the names are those of `--json` and stay.
+
+    Seconds are of sound, but for `line_lost_seconds`, which are of the clock.
+    """
+
+    messages_sent: int = 0
+    messages_received: int = 0
+    sound_sent_seconds: float = 0.0
+    sound_received_seconds: float = 0.0
+    # The caller's sound that was not sent: not taken from the device in time; spoken
+    # while there was no line; left in the outbox by a slow network.
+    microphone_dropped_seconds: float = 0.0
+    microphone_unsent_seconds: float = 0.0
+    outbox_dropped_seconds: float = 0.0
+    line_drops: int = 0
+    line_lost_seconds: float = 0.0
+    messages_garbled: int = 0
+    messages_unknown: int = 0
+    # The agent's sound that was not heard: of replies that were over; thrown away at an
+    # interruption; refused by a full buffer.
+    sound_ignored_seconds: float = 0.0
+    playback_cleared_seconds: float = 0.0
+    playback_dropped_seconds: float = 0.0
+    playback_underruns: int = 0
+    calls_run: int = 0
+    calls_failed: int = 0
+    calls_cancelled: int = 0
+    calls_late: int = 0  # ended when nobody wanted the result any more
+    threads_hung: int = 0
+    replies_asked_again: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the counters by name, seconds rounded to milliseconds."""
+        return {
+            name: round(value, 3) if isinstance(value, float) else value
+            for name, value in asdict(self).items()
+        }
+
+
+@dataclass(slots=True)
+class Tally:
+    """An observer of the engine that counts what nobody else does."""
+
+    session: ClientSession
+    messages_sent: int = 0
+    messages_received: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    bytes_played: int = 0
+    garbled: int = 0
+    unknown: int = 0
+    calls: dict[str, int] = field(
+        default_factory=lambda: {"run": 0, "failed": 0, "cancelled": 0, "late": 0}
+    )
+    asked_again: int = 0
+    _was_asked_again: bool = False
+
+    @property
+    def bytes_ignored(self) -> int:
+        """How much of the agent's sound came when its reply was over."""
+        return self.bytes_received - self.bytes_played
+
+    def observe(self, at: float, what: Event | Action) -> None:
+        """Count an event or an action; sound, the most frequent by far, comes first."""
+        del at
+        if isinstance(what, MicFrame):
+            return
+        if isinstance(what, Send):
+            self.messages_sent += 1
+            if isinstance(what.message, InputAudio):
+                self.bytes_sent += len(what.message.pcm)
+            elif isinstance(what.message, ReplyCreate):
+                self.asked_again += self._is_asked_again and not self._was_asked_again
+                self._was_asked_again = self._is_asked_again
+        elif isinstance(what, Play):
+            self.bytes_played += len(what.pcm)
+        elif isinstance(what, Received):
+            self.messages_received += 1
+            if isinstance(what.message, ReplyAudio):
+                self.bytes_received += len(what.message.pcm)
+                return
+            self.unknown += isinstance(what.message, Unknown)
+            # The event is not fed yet: what follows from it shows by the difference.
+            self._was_asked_again = self._is_asked_again
+        else:
+            self._count_rare(what)
+
+    def _count_rare(self, what: Event | Action) -> None:
+        match what:
+            case RunTool():
+                self.calls["run"] += 1
+            case CancelTool():
+                self.calls["cancelled"] += 1
+            case ToolFinished(call_id, _, is_error):
+                call = self.session.dialogue.calls.find(call_id)
+                is_wanted = call is not None and call.state is CallState.RUNNING
+                self.calls["failed"] += is_error
+                self.calls["late"] += not is_wanted
+            case Garbled():
+                self.messages_received += 1
+                self.garbled += 1
+            case _:
+                pass
+
+    @property
+    def _is_asked_again(self) -> bool:
+        return self.session.dialogue.expectation.was_asked_again
+
+
+def gather(
+    tally: Tally, engine: Engine, microphone: Microphone, speaker: Speaker, hung: int
+) -> Counters:
+    """Bring together what is counted all over the house; on the loop, at the end."""
+    line = tally.session.line
+    lost = line.outage_seconds
+    if line.dropped_at is not None:  # and it never came back
+        lost += asyncio.get_running_loop().time() - line.dropped_at
+    dropped_frames = engine.line.counts.dropped_frames
+    dropped = dropped_frames * FRAME_MS / 1000
+    playback = PlaybackCounts()
+    if isinstance(speaker, PacedSpeaker | CardSpeaker):
+        playback = speaker.counts
+    return Counters(
+        messages_sent=tally.messages_sent - dropped_frames,
+        messages_received=tally.messages_received,
+        sound_sent_seconds=max(0.0, tally.bytes_sent / _BYTES_A_SECOND - dropped),
+        sound_received_seconds=tally.bytes_received / _BYTES_A_SECOND,
+        microphone_dropped_seconds=microphone.dropped_ms / 1000,
+        microphone_unsent_seconds=line.unsent_frames * FRAME_MS / 1000,
+        outbox_dropped_seconds=dropped,
+        line_drops=line.drops,
+        line_lost_seconds=lost,
+        messages_garbled=tally.garbled,
+        messages_unknown=tally.unknown,
+        sound_ignored_seconds=tally.bytes_ignored / _BYTES_A_SECOND,
+        playback_cleared_seconds=playback.cleared_frames / playback.rate,
+        playback_dropped_seconds=playback.dropped_frames / playback.rate,
+        playback_underruns=playback.underruns,
+        calls_run=tally.calls["run"],
+        calls_failed=tally.calls["failed"],
+        calls_cancelled=tally.calls["cancelled"],
+        calls_late=tally.calls["late"],
+        threads_hung=hung,
+        replies_asked_again=tally.asked_again,
+    )
