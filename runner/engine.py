@@ -68,13 +68,10 @@ Observer: TypeAlias = Callable[[float, Event | Action], None]
 
 
 class ToolTasks:
-    """The calls that are running, a task each, so many of them at once.
-
-    `run_tool` can be exchanged: calls that have begun keep what they began with.
-    """
+    """The calls that are running, a task each, so many of them at once."""
 
     def __init__(self, run_tool: RunToolCall, post: Callable[[Event], None]) -> None:
-        self.run_tool = run_tool
+        self._run_tool = run_tool
         self._post = post
         self._running: dict[str, asyncio.Task[None]] = {}
         self._turnstile = asyncio.Semaphore(CALLS_AT_ONCE)
@@ -100,9 +97,8 @@ class ToolTasks:
             await asyncio.wait(running, timeout=TOOL_CLEANUP_SECONDS)
 
     async def _run(self, call: ToolCall) -> None:
-        run_tool = self.run_tool
         async with self._turnstile:
-            outcome = await run_tool(call)
+            outcome = await self._run_tool(call)
         self._post(ToolFinished(call.call_id, outcome.text, outcome.is_error))
 
 
@@ -134,7 +130,6 @@ class Engine:
         self._devices = (microphone, speaker)
         self._tools = ToolTasks(run_tool, self.post)
         self._observers = observers
-        self._next_run_tool = run_tool  # once the service follows a change
         self._inbox: deque[Event] | None = None  # a deque while the pump is busy
         self._alarm: asyncio.TimerHandle | None = None
         self._tasks: asyncio.TaskGroup | None = None
@@ -188,15 +183,8 @@ class Engine:
         self._note_state()
         self._set_alarm()
 
-    def reconfigure(
-        self,
-        session: JsonObject,
-        tools: Mapping[str, CallRules],
-        run_tool: RunToolCall | None = None,
-    ) -> None:
-        """Change the running session; its tools are used once the service follows."""
-        if run_tool is not None:
-            self._next_run_tool = run_tool
+    def reconfigure(self, session: JsonObject, tools: Mapping[str, CallRules]) -> None:
+        """Change the running session; `Adopt` tells when the service follows."""
         self.post(Reconfigure(session, tools))
 
     def _feed(self, event: Event) -> None:
@@ -219,8 +207,10 @@ class Engine:
                 self._devices[1].play(pcm)
             case StopPlayback():
                 self._devices[1].stop()
-            case RunTool() | CancelTool() | Adopt():
-                self._perform_with_tools(action)
+            case RunTool(call):
+                self._tools.start(call)
+            case CancelTool(call_id):
+                self._tools.cancel(call_id)
             case Drain():
                 self._start(self._report_drained())
             case Connect(token):
@@ -228,17 +218,8 @@ class Engine:
                 self.line.open(token, self._tasks)
             case Close() if not self._closed.done():
                 self._closed.set_result(action)
-            case Close() | Notify():
+            case Close() | Notify() | Adopt():
                 pass  # for the observers
-
-    def _perform_with_tools(self, action: RunTool | CancelTool | Adopt) -> None:
-        match action:
-            case RunTool(call):
-                self._tools.start(call)
-            case CancelTool(call_id):
-                self._tools.cancel(call_id)
-            case Adopt():
-                self._tools.run_tool = self._next_run_tool
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         assert self._tasks is not None, "an action before run()"

@@ -24,7 +24,6 @@ from runner.protocol.messages import (
     SessionEnd,
     SessionEnded,
     SessionReady,
-    SessionUpdated,
     ToolCall,
     TranscriptAgentDelta,
 )
@@ -204,21 +203,6 @@ async def test_a_muted_microphone_sends_silence_of_the_same_length() -> None:
         call.microphone.put(b"\1\0\2\0")
 
         assert (await call.wire.heard("input.audio"))["audio"] == "AAAAAA=="
-
-
-async def test_changed_tools_run_once_the_service_follows() -> None:
-    async def new(call: ToolCall) -> Outcome:
-        return Outcome('"new"')
-
-    async with running() as call:
-        call.engine.reconfigure({"system_prompt": "New."}, {}, new)
-        await call.wire.heard("session.update", 2)
-        call.wire.peer_says(ReplyStarted("r1"), ToolCall("c1", "look"), ReplyDone("r1"))
-        assert (await call.wire.heard("tool.result", 1))["result"] == '"look"'
-        call.wire.peer_says(SessionUpdated())
-        call.wire.peer_says(ReplyStarted("r2"), ToolCall("c2", "look"), ReplyDone("r2"))
-
-        assert (await call.wire.heard("tool.result", 2))["result"] == '"new"'
 
 
 async def test_a_cancelled_call_is_stopped_and_never_answered() -> None:
