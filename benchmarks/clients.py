@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import gc
 import json
+import os
 import random
 import resource
 import sys
@@ -37,7 +38,8 @@ from runner.protocol.messages import InputSpeechStarted, ReplyDone, ToolCall
 from runner.records import Record
 from runner.transport import Dialer
 
-CLIENTS = ("bare", "vagent")
+# The bare client, and vagent by the library of its wire and by its event loop.
+CLIENTS = ("bare", "vagent", "vagent+uvloop", "vagent+picows", "vagent+fast")
 SLOTS = 10
 WARM_UP_SECONDS = 1.5
 FRAME = random.Random(1).randbytes(FRAME_BYTES)
@@ -194,7 +196,9 @@ def build(name: str, url: str, clock: Clock | None, delays: list[float]) -> Clie
 
     if name == "bare":
         return BareClient(url, microphone, speaker, note)
-    return VagentClient(Dialer(url), microphone, speaker, note)
+    is_compiled = name in ("vagent+picows", "vagent+fast")
+    dialer = Dialer(url, library="picows" if is_compiled else "websockets")
+    return VagentClient(dialer, microphone, speaker, note)
 
 
 async def measure(name: str, url: str, sessions: int, seconds: float) -> dict[str, Any]:
@@ -204,16 +208,19 @@ async def measure(name: str, url: str, sessions: int, seconds: float) -> dict[st
     running = [asyncio.create_task(client.run()) for client in clients]
     await asyncio.sleep(WARM_UP_SECONDS + sessions * 0.005)
     delays.clear()
-    cpu, began = time.process_time(), time.perf_counter()
+    before, began = os.times(), time.perf_counter()
     await asyncio.sleep(seconds)
-    cpu, took = time.process_time() - cpu, time.perf_counter() - began
+    after, took = os.times(), time.perf_counter() - began
+    user, system = after.user - before.user, after.system - before.system
+    scale = 1000 / (sessions * took)
     measured = sorted(delays)
     memory = resident_mb()
     for client in clients:
         await client.hang_up()
     await asyncio.gather(*running)
     return {
-        "cpu_ms": cpu * 1000 / (sessions * took),
+        "cpu_ms": (user + system) * scale,
+        "system_ms": system * scale,
         "rss_mb": memory,
         "delay_p50_ms": _quantile(measured, 0.5),
         "delay_p99_ms": _quantile(measured, 0.99),
@@ -258,13 +265,22 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--memory", type=int)
     options = parser.parse_args()
+    name: str = options.client
     if options.memory:
-        found = asyncio.run(remember(options.client, options.url, options.memory))
+        work = remember(name, options.url, options.memory)
     else:
-        found = asyncio.run(
-            measure(options.client, options.url, options.sessions, options.seconds)
-        )
-    print(json.dumps(found))
+        work = measure(name, options.url, options.sessions, options.seconds)
+    with asyncio.Runner(loop_factory=_loop_factory(name)) as runner:
+        print(json.dumps(runner.run(work)))
+
+
+def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if name not in ("vagent+uvloop", "vagent+fast"):
+        return None
+    import uvloop
+
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from runner.services import Service, choose_service
 from runner.tools.failures import Masking
 from runner.tools.registry import ToolRegistry
 from runner.tools.tool import ToolOutcome
-from runner.transport import Dialer
+from runner.transport import Dialer, choose_library
 
 # The embedded server answers when its voice is loaded: a second or two on a fast
 # machine, many more on a cold disk; and a large model on a small one thinks for long.
@@ -53,6 +53,7 @@ class CallWishes:
 
     `input` is mic, text, none or a sound file; `output` is speaker, null or a file to
     write; `lines` are spoken by the local voice, each after the agent has finished.
+    `transport` is a library for the wire, or auto.
     """
 
     agent: Path
@@ -62,6 +63,7 @@ class CallWishes:
     service: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     max_duration: float | None = None
+    transport: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ async def open_call(
             ClientSession(
                 _client_config(agent, registry, wishes, service), jitter=random.random
             ),
-            Dialer(url, lambda: service.key),
+            Dialer(url, lambda: service.key, choose_library(wishes.transport)),
             microphone=near_end.microphone,
             speaker=near_end.speaker,
             run_tool=_tool_runner(registry, view.notice),
