@@ -105,8 +105,14 @@ def keep_little_unsent(transport: asyncio.BaseTransport) -> None:
     The loop says that the socket is full as soon as one byte has to wait, and the
     kernel takes little beyond what is on its way.
     """
-    # A cast: the transports of other loops do not derive from asyncio's.
-    cast(asyncio.WriteTransport, transport).set_write_buffer_limits(0)
+    # A cast: the transports of other loops do not derive from asyncio's. One, not zero:
+    # those of TLS call an empty buffer full when the limit is zero.
+    cast(asyncio.WriteTransport, transport).set_write_buffer_limits(high=1, low=0)
+    # asyncio's TLS writes to a transport of its own, which would hold 64 KiB, over a
+    # second of sound, and has no public name. Where it has another, it holds that.
+    under = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None)
+    if isinstance(under, asyncio.WriteTransport):
+        under.set_write_buffer_limits(high=1, low=0)
     sock = transport.get_extra_info("socket")
     option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
     if option is None and sys.platform == "linux":
