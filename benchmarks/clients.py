@@ -34,7 +34,12 @@ from runner.engine import Engine
 from runner.protocol.client.actions import Action
 from runner.protocol.client.events import Event, HangUp, Received
 from runner.protocol.client.session import ClientConfig, ClientSession
-from runner.protocol.messages import InputSpeechStarted, ReplyDone, ToolCall
+from runner.protocol.messages import (
+    InputSpeechStarted,
+    ReplyDone,
+    SessionReady,
+    ToolCall,
+)
 from runner.records import Record
 from runner.transport import Dialer
 
@@ -131,6 +136,7 @@ class BufferSpeaker(_Opened):
 class Client(Protocol):
     """A session as the measurement sees it."""
 
+    live: asyncio.Event
     interrupted: asyncio.Event
 
     async def run(self) -> object: ...
@@ -149,6 +155,7 @@ class VagentClient:
         on_interrupted: Callable[[float], None],
     ) -> None:
         self.record = Record()
+        self.live = asyncio.Event()
         self.interrupted = asyncio.Event()
         self._on_interrupted = on_interrupted
         self._interrupted_at = 0.0
@@ -174,6 +181,8 @@ class VagentClient:
                 self._interrupted_at = what.message.timestamp or 0.0
             elif type(what.message) is ReplyDone:
                 self.interrupted.set()
+            elif type(what.message) is SessionReady:
+                self.live.set()
 
     def _stop_and_note(self) -> None:
         self._stop()
@@ -206,7 +215,9 @@ async def measure(name: str, url: str, sessions: int, seconds: float) -> dict[st
     clock, delays = Clock(), list[float]()
     clients = [build(name, url, clock, delays) for _ in range(sessions)]
     running = [asyncio.create_task(client.run()) for client in clients]
-    await asyncio.sleep(WARM_UP_SECONDS + sessions * 0.005)
+    for client in clients:
+        await client.live.wait()
+    await asyncio.sleep(WARM_UP_SECONDS)
     delays.clear()
     before, began = os.times(), time.perf_counter()
     await asyncio.sleep(seconds)
