@@ -69,6 +69,8 @@ async def open_connection(dialing: Dialing, listener: Listener) -> None:
             max_frame_size=MAX_MESSAGE_BYTES,
             # The library would hand the key to wherever it is sent.
             max_redirects=0,
+            # Under uvloop it does not tell of a connection that was closed at once.
+            use_aiofastnet=False,
             websocket_handshake_timeout=OPEN_SECONDS,
             proxy=dialing.proxy,
             logger_name=_QUIET,
