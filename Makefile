@@ -66,6 +66,12 @@ soak: $(VENV)/.develop ## a thousand calls, and one of an hour, quicker than rea
 docs: $(VENV)/.develop ## write docs/errors.md from the client's tables
 	$(BIN)/python docs/make_errors.py
 
+bench: $(VENV)/.develop ## what the engine costs beside a bare client, in some minutes
+	$(BIN)/python benchmarks/cold_start.py
+	$(BIN)/python benchmarks/interruption.py
+	$(BIN)/python benchmarks/sessions.py --count 1 50
+	$(BIN)/python benchmarks/sessions.py --memory 300
+
 clean: ## remove the virtual environment and what was built
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 

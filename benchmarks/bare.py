@@ -34,7 +34,7 @@ class BareClient:
         self.on_interrupted = on_interrupted
         self.session_id: str | None = None
         self.tools: dict[str, Callable[..., Any]] = {}
-        self.interrupted = asyncio.Event()
+        self.live, self.interrupted = asyncio.Event(), asyncio.Event()
         self._pending_tools: list[dict[str, Any]] = []
         self._sending: asyncio.Task[None] | None = None
 
@@ -58,6 +58,7 @@ class BareClient:
         match event["type"]:
             case "session.ready":
                 self.session_id = event["session_id"]
+                self.live.set()
                 self._sending = asyncio.create_task(self.send(ws))
             case "reply.audio":
                 self.speaker.play(base64.b64decode(event["data"]))

@@ -33,11 +33,17 @@ from runner.engine import Engine
 from runner.protocol.client.actions import Action
 from runner.protocol.client.events import Event, HangUp, Received
 from runner.protocol.client.session import ClientConfig, ClientSession
-from runner.protocol.messages import InputSpeechStarted, ReplyDone, ToolCall
+from runner.protocol.messages import (
+    InputSpeechStarted,
+    ReplyDone,
+    SessionReady,
+    ToolCall,
+)
 from runner.records import Record
 from runner.transport import Dialer
 
-CLIENTS = ("bare", "vagent")
+# The bare client, and vagent by the library of its wire and by its event loop.
+CLIENTS = ("bare", "vagent", "vagent+uvloop", "vagent+picows", "vagent+fast")
 SLOTS = 10
 WARM_UP_SECONDS = 1.5
 FRAME = random.Random(1).randbytes(FRAME_BYTES)
@@ -129,6 +135,7 @@ class BufferSpeaker(_Opened):
 class Client(Protocol):
     """A session as the measurement sees it."""
 
+    live: asyncio.Event
     interrupted: asyncio.Event
 
     async def run(self) -> object: ...
@@ -147,6 +154,7 @@ class VagentClient:
         on_interrupted: Callable[[float], None],
     ) -> None:
         self.record = Record()
+        self.live = asyncio.Event()
         self.interrupted = asyncio.Event()
         self._on_interrupted = on_interrupted
         self._interrupted_at = 0.0
@@ -172,6 +180,8 @@ class VagentClient:
                 self._interrupted_at = what.message.timestamp or 0.0
             elif type(what.message) is ReplyDone:
                 self.interrupted.set()
+            elif type(what.message) is SessionReady:
+                self.live.set()
 
     def _stop_and_note(self) -> None:
         self._stop()
@@ -194,7 +204,9 @@ def build(name: str, url: str, clock: Clock | None, delays: list[float]) -> Clie
 
     if name == "bare":
         return BareClient(url, microphone, speaker, note)
-    return VagentClient(Dialer(url), microphone, speaker, note)
+    is_compiled = name in ("vagent+picows", "vagent+fast")
+    dialer = Dialer(url, library="picows" if is_compiled else "websockets")
+    return VagentClient(dialer, microphone, speaker, note)
 
 
 async def measure(name: str, url: str, sessions: int, seconds: float) -> dict[str, Any]:
@@ -202,7 +214,9 @@ async def measure(name: str, url: str, sessions: int, seconds: float) -> dict[st
     clock, delays = Clock(), list[float]()
     clients = [build(name, url, clock, delays) for _ in range(sessions)]
     running = [asyncio.create_task(client.run()) for client in clients]
-    await asyncio.sleep(WARM_UP_SECONDS + sessions * 0.005)
+    for client in clients:
+        await client.live.wait()
+    await asyncio.sleep(WARM_UP_SECONDS)
     delays.clear()
     cpu, began = time.process_time(), time.perf_counter()
     await asyncio.sleep(seconds)
@@ -258,13 +272,22 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--memory", type=int)
     options = parser.parse_args()
+    name: str = options.client
     if options.memory:
-        found = asyncio.run(remember(options.client, options.url, options.memory))
+        work = remember(name, options.url, options.memory)
     else:
-        found = asyncio.run(
-            measure(options.client, options.url, options.sessions, options.seconds)
-        )
-    print(json.dumps(found))
+        work = measure(name, options.url, options.sessions, options.seconds)
+    with asyncio.Runner(loop_factory=_loop_factory(name)) as runner:
+        print(json.dumps(runner.run(work)))
+
+
+def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if name not in ("vagent+uvloop", "vagent+fast"):
+        return None
+    import uvloop
+
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
 
 
 if __name__ == "__main__":

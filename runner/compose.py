@@ -36,7 +36,7 @@ from runner.protocol.client.wishes import ClientConfig, Idle, Patience
 from runner.services import Service, choose_service
 from runner.toolbelt import Outfit, Toolbelt, outfit
 from runner.tools.failures import Masking
-from runner.transport import Dialer
+from runner.transport import Dialer, choose_library
 from runner.watching import AgentFiles
 
 # The embedded server answers when its voice is loaded: a second or two on a fast
@@ -79,6 +79,7 @@ class CallWishes:
     `input` is mic, text, none or a sound file; `output` is speaker, null or a file to
     write; `lines` are spoken by the local voice, each after the agent has finished.
     With `watch` the call follows the agent file while it is edited.
+    `transport` is a library for the wire, or auto.
     """
 
     agent: Path
@@ -89,6 +90,7 @@ class CallWishes:
     variables: Mapping[str, str] = field(default_factory=dict)
     max_duration: float | None = None
     watch: bool = False
+    transport: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,8 @@ async def open_call(
         near_end = await stack.enter_async_context(
             open_near_end(wishes.input, wishes.output, wishes.lines, view.notice)
         )
-        dial = await stack.enter_async_context(_reach(service, agent, view.notice))
+        reaching = _reach(service, agent, wishes.transport, view.notice)
+        dial = await stack.enter_async_context(reaching)
         watchers = (*observers, tally.observe, view.observe)
         engine = _engine(session, dial, near_end, toolbelt, watchers)
         deliver = _delivery(near_end, engine, agent, service, stack, view.notice)
@@ -229,11 +232,15 @@ def _delivery(
 
 @contextlib.asynccontextmanager
 async def _reach(
-    service: Service, agent: AgentConfig, notice: Callable[[str], None]
+    service: Service,
+    agent: AgentConfig,
+    transport: str,
+    notice: Callable[[str], None],
 ) -> AsyncIterator[Dial]:
+    library = choose_library(transport)
     notice(f"service: {service.name} ({service.why})")
     if service.url is not None:
-        yield Dialer(service.url, lambda: service.key)
+        yield Dialer(service.url, lambda: service.key, library)
         return
     from runner.server.child import embedded_server
 
@@ -245,7 +252,7 @@ async def _reach(
             )
 
     async with embedded_server(agent.local, listen) as url:
-        yield Dialer(url, lambda: service.key)
+        yield Dialer(url, lambda: service.key, library)
 
 
 def _session(

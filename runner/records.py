@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from runner.audio.pcm import is_louder
-from runner.protocol.client.actions import Action, Play, RunTool
+from runner.protocol.client.actions import Action, Play, RunTool, Send
 from runner.protocol.client.events import Event, MicFrame, Received, ToolFinished
 from runner.protocol.messages import (
     InputSpeechStarted,
     InputSpeechStopped,
+    ReplyAudio,
     ReplyDone,
     TranscriptAgent,
     TranscriptUser,
@@ -64,6 +65,8 @@ class Record:
                     self._last_voice = at
             case Play(pcm):
                 self._note_sound(at, pcm)
+            case Send() | Received(ReplyAudio()):
+                pass  # as often as the two above: not to be searched for below
             case Received(message):
                 self._note_message(at, message)
             case RunTool(call):

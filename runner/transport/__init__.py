@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import ipaddress
+import importlib.util
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
+from runner.errors import UsageError
 from runner.line import Listener
+from runner.loopback import is_this_machine
 from runner.transport.dialing import Dialing
 
 PING_SECONDS = 4.0
 PONG_SECONDS = 4.0
+
+Library: TypeAlias = Literal["websockets", "picows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,7 @@ class Dialer:
 
     url: str
     key: Callable[[], str | None] = field(default=lambda: None, repr=False)
+    library: Library = "websockets"
     ping_seconds: float = PING_SECONDS
     pong_seconds: float = PONG_SECONDS
 
@@ -36,21 +42,57 @@ class Dialer:
             TransportError: there is no service that speaks WebSocket at this address.
             UsageError: the address is no WebSocket address.
         """
-        from runner.transport.websockets import open_connection
-
         secret = token or self.key()
         headers = {"Authorization": f"Bearer {secret}"} if secret else {}
         dialing = Dialing(
             self.url, headers, _proxy(self.url), self.ping_seconds, self.pong_seconds
         )
-        await open_connection(dialing, listener)
+        await _opener(self.library)(dialing, listener)
+
+
+def choose_library(wish: str) -> Library:
+    """Return the library for `auto` (the fast one, if it is installed) or for a name.
+
+    Raises:
+        UsageError: there is none of this name, or it is not installed.
+    """
+    match wish:
+        case "auto":
+            return "picows" if _is_installed("picows") else "websockets"
+        case "websockets":
+            return "websockets"
+        case "picows" if _is_installed("picows"):
+            return "picows"
+        case "picows":
+            raise UsageError(
+                "picows is not installed", hint="pip install 'vagent[fast]'"
+            )
+        case _:
+            raise UsageError(
+                f"'{wish}' is not a transport",
+                hint="--transport takes websockets, picows or auto",
+            )
+
+
+def _opener(library: Library) -> Callable[[Dialing, Listener], Awaitable[None]]:
+    if library == "picows":
+        from runner.transport import picows
+
+        return picows.open_connection
+    from runner.transport import websockets
+
+    return websockets.open_connection
+
+
+def _is_installed(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
 
 
 def _proxy(url: str) -> str | None:
     """Return the address of the proxy that the environment names for this service."""
     address = urlsplit(url)
     host = address.hostname or ""
-    if _is_loopback(host) or urllib.request.proxy_bypass(host):
+    if is_this_machine(host) or urllib.request.proxy_bypass(host):
         return None
     proxies = urllib.request.getproxies()
     schemes = ("wss", "https") if address.scheme == "wss" else ("ws", "https", "http")
@@ -65,10 +107,3 @@ def _proxy(url: str) -> str | None:
 def _as_socks(proxy: str) -> str:
     # Operating systems tell the address of a SOCKS proxy as if it spoke HTTP.
     return proxy.replace("http://", "socks5h://", 1)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

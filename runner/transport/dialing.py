@@ -7,12 +7,19 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
-from runner.errors import AuthenticationRejected, ConnectionLost, TransportError
+from runner.errors import (
+    AuthenticationRejected,
+    ConnectionLost,
+    TransportError,
+    UsageError,
+)
 
 # A reply's sound comes in small messages; the largest that is known is the echo of a
 # long prompt with many tools. Anything beyond this is a broken or hostile peer.
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+OPEN_SECONDS = 10.0  # for a library that insists on a limit of its own
 CLOSE_SECONDS = 1.0  # how long the other end may take to close its side
 # How much the kernel may hold that is not on its way yet: 100 ms of sound and what goes
 # with it. More would only be late.
@@ -23,8 +30,11 @@ SEND_BUFFER_BYTES = 32 * 1024
 # After a pause of the whole program what has come is read before it is missed.
 _LAST_LOOK_SECONDS = 0.1
 
-MESSAGE_TOO_BIG = 1009  # RFC 6455, section 7.4.1
+# RFC 6455, section 7.4.1
+PROTOCOL_ERROR = 1002
+NO_CODE = 1005  # stands for a close without one
 NOT_TEXT = 1007
+MESSAGE_TOO_BIG = 1009
 
 _TCP_NOTSENT_LOWAT = 25  # in Linux's tcp.h; Python 3.11 has no name for it there
 
@@ -52,6 +62,13 @@ class Dialing:
         return TransportError(
             f"{self.url} answered HTTP {status} instead of opening a session",
             status=status,
+        )
+
+    def misspelt(self) -> UsageError:
+        """Return what an address that is none means."""
+        return UsageError(
+            f"'{self.url}' is not a WebSocket address",
+            hint="it begins with ws:// or wss://",
         )
 
     def unreachable(self, error: BaseException) -> TransportError:
@@ -88,8 +105,14 @@ def keep_little_unsent(transport: asyncio.BaseTransport) -> None:
     The loop says that the socket is full as soon as one byte has to wait, and the
     kernel takes little beyond what is on its way.
     """
-    assert isinstance(transport, asyncio.WriteTransport)
-    transport.set_write_buffer_limits(0)
+    # A cast: the transports of other loops do not derive from asyncio's. One, not zero:
+    # those of TLS call an empty buffer full when the limit is zero.
+    cast(asyncio.WriteTransport, transport).set_write_buffer_limits(high=1, low=0)
+    # asyncio's TLS writes to a transport of its own, which would hold 64 KiB, over a
+    # second of sound, and has no public name. Where it has another, it holds that.
+    under = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None)
+    if isinstance(under, asyncio.WriteTransport):
+        under.set_write_buffer_limits(high=1, low=0)
     sock = transport.get_extra_info("socket")
     option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
     if option is None and sys.platform == "linux":
@@ -103,14 +126,14 @@ def keep_little_unsent(transport: asyncio.BaseTransport) -> None:
 class Pulse:
     """Watches that the other end is there; all times are the event loop's.
 
-    Whoever reads the socket sets `heard_at`: while anything is heard, nothing is sent.
+    Whoever reads the socket calls `hear`: while anything is heard, nothing is sent.
     """
 
     def __init__(
         self, dialing: Dialing, ping: Callable[[], None], give_up: Callable[[], None]
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self.heard_at = self._loop.time()
+        self._heard_at = self._loop.time()
         self._dialing = dialing
         self._ping = ping
         self._give_up = give_up
@@ -119,19 +142,23 @@ class Pulse:
     @property
     def silent_seconds(self) -> float:
         """How long nothing was heard."""
-        return self._loop.time() - self.heard_at
+        return self._loop.time() - self._heard_at
+
+    def hear(self) -> None:
+        """Take note that something has come."""
+        self._heard_at = self._loop.time()
 
     def stop(self) -> None:
         """Watch no more."""
         self._timer.cancel()
 
     def _wake(self) -> None:
-        due = self.heard_at + self._dialing.ping_seconds
+        due = self._heard_at + self._dialing.ping_seconds
         if self._loop.time() < due:
             self._timer = self._loop.call_at(due, self._wake)
             return
         self._timer = self._loop.call_later(
-            self._dialing.pong_seconds, self._look, self.heard_at
+            self._dialing.pong_seconds, self._look, self._heard_at
         )
         self._ping()
 
@@ -140,7 +167,7 @@ class Pulse:
         self._timer = self._loop.call_later(_LAST_LOOK_SECONDS, self._judge, before)
 
     def _judge(self, before: float) -> None:
-        if self.heard_at > before:
+        if self._heard_at > before:
             self._wake()
         else:
             self._give_up()

@@ -24,7 +24,6 @@ from websockets.exceptions import (
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Event, State
 
-from runner.errors import UsageError
 from runner.line import Listener
 from runner.transport.dialing import (
     CLOSE_SECONDS,
@@ -69,10 +68,7 @@ async def open_connection(dialing: Dialing, listener: Listener) -> None:
             create_connection=functools.partial(_Connection, dialing, listener),  # type: ignore[arg-type]  # "a wrapper or a subclass", say the library's docs
         )
     except InvalidURI as error:
-        raise UsageError(
-            f"'{dialing.url}' is not a WebSocket address",
-            hint="it begins with ws:// or wss://",
-        ) from error
+        raise dialing.misspelt() from error
     except InvalidStatus as error:
         raise dialing.refused(error.response.status_code) from error
     except ImportError as error:  # a SOCKS proxy, and no library that speaks SOCKS
@@ -126,7 +122,7 @@ class _Connection(ClientConnection):
     def data_received(self, data: bytes) -> None:
         pulse = self._pulse
         if pulse is not None:
-            pulse.heard_at = self.loop.time()
+            pulse.hear()
         super().data_received(data)
         if self.protocol.state is _CLOSING:
             self._lose()

@@ -11,8 +11,9 @@ from runner.transport import Dialer
 from tests.transport.conversation import Ear
 
 
-@pytest.fixture(params=["websockets"])
+@pytest.fixture(params=["websockets", "picows"])
 def library(request: pytest.FixtureRequest) -> Any:
+    pytest.importorskip(request.param, reason="the fast extra is not installed")
     return request.param
 
 
@@ -21,7 +22,7 @@ def dialer(library: Any) -> Any:
     """Return a way to make dialers that use this library."""
 
     def make(url: str, **options: Any) -> Dialer:
-        return Dialer(url, **options)
+        return Dialer(url, library=library, **options)
 
     return make
 

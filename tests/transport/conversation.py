@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,6 +14,8 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from runner.errors import ConnectionLost
 from runner.line import Transport
+
+TEXT, CONTINUATION, CLOSE, PING, PONG = 1, 0, 8, 9, 10
 
 
 class Ear:
@@ -96,3 +101,39 @@ async def raw_server(
         for task in held:
             task.cancel()
         await asyncio.gather(*held, return_exceptions=True)
+
+
+def frame(opcode: int, data: bytes, *, fin: bool = True) -> bytes:
+    """Return a frame as a server sends it."""
+    assert len(data) < 65_536
+    head = opcode | (0x80 if fin else 0)
+    if len(data) < 126:
+        return struct.pack("!BB", head, len(data)) + data
+    return struct.pack("!BBH", head, 126, len(data)) + data
+
+
+async def accept(reader: asyncio.StreamReader) -> bytes:
+    """Read a handshake; return the answer to it."""
+    request = await reader.readuntil(b"\r\n\r\n")
+    lines = dict(line.split(b": ", 1) for line in request.split(b"\r\n")[1:-2])
+    key = lines[b"Sec-WebSocket-Key"] + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+    return (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+        b"Connection: Upgrade\r\nSec-WebSocket-Accept: "
+        + base64.b64encode(hashlib.sha1(key).digest())
+        + b"\r\n\r\n"
+    )
+
+
+async def frames(reader: asyncio.StreamReader) -> AsyncIterator[tuple[int, bytes]]:
+    """Yield the opcode and the data of each frame of a client, up to its close."""
+    while head := await reader.read(1):
+        length = (await reader.readexactly(1))[0] & 0x7F
+        if length == 126:
+            (length,) = struct.unpack("!H", await reader.readexactly(2))
+        mask = await reader.readexactly(4)
+        data = await reader.readexactly(length)
+        opcode = head[0] & 0x0F
+        yield opcode, bytes(b ^ mask[i % 4] for i, b in enumerate(data))
+        if opcode == CLOSE:
+            return
