@@ -36,7 +36,7 @@ check: $(VENV)/.develop ## format, lint, types, and the tests that need no model
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -rs -n auto --dist loadgroup -m "not speech and not device"
+	$(BIN)/python -m pytest -q -rs -n auto --dist loadgroup --max-worker-restart 0 -m "not speech and not device"
 
 models: $(VENV)/.engines ## fetch what the embedded server needs, once
 	@$(BIN)/vagent models fetch || \

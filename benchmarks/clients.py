@@ -29,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.bare import BareClient
 from runner.audio.devices import FRAME_BYTES, FRAME_MS
 from runner.audio.playback import PlaybackBuffer
+from runner.counters import Tally
 from runner.engine import Engine
 from runner.protocol.client.actions import Action
 from runner.protocol.client.events import Event, HangUp, Received
@@ -158,13 +159,14 @@ class VagentClient:
         self.interrupted = asyncio.Event()
         self._on_interrupted = on_interrupted
         self._interrupted_at = 0.0
+        session = ClientSession(ClientConfig({"system_prompt": "Be brief."}))
         self.engine = Engine(
-            ClientSession(ClientConfig({"system_prompt": "Be brief."})),
+            session,
             dialer,
             microphone=microphone,
             speaker=speaker,
             run_tool=self._run_tool,
-            observers=(self.record.observe, self._observe),
+            observers=(self.record.observe, Tally(session).observe, self._observe),
         )
         self._stop, speaker.stop = speaker.stop, self._stop_and_note  # type: ignore[method-assign]  # the measuring point: sound is gone when this returns
 
