@@ -36,12 +36,13 @@ from runner.protocol.client.events import (
     Event,
     MicFrame,
     PlaybackDrained,
+    Received,
     Reconfigure,
     Tick,
     ToolFinished,
 )
 from runner.protocol.client.session import ClientSession
-from runner.protocol.messages import JsonObject, ToolCall
+from runner.protocol.messages import JsonObject, ReplyAudio, ToolCall
 
 # How long the speaker may take to finish after the session is over.
 LAST_WORDS_SECONDS = 30.0
@@ -130,7 +131,8 @@ class Engine:
         self._devices = (microphone, speaker)
         self._tools = ToolTasks(run_tool, self.post)
         self._observers = observers
-        self._inbox: deque[Event] | None = None  # a deque while the pump is busy
+        self._inbox: deque[Event] = deque()
+        self._is_pumping = False  # an event that comes meanwhile waits its turn
         self._alarm: asyncio.TimerHandle | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._is_listening = False
@@ -166,12 +168,13 @@ class Engine:
 
     def post(self, event: Event) -> None:
         """Take in an event; must be called on the event loop's thread."""
-        if self._inbox is not None:
-            self._inbox.append(event)
+        self._inbox.append(event)
+        if self._is_pumping:
             return
-        self._inbox = deque((event,))
+        self._is_pumping, is_only_sound = True, True
         try:
             while self._inbox:
+                is_only_sound = is_only_sound and _is_sound(self._inbox[0])
                 self._feed(self._inbox.popleft())
         except Exception as error:
             # Whoever posts, a callback of a socket or of a timer, has nobody to tell.
@@ -179,9 +182,11 @@ class Engine:
                 raise
             self._closed.set_exception(error)  # and so `run` raises it
         finally:
-            self._inbox = None
-        self._note_state()
-        self._set_alarm()
+            self._inbox.clear()
+            self._is_pumping = False
+        if not is_only_sound:
+            self._note_state()
+            self._set_alarm()
 
     def reconfigure(self, session: JsonObject, tools: Mapping[str, CallRules]) -> None:
         """Change the running session; `Adopt` tells when the service follows."""
@@ -267,3 +272,13 @@ class Engine:
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
+
+
+def _is_sound(event: Event) -> bool:
+    """Whether an event only passes sound on: it changes no state and sets no timer.
+
+    Forty of these come a second, and a handful of all others.
+    """
+    if isinstance(event, MicFrame):
+        return True
+    return isinstance(event, Received) and isinstance(event.message, ReplyAudio)

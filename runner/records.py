@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -20,6 +21,8 @@ from runner.protocol.messages import (
 # Sound above this counts as a voice; room noise of a laptop lies near -60 dBFS, quiet
 # speech above -40.
 VOICE_DBFS = -45.0
+# Four seconds: longer than any service is known to wait before a turn is over.
+_LATEST_FRAMES = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +57,17 @@ class Record:
     waits: list[float] = field(default_factory=list)
     calls: dict[str, CallRecord] = field(default_factory=dict)
     interruptions: int = 0
-    _last_voice: float | None = None
+    # What the microphone gave last: looked into only when a turn is over.
+    _heard: deque[tuple[float, bytes]] = field(
+        default_factory=lambda: deque(maxlen=_LATEST_FRAMES)
+    )
     _awaiting_sound_since: float | None = None
 
     def observe(self, at: float, what: Event | Action) -> None:
         """Take note of an event or an action."""
         match what:
             case MicFrame(pcm):
-                if is_louder(pcm, VOICE_DBFS):
-                    self._last_voice = at
+                self._heard.append((at, pcm))
             case Play(pcm):
                 self._note_sound(at, pcm)
             case Send() | Received(ReplyAudio()):
@@ -83,12 +88,17 @@ class Record:
             self.waits.append(at - since)
             self._awaiting_sound_since = None
 
+    def _last_voice(self, otherwise: float) -> float:
+        """Return when the caller's voice was last heard."""
+        for at, pcm in reversed(self._heard):
+            if is_louder(pcm, VOICE_DBFS):
+                return at
+        return otherwise
+
     def _note_message(self, at: float, message: object) -> None:
         match message:
             case InputSpeechStopped():
-                self._awaiting_sound_since = (
-                    at if self._last_voice is None else self._last_voice
-                )
+                self._awaiting_sound_since = self._last_voice(at)
             case InputSpeechStarted():
                 self._awaiting_sound_since = None
             case TranscriptUser(text=text):
