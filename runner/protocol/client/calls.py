@@ -142,6 +142,8 @@ class CallBook:
         """Forget the open calls of a reply (None: of all); return those that run."""
         running: list[Call] = []
         for call in self._calls.values():
+            if reply_id is None:
+                call.is_doubtful = False  # nobody is left who could ask again
             if not call.is_open or reply_id not in (None, call.reply_id):
                 continue
             if call.state is CallState.RUNNING:

@@ -167,6 +167,16 @@ def test_a_far_end_that_asks_again_after_a_drop_is_answered_again_and_once() -> 
     assert hears(session, LOOK) == []
 
 
+def test_a_fresh_session_gets_no_answers_that_the_lost_one_was_owed() -> None:
+    session = live()
+    hears(session, ReplyStarted("r1"), LOOK, ReplyDone("r1"))
+    fed(session, ToolFinished("call_1", '"seen"'))
+    drop(session)
+    start_afresh(session)
+
+    assert hears(session, LOOK) == []
+
+
 def test_an_answer_that_was_acknowledged_is_not_given_again() -> None:
     session = live()
     hears(session, ReplyStarted("r1"), LOOK, ReplyDone("r1"))
