@@ -39,8 +39,8 @@ def validate(
     no file has an error (warnings are fine), 1 when one has, 2 when a folder has no
     agent files, 3 when a file could not be read.
     """
-    from runner.config.diagnostics import render
     from runner.config.environment import load_environment
+    from runner.config.rendering import render
 
     _write_any_character()
     environment = load_environment(Path(), os.environ)
@@ -124,10 +124,10 @@ def _refuse(error: OSError) -> None:
 
 
 def _may_be_agent(path: Path) -> bool:
-    from runner.config.loader import is_agent_file
+    from runner.config.reading import read_agent_file
 
     try:
-        return is_agent_file(path)
+        return read_agent_file(path).is_agent
     except FileUnreadable:
         return True  # to be reported, not passed over
 

@@ -16,7 +16,8 @@ from typing import TextIO
 
 from runner.cli.lines import describe_received, describe_sent
 from runner.cli.losses import describe_all, describe_losses
-from runner.config.diagnostics import Diagnostic, render
+from runner.config.diagnostics import Diagnostic
+from runner.config.rendering import render
 from runner.counters import Counters
 from runner.protocol.client.actions import Action, Close, Notify, Send
 from runner.protocol.client.events import Event, Received, ToolFinished

@@ -1,22 +1,19 @@
-"""A finding about a file as sortable data, and its text for a terminal."""
+"""Findings about files as data: where, which rule, what, and how to mend it."""
 
 from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
+    from runner.config.nodes import Pointer
     from runner.config.source import Source, Span
 
 Severity = Literal["error", "warning"]
 
 _SHOWN_LENGTH = 60  # of a quoted value: enough to know it again
-_LINE_LENGTH = 120  # of a source line: longer ones are cut around the finding
 # Control and surrogate characters, and the marks that turn the writing direction:
 # a file must not be able to steer the terminal that its findings are shown on.
 _UNSAFE = re.compile(
@@ -25,11 +22,68 @@ _UNSAFE = re.compile(
 
 
 @dataclass(frozen=True, slots=True, order=True)
+class Edit:
+    """Characters of a file to be replaced: offsets into its text, end exclusive."""
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """How a finding can be mended by editing the file that it is about.
+
+    A fix is safe when it does what the author surely meant; the others may change what
+    the agent does and are applied only when asked for.
+    """
+
+    title: str  # what it does, as an imperative: "replace `voise` by `voice`"
+    edits: tuple[Edit, ...]
+    is_safe: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """Another place of the same file that a finding has to do with (1-based)."""
+
+    line: int
+    column: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The characters of a file that a finding is about."""
+
+    source: Source
+    span: Span
+    related: tuple[Related, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a rule has to say about a place; id and severity come from the rule.
+
+    `severity` replaces the rule's own for this finding. `spoils` is the path of a value
+    that later rules should not build on.
+    """
+
+    place: Place
+    message: str
+    help: str | None = None
+    fix: Fix | None = None
+    severity: Severity | None = None
+    spoils: Pointer | None = None
+
+
+@dataclass(frozen=True, slots=True, order=True)
 class Diagnostic:
     """One finding: where (1-based, in characters, end exclusive), which rule, what.
 
-    Sorts by place. `help` says what to do about it; `excerpt` is the source line, kept
-    here so that a finding can be shown after its file is gone or changed.
+    Sorts by place. `help` says what to do about it, `fix` how a program can do it;
+    `excerpt` is the source line, kept here so that a finding can be shown after its
+    file is gone or changed.
     """
 
     path: str
@@ -40,7 +94,9 @@ class Diagnostic:
     rule: str
     severity: Severity
     message: str
-    help: str | None = None
+    help: str | None = field(default=None, compare=False)
+    related: tuple[Related, ...] = field(default=(), compare=False)
+    fix: Fix | None = field(default=None, compare=False, repr=False)
     excerpt: str = field(default="", compare=False, repr=False)
 
     @property
@@ -63,10 +119,15 @@ def diagnose(
     help_: str | None = None,
     *,
     severity: Severity = "error",
+    related: tuple[Related, ...] = (),
+    fix: Fix | None = None,
 ) -> Diagnostic:
     """Build the finding about the characters of `span` in `source`."""
     line, column = source.point(span.start)
     end_line, end_column = source.point(max(span.start, span.end))
+    elsewhere = tuple(
+        each for each in related if (each.line, each.column) != (line, column)
+    )
     return Diagnostic(
         source.path,
         line,
@@ -77,8 +138,21 @@ def diagnose(
         severity,
         message,
         help_,
+        elsewhere,
+        fix,
         excerpt=source.line(line),
     )
+
+
+def replacement(place: Place, old: str, new: str) -> Fix | None:
+    """Return the safe fix that writes `new` for `old`; None where `old` is not written.
+
+    That is so where the place is wider than the text: through an alias or an escape.
+    """
+    start, end = place.span
+    if place.source.text[start:end] != old:
+        return None
+    return Fix(f"replace `{old}` by `{new}`", (Edit(start, end, new),))
 
 
 def quoted(value: Any) -> str:
@@ -92,49 +166,3 @@ def quoted(value: Any) -> str:
 def printable(text: str) -> str:
     """Replace what could steer a terminal."""
     return _UNSAFE.sub("\ufffd", text)
-
-
-def render(diagnostics: Iterable[Diagnostic]) -> str:
-    """Write findings as text: a line each, the source line, a caret range, the help.
-
-    Ends with a line break unless there are none.
-    """
-    return "".join(_render_one(each) for each in diagnostics)
-
-
-def _render_one(found: Diagnostic) -> str:
-    text = f"{found}\n"
-    number = str(found.line)
-    margin = " " * len(number)
-    if found.excerpt:
-        line, before, marked = _window(found)
-        # Tabs stay tabs in both lines, so the caret is right at any tab width.
-        lead = "".join("\t" if each == "\t" else " " * _width(each) for each in before)
-        caret = "^" * max(1, sum(_width(each) for each in marked))
-        text += f"  {number} | {line}\n  {margin} | {lead}{caret}\n"
-    if found.help:
-        text += f"  {margin} = help: {printable(found.help)}\n"
-    return text
-
-
-def _window(found: Diagnostic) -> tuple[str, str, str]:
-    """Return the line to show, what stands before the mark, and what is marked."""
-    line = found.excerpt
-    start = min(found.column - 1, len(line))
-    stop = found.end_column - 1 if found.end_line == found.line else len(line)
-    cut = 0
-    if len(line) > _LINE_LENGTH:
-        cut = max(0, min(start - _LINE_LENGTH // 3, len(line) - _LINE_LENGTH))
-        head = "…" if cut else ""
-        tail = "…" if cut + _LINE_LENGTH < len(line) else ""
-        line = head + line[cut + len(head) : cut + _LINE_LENGTH - len(tail)] + tail
-    line = printable(line)
-    start, stop = start - cut, min(stop - cut, len(line))
-    return line, line[:start], line[start:stop]
-
-
-def _width(character: str) -> int:
-    """Columns that a terminal gives to a character (Unicode Annex 11)."""
-    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

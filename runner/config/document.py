@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from runner.config.diagnostics import Diagnostic, diagnose
+from runner.config.diagnostics import Diagnostic, Related, diagnose
 from runner.config.nodes import Node, Pointer
 from runner.config.source import Source, Span
 from runner.config.syntax import explain_syntax
@@ -69,6 +69,55 @@ class Document:
         """Where the mapping at `path` begins: its first key, or its brace."""
         node = self.node(path)
         return node.head if node else Span(0, 0)
+
+    def part_span(self, path: Pointer, start: int, end: int) -> Span:
+        """The place of characters of the text at `path`, by offsets into it.
+
+        The whole text's where the file does not say it letter by letter: through an
+        alias, with escapes, across folded lines.
+        """
+        node = self.node(path)
+        whole = self.value_span(path)
+        if node is None or node.is_alias or not isinstance(node.value, str):
+            return whole
+        part = node.value[start:end].partition("\n")[0]
+        if not part:
+            return whole
+        first, last = node.span
+        written = self.source.text[first:last]
+        if node.style in ("|", ">"):  # the header line may carry a comment
+            header = len(written) - len(written.split("\n", 1)[-1])
+            first, written = first + header, written[header:]
+        # The same part may be there more often: the one of the same rank is meant.
+        if written.count(part) != node.value.count(part):
+            return whole
+        at = written.find(part)
+        for _ in range(node.value.count(part, 0, start)):
+            at = written.find(part, at + len(part))
+        return Span(first + at, first + at + len(part))
+
+    def related(self, path: Pointer) -> tuple[Related, ...]:
+        """The other places that the value at `path` comes through: alias and anchor."""
+        found: list[Related] = []
+        node: Node | None = self.root
+        for part in path:
+            if node is None:
+                break
+            entry = (node.entries or {}).get(str(part))
+            node = node.child(part)
+            if entry is not None and entry.origin is not None:
+                found += self._two_places("<<", entry.key, entry.origin)
+            if node is not None and node.origin is not None:
+                name = self.source.text[node.span.start : node.span.end]
+                found += self._two_places(name, node.span, node.origin)
+        return tuple(found)
+
+    def _two_places(self, name: str, here: Span, there: Span) -> list[Related]:
+        used, defined = self.source.point(here.start), self.source.point(there.start)
+        return [
+            Related(*used, f"used here by `{name}`"),
+            Related(*defined, "defined here"),
+        ]
 
 
 def parse_document(source: Source) -> tuple[Document | None, list[Diagnostic]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.config.document import parse_document
-from runner.config.references import resolve_inside
+from runner.config.paths import resolve_inside
 from runner.config.source import SourceFault, read_source
 from runner.errors import FileUnreadable
 

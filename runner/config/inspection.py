@@ -1,30 +1,28 @@
-"""What the rules work on: a document, its surroundings, and the findings so far."""
+"""What the rules work on: a document, its surroundings, and what is known of both."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from runner.config.diagnostics import Diagnostic, Severity, diagnose
+from runner.config.diagnostics import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from runner.config.document import Document
     from runner.config.nodes import Pointer
-    from runner.config.source import Source, Span
 
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class Inspection:
-    """One check of one file; rules read through `get` and add by `report`.
+    """One check of one file; rules read it and yield findings.
 
-    `variables` are the values given for this run (None: nobody runs it now, so a
-    variable without a value is no error); `unsound` are paths that the schema check
-    has found wrong, which no rule should build on.
+    `variables` are the values given for this run (None: nobody runs it now); `unsound`
+    are paths that have a finding already, which no rule should build on.
     """
 
     document: Document
@@ -34,8 +32,7 @@ class Inspection:
     unsound: frozenset[Pointer]
     # Whether the file is about to be run: then what is not set is an error.
     must_run: bool = False
-    prompt: Source | None = None  # of prompt_file, once a rule has read it
-    found: list[Diagnostic] = field(default_factory=list)
+    _facts: dict[Callable[[Inspection], Any], Any] = field(default_factory=dict)
 
     def get(self, path: Pointer, kind: type[T]) -> T | None:
         """Return the value at `path` if it is there, sound and of this type."""
@@ -57,6 +54,10 @@ class Inspection:
             return False
         return not any(path[:end] in self.unsound for end in range(len(path) + 1))
 
+    def spoil(self, path: Pointer) -> None:
+        """Keep later rules from building on the value at `path`."""
+        self.unsound |= {path}
+
     def tools(self) -> Iterator[Pointer]:
         """Yield the path of every tool that is a mapping."""
         tools = self.get(("tools",), list)
@@ -65,36 +66,32 @@ class Inspection:
             if self.get(path, dict) is not None:
                 yield path
 
-    def report(
-        self,
-        path: Pointer,
-        rule: str,
-        message: str,
-        help_: str | None = None,
-        *,
-        at: Literal["key", "value", "start"] = "value",
-        severity: Severity = "error",
-    ) -> None:
-        """Add a finding about the key, the value or the mapping at `path`."""
-        span = {
-            "key": self.document.key_span,
-            "value": self.document.value_span,
-            "start": self.document.start_span,
-        }[at](path)
-        self.report_at(
-            self.document.source, span, rule, message, help_, severity=severity
-        )
+    def fact(self, find: Callable[[Inspection], T]) -> T:
+        """Return what `find` finds out about this file; it is asked once."""
+        if find not in self._facts:
+            self._facts[find] = find(self)
+        found: T = self._facts[find]
+        return found
 
-    def report_at(
-        self,
-        source: Source,
-        span: Span,
-        rule: str,
-        message: str,
-        help_: str | None = None,
-        *,
-        severity: Severity = "error",
-    ) -> None:
-        """Add a finding about a place in the agent file or in its prompt file."""
-        found = diagnose(source, span, rule, message, help_, severity=severity)
-        self.found.append(found)
+    def key(self, path: Pointer) -> Place:
+        """The place of the key that `path` ends with."""
+        return self._place(path, self.document.key_span(path))
+
+    def value(self, path: Pointer) -> Place:
+        """The place of the value at `path`."""
+        return self._place(path, self.document.value_span(path))
+
+    def start(self, path: Pointer) -> Place:
+        """The place where the mapping or list at `path` begins."""
+        return self._place(path, self.document.start_span(path))
+
+    def part(self, path: Pointer, start: int, end: int) -> Place:
+        """The place of some characters of the text at `path`, by offsets into it.
+
+        Where the text in the file is not the text that it stands for (escapes, folding,
+        an alias), the place is that of the whole text.
+        """
+        return self._place(path, self.document.part_span(path, start, end))
+
+    def _place(self, path: Pointer, span: Any) -> Place:
+        return Place(self.document.source, span, self.document.related(path))

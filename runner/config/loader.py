@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from runner.config.diagnostics import Diagnostic, diagnose
-from runner.config.document import Document, parse_document
-from runner.config.source import Source, SourceFault, read_source
+from runner.config.reading import Reading, read_agent_file
+from runner.config.suppressions import find_suppressions
 from runner.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
+    from runner.config.diagnostics import Finding
     from runner.config.inspection import Inspection
     from runner.config.model import AgentConfig, Kinds
+    from runner.config.rules.rule import Rule
 
-# What tells an agent file from any other YAML file in the same folder.
-_MARKS = ("prompt", "prompt_file", "tools")
-
-
-@dataclass(frozen=True, slots=True)
-class Examination:
-    """All findings about a file, and what was read on the way."""
-
-    diagnostics: list[Diagnostic]
-    inspection: Inspection | None = None  # None: no mapping came out of the text
+# Of one rule about one file. A file made to have a million findings would only make
+# the checker slow.
+_MOST = 200
 
 
 def check_file(
@@ -35,15 +30,36 @@ def check_file(
     environment: Mapping[str, str],
     variables: Mapping[str, str] | None = None,
     kinds: Kinds | None = None,
+    must_run: bool = False,
 ) -> list[Diagnostic]:
     """Return all findings about an agent file, sorted.
 
     Of `environment` only the names matter. An environment variable that is not set,
-    and a variable without a value, are warnings here. `kinds` are the schemas of tool
-    kinds that plugins add. Raises `FileUnreadable` when there is nothing to check and
-    `UsageError` when `variables` has a name that the file does not declare.
+    and a variable without a value, are warnings here, and errors with `must_run`.
+    `kinds` are the schemas of tool kinds that plugins add. Raises `FileUnreadable` when
+    there is nothing to check and `UsageError` when `variables` has a name that the file
+    does not declare.
     """
-    return _examine(path, environment, variables, kinds).diagnostics
+    return check_reading(
+        read_agent_file(path),
+        environment=environment,
+        variables=variables,
+        kinds=kinds,
+        must_run=must_run,
+    )
+
+
+def check_reading(
+    reading: Reading,
+    *,
+    environment: Mapping[str, str],
+    variables: Mapping[str, str] | None = None,
+    kinds: Kinds | None = None,
+    must_run: bool = False,
+) -> list[Diagnostic]:
+    """Return all findings about what was read, as `check_file` does."""
+    found, _ = _examine(reading, environment, variables, kinds, must_run=must_run)
+    return found
 
 
 def load_agent(
@@ -59,111 +75,102 @@ def load_agent(
     includes what is not set in `environment` and variables without a value. Raises
     `FileUnreadable` and `UsageError` as `check_file` does.
     """
-    examined = _examine(path, environment, variables, kinds, must_run=True)
-    errors = [each for each in examined.diagnostics if each.is_error]
-    inspection = examined.inspection
+    reading = read_agent_file(path)
+    found, inspection = _examine(reading, environment, variables, kinds, must_run=True)
+    errors = sum(each.is_error for each in found)
     if errors or inspection is None:
-        count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
-        raise ConfigError(f"{path} has {count}", examined.diagnostics)
+        count = "1 error" if errors == 1 else f"{errors} errors"
+        raise ConfigError(f"{path} has {count}", found)
     # Cheap to import once here, but not needed to check a file.
     from runner.config.builder import build_agent, resolve_variables
+    from runner.config.prompts import read_prompt
 
+    prompt = inspection.fact(read_prompt).source
     value = inspection.document.value
     return build_agent(
         path,
         value,
-        inspection.prompt.text if inspection.prompt else None,
+        prompt.text if prompt else None,
         resolve_variables(value, variables or {}),
         environment,
     )
 
 
-def is_agent_file(path: Path) -> bool:
-    """Whether a YAML file looks like an agent's, however broken.
-
-    That is a mapping with `version` and one of `prompt`, `prompt_file`, `tools`. A
-    file that is no YAML is judged by its lines: a typing error must not hide it.
-    Raises `FileUnreadable`.
-    """
-    try:
-        source = read_source(path)
-    except SourceFault:
-        return False
-    document, _ = parse_document(source)
-    if document is not None:
-        value = document.value
-        keys = set(value) if isinstance(value, dict) else set()
-    else:
-        lines = source.text.splitlines()
-        keys = {line.partition(":")[0] for line in lines if ":" in line}
-    return "version" in keys and not keys.isdisjoint(_MARKS)
-
-
 def _examine(
-    path: Path,
-    environment: Mapping[str, str],
-    variables: Mapping[str, str] | None,
-    kinds: Kinds | None,
-    *,
-    must_run: bool = False,
-) -> Examination:
-    try:
-        source = read_source(path)
-    except SourceFault as fault:
-        found = diagnose(
-            fault.source, fault.span, fault.rule, fault.message, fault.help
-        )
-        return Examination([found])
-    document, findings = parse_document(source)
-    if document is None:
-        return Examination(sorted(findings))
-    if not isinstance(document.value, dict):
-        return Examination(sorted([*findings, *_no_mapping(source, document)]))
-    _refuse_unknown(document.value, variables, path)
-    return _inspect(
-        document, findings, path, environment, variables, kinds, must_run=must_run
-    )
-
-
-def _inspect(
-    document: Document,
-    findings: list[Diagnostic],
-    path: Path,
+    reading: Reading,
     environment: Mapping[str, str],
     variables: Mapping[str, str] | None,
     kinds: Kinds | None,
     *,
     must_run: bool,
-) -> Examination:
+) -> tuple[list[Diagnostic], Inspection | None]:
+    """Return all findings, and what was looked at if the text is a mapping."""
+    document = reading.document
+    if document is None or not isinstance(document.value, dict):
+        return sorted({*reading.findings, *_no_mapping(reading)}), None
+    _refuse_unknown(document.value, variables, reading.path)
     # jsonschema takes most of the time; a file that is no YAML does not need it.
     from runner.config.inspection import Inspection
     from runner.config.rules import RULES
     from runner.config.schema import agent_schema, find_violations
     from runner.config.violations import judge
 
-    violations = find_violations(document.value, agent_schema(kinds))
-    verdict = judge(document, violations)
+    faults = judge(document, find_violations(document.value, agent_schema(kinds)))
     inspection = Inspection(
         document,
-        path.parent,
+        reading.path.parent,
         environment,
         variables,
-        verdict.unsound,
+        frozenset(each.spoils for _, each in faults if each.spoils is not None),
         must_run=must_run,
     )
-    for rule in RULES:
-        rule(inspection)
-    found = {*findings, *verdict.diagnostics, *inspection.found}
-    return Examination(sorted(found), inspection)
+    found = {*reading.findings}
+    found.update(_diagnose(RULES[rule], each) for rule, each in faults)
+    for rule in RULES.values():
+        found.update(_apply(rule, inspection))
+    ignored = find_suppressions(document)
+    return sorted(ignored.apply(_without_echoes(found))), inspection
 
 
-def _no_mapping(source: Source, document: Document) -> list[Diagnostic]:
-    if document.root.is_broken:
+def _apply(rule: Rule, inspection: Inspection) -> Iterator[Diagnostic]:
+    if rule.check is None:
+        return
+    for each in islice(rule.check(inspection), _MOST):
+        if each.spoils is not None:
+            inspection.spoil(each.spoils)
+        yield _diagnose(rule, each)
+
+
+def _diagnose(rule: Rule, found: Finding) -> Diagnostic:
+    return diagnose(
+        found.place.source,
+        found.place.span,
+        rule.id,
+        found.message,
+        found.help,
+        severity=found.severity or rule.severity,
+        related=found.place.related,
+        fix=found.fix,
+    )
+
+
+def _without_echoes(found: set[Diagnostic]) -> Iterator[Diagnostic]:
+    """Leave out what an alias repeats of a place that has the same finding."""
+    places = {(each.line, each.column, each.rule, each.message) for each in found}
+    for each in found:
+        what = (each.rule, each.message)
+        if not any((at.line, at.column, *what) in places for at in each.related):
+            yield each
+
+
+def _no_mapping(reading: Reading) -> list[Diagnostic]:
+    document = reading.document
+    if document is None or document.root.is_broken:
         return []
     what = "list" if isinstance(document.value, list) else "single value"
     message = f"an agent file is a mapping, this is a {what}"
     help_ = "begin with `version: 1`, a `name` and a `prompt`"
-    return [diagnose(source, document.root.head, "VA201", message, help_)]
+    return [diagnose(reading.source, document.root.head, "VA201", message, help_)]
 
 
 def _refuse_unknown(

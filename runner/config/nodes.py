@@ -21,6 +21,7 @@ class Entry:
     is_merge: bool = False  # `<<`
     is_repeated: bool = False  # the mapping has it already: its value is dropped
     is_broken: bool = False  # it is no text
+    origin: Span | None = None  # where the key stands that `<<` brought here
 
 
 @dataclass(slots=True)
@@ -37,6 +38,7 @@ class Node:
     items: list[Node] | None = None
     is_broken: bool = False  # has a finding; `value` stands in for what is not known
     is_alias: bool = False
+    origin: Span | None = None  # of an alias: where what it stands for is
     is_open: bool = False  # anchored and not yet closed
     weight: int = 0  # characters with aliases written out
     depth: int = 1
@@ -92,7 +94,8 @@ class Node:
         """
         assert self.entries is not None
         if entry.name not in self.entries and entry.node is not None:
-            self.put(Entry(entry.name, merge), entry.node)
+            origin = entry.origin or entry.key
+            self.put(Entry(entry.name, merge, origin=origin), entry.node)
 
     def alias(self, span: Span) -> Node:
         """Return the same value as it appears through `*name` at `span`."""
@@ -104,6 +107,7 @@ class Node:
             self.items,
             is_broken=self.is_broken,
             is_alias=True,
+            origin=self.origin or self.head,
             weight=self.weight,
             depth=self.depth,
         )

@@ -92,10 +92,11 @@ def read_source(path: Path, display: str | None = None) -> Source:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise FileUnreadable(f"{shown} cannot be read: {reason.lower()}") from error
-    return _decode(data, shown)
+    return decode_source(data, shown)
 
 
-def _decode(data: bytes, shown: str) -> Source:
+def decode_source(data: bytes, shown: str) -> Source:
+    """Return the text in the bytes of a file; raises `SourceFault` as above."""
     start = Span(0, 0)
     if len(data) > MAX_BYTES:
         raise SourceFault(

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runner.config import wording
-from runner.config.diagnostics import Diagnostic, diagnose
+from runner.config.diagnostics import Finding, Fix, Place, replacement
 from runner.config.names import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from runner.config.document import Document
     from runner.config.nodes import Pointer
@@ -33,25 +33,13 @@ class Violation:
     about_key: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The findings of a schema check and the paths that cannot be relied on."""
-
-    diagnostics: list[Diagnostic]
-    unsound: frozenset[Pointer]
-
-
 def judge(
-    document: Document,
-    violations: Iterable[Violation],
-    *,
-    above: Pointer = (),
-    rule: str | None = None,
-) -> Verdict:
-    """Turn violations into findings, one for each broken thing.
+    document: Document, violations: Iterable[Violation], *, above: Pointer = ()
+) -> list[tuple[str, Finding]]:
+    """Turn violations into findings, one for each broken thing, with their rules' ids.
 
-    `above` is where the checked value lies in the document; `rule` replaces the rule
-    ids. What the document has a finding for already gets no second one.
+    `above` is where the checked value lies in the document. What the document has a
+    finding for already gets no second one.
     """
     scene = _Scene(document, above)
     listed = list(violations)
@@ -61,25 +49,15 @@ def judge(
         scene.add_unknown_keys(each)
     for each in rest:
         scene.add(each)
-    found = dict.fromkeys(scene.found)
-    if rule is not None:
-        found = dict.fromkeys(_renamed(found, rule))
-    return Verdict(sorted(found), frozenset(scene.unsound))
-
-
-def _renamed(found: Iterable[Diagnostic], rule: str) -> Iterator[Diagnostic]:
-    from dataclasses import replace
-
-    for each in found:
-        yield replace(each, rule=rule)
+    return list(dict.fromkeys(scene.found))
 
 
 class _Scene:
     """Collects the findings of one check."""
 
     def __init__(self, document: Document, above: Pointer) -> None:
-        self.found: list[Diagnostic] = []
-        self.unsound: set[Pointer] = set()
+        self.found: list[tuple[str, Finding]] = []
+        self._unsound: set[Pointer] = set()
         self._document = document
         self._above = above
         # Keys that an unknown one was probably meant to be: they are not missing.
@@ -97,9 +75,13 @@ class _Scene:
             guess = nearest(key, known)
             if guess:
                 self._meant.add((*here, guess))
-            self.unsound.add((*here, key))
-            message, help_ = wording.unknown_key(key, guess, known)
-            self._report(self._document.key_span((*here, key)), "VA203", message, help_)
+            words = wording.unknown_key(key, guess, known)
+            path = (*here, key)
+            span = self._document.key_span(path)
+            fix = None
+            if guess and guess not in violation.instance:
+                fix = replacement(self._place(path, span), key, guess)
+            self._report("VA203", path, span, words, fix=fix)
 
     def add(self, violation: Violation) -> None:
         """Report any other violation."""
@@ -134,32 +116,32 @@ class _Scene:
             if key not in mapping and (*here, key) not in self._meant
         ]
         if missing:
-            message, help_ = wording.missing_keys(here, missing, because)
-            self._report(self._document.start_span(here), "VA204", message, help_)
+            words = wording.missing_keys(here, missing, because)
+            span = self._document.start_span(here)
+            self._report("VA204", here, span, words, spoils=False)
 
     def _choice(
         self, here: Pointer, alternatives: list[str], mapping: dict[str, Any]
     ) -> None:
         present = [key for key in mapping if key in alternatives]
         if len(present) > 1:
-            message, help_ = wording.too_many_choices(present)
-            self.unsound.add((*here, present[1]))
-            span = self._document.key_span((*here, present[1]))
-            self._report(span, "VA211", message, help_)
+            path = (*here, present[1])
+            span = self._document.key_span(path)
+            self._report("VA211", path, span, wording.too_many_choices(present))
         elif not any((*here, key) in self._meant for key in alternatives):
-            message, help_ = wording.no_choice(here, alternatives)
-            self._report(self._document.start_span(here), "VA210", message, help_)
+            words = wording.no_choice(here, alternatives)
+            span = self._document.start_span(here)
+            self._report("VA210", here, span, words, spoils=False)
 
     def _bad_key(self, here: Pointer, violation: Violation) -> None:
         path = (*here, violation.instance)
         if self._document.is_broken(path):
             return
-        message, help_ = wording.bad_key(violation.instance, violation.schema)
-        self.unsound.add(path)
-        self._report(self._document.key_span(path), "VA206", message, help_)
+        words = wording.bad_key(violation.instance, violation.schema)
+        self._report("VA206", path, self._document.key_span(path), words)
 
     def _bad_value(self, here: Pointer, violation: Violation) -> None:
-        if here in self.unsound:
+        if here in self._unsound:
             return  # one value, one finding
         rule, message, help_ = wording.bad_value(
             here,
@@ -168,16 +150,32 @@ class _Scene:
             violation.instance,
             violation.schema,
         )
-        self.unsound.add(here)
         at = here
         if violation.keyword == "maxItems":
             at = (*here, violation.expected)
         elif violation.keyword == "uniqueItems":
             at = (*here, wording.first_repeated(violation.instance))
-        self._report(self._document.value_span(at), rule, message, help_)
+        span = self._document.value_span(at)
+        self._report(rule, here, span, (message, help_))
 
-    def _report(self, span: Span, rule: str, message: str, help_: str | None) -> None:
-        self.found.append(diagnose(self._document.source, span, rule, message, help_))
+    def _place(self, path: Pointer, span: Span) -> Place:
+        return Place(self._document.source, span, self._document.related(path))
+
+    def _report(
+        self,
+        rule: str,
+        path: Pointer,
+        span: Span,
+        words: wording.Words,
+        *,
+        fix: Fix | None = None,
+        spoils: bool = True,
+    ) -> None:
+        if spoils:
+            self._unsound.add(path)
+        place = self._place(path, span)
+        spoilt = path if spoils else None
+        self.found.append((rule, Finding(place, *words, fix, spoils=spoilt)))
 
 
 def _alternatives(branches: list[Any]) -> list[str]:

@@ -166,7 +166,9 @@ def test_verbose_shows_every_counter_by_its_name() -> None:
 
 def test_findings_are_shown_as_validate_shows_them() -> None:
     err = io.StringIO()
-    found = Diagnostic("a.yaml", 3, 1, 3, 6, "VA203", "error", "no", "yes?", "promt: x")
+    found = Diagnostic(
+        "a.yaml", 3, 1, 3, 6, "VA203", "error", "no", "yes?", excerpt="promt: x"
+    )
     WireView(Printer(io.StringIO(), err), Record()).findings([found])
 
     assert err.getvalue().splitlines() == [

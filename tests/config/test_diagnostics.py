@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from runner.config.diagnostics import Diagnostic, diagnose, quoted, render
+from runner.config.diagnostics import Diagnostic, diagnose, quoted
+from runner.config.rendering import render
 from runner.config.source import Source, Span
 
 
@@ -78,7 +79,7 @@ def test_a_long_line_is_cut_around_the_finding() -> None:
 @pytest.mark.parametrize("bad", ["\x1b[31m", "\x9b", "\u202e", "\ud800", "\r"])
 def test_nothing_in_a_file_steers_the_terminal(bad: str) -> None:
     found = Diagnostic(
-        f"a{bad}", 1, 1, 1, 2, "VA999", "error", f"m{bad}", f"h{bad}", f"e{bad}"
+        f"a{bad}", 1, 1, 1, 2, "VA999", "error", f"m{bad}", f"h{bad}", excerpt=f"e{bad}"
     )
     assert bad[0] not in render([found])
     assert bad[0] not in quoted(bad)

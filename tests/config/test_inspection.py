@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from runner.config.document import parse_document
 from runner.config.inspection import Inspection
 from runner.config.nodes import Pointer
@@ -45,8 +47,51 @@ def test_only_tools_that_are_mappings_are_seen() -> None:
     assert list(inspect("tools: 3\n").tools()) == []
 
 
-def test_findings_point_at_the_key_the_value_or_the_start() -> None:
+def test_places_are_the_key_the_value_and_the_start() -> None:
     seen = inspect("first: 1\na: {b: x}\n")
-    for at in ("key", "value", "start"):
-        seen.report(("a",), "VA999", "m", at=at)
-    assert [(each.line, each.column) for each in seen.found] == [(2, 1), (2, 4), (2, 4)]
+    text = seen.document.source.text
+    places = [seen.key(("a",)), seen.value(("a", "b")), seen.start(("a",))]
+    assert [text[slice(*each.span)] for each in places] == ["a", "x", "{"]
+
+
+@pytest.mark.parametrize(
+    ("text", "mark"),
+    [
+        ("a: one two one\n", "two"),
+        ("a: 'one two'\n", "two"),
+        ('a: "one two"\n', "two"),
+        ('a: "one \\x74wo"\n', '"one \\x74wo"'),
+        ("a: |\n  one\n  two\n", "two"),
+        ("a: >-\n  one\n  two\n", "two"),
+        ("a: one\n  two\n", "two"),
+    ],
+)
+def test_a_part_of_a_text_has_its_own_place(text: str, mark: str) -> None:
+    seen = inspect(text)
+    value = seen.get(("a",), str) or ""
+    at = value.index("two")
+    assert text[slice(*seen.part(("a",), at, at + 3).span)] == mark
+
+
+def test_of_equal_parts_the_one_of_the_same_rank_is_meant() -> None:
+    seen = inspect("a: |\n  x one\n  y one\n")
+    place = seen.part(("a",), 8, 11)
+    assert place.source.point(place.span.start) == (3, 5)
+
+
+def test_through_an_alias_both_places_are_known() -> None:
+    seen = inspect("a: &x {b: 1}\nc: *x\n")
+    place = seen.value(("c", "b"))
+    assert place.source.point(place.span.start) == (1, 11)
+    assert [(each.line, each.column) for each in place.related] == [(2, 4), (1, 7)]
+
+
+def test_a_fact_is_found_out_once() -> None:
+    asked: list[Inspection] = []
+
+    def find(inspection: Inspection) -> int:
+        asked.append(inspection)
+        return 7
+
+    seen = inspect("a: 1\n")
+    assert (seen.fact(find), seen.fact(find), len(asked)) == (7, 7, 1)

@@ -8,10 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runner.config.diagnostics import Diagnostic, render
-from runner.config.loader import check_file, is_agent_file, load_agent
+from runner.config.diagnostics import Diagnostic
+from runner.config.loader import check_file, load_agent
 from runner.config.model import AgentConfig, BrainConfig
 from runner.config.packaged import packaged_schema
+from runner.config.reading import read_agent_file
+from runner.config.rendering import render
 from runner.errors import ConfigError, FileUnreadable, UsageError
 
 ROOT = Path(__file__).parents[2]
@@ -143,7 +145,9 @@ def test_what_is_not_set_is_a_warning_when_checked_and_an_error_when_run(
     tmp_path: Path,
 ) -> None:
     path = write(
-        tmp_path, MINIMAL + "service: {url: 'wss://${env:HOST}/'}\nvariables: {v: {}}\n"
+        tmp_path,
+        MINIMAL
+        + "greeting: ${v}\nservice: {url: 'wss://${env:HOST}/'}\nvariables: {v: {}}\n",
     )
     found = check_file(path, environment={})
     assert [(each.rule, each.severity) for each in found] == [
@@ -222,13 +226,13 @@ def test_a_kind_of_a_plugin_is_loaded_when_it_is_passed(tmp_path: Path) -> None:
 def test_agent_files_are_told_by_their_content(
     tmp_path: Path, text: str, is_agent: bool
 ) -> None:
-    assert is_agent_file(write(tmp_path, text)) is is_agent
+    assert read_agent_file(write(tmp_path, text)).is_agent is is_agent
 
 
 def test_a_binary_file_is_no_agent_file(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_bytes(b"version: \x00 prompt:")
-    assert not is_agent_file(path)
+    assert not read_agent_file(path).is_agent
 
 
 anything = st.recursive(

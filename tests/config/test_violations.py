@@ -2,21 +2,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from runner.config.document import Document, parse_document
+from runner.config.diagnostics import Finding
+from runner.config.document import parse_document
 from runner.config.schema import find_violations
 from runner.config.source import Source
-from runner.config.violations import Verdict, judge
+from runner.config.violations import judge
 
 
-def verdict(text: str, schema: dict[str, Any]) -> tuple[Document, Verdict]:
+def verdict(text: str, schema: dict[str, Any]) -> list[tuple[str, Finding]]:
     document, _ = parse_document(Source("a.yaml", text))
     assert document is not None
-    return document, judge(document, find_violations(document.value, schema))
+    return judge(document, find_violations(document.value, schema))
 
 
 def said(text: str, schema: dict[str, Any]) -> list[tuple[int, int, str]]:
-    _, found = verdict(text, schema)
-    return [(each.line, each.column, each.message) for each in found.diagnostics]
+    return [
+        (*found.place.source.point(found.place.span.start), found.message)
+        for _, found in verdict(text, schema)
+    ]
 
 
 CLOSED = {
@@ -54,8 +57,8 @@ def test_what_has_a_finding_gets_no_second_one() -> None:
 
 
 def test_paths_that_cannot_be_relied_on_are_named() -> None:
-    _, found = verdict("name: 3\nsize: big\nx: 1\n", CLOSED)
-    assert found.unsound == {("name",), ("size",), ("x",)}
+    found = verdict("name: 3\nsize: big\nx: 1\n", CLOSED)
+    assert {each.spoils for _, each in found} == {("name",), ("size",), ("x",)}
 
 
 def test_the_first_surplus_item_is_marked() -> None:
@@ -72,10 +75,23 @@ def test_the_second_of_equal_items_is_marked() -> None:
     ]
 
 
-def test_findings_can_be_put_under_another_rule_and_path() -> None:
+def test_findings_can_be_put_below_a_path() -> None:
     document, _ = parse_document(Source("a.yaml", "p: {q: x}\n"))
     assert document is not None
     violations = find_violations({"q": "x"}, {"properties": {"q": {"type": "null"}}})
-    found = judge(document, violations, above=("p",), rule="VA408")
-    assert [(each.rule, each.column) for each in found.diagnostics] == [("VA408", 8)]
-    assert found.unsound == {("p", "q")}
+    ((_, found),) = judge(document, violations, above=("p",))
+    assert (found.place.span.start, found.spoils) == (7, ("p", "q"))
+
+
+def test_a_misspelt_key_can_be_mended() -> None:
+    ((rule, found),) = verdict("nmae: a\n", CLOSED)
+    assert rule == "VA203"
+    assert found.fix is not None
+    assert [(each.start, each.end, each.text) for each in found.fix.edits] == [
+        (0, 4, "name")
+    ]
+
+
+def test_a_misspelt_key_beside_the_right_one_is_left_to_its_author() -> None:
+    ((_, found),) = verdict("name: a\nnmae: b\n", CLOSED)
+    assert found.fix is None

@@ -6,8 +6,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from runner.config.diagnostics import render
-from runner.config.loader import check_file, is_agent_file, load_agent
+from runner.config.loader import check_file, load_agent
+from runner.config.reading import read_agent_file
+from runner.config.rendering import render
 from runner.errors import ConfigError, FileUnreadable
 from tests.fuzz.mutilation import TOKENS, Mutilator
 
@@ -84,7 +85,7 @@ class LoaderCheck:
         self._path.write_bytes(data)
         try:
             found = check_file(self._path, environment={})
-            is_agent_file(self._path)
+            _ = read_agent_file(self._path).is_agent
         except FileUnreadable as error:
             raise AssertionError("a file that is there can be read") from error
         text = render(found)

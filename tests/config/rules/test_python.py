@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from runner.config.diagnostics import Diagnostic
+from runner.config.loader import check_file
+
+RULES = {"VA401", "VA402", "VA403", "VA404", "VA601"}
+
+
+def check(folder: Path, code: str | bytes | None, name: str = "f") -> list[Diagnostic]:
+    if code is not None:
+        data = code.encode() if isinstance(code, str) else code
+        (folder / "tool.py").write_bytes(data)
+    path = folder / "agent.yaml"
+    path.write_text(
+        f"version: 1\nname: a\nprompt: p\ntools:\n  - python: tool.py:{name}\n",
+        encoding="utf-8",
+    )
+    found = check_file(path, environment={})
+    return [each for each in found if each.rule in RULES]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def f(): ...",
+        "async def f(): ...",
+        "f = lambda: 1",
+        "f: object = print",
+        "from other import f",
+        "from other import g as f",
+        "import f",
+        "if True:\n    def f(): ...",
+        "if True:\n    pass\nelse:\n    def f(): ...",
+        "try:\n    from a import f\nexcept ImportError:\n    f = None",
+        "try:\n    import x\nexcept ImportError:\n    def f(): ...",
+        "try:\n    pass\nfinally:\n    f = 1",
+        "with open('x'):\n    f = 1",
+        "# -*- coding: latin-1 -*-\ndef f(): ...  # \u00e9",
+        "'\\d'\ndef f(): ...",
+    ],
+)
+def test_a_name_of_the_top_level_is_found(tmp_path: Path, code: str) -> None:
+    assert check(tmp_path, code) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "help_"),
+    [
+        ("", "it has no functions"),
+        ("def ff(): ...", "it has `ff`"),
+        ("def other(): ...\ndef more(): ...", "it has `other`, `more`"),
+        ("def g():\n    def f(): ...", "it has `g`"),
+        ("class C:\n    def f(self): ...", "it has no functions"),
+    ],
+)
+def test_a_name_that_is_not_there_is_reported(
+    tmp_path: Path, code: str, help_: str
+) -> None:
+    (found,) = check(tmp_path, code)
+    assert (found.rule, found.line, found.column) == ("VA402", 5, 13)
+    assert found.help == help_
+
+
+def test_a_class_is_no_function(tmp_path: Path) -> None:
+    (found,) = check(tmp_path, "class f: ...")
+    assert "is a class" in found.message
+
+
+def test_nothing_is_imported_or_run(tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+    code = f"open({str(marker)!r}, 'w')\ndef f(): ...\nraise SystemExit"
+    assert check(tmp_path, code) == []
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def f(:",
+        b"def f(): '\xff'",
+        b"\0",
+        "# coding: nonsense\n",
+        "(" * 5000,
+        "-" * 100_000 + "1",
+    ],
+)
+def test_what_python_cannot_read_is_reported(tmp_path: Path, code: str | bytes) -> None:
+    (found,) = check(tmp_path, code)
+    assert found.rule == "VA404"
+    assert "\n" not in found.message
+
+
+def test_the_line_of_a_syntax_error_is_told(tmp_path: Path) -> None:
+    (found,) = check(tmp_path, "x = 1\ndef f(:\n")
+    assert "line 2: " in found.message
+
+
+def test_a_missing_file_names_the_one_that_was_meant(tmp_path: Path) -> None:
+    (tmp_path / "tools.py").write_text("", encoding="utf-8")
+    (found,) = check(tmp_path, None)
+    assert found.rule == "VA401"
+    assert found.help is not None
+    assert "did you mean `tools.py`?" in found.help
+
+
+def test_a_link_that_leads_outside_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "agents"
+    folder.mkdir()
+    (tmp_path / "evil.py").write_text("def f(): ...", encoding="utf-8")
+    try:
+        os.symlink(tmp_path / "evil.py", folder / "tool.py")
+    except OSError:
+        pytest.skip("this account may not make symbolic links")
+    (found,) = check(folder, None)
+    assert found.rule == "VA601"
