@@ -78,8 +78,8 @@ class Suppressions:
         for rule, span in comment.rules.items():
             if rule not in RULES:
                 guess = nearest(rule.lower(), [each.lower() for each in RULES])
-                help_ = f"did you mean `{guess.upper()}`?" if guess else None
-                yield self._warn(span, "VA114", f"there is no rule `{rule}`", help_)
+                meant = f"did you mean `{guess.upper()}`?" if guess else None
+                yield self._warn(span, "VA114", f"there is no rule `{rule}`", meant)
             elif rule in comment.refused:
                 message = f"`{rule}` finds an error here, which cannot be ignored"
                 help_ = "it would stop a run; only warnings can be ignored"
