@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from runner.config.credentials import find_credentials, mask_credentials
 from runner.config.diagnostics import Diagnostic, diagnose
 from runner.config.reading import Reading, read_agent_file
 from runner.config.suppressions import find_suppressions
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 # Of one rule about one file. A file made to have a million findings would only make
 # the checker slow.
 _MOST = 200
+_SCHEMA = "VA2"
 
 
 def check_file(
@@ -107,12 +109,15 @@ def _examine(
     """Return all findings, and what was looked at if the text is a mapping."""
     document = reading.document
     if document is None or not isinstance(document.value, dict):
-        return sorted({*reading.findings, *_no_mapping(reading)}), None
+        bare = sorted({*reading.findings, *_no_mapping(reading)})
+        spans = [each.span for each in find_credentials(reading.source.text)]
+        return mask_credentials(bare, reading.source, spans), None
     _refuse_unknown(document.value, variables, reading.path)
     # jsonschema takes most of the time; a file that is no YAML does not need it.
     from runner.config.inspection import Inspection
     from runner.config.rules import RULES
     from runner.config.schema import agent_schema, find_violations
+    from runner.config.secrecy import find_leaks
     from runner.config.violations import judge
 
     faults = judge(document, find_violations(document.value, agent_schema(kinds)))
@@ -129,7 +134,10 @@ def _examine(
     for rule in RULES.values():
         found.update(_apply(rule, inspection))
     ignored = find_suppressions(document)
-    return sorted(ignored.apply(_without_echoes(found))), inspection
+    shown = sorted(ignored.apply(_without_echoes(found)))
+    for leak in inspection.fact(find_leaks):
+        shown = mask_credentials(shown, leak.place.source, [leak.place.span])
+    return shown, inspection
 
 
 def _apply(rule: Rule, inspection: Inspection) -> Iterator[Diagnostic]:
@@ -155,12 +163,27 @@ def _diagnose(rule: Rule, found: Finding) -> Diagnostic:
 
 
 def _without_echoes(found: set[Diagnostic]) -> Iterator[Diagnostic]:
-    """Leave out what an alias repeats of a place that has the same finding."""
+    """Leave out what is said twice.
+
+    That is what an alias repeats of a place that has the same finding, and what the
+    schema says about characters that a rule has a better word for.
+    """
     places = {(each.line, each.column, each.rule, each.message) for each in found}
+    ruled = {
+        _extent(each)
+        for each in found
+        if each.is_error and not each.rule.startswith(_SCHEMA)
+    }
     for each in found:
         what = (each.rule, each.message)
-        if not any((at.line, at.column, *what) in places for at in each.related):
+        if any((at.line, at.column, *what) in places for at in each.related):
+            continue
+        if not (each.rule.startswith(_SCHEMA) and _extent(each) in ruled):
             yield each
+
+
+def _extent(found: Diagnostic) -> tuple[int, int, int, int]:
+    return found.line, found.column, found.end_line, found.end_column
 
 
 def _no_mapping(reading: Reading) -> list[Diagnostic]:

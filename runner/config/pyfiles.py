@@ -122,6 +122,26 @@ def _nested(statement: ast.If | ast.With | ast.Try) -> Iterator[ast.stmt]:
         yield from statement.finalbody
 
 
+def read_marks(function: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, object]:
+    """Return what `@tool(effect="write", …)` says about a function, as far as written.
+
+    What is computed there cannot be known without running it, and is left out.
+    """
+    marks: dict[str, object] = {}
+    for each in function.decorator_list:
+        if isinstance(each, ast.Call) and _name_of(each.func) == "tool":
+            for keyword in each.keywords:
+                if keyword.arg and isinstance(keyword.value, ast.Constant):
+                    marks[keyword.arg] = keyword.value.value
+    return marks
+
+
+def _name_of(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
 Kind = Literal["function", "class", "other"]
 
 
