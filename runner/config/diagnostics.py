@@ -66,7 +66,8 @@ class Finding:
     """What a rule has to say about a place; id and severity come from the rule.
 
     `severity` replaces the rule's own for this finding. `spoils` is the path of a value
-    that later rules should not build on.
+    that later rules should not build on, `meant` of one that is surely not missing: its
+    key is misspelt.
     """
 
     place: Place
@@ -75,6 +76,12 @@ class Finding:
     fix: Fix | None = None
     severity: Severity | None = None
     spoils: Pointer | None = None
+    meant: Pointer | None = None
+
+    @property
+    def unsound(self) -> tuple[Pointer, ...]:
+        """The paths that nothing more is to be said about."""
+        return tuple(path for path in (self.spoils, self.meant) if path is not None)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from runner.config.diagnostics import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from runner.config.document import Document
     from runner.config.nodes import Pointer
@@ -54,9 +54,9 @@ class Inspection:
             return False
         return not any(path[:end] in self.unsound for end in range(len(path) + 1))
 
-    def spoil(self, path: Pointer) -> None:
-        """Keep later rules from building on the value at `path`."""
-        self.unsound |= {path}
+    def spoil(self, paths: Iterable[Pointer]) -> None:
+        """Keep later rules from building on the values at these paths."""
+        self.unsound = self.unsound.union(paths)
 
     def tools(self) -> Iterator[Pointer]:
         """Yield the path of every tool that is a mapping."""

@@ -126,7 +126,7 @@ def _examine(
         reading.path.parent,
         environment,
         variables,
-        frozenset(each.spoils for _, each in faults if each.spoils is not None),
+        frozenset(path for _, each in faults for path in each.unsound),
         must_run=must_run,
     )
     found = {*reading.findings}
@@ -144,8 +144,7 @@ def _apply(rule: Rule, inspection: Inspection) -> Iterator[Diagnostic]:
     if rule.check is None:
         return
     for each in islice(rule.check(inspection), _MOST):
-        if each.spoils is not None:
-            inspection.spoil(each.spoils)
+        inspection.spoil(each.unsound)
         yield _diagnose(rule, each)
 
 

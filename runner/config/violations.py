@@ -81,7 +81,8 @@ class _Scene:
             fix = None
             if guess and guess not in violation.instance:
                 fix = replacement(self._place(path, span), key, guess)
-            self._report("VA203", path, span, words, fix=fix)
+            meant = (*here, guess) if guess else None
+            self._report("VA203", path, span, words, fix=fix, meant=meant)
 
     def add(self, violation: Violation) -> None:
         """Report any other violation."""
@@ -170,12 +171,14 @@ class _Scene:
         *,
         fix: Fix | None = None,
         spoils: bool = True,
+        meant: Pointer | None = None,
     ) -> None:
         if spoils:
             self._unsound.add(path)
         place = self._place(path, span)
         spoilt = path if spoils else None
-        self.found.append((rule, Finding(place, *words, fix, spoils=spoilt)))
+        found = Finding(place, *words, fix, spoils=spoilt, meant=meant)
+        self.found.append((rule, found))
 
 
 def _alternatives(branches: list[Any]) -> list[str]:

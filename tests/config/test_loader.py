@@ -346,3 +346,18 @@ def test_one_wrong_byte_in_a_real_file_is_survived(
     for each in check_file(path, environment={}):
         assert each.line >= 1
         assert each.column >= 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "greeting: ${company}\nvarialbes: {company: {default: Acme}}\n",
+        "session: {idle: {nudge_afer: 5s, say: Hello?}}\n",
+        "session: {idle: {nudge_after: 15h, say: Hello?}}\n",
+        "session: {one_minute_left: Soon., max_durtion: 5m}\n",
+        "tools: [{name: a, description: Look., http: {ulr: 'https://x.example.com'}}]\n",
+    ],
+)
+def test_one_slip_is_one_finding(tmp_path: Path, text: str) -> None:
+    found = check_file(write(tmp_path, MINIMAL + text), environment={})
+    assert len([each for each in found if each.is_error]) == 1

@@ -33,3 +33,12 @@ def test_a_name_of_elsewhere_is_only_said_where_ours_is_known() -> None:
 
 def test_a_very_long_name_takes_no_time() -> None:
     assert nearest("x" * 1_000_000, KNOWN) is None
+
+
+@pytest.mark.parametrize("name", ["ulr", "rul", "ur", "urll", "url1", "uurl", "irl"])
+def test_one_slip_in_a_short_name_is_understood(name: str) -> None:
+    assert nearest(name, ["url", "method", "body"]) == "url"
+
+
+def test_what_could_be_two_names_after_one_slip_is_not_guessed_by_it() -> None:
+    assert nearest("mat", ["map", "mad"]) is None

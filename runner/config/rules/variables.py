@@ -38,8 +38,8 @@ def undeclared_variable(inspection: Inspection) -> Iterator[Finding]:
           company: {default: Acme}
     """
     declared = inspection.document.value.get("variables")
-    if declared is not None and not isinstance(declared, dict):
-        return  # the schema check has said so
+    if not inspection.is_sound(("variables",)):
+        return  # the schema check has said why
     for use in inspection.fact(find_uses):
         name = use.placeholder.name
         if use.placeholder.kind != "variable" or name in (declared or {}):
