@@ -142,10 +142,12 @@ def _association(target: Path) -> tuple[str, list[str]]:
 
 
 def _agents_here() -> list[str]:
-    from runner.config.loader import is_agent_file
+    from runner.config.reading import read_agent_file
 
     found = [*Path().glob("*.yaml"), *Path().glob("*.yml")]
-    return sorted(each.name for each in found if each.is_file() and is_agent_file(each))
+    return sorted(
+        each.name for each in found if each.is_file() and read_agent_file(each).is_agent
+    )
 
 
 def _read(path: Path) -> str | None:
