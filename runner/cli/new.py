@@ -11,7 +11,7 @@ import typer
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from runner.scaffold import Template
@@ -62,6 +62,8 @@ def new(
     ask = _Questions(allowed=not yes and sys.stdin.isatty(), defaults=yes)
     given = name if name is not None else ask.name()
     folder, short = scaffold.split_name(given)
+    if not force:  # before anything else is asked
+        _refuse_taken([folder / f"{short}.yaml"])
     known = scaffold.templates()
     chosen = _find(known, template) if template is not None else ask.template(known)
     words = greeting if greeting is not None else ask.greeting(chosen)
@@ -138,18 +140,23 @@ def _checked_name(given: str) -> str:
     return given
 
 
-def _write(folder: Path, texts: dict[str, str], *, force: bool) -> None:
-    from runner.cli.schema import SCHEMA_FILE, composed_text
-    from runner.writing import write_all
-
-    files = {folder / path: text.encode() for path, text in texts.items()}
-    taken = [str(each) for each in files if os.path.lexists(each)]
-    if taken and not force:
+def _refuse_taken(paths: Iterable[Path]) -> None:
+    taken = [str(each) for each in paths if os.path.lexists(each)]
+    if taken:
         are = "is" if len(taken) == 1 else "are"
         raise UsageError(
             f"{', '.join(taken)} {are} there already; nothing was written",
             hint="choose another name, or overwrite with --force",
         )
+
+
+def _write(folder: Path, texts: dict[str, str], *, force: bool) -> None:
+    from runner.cli.schema import SCHEMA_FILE, composed_text
+    from runner.writing import write_all
+
+    files = {folder / path: text.encode() for path, text in texts.items()}
+    if not force:
+        _refuse_taken(files)
     schema = folder / SCHEMA_FILE
     # Other agents share it: it is kept as it is, older or newer.
     if force or not os.path.lexists(schema):

@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from threading import Timer
+from typing import get_type_hints
 
 import pytest
 
@@ -78,6 +80,23 @@ def test_nothing_is_written_when_anything_is_there(folder: Path) -> None:
     assert "--force" in str(refused.value.hint)
     assert files(folder) == ["tools/pizza.py"]
     assert Path("tools/pizza.py").read_text("utf-8") == "mine"
+
+
+def test_a_name_that_is_taken_is_said_before_anything_is_asked(folder: Path) -> None:
+    Path("pizza.yaml").write_text("mine", "utf-8")
+
+    code, shown = at_a_terminal("pizza", typed=b"")
+
+    assert code == 2
+    assert shown.startswith("vagent: pizza.yaml is there already")
+
+
+def test_the_help_names_every_template() -> None:
+    (metavar,) = (
+        each.metavar
+        for each in get_type_hints(new, include_extras=True)["template"].__metadata__
+    )
+    assert metavar.split("|") == list(templates())
 
 
 def test_force_overwrites(folder: Path) -> None:
@@ -153,6 +172,8 @@ def at_a_terminal(*arguments: str, typed: bytes) -> tuple[int, str]:
         stderr=theirs,
         start_new_session=True,
     )
+    watchdog = Timer(60, process.kill)
+    watchdog.start()
     os.close(theirs)
     os.write(ours, typed)
     shown = b""
@@ -162,7 +183,9 @@ def at_a_terminal(*arguments: str, typed: bytes) -> tuple[int, str]:
     except OSError:  # Linux says so when the other end is closed
         pass
     os.close(ours)
-    return process.wait(60), shown.decode().replace("\r\n", "\n")
+    code = process.wait()
+    watchdog.cancel()
+    return code, shown.decode().replace("\r\n", "\n")
 
 
 def test_at_a_terminal_it_asks_for_what_is_left_open(folder: Path) -> None:

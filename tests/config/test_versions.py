@@ -43,7 +43,10 @@ def findings(text: str) -> list[tuple[str, str, str | None]]:
 
 
 def test_the_version_that_is_read_is_the_schemas() -> None:
-    assert packaged_schema()["properties"]["version"]["const"] == FORMAT.current
+    schema = packaged_schema()
+
+    assert schema["properties"]["version"]["const"] == FORMAT.current
+    assert schema["$id"].endswith(f"/agent-{FORMAT.current}.json")
 
 
 def test_migrations_lead_from_version_to_version_and_keep_the_rest() -> None:

@@ -27,7 +27,7 @@ def call(tool: str, **arguments: object) -> subprocess.CompletedProcess[str]:
 def test_the_file_has_no_findings() -> None:
     done = vagent("validate", str(AGENT))
 
-    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_table_in_the_evening_is_booked() -> None:
