@@ -66,7 +66,7 @@ def new(
         _refuse_taken([folder / f"{short}.yaml"])
     known = scaffold.templates()
     chosen = _find(known, template) if template is not None else ask.template(known)
-    words = greeting if greeting is not None else ask.greeting(chosen)
+    words = greeting if greeting is not None else ask.greeting(chosen, short)
     texts = scaffold.draft(chosen, short, greeting=words, voice=voice)
     _write(folder, texts, force=force)
     _say_next([folder / each for each in texts])
@@ -104,10 +104,16 @@ class _Questions:
         asked = self._ask("Template", first.name, lambda name: _find(known, name).name)
         return known[asked]
 
-    def greeting(self, template: Template) -> str:
+    def greeting(self, template: Template, name: str) -> str:
+        from runner.scaffold import draft
+
+        def check(words: str) -> str:
+            draft(template, name, greeting=words)
+            return words
+
         if not self._may_ask("--greeting"):
             return template.greeting
-        return self._ask("Greeting", template.greeting, str)
+        return self._ask("Greeting", template.greeting, check)
 
     def _may_ask(self, option: str) -> bool:
         if not self._allowed and not self._defaults:

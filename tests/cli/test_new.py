@@ -189,12 +189,13 @@ def at_a_terminal(*arguments: str, typed: bytes) -> tuple[int, str]:
 
 
 def test_at_a_terminal_it_asks_for_what_is_left_open(folder: Path) -> None:
-    code, shown = at_a_terminal(typed=b"bad name\npizza\nshop\nblank\nCiao!\n")
+    code, shown = at_a_terminal(typed=b"bad name\npizza\nshop\nblank\n${x}\nCiao!\n")
 
     assert code == 0, shown
     assert "'bad name' is no name for an agent" in shown
     assert "there is no template 'shop'" in shown
     assert "Template [support]" in shown
+    assert "the greeting has '${x}'" in shown
     assert "greeting: Ciao!" in Path("pizza.yaml").read_text("utf-8")
 
 
