@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -163,18 +164,22 @@ def _write(folder: Path, texts: dict[str, str], *, force: bool) -> None:
     files = {folder / path: text.encode() for path, text in texts.items()}
     if not force:
         _refuse_taken(files)
-    schema = folder / SCHEMA_FILE
-    # Other agents share it: it is kept as it is, older or newer.
+    schema, content = folder / SCHEMA_FILE, composed_text().encode()
+    kept = schema.is_file() and schema.read_bytes() != content
     if force or not os.path.lexists(schema):
-        files[schema] = composed_text().encode()
+        files[schema] = content
     write_all(files, overwrite=force)
     for each in files:
         typer.echo(f"wrote {each}")
+    if kept and not force:  # other agents share it
+        typer.echo(
+            f"kept {schema}, which another vagent wrote; "
+            f"to renew it: vagent schema --write {shlex.quote(str(folder))}",
+            err=True,
+        )
 
 
 def _say_next(paths: list[Path]) -> None:
-    import shlex
-
     agent = shlex.quote(str(paths[0]))
     test = next(each for each in paths if each.name.startswith("test_"))
     typer.echo("next:", err=True)

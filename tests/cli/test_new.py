@@ -107,12 +107,15 @@ def test_force_overwrites(folder: Path) -> None:
     assert "name: pizza" in Path("pizza.yaml").read_text("utf-8")
 
 
-def test_the_schema_that_other_agents_share_is_kept(folder: Path) -> None:
+def test_the_schema_that_other_agents_share_is_kept_and_that_is_said(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     Path("agent.schema.json").write_text("{}", "utf-8")
 
     new("pizza", template="blank", yes=True)
 
     assert Path("agent.schema.json").read_text("utf-8") == "{}"
+    assert "to renew it: vagent schema --write ." in capsys.readouterr().err
 
 
 def vagent(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
