@@ -25,7 +25,10 @@ FLOORS: list[tuple[str, int]] = [
     ("runner.audio", 2),
     ("runner.speech", 2),
     ("runner.records", 2),
+    ("runner.writing", 2),
     ("runner.faults", 3),
+    ("runner.scaffold", 3),
+    ("runner.association", 3),
     ("runner.tools", 3),
     ("runner.loading", 4),
     ("runner.line", 4),
@@ -45,6 +48,7 @@ FLOORS: list[tuple[str, int]] = [
     ("runner.nearend", 6),
     ("runner.compose", 7),
     ("runner.cli", 8),
+    ("runner.templates", 9),  # what `vagent new` writes; nothing here imports it
     ("runner.__main__", 9),
 ]
 

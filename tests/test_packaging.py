@@ -34,6 +34,10 @@ def test_the_wheel_holds_the_data_and_nothing_but_the_package(wheel: Path) -> No
     assert "runner/config/agent.schema.json" in names
     assert "runner/speech/manifest.json" in names
     assert "runner/py.typed" in names
+    templates = ROOT / "runner" / "templates"
+    for file in templates.rglob("*.*"):
+        if file.suffix in (".yaml", ".py", ".json"):
+            assert file.relative_to(ROOT).as_posix() in names
     tops = {name.split("/")[0] for name in names}
     assert tops - {"runner"} == {top for top in tops if top.endswith(".dist-info")}
 
@@ -72,4 +76,6 @@ def test_the_wheel_works_in_an_environment_of_its_own(
     assert '"$id"' in vagent("schema")
     assert "end_call" in vagent("tools", str(agent))
     assert vagent("validate", str(agent)) == ""
+    assert "wrote new.yaml" in vagent("new", "new", "--template=support", "--yes")
+    assert vagent("validate", "new.yaml") == ""
     assert "whisper-base" in vagent("models", "list")

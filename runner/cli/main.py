@@ -14,6 +14,7 @@ import typer
 
 from runner import __version__
 from runner.cli.models import models_app
+from runner.cli.new import new
 from runner.cli.run import run
 from runner.cli.schema import schema
 from runner.cli.serve import serve
@@ -35,7 +36,7 @@ app = typer.Typer(
 )
 
 
-for command in (run, validate, schema, tools, serve):
+for command in (run, new, validate, schema, tools, serve):
     app.command()(command)
 app.add_typer(models_app)
 

@@ -14,13 +14,14 @@ KIND = "kind_"
 
 
 @cache
-def _packaged_text() -> str:
+def packaged_text() -> str:
+    """Return the schema's file as it stands."""
     return files("runner.config").joinpath("agent.schema.json").read_text("utf-8")
 
 
 def packaged_schema() -> Schema:
     """Return the schema with the built-in kinds, as the package carries it."""
-    schema: Schema = json.loads(_packaged_text())
+    schema: Schema = json.loads(packaged_text())
     return schema
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runner.config import wording
-from runner.config.diagnostics import Finding, Fix, Place, replacement
+from runner.config.diagnostics import Edit, Finding, Fix, Place, replacement
 from runner.config.names import nearest
+from runner.config.versions import FORMAT, Format
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from runner.config.document import Document
     from runner.config.nodes import Pointer
     from runner.config.source import Span
+
+_VERSION = ("version",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +37,25 @@ class Violation:
 
 
 def judge(
-    document: Document, violations: Iterable[Violation], *, above: Pointer = ()
+    document: Document,
+    violations: Iterable[Violation],
+    *,
+    above: Pointer = (),
+    format_: Format = FORMAT,
 ) -> list[tuple[str, Finding]]:
     """Turn violations into findings, one for each broken thing, with their rules' ids.
 
     `above` is where the checked value lies in the document. What the document has a
-    finding for already gets no second one.
+    finding for already gets no second one. Of a file of another version only that is
+    said: what the version has changed is not known here.
     """
-    scene = _Scene(document, above)
     listed = list(violations)
+    for each in listed:
+        if (*above, *each.path) == _VERSION and each.keyword == "const":
+            found = _other_version(document, each.instance, format_)
+            if found is not None:
+                return [("VA212", found)]
+    scene = _Scene(document, above)
     unknown = [each for each in listed if each.keyword == "additionalProperties"]
     rest = [each for each in listed if each.keyword != "additionalProperties"]
     for each in unknown:
@@ -50,6 +63,20 @@ def judge(
     for each in rest:
         scene.add(each)
     return list(dict.fromkeys(scene.found))
+
+
+def _other_version(document: Document, version: Any, format_: Format) -> Finding | None:
+    fix = None
+    if format_.is_outdated(version):
+        text = document.source.text
+        title = f"rewrite the file for version {format_.current}"
+        new = format_.migrate(text, int(version))
+        fix = Fix(title, (Edit(0, len(text), new),))
+    elif not format_.is_later(version):
+        return None
+    span = document.value_span(_VERSION)
+    place = Place(document.source, span, document.related(_VERSION))
+    return Finding(place, *format_.explain(version), fix, spoils=())
 
 
 class _Scene:

@@ -87,11 +87,7 @@ def bad_value(
 ) -> tuple[str, str, str | None]:
     """For a value that the schema refuses; returns rule id, message and help."""
     rule, say = _VALUES.get(keyword, ("VA299", _any_other))
-    message, help_ = say(subject(path), expected, value, schema)
-    if keyword == "const" and path == ("version",) and type(value) is int and value > 1:
-        newer = f"the file is of version {value}; this vagent reads version {expected}"
-        return "VA212", newer, "a newer vagent may read it"
-    return rule, message, help_
+    return rule, *say(subject(path), expected, value, schema)
 
 
 def first_repeated(items: list[Any]) -> int:

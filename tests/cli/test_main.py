@@ -52,7 +52,7 @@ def test_validate_loads_what_reads_and_checks_yaml_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "validate", "schema", "tools", "serve", "models"]
+    "command", ["run", "new", "validate", "schema", "tools", "serve", "models"]
 )
 def test_every_command_explains_itself(command: str) -> None:
     done = subprocess.run(

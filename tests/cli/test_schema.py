@@ -5,9 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import typer
 from jsonschema import Draft202012Validator
 
-from runner.config.packaged import packaged_schema
+from runner.cli.schema import schema
+from runner.config.packaged import packaged_schema, packaged_text
+from runner.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,3 +32,113 @@ def test_the_schema_is_printed_with_the_installed_kinds() -> None:
     assert printed["$id"] == packaged["$id"]
     assert printed["properties"] == packaged["properties"]
     assert packaged["$defs"].keys() <= printed["$defs"].keys()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "agents").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_it_is_written_as_packaged_and_only_once(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = Path("agents", "agent.schema.json")
+
+    schema(Path("agents"), write=True)
+    schema(Path("agents"), write=True)
+
+    assert capsys.readouterr().out == f"wrote {target}\nunchanged {target}\n"
+    assert target.read_bytes() == packaged_text().encode()
+
+
+@pytest.mark.parametrize(
+    ("place", "target"),
+    [(None, "agent.schema.json"), ("my.json", "my.json"), ("new/x.json", "new/x.json")],
+)
+def test_a_file_may_be_named_and_the_default_is_here(
+    place: str | None, target: str, folder: Path
+) -> None:
+    schema(Path(place) if place else None, write=True)
+
+    assert Path(target).read_text("utf-8") == packaged_text()
+
+
+def test_what_is_printed_is_what_is_written(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    schema()
+
+    assert capsys.readouterr().out == packaged_text()
+
+
+def test_an_older_schema_is_replaced(folder: Path) -> None:
+    Path("agent.schema.json").write_text("{}", "utf-8")
+
+    schema(write=True)
+
+    assert Path("agent.schema.json").read_text("utf-8") == packaged_text()
+
+
+@pytest.mark.parametrize(
+    ("place", "write", "vscode", "words"),
+    [
+        ("agents", False, False, "only what is written"),
+        (None, False, True, "only what is written"),
+        ("nowhere", True, False, "no folder 'nowhere'"),
+        ("..", True, True, "not below this folder"),
+        (None, True, True, "no agent files in this folder"),
+    ],
+)
+def test_what_makes_no_sense_is_wrong_usage(
+    place: str | None, write: bool, vscode: bool, words: str, folder: Path
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        schema(Path(place) if place else None, write=write, vscode=vscode)
+
+    assert [each.name for each in folder.iterdir()] == ["agents"]
+
+
+def test_vs_code_is_told_about_the_agents_of_the_folder(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Path(".vscode", "settings.json")
+
+    schema(Path("agents"), write=True, vscode=True)
+    schema(Path("agents"), write=True, vscode=True)
+
+    assert json.loads(settings.read_text("utf-8")) == {
+        "yaml.schemas": {
+            "./agents/agent.schema.json": ["agents/*.yaml", "agents/*.yml"]
+        }
+    }
+    assert f"unchanged {settings}" in capsys.readouterr().out
+
+
+def test_in_the_folder_itself_vs_code_is_told_of_agent_files_only(
+    folder: Path,
+) -> None:
+    Path("a.yaml").write_text("version: 1\nname: a\nprompt: Be brief.\n", "utf-8")
+    Path("compose.yaml").write_text("services: {}\n", "utf-8")
+
+    schema(write=True, vscode=True)
+
+    settings = json.loads(Path(".vscode", "settings.json").read_text("utf-8"))
+    assert settings == {"yaml.schemas": {"./agent.schema.json": ["a.yaml"]}}
+
+
+def test_settings_with_comments_are_left_alone_and_the_line_is_said(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Path(".vscode", "settings.json")
+    settings.parent.mkdir()
+    settings.write_text('{ // mine\n  "a": 1\n}\n', "utf-8")
+
+    with pytest.raises(typer.Exit) as stop:
+        schema(Path("agents"), write=True, vscode=True)
+
+    assert stop.value.exit_code == 1
+    assert '"yaml.schemas": {"./agents/agent.schema.json"' in capsys.readouterr().err
+    assert settings.read_text("utf-8") == '{ // mine\n  "a": 1\n}\n'
+    assert Path("agents", "agent.schema.json").exists()

@@ -1,0 +1,218 @@
+"""`vagent new`, as a person at a terminal and a script without one meet it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from threading import Timer
+from typing import get_type_hints
+
+import pytest
+
+from runner.cli.new import new
+from runner.config.loader import check_file
+from runner.config.packaged import packaged_text
+from runner.errors import UsageError
+from runner.scaffold import templates
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def files(folder: Path) -> list[str]:
+    found = (each for each in folder.rglob("*") if each.is_file())
+    return sorted(each.relative_to(folder).as_posix() for each in found)
+
+
+def test_what_every_template_makes_passes_its_own_test(folder: Path) -> None:
+    for name in templates():
+        new(f"agents/my-{name}", template=name, yes=True)
+        found = check_file(Path("agents", f"my-{name}.yaml"), environment={})
+        assert found == [], name
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "agents"]
+        + ["-o", "asyncio_default_fixture_loop_scope=function"],
+        cwd=folder,
+        env=ENVIRONMENT,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout
+    assert "10 passed" in done.stdout
+
+
+def test_it_says_what_it_wrote_and_what_comes_next(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new("agents/pizza", template="booking", yes=True)
+
+    written = ["agents/pizza.yaml", "agents/test_pizza.py", "agents/tools/pizza.py"]
+    written.append("agents/agent.schema.json")
+    said = capsys.readouterr()
+    assert said.out == "".join(f"wrote {Path(each)}\n" for each in written)
+    assert "vagent validate" in said.err
+    assert files(folder) == sorted(written)
+    agent = Path("agents/pizza.yaml").read_text("utf-8")
+    assert agent.startswith("# yaml-language-server: $schema=./agent.schema.json\n")
+    schema = Path("agents/agent.schema.json").read_text("utf-8")
+    assert schema == packaged_text()
+
+
+def test_nothing_is_written_when_anything_is_there(folder: Path) -> None:
+    Path("tools").mkdir()
+    Path("tools/pizza.py").write_text("mine", "utf-8")
+
+    with pytest.raises(UsageError, match=r"pizza\.py is there already") as refused:
+        new("pizza", template="support", yes=True)
+
+    assert "--force" in str(refused.value.hint)
+    assert files(folder) == ["tools/pizza.py"]
+    assert Path("tools/pizza.py").read_text("utf-8") == "mine"
+
+
+def test_a_name_that_is_taken_is_said_before_anything_is_asked(folder: Path) -> None:
+    Path("pizza.yaml").write_text("mine", "utf-8")
+
+    code, shown = at_a_terminal("pizza", typed=b"")
+
+    assert code == 2
+    assert shown.startswith("vagent: pizza.yaml is there already")
+
+
+def test_the_help_names_every_template() -> None:
+    (metavar,) = (
+        each.metavar
+        for each in get_type_hints(new, include_extras=True)["template"].__metadata__
+    )
+    assert metavar.split("|") == list(templates())
+
+
+def test_force_overwrites(folder: Path) -> None:
+    Path("pizza.yaml").write_text("mine", "utf-8")
+
+    new("pizza", template="blank", yes=True, force=True)
+
+    assert "name: pizza" in Path("pizza.yaml").read_text("utf-8")
+
+
+def test_the_schema_that_other_agents_share_is_kept_and_that_is_said(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("agent.schema.json").write_text("{}", "utf-8")
+
+    new("pizza", template="blank", yes=True)
+
+    assert Path("agent.schema.json").read_text("utf-8") == "{}"
+    assert "to renew it: vagent schema --write ." in capsys.readouterr().err
+
+
+def vagent(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "runner", "new", *arguments],
+        env=ENVIRONMENT,
+        input=stdin,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+
+
+def test_without_a_terminal_nothing_is_asked_and_nothing_taken_for_granted(
+    folder: Path,
+) -> None:
+    done = vagent("pizza", stdin="booking\n")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--template is not given" in done.stderr
+    assert "--yes takes the defaults" in done.stderr
+    assert files(folder) == []
+
+
+def test_options_that_leave_nothing_open_need_no_terminal(folder: Path) -> None:
+    new("pizza", template="blank", greeting="")
+
+    assert "greeting" not in Path("pizza.yaml").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "template", "words"),
+    [(None, None, "name of the agent is missing"), ("a", "shop", "no template 'shop'")],
+)
+def test_what_is_missing_or_unknown_is_wrong_usage(
+    name: str | None, template: str | None, words: str, folder: Path
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        new(name, template=template, yes=True)
+
+    assert files(folder) == []
+
+
+def at_a_terminal(*arguments: str, typed: bytes) -> tuple[int, str]:
+    """Run the command on a terminal of its own with these keys; return what it shows.
+
+    The keys wait in the terminal's buffer until they are read.
+    """
+    pty = pytest.importorskip("pty", reason="Windows has no pseudo-terminals")
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "runner", "new", *arguments],
+        env={**ENVIRONMENT, "TERM": "dumb"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    watchdog = Timer(60, process.kill)
+    watchdog.start()
+    os.close(theirs)
+    os.write(ours, typed)
+    shown = b""
+    try:
+        while chunk := os.read(ours, 4096):
+            shown += chunk
+    except OSError:  # Linux says so when the other end is closed
+        pass
+    os.close(ours)
+    code = process.wait()
+    watchdog.cancel()
+    return code, shown.decode().replace("\r\n", "\n")
+
+
+def test_at_a_terminal_it_asks_for_what_is_left_open(folder: Path) -> None:
+    code, shown = at_a_terminal(typed=b"bad name\npizza\nshop\nblank\n${x}\nCiao!\n")
+
+    assert code == 0, shown
+    assert "'bad name' is no name for an agent" in shown
+    assert "there is no template 'shop'" in shown
+    assert "Template [support]" in shown
+    assert "the greeting has '${x}'" in shown
+    assert "greeting: Ciao!" in Path("pizza.yaml").read_text("utf-8")
+
+
+def test_at_a_terminal_a_bare_return_takes_the_default(folder: Path) -> None:
+    code, shown = at_a_terminal("pizza", "--template", "blank", typed=b"\n")
+
+    assert code == 0, shown
+    assert "Template" not in shown
+    greeting = templates()["blank"].greeting
+    assert f"greeting: {greeting}" in Path("pizza.yaml").read_text("utf-8")
+
+
+def test_leaving_at_a_question_writes_nothing(folder: Path) -> None:
+    code, shown = at_a_terminal("pizza", typed=b"\x04")
+
+    assert code == 130, shown
+    assert files(folder) == []

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runner.errors import FileUnreadable
+from runner.writing import write_all
+
+
+def tree(folder: Path) -> dict[str, bytes | None]:
+    return {
+        str(each.relative_to(folder)): each.read_bytes() if each.is_file() else None
+        for each in folder.rglob("*")
+    }
+
+
+def test_all_files_and_their_folders_are_written(tmp_path: Path) -> None:
+    write_all({tmp_path / "a" / "b" / "one": b"1", tmp_path / "a" / "two": b"2"})
+
+    assert (tmp_path / "a" / "b" / "one").read_bytes() == b"1"
+    assert (tmp_path / "a" / "two").read_bytes() == b"2"
+
+
+def test_nothing_is_written_when_one_file_is_there_already(tmp_path: Path) -> None:
+    (tmp_path / "two").write_bytes(b"mine")
+    before = tree(tmp_path)
+
+    with pytest.raises(FileUnreadable, match="two cannot be written: file exists"):
+        write_all({tmp_path / "new" / "one": b"1", tmp_path / "two": b"2"})
+
+    assert tree(tmp_path) == before
+
+
+def test_a_failure_gives_overwritten_files_their_content_back(tmp_path: Path) -> None:
+    (tmp_path / "one").write_bytes(b"mine")
+    (tmp_path / "folder").mkdir()
+    before = tree(tmp_path)
+
+    with pytest.raises(FileUnreadable, match="folder cannot be written"):
+        write_all({tmp_path / "one": b"1", tmp_path / "folder": b"2"}, overwrite=True)
+
+    assert tree(tmp_path) == before
+
+
+def test_a_file_where_a_folder_is_needed_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "tools").write_bytes(b"mine")
+    before = tree(tmp_path)
+
+    with pytest.raises(FileUnreadable, match="cannot be written"):
+        write_all({tmp_path / "x" / "a": b"1", tmp_path / "tools" / "b" / "c": b"2"})
+
+    assert tree(tmp_path) == before
+
+
+def test_a_link_that_leads_nowhere_is_there_already(tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    try:
+        link.symlink_to(tmp_path / "elsewhere")
+    except OSError as error:  # Windows asks for a right that few have
+        pytest.skip(f"no symbolic links here: {error}")
+
+    with pytest.raises(FileUnreadable):
+        write_all({link: b"1"})
+
+    assert not (tmp_path / "elsewhere").exists()
