@@ -34,6 +34,17 @@ class Rejected(Exception):
     """An input was not dealt with."""
 
 
+@contextlib.contextmanager
+def cut_off_after(seconds: float) -> Iterator[None]:
+    """End the whole process, with a trace, when what is inside takes longer."""
+    faulthandler.dump_traceback_later(seconds, exit=True)
+    try:
+        yield
+    finally:
+        # Left armed, it would end whatever this process does by then.
+        faulthandler.cancel_dump_traceback_later()
+
+
 def run(
     check: Callable[[Any], None], inputs: Iterator[str | bytes], count: int
 ) -> float:
@@ -41,9 +52,9 @@ def run(
     longest = 0.0
     for data in islice(inputs, count):
         began = time.perf_counter()
-        faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
         try:
-            check(data)
+            with cut_off_after(HANG_SECONDS):
+                check(data)
         # Whatever it is: the input that did it is the finding.
         except (Exception, RecursionError) as error:
             raise Rejected(
@@ -53,7 +64,6 @@ def run(
         if took > INPUT_SECONDS:
             raise Rejected(f"{took:.1f} s for {_shown(data)}")
         longest = max(longest, took)
-    faulthandler.cancel_dump_traceback_later()
     return longest
 
 
@@ -77,9 +87,8 @@ def fuzz_loader(count: int, seed: int) -> str:
 
 def fuzz_door(count: int, seed: int) -> str:
     reports: list[tuple[str, Mapping[str, Any]]] = []
-    faulthandler.dump_traceback_later(HANG_SECONDS * 60, exit=True)
-    sent = asyncio.run(door.attack(count, seed, reports))
-    faulthandler.cancel_dump_traceback_later()
+    with cut_off_after(HANG_SECONDS * 60):
+        sent = asyncio.run(door.attack(count, seed, reports))
     bugs = [facts for kind, facts in reports if kind == "vagent.bug"]
     if bugs:
         raise Rejected(f"{len(bugs)} sessions ended by a bug: {bugs[:3]}")

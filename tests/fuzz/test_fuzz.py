@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ import pytest
 from tests.fuzz import codec, door, loader
 from tests.fuzz.__main__ import Rejected, run
 from tests.fuzz.mutilation import Mutilator
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_spoiled_messages_are_read_or_refused() -> None:
@@ -37,3 +41,18 @@ def test_what_is_not_dealt_with_is_shown() -> None:
 
     with pytest.raises(Rejected, match="KeyError"):
         run(check, iter(["x"]), 1)
+
+
+def test_a_rejected_input_leaves_no_alarm_behind() -> None:
+    # An armed alarm ends the process a minute later, in the middle of another test.
+    script = (
+        "import faulthandler, time\n"
+        "import tests.fuzz.__main__ as fuzz\n"
+        "fuzz.HANG_SECONDS = 0.2\n"
+        "def reject(data): raise ValueError\n"
+        "try: fuzz.run(reject, iter([b'x']), 1)\n"
+        "except fuzz.Rejected: pass\n"
+        "time.sleep(0.5)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=False, cwd=ROOT)
+    assert done.returncode == 0
