@@ -27,6 +27,7 @@ FLOORS: list[tuple[str, int]] = [
     ("runner.records", 2),
     ("runner.faults", 3),
     ("runner.tools", 3),
+    ("runner.checking", 3),
     ("runner.loading", 4),
     ("runner.line", 4),
     ("runner.engine", 4),

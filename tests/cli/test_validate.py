@@ -15,6 +15,7 @@ from runner.cli.validate import validate
 ROOT = Path(__file__).parents[2]
 GOOD = "version: 1\nname: a\nprompt: Be brief.\n"
 BAD = GOOD + "voise: alba\n"
+ONE = "1 file checked, 1 error, 0 warnings, 1 fixable with --fix\n"
 
 
 @dataclass
@@ -82,7 +83,9 @@ def test_all_findings_of_all_files_are_shown(
         "b.yaml:5:11: error: the variable `x` is not declared [VA301]",
         "a.yaml:4:1: error: unknown key `voise` [VA203]",
     ]
-    assert done.stderr == "2 files checked, 3 errors, 0 warnings\n"
+    assert done.stderr == (
+        "2 files checked, 3 errors, 0 warnings, 2 fixable with --fix\n"
+    )
 
 
 def test_warnings_do_not_fail(check: Callable[..., Done], tmp_path: Path) -> None:
@@ -116,7 +119,7 @@ def test_in_folders_only_agent_files_are_checked(
     (tmp_path / "agent.txt").write_text(BAD)
     done = check(".")
     assert done.returncode == 1
-    assert done.stderr == "1 file checked, 1 error, 0 warnings\n"
+    assert done.stderr == ONE
 
 
 def test_a_broken_agent_file_in_a_folder_is_not_passed_over(
@@ -140,7 +143,7 @@ def test_a_file_that_is_named_is_always_checked(
 def test_a_file_is_checked_once(check: Callable[..., Done], tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(BAD)
     done = check("a.yaml", ".", "./a.yaml")
-    assert done.stderr == "1 file checked, 1 error, 0 warnings\n"
+    assert done.stderr == ONE
 
 
 def test_a_file_that_cannot_be_read_is_told_and_the_others_checked(
@@ -152,7 +155,7 @@ def test_a_file_that_cannot_be_read_is_told_and_the_others_checked(
     assert "VA203" in done.stdout
     assert done.stderr == (
         "vagent: none.yaml does not exist\n"
-        "1 file checked, 1 error, 0 warnings, 1 file unreadable\n"
+        "1 file checked, 1 error, 0 warnings, 1 fixable with --fix, 1 file unreadable\n"
     )
 
 
