@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Summary:
 class Results:
     """All that a report says. `root` is the folder that relative paths are from."""
 
-    root: Path
+    root: PurePath
     files: tuple[CheckedFile, ...]
     unreadable: tuple[UnreadableFile, ...]
     summary: Summary
@@ -93,7 +93,7 @@ class Results:
 
 
 def gather(
-    root: Path, files: Iterable[CheckedFile], unreadable: Iterable[UnreadableFile]
+    root: PurePath, files: Iterable[CheckedFile], unreadable: Iterable[UnreadableFile]
 ) -> Results:
     """Put results together and count."""
     all_files, all_unreadable = tuple(files), tuple(unreadable)

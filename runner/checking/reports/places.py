@@ -59,7 +59,7 @@ def uri(path: PurePath, root: PurePath) -> tuple[str, bool]:
     """Return the URI of a file, and whether it is relative to `root` (RFC 3986)."""
     from urllib.parse import quote_from_bytes
 
-    full = path if path.is_absolute() else root / path
+    full = path if path.is_absolute() else root / path.as_posix()
     # Names that the operating system has and Unicode has not are kept by their bytes.
     parts = os.path.normpath(full) if isinstance(full, Path) else str(full)
     full = type(full)(parts)
