@@ -21,7 +21,7 @@ _FAMILIES = {
     "VA6": "Security",
 }
 
-_INTRODUCTION = """What `vagent validate` finds. An **error** stops `vagent run`, and fails
+_INTRODUCTION = """What `vagent validate` finds. An **error** stops `vagent run` and fails
 the check; a **warning** fails it with `--strict`. `vagent validate --explain VA203`
 shows a rule in the terminal. `--select` and `--ignore` choose rules by id, by the head
 of ids (`VA5`) or by name; a comment silences one warning in one line:
@@ -74,12 +74,19 @@ def _page(rule: Rule) -> str:
         f"**{rule.severity}**: {about.summary}",
         about.why,
         "## Bad",
-        f"```yaml\n{about.bad}```",
+        _fenced(about.bad),
         "## Good",
-        f"```yaml\n{about.good}```",
+        _fenced(about.good),
         f"[All rules]({INDEX})",
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _fenced(example: str) -> str:
+    fence = "```"
+    while fence in example:  # of a prompt that speaks of code, say
+        fence += "`"
+    return f"{fence}yaml\n{example}{fence}"
 
 
 if __name__ == "__main__":
