@@ -65,8 +65,9 @@ mutants: $(VENV)/.develop ## break each rule of the cores, and list what the tes
 soak: $(VENV)/.develop ## a thousand calls, and one of an hour, quicker than real time: nothing may grow
 	$(BIN)/python benchmarks/soak.py
 
-docs: $(VENV)/.develop ## write docs/errors.md from the client's tables
+docs: $(VENV)/.develop ## write docs/errors.md and docs/rules/ from the tables and the rules
 	$(BIN)/python docs/make_errors.py
+	$(BIN)/python docs/make_rules.py
 
 bench: $(VENV)/.develop ## what the engine costs beside a bare client, in some minutes
 	$(BIN)/python benchmarks/cold_start.py

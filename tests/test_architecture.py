@@ -30,6 +30,7 @@ FLOORS: list[tuple[str, int]] = [
     ("runner.scaffold", 3),
     ("runner.association", 3),
     ("runner.tools", 3),
+    ("runner.checking", 3),
     ("runner.loading", 4),
     ("runner.line", 4),
     ("runner.engine", 4),

@@ -4,148 +4,273 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from runner.cli.variables import parse_variables
 from runner.errors import FileUnreadable, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from runner.checking.checker import Checker
+    from runner.checking.results import Results
+    from runner.checking.settings import Settings
+    from runner.checking.targets import Targets
 
-    from runner.config.diagnostics import Diagnostic
-    from runner.config.model import Kinds
 
-# What a tool of a kind that is not built in looks like at first.
-_UNKNOWN_KIND = {"VA203", "VA210"}
-_SUFFIXES = {".yaml", ".yml"}
+class Colour(StrEnum):
+    """What `--color` takes."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class Format(StrEnum):
+    """What `--format` takes; a test holds it to the table of reports."""
+
+    AUTO = "auto"
+    TEXT = "text"
+    CONCISE = "concise"
+    JSON = "json"
+    JSONL = "jsonl"
+    SARIF = "sarif"
+    GITHUB = "github"
+    GITLAB = "gitlab"
+    JUNIT = "junit"
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How results are shown, and what they come to."""
+
+    format: str
+    colour: Colour
+    output_file: Path | None
+    most: int | None
+    quiet: bool
+    exit_zero: bool
 
 
 def validate(
     paths: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
-            metavar="PATH",
-            help="Agent files, or folders that are searched for them.",
+            metavar="[PATH]...",
+            help="Agent files, patterns (agents/**/*.yaml), folders that are searched "
+            "for agent files, or - for standard input. Default: the current folder.",
             show_default=False,
         ),
-    ],
+    ] = None,
+    format: Annotated[
+        Format | None,
+        typer.Option(
+            help="How findings are written. auto: annotations under GitHub Actions, "
+            "else text. Default: auto.",
+        ),
+    ] = None,
+    output_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the findings to this file."),
+    ] = None,
+    color: Annotated[
+        Colour,
+        typer.Option(help="Colours; auto: on a terminal, unless NO_COLOR is set."),
+    ] = Colour.AUTO,
+    select: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RULES",
+            help="Only these rules: ids, heads of ids (VA5) or names, separated by "
+            "commas. Repeatable.",
+        ),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RULES", help="All but these rules. Repeatable."),
+    ] = None,
+    strict: Annotated[
+        bool | None,
+        typer.Option("--strict/--no-strict", help="Count warnings as errors."),
+    ] = None,
+    env: Annotated[
+        bool,
+        typer.Option(
+            "--env",
+            help="What a run would miss in the environment, and variables without a "
+            "value, are errors.",
+        ),
+    ] = False,
+    var: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Set a variable of the agent files."),
+    ] = None,
+    stdin_filename: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="NAME",
+            help="What - is called; in its folder tools are looked for.",
+        ),
+    ] = None,
+    max_findings: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="Show no more; the rest are counted."),
+    ] = None,
+    exit_zero: Annotated[
+        bool, typer.Option("--exit-zero", help="End with 0 whatever is found.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Show errors only, and no summary.")
+    ] = False,
+    no_config: Annotated[
+        bool,
+        typer.Option("--no-config", help="Read no vagent.toml and no pyproject.toml."),
+    ] = False,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch",
+            help="Check again whenever an agent file, its prompt file or its Python "
+            "tools change, until Ctrl-C.",
+        ),
+    ] = False,
+    explain: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RULE", help="Say what a rule means, by its id or name, and end."
+        ),
+    ] = None,
+    rules: Annotated[
+        bool, typer.Option("--rules", help="List all rules, and end.")
+    ] = False,
 ) -> None:
     """Check agent files and show what is wrong with them, and where.
 
     In a folder, YAML files that look like agents are checked (they have a version,
-    and a prompt or tools). Nothing in the files is run or imported. Exits with 0 when
-    no file has an error (warnings are fine), 1 when one has, 2 when a folder has no
-    agent files, 3 when a file could not be read.
-    """
-    from runner.config.environment import load_environment
-    from runner.config.rendering import render
+    and a prompt or tools). Nothing in the files is run or imported. Settings are read
+    from vagent.toml, or from [tool.vagent] of pyproject.toml, in the current folder or
+    above it.
 
+    Exits with 0 when no file has an error (warnings are fine), 1 when one has, 2 for
+    wrong usage and when a folder has no agent files, 3 when a file could not be read,
+    130 when --watch was ended by Ctrl-C.
+    """
     _write_any_character()
-    environment = load_environment(Path(), os.environ)
-    found: list[Diagnostic] = []
-    checked, unreadable = 0, 0
-    for path in list(_agent_files(paths)):
-        try:
-            found += _check(path, environment)
-        except FileUnreadable as error:
-            typer.echo(f"vagent: {error.message}", err=True)
-            unreadable += 1
-        else:
-            checked += 1
-    typer.echo(render(found), nl=False)
-    typer.echo(_summary(checked, unreadable, found), err=True)
-    if unreadable:
-        raise typer.Exit(3)
-    if any(each.is_error for each in found):
-        raise typer.Exit(1)
+    if explain is not None or rules:
+        typer.echo(_documentation(explain, format), nl=False)
+        return
+    from runner.checking.targets import STDIN, Targets
+
+    asked = list(paths or [])
+    if stdin_filename is not None and STDIN not in asked:
+        raise UsageError("--stdin-filename names what - is", hint="give the path -")
+    if watch and (STDIN in asked or output_file is not None):
+        raise UsageError("--watch shows files as they change, on the terminal")
+    settings = _settings(
+        no_config, select=select, ignore=ignore, strict=strict, format=format
+    )
+    targets = Targets(asked, settings, stdin_filename)
+    checker = _checker(settings, parse_variables(var or []), env)
+    manners = Manners(
+        settings.format, color, output_file, max_findings, quiet, exit_zero
+    )
+    if watch:
+        from runner.cli.rechecking import check_and_watch
+
+        check_and_watch(targets, lambda: _run(targets, checker, manners))
+    elif code := _run(targets, checker, manners):
+        raise typer.Exit(code)
 
 
-def _check(path: Path, environment: Mapping[str, str]) -> list[Diagnostic]:
-    """Check a file; with the kinds of plugins only if it may have use for them."""
-    from runner.config.loader import check_file
+def _run(targets: Targets, checker: Checker, manners: Manners) -> int:
+    """Check once, report, and return the exit code."""
+    from runner.checking.results import CheckedFile, UnreadableFile, gather
 
-    found = check_file(path, environment=environment)
-    if any(each.rule in _UNKNOWN_KIND for each in found):
-        kinds = _added_kinds()
-        if kinds:
-            found = check_file(path, environment=environment, kinds=kinds)
-    return found
-
-
-def _added_kinds() -> Kinds:
-    """Return the kinds that plugins add; nothing is imported when there are none."""
-    from importlib.metadata import entry_points
-
-    from runner.config.packaged import builtin_kinds
-
-    names = {each.name for each in entry_points(group="vagent.tool_kinds")}
-    if names <= builtin_kinds().keys():
-        return {}
-    from runner.tools.plugin import installed_kinds
-
-    return {key: kind.schema for key, kind in installed_kinds().items()}
+    checked = list(checker.check(targets.readings()))
+    results = gather(
+        Path.cwd(),
+        (each for each in checked if isinstance(each, CheckedFile)),
+        (each for each in checked if isinstance(each, UnreadableFile)),
+    )
+    _report(results, manners)
+    if results.unreadable:
+        return 3
+    return 1 if results.summary.errors and not manners.exit_zero else 0
 
 
-def _agent_files(paths: Sequence[Path]) -> Iterator[Path]:
-    """Yield each file once: as given, and what is an agent's in folders.
+def _report(results: Results, manners: Manners) -> None:
+    from runner.checking.colours import wants_colour
+    from runner.checking.reports import choose_format, load_report
 
-    Raises `UsageError` for a folder without any: a check of nothing proves nothing.
-    """
-    seen: set[Path] = set()
-    for path in paths:
-        chosen = [path]
-        if path.is_dir():
-            chosen = [each for each in _yaml_files(path) if _may_be_agent(each)]
-            if not chosen:
-                raise UsageError(
-                    f"no agent files in the folder {path}",
-                    hint="an agent file has a version, and a prompt or tools",
-                )
-        for each in chosen:
-            if each not in seen:
-                seen.add(each)
-                yield each
+    for each in results.unreadable:
+        typer.echo(f"vagent: {each.message}", err=True)
+    shown = results.shortened(manners.most, errors_only=manners.quiet)
+    is_terminal = manners.output_file is None and sys.stdout.isatty()
+    colour = wants_colour(manners.colour.value, os.environ, is_terminal=is_terminal)
+    write = load_report(choose_format(manners.format, os.environ), colour=colour)
+    text = write(shown)
+    if manners.output_file is None:
+        typer.echo(text, nl=False, color=colour or None)
+    else:
+        _save(manners.output_file, text)
+    if not manners.quiet:
+        typer.echo(str(shown.summary), err=True)
 
 
-def _yaml_files(folder: Path) -> Iterator[Path]:
-    """Yield the YAML files below a folder, sorted; hidden folders are left out."""
-    for current, folders, files in os.walk(folder, onerror=_refuse):
-        folders[:] = sorted(each for each in folders if not each.startswith("."))
-        for name in sorted(files):
-            if Path(name).suffix.lower() in _SUFFIXES:
-                yield Path(current, name)
-
-
-def _refuse(error: OSError) -> None:
-    reason = (error.strerror or str(error)).lower()
-    raise FileUnreadable(f"{error.filename} cannot be read: {reason}") from error
-
-
-def _may_be_agent(path: Path) -> bool:
-    from runner.config.reading import read_agent_file
-
+def _save(path: Path, text: str) -> None:
     try:
-        return read_agent_file(path).is_agent
-    except FileUnreadable:
-        return True  # to be reported, not passed over
+        path.write_text(text, "utf-8", errors="backslashreplace", newline="\n")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise FileUnreadable(f"{path} cannot be written: {reason}") from error
 
 
-def _summary(checked: int, unreadable: int, found: Sequence[Diagnostic]) -> str:
-    errors = sum(each.is_error for each in found)
-    parts = [
-        _count(checked, "file") + " checked",
-        _count(errors, "error"),
-        _count(len(found) - errors, "warning"),
-    ]
-    if unreadable:
-        parts.append(_count(unreadable, "file") + " unreadable")
-    return ", ".join(parts)
+def _settings(
+    no_config: bool,
+    *,
+    select: list[str] | None,
+    ignore: list[str] | None,
+    strict: bool | None,
+    format: Format | None,
+) -> Settings:
+    """Return the settings of the project, with what the command line says instead."""
+    from runner.checking.settings import Settings, load_settings
+
+    settings = Settings() if no_config else load_settings(Path.cwd())
+    if select is not None:
+        settings = replace(settings, select=_split(select))
+    if ignore is not None:
+        settings = replace(settings, ignore=_split(ignore))
+    if strict is not None:
+        settings = replace(settings, strict=strict)
+    if format is not None:
+        settings = replace(settings, format=format.value)
+    return settings
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def _checker(settings: Settings, variables: dict[str, str], env: bool) -> Checker:
+    from runner.checking.checker import Checker
+    from runner.checking.selection import build_selection
+    from runner.config.environment import load_environment
+
+    environment = load_environment(Path(), os.environ)
+    return Checker(build_selection(settings), environment, variables, env)
+
+
+def _split(texts: list[str]) -> tuple[str, ...]:
+    return tuple(each for text in texts for each in text.split(",") if each.strip())
+
+
+def _documentation(rule: str | None, format: Format | None) -> str:
+    from runner.checking.explanation import explain, list_rules, rules_as_json
+    from runner.checking.selection import find_rules
+
+    if rule is not None:
+        return "\n".join(explain(each) for each in find_rules(rule))
+    return rules_as_json() if format is Format.JSON else list_rules()
 
 
 def _write_any_character() -> None:

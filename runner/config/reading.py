@@ -51,6 +51,23 @@ def read_agent_file(path: Path) -> Reading:
     return _read(path, lambda: read_source(path))
 
 
+def find_agent_file(path: Path) -> Reading | None:
+    """Read a file if it looks like an agent's; raises `FileUnreadable`.
+
+    Most YAML files are somebody else's, and can be told without being parsed.
+    """
+    try:
+        source = read_source(path)
+    except SourceFault:
+        reading = read_agent_file(path)
+    else:
+        text = source.text
+        if "version" not in text or not any(each in text for each in _MARKS):
+            return None
+        reading = _read(path, lambda: source)
+    return reading if reading.is_agent else None
+
+
 def read_agent_text(data: bytes, path: Path) -> Reading:
     """Read an agent file's content, as if it lay at `path`."""
     return _read(path, lambda: decode_source(data, str(path)))

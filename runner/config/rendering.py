@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.config.diagnostics import printable
@@ -14,30 +15,58 @@ if TYPE_CHECKING:
 
 _LINE_LENGTH = 120  # of a source line: longer ones are cut around the finding
 
+# Select Graphic Rendition (ECMA-48, 8.3.117): the colours that every terminal has.
+_BOLD, _RED, _YELLOW, _BLUE, _CYAN = "1", "1;31", "1;33", "1;34", "1;36"
 
-def render(diagnostics: Iterable[Diagnostic]) -> str:
+
+def render(diagnostics: Iterable[Diagnostic], *, colour: bool = False) -> str:
     """Write findings as text: a line each, the source line, a caret range, the help.
 
-    Ends with a line break unless there are none.
+    Ends with a line break unless there are none. `colour` is for terminals.
     """
-    return "".join(_render_one(each) for each in diagnostics)
+    return "".join(_render_one(each, _Pen(colour)) for each in diagnostics)
 
 
-def _render_one(found: Diagnostic) -> str:
-    text = f"{found}\n"
+def headline(found: Diagnostic, *, colour: bool = False) -> str:
+    """Write a finding as one line: the place, the severity, the message, the rule."""
+    if not colour:
+        return str(found)
+    pen = _Pen(True)
+    place = pen(_BOLD, printable(f"{found.path}:{found.line}:{found.column}:"))
+    severity = pen(_RED if found.is_error else _YELLOW, f"{found.severity}:")
+    rule = pen(_CYAN, f"[{found.rule}]")
+    return f"{place} {severity} {printable(found.message)} {rule}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Pen:
+    """Writes a text in a colour, or plainly."""
+
+    has_colour: bool
+
+    def __call__(self, colour: str, text: str) -> str:
+        return f"\x1b[{colour}m{text}\x1b[0m" if self.has_colour and text else text
+
+
+def _render_one(found: Diagnostic, pen: _Pen) -> str:
+    text = headline(found, colour=pen.has_colour) + "\n"
     number = str(found.line)
     margin = " " * len(number)
+    bar, sign = pen(_BLUE, "|"), pen(_BLUE, "=")
     if found.excerpt:
         line, before, marked = _window(found)
         # Tabs stay tabs in both lines, so the caret is right at any tab width.
         lead = "".join("\t" if each == "\t" else " " * _width(each) for each in before)
-        caret = "^" * max(1, sum(_width(each) for each in marked))
-        text += f"  {number} | {line}\n  {margin} | {lead}{caret}\n"
+        length = max(1, sum(_width(each) for each in marked))
+        caret = pen(_RED if found.is_error else _YELLOW, "^" * length)
+        text += f"  {pen(_BLUE, number)} {bar} {line}\n"
+        text += f"  {margin} {bar} {lead}{caret}\n"
     for each in found.related:
         place = f"line {each.line}, column {each.column}"
-        text += f"  {margin} = note: {printable(each.message)} ({place})\n"
+        note = f"{pen(_BOLD, 'note:')} {printable(each.message)} ({place})"
+        text += f"  {margin} {sign} {note}\n"
     if found.help:
-        text += f"  {margin} = help: {printable(found.help)}\n"
+        text += f"  {margin} {sign} {pen(_BOLD, 'help:')} {printable(found.help)}\n"
     return text
 
 

@@ -1,0 +1,1 @@
+"""What `vagent validate` does around the checker: files, rules, reports."""

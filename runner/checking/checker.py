@@ -1,0 +1,96 @@
+"""One check of many files: read once, checked, and only what was selected kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from runner.checking.results import CheckedFile, UnreadableFile
+from runner.config.loader import check_reading
+from runner.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from runner.checking.selection import Selection
+    from runner.config.diagnostics import Diagnostic
+    from runner.config.model import Kinds
+    from runner.config.reading import Reading
+
+# What a tool of a kind that is not built in looks like at first.
+_UNKNOWN_KIND = {"VA203", "VA210"}
+
+
+@dataclass(frozen=True, slots=True)
+class Checker:
+    """Checks what was read. Of `environment` only the names matter.
+
+    With `must_run`, what a run would miss in the environment is an error.
+    """
+
+    selection: Selection
+    environment: Mapping[str, str]
+    variables: Mapping[str, str]
+    must_run: bool = False
+
+    def check(
+        self, readings: Iterable[Reading | UnreadableFile]
+    ) -> Iterator[CheckedFile | UnreadableFile]:
+        """Yield each file with the findings that count, as soon as it is checked.
+
+        Raises `UsageError` at the end when no file declares a variable that was given.
+        """
+        unknown = set(self.variables)
+        for each in readings:
+            if isinstance(each, UnreadableFile):
+                yield each
+            else:
+                unknown -= _declared(each)
+                yield self.check_one(each)
+        if unknown:
+            names = ", ".join(f"'{name}'" for name in sorted(unknown))
+            raise UsageError(f"none of the files declares the variable {names}")
+
+    def check_one(self, reading: Reading) -> CheckedFile:
+        """Check one file; with the kinds of plugins only if it may need them."""
+        found = self._findings(reading, None)
+        if any(each.rule in _UNKNOWN_KIND for each in found):
+            kinds = added_kinds()
+            if kinds:
+                found = self._findings(reading, kinds)
+        kept = self.selection.apply(reading.path, found)
+        return CheckedFile(reading.path, reading.source, tuple(kept))
+
+    def _findings(self, reading: Reading, kinds: Kinds | None) -> list[Diagnostic]:
+        declared = _declared(reading)
+        return check_reading(
+            reading,
+            environment=self.environment,
+            variables={
+                name: value
+                for name, value in self.variables.items()
+                if name in declared
+            },
+            kinds=kinds,
+            must_run=self.must_run,
+        )
+
+
+def added_kinds() -> Kinds:
+    """Return the kinds that plugins add; nothing is imported when there are none."""
+    from importlib.metadata import entry_points
+
+    from runner.config.packaged import builtin_kinds
+
+    names = {each.name for each in entry_points(group="vagent.tool_kinds")}
+    if names <= builtin_kinds().keys():
+        return {}
+    from runner.tools.plugin import installed_kinds
+
+    return {key: kind.schema for key, kind in installed_kinds().items()}
+
+
+def _declared(reading: Reading) -> set[Any]:
+    value = reading.document.value if reading.document is not None else None
+    declared = value.get("variables") if isinstance(value, dict) else None
+    return set(declared) if isinstance(declared, dict) else set()

@@ -1,0 +1,62 @@
+"""What a rule means, why, and a bad and a good example: `--explain` and `--rules`."""
+
+from __future__ import annotations
+
+import json
+from textwrap import fill, indent
+from typing import TYPE_CHECKING
+
+from runner.config.rules import RULES
+
+if TYPE_CHECKING:
+    from runner.config.rules.rule import Rule
+
+_WIDTH = 88
+
+
+def explain(rule: Rule) -> str:
+    """Write the documentation of a rule for a terminal."""
+    about = rule.documentation
+    blocks = [f"{rule.id} {rule.name} ({rule.severity})", fill(about.summary, _WIDTH)]
+    blocks += [wrapped(each) for each in about.why.split("\n\n") if each]
+    blocks.append("Bad:\n\n" + indent(about.bad.rstrip(), "    "))
+    blocks.append("Good:\n\n" + indent(about.good.rstrip(), "    "))
+    return "\n\n".join(blocks) + "\n"
+
+
+def list_rules() -> str:
+    """Write a line for every rule, in the order of the ids."""
+    rules = sorted(RULES.values(), key=lambda each: each.id)
+    width = max(len(each.name) for each in rules)
+    return "".join(
+        f"{each.id}  {each.name:{width}}  {each.severity:7}  "
+        f"{each.documentation.summary}\n"
+        for each in rules
+    )
+
+
+def rules_as_json() -> str:
+    """Write every rule with its documentation, as one JSON list."""
+    rules = sorted(RULES.values(), key=lambda each: each.id)
+    listed = []
+    for each in rules:
+        about = each.documentation
+        listed.append(
+            {
+                "id": each.id,
+                "name": each.name,
+                "severity": each.severity,
+                "summary": about.summary,
+                "why": about.why,
+                "bad": about.bad,
+                "good": about.good,
+            }
+        )
+    return json.dumps(listed, indent=2) + "\n"
+
+
+def wrapped(paragraph: str) -> str:
+    """Fill a paragraph; what is indented or a list stays as it is written."""
+    if any(line.startswith((" ", "*", "-")) for line in paragraph.splitlines()):
+        return paragraph
+    return fill(" ".join(paragraph.split()), _WIDTH, break_on_hyphens=False)

@@ -1,0 +1,93 @@
+"""Results as JUnit's XML, as CI servers read it: a suite for each file.
+
+A finding is a test case. An error fails it; a warning passes, with its text in
+`system-out`, as `vagent validate` passes too. A clean file is one passing test case.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from runner.checking.reports.places import shown_path
+from runner.config.rules import RULES
+
+if TYPE_CHECKING:
+    from runner.checking.results import CheckedFile, Results, UnreadableFile
+    from runner.config.diagnostics import Diagnostic
+
+# The complement of the characters that XML 1.0 has (production 2).
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def write_junit(results: Results) -> str:
+    """Write one document."""
+    root = Element("testsuites", name="vagent validate")
+    for file in results.files:
+        root.append(_suite(file, results.root))
+    for unreadable in results.unreadable:
+        root.append(_unreadable(unreadable, results.root))
+    for count in ("tests", "failures", "errors"):
+        root.set(count, str(sum(int(each.get(count, "0")) for each in root)))
+    indent(root)
+    # ASCII with character references: the same in whatever encoding it is written.
+    data: bytes = tostring(root, encoding="us-ascii", xml_declaration=True)
+    return data.decode("ascii") + "\n"
+
+
+def _suite(file: CheckedFile, root: PurePath) -> Element:
+    path = shown_path(file.path, root)
+    failures = sum(each.is_error for each in file.findings)
+    suite = _new_suite(path, max(1, len(file.findings)), failures, 0)
+    if not file.findings:
+        SubElement(suite, "testcase", name="valid", classname=_clean(path), file=path)
+    for found in file.findings:
+        _case(suite, found, shown_path(PurePath(found.path), root))
+    return suite
+
+
+def _case(suite: Element, found: Diagnostic, path: str) -> None:
+    case = SubElement(
+        suite,
+        "testcase",
+        name=f"{found.rule} {RULES[found.rule].name} ({found.line}:{found.column})",
+        classname=suite.get("name", ""),
+        file=_clean(path),
+        line=str(found.line),
+    )
+    text = f"{path}:{found.line}:{found.column}: {found.message}"
+    if found.help:
+        text += f"\nhelp: {found.help}"
+    if found.is_error:
+        failure = SubElement(
+            case, "failure", message=_clean(found.message), type=found.rule
+        )
+        failure.text = _clean(text)
+    else:
+        SubElement(case, "system-out").text = _clean(f"warning: {text}")
+
+
+def _unreadable(file: UnreadableFile, root: PurePath) -> Element:
+    path = shown_path(file.path, root)
+    suite = _new_suite(path, 1, 0, 1)
+    case = SubElement(suite, "testcase", name="readable", classname=_clean(path))
+    SubElement(case, "error", message=_clean(file.message), type="unreadable")
+    return suite
+
+
+def _new_suite(path: str, tests: int, failures: int, errors: int) -> Element:
+    return Element(
+        "testsuite",
+        name=_clean(path),
+        tests=str(tests),
+        failures=str(failures),
+        errors=str(errors),
+        skipped="0",
+        time="0",
+    )
+
+
+def _clean(text: str) -> str:
+    return _NO_XML.sub("\ufffd", text)

@@ -1,0 +1,113 @@
+"""What a check came to: every file with the findings that count, and the sums."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from runner.config.diagnostics import Diagnostic
+    from runner.config.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedFile:
+    """One agent file: where it is, its text as it was read, and what was found.
+
+    The findings may also be about another file that the agent draws on, its prompt file
+    for one; then their `path` is that file's.
+    """
+
+    path: Path
+    source: Source
+    findings: tuple[Diagnostic, ...]
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether one of the findings is an error."""
+        return any(each.is_error for each in self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableFile:
+    """A file that could not be checked, and why."""
+
+    path: Path
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The sums of a check; `hidden` of the findings are counted and not shown."""
+
+    files: int
+    errors: int
+    warnings: int
+    fixable: int  # by a safe fix
+    unreadable: int
+    hidden: int = 0
+
+    def __str__(self) -> str:
+        parts = [
+            _count(self.files, "file") + " checked",
+            _count(self.errors, "error"),
+            _count(self.warnings, "warning"),
+        ]
+        if self.fixable:
+            parts.append(f"{self.fixable} fixable with --fix")
+        if self.unreadable:
+            parts.append(_count(self.unreadable, "file") + " unreadable")
+        if self.hidden:
+            parts.append(f"{self.hidden} not shown")
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """All that a report says. `root` is the folder that relative paths are from."""
+
+    root: PurePath
+    files: tuple[CheckedFile, ...]
+    unreadable: tuple[UnreadableFile, ...]
+    summary: Summary
+
+    @property
+    def findings(self) -> list[Diagnostic]:
+        """The findings of all files, in the order of the files."""
+        return [found for file in self.files for found in file.findings]
+
+    def shortened(self, most: int | None, *, errors_only: bool = False) -> Results:
+        """Return these results with fewer findings to show; the sums stay."""
+        kept: list[CheckedFile] = []
+        left = len(self.findings) if most is None else most
+        for file in self.files:
+            found = [each for each in file.findings if each.is_error or not errors_only]
+            kept.append(replace(file, findings=tuple(found[:left])))
+            left -= len(kept[-1].findings)
+        hidden = len(self.findings) - sum(len(file.findings) for file in kept)
+        summary = replace(self.summary, hidden=hidden)
+        return replace(self, files=tuple(kept), summary=summary)
+
+
+def gather(
+    root: PurePath, files: Iterable[CheckedFile], unreadable: Iterable[UnreadableFile]
+) -> Results:
+    """Put results together and count."""
+    all_files, all_unreadable = tuple(files), tuple(unreadable)
+    findings = [found for file in all_files for found in file.findings]
+    errors = sum(each.is_error for each in findings)
+    summary = Summary(
+        files=len(all_files),
+        errors=errors,
+        warnings=len(findings) - errors,
+        fixable=sum(bool(each.fix and each.fix.is_safe) for each in findings),
+        unreadable=len(all_unreadable),
+    )
+    return Results(root, all_files, all_unreadable, summary)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

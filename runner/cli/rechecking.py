@@ -1,0 +1,78 @@
+"""`validate --watch`: the files are checked again whenever one of them changes."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import typer
+
+from runner.errors import FileUnreadable, UsageError
+from runner.watching import AgentFiles, Marks, changes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from runner.checking.targets import Targets
+
+# A change is taken up after two looks that agree: at once, for a person.
+_LOOK_SECONDS = 0.25
+# Clears the screen and what was scrolled off it, as `clear` does.
+_CLEAR = "\x1b[2J\x1b[3J\x1b[H"
+
+
+@dataclass(slots=True)
+class _Files:
+    """The files that may have to be checked, new ones among them, and their own."""
+
+    targets: Targets
+    known: dict[Path, AgentFiles] = field(default_factory=dict)
+
+    def look(self) -> Marks:
+        try:
+            paths = list(self.targets.candidates())
+        except (FileUnreadable, UsageError):  # a folder that is being moved about
+            paths = list(self.known)
+        self.known = {each: self.known.get(each) or AgentFiles(each) for each in paths}
+        marks = [files.look() for files in self.known.values()]
+        return {path: mark for each in marks for path, mark in each.items()}
+
+
+def check_and_watch(targets: Targets, check: Callable[[], int]) -> None:
+    """Check now and after every change; ends with the Ctrl-C that interrupts it.
+
+    What is wrong with the command line itself is raised by the first check; after that
+    it is told, and the watch goes on.
+    """
+    files = _Files(targets)
+    before = files.look()
+    _clear()
+    check()
+    asyncio.run(_follow(files, before, check))
+
+
+async def _follow(files: _Files, before: Marks, check: Callable[[], int]) -> None:
+    typer.echo("watching for changes; Ctrl-C ends it", err=True)
+
+    async def look() -> Marks:
+        return await asyncio.to_thread(files.look)
+
+    async def pause() -> None:
+        await asyncio.sleep(_LOOK_SECONDS)
+
+    async for changed in changes(before, look, pause):
+        _clear()
+        names = ", ".join(sorted(map(str, changed)))
+        typer.echo(f"{names} changed", err=True)
+        try:
+            check()
+        except (FileUnreadable, UsageError) as error:
+            typer.echo(f"vagent: {error.message}", err=True)
+
+
+def _clear() -> None:
+    if sys.stdout.isatty():
+        typer.echo(_CLEAR, nl=False)
