@@ -17,6 +17,7 @@ from runner.cli.models import models_app
 from runner.cli.run import run
 from runner.cli.schema import schema
 from runner.cli.serve import serve
+from runner.cli.show import show
 from runner.cli.tools import tools
 from runner.cli.validate import validate
 from runner.errors import ConfigError, VagentError
@@ -35,7 +36,7 @@ app = typer.Typer(
 )
 
 
-for command in (run, validate, schema, tools, serve):
+for command in (run, validate, schema, show, tools, serve):
     app.command()(command)
 app.add_typer(models_app)
 
