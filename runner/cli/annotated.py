@@ -153,7 +153,10 @@ def _fits_block(text: str) -> bool:
 def _flow(value: Any) -> str:
     """Write a value on one line."""
     if isinstance(value, dict):
-        parts = (f"{_scalar(key)}: {_flow(each)}" for key, each in value.items())
+        parts = (
+            f"{_scalar(key, in_flow=True)}: {_scalar(each, in_flow=True)}"
+            for key, each in value.items()
+        )
         return "{" + ", ".join(parts) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(_scalar(each, in_flow=True) for each in value) + "]"
@@ -165,14 +168,21 @@ def _scalar(value: Any, *, in_flow: bool = False) -> str:
         return _flow(value)
     if not isinstance(value, str):
         return json.dumps(value)
-    is_plain = _PLAIN.fullmatch(value) and not value.endswith(" ")
-    if (
-        is_plain
-        and value.lower() not in _WORDS
-        and not (in_flow and re.search("[,:?]", value))
-    ):
-        return value
-    if _DURATION.fullmatch(value):
+    if _is_plain(value) and not (in_flow and re.search("[,:?]", value)):
         return value
     quoted = json.dumps(value, ensure_ascii=False)
-    return _ODD.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted)
+    return _ODD.sub(_escape, quoted)
+
+
+def _escape(found: re.Match[str]) -> str:
+    """Write an odd character by its number; half a surrogate pair is none."""
+    number = ord(found[0])
+    return "\\ufffd" if 0xD800 <= number <= 0xDFFF else f"\\u{number:04x}"
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text needs no quotes to be one."""
+    if _DURATION.fullmatch(text):
+        return True
+    is_word = _PLAIN.fullmatch(text) and not text.endswith(" ")
+    return bool(is_word) and text.lower() not in _WORDS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,12 +12,10 @@ from runner.cli.variables import parse_variables
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from runner.config.provenance import Origin
     from runner.resolution import Resolution
 
-_FORMATS = ("yaml", "json", "wire")
+FORMATS = ("yaml", "json", "wire")
 
 
 def show(
@@ -45,12 +44,13 @@ def show(
     usage; 3 when the file cannot be read.
     """
     import os
+    import sys
 
     from runner.config.environment import load_environment
 
-    if format not in _FORMATS:
+    if format not in FORMATS:
         raise UsageError(
-            f"there is no format '{format}'", hint=f"one of: {', '.join(_FORMATS)}"
+            f"there is no format '{format}'", hint=f"one of: {', '.join(FORMATS)}"
         )
     if agent.is_dir():
         raise UsageError(
@@ -61,7 +61,11 @@ def show(
 
     environment = load_environment(Path(), os.environ)
     resolution = resolve(agent, parse_variables(var or []), environment)
-    _print(resolution, format)
+    reconfigure = getattr(sys.stdout, "reconfigure", None)  # only a text file has it
+    if reconfigure is not None:  # a prompt may have any character
+        reconfigure(errors="backslashreplace")
+    is_coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    typer.echo(write(resolution, format, is_coloured=is_coloured), nl=False)
     for name in resolution.unset:
         typer.echo(f"vagent: ${{{name}}} is not set: a call would not start", err=True)
     for problem in resolution.problems:
@@ -70,38 +74,23 @@ def show(
         raise typer.Exit(1)
 
 
-def _print(resolution: Resolution, format: str) -> None:
+def write(resolution: Resolution, format: str, *, is_coloured: bool = False) -> str:
+    """Return a resolution in one of `FORMATS`, with the end of its last line."""
     import json
-    import sys
 
-    reconfigure = getattr(sys.stdout, "reconfigure", None)  # only a text file has it
-    if reconfigure is not None:  # a prompt may have any character
-        reconfigure(errors="backslashreplace")
     if format == "wire":
         from runner.protocol.codec import encode
 
         message = json.loads(encode(resolution.update))
-        typer.echo(json.dumps(message, indent=2, ensure_ascii=False))
-    elif format == "json":
-        typer.echo(json.dumps(_report(resolution), indent=2, ensure_ascii=False))
-    else:
-        for line in _lines(resolution):
-            typer.echo(line)
-
-
-def _lines(resolution: Resolution) -> Iterator[str]:
-    import os
-    import sys
-
+        return json.dumps(message, indent=2, ensure_ascii=False) + "\n"
+    if format == "json":
+        return json.dumps(_report(resolution), indent=2, ensure_ascii=False) + "\n"
     from runner.cli.annotated import annotate
     from runner.resolution import spell
 
-    yield f"# {spell(resolution.path)}"
-    is_coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    if is_coloured:
-        yield from annotate(resolution.traced, lambda text: typer.style(text, dim=True))
-    else:
-        yield from annotate(resolution.traced)
+    dim = partial(typer.style, dim=True) if is_coloured else str
+    lines = annotate(resolution.traced, dim)
+    return "\n".join([f"# {spell(resolution.path)}", *lines, ""])
 
 
 def _report(resolution: Resolution) -> dict[str, Any]:
