@@ -23,19 +23,21 @@ from runner.config.model import AgentConfig
 from runner.config.nodes import Pointer
 from runner.config.placeholders import find_uses
 from runner.config.prompts import read_prompt
-from runner.config.provenance import Origin, Traced, stand_in, trace
+from runner.config.provenance import Origin, Origins, Traced, stand_in, trace
 from runner.config.secrecy import find_leaks
 from runner.config.wire import session_fields
 from runner.errors import ToolError
 from runner.protocol.messages import SessionUpdate
 from runner.services import ASSEMBLYAI_KEY, OTHER_KEY, choose_service
 from runner.tools.function import ToolTraits, define_tool
-from runner.tools.origins import definition_origins
+from runner.tools.origins import default_origin, definition_origins
 from runner.tools.plugin import installed_kinds
 from runner.tools.registry import ToolRegistry, load_each, wire_definition
 from runner.tools.tool import Tool, ToolDefinition
 
 HIDDEN = "••••"
+# Of what only its name makes a secret: shorter ones are switches and words.
+_SHORTEST_GUESS = 8
 _DEFINED = (
     "name",
     "description",
@@ -146,10 +148,11 @@ def _masks(
     for leak in inspection.fact(find_leaks):
         start, end = leak.place.span
         secrets[leak.place.source.text[start:end]] = HIDDEN
-    named = (each for each in environment if re.search(SECRET_NAME, each))
-    for name in (*named, ASSEMBLYAI_KEY, OTHER_KEY, *names):
-        if name in environment:
-            secrets[environment[name]] = stand_in(name)
+    for name, text in environment.items():
+        is_ours = name in (ASSEMBLYAI_KEY, OTHER_KEY, *names)
+        is_named = re.search(SECRET_NAME, name) and len(text) >= _SHORTEST_GUESS
+        if is_ours or is_named:
+            secrets[text] = stand_in(name)
     return Masks(secrets)
 
 
@@ -171,7 +174,7 @@ def _load(
         missing = _unset_in(inspection, ("tools", index))
         if missing:
             config = shown.tools[index]
-            note = f"not loaded: {', '.join(missing)} not set"
+            note = f"{', '.join(missing)} not set"
             known = config.kind == "http"  # the file says all there is to say
             definition = define_tool(config, config.parameters or {}, ToolTraits())
             tools.append(_Shown(definition if known else None, note=note))
@@ -217,35 +220,37 @@ def _add_tools(
         written = value["tools"][index]
         path: Pointer = ("tools", index)
         for part, origin in _tool_origins(agent, index, written, tool).items():
-            if part[0] not in written or part == ("timeout",):
-                traced.origins[(*path, *part)] = origin
+            traced.origins[(*path, *part)] = origin
         entry: dict[str, Any] = {}
-        for name in _DEFINED:
-            source = tool.definition or config
-            entry[name] = getattr(source, name)
-        entry["timeout"] = _duration(entry["timeout"])
-        entry["parameters"] = entry["parameters"] and dict(entry["parameters"])
-        entry[config.kind] = config.settings
         if tool.problem:
             entry["problem"] = tool.problem
+            traced.origins[(*path, "problem")] = traced.origin((*path, config.kind))
+        for name in _DEFINED:
+            entry[name] = getattr(tool.definition or config, name)
+            if tool.definition is None and name not in written:
+                entry[name] = None
+        if entry["timeout"] is not None:
+            entry["timeout"] = _duration(entry["timeout"])
+        entry[config.kind] = config.settings
         entries.append(entry)
     traced.values["tools"] = entries
 
 
 def _tool_origins(
     agent: AgentConfig, index: int, written: Mapping[str, Any], tool: _Shown
-) -> dict[Pointer, Origin]:
+) -> Origins:
+    """Return the origins of what the tool's entry in the file does not decide."""
+    config = agent.tools[index]
     if tool.tool is not None:
-        return definition_origins(tool.tool, agent.tools[index], written, agent)
-    if tool.definition is not None:
-        note = Origin("default")
-    else:
-        note = Origin("unset", detail="the tool was not loaded")
-    origins: dict[Pointer, Origin] = {(name,): note for name in _DEFINED}
-    if "timeout" in written:
-        del origins["timeout",]
-    origins["problem",] = Origin("unset", detail="it cannot be loaded")
-    return origins
+        return definition_origins(tool.tool, config, written, agent)
+    unsaid = [name for name in _DEFINED if name not in written]
+    origins: Origins = {}
+    if tool.note is not None:
+        origins[config.kind,] = Origin("unloaded", detail=tool.note)
+    if tool.definition is None:
+        reason = Origin("unloaded", detail="see its problem" if tool.problem else "")
+        return origins | {(name,): reason for name in unsaid}
+    return origins | {(name,): default_origin(name, tool.definition) for name in unsaid}
 
 
 def _add_service(traced: Traced, environment: Mapping[str, str]) -> None:

@@ -214,11 +214,15 @@ def shared_agent(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_agent(tmp_path_factory.mktemp("shop"))
 
 
-# What a header can carry; other values are refused by the tool, without being quoted.
-HEADERS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1)
+# What a header can carry, and a url without a placeholder of its own: the tool refuses
+# other values, so that the outputs differ by its problem.
+FITTING = st.text(
+    st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="{}"),
+    min_size=1,
+)
 
 
-@given(st.fixed_dictionaries(dict.fromkeys(NAMES, HEADERS)))
+@given(st.fixed_dictionaries(dict.fromkeys(NAMES, FITTING)))
 @settings(max_examples=15, deadline=None)
 def test_outputs_are_the_same_whatever_the_environment_values_are(
     shared_agent: Path, values: dict[str, str]

@@ -49,6 +49,7 @@ def explain(origin: Origin) -> str:
         "docstring": f"{where}, docstring",
         "mark": f"{where}, @tool",
         "plugin": f"the plugin {origin.detail}",
+        "unloaded": f"not loaded{detail}",
     }
     return "; ".join([words[origin.kind], *map(_use, origin.uses)])
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 # file: it is written there. given: --var. default: vagent's own. service: nothing is
 # sent, so it is the service's own. unset: it has no value. signature, docstring, mark:
-# a Python function says so. plugin: an installed tool says so.
+# a Python function says so. plugin: an installed tool says so. unloaded: only the tool
+# could say it, and it was not loaded.
 Kind: TypeAlias = Literal[
     "file",
     "given",
@@ -31,6 +32,7 @@ Kind: TypeAlias = Literal[
     "docstring",
     "mark",
     "plugin",
+    "unloaded",
 ]
 
 

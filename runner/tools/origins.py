@@ -68,12 +68,14 @@ def _is_overruled(
 
 def _origin(name: str, tool: Tool, config: ToolConfig, agent: AgentConfig) -> Origin:
     value = getattr(tool.definition, name)
+    by_effect = "finish" if tool.definition.effect == "write" else "cancel"
     if config.kind == "python" and isinstance(tool, PlainFunction | AsyncFunction):
         return _said_by_function(name, value, tool, agent)
-    is_own = value not in ("", {}, None) and _PLAIN.get(name) != value
-    if config.kind != "http" and is_own and name != "on_interrupt":
+    default = by_effect if name == "on_interrupt" else _PLAIN.get(name)
+    is_own = value not in ("", {}, None, default)
+    if config.kind != "http" and is_own:
         return Origin("plugin", detail=_plugin_name(config))
-    return Origin("default", detail=_note(name, value))
+    return default_origin(name, tool.definition)
 
 
 def _said_by_function(
@@ -87,11 +89,13 @@ def _said_by_function(
         return Origin("docstring", file, line)
     if name in ("name", "parameters"):
         return Origin("signature", file, line)
-    return Origin("default", detail=_note(name, value))
+    return default_origin(name, tool.definition)
 
 
-def _note(name: str, value: Any) -> str:
-    return _NOTES.get(name, "") if name == "on_interrupt" or not value else ""
+def default_origin(name: str, definition: ToolDefinition) -> Origin:
+    """Return the origin of a field that neither the file nor the tool decides."""
+    is_told = name == "on_interrupt" or not getattr(definition, name)
+    return Origin("default", detail=_NOTES.get(name, "") if is_told else "")
 
 
 def _plugin_name(config: ToolConfig) -> str:
