@@ -21,10 +21,11 @@ _FAMILIES = {
     "VA6": "Security",
 }
 
-_INTRODUCTION = """What `vagent validate` finds. An **error** stops `vagent run` and fails
-the check; a **warning** fails it with `--strict`. `vagent validate --explain VA203`
-shows a rule in the terminal. `--select` and `--ignore` choose rules by id, by the head
-of ids (`VA5`) or by name; a comment silences one warning in one line:
+_INTRODUCTION = """What `vagent validate` finds. An **error** stops `vagent run` and
+fails the check; a **warning** fails it with `--strict`. In the terminal,
+`vagent validate --explain VA203` shows a rule. `--select` and `--ignore` choose rules
+by id, by the head of ids (`VA5`) or by name; a comment silences one warning in one
+line:
 
 ```yaml
 voice: alba  # vagent: ignore[VA501] our own voice, the service knows it

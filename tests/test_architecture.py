@@ -37,6 +37,7 @@ FLOORS: list[tuple[str, int]] = [
     ("runner.transport", 4),
     ("runner.services", 4),
     ("runner.server", 4),
+    ("runner.resolution", 5),
     ("runner.commands", 5),
     ("runner.watching", 5),
     ("runner.toolbelt", 5),

@@ -18,6 +18,7 @@ from runner.cli.new import new
 from runner.cli.run import run
 from runner.cli.schema import schema
 from runner.cli.serve import serve
+from runner.cli.show import show
 from runner.cli.tools import tools
 from runner.cli.validate import validate
 from runner.errors import ConfigError, VagentError
@@ -36,7 +37,7 @@ app = typer.Typer(
 )
 
 
-for command in (run, new, validate, schema, tools, serve):
+for command in (run, new, validate, show, schema, tools, serve):
     app.command()(command)
 app.add_typer(models_app)
 

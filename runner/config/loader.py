@@ -77,12 +77,7 @@ def load_agent(
     includes what is not set in `environment` and variables without a value. Raises
     `FileUnreadable` and `UsageError` as `check_file` does.
     """
-    reading = read_agent_file(path)
-    found, inspection = _examine(reading, environment, variables, kinds, must_run=True)
-    errors = sum(each.is_error for each in found)
-    if errors or inspection is None:
-        count = "1 error" if errors == 1 else f"{errors} errors"
-        raise ConfigError(f"{path} has {count}", found)
+    inspection = _inspect(path, environment, variables, kinds, must_run=True)
     # Cheap to import once here, but not needed to check a file.
     from runner.config.builder import build_agent, resolve_variables
     from runner.config.prompts import read_prompt
@@ -96,6 +91,40 @@ def load_agent(
         resolve_variables(value, variables or {}),
         environment,
     )
+
+
+def inspect_agent(
+    path: Path,
+    *,
+    environment: Mapping[str, str],
+    variables: Mapping[str, str] | None = None,
+    kinds: Kinds | None = None,
+) -> Inspection:
+    """Return what there is to know of an agent file that is to be looked at only.
+
+    What is not set, and variables without a value, are let pass. Raises as
+    `load_agent` does.
+    """
+    return _inspect(path, environment, variables, kinds, must_run=False)
+
+
+def _inspect(
+    path: Path,
+    environment: Mapping[str, str],
+    variables: Mapping[str, str] | None,
+    kinds: Kinds | None,
+    *,
+    must_run: bool,
+) -> Inspection:
+    reading = read_agent_file(path)
+    found, inspection = _examine(
+        reading, environment, variables, kinds, must_run=must_run
+    )
+    errors = sum(each.is_error for each in found)
+    if errors or inspection is None:
+        count = "1 error" if errors == 1 else f"{errors} errors"
+        raise ConfigError(f"{path} has {count}", found)
+    return inspection
 
 
 def _examine(

@@ -56,6 +56,12 @@ def tool(
     return mark
 
 
+def marked_traits(function: Callable[..., object]) -> ToolTraits | None:
+    """Return what `tool` marked a function with, None for one without a mark."""
+    marked = getattr(function, _MARK, None)
+    return marked if isinstance(marked, ToolTraits) else None
+
+
 def define_tool(
     config: ToolConfig, parameters: Mapping[str, Any], traits: ToolTraits
 ) -> ToolDefinition:
@@ -115,8 +121,7 @@ def load_function(
     `name` is how the person refers to the function, and the tool's name unless the
     file or a mark gives another.
     """
-    marked = getattr(function, _MARK, None)
-    traits = marked if isinstance(marked, ToolTraits) else ToolTraits()
+    traits = marked_traits(function) or ToolTraits()
     signature = read_signature(function, name)
     if config.parameters is None:
         parameters: Mapping[str, Any] = signature.schema()

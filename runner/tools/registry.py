@@ -202,8 +202,25 @@ def wire_definition(definition: ToolDefinition) -> dict[str, Any]:
 
 def load_tools(agent: AgentConfig, kinds: Mapping[str, ToolKind]) -> ToolRegistry:
     """Load the tools of an agent; raise one `ToolError` that names all that fail."""
-    tools: list[Tool] = []
-    problems: list[ToolError] = []
+    loaded = load_each(agent, kinds)
+    problems = [each for each in loaded if isinstance(each, ToolError)]
+    if not problems:
+        tools = [each for each in loaded if not isinstance(each, ToolError)]
+        return ToolRegistry(tools, secrets=agent.secrets)
+    if len(problems) == 1:
+        raise problems[0]
+    lines = [
+        f"{problem.message} ({problem.hint})" if problem.hint else problem.message
+        for problem in problems
+    ]
+    raise ToolError("\n  ".join([f"{len(lines)} tools cannot be loaded:", *lines]))
+
+
+def load_each(
+    agent: AgentConfig, kinds: Mapping[str, ToolKind]
+) -> list[Tool | ToolError]:
+    """Load the tools of an agent, in its order; in place of one that fails, why."""
+    loaded: list[Tool | ToolError] = []
     for number, config in enumerate(agent.tools, 1):
         label = config.name or f"number {number}"
         kind = kinds.get(config.kind)
@@ -213,17 +230,7 @@ def load_tools(agent: AgentConfig, kinds: Mapping[str, ToolKind]) -> ToolRegistr
                 raise ToolError(
                     f"there is no tool kind {config.kind!r}", hint=f"known: {known}"
                 )
-            tools.append(kind.load(config, agent))
+            loaded.append(kind.load(config, agent))
         except ToolError as error:
-            problems.append(
-                ToolError(f"tool {label}: {error.message}", hint=error.hint)
-            )
-    if not problems:
-        return ToolRegistry(tools, secrets=agent.secrets)
-    if len(problems) == 1:
-        raise problems[0]
-    lines = [
-        f"{problem.message} ({problem.hint})" if problem.hint else problem.message
-        for problem in problems
-    ]
-    raise ToolError("\n  ".join([f"{len(lines)} tools cannot be loaded:", *lines]))
+            loaded.append(ToolError(f"tool {label}: {error.message}", hint=error.hint))
+    return loaded

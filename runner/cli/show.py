@@ -1,0 +1,132 @@
+"""`vagent show`: an agent as a call would use it, and where each value comes from."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from runner.cli.variables import parse_variables
+from runner.errors import UsageError
+
+if TYPE_CHECKING:
+    from runner.config.provenance import Origin
+    from runner.resolution import Resolution
+
+FORMATS = ("yaml", "json", "wire")
+
+
+def show(
+    agent: Annotated[Path, typer.Argument(help="The agent's YAML file.")],
+    format: Annotated[
+        str,
+        typer.Option(
+            metavar="yaml|json|wire",
+            help="yaml: for people, each line with where its value comes from. json: "
+            "the same for programs, origins by JSON pointer. wire: the session.update "
+            "message that opens a call.",
+        ),
+    ] = "yaml",
+    var: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Set a variable of the agent file."),
+    ] = None,
+) -> None:
+    """Show what an agent comes to: variables, prompt file, tools and defaults resolved.
+
+    Loading the tools imports the agent's own Python files. What comes from the
+    environment is not shown, nor is any other text that equals it. What is not set does
+    not matter here; a tool that cannot be loaded is shown with its problem.
+
+    Ends with 0; 1 when the file has findings or a tool cannot be loaded; 2 for wrong
+    usage; 3 when the file cannot be read.
+    """
+    import os
+    import sys
+
+    from runner.config.environment import load_environment
+
+    if format not in FORMATS:
+        raise UsageError(
+            f"there is no format '{format}'", hint=f"one of: {', '.join(FORMATS)}"
+        )
+    if agent.is_dir():
+        raise UsageError(
+            f"{agent} is a folder, and show takes one agent file",
+            hint=f"such as {agent / 'support.yaml'}",
+        )
+    from runner.resolution import resolve
+
+    environment = load_environment(Path(), os.environ)
+    resolution = resolve(agent, parse_variables(var or []), environment)
+    reconfigure = getattr(sys.stdout, "reconfigure", None)  # only a text file has it
+    if reconfigure is not None:  # a prompt may have any character
+        reconfigure(errors="backslashreplace")
+    is_coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    typer.echo(write(resolution, format, is_coloured=is_coloured), nl=False)
+    for name in resolution.unset:
+        typer.echo(f"vagent: ${{{name}}} is not set: a call would not start", err=True)
+    for problem in resolution.problems:
+        typer.echo(f"vagent: {problem}", err=True)
+    if resolution.problems:
+        raise typer.Exit(1)
+
+
+def write(resolution: Resolution, format: str, *, is_coloured: bool = False) -> str:
+    """Return a resolution in one of `FORMATS`, with the end of its last line."""
+    import json
+
+    if format == "wire":
+        from runner.protocol.codec import encode
+
+        message = json.loads(encode(resolution.update))
+        return json.dumps(message, indent=2, ensure_ascii=False) + "\n"
+    if format == "json":
+        return json.dumps(_report(resolution), indent=2, ensure_ascii=False) + "\n"
+    from runner.cli.annotated import annotate
+    from runner.resolution import spell
+
+    dim = partial(typer.style, dim=True) if is_coloured else str
+    lines = annotate(resolution.traced, dim)
+    return "\n".join([f"# {spell(resolution.path)}", *lines, ""])
+
+
+def _report(resolution: Resolution) -> dict[str, Any]:
+    """Return the one object of `--format json`; keys may be added, none goes away."""
+    from runner.resolution import spell
+
+    return {
+        "type": "vagent.show",
+        "path": spell(resolution.path),
+        "agent": resolution.traced.values,
+        "origins": {
+            _pointer(path): _origin(origin) for path, origin in resolution.origins()
+        },
+        "unset": list(resolution.unset),
+        "problems": list(resolution.problems),
+    }
+
+
+def _pointer(path: tuple[str | int, ...]) -> str:
+    """Return a JSON pointer (RFC 6901)."""
+    parts = (str(each).replace("~", "~0").replace("/", "~1") for each in path)
+    return "".join(f"/{part}" for part in parts)
+
+
+def _origin(origin: Origin) -> dict[str, Any]:
+    said: dict[str, Any] = {"kind": origin.kind}
+    for key in ("file", "line", "column", "detail"):
+        if getattr(origin, key):
+            said[key] = getattr(origin, key)
+    if origin.uses:
+        said["uses"] = [
+            {
+                "name": use.name,
+                "kind": use.origin,
+                **({"line": use.line} if use.line else {}),
+            }
+            for use in origin.uses
+        ]
+    return said

@@ -1,0 +1,251 @@
+"""Where each value of an agent comes from: a line, a variable, a default, the service.
+
+`trace` gives an agent file as vagent understands it, in the file's own words, and an
+`Origin` for each value. What came from the environment is left as `${env:NAME}`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from runner.config.interpolation import Expander, find_placeholders
+from runner.config.prompts import read_prompt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from runner.config.inspection import Inspection
+    from runner.config.nodes import Pointer
+
+# file: it is written there. given: --var. default: vagent's own. service: nothing is
+# sent, so it is the service's own. unset: it has no value. signature, docstring, mark:
+# a Python function says so. plugin: an installed tool says so. unloaded: only the tool
+# could say it, and it was not loaded.
+Kind: TypeAlias = Literal[
+    "file",
+    "given",
+    "default",
+    "service",
+    "unset",
+    "signature",
+    "docstring",
+    "mark",
+    "plugin",
+    "unloaded",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A placeholder in a text, and where its value came from.
+
+    `origin` is never that of the environment variable's value, only whether it is set.
+    """
+
+    name: str  # as it is written between the braces
+    origin: Literal["default", "given", "unset", "environment"]
+    line: int | None = None  # of a variable's default
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value came from; `line` and `column` count from 1."""
+
+    kind: Kind
+    file: str | None = None  # None: the agent file, if there is a line
+    line: int | None = None
+    column: int | None = None
+    detail: str = ""  # what words there are to say about it
+    uses: tuple[Use, ...] = ()
+
+
+Origins: TypeAlias = "dict[Pointer, Origin]"
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """An agent's values, and by pointer where they came from.
+
+    A pointer that is not in `origins` has that of the nearest one above it.
+    """
+
+    values: dict[str, Any]
+    origins: Origins = field(default_factory=dict)
+
+    def origin(self, path: Pointer) -> Origin:
+        """Return where the value at `path` came from."""
+        for end in range(len(path), -1, -1):
+            if path[:end] in self.origins:
+                return self.origins[path[:end]]
+        raise KeyError(path)
+
+
+# What is left out of a file, in the order in which it is shown: the value that holds
+# then, whose it is, and what that comes to.
+_LEFT: tuple[tuple[Pointer, Any, Kind, str], ...] = (
+    (("greeting",), None, "service", ""),
+    (("voice", "name"), None, "service", ""),
+    (("voice", "volume"), None, "service", ""),
+    (("languages",), None, "service", ""),
+    (("key_terms",), None, "service", ""),
+    (("transcription", "mode"), None, "service", ""),
+    (("transcription", "prompt"), None, "service", ""),
+    (("turn_detection", "vad_threshold"), None, "service", ""),
+    (("turn_detection", "min_silence"), None, "service", ""),
+    (("turn_detection", "max_silence"), None, "service", ""),
+    (("turn_detection", "interruptible"), None, "service", ""),
+    (("turn_detection", "interruption_delay"), None, "service", ""),
+    (("variables",), {}, "default", "none"),
+    (("tools",), [], "default", "none"),
+    (("session", "max_duration"), None, "default", "no limit"),
+    (("session", "one_minute_left"), None, "default", "nothing is said"),
+    (("session", "idle", "nudge_after"), None, "default", "never"),
+    (("session", "idle", "say"), None, "default", "in the agent's own words"),
+    (("session", "idle", "end_after"), None, "default", "never"),
+    (("session", "tool_results"), "after_reply", "default", ""),
+    (("session", "carry_over"), None, "default", "on with a service on this machine"),
+    (("service", "url"), None, "default", "chosen at the start"),
+    (("local", "recognizer"), None, "default", "the best that is there"),
+    (("local", "brain"), "auto", "default", ""),
+    (("local", "voice"), None, "default", "the best that is there"),
+)
+
+
+def stand_in(name: str) -> str:
+    """Return what is shown in place of an environment variable's value."""
+    return f"${{env:{name}}}"
+
+
+def trace(
+    inspection: Inspection,
+    given: Mapping[str, str],
+    variables: Mapping[str, str],
+    environment: Mapping[str, str],
+) -> Traced:
+    """Return the values of a sound agent file with where they came from.
+
+    `given` are the variables of the command line; `variables` are the values of all,
+    and `environment` those of the environment, as they are to be shown.
+    """
+    tracer = _Tracer(inspection, given, Expander(variables, environment))
+    source = dict(inspection.document.value)
+    traced = Traced({"version": source["version"], "name": source["name"]})
+    for key in ("version", "name"):
+        traced.origins[key,] = tracer.written((key,), None)
+    tracer.prompt(traced)
+    for path, value, kind, detail in _LEFT:
+        _put(traced, path, *tracer.value(path, value, Origin(kind, detail=detail)))
+    traced.origins.update(tracer.leaves(("tools",), source.get("tools", [])))
+    for name in source.get("variables", {}):
+        traced.values["variables"][name] = variables[name]
+        traced.origins["variables", name] = tracer.variable(name)
+        if traced.origins["variables", name].kind == "unset":
+            traced.values["variables"][name] = None
+    return traced
+
+
+class _Tracer:
+    def __init__(
+        self, inspection: Inspection, given: Mapping[str, str], expander: Expander
+    ) -> None:
+        self._inspection = inspection
+        self._document = inspection.document
+        self._given = given
+        self._expander = expander
+
+    def value(self, path: Pointer, default: Any, origin: Origin) -> tuple[Any, Origin]:
+        """Return the value at `path` and its origin; the default's if there is none."""
+        here: Pointer = path
+        node = self._document.node(path)
+        if path == ("voice", "name"):  # `voice: alba` is short for it
+            whole = self._document.node(("voice",))
+            if whole is not None and whole.is_scalar:
+                here, node = ("voice",), whole
+        if path == ("variables",):
+            return {}, origin if node is None else self.written(path, None)
+        if node is None:
+            return default, origin
+        value = self._expander.expand(node.value, here)
+        return value, self.written(here, node.value)
+
+    def written(self, path: Pointer, value: Any) -> Origin:
+        """Return the origin of what the file says at `path`."""
+        source = self._document.source
+        line, column = source.point(self._document.value_span(path).start)
+        return Origin("file", None, line, column, uses=tuple(self._uses(value)))
+
+    def prompt(self, traced: Traced) -> None:
+        """Put the prompt in, from the file or from its own one."""
+        found = self._inspection.fact(read_prompt)
+        value = self._document.value
+        if found.source is None:
+            text, origin = value["prompt"], self.written(("prompt",), value["prompt"])
+        else:
+            text = found.source.text
+            uses = tuple(self._uses(text))
+            origin = Origin("file", found.reference, 1, 1, uses=uses)
+        traced.values["prompt"] = self._expander.expand_text(text)
+        traced.origins["prompt",] = origin
+
+    def leaves(self, path: Pointer, value: Any) -> Iterator[tuple[Pointer, Origin]]:
+        """Yield the origin of every value below `path`."""
+        if isinstance(value, dict) and value:
+            for key, each in value.items():
+                yield from self.leaves((*path, key), each)
+        elif isinstance(value, list) and any(isinstance(each, dict) for each in value):
+            for index, each in enumerate(value):
+                yield from self.leaves((*path, index), each)
+        elif path != ("tools",):
+            yield path, self.written(path, None if _is_schema(path) else value)
+
+    def variable(self, name: str) -> Origin:
+        """Return where a variable's value came from."""
+        if name in self._given:
+            return Origin("given")
+        path = ("variables", name, "default")
+        if self._document.node(path) is None:
+            return Origin("unset", detail=f"--var {name}=… gives it a value")
+        return self.written(path, None)
+
+    def _uses(self, value: Any) -> Iterator[Use]:
+        seen = set()
+        for text in _texts(value):
+            for each in find_placeholders(text):
+                if each.kind in ("escape", "malformed") or each.name in seen:
+                    continue
+                seen.add(each.name)
+                yield self._use(each.kind == "environment", each.name)
+
+    def _use(self, is_environment: bool, name: str) -> Use:
+        if is_environment:
+            is_set = name in self._inspection.environment
+            return Use(f"env:{name}", "environment" if is_set else "unset")
+        origin = self.variable(name)
+        if origin.kind == "file":
+            return Use(name, "default", origin.line)
+        return Use(name, "given" if origin.kind == "given" else "unset")
+
+
+def _is_schema(path: Pointer) -> bool:
+    """Whether `${` means nothing there."""
+    return path[:1] == ("tools",) and len(path) > 2 and path[2] == "parameters"
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
+
+
+def _put(traced: Traced, path: Pointer, value: Any, origin: Origin) -> None:
+    place = traced.values
+    for key in path[:-1]:
+        place = place.setdefault(str(key), {})
+    place[str(path[-1])] = value
+    traced.origins[path] = origin

@@ -1,0 +1,296 @@
+"""An agent as a call would use it, with the origin of each value and no secret in it.
+
+The tools are loaded, which imports the agent's own Python files. What is not set, and a
+tool that cannot be loaded, do not stop it: both are told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from runner.config.builder import build_agent, resolve_variables
+from runner.config.credentials import SECRET_NAME
+from runner.config.inspection import Inspection
+from runner.config.loader import inspect_agent
+from runner.config.masks import Masks
+from runner.config.model import AgentConfig
+from runner.config.nodes import Pointer
+from runner.config.placeholders import find_uses
+from runner.config.prompts import read_prompt
+from runner.config.provenance import Origin, Origins, Traced, stand_in, trace
+from runner.config.secrecy import find_leaks
+from runner.config.wire import session_fields
+from runner.errors import ToolError
+from runner.protocol.messages import SessionUpdate
+from runner.services import ASSEMBLYAI_KEY, OTHER_KEY, choose_service
+from runner.tools.function import ToolTraits, define_tool
+from runner.tools.origins import default_origin, definition_origins
+from runner.tools.plugin import installed_kinds
+from runner.tools.registry import ToolRegistry, load_each, wire_definition
+from runner.tools.tool import Tool, ToolDefinition
+
+HIDDEN = "••••"
+# Of what only its name makes a secret: shorter ones are switches and words.
+_SHORTEST_GUESS = 8
+_DEFINED = (
+    "name",
+    "description",
+    "parameters",
+    "timeout",
+    "effect",
+    "on_interrupt",
+    "announce",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What there is to show of an agent; nothing in it is secret.
+
+    `update` is the message that opens a session. `unset` are the variables (`name`) and
+    environment variables (`env:NAME`) without which a call does not start; `problems`
+    are tools that cannot be loaded, one sentence each.
+    """
+
+    path: Path
+    traced: Traced
+    update: SessionUpdate
+    unset: tuple[str, ...]
+    problems: tuple[str, ...]
+
+    def origins(self) -> Iterator[tuple[Pointer, Origin]]:
+        """Yield each value that holds no others, by pointer, with its origin."""
+        for path in _leaves(self.traced.values, ()):
+            yield path, self.traced.origin(path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What one tool is shown as; `definition` is None where nothing is known."""
+
+    definition: ToolDefinition | None = None
+    tool: Tool | None = None
+    problem: str | None = None
+    note: str | None = None  # why it was not loaded, where that is nobody's fault
+
+
+def resolve(
+    path: Path, given: Mapping[str, str], environment: Mapping[str, str]
+) -> Resolution:
+    """Resolve an agent file with the variables that were `given`.
+
+    Raises:
+        ConfigError: the file has findings. FileUnreadable: there is nothing to read.
+        UsageError: a variable is given that the file does not declare.
+    """
+    kinds = installed_kinds()
+    inspection = inspect_agent(
+        path,
+        environment=environment,
+        variables=given,
+        kinds={key: kind.schema for key, kind in kinds.items()},
+    )
+    value = inspection.document.value
+    declared = {name: f"${{{name}}}" for name in value.get("variables", {})}
+    variables = {**declared, **resolve_variables(value, given)}
+    names = _environment_names(inspection)
+    hidden = {name: stand_in(name) for name in names}
+    masks = _masks(inspection, names, environment)
+    real = _build(inspection, path, variables, {**hidden, **environment})
+    shown = _build(inspection, path, variables, hidden)
+    traced = trace(inspection, given, variables, hidden)
+    tools, problems = _load(inspection, real, shown, kinds, masks)
+    _add_tools(traced, shown, value, tools)
+    _add_service(traced, environment)
+    wired = [wire_definition(each.definition) for each in tools if each.definition]
+    fields = session_fields(shown, wired)
+    unset = [each for each in declared if traced.values["variables"][each] is None]
+    unset += [f"env:{name}" for name in names if name not in environment]
+    return Resolution(
+        path,
+        _mask(traced, masks),
+        SessionUpdate(masks.tree(fields)),
+        tuple(unset),
+        tuple(problems),
+    )
+
+
+def _build(
+    inspection: Inspection,
+    path: Path,
+    variables: Mapping[str, str],
+    environment: Mapping[str, str],
+) -> AgentConfig:
+    prompt = inspection.fact(read_prompt).source
+    text = prompt.text if prompt else None
+    return build_agent(path, inspection.document.value, text, variables, environment)
+
+
+def _environment_names(inspection: Inspection) -> list[str]:
+    """Return the environment variables that the file uses, each once, in order."""
+    uses = (use.placeholder for use in inspection.fact(find_uses))
+    return list(dict.fromkeys(use.name for use in uses if use.kind == "environment"))
+
+
+def _masks(
+    inspection: Inspection, names: list[str], environment: Mapping[str, str]
+) -> Masks:
+    """Return masks for what the file takes from the environment, and what else is known
+    to be secret: keys that a tool might read by itself, and what stands in clear.
+    """
+    secrets: dict[str, str] = {}
+    for leak in inspection.fact(find_leaks):
+        start, end = leak.place.span
+        secrets[leak.place.source.text[start:end]] = HIDDEN
+    for name, text in environment.items():
+        is_ours = name in (ASSEMBLYAI_KEY, OTHER_KEY, *names)
+        is_named = re.search(SECRET_NAME, name) and len(text) >= _SHORTEST_GUESS
+        if is_ours or is_named:
+            secrets[text] = stand_in(name)
+    return Masks(secrets)
+
+
+def _load(
+    inspection: Inspection,
+    real: AgentConfig,
+    shown: AgentConfig,
+    kinds: Mapping[str, Any],
+    masks: Masks,
+) -> tuple[list[_Shown], list[str]]:
+    """Load the tools with real settings, since they may check them."""
+    tools: list[_Shown] = []
+    loaded: list[Tool] = []
+    for index, each in enumerate(load_each(real, kinds)):
+        if not isinstance(each, ToolError):
+            loaded.append(each)
+            tools.append(_Shown(each.definition, each))
+            continue
+        missing = _unset_in(inspection, ("tools", index))
+        if missing:
+            config = shown.tools[index]
+            note = f"{', '.join(missing)} not set"
+            known = config.kind == "http"  # the file says all there is to say
+            definition = define_tool(config, config.parameters or {}, ToolTraits())
+            tools.append(_Shown(definition if known else None, note=note))
+        else:
+            tools.append(_Shown(problem=masks.text(_sentence(each))))
+    problems = [each.problem for each in tools if each.problem]
+    try:
+        registry = ToolRegistry(loaded, secrets=real.secrets)
+    except ToolError as error:
+        problems.append(masks.text(_sentence(error)))
+    else:
+        asyncio.run(registry.close())
+    return tools, problems
+
+
+def _sentence(error: ToolError) -> str:
+    hint = f" ({error.hint})" if error.hint else ""
+    return f"{error.message}{hint}".replace("\n", " ")
+
+
+def _unset_in(inspection: Inspection, path: Pointer) -> list[str]:
+    """Return the placeholders below `path` that have no value, as they are written."""
+    missing = []
+    variables = inspection.document.value.get("variables", {})
+    given = inspection.variables or {}
+    for use in inspection.fact(find_uses):
+        name = use.placeholder.name
+        if use.path[: len(path)] != path:
+            continue
+        if use.placeholder.kind == "environment":
+            if name not in inspection.environment:
+                missing.append(use.text)
+        elif name not in given and "default" not in variables.get(name, {"default"}):
+            missing.append(use.text)
+    return list(dict.fromkeys(missing))
+
+
+def _add_tools(
+    traced: Traced, agent: AgentConfig, value: Mapping[str, Any], tools: list[_Shown]
+) -> None:
+    entries = []
+    for index, (config, tool) in enumerate(zip(agent.tools, tools, strict=True)):
+        written = value["tools"][index]
+        path: Pointer = ("tools", index)
+        for part, origin in _tool_origins(agent, index, written, tool).items():
+            traced.origins[(*path, *part)] = origin
+        entry: dict[str, Any] = {}
+        if tool.problem:
+            entry["problem"] = tool.problem
+            traced.origins[(*path, "problem")] = traced.origin((*path, config.kind))
+        for name in _DEFINED:
+            entry[name] = getattr(tool.definition or config, name)
+            if tool.definition is None and name not in written:
+                entry[name] = None
+        if entry["timeout"] is not None:
+            entry["timeout"] = _duration(entry["timeout"])
+        entry[config.kind] = config.settings
+        entries.append(entry)
+    traced.values["tools"] = entries
+
+
+def _tool_origins(
+    agent: AgentConfig, index: int, written: Mapping[str, Any], tool: _Shown
+) -> Origins:
+    """Return the origins of what the tool's entry in the file does not decide."""
+    config = agent.tools[index]
+    if tool.tool is not None:
+        return definition_origins(tool.tool, config, written, agent)
+    unsaid = [name for name in _DEFINED if name not in written]
+    origins: Origins = {}
+    if tool.note is not None:
+        origins[config.kind,] = Origin("unloaded", detail=tool.note)
+    if tool.definition is None:
+        reason = Origin("unloaded", detail="see its problem" if tool.problem else "")
+        return origins | {(name,): reason for name in unsaid}
+    return origins | {(name,): default_origin(name, tool.definition) for name in unsaid}
+
+
+def _add_service(traced: Traced, environment: Mapping[str, str]) -> None:
+    """Say which service a call would go to that is not told where."""
+    if traced.values["service"]["url"] is None:
+        service = choose_service(None, None, environment)
+        traced.values["service"]["url"] = service.url
+        detail = service.why if service.url else f"{service.name} ({service.why})"
+        traced.origins["service", "url"] = Origin("default", detail=detail)
+
+
+def _duration(seconds: float) -> str:
+    """Write seconds as an agent file does."""
+    if seconds < 1:
+        return f"{seconds * 1000:g}ms"
+    return f"{seconds:g}s"
+
+
+def _leaves(value: Any, path: Pointer) -> Iterator[Pointer]:
+    if isinstance(value, dict) and value:
+        for key, each in value.items():
+            yield from _leaves(each, (*path, key))
+    elif isinstance(value, list) and any(isinstance(each, dict) for each in value):
+        for index, each in enumerate(value):
+            yield from _leaves(each, (*path, index))
+    else:
+        yield path
+
+
+def _mask(traced: Traced, masks: Masks) -> Traced:
+    values = masks.tree(traced.values)
+    origins = {}
+    for path, origin in traced.origins.items():
+        shown = tuple(masks.text(p) if isinstance(p, str) else p for p in path)
+        file = origin.file and masks.text(origin.file)
+        detail = masks.text(origin.detail)
+        origins[shown] = replace(origin, file=file, detail=detail)
+    return Traced(values, origins)
+
+
+def spell(path: Path) -> str:
+    """Return a path as output names it, the same on every system."""
+    return str(path).replace(os.sep, "/")
