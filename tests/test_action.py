@@ -1,0 +1,115 @@
+"""What other projects use in their checks: the GitHub action and the pre-commit hook.
+
+The action's scripts are run as a runner does: each by bash, with inputs in variables
+and files for what it passes on. Only the step that installs vagent needs a network;
+here the installed command takes its place.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+ACTION = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
+GOOD = "version: 1\nname: a\nprompt: Be brief.\nsession: {max_duration: 5m}\n"
+
+pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
+
+
+def step(name: str) -> Mapping[str, Any]:
+    (found,) = (each for each in ACTION["runs"]["steps"] if each["name"] == name)
+    return found
+
+
+def run_validate(folder: Path, **inputs: str) -> tuple[int, str, str]:
+    """Run the step; return its exit code, what it printed and what it passed on."""
+    given = {name: each.get("default", "") for name, each in ACTION["inputs"].items()}
+    given.update(inputs)
+    script = step("Validate")
+    environment = {
+        name: re.sub(r"\$\{\{ inputs\.([\w-]+) \}\}", lambda m: given[m[1]], value)
+        for name, value in script["env"].items()
+    }
+    # The command as `python -m runner`: it is there in every environment of a test.
+    command = folder / "vagent"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m runner "$@"\n', "utf-8")
+    command.chmod(0o755)
+    output = folder / "output"
+    done = subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script["run"]],
+        cwd=folder,
+        env={
+            **os.environ,
+            **environment,
+            "PYTHONPATH": str(ROOT),
+            "VAGENT": str(command),
+            "GITHUB_OUTPUT": str(output),
+        },
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    return done.returncode, done.stdout, output.read_text("utf-8")
+
+
+def test_a_good_agent_passes(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD, "utf-8")
+    assert run_validate(tmp_path) == (0, "", "exit-code=0\n")
+
+
+def test_a_finding_becomes_an_annotation_and_fails_the_step(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD + "voise: alba\n", "utf-8")
+    code, said, passed_on = run_validate(tmp_path)
+    assert (code, passed_on) == (1, "exit-code=1\n")
+    assert said.startswith("::error file=a.yaml,line=5,")
+
+
+def test_warnings_fail_when_it_is_strict(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD + "variables: {v: {default: x}}\n", "utf-8")
+    assert run_validate(tmp_path)[0] == 0
+    assert run_validate(tmp_path, strict="true")[0] == 1
+
+
+def test_several_paths_and_a_name_with_a_blank_are_taken(tmp_path: Path) -> None:
+    for name in ("one agent", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.yaml").write_text(GOOD + "voise: a\n", "utf-8")
+    code, said, _ = run_validate(tmp_path, paths="one agent\n\ntwo/*.yaml\n")
+    assert code == 1
+    assert len(said.splitlines()) == 2
+
+
+def test_the_findings_are_written_as_sarif_too(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD + "voise: alba\n", "utf-8")
+    run_validate(tmp_path, **{"sarif-file": "found.sarif"})
+    document = json.loads((tmp_path / "found.sarif").read_text("utf-8"))
+    (result,) = document["runs"][0]["results"]
+    assert result["ruleId"] == "VA203"
+
+
+def test_a_wrong_path_is_told_from_findings(tmp_path: Path) -> None:
+    assert run_validate(tmp_path, paths="nothing.yaml")[0] == 3
+
+
+def test_the_installing_step_installs_what_the_action_comes_with() -> None:
+    assert '"$GITHUB_ACTION_PATH"' in step("Install vagent")["run"]
+    assert (ROOT / "pyproject.toml").is_file()
+
+
+def test_the_hook_runs_a_command_that_there_is() -> None:
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text("utf-8"))
+    assert hook["entry"] == "vagent validate"
+    for name in ("agents/a.yaml", "b.yml", "tools/c.py", "p.md", "vagent.toml"):
+        assert re.search(hook["files"], name), name
+    assert not re.search(hook["files"], "README.rst")
