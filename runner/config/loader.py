@@ -144,6 +144,7 @@ def _examine(
     _refuse_unknown(document.value, variables, reading.path)
     # jsonschema takes most of the time; a file that is no YAML does not need it.
     from runner.config.inspection import Inspection
+    from runner.config.references import find_references
     from runner.config.rules import RULES
     from runner.config.schema import agent_schema, find_violations
     from runner.config.secrecy import find_leaks
@@ -162,7 +163,7 @@ def _examine(
     found.update(_diagnose(RULES[rule], each) for rule, each in faults)
     for rule in RULES.values():
         found.update(_apply(rule, inspection))
-    ignored = find_suppressions(document)
+    ignored = find_suppressions(document, inspection.fact(find_references))
     shown = sorted(ignored.apply(_without_echoes(found)))
     for leak in inspection.fact(find_leaks):
         shown = mask_credentials(shown, leak.place.source, [leak.place.span])

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import ast
+import io
 import os
+import tokenize
 import warnings
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from runner.config.diagnostics import Place
 from runner.config.paths import resolve_inside
+from runner.config.source import Source, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
 
     from runner.config.inspection import Inspection
     from runner.config.nodes import Pointer
@@ -27,9 +31,30 @@ class PythonFile:
     `problem` says why it cannot be read; then the rest is empty.
     """
 
+    source: Source = Source("", "")
     tree: ast.Module = field(default_factory=lambda: ast.Module([], []))
     names: Mapping[str, ast.AST] = field(default_factory=dict)
     problem: str | None = None
+
+    def place(self, node: ast.AST) -> Place:
+        """Return where a node of the tree stands; of a definition, its name."""
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            word = "class" if isinstance(node, ast.ClassDef) else "def"
+            if isinstance(node, ast.AsyncFunctionDef):
+                word = "async def"
+            start = self._offset(node.lineno, node.col_offset) + len(word) + 1
+            start = max(self.source.text.find(node.name, start), 0)
+            return Place(self.source, Span(start, start + len(node.name)))
+        if not isinstance(node, ast.expr | ast.stmt | ast.arg | ast.alias):
+            return Place(self.source, Span(0, 0))
+        start = self._offset(node.lineno, node.col_offset)
+        end_line, end = node.end_lineno or node.lineno, node.end_col_offset or 0
+        return Place(self.source, Span(start, self._offset(end_line, end)))
+
+    def _offset(self, line: int, column: int) -> int:
+        """Turn a line and a column in UTF-8 bytes, as `ast` counts, into an offset."""
+        before = self.source.line(line).encode()[:column]
+        return self.source.start(line) + len(before.decode(errors="replace"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +93,16 @@ def find_python_tools(inspection: Inspection) -> list[PythonTool]:
         real = resolve_inside(inspection.folder, file)
         if real is not None and real not in read:
             # Unlike pathlib's, it answers for names that no file can have, too.
-            read[real] = read_python(real) if os.path.isfile(real) else None
+            shown = str(Path(inspection.document.source.path).parent / file)
+            there = os.path.isfile(real)
+            read[real] = read_python(real, shown) if there else None
         content = read[real] if real is not None else None
         found.append(PythonTool(tool, file, function, real, content))
     return found
 
 
-def read_python(file: Path) -> PythonFile:
-    """Parse a Python file."""
+def read_python(file: Path, shown: str) -> PythonFile:
+    """Parse a Python file; `shown` is how its findings call it."""
     try:
         with file.open("rb") as stream:
             data = stream.read(_MAX_BYTES + 1)
@@ -85,6 +112,8 @@ def read_python(file: Path) -> PythonFile:
             # What Python would warn of in the user's file is not a finding of ours.
             warnings.simplefilter("ignore")
             tree = ast.parse(data)
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        text = io.TextIOWrapper(io.BytesIO(data), encoding).read()
     except OSError as error:
         return PythonFile(problem=(error.strerror or str(error)).lower())
     except SyntaxError as error:
@@ -92,7 +121,7 @@ def read_python(file: Path) -> PythonFile:
         return PythonFile(problem=f"{line}{error.msg}")
     except (ValueError, RecursionError, MemoryError) as error:
         return PythonFile(problem=str(error) or "it is nested too deeply")
-    return PythonFile(tree, dict(_definitions(tree.body)))
+    return PythonFile(Source(shown, text), tree, dict(_definitions(tree.body)))
 
 
 def _definitions(statements: Iterable[ast.stmt]) -> Iterator[tuple[str, ast.AST]]:

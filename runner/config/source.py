@@ -56,6 +56,10 @@ class Source:
         line = bisect_right(self._starts, offset)
         return line, offset - self._starts[line - 1] + 1
 
+    def start(self, number: int) -> int:
+        """Return the offset at which line `number` (from 1) begins."""
+        return self._starts[number - 1]
+
     def line(self, number: int) -> str:
         """Return line `number` (from 1) without its end."""
         return self._lines[number - 1]

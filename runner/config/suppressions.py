@@ -1,8 +1,8 @@
 """Comments of an agent file that silence findings: `# vagent: ignore[VA501] reason`.
 
-A comment is about the line that it ends, and about a text that begins there (a block,
-a prompt file); on a line of its own it is about the next line. Only warnings can be
-silenced: an error would stop the run anyway.
+A comment is about the line that it ends, and about what begins there (a block of text,
+a prompt file, a file of tools); on a line of its own it is about the next line. Only
+warnings can be silenced: an error would stop the run anyway.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from runner.config.names import nearest
 from runner.config.source import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from runner.config.document import Document
     from runner.config.nodes import Node
@@ -35,32 +35,36 @@ class Suppression:
     span: Span  # of the whole comment
     rules: dict[str, Span]
     lines: range
-    hides_prompt_file: bool = False
     used: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
 
-    def covers(self, found: Diagnostic, path: str) -> bool:
-        """Whether it is about this finding; `path` is the agent file's."""
-        if found.rule not in self.rules:
-            return False
-        if found.path != path:
-            return self.hides_prompt_file
-        return found.line in self.lines
+    def covers(self, found: Diagnostic, lines: Iterable[int]) -> bool:
+        """Whether it is about this finding; `lines` are where that stands."""
+        return found.rule in self.rules and any(line in self.lines for line in lines)
 
 
 class Suppressions:
-    """All such comments of a file; `apply` may be called once."""
+    """All such comments of a file; `apply` may be called once.
 
-    def __init__(self, source: Source, comments: list[Suppression]) -> None:
+    `references` are the lines of the agent file that name another file, by that file's
+    path: a finding about it stands there.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        comments: list[Suppression],
+        references: Mapping[str, set[int]],
+    ) -> None:
         self._source = source
         self._comments = comments
+        self._references = references
 
     def apply(self, findings: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
         """Yield the findings that are not silenced, then those about the comments."""
         for found in findings:
-            covering = [
-                each for each in self._comments if each.covers(found, self._source.path)
-            ]
+            lines = self._references.get(found.path, {found.line})
+            covering = [each for each in self._comments if each.covers(found, lines)]
             for each in covering:
                 (each.refused if found.is_error else each.used).add(found.rule)
             if found.is_error or not covering:
@@ -114,7 +118,9 @@ class Suppressions:
         )
 
 
-def find_suppressions(document: Document) -> Suppressions:
+def find_suppressions(
+    document: Document, references: Mapping[str, set[int]]
+) -> Suppressions:
     """Find the comments; what looks like one inside a text is none."""
     source = document.source
     comments: list[Suppression] = []
@@ -125,7 +131,7 @@ def find_suppressions(document: Document) -> Suppressions:
             header = next((s for s in scalars if s.span.start <= at < s.span.end), None)
             if header is None or _is_header(source, header, at):
                 comments.append(_read(document, scalars, found))
-    return Suppressions(source, comments)
+    return Suppressions(source, comments, references)
 
 
 def _is_header(source: Source, scalar: Node, at: int) -> bool:
@@ -149,9 +155,7 @@ def _read(document: Document, scalars: list[Node], found: re.Match[str]) -> Supp
     for scalar in scalars:
         if source.point(scalar.span.start)[0] == line:
             last = max(last, source.point(max(scalar.span.end - 1, 0))[0])
-    prompt = document.node(("prompt_file",))
-    hides = prompt is not None and source.point(prompt.span.start)[0] == line
-    return Suppression(Span(*found.span()), rules, range(line, last + 1), hides)
+    return Suppression(Span(*found.span()), rules, range(line, last + 1))
 
 
 def _scalars(node: Node) -> Iterator[Node]:

@@ -89,3 +89,11 @@ def test_an_unused_comment_can_be_taken_away(
     (edit,) = found.fix.edits
     whole = HEAD + text
     assert whole[: edit.start] + edit.text + whole[edit.end :] == HEAD + left
+
+
+def test_a_comment_beside_a_file_is_about_that_file(tmp_path: Path) -> None:
+    (tmp_path / "t.py").write_text('print("hi")\ndef f() -> int:\n  "Doc of f."\n')
+    tool = "prompt: p\ntools:\n  - python: t.py:f"
+    found = check(tmp_path, f"{tool}\n")
+    assert [(Path(each.path).name, each.rule) for each in found] == [("t.py", "VA427")]
+    assert check(tmp_path, f"{tool}  # vagent: ignore[VA427] a banner\n") == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from runner.config.rules import (
+    behaviour,
     http,
     naming,
     parameters,
@@ -11,6 +12,7 @@ from runner.config.rules import (
     schema,
     security,
     session,
+    signatures,
     variables,
 )
 from runner.config.rules.rule import Rule
@@ -24,6 +26,8 @@ _GROUPS = (
     variables,
     naming,
     python,
+    signatures,
+    behaviour,
     parameters,
     http,
     security,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 
 def lookup(
@@ -14,3 +14,13 @@ def lookup(
 
 class Shop:
     """No tool: a class."""
+
+
+def find_size(size: Literal["small", "large"]) -> int:
+    """Count what there is of a size."""
+    return {"small": 3, "large": 5}[size]
+
+
+def list_orders(most: int = 3) -> list[str]:
+    """List the caller's last orders, at most so many."""
+    return ["1234", "5678", "4321"][:most]
