@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from runner.config.rules import (
+    conduct,
+    describing,
+    hearing,
     http,
     naming,
     parameters,
@@ -11,7 +14,9 @@ from runner.config.rules import (
     schema,
     security,
     session,
+    speaking,
     variables,
+    voicing,
 )
 from runner.config.rules.rule import Rule
 
@@ -27,6 +32,11 @@ _GROUPS = (
     parameters,
     http,
     security,
+    speaking,
+    conduct,
+    describing,
+    hearing,
+    voicing,
 )
 
 RULES: dict[str, Rule] = {
