@@ -13,7 +13,7 @@ import typer
 from runner.cli.validate import validate
 
 ROOT = Path(__file__).parents[2]
-GOOD = "version: 1\nname: a\nprompt: Be brief.\n"
+GOOD = "version: 1\nname: a\nprompt: Be brief.\nsession: {max_duration: 9m}\n"
 BAD = GOOD + "voise: alba\n"
 
 
@@ -191,7 +191,7 @@ def test_checking_loads_nothing_heavy_and_no_code_of_the_agent(tmp_path: Path) -
     (tmp_path / "tool.py").write_text("def f(): ...\nraise SystemExit(7)\n")
     (tmp_path / "a.yaml").write_text(
         GOOD
-        + "tools:\n  - python: tool.py:f\n  - name: x\n    description: X.\n"
+        + "tools:\n  - python: tool.py:f\n  - name: x\n    description: Ask it.\n"
         + "    http: {url: 'https://example.com/'}\n  - plugin: end_call\n"
     )
     code = (

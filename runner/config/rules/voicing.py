@@ -141,6 +141,7 @@ def _judge_choice(
             choices = [*models, *(_MINDS if part == "brain" else ())]
             guess = nearest(name, choices)
             help_ = f"there is {', '.join(f'`{each}`' for each in choices)}"
+            help_ = f"did you mean `{guess}`?" if guess else help_
             fix = replacement(place, name, guess) if guess else None
             return Finding(place, f"no {part} is called `{name}`", help_, fix)
     missing = missing_modules(part)
