@@ -17,8 +17,8 @@ _ADD = r"use|using|add|include|insert|put|give|provide|share|" + _ANSWER
 _GAP = r"\b[^\"“”]{0,60}?"
 _PAGE = (
     r"markdown|bullet[ -]?points?|bullet(?:ed)? lists?|bullets|numbered lists?|"
-    r"code[ -]?blocks?|emojis?|emoticons|asterisks|html(?: tags)?|bold(?: text| type)?|"
-    r"italics|headings|markdown tables?"
+    r"code[ -]?blocks?|emojis?|emoticons|asterisks|html(?: tags)?|(?<=in )bold|"
+    r"bold (?:text|type)|italics|headings|markdown tables?"
 )
 _REQUESTS = (
     rf"\b(?:{_ADD}){_GAP}\b(?P<what>{_PAGE})\b",
@@ -34,8 +34,8 @@ _NOT = (
 )
 # What goes through another channel, or what someone else wishes.
 _ELSEWHERE = (
-    r"\b(?:e-?mails?|text messages?|texts?|sms|whatsapp|letters?|tickets?|chat|notes?|"
-    r"reports?|logs?|documents?|screen|website)\b|"
+    r"\b(?:e-?mails?|text messages?|by text|text (?:them|him|her)|sms|whatsapp|"
+    r"letters?|tickets?|chat|notes?|reports?|logs?|documents?|screen)\b|"
     r"\b(?:asks?|wants?|requests?|begs?|tells?) (?:you|for|to)\b"
 )
 _BULLET = r"[ \t]*(?:[-*+•]|\d+[.)])[ \t]"

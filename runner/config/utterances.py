@@ -23,7 +23,7 @@ _SPELLED = 5  # characters in the name of a digit: "seven"
 # The order counts: a link of markdown holds an address, which is not found again.
 _UNSPEAKABLE = (
     ("a link", r"\[[^\]\n]+\]\([^)\s]+\)"),
-    ("an address of the web", r"(?:https?://|\bwww\.)[^\s<>\"')\]]+"),
+    ("an address of the web", r"(?:https?://|\bwww\.)[^\s<>\"')\]]*[\w/]"),
     ("an e-mail address", r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
     ("markup", r"</?[A-Za-z][^<>\n]*>"),
     ("markdown", r"\*\*[^*\n]+\*\*|`[^`\n]+`|(?<![\w*])\*\w[^*\n]*\w\*(?![\w*])"),
