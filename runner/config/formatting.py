@@ -14,19 +14,24 @@ _ANSWER = (
     r"answer|respond|reply|write|format|output|return|present|structure|summari[sz]e"
 )
 _ADD = r"use|using|add|include|insert|put|give|provide|share|" + _ANSWER
-_GAP = r"\b[^\"“”]{0,60}?"
+# What is talked about is no wish: "answer questions about Markdown".
+_GAP = r"\b(?:(?!\b(?:about|questions?)\b)[^\"“”]){0,60}?"
+_TOPIC = (
+    r"(?!\s+(?:knowledge|skills?|experience|courses?|class(?:es)?|files?|syntax)\b)"
+)
 _PAGE = (
     r"markdown|bullet[ -]?points?|bullet(?:ed)? lists?|bullets|numbered lists?|"
     r"code[ -]?blocks?|emojis?|emoticons|asterisks|html(?: tags)?|(?<=in )bold|"
     r"bold (?:text|type)|italics|headings|markdown tables?"
 )
 _REQUESTS = (
-    rf"\b(?:{_ADD}){_GAP}\b(?P<what>{_PAGE})\b",
+    rf"\b(?:{_ADD}){_GAP}\b(?P<what>{_PAGE})\b{_TOPIC}",
     # A restaurant has tables and a bank lists: here they are the form of an answer.
     rf"\b(?:{_ANSWER}|show|give|list){_GAP}\b(?:in|as) (?:a |an )?(?:short |neat )?"
     r"(?P<what>tables?|lists?|list form|list format)\b(?! of\b)",
     r"\b(?:include|add|insert|provide|share|read out|give)\b[^\"“”]{0,30}?\b"
-    r"(?P<what>hyperlinks?|links?|urls?)\b",
+    r"(?P<what>hyperlinks?|links?|urls?)\b"
+    r"(?=\s*[.,;!?)]|\s*\Z|\s+(?:to|for|of|at|and|or|when|if|where|in (?:your|the))\b)",
 )
 _NOT = (
     r"\b(?:no|not|never|without|avoid|nor|neither|none|instead of|rather than|cannot|"

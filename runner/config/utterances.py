@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -18,13 +19,15 @@ _HAN_PER_SECOND = 5.2
 _KANA_PER_SECOND = 7.8
 _HAN = "[\u3400-\u9fff\uac00-\ud7a3]"  # and Hangul, a syllable each too
 _KANA = "[\u3040-\u30ff]"
+# Of one kind in one text. A file made to have a million would only take time.
+_MOST = 100
 _SPELLED = 5  # characters in the name of a digit: "seven"
 
 # The order counts: a link of markdown holds an address, which is not found again.
 _UNSPEAKABLE = (
-    ("a link", r"\[[^\]\n]+\]\([^)\s]+\)"),
+    ("a link", r"\[[^\[\]\n]+\]\([^()\s]+\)"),
     ("an address of the web", r"(?:https?://|\bwww\.)[^\s<>\"')\]]*[\w/]"),
-    ("an e-mail address", r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
+    ("an e-mail address", r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+"),
     ("markup", r"</?[A-Za-z][^<>\n]*>"),
     ("markdown", r"\*\*[^*\n]+\*\*|`[^`\n]+`|(?<![\w*])\*\w[^*\n]*\w\*(?![\w*])"),
     ("markdown", r"(?<!\w)__?[^\W_][^_\n]*_(?!\w)"),
@@ -45,7 +48,7 @@ def find_unspeakable(text: str) -> Iterator[Unspeakable]:
     """Yield what cannot be said as it is written, no stretch twice."""
     taken: list[Unspeakable] = []
     for what, pattern in _UNSPEAKABLE:
-        for found in re.finditer(pattern, text):
+        for found in islice(re.finditer(pattern, text), _MOST):
             start, end = found.span()
             if all(end <= each.start or each.end <= start for each in taken):
                 taken.append(Unspeakable(what, start, end))

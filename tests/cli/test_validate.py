@@ -78,9 +78,9 @@ def test_all_findings_of_all_files_are_shown(
     assert done.returncode == 1
     lines = [line for line in done.stdout.splitlines() if ": error: " in line]
     assert lines == [
-        "b.yaml:4:1: error: unknown key `voise` [VA203]",
-        "b.yaml:5:11: error: the variable `x` is not declared [VA301]",
-        "a.yaml:4:1: error: unknown key `voise` [VA203]",
+        "b.yaml:5:1: error: unknown key `voise` [VA203]",
+        "b.yaml:6:11: error: the variable `x` is not declared [VA301]",
+        "a.yaml:5:1: error: unknown key `voise` [VA203]",
     ]
     assert done.stderr == "2 files checked, 3 errors, 0 warnings\n"
 
@@ -191,7 +191,7 @@ def test_checking_loads_nothing_heavy_and_no_code_of_the_agent(tmp_path: Path) -
     (tmp_path / "tool.py").write_text("def f(): ...\nraise SystemExit(7)\n")
     (tmp_path / "a.yaml").write_text(
         GOOD
-        + "tools:\n  - python: tool.py:f\n  - name: x\n    description: Ask it.\n"
+        + "tools:\n  - python: tool.py:f\n  - name: x\n    description: Look it up.\n"
         + "    http: {url: 'https://example.com/'}\n  - plugin: end_call\n"
     )
     code = (

@@ -64,6 +64,12 @@ def test_what_only_a_page_can_show_is_found(prompt: str, what: str) -> None:
         "# Heading\n\n**Bold** is for you. Use lookup_order.\n\n- one\n- two\n",
         "You sell books on HTML and Markdown.",
         "Write down what a bold caller says.",
+        "Answer questions about Markdown, bullet points and emoji: you teach them.",
+        "Use HTML knowledge to help developers.",
+        "Give callers the link between their two orders.",
+        "Share the links opening hours of the golf course.",
+        "Give the caller the price list in euros. Read the list of names.",
+        "Summarise what was said in one sentence, then write the order in the book.",
         "",
     ],
 )
