@@ -17,7 +17,7 @@ from runner.cli.validate import Colour, Format, validate
 from runner.errors import VagentError
 
 ROOT = Path(__file__).parents[2]
-GOOD = "version: 1\nname: a\nprompt: Be brief.\n"
+GOOD = "version: 1\nname: a\nprompt: Be brief.\nsession: {max_duration: 9m}\n"
 BAD = GOOD + "voise: alba\n"
 ONE = "1 file checked, 1 error, 0 warnings, 1 fixable with --fix\n"
 
@@ -95,9 +95,9 @@ def test_all_findings_of_all_files_are_shown(
     assert done.returncode == 1
     lines = [line for line in done.stdout.splitlines() if ": error: " in line]
     assert lines == [
-        "b.yaml:4:1: error: unknown key `voise` [VA203]",
-        "b.yaml:5:11: error: the variable `x` is not declared [VA301]",
-        "a.yaml:4:1: error: unknown key `voise` [VA203]",
+        "b.yaml:5:1: error: unknown key `voise` [VA203]",
+        "b.yaml:6:11: error: the variable `x` is not declared [VA301]",
+        "a.yaml:5:1: error: unknown key `voise` [VA203]",
     ]
     assert done.stderr == (
         "2 files checked, 3 errors, 0 warnings, 2 fixable with --fix\n"
@@ -213,7 +213,7 @@ def test_checking_loads_nothing_heavy_and_no_code_of_the_agent(tmp_path: Path) -
     (tmp_path / "tool.py").write_text("def f(): ...\nraise SystemExit(7)\n")
     (tmp_path / "a.yaml").write_text(
         GOOD
-        + "tools:\n  - python: tool.py:f\n  - name: x\n    description: X.\n"
+        + "tools:\n  - python: tool.py:f\n  - name: x\n    description: Look it up.\n"
         + "    http: {url: 'https://example.com/'}\n  - plugin: end_call\n"
     )
     code = (

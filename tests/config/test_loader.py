@@ -147,7 +147,8 @@ def test_what_is_not_set_is_a_warning_when_checked_and_an_error_when_run(
     path = write(
         tmp_path,
         MINIMAL
-        + "greeting: ${v}\nservice: {url: 'wss://${env:HOST}/'}\nvariables: {v: {}}\n",
+        + "greeting: ${v}\nservice: {url: 'wss://${env:HOST}/'}\nvariables: {v: {}}\n"
+        + "session: {max_duration: 9m}\n",
     )
     found = check_file(path, environment={})
     assert [(each.rule, each.severity) for each in found] == [

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from runner.config.rules import (
     behaviour,
+    conduct,
+    describing,
+    hearing,
     http,
     naming,
     parameters,
@@ -13,7 +16,9 @@ from runner.config.rules import (
     security,
     session,
     signatures,
+    speaking,
     variables,
+    voicing,
 )
 from runner.config.rules.rule import Rule
 
@@ -31,6 +36,11 @@ _GROUPS = (
     parameters,
     http,
     security,
+    speaking,
+    conduct,
+    describing,
+    hearing,
+    voicing,
 )
 
 RULES: dict[str, Rule] = {

@@ -117,6 +117,7 @@ EMPTY_FILE = documented(
         version: 1
         name: shop
         prompt: You are the phone agent of a shop. Be brief.
+        session: {max_duration: 30m}
     """,
 )
 
@@ -150,6 +151,7 @@ TOO_LARGE = documented(
         version: 1
         name: shop
         prompt: You are the phone agent of a shop. Be brief.
+        session: {max_duration: 30m}
     """,
 )
 

@@ -193,6 +193,7 @@ LATER_VERSION = documented(
         version: 1
         name: shop
         prompt: Be brief.
+        session: {max_duration: 30m}
     """,
 )
 

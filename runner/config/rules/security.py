@@ -249,7 +249,8 @@ def tool_not_a_file(inspection: Inspection) -> Iterator[Finding]:
         tools:
           - python: tools/shop.py:lookup
     """
-    for index, tool in enumerate(inspection.document.value.get("tools") or ()):
+    tools = inspection.document.value.get("tools")
+    for index, tool in enumerate(tools if isinstance(tools, list) else ()):
         reference = tool.get("python") if isinstance(tool, dict) else None
         if not isinstance(reference, str) or not re.fullmatch(_MODULE, reference):
             continue

@@ -64,7 +64,7 @@ def silences_swapped(inspection: Inspection) -> Iterator[Finding]:
         turn_detection: {min_silence: 2s, max_silence: 1s}
 
     Good:
-        turn_detection: {min_silence: 600ms, max_silence: 1500ms}
+        turn_detection: {max_silence: 4s}
     """
     low = inspection.get(("turn_detection", "min_silence"), str)
     high = inspection.get(("turn_detection", "max_silence"), str)

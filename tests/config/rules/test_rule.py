@@ -34,6 +34,7 @@ def lay_out(folder: Path, example: str) -> Path:
     """Write an example as an agent file, with what it leaves out, beside its tools."""
     shutil.copytree(FOLDER / "beside", folder, dirs_exist_ok=True)
     (folder / "empty.md").write_text("", "utf-8")
+    (folder / "handbook.md").write_text("Returns take thirty days. " * 800, "utf-8")
     (folder / "tools" / "broken.py").write_text("def lookup(:\n", "utf-8")
     path = folder / "agent.yaml"
     is_whole = example.startswith(("version:", "#"))
