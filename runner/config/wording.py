@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from runner.config.diagnostics import quoted
-from runner.config.names import nearest
+from runner.config.repairs import nearest_choice
 from runner.config.scalars import NotJson, resolve_plain
 
 if TYPE_CHECKING:
@@ -40,11 +40,17 @@ def subject(path: Pointer) -> str:
     return f"item {last + 1} of {subject(path[:-1])}"
 
 
-def unknown_key(key: str, guess: str | None, known: Sequence[str]) -> Words:
-    """For a key that no field has."""
+def unknown_key(
+    key: str, guess: str | None, known: Sequence[str], home: str | None = None
+) -> Words:
+    """For a key that no field has; `home` is where one of that name belongs."""
     message = f"unknown key `{quoted(key)[1:-1]}`"
     if guess:
         return message, f"did you mean `{guess}`?"
+    if home:
+        where, _, entry = home.partition(", ")
+        written = f"`{where}`, {entry}" if entry else f"`{where}`"
+        return message, f"it belongs under {written}"
     if 0 < len(known) <= _MANY:
         return message, f"known here: {_names(known)}"
     return message, None
@@ -90,6 +96,11 @@ def bad_value(
     return rule, *say(subject(path), expected, value, schema)
 
 
+def is_vague(help_: str | None, schema: Schema) -> bool:
+    """Whether a help line is better said by the text that mends the value."""
+    return help_ is None or _is_duration(schema)
+
+
 def first_repeated(items: list[Any]) -> int:
     """Return the index of the first item that an earlier one equals."""
     seen: set[str] = set()
@@ -132,7 +143,7 @@ def _bad_pattern(name: str, expected: Any, value: Any, schema: Schema) -> Words:
 def _not_listed(name: str, expected: Any, value: Any, schema: Schema) -> Words:
     texts = [each if isinstance(each, str) else quoted(each) for each in expected]
     message = f"{name} is {_shown(value)}; it is one of {_names(texts, 'or')}"
-    guess = nearest(value, texts) if isinstance(value, str) else None
+    guess = nearest_choice(value, texts) if isinstance(value, str) else None
     return message, f"did you mean `{guess}`?" if guess else None
 
 
