@@ -28,6 +28,7 @@ _BOOLEANS = {
 }
 # A plain scalar of these stays one wherever it is put, also between brackets.
 _TAME = r"[^\W_](?:[\w ./@+\-'!?]|:(?=\S))*"
+_ANCHOR = r"&[^\s,\[\]{}]+\s+(?:!\S*\s+)?$"
 _BUILT_IN = ("end_call", "current_time")
 
 
@@ -57,7 +58,10 @@ def mend_value(document: Document, path: Pointer, broken: Violation) -> Fix | No
         return None
     if broken.keyword == "uniqueItems":
         return _drop_repeated(document, node)
-    written = document.source.text[node.span.start : node.span.end]
+    text = document.source.text
+    written = text[node.span.start : node.span.end]
+    if re.search(_ANCHOR, text[max(0, node.span.start - 200) : node.span.start]):
+        return None  # what is right here may be wrong where it is used
     if not node.is_scalar or not written or "\n" in written or "\r" in written:
         return None
     if node.style and written[1:-1] != node.value:
@@ -79,10 +83,13 @@ def mend_key(
     name = str(path[-1])
     node = written_node(document, path)
     text = document.source.text
-    if node is None or text[key.start : key.end] != name:
+    start, end = key
+    if text[start:end] in (f"'{name}'", f'"{name}"'):
+        start, end = start + 1, end - 1
+    if node is None or text[start:end] != name:
         return None
     is_safe = is_surely(name, guess) and _fits(node.value, schema)
-    edits = [Edit(*key, guess)]
+    edits = [Edit(start, end, guess)]
     title = f"replace `{name}` by `{guess}`"
     _, unit = unit_of(snake(name))
     written = text[node.span.start : node.span.end]
