@@ -27,7 +27,7 @@ _USUAL: dict[str, tuple[tuple[str, ...], float, float]] = {
     "min_silence": (("ms", "s"), 0.05, 10),
     "max_silence": (("ms", "s"), 0.05, 10),
     "interruption_delay": (("ms", "s"), 0, 1),
-    "timeout": (("ms", "s"), 0.1, 300),
+    "timeout": (("s", "ms"), 0.1, 300),
     "max_duration": (("s", "m"), 10, 10_800),
     "nudge_after": (("s", "ms"), 1, 600),
     "end_after": (("s", "m"), 1, 3600),
@@ -62,9 +62,15 @@ def respell_duration(text: str) -> str | None:
     return None
 
 
-def likely_units(path: Pointer, number: float) -> list[str]:
-    """The units that a bare number at `path` may be meant in, the likeliest first."""
+def guess_unit(path: Pointer, number: float) -> tuple[str, bool]:
+    """The unit that a bare number at `path` is meant in, and whether that is sure.
+
+    It is when only one unit leads to what is usual there, and that is seconds or the
+    unit that the field is mostly given in.
+    """
     key = str(path[-1]) if path else ""
     units, low, high = _USUAL.get(key, (("s", "ms"), 0.0, float("inf")))
     likely = [each for each in units if low <= number * _SECONDS[each] <= high]
-    return likely or list(units)
+    if len(likely) == 1:
+        return likely[0], likely[0] in ("s", units[0])
+    return (likely or units)[0], False

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.config.diagnostics import Edit, Fix
 from runner.config.dialects import unit_of
-from runner.config.durations import likely_units, respell_duration
+from runner.config.durations import guess_unit, respell_duration
 from runner.config.names import is_surely, nearest, snake
 from runner.config.scalars import NotJson, resolve_plain
 
@@ -131,8 +131,8 @@ def _retype(
         return Repair(f'"{written}"')
     if isinstance(value, bool) or not re.fullmatch(r"[0-9]+(\.[0-9]+)?", written):
         return None
-    units = likely_units(path, value)
-    return Repair(written + units[0], is_safe=len(units) == 1)
+    unit, is_sure = guess_unit(path, value)
+    return Repair(written + unit, is_sure)
 
 
 def _retype_text(
@@ -166,8 +166,8 @@ def _reform(path: Pointer, value: str, schema: dict[str, Any]) -> Repair | None:
         if found:
             return Repair(found)
         if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
-            units = likely_units(path, float(value))
-            return Repair(value + units[0], is_safe=len(units) == 1)
+            unit, is_sure = guess_unit(path, float(value))
+            return Repair(value + unit, is_sure)
         return None
     match path:
         case ("name",):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from runner.config.rules import (
     http,
+    legacy,
+    modeline,
     naming,
     parameters,
     python,
@@ -11,6 +13,7 @@ from runner.config.rules import (
     schema,
     security,
     session,
+    templates,
     variables,
 )
 from runner.config.rules.rule import Rule
@@ -20,8 +23,11 @@ from runner.config.rules.rule import Rule
 _GROUPS = (
     reading,
     schema,
+    modeline,
+    legacy,
     session,
     variables,
+    templates,
     naming,
     python,
     parameters,
