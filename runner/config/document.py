@@ -116,7 +116,7 @@ class Document:
         used, defined = self.source.point(here.start), self.source.point(there.start)
         return [
             Related(*used, f"used here by `{name}`"),
-            Related(*defined, "defined here"),
+            Related(*defined, "defined here", self.source.point(there.end)),
         ]
 
 

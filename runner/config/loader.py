@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from runner.config.diagnostics import Finding
+    from runner.config.diagnostics import Finding, Related
     from runner.config.inspection import Inspection
     from runner.config.model import AgentConfig, Kinds
     from runner.config.rules.rule import Rule
@@ -196,18 +196,30 @@ def _without_echoes(found: set[Diagnostic]) -> Iterator[Diagnostic]:
     That is what an alias repeats of a place that has the same finding, and what the
     schema says about characters that a rule has a better word for.
     """
-    places = {(each.line, each.column, each.rule, each.message) for each in found}
+    places: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for each in found:
+        places.setdefault(_gist(each), []).append((each.line, each.column))
     ruled = {
         _extent(each)
         for each in found
         if each.is_error and not each.rule.startswith(_SCHEMA)
     }
     for each in found:
-        what = (each.rule, each.message)
-        if any((at.line, at.column, *what) in places for at in each.related):
+        if any(_is_within(at, places[_gist(each)]) for at in each.related):
             continue
         if not (each.rule.startswith(_SCHEMA) and _extent(each) in ruled):
             yield each
+
+
+def _gist(found: Diagnostic) -> tuple[str, str]:
+    """What is wrong, without the name of what it is wrong with."""
+    return found.rule, found.message.partition(" is ")[2] or found.message
+
+
+def _is_within(related: Related, places: list[tuple[int, int]]) -> bool:
+    start = (related.line, related.column)
+    end = related.end or (related.line, related.column + 1)
+    return any(start <= each < end for each in places)
 
 
 def _extent(found: Diagnostic) -> tuple[int, int, int, int]:
