@@ -45,15 +45,11 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Related:
-    """Another place of the same file that a finding has to do with (1-based).
-
-    `end` is its line and column, exclusive; None where nobody needs it.
-    """
+    """Another place of the same file that a finding has to do with (1-based)."""
 
     line: int
     column: int
     message: str
-    end: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from runner.errors import FileUnreadable
 
 BROKEN = b"version: 1\nname: a\nprompt: p  # caf\xc3\xa9\nvoise: alba\n"
 MENDED = BROKEN.replace(b"voise", b"voice")
-SHOWN = "agents/a.yaml"
+SHOWN = "nowhere/a.yaml"
 
 
 def check(data: bytes) -> Sequence[Diagnostic]:

@@ -13,11 +13,14 @@ BROKEN = GOOD + "voise: alba  # kept\n"
 MENDED = GOOD + "voice: alba  # kept\n"
 
 
-def vagent(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def vagent(
+    folder: Path, *arguments: str, input: str | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "runner", "validate", *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
+        input=input,
         capture_output=True,
         encoding="utf-8",
         timeout=60,
@@ -76,3 +79,38 @@ def test_a_file_that_is_not_there_is_told(folder: Path) -> None:
     assert done.returncode == 3
     assert "none.yaml does not exist" in done.stderr
     assert (folder / "a.yaml").read_text("utf-8") == MENDED
+
+
+def test_standard_input_is_mended_to_standard_output(tmp_path: Path) -> None:
+    done = vagent(tmp_path, "--fix", "-", input=BROKEN + "zzz: 1\n")
+    assert done.returncode == 1
+    assert done.stdout == MENDED + "zzz: 1\n"
+    assert "<stdin>:5: replaced `voise` by `voice` [VA203]" in done.stderr
+
+
+def test_standard_input_without_mistakes_comes_out_as_it_is(tmp_path: Path) -> None:
+    done = vagent(tmp_path, "--fix", "-", input=GOOD)
+    assert (done.returncode, done.stdout) == (0, GOOD)
+
+
+def test_only_selected_rules_are_mended(folder: Path) -> None:
+    text = BROKEN + "turn_detection: {interruptible: yes}\n"
+    (folder / "a.yaml").write_text(text, "utf-8")
+    vagent(folder, "--fix", "--ignore", "VA203", "a.yaml")
+    assert (folder / "a.yaml").read_text("utf-8") == text.replace("yes", "true")
+    vagent(folder, "--fix", "--select", "VA203", "a.yaml")
+    assert "voice: alba" in (folder / "a.yaml").read_text("utf-8")
+
+
+def test_unsafe_fixes_are_counted_and_made_when_asked_for(folder: Path) -> None:
+    text = GOOD.replace("30m", "30")
+    (folder / "a.yaml").write_text(text, "utf-8")
+    done = vagent(folder, "--fix", "a.yaml")
+    assert done.stderr.endswith("\n0 fixes made, 1 more with --unsafe-fixes\n")
+    assert (folder / "a.yaml").read_text("utf-8") == text
+    done = vagent(folder, "--fix", "--unsafe-fixes", "a.yaml")
+    assert (folder / "a.yaml").read_text("utf-8") == GOOD.replace("30m", "30s")
+
+
+def test_files_that_are_watched_are_not_edited(folder: Path) -> None:
+    assert vagent(folder, "--fix", "--watch", "a.yaml").returncode == 2
