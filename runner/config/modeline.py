@@ -16,27 +16,26 @@ _LEVELS = 3  # folders above the agent's that are searched
 
 # The language server's form, and the one that JetBrains' editors and newer servers
 # know.
-_MODELINE = re.compile(
+_MODELINE = (
     r"^[ \t]*#[ \t]*(?:yaml-language-server[ \t]*:[^\r\n]*?\$schema=|\$schema:[ \t]*)"
-    r"([^\s]*)",
-    re.MULTILINE,
+    r"(\S*)"
 )
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # a drive has one letter
-_DIRECTIVES = re.compile(r"(?:%[^\r\n]*(?:\r\n|\n|\r))*")
-_LINE_END = re.compile(r"\r\n|\n|\r")
+_URL = r"[A-Za-z][A-Za-z0-9+.-]+:"  # a drive has one letter
+_DIRECTIVES = r"(?:%[^\r\n]*(?:\r\n|\n|\r))*"
+_LINE_END = r"\r\n|\n|\r"
 
 
 def find_modeline(text: str) -> Span | None:
     """The place of what the first modeline refers to; None without a modeline."""
     if "$schema" not in text:
         return None
-    found = _MODELINE.search(text)
+    found = re.search(_MODELINE, text, re.MULTILINE)
     return Span(*found.span(1)) if found else None
 
 
 def is_missing(reference: str, folder: Path) -> bool:
     """Whether a modeline refers to a file that is not there."""
-    if not reference or _URL.match(reference):
+    if not reference or re.match(_URL, reference):
         return False
     return not os.path.exists(os.path.join(folder, reference))
 
@@ -69,8 +68,8 @@ def _has_root(folder: str) -> bool:
 
 def modeline_for(text: str, reference: str) -> tuple[int, str]:
     """Return where a modeline goes in a text, and the line with the text's line end."""
-    directives = _DIRECTIVES.match(text)
+    directives = re.match(_DIRECTIVES, text)
     at = directives.end() if directives else 0
-    end = _LINE_END.search(text)
+    end = re.search(_LINE_END, text)
     line = f"# yaml-language-server: $schema={reference}"
     return at, line + (end[0] if end else "\n")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from runner.config.dialects import ALIASES, unit_of
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -60,6 +58,8 @@ def is_surely(name: str, guess: str) -> bool:
 
 def _same(name: str, choices: list[str]) -> str | None:
     """Return the choice that is the same name, in other letters or in other words."""
+    from runner.config.dialects import ALIASES, unit_of  # for misspelt files only
+
     plain = snake(name)
     base, _ = unit_of(plain)
     written = {snake(each): each for each in choices}

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.config import wording
 from runner.config.diagnostics import Edit, Finding, Fix, Place
-from runner.config.dialects import HOMES
 from runner.config.names import is_surely, nearest, snake
-from runner.config.repairs import mend_key, mend_value
 from runner.config.versions import FORMAT, Format
 
 if TYPE_CHECKING:
@@ -94,6 +92,10 @@ class _Scene:
 
     def add_unknown_keys(self, violation: Violation) -> None:
         """Report each key that the schema does not know."""
+        # These are for broken files only, as below.
+        from runner.config.dialects import HOMES
+        from runner.config.repairs import mend_key
+
         known = list(violation.schema.get("properties", ()))
         here = (*self._above, *violation.path)
         for key in violation.instance:
@@ -185,6 +187,8 @@ class _Scene:
             violation.instance,
             violation.schema,
         )
+        from runner.config.repairs import mend_value
+
         fix = mend_value(self._document, here, violation)
         if fix and fix.is_safe and wording.is_vague(help_, violation.schema):
             help_ = f"write {fix.edits[0].text}"

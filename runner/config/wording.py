@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from runner.config.diagnostics import quoted
-from runner.config.repairs import nearest_choice
 from runner.config.scalars import NotJson, resolve_plain
 
 if TYPE_CHECKING:
@@ -143,6 +142,8 @@ def _bad_pattern(name: str, expected: Any, value: Any, schema: Schema) -> Words:
 def _not_listed(name: str, expected: Any, value: Any, schema: Schema) -> Words:
     texts = [each if isinstance(each, str) else quoted(each) for each in expected]
     message = f"{name} is {_shown(value)}; it is one of {_names(texts, 'or')}"
+    from runner.config.repairs import nearest_choice  # for broken files only
+
     guess = nearest_choice(value, texts) if isinstance(value, str) else None
     return message, f"did you mean `{guess}`?" if guess else None
 
