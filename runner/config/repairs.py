@@ -125,8 +125,10 @@ def _retype(
     value = node.value
     if isinstance(value, str):
         return _retype_text(path, node, written, types, schema)
-    if value is None or "string" not in types:
+    if value is None or not ("string" in types or _is_variable(path)):
         return None
+    if types == {"object"} and _is_variable(path):
+        return Repair(f'{{default: "{written}"}}')
     if not _is_duration(schema):
         return Repair(f'"{written}"')
     if isinstance(value, bool) or not re.fullmatch(r"[0-9]+(\.[0-9]+)?", written):
@@ -143,7 +145,7 @@ def _retype_text(
         return Repair(_BOOLEANS[value.lower()])
     if types & {"number", "integer"} and _is_number(value):
         return Repair(value)
-    if "object" in types and len(path) == 2 and path[0] == "variables":
+    if "object" in types and _is_variable(path):
         quoted = written if node.style or _is_tame(value) else json.dumps(value)
         return Repair(f"{{default: {quoted}}}")
     if "object" in types and len(path) == 2 and path[0] == "tools":
@@ -157,6 +159,10 @@ def _retype_text(
         if all(_is_tame(each.strip()) for each in value.split(",")):
             return Repair(f"[{written}]", is_safe=False)
     return None
+
+
+def _is_variable(path: Pointer) -> bool:
+    return len(path) == 2 and path[0] == "variables"
 
 
 def _reform(path: Pointer, value: str, schema: dict[str, Any]) -> Repair | None:

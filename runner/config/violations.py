@@ -192,6 +192,8 @@ class _Scene:
         fix = mend_value(self._document, here, violation)
         if fix and fix.is_safe and wording.is_vague(help_, violation.schema):
             help_ = f"write {fix.edits[0].text}"
+        elif fix and help_ is None:
+            help_ = f"perhaps {fix.edits[0].text}"
         at = here
         if violation.keyword == "maxItems":
             at = (*here, violation.expected)

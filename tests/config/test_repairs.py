@@ -106,6 +106,11 @@ SAFE = [
     ("key_terms: 'Da Vinci'", "key_terms: ['Da Vinci']"),
     ("languages: [en, es, en]", "languages: [en, es]"),
     ("languages:\n  - en\n  - es\n  - en\n", "languages:\n  - en\n  - es\n"),
+    (
+        "variables: {a: Acme, b: 5}",
+        'variables: {a: {default: Acme}, b: {default: "5"}}',
+    ),
+    ("variables:\n  a: 'it, is'  # x", "variables:\n  a: {default: 'it, is'}  # x"),
     ("tools: [end_call]", "tools: [{plugin: end_call}]"),
     (
         "tools:\n  - name: t\n    description: T.\n    http: {url: 'https://a.example'"
