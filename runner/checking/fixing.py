@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 Check: TypeAlias = "Callable[[str], Sequence[Diagnostic]]"
 Choice: TypeAlias = "Callable[[Diagnostic], bool]"
 
-# A fix may bring to light what the next round mends; nothing needs this many.
-_MOST_ROUNDS = 200
+# A fix may bring to light what the next round mends. No file needs this many looks, and
+# one that was made to shall not take minutes.
+_MOST_CHECKS = 400
 # Titles are imperatives; what was done is told in the past.
 _PAST = {"take": "took", "put": "put", "write": "wrote", "quote": "quoted"}
 
@@ -60,10 +61,7 @@ def mend(text: str, check: Check, *, allows: Choice) -> Mending:
     together is tried one by one.
     """
     work = _Work(text, check, allows)
-    for _ in range(_MOST_ROUNDS):
-        batch = work.candidates()
-        if not batch:
-            break
+    while not work.is_tired and (batch := work.candidates()):
         if work.accept_all(_compatible(batch)):
             continue
         if not any(work.accept(each) for each in batch):
@@ -86,10 +84,16 @@ class _Work:
         self.text = text
         self.findings = check(text)
         self.changes: list[Change] = []
+        self._checks = 1
         self._check = check
         self._allows = allows
         # For each line of the text, the line of the first text that it comes from.
         self._origins = list(range(1, text.count("\n") + 2))
+
+    @property
+    def is_tired(self) -> bool:
+        """Whether it has looked at the text more often than any file needs."""
+        return self._checks >= _MOST_CHECKS
 
     def candidates(self) -> list[Diagnostic]:
         """The findings whose fix may be made and would change something."""
@@ -112,6 +116,9 @@ class _Work:
         return self._accept([found], _damage(self.findings))
 
     def _accept(self, batch: Sequence[Diagnostic], most: tuple[int, int]) -> bool:
+        if self.is_tired:
+            return False
+        self._checks += 1
         edits = _edits(batch)
         text = apply_edits(self.text, edits)
         findings = self._check(text)
