@@ -27,6 +27,7 @@ FLOORS: list[tuple[str, int]] = [
     ("runner.speech", 2),
     ("runner.records", 2),
     ("runner.writing", 2),
+    ("runner.checking", 3),
     ("runner.faults", 3),
     ("runner.scaffold", 3),
     ("runner.association", 3),

@@ -103,10 +103,18 @@ def gather(
         files=len(all_files),
         errors=errors,
         warnings=len(findings) - errors,
-        fixable=sum(bool(each.fix and each.fix.is_safe) for each in findings),
+        fixable=sum(
+            _is_fixable(file, each) for file in all_files for each in file.findings
+        ),
         unreadable=len(all_unreadable),
     )
     return Results(root, all_files, all_unreadable, summary)
+
+
+def _is_fixable(file: CheckedFile, found: Diagnostic) -> bool:
+    """Whether `--fix` mends it: safely, and in the file itself."""
+    is_own = found.path == file.source.path
+    return is_own and found.fix is not None and found.fix.is_safe
 
 
 def _count(number: int, noun: str) -> str:

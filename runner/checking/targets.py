@@ -46,8 +46,7 @@ class Targets:
         for path in self._expanded():
             if path == STDIN:
                 if str(path) not in seen:
-                    name = self.stdin_name or Path("<stdin>")
-                    yield read_agent_text(self._input(), name)
+                    yield read_agent_text(self.input(), self.input_name)
                 seen.add(str(path))
                 continue
             if not path.is_dir():
@@ -108,7 +107,13 @@ class Targets:
         shown = relative_to(path, self.settings.folder)
         return any(matches(shown, each) for each in self.settings.exclude)
 
-    def _input(self) -> bytes:
+    @property
+    def input_name(self) -> Path:
+        """What standard input is called."""
+        return self.stdin_name or Path("<stdin>")
+
+    def input(self) -> bytes:
+        """Return what came on standard input, which is read once."""
         if self._stdin is None:
             self._stdin = sys.stdin.buffer.read()
         return self._stdin

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from runner.cli.reporting import Colour, Manners, report
 from runner.cli.variables import parse_variables
-from runner.errors import FileUnreadable, UsageError
+from runner.errors import UsageError
 
 if TYPE_CHECKING:
     from runner.checking.checker import Checker
-    from runner.checking.results import Results
     from runner.checking.settings import Settings
     from runner.checking.targets import Targets
-
-
-class Colour(StrEnum):
-    """What `--color` takes."""
-
-    AUTO = "auto"
-    ALWAYS = "always"
-    NEVER = "never"
+    from runner.cli.fixes import Fixes
 
 
 class Format(StrEnum):
@@ -41,18 +34,6 @@ class Format(StrEnum):
     GITHUB = "github"
     GITLAB = "gitlab"
     JUNIT = "junit"
-
-
-@dataclass(frozen=True, slots=True)
-class Manners:
-    """How results are shown, and what they come to."""
-
-    format: str
-    colour: Colour
-    output_file: Path | None
-    most: int | None
-    quiet: bool
-    exit_zero: bool
 
 
 def validate(
@@ -129,6 +110,21 @@ def validate(
         bool,
         typer.Option("--no-config", help="Read no vagent.toml and no pyproject.toml."),
     ] = False,
+    fix: Annotated[
+        bool,
+        typer.Option("--fix", help="Mend what can be mended safely; show the rest."),
+    ] = False,
+    diff: Annotated[
+        bool,
+        typer.Option("--diff", help="Show what --fix would change; change nothing."),
+    ] = False,
+    unsafe_fixes: Annotated[
+        bool,
+        typer.Option(
+            "--unsafe-fixes",
+            help="With --fix or --diff, also what may change how the agent behaves.",
+        ),
+    ] = False,
     watch: Annotated[
         bool,
         typer.Option(
@@ -156,7 +152,8 @@ def validate(
 
     Exits with 0 when no file has an error (warnings are fine), 1 when one has, 2 for
     wrong usage and when a folder has no agent files, 3 when a file could not be read,
-    130 when --watch was ended by Ctrl-C.
+    130 when --watch was ended by Ctrl-C. With --diff, 1 means that there is something
+    to change.
     """
     _write_any_character()
     if explain is not None or rules:
@@ -169,13 +166,16 @@ def validate(
         raise UsageError("--stdin-filename names what - is", hint="give the path -")
     if watch and (STDIN in asked or output_file is not None):
         raise UsageError("--watch shows files as they change, on the terminal")
+    if watch and (fix or diff):
+        raise UsageError("--watch does not edit the files that it watches")
     settings = _settings(
         no_config, select=select, ignore=ignore, strict=strict, format=format
     )
     targets = Targets(asked, settings, stdin_filename)
     checker = _checker(settings, parse_variables(var or []), env)
+    fixes = _fixes(fix, diff, unsafe_fixes, targets, checker)
     manners = Manners(
-        settings.format, color, output_file, max_findings, quiet, exit_zero
+        settings.format, color, output_file, max_findings, quiet, exit_zero, fixes
     )
     if watch:
         from runner.cli.rechecking import check_and_watch
@@ -189,43 +189,20 @@ def _run(targets: Targets, checker: Checker, manners: Manners) -> int:
     """Check once, report, and return the exit code."""
     from runner.checking.results import CheckedFile, UnreadableFile, gather
 
-    checked = list(checker.check(targets.readings()))
+    fixes = manners.fixes
+    readings = targets.readings()
+    checked = list(checker.check(fixes.mend(readings) if fixes else readings))
     results = gather(
         Path.cwd(),
         (each for each in checked if isinstance(each, CheckedFile)),
         (each for each in checked if isinstance(each, UnreadableFile)),
     )
-    _report(results, manners)
+    report(results, manners)
     if results.unreadable:
         return 3
+    if fixes and fixes.shows:
+        return 1 if fixes.made and not manners.exit_zero else 0
     return 1 if results.summary.errors and not manners.exit_zero else 0
-
-
-def _report(results: Results, manners: Manners) -> None:
-    from runner.checking.colours import wants_colour
-    from runner.checking.reports import choose_format, load_report
-
-    for each in results.unreadable:
-        typer.echo(f"vagent: {each.message}", err=True)
-    shown = results.shortened(manners.most, errors_only=manners.quiet)
-    is_terminal = manners.output_file is None and sys.stdout.isatty()
-    colour = wants_colour(manners.colour.value, os.environ, is_terminal=is_terminal)
-    write = load_report(choose_format(manners.format, os.environ), colour=colour)
-    text = write(shown)
-    if manners.output_file is None:
-        typer.echo(text, nl=False, color=colour or None)
-    else:
-        _save(manners.output_file, text)
-    if not manners.quiet:
-        typer.echo(str(shown.summary), err=True)
-
-
-def _save(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, "utf-8", errors="backslashreplace", newline="\n")
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise FileUnreadable(f"{path} cannot be written: {reason}") from error
 
 
 def _settings(
@@ -258,6 +235,18 @@ def _checker(settings: Settings, variables: dict[str, str], env: bool) -> Checke
 
     environment = load_environment(Path(), os.environ)
     return Checker(build_selection(settings), environment, variables, env)
+
+
+def _fixes(
+    fix: bool, diff: bool, unsafe: bool, targets: Targets, checker: Checker
+) -> Fixes | None:
+    if not fix and not diff:
+        if unsafe:
+            raise UsageError("--unsafe-fixes does nothing without --fix or --diff")
+        return None
+    from runner.cli.fixes import Fixes
+
+    return Fixes(targets, checker, shows=diff, unsafe=unsafe)
 
 
 def _split(texts: list[str]) -> tuple[str, ...]:

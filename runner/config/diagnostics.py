@@ -151,15 +151,17 @@ def diagnose(
     )
 
 
-def replacement(place: Place, old: str, new: str) -> Fix | None:
-    """Return the safe fix that writes `new` for `old`; None where `old` is not written.
+def replacement(
+    place: Place, old: str, new: str, *, is_safe: bool = True
+) -> Fix | None:
+    """Return the fix that writes `new` for `old`; None where `old` is not written.
 
     That is so where the place is wider than the text: through an alias or an escape.
     """
     start, end = place.span
     if place.source.text[start:end] != old:
         return None
-    return Fix(f"replace `{old}` by `{new}`", (Edit(start, end, new),))
+    return Fix(f"replace `{old}` by `{new}`", (Edit(start, end, new),), is_safe)
 
 
 def quoted(value: Any) -> str:

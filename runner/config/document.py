@@ -112,6 +112,22 @@ class Document:
                 found += self._two_places(name, node.span, node.origin)
         return tuple(found)
 
+    def scalar_ends(self) -> dict[tuple[int, int], tuple[int, int]]:
+        """Where each scalar that is written out ends, by where it begins (1-based)."""
+        point = self.source.point
+        ends: dict[tuple[int, int], tuple[int, int]] = {}
+        nodes = [self.root]
+        while nodes:
+            node = nodes.pop()
+            if node.is_alias:
+                continue
+            if node.is_scalar:
+                ends[point(node.span.start)] = point(node.span.end)
+            entries = (node.entries or {}).values()
+            nodes += [each.node for each in entries if each.node and not each.origin]
+            nodes += node.items or []
+        return ends
+
     def _two_places(self, name: str, here: Span, there: Span) -> list[Related]:
         used, defined = self.source.point(here.start), self.source.point(there.start)
         return [

@@ -3,9 +3,35 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runner.config.nodes import Pointer
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m)", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0}
+
+# How people write units, and the seconds that they stand for.
+_SPELLINGS = {
+    **dict.fromkeys(("ms", "msec", "msecs", "millis"), 0.001),
+    **dict.fromkeys(("millisecond", "milliseconds"), 0.001),
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
+}
+_PART = r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)"
+
+# In seconds, what people set these to: the unit that a bare number is meant in can be
+# told when only one of the usual ones leads there.
+_USUAL: dict[str, tuple[tuple[str, ...], float, float]] = {
+    "min_silence": (("ms", "s"), 0.05, 10),
+    "max_silence": (("ms", "s"), 0.05, 10),
+    "interruption_delay": (("ms", "s"), 0, 1),
+    "timeout": (("s", "ms"), 0.1, 300),
+    "max_duration": (("s", "m"), 10, 10_800),
+    "nudge_after": (("s", "ms"), 1, 600),
+    "end_after": (("s", "m"), 1, 3600),
+}
 
 
 def parse_duration(text: str) -> float:
@@ -14,3 +40,37 @@ def parse_duration(text: str) -> float:
     if found is None:
         raise ValueError(f"{text!r} is not a duration")
     return float(found[1]) * _SECONDS[found[2]]
+
+
+def respell_duration(text: str) -> str | None:
+    """Write `8 seconds` or `1h 30min` as ours; None when it is no length of time."""
+    if not re.fullmatch(rf"\s*(?:{_PART}\s*)+", text, re.ASCII):
+        return None
+    parts = re.findall(_PART, text, re.ASCII)
+    if not all(unit.lower() in _SPELLINGS for _, unit in parts):
+        return None
+    scaled = [(number, _SPELLINGS[unit.lower()]) for number, unit in parts]
+    number, scale = scaled[0]
+    if len(parts) == 1 and scale in _SECONDS.values():
+        (unit,) = (each for each in _SECONDS if _SECONDS[each] == scale)
+        return f"{number}{unit}"
+    total = sum(float(number) * scale for number, scale in scaled)
+    for unit in ("m", "s", "ms"):
+        count = round(total / _SECONDS[unit], 6)
+        if count == int(count):
+            return f"{int(count)}{unit}"
+    return None
+
+
+def guess_unit(path: Pointer, number: float) -> tuple[str, bool]:
+    """The unit that a bare number at `path` is meant in, and whether that is sure.
+
+    It is when only one unit leads to what is usual there, and that is seconds or the
+    unit that the field is mostly given in.
+    """
+    key = str(path[-1]) if path else ""
+    units, low, high = _USUAL.get(key, (("s", "ms"), 0.0, float("inf")))
+    likely = [each for each in units if low <= number * _SECONDS[each] <= high]
+    if len(likely) == 1:
+        return likely[0], likely[0] in ("s", units[0])
+    return (likely or units)[0], False

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.config.diagnostics import Finding
+    from runner.config.document import Document
     from runner.config.inspection import Inspection
     from runner.config.model import AgentConfig, Kinds
     from runner.config.rules.rule import Rule
@@ -164,7 +165,7 @@ def _examine(
     for rule in RULES.values():
         found.update(_apply(rule, inspection))
     ignored = find_suppressions(document, inspection.fact(find_references))
-    shown = sorted(ignored.apply(_without_echoes(found)))
+    shown = sorted(ignored.apply(_without_echoes(document, found)))
     for leak in inspection.fact(find_leaks):
         shown = mask_credentials(shown, leak.place.source, [leak.place.span])
     return shown, inspection
@@ -191,24 +192,46 @@ def _diagnose(rule: Rule, found: Finding) -> Diagnostic:
     )
 
 
-def _without_echoes(found: set[Diagnostic]) -> Iterator[Diagnostic]:
+def _without_echoes(document: Document, found: set[Diagnostic]) -> Iterator[Diagnostic]:
     """Leave out what is said twice.
 
     That is what an alias repeats of a place that has the same finding, and what the
     schema says about characters that a rule has a better word for.
     """
-    places = {(each.line, each.column, each.rule, each.message) for each in found}
+    places: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for each in found:
+        places.setdefault(_gist(each), []).append((each.line, each.column))
+    has_aliases = any(each.related for each in found)
+    ends = document.scalar_ends() if has_aliases else {}
     ruled = {
         _extent(each)
         for each in found
         if each.is_error and not each.rule.startswith(_SCHEMA)
     }
     for each in found:
-        what = (each.rule, each.message)
-        if any((at.line, at.column, *what) in places for at in each.related):
+        if each.related and _repeats(each, places[_gist(each)], ends):
             continue
         if not (each.rule.startswith(_SCHEMA) and _extent(each) in ruled):
             yield each
+
+
+def _gist(found: Diagnostic) -> tuple[str, str]:
+    """What is wrong, without the name of what it is wrong with."""
+    return found.rule, found.message.partition(" is ")[2] or found.message
+
+
+def _repeats(
+    found: Diagnostic,
+    places: list[tuple[int, int]],
+    ends: Mapping[tuple[int, int], tuple[int, int]],
+) -> bool:
+    """Whether one of the places is where a finding comes from, or in its text."""
+    for each in found.related:
+        start = (each.line, each.column)
+        end = ends.get(start, (each.line, each.column + 1))
+        if any(start <= place < end for place in places):
+            return True
+    return False
 
 
 def _extent(found: Diagnostic) -> tuple[int, int, int, int]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runner.config import wording
-from runner.config.diagnostics import Edit, Finding, Fix, Place, replacement
-from runner.config.names import nearest
+from runner.config.diagnostics import Edit, Finding, Fix, Place
+from runner.config.names import is_surely, nearest, snake
 from runner.config.versions import FORMAT, Format
 
 if TYPE_CHECKING:
@@ -92,6 +92,10 @@ class _Scene:
 
     def add_unknown_keys(self, violation: Violation) -> None:
         """Report each key that the schema does not know."""
+        # These are for broken files only, as below.
+        from runner.config.dialects import HOMES
+        from runner.config.repairs import mend_key
+
         known = list(violation.schema.get("properties", ()))
         here = (*self._above, *violation.path)
         for key in violation.instance:
@@ -99,15 +103,20 @@ class _Scene:
                 continue
             if self._document.is_broken((*here, key)):
                 continue
-            guess = nearest(key, known)
+            guess, home = nearest(key, known), HOMES.get(snake(key))
+            # A key of ours that stands in the wrong place is not a misspelt one.
+            if guess and home and not is_surely(key, guess):
+                guess = None
             if guess:
                 self._meant.add((*here, guess))
-            words = wording.unknown_key(key, guess, known)
+            words = wording.unknown_key(key, guess, known, home)
             path = (*here, key)
             span = self._document.key_span(path)
             fix = None
             if guess and guess not in violation.instance:
-                fix = replacement(self._place(path, span), key, guess)
+                schema = violation.schema["properties"][guess]
+                schema = schema if isinstance(schema, dict) else {}
+                fix = mend_key(self._document, path, span, guess, schema)
             meant = (*here, guess) if guess else None
             self._report("VA203", path, span, words, fix=fix, meant=meant)
 
@@ -178,13 +187,20 @@ class _Scene:
             violation.instance,
             violation.schema,
         )
+        from runner.config.repairs import mend_value
+
+        fix = mend_value(self._document, here, violation)
+        if fix and fix.is_safe and wording.is_vague(help_, violation.schema):
+            help_ = f"write {fix.edits[0].text}"
+        elif fix and help_ is None:
+            help_ = f"perhaps {fix.edits[0].text}"
         at = here
         if violation.keyword == "maxItems":
             at = (*here, violation.expected)
         elif violation.keyword == "uniqueItems":
             at = (*here, wording.first_repeated(violation.instance))
         span = self._document.value_span(at)
-        self._report(rule, here, span, (message, help_))
+        self._report(rule, here, span, (message, help_), fix=fix)
 
     def _place(self, path: Pointer, span: Span) -> Place:
         return Place(self._document.source, span, self._document.related(path))

@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from runner.config.diagnostics import quoted
-from runner.config.names import nearest
 from runner.config.scalars import NotJson, resolve_plain
 
 if TYPE_CHECKING:
@@ -40,11 +39,17 @@ def subject(path: Pointer) -> str:
     return f"item {last + 1} of {subject(path[:-1])}"
 
 
-def unknown_key(key: str, guess: str | None, known: Sequence[str]) -> Words:
-    """For a key that no field has."""
+def unknown_key(
+    key: str, guess: str | None, known: Sequence[str], home: str | None = None
+) -> Words:
+    """For a key that no field has; `home` is where one of that name belongs."""
     message = f"unknown key `{quoted(key)[1:-1]}`"
     if guess:
         return message, f"did you mean `{guess}`?"
+    if home:
+        where, _, entry = home.partition(", ")
+        written = f"`{where}`, {entry}" if entry else f"`{where}`"
+        return message, f"it belongs under {written}"
     if 0 < len(known) <= _MANY:
         return message, f"known here: {_names(known)}"
     return message, None
@@ -53,11 +58,12 @@ def unknown_key(key: str, guess: str | None, known: Sequence[str]) -> Words:
 def missing_keys(path: Pointer, missing: Sequence[str], because: str | None) -> Words:
     """For fields that must be there."""
     are = "is" if len(missing) == 1 else "are"
-    where = f"an `{because}` tool needs it" if because else None
-    if because and len(missing) > 1:
-        where = f"an `{because}` tool needs them"
+    them = "it" if len(missing) == 1 else "them"
+    help_ = f"add {them}"
+    if because:
+        help_ = f"an `{because}` tool needs {them}"
     place = "" if not path else f" in {subject(path)}"
-    return f"{_names(missing, 'and')} {are} missing{place}", where
+    return f"{_names(missing, 'and')} {are} missing{place}", help_
 
 
 def no_choice(path: Pointer, alternatives: Sequence[str]) -> Words:
@@ -90,6 +96,11 @@ def bad_value(
     return rule, *say(subject(path), expected, value, schema)
 
 
+def is_vague(help_: str | None, schema: Schema) -> bool:
+    """Whether a help line is better said by the text that mends the value."""
+    return help_ is None or _is_duration(schema) or schema.get("type") == "object"
+
+
 def first_repeated(items: list[Any]) -> int:
     """Return the index of the first item that an earlier one equals."""
     seen: set[str] = set()
@@ -110,6 +121,8 @@ def _bad_type(name: str, expected: Any, value: Any, schema: Schema) -> Words:
     if "boolean" in types and isinstance(value, str):
         meant = _SPOKEN_BOOLEANS.get(value.lower())
         return message, f"write {meant}, which YAML knows as such" if meant else None
+    if _is_duration(schema):
+        return f"{name} is {_shown(value)}; {schema['patternErrorMessage']}", None
     if "string" in types and (_is_number(value) or isinstance(value, bool)):
         return message, f'put it in quotes: "{json.dumps(value)}"'
     if types == ["array"] and isinstance(value, str):
@@ -118,7 +131,23 @@ def _bad_type(name: str, expected: Any, value: Any, schema: Schema) -> Words:
         return message, "give it a value, or remove the key"
     if {"number", "integer"} & set(types) and _reads_as_number(value):
         return message, "remove the quotes"
-    return message, None
+    return message, _manner(types, value, schema)
+
+
+def _manner(types: list[str], value: Any, schema: Schema) -> str | None:
+    """How values of a kind are written, for somebody who has written another kind."""
+    keys = list(schema.get("properties", ()))
+    if types == ["object"] and 0 < len(keys) <= _MANY:
+        return f"write it as a mapping of {_names(keys, 'and')}"
+    if types == ["object"]:
+        return "write `key: value` lines, indented below it"
+    if types == ["array"]:
+        return "write each item on a line of its own, after `- `"
+    if types == ["string"] and isinstance(value, list):
+        return "write one text; a long one as a block after `|`"
+    if types in (["number"], ["integer"]) and "default" in schema:
+        return f"write a number, such as {schema['default']}"
+    return None
 
 
 def _bad_pattern(name: str, expected: Any, value: Any, schema: Schema) -> Words:
@@ -132,13 +161,15 @@ def _bad_pattern(name: str, expected: Any, value: Any, schema: Schema) -> Words:
 def _not_listed(name: str, expected: Any, value: Any, schema: Schema) -> Words:
     texts = [each if isinstance(each, str) else quoted(each) for each in expected]
     message = f"{name} is {_shown(value)}; it is one of {_names(texts, 'or')}"
-    guess = nearest(value, texts) if isinstance(value, str) else None
+    from runner.config.repairs import nearest_choice  # for broken files only
+
+    guess = nearest_choice(value, texts) if isinstance(value, str) else None
     return message, f"did you mean `{guess}`?" if guess else None
 
 
 def _not_constant(name: str, expected: Any, value: Any, schema: Schema) -> Words:
     shown = expected if isinstance(expected, str) else quoted(expected)
-    help_ = "remove the quotes" if value == shown else None
+    help_ = "remove the quotes" if value == shown else f"write {shown}"
     return f"{name} is {_shown(value)}; it is always `{shown}`", help_
 
 
@@ -156,11 +187,14 @@ def _out_of_range(name: str, expected: Any, value: Any, schema: Schema) -> Words
 def _too_short(name: str, expected: Any, value: Any, schema: Schema) -> Words:
     if len(value) == 0:
         return f"{name} is empty", "fill it in, or remove the key"
-    return f"{name} has {len(value)} {_units(value)}; it needs {expected}", None
+    return (
+        f"{name} has {len(value)} {_units(value)}; it needs at least {expected}",
+        None,
+    )
 
 
 def _too_long(name: str, expected: Any, value: Any, schema: Schema) -> Words:
-    return f"{name} has {len(value)} {_units(value)}; it takes {expected}", None
+    return f"{name} has {len(value)} {_units(value)}; it takes at most {expected}", None
 
 
 def _repeated(name: str, expected: Any, value: Any, schema: Schema) -> Words:

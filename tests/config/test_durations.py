@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.config.durations import parse_duration
+from runner.config.durations import guess_unit, parse_duration, respell_duration
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,55 @@ def test_units_become_seconds(text: str, seconds: float) -> None:
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a duration"):
         parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "ours"),
+    [
+        ("8 s", "8s"),
+        ("8sec", "8s"),
+        ("8 Seconds", "8s"),
+        ("1.5 sec", "1.5s"),
+        ("500 msec", "500ms"),
+        ("30 minutes", "30m"),
+        ("1h", "60m"),
+        ("1.5 hours", "90m"),
+        ("1h30m", "90m"),
+        ("1m 30s", "90s"),
+        ("1s 500ms", "1500ms"),
+        ("8", None),
+        ("8 apples", None),
+        ("s", None),
+        ("", None),
+        ("half an hour", None),
+        ("1m and 30s", None),
+    ],
+)
+def test_other_spellings_become_ours(text: str, ours: str | None) -> None:
+    assert respell_duration(text) == ours
+    if ours is not None:
+        assert parse_duration(ours) > 0
+
+
+@pytest.mark.parametrize(
+    ("field", "number", "unit", "is_sure"),
+    [
+        ("min_silence", 600, "ms", True),
+        ("min_silence", 0.6, "s", True),
+        ("min_silence", 5, "s", True),
+        ("interruption_delay", 200, "ms", True),
+        ("timeout", 8, "s", True),
+        ("timeout", 500, "ms", False),
+        ("timeout", 5000, "ms", False),
+        ("max_duration", 1800, "s", True),
+        ("max_duration", 30, "s", False),
+        ("max_duration", 5, "m", False),
+        ("max_duration", 1_000_000, "s", False),
+        ("nudge_after", 20, "s", True),
+        ("something_else", 5, "s", False),
+    ],
+)
+def test_the_unit_of_a_bare_number_is_told_from_its_field(
+    field: str, number: float, unit: str, is_sure: bool
+) -> None:
+    assert guess_unit(("x", field), number) == (unit, is_sure)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.config.names import nearest
+from runner.config.names import is_surely, nearest
 
 KNOWN = ["prompt", "prompt_file", "greeting", "key_terms", "max_duration", "voice"]
 
@@ -42,3 +42,26 @@ def test_one_slip_in_a_short_name_is_understood(name: str) -> None:
 
 def test_what_could_be_two_names_after_one_slip_is_not_guessed_by_it() -> None:
     assert nearest("mat", ["map", "mad"]) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "guess", "sure"),
+    [
+        ("voise", "voice", True),
+        ("vocie", "voice", True),
+        ("promt", "prompt", True),
+        ("maxDuration", "max_duration", True),
+        ("first_message", "greeting", True),
+        ("timeout_secs", "timeout", True),
+        ("turn_detecton", "turn_detection", True),
+        ("description", "transcription", False),
+        ("first_name", "last_name", False),
+        ("order_id", "orders", False),
+        ("foo", "bar", False),
+        ("x" * 100_000, "voice", False),
+    ],
+)
+def test_a_guess_is_sure_when_nothing_else_can_be_meant(
+    name: str, guess: str, sure: bool
+) -> None:
+    assert is_surely(name, guess) == sure

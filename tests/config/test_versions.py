@@ -96,11 +96,11 @@ def test_a_later_file_has_one_finding_however_its_version_is_written(
     ("version", "help_"),
     [
         ('"3"', "remove the quotes"),
-        ("0", None),
-        ("-1", None),
-        ("3.5", None),
-        ("three", None),
-        ("true", None),
+        ("0", "write 3"),
+        ("-1", "write 3"),
+        ("3.5", "write 3"),
+        ("three", "write 3"),
+        ("true", "write 3"),
     ],
 )
 def test_what_is_no_version_is_a_mistake_like_any(

@@ -64,7 +64,7 @@ def test_paths_that_cannot_be_relied_on_are_named() -> None:
 def test_the_first_surplus_item_is_marked() -> None:
     schema = {"properties": {"a": {"maxItems": 2}}}
     assert said("a: [1, 2, 3, 4]\n", schema) == [
-        (1, 11, "`a` has 4 items; it takes 2"),
+        (1, 11, "`a` has 4 items; it takes at most 2"),
     ]
 
 

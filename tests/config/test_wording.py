@@ -65,7 +65,7 @@ def test_values_are_named_as_a_person_would(
         ("minimum", 1, 0, {"minimum": 1}, "`a` is 0; it is at least 1", None),
         ("maximum", 1, 2, {"maximum": 1}, "`a` is 2; it is at most 1", None),
         ("exclusiveMinimum", 1, 1, {}, "`a` is 1, which is out of its range", None),
-        ("const", "x", 3, {}, "`a` is 3; it is always `x`", None),
+        ("const", "x", 3, {}, "`a` is 3; it is always `x`", "write x"),
         ("const", 1, "1", {}, '`a` is "1"; it is always `1`', "remove the quotes"),
         (
             "enum",
@@ -75,7 +75,7 @@ def test_values_are_named_as_a_person_would(
             '`a` is "abb"; it is one of `ab` or `cd`',
             "did you mean `ab`?",
         ),
-        ("minLength", 3, "ab", {}, "`a` has 2 characters; it needs 3", None),
+        ("minLength", 3, "ab", {}, "`a` has 2 characters; it needs at least 3", None),
         ("minItems", 1, [], {}, "`a` is empty", "fill it in, or remove the key"),
         ("not", {}, {}, {}, "`a` is a mapping, which is not allowed here", None),
     ],

@@ -8,6 +8,8 @@ from runner.config.rules import (
     describing,
     hearing,
     http,
+    legacy,
+    modeline,
     naming,
     parameters,
     python,
@@ -17,6 +19,7 @@ from runner.config.rules import (
     session,
     signatures,
     speaking,
+    templates,
     variables,
     voicing,
 )
@@ -27,8 +30,11 @@ from runner.config.rules.rule import Rule
 _GROUPS = (
     reading,
     schema,
+    modeline,
+    legacy,
     session,
     variables,
+    templates,
     naming,
     python,
     signatures,

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from runner.config.diagnostics import Finding, Place, replacement
+from runner.config.diagnostics import Edit, Finding, Fix, Place, replacement
 from runner.config.interpolation import find_placeholders
-from runner.config.names import nearest
+from runner.config.names import is_surely, nearest
 from runner.config.placeholders import find_uses
 from runner.config.prompts import read_prompt
 from runner.config.rules.rule import rule
+from runner.config.templates import find_templates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runner.config.diagnostics import Severity
     from runner.config.inspection import Inspection
+    from runner.config.placeholders import Use
 
+_NEARLY = (
+    r"\$\{[ \t]*(?:\{[ \t]*)?((?:env|ENV)[ \t]*[:.][ \t]*)?([A-Za-z_][A-Za-z0-9_]*)"
+    r"[ \t]*\}\}?"
+)
 _LONGEST = 40  # of a malformed placeholder that is quoted in a message
 
 
@@ -48,7 +55,15 @@ def undeclared_variable(inspection: Inspection) -> Iterator[Finding]:
         help_, fix = "declare it under `variables`", None
         if guess:
             help_ = f"did you mean `${{{guess}}}`?"
-            fix = replacement(use.place, f"${{{name}}}", f"${{{guess}}}")
+            is_safe = is_surely(name, guess)
+            fix = replacement(
+                use.place, f"${{{name}}}", f"${{{guess}}}", is_safe=is_safe
+            )
+        elif use.allowed == "secret" and name.isupper():
+            help_ = f"an environment variable is written ${{env:{name}}}"
+            fix = replacement(
+                use.place, f"${{{name}}}", f"${{env:{name}}}", is_safe=False
+            )
         message = f"the variable `{name}` is not declared"
         yield Finding(use.place, message, help_, fix)
 
@@ -93,7 +108,10 @@ def malformed_placeholder(inspection: Inspection) -> Iterator[Finding]:
             shown = text if len(text) < _LONGEST and "\n" not in text else "${"
             message = f"`{shown}` is neither a variable nor an environment variable"
             help_ = "write ${name} or ${env:NAME}; $${ is a plain ${"
-            yield Finding(use.place, message, help_)
+            fix = _respell(use)
+            if fix is not None:
+                help_ = f"write {fix.edits[0].text}"
+            yield Finding(use.place, message, help_, fix)
 
 
 @rule("VA304", "placeholder-in-default")
@@ -215,6 +233,7 @@ def unused_variable(inspection: Inspection) -> Iterator[Finding]:
     declared = inspection.get(("variables",), dict) or {}
     uses = inspection.fact(find_uses)
     names = {use.placeholder.name for use in uses if use.placeholder.kind == "variable"}
+    foreign = {each.variable for each in inspection.fact(find_templates)}
     if (
         inspection.unsound
         or inspection.fact(read_prompt).problem is not None
@@ -224,10 +243,22 @@ def unused_variable(inspection: Inspection) -> Iterator[Finding]:
         return  # it may be used, or meant, where something else is wrong
     for name in declared:
         path = ("variables", name)
-        if name not in names and inspection.is_sound(path):
+        if name not in names | foreign and inspection.is_sound(path):
             message = f"the variable `{name}` is never used"
             help_ = f"write ${{{name}}} where its value belongs, or take it away"
             yield Finding(inspection.key(path), message, help_)
+
+
+def _respell(use: Use) -> Fix | None:
+    """Write `${ name }` and `${{name}}` as `${name}`, `${env.A}` as `${env:A}`."""
+    source, start = use.place.source, use.place.span.start
+    found = re.compile(_NEARLY, re.ASCII).match(source.text, start)
+    if found is None or use.place.related:
+        return None
+    prefix = "env:" if found[1] else ""
+    new = f"${{{prefix}{found[2]}}}"
+    edit = Edit(start, found.end(), new)
+    return Fix(f"replace `{found[0]}` by `{new}`", (edit,))
 
 
 def _severity(inspection: Inspection) -> Severity | None:

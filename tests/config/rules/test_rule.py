@@ -36,6 +36,8 @@ def lay_out(folder: Path, example: str) -> Path:
     (folder / "empty.md").write_text("", "utf-8")
     (folder / "handbook.md").write_text("Returns take thirty days. " * 800, "utf-8")
     (folder / "tools" / "broken.py").write_text("def lookup(:\n", "utf-8")
+    if "agent.schema.json" in example:
+        (folder / "agent.schema.json").write_text("{}", "utf-8")
     path = folder / "agent.yaml"
     is_whole = example.startswith(("version:", "#"))
     keys = set(re.findall(r"^(\w+):", example, re.MULTILINE))

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from runner.checking.files import FixedFile, fix_content, read_content, write_back
+from runner.config.diagnostics import Diagnostic, Edit, Fix, diagnose
+from runner.config.loader import check_reading
+from runner.config.reading import read_agent_text
+from runner.config.source import MAX_BYTES, Source, Span
+from runner.errors import FileUnreadable
+
+BROKEN = b"version: 1\nname: a\nprompt: p  # caf\xc3\xa9\nvoise: alba\n"
+MENDED = BROKEN.replace(b"voise", b"voice")
+SHOWN = "nowhere/a.yaml"
+
+
+def check(data: bytes) -> Sequence[Diagnostic]:
+    return check_reading(read_agent_text(data, Path(SHOWN)), environment={})
+
+
+def fixed(data: bytes) -> FixedFile:
+    return fix_content(data, str(Path(SHOWN)), check)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        BROKEN,
+        b"\xef\xbb\xbf" + BROKEN,
+        BROKEN.replace(b"\n", b"\r\n"),
+        b"\xef\xbb\xbf" + BROKEN.replace(b"\n", b"\r\n"),
+        BROKEN.rstrip(),
+        b"%YAML 1.2\n--- # \xf0\x9f\x98\x80\n" + BROKEN + b"...\n",
+        BROKEN + b"\n\n  # the end  \n \n",
+        BROKEN.replace(b"\n", b"\r"),
+    ],
+)
+def test_only_what_is_mended_changes(before: bytes) -> None:
+    done = fixed(before)
+    assert done.after == before.replace(b"voise", b"voice")
+    assert done.is_changed
+    assert not fixed(done.after).is_changed
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\xfe", b"\xef\xbb\xbf", b"a: \x07", b"[1"])
+def test_what_is_no_agent_file_is_left_as_it_is(data: bytes) -> None:
+    done = fixed(data)
+    assert done.after == data
+    assert done.mending.findings != ()
+
+
+def test_a_file_that_is_too_large_is_left_as_it_is() -> None:
+    data = b"#" * (MAX_BYTES + 1)
+    assert not fixed(data).is_changed
+
+
+def both(data: bytes) -> list[Diagnostic]:
+    text = data.decode()
+    if "x" not in text:
+        return []
+    source = Source("a", text)
+    unsafe = Fix("replace it", (Edit(0, 1, "y"),), is_safe=False)
+    elsewhere = Fix("replace it", (Edit(0, 1, "z"),))
+    return [
+        diagnose(source, Span(0, 1), "VA203", "odd", fix=unsafe),
+        diagnose(Source("prompt.md", text), Span(0, 1), "VA301", "odd", fix=elsewhere),
+    ]
+
+
+def test_an_unsafe_fix_is_made_only_when_asked_for() -> None:
+    assert fix_content(b"x", "a", both).after == b"x"
+    assert fix_content(b"x", "a", both, unsafe=True).after == b"y"
+
+
+def test_a_finding_about_another_file_changes_nothing_here() -> None:
+    done = fix_content(b"x", "b", both, unsafe=True)
+    assert not done.is_changed
+
+
+def test_only_chosen_findings_are_mended() -> None:
+    done = fix_content(
+        b"x", "a", both, unsafe=True, chosen=lambda each: each.rule != "VA203"
+    )
+    assert not done.is_changed
+
+
+def test_the_difference_is_one_that_patch_understands() -> None:
+    assert fixed(BROKEN).difference() == (
+        f"--- {Path(SHOWN)}\n+++ {Path(SHOWN)}\n".encode()
+        + b"@@ -1,4 +1,4 @@\n version: 1\n name: a\n prompt: p  # caf\xc3\xa9\n"
+        b"-voise: alba\n+voice: alba\n"
+    )
+
+
+def test_the_difference_tells_of_a_missing_line_end() -> None:
+    text = fixed(BROKEN.rstrip()).difference()
+    assert text.endswith(
+        b"-voise: alba\n\\ No newline at end of file\n"
+        b"+voice: alba\n\\ No newline at end of file\n"
+    )
+
+
+def test_the_difference_keeps_the_line_ends_of_the_file() -> None:
+    text = fixed(BROKEN.replace(b"\n", b"\r\n")).difference()
+    assert b"\n-voise: alba\r\n+voice: alba\r\n" in text
+
+
+def test_without_a_change_there_is_no_difference() -> None:
+    assert fixed(MENDED).difference() == b""
+
+
+def on_disk(folder: Path) -> tuple[Path, FixedFile]:
+    path = folder / "a.yaml"
+    path.write_bytes(BROKEN)
+    return path, fixed(BROKEN)
+
+
+def test_a_file_is_written_whole(tmp_path: Path) -> None:
+    path, done = on_disk(tmp_path)
+    write_back(path, done)
+    assert read_content(path) == MENDED
+    assert [each.name for each in tmp_path.iterdir()] == ["a.yaml"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+def test_permissions_are_kept(tmp_path: Path) -> None:
+    path, done = on_disk(tmp_path)
+    path.chmod(0o640)
+    write_back(path, done)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    path, done = on_disk(tmp_path)
+    link = tmp_path / "link.yaml"
+    link.symlink_to("a.yaml")
+    write_back(link, done)
+    assert link.is_symlink()
+    assert path.read_bytes() == MENDED
+
+
+def test_a_file_that_changed_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    path, done = on_disk(tmp_path)
+    path.write_bytes(BROKEN + b"greeting: Hi.\n")
+    with pytest.raises(FileUnreadable, match="has changed meanwhile"):
+        write_back(path, done)
+    assert path.read_bytes() == BROKEN + b"greeting: Hi.\n"
+
+
+def test_what_is_not_changed_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    write_back(path, fixed(MENDED))
+    assert not path.exists()
+
+
+@pytest.mark.skipif(
+    sys.platform == "win32" or os.geteuid() == 0, reason="everything may be written"
+)
+def test_a_file_that_may_not_be_written_is_left_alone(tmp_path: Path) -> None:
+    path, done = on_disk(tmp_path)
+    path.chmod(0o444)
+    with pytest.raises(FileUnreadable, match="cannot be written: permission denied"):
+        write_back(path, done)
+    assert path.read_bytes() == BROKEN
+
+
+@pytest.mark.parametrize("name", [".", "none.yaml", "a\0b"])
+def test_what_cannot_be_read_is_told(tmp_path: Path, name: str) -> None:
+    with pytest.raises(FileUnreadable):
+        read_content(tmp_path / name)
