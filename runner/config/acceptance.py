@@ -25,6 +25,7 @@ _NOTES = frozenset(
         "deprecated",
         "format",  # says something to people and editors, and nothing is checked
         "patternErrorMessage",  # read by editors and by `wording`
+        "defaultSnippets",  # read by editors
     }
 )
 
