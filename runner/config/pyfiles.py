@@ -6,6 +6,7 @@ import ast
 import os
 import warnings
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from runner.config.paths import resolve_inside
@@ -74,6 +75,15 @@ def find_python_tools(inspection: Inspection) -> list[PythonTool]:
     return found
 
 
+@lru_cache(maxsize=64)  # agents that lie side by side share their tools' files
+def _parse(data: bytes) -> ast.Module:
+    """Parse the text of a Python file; nobody changes the tree."""
+    with warnings.catch_warnings():
+        # What Python would warn of in the user's file is not a finding of ours.
+        warnings.simplefilter("ignore")
+        return ast.parse(data)
+
+
 def read_python(file: Path) -> PythonFile:
     """Parse a Python file."""
     try:
@@ -81,10 +91,7 @@ def read_python(file: Path) -> PythonFile:
             data = stream.read(_MAX_BYTES + 1)
         if len(data) > _MAX_BYTES:
             return PythonFile(problem="it is too large")
-        with warnings.catch_warnings():
-            # What Python would warn of in the user's file is not a finding of ours.
-            warnings.simplefilter("ignore")
-            tree = ast.parse(data)
+        tree = _parse(data)
     except OSError as error:
         return PythonFile(problem=(error.strerror or str(error)).lower())
     except SyntaxError as error:

@@ -64,6 +64,16 @@ def _check_kind(key: str, schema: Mapping[str, Any] | bool) -> None:
         ) from error
 
 
+@cache
+def _builtin_schema() -> Schema:
+    return agent_schema()
+
+
+def find_agent_violations(value: Any, kinds: Kinds | None = None) -> list[Violation]:
+    """Check an agent file's value, with further kinds of tools if there are any."""
+    return find_violations(value, agent_schema(kinds) if kinds else _builtin_schema())
+
+
 def find_violations(value: Any, schema: Schema) -> list[Violation]:
     """Check `value` against `schema`; empty when it is valid."""
     if _surely_fits(value, schema):
