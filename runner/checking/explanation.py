@@ -7,16 +7,17 @@ from textwrap import fill, indent
 from typing import TYPE_CHECKING
 
 from runner.config.rules import RULES
+from runner.errors import UsageError
 
 if TYPE_CHECKING:
-    from runner.config.rules.rule import Rule
+    from runner.config.rules.rule import Documentation, Rule
 
 _WIDTH = 88
 
 
 def explain(rule: Rule) -> str:
     """Write the documentation of a rule for a terminal."""
-    about = rule.documentation
+    about = _documentation(rule)
     blocks = [f"{rule.id} {rule.name} ({rule.severity})", fill(about.summary, _WIDTH)]
     blocks += [wrapped(each) for each in about.why.split("\n\n") if each]
     blocks.append("Bad:\n\n" + indent(about.bad.rstrip(), "    "))
@@ -30,7 +31,7 @@ def list_rules() -> str:
     width = max(len(each.name) for each in rules)
     return "".join(
         f"{each.id}  {each.name:{width}}  {each.severity:7}  "
-        f"{each.documentation.summary}\n"
+        f"{_documentation(each).summary}\n"
         for each in rules
     )
 
@@ -40,7 +41,7 @@ def rules_as_json() -> str:
     rules = sorted(RULES.values(), key=lambda each: each.id)
     listed = []
     for each in rules:
-        about = each.documentation
+        about = _documentation(each)
         listed.append(
             {
                 "id": each.id,
@@ -53,6 +54,14 @@ def rules_as_json() -> str:
             }
         )
     return json.dumps(listed, indent=2) + "\n"
+
+
+def _documentation(rule: Rule) -> Documentation:
+    if not rule.text:
+        raise UsageError(
+            "the texts of the rules are not loaded", hint="run Python without -OO"
+        )
+    return rule.documentation
 
 
 def wrapped(paragraph: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ class CheckedFile:
     """
 
     path: Path
-    source: Source
+    source: Source = field(repr=False)  # it may hold secrets
     findings: tuple[Diagnostic, ...]
 
     @property

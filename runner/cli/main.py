@@ -1,45 +1,61 @@
 """The `vagent` command: gathers the commands and turns errors into sentences.
 
 Command modules import what is heavy inside their functions, so that `--help` and
-`validate` stay fast.
+`validate` stay fast; and of the commands only the one that is asked for is loaded.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from runner import __version__
-from runner.cli.models import models_app
-from runner.cli.new import new
-from runner.cli.run import run
-from runner.cli.schema import schema
-from runner.cli.serve import serve
-from runner.cli.show import show
-from runner.cli.tools import tools
-from runner.cli.validate import validate
 from runner.errors import ConfigError, VagentError
 
 if TYPE_CHECKING:
     from runner.config.diagnostics import Diagnostic
 
-app = typer.Typer(
-    name="vagent",
-    help="Write, talk to, test and run voice agents as plain YAML files.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+# The commands in the order of `--help`: the module of each is called like it, and this
+# is the name that it has there.
+COMMANDS = {
+    "run": "run",
+    "new": "new",
+    "validate": "validate",
+    "show": "show",
+    "schema": "schema",
+    "tools": "tools",
+    "serve": "serve",
+    "models": "models_app",
+}
 
 
-for command in (run, new, validate, show, schema, tools, serve):
-    app.command()(command)
-app.add_typer(models_app)
+def build_app(wanted: str = "") -> typer.Typer:
+    """Return the command line: with one command, or with all when there is none such.
+
+    Typer reads the options of every command that it is given, which takes longer than
+    to check a file.
+    """
+    app = typer.Typer(
+        name="vagent",
+        help="Write, talk to, test and run voice agents as plain YAML files.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    for name in [wanted] if wanted in COMMANDS else COMMANDS:
+        command = getattr(import_module(f"runner.cli.{name}"), COMMANDS[name])
+        if isinstance(command, typer.Typer):
+            app.add_typer(command)
+        else:
+            app.command()(command)
+    return app
 
 
 def _print_version(wanted: bool) -> None:
@@ -48,7 +64,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool,
@@ -70,7 +85,7 @@ def run_command_line() -> None:
     else is a bug, said in one sentence too, with the traceback behind VAGENT_DEBUG=1.
     """
     try:
-        app()
+        build_app(*sys.argv[1:2])()
     except VagentError as error:
         say_error(error)
         sys.exit(error.exit_code)

@@ -143,15 +143,15 @@ def _examine(
         spans = [each.span for each in find_credentials(reading.source.text)]
         return mask_credentials(bare, reading.source, spans), None
     _refuse_unknown(document.value, variables, reading.path)
-    # jsonschema takes most of the time; a file that is no YAML does not need it.
+    # The rules take most of the time; a file that is no YAML does not need them.
     from runner.config.inspection import Inspection
     from runner.config.references import find_references
     from runner.config.rules import RULES
-    from runner.config.schema import agent_schema, find_violations
+    from runner.config.schema import find_agent_violations
     from runner.config.secrecy import find_leaks
     from runner.config.violations import judge
 
-    faults = judge(document, find_violations(document.value, agent_schema(kinds)))
+    faults = judge(document, find_agent_violations(document.value, kinds))
     inspection = Inspection(
         document,
         reading.path.parent,

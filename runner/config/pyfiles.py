@@ -8,6 +8,7 @@ import os
 import tokenize
 import warnings
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -101,6 +102,17 @@ def find_python_tools(inspection: Inspection) -> list[PythonTool]:
     return found
 
 
+@lru_cache(maxsize=64)  # agents that lie side by side share their tools' files
+def _parse(data: bytes) -> tuple[ast.Module, str]:
+    """Parse a Python file, and decode its text; nobody changes the tree."""
+    with warnings.catch_warnings():
+        # What Python would warn of in the user's file is not a finding of ours.
+        warnings.simplefilter("ignore")
+        tree = ast.parse(data)
+    encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+    return tree, io.TextIOWrapper(io.BytesIO(data), encoding).read()
+
+
 def read_python(file: Path, shown: str) -> PythonFile:
     """Parse a Python file; `shown` is how its findings call it."""
     try:
@@ -108,12 +120,7 @@ def read_python(file: Path, shown: str) -> PythonFile:
             data = stream.read(_MAX_BYTES + 1)
         if len(data) > _MAX_BYTES:
             return PythonFile(problem="it is too large")
-        with warnings.catch_warnings():
-            # What Python would warn of in the user's file is not a finding of ours.
-            warnings.simplefilter("ignore")
-            tree = ast.parse(data)
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-        text = io.TextIOWrapper(io.BytesIO(data), encoding).read()
+        tree, text = _parse(data)
     except OSError as error:
         return PythonFile(problem=(error.strerror or str(error)).lower())
     except SyntaxError as error:

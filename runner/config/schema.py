@@ -1,23 +1,23 @@
 """The agent schema: composed with the kinds of tools, and checked against documents.
 
-The only file that imports jsonschema. Its errors leave as `Violation`s, which
-`wording` turns into sentences about the file.
+The only file that imports jsonschema, and only for what is wrong. Its errors leave as
+`Violation`s, which `wording` turns into sentences about the file.
 """
 
 from __future__ import annotations
 
-import re
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from jsonschema.exceptions import SchemaError, ValidationError
-from jsonschema.validators import Draft202012Validator, extend
-
+from runner.config.acceptance import PLAIN_SCHEMA, Undecided, fits, matches_pattern
 from runner.config.packaged import KIND, Schema, packaged_schema
 from runner.config.violations import Violation
 from runner.errors import ToolError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from jsonschema.exceptions import ValidationError
 
     from runner.config.model import Kinds
     from runner.config.nodes import Pointer
@@ -50,6 +50,9 @@ def agent_schema(kinds: Kinds | None = None) -> Schema:
 
 
 def _check_kind(key: str, schema: Mapping[str, Any] | bool) -> None:
+    from jsonschema.exceptions import SchemaError
+    from jsonschema.validators import Draft202012Validator
+
     try:
         Draft202012Validator.check_schema(
             schema if isinstance(schema, bool) else dict(schema)
@@ -61,30 +64,55 @@ def _check_kind(key: str, schema: Mapping[str, Any] | bool) -> None:
         ) from error
 
 
+@cache
+def _builtin_schema() -> Schema:
+    return agent_schema()
+
+
+def find_agent_violations(value: Any, kinds: Kinds | None = None) -> list[Violation]:
+    """Check an agent file's value, with further kinds of tools if there are any."""
+    return find_violations(value, agent_schema(kinds) if kinds else _builtin_schema())
+
+
 def find_violations(value: Any, schema: Schema) -> list[Violation]:
     """Check `value` against `schema`; empty when it is valid."""
-    return list(_translate(_Validator(schema).iter_errors(value)))
+    if _surely_fits(value, schema):
+        return []
+    return list(_translate(_validator()(schema).iter_errors(value)))
 
 
 def find_schema_violations(schema: Any) -> list[Violation]:
     """Check that `schema` is itself a JSON Schema of 2020-12."""
+    if _surely_fits(schema, PLAIN_SCHEMA):
+        return []
+    from jsonschema.validators import Draft202012Validator
+
     meta = Draft202012Validator(Draft202012Validator.META_SCHEMA)
     return list(_translate(meta.iter_errors(schema)))
 
 
-def _match_pattern(
-    validator: Any, pattern: str, instance: Any, schema: Any
-) -> Iterator[ValidationError]:
-    """Match as JSON Schema says: `$` is the end of the text, never before a newline."""
-    del validator, schema
-    if isinstance(instance, str):
-        strict = pattern[:-1] + r"\Z" if pattern.endswith("$") else pattern
-        if not re.search(strict, instance):
+def _surely_fits(value: Any, schema: Schema) -> bool:
+    try:
+        return fits(value, schema)
+    except Undecided:
+        return False
+
+
+@cache
+def _validator() -> Any:
+    """Return the class that checks; untyped in the stubs."""
+    from jsonschema.exceptions import ValidationError
+    from jsonschema.validators import Draft202012Validator, extend
+
+    def match_pattern(
+        validator: Any, pattern: str, instance: Any, schema: Any
+    ) -> Iterator[ValidationError]:
+        del validator, schema
+        if isinstance(instance, str) and not matches_pattern(pattern, instance):
             yield ValidationError("")
 
-
-_extend: Any = extend  # untyped in the stubs
-_Validator = _extend(Draft202012Validator, {"pattern": _match_pattern})
+    extended: Any = extend  # untyped in the stubs
+    return extended(Draft202012Validator, {"pattern": match_pattern})
 
 
 def _translate(

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from dataclasses import replace
 
 import pytest
 
 from runner.checking.explanation import explain, list_rules, rules_as_json
 from runner.config.rules import RULES
+from runner.errors import UsageError
 
 
 @pytest.mark.parametrize("identifier", RULES)
@@ -31,3 +35,20 @@ def test_the_list_as_json_says_all() -> None:
     for identifier, each in listed.items():
         assert each["name"] == RULES[identifier].name
         assert each["bad"] == RULES[identifier].documentation.bad
+
+
+def test_a_text_that_was_not_loaded_cannot_be_explained() -> None:
+    with pytest.raises(UsageError, match="texts of the rules are not loaded"):
+        explain(replace(RULES["VA203"], text=""))
+
+
+def test_a_log_is_written_without_the_texts() -> None:
+    done = subprocess.run(
+        [sys.executable, "-OO", "-m", "runner", "validate", "-", "--format", "sarif"],
+        input=b"version: 1\nname: a\nprompt: Hi.\nvoise: x\n",
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    run = json.loads(done.stdout)["runs"][0]
+    assert "VA203" in [each["ruleId"] for each in run["results"]]

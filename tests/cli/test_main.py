@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from runner.cli.main import COMMANDS
+
 HEAVY = (
     "numpy",
     "websockets",
@@ -24,9 +26,9 @@ HEAVY = (
 )
 LISTING = """
 import sys
-from runner.cli.main import app
+from runner.cli.main import build_app
 try:
-    app({arguments!r}, standalone_mode=False)
+    build_app(*{arguments!r}[:1])({arguments!r}, standalone_mode=False)
 except SystemExit:
     pass
 print("LOADED", *(name for name in {heavy!r} if name in sys.modules), file=sys.stderr)
@@ -51,9 +53,24 @@ def test_validate_loads_what_reads_and_checks_yaml_and_nothing_else() -> None:
     assert loaded_by("validate", "agents") <= {"yaml", "jsonschema"}
 
 
-@pytest.mark.parametrize(
-    "command", ["run", "new", "validate", "schema", "tools", "serve", "models"]
-)
+def test_a_command_is_loaded_alone_and_the_help_names_all() -> None:
+    code = "import sys; from runner.cli.main import build_app; build_app('validate')"
+    code += "; print(*(name for name in sys.modules if name.startswith('runner.cli.')))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    loaded = {name.removeprefix("runner.cli.") for name in done.stdout.split()}
+    assert loaded.isdisjoint(set(COMMANDS) - {"validate"})
+    done = subprocess.run(
+        [sys.executable, "-m", "runner", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert all(f"\n  {name} " in done.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "runner", command, "--help"],

@@ -54,19 +54,20 @@ def write_sarif(results: Results) -> str:
 
 
 def _descriptor(rule: Rule) -> dict[str, Any]:
+    level = {"level": rule.severity}
+    head = {"id": rule.id, "name": rule.name, "defaultConfiguration": level}
+    if not rule.text:  # under -OO
+        return head
     about = rule.documentation
     markdown = (
         f"{about.why}\n\n"
         f"**Bad**\n\n```yaml\n{about.bad}```\n\n**Good**\n\n```yaml\n{about.good}```\n"
     )
     text = f"{about.why}\n\nBad:\n\n{about.bad}\nGood:\n\n{about.good}"
-    return {
-        "id": rule.id,
-        "name": rule.name,
+    return head | {
         "shortDescription": {"text": about.summary},
         "fullDescription": {"text": " ".join((about.why or about.summary).split())},
         "help": {"text": text.strip(), "markdown": markdown.strip()},
-        "defaultConfiguration": {"level": rule.severity},
     }
 
 
