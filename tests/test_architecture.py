@@ -21,7 +21,6 @@ FLOORS: list[tuple[str, int]] = [
     ("runner.audio.pcm", 1),
     ("runner.audio.devices", 1),
     ("runner.speech.parts", 1),
-    ("runner.tools.docstring", 1),
     ("runner.config", 2),
     ("runner.audio", 2),
     ("runner.speech", 2),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from runner.checking.patterns import matches
+from runner.config.names import nearest
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
@@ -87,13 +88,11 @@ def find_rules(selector: str) -> list[Rule]:
 
 
 def _nearest(wanted: str, rules: Mapping[str, Rule]) -> str:
-    from difflib import get_close_matches
-
     known = {each.id.lower(): each.id for each in rules.values()}
     known |= {each.name: each.name for each in rules.values()}
-    guess = get_close_matches(wanted.lower()[:80], known, n=1)
+    guess = nearest(wanted.lower(), known)
     if guess:
-        return f"did you mean {known[guess[0]]}?"
+        return f"did you mean {known[guess]}?"
     return "vagent validate --rules lists them"
 
 

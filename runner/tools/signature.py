@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from runner.config.docstring import Docstring, parse_docstring
 from runner.errors import ToolError
 from runner.tools.annotations import Unsupported, shape_of
-from runner.tools.docstring import Docstring, parse_docstring
 from runner.tools.shapes import Schema, Shape
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)

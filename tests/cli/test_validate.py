@@ -186,7 +186,7 @@ def test_without_a_path_the_current_folder_is_checked(
     check: Callable[..., Done], tmp_path: Path
 ) -> None:
     (tmp_path / "a.yaml").write_text(BAD)
-    assert check().stdout.startswith("a.yaml:4:1: error: ")
+    assert check().stdout.startswith("a.yaml:5:1: error: ")
 
 
 @pytest.mark.parametrize("data", [b"", b"\0\1\2", b"\xff\xfe", b"#" * 2_000_000])
@@ -211,7 +211,9 @@ def test_any_character_can_be_shown_in_any_encoding(tmp_path: Path) -> None:
 
 
 def test_checking_loads_nothing_heavy_and_no_code_of_the_agent(tmp_path: Path) -> None:
-    (tmp_path / "tool.py").write_text("def f(): ...\nraise SystemExit(7)\n")
+    (tmp_path / "tool.py").write_text(
+        'def f():\n    """It is never called."""\nraise SystemExit(7)\n'
+    )
     (tmp_path / "a.yaml").write_text(
         GOOD
         + "tools:\n  - python: tool.py:f\n  - name: x\n    description: Look it up.\n"
@@ -260,7 +262,7 @@ def test_the_command_line_goes_before_the_settings(
     (tmp_path / "a.yaml").write_text(BAD + "greeting: ${x}\n")
     (tmp_path / "vagent.toml").write_text("select = ['VA3']\nformat = 'concise'\n")
     assert check().stdout == (
-        "a.yaml:5:11: error: the variable `x` is not declared [VA301]\n"
+        "a.yaml:6:11: error: the variable `x` is not declared [VA301]\n"
     )
     shown = check(select=["VA2,VA3"], ignore=["VA301"], format=Format.JSONL).stdout
     rules = [json.loads(line).get("rule") for line in shown.splitlines()]
@@ -332,7 +334,7 @@ def test_under_github_actions_findings_are_annotations(
 ) -> None:
     (tmp_path / "a.yaml").write_text(BAD)
     done = check("a.yaml", env={"GITHUB_ACTIONS": "true"})
-    assert done.stdout.startswith("::error file=a.yaml,line=4,endLine=4,col=1,")
+    assert done.stdout.startswith("::error file=a.yaml,line=5,endLine=5,col=1,")
 
 
 def test_standard_input_is_checked_as_if_it_lay_where_it_is_said_to(

@@ -130,7 +130,7 @@ def docstring_outdated(inspection: Inspection) -> Iterator[Finding]:
         tools:
           - python: tools/shop.py:list_orders
     """
-    from runner.tools.docstring import parse_docstring
+    from runner.config.docstring import parse_docstring
 
     for each in inspection.fact(find_signatures):
         function = each.signature.function

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.tools.docstring import Docstring, parse_docstring
+from runner.config.docstring import Docstring, parse_docstring
 
 GOOGLE = """Look up an order.
 
