@@ -33,13 +33,13 @@ def written_answers(subject: Subject, draw: Random) -> Change | None:
     site = next((each for each in subject.sites if each.path == ("prompt",)), None)
     if site is None or site.node.style != "|":
         return None
-    end = site.node.span.end
+    end = site.node.span.start + len(subject.written(site).rstrip())
     start = subject.line_start(end)
-    blanks = subject.text[start:end]
-    indent = blanks[: len(blanks) - len(blanks.lstrip())]
+    line = subject.text[start:end]
+    indent = line[: len(line) - len(line.lstrip())]
     new = f"{subject.newline}{indent}{draw.choice(_MARKDOWN)}"
     change = subject.change(Edit(end, end, new))
-    return Change(change.text, (end + len(new) - 3,), exact=False)
+    return Change(change.text, (end + len(new) - 1,), exact=False)
 
 
 def long_greeting(subject: Subject, draw: Random) -> Change | None:

@@ -157,4 +157,7 @@ def _insert_word(subject: Subject, draw: Random, site: Site, new: str) -> Change
 
 
 def _in_line(subject: Subject, site: Site) -> bool:
-    return is_word(site) and subject.in_one_line(site) and not site.node.is_alias
+    if not is_word(site) or not subject.in_one_line(site):
+        return False
+    # Between braces, a brace needs quotes around it.
+    return site.node.style != "" or not site.in_flow

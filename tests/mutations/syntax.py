@@ -26,7 +26,8 @@ def deeper_line(subject: Subject, draw: Random) -> Change | None:
     if site is None or site.key is None:
         return None
     start = subject.line_start(site.key.start)
-    return subject.change(Edit(start, start, " "), site.key.start)
+    change = subject.change(Edit(start, start, " "))
+    return Change(change.text, (site.key.start + 1,))
 
 
 def shallower_line(subject: Subject, draw: Random) -> Change | None:
