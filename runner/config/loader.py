@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.config.diagnostics import Finding
+    from runner.config.document import Document
     from runner.config.inspection import Inspection
     from runner.config.model import AgentConfig, Kinds
     from runner.config.rules.rule import Rule
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 # Of one rule about one file. A file made to have a million findings would only make
 # the checker slow.
 _MOST = 200
+_YAML = "VA1"
 _SCHEMA = "VA2"
 
 
@@ -164,9 +166,12 @@ def _examine(
     for rule in RULES.values():
         found.update(_apply(rule, inspection))
     ignored = find_suppressions(document, inspection.fact(find_references))
-    shown = sorted(ignored.apply(_without_echoes(found)))
+    shown = sorted(ignored.apply(_without_echoes(found, document)))
     for leak in inspection.fact(find_leaks):
         shown = mask_credentials(shown, leak.place.source, [leak.place.span])
+    if document.mended:  # some of the text is in no value
+        spans = [each.span for each in find_credentials(document.source.text)]
+        shown = mask_credentials(shown, document.source, spans)
     return shown, inspection
 
 
@@ -191,11 +196,12 @@ def _diagnose(rule: Rule, found: Finding) -> Diagnostic:
     )
 
 
-def _without_echoes(found: set[Diagnostic]) -> Iterator[Diagnostic]:
+def _without_echoes(found: set[Diagnostic], document: Document) -> Iterator[Diagnostic]:
     """Leave out what is said twice.
 
-    That is what an alias repeats of a place that has the same finding, and what the
-    schema says about characters that a rule has a better word for.
+    That is what an alias repeats of a place that has the same finding, what the schema
+    says about characters that a rule has a better word for, and what would be said
+    about lines that are no YAML and were only read as such.
     """
     places = {(each.line, each.column, each.rule, each.message) for each in found}
     ruled = {
@@ -204,6 +210,9 @@ def _without_echoes(found: set[Diagnostic]) -> Iterator[Diagnostic]:
         if each.is_error and not each.rule.startswith(_SCHEMA)
     }
     for each in found:
+        here = each.path == document.source.path and each.line in document.mended
+        if here and not each.rule.startswith(_YAML):
+            continue
         what = (each.rule, each.message)
         if any((at.line, at.column, *what) in places for at in each.related):
             continue

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.config.diagnostics import render
+from runner.config.rendering import render
 from runner.config.loader import check_file
 
 ROOT = Path(__file__).parents[2]
