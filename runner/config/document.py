@@ -153,7 +153,7 @@ def _recover(
 ) -> tuple[Document | None, list[Diagnostic]]:
     from runner.config.recovery import recover  # for broken files only
 
-    recovered = recover(source.text, complaint, _complain)
+    recovered = recover(source.text, complaint, complain)
     faults = [_syntax_finding(source, *each) for each in recovered.faults]
     if recovered.text is None:
         # What was found below the fault may come of it.
@@ -170,7 +170,7 @@ def _recover(
     return Document(source, root.value, root, mended), [*faults, *found]
 
 
-def _complain(text: str) -> Complaint | None:
+def complain(text: str) -> Complaint | None:
     """Return the parser's first complaint about a text."""
     try:
         for _ in _events(text):

@@ -169,9 +169,6 @@ def _examine(
     shown = sorted(ignored.apply(_without_echoes(found, document)))
     for leak in inspection.fact(find_leaks):
         shown = mask_credentials(shown, leak.place.source, [leak.place.span])
-    if document.mended:  # some of the text is in no value
-        spans = [each.span for each in find_credentials(document.source.text)]
-        shown = mask_credentials(shown, document.source, spans)
     return shown, inspection
 
 

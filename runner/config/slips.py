@@ -33,7 +33,9 @@ _QUOTE = re.compile(r"(?:^[ \t]*|(?<=[:\-,\[{?])[ \t]+|(?<=[\[{,]))([\"'])")
 _CLOSERS = re.compile(r"[ \t]*[\]}]+,?[ \t]*$")
 _ENTRY_BEFORE = re.compile(rf"[ \t]+({_KEY})[ \t]*$")
 _DASHES = re.compile(r"[ \t]*(?:-[ \t]+)+")
+_OPENS_FLOW = re.compile(r"[:\-][ \t]+([\[{])[^\]}]*$")
 _CLOSER = {"[": "]", "{": "}"}
+_MOST_INSIDE = 60  # lines between brackets
 _MOST_LINES = 400  # upwards, in search of the quote that was never closed
 
 
@@ -61,9 +63,11 @@ def find_slips(text: str, complaint: Complaint) -> Iterator[Slip]:
     for find in (_no_dash_blank, _no_blank, _no_colon):
         yield from chain.from_iterable(find(lines, each) for each in numbers)
     yield from _indentation(lines, complaint)
-    yield from _open_quotes(lines, here)
-    if "flow" in complaint.context:
+    in_flow = "flow" in complaint.context
+    if in_flow:
         yield from _no_comma(lines, complaint)
+    yield from _open_quotes(lines, here)
+    if in_flow:
         yield from _open_bracket(lines, complaint)
     yield from _characters(text, complaint)
     yield from _left_over(lines, complaint)
@@ -176,7 +180,7 @@ def _open_quotes(lines: Lines, number: int) -> Iterator[Slip]:
 
 def _closing(line: str, at: int) -> int | None:
     """Where the quote that opens at `at` is closed in this line, if it is."""
-    pattern = r"\"(?:[^\"\\]|\\.)*\"" if line[at] == '"' else r"'(?:[^']|'')*'"
+    pattern = r"\"(?:[^\"\\]|\\.)*\"" if line[at] == '"' else r"'(?:[^']|'')*'(?!')"
     found = re.compile(pattern).match(line, at)
     return found.end() if found else None
 
@@ -210,25 +214,44 @@ def _no_comma(lines: Lines, complaint: Complaint) -> Iterator[Slip]:
 
 
 def _open_bracket(lines: Lines, complaint: Complaint) -> Iterator[Slip]:
-    opened = complaint.context_at
-    bracket = lines.text[opened : opened + 1]
-    if bracket not in _CLOSER:
+    opened = _bracket_before(lines, complaint)
+    if opened is None:
         return
+    bracket = lines.text[opened]
     number = lines.at(opened)
     start, line = lines.start(number), lines[number]
-    ends = [start + len(line.rstrip()), complaint.at]
+    ends = [*_line_ends(lines, number), complaint.at]
     closers = _CLOSERS.search(line)
     if closers:
-        first = start + closers.start()
-        ends += range(first, start + len(line.rstrip()))
-    comment = line.find(" #", opened - start)
-    if comment > 0:
-        ends.append(start + len(line[:comment].rstrip()))
+        ends += range(start + closers.start(), start + len(line.rstrip()))
+    for below in range(number + 1, min(lines.at(complaint.at), number + _MOST_INSIDE)):
+        ends += _line_ends(lines, below)
     for end in dict.fromkeys(each for each in ends if each > opened):
         edit = Edit(end, end, _CLOSER[bracket])
-        # Further down, what is inside and what is not would be anybody's guess.
-        same_line = end <= start + len(line)
-        yield Slip(opened, words("bracket", bracket), edit, is_sure=same_line)
+        # Further down, or among others, what is inside would be anybody's guess.
+        is_sure = end <= start + len(line) and line.count(bracket) == 1
+        yield Slip(opened, words("bracket", bracket), edit, is_sure)
+
+
+def _bracket_before(lines: Lines, complaint: Complaint) -> int | None:
+    """Where the bracket is that the parser was in."""
+    if lines.text[complaint.context_at : complaint.context_at + 1] in _CLOSER:
+        return complaint.context_at
+    last = lines.at(complaint.at)
+    for number in range(last - 1, max(-1, last - _MOST_INSIDE), -1):
+        found = _OPENS_FLOW.search(lines[number])
+        if found:
+            return lines.start(number) + found.start(1)
+    return None
+
+
+def _line_ends(lines: Lines, number: int) -> Iterator[int]:
+    """Yield where a line ends, and where what stands before its comment does."""
+    start, line = lines.start(number), lines[number]
+    yield start + len(line.rstrip())
+    comment = line.find(" #")
+    if comment > 0:
+        yield start + len(line[:comment].rstrip())
 
 
 def _characters(text: str, complaint: Complaint) -> Iterator[Slip]:

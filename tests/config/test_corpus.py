@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.config.rendering import render
 from runner.config.loader import check_file
+from runner.config.rendering import render
 
 ROOT = Path(__file__).parents[2]
 CORPUS = sorted(Path(__file__).with_name("corpus").glob("*.yaml"))
