@@ -10,63 +10,15 @@ exception. `--misses` lists what was missed, with the file's line.
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from runner.config.diagnostics import Diagnostic
-from runner.config.loader import check_file
-from tests.mutations.table import FOLDERS, KINDS, Mutation, mutations
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One mutation and what the checker said about it."""
-
-    mutation: Mutation
-    found: list[Diagnostic]
-    failure: str | None = None
-
-    @property
-    def on_line(self) -> bool:
-        lines = {line for line, _ in self.mutation.places}
-        return any(each.line in lines for each in self.found)
-
-    @property
-    def at_column(self) -> bool:
-        if not self.mutation.exact:
-            return self.on_line
-        return any(
-            (each.line, each.column) in self.mutation.places for each in self.found
-        )
-
-
-def try_out(several: Iterable[Mutation]) -> Iterator[Trial]:
-    """Check each mutation beside copies of the files that it names."""
-    with tempfile.TemporaryDirectory() as folder:
-        homes = {each: Path(folder) / each.name for each in FOLDERS}
-        for source, home in homes.items():
-            shutil.copytree(source, home)
-        for each in several:
-            path = homes[each.path.parent] / each.path.name
-            valid = path.read_bytes()
-            path.write_bytes(each.text.encode())
-            yield _check(each, path)
-            path.write_bytes(valid)
-
-
-def _check(mutation: Mutation, path: Path) -> Trial:
-    try:
-        found = check_file(path, environment=mutation.environment)
-    except Exception as error:  # counting them is what this is for
-        return Trial(mutation, [], f"{type(error).__name__}: {error}")
-    return Trial(mutation, found)
+from tests.mutations.table import KINDS, mutations
+from tests.mutations.trial import Trial, try_out
 
 
 def show(trials: list[Trial]) -> None:

@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from random import Random
 from types import ModuleType
@@ -71,10 +72,11 @@ KINDS: tuple[Kind, ...] = (
 )
 
 
-def subjects() -> list[Subject]:
+@cache
+def subjects() -> tuple[Subject, ...]:
     """Return every valid file, by name."""
     paths = [path for folder in FOLDERS for path in sorted(folder.glob("*.yaml"))]
-    return [Subject(path) for path in paths]
+    return tuple(Subject(path) for path in paths)
 
 
 def mutations(seed: int, kinds: tuple[Kind, ...] = KINDS) -> Iterator[Mutation]:
