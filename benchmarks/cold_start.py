@@ -10,11 +10,12 @@ and schema.
 from __future__ import annotations
 
 import argparse
-import os
-import statistics
-import subprocess
 import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.processes import median_cpu, take_turns
 
 ROOT = Path(__file__).parents[1]
 AGENT = str(ROOT / "agents" / "support.yaml")
@@ -35,32 +36,11 @@ COMMANDS = {
 }
 
 
-def cpu_seconds(command: list[str]) -> float:
-    """Return user and system time of one run of a command."""
-    before = os.times()
-    subprocess.run(
-        command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    after = os.times()
-    return (
-        after.children_user
-        + after.children_system
-        - before.children_user
-        - before.children_system
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=9)
-    runs: int = parser.parse_args().runs
-    times: dict[str, list[float]] = {name: [] for name in COMMANDS}
-    for number in range(runs + 1):
-        for name, command in COMMANDS.items():
-            seconds = cpu_seconds(command)
-            if number:  # the first round fills the caches
-                times[name].append(seconds)
-    medians = {name: statistics.median(found) for name, found in times.items()}
+    costs = take_turns(COMMANDS, parser.parse_args().runs)
+    medians = {name: median_cpu(found) for name, found in costs.items()}
     floor, peer = medians["python -c pass"], medians["check-jsonschema FILE"]
     print(f"{'command':26}{'CPU ms':>8}{'x floor':>9}{'x check-jsonschema':>20}")
     for name, seconds in medians.items():
