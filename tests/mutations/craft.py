@@ -52,21 +52,23 @@ def long_greeting(subject: Subject, draw: Random) -> Change | None:
 
 
 def no_way_out(subject: Subject, draw: Random) -> Change | None:
-    """The agent cannot end the call."""
+    """Nothing but the caller ends the call."""
     del draw
-    session = subject.document.value.get("session", {})
-    if "idle" in session:
+    prompt, tools = _prompt(subject), subject.document.value_span(("tools",))
+    session = next((s for s in subject.sites if s.path == ("session",)), None)
+    ends = re.search(r"(?m)^ *- plugin: end_call\r?\n", subject.text)
+    if prompt is None or session is None or session.key is None or ends is None:
         return None
-    for site in subject.sites:
-        if site.general[2:] == ("plugin",) and site.node.value == "end_call":
-            start = subject.line_start(site.node.span.start)
-            line = subject.text[start : subject.line_end(start)]
-            if line.strip() != "- plugin: end_call":
-                continue
-            tools = subject.document.key_span(("tools",)).start
-            edit = Edit(start, subject.next_line(start), "")
-            return subject.change(edit, tools, 0, exact=False)
-    return None
+    if not subject.stands_alone(session) or "idle" in session.node.value:
+        return None
+    start = subject.line_start(session.key.start)
+    more = [
+        Edit(*ends.span(), ""),
+        *(Edit(*each, "that") for each in _mentions(subject, "end_call")),
+    ]
+    limit = Edit(start, subject.next_line(start), "")
+    key = subject.document.key_span(("tools",))
+    return subject.change(limit, key.start, tools.start, exact=False, more=more)
 
 
 def long_description(subject: Subject, draw: Random) -> Change | None:
@@ -74,7 +76,7 @@ def long_description(subject: Subject, draw: Random) -> Change | None:
     site = _description(subject, draw)
     if site is None:
         return None
-    text = "Look up the order, however it was made. " * 30
+    text = "Look it up, once the caller has confirmed the number. " * 30
     return subject.change(Edit(*site.node.span, f'"{text}"'))
 
 
@@ -83,7 +85,10 @@ def same_descriptions(subject: Subject, draw: Random) -> Change | None:
     described = [
         site
         for site in subject.sites
-        if site.general == ("tools", "*", "description") and subject.in_one_line(site)
+        if site.general == ("tools", "*", "description")
+        and subject.in_one_line(site)
+        # What changes something needs words of its own.
+        and subject.document.value["tools"][site.path[1]].get("effect") != "write"
     ]
     if len(described) < 2:
         return None
@@ -96,10 +101,12 @@ def same_descriptions(subject: Subject, draw: Random) -> Change | None:
 def reserved_name(subject: Subject, draw: Random) -> Change | None:
     """A tool has a name that the service keeps for itself."""
     site = subject.choose(draw, lambda each: each.general == ("tools", "*", "name"))
-    if site is None:
+    if site is None or _prompt(subject) is None:
         return None
     start = site.node.span.start + (site.node.style != "")
-    return subject.change(Edit(start, start, "aai_"), site.node.span.start)
+    mentions = _mentions(subject, str(site.node.value))
+    more = [Edit(at, at, "aai_") for at, _ in mentions]
+    return subject.change(Edit(start, start, "aai_"), site.node.span.start, more=more)
 
 
 def gone_voice(subject: Subject, draw: Random) -> Change | None:
@@ -129,7 +136,7 @@ def dictated_without_hints(subject: Subject, draw: Random) -> Change | None:
         general = site.general
         if general[2:4] != ("parameters", "properties") or len(general) != 5:
             continue
-        if not re.search("phone|email|date|day|number$", str(site.name)):
+        if not re.search("phone|email|date$|number$|^born$", str(site.name)):
             continue
         if site.node.style != "{" or site.node.is_alias or site.key is None:
             continue
@@ -152,24 +159,25 @@ def silent_wait(subject: Subject, draw: Random) -> Change | None:
         return None
     tool = site.path[:2]
     timeout = subject.document.value_span((*tool, "timeout"))
-    name = subject.document.value_span((*tool, "name"))
     start, end = subject.line_start(site.key.start), subject.next_line(site.key.start)
-    marks = (site.parent.head.start, timeout.start, name.start)
-    return subject.change(Edit(start, end, ""), *marks)
+    more = [Edit(*timeout, "20s")]
+    marks = (timeout.start, site.parent.head.start)
+    return subject.change(Edit(start, end, ""), *marks, more=more)
 
 
 def unknown_tool_in_prompt(subject: Subject, draw: Random) -> Change | None:
-    """The prompt names a tool that is not there."""
-    site = next((each for each in subject.sites if each.path == ("prompt",)), None)
+    """The prompt misspells the name of a tool."""
+    site = _prompt(subject)
     if site is None:
         return None
     start = site.node.span.start
     found = list(re.finditer(r"\b[a-z]+_[a-z_]+\b", subject.written(site)))
-    if not found:
+    longer = [each for each in found if len(each[0].rpartition("_")[2]) > 4]
+    if not longer:
         return None
-    chosen = draw.choice(found)
-    end = start + chosen.end()
-    return subject.change(Edit(end, end, "_now"), start + chosen.start())
+    chosen = draw.choice(longer)
+    at = start + chosen.end() - 2
+    return subject.change(Edit(at, at, subject.text[at]), start + chosen.start())
 
 
 def secret_in_header(subject: Subject, draw: Random) -> Change | None:
@@ -180,7 +188,12 @@ def secret_in_header(subject: Subject, draw: Random) -> Change | None:
     start, end = site.node.span
     at = subject.text.index("${env:", start, end)
     stop = subject.text.index("}", at) + 1
-    return subject.change(Edit(at, stop, draw.choice(_SECRETS)), start, at)
+    secret = draw.choice(_SECRETS)
+    change = subject.change(Edit(at, stop, secret))
+    # What is secret begins after the prefix that tells whose it is.
+    prefix = re.match("[a-z]+[-_]", secret)
+    assert prefix is not None
+    return Change(change.text, (start, at, at + prefix.end()))
 
 
 def plain_http(subject: Subject, draw: Random) -> Change | None:
@@ -224,6 +237,17 @@ def unconfirmed_write(subject: Subject, draw: Random) -> Change | None:
     effect = subject.document.value_span((*site.path[:2], "effect"))
     edit = Edit(*site.node.span, "Change what is written in the system.")
     return subject.change(edit, site.node.span.start, effect.start)
+
+
+def _prompt(subject: Subject) -> Site | None:
+    return next((each for each in subject.sites if each.path == ("prompt",)), None)
+
+
+def _mentions(subject: Subject, name: str) -> list[tuple[int, int]]:
+    """Where the prompt names a tool."""
+    start, end = subject.document.value_span(("prompt",))
+    found = re.finditer(rf"\b{name}\b", subject.text[start:end])
+    return [(start + each.start(), start + each.end()) for each in found]
 
 
 def _description(

@@ -52,9 +52,10 @@ class Mutation:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the valid file needs to be set."""
+        """What the valid file needs to be set, and the key of the service."""
         valid = self.path.read_text("utf-8")
-        return dict.fromkeys(re.findall(r"\$\{env:(\w+)\}", valid), "set")
+        names = re.findall(r"\$\{env:(\w+)\}", valid)
+        return dict.fromkeys([*names, "ASSEMBLYAI_API_KEY"], "set")
 
 
 def _kinds(module: ModuleType, family: str) -> Iterator[Kind]:

@@ -230,6 +230,9 @@ def repeated_name(subject: Subject, draw: Random) -> Change | None:
     if len(named) < 2:
         return None
     first, second = sorted(draw.sample(named, 2), key=lambda each: each.node.span.start)
+    # The prompt would speak of a tool that is gone.
+    if str(second.node.value) in str(subject.document.value.get("prompt", "")):
+        return None
     return subject.change(Edit(*second.node.span, subject.written(first)))
 
 
