@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from random import Random
 
-from tests.mutations.subject import Change, Edit, Site, Subject, is_word
+from tests.mutations.subject import Change, Edit, Site, Subject, is_word, mentions
 
 _MARKDOWN = (
     "Format your answers in markdown.",
@@ -64,7 +64,7 @@ def no_way_out(subject: Subject, draw: Random) -> Change | None:
     start = subject.line_start(session.key.start)
     more = [
         Edit(*ends.span(), ""),
-        *(Edit(*each, "that") for each in _mentions(subject, "end_call")),
+        *(Edit(*each, "that") for each in mentions(subject, "end_call")),
     ]
     limit = Edit(start, subject.next_line(start), "")
     key = subject.document.key_span(("tools",))
@@ -104,8 +104,8 @@ def reserved_name(subject: Subject, draw: Random) -> Change | None:
     if site is None or _prompt(subject) is None:
         return None
     start = site.node.span.start + (site.node.style != "")
-    mentions = _mentions(subject, str(site.node.value))
-    more = [Edit(at, at, "aai_") for at, _ in mentions]
+    named = mentions(subject, str(site.node.value))
+    more = [Edit(at, at, "aai_") for at, _ in named]
     return subject.change(Edit(start, start, "aai_"), site.node.span.start, more=more)
 
 
@@ -136,7 +136,7 @@ def dictated_without_hints(subject: Subject, draw: Random) -> Change | None:
         general = site.general
         if general[2:4] != ("parameters", "properties") or len(general) != 5:
             continue
-        if not re.search("phone|email|date$|number$|^born$", str(site.name)):
+        if not re.search("phone|email|date$|number$", str(site.name)):
             continue
         if site.node.style != "{" or site.node.is_alias or site.key is None:
             continue
@@ -241,13 +241,6 @@ def unconfirmed_write(subject: Subject, draw: Random) -> Change | None:
 
 def _prompt(subject: Subject) -> Site | None:
     return next((each for each in subject.sites if each.path == ("prompt",)), None)
-
-
-def _mentions(subject: Subject, name: str) -> list[tuple[int, int]]:
-    """Where the prompt names a tool."""
-    start, end = subject.document.value_span(("prompt",))
-    found = re.finditer(rf"\b{name}\b", subject.text[start:end])
-    return [(start + each.start(), start + each.end()) for each in found]
 
 
 def _description(

@@ -244,3 +244,10 @@ def point(text: str, offset: int) -> tuple[int, int]:
 def placeholders(text: str) -> list[re.Match[str]]:
     """Find `${name}` in a text; escapes and the environment are left out."""
     return list(re.finditer(r"(?<!\$)\$\{([A-Za-z_]\w*)\}", text))
+
+
+def mentions(subject: Subject, name: str) -> list[tuple[int, int]]:
+    """Where the prompt names a tool."""
+    start, end = subject.document.value_span(("prompt",))
+    found = re.finditer(rf"\b{name}\b", subject.text[start:end])
+    return [(start + each.start(), start + each.end()) for each in found]

@@ -11,7 +11,15 @@ from pathlib import Path
 from random import Random
 from types import ModuleType
 
-from tests.mutations import craft, fields, references, syntax, tools
+from tests.mutations import (
+    craft,
+    keys,
+    layout,
+    punctuation,
+    references,
+    tools,
+    values,
+)
 from tests.mutations.subject import Mutator, Subject, point
 
 ROOT = Path(__file__).parents[2]
@@ -65,8 +73,10 @@ def _kinds(module: ModuleType, family: str) -> Iterator[Kind]:
 
 
 KINDS: tuple[Kind, ...] = (
-    *_kinds(syntax, "yaml"),
-    *_kinds(fields, "schema"),
+    *_kinds(layout, "yaml"),
+    *_kinds(punctuation, "yaml"),
+    *_kinds(keys, "schema"),
+    *_kinds(values, "schema"),
     *_kinds(references, "references"),
     *_kinds(tools, "tools"),
     *_kinds(craft, "craft"),
@@ -86,15 +96,20 @@ def mutations(seed: int, kinds: tuple[Kind, ...] = KINDS) -> Iterator[Mutation]:
     The same seed gives the same ones.
     """
     draw = Random(seed)
-    valid = subjects()
     while True:
-        for kind in kinds:
-            for subject in draw.sample(valid, len(valid)):
-                change = kind.apply(subject, draw)
-                if change is not None and change.text != subject.text:
-                    places = [point(change.text, each) for each in change.offsets]
-                    unique = tuple(dict.fromkeys(places))
-                    yield Mutation(
-                        kind, subject.path, change.text, unique, change.exact
-                    )
-                    break
+        several = [_draw(kind, draw) for kind in kinds]
+        found = [each for each in several if each is not None]
+        assert found, f"no file can be spoiled by {[kind.name for kind in kinds]}"
+        yield from found
+
+
+def _draw(kind: Kind, draw: Random) -> Mutation | None:
+    valid = subjects()
+    for subject in draw.sample(valid, len(valid)):
+        change = kind.apply(subject, draw)
+        if change is not None and change.text != subject.text:
+            places = tuple(
+                dict.fromkeys(point(change.text, each) for each in change.offsets)
+            )
+            return Mutation(kind, subject.path, change.text, places, change.exact)
+    return None

@@ -6,7 +6,7 @@ import re
 from random import Random
 from typing import Any
 
-from tests.mutations.subject import Change, Edit, Site, Subject, is_word
+from tests.mutations.subject import Change, Edit, Site, Subject, is_word, mentions
 
 _PROPERTY = ("parameters", "properties", "*")
 
@@ -230,10 +230,13 @@ def repeated_name(subject: Subject, draw: Random) -> Change | None:
     if len(named) < 2:
         return None
     first, second = sorted(draw.sample(named, 2), key=lambda each: each.node.span.start)
-    # The prompt would speak of a tool that is gone.
-    if str(second.node.value) in str(subject.document.value.get("prompt", "")):
+    if "prompt" not in subject.document.value:
         return None
-    return subject.change(Edit(*second.node.span, subject.written(first)))
+    # The prompt follows: that it names a tool that is gone would be another fault.
+    gone = mentions(subject, str(second.node.value))
+    more = [Edit(*each, str(first.node.value)) for each in gone]
+    edit = Edit(*second.node.span, subject.written(first))
+    return subject.change(edit, second.node.span.start, more=more)
 
 
 def _in_schema(
