@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.config.document import complain
-from runner.config.loader import check_file
+from runner.config.loader import check_file, load_agent
 from runner.config.recovery import Recovered, recover
 from runner.config.syntax import Complaint
+from runner.errors import ConfigError
 
 
 def recovered(text: str) -> Recovered:
@@ -65,6 +67,13 @@ def test_a_large_text_is_tried_a_few_times_only() -> None:
 def test_the_findings_after_a_syntax_error_are_told_too(tmp_path: Path) -> None:
     text = "version: 1\nname clerk\nprompt: Be brief.\nvoise: alba\n"
     assert rules(tmp_path, text) == [(2, "VA101"), (4, "VA203")]
+
+
+def test_a_file_that_was_mended_to_be_checked_is_not_run(tmp_path: Path) -> None:
+    path = tmp_path / "agent.yaml"
+    path.write_text("version: 1\nname clerk\nprompt: Be brief.\n", "utf-8")
+    with pytest.raises(ConfigError, match="1 error"):
+        load_agent(path, environment={})
 
 
 def test_a_mended_line_has_no_other_findings(tmp_path: Path) -> None:

@@ -89,14 +89,15 @@ def unknown_required(subject: Subject, draw: Random) -> Change | None:
     site = subject.choose(
         draw,
         lambda each: (
-            each.general[2:] == ("parameters", "required", "*")
-            and f"{{{each.node.value}}}" not in subject.text
+            each.general[2:] == ("parameters", "required", "*") and each.in_flow
         ),
     )
     if site is None:
         return None
-    end = site.node.span.end - (site.node.style != "")
-    return subject.change(Edit(end, end, "_x"), site.node.span.start)
+    end = site.node.span.end
+    new = f", {site.node.style}nowhere{site.node.style}"
+    change = subject.change(Edit(end, end, new))
+    return Change(change.text, (end + 2,))
 
 
 def renamed_parameter(subject: Subject, draw: Random) -> Change | None:
