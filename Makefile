@@ -71,6 +71,8 @@ docs: $(VENV)/.develop ## write docs/errors.md and docs/rules/ from the tables a
 
 bench: $(VENV)/.develop ## what the engine costs beside a bare client, in some minutes
 	$(BIN)/python benchmarks/cold_start.py
+	$(BIN)/python benchmarks/validating.py
+	$(BIN)/python benchmarks/placement.py
 	$(BIN)/python benchmarks/interruption.py
 	$(BIN)/python benchmarks/sessions.py --count 1 50
 	$(BIN)/python benchmarks/sessions.py --memory 300

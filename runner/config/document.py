@@ -14,11 +14,11 @@ import yaml
 from runner.config.diagnostics import Diagnostic, Related, diagnose
 from runner.config.nodes import Node, Pointer
 from runner.config.source import Source, Span
-from runner.config.syntax import explain_syntax
+from runner.config.syntax import Complaint, Words, explain_syntax
 from runner.config.tree import Stopped, TreeBuilder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,8 @@ class Document:
     source: Source
     value: Any
     root: Node
+    # Lines that were read otherwise than they stand there; a finding says why.
+    mended: frozenset[int] = frozenset()
 
     def node(self, path: Pointer) -> Node | None:
         """Return the node at `path`, None when there is none."""
@@ -136,22 +138,71 @@ class Document:
         ]
 
 
-def parse_document(source: Source) -> tuple[Document | None, list[Diagnostic]]:
-    """Read one YAML document; None when the text could not be read to its end."""
+def parse_document(
+    source: Source, *, recover: bool = True
+) -> tuple[Document | None, list[Diagnostic]]:
+    """Read one YAML document; None when the text could not be read to its end.
+
+    After a syntax error the text is read as it was probably meant (`recovery` says
+    when), unless `recover` is false.
+    """
     builder = TreeBuilder(source)
     try:
-        for event in _events(source.text):
-            _pass_on(event, builder)
-        root = builder.finish()
+        root = _build(source.text, builder, None)
     except Stopped:
         return None, builder.findings
     except yaml.MarkedYAMLError as error:
-        return None, [*builder.findings, _syntax_finding(source, error)]
+        complaint = _complaint(error, len(source.text))
+        if recover:
+            return _recover(source, complaint, builder.findings)
+        fault = explain_syntax(source.text, complaint)
+        return None, [*builder.findings, _syntax_finding(source, *fault)]
     except yaml.YAMLError:  # the reader's, which has no mark; `read_source` is stricter
         message = "the text holds a character that YAML does not allow"
         found = diagnose(source, Span(0, 0), "VA108", message)
         return None, [*builder.findings, found]
     return Document(source, root.value, root), builder.findings
+
+
+def _recover(
+    source: Source, complaint: Complaint, before: list[Diagnostic]
+) -> tuple[Document | None, list[Diagnostic]]:
+    from runner.config.recovery import recover  # for broken files only
+
+    recovered = recover(source.text, complaint, complain)
+    faults = [_syntax_finding(source, *each) for each in recovered.faults]
+    if recovered.text is None:
+        # What was found below the fault may come of it.
+        sure = [each for each in before if each.line < min(faults).line]
+        return None, [*sure, *faults]
+    builder = TreeBuilder(source)
+    try:
+        root = _build(recovered.text, builder, recovered.origins)
+    except Stopped:
+        return None, faults
+    # What is said about a mended line would often be about the mending.
+    mended = frozenset(source.point(each)[0] for each in recovered.offsets)
+    found = [each for each in builder.findings if each.line not in mended]
+    return Document(source, root.value, root, mended), [*faults, *found]
+
+
+def complain(text: str) -> Complaint | None:
+    """Return the parser's first complaint about a text."""
+    try:
+        for _ in _events(text):
+            pass
+    except yaml.MarkedYAMLError as error:
+        return _complaint(error, len(text))
+    return None
+
+
+def _build(text: str, builder: TreeBuilder, origins: Sequence[int] | None) -> Node:
+    for event in _events(text):
+        start, end = event.start_mark.index, event.end_mark.index
+        if origins is not None:
+            start, end = origins[start], origins[end]
+        _pass_on(event, Span(start, end), builder)
+    return builder.finish()
 
 
 # PyYAML's events and parsers are only partly typed.
@@ -180,8 +231,7 @@ class _PurePythonParser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Pa
         yaml.parser.Parser.__init__(self)
 
 
-def _pass_on(event: Any, builder: TreeBuilder) -> None:
-    span = Span(event.start_mark.index, event.end_mark.index)
+def _pass_on(event: Any, span: Span, builder: TreeBuilder) -> None:
     match event:
         case yaml.ScalarEvent():
             plain = event.implicit[0]
@@ -202,17 +252,15 @@ def _pass_on(event: Any, builder: TreeBuilder) -> None:
             builder.begin_document(span)
 
 
-def _syntax_finding(source: Source, error: yaml.MarkedYAMLError) -> Diagnostic:
+def _complaint(error: yaml.MarkedYAMLError, length: int) -> Complaint:
     # PyYAML's stub leaves out that a mark may be libyaml's or none.
     marks: list[Any] = [error.problem_mark, error.context_mark]
-    problem, context = (mark.index if mark else None for mark in marks)
+    problem, context = (min(mark.index, length) if mark else None for mark in marks)
     at = problem or 0
-    offset, message, help_ = explain_syntax(
-        source.text,
-        error.problem or "",
-        error.context or "",
-        at,
-        at if context is None else context,
+    return Complaint(
+        error.problem or "", error.context or "", at, at if context is None else context
     )
-    offset = min(offset, len(source.text))
-    return diagnose(source, Span(offset, offset), "VA101", message, help_)
+
+
+def _syntax_finding(source: Source, at: int, words: Words) -> Diagnostic:
+    return diagnose(source, Span(at, at), "VA101", words.message, words.help)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # Of one rule about one file. A file made to have a million findings would only make
 # the checker slow.
 _MOST = 200
+_YAML = "VA1"
 _SCHEMA = "VA2"
 
 
@@ -195,8 +196,9 @@ def _diagnose(rule: Rule, found: Finding) -> Diagnostic:
 def _without_echoes(document: Document, found: set[Diagnostic]) -> Iterator[Diagnostic]:
     """Leave out what is said twice.
 
-    That is what an alias repeats of a place that has the same finding, and what the
-    schema says about characters that a rule has a better word for.
+    That is what an alias repeats of a place that has the same finding, what the schema
+    says about characters that a rule has a better word for, and what would be said
+    about lines that are no YAML and were only read as such.
     """
     places: dict[tuple[str, str], list[tuple[int, int]]] = {}
     for each in found:
@@ -209,6 +211,9 @@ def _without_echoes(document: Document, found: set[Diagnostic]) -> Iterator[Diag
         if each.is_error and not each.rule.startswith(_SCHEMA)
     }
     for each in found:
+        here = each.path == document.source.path and each.line in document.mended
+        if here and not each.rule.startswith(_YAML):
+            continue
         if each.related and _repeats(each, places[_gist(each)], ends):
             continue
         if not (each.rule.startswith(_SCHEMA) and _extent(each) in ruled):

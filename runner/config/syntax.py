@@ -2,117 +2,129 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 
-class _Complaint(NamedTuple):
+class Words(NamedTuple):
+    """A message and its help line."""
+
+    message: str
+    help: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """What the parser says, and where: the problem, and what it was reading then."""
+
+    problem: str
+    context: str
+    at: int
+    context_at: int
+
+
+class _Known(NamedTuple):
     problem: str  # part of the parser's problem text; libyaml's and PyYAML's wordings
     context: str  # part of its context text
-    message: str
-    help: str
+    words: str
     at_context: bool = False  # point at where the construct began
 
 
-_COMPLAINTS = (
-    _Complaint(
-        "mapping values are not allowed",
-        "",
+_WORDS = {
+    "value": Words(
         "a `key: value` cannot stand here",
         "put a text that holds `: ` in quotes; check the indentation",
     ),
-    _Complaint(
-        "unexpected end of stream",
-        "quoted scalar",
+    "quote": Words(
         "this quote is never closed",
         "close it, or write a long text as a block after `|`",
-        at_context=True,
     ),
-    _Complaint(
-        "unexpected document indicator",
-        "quoted scalar",
-        "this quote is never closed",
-        "close it before the `---` or `...`",
-        at_context=True,
+    "quote at marker": Words(
+        "this quote is never closed", "close it before the `---` or `...`"
     ),
-    _Complaint(
-        "unknown escape character",
-        "",
+    "escape": Words(
         "this text holds a backslash that YAML does not know",
         "use single quotes, in which a backslash is only a backslash",
     ),
-    _Complaint(
-        "expected ',' or",
-        "flow sequence",
+    "bracket [": Words(
         "this `[` is not closed where it should be",
         "put `,` between items and `]` at the end",
-        at_context=True,
     ),
-    _Complaint(
-        "expected ',' or",
-        "flow mapping",
+    "bracket {": Words(
         "this `{` is not closed where it should be",
         "put `,` between entries and `}` at the end",
-        at_context=True,
     ),
-    _Complaint(
-        "could not find expected ':'",
-        "",
+    "closer": Words("there is nothing that this `%s` closes", "remove it"),
+    "comma": Words("a `,` is missing before this", "put `,` between entries"),
+    "colon": Words(
         "this line is neither a `key: value` nor part of a text above it",
         "add the `:`, or indent the line under the text it belongs to",
-        at_context=True,
     ),
-    _Complaint(
-        "did not find expected key",
-        "",
-        "this line does not fit the indentation of the lines above it",
-        "lines of one mapping begin in the same column",
+    "blank": Words(
+        "the blank after the `:` of this key is missing", "write `key: value`"
     ),
-    _Complaint(
-        "expected <block end>",
-        "",
-        "this line does not fit the indentation of the lines above it",
-        "lines of one mapping or list begin in the same column",
-    ),
-    _Complaint(
-        "did not find expected '-'",
-        "",
+    "dash": Words(
         "this line does not belong to the list above it",
         "begin items with `- `; a key needs the indentation of its mapping",
     ),
-    _Complaint(
-        "incompatible YAML document",
-        "",
-        "this version of YAML is not known",
-        "remove the `%YAML` line",
+    "indentation": Words(
+        "this line does not fit the indentation of the lines above it",
+        "lines of one mapping or list begin in the same column",
     ),
+    "version": Words("this version of YAML is not known", "remove the `%YAML` line"),
+    "tab": Words(
+        "a tab cannot indent a line",
+        "indent with spaces; YAML does not allow tabs there",
+    ),
+    "left over": Words(
+        "something is left over after the value",
+        "one pair of quotes goes around the whole text",
+    ),
+    "reserved": Words("a value cannot begin with `%s`", "put the value in quotes"),
+}
+_COMPLAINTS = (
+    _Known("mapping values are not allowed", "", "value"),
+    _Known("unexpected end of stream", "quoted scalar", "quote", at_context=True),
+    _Known(
+        "unexpected document indicator",
+        "quoted scalar",
+        "quote at marker",
+        at_context=True,
+    ),
+    _Known("unknown escape character", "", "escape"),
+    _Known("expected ',' or", "flow sequence", "bracket [", at_context=True),
+    _Known("expected ',' or", "flow mapping", "bracket {", at_context=True),
+    _Known("could not find expected ':'", "", "colon", at_context=True),
+    _Known("did not find expected key", "", "indentation"),
+    _Known("expected <block end>", "", "indentation"),
+    _Known("did not find expected '-'", "", "dash"),
+    _Known("incompatible YAML document", "", "version"),
 )
-_TABS = "indent with spaces; YAML does not allow tabs there"
-_LEFT_OVER = "one pair of quotes goes around the whole text"
-_RESERVED = "put the value in quotes"
 
 
-def explain_syntax(
-    text: str, problem: str, context: str, problem_at: int, context_at: int
-) -> tuple[int, str, str | None]:
-    """Turn a parser's complaint into an offset, a message and a help line."""
-    character = text[problem_at : problem_at + 1]
+def words(name: str, character: str = "") -> Words:
+    """Return what is said about a fault; some are about a character."""
+    found = _WORDS.get(f"{name} {character}")
+    if found is not None:
+        return found
+    message, help_ = _WORDS[name]
+    return Words(message.replace("%s", character), help_)
+
+
+def explain_syntax(text: str, complaint: Complaint) -> tuple[int, Words]:
+    """Say in words what the parser complains of, and the offset to show."""
+    at, problem = complaint.at, complaint.problem
+    character = text[at : at + 1]
     if "cannot start any token" in problem:
-        if character == "\t":
-            return problem_at, "a tab cannot indent a line", _TABS
-        return problem_at, f"a value cannot begin with `{character}`", _RESERVED
-    line_start = (
-        max(text.rfind("\n", 0, problem_at), text.rfind("\r", 0, problem_at)) + 1
-    )
-    before = text[line_start:problem_at].strip()
+        return at, words("tab") if character == "\t" else words("reserved", character)
+    line_start = max(text.rfind("\n", 0, at), text.rfind("\r", 0, at)) + 1
+    before = text[line_start:at].strip()
     if character == "\t" and not before:
-        return problem_at, "a tab cannot indent a line", _TABS
+        return at, words("tab")
     if before and ("expected key" in problem or "<block end>" in problem):
-        return problem_at, "something is left over after the value", _LEFT_OVER
+        return at, words("left over")
     for each in _COMPLAINTS:
-        if each.problem in problem and each.context in context:
-            return (
-                context_at if each.at_context else problem_at,
-                each.message,
-                each.help,
-            )
-    return problem_at, f"this is not YAML: {problem}", None
+        if each.problem in problem and each.context in complaint.context:
+            place = complaint.context_at if each.at_context else at
+            return place, words(each.words)
+    return at, Words(f"this is not YAML: {problem}", None)

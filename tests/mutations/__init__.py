@@ -1,0 +1,1 @@
+"""Valid agent files, each spoiled in one known place: what a checker must find."""
