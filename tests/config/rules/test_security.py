@@ -57,7 +57,7 @@ def test_a_key_in_a_file_that_is_no_yaml_is_not_shown(tmp_path: Path) -> None:
     path = tmp_path / "agent.yaml"
     path.write_text(f'version: 1\nname: a\nprompt: "{KEY} "and"\n', "utf-8")
     found = check_file(path, environment={})
-    assert [each.rule for each in found] == ["VA101"]
+    assert "VA101" in {each.rule for each in found}
     assert KEY[8:] not in render(found)
 
 
