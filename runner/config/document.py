@@ -30,6 +30,8 @@ class Document:
     root: Node
     # Lines that were read otherwise than they stand there; a finding says why.
     mended: frozenset[int] = frozenset()
+    # Whether there is a finding about any of it; most documents have none.
+    has_faults: bool = True
 
     def node(self, path: Pointer) -> Node | None:
         """Return the node at `path`, None when there is none."""
@@ -161,7 +163,9 @@ def parse_document(
         message = "the text holds a character that YAML does not allow"
         found = diagnose(source, Span(0, 0), "VA108", message)
         return None, [*builder.findings, found]
-    return Document(source, root.value, root), builder.findings
+    has_faults = bool(builder.findings)
+    document = Document(source, root.value, root, has_faults=has_faults)
+    return document, builder.findings
 
 
 def _recover(

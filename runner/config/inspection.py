@@ -50,8 +50,10 @@ class Inspection:
 
     def is_sound(self, path: Pointer) -> bool:
         """Whether nothing at `path` or above it has a finding."""
-        if self.document.is_broken(path):
+        if self.document.has_faults and self.document.is_broken(path):
             return False
+        if not self.unsound:
+            return True
         return not any(path[:end] in self.unsound for end in range(len(path) + 1))
 
     def spoil(self, paths: Iterable[Pointer]) -> None:

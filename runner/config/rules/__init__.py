@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from runner.config.rules import (
     behaviour,
+    callables,
     conduct,
     describing,
     hearing,
@@ -38,6 +39,7 @@ _GROUPS = (
     naming,
     python,
     signatures,
+    callables,
     behaviour,
     parameters,
     http,

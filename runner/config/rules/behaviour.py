@@ -6,10 +6,12 @@ import ast
 from typing import TYPE_CHECKING
 
 from runner.config.diagnostics import Finding
+from runner.config.functions import find_functions
+from runner.config.jsontypes import not_json
 from runner.config.names import nearest
 from runner.config.pyfiles import find_python_tools, read_marks
 from runner.config.rules.rule import rule
-from runner.config.rules.signatures import find_signatures
+from runner.config.scope import scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,11 +79,11 @@ def result_not_json(inspection: Inspection) -> Iterator[Finding]:
         tools:
           - python: tools/shop.py:lookup
     """
-    for each in inspection.fact(find_signatures):
+    for each in inspection.fact(find_functions):
         node = each.signature.function.returns
         if node is None or _is_generator(each.signature.function):
             continue
-        bad = each.scope.not_json(node, as_result=True)
+        bad = not_json(each.file, node, as_result=True)
         if bad:
             message = f"JSON has no counterpart for the result, `{bad}`"
             help_ = "return text, a number, a list or a mapping"
@@ -104,7 +106,7 @@ def tool_undescribed(inspection: Inspection) -> Iterator[Finding]:
           - python: tools/broken_tools.py:undescribed
             description: List the caller's last orders.
     """
-    for each in inspection.fact(find_signatures):
+    for each in inspection.fact(find_functions):
         function = each.signature.function
         own = ast.get_docstring(function) or read_marks(function).get("description")
         has_mark = bool(function.decorator_list)  # it may describe the function
@@ -132,7 +134,7 @@ def docstring_outdated(inspection: Inspection) -> Iterator[Finding]:
     """
     from runner.config.docstring import parse_docstring
 
-    for each in inspection.fact(find_signatures):
+    for each in inspection.fact(find_functions):
         function = each.signature.function
         text = ast.get_docstring(function)
         if not text or each.signature.rest is not None:
@@ -161,7 +163,7 @@ def tool_is_generator(inspection: Inspection) -> Iterator[Finding]:
         tools:
           - python: tools/shop.py:list_orders
     """
-    for each in inspection.fact(find_signatures):
+    for each in inspection.fact(find_functions):
         if _is_generator(each.signature.function):
             message = f"`{each.name}` yields; a call has one result"
             place = each.file.place(each.signature.function)
@@ -183,7 +185,7 @@ def call_blocks(inspection: Inspection) -> Iterator[Finding]:
         tools:
           - python: tools/slow_tools.py:wait_in_a_thread
     """
-    for each in inspection.fact(find_signatures):
+    for each in inspection.fact(find_functions):
         function = each.signature.function
         if not isinstance(function, ast.AsyncFunctionDef):
             continue
@@ -210,15 +212,13 @@ def effect_at_import(inspection: Inspection) -> Iterator[Finding]:
         tools:
           - python: tools/shop.py:lookup
     """
-    from runner.config.signatures import Scope
-
     seen: set[str] = set()
     for tool in inspection.fact(find_python_tools):
         file = tool.content
         if file is None or file.problem or file.source.path in seen:
             continue
         seen.add(file.source.path)
-        scope = Scope(file)
+        scope = scope_of(file.tree)
         for node in _top_level_calls(file):
             name = scope.resolve(node.func)
             if name in _EFFECTS:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from runner.config.diagnostics import Finding, replacement
 from runner.config.interpolation import find_placeholders
-from runner.config.names import nearest
+from runner.config.names import is_surely, nearest
 from runner.config.rules.rule import rule
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ def url_argument_unknown(inspection: Inspection) -> Iterator[Finding]:
             place = place_of_argument(inspection, tool, url, name)
             if guess:
                 help_ = f"did you mean `{{{guess}}}`?"
-                fix = replacement(place, f"{{{name}}}", f"{{{guess}}}")
+                is_safe = is_surely(name, guess)
+                fix = replacement(place, f"{{{name}}}", f"{{{guess}}}", is_safe=is_safe)
             yield Finding(place, message, help_, fix)
 
 

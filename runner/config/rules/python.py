@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.config.diagnostics import Finding, replacement
-from runner.config.names import nearest
+from runner.config.names import is_surely, nearest
 from runner.config.pyfiles import find_python_tools, kind_of
 from runner.config.rules.rule import rule
 
@@ -131,4 +131,5 @@ def _beside(missing: Path, function: str) -> str:
 def _rename(inspection: Inspection, tool: PythonTool, guess: str) -> Fix | None:
     end = len(f"{tool.file}:{tool.function}")
     place = inspection.part(tool.path, end - len(tool.function), end)
-    return replacement(place, tool.function, guess)
+    is_safe = is_surely(tool.function, guess)
+    return replacement(place, tool.function, guess, is_safe=is_safe)

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from runner.config.diagnostics import Finding, replacement
-from runner.config.names import nearest
+from runner.config.names import is_surely, nearest
 from runner.config.placeholders import find_uses
 from runner.config.prompts import read_prompt
 from runner.config.pyfiles import find_python_tools, read_marks
@@ -289,7 +289,7 @@ def plugin_not_installed(inspection: Inspection) -> Iterator[Finding]:
             help_, fix = f"installed: {', '.join(sorted(installed))}", None
             if guess:
                 help_ = f"did you mean `{guess}`?"
-                fix = replacement(place, name, guess)
+                fix = replacement(place, name, guess, is_safe=is_surely(name, guess))
             severity: Severity | None = "error" if inspection.must_run else None
             message = f"no plugin named `{name}` is installed"
             yield Finding(place, message, help_, fix, severity)

@@ -1,4 +1,4 @@
-"""Rules VA412 to VA421: what a Python tool takes, and what the file says it takes."""
+"""Rules VA412 to VA416: what the file says that a Python tool takes."""
 
 from __future__ import annotations
 
@@ -6,48 +6,21 @@ import ast
 from typing import TYPE_CHECKING
 
 from runner.config.diagnostics import Finding, quoted, replacement
-from runner.config.names import nearest
-from runner.config.pyfiles import find_python_tools
+from runner.config.functions import find_functions
+from runner.config.jsontypes import json_types, literal_values
+from runner.config.names import is_surely, nearest
 from runner.config.rules.rule import rule
-from runner.config.signatures import Scope, Signature, names_in, read_signature
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from runner.config.functions import ToolFunction
     from runner.config.inspection import Inspection
-    from runner.config.nodes import Pointer
-    from runner.config.pyfiles import PythonFile, PythonTool
 
 
-class _Tool:
-    """A Python tool whose function can be read, with all that its rules ask for."""
-
-    def __init__(self, inspection: Inspection, tool: PythonTool) -> None:
-        assert tool.content is not None and tool.definition is not None
-        self.tool = tool
-        self.name = f"{tool.function}()"
-        self.file: PythonFile = tool.content
-        self.scope = Scope(tool.content)
-        self.signature: Signature = read_signature(tool.definition)
-        self.path: Pointer = (*tool.tool, "parameters")
-        self.has_schema = "parameters" in (inspection.get(tool.tool, dict) or {})
-        properties = inspection.get((*self.path, "properties"), dict)
-        self.properties: dict[str, object] = properties or {}
-        self.required = inspection.get((*self.path, "required"), list) or []
-
-
-def find_signatures(inspection: Inspection) -> list[_Tool]:
-    """Return the Python tools whose functions are defined in their files."""
-    return [
-        _Tool(inspection, each)
-        for each in inspection.fact(find_python_tools)
-        if each.definition is not None
-    ]
-
-
-def _described(inspection: Inspection) -> Iterator[_Tool]:
+def _described(inspection: Inspection) -> Iterator[ToolFunction]:
     """Yield the tools whose arguments the agent file describes soundly."""
-    for each in inspection.fact(find_signatures):
+    for each in inspection.fact(find_functions):
         if each.has_schema and inspection.is_sound((*each.path, "properties")):
             yield each
 
@@ -88,7 +61,10 @@ def argument_not_taken(inspection: Inspection) -> Iterator[Finding]:
             place = inspection.key((*each.path, "properties", name))
             takes = ", ".join(f"`{x}`" for x in names) or "nothing"
             help_ = f"did you mean `{guess}`?" if guess else f"it takes {takes}"
-            fix = replacement(place, name, guess) if guess else None
+            fix = None
+            if guess:
+                is_safe = is_surely(name, guess)
+                fix = replacement(place, name, guess, is_safe=is_safe)
             message = f"`{each.name}` takes no `{quoted(name)[1:-1]}`"
             meant = (*each.path, "properties", guess) if guess else None
             yield Finding(place, message, help_, fix, meant=meant)
@@ -163,7 +139,7 @@ def argument_type_differs(inspection: Inspection) -> Iterator[Finding]:
     for each in _described(inspection):
         for parameter in each.signature.parameters:
             path = (*each.path, "properties", parameter.name, "type")
-            taken = each.scope.json_types(parameter.annotation)
+            taken = json_types(each.file, parameter.annotation)
             given = inspection.get(path, str)
             if taken is None or given is None or "any" in taken or given in taken:
                 continue
@@ -199,7 +175,7 @@ def argument_choices_differ(inspection: Inspection) -> Iterator[Finding]:
         for parameter in each.signature.parameters:
             path = (*each.path, "properties", parameter.name, "enum")
             choices = inspection.get(path, list) or []
-            members = each.scope.literal_values(parameter.annotation)
+            members = literal_values(each.file, parameter.annotation)
             if members is None:
                 continue
             for index, choice in enumerate(choices):
@@ -249,136 +225,3 @@ def argument_default_differs(inspection: Inspection) -> Iterator[Finding]:
             )
             help_ = "the function's is the one that counts"
             yield Finding(inspection.value(path), message, help_)
-
-
-@rule("VA417", "argument-by-position")
-def argument_by_position(inspection: Inspection) -> Iterator[Finding]:
-    """A Python tool takes arguments by position only.
-
-    The arguments of a call have names, so `*args` and what stands before a `/` could
-    never be given. Such a tool is not loaded.
-
-    Bad:
-        tools:
-          - python: tools/broken_tools.py:add
-
-    Good:
-        tools:
-          - python: tools/shop.py:lookup
-    """
-    for each in inspection.fact(find_signatures):
-        for node in each.signature.positional:
-            message = f"`{each.name}` takes `{node.arg}` by position only"
-            help_ = "the arguments of a call have names: give it a name of its own"
-            yield Finding(each.file.place(node), message, help_)
-
-
-@rule("VA418", "arguments-open-ended")
-def arguments_open_ended(inspection: Inspection) -> Iterator[Finding]:
-    """A Python tool takes `**anything`, and the file does not say what.
-
-    The model has to know the names of the arguments. Name them in the function, or
-    describe them under `parameters` in the agent file.
-
-    Bad:
-        tools:
-          - python: tools/broken_tools.py:search
-
-    Good:
-        tools:
-          - python: tools/broken_tools.py:search
-            parameters:
-              type: object
-              properties: {word: {type: string, examples: [lamp]}}
-    """
-    for each in inspection.fact(find_signatures):
-        rest = each.signature.rest
-        if rest is not None and not each.has_schema and not each.signature.positional:
-            message = f"`{each.name}` takes `**{rest.arg}`, which the model cannot know"
-            help_ = "name the parameters, or give the tool `parameters` in the file"
-            yield Finding(each.file.place(rest), message, help_)
-
-
-@rule("VA419", "argument-without-annotation")
-def argument_without_annotation(inspection: Inspection) -> Iterator[Finding]:
-    """A parameter of a Python tool has no annotation.
-
-    Where the agent file gives no `parameters`, they are taken from the function's
-    signature: without an annotation nobody knows what the argument is.
-
-    Bad:
-        tools:
-          - python: tools/broken_tools.py:price
-
-    Good:
-        tools:
-          - python: tools/shop.py:lookup
-    """
-    for each in inspection.fact(find_signatures):
-        if each.has_schema:
-            continue
-        for parameter in each.signature.parameters:
-            if parameter.node.annotation is None:
-                message = f"the parameter `{parameter.name}` has no annotation"
-                help_ = f"write `{parameter.name}: str`, or whatever type it has"
-                yield Finding(each.file.place(parameter.node), message, help_)
-
-
-@rule("VA420", "argument-not-json")
-def argument_not_json(inspection: Inspection) -> Iterator[Finding]:
-    """A parameter of a Python tool is of a type that JSON does not have.
-
-    Arguments come as JSON: text, numbers, true and false, lists, mappings, and what is
-    made of them (`Literal`, `Enum`, dates, data classes, typed dictionaries).
-
-    Bad:
-        tools:
-          - python: tools/broken_tools.py:save
-
-    Good:
-        tools:
-          - python: tools/shop.py:lookup
-    """
-    for each in inspection.fact(find_signatures):
-        if each.has_schema:
-            continue
-        for parameter in each.signature.parameters:
-            annotation = parameter.annotation
-            bad = each.scope.not_json(annotation) if annotation is not None else None
-            if bad:
-                message = f"JSON has no counterpart for `{bad}`"
-                help_ = "take what JSON has (str, int, float, list, dict, date, …)"
-                place = each.file.place(parameter.node.annotation or parameter.node)
-                yield Finding(place, message, help_)
-
-
-@rule("VA421", "annotation-not-there")
-def annotation_not_there(inspection: Inspection) -> Iterator[Finding]:
-    """An annotation of a Python tool uses a name that is not there at run time.
-
-    The annotations are read when the tool is loaded. A name that is imported under
-    `TYPE_CHECKING` only, or not at all, cannot be looked up then.
-
-    Bad:
-        tools:
-          - python: tools/broken_tools.py:due
-
-    Good:
-        tools:
-          - python: tools/shop.py:lookup
-    """
-    for each in inspection.fact(find_signatures):
-        nodes = [parameter.node.annotation for parameter in each.signature.parameters]
-        for node in [*nodes, each.signature.function.returns]:
-            if node is None:
-                continue
-            for name in names_in(node):
-                if each.scope.is_for_checkers(name.id):
-                    message = f"`{name.id}` is imported for type checkers only"
-                    help_ = "import it outside `if TYPE_CHECKING:`"
-                elif each.scope.is_unknown(name.id):
-                    message = f"nothing in this file is called `{name.id}`"
-                    help_ = "import it, or define it above"
-                else:
-                    continue
-                yield Finding(each.file.place(name), message, help_)
