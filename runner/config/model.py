@@ -18,6 +18,10 @@ ToolResults = Literal["after_reply", "immediate"]
 Kinds: TypeAlias = Mapping[str, Mapping[str, Any] | bool]
 
 
+# Seconds that a call may take where neither the file nor the tool says more.
+DEFAULT_TIMEOUT = 30.0
+
+
 @dataclass(frozen=True, slots=True)
 class VoiceConfig:
     """Which voice speaks and how loud (`volume` 0 to 100, None: the service's own)."""
@@ -60,7 +64,7 @@ class ToolConfig:
     name: str | None = None
     description: str | None = None
     parameters: Mapping[str, Any] | None = None
-    timeout: float = 30.0
+    timeout: float | None = None  # None: the tool's own, else DEFAULT_TIMEOUT
     effect: Effect | None = None  # None: the tool's own, else read
     on_interrupt: OnInterrupt | None = None  # None: by effect
     announce: str | None = None

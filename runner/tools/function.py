@@ -13,14 +13,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from runner.config.model import Effect, OnInterrupt, ToolConfig
+from runner.config.model import DEFAULT_TIMEOUT, Effect, OnInterrupt, ToolConfig
 from runner.errors import ToolError
 from runner.tools.signature import Signature, read_signature
 from runner.tools.tool import Tool, ToolDefinition
 
 _MARK = "__vagent_tool__"
-# An agent file that says nothing about a timeout gives this one.
-_UNSET_TIMEOUT: float = ToolConfig(kind="", settings=None).timeout
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -74,9 +72,8 @@ def define_tool(
     if not name:
         raise ToolError(f"a tool of kind {config.kind!r} has no name")
     effect = config.effect or traits.effect or "read"
-    timeout = config.timeout
-    if timeout == _UNSET_TIMEOUT and traits.timeout is not None:
-        timeout = traits.timeout
+    given = (config.timeout, traits.timeout, DEFAULT_TIMEOUT)
+    timeout = next(each for each in given if each is not None)
     by_effect: OnInterrupt = "finish" if effect == "write" else "cancel"
     return ToolDefinition(
         name=name,

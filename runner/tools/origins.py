@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.config.durations import parse_duration
 from runner.config.provenance import Origin, Origins
 from runner.tools.function import (
     AsyncFunction,
@@ -41,7 +40,7 @@ def definition_origins(
     definition = tool.definition
     origins: Origins = {}
     for name in ("name", "description", "parameters", "timeout", "effect"):
-        if name not in written or _is_overruled(name, written, definition):
+        if name not in written:
             origins[name,] = _origin(name, tool, config, agent)
     for name in ("on_interrupt", "announce"):
         if name not in written:
@@ -55,15 +54,6 @@ def definition_origins(
             if is_said and place.kind == "signature":
                 origins[path] = replace(place, kind="docstring")
     return origins
-
-
-def _is_overruled(
-    name: str, written: Mapping[str, Any], definition: ToolDefinition
-) -> bool:
-    """Whether the tool's own timeout holds although the file spells the default."""
-    if name != "timeout":
-        return False
-    return parse_duration(written["timeout"]) != definition.timeout
 
 
 def _origin(name: str, tool: Tool, config: ToolConfig, agent: AgentConfig) -> Origin:

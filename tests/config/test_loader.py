@@ -87,7 +87,7 @@ def test_every_field_of_a_file_arrives(tmp_path: Path) -> None:
     assert order.parameters["properties"]["order_id"]["pattern"] == "[0-9]{4}"
     assert (order.effect, order.on_interrupt) == ("read", "finish")
     assert order.announce == "Let me look that up."
-    assert (end.kind, end.settings, end.timeout) == ("plugin", "end_call", 30.0)
+    assert (end.kind, end.settings, end.timeout) == ("plugin", "end_call", None)
     assert (agent.session.max_duration, agent.session.tool_results) == (
         1800.0,
         "after_reply",
