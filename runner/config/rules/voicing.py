@@ -91,7 +91,7 @@ def language_not_spoken(inspection: Inspection) -> Iterator[Finding]:
     spoken = VOICES.get(name)
     for index, code in enumerate(languages):
         path = ("languages", index)
-        if spoken is None or code in spoken or inspection.get(path, str) is None:
+        if spoken is None or inspection.get(path, str) is None or code in spoken:
             continue
         language = LANGUAGES.get(code, code)
         who = f"the voice `{name}`" if voice else f"no voice is set, and `{name}`"
