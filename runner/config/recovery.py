@@ -103,7 +103,10 @@ class _Reader:
         It has to get past the line that it could not read.
         """
         best: _Attempt | None = None
-        line_end = text.find("\n", complaint.at)
+        # What is never closed is complained of at the end, and began further up.
+        at_end = not text[complaint.at :].strip()
+        start = complaint.context_at if at_end else complaint.at
+        line_end = text.find("\n", start)
         least = len(text) - line_end if line_end >= 0 else 0
         for slip in find_slips(text, complaint):
             if self._left < len(text):

@@ -32,6 +32,12 @@ def test_several_slips_are_each_told() -> None:
     assert result.text == "a: 1\nb: [c]\nd: 'x'\ne: 2\n"
 
 
+def test_a_quote_that_is_open_to_the_end_hides_no_other_slip() -> None:
+    result = recovered('a 1\nb: "c\nd: 2\ne: [f\ng: {h: 3}\n')
+    assert [each.at for each in result.faults] == [0, 7, 18]
+    assert result.text == 'a: 1\nb: "c"\nd: 2\ne: [f]\ng: {h: 3}\n'
+
+
 def test_places_in_the_mended_text_lead_back() -> None:
     result = recovered("a 1\nb: 2\n")
     assert result.text is not None
