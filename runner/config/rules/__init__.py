@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from runner.config.rules import (
+    addresses,
     behaviour,
     callables,
     conduct,
@@ -15,6 +16,7 @@ from runner.config.rules import (
     parameters,
     python,
     reading,
+    requests,
     schema,
     security,
     session,
@@ -43,6 +45,8 @@ _GROUPS = (
     behaviour,
     parameters,
     http,
+    addresses,
+    requests,
     security,
     speaking,
     conduct,
