@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from runner.config.rules import (
+    arguments,
+    constraints,
     http,
+    keywords,
     naming,
     parameters,
     python,
@@ -25,6 +28,9 @@ _GROUPS = (
     naming,
     python,
     parameters,
+    arguments,
+    constraints,
+    keywords,
     http,
     security,
 )
