@@ -61,7 +61,7 @@ def required_unknown(inspection: Inspection) -> Iterator[Finding]:
                 continue
             path = (*each.path, "required", index)
             guess = nearest(name, [key for key in known if key not in required])
-            place = inspection.value(path)
+            place = inspection.part(path, 0, len(name))
             yield Finding(
                 place,
                 f"`required` names `{name}`, which is not one of the `properties`",
@@ -115,7 +115,7 @@ def reference_dangling(inspection: Inspection) -> Iterator[Finding]:
         if resolves(reference, root.keywords):
             continue
         path = (*each.path, "$ref")
-        place = inspection.value(path)
+        place = inspection.part(path, 0, len(reference))
         yield _dangling(root, reference, place, path)
 
 
