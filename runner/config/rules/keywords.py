@@ -1,10 +1,11 @@
-"""Rule VA453: keywords of schemas that do nothing."""
+"""Rules VA453 and VA457: keywords of schemas that do nothing."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.config.diagnostics import Finding
+from runner.config.diagnostics import Finding, replacement
+from runner.config.names import nearest
 from runner.config.rules.rule import rule
 from runner.config.subschemas import find_subschemas
 
@@ -28,6 +29,19 @@ _BY_TYPE = {
 }
 # What other descriptions of interfaces say of numbers; it does no harm.
 _NUMBER_FORMATS = ("int32", "int64", "float", "double")
+
+# Short ones are no guess: a word of somebody's own is too easily near to one.
+_GUESSED = (
+    *("type", "enum", "description", "default", "examples"),
+    *(keyword for keywords in _BY_TYPE.values() for keyword in sorted(keywords)),
+)
+_KNOWN = {
+    *("const", "title", "not", "if", "then", "else", "allOf", "anyOf", "oneOf"),
+    *("dependentSchemas", "dependentRequired", "dependencies", "definitions"),
+    *("unevaluatedItems", "unevaluatedProperties", "minContains", "maxContains"),
+    *("contentEncoding", "contentMediaType", "contentSchema", "additionalItems"),
+    *("deprecated", "readOnly", "writeOnly"),
+}
 
 
 @rule("VA453", "keyword-idle", "warning")
@@ -72,3 +86,48 @@ def keyword_idle(inspection: Inspection) -> Iterator[Finding]:
                     "so nothing is checked",
                     f"change the `type`, or remove `{keyword}`",
                 )
+
+
+@rule("VA457", "keyword-misspelt", "warning")
+def keyword_misspelt(inspection: Inspection) -> Iterator[Finding]:
+    """A keyword of a schema is misspelt.
+
+    JSON Schema passes over keywords that it does not know: what this one was to say to
+    the model, or to check, is lost without a word.
+
+    Bad:
+        tools:
+          - name: look
+            description: Look up an order.
+            parameters:
+              type: object
+              properties: {order: {type: string, desciption: Its number}}
+            http: {url: "https://api.example.com/look"}
+
+    Good:
+        tools:
+          - name: look
+            description: Look up an order.
+            parameters:
+              type: object
+              properties: {order: {type: string, description: Its number}}
+            http: {url: "https://api.example.com/look"}
+    """
+    for each in inspection.fact(find_subschemas):
+        for keyword in each.keywords:
+            if keyword in _KNOWN or keyword in _GUESSED:
+                continue
+            if keyword.startswith(("x-", "$")):  # somebody's own; JSON Schema's own
+                continue
+            guess = nearest(keyword, _GUESSED)
+            if guess is None:
+                continue
+            place = inspection.key((*each.path, keyword))
+            # A second one of the same name would not be read.
+            free = guess not in each.keywords
+            yield Finding(
+                place,
+                f"`{keyword}` is not a keyword of JSON Schema, and is passed over",
+                f"did you mean `{guess}`?",
+                replacement(place, keyword, guess) if free else None,
+            )

@@ -8,7 +8,7 @@ import pytest
 
 from runner.config.loader import check_file
 
-RULES = {"VA450", "VA451", "VA453", "VA455", "VA456"}
+RULES = {"VA450", "VA451", "VA453", "VA455", "VA456", "VA457"}
 
 
 def check(folder: Path, parameters: Any) -> list[tuple[str, str]]:
@@ -33,6 +33,7 @@ def check(folder: Path, parameters: Any) -> list[tuple[str, str]]:
     ("parameters", "expected"),
     [
         ({"required": ["a"]}, ("VA450", "a")),
+        ({"propertes": {}}, ("VA457", '"propertes"')),
         ({"properties": {"ab": {}}, "required": ["ba"]}, ("VA450", "ba")),
         ({"properties": {"a": {"enum": []}}}, ("VA451", "[")),
         ({"properties": {"a": {"enum": [1, 1]}}}, ("VA451", "1")),
@@ -65,6 +66,7 @@ def test_what_no_value_can_satisfy_is_marked(
         {"properties": {"a": {"type": "integer", "format": "int64"}}},
         {"properties": {"a": {"type": "integer", "minimum": 0, "maximum": 0}}},
         {"properties": {"a": {"$ref": "#"}}},
+        {"properties": {"a": {"note": 1, "unit": 2, "when": 3, "x-enum": 4}}},
         {"properties": {"a": {"default": {"$ref": "#/nowhere"}}}},
     ],
 )
