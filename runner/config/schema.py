@@ -91,6 +91,23 @@ def find_schema_violations(schema: Any) -> list[Violation]:
     return list(_translate(meta.iter_errors(schema)))
 
 
+def resolves(reference: str, schema: Any) -> bool:
+    """Whether a `$ref` leads to a part of the schema of a tool's arguments."""
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
+    from referencing.jsonschema import DRAFT202012
+
+    # As the runtime does: without a name of its own, and with an empty registry.
+    bare = {key: each for key, each in schema.items() if key not in ("$id", "$schema")}
+    resource = DRAFT202012.create_resource({"properties": {}, **bare})
+    resolver = Registry[Any]().resolver_with_root(resource)
+    try:
+        resolver.lookup(reference)
+    except Unresolvable:
+        return False
+    return True
+
+
 def _surely_fits(value: Any, schema: Schema) -> bool:
     try:
         return fits(value, schema)
