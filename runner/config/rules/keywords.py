@@ -130,4 +130,5 @@ def keyword_misspelt(inspection: Inspection) -> Iterator[Finding]:
                 f"`{keyword}` is not a keyword of JSON Schema, and is passed over",
                 f"did you mean `{guess}`?",
                 replacement(place, keyword, guess) if free else None,
+                meant=(*each.path, guess) if free else None,
             )

@@ -151,7 +151,7 @@ def test_types_and_choices_agree(
 def test_defaults_agree(
     tmp_path: Path, default: str, given: Any, is_found: bool
 ) -> None:
-    schema = of(a={"default": given})
+    schema = of(a={"type": ["integer", "boolean"], "default": given})
     found = check(tmp_path, f"def f(a: object = {default}): ...", schema)
     assert [each.rule for each in found] == ["VA416"] * is_found
 
