@@ -32,7 +32,7 @@ START = f"{MODELINE}version: 1\nname: shop\nprompt: Be brief.\n"
 NOT_FLAGGED = {"schema_duration_range", "schema_tool_timeout"}
 # It points at the mapping's beginning, or its key, where vagent points at the key that
 # is one too many, or at the first of those beside which one is missing.
-ELSEWHERE = {"schema_tool_two_kinds", "schema_two_prompts", "schema_brain_without_url"}
+ELSEWHERE = {"schema_tool_two_kinds", "schema_brain_without_url"}
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.mutations.table import KINDS, Kind, mutations, subjects
 from tests.mutations.trial import Range, Trial, try_out
 
-FAMILIES = ("yaml", "schema", "references", "craft")
+FAMILIES = ("yaml", "schema", "references", "tools", "craft", "security")
 
 
 @pytest.fixture(scope="module")
