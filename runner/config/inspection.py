@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from runner.config.diagnostics import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from runner.config.document import Document
     from runner.config.nodes import Pointer
@@ -32,6 +32,7 @@ class Inspection:
     unsound: frozenset[Pointer]
     # Whether the file is about to be run: then what is not set is an error.
     must_run: bool = False
+    _tools: list[Pointer] | None = None
     _facts: dict[Callable[[Inspection], Any], Any] = field(default_factory=dict)
 
     def get(self, path: Pointer, kind: type[T]) -> T | None:
@@ -58,15 +59,18 @@ class Inspection:
 
     def spoil(self, paths: Iterable[Pointer]) -> None:
         """Keep later rules from building on the values at these paths."""
-        self.unsound = self.unsound.union(paths)
+        more = frozenset(paths)
+        if more:
+            self.unsound |= more
+            self._tools = None
 
-    def tools(self) -> Iterator[Pointer]:
-        """Yield the path of every tool that is a mapping."""
-        tools = self.get(("tools",), list)
-        for index in range(len(tools or ())):
-            path = ("tools", index)
-            if self.get(path, dict) is not None:
-                yield path
+    def tools(self) -> list[Pointer]:
+        """Return the path of every tool that is a mapping."""
+        if self._tools is None:
+            count = len(self.get(("tools",), list) or ())
+            paths: list[Pointer] = [("tools", index) for index in range(count)]
+            self._tools = [path for path in paths if self.get(path, dict) is not None]
+        return self._tools
 
     def fact(self, find: Callable[[Inspection], T]) -> T:
         """Return what `find` finds out about this file; it is asked once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from runner.config.diagnostics import Finding
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runner.config.inspection import Inspection
-    from runner.config.pyfiles import PythonFile
 
 # Calls that hold up the event loop, and with it the sound of the whole call.
 _BLOCKING = {
@@ -219,7 +219,7 @@ def effect_at_import(inspection: Inspection) -> Iterator[Finding]:
             continue
         seen.add(file.source.path)
         scope = scope_of(file.tree)
-        for node in _top_level_calls(file):
+        for node in _top_level_calls(file.tree):
             name = scope.resolve(node.func)
             if name in _EFFECTS:
                 message = f"loading this file {_EFFECTS[name]}"
@@ -233,32 +233,40 @@ def _is_generator(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     )
 
 
-def _own_nodes(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.AST]:
-    """Yield the nodes of a function's body, but not those of functions inside it."""
+@lru_cache(maxsize=256)  # several rules, and agents side by side, look at one function
+def _own_nodes(
+    function: ast.FunctionDef | ast.AsyncFunctionDef,
+) -> tuple[ast.AST, ...]:
+    """Return the nodes of a function's body, but not those of functions inside it."""
+    found: list[ast.AST] = []
     waiting: list[ast.AST] = [*function.body]
     while waiting:
-        node = waiting.pop(0)
-        yield node
+        node = waiting.pop()
+        found.append(node)
         if not isinstance(
             node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda
         ):
             waiting += ast.iter_child_nodes(node)
+    return tuple(found)
 
 
-def _top_level_calls(file: PythonFile) -> Iterator[ast.Call]:
-    """Yield the calls that are made while a file is loaded."""
+@lru_cache(maxsize=64)  # as many as trees are kept
+def _top_level_calls(tree: ast.Module) -> tuple[ast.Call, ...]:
+    """Return the calls that are made while a file is loaded."""
+    found: list[ast.Call] = []
     waiting: list[ast.AST] = [
         node
-        for node in file.tree.body
+        for node in tree.body
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
         and not (isinstance(node, ast.If) and _is_main_guard(node.test))
     ]
     while waiting:
-        node = waiting.pop(0)
+        node = waiting.pop()
         if isinstance(node, ast.Call):
-            yield node
+            found.append(node)
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             waiting += ast.iter_child_nodes(node)
+    return tuple(found)
 
 
 def _is_main_guard(test: ast.expr) -> bool:
