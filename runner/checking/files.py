@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.checking.fixing import Mending, mend
+from runner.config.credentials import find_credentials, hide
 from runner.config.source import MAX_BYTES
 from runner.errors import FileUnreadable
 
@@ -40,17 +41,28 @@ class FixedFile:
         return self.before != self.after
 
     def difference(self) -> bytes:
-        """Return the change as a unified diff, with the line ends of the file."""
+        """Return the change as a unified diff, with the line ends of the file.
+
+        Keys that stand in the file in clear are masked in it: it may be a log's.
+        """
         import difflib  # for --diff only
 
         name = self.shown.encode("utf-8", "surrogateescape")
         lines = difflib.diff_bytes(
             difflib.unified_diff, _lines(self.before), _lines(self.after), name, name
         )
-        return b"".join(
+        written = b"".join(
             each if each.endswith(b"\n") else each + b"\n\\ No newline at end of file\n"
             for each in lines
         )
+        return _masked(written)
+
+
+def _masked(written: bytes) -> bytes:
+    """Mask keys of published formats; other bytes stay as they are."""
+    text = written.decode("utf-8", "surrogateescape")
+    secrets = [text[slice(*each.span)] for each in find_credentials(text)]
+    return hide(text, secrets).encode("utf-8", "surrogateescape")
 
 
 def fix_content(

@@ -175,3 +175,13 @@ def test_a_file_that_may_not_be_written_is_left_alone(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_told(tmp_path: Path, name: str) -> None:
     with pytest.raises(FileUnreadable):
         read_content(tmp_path / name)
+
+
+def test_a_key_in_clear_is_not_shown_by_the_difference() -> None:
+    key = "sk-proj-Jq3vT8mZc1LwX7rN5kYdB2sHfG9aQeU4"
+    before = f"version: 1\nname: a\nprompt: {key}\nvoise: alba\n".encode()
+    done = fixed(before)
+    shown = done.difference().decode()
+    assert "+voice: alba" in shown
+    assert key[8:] not in shown
+    assert key.encode() in done.after
