@@ -145,6 +145,7 @@ class Engine:
         Raises:
             VagentError: a device failed.
         """
+        failed: BaseException | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
@@ -156,10 +157,12 @@ class Engine:
         except* _Over:
             pass
         except* VagentError as failures:
-            raise failures.exceptions[0] from None
+            failed = failures.exceptions[0]
         finally:
             self._cancel_alarm()
             await asyncio.gather(self.line.close(), self._tools.close())
+        if failed is not None:
+            raise failed from None  # from above, early 3.11 would raise it in a group
         close = self._closed.result()
         if close.drain:
             with contextlib.suppress(TimeoutError):

@@ -6,6 +6,7 @@ Command modules import what is heavy inside their functions, so that `--help` an
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from importlib import import_module
@@ -90,9 +91,7 @@ def run_command_line() -> None:
         say_error(error)
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        # The reader of our stdout left (`| head -1`): nothing more to say to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        sys.exit(0)  # the reader of our stdout left (`| head -1`)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:  # the outermost edge: no traceback reaches a user
@@ -104,6 +103,17 @@ def run_command_line() -> None:
             err=True,
         )
         sys.exit(3)
+    finally:
+        _forget_a_reader_who_left()
+
+
+def _forget_a_reader_who_left() -> None:
+    """Keep what nobody reads any more from failing the process when it ends."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):  # a closed pipe, a closed file
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say_error(error: VagentError) -> None:
