@@ -49,6 +49,17 @@ class Document:
             node = node.child(part)
         return node is not None and node.is_broken
 
+    def is_whole(self, path: Pointer) -> bool:
+        """Whether nothing at `path` or below it has a finding of the parser."""
+        waiting = [self.node(path)] if self.has_faults else []
+        while waiting:
+            node = waiting.pop()
+            if node is None or node.is_broken:
+                return False
+            waiting += [entry.node for entry in (node.entries or {}).values()]
+            waiting += node.items or ()
+        return True
+
     def value_span(self, path: Pointer) -> Span:
         """The place of the value at `path`; of its key where the value is empty."""
         node = self.node(path)

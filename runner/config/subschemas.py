@@ -26,6 +26,8 @@ _ONE = (
 )
 _LISTS = ("prefixItems", "allOf", "anyOf", "oneOf")
 _NAMED = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
+# What is broken inside one of these is looked at where it stands.
+_WITH_SCHEMAS = {*_ONE, *_LISTS, *_NAMED}
 # Where a schema may be one of several for the same value: it need not say everything.
 _SHARED = {
     *("allOf", "anyOf", "oneOf", "not", "if", "then", "else"),
@@ -74,7 +76,10 @@ def _walk(
     if schema is None:
         return
     sound = {
-        key: value for key, value in schema.items() if inspection.is_sound((*path, key))
+        key: value
+        for key, value in schema.items()
+        if inspection.is_sound((*path, key))
+        and (key in _WITH_SCHEMAS or inspection.document.is_whole((*path, key)))
     }
     yield Subschema(path, sound, keyword, depth)
     for key, inner in _inner(sound):

@@ -57,7 +57,7 @@ def required_unknown(inspection: Inspection) -> Iterator[Finding]:
         if each.is_part or known is None or _is_open(each):
             continue
         for index, name in enumerate(required):
-            if name in known or "${" in name:
+            if not isinstance(name, str) or name in known or "${" in name:
                 continue
             path = (*each.path, "required", index)
             guess = nearest(name, [key for key in known if key not in required])

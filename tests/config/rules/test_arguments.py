@@ -72,3 +72,27 @@ def test_what_no_value_can_satisfy_is_marked(
 )
 def test_what_can_be_satisfied_is_not_blamed(tmp_path: Path, parameters: Any) -> None:
     assert check(tmp_path, parameters) == []
+
+
+@pytest.mark.parametrize(
+    "broken", ["*nothing", "!x y", ".inf", "[*nothing, 1]", "{a: *nothing}", "{1: 2}"]
+)
+@pytest.mark.parametrize(
+    "keyword", ["type", "enum", "required", "pattern", "format", "examples", "default"]
+)
+def test_what_is_broken_in_a_schema_is_told_and_hurts_no_rule(
+    tmp_path: Path, keyword: str, broken: str
+) -> None:
+    path = tmp_path / "agent.yaml"
+    path.write_text(
+        "version: 1\nname: a\nprompt: p\nsession: {max_duration: 5m}\ntools:\n"
+        "  - name: look\n    description: Look something up.\n    parameters:\n"
+        "      type: object\n      properties:\n"
+        f"        word: {{type: string, maxLength: 9, {keyword}: {broken}}}\n"
+        "    http: {url: 'https://api.example.com/'}\n".replace(
+            "type: string, maxLength: 9, type", "maxLength: 9, type"
+        ),
+        "utf-8",
+    )
+    found = check_file(path, environment={})
+    assert {each.line for each in found} == {11}, [each.message for each in found]
