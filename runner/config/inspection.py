@@ -57,6 +57,13 @@ class Inspection:
             return True
         return not any(path[:end] in self.unsound for end in range(len(path) + 1))
 
+    def is_whole(self, path: Pointer) -> bool:
+        """Whether nothing at `path`, above it or below it has a finding."""
+        if not self.is_sound(path) or not self.document.is_whole(path):
+            return False
+        depth = len(path)
+        return not any(each[:depth] == path for each in self.unsound)
+
     def spoil(self, paths: Iterable[Pointer]) -> None:
         """Keep later rules from building on the values at these paths."""
         more = frozenset(paths)

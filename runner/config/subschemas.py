@@ -79,7 +79,7 @@ def _walk(
         key: value
         for key, value in schema.items()
         if inspection.is_sound((*path, key))
-        and (key in _WITH_SCHEMAS or inspection.document.is_whole((*path, key)))
+        and (key in _WITH_SCHEMAS or inspection.is_whole((*path, key)))
     }
     yield Subschema(path, sound, keyword, depth)
     for key, inner in _inner(sound):

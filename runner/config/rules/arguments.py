@@ -106,7 +106,9 @@ def reference_dangling(inspection: Inspection) -> Iterator[Finding]:
     """
     root: Subschema | None = None
     for each in inspection.fact(find_subschemas):
-        root = each if not each.keyword else root
+        if not each.keyword:
+            # What a reference leads through may be what is wrong.
+            root = each if inspection.is_whole(each.path) else None
         reference = each.keywords.get("$ref")
         if root is None or not isinstance(reference, str) or "${" in reference:
             continue
