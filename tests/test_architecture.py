@@ -27,6 +27,8 @@ FLOORS: list[tuple[str, int]] = [
     ("runner.records", 2),
     ("runner.writing", 2),
     ("runner.checking", 3),
+    ("runner.recording", 3),
+    ("runner.scenarios", 3),
     ("runner.faults", 3),
     ("runner.scaffold", 3),
     ("runner.association", 3),
@@ -50,9 +52,10 @@ FLOORS: list[tuple[str, int]] = [
     ("runner.edits", 6),
     ("runner.nearend", 6),
     ("runner.compose", 7),
-    ("runner.cli", 8),
-    ("runner.templates", 9),  # what `vagent new` writes; nothing here imports it
-    ("runner.__main__", 9),
+    ("runner.testing", 8),
+    ("runner.cli", 9),
+    ("runner.templates", 10),  # what `vagent new` writes; nothing here imports it
+    ("runner.__main__", 10),
 ]
 
 # An outside library and the only modules that may import it.
