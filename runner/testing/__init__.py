@@ -1,1 +1,1 @@
-"""Agents tested like code: a scripted service, virtual time, and scenarios run on them."""
+"""Agents tested like code: a scripted service, virtual time, scenarios run on them."""
