@@ -30,6 +30,7 @@ from runner.protocol.server.events import (
     StopReply,
     Tick,
 )
+from runner.protocol.server.floor import MakeId
 from runner.protocol.server.session import Phase, ServerSession
 from runner.protocol.server.settings import Settings
 from runner.server.hearing import Hearing
@@ -50,6 +51,11 @@ class Line(Protocol):
         ...
 
 
+def make_id(kind: str) -> str:
+    """Return a fresh identifier as the service writes them."""
+    return f"{kind}_{uuid.uuid4().hex}"
+
+
 @dataclass(frozen=True, slots=True)
 class House:
     """What all conversations of one server share."""
@@ -58,17 +64,25 @@ class House:
     workers: Workers
     larynx: Larynx
     report: Report
+    make_id: MakeId = make_id
+    # What to add to the loop's clock to get seconds since 1970; None: find it out.
+    epoch: float | None = None
+    chunk_ms: float | None = None  # of sound in one message; None: as the service cuts
 
 
 class Conversation:
     """One session with its ears, mind and voice; told of by the door, run as a task."""
 
     def __init__(self, house: House) -> None:
-        loop = asyncio.get_running_loop()
-        self.session = ServerSession(make_id, epoch=time.time() - loop.time())
+        epoch = house.epoch
+        if epoch is None:
+            epoch = time.time() - asyncio.get_running_loop().time()
+        self.session = ServerSession(house.make_id, epoch=epoch)
         self._house = house
         self._inbox: asyncio.Queue[ServerEvent] = asyncio.Queue()
-        self._speaking = Speaking(house.speech, house.workers, house.larynx)
+        self._speaking = Speaking(
+            house.speech, house.workers, house.larynx, house.chunk_ms
+        )
         self._hearing = Hearing(house.speech, house.workers, self)
         self._journal = Journal(house.report, self.session.session_id)
         self._line: Line | None = None
@@ -204,8 +218,3 @@ class Conversation:
             self._alarm = None
         if deadline is not None:
             self._alarm = loop.call_at(deadline, self.post, Tick())
-
-
-def make_id(kind: str) -> str:
-    """Return a fresh identifier as the service writes them."""
-    return f"{kind}_{uuid.uuid4().hex}"

@@ -5,13 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
-from collections.abc import (
-    AsyncIterable,
-    AsyncIterator,
-    Mapping,
-    Sequence,
-)
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from http import HTTPStatus
 from types import TracebackType
@@ -23,25 +17,17 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from runner.errors import RemoteProtocolError, TransportError
+from runner.errors import TransportError
 from runner.faults.fault import Fault
 from runner.faults.steps import TurnAway
-from runner.protocol.codec import decode_client, encode
-from runner.protocol.messages import SessionError
-from runner.protocol.server.events import (
-    Malformed,
-    Received,
-    ServerEvent,
-)
-from runner.protocol.server.session import Phase
 from runner.server.conversation import House
-from runner.server.disturbance import Disturbance
 from runner.server.gate import Answer, Gate, credential
 from runner.server.journal import Report
 from runner.server.larynx import Larynx
 from runner.server.outbox import Outbox
 from runner.server.preparation import prepare
-from runner.server.sessions import Sessions, default_max_sessions
+from runner.server.reception import Reception
+from runner.server.sessions import default_max_sessions
 from runner.server.wire import ABNORMAL_CLOSURE, Wire
 from runner.server.workers import Workers
 from runner.speech.parts import Speech
@@ -75,17 +61,16 @@ class EmbeddedServer:
     ) -> None:
         self._address = (host, port)
         self._gate = Gate(key)
-        most = max_sessions or default_max_sessions()
+        self._most = max_sessions or default_max_sessions()
         # A reply thinks and speaks, the ears hear and recognise; and some for loading.
-        workers = Workers(4 * most + 4)
+        workers = Workers(4 * self._most + 4)
         self._house = House(
             speech, workers, Larynx(speech, workers), report or _report_nothing
         )
-        self._sessions = Sessions(self._house, most)
         self._stack = AsyncExitStack()
         self._server: Server | None = None
         self._faults = (tuple(faults), fault_seed)
-        self._disturbance: Disturbance | None = None  # only with faults
+        self._reception: Reception | None = None
 
     @property
     def url(self) -> str:
@@ -98,8 +83,9 @@ class EmbeddedServer:
         """Raises TransportError when the address cannot be had."""
         host, port = self._address
         faults, seed = self._faults
-        if faults:
-            self._disturbance = Disturbance(faults, seed, self._house.report)
+        self._reception = Reception(
+            self._house, self._most, faults=faults, fault_seed=seed
+        )
         try:
             self._server = await self._stack.enter_async_context(
                 serve(
@@ -130,20 +116,24 @@ class EmbeddedServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._sessions.leave()
+        await self._open.sessions.leave()
         await self._stack.aclose()
         self._house.workers.close()
 
     # ------------------------------------------------------------------ connections
 
+    @property
+    def _open(self) -> Reception:
+        assert self._reception is not None, "the server has not been started"
+        return self._reception
+
     def _answer_request(
         self, connection: ServerConnection, request: Request
     ) -> Response | None:
         """Answer what is no WebSocket request; a wrong key is told over the socket."""
-        if self._disturbance is not None:
-            away = self._disturbance.knock()
-            if away is not None:
-                return _turn_away(connection, away)
+        away = self._open.knock()
+        if away is not None:
+            return _turn_away(connection, away)
         address = urlsplit(request.path)
         if address.path == PATH:
             return None
@@ -154,98 +144,43 @@ class EmbeddedServer:
         return _http(Answer(404, {"detail": "Not Found"}))
 
     async def _serve(self, connection: ServerConnection) -> None:
-        line = Outbox(connection.transport.abort)
-        if self._disturbance is None:
-            await self._attend(connection, connection, line, line)
-            return
-        async with self._disturbance.between(
-            connection.transport, _messages(connection), line
-        ) as (arriving, wire):
-            await self._attend(connection, arriving, line, wire)
-
-    async def _attend(
-        self,
-        connection: ServerConnection,
-        arriving: AsyncIterable[str | bytes],
-        line: Outbox,
-        wire: Outbox | Wire,
-    ) -> None:
-        """Serve one client; `wire` is written, and is `line` unless faults are made."""
-        writing = asyncio.create_task(_write(connection, wire))
-        try:
-            if self._admits(connection):
-                await self._receive(arriving, line)
-            else:
-                _refuse(line, "unauthorized", "Authentication failed")
-            if line.is_closing or wire.is_closing:
-                await writing
-        finally:
-            writing.cancel()
+        socket, is_admitted = _Socket(connection), self._admits(connection)
+        await self._open.attend(socket, is_admitted=is_admitted)
 
     def _admits(self, connection: ServerConnection) -> bool:
         request = connection.request
         assert request is not None  # there is one once the handshake is over
         authorization = request.headers.get("Authorization")
-        resumes = self._sessions.knows(credential(authorization))
+        resumes = self._open.sessions.knows(credential(authorization))
         now = asyncio.get_running_loop().time()
         query = urlsplit(request.path).query
         return self._gate.admits(authorization, query, now, resume_tokens=resumes)
 
-    async def _receive(
-        self, arriving: AsyncIterable[str | bytes], line: Outbox
-    ) -> None:
-        conversation = self._sessions.open(line)
-        try:
-            async for data in arriving:
-                event = _read(data)
-                if conversation.session.phase is Phase.OPENING:
-                    known = self._sessions.find(event)
-                    if known is not None:
-                        conversation.detach(line)
-                        conversation = known
-                        conversation.resume(line)
-                        continue
-                    if self._sessions.is_full(event):
-                        _refuse(line, "at_capacity", "The server is at capacity")
-                        break
-                conversation.post(event)
-        finally:
-            conversation.detach(line)
 
+class _Socket:
+    """A WebSocket as the reception sees it."""
 
-def _read(data: str | bytes) -> ServerEvent:
-    if isinstance(data, bytes):
-        # The wire is text; sound travels inside it.
-        return Malformed(
-            RemoteProtocolError("Invalid audio data", code="invalid_audio")
-        )
-    try:
-        return Received(decode_client(data))
-    except RemoteProtocolError as error:
-        return Malformed(error)
+    def __init__(self, connection: ServerConnection) -> None:
+        self._connection = connection
 
+    @property
+    def transport(self) -> asyncio.Transport:
+        return self._connection.transport
 
-async def _messages(connection: ServerConnection) -> AsyncIterator[str | bytes]:
-    """Yield what comes until the line is gone, however it goes."""
-    with contextlib.suppress(ConnectionClosed):
-        async for data in connection:
-            yield data
+    async def messages(self) -> AsyncIterator[str | bytes]:
+        with contextlib.suppress(ConnectionClosed):
+            async for data in self._connection:
+                yield data
 
-
-async def _write(connection: ServerConnection, line: Outbox | Wire) -> None:
-    """Send what is said on this line until it is closed from either side."""
-    with contextlib.suppress(ConnectionClosed):
-        async for text in line:
-            await connection.send(text)
-        if line.code == ABNORMAL_CLOSURE:
-            connection.transport.abort()
-        else:
-            await connection.close(line.code)
-
-
-def _refuse(line: Outbox, code: str, text: str) -> None:
-    line.send(encode(SessionError(code, text, timestamp=time.time())))
-    line.close(1008)
+    async def write(self, line: Outbox | Wire) -> None:
+        connection = self._connection
+        with contextlib.suppress(ConnectionClosed):
+            async for text in line:
+                await connection.send(text)
+            if line.code == ABNORMAL_CLOSURE:
+                connection.transport.abort()
+            else:
+                await connection.close(line.code)
 
 
 def _turn_away(connection: ServerConnection, away: TurnAway) -> Response:

@@ -52,11 +52,16 @@ class Reply:
         *,
         say: str | None = None,
         may_fill: bool = False,
+        chunk_ms: float | None = None,
     ) -> None:
         self.asked_for: str | None = None  # of the thoughts so far
         self.is_sounding = False
         self._thoughts = thoughts
         self._larynx = larynx
+        encoding = settings.output_encoding
+        self._chunk_bytes = _CHUNK_BYTES[encoding]
+        if chunk_ms is not None:
+            self._chunk_bytes = int(chunk_ms * bytes_per_ms(encoding))
         self._settings = settings
         self._clauses: asyncio.Queue[Clause | _Failure | None] = asyncio.Queue(
             _CLAUSES_AHEAD
@@ -141,7 +146,7 @@ class Reply:
         """Hand the sound over as it is due, and call the reply done at its end."""
         loop = asyncio.get_running_loop()
         encoding = self._settings.output_encoding
-        size = _CHUNK_BYTES[encoding]
+        size = self._chunk_bytes
         seconds = size / bytes_per_ms(encoding) / 1000
         due = loop.time() - _AHEAD_SECONDS
         while (clause := await self._clauses.get()) is not None:

@@ -45,8 +45,15 @@ class _Premise:
 class Speaking:
     """Mind and voice of one session; performs what its `ServerSession` wants said."""
 
-    def __init__(self, speech: Speech, workers: Workers, larynx: Larynx) -> None:
+    def __init__(
+        self,
+        speech: Speech,
+        workers: Workers,
+        larynx: Larynx,
+        chunk_ms: float | None = None,
+    ) -> None:
         self._speech = speech
+        self._chunk_ms = chunk_ms
         self._workers = workers
         self._larynx = larynx
         self._settings = default_settings()
@@ -141,4 +148,5 @@ class Speaking:
             premise.settings,
             say=premise.say,
             may_fill=premise.may_fill,
+            chunk_ms=self._chunk_ms,
         )
