@@ -142,8 +142,9 @@ class Disturbance:
             case Close(code=code):
                 end.wire.close(code)
             case Abort(resets=resets):
-                if resets:
-                    _forbid_to_linger(end.transport.get_extra_info("socket"))
+                sock = end.transport.get_extra_info("socket")
+                if resets and sock is not None:
+                    _forbid_to_linger(sock)
                 # What was delivered before goes out first, if the client reads at all.
                 end.wire.close(ABNORMAL_CLOSURE)
                 self._loop.call_later(_UNREAD_SECONDS, end.transport.abort)

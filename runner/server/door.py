@@ -172,7 +172,7 @@ class _Socket:
             async for data in self._connection:
                 yield data
 
-    async def write(self, line: Outbox | Wire) -> None:
+    async def write_all(self, line: Outbox | Wire) -> None:
         connection = self._connection
         with contextlib.suppress(ConnectionClosed):
             async for text in line:

@@ -35,7 +35,7 @@ class Connection(Protocol):
         """Yield what comes until the line is gone, however it goes."""
         ...
 
-    async def write(self, line: Outbox | Wire) -> None:
+    async def write_all(self, line: Outbox | Wire) -> None:
         """Send what is said on this line until it is closed from either side."""
         ...
 
@@ -81,7 +81,7 @@ class Reception:
         is_admitted: bool,
     ) -> None:
         """Serve one client; `wire` is written, and is `line` unless faults are made."""
-        writing = asyncio.create_task(connection.write(wire))
+        writing = asyncio.create_task(connection.write_all(wire))
         try:
             if is_admitted:
                 await self._receive(arriving, line)

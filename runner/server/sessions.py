@@ -48,6 +48,15 @@ class Sessions:
             return None
         return known
 
+    def latest(self) -> Conversation | None:
+        """Return the session that was opened last, of those that have a line."""
+        live = [
+            conversation
+            for conversation in self._conversations.values()
+            if conversation.session.phase is Phase.LIVE
+        ]
+        return live[-1] if live else None
+
     def knows(self, resume_token: str) -> bool:
         """Whether the token is that of a session that can be resumed."""
         return any(
