@@ -155,7 +155,8 @@ async def open_call(
     service = choose_service(wishes.service, agent.service_url, environment)
     secrets.hide(frozenset({service.key} if service.key else ()))
     tools = outfit(registry)
-    session = _session(agent, tools, wishes, service)
+    config = client_config(agent, tools, service, wishes.max_duration)
+    session = ClientSession(config, jitter=random.random)
     changes, tally = session.conversation.changes, Tally(session)
     toolbelt = Toolbelt(tools, lambda: changes.current.tools, view.notice)
     async with contextlib.AsyncExitStack() as stack:
@@ -163,7 +164,7 @@ async def open_call(
         near_end = await stack.enter_async_context(
             open_near_end(wishes.input, wishes.output, wishes.lines, view.notice)
         )
-        reaching = _reach(service, agent, wishes.transport, view.notice)
+        reaching = reach(service, agent, wishes.transport, view.notice)
         dial = await stack.enter_async_context(reaching)
         watchers = (*observers, tally.observe, view.observe)
         engine = _engine(session, dial, near_end, toolbelt, watchers)
@@ -231,12 +232,18 @@ def _delivery(
 
 
 @contextlib.asynccontextmanager
-async def _reach(
+async def reach(
     service: Service,
     agent: AgentConfig,
     transport: str,
     notice: Callable[[str], None],
+    faults: Sequence[str] = (),
 ) -> AsyncIterator[Dial]:
+    """Yield the way to a service; the embedded server is started, with these faults.
+
+    Raises:
+        UsageError: there is no such transport. SpeechError: no server came up.
+    """
     library = choose_library(transport)
     notice(f"service: {service.name} ({service.why})")
     if service.url is not None:
@@ -251,20 +258,21 @@ async def _reach(
                 f"to mend it: {line['command']}"
             )
 
-    async with embedded_server(agent.local, listen) as url:
+    async with embedded_server(agent.local, listen, faults) as url:
         yield Dialer(url, lambda: service.key, library)
 
 
-def _session(
-    agent: AgentConfig, tools: Outfit, wishes: CallWishes, service: Service
-) -> ClientSession:
+def client_config(
+    agent: AgentConfig, tools: Outfit, service: Service, max_duration: float | None
+) -> ClientConfig:
+    """Return what the session of a call with this agent is made of."""
     limits = [
         limit
-        for limit in (wishes.max_duration, agent.session.max_duration)
+        for limit in (max_duration, agent.session.max_duration)
         if limit is not None
     ]
     idle, carry_over = agent.session.idle, agent.session.carry_over
-    config = ClientConfig(
+    return ClientConfig(
         session=session_fields(agent, tools.registry.wire_definitions()),
         tools=tools.rules,
         immediate_results=agent.session.tool_results == "immediate",
@@ -274,4 +282,3 @@ def _session(
         carry_over=service.is_local if carry_over is None else carry_over,
         patience=LOCAL_PATIENCE if service.is_local else Patience(),
     )
-    return ClientSession(config, jitter=random.random)

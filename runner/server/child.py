@@ -26,11 +26,14 @@ Listener = Callable[[Mapping[str, Any]], None]
 
 @contextlib.asynccontextmanager
 async def embedded_server(
-    local: LocalConfig, listen: Listener = lambda line: None
+    local: LocalConfig,
+    listen: Listener = lambda line: None,
+    faults: Sequence[str] = (),
 ) -> AsyncIterator[str]:
     """Start a server and yield its address; it is stopped on leaving.
 
-    `listen` is given every line that the server logs.
+    `listen` is given every line that the server logs; `faults` are specs of what it
+    is to do wrong.
 
     Raises:
         SpeechError: the server did not come up.
@@ -39,7 +42,7 @@ async def embedded_server(
         sys.executable,
         "-m",
         "runner",
-        *_arguments(local),
+        *_arguments(local, faults),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env=_environment(local),
@@ -55,7 +58,7 @@ async def embedded_server(
         await _stop(process)
 
 
-def _arguments(local: LocalConfig) -> Sequence[str]:
+def _arguments(local: LocalConfig, faults: Sequence[str]) -> Sequence[str]:
     arguments = ["serve", "--port", "0", "--log-json", "--exit-with-parent"]
     brain = local.brain
     if brain.url:
@@ -68,6 +71,8 @@ def _arguments(local: LocalConfig) -> Sequence[str]:
         arguments += ["--voice", local.voice]
     if local.recognizer:
         arguments += ["--recognizer", local.recognizer]
+    for fault in faults:
+        arguments += ["--fault", fault]
     return arguments
 
 

@@ -80,9 +80,7 @@ class ScriptedService:
         )
         self._faults = (tuple(faults), fault_seed)
         self._reception: Reception | None = None
-        self._pipes: list[Pipe] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._away_until = 0.0
 
     async def __aenter__(self) -> Self:
         faults, seed = self._faults
@@ -108,26 +106,17 @@ class ScriptedService:
         return self._reception
 
     async def dial(self, token: str | None, listener: Listener) -> None:
-        """Open a connection; raises TransportError while the line is down."""
+        """Open a connection; raises TransportError where a fault turns it away."""
         del token
-        if asyncio.get_running_loop().time() < self._away_until:
-            raise TransportError("cannot reach the scripted service (the line is down)")
         away = self._open.knock()
         if away is not None:
             said = "reset the connection" if away.status is None else "is not available"
             raise TransportError(f"the scripted service {said}", status=away.status)
         pipe = Pipe(listener)
-        self._pipes = [each for each in self._pipes if each.is_open] + [pipe]
         pipe.open()
         task = asyncio.create_task(self._open.attend(pipe))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    def drop_line(self, seconds: float = 0.0) -> None:
-        """Cut every line, and let nobody in for so long."""
-        self._away_until = asyncio.get_running_loop().time() + seconds
-        for pipe in self._pipes:
-            pipe.cut()
 
     async def hear(self, words: str) -> bool:
         """Let the caller speak; return, when the turn is over, whether it was heard.

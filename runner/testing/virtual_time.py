@@ -32,8 +32,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self._virtual_now = EPOCH
-        self._real_works = 0
-        self._stuck_since: float | None = None
+        self._still = 0  # real works that take no time on this clock
+        self._stuck_since = 0.0
+        self._paced = 0  # real works that take as long as they take
+        self._anchor = (0.0, 0.0)  # real and virtual time when the first of them began
         super().__init__(_Jumping(selectors.DefaultSelector(), self))
 
     def time(self) -> float:
@@ -41,25 +43,41 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         return self._virtual_now
 
     @contextlib.contextmanager
-    def real_work(self) -> Iterator[None]:
-        """Keep the clock still: something that is awaited goes on in real life."""
-        self._real_works += 1
-        self._stuck_since = time.monotonic()
+    def real_work(self, *, paced: bool = False) -> Iterator[None]:
+        """Keep the clock still: something that is awaited goes on in real life.
+
+        With `paced` it goes on with real time instead, for work that waits on this
+        loop's timers itself.
+        """
+        if paced:
+            if not self._paced:
+                self._anchor = (time.monotonic(), self._virtual_now)
+            self._paced += 1
+        else:
+            self._still += 1
+            self._stuck_since = time.monotonic()
         try:
             yield
         finally:
-            self._real_works -= 1
-            self._stuck_since = time.monotonic() if self._real_works else None
+            if paced:
+                self._paced -= 1
+            else:
+                self._still -= 1
 
-    def pass_time(self, seconds: float) -> float | None:
+    def pass_time(self) -> float | None:
         """Let the clock jump if it may; else return how long to wait in real life."""
-        if self._stuck_since is not None:
+        due = self._next_timer()
+        if self._still:
             left = self._stuck_since + PATIENCE_SECONDS - time.monotonic()
             if left > 0:
                 return left
-        # Not a sum of many small steps, each rounded: the timer's own time.
-        due = self._next_timer()
-        self._virtual_now = max(self._virtual_now + seconds, due)
+        if self._paced:
+            began, then = self._anchor
+            left = (due - then) - (time.monotonic() - began)
+            if left > 0:
+                return left
+        # The timer's own time, not a sum of many steps that were rounded each.
+        self._virtual_now = max(self._virtual_now, due)
         return None
 
     def _next_timer(self) -> float:
@@ -83,7 +101,7 @@ class _Jumping(selectors.BaseSelector):
         ready = self._real.select(0)
         if ready:
             return ready
-        wait = self._loop.pass_time(timeout)
+        wait = self._loop.pass_time()
         return ready if wait is None else self._real.select(wait)
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> Any:
@@ -109,11 +127,11 @@ def run_virtually(program: Coroutine[Any, Any, T]) -> T:
 
 
 @contextlib.contextmanager
-def real_work() -> Iterator[None]:
+def real_work(*, paced: bool = False) -> Iterator[None]:
     """As `VirtualTimeLoop.real_work` on the running loop; on any other, nothing."""
     loop = asyncio.get_running_loop()
     if isinstance(loop, VirtualTimeLoop):
-        with loop.real_work():
+        with loop.real_work(paced=paced):
             yield
     else:
         yield
