@@ -48,6 +48,7 @@ FLOORS: list[tuple[str, int]] = [
     ("runner.caller", 5),
     ("runner.keyboard", 5),
     ("runner.localvoice", 5),
+    ("runner.losses", 6),
     ("runner.controls", 6),
     ("runner.edits", 6),
     ("runner.nearend", 6),

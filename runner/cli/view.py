@@ -15,10 +15,10 @@ from statistics import median
 from typing import TextIO
 
 from runner.cli.lines import describe_received, describe_sent
-from runner.cli.losses import describe_all, describe_losses
 from runner.config.diagnostics import Diagnostic
 from runner.config.rendering import render
 from runner.counters import Counters
+from runner.losses import describe_all, describe_losses
 from runner.protocol.client.actions import Action, Close, Notify, Send
 from runner.protocol.client.events import Event, Received, ToolFinished
 from runner.protocol.messages import (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 from typing import Literal
 
 from runner.audio.devices import Speaker
@@ -28,7 +29,6 @@ from runner.protocol.client.events import (
 from runner.protocol.messages import (
     InputAudio,
     InputSpeechStarted,
-    InputSpeechStopped,
     ReplyAudio,
     ReplyDone,
     ReplyError,
@@ -107,7 +107,8 @@ class Witness:
         self.errors: list[str] = []
         self.reply = Reply()
         self.line = LineHistory()
-        self.caller_quiet_at: float | None = None  # the end of the last words
+        self.ready_at = 0.0  # when the session first stood
+        self.quiet_at: list[float] = []  # the ends of the caller's words
         self.close: Close | None = None
         self.speaker: Speaker | None = None  # set once it is there
         self._changed = asyncio.Event()
@@ -117,6 +118,23 @@ class Witness:
         while not happened():
             self._changed.clear()
             await self._changed.wait()
+
+    def quiet_since(self, at: float) -> float:
+        """Return when the caller's last words before `at` ended."""
+        return max(
+            (each for each in self.quiet_at if each <= at), default=self.ready_at
+        )
+
+    @property
+    def waits(self) -> list[float]:
+        """Seconds from the end of the caller's words to the answer's first sound."""
+        waits: list[float] = []
+        answers = [each for each in self.said if each.speaker == "agent"]
+        sounds = [each.sounded_at or each.at for each in answers]
+        for since, until in zip(self.quiet_at, [*self.quiet_at[1:], inf], strict=True):
+            answered = [each for each in sounds if since <= each < until]
+            waits += [round(answered[0] - since, 3)] if answered else []
+        return waits
 
     def add_words(self, text: str, at: float) -> None:
         """Take note of words that the caller typed: no transcript follows."""
@@ -182,8 +200,8 @@ class Witness:
                 speaker = self.speaker
                 if not self.reply.is_over or (speaker and speaker.pending_ms > 0):
                     self.interruptions.append(Interruption(at, self.reply.reply_id))
-            case InputSpeechStopped():
-                self.caller_quiet_at = at
+            case SessionReady() if not self.ready_at:
+                self.ready_at = at
             case TranscriptUser(text=text):
                 self.said.append(Utterance("caller", text, at))
             case ReplyStarted(reply_id):

@@ -1,0 +1,151 @@
+"""Runs one scenario on one service and says what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import cast
+
+from runner.config.diagnostics import Diagnostic
+from runner.config.rendering import render
+from runner.errors import ConfigError, VagentError
+from runner.scenarios.model import Scenario
+from runner.testing.impairment import Impairment
+from runner.testing.mocks import StagedTools
+from runner.testing.results import Failure, ScenarioResult, Status
+from runner.testing.session import SCRIPT, CallSetup, open_call_under_test
+from runner.testing.turns import Judge, Performance
+from runner.testing.virtual_time import run_virtually
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How scenarios are to be run.
+
+    `service` is script, local, assemblyai or a URL. `environment` is the process's own,
+    for keys and `${env:…}`. `noise_db` and `packet_loss` are as in `Impairment`.
+    `keep` is where recordings of what failed go (of all, with `keep_passed`).
+    """
+
+    service: str = SCRIPT
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    faults: tuple[str, ...] = ()
+    seed: int = 0
+    noise_db: float | None = None
+    packet_loss: float = 0.0
+    live_tools: bool = False
+    judge: Judge | None = None
+    keep: Path | None = None
+    keep_passed: bool = False
+    transport: str = "auto"
+
+
+def try_out(scenario: Scenario, wishes: Wishes, run: int = 0) -> ScenarioResult:
+    """Run a scenario in an event loop of its own, on virtual time where it is scripted.
+
+    Whatever a scenario, an agent file, a tool or a service does is in the result.
+    """
+    result = ScenarioResult(scenario, wishes.service, Status.PASSED, run=run)
+    if scenario.services and wishes.service not in scenario.services:
+        where = ", ".join(scenario.services)
+        return replace(result, status=Status.SKIPPED, error=f"it is for {where}")
+    program = _try(result, wishes)
+    try:
+        if wishes.service == SCRIPT:
+            return run_virtually(program)
+        return asyncio.run(program)
+    except VagentError as error:
+        return replace(result, status=Status.ERROR, error=_in_words(error))
+
+
+async def _try(result: ScenarioResult, wishes: Wishes) -> ScenarioResult:
+    scenario = result.scenario
+    setup, left_out = _prepare(scenario, wishes, result.run)
+    began = asyncio.get_running_loop().time()
+    async with open_call_under_test(setup) as (call, staged):
+        performance = Performance(call, wishes.judge, left_out)
+        failure = await _perform(scenario, performance)
+        seconds = asyncio.get_running_loop().time() - began
+        status = Status.PASSED if failure is None else Status.FAILED
+        return _judged(
+            replace(
+                result,
+                status=status,
+                failure=failure,
+                said=tuple(call.said),
+                calls=tuple(call.calls),
+                waits=tuple(call.witness.waits),
+                interruptions=len(call.witness.interruptions),
+                seconds=round(seconds, 3),
+                left_out=tuple(performance.left_out),
+                verdicts=tuple(performance.verdicts),
+            ),
+            staged,
+        )
+
+
+async def _perform(scenario: Scenario, performance: Performance) -> Failure | None:
+    for turn in scenario.turns:
+        failure = await performance.perform(turn)
+        if failure is not None:
+            return failure
+    if performance.has_ended:
+        return None
+    return await performance.finish(scenario.place)
+
+
+def _judged(result: ScenarioResult, staged: StagedTools) -> ScenarioResult:
+    """A tool that could not be run makes whatever else came of no worth."""
+    if not staged.refused:
+        return result
+    names = ", ".join(staged.refused)
+    text = (
+        f"{names} would call a URL, which a dry run does not: mock it, write "
+        f"`mock: {{{staged.refused[0]}: live}}`, or use --live-tools"
+    )
+    return replace(result, status=Status.ERROR, error=text)
+
+
+def _prepare(
+    scenario: Scenario, wishes: Wishes, run: int
+) -> tuple[CallSetup, list[str]]:
+    """Return the call's setup, and what this service cannot do of what is wished."""
+    left_out: list[str] = []
+    is_scripted = wishes.service == SCRIPT
+    impairment = Impairment(wishes.noise_db, wishes.packet_loss)
+    if is_scripted and not impairment.is_none:
+        left_out.append("noise and packet loss: nothing is heard on script")
+    if scenario.brain and not is_scripted:
+        left_out.append("brain: only the scripted service follows it")
+    faults = (*scenario.faults, *wishes.faults)
+    if faults and wishes.service not in (SCRIPT, "local"):
+        left_out.append("faults: only services of vagent's own make them")
+        faults = ()
+    setup = CallSetup(
+        scenario.agent,
+        wishes.service,
+        variables={**scenario.variables, **wishes.variables},
+        environment={**wishes.environment, **scenario.environment},
+        mock=scenario.mock,
+        brain=scenario.brain,
+        faults=faults,
+        seed=wishes.seed + scenario.seed + run,
+        live_tools=wishes.live_tools,
+        impairment=impairment,
+        transport=wishes.transport,
+    )
+    return setup, left_out
+
+
+def _in_words(error: VagentError) -> str:
+    parts: Sequence[str] = [error.message]
+    if isinstance(error, ConfigError):
+        # The tree of errors stands below the findings and cannot name their type.
+        findings = cast("tuple[Diagnostic, ...]", error.diagnostics)
+        parts = [*parts, render(each for each in findings if each.is_error)]
+    elif error.hint:
+        parts = [*parts, error.hint]
+    return "\n".join(parts).rstrip()

@@ -1,0 +1,204 @@
+"""Puts a call under test together: the real engine, a service, tools, no devices."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from random import Random
+
+from runner.audio.devices import Microphone
+from runner.audio.silence import NullSpeaker
+from runner.audio.spoken import QueueMicrophone
+from runner.caller import UNHEARD_SECONDS
+from runner.compose import client_config, reach
+from runner.config.loader import load_agent
+from runner.config.model import AgentConfig
+from runner.counters import Tally, gather
+from runner.engine import Engine, Observer, ToolOutcome
+from runner.errors import UsageError
+from runner.faults.sources import load_faults
+from runner.line import Dial
+from runner.localvoice import SpokenLines
+from runner.protocol.client.session import ClientSession
+from runner.protocol.messages import ToolCall
+from runner.scenarios.model import BrainRule, MockAnswer
+from runner.services import Service, choose_service
+from runner.testing.call import CallUnderTest, Deliver
+from runner.testing.impairment import ImpairedMicrophone, Impairment
+from runner.testing.mind import ScriptedBrain
+from runner.testing.mocks import StagedTools, load_staged_tools
+from runner.testing.muteness import NoMicrophone
+from runner.testing.scissors import CuttableLine
+from runner.testing.script import ENDPOINT_SECONDS, ScriptedService
+from runner.testing.witness import Witness
+from runner.toolbelt import outfit
+from runner.tools.plugin import installed_kinds
+
+SCRIPT = "script"
+
+
+@dataclass(frozen=True, slots=True)
+class CallSetup:
+    """What a call under test is made of; see `vagent_session`.
+
+    `environment` is what `${env:…}` may use. On the scripted service a name that is
+    not set is given a stand-in, since nothing there leaves the process.
+    """
+
+    agent: Path
+    service: str = SCRIPT
+    variables: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    mock: Mapping[str, Sequence[MockAnswer] | None] = field(default_factory=dict)
+    brain: Sequence[BrainRule] = ()
+    faults: Sequence[str] = ()
+    seed: int = 0
+    live_tools: bool = False
+    impairment: Impairment = field(default_factory=lambda: Impairment())
+    transport: str = "auto"
+
+    @property
+    def is_scripted(self) -> bool:
+        """Whether the far end is the scripted service of this process."""
+        return self.service == SCRIPT
+
+
+@contextlib.asynccontextmanager
+async def open_call_under_test(
+    setup: CallSetup, observers: Sequence[Observer] = ()
+) -> AsyncIterator[tuple[CallUnderTest, StagedTools]]:
+    """Begin a call; it is broken off on leaving if it still goes on.
+
+    Raises:
+        VagentError: the file, a tool or the service cannot be had.
+    """
+    agent = load_test_agent(setup)
+    allow_network = setup.live_tools or not setup.is_scripted
+    staged = load_staged_tools(agent, setup.mock, allow_network=allow_network)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(staged.registry.close)
+        witness = Witness()
+        far = await stack.enter_async_context(_far_end(setup, agent, witness))
+        speaker = await stack.enter_async_context(NullSpeaker())
+        witness.speaker = speaker
+        line = CuttableLine(far.dial)
+        config = client_config(agent, outfit(staged.registry), far.service, None)
+
+        async def run_tool(call: ToolCall) -> ToolOutcome:
+            return await staged.run(call.name, call.arguments)
+
+        session = ClientSession(config, jitter=Random(setup.seed).random)
+        tally = Tally(session)
+        engine = Engine(
+            session,
+            line,
+            microphone=far.microphone,
+            speaker=speaker,
+            run_tool=run_tool,
+            observers=(*observers, tally.observe, witness.observe),
+        )
+        far.engine.append(engine)
+        hung = staged.registry.hung
+        count = partial(gather, tally, engine, far.microphone, speaker, hung)
+        call = CallUnderTest(engine, speaker, witness, count, line, far.deliver)
+        running = call.begin()
+        try:
+            yield call, staged
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+def load_test_agent(setup: CallSetup) -> AgentConfig:
+    """Load the agent file; raises ConfigError, FileUnreadable, UsageError."""
+    environment: Mapping[str, str] = setup.environment
+    if setup.is_scripted:
+        environment = _StandIns(environment)
+    return load_agent(
+        setup.agent,
+        environment=environment,
+        variables=setup.variables,
+        kinds={key: kind.schema for key, kind in installed_kinds().items()},
+    )
+
+
+class _StandIns(dict[str, str]):
+    """An environment in which everything is set."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __missing__(self, name: str) -> str:
+        return f"stand-in-for-{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class _FarEnd:
+    service: Service
+    dial: Dial
+    microphone: Microphone
+    deliver: Deliver
+    engine: list[Engine] = field(default_factory=list)  # of the call, once it is made
+
+
+@contextlib.asynccontextmanager
+async def _far_end(
+    setup: CallSetup, agent: AgentConfig, witness: Witness
+) -> AsyncIterator[_FarEnd]:
+    if setup.is_scripted:
+        async with _scripted(setup) as far:
+            yield far
+    else:
+        async with _spoken(setup, agent, witness) as far:
+            yield far
+
+
+@contextlib.asynccontextmanager
+async def _scripted(setup: CallSetup) -> AsyncIterator[_FarEnd]:
+    brain = ScriptedBrain(setup.brain)
+    faults = load_faults(setup.faults)
+    async with ScriptedService(brain, faults=faults, fault_seed=setup.seed) as script:
+
+        async def deliver(words: str) -> float:
+            was_heard = await script.hear(words)
+            now = asyncio.get_running_loop().time()
+            return now - ENDPOINT_SECONDS if was_heard else now
+
+        service = Service("the scripted service", None, "as asked")
+        yield _FarEnd(service, script.dial, NoMicrophone(), deliver)
+
+
+@contextlib.asynccontextmanager
+async def _spoken(
+    setup: CallSetup, agent: AgentConfig, witness: Witness
+) -> AsyncIterator[_FarEnd]:
+    """Reach a service that hears sound; the local voice speaks the caller's words."""
+    service = choose_service(setup.service, agent.service_url, setup.environment)
+    if setup.faults and service.url is not None:
+        raise UsageError("faults can be made only by a service of vagent's own")
+    async with (
+        reach(service, agent, setup.transport, lambda text: None, setup.faults) as dial,
+        QueueMicrophone() as microphone,
+    ):
+        spoken = SpokenLines(microphone, agent.local)
+        impaired = ImpairedMicrophone(microphone, setup.impairment, setup.seed)
+        far: _FarEnd
+
+        async def deliver(words: str) -> float:
+            await spoken.deliver(words)
+            said_at = asyncio.get_running_loop().time()
+            # The ears need a moment to find the turn over: only then is it answered.
+            with contextlib.suppress(TimeoutError):
+                unsettled = far.engine[0].unsettled.wait()
+                await asyncio.wait_for(unsettled, UNHEARD_SECONDS)
+            return said_at
+
+        far = _FarEnd(service, dial, impaired, deliver)
+        try:
+            yield far
+        finally:
+            spoken.close()
