@@ -59,7 +59,7 @@ class CallUnderTest:
         self.counters = counters
         self._line = line
         self._deliver = deliver
-        self._caller = Caller(engine, speaker, self._speak, lambda text: None)
+        self._caller = Caller(engine, speaker, self.speak, lambda text: None)
         self._running: asyncio.Task[Close] | None = None
 
     def begin(self) -> asyncio.Task[Close]:
@@ -118,7 +118,7 @@ class CallUnderTest:
         """Speak when the agent has finished; return when the words are out."""
         await self.agent_finished()
         self._expect_line(words)
-        await self._speak(words)
+        await self.speak(words)
 
     async def interrupt(self, words: str, after: float) -> None:
         """Speak into the agent's words, when so many seconds of them have sounded.
@@ -126,11 +126,15 @@ class CallUnderTest:
         Raises:
             NeverHappened: the agent had finished by then, or never began.
         """
+        await self.until_sounding(words, after)
+        await self.speak(words)
+
+    async def until_sounding(self, words: str, after: float) -> None:
+        """Wait until it is time to interrupt with these words; as `interrupt`."""
         witness = self.witness
 
         def has_begun() -> bool:
-            reply = witness.reply
-            return reply.sounded_at is not None and self._is_sounding
+            return witness.reply.sounded_at is not None and self._is_sounding
 
         what = f"{words!r} was to interrupt the agent"
         if not await self.waits_for(has_begun):
@@ -139,7 +143,14 @@ class CallUnderTest:
         await self.wait(max(0.0, due - asyncio.get_running_loop().time()))
         if not self._is_sounding:
             raise NeverHappened(f"{what} after {after:g} s, and it had finished before")
-        await self._speak(words)
+
+    async def speak(self, words: str) -> None:
+        """Speak now, whatever the agent does; return when the words are out."""
+
+        async def speak() -> None:
+            self.witness.quiet_at.append(await self._deliver(words))
+
+        await self._before_the_end(speak())
 
     async def wait(self, seconds: float) -> None:
         """Say nothing for so long, or until the call is over."""
@@ -193,12 +204,6 @@ class CallUnderTest:
     def _is_sounding(self) -> bool:
         speaker = self.witness.speaker
         return speaker is not None and speaker.pending_ms > 0
-
-    async def _speak(self, words: str) -> None:
-        async def speak() -> None:
-            self.witness.quiet_at.append(await self._deliver(words))
-
-        await self._before_the_end(speak())
 
     def _expect_line(self, words: str) -> None:
         close = self.witness.close

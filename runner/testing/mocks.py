@@ -15,8 +15,8 @@ from typing import Any
 from runner.config.model import AgentConfig
 from runner.errors import ToolError
 from runner.scenarios.model import MockAnswer
+from runner.testing.agents import kinds
 from runner.testing.virtual_time import real_work
-from runner.tools.plugin import installed_kinds
 from runner.tools.registry import ToolRegistry, load_each
 from runner.tools.tool import Tool, ToolDefinition, ToolOutcome
 
@@ -110,9 +110,8 @@ def load_staged_tools(
     Raises:
         ToolError: a tool cannot be loaded, or what is mocked is none of the agent's.
     """
-    kinds = installed_kinds()
     tools: list[Tool] = []
-    for config, loaded in zip(agent.tools, load_each(agent, kinds), strict=True):
+    for config, loaded in zip(agent.tools, load_each(agent, kinds()), strict=True):
         if isinstance(loaded, ToolError):
             raise loaded
         name = loaded.definition.name

@@ -15,7 +15,6 @@ from runner.audio.silence import NullSpeaker
 from runner.audio.spoken import QueueMicrophone
 from runner.caller import UNHEARD_SECONDS
 from runner.compose import client_config, reach
-from runner.config.loader import load_agent
 from runner.config.model import AgentConfig
 from runner.counters import Tally, gather
 from runner.engine import Engine, Observer, ToolOutcome
@@ -27,6 +26,7 @@ from runner.protocol.client.session import ClientSession
 from runner.protocol.messages import ToolCall
 from runner.scenarios.model import BrainRule, MockAnswer
 from runner.services import Service, choose_service
+from runner.testing.agents import load_test_agent
 from runner.testing.call import CallUnderTest, Deliver
 from runner.testing.impairment import ImpairedMicrophone, Impairment
 from runner.testing.mind import ScriptedBrain
@@ -36,7 +36,6 @@ from runner.testing.scissors import CuttableLine
 from runner.testing.script import ENDPOINT_SECONDS, ScriptedService
 from runner.testing.witness import Witness
 from runner.toolbelt import outfit
-from runner.tools.plugin import installed_kinds
 
 SCRIPT = "script"
 
@@ -76,7 +75,9 @@ async def open_call_under_test(
     Raises:
         VagentError: the file, a tool or the service cannot be had.
     """
-    agent = load_test_agent(setup)
+    agent = load_test_agent(
+        setup.agent, setup.variables, setup.environment, stand_ins=setup.is_scripted
+    )
     allow_network = setup.live_tools or not setup.is_scripted
     staged = load_staged_tools(agent, setup.mock, allow_network=allow_network)
     async with contextlib.AsyncExitStack() as stack:
@@ -111,29 +112,6 @@ async def open_call_under_test(
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
-
-
-def load_test_agent(setup: CallSetup) -> AgentConfig:
-    """Load the agent file; raises ConfigError, FileUnreadable, UsageError."""
-    environment: Mapping[str, str] = setup.environment
-    if setup.is_scripted:
-        environment = _StandIns(environment)
-    return load_agent(
-        setup.agent,
-        environment=environment,
-        variables=setup.variables,
-        kinds={key: kind.schema for key, kind in installed_kinds().items()},
-    )
-
-
-class _StandIns(dict[str, str]):
-    """An environment in which everything is set."""
-
-    def __contains__(self, name: object) -> bool:
-        return True
-
-    def __missing__(self, name: str) -> str:
-        return f"stand-in-for-{name}"
 
 
 @dataclass(frozen=True, slots=True)

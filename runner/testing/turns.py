@@ -71,6 +71,7 @@ class Performance:
     verdicts: list[str] = field(default_factory=list)
     has_ended: bool = False
     _words_from: int = 0
+    _is_interrupted: bool = False  # the caller's last words cut the agent off
     _calls_from: int = 0
 
     async def perform(self, turn: Turn) -> Failure | None:
@@ -115,10 +116,19 @@ class Performance:
                 await self._see_end(turn)
 
     async def _speak(self, turn: UserTurn) -> None:
+        call = self.call
         if turn.interrupts_after is None:
-            await self.call.say(turn.says)
+            await call.agent_finished()
+            self._forget_what_was()
+            await call.say(turn.says)
         else:
-            await self.call.interrupt(turn.says, turn.interrupts_after)
+            await call.until_sounding(turn.says, turn.interrupts_after)
+            self._forget_what_was()
+            await call.speak(turn.says)
+        self._is_interrupted = turn.interrupts_after is not None
+
+    def _forget_what_was(self) -> None:
+        """What is expected from here on answers the words that are to be said."""
         self._words_from = len(self.call.witness.said)
         self._calls_from = len(self.call.witness.calls)
 
@@ -159,6 +169,9 @@ class Performance:
 
     def _utterances(self) -> Sequence[Utterance]:
         said = self.call.witness.said[self._words_from :]
+        # What an interruption left of the reply before is no answer to it.
+        if self._is_interrupted and said and said[0].interrupted:
+            said = said[1:]
         return [each for each in said if each.speaker == "agent"]
 
     def _check_wait(self, within: float, found: Utterance) -> None:

@@ -90,12 +90,17 @@ class PluginKind:
         """The schema of the key's value, as the packaged agent schema has it."""
         return builtin_kinds()["plugin"]
 
+    def __init__(self) -> None:
+        self._installed: Mapping[str, EntryPoint] | None = None  # slow to find
+
     def load(self, config: ToolConfig, agent: AgentConfig) -> Tool:
         """Load the entry point and make a tool of what it points at."""
         name, settings = _read_settings(config.settings)
-        found = installed_tools().get(name)
+        if self._installed is None:
+            self._installed = installed_tools()
+        found = self._installed.get(name)
         if found is None:
-            known = ", ".join(sorted(installed_tools())) or "none"
+            known = ", ".join(sorted(self._installed)) or "none"
             raise ToolError(
                 f"no plugin named {name!r} is installed", hint=f"installed: {known}"
             )
