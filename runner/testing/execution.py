@@ -58,7 +58,7 @@ def try_out(scenario: Scenario, wishes: Wishes, run: int = 0) -> ScenarioResult:
             return run_virtually(program)
         return asyncio.run(program)
     except VagentError as error:
-        return replace(result, status=Status.ERROR, error=_in_words(error))
+        return replace(result, status=Status.ERROR, error=in_words(error))
 
 
 async def _try(result: ScenarioResult, wishes: Wishes) -> ScenarioResult:
@@ -140,7 +140,8 @@ def _prepare(
     return setup, left_out
 
 
-def _in_words(error: VagentError) -> str:
+def in_words(error: VagentError) -> str:
+    """Return an error as a person reads it, with the findings of an agent file."""
     parts: Sequence[str] = [error.message]
     if isinstance(error, ConfigError):
         # The tree of errors stands below the findings and cannot name their type.

@@ -1,0 +1,162 @@
+"""The pytest plugin: scenario files are tests, and Python tests can hold calls.
+
+It is found by its entry point. What it needs is loaded when a scenario file or the
+fixture turns up: runs without any pay nothing.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from runner.scenarios.model import Scenario
+    from runner.testing.results import ScenarioResult
+
+SUFFIXES = (".test.yaml", ".test.yml")
+FIXTURE = "vagent_session"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("vagent", "vagent: voice agents as YAML files")
+    group.addoption(
+        "--vagent-service",
+        default="script",
+        metavar="script|local|assemblyai|URL",
+        help="the service that scenario files are run on (default: script)",
+    )
+    group.addoption(
+        "--vagent-keep",
+        metavar="DIR",
+        help="keep the recordings of scenarios that fail in this folder",
+    )
+    parser.addini(
+        "vagent_scenarios",
+        "whether *.test.yaml files are collected as tests (default: true)",
+        type="bool",
+        default=True,
+    )
+
+
+def pytest_collect_file(
+    file_path: Path, parent: pytest.Collector
+) -> pytest.Collector | None:
+    if not file_path.name.endswith(SUFFIXES):
+        return None
+    if not parent.config.getini("vagent_scenarios"):
+        return None
+    return ScenarioFile.from_parent(parent, path=file_path)
+
+
+class ScenarioFile(pytest.File):
+    """A scenario file; each of its scenarios is a test."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        from runner.scenarios.loader import load_suite
+
+        for scenario in load_suite(self.path).scenarios:
+            yield ScenarioItem.from_parent(self, name=scenario.id, scenario=scenario)
+
+    def repr_failure(
+        self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None
+    ) -> Any:
+        return _in_words(excinfo.value) or super().repr_failure(excinfo)
+
+
+class ScenarioItem(pytest.Item):
+    """One scenario."""
+
+    def __init__(self, *, scenario: Scenario, **others: Any) -> None:
+        super().__init__(**others)
+        self.scenario = scenario
+        for tag in scenario.tags:
+            self.extra_keyword_matches.add(tag)
+
+    def runtest(self) -> None:
+        import os
+
+        from runner.testing.execution import Wishes, try_out
+        from runner.testing.results import Status
+
+        keep = self.config.getoption("--vagent-keep")
+        wishes = Wishes(
+            service=str(self.config.getoption("--vagent-service")),
+            environment=dict(os.environ),
+            keep=Path(keep) if keep else None,
+        )
+        result = try_out(self.scenario, wishes)
+        for left_out in result.left_out:
+            self.add_report_section("call", "vagent", f"left out: {left_out}")
+        if result.status is Status.SKIPPED:
+            pytest.skip(result.error or "not for this service")
+        if result.status is not Status.PASSED:
+            raise ScenarioFailed(result)
+
+    def repr_failure(
+        self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None
+    ) -> Any:
+        if isinstance(excinfo.value, ScenarioFailed):
+            return describe(excinfo.value.result)
+        return _in_words(excinfo.value) or super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, self.scenario.place.line - 1, self.scenario.id
+
+
+class ScenarioFailed(Exception):
+    """A scenario did not pass."""
+
+    def __init__(self, result: ScenarioResult) -> None:
+        super().__init__(result.scenario.id)
+        self.result = result
+
+
+def describe(result: ScenarioResult) -> str:
+    """Return what went wrong as `vagent test` tells it."""
+    from runner.testing.reports.text import describe_failure
+
+    return describe_failure(result)
+
+
+def _in_words(error: BaseException) -> str | None:
+    """Return one of vagent's own errors as a sentence, an agent file's as findings."""
+    from runner.errors import VagentError
+
+    if not isinstance(error, VagentError):
+        return None
+    from runner.testing.execution import in_words
+
+    return in_words(error)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run an asynchronous test that asks for the fixture, on virtual time.
+
+    One that another plugin has made its own (by a mark, or a mode) stays with it.
+    """
+    test = pyfuncitem.obj
+    is_ours = inspect.iscoroutinefunction(test) and FIXTURE in pyfuncitem.fixturenames
+    if not is_ours or pyfuncitem.get_closest_marker("asyncio"):
+        return None
+    from runner.testing.virtual_time import run_virtually
+
+    names = pyfuncitem._fixtureinfo.argnames
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    run_virtually(test(**arguments))
+    return True
+
+
+@pytest.fixture
+def vagent_session() -> Callable[..., Any]:
+    """Return `runner.testing.vagent_session`: hold a call with an agent.
+
+    `async with vagent_session("agents/support.yaml") as call: …`
+    """
+    from runner.testing.python import vagent_session as open_session
+
+    return open_session
