@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from runner.checking.patterns import matches
 from runner.checking.results import UnreadableFile
 from runner.checking.selection import relative_to
-from runner.config.reading import find_agent_file, read_agent_file, read_agent_text
+from runner.config.reading import find_file, read_agent_file, read_agent_text
 from runner.errors import FileUnreadable, UsageError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Targets:
     def _in_folder(self, folder: Path) -> Iterator[Reading | UnreadableFile]:
         for path in self._yaml_files(folder):
             try:
-                reading = find_agent_file(path)
+                reading = find_file(path)
             except FileUnreadable as error:
                 yield UnreadableFile(path, error.message)
             else:

@@ -151,15 +151,19 @@ class Document:
         ]
 
 
+# How to begin a file, for those that hold nothing or no mapping.
+AGENT_BEGINNING = "begin with `version: 1`, a `name` and a `prompt`"
+
+
 def parse_document(
-    source: Source, *, recover: bool = True
+    source: Source, *, recover: bool = True, beginning: str = AGENT_BEGINNING
 ) -> tuple[Document | None, list[Diagnostic]]:
     """Read one YAML document; None when the text could not be read to its end.
 
     After a syntax error the text is read as it was probably meant (`recovery` says
-    when), unless `recover` is false.
+    when), unless `recover` is false. `beginning` tells how to begin an empty file.
     """
-    builder = TreeBuilder(source)
+    builder = TreeBuilder(source, beginning)
     try:
         root = _build(source.text, builder, None)
     except Stopped:
@@ -167,7 +171,7 @@ def parse_document(
     except yaml.MarkedYAMLError as error:
         complaint = _complaint(error, len(source.text))
         if recover:
-            return _recover(source, complaint, builder.findings)
+            return _recover(source, complaint, builder.findings, beginning)
         fault = explain_syntax(source.text, complaint)
         return None, [*builder.findings, _syntax_finding(source, *fault)]
     except yaml.YAMLError:  # the reader's, which has no mark; `read_source` is stricter
@@ -180,7 +184,7 @@ def parse_document(
 
 
 def _recover(
-    source: Source, complaint: Complaint, before: list[Diagnostic]
+    source: Source, complaint: Complaint, before: list[Diagnostic], beginning: str
 ) -> tuple[Document | None, list[Diagnostic]]:
     from runner.config.recovery import recover  # for broken files only
 
@@ -190,7 +194,7 @@ def _recover(
         # What was found below the fault may come of it.
         sure = [each for each in before if each.line < min(faults).line]
         return None, [*sure, *faults]
-    builder = TreeBuilder(source)
+    builder = TreeBuilder(source, beginning)
     try:
         root = _build(recovered.text, builder, recovered.origins)
     except Stopped:

@@ -31,6 +31,14 @@ _USUAL: dict[str, tuple[tuple[str, ...], float, float]] = {
     "max_duration": (("s", "m"), 10, 10_800),
     "nudge_after": (("s", "ms"), 1, 600),
     "end_after": (("s", "m"), 1, 3600),
+    # of scenario files
+    "wait": (("s", "ms"), 0.1, 600),
+    "drops": (("s", "ms"), 0.1, 60),
+    "delay": (("s", "ms"), 0.05, 60),
+    "within": (("s", "ms"), 0.05, 60),
+    "after": (("ms", "s"), 0.05, 10),
+    "silence_within": (("ms", "s"), 0.01, 5),
+    "latency_within": (("s", "ms"), 0.05, 60),
 }
 
 

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from runner.config.credentials import find_credentials, mask_credentials
-from runner.config.diagnostics import Diagnostic, diagnose
+from runner.config.document import AGENT_BEGINNING
+from runner.config.examination import describe_bare, examine
 from runner.config.reading import Reading, read_agent_file
-from runner.config.suppressions import find_suppressions
 from runner.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from runner.config.diagnostics import Finding
-    from runner.config.document import Document
+    from runner.config.diagnostics import Diagnostic
     from runner.config.inspection import Inspection
     from runner.config.model import AgentConfig, Kinds
-    from runner.config.rules.rule import Rule
-
-# Of one rule about one file. A file made to have a million findings would only make
-# the checker slow.
-_MOST = 200
-_YAML = "VA1"
-_SCHEMA = "VA2"
 
 
 def check_file(
@@ -62,7 +52,13 @@ def check_reading(
     must_run: bool = False,
 ) -> list[Diagnostic]:
     """Return all findings about what was read, as `check_file` does."""
-    found, _ = _examine(reading, environment, variables, kinds, must_run=must_run)
+    found, _ = examine_agent(
+        reading,
+        environment=environment,
+        variables=variables,
+        kinds=kinds,
+        must_run=must_run,
+    )
     return found
 
 
@@ -118,9 +114,12 @@ def _inspect(
     *,
     must_run: bool,
 ) -> Inspection:
-    reading = read_agent_file(path)
-    found, inspection = _examine(
-        reading, environment, variables, kinds, must_run=must_run
+    found, inspection = examine_agent(
+        read_agent_file(path),
+        environment=environment,
+        variables=variables,
+        kinds=kinds,
+        must_run=must_run,
     )
     errors = sum(each.is_error for each in found)
     if errors or inspection is None:
@@ -129,27 +128,27 @@ def _inspect(
     return inspection
 
 
-def _examine(
+def examine_agent(
     reading: Reading,
-    environment: Mapping[str, str],
-    variables: Mapping[str, str] | None,
-    kinds: Kinds | None,
     *,
-    must_run: bool,
+    environment: Mapping[str, str],
+    variables: Mapping[str, str] | None = None,
+    kinds: Kinds | None = None,
+    must_run: bool = False,
 ) -> tuple[list[Diagnostic], Inspection | None]:
-    """Return all findings, and what was looked at if the text is a mapping."""
+    """Return all findings, and what was looked at if the text is a mapping.
+
+    Raises `UsageError` as `check_file` does.
+    """
     document = reading.document
     if document is None or not isinstance(document.value, dict):
-        bare = sorted({*reading.findings, *_no_mapping(reading)})
-        spans = [each.span for each in find_credentials(reading.source.text)]
-        return mask_credentials(bare, reading.source, spans), None
+        return describe_bare(reading, "an agent file", AGENT_BEGINNING), None
     _refuse_unknown(document.value, variables, reading.path)
     # The rules take most of the time; a file that is no YAML does not need them.
     from runner.config.inspection import Inspection
     from runner.config.references import find_references
     from runner.config.rules import RULES
     from runner.config.schema import find_agent_violations
-    from runner.config.secrecy import find_leaks
     from runner.config.violations import judge
 
     faults = judge(document, find_agent_violations(document.value, kinds))
@@ -161,96 +160,9 @@ def _examine(
         frozenset(path for _, each in faults for path in each.unsound),
         must_run=must_run,
     )
-    found = {*reading.findings}
-    found.update(_diagnose(RULES[rule], each) for rule, each in faults)
-    for rule in RULES.values():
-        found.update(_apply(rule, inspection))
-    ignored = find_suppressions(document, inspection.fact(find_references))
-    shown = sorted(ignored.apply(_without_echoes(document, found)))
-    for leak in inspection.fact(find_leaks):
-        shown = mask_credentials(shown, leak.place.source, [leak.place.span])
-    return shown, inspection
-
-
-def _apply(rule: Rule, inspection: Inspection) -> Iterator[Diagnostic]:
-    if rule.check is None:
-        return
-    for each in islice(rule.check(inspection), _MOST):
-        inspection.spoil(each.unsound)
-        yield _diagnose(rule, each)
-
-
-def _diagnose(rule: Rule, found: Finding) -> Diagnostic:
-    return diagnose(
-        found.place.source,
-        found.place.span,
-        rule.id,
-        found.message,
-        found.help,
-        severity=found.severity or rule.severity,
-        related=found.place.related,
-        fix=found.fix,
-    )
-
-
-def _without_echoes(document: Document, found: set[Diagnostic]) -> Iterator[Diagnostic]:
-    """Leave out what is said twice.
-
-    That is what an alias repeats of a place that has the same finding, what the schema
-    says about characters that a rule has a better word for, and what would be said
-    about lines that are no YAML and were only read as such.
-    """
-    places: dict[tuple[str, str], list[tuple[int, int]]] = {}
-    for each in found:
-        places.setdefault(_gist(each), []).append((each.line, each.column))
-    has_aliases = any(each.related for each in found)
-    ends = document.scalar_ends() if has_aliases else {}
-    ruled = {
-        _extent(each)
-        for each in found
-        if each.is_error and not each.rule.startswith(_SCHEMA)
-    }
-    for each in found:
-        here = each.path == document.source.path and each.line in document.mended
-        if here and not each.rule.startswith(_YAML):
-            continue
-        if each.related and _repeats(each, places[_gist(each)], ends):
-            continue
-        if not (each.rule.startswith(_SCHEMA) and _extent(each) in ruled):
-            yield each
-
-
-def _gist(found: Diagnostic) -> tuple[str, str]:
-    """What is wrong, without the name of what it is wrong with."""
-    return found.rule, found.message.partition(" is ")[2] or found.message
-
-
-def _repeats(
-    found: Diagnostic,
-    places: list[tuple[int, int]],
-    ends: Mapping[tuple[int, int], tuple[int, int]],
-) -> bool:
-    """Whether one of the places is where a finding comes from, or in its text."""
-    for each in found.related:
-        start = (each.line, each.column)
-        end = ends.get(start, (each.line, each.column + 1))
-        if any(start <= place < end for place in places):
-            return True
-    return False
-
-
-def _extent(found: Diagnostic) -> tuple[int, int, int, int]:
-    return found.line, found.column, found.end_line, found.end_column
-
-
-def _no_mapping(reading: Reading) -> list[Diagnostic]:
-    document = reading.document
-    if document is None or document.root.is_broken:
-        return []
-    what = "list" if isinstance(document.value, list) else "single value"
-    message = f"an agent file is a mapping, this is a {what}"
-    help_ = "begin with `version: 1`, a `name` and a `prompt`"
-    return [diagnose(reading.source, document.root.head, "VA201", message, help_)]
+    references = inspection.fact(find_references)
+    found = examine(reading, inspection, faults, RULES, references)
+    return found, inspection
 
 
 def _refuse_unknown(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMA = "agent.schema.json"
+SUITE_SCHEMA = "scenario.schema.json"
 _LEVELS = 3  # folders above the agent's that are searched
 
 # The language server's form, and the one that JetBrains' editors and newer servers
@@ -40,16 +41,16 @@ def is_missing(reference: str, folder: Path) -> bool:
     return not os.path.exists(os.path.join(folder, reference))
 
 
-def find_schema(folder: Path) -> str | None:
-    """Return how a modeline refers to the schema in a folder or those above it.
+def find_schema(folder: Path, name: str = SCHEMA) -> str | None:
+    """Return how a modeline refers to a schema in a folder or those above it.
 
     Above, only within the repository that the folder is in.
     """
     start = os.path.abspath(folder)
     current, prefix = start, "./"
     for level in range(_LEVELS + 1):
-        if os.path.isfile(os.path.join(current, SCHEMA)):
-            return prefix + SCHEMA if level == 0 or _has_root(current) else None
+        if os.path.isfile(os.path.join(current, name)):
+            return prefix + name if level == 0 or _has_root(current) else None
         if os.path.exists(os.path.join(current, ".git")):
             return None
         current = os.path.dirname(current)

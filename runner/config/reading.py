@@ -1,4 +1,4 @@
-"""An agent file as it was read: its text, and what came out of it as YAML."""
+"""A file as it was read: its text, what came out of it as YAML, what kind it is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.config.diagnostics import Diagnostic, diagnose
-from runner.config.document import Document, parse_document
+from runner.config.document import AGENT_BEGINNING, Document, parse_document
 from runner.config.source import Source, SourceFault, decode_source, read_source
 
 if TYPE_CHECKING:
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 # What tells an agent file from any other YAML file in the same folder.
 _MARKS = ("prompt", "prompt_file", "tools")
+# What tells a scenario file, and how one is called whatever is in it.
+_SUITE_MARK = "scenarios"
+_SUITE_ENDS = (".test.yaml", ".test.yml")
+SUITE_BEGINNING = "begin with `agent: NAME.yaml` and a list of `scenarios`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +41,37 @@ class Reading:
         That is a mapping with `version` and one of `prompt`, `prompt_file`, `tools`. A
         file that is no YAML is judged by its lines: a typing error must not hide it.
         """
+        keys = self._keys()
+        return "version" in keys and not keys.isdisjoint(_MARKS)
+
+    @property
+    def is_suite(self) -> bool:
+        """Whether it looks like a scenario file, however broken.
+
+        That is a mapping with `scenarios`, and whatever is called `NAME.test.yaml`,
+        unless it looks like an agent's.
+        """
+        if self.is_agent:
+            return False
+        return self.path.name.endswith(_SUITE_ENDS) or _SUITE_MARK in self._keys()
+
+    def _keys(self) -> set[str]:
         if self.document is not None:
             value = self.document.value
-            keys = set(value) if isinstance(value, dict) else set()
-        else:
-            lines = self.source.text.splitlines()
-            keys = {line.partition(":")[0] for line in lines if ":" in line}
-        return "version" in keys and not keys.isdisjoint(_MARKS)
+            return set(value) if isinstance(value, dict) else set()
+        lines = self.source.text.splitlines()
+        return {line.partition(":")[0] for line in lines if ":" in line}
 
 
 def read_agent_file(path: Path) -> Reading:
-    """Read an agent file; raises `FileUnreadable` when there is nothing to read."""
+    """Read an agent or scenario file; raises `FileUnreadable` when there is none."""
     return _read(path, lambda: read_source(path))
 
 
-def find_agent_file(path: Path) -> Reading | None:
-    """Read a file if it looks like an agent's; raises `FileUnreadable`.
+def find_file(path: Path) -> Reading | None:
+    """Read a file if it looks like an agent's or like scenarios; else None.
+
+    Raises `FileUnreadable`.
 
     Most YAML files are somebody else's, and can be told without being parsed.
     """
@@ -62,14 +81,16 @@ def find_agent_file(path: Path) -> Reading | None:
         reading = read_agent_file(path)
     else:
         text = source.text
-        if "version" not in text or not any(each in text for each in _MARKS):
+        may_be_agent = "version" in text and any(each in text for each in _MARKS)
+        is_suite = _SUITE_MARK in text or path.name.endswith(_SUITE_ENDS)
+        if not may_be_agent and not is_suite:
             return None
         reading = _read(path, lambda: source)
-    return reading if reading.is_agent else None
+    return reading if reading.is_agent or reading.is_suite else None
 
 
 def read_agent_text(data: bytes, path: Path) -> Reading:
-    """Read an agent file's content, as if it lay at `path`."""
+    """Read the content of a file, as if it lay at `path`."""
     return _read(path, lambda: decode_source(data, str(path)))
 
 
@@ -81,5 +102,7 @@ def _read(path: Path, source_of: Callable[[], Source]) -> Reading:
             fault.source, fault.span, fault.rule, fault.message, fault.help
         )
         return Reading(path, fault.source, None, (found,))
-    document, findings = parse_document(source)
+    is_suite = path.name.endswith(_SUITE_ENDS)
+    beginning = SUITE_BEGINNING if is_suite else AGENT_BEGINNING
+    document, findings = parse_document(source, beginning=beginning)
     return Reading(path, source, document, tuple(findings))

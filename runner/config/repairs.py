@@ -54,7 +54,8 @@ def written_node(document: Document, path: Pointer) -> Node | None:
 def mend_value(document: Document, path: Pointer, broken: Violation) -> Fix | None:
     """Return the fix of a value that the schema refuses, if it is clear."""
     node = written_node(document, path)
-    if node is None:
+    # What was checked may be what a parameter stands for, not what is written.
+    if node is None or node.value != broken.instance:
         return None
     if broken.keyword == "uniqueItems":
         return _drop_repeated(document, node)

@@ -106,7 +106,7 @@ def decode_source(data: bytes, shown: str) -> Source:
         raise SourceFault(
             "VA109",
             f"the file is larger than {MAX_BYTES // 1_000_000} MB",
-            "an agent file is a page or two of text; keep data elsewhere",
+            "a page or two of text is enough; keep data elsewhere",
             Source(shown, ""),
             start,
         )
@@ -127,7 +127,7 @@ def decode_source(data: bytes, shown: str) -> Source:
         raise SourceFault(
             "VA108",
             f"the file holds a control character (U+{ord(found[0]):04X})",
-            "an agent file is plain text; remove the character",
+            "it is to be plain text; remove the character",
             Source(shown, text),
             Span(*found.span()),
         )

@@ -16,7 +16,7 @@ from runner.config.names import nearest
 from runner.config.source import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from runner.config.document import Document
     from runner.config.nodes import Node
@@ -47,7 +47,7 @@ class Suppressions:
     """All such comments of a file; `apply` may be called once.
 
     `references` are the lines of the agent file that name another file, by that file's
-    path: a finding about it stands there.
+    path: a finding about it stands there. `rules` are those that there are.
     """
 
     def __init__(
@@ -55,8 +55,10 @@ class Suppressions:
         source: Source,
         comments: list[Suppression],
         references: Mapping[str, set[int]],
+        rules: Collection[str],
     ) -> None:
         self._source = source
+        self._rules = rules
         self._comments = comments
         self._references = references
 
@@ -73,15 +75,13 @@ class Suppressions:
             yield from self._judge(each)
 
     def _judge(self, comment: Suppression) -> Iterator[Diagnostic]:
-        from runner.config.rules import RULES
-
         if not comment.rules:
             help_ = "write # vagent: ignore[VA501] and why"
             message = "this comment names no rule, so it ignores nothing"
             yield self._warn(comment.span, "VA114", message, help_)
         for rule, span in comment.rules.items():
-            if rule not in RULES:
-                guess = nearest(rule.lower(), [each.lower() for each in RULES])
+            if rule not in self._rules:
+                guess = nearest(rule.lower(), [each.lower() for each in self._rules])
                 meant = f"did you mean `{guess.upper()}`?" if guess else None
                 yield self._warn(span, "VA114", f"there is no rule `{rule}`", meant)
             elif rule in comment.refused:
@@ -119,7 +119,7 @@ class Suppressions:
 
 
 def find_suppressions(
-    document: Document, references: Mapping[str, set[int]]
+    document: Document, references: Mapping[str, set[int]], rules: Collection[str]
 ) -> Suppressions:
     """Find the comments; what looks like one inside a text is none."""
     source = document.source
@@ -131,7 +131,7 @@ def find_suppressions(
             header = next((s for s in scalars if s.span.start <= at < s.span.end), None)
             if header is None or _is_header(source, header, at):
                 comments.append(_read(document, scalars, found))
-    return Suppressions(source, comments, references)
+    return Suppressions(source, comments, references, rules)
 
 
 def _is_header(source: Source, scalar: Node, at: int) -> bool:

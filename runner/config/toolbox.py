@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.config.pyfiles import PythonTool, find_python_tools, read_marks
+from runner.config.pyfiles import find_python_tools, read_marks
 
 if TYPE_CHECKING:
     import ast
@@ -28,10 +28,9 @@ def find_names(inspection: Inspection) -> set[str] | None:
     """Return what the model calls the tools; None when one of them cannot be told."""
     if not inspection.is_sound(("tools",)):
         return None
-    python = {each.tool: each for each in inspection.fact(find_python_tools)}
     names = set()
     for index in range(len(inspection.get(("tools",), list) or ())):
-        name = _name(inspection, ("tools", index), python)
+        name = name_of_tool(inspection, ("tools", index))
         if name is None:
             return None
         names.add(name)
@@ -65,16 +64,16 @@ def plugin_name(inspection: Inspection, tool: Pointer) -> str | None:
     return name or inspection.get((*tool, "plugin", "name"), str)
 
 
-def _name(
-    inspection: Inspection, tool: Pointer, python: Mapping[Pointer, PythonTool]
-) -> str | None:
+def name_of_tool(inspection: Inspection, tool: Pointer) -> str | None:
+    """Return what the model calls a tool; None when that cannot be told."""
     name = inspection.get((*tool, "name"), str)
     if name is not None or not inspection.is_sound((*tool, "name")):
         return name
     plugin = plugin_name(inspection, tool)
     if plugin is not None:
         return plugin if plugin in _BUILT_IN else None
-    found = python.get(tool)
+    python = inspection.fact(find_python_tools)
+    found = next((each for each in python if each.tool == tool), None)
     function = found.definition if found else None
     if found is None or function is None or _is_computed(function):
         return None

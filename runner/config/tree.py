@@ -47,8 +47,9 @@ class _Open:
 class TreeBuilder:
     """Takes what a document consists of, in order; `finish` returns the root."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, beginning: str) -> None:
         self.findings: list[Diagnostic] = []
+        self._beginning = beginning  # how to begin a file that is empty
         self._source = source
         self._open: list[_Open] = []
         self._anchors: dict[str, Node] = {}
@@ -58,7 +59,7 @@ class TreeBuilder:
     def begin_document(self, span: Span) -> None:
         """Take the beginning of a document; raises `Stopped` at the second."""
         if self._root is not None:
-            help_ = "an agent file holds one document; move the rest to its own file"
+            help_ = "one file holds one document; move the rest to its own"
             self._report("VA106", span, "a second document begins here", help_)
             raise Stopped
 
@@ -129,8 +130,7 @@ class TreeBuilder:
     def finish(self) -> Node:
         """Return the root; raises `Stopped` when there was nothing."""
         if self._root is None:
-            help_ = "begin with `version: 1`, a `name` and a `prompt`"
-            self._report("VA107", Span(0, 0), "the file is empty", help_)
+            self._report("VA107", Span(0, 0), "the file is empty", self._beginning)
             raise Stopped
         return self._root
 
@@ -167,7 +167,7 @@ class TreeBuilder:
         shown = quoted(tag.replace(_TAG, "!!"))[1:-1]
         text = self._source.text[whole.start : node.span.start].rstrip()
         span = Span(whole.start, whole.start + len(text))
-        help_ = "agent files hold plain data; remove the tag"
+        help_ = "the file holds plain data; remove the tag"
         self._report("VA104", span, f"the tag `{shown}` is not allowed", help_)
 
     def _break(self, node: Node, rule: str, message: str, help_: str) -> None:
@@ -178,7 +178,7 @@ class TreeBuilder:
     def _check_depth(self, more: int, span: Span) -> None:
         if len(self._open) + more > MAX_DEPTH:
             message = f"values are nested more than {MAX_DEPTH} deep"
-            self._report("VA110", span, message, "no field of an agent file needs that")
+            self._report("VA110", span, message, "no field needs that")
             raise Stopped
 
     def _add(self, node: Node, anchor: str | None) -> None:
@@ -210,7 +210,7 @@ class TreeBuilder:
         if self._spent > MAX_EXPANDED:
             message = "with its aliases written out the file holds too much"
             most = MAX_EXPANDED // _VALUE_COST
-            help_ = f"an agent file has at most {most:,} keys and values"
+            help_ = f"a file has at most {most:,} keys and values"
             self._report("VA110", node.span, message, help_)
             raise Stopped
 

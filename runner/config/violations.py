@@ -11,7 +11,7 @@ from runner.config.names import is_surely, nearest, snake
 from runner.config.versions import FORMAT, Format
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from runner.config.document import Document
     from runner.config.nodes import Pointer
@@ -42,12 +42,14 @@ def judge(
     *,
     above: Pointer = (),
     format_: Format = FORMAT,
+    homes: Mapping[str, str] | None = None,
 ) -> list[tuple[str, Finding]]:
     """Turn violations into findings, one for each broken thing, with their rules' ids.
 
     `above` is where the checked value lies in the document. What the document has a
     finding for already gets no second one. Of a file of another version only that is
-    said: what the version has changed is not known here.
+    said: what the version has changed is not known here. `homes` tell where keys belong
+    that somebody has put elsewhere; by default those of agent files.
     """
     listed = list(violations)
     for each in listed:
@@ -55,7 +57,7 @@ def judge(
             found = _other_version(document, each.instance, format_)
             if found is not None:
                 return [("VA212", found)]
-    scene = _Scene(document, above)
+    scene = _Scene(document, above, homes)
     unknown = [each for each in listed if each.keyword == "additionalProperties"]
     rest = [each for each in listed if each.keyword != "additionalProperties"]
     for each in unknown:
@@ -82,11 +84,14 @@ def _other_version(document: Document, version: Any, format_: Format) -> Finding
 class _Scene:
     """Collects the findings of one check."""
 
-    def __init__(self, document: Document, above: Pointer) -> None:
+    def __init__(
+        self, document: Document, above: Pointer, homes: Mapping[str, str] | None
+    ) -> None:
         self.found: list[tuple[str, Finding]] = []
         self._unsound: set[Pointer] = set()
         self._document = document
         self._above = above
+        self._homes = homes
         # Keys that an unknown one was probably meant to be: they are not missing.
         self._meant: set[Pointer] = set()
 
@@ -96,6 +101,7 @@ class _Scene:
         from runner.config.dialects import HOMES
         from runner.config.repairs import mend_key
 
+        homes = HOMES if self._homes is None else self._homes
         known = list(violation.schema.get("properties", ()))
         here = (*self._above, *violation.path)
         for key in violation.instance:
@@ -103,7 +109,7 @@ class _Scene:
                 continue
             if self._document.is_broken((*here, key)):
                 continue
-            guess, home = nearest(key, known), HOMES.get(snake(key))
+            guess, home = nearest(key, known), homes.get(snake(key))
             # A key of ours that stands in the wrong place is not a misspelt one.
             if guess and home and not is_surely(key, guess):
                 guess = None

@@ -7,7 +7,7 @@ from runner.config.tree import Stopped, TreeBuilder
 
 
 def builder(text: str = " " * 20) -> TreeBuilder:
-    return TreeBuilder(Source("a.yaml", text))
+    return TreeBuilder(Source("a.yaml", text), "begin with something")
 
 
 def add(tree: TreeBuilder, text: str, anchor: str | None = None) -> None:

@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
 @rule("VA115", "modeline-missing", "warning")
 def modeline_missing(inspection: Inspection) -> Iterator[Finding]:
-    """The schema of agent files lies nearby, and the file does not refer to it.
+    """The schema of such files lies nearby, and the file does not refer to it.
 
-    With a first line that names the schema, editors complete and check an agent file
-    while it is written. `vagent schema --write` has put the schema into this folder or
-    into one above it, in the same repository.
+    With a first line that names the schema, editors complete and check a file while it
+    is written: agent.schema.json for an agent, scenario.schema.json for scenarios.
+    `vagent schema --write` has put the schema into this folder or into one above it, in
+    the same repository.
 
     Bad:
         # schemas/agent.yaml, beside schemas/agent.schema.json
@@ -45,7 +46,7 @@ def modeline_missing(inspection: Inspection) -> Iterator[Finding]:
     source = inspection.document.source
     if find_modeline(source.text) is not None:
         return
-    reference = find_schema(inspection.folder)
+    reference = find_schema(inspection.folder, inspection.schema)
     if reference is None:
         return
     at, line = modeline_for(source.text, reference)
@@ -84,7 +85,7 @@ def modeline_broken(inspection: Inspection) -> Iterator[Finding]:
     if not is_missing(written, inspection.folder):
         return
     place = Place(source, span)
-    reference = find_schema(inspection.folder)
+    reference = find_schema(inspection.folder, inspection.schema)
     fix = replacement(place, written, reference) if reference else None
     help_ = (
         f"it is {reference}" if reference else "`vagent schema --write` puts it there"

@@ -1,0 +1,69 @@
+"""Scenario files checked and loaded: text, document, schema, rules, `Suite`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runner.config.examination import describe_bare, examine
+from runner.config.inspection import Inspection
+from runner.config.modeline import SUITE_SCHEMA
+from runner.config.reading import SUITE_BEGINNING, Reading, read_agent_file
+from runner.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from runner.config.diagnostics import Diagnostic
+    from runner.scenarios.model import Suite
+
+
+def load_suite(path: Path, *, variables: Mapping[str, str] | None = None) -> Suite:
+    """Load a scenario file that is about to be run.
+
+    `variables` are given for this run: they go before what the scenarios set. Raises
+    `ConfigError` with all findings when one of them is an error, and `FileUnreadable`
+    when there is nothing to read.
+    """
+    found, inspection = _examine(read_agent_file(path), variables or {})
+    errors = sum(each.is_error for each in found)
+    if errors or inspection is None:
+        count = "1 error" if errors == 1 else f"{errors} errors"
+        raise ConfigError(f"{path} has {count}", found)
+    from runner.scenarios.builder import build_suite  # not needed to check a file
+    from runner.scenarios.drafts import find_drafts
+
+    drafts = inspection.fact(find_drafts)
+    return build_suite(path, inspection.document, drafts, variables or {})
+
+
+def check_suite(
+    reading: Reading, *, variables: Mapping[str, str] | None = None
+) -> list[Diagnostic]:
+    """Return all findings about a scenario file that was read, sorted.
+
+    The agents that it names are read and checked, too; nothing of theirs is imported.
+    """
+    found, _ = _examine(reading, variables or {})
+    return found
+
+
+def _examine(
+    reading: Reading, variables: Mapping[str, str]
+) -> tuple[list[Diagnostic], Inspection | None]:
+    document = reading.document
+    if document is None or not isinstance(document.value, dict):
+        return describe_bare(reading, "a scenario file", SUITE_BEGINNING), None
+    from runner.scenarios.rules import KNOWN
+    from runner.scenarios.schema import find_faults
+
+    faults = find_faults(document)
+    inspection = Inspection(
+        document,
+        reading.path.parent,
+        {},
+        variables,
+        frozenset(path for _, each in faults for path in each.unsound),
+        schema=SUITE_SCHEMA,
+    )
+    return examine(reading, inspection, faults, KNOWN, {}), inspection

@@ -1,0 +1,125 @@
+"""Rules VA713 and VA714: what tools and the scripted mind answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from runner.config.diagnostics import Finding, quoted
+from runner.config.rules.rule import rule
+from runner.scenarios.drafts import find_drafts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.config.inspection import Inspection
+    from runner.config.nodes import Pointer
+
+
+@rule("VA713", "answer-unreachable", "warning")
+def answer_unreachable(inspection: Inspection) -> Iterator[Finding]:
+    """A mocked tool never comes to an answer, since one before it lasts for ever.
+
+    Answers are gone through in their order. One without `times` is given again and
+    again, to all calls that its `match` fits.
+
+    Bad:
+        agent: shop.yaml
+        scenarios:
+          - name: tries again when the order system is down
+            mock:
+              lookup_order:
+                - raises: the order system is down
+                - returns: {status: shipped}
+            turns:
+              - user: Where is my order 1234?
+              - call: {tool: lookup_order, fails: true}
+
+    Good:
+        agent: shop.yaml
+        scenarios:
+          - name: tries again when the order system is down
+            mock:
+              lookup_order:
+                - {raises: the order system is down, times: 1}
+                - returns: {status: shipped}
+            turns:
+              - user: Where is my order 1234?
+              - call: {tool: lookup_order, fails: true}
+    """
+    seen: set[Pointer] = set()
+    for draft in inspection.fact(find_drafts):
+        for name, part in draft.entries["mock"].items():
+            answers = part.value if isinstance(part.value, list) else []
+            for index, answer in enumerate(answers):
+                before = _lasting_before(answers[:index], answer)
+                path = (*part.path, index)
+                if before is None or path in seen:
+                    continue
+                seen.add(path)
+                place = inspection.start(path)
+                message = f"`{quoted(name)[1:-1]}` never comes to this answer"
+                help_ = f"give the one in line {_line(inspection, part.path, before)}"
+                yield Finding(place, message, f"{help_} `times: 1`, or a `match`")
+
+
+def _lasting_before(answers: list[Any], answer: dict[str, Any]) -> int | None:
+    """Return the index of an answer that is given wherever this one could be."""
+    match = answer.get("match", {})
+    for index, each in enumerate(answers):
+        wanted = each.get("match", {})
+        if "times" not in each and all(
+            key in match and match[key] == value for key, value in wanted.items()
+        ):
+            return index
+    return None
+
+
+def _line(inspection: Inspection, path: Pointer, index: int) -> int:
+    place = inspection.start((*path, index))
+    return place.source.point(place.span.start)[0]
+
+
+@rule("VA714", "brain-rule-in-vain")
+def brain_rule_in_vain(inspection: Inspection) -> Iterator[Finding]:
+    """A rule of the `brain` does nothing, or waits for two things at once.
+
+    A rule says something, calls tools, or both. It does so when the caller's words
+    match `hears`, or after a result of the tool `after`, but never both at a time.
+
+    Bad:
+        agent: shop.yaml
+        brain:
+          - hears: order
+        scenarios:
+          - name: looks up an order
+            turns:
+              - user: Where is my order?
+              - agent: number
+
+    Good:
+        agent: shop.yaml
+        brain:
+          - {hears: order, says: What is its number?}
+        scenarios:
+          - name: looks up an order
+            turns:
+              - user: Where is my order?
+              - agent: number
+    """
+    seen: set[Pointer] = set()
+    for draft in inspection.fact(find_drafts):
+        brain = draft.part("brain")
+        for index, each in enumerate(brain.value if brain is not None else ()):
+            assert brain is not None
+            path = (*brain.path, index)
+            if path in seen:
+                continue
+            seen.add(path)
+            if "says" not in each and "calls" not in each:
+                help_ = "give it something to say, or tools to call"
+                message = "this rule neither says nor calls anything"
+                yield Finding(inspection.start(path), message, help_)
+            if "hears" in each and "after" in each:
+                message = "`hears` and `after` exclude each other"
+                place = inspection.key((*path, "after"))
+                yield Finding(place, message, "make two rules of it")

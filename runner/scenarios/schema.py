@@ -1,0 +1,87 @@
+"""What breaks the schema of scenario files, once parameters are filled in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from runner.config.schema import find_violations
+from runner.config.violations import judge
+from runner.scenarios.packaged import packaged_schema
+from runner.scenarios.parameters import combinations, fill
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.config.diagnostics import Finding
+    from runner.config.document import Document
+    from runner.config.nodes import Pointer
+    from runner.config.violations import Violation
+
+# Where keys belong that somebody has put elsewhere.
+_HOMES = {
+    **dict.fromkeys(("returns", "raises", "delay", "times", "match"), "mock"),
+    **dict.fromkeys(("hears", "after"), "brain"),
+    **dict.fromkeys(("tool", "arguments", "matching", "fails"), "call"),
+    **dict.fromkeys(("silence_within", "latency_within", "calls"), "expect"),
+    **dict.fromkeys(("interruptions", "resumed", "never_says"), "expect"),
+    **dict.fromkeys(("nothing_dropped", "no_errors"), "expect"),
+    "never": "agent: {says: …}",
+    "interrupts": "user: {says: …}",
+    "drops": "line",
+    "by": "end",
+    **dict.fromkeys(("turns", "parameters", "name"), "scenarios, in an entry"),
+}
+
+
+def find_faults(document: Document) -> list[tuple[str, Finding]]:
+    """Return what breaks the schema in a document that is a mapping."""
+    found: dict[tuple[str, Pointer, str], Violation] = {}
+    for above, each in _violations(document.value):
+        path = _standing(document, (*above, *each.path))
+        key = (each.keyword, path, str(each.expected))
+        found.setdefault(key, replace(each, path=path))
+    return judge(document, found.values(), homes=_HOMES)
+
+
+def _violations(value: dict[str, Any]) -> Iterator[tuple[Pointer, Violation]]:
+    scenarios = value.get("scenarios")
+    if not isinstance(scenarios, list):
+        scenarios = []
+    filled = {
+        index: list(_fillings(each))
+        for index, each in enumerate(scenarios)
+        if isinstance(each, dict) and "parameters" in each
+    }
+    if filled:
+        first = [filled[i][0] if i in filled else s for i, s in enumerate(scenarios)]
+        value = {**value, "scenarios": first}
+    schema = packaged_schema()
+    for each in find_violations(value, schema):
+        yield (), each
+    scenario = {"$ref": "#/$defs/scenario", "$defs": schema["$defs"]}
+    for index, others in filled.items():
+        for other in others[1:]:
+            for each in find_violations(other, scenario):
+                yield ("scenarios", index), each
+
+
+def _fillings(scenario: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a scenario with each combination of its parameters filled in."""
+    parameters = scenario["parameters"]
+    for values in combinations(parameters):
+        yield {
+            key: value if key == "parameters" else fill(value, values, (key,))
+            for key, value in scenario.items()
+        }
+
+
+def _standing(document: Document, path: Pointer) -> Pointer:
+    """Return the part of a path that is written out; the rest came of a parameter."""
+    node, depth = document.root, 0
+    for part in path:
+        below = node.child(part)
+        if below is None:
+            break
+        node, depth = below, depth + 1
+    return path[:depth]
