@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -53,7 +54,7 @@ class Recorder:
         """
         self.folder = folder
         limits = limits or Limits()
-        self._open = lambda: Tape(folder, header, agent_text, mask, limits)
+        self._open = partial(Tape, folder, header, agent_text, mask, limits)
         self._notice = notice
         self._tape: Tape | None = None
         self._began: float | None = None  # the engine's time of the first action
