@@ -25,6 +25,14 @@ from runner.counters import Counters, Tally, gather
 from runner.edits import Edits
 from runner.engine import Engine, Observer
 from runner.errors import SpeechError
+from runner.hiding import Secrets
+from runner.keeping import (
+    Keeping,
+    describe_call,
+    find_keys,
+    prepare_recorder,
+    read_agent_text,
+)
 from runner.line import Dial
 from runner.loading import load_agent_and_tools
 from runner.localvoice import SpokenLines
@@ -33,17 +41,15 @@ from runner.protocol.client.actions import Close
 from runner.protocol.client.events import HangUp, Say
 from runner.protocol.client.session import ClientSession
 from runner.protocol.client.wishes import ClientConfig, Idle, Patience
+from runner.recording.recorder import Recorder
 from runner.services import Service, choose_service
 from runner.toolbelt import Outfit, Toolbelt, outfit
-from runner.tools.failures import Masking
 from runner.transport import Dialer, choose_library
 from runner.watching import AgentFiles
 
 # The embedded server answers when its voice is loaded: a second or two on a fast
 # machine, many more on a cold disk; and a large model on a small one thinks for long.
 LOCAL_PATIENCE = Patience(ready=60.0, sound=45.0)
-# Shorter values are words and numbers that may just as well be meant to be seen.
-_SHORTEST_SECRET = 6
 
 
 class View(Protocol):
@@ -56,22 +62,6 @@ class View(Protocol):
     def findings(self, found: Sequence[Diagnostic]) -> None: ...
 
 
-class Secrets:
-    """Hides secrets in texts; more become known as the agent file is edited."""
-
-    def __init__(self) -> None:
-        self._known: frozenset[str] = frozenset()
-        self._mask = Masking((), shortest=_SHORTEST_SECRET)
-
-    def hide(self, secrets: frozenset[str]) -> None:
-        """Hide these from now on; what is hidden stays hidden."""
-        self._known |= secrets
-        self._mask = Masking(self._known, shortest=_SHORTEST_SECRET)
-
-    def __call__(self, text: str) -> str:
-        return self._mask(text)
-
-
 @dataclass(frozen=True, slots=True)
 class CallWishes:
     """What the command line asks for; None leaves it to what is there.
@@ -79,7 +69,8 @@ class CallWishes:
     `input` is mic, text, none or a sound file; `output` is speaker, null or a file to
     write; `lines` are spoken by the local voice, each after the agent has finished.
     With `watch` the call follows the agent file while it is edited.
-    `transport` is a library for the wire, or auto.
+    `transport` is a library for the wire, or auto. `seed` is that of the session's own
+    lots; None draws it. With `keeping` the call is recorded.
     """
 
     agent: Path
@@ -91,17 +82,23 @@ class CallWishes:
     max_duration: float | None = None
     watch: bool = False
     transport: str = "auto"
+    seed: int | None = None
+    keeping: Keeping | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call that is ready to begin; `beside` runs as long as it does."""
+    """A call that is ready to begin; `beside` runs as long as it does.
+
+    `recorder` is None when the call is not recorded.
+    """
 
     engine: Engine
     near_end: NearEnd
     toolbelt: Toolbelt
     secrets: Secrets
     beside: Sequence[Callable[[], Coroutine[Any, Any, None]]]
+    recorder: Recorder | None
     _tally: Tally
 
     def hang_up(self, reason: str) -> None:
@@ -153,10 +150,12 @@ async def open_call(
     seen = files.look()  # before the file is read, so that no edit is missed
     agent, registry = load()
     service = choose_service(wishes.service, agent.service_url, environment)
-    secrets.hide(frozenset({service.key} if service.key else ()))
+    text = read_agent_text(wishes.agent)
+    secrets.hide(find_keys(text, service))
     tools = outfit(registry)
     config = client_config(agent, tools, service, wishes.max_duration)
-    session = ClientSession(config, jitter=random.random)
+    seed = random.randrange(2**32) if wishes.seed is None else wishes.seed
+    session = ClientSession(config, jitter=random.Random(seed).random)
     changes, tally = session.conversation.changes, Tally(session)
     toolbelt = Toolbelt(tools, lambda: changes.current.tools, view.notice)
     async with contextlib.AsyncExitStack() as stack:
@@ -166,7 +165,11 @@ async def open_call(
         )
         reaching = reach(service, agent, wishes.transport, view.notice)
         dial = await stack.enter_async_context(reaching)
-        watchers = (*observers, tally.observe, view.observe)
+        watchers, recorder = [*observers, tally.observe, view.observe], None
+        if (keeping := wishes.keeping) is not None:
+            header = describe_call(agent, text, config, service.name, seed, keeping)
+            recorder = prepare_recorder(keeping, header, text, secrets, view.notice)
+            watchers.insert(0, stack.enter_context(recorder).observe)
         engine = _engine(session, dial, near_end, toolbelt, watchers)
         deliver = _delivery(near_end, engine, agent, service, stack, view.notice)
         caller = Caller(engine, near_end.speaker, deliver, view.notice)
@@ -175,7 +178,7 @@ async def open_call(
         if wishes.watch:
             edits = Edits(agent, load, toolbelt, controls, view)
             beside.append(partial(edits.follow, files, seen))
-        yield Call(engine, near_end, toolbelt, secrets, beside, tally)
+        yield Call(engine, near_end, toolbelt, secrets, beside, recorder, tally)
 
 
 def _engine(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from runner.config.confidential import confidential
 from runner.config.loader import load_agent
 from runner.config.model import AgentConfig
 from runner.tools.plugin import installed_kinds
@@ -32,5 +33,5 @@ def load_agent_and_tools(
         variables=variables,
         kinds={key: kind.schema for key, kind in kinds.items()},
     )
-    hide(agent.secrets)
+    hide(confidential(agent))
     return agent, load_tools(agent, kinds)

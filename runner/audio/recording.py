@@ -16,27 +16,29 @@ _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 _MAX_DATA = 0xFFFF_FFFF - _HEADER.size
 
 
-def wav_header(data_bytes: int) -> bytes:
-    """Return the header of a 24 kHz mono PCM16 WAV file with so much data."""
+def wav_header(data_bytes: int, channels: int = 1) -> bytes:
+    """Return the header of a 24 kHz PCM16 WAV file with so much data."""
     size = min(data_bytes, _MAX_DATA)
     riff_size = _HEADER.size - 8 + size
-    byte_rate = SAMPLE_RATE * SAMPLE_BYTES
+    frame_bytes = SAMPLE_BYTES * channels
     return _HEADER.pack(
         *(b"RIFF", riff_size, b"WAVE", b"fmt ", 16),
-        *(1, 1, SAMPLE_RATE, byte_rate, SAMPLE_BYTES, 8 * SAMPLE_BYTES),
+        *(1, channels, SAMPLE_RATE, SAMPLE_RATE * frame_bytes),
+        *(frame_bytes, 8 * SAMPLE_BYTES),
         *(b"data", size),
     )
 
 
 class WavRecording:
-    """One WAV file on disk, 24 kHz mono PCM16.
+    """One WAV file on disk, 24 kHz PCM16, mono unless said otherwise.
 
     `open` proves that the file can be written and leaves an older one as it was; the
     first `write` replaces it. A recording into which nothing came leaves no file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, channels: int = 1) -> None:
         self._path = path
+        self._channels = channels
         self._file: FileIO | None = None
         self._is_new = False  # this recording made the file
         self._data_bytes = 0
@@ -65,11 +67,11 @@ class WavRecording:
         try:
             if not self._data_bytes:
                 file.truncate(0)
-                _write_all(file, wav_header(0))
+                _write_all(file, wav_header(0, self._channels))
             _write_all(file, pcm)
             self._data_bytes += len(pcm)
             file.seek(0)
-            _write_all(file, wav_header(self._data_bytes))
+            _write_all(file, wav_header(self._data_bytes, self._channels))
             file.seek(0, 2)
         except OSError as error:
             raise self._error("cannot go on writing", error) from error

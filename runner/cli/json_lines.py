@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from runner.cli.view import Printer
@@ -64,6 +65,10 @@ class JsonView:
         fields = ("path", "line", "column", "severity", "rule", "message", "help")
         lines = [{name: getattr(each, name) for name in fields} for each in found]
         self._print({"type": "vagent.findings", "findings": lines})
+
+    def recording(self, folder: Path) -> None:
+        """Tell where the call was recorded."""
+        self._print({"type": "vagent.recording", "folder": str(folder)})
 
     def summary(self, close: Close, counters: Counters) -> None:
         """Print the last line of a call."""

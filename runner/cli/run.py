@@ -83,6 +83,33 @@ def run(
             "auto takes them when the fast extra is installed.",
         ),
     ] = "auto",
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Record the call in a new folder inside this one: every message, the "
+            "calls of tools, both voices. Secrets are masked.",
+        ),
+    ] = None,
+    record_audio: Annotated[
+        str | None,
+        typer.Option(
+            metavar="on|off",
+            help="Whether a recording has sound. Default: on; off with --redact, since "
+            "sound cannot be redacted.",
+        ),
+    ] = None,
+    redact: Annotated[
+        bool,
+        typer.Option(
+            "--redact",
+            help="Take digits and e-mail addresses out of what a recording says.",
+        ),
+    ] = False,
+    no_record: Annotated[
+        bool,
+        typer.Option("--no-record", help="Do not record, whatever the settings say."),
+    ] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Show only the words of both sides.")
     ] = False,
@@ -109,6 +136,7 @@ def run(
     findings; 2 for wrong usage; 3 when the call could not be set up or went on no more;
     4 when the service does not accept the key; 130 after a second Ctrl-C.
     """
+    from runner.cli.keeping import choose_keeping
     from runner.compose import CallWishes
 
     if text and input not in (None, "text"):
@@ -125,6 +153,7 @@ def run(
         _seconds(max_duration),
         watch,
         transport,
+        keeping=choose_keeping(record, no_record, record_audio, redact),
     )
     _exit(_hold(wishes, quiet=quiet, verbose=verbose, as_json=json))
 
@@ -149,7 +178,9 @@ def _hold(wishes: CallWishes, *, quiet: bool, verbose: bool, as_json: bool) -> C
     else:
         view = WireView(printer, record, detail, sys.stdout.isatty())
     with asyncio.Runner(loop_factory=_loop_factory(wishes.transport)) as loop:
-        close, counters = loop.run(_call(wishes, environment, view, record))
+        close, counters, kept = loop.run(_call(wishes, environment, view, record))
+    if kept is not None:
+        view.recording(kept)
     view.summary(close, counters)
     return close
 
@@ -173,7 +204,8 @@ async def _call(
     environment: Mapping[str, str],
     view: JsonView | WireView,
     record: Record,
-) -> tuple[Close, Counters]:
+) -> tuple[Close, Counters, Path | None]:
+    """Hold the call; return how it ended, what was counted, and where it is kept."""
     from runner.cli.interrupts import polite_interrupts
     from runner.compose import open_call
 
@@ -182,7 +214,8 @@ async def _call(
         view.printer.on_reader_gone = lambda: call.hang_up("nobody reads the output")
         with polite_interrupts(lambda: call.hang_up("interrupted from the keyboard")):
             close = await call.hold()
-            return close, call.counters()
+            kept = call.recorder.folder if call.recorder else None
+            return close, call.counters(), kept
 
 
 def _exit(close: Close) -> NoReturn:

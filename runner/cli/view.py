@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from pathlib import Path
 from statistics import median
 from typing import TextIO
 
@@ -131,6 +132,10 @@ class WireView:
         self._clear_partial()
         for line in render(found).splitlines():
             self.printer.notice(line)
+
+    def recording(self, folder: Path) -> None:
+        """Say where the call was recorded."""
+        self.printer.notice(f"recorded in {folder}")
 
     def summary(self, close: Close, counters: Counters) -> None:
         """Print how the call went; its last lines."""

@@ -103,7 +103,8 @@ def read_line(line: dict[str, Any]) -> tuple[float, Entry] | None:
     """Read a line; None for a kind that this version does not know.
 
     Raises:
-        KeyError, TypeError, ValueError: the line is broken.
+        KeyError, TypeError, ValueError, AttributeError, RemoteProtocolError: the line
+            is broken.
     """
     at = float(line["at"])
     if "sound" in line:
@@ -155,7 +156,11 @@ def _call(data: Any) -> ToolCall:
 
 
 def _reconfigure(line: dict[str, Any]) -> Reconfigure:
-    rules = {name: CallRules(**each) for name, each in line["tools"].items()}
+    known = CallRules.__dataclass_fields__  # a later version may have added some
+    rules = {
+        name: CallRules(**{key: each[key] for key in known if key in each})
+        for name, each in line["tools"].items()
+    }
     return Reconfigure(line["session"], rules)
 
 

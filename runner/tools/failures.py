@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sysconfig
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from urllib.parse import quote
 
@@ -14,6 +14,8 @@ from runner.tools.results import Unsayable
 from runner.tools.tool import ToolOutcome
 
 _TEXT_LIMIT = 300
+# A tool's result is JSON text within a JSON message, and may hold JSON text itself.
+_JSON_LEVELS = 3
 
 # An absolute path of two or more parts: POSIX, Windows or UNC; not within a URL.
 _PATH = re.compile(
@@ -33,7 +35,7 @@ class Masking:
             spelling
             for secret in secrets
             if len(secret) >= shortest
-            for spelling in (secret, quote(secret), quote(secret, safe=""))
+            for spelling in _spellings(secret)
         }
         # The longest first, so that a secret within another leaves no rest of it.
         ordered = sorted(spellings, key=len, reverse=True)
@@ -42,6 +44,16 @@ class Masking:
 
     def __call__(self, text: str) -> str:
         return self._pattern.sub("***", text) if self._pattern else text
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    """Yield a text as it is, as URLs spell it, and as JSON does, also within JSON."""
+    yield from (secret, quote(secret), quote(secret, safe=""))
+    for is_ascii in (True, False):
+        spelt = secret
+        for _ in range(_JSON_LEVELS):
+            spelt = json.dumps(spelt, ensure_ascii=is_ascii)[1:-1]
+            yield spelt
 
 
 def fail(text: str, detail: str | None = None) -> ToolOutcome:

@@ -1,0 +1,122 @@
+"""How a call is kept: what its recording begins with, and what is hidden in it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import platform
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+from runner import __version__
+from runner.config.confidential import credentials_in
+from runner.config.credentials import SECRET_NAME
+from runner.config.model import AgentConfig
+from runner.errors import FileUnreadable
+from runner.protocol.client.wishes import ClientConfig
+from runner.recording.folders import new_folder
+from runner.recording.header import AgentOfRecord, Header
+from runner.recording.recorder import Recorder
+from runner.services import Service
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """The wish for a recording, in a new folder inside `into`.
+
+    With `redact`, figures and addresses are taken out of all that is said; `sound`
+    cannot be redacted.
+    """
+
+    into: Path
+    sound: bool = True
+    redact: bool = False
+
+
+def read_agent_text(path: Path) -> str:
+    """Return an agent file's text; raises FileUnreadable."""
+    try:
+        return path.read_bytes().decode("utf-8", "replace")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise FileUnreadable(f"{path} cannot be read: {reason}") from error
+
+
+def describe_call(
+    agent: AgentConfig,
+    text: str,
+    config: ClientConfig,
+    service: str,
+    seed: int,
+    keeping: Keeping,
+) -> Header:
+    """Return the header of a recording that begins now.
+
+    `text` is the agent file's, `service` the name of who answers.
+    """
+    return Header(
+        agent=AgentOfRecord(
+            agent.name, str(agent.path), hashlib.sha256(text.encode()).hexdigest()
+        ),
+        service=_without_key(service),
+        config=config,
+        seed=seed,
+        started=datetime.now().astimezone().isoformat(timespec="milliseconds"),
+        vagent=__version__,
+        python=platform.python_version(),
+        platform=platform.system(),
+        variables=dict(agent.variables),
+        has_sound=keeping.sound,
+        is_redacted=keeping.redact,
+    )
+
+
+def prepare_recorder(
+    keeping: Keeping,
+    header: Header,
+    text: str,
+    mask: Callable[[str], str],
+    notice: Callable[[str], None],
+) -> Recorder:
+    """Return a recorder with a new folder of its own; to be entered on the loop.
+
+    Raises:
+        FileUnreadable: the folder cannot be made.
+    """
+    loop = asyncio.get_running_loop()
+
+    def tell(reason: str) -> None:
+        # The recorder writes on its own thread, and views belong to the loop's.
+        loop.call_soon_threadsafe(notice, reason)
+
+    folder = new_folder(keeping.into, header.agent.name, datetime.now())
+    return Recorder(folder, header, text, mask=mask, notice=tell)
+
+
+def find_keys(text: str, service: Service) -> frozenset[str]:
+    """Return the keys in an agent file's text, and those to a service."""
+    found = {*credentials_in(text), *_in_address(service.url or "")}
+    if service.key:
+        found.add(service.key)
+    return frozenset(found)
+
+
+def _in_address(url: str) -> Iterator[str]:
+    address = urlsplit(url)
+    if address.password:
+        yield address.password
+    for name, value in parse_qsl(address.query):
+        if re.search(SECRET_NAME, name):
+            yield value
+
+
+def _without_key(name: str) -> str:
+    """Return a service's name; of an address, without user and query."""
+    if "://" not in name:
+        return name
+    address = urlsplit(name)
+    return f"{address.scheme}://{address.netloc.rpartition('@')[2]}{address.path}"

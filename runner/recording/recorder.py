@@ -1,0 +1,180 @@
+"""Records a call as it happens, beside it: the call does not wait for the disk.
+
+On the event loop's thread an event costs an append to a list of what waits. A thread
+of the recorder's own wakes twenty times a second and writes; after a kill at any moment
+everything is there but what happened since. Where the loop's time is not real, nothing
+runs beside it: then `flush` writes, and so does every thousandth event.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from runner.errors import AudioFileError, FileUnreadable
+from runner.protocol.client.actions import Action
+from runner.protocol.client.events import Event
+from runner.recording.header import Header
+from runner.recording.tape import LimitReached, Limits, Tape
+
+_PERIOD = 0.05  # seconds
+_BATCH = 1000
+# How long the end of a call waits for a disk that does not answer, in seconds.
+_LAST_WRITE_SECONDS = 5.0
+
+
+class Recorder:
+    """An observer of the engine that leaves a recording; open while it is a context.
+
+    Once it runs, nothing that happens to the disk is an error: recording stops,
+    `notice` is told once, from the recorder's own thread if there is one, and the call
+    goes on.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        header: Header,
+        agent_text: str,
+        *,
+        mask: Callable[[str], str] = str,
+        notice: Callable[[str], object] = lambda text: None,
+        limits: Limits | None = None,
+        threaded: bool = True,
+    ) -> None:
+        """Record into `folder`, which is made; `mask` hides secrets in a text.
+
+        What is hidden may grow while the call runs. Sound and redaction are as the
+        header says.
+        """
+        self.folder = folder
+        limits = limits or Limits()
+        self._open = partial(Tape, folder, header, agent_text, mask, limits)
+        self._notice = notice
+        self._tape: Tape | None = None
+        self._began: float | None = None  # the engine's time of the first action
+        self._backlog: deque[tuple[float, Event | Action]] = deque()
+        self._most = limits.backlog if threaded else _BATCH
+        self._is_late = False  # more waited than may: there is a gap
+        self._writer = _Writer(self.flush) if threaded else None
+
+    def __enter__(self) -> Self:
+        """Begin the recording.
+
+        Raises:
+            FileUnreadable: it cannot be written.
+        """
+        try:
+            self._tape = self._open()
+        except (OSError, AudioFileError) as error:
+            raise FileUnreadable(
+                f"the call cannot be recorded in '{self.folder}': {_reason(error)}",
+                hint="choose another folder, or run without --record",
+            ) from error
+        if self._writer is not None:
+            self._writer.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def observe(self, at: float, what: Event | Action) -> None:
+        """Note an event or an action of the engine, on its clock."""
+        self._backlog.append((at, what))
+        if len(self._backlog) >= self._most:
+            self._relieve()
+
+    def flush(self) -> None:
+        """Write what was noted; on the recorder's thread, where it has one."""
+        tape = self._tape
+        if tape is None:
+            self._backlog.clear()
+            return
+        try:
+            self._write(tape)
+        except (LimitReached, OSError, AudioFileError) as error:
+            self._stop(tape, _reason(error))
+
+    def close(self) -> None:
+        """Write the end of the recording; harmless when it is closed."""
+        if self._writer is not None and not self._writer.stop(_LAST_WRITE_SECONDS):
+            self._notice(
+                f"the recording in '{self.folder}' is not whole: disk too slow"
+            )
+            return
+        self.flush()
+        tape, self._tape = self._tape, None
+        if tape is None:
+            return
+        try:
+            tape.finish()
+        except (OSError, AudioFileError) as error:
+            self._stop(tape, _reason(error))
+
+    def _write(self, tape: Tape) -> None:
+        while True:
+            try:
+                at, what = self._backlog.popleft()
+            except IndexError:  # the loop's thread may have emptied it meanwhile
+                break
+            if self._is_late:
+                break
+            if self._began is None:
+                self._began = at
+            tape.take(at - self._began, what)
+        if self._is_late:
+            raise LimitReached("the disk does not keep up")
+        tape.flush()
+
+    def _relieve(self) -> None:
+        """Keep what waits within its bound."""
+        if self._writer is None:
+            self.flush()
+        else:
+            self._is_late = True
+            self._backlog.clear()
+
+    def _stop(self, tape: Tape, reason: str) -> None:
+        self._tape = None
+        tape.stop(reason)
+        self._notice(f"recording stopped: {reason}; the call goes on")
+
+
+class _Writer:
+    """Calls `work` every so often on a thread of its own."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work = work
+        self._stopping = threading.Event()
+        # A daemon: a disk that hangs must not keep the program from ending.
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, patience: float) -> bool:
+        """End the thread; return whether it did within `patience` seconds."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(patience)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(_PERIOD):
+            self._work()
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError):
+        return (error.strerror or str(error)).lower()
+    return str(error)

@@ -1,0 +1,146 @@
+"""Everything that one recording writes, in the order in which it happened."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from runner.protocol.client.actions import Action
+from runner.protocol.client.events import Event
+from runner.recording.calls import CALLS_FILE, CallLog, write_call
+from runner.recording.concealment import Concealment
+from runner.recording.header import Header, write_header
+from runner.recording.linefile import LineFile
+from runner.recording.lines import Entry, Sound, write_line
+from runner.recording.reader import SESSION_FILE
+from runner.recording.redaction import redact
+from runner.recording.sounds import SoundCount
+from runner.recording.waves import Waves
+
+AGENT_FILE = "agent.yaml"
+_TIME_DIGITS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one recording: seconds of the call, and bytes of both .jsonl files.
+
+    Two hours of sound in three files are 1.4 GB. `backlog` is how many events and
+    actions may wait for a slow disk: some minutes of a call.
+    """
+
+    seconds: float = 2 * 3600.0
+    text_bytes: int = 256 * 1024 * 1024
+    backlog: int = 50_000
+
+
+class LimitReached(Exception):
+    """A bound of the recording; the text says which."""
+
+
+class Tape:
+    """The files of one recording; times are seconds since the call began.
+
+    Raises OSError and `AudioFileError` when the disk does not take them, and
+    `LimitReached`; after any of these only `stop` may follow.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        header: Header,
+        agent_text: str,
+        mask: Callable[[str], str],
+        limits: Limits,
+    ) -> None:
+        """Begin a recording in a folder that holds none yet; make it if need be."""
+        self._limits = limits
+        self._conceal = Concealment(mask)
+        self._redacts = header.is_redacted
+        self._count, self._log = SoundCount(), CallLog()
+        self._at = 0.0
+        folder.mkdir(parents=True, exist_ok=True)
+        self._session = LineFile(folder / SESSION_FILE)
+        self._calls = LineFile(folder / CALLS_FILE)
+        self._waves = Waves(folder) if header.has_sound else None
+        self._session.append(self._conceal.tree(write_header(header)))
+        self._session.flush()
+        text = self._conceal.text(agent_text).encode("utf-8", "replace")
+        (folder / AGENT_FILE).write_bytes(text)
+        if self._waves is not None:
+            self._waves.open()
+
+    def take(self, at: float, what: Event | Action) -> None:
+        """Take in what happened; on disk after the next `flush`."""
+        if at > self._limits.seconds:
+            hours = self._limits.seconds / 3600
+            self._refuse(f"a recording holds {hours:g} hours of a call")
+        self._at = at
+        self._conceal.learn(what)
+        if self._waves is not None:
+            self._waves.note(at, what)
+        for began, entry in self._count.note(at, what):
+            self._write(began, entry)
+
+    def flush(self) -> None:
+        """Bring all files up to date."""
+        for began, entry in self._count.cut():
+            self._write(began, entry)
+        self._session.flush()
+        self._calls.flush()
+        if self._waves is not None:
+            self._waves.write()
+
+    def finish(self) -> None:
+        """Write the end and close: nothing more will come."""
+        self.flush()
+        if self._waves is not None:
+            self._at = max(self._at, self._waves.finish())
+        self._session.append({"at": round(self._at, _TIME_DIGITS), "end": True})
+        self._session.flush()
+        self._close()
+
+    def stop(self, reason: str) -> None:
+        """Close before the end, with a word why if that can still be written."""
+        line = {"at": round(self._at, _TIME_DIGITS), "stopped": reason}
+        with contextlib.suppress(OSError):
+            self._calls.flush()
+            if not self._session.is_broken:
+                self._session.append(line)
+                self._session.flush()
+        self._close()
+
+    def _close(self) -> None:
+        self._session.close()
+        self._calls.close()
+        if self._waves is not None:
+            self._waves.close()
+
+    def _write(self, at: float, entry: Entry) -> None:
+        if isinstance(entry, Sound):
+            entry.reply_id = self._conceal.text(entry.reply_id)
+            self._append(self._session, write_line(at, entry))
+            return
+        if self._redacts:
+            entry = redact(entry)
+        line = write_line(at, entry)
+        time = line.pop("at")
+        self._append(self._session, {"at": time, **self._conceal.tree(line)})
+        assert not isinstance(entry, Sound), "redaction keeps what it is"
+        call = self._log.note(at, entry)
+        if call is not None:
+            self._append(self._calls, self._conceal.tree(write_call(call)))
+
+    def _append(self, file: LineFile, line: dict[str, Any]) -> None:
+        if self._session.bytes + self._calls.bytes > self._limits.text_bytes:
+            megabytes = self._limits.text_bytes / 1024 / 1024
+            self._refuse(f"a recording holds {megabytes:g} MB of lines")
+        file.append(line)
+
+    def _refuse(self, reason: str) -> NoReturn:
+        if self._waves is not None:
+            self._waves.write()
+        raise LimitReached(reason)

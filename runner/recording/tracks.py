@@ -1,0 +1,119 @@
+"""Both voices of a call as sound without gaps, by the times of what happened.
+
+A track is fed with times in seconds since the call began, and gives 24 kHz mono PCM16
+that begins with the call.
+"""
+
+from __future__ import annotations
+
+from array import array
+
+from runner.audio.devices import FRAME_MS, MICROPHONE_BACKLOG_MS, SAMPLE_RATE
+from runner.audio.playback import PlaybackBuffer
+
+_FRAME = SAMPLE_RATE * FRAME_MS // 1000
+# A loop that was held up gets the microphone's frames late and in a burst, and then no
+# sound is missing; what is later than the microphone's backlog is missing.
+_PATIENCE = SAMPLE_RATE * MICROPHONE_BACKLOG_MS // 1000 + _FRAME
+
+
+class CallerTrack:
+    """What the microphone gave, with silence where it gave nothing."""
+
+    def __init__(self) -> None:
+        self.position = 0  # samples since the call began
+        self._sound = bytearray()
+        self._is_running = False  # frames follow one another
+
+    def hear(self, at: float, pcm: bytes) -> None:
+        """Append a frame that was complete at this time."""
+        size = len(pcm) // 2
+        late = round(at * SAMPLE_RATE) - size - self.position
+        if late > (_PATIENCE if self._is_running else 0):
+            self._pause(late)
+        self._sound += pcm[: 2 * size]
+        self.position += size
+        self._is_running = True
+
+    def advance(self, at: float) -> None:
+        """Let time pass: where no frame can come any more, there was silence."""
+        behind = round(at * SAMPLE_RATE) - self.position
+        if behind > _PATIENCE:
+            self._is_running = False
+        if not self._is_running and behind > _FRAME:
+            self._pause(behind - _FRAME)
+
+    def finish(self, position: int) -> None:
+        """Fill up with silence to the end of the call, in samples."""
+        self._pause(max(0, position - self.position))
+
+    def take(self) -> bytes:
+        """Return what is new."""
+        new = bytes(self._sound)
+        self._sound.clear()
+        return new
+
+    def _pause(self, samples: int) -> None:
+        self._sound += bytes(2 * samples)
+        self.position += samples
+
+
+class AgentTrack:
+    """What a speaker played: the same buffer as the speaker's, emptied by the times."""
+
+    def __init__(self) -> None:
+        self.position = 0  # samples since the call began
+        self._buffer = PlaybackBuffer()
+        self._sound = bytearray()
+
+    def play(self, at: float, pcm: bytes) -> None:
+        """Append sound to what is being played."""
+        self.advance(at)
+        self._buffer.write(pcm)
+
+    def stop(self, at: float) -> None:
+        """Drop what has not been played yet, but for a short fade."""
+        self.advance(at)
+        self._buffer.clear()
+
+    def advance(self, at: float) -> None:
+        """Play what has become due."""
+        self._read(round(at * SAMPLE_RATE) - self.position)
+
+    def finish(self) -> None:
+        """Play what is left: the last words of a call that ended well."""
+        self._read(round(self._buffer.pending_ms * SAMPLE_RATE / 1000))
+
+    def fill(self, position: int) -> None:
+        """Go on to the end of the call, in samples."""
+        self._read(position - self.position)
+
+    def take(self) -> bytes:
+        """Return what is new."""
+        new = bytes(self._sound)
+        self._sound.clear()
+        return new
+
+    def _read(self, samples: int) -> None:
+        if samples > 0:
+            self._sound += self._buffer.read(2 * samples)
+            self.position += samples
+
+
+class Stereo:
+    """Lays the caller left and the agent right, as far as both are known."""
+
+    def __init__(self) -> None:
+        self._left = bytearray()
+        self._right = bytearray()
+
+    def mix(self, left: bytes, right: bytes) -> bytes:
+        """Take in what is new of both and return what can be laid together."""
+        self._left += left
+        self._right += right
+        size = min(len(self._left), len(self._right))
+        both = array("h", bytes(2 * size))
+        both[0::2] = array("h", bytes(self._left[:size]))
+        both[1::2] = array("h", bytes(self._right[:size]))
+        del self._left[:size], self._right[:size]
+        return both.tobytes()

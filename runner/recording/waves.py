@@ -1,0 +1,82 @@
+"""The sound of a recording: caller.wav, agent.wav, and both.wav of the two."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runner.audio.devices import SAMPLE_RATE
+from runner.audio.recording import WavRecording
+from runner.protocol.client.actions import Action, Close, Play, StopPlayback
+from runner.protocol.client.events import Event, MicFrame
+from runner.recording.tracks import AgentTrack, CallerTrack, Stereo
+
+# Written at least so often, in seconds of the call: where time leaps, as it does on a
+# clock that is not real, silence must not be held in memory by the hour.
+_STEP = 10.0
+
+
+class Waves:
+    """Writes the three files; each is whole and has its right length at every moment.
+
+    Every method raises `AudioFileError` when the disk does not take it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._caller, self._agent, self._stereo = CallerTrack(), AgentTrack(), Stereo()
+        self._files = (
+            WavRecording(folder / "caller.wav"),
+            WavRecording(folder / "agent.wav"),
+            WavRecording(folder / "both.wav", channels=2),
+        )
+        self._at = 0.0
+        self._drains = False
+
+    def open(self) -> None:
+        """Make the files, without sound."""
+        for file in self._files:
+            file.open()
+            file.write(b"")
+
+    def note(self, at: float, what: Event | Action) -> None:
+        """Take in an event or an action, seconds since the call began."""
+        while at - self._at > _STEP:
+            self._at += _STEP
+            self.write()
+        self._at = at
+        if type(what) is MicFrame:
+            self._caller.hear(at, what.pcm)
+        elif type(what) is Play:
+            self._agent.play(at, what.pcm)
+        elif type(what) is StopPlayback:
+            self._agent.stop(at)
+        elif type(what) is Close:
+            self._drains = what.drain
+
+    def write(self) -> None:
+        """Bring the files up to date."""
+        self._agent.advance(self._at)
+        self._caller.advance(self._at)
+        self._write()
+
+    def finish(self) -> float:
+        """Write the end, last words included; return its time in seconds."""
+        self._agent.advance(self._at)
+        if self._drains:
+            self._agent.finish()
+        end = max(self._agent.position, self._caller.position)
+        self._agent.fill(end)
+        self._caller.finish(end)
+        self._write()
+        return end / SAMPLE_RATE
+
+    def close(self) -> None:
+        """Close the files; harmless when they are closed."""
+        for file in self._files:
+            file.close()
+
+    def _write(self) -> None:
+        left, right = self._caller.take(), self._agent.take()
+        sounds = (left, right, self._stereo.mix(left, right))
+        for file, sound in zip(self._files, sounds, strict=True):
+            if sound:
+                file.write(sound)

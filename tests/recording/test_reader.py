@@ -1,0 +1,155 @@
+"""Recordings as later versions, half-written files and strangers leave them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.protocol.client.events import Connected, Received, Tick
+from runner.protocol.client.wishes import ClientConfig
+from runner.protocol.messages import ReplyStarted
+from runner.recording.header import (
+    AgentOfRecord,
+    Header,
+    NotARecording,
+    write_header,
+)
+from runner.recording.lines import Entry, write_line
+from runner.recording.reader import find_recordings, read_recording
+
+HEADER = Header(
+    agent=AgentOfRecord("tester", "agents/tester.yaml", "0" * 64),
+    service="a stand-in",
+    config=ClientConfig({"system_prompt": "You test."}),
+    seed=7,
+    started="2026-01-02T03:04:05+00:00",
+    vagent="1.2.3",
+    python="3.11.9",
+    platform="Linux",
+)
+ENTRIES: list[tuple[float, Entry]] = [
+    (0.5, Connected()),
+    (1.0, Received(ReplyStarted("reply_1"))),
+    (1.25, Tick()),
+]
+
+
+def save(folder: Path, *lines: Any, header: Any = None) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    first = write_header(HEADER) if header is None else header
+    text = "".join(json.dumps(each) + "\n" for each in (first, *lines))
+    (folder / "session.jsonl").write_text(text, "utf-8", newline="\n")
+    return folder
+
+
+def test_a_recording_comes_back_with_its_header_and_its_lines(tmp_path: Path) -> None:
+    lines = [write_line(*each) for each in ENTRIES]
+    save(tmp_path, *lines, {"at": 2.0, "end": True})
+
+    recording = read_recording(tmp_path)
+
+    assert recording.header == HEADER
+    assert recording.entries == ENTRIES
+    assert (recording.is_complete, recording.skipped) == (True, 0)
+
+
+def test_it_is_readable_wherever_it_was_cut_after_its_header(tmp_path: Path) -> None:
+    lines = [write_line(*each) for each in ENTRIES]
+    path = save(tmp_path, *lines, {"at": 2.0, "end": True}) / "session.jsonl"
+    whole = path.read_bytes()
+    header = whole.index(b"\n") + 1
+    for length in range(header, len(whole)):
+        path.write_bytes(whole[:length])
+
+        recording = read_recording(tmp_path)
+
+        complete = whole[:length].count(b"\n") - 1
+        assert recording.entries == ENTRIES[:complete]
+        assert not recording.is_complete
+        assert recording.skipped == 0
+
+
+@pytest.mark.parametrize("length", [0, 1, 40])
+def test_cut_within_its_header_it_is_none(tmp_path: Path, length: int) -> None:
+    path = save(tmp_path) / "session.jsonl"
+    path.write_bytes(path.read_bytes()[:length])
+
+    with pytest.raises(NotARecording, match="within its first line"):
+        read_recording(tmp_path)
+
+
+def test_what_a_later_version_adds_is_skipped(tmp_path: Path) -> None:
+    connected, _, tick = (write_line(*each) for each in ENTRIES)
+    save(
+        tmp_path,
+        {**connected, "mood": "good"},
+        {"at": 0.7, "on": "gesture", "kind": "nod"},
+        {"at": 0.8, "weather": "fine"},
+        {"at": 0.9, "on": "say"},  # without its words
+        {"at": 0.9, "on": "received", "message": {"no": "type"}},
+        {"at": 0.9, "sound": 5},
+        ["no", "object"],
+        tick,
+        header={**write_header(HEADER), "mood": "good"},
+    )
+
+    recording = read_recording(tmp_path)
+
+    assert recording.entries == [ENTRIES[0], ENTRIES[2]]
+    assert recording.skipped == 6
+
+
+def test_a_later_format_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    save(tmp_path, header={**write_header(HEADER), "version": 2})
+
+    with pytest.raises(NotARecording, match="has format 2") as caught:
+        read_recording(tmp_path)
+
+    assert caught.value.hint == "use the vagent that made it, or a newer one"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [[], {"type": "vagent.recording", "version": 1}, {"type": "other"}, "words", 5],
+)
+def test_a_foreign_first_line_is_refused(tmp_path: Path, header: Any) -> None:
+    save(tmp_path, header=header)
+
+    with pytest.raises(NotARecording):
+        read_recording(tmp_path)
+
+
+def test_a_folder_without_one_is_refused_with_a_hint(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(NotARecording, match="no recording in") as caught:
+            read_recording(folder)
+        assert "--record" in str(caught.value.hint)
+
+
+def test_a_bound_that_was_reached_is_told(tmp_path: Path) -> None:
+    save(tmp_path, {"at": 2.0, "stopped": "the disk is full"})
+
+    recording = read_recording(tmp_path)
+
+    assert recording.stopped == "the disk is full"
+    assert (recording.is_complete, recording.skipped) == (False, 0)
+
+
+def test_recordings_are_found_by_themselves_and_in_folders(tmp_path: Path) -> None:
+    second = save(tmp_path / "b")
+    first = save(tmp_path / "a" / "deeper")
+    save(tmp_path / ".hidden")
+
+    assert find_recordings([tmp_path]) == [first, second]
+    assert find_recordings([second, tmp_path]) == [second, first]
+    assert find_recordings([second / "session.jsonl"]) == [second]
+
+
+def test_where_there_is_none_to_find_that_is_said(tmp_path: Path) -> None:
+    with pytest.raises(NotARecording, match="there is no recording in"):
+        find_recordings([tmp_path])
+    with pytest.raises(NotARecording, match="there is no '.*nowhere'"):
+        find_recordings([tmp_path / "nowhere"])
