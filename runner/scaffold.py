@@ -87,7 +87,8 @@ def draft(
         blanks = data if path.endswith(".yaml") else code
         texts[_fill(path, code)] = _fill(text, blanks)
     _check_variables(greeting, template, texts[f"{name}.yaml"])
-    return dict(sorted(texts.items(), key=lambda each: not each[0].endswith(".yaml")))
+    first = f"{name}.yaml"
+    return {first: texts.pop(first), **texts}
 
 
 def _folder() -> Traversable:

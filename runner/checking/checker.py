@@ -54,7 +54,8 @@ class Checker:
     def check_one(self, reading: Reading) -> CheckedFile:
         """Check one file; with the kinds of plugins only if it may need them."""
         found = self._findings(reading, None)
-        if any(each.rule in _UNKNOWN_KIND for each in found):
+        # The agents that scenarios name are checked with them.
+        if not reading.is_suite and any(each.rule in _UNKNOWN_KIND for each in found):
             kinds = added_kinds()
             if kinds:
                 found = self._findings(reading, kinds)
@@ -62,6 +63,10 @@ class Checker:
         return CheckedFile(reading.path, reading.source, tuple(kept))
 
     def _findings(self, reading: Reading, kinds: Kinds | None) -> list[Diagnostic]:
+        if reading.is_suite:
+            from runner.scenarios.loader import check_suite  # not for agent files
+
+            return check_suite(reading)
         declared = _declared(reading)
         return check_reading(
             reading,
@@ -92,5 +97,7 @@ def added_kinds() -> Kinds:
 
 def _declared(reading: Reading) -> set[Any]:
     value = reading.document.value if reading.document is not None else None
+    if reading.is_suite:  # it sets variables, and declares none
+        return set()
     declared = value.get("variables") if isinstance(value, dict) else None
     return set(declared) if isinstance(declared, dict) else set()

@@ -6,7 +6,7 @@ import json
 from textwrap import fill, indent
 from typing import TYPE_CHECKING
 
-from runner.config.rules import RULES
+from runner.checking.catalogue import all_rules
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def explain(rule: Rule) -> str:
 
 def list_rules() -> str:
     """Write a line for every rule, in the order of the ids."""
-    rules = sorted(RULES.values(), key=lambda each: each.id)
+    rules = sorted(all_rules().values(), key=lambda each: each.id)
     width = max(len(each.name) for each in rules)
     return "".join(
         f"{each.id}  {each.name:{width}}  {each.severity:7}  "
@@ -38,7 +38,7 @@ def list_rules() -> str:
 
 def rules_as_json() -> str:
     """Write every rule with its documentation, as one JSON list."""
-    rules = sorted(RULES.values(), key=lambda each: each.id)
+    rules = sorted(all_rules().values(), key=lambda each: each.id)
     listed = []
     for each in rules:
         about = _documentation(each)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CheckedFile:
-    """One agent file: where it is, its text as it was read, and what was found.
+    """One file: where it is, its text as it was read, and what was found.
 
     The findings may also be about another file that the agent draws on, its prompt file
     for one; then their `path` is that file's.

@@ -75,15 +75,16 @@ def find_rules(selector: str) -> list[Rule]:
 
     Upper and lower case are the same. Raises `UsageError` when there is none.
     """
-    from runner.config.rules import RULES
+    from runner.checking.catalogue import all_rules
 
+    rules = all_rules()
     wanted = selector.strip()
-    found = [each for each in RULES.values() if each.name == wanted.lower()]
+    found = [each for each in rules.values() if each.name == wanted.lower()]
     if not found and wanted:
         head = wanted.upper()
-        found = [each for each in RULES.values() if each.id.startswith(head)]
+        found = [each for each in rules.values() if each.id.startswith(head)]
     if not found:
-        raise UsageError(f"there is no rule '{wanted}'", hint=_nearest(wanted, RULES))
+        raise UsageError(f"there is no rule '{wanted}'", hint=_nearest(wanted, rules))
     return found
 
 

@@ -38,9 +38,9 @@ class Targets:
     def readings(self) -> Iterator[Reading | UnreadableFile]:
         """Yield every file once, read and parsed.
 
-        A file that is named is always taken. Of a folder the agent files are, told by
-        what is in them; raises `UsageError` for one without any, and for a pattern
-        that no file fits: a check of nothing proves nothing.
+        A file that is named is always taken. Of a folder the agent and
+        scenario files are, told by what is in them; raises `UsageError` for one without
+        any, and for a pattern that no file fits: a check of nothing proves nothing.
         """
         seen: set[str] = set()
         for path in self._expanded():
@@ -56,8 +56,9 @@ class Targets:
             chosen = list(self._in_folder(path))
             if not chosen:
                 raise UsageError(
-                    f"no agent files in the folder {path}",
-                    hint="an agent file has a version, and a prompt or tools",
+                    f"no agent or scenario files in the folder {path}",
+                    hint="an agent file has a version, and a prompt or tools; "
+                    "a scenario file has scenarios",
                 )
             yield from (each for each in chosen if _is_new(each.path, seen))
 

@@ -158,34 +158,38 @@ def _refuse_taken(paths: Iterable[Path]) -> None:
 
 
 def _write(folder: Path, texts: dict[str, str], *, force: bool) -> None:
-    from runner.cli.schema import SCHEMA_FILE, composed_text
+    from runner.cli.schema import schema_texts
     from runner.writing import write_all
 
     files = {folder / path: text.encode() for path, text in texts.items()}
     if not force:
         _refuse_taken(files)
-    schema, content = folder / SCHEMA_FILE, composed_text().encode()
-    kept = schema.is_file() and schema.read_bytes() != content
-    if force or not os.path.lexists(schema):
-        files[schema] = content
+    kept = []
+    for name, content in schema_texts().items():
+        schema = folder / name
+        if force or not os.path.lexists(schema):
+            files[schema] = content.encode()
+        elif schema.is_file() and schema.read_bytes() != content.encode():
+            kept.append(str(schema))
     write_all(files, overwrite=force)
     for each in files:
         typer.echo(f"wrote {each}")
-    if kept and not force:  # other agents share it
+    if kept:  # other agents share it
+        what = "it" if len(kept) == 1 else "them"
         typer.echo(
-            f"kept {schema}, which another vagent wrote; "
-            f"to renew it: vagent schema --write {shlex.quote(str(folder))}",
+            f"kept {' and '.join(kept)}, which another vagent wrote; "
+            f"to renew {what}: vagent schema --write {shlex.quote(str(folder))}",
             err=True,
         )
 
 
 def _say_next(paths: list[Path]) -> None:
     agent = shlex.quote(str(paths[0]))
-    test = next(each for each in paths if each.name.startswith("test_"))
+    test = next(each for each in paths if each.name.endswith(".test.yaml"))
     typer.echo("next:", err=True)
     for command in (
         f"vagent validate {agent}",
         f"vagent run {agent} --text",
-        f"pytest {shlex.quote(str(test))}",
+        f"vagent test {shlex.quote(str(test))}",
     ):
         typer.echo(f"  {command}", err=True)

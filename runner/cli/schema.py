@@ -1,4 +1,4 @@
-"""`vagent schema`: the JSON Schema of agent files, for editors and other checkers."""
+"""`vagent schema`: the JSON Schemas of our files, for editors and other checkers."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from runner.config.modeline import AGENT_SCHEMA, SUITE_SCHEMA
 from runner.errors import FileUnreadable, UsageError
 
 if TYPE_CHECKING:
     from runner.config.model import Kinds
-
-# What the modeline of an agent file beside it names.
-SCHEMA_FILE = "agent.schema.json"
 
 
 def schema(
@@ -26,9 +24,15 @@ def schema(
             show_default=False,
         ),
     ] = None,
+    scenario: Annotated[
+        bool,
+        typer.Option("--scenario", help="That of scenario files, not of agent files."),
+    ] = False,
     write: Annotated[
         bool,
-        typer.Option("--write", help=f"Write it to a file, {SCHEMA_FILE}."),
+        typer.Option(
+            "--write", help=f"Write both to files, {AGENT_SCHEMA} and {SUITE_SCHEMA}."
+        ),
     ] = False,
     vscode: Annotated[
         bool,
@@ -41,24 +45,36 @@ def schema(
     """Print the JSON Schema of agent files, with the tool kinds that plugins add.
 
     `vagent schema --write agents` puts it beside the agents there, where their first
-    line (# yaml-language-server: $schema=./agent.schema.json) finds it.
+    line (# yaml-language-server: $schema=./agent.schema.json) finds it, together with
+    that of scenario files. Into a .json file that is named, only the one is written.
     """
     if not write:
         if vscode or place is not None:
             raise UsageError(
                 "only what is written has a place", hint="vagent schema --write agents"
             )
-        typer.echo(composed_text(), nl=False)
+        typer.echo(_text(SUITE_SCHEMA if scenario else AGENT_SCHEMA), nl=False)
         return
-    target = _target(place or Path())
-    association = _association(target) if vscode else None
-    _write(target)
-    if association is not None and not _associate(*association):
+    targets = _targets(place or Path(), scenario=scenario)
+    associations = [_association(*each) for each in targets.items()] if vscode else []
+    for target, name in targets.items():
+        _write(target, _text(name))
+    # The first is refused for the same reason as the next.
+    if not all(_associate(*each) for each in associations if each is not None):
         raise typer.Exit(1)
 
 
-def composed_text() -> str:
-    """Return the schema as a file: as packaged, unless plugins add kinds of tools."""
+def schema_texts() -> dict[str, str]:
+    """Return both schemas, as the files that lie beside agents and scenarios."""
+    return {name: _text(name) for name in (AGENT_SCHEMA, SUITE_SCHEMA)}
+
+
+def _text(name: str) -> str:
+    """Return a schema as a file: as packaged, unless plugins add kinds of tools."""
+    if name == SUITE_SCHEMA:
+        from runner.scenarios import packaged
+
+        return packaged.packaged_text()
     from runner.config.packaged import packaged_schema, packaged_text
     from runner.config.schema import agent_schema
 
@@ -74,20 +90,22 @@ def _installed_schemas() -> Kinds:
     return {key: kind.schema for key, kind in installed_kinds().items()}
 
 
-def _target(place: Path) -> Path:
+def _targets(place: Path, *, scenario: bool) -> dict[Path, str]:
+    """Return the files to write, and which schema each is."""
     if place.is_dir():
-        return place / SCHEMA_FILE
+        names = [SUITE_SCHEMA] if scenario else [AGENT_SCHEMA, SUITE_SCHEMA]
+        return {place / name: name for name in names}
     if place.suffix.lower() == ".json":
-        return place
+        return {place: SUITE_SCHEMA if scenario else AGENT_SCHEMA}
     raise UsageError(
         f"there is no folder {str(place)!r}", hint="name a folder, or a .json file"
     )
 
 
-def _write(target: Path) -> None:
+def _write(target: Path, text: str) -> None:
     from runner.writing import write_all
 
-    content = composed_text().encode()
+    content = text.encode()
     if target.is_file() and target.read_bytes() == content:
         typer.echo(f"unchanged {target}")
         return
@@ -119,8 +137,11 @@ def _associate(schema: str, patterns: list[str]) -> bool:
     return True
 
 
-def _association(target: Path) -> tuple[str, list[str]]:
-    """Return the schema and the files it is for, as seen from this folder."""
+def _association(target: Path, schema: str) -> tuple[str, list[str]] | None:
+    """Return the schema and the files it is for, as seen from this folder.
+
+    None where there are no scenarios yet to name.
+    """
     try:
         place = target.resolve().relative_to(Path().resolve())
     except ValueError:
@@ -129,24 +150,35 @@ def _association(target: Path) -> tuple[str, list[str]]:
             hint="run it in the folder that you open in VS Code",
         ) from None
     folder = place.parent.as_posix()
+    shown = f"./{place.as_posix()}"
     if folder != ".":
-        return f"./{place.as_posix()}", [f"{folder}/*.yaml", f"{folder}/*.yml"]
+        tests = [f"{folder}/*.test.yaml", f"{folder}/*.test.yml"]
+        if schema == SUITE_SCHEMA:
+            return shown, tests
+        # Editors that do not know exclusions go by the first line of the file.
+        agents = [f"{folder}/*.yaml", f"{folder}/*.yml"]
+        return shown, agents + [f"!{each}" for each in tests]
     # A pattern for this folder would claim every YAML file of every folder.
-    names = _agents_here()
+    names = _files_here(schema)
+    if not names and schema == SUITE_SCHEMA:
+        return None
     if not names:
         raise UsageError(
             "there are no agent files in this folder to name in VS Code's settings",
             hint="vagent new writes one; its first line names the schema too",
         )
-    return f"./{place.as_posix()}", names
+    return shown, names
 
 
-def _agents_here() -> list[str]:
+def _files_here(schema: str) -> list[str]:
     from runner.config.reading import read_agent_file
 
     found = [*Path().glob("*.yaml"), *Path().glob("*.yml")]
+    readings = [read_agent_file(each) for each in found if each.is_file()]
     return sorted(
-        each.name for each in found if each.is_file() and read_agent_file(each).is_agent
+        each.path.name
+        for each in readings
+        if (each.is_suite if schema == SUITE_SCHEMA else each.is_agent)
     )
 
 

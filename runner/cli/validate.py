@@ -1,4 +1,4 @@
-"""`vagent validate`: all findings of all agent files."""
+"""`vagent validate`: all findings of all agent and scenario files."""
 
 from __future__ import annotations
 
@@ -45,8 +45,9 @@ def validate(
         list[Path] | None,
         typer.Argument(
             metavar="[PATH]...",
-            help="Agent files, patterns (agents/**/*.yaml), folders that are searched "
-            "for agent files, or - for standard input. Default: the current folder.",
+            help="Agent and scenario files, patterns (agents/**/*.yaml), folders that "
+            "are searched for them, or - for standard input. Default: the current "
+            "folder.",
             show_default=False,
         ),
     ] = None,
@@ -147,15 +148,15 @@ def validate(
         bool, typer.Option("--rules", help="List all rules, and end.")
     ] = False,
 ) -> None:
-    """Check agent files and show what is wrong with them, and where.
+    """Check agent and scenario files and show what is wrong with them, and where.
 
     In a folder, YAML files that look like agents are checked (they have a version,
-    and a prompt or tools). Nothing in the files is run or imported. Settings are read
-    from vagent.toml, or from [tool.vagent] of pyproject.toml, in the current folder or
-    above it.
+    and a prompt or tools), and those with scenarios. Nothing in the files is run or
+    imported. Settings are read from vagent.toml, or from [tool.vagent] of
+    pyproject.toml, in the current folder or above it.
 
     Exits with 0 when no file has an error (warnings are fine), 1 when one has, 2 for
-    wrong usage and when a folder has no agent files, 3 when a file could not be read,
+    wrong usage and when a folder has no such files, 3 when a file could not be read,
     130 when --watch was ended by Ctrl-C. With --diff, 1 means that there is something
     to change.
     """

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from runner.config.diagnostics import Place
-from runner.config.modeline import SCHEMA
+from runner.config.modeline import AGENT_SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -33,7 +33,7 @@ class Inspection:
     unsound: frozenset[Pointer]
     # Whether the file is about to be run: then what is not set is an error.
     must_run: bool = False
-    schema: str = SCHEMA  # the name of the file that the schema is written to
+    schema: str = AGENT_SCHEMA  # the name of the file that the schema is written to
     _tools: list[Pointer] | None = None
     _facts: dict[Callable[[Inspection], Any], Any] = field(default_factory=dict)
 

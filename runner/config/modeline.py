@@ -11,7 +11,7 @@ from runner.config.source import Span
 if TYPE_CHECKING:
     from pathlib import Path
 
-SCHEMA = "agent.schema.json"
+AGENT_SCHEMA = "agent.schema.json"
 SUITE_SCHEMA = "scenario.schema.json"
 _LEVELS = 3  # folders above the agent's that are searched
 
@@ -41,7 +41,7 @@ def is_missing(reference: str, folder: Path) -> bool:
     return not os.path.exists(os.path.join(folder, reference))
 
 
-def find_schema(folder: Path, name: str = SCHEMA) -> str | None:
+def find_schema(folder: Path, name: str = AGENT_SCHEMA) -> str | None:
     """Return how a modeline refers to a schema in a folder or those above it.
 
     Above, only within the repository that the folder is in.

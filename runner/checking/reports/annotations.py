@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from runner.checking.catalogue import find_rule
 from runner.checking.reports.places import shown_path
 from runner.config.diagnostics import printable
-from runner.config.rules import RULES
 
 if TYPE_CHECKING:
     from runner.checking.results import Results
@@ -28,7 +28,7 @@ def _annotation(found: Diagnostic, root: PurePath) -> str:
     places = {"file": path, "line": found.line, "endLine": found.end_line}
     if found.line == found.end_line:  # columns are taken within one line only
         places |= {"col": found.column, "endColumn": found.end_column}
-    properties = {**places, "title": f"{found.rule} {RULES[found.rule].name}"}
+    properties = {**places, "title": f"{found.rule} {find_rule(found.rule).name}"}
     shown = ",".join(f"{key}={_property(str(v))}" for key, v in properties.items())
     # The log shows nothing but the message, so the place is in it once more.
     text = printable(f"{path}:{found.line}:{found.column}: {found.message}")

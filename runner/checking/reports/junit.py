@@ -11,8 +11,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from runner.checking.catalogue import find_rule
 from runner.checking.reports.places import shown_path
-from runner.config.rules import RULES
 
 if TYPE_CHECKING:
     from runner.checking.results import CheckedFile, Results, UnreadableFile
@@ -52,7 +52,7 @@ def _case(suite: Element, found: Diagnostic, path: str) -> None:
     case = SubElement(
         suite,
         "testcase",
-        name=f"{found.rule} {RULES[found.rule].name} ({found.line}:{found.column})",
+        name=f"{found.rule} {find_rule(found.rule).name} ({found.line}:{found.column})",
         classname=suite.get("name", ""),
         file=_clean(path),
         line=str(found.line),

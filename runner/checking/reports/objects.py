@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from runner import __version__
+from runner.checking.catalogue import find_rule
 from runner.checking.reports.places import placed_edits
-from runner.config.rules import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +72,7 @@ def _object(file: CheckedFile, found: Diagnostic) -> dict[str, Any]:
         "end_line": found.end_line,
         "end_column": found.end_column,
         "rule": found.rule,
-        "name": RULES[found.rule].name,
+        "name": find_rule(found.rule).name,
         "severity": found.severity,
         "message": found.message,
         "help": found.help,

@@ -7,8 +7,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from runner import __version__
+from runner.checking.catalogue import all_rules
 from runner.checking.reports.places import placed_edits, uri, with_fingerprints
-from runner.config.rules import RULES
 
 if TYPE_CHECKING:
     from runner.checking.results import CheckedFile, Results
@@ -24,7 +24,8 @@ _ROOT = "%SRCROOT%"
 
 def write_sarif(results: Results) -> str:
     """Write a log of one run. Every rule is in it, whether it found anything or not."""
-    indices = {identifier: index for index, identifier in enumerate(RULES)}
+    rules = all_rules()
+    indices = {identifier: index for index, identifier in enumerate(rules)}
     files = {id(found): file for file in results.files for found in file.findings}
     found_results = [
         _result(files[id(found)], found, results.root)
@@ -37,7 +38,7 @@ def write_sarif(results: Results) -> str:
     driver = {
         "name": "vagent",
         "version": __version__,
-        "rules": [_descriptor(rule) for rule in RULES.values()],
+        "rules": [_descriptor(rule) for rule in rules.values()],
     }
     run = {
         "tool": {"driver": driver},
