@@ -37,13 +37,13 @@ from runner.speech.parts import (
     Vad,
     Voice,
 )
-from runner.speech.voice import ToneVoice
+from runner.speech.voice import ToneVoice, syllables
 from runner.testing.pipe import Pipe
 
 T = TypeVar("T")
 
-# 150 words a minute, as people speak on the telephone.
-SECONDS_A_WORD = 0.4
+# Four syllables a second are about 150 words a minute, as on the telephone.
+SECONDS_A_SYLLABLE = 0.25
 # Silence after which the embedded server takes a turn to be over.
 ENDPOINT_SECONDS = 0.5
 # A recogniser's partial transcripts: about every so many words.
@@ -124,7 +124,7 @@ class ScriptedService:
         As with real ears, nobody hears a caller without a line, one whom the agent may
         not be interrupted by, or who only mutters ("mhm") while the agent speaks.
         """
-        duration = SECONDS_A_WORD * max(1, len(words.split()))
+        duration = _spoken_seconds(words)
         conversation = self._open.sessions.latest()
         if conversation is None:
             await asyncio.sleep(duration)
@@ -135,7 +135,7 @@ class ScriptedService:
         conversation.post(SpeechStarted())
         spoken = words.split()
         for end in range(_WORDS_A_PARTIAL, len(spoken), _WORDS_A_PARTIAL):
-            due = SECONDS_A_WORD * end - begun
+            due = _spoken_seconds(" ".join(spoken[:end])) - begun
             if due > 0:
                 await asyncio.sleep(due)
                 begun += due
@@ -168,6 +168,11 @@ class ScriptedService:
             self.happened.append(f"{facts['did']} ({facts['fault']})")
         elif kind in ("vagent.bug", "vagent.warning"):
             self.happened.append(str(facts["message"]))
+
+
+def _spoken_seconds(words: str) -> float:
+    count = sum(len(syllables(word)) for word in words.split())
+    return SECONDS_A_SYLLABLE * max(1, count)
 
 
 class _Inline(Workers):

@@ -23,7 +23,7 @@ from runner.testing.claims import Unmet, check_claims
 from runner.testing.results import CallSeen, Failure
 from runner.testing.virtual_time import real_work
 from runner.testing.witness import CallRecord, Utterance
-from runner.tools.arguments import ArgumentCheck, ArgumentsRefused
+from runner.tools.arguments import fits
 
 
 class Verdict(Protocol):
@@ -73,6 +73,7 @@ class Performance:
     _words_from: int = 0
     _is_interrupted: bool = False  # the caller's last words cut the agent off
     _calls_from: int = 0
+    _answer_from: int = 0  # the first call that answers the caller's last words
 
     async def perform(self, turn: Turn) -> Failure | None:
         """Perform a turn; return what was not met, if anything."""
@@ -106,7 +107,7 @@ class Performance:
                 await self._see_call(turn)
             case ExpectTurn():
                 await self.call.agent_finished()
-                check_claims(self.call, turn, self._calls_from)
+                check_claims(self.call, turn, self._answer_from)
                 await self._ask_judge(turn.judge)
             case LineTurn():
                 self.call.drop_line(turn.drops)
@@ -130,7 +131,7 @@ class Performance:
     def _forget_what_was(self) -> None:
         """What is expected from here on answers the words that are to be said."""
         self._words_from = len(self.call.witness.said)
-        self._calls_from = len(self.call.witness.calls)
+        self._calls_from = self._answer_from = len(self.call.witness.calls)
 
     # ---------------------------------------------------------------- the agent's words
 
@@ -256,13 +257,7 @@ def _fits(turn: CallTurn, record: CallRecord) -> bool:
         return False
     if turn.arguments is not None and given != dict(turn.arguments):
         return False
-    if turn.matching is None:
-        return True
-    try:
-        ArgumentCheck(turn.tool, {"type": "object", **turn.matching}).check(given)
-    except ArgumentsRefused:
-        return False
-    return True
+    return turn.matching is None or fits(given, turn.matching)
 
 
 def _wish(turn: Turn) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import inf
 from typing import Literal
 
@@ -131,7 +132,7 @@ class Witness:
         waits: list[float] = []
         answers = [each for each in self.said if each.speaker == "agent"]
         sounds = [each.sounded_at or each.at for each in answers]
-        for since, until in zip(self.quiet_at, [*self.quiet_at[1:], inf], strict=True):
+        for since, until in pairwise([*self.quiet_at, inf]):
             answered = [each for each in sounds if since <= each < until]
             waits += [round(answered[0] - since, 3)] if answered else []
         return waits

@@ -154,6 +154,11 @@ def _check_schema(tool: str, schema: Mapping[str, Any]) -> None:
         raise ToolError(f"tool {tool!r}: parameters is not a JSON Schema: {problem}")
 
 
+def fits(value: object, schema: Mapping[str, Any]) -> bool:
+    """Whether a value is valid under a sound schema (JSON Schema 2020-12)."""
+    return Draft202012Validator(schema).is_valid(value)
+
+
 def find_schema_error(schema: Mapping[str, Any]) -> str | None:
     """Return where and why a schema is none, or None when it is one."""
     try:
