@@ -110,6 +110,8 @@ class Performance:
                 check_claims(self.call, turn, self._answer_from)
                 await self._ask_judge(turn.judge)
             case LineTurn():
+                # Before there is a session there is nothing that could be resumed.
+                await self.call.waits_for(lambda: self.call.witness.ready_at > 0)
                 self.call.drop_line(turn.drops)
             case WaitTurn():
                 await self.call.wait(turn.seconds)
