@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from runner.scenarios.model import Place, Scenario
+from runner.scenarios.model import Party, Place, Scenario
 
 
 class Status(Enum):
@@ -67,17 +67,55 @@ class ScenarioResult:
     recording: Path | None = None
     run: int = 0  # of --repeat, from 0
     verdicts: Sequence[str] = ()  # of judges
+    interrupted: Sequence[str] = ()  # what was: greeting, reply, tool
+    ended_by: Party | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentCoverage:
+    """What of an agent the scenarios have exercised: each name with how often."""
+
+    agent: Path
+    tools: Mapping[str, int]
+    variables: Mapping[str, int]  # set to something else than the default
+    interruptions: Mapping[str, int]  # greeting, reply, tool
+    ends: Mapping[str, int]  # agent, caller, service
+
+    @property
+    def parts(self) -> Mapping[str, Mapping[str, int]]:
+        """All of it, by what it is about."""
+        return {
+            "tools": self.tools,
+            "variables": self.variables,
+            "interruptions": self.interruptions,
+            "ends": self.ends,
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All results of one `vagent test`, in the order of the files."""
+    """All results of one `vagent test`, in the order of the files.
 
-    results: Sequence[ScenarioResult] = field(default_factory=tuple)
+    `root` is the folder that paths are shown relative to. `coverage` is there where it
+    was asked for.
+    """
+
+    results: Sequence[ScenarioResult] = ()
+    root: Path = field(default_factory=Path)
+    coverage: Sequence[AgentCoverage] = ()
 
     def count(self, status: Status) -> int:
         """How many ended so."""
         return sum(each.status is status for each in self.results)
+
+    @property
+    def failed(self) -> Sequence[ScenarioResult]:
+        """What did not pass, and was not skipped."""
+        return [
+            each
+            for each in self.results
+            if each.status in (Status.FAILED, Status.ERROR)
+        ]
 
     @property
     def exit_code(self) -> int:

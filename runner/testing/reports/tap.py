@@ -1,0 +1,35 @@
+"""Results in the Test Anything Protocol, version 14 (testanything.org)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from runner.testing.reports.objects import result_object
+from runner.testing.results import Report, ScenarioResult, Status
+
+
+def write_tap(report: Report) -> str:
+    """Write a line a scenario, and what went wrong as a YAML block (in its JSON)."""
+    lines = ["TAP version 14", f"1..{len(report.results)}"]
+    for number, result in enumerate(report.results, 1):
+        lines += _lines(number, result, report)
+    return "\n".join(lines) + "\n"
+
+
+def _lines(number: int, result: ScenarioResult, report: Report) -> Iterator[str]:
+    name = result.scenario.id.replace("\\", "\\\\").replace("#", "\\#")
+    name = " ".join(name.split())
+    is_fine = result.status in (Status.PASSED, Status.SKIPPED)
+    point = f"{'ok' if is_fine else 'not ok'} {number} - {name}"
+    if result.status is Status.SKIPPED:
+        point += f" # SKIP {' '.join((result.error or '').split())}"
+    yield point
+    if not is_fine:
+        content = result_object(result, report.root)
+        yield "  ---"
+        for key in ("file", "line", "failure", "error", "said", "calls"):
+            if content.get(key):
+                # Every JSON text is a YAML text.
+                yield f"  {key}: {json.dumps(content[key], ensure_ascii=False)}"
+        yield "  ..."

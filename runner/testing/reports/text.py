@@ -1,0 +1,130 @@
+"""Results for people: each failure with its turn, what was expected and what came."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+
+from runner.checking.reports.places import shown_path
+from runner.config.diagnostics import printable
+from runner.testing.flakes import find_flakes
+from runner.testing.results import (
+    AgentCoverage,
+    CallSeen,
+    Report,
+    ScenarioResult,
+    Status,
+)
+
+# Select Graphic Rendition (ECMA-48, 8.3.117).
+_COLOURS = {Status.PASSED: "32", Status.FAILED: "1;31", Status.ERROR: "1;31"}
+_SHOWN_RESULT = 200  # characters of a tool's result
+
+
+def write_text(report: Report) -> str:
+    """Write what did not pass, then what was left out, repeated and covered."""
+    return _write(report, colour=False)
+
+
+def write_coloured_text(report: Report) -> str:
+    """Write the same in colour."""
+    return _write(report, colour=True)
+
+
+def _write(report: Report, *, colour: bool) -> str:
+    blocks = [
+        describe_failure(each, report.root, colour=colour) for each in report.failed
+    ]
+    blocks += [_describe_flakes(report), _describe_left_out(report)]
+    blocks += [_describe_coverage(each, report.root) for each in report.coverage]
+    return "".join(f"{block}\n\n" for block in blocks if block)
+
+
+def describe_failure(
+    result: ScenarioResult, root: PurePath | None = None, *, colour: bool = False
+) -> str:
+    """Return why a scenario did not pass, with the conversation up to there."""
+    root = root or Path.cwd()
+    return "\n".join(_describe(result, root, colour=colour))
+
+
+def _describe(result: ScenarioResult, root: PurePath, *, colour: bool) -> Iterator[str]:
+    scenario, failure = result.scenario, result.failure
+    place = failure.place if failure else scenario.place
+    path = shown_path(place.path, root)
+    word = result.status.value
+    if colour:
+        word = f"\x1b[{_COLOURS.get(result.status, '33')}m{word}\x1b[0m"
+    again = f" (run {result.run + 1})" if result.run else ""
+    yield f"{path}:{place.line}:{place.column}: {word}: {printable(scenario.id)}{again}"
+    yield from _source_line(place.path, place.line, place.column)
+    if failure is not None:
+        yield f"  expected: {printable(failure.expected)}"
+        yield f"  came:     {printable(failure.came)}"
+    for line in (result.error or "").splitlines():
+        yield f"  {printable(line)}"
+    if result.said or result.calls:
+        yield "  the call so far:"
+        yield from (
+            f"    {speaker}: {printable(text)}" for speaker, text in result.said
+        )
+        yield from (f"    {_call(each)}" for each in result.calls)
+    if result.recording is not None:
+        yield f"  recorded: vagent show {shown_path(result.recording, root)}"
+
+
+def _source_line(path: Path, line: int, column: int) -> Iterator[str]:
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, ValueError):
+        return
+    if line <= len(lines):
+        margin = " " * len(str(line))
+        yield f"  {line} | {printable(lines[line - 1])}"
+        yield f"  {margin} | {' ' * (column - 1)}^"
+
+
+def _call(call: CallSeen) -> str:
+    arguments = json.dumps(dict(call.arguments), ensure_ascii=False)
+    came = call.result or "no result"
+    if len(came) > _SHOWN_RESULT:
+        came = came[:_SHOWN_RESULT] + "…"
+    took = "" if call.seconds is None else f" after {call.seconds:g} s"
+    failed = "failed: " if call.is_error else ""
+    return f"{call.tool}({printable(arguments)}) → {failed}{printable(came)}{took}"
+
+
+def _describe_flakes(report: Report) -> str:
+    lines = []
+    for flake in find_flakes(report):
+        low, high = flake.interval
+        share = f"{flake.passed} of {flake.runs} passed"
+        lines.append(
+            f"{share} ({low:.0%} to {high:.0%} with 95 % certainty): {flake.scenario}"
+        )
+    return "\n".join(lines)
+
+
+def _describe_left_out(report: Report) -> str:
+    counts: dict[str, int] = {}
+    for result in report.results:
+        words = list(result.left_out)
+        if result.status is Status.SKIPPED:
+            words.append(f"skipped: {result.error}")
+        for word in words:
+            counts[word] = counts.get(word, 0) + 1
+    lines = [f"left out {count}×: {word}" for word, count in counts.items()]
+    return "\n".join(lines)
+
+
+def _describe_coverage(coverage: AgentCoverage, root: PurePath) -> str:
+    lines = [f"{shown_path(coverage.agent, root)}:"]
+    for what, counts in coverage.parts.items():
+        tried = [f"{name} {count}×" for name, count in counts.items() if count]
+        never = [name for name, count in counts.items() if not count]
+        if tried:
+            lines.append(f"  {what}: {', '.join(tried)}")
+        if never:
+            lines.append(f"  {what} never exercised: {', '.join(never)}")
+    return "\n".join(lines)
