@@ -26,6 +26,7 @@ COMMANDS = {
     "run": "run",
     "new": "new",
     "validate": "validate",
+    "test": "test",
     "show": "show",
     "schema": "schema",
     "tools": "tools",

@@ -79,6 +79,8 @@ async def _try(result: ScenarioResult, wishes: Wishes) -> ScenarioResult:
                 calls=tuple(call.calls),
                 waits=tuple(call.witness.waits),
                 interruptions=len(call.witness.interruptions),
+                interrupted=tuple(each.what for each in call.witness.interruptions),
+                ended_by=call.witness.ended_by,
                 seconds=round(seconds, 3),
                 left_out=tuple(performance.left_out),
                 verdicts=tuple(performance.verdicts),
