@@ -106,7 +106,9 @@ def arguments_refused(inspection: Inspection) -> Iterator[Finding]:
 def matching_invalid(inspection: Inspection) -> Iterator[Finding]:
     """What `matching` holds is no JSON Schema.
 
-    The arguments of a call are checked against it, as a tool's `parameters` are.
+    The arguments of a call are checked against it as against a tool's `parameters`: a
+    `pattern` is for the whole text, and what `properties` do not name is refused,
+    unless `additionalProperties` says otherwise.
 
     Bad:
         agent: shop.yaml
