@@ -159,5 +159,5 @@ def _fault(schema: object) -> tuple[Pointer, str] | None:
         # It may still hold a bad pattern, or a reference that leads nowhere.
         ArgumentCheck("matching", schema if isinstance(schema, dict) else {})
     except ToolError as error:
-        return (), error.message
+        return (), error.message.rpartition("JSON Schema: ")[2]
     return None
