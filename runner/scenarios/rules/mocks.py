@@ -81,10 +81,10 @@ def _line(inspection: Inspection, path: Pointer, index: int) -> int:
 
 @rule("VA714", "brain-rule-in-vain")
 def brain_rule_in_vain(inspection: Inspection) -> Iterator[Finding]:
-    """A rule of the `brain` does nothing, or waits for two things at once.
+    """A rule of the `brain` does nothing.
 
-    A rule says something, calls tools, or both. It does so when the caller's words
-    match `hears`, or after a result of the tool `after`, but never both at a time.
+    A rule says something, calls tools, or both: when the caller's words match `hears`,
+    after a result of the tool `after`, or, with neither, once and in order.
 
     Bad:
         agent: shop.yaml
@@ -119,7 +119,3 @@ def brain_rule_in_vain(inspection: Inspection) -> Iterator[Finding]:
                 help_ = "give it something to say, or tools to call"
                 message = "this rule neither says nor calls anything"
                 yield Finding(inspection.start(path), message, help_)
-            if "hears" in each and "after" in each:
-                message = "`hears` and `after` exclude each other"
-                place = inspection.key((*path, "after"))
-                yield Finding(place, message, "make two rules of it")

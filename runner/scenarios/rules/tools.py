@@ -106,7 +106,9 @@ def arguments_refused(inspection: Inspection) -> Iterator[Finding]:
 def matching_invalid(inspection: Inspection) -> Iterator[Finding]:
     """What `matching` holds is no JSON Schema.
 
-    The arguments of a call are checked against it, as a tool's `parameters` are.
+    The arguments of a call are checked against it as against a tool's `parameters`: a
+    `pattern` is for the whole text, and what `properties` do not name is refused,
+    unless `additionalProperties` says otherwise.
 
     Bad:
         agent: shop.yaml
@@ -157,5 +159,5 @@ def _fault(schema: object) -> tuple[Pointer, str] | None:
         # It may still hold a bad pattern, or a reference that leads nowhere.
         ArgumentCheck("matching", schema if isinstance(schema, dict) else {})
     except ToolError as error:
-        return (), error.message
+        return (), error.message.rpartition("JSON Schema: ")[2]
     return None
