@@ -27,6 +27,7 @@ COMMANDS = {
     "new": "new",
     "validate": "validate",
     "test": "test",
+    "replay": "replay",
     "show": "show",
     "schema": "schema",
     "tools": "tools",
