@@ -13,7 +13,9 @@ from runner.cli.variables import parse_variables
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
-    pass
+    from collections.abc import Mapping
+
+    from runner.testing.judging import Judge
 
 FORMATS = ("auto", "text", "json", "junit", "github", "tap")
 
@@ -94,6 +96,20 @@ def test(
             "--live-tools", help="Let HTTP tools that are not mocked call their URLs."
         ),
     ] = False,
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="An OpenAI-compatible endpoint that decides `judge:`; its key in "
+            "VAGENT_JUDGE_KEY. Without one these are left out, and counted.",
+        ),
+    ] = None,
+    judge_model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The model to ask for there.")
+    ] = None,
+    judge_votes: Annotated[
+        int, typer.Option(min=1, help="How often it is asked: an odd number.")
+    ] = 3,
     coverage: Annotated[
         bool,
         typer.Option(
@@ -150,15 +166,17 @@ def test(
     from runner.testing.execution import Wishes
     from runner.testing.history import FOLDER
 
+    environment = load_environment(Path(), os.environ)
     wishes = Wishes(
         service=service,
-        environment=load_environment(Path(), os.environ),
+        environment=environment,
         variables=parse_variables(var or []),
         faults=tuple(fault or ()),
         seed=seed,
         noise_db=noise,
         packet_loss=packet_loss / 100,
         live_tools=live_tools,
+        judge=_judge(judge, judge_model, judge_votes, environment),
         keep=keep or FOLDER / "recordings",
         keep_passed=keep_passed,
     )
@@ -172,3 +190,14 @@ def test(
     code = trial.run()
     if code:
         raise typer.Exit(code)
+
+
+def _judge(
+    url: str | None, model: str | None, votes: int, environment: Mapping[str, str]
+) -> Judge | None:
+    if url is None:
+        return None
+    from runner.testing.history import FOLDER
+    from runner.testing.judging import KEY, Judge
+
+    return Judge(url, model, environment.get(KEY), votes, FOLDER / "verdicts")
