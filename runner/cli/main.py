@@ -28,6 +28,7 @@ COMMANDS = {
     "validate": "validate",
     "test": "test",
     "replay": "replay",
+    "diff": "diff",
     "show": "show",
     "schema": "schema",
     "tools": "tools",
