@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import sys
 from io import FileIO
 from pathlib import Path
 
@@ -70,9 +72,7 @@ class WavRecording:
                 _write_all(file, wav_header(0, self._channels))
             _write_all(file, pcm)
             self._data_bytes += len(pcm)
-            file.seek(0)
-            _write_all(file, wav_header(self._data_bytes, self._channels))
-            file.seek(0, 2)
+            _write_at_start(file, wav_header(self._data_bytes, self._channels))
         except OSError as error:
             raise self._error("cannot go on writing", error) from error
 
@@ -96,7 +96,16 @@ class WavRecording:
         )
 
 
+def _write_at_start(file: FileIO, data: bytes) -> None:
+    if sys.platform != "win32":
+        os.pwrite(file.fileno(), data, 0)  # in one, and the place to go on stays
+    else:
+        file.seek(0)
+        _write_all(file, data)
+        file.seek(0, 2)
+
+
 def _write_all(file: FileIO, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) :]
+    written = file.write(data)
+    while written < len(data):
+        written += file.write(memoryview(data)[written:])
