@@ -43,6 +43,7 @@ class WavRecording:
         self._channels = channels
         self._file: FileIO | None = None
         self._is_new = False  # this recording made the file
+        self._has_begun = False  # what the file held before is gone
         self._data_bytes = 0
 
     def open(self) -> None:
@@ -67,7 +68,8 @@ class WavRecording:
         if file is None:
             raise ValueError("write to a recording that is not open")
         try:
-            if not self._data_bytes:
+            if not self._has_begun:
+                self._has_begun = True
                 file.truncate(0)
                 _write_all(file, wav_header(0, self._channels))
             _write_all(file, pcm)
