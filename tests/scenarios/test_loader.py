@@ -324,7 +324,7 @@ suites = st.builds(
 
 
 @settings(
-    max_examples=150,
+    max_examples=100,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     deadline=None,
 )
