@@ -55,9 +55,11 @@ def find_faults(document: Document) -> Faults:
         path = _standing(document, (*above, *each.path))
         key = (each.keyword, path, str(each.expected))
         found.setdefault(key, replace(each, path=path))
-    judged = [each for each in found.values() if not _is_open(document, each)]
+    open_ = [each for each in found.values() if _is_open(document, each)]
+    judged = [each for each in found.values() if each not in open_]
     findings = judge(document, judged, homes=_HOMES)
     unsound = {path for _, each in findings for path in each.unsound}
+    unsound |= {each.path for each in open_}
     unsound |= {path for _, path, _ in found if len(path) > _SHALLOW}
     return Faults(findings, frozenset(unsound))
 

@@ -37,13 +37,21 @@ if TYPE_CHECKING:
 _MODELINE = f"# yaml-language-server: $schema=./{SUITE_SCHEMA}\n"
 # Letters, digits and what stands between them: nothing that YAML reads anything into,
 # in a block or between brackets. The words that YAML 1.1 knows are not among them.
-_PLAIN = re.compile(r"(?!(?i:y|n|yes|no|on|off)$)[^\W\d_](?:[\w ./'’!?-]*[\w.!?])?")
+_PLAIN = re.compile(
+    r"(?!(?i:y|n|yes|no|on|off)$)(?:\.\./)*"
+    r"[^\W\d_](?:[\w ./'’!?-]*[\w.!?])?"
+    r"|[0-9]+(?:\.[0-9]+)?m?s"
+)
 # What YAML does not take as it is, although JSON does.
 _ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
 def write_suite(suite: Suite) -> str:
-    """Return the text of a scenario file at the suite's path."""
+    """Return the text of a scenario file at the suite's path.
+
+    Only what a mind says about a result's key that is called like a parameter cannot be
+    written: there the parameter would be meant.
+    """
     scenarios = "\n".join(
         "".join(_scenario(each, suite.path.parent)) for each in suite.scenarios
     )

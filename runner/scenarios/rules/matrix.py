@@ -51,7 +51,7 @@ def parameter_unknown(inspection: Inspection) -> Iterator[Finding]:
         is_known = found.kind == "variable" and found.name in names
         if found.kind == "escape" or is_known or _is_spoken(path):
             continue
-        if not inspection.is_sound(path):
+        if inspection.document.is_broken(path):
             continue
         place = inspection.part(path, found.start, found.end)
         yield _unknown(place, text[found.start : found.end], found, names)
