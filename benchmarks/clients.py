@@ -12,11 +12,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import atexit
+import contextlib
 import gc
 import json
 import random
 import resource
+import shutil
 import sys
+import tempfile
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -40,11 +44,14 @@ from runner.protocol.messages import (
     SessionReady,
     ToolCall,
 )
+from runner.recording.header import AgentOfRecord, Header
+from runner.recording.recorder import Recorder
 from runner.records import Record
 from runner.transport import Dialer
 
 # The bare client, and vagent by the library of its wire and by its event loop.
 CLIENTS = ("bare", "vagent", "vagent+uvloop", "vagent+picows", "vagent+fast")
+RECORDED = ("vagent+recording", "vagent+fast+recording")
 SLOTS = 10
 WARM_UP_SECONDS = 1.5
 FRAME = random.Random(1).randbytes(FRAME_BYTES)
@@ -153,8 +160,10 @@ class VagentClient:
         microphone: PacedMicrophone,
         speaker: BufferSpeaker,
         on_interrupted: Callable[[float], None],
+        recorder: Recorder | None = None,
     ) -> None:
         self.record = Record()
+        self._recorder = recorder
         self.live = asyncio.Event()
         self.interrupted = asyncio.Event()
         self._on_interrupted = on_interrupted
@@ -166,12 +175,18 @@ class VagentClient:
             microphone=microphone,
             speaker=speaker,
             run_tool=self._run_tool,
-            observers=(self.record.observe, Tally(session).observe, self._observe),
+            observers=(
+                *([] if recorder is None else [recorder.observe]),
+                self.record.observe,
+                Tally(session).observe,
+                self._observe,
+            ),
         )
         self._stop, speaker.stop = speaker.stop, self._stop_and_note  # type: ignore[method-assign]  # the measuring point: sound is gone when this returns
 
     async def run(self) -> object:
-        return await self.engine.run()
+        with self._recorder or contextlib.nullcontext():
+            return await self.engine.run()
 
     async def hang_up(self) -> None:
         self.engine.post(HangUp("measured"))
@@ -206,9 +221,18 @@ def build(name: str, url: str, clock: Clock | None, delays: list[float]) -> Clie
 
     if name == "bare":
         return BareClient(url, microphone, speaker, note)
-    is_compiled = name in ("vagent+picows", "vagent+fast")
+    is_compiled = name.startswith(("vagent+picows", "vagent+fast"))
     dialer = Dialer(url, library="picows" if is_compiled else "websockets")
-    return VagentClient(dialer, microphone, speaker, note)
+    recorder = _recorder() if name in RECORDED else None
+    return VagentClient(dialer, microphone, speaker, note, recorder)
+
+
+def _recorder() -> Recorder:
+    folder = Path(tempfile.mkdtemp(prefix="vagent-recording-"))
+    atexit.register(shutil.rmtree, folder)
+    agent = AgentOfRecord("bench", "bench.yaml", "0" * 64)
+    header = Header(agent, "streamer", ClientConfig(), 0, "", "", "", "")
+    return Recorder(folder, header, "")
 
 
 async def measure(name: str, url: str, sessions: int, seconds: float) -> dict[str, Any]:
@@ -268,7 +292,7 @@ def _quantile(ordered: Sequence[float], share: float) -> float | None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("client", choices=CLIENTS)
+    parser.add_argument("client", choices=(*CLIENTS, *RECORDED))
     parser.add_argument("url")
     parser.add_argument("--sessions", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=6.0)
@@ -284,7 +308,7 @@ def main() -> None:
 
 
 def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
-    if name not in ("vagent+uvloop", "vagent+fast"):
+    if name != "vagent+uvloop" and not name.startswith("vagent+fast"):
         return None
     import uvloop
 

@@ -25,6 +25,14 @@ _FULL_SCALE = 32_768.0
 _INT16: np.dtype[np.int16] = np.dtype("<i2")
 
 
+def interleave(left: bytes, right: bytes) -> bytes:
+    """Lay two voices of equal length, in PCM16, side by side as stereo."""
+    both = np.empty((len(left) // SAMPLE_BYTES, 2), _INT16)
+    both[:, 0] = np.frombuffer(left, _INT16)
+    both[:, 1] = np.frombuffer(right, _INT16)
+    return both.tobytes()
+
+
 def to_samples(pcm: bytes) -> Samples:
     """Turn PCM16 into samples; raises ValueError for half a sample."""
     return np.frombuffer(pcm, _INT16).astype(np.float32) / np.float32(_FULL_SCALE)

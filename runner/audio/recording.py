@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import sys
 from io import FileIO
 from pathlib import Path
 
@@ -41,6 +43,7 @@ class WavRecording:
         self._channels = channels
         self._file: FileIO | None = None
         self._is_new = False  # this recording made the file
+        self._has_begun = False  # what the file held before is gone
         self._data_bytes = 0
 
     def open(self) -> None:
@@ -65,14 +68,13 @@ class WavRecording:
         if file is None:
             raise ValueError("write to a recording that is not open")
         try:
-            if not self._data_bytes:
+            if not self._has_begun:
+                self._has_begun = True
                 file.truncate(0)
                 _write_all(file, wav_header(0, self._channels))
             _write_all(file, pcm)
             self._data_bytes += len(pcm)
-            file.seek(0)
-            _write_all(file, wav_header(self._data_bytes, self._channels))
-            file.seek(0, 2)
+            _write_at_start(file, wav_header(self._data_bytes, self._channels))
         except OSError as error:
             raise self._error("cannot go on writing", error) from error
 
@@ -96,7 +98,16 @@ class WavRecording:
         )
 
 
+def _write_at_start(file: FileIO, data: bytes) -> None:
+    if sys.platform != "win32":
+        os.pwrite(file.fileno(), data, 0)  # in one, and the place to go on stays
+    else:
+        file.seek(0)
+        _write_all(file, data)
+        file.seek(0, 2)
+
+
 def _write_all(file: FileIO, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) :]
+    written = file.write(data)
+    while written < len(data):
+        written += file.write(memoryview(data)[written:])

@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.protocol.client.actions import Action, CancelTool, RunTool
-from runner.protocol.client.events import Event, ToolFinished
+from runner.protocol.client.actions import CancelTool, RunTool
+from runner.protocol.client.events import ToolFinished
 from runner.protocol.messages import ToolCall
 from runner.recording.header import NotARecording
+from runner.recording.lines import Entry
 
 CALLS_FILE = "calls.jsonl"
 
@@ -41,7 +42,7 @@ class CallLog:
     def __init__(self) -> None:
         self._running: dict[str, tuple[float, ToolCall]] = {}
 
-    def note(self, at: float, what: Event | Action) -> RecordedCall | None:
+    def note(self, at: float, what: Entry) -> RecordedCall | None:
         """Return the call that ended with this, if one did."""
         match what:
             case RunTool(call):

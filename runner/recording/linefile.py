@@ -33,7 +33,11 @@ class LineFile:
 
     def append(self, value: Mapping[str, Any]) -> None:
         """Add a line, to be written with the next `flush`."""
-        line = write(value).encode() + b"\n"
+        self.append_text(write(value))
+
+    def append_text(self, text: str) -> None:
+        """Add a line that is JSON text already."""
+        line = text.encode() + b"\n"
         self.bytes += len(line)
         self._pending.append(line)
 
@@ -42,6 +46,8 @@ class LineFile:
         self._flushes += 1
         if self._flushes % _LOOK_EVERY == 0:
             self._look()
+        if not self._pending:
+            return
         view = memoryview(b"".join(self._pending))
         self._pending.clear()
         try:

@@ -72,8 +72,11 @@ def write_line(at: float, what: Entry) -> dict[str, Any]:
     line: dict[str, Any] = {"at": round(at, 6)}
     match what:
         case Sound():
-            sound = {k: v for k, v in asdict(what).items() if v and k != "until"}
-            return {**line, "until": round(what.until, 6), "sound": sound}
+            line["until"] = round(what.until, 6)
+            line["sound"] = {
+                name: value for name in _SOUNDS if (value := getattr(what, name))
+            }
+            return line
         case Received(message):
             return {**line, "on": "received", "message": _message(message)}
         case Send(message):
@@ -130,7 +133,7 @@ _NAMES: dict[type, tuple[str, str]] = {
     Adopt: ("do", "adopt"),
     Notify: ("do", "notify"),
 }
-_SOUNDS = {"mic", "sent", "received", "played", "reply_id"}
+_SOUNDS = ("mic", "sent", "received", "played", "reply_id")
 
 
 def _message(message: Message) -> Any:

@@ -1,9 +1,9 @@
 """Records a call as it happens, beside it: the call does not wait for the disk.
 
 On the event loop's thread an event costs an append to a list of what waits. A thread
-of the recorder's own wakes twenty times a second and writes; after a kill at any moment
-everything is there but what happened since. Where the loop's time is not real, nothing
-runs beside it: then `flush` writes, and so does every thousandth event.
+of the recorder's own wakes a dozen times a second and writes; after a kill at any
+moment everything is there but what happened since. Where the loop's time is not real,
+nothing runs beside it: then `flush` writes, and so does every thousandth event.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from runner.protocol.client.events import Event
 from runner.recording.header import Header
 from runner.recording.tape import LimitReached, Limits, Tape
 
-_PERIOD = 0.05  # seconds
+# Seconds. Waking costs more than writing, and a tenth of a second may be lost.
+_PERIOD = 0.075
 _BATCH = 1000
 # How long the end of a call waits for a disk that does not answer, in seconds.
 _LAST_WRITE_SECONDS = 5.0

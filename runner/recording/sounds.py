@@ -2,61 +2,89 @@
 
 from __future__ import annotations
 
+import json
+
 from runner.protocol.client.actions import Action, Play, Send
 from runner.protocol.client.events import Event, MicFrame, Received
 from runner.protocol.messages import InputAudio, ReplyAudio
-from runner.recording.lines import Entry, Sound
+from runner.recording.lines import Sound
 
 # The longest stretch that one line counts, in seconds.
 LONGEST = 0.1
 
 
+def sound_text(at: float, sound: Sound) -> str:
+    """Return the line of a sound as JSON text: as `write_line` says it, and quicker.
+
+    Of all lines of a recording nine in ten are these.
+    """
+    parts = []
+    if sound.mic:
+        parts.append(f'"mic":{sound.mic}')
+    if sound.sent:
+        parts.append(f'"sent":{sound.sent}')
+    if sound.received:
+        parts.append(f'"received":{sound.received}')
+    if sound.played:
+        parts.append(f'"played":{sound.played}')
+    if sound.reply_id:
+        parts.append(f'"reply_id":{json.dumps(sound.reply_id)}')
+    inner = ",".join(parts)
+    until = round(sound.until, 6)
+    return f'{{"at":{round(at, 6)},"until":{until},"sound":{{{inner}}}}}'
+
+
 class SoundCount:
-    """Turns events and actions into lines, sound summed up between the others."""
+    """Sums up sound; `finished` lines wait there, each with its time, to be taken."""
 
     def __init__(self) -> None:
+        self.finished: list[tuple[float, Sound]] = []
         self._began = 0.0
         self._sound: Sound | None = None
 
-    def note(self, at: float, what: Event | Action) -> list[tuple[float, Entry]]:
-        """Return the lines that are finished with this."""
-        if type(what) is MicFrame:
-            done, sound = self._open(at)
-            sound.mic += len(what.pcm)
-        elif type(what) is Play:
-            done, sound = self._open(at)
-            sound.played += len(what.pcm)
-        elif type(what) is Send and type(what.message) is InputAudio:
-            done, sound = self._open(at)
-            sound.sent += len(what.message.pcm)
-        elif type(what) is Received and type(what.message) is ReplyAudio:
-            reply_id = what.message.reply_id
-            done, sound = self._open(at, reply_id)
-            sound.reply_id = reply_id
-            sound.received += len(what.message.pcm)
+    def note(self, at: float, what: Event | Action) -> bool:
+        """Count an event or action that is only sound; return whether it is that."""
+        # Hundreds of these come a second: types are compared, not matched.
+        kind = type(what)
+        if kind is MicFrame:
+            self._open(at).mic += len(what.pcm)  # type: ignore[union-attr]  # its type was compared
+        elif kind is Play:
+            self._open(at).played += len(what.pcm)  # type: ignore[union-attr]  # its type was compared
+        elif kind is Send:
+            message = what.message  # type: ignore[union-attr]  # its type was compared
+            if type(message) is not InputAudio:
+                return False
+            self._open(at).sent += len(message.pcm)
+        elif kind is Received:
+            message = what.message  # type: ignore[union-attr]  # its type was compared
+            if type(message) is not ReplyAudio:
+                return False
+            self._open_reply(at, message.reply_id).received += len(message.pcm)
         else:
-            assert not isinstance(what, MicFrame | Play), "sound has no line of its own"
-            return [*self.cut(), (at, what)]
-        return done
+            return False
+        return True
 
-    def cut(self) -> list[tuple[float, Entry]]:
-        """Return the line that was being counted, if there is one."""
-        sound, self._sound = self._sound, None
-        return [] if sound is None else [(self._began, sound)]
+    def cut(self) -> None:
+        """Finish the line that is being counted, if there is one."""
+        if self._sound is not None:
+            self.finished.append((self._began, self._sound))
+            self._sound = None
 
-    def _open(
-        self, at: float, reply_id: str | None = None
-    ) -> tuple[list[tuple[float, Entry]], Sound]:
-        """Return the line to count into, after those that are finished."""
-        done: list[tuple[float, Entry]] = []
+    def _open(self, at: float) -> Sound:
+        """Return the line to count into."""
         sound = self._sound
-        if sound is not None and (
-            at - self._began > LONGEST
-            or (sound.received and reply_id not in (None, sound.reply_id))
-        ):
-            done, sound = self.cut(), None
-        if sound is None:
-            self._began = at
-            sound = self._sound = Sound(at)
-        sound.until = at
-        return done, sound
+        if sound is not None:
+            if at - self._began <= LONGEST:
+                sound.until = at
+                return sound
+            self.cut()
+        self._began = at
+        self._sound = sound = Sound(at)
+        return sound
+
+    def _open_reply(self, at: float, reply_id: str) -> Sound:
+        if self._sound is not None and self._sound.reply_id not in ("", reply_id):
+            self.cut()
+        sound = self._open(at)
+        sound.reply_id = reply_id
+        return sound

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from runner.protocol.client.actions import Action
-from runner.protocol.client.events import Event
+from runner.protocol.client.actions import Action, Play
+from runner.protocol.client.events import Event, MicFrame
 from runner.recording.calls import CALLS_FILE, CallLog, write_call
 from runner.recording.concealment import Concealment
 from runner.recording.header import Header, write_header
 from runner.recording.linefile import LineFile
-from runner.recording.lines import Entry, Sound, write_line
+from runner.recording.lines import Entry, write_line
 from runner.recording.reader import SESSION_FILE
 from runner.recording.redaction import redact
-from runner.recording.sounds import SoundCount
+from runner.recording.sounds import SoundCount, sound_text
 from runner.recording.waves import Waves
 
 AGENT_FILE = "agent.yaml"
@@ -79,16 +79,20 @@ class Tape:
             hours = self._limits.seconds / 3600
             self._refuse(f"a recording holds {hours:g} hours of a call")
         self._at = at
-        self._conceal.learn(what)
         if self._waves is not None:
             self._waves.note(at, what)
-        for began, entry in self._count.note(at, what):
-            self._write(began, entry)
+        if self._count.note(at, what):
+            return
+        assert not isinstance(what, MicFrame | Play), "sound was counted"
+        self._count.cut()
+        self._write_sounds()
+        self._conceal.learn(what)
+        self._write(at, redact(what) if self._redacts else what)
 
     def flush(self) -> None:
         """Bring all files up to date."""
-        for began, entry in self._count.cut():
-            self._write(began, entry)
+        self._count.cut()
+        self._write_sounds()
         self._session.flush()
         self._calls.flush()
         if self._waves is not None:
@@ -119,26 +123,30 @@ class Tape:
         if self._waves is not None:
             self._waves.close()
 
+    def _write_sounds(self) -> None:
+        for at, sound in self._count.finished:
+            if sound.reply_id:
+                sound.reply_id = self._conceal.text(sound.reply_id)
+            self._check_size()
+            self._session.append_text(sound_text(at, sound))
+        self._count.finished.clear()
+
     def _write(self, at: float, entry: Entry) -> None:
-        if isinstance(entry, Sound):
-            entry.reply_id = self._conceal.text(entry.reply_id)
-            self._append(self._session, write_line(at, entry))
-            return
-        if self._redacts:
-            entry = redact(entry)
         line = write_line(at, entry)
         time = line.pop("at")
         self._append(self._session, {"at": time, **self._conceal.tree(line)})
-        assert not isinstance(entry, Sound), "redaction keeps what it is"
         call = self._log.note(at, entry)
         if call is not None:
             self._append(self._calls, self._conceal.tree(write_call(call)))
 
     def _append(self, file: LineFile, line: dict[str, Any]) -> None:
+        self._check_size()
+        file.append(line)
+
+    def _check_size(self) -> None:
         if self._session.bytes + self._calls.bytes > self._limits.text_bytes:
             megabytes = self._limits.text_bytes / 1024 / 1024
             self._refuse(f"a recording holds {megabytes:g} MB of lines")
-        file.append(line)
 
     def _refuse(self, reason: str) -> NoReturn:
         if self._waves is not None:

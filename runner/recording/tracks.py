@@ -6,9 +6,8 @@ that begins with the call.
 
 from __future__ import annotations
 
-from array import array
-
 from runner.audio.devices import FRAME_MS, MICROPHONE_BACKLOG_MS, SAMPLE_RATE
+from runner.audio.pcm import interleave
 from runner.audio.playback import PlaybackBuffer
 
 _FRAME = SAMPLE_RATE * FRAME_MS // 1000
@@ -68,7 +67,10 @@ class AgentTrack:
 
     def play(self, at: float, pcm: bytes) -> None:
         """Append sound to what is being played."""
-        self.advance(at)
+        due = round(at * SAMPLE_RATE) - self.position
+        # Only a buffer that has run out cares when it is read.
+        if self._buffer.pending_ms * SAMPLE_RATE <= due * 1000:
+            self._read(due)
         self._buffer.write(pcm)
 
     def stop(self, at: float) -> None:
@@ -107,13 +109,19 @@ class Stereo:
         self._left = bytearray()
         self._right = bytearray()
 
-    def mix(self, left: bytes, right: bytes) -> bytes:
-        """Take in what is new of both and return what can be laid together."""
+    @property
+    def pending(self) -> int:
+        """How much can be laid together, in bytes of one side."""
+        return min(len(self._left), len(self._right))
+
+    def add(self, left: bytes, right: bytes) -> None:
+        """Take in what is new of both."""
         self._left += left
         self._right += right
-        size = min(len(self._left), len(self._right))
-        both = array("h", bytes(2 * size))
-        both[0::2] = array("h", bytes(self._left[:size]))
-        both[1::2] = array("h", bytes(self._right[:size]))
+
+    def take(self) -> bytes:
+        """Return what can be laid together."""
+        size = self.pending
+        both = interleave(bytes(self._left[:size]), bytes(self._right[:size]))
         del self._left[:size], self._right[:size]
-        return both.tobytes()
+        return both

@@ -13,10 +13,15 @@ from runner.recording.tracks import AgentTrack, CallerTrack, Stereo
 # Written at least so often, in seconds of the call: where time leaps, as it does on a
 # clock that is not real, silence must not be held in memory by the hour.
 _STEP = 10.0
+# What lies in the two files already may come into the third one later: in bytes of one
+# of them, a quarter of a second.
+_STEREO_EVERY = SAMPLE_RATE // 2
 
 
 class Waves:
     """Writes the three files; each is whole and has its right length at every moment.
+
+    The third follows the other two by a quarter of a second.
 
     Every method raises `AudioFileError` when the disk does not take it.
     """
@@ -43,14 +48,15 @@ class Waves:
             self._at += _STEP
             self.write()
         self._at = at
-        if type(what) is MicFrame:
-            self._caller.hear(at, what.pcm)
-        elif type(what) is Play:
-            self._agent.play(at, what.pcm)
-        elif type(what) is StopPlayback:
+        kind = type(what)
+        if kind is MicFrame:
+            self._caller.hear(at, what.pcm)  # type: ignore[union-attr]  # its type was compared
+        elif kind is Play:
+            self._agent.play(at, what.pcm)  # type: ignore[union-attr]  # its type was compared
+        elif kind is StopPlayback:
             self._agent.stop(at)
-        elif type(what) is Close:
-            self._drains = what.drain
+        elif kind is Close:
+            self._drains = what.drain  # type: ignore[union-attr]  # its type was compared
 
     def write(self) -> None:
         """Bring the files up to date."""
@@ -67,6 +73,8 @@ class Waves:
         self._agent.fill(end)
         self._caller.finish(end)
         self._write()
+        if self._stereo.pending:
+            self._files[2].write(self._stereo.take())
         return end / SAMPLE_RATE
 
     def close(self) -> None:
@@ -75,8 +83,11 @@ class Waves:
             file.close()
 
     def _write(self) -> None:
-        left, right = self._caller.take(), self._agent.take()
-        sounds = (left, right, self._stereo.mix(left, right))
-        for file, sound in zip(self._files, sounds, strict=True):
-            if sound:
-                file.write(sound)
+        caller, agent = self._caller.take(), self._agent.take()
+        if caller:
+            self._files[0].write(caller)
+        if agent:
+            self._files[1].write(agent)
+        self._stereo.add(caller, agent)
+        if self._stereo.pending >= _STEREO_EVERY:
+            self._files[2].write(self._stereo.take())

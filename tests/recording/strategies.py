@@ -1,0 +1,112 @@
+"""Everything that a line of a recording can say, drawn at random."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from hypothesis import strategies as st
+
+from runner.protocol.client.actions import (
+    Adopt,
+    CancelTool,
+    Close,
+    Connect,
+    Drain,
+    Notify,
+    Outcome,
+    RunTool,
+    Send,
+    StopPlayback,
+)
+from runner.protocol.client.calls import CallRules
+from runner.protocol.client.events import (
+    Connected,
+    Disconnected,
+    Garbled,
+    HangUp,
+    PlaybackDrained,
+    Received,
+    Reconfigure,
+    Say,
+    Tick,
+    ToolFinished,
+)
+from runner.protocol.codec import CLIENT_MESSAGES, SERVER_MESSAGES
+from runner.protocol.messages import InputAudio, ReplyAudio, ToolCall
+from runner.recording.lines import Entry, Sound
+
+# Half a surrogate pair is said by JSON, and by what services send.
+TEXT = st.text(st.characters(), max_size=20)
+NUMBER = st.floats(allow_nan=False, allow_infinity=False, width=32)
+WHOLE = st.integers(-(10**6), 10**6)
+JSON = st.recursive(
+    st.none() | st.booleans() | WHOLE | NUMBER | TEXT,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+OBJECT = st.dictionaries(TEXT, JSON, max_size=3)
+_BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
+    "str": TEXT,
+    "str | None": st.none() | TEXT,
+    "bool": st.booleans(),
+    "int | None": st.none() | WHOLE,
+    "float | None": st.none() | NUMBER,
+    "JsonObject": OBJECT,
+}
+
+
+def build(kind: type[Any]) -> st.SearchStrategy[Any]:
+    """Draw an instance, its resume token but for the mark that it had one."""
+    fields = {field.name: _BY_TYPE[field.type] for field in dataclasses.fields(kind)}
+    if "resume_token" in fields:
+        fields["resume_token"] = st.sampled_from(["", "***"])
+    return st.builds(kind, **fields)
+
+
+CLIENT = st.one_of(
+    build(kind) for kind in CLIENT_MESSAGES.values() if kind is not InputAudio
+)
+SERVER = st.one_of(
+    build(kind) for kind in SERVER_MESSAGES.values() if kind is not ReplyAudio
+)
+RULES = st.builds(CallRules, st.booleans(), st.sampled_from(["cancel", "finish"]))
+COUNT = st.integers(0, 10**9)
+SOUND = st.builds(
+    Sound, st.floats(0, 10_000).map(lambda at: round(at, 6)), *[COUNT] * 4, TEXT
+)
+ENTRIES: dict[type, st.SearchStrategy[Any]] = {
+    Connected: st.builds(Connected),
+    Received: st.builds(Received, SERVER),
+    Garbled: st.builds(Garbled, TEXT),
+    Disconnected: st.builds(
+        Disconnected,
+        TEXT,
+        st.none() | WHOLE,
+        st.none() | WHOLE,
+        st.lists(CLIENT, max_size=2),
+    ),
+    ToolFinished: st.builds(ToolFinished, TEXT, TEXT, st.booleans()),
+    PlaybackDrained: st.builds(PlaybackDrained),
+    Say: st.builds(Say, TEXT),
+    Reconfigure: st.builds(
+        Reconfigure, OBJECT, st.dictionaries(TEXT, RULES, max_size=2)
+    ),
+    HangUp: st.builds(HangUp, TEXT, st.booleans()),
+    Tick: st.builds(Tick),
+    Connect: st.builds(Connect, st.sampled_from([None, "***"])),
+    Send: st.builds(Send, CLIENT),
+    StopPlayback: st.builds(StopPlayback),
+    Drain: st.builds(Drain),
+    RunTool: st.builds(RunTool, build(ToolCall)),
+    CancelTool: st.builds(CancelTool, TEXT),
+    Adopt: st.builds(Adopt),
+    Notify: st.builds(Notify, TEXT),
+    Close: st.builds(
+        Close, st.sampled_from(Outcome), TEXT, st.none() | TEXT, st.booleans()
+    ),
+    Sound: SOUND,
+}
+ENTRY: st.SearchStrategy[Entry] = st.one_of(ENTRIES.values())
