@@ -142,11 +142,19 @@ class _Notes:
     _sounds: SoundCount = field(default_factory=SoundCount)
 
     def observe(self, at: float, what: Event | Action) -> None:
-        self._lines += self._sounds.note(at - self.began, what)
+        if not self._sounds.note(at - self.began, what):
+            self._cut()
+            self._lines.append((at - self.began, what))
 
     def entries(self) -> list[tuple[float, Entry]]:
         """Return everything, once it is over."""
-        return [*self._lines, *self._sounds.cut()]
+        self._cut()
+        return self._lines
+
+    def _cut(self) -> None:
+        self._sounds.cut()
+        self._lines += self._sounds.finished
+        self._sounds.finished.clear()
 
 
 async def _nobody(token: str | None, listener: Listener) -> None:
