@@ -127,6 +127,20 @@ def test(
         bool,
         typer.Option("--keep-passed", help="Keep recordings of what passed, too."),
     ] = False,
+    from_recording: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Make a scenario of a recorded call, and run nothing.",
+        ),
+    ] = None,
+    write: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where that goes. Default: stdout."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite that file if it is there.")
+    ] = False,
     watch: Annotated[
         bool, typer.Option("--watch", help="Run again whenever a file changes.")
     ] = False,
@@ -156,6 +170,11 @@ def test(
         )
     if jobs != "auto" and not (jobs.isascii() and jobs.isdigit() and int(jobs) > 0):
         raise UsageError(f"--jobs '{jobs}' is neither a number of processes nor auto")
+    if from_recording is not None:
+        _write_scenario(from_recording, write, force=force)
+        return
+    if write is not None:
+        raise UsageError("--write goes with --from-recording")
     from runner.cli.trials import Choice, Manners, Trial, list_scenarios
 
     choice = Choice(tuple(targets or ()), keywords, tuple(tag or ()), last_failed)
@@ -201,3 +220,30 @@ def _judge(
     from runner.testing.judging import KEY, Judge
 
     return Judge(url, model, environment.get(KEY), votes, FOLDER / "verdicts")
+
+
+def _write_scenario(folder: Path, path: Path | None, *, force: bool) -> None:
+    """Write a recorded call as a scenario file, or to stdout."""
+    from runner.cli.reporting import save
+    from runner.recording.reader import read_recording
+    from runner.replaying.extraction import suite_from_recording
+    from runner.scenarios.writer import write_suite
+
+    if path is not None and path.exists() and not force:
+        raise UsageError(f"{path} is there already", hint="--force overwrites it")
+    recording = read_recording(folder)
+    suite = suite_from_recording(recording, path or Path("recorded.test.yaml"))
+    modeline, _, rest = write_suite(suite).partition("\n")
+    text = f"{modeline}\n{_MADE_FROM_A_CALL}{rest}"
+    if path is None:
+        typer.echo(text, nl=False)
+        return
+    save(path, text)
+    typer.echo(f"wrote {path}; `vagent test {path}` runs it", err=True)
+
+
+_MADE_FROM_A_CALL = """\
+# Made from a recorded call. The words are those of one call: keep what matters to you,
+# and loosen the rest (/a pattern/, [one of, these], or no expectation at all). `brain`
+# is what the mind did; without it the agent's own rules play the agent.
+"""
