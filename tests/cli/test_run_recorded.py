@@ -111,7 +111,7 @@ async def test_a_recorded_call_leaves_everything_but_its_secrets(agent: Path) ->
     assert [
         each.message.TYPE for _, each in recording.entries if isinstance(each, Received)
     ] == [each for each in wire if each != "reply.audio"]
-    assert isinstance(recording.entries[-1][1], Close)
+    assert any(isinstance(each, Close) for _, each in recording.entries)
     (call,) = read_calls(folder)
     assert (call.name, call.is_error, call.cancelled) == ("echo", False, False)
     assert SOUND in sound(folder / "agent.wav")
