@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given, settings
 
 from runner.protocol.client.calls import CallRules
-from runner.protocol.client.wishes import ClientConfig
 from runner.recording.calls import RecordedCall
 from runner.recording.header import FORMAT_VERSION, write_header
 from runner.recording.lines import Entry, Sound, write_line
@@ -28,7 +27,7 @@ from tests.recording.test_recorder import BEGAN, DONE
 PAGE = (Path(__file__).parents[2] / "docs" / "recordings.md").read_text("utf-8")
 CODE = set(re.findall(r"`([^`\n]+)`", PAGE))
 # What these hold is the wire's, or whoever's tools they are.
-FOREIGN = {"message", "call", "session", "arguments", "unsent", "variables"}
+FOREIGN = {"tools", "message", "call", "session", "arguments", "unsent", "variables"}
 
 
 def keys(value: Any) -> Iterator[str]:
@@ -40,9 +39,9 @@ def keys(value: Any) -> Iterator[str]:
 
 
 def test_every_key_of_a_header_is_named() -> None:
-    config = ClientConfig(tools={"name": CallRules()})
+    rules = {field.name for field in dataclasses.fields(CallRules)}
 
-    assert set(keys(write_header(header(config=config)))) - {"name"} <= CODE
+    assert {*keys(write_header(header())), *rules} <= CODE
 
 
 @given(ENTRY)
