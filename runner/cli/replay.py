@@ -93,6 +93,9 @@ def describe(verdict: Verdict) -> Iterator[str]:
         yield from (f"  + {_line(each)}" for each in difference.now)
         if not difference.now:
             yield "  + (the engine does nothing more)"
+        if difference.further:
+            places = "place" if difference.further == 1 else "places"
+            yield f"    … and {difference.further} more {places} after that"
 
 
 def _line(step: Step) -> str:
@@ -114,17 +117,22 @@ def _describe_entry(entry: Entry, content: dict[str, Any]) -> str:
         case RunTool(call):
             return f"run {describe_received(call).removeprefix('tool.call ')}"
         case Sound():
-            parts = [
-                f"{what} {count / 48:.0f} ms"
-                for what, count in content["sound"].items()
-                if isinstance(count, int)
-            ]
-            return f"sound: {', '.join(parts)}"
+            return f"sound: {_describe_sound(content['sound'])}"
         case _:
             name = content.get("on") or content.get("do") or ""
             rest = {k: v for k, v in content.items() if k not in ("on", "do") and v}
             said = json_format.dumps(rest, ensure_ascii=False) if rest else ""
             return f"{str(name).replace('_', ' ')} {shorten(said)}".rstrip()
+
+
+def _describe_sound(sound: dict[str, Any]) -> str:
+    own = [f"{what} {sound[what] / 48:.0f} ms" for what in ("mic", "sent")]
+    parts = own if sound["mic"] or sound["sent"] else []
+    for reply in sound["replies"]:
+        received, played = reply["received"] / 48, reply["played"] / 48
+        of = f" of {reply['id']}" if reply["id"] else ""
+        parts.append(f"received {received:.0f} ms{of}, played {played:.0f} ms")
+    return "; ".join(parts)
 
 
 def _object(verdict: Verdict) -> dict[str, Any]:
@@ -141,6 +149,7 @@ def _object(verdict: Verdict) -> dict[str, Any]:
     if verdict.difference is not None:
         content["difference"] = {
             "step": verdict.difference.number,
+            "further": verdict.difference.further,
             "then": [each.content for each in verdict.difference.then],
             "now": [each.content for each in verdict.difference.now],
         }

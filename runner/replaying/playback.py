@@ -7,7 +7,7 @@ at its time; what the session and the engine make of it is theirs, and noted.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from types import TracebackType
@@ -34,12 +34,15 @@ from runner.testing.virtual_time import run_virtually
 # Timers of then rang a little late, as loops do, and did so between other events. They
 # ring again when they rang; one that did not ring then may be so late.
 TIMER_SLACK_SECONDS = 0.25
-# Times are recorded in microseconds: a timer must not ring just before it is due.
-_ROUNDING_SECONDS = 1e-5
+# A loop may ring a timer early by its clock's resolution, 16 ms on Windows, and then
+# again; and recorded times are rounded.
+_RESOLUTION_SECONDS = 0.02
 # How long the end of a call may take after the last thing that was recorded.
 _ENDING_SECONDS = 120.0
-# Sound is merged up to this length: it changes nothing but how often it is looked at.
+# The microphone's sound is merged up to this length: when it comes changes nothing.
 _MERGED_SECONDS = 1.0
+# The agent's sound moves timers: earlier by this at most, which the slack allows for.
+_MERGED_REPLY_SECONDS = 0.2
 
 
 def replay(
@@ -71,27 +74,42 @@ async def _replay(
     try:
         await asyncio.sleep(0)  # it begins, as it did before anything came
         for at, event in _inputs(recording.entries, with_results=run_tool is None):
-            due = began + at + (_ROUNDING_SECONDS if isinstance(event, Tick) else 0.0)
-            await asyncio.sleep(max(0.0, due - loop.time()))
+            await _sleep_until(began + at)
+            if isinstance(event, Tick):
+                await _sleep_until(_due(engine.session, loop.time()))
             if running.done():
                 break
             engine.post(event)
         if recording.is_complete:
             await asyncio.wait((running,), timeout=_ENDING_SECONDS)
+        if running.done():
+            running.result()  # raises what is a bug of the engine's
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     return notes.entries()
 
 
+async def _sleep_until(due: float) -> None:
+    await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
+
+
+def _due(session: ClientSession, now: float) -> float:
+    """Return when the timer is due that rang at about this time."""
+    due = session.deadline
+    is_near = due is not None and now < due <= now + _RESOLUTION_SECONDS
+    return due if due is not None and is_near else now
+
+
 def _inputs(
-    entries: list[tuple[float, Entry]], *, with_results: bool
+    entries: Sequence[tuple[float, Entry]], *, with_results: bool
 ) -> Iterator[tuple[float, Event]]:
-    """Yield what came from outside, in order; sound as one piece between the rest."""
+    """Yield what came from outside, in order; sound in larger pieces than it came."""
     pending: tuple[float, Sound] | None = None
-    for at, entry in entries:
+    early = _early_ticks(entries)
+    for index, (at, entry) in enumerate(entries):
         if isinstance(entry, Sound):
-            if pending is not None and _can_join(pending, at, entry):
+            if pending is not None and _can_join(pending, entry):
                 pending = (pending[0], _join(pending[1], entry))
                 continue
             if pending is not None:
@@ -101,20 +119,37 @@ def _inputs(
         if pending is not None:
             yield from _sounds(*pending)
             pending = None
-        if isinstance(entry, Event) and (
-            with_results or not isinstance(entry, ToolFinished)
-        ):
+        if not isinstance(entry, Event) or index in early:
+            continue
+        if with_results or not isinstance(entry, ToolFinished):
             yield at, entry
     if pending is not None:
         yield from _sounds(*pending)
 
 
-def _can_join(before: tuple[float, Sound], at: float, sound: Sound) -> bool:
+def _early_ticks(entries: Sequence[tuple[float, Entry]]) -> set[int]:
+    """Return which ticks had no effect because they rang again when they were due."""
+    early: set[int] = set()
+    following: float | None = None  # when the next tick rang
+    for index in reversed(range(len(entries))):
+        at, entry = entries[index]
+        if not isinstance(entry, Tick):
+            continue
+        is_last = following is None or following - at > _RESOLUTION_SECONDS
+        if not is_last and not isinstance(entries[index + 1][1], Action):
+            early.add(index)
+        following = at
+    return early
+
+
+def _can_join(before: tuple[float, Sound], sound: Sound) -> bool:
     began, first = before
+    if not first.received and not sound.received:
+        return sound.until - began < _MERGED_SECONDS
     is_same = first.reply_id == sound.reply_id or not (
         first.received and sound.received
     )
-    return is_same and at - began < _MERGED_SECONDS
+    return is_same and sound.until - began < _MERGED_REPLY_SECONDS
 
 
 def _join(first: Sound, second: Sound) -> Sound:
