@@ -28,8 +28,8 @@ from runner.protocol.messages import ReplyAudio, ToolCall
 from runner.recording.lines import Entry, Sound
 from runner.recording.reader import Recording
 from runner.recording.sounds import SoundCount
+from runner.testing.clock import run_virtually
 from runner.testing.muteness import NoMicrophone
-from runner.testing.virtual_time import run_virtually
 
 # Timers of then rang a little late, as loops do, and did so between other events. They
 # ring again when they rang; one that did not ring then may be so late.

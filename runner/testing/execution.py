@@ -12,13 +12,13 @@ from runner.config.diagnostics import Diagnostic
 from runner.config.rendering import render
 from runner.errors import ConfigError, VagentError
 from runner.scenarios.model import Scenario
+from runner.testing.clock import run_virtually
 from runner.testing.evidence import Evidence
 from runner.testing.impairment import Impairment
 from runner.testing.mocks import StagedTools
 from runner.testing.results import Failure, ScenarioResult, Status
 from runner.testing.session import SCRIPT, CallSetup, open_call_under_test
 from runner.testing.turns import Judge, Performance
-from runner.testing.virtual_time import run_virtually
 
 
 @dataclass(frozen=True, slots=True)

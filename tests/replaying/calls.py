@@ -20,8 +20,8 @@ from runner.recording.header import Header
 from runner.recording.recorder import Recorder
 from runner.scenarios.model import BrainRule, MockAnswer, read_pattern
 from runner.testing.call import CallUnderTest
+from runner.testing.clock import run_virtually
 from runner.testing.session import CallSetup, Stage, open_call_under_test
-from runner.testing.virtual_time import run_virtually
 
 RECORDINGS = Path(__file__).parent / "recordings"
 AGENT = """\
@@ -60,7 +60,9 @@ _CHANGE = ("change_order", {"day": "Friday"})
 _LONG = "Let me look into that for you, it will take me but a moment or two."
 
 
-def _hears(words: str, says: str | None, *calls: tuple[str, Mapping[str, str]]) -> BrainRule:
+def _hears(
+    words: str, says: str | None, *calls: tuple[str, Mapping[str, str]]
+) -> BrainRule:
     return BrainRule((read_pattern(words),), None, says, calls)
 
 

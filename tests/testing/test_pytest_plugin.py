@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
+# Loaded before, so that each pytest in here need not load them again.
+import runner.scenarios.builder
+import runner.testing.execution
+import runner.testing.python
+import runner.testing.reports.text
+import runner.tools.fetch  # noqa: F401  # and what an agent with an HTTP tool loads
 from tests.testing.builders import write_agent
 
 pytest_plugins = ["pytester"]
@@ -33,8 +40,13 @@ scenarios:
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester) -> pytest.Pytester:
+def project(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> pytest.Pytester:
     write_agent(pytester.path)
+    # Others' plugins are loaded anew for each pytest in here, which takes a second.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p runner.testing.pytest_plugin")
     return pytester
 
 
@@ -146,7 +158,7 @@ def test_a_python_test_holds_a_call(
 ) -> None:
     project.makepyfile(test_orders=PYTHON.format(imports=imports, mark=mark))
 
-    project.runpytest_inprocess("-p", "no:asyncio").assert_outcomes(passed=1)
+    project.runpytest_inprocess().assert_outcomes(passed=1)
 
 
 def test_an_assertion_about_a_tool_that_was_not_called_names_the_calls(
@@ -161,10 +173,16 @@ def test_an_assertion_about_a_tool_that_was_not_called_names_the_calls(
         """
     )
 
-    result = project.runpytest_inprocess("-p", "no:asyncio")
+    result = project.runpytest_inprocess()
 
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*count_letters was not called; the calls were: none"])
+
+
+def test_pytest_finds_the_plugin_by_itself() -> None:
+    names = [each.value for each in entry_points(group="pytest11")]
+
+    assert "runner.testing.pytest_plugin" in names
 
 
 def test_other_tests_are_left_alone(project: pytest.Pytester) -> None:
