@@ -5,6 +5,7 @@ The library is loaded when a file is opened: who only talks needs no libsndfile.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
@@ -112,6 +113,29 @@ def load_pcm(path: Path) -> bytes:
     """Read a whole sound file as 24 kHz mono PCM16; raises as `SoundReader` does."""
     with SoundReader(path) as reader:
         return b"".join(reader.blocks())
+
+
+def compress(path: Path) -> bytes:
+    """Return a sound file as MP3, which every browser plays; channels stay apart.
+
+    Raises AudioFileError when it cannot be read, or when libsndfile is older than 1.1.
+    """
+    soundfile = _load_soundfile()
+    compressed = io.BytesIO()
+    try:
+        with (
+            soundfile.SoundFile(path) as sound,
+            soundfile.SoundFile(
+                compressed, "w", sound.samplerate, sound.channels, format="MP3"
+            ) as target,
+        ):
+            for block in sound.blocks(sound.samplerate, dtype="int16"):
+                target.write(block)
+    except (soundfile.SoundFileError, ValueError) as error:
+        raise AudioFileError(
+            f"'{path}' cannot be compressed: {_reason(error)}"
+        ) from error
+    return compressed.getvalue()
 
 
 def check_whole(path: Path) -> None:
