@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Self
 
 import numpy as np
 
@@ -115,10 +115,10 @@ def load_pcm(path: Path) -> bytes:
         return b"".join(reader.blocks())
 
 
-def compress(path: Path) -> bytes:
-    """Return a sound file as MP3, which every browser plays; channels stay apart.
+def compress(path: Path, format: Literal["FLAC", "OGG"]) -> bytes:
+    """Return a sound file as FLAC, which loses nothing, or as the smaller Ogg Vorbis.
 
-    Raises AudioFileError when it cannot be read, or when libsndfile is older than 1.1.
+    Raises AudioFileError when it cannot be read.
     """
     soundfile = _load_soundfile()
     compressed = io.BytesIO()
@@ -126,12 +126,12 @@ def compress(path: Path) -> bytes:
         with (
             soundfile.SoundFile(path) as sound,
             soundfile.SoundFile(
-                compressed, "w", sound.samplerate, sound.channels, format="MP3"
+                compressed, "w", sound.samplerate, sound.channels, format=format
             ) as target,
         ):
             for block in sound.blocks(sound.samplerate, dtype="int16"):
                 target.write(block)
-    except (soundfile.SoundFileError, ValueError) as error:
+    except soundfile.SoundFileError as error:
         raise AudioFileError(
             f"'{path}' cannot be compressed: {_reason(error)}"
         ) from error

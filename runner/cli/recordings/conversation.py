@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from html import escape
 from typing import Any
 
-from runner.cli.lines import printable
+from runner.cli.lines import printable, shorten
 from runner.cli.recordings.wording import (
     clock,
+    describe_call,
     describe_drop,
     describe_interruption,
     describe_outcome,
@@ -78,11 +79,11 @@ def _words(turn: Turn) -> str:
 
 
 def _tool(run: ToolRun) -> str:
-    took = escape(describe_outcome(run))
+    call, took = shorten(describe_call(run)), escape(describe_outcome(run))
     answer = (
         f"<h4>Result</h4>{pretty(run.result)}"
         if run.state in ("done", "failed")
-        else f"<p>It {took}: there is no result.</p>"
+        else "<p>There is no result.</p>"
     )
     answered = (
         f"<p>Sent to the service at {clock(run.answered)}.</p>"
@@ -91,7 +92,7 @@ def _tool(run: ToolRun) -> str:
     )
     return (
         f'<li class="tool {run.state}">{_at(run.at)}<b>Tool</b>'
-        f"<details><summary><code>{escape(printable(run.name))}</code> "
+        f"<details><summary><code>{escape(printable(call))}</code> "
         f"<small>{took}</small></summary>"
         f"<h4>Arguments</h4>{pretty(dict(run.arguments))}{answer}{answered}"
         "</details></li>"

@@ -1,4 +1,4 @@
-"""The sound of a call inside of its page: as it is if it is short, else compressed."""
+"""The sound of a call inside of its page, compressed."""
 
 from __future__ import annotations
 
@@ -7,13 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.audio.soundfiles import compress
-from runner.errors import VagentError
+from runner.errors import AudioFileError
 
 _MEGABYTE = 1024 * 1024
-_PLAIN_BYTES = 3 * _MEGABYTE  # half a minute of both voices
-# Two hours as MP3; pages beyond this are slow to open everywhere.
-_MOST_BYTES = 64 * _MEGABYTE
-_MOST_PLAIN_BYTES = 1024 * _MEGABYTE  # what is compressed at all: three hours
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much sound goes into a page, in bytes.
+
+    An hour of a call is about 80 MB as FLAC, which every browser plays, and 20 MB as
+    Ogg Vorbis, which Safari plays since 18.4. `wave` is two hours of the file itself.
+    """
+
+    wave: int = 700 * _MEGABYTE
+    flac: int = 32 * _MEGABYTE
+    ogg: int = 64 * _MEGABYTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,29 +33,26 @@ class Embedded:
     words: str
 
 
-def embed(folder: Path) -> Embedded:
+def embed(folder: Path, sizes: Sizes | None = None) -> Embedded:
     """Return the sound of a recording for its page."""
     path = folder / "both.wav"
+    sizes = sizes or Sizes()
     try:
-        size = path.stat().st_size
-        if size <= _PLAIN_BYTES:
-            return _as("audio/wav", "WAV", path.read_bytes())
-        if size > _MOST_PLAIN_BYTES:
-            return Embedded(None, f"The sound is too long for a page: see {path.name}.")
-        sound = compress(path)
+        if path.stat().st_size <= sizes.wave:
+            if len(sound := compress(path, "FLAC")) <= sizes.flac:
+                return _as("audio/flac", "FLAC, as it was recorded", sound)
+            if len(sound := compress(path, "OGG")) <= sizes.ogg:
+                return _as("audio/ogg", "Ogg Vorbis, compressed with loss", sound)
     except FileNotFoundError:
         return Embedded(None, "This call was recorded without sound.")
-    except (OSError, VagentError) as error:
-        return Embedded(None, f"The sound is left out: {error}.")
-    if len(sound) > _MOST_BYTES:
-        return Embedded(None, f"The sound is too long for a page: see {path.name}.")
-    return _as("audio/mpeg", "MP3", sound)
+    except AudioFileError as error:
+        return Embedded(None, f"The sound is left out: {error.message}.")
+    return Embedded(None, "The sound is too long for a page; it is in both.wav.")
 
 
 def _as(kind: str, name: str, sound: bytes) -> Embedded:
-    size = f"{len(sound) / _MEGABYTE:.1f} MB"
     return Embedded(
         f"data:{kind};base64,{base64.b64encode(sound).decode()}",
-        f"Sound: {name}, {size}, the caller left and the agent right. "
-        "As recorded it is in both.wav.",
+        f"Sound: {name}, {len(sound) / _MEGABYTE:.1f} MB, "
+        "the caller left and the agent right.",
     )

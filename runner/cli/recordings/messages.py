@@ -16,9 +16,15 @@ from runner.cli.recordings.conversation import pretty
 from runner.cli.recordings.wording import clock
 from runner.protocol.client.actions import Send
 from runner.protocol.client.events import Received
+from runner.protocol.messages import (
+    TranscriptAgent,
+    TranscriptUser,
+    TranscriptUserDelta,
+)
 from runner.recording.lines import Entry, Sound, write_line
 
 _BYTES_A_MILLISECOND = 48
+_SPOKEN = (TranscriptUser, TranscriptUserDelta, TranscriptAgent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +82,13 @@ def _item(at: float, what: Entry) -> Item:
     del line["at"]
     match what:
         case Send(message):
-            return Item(at, "→", "wire", describe_sent(message), line["message"])
+            text = describe_sent(message)
+            return Item(at, "→", "wire", text, _detail(line["message"]))
         case Received(message):
-            return Item(at, "←", "wire", describe_received(message), line["message"])
+            text = describe_received(message)
+            if isinstance(message, _SPOKEN):
+                text += f" {shorten(message.text)!r}"
+            return Item(at, "←", "wire", text, _detail(line["message"]))
         case _:
             verb = "on" if "on" in line else "do"
             name = str(line.pop(verb)).replace("_", " ")
@@ -90,6 +100,11 @@ def _item(at: float, what: Entry) -> Item:
             )
             text = f"{name}: {told}" if told else name
             return Item(at, "·", "core", text, line or None)
+
+
+def _detail(message: Any) -> Any:
+    """Return the message where it has more than its type and its time."""
+    return message if set(message) - {"type", "timestamp"} else None
 
 
 def _write(item: Item) -> str:

@@ -94,6 +94,7 @@
       const word = event.target.closest("span[data-from]");
       if (!link && !word) return;
       event.preventDefault();
+      if (link && link.hash.startsWith("#turn-")) history.replaceState(null, "", link.hash);
       seek(Number(link ? link.dataset.at : word.dataset.from));
     });
     document.addEventListener("keydown", (event) => {
@@ -106,12 +107,13 @@
         j: () => seek(starts.find((start) => start > at + 0.05) ?? at),
         k: () => seek(starts.findLast((start) => start < at - 0.5) ?? 0),
       };
-      if (event.key === " " && !event.target.closest("button, summary, a")) toggle();
+      if (event.key === " " && !event.target.closest("button, summary")) toggle();
       else if (event.key in moves) moves[event.key]();
       else return;
       event.preventDefault();
     });
-    show();
+    const linked = call.turns[location.hash.replace("#turn-", "")];
+    seek(linked ? linked[0] : 0);
   }
 
   function startFilter() {

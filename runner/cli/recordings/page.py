@@ -101,7 +101,7 @@ def _island(line: TimeLine, *, has_sound: bool) -> str:
 def _figures(line: TimeLine) -> str:
     middle = line.median_latency
     figures = [
-        ("Length", clock(line.seconds, 0), "minutes"),
+        ("Length", clock(line.seconds, 0), _talked(line)),
         ("First sound", "–" if middle is None else f"{middle:.2f} s", "median wait"),
         ("Turns", str(len(line.turns)), "of both voices"),
         ("Tool calls", str(len(line.tools)), _unwell(line)),
@@ -112,6 +112,12 @@ def _figures(line: TimeLine) -> str:
         f"<div><dt>{name}</dt><dd>{figure}<small>{_text(note)}</small></dd></div>"
         for name, figure, note in figures
     )
+
+
+def _talked(line: TimeLine) -> str:
+    whole = max(line.seconds, 1e-3)
+    caller, agent = (line.talked(each) / whole for each in ("caller", "agent"))
+    return f"caller {caller:.0%}, agent {agent:.0%}"
 
 
 def _unwell(line: TimeLine) -> str:
