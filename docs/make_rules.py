@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runner.config.rules import RULES
+from runner.checking.catalogue import all_rules
 from runner.config.rules.rule import Rule
 
 FOLDER = Path(__file__).with_name("rules")
@@ -19,6 +19,7 @@ _FAMILIES = {
     "VA4": "Tools",
     "VA5": "Voice craft",
     "VA6": "Security",
+    "VA7": "Scenarios",
 }
 
 _INTRODUCTION = """What `vagent validate` finds. An **error** stops `vagent run` and
@@ -34,7 +35,7 @@ voice: alba  # vagent: ignore[VA501] our own voice, the service knows it
 
 def make_pages() -> dict[str, str]:
     """Return the pages by the names of their files."""
-    rules = sorted(RULES.values(), key=lambda each: each.id)
+    rules = sorted(all_rules().values(), key=lambda each: each.id)
     pages = {f"{rule.id}.md": _page(rule) for rule in rules}
     return {INDEX: _index(rules), **pages}
 

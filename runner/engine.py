@@ -122,8 +122,11 @@ class Engine:
         speaker: Speaker,
         run_tool: RunToolCall,
         observers: Sequence[Observer] = (),
+        timer_slack: float = 0.0,
     ) -> None:
+        """`timer_slack` is how many seconds late the session's timers ring."""
         self.session = session
+        self._timer_slack = timer_slack
         self.line = Line(dial, self.post)
         # Set while nobody owes anybody anything, and its opposite.
         self.settled = asyncio.Event()
@@ -255,6 +258,8 @@ class Engine:
 
     def _set_alarm(self) -> None:
         due = self.session.deadline
+        if due is not None:
+            due += self._timer_slack
         if self._alarm is not None:
             if due == self._alarm.when():
                 return

@@ -2,7 +2,7 @@
 
     VagentError                     exit 3
      +-- UsageError                 exit 2   the command line asks for the impossible
-     +-- ConfigError                exit 1   an agent file has findings
+     +-- ConfigError                exit 1   an agent or scenario file has findings
      +-- FileUnreadable             exit 3   a file could not be read or written
      +-- ProtocolError              abstract: the wire was not spoken as agreed
      |    +-- LocalProtocolError    exit 3   by us: a bug
@@ -52,7 +52,7 @@ class UsageError(VagentError):
 
 
 class ConfigError(VagentError):
-    """An agent file has findings; `diagnostics` holds all of them, sorted."""
+    """A file has findings; `diagnostics` holds all of them, sorted."""
 
     exit_code = 1
 

@@ -84,7 +84,9 @@ def draft(
     }
     texts = {}
     for path, text in _files(_folder().joinpath(template.name)):
-        blanks = data if path.endswith(".yaml") else code
+        # A scenario file names the agent's file, which is text however it is called.
+        is_data = path.endswith(".yaml") and not path.endswith(".test.yaml")
+        blanks = data if is_data else code
         texts[_fill(path, code)] = _fill(text, blanks)
     _check_variables(greeting, template, texts[f"{name}.yaml"])
     first = f"{name}.yaml"

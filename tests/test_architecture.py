@@ -57,6 +57,8 @@ FLOORS: list[tuple[str, int]] = [
     ("runner.keeping", 6),
     ("runner.compose", 7),
     ("runner.testing", 8),
+    ("runner.replaying", 8),
+    ("runner.comparing", 8),
     ("runner.cli", 9),
     ("runner.templates", 10),  # what `vagent new` writes; nothing here imports it
     ("runner.__main__", 10),

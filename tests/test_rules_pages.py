@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from runner.config.rules import RULES
+from runner.checking.catalogue import all_rules
 
 DOCS = Path(__file__).parents[1] / "docs"
 FOLDER = DOCS / "rules"
+RULES = all_rules()
 
 
 @pytest.fixture(scope="module")

@@ -29,20 +29,28 @@ def test_no_blank_is_left_open(template: str) -> None:
     texts = draft(chosen, "my-pizza", greeting=chosen.greeting, voice="alba")
 
     assert next(iter(texts)) == "my-pizza.yaml"
-    assert "test_my_pizza.py" in texts
+    assert "my-pizza.test.yaml" in texts
     for path, text in texts.items():
-        assert "AGENT_" not in path + text.replace("AGENT = ", "")
+        assert "AGENT_" not in path + text
 
 
 def test_what_installers_leave_in_a_template_is_not_written() -> None:
     texts = draft(TEMPLATES["support"], "pizza", greeting="")
 
-    assert sorted(texts) == ["pizza.yaml", "test_pizza.py", "tools/pizza.py"]
+    assert sorted(texts) == ["pizza.test.yaml", "pizza.yaml", "tools/pizza.py"]
 
 
 @pytest.mark.parametrize("name", ["123", "true", "null", "1e3", "0x1F", "a", "a-b.c"])
 def test_a_name_stays_a_text(name: str) -> None:
     assert agent(name)["name"] == name
+
+
+@pytest.mark.parametrize("name", ["123", "true", "null", "1e3", "a-b.c"])
+def test_the_scenarios_name_the_agents_file(name: str) -> None:
+    texts = draft(TEMPLATES["blank"], name, greeting="")
+
+    scenarios = yaml.safe_load(texts[f"{name}.test.yaml"])
+    assert scenarios["agent"] == f"{name}.yaml"
 
 
 @pytest.mark.parametrize(

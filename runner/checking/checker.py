@@ -66,7 +66,7 @@ class Checker:
         if reading.is_suite:
             from runner.scenarios.loader import check_suite  # not for agent files
 
-            return check_suite(reading)
+            return check_suite(reading, variables=self.variables)
         declared = _declared(reading)
         return check_reading(
             reading,

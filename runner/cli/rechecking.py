@@ -1,4 +1,4 @@
-"""`validate --watch`: the files are checked again whenever one of them changes."""
+"""`--watch` of `validate` and `test`: again whenever one of the files changes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ from runner.errors import FileUnreadable, UsageError
 from runner.watching import AgentFiles, Marks, changes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
-
-    from runner.checking.targets import Targets
 
 # A change is taken up after two looks that agree: at once, for a person.
 _LOOK_SECONDS = 0.25
@@ -28,12 +26,12 @@ _CLEAR = "\x1b[2J\x1b[3J\x1b[H"
 class _Files:
     """The files that may have to be checked, new ones among them, and their own."""
 
-    targets: Targets
+    candidates: Callable[[], Iterable[Path]]
     known: dict[Path, AgentFiles] = field(default_factory=dict)
 
     def look(self) -> Marks:
         try:
-            paths = list(self.targets.candidates())
+            paths = list(self.candidates())
         except (FileUnreadable, UsageError):  # a folder that is being moved about
             paths = list(self.known)
         self.known = {each: self.known.get(each) or AgentFiles(each) for each in paths}
@@ -41,13 +39,17 @@ class _Files:
         return {path: mark for each in marks for path, mark in each.items()}
 
 
-def check_and_watch(targets: Targets, check: Callable[[], int]) -> None:
+def check_and_watch(
+    candidates: Callable[[], Iterable[Path]], check: Callable[[], int]
+) -> None:
     """Check now and after every change; ends with the Ctrl-C that interrupts it.
+
+    `candidates` returns the files that matter, new ones among them.
 
     What is wrong with the command line itself is raised by the first check; after that
     it is told, and the watch goes on.
     """
-    files = _Files(targets)
+    files = _Files(candidates)
     before = files.look()
     _clear()
     check()

@@ -52,7 +52,7 @@ def report(results: Results, manners: Manners) -> None:
     write = load_report(choose_format(manners.format, os.environ), colour=colour)
     text = write(shown)
     if manners.output_file is not None:
-        _save(manners.output_file, text)
+        save(manners.output_file, text)
     elif not (manners.fixes and manners.fixes.takes_output):
         typer.echo(text, nl=False, color=colour or None)
     if not manners.quiet:
@@ -61,7 +61,8 @@ def report(results: Results, manners: Manners) -> None:
             typer.echo(manners.fixes.summary(), err=True)
 
 
-def _save(path: Path, text: str) -> None:
+def save(path: Path, text: str) -> None:
+    """Write a report to a file; raises FileUnreadable."""
     try:
         path.write_text(text, "utf-8", errors="backslashreplace", newline="\n")
     except OSError as error:

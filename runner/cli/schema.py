@@ -59,8 +59,8 @@ def schema(
     associations = [_association(*each) for each in targets.items()] if vscode else []
     for target, name in targets.items():
         _write(target, _text(name))
-    # The first is refused for the same reason as the next.
-    if not all(_associate(*each) for each in associations if each is not None):
+    told = [_associate(*each) for each in associations if each is not None]
+    if not all(told):
         raise typer.Exit(1)
 
 

@@ -185,7 +185,7 @@ def validate(
     if watch:
         from runner.cli.rechecking import check_and_watch
 
-        check_and_watch(targets, lambda: _run(targets, checker, manners))
+        check_and_watch(targets.candidates, lambda: _run(targets, checker, manners))
         return
     with _without_collection():
         code = _run(targets, checker, manners)

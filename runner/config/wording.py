@@ -114,8 +114,6 @@ def first_repeated(items: list[Any]) -> int:
 
 def _bad_type(name: str, expected: Any, value: Any, schema: Schema) -> Words:
     types = [expected] if isinstance(expected, str) else list(expected)
-    if schema.get("title") == "value or parameter":
-        types.remove("string")  # the parameter is for those who look for it
     if _is_duration(schema) and _is_number(value):
         return f"{name} is {value}, without a unit", f"write {value}s or {value}ms"
     wanted = " or ".join(_TYPES.get(each, each) for each in types)

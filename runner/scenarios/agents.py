@@ -40,6 +40,7 @@ class Agent:
     errors: tuple[Diagnostic, ...] = ()
     tools: frozenset[str] | None = None
     schemas: Mapping[str, Any] = field(default_factory=dict)
+    remote: frozenset[str] = frozenset()  # tools that ask a service elsewhere
     variables: Mapping[str, bool] | None = None
     greets: bool = True
 
@@ -86,6 +87,7 @@ def read_agent(path: Path) -> Agent:
     return Agent(
         tools=None if names is None else frozenset(names),
         schemas=dict(_schemas(inspection)),
+        remote=frozenset(_remote(inspection)),
         variables={
             name: "default" in each
             for name, each in inspection.document.value.get("variables", {}).items()
@@ -101,6 +103,13 @@ def _schemas(inspection: Inspection) -> Iterator[tuple[str, Any]]:
         schema = _schema(inspection, tool)
         if name is not None and schema is not None:
             yield name, schema
+
+
+def _remote(inspection: Inspection) -> Iterator[str]:
+    for tool in inspection.tools():
+        name = name_of_tool(inspection, tool)
+        if name is not None and inspection.get((*tool, "http"), dict) is not None:
+            yield name
 
 
 def _schema(inspection: Inspection, tool: Pointer) -> dict[str, Any] | None:

@@ -63,7 +63,7 @@ def _examine(
         reading.path.parent,
         {},
         variables,
-        frozenset(path for _, each in faults for path in each.unsound),
+        faults.unsound,
         schema=SUITE_SCHEMA,
     )
-    return examine(reading, inspection, faults, KNOWN, {}), inspection
+    return examine(reading, inspection, faults.findings, KNOWN, {}), inspection

@@ -9,6 +9,9 @@ from typing import Any, TypeAlias
 
 Schema: TypeAlias = dict[str, Any]
 
+# The alternative of a pattern.
+_PARAMETER = r"|\$\{[A-Za-z_][A-Za-z0-9_]*\}"
+
 
 @cache
 def packaged_text() -> str:
@@ -18,8 +21,24 @@ def packaged_text() -> str:
     return data.decode("utf-8")
 
 
-@cache
 def packaged_schema() -> Schema:
-    """Return the schema; nobody changes it."""
+    """Return the schema as editors have it."""
     schema: Schema = json.loads(packaged_text())
+    return schema
+
+
+@cache
+def strict_schema() -> Schema:
+    """Return the schema for scenarios whose parameters are filled in.
+
+    An editor has to let `${name}` stand for a time, a number or a truth value; here it
+    would be one that stands for nothing. Nobody changes the schema.
+    """
+    schema = packaged_schema()
+    for name, definition in schema["$defs"].items():
+        if name == "duration":
+            definition["pattern"] = definition["pattern"].replace(_PARAMETER, "")
+        elif definition.get("title") == "value or parameter":
+            del definition["pattern"], definition["patternErrorMessage"]
+            definition["type"].remove("string")
     return schema

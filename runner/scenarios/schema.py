@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from runner.config.schema import find_violations
 from runner.config.violations import judge
-from runner.scenarios.packaged import packaged_schema
+from runner.scenarios.packaged import strict_schema
 from runner.scenarios.parameters import combinations, fill
 
 if TYPE_CHECKING:
@@ -34,14 +35,33 @@ _HOMES = {
 }
 
 
-def find_faults(document: Document) -> list[tuple[str, Finding]]:
+_PLACEHOLDER = re.compile(r"\$\{[^{}]*\}")
+# Deeper than a scenario's own keys: what lacks a key there cannot be built upon.
+_SHALLOW = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What breaks the schema, and the paths that nothing more is to be said about."""
+
+    findings: list[tuple[str, Finding]]
+    unsound: frozenset[Pointer]
+
+
+def find_faults(document: Document) -> Faults:
     """Return what breaks the schema in a document that is a mapping."""
     found: dict[tuple[str, Pointer, str], Violation] = {}
     for above, each in _violations(document.value):
         path = _standing(document, (*above, *each.path))
         key = (each.keyword, path, str(each.expected))
         found.setdefault(key, replace(each, path=path))
-    return judge(document, found.values(), homes=_HOMES)
+    open_ = [each for each in found.values() if _is_open(document, each)]
+    judged = [each for each in found.values() if each not in open_]
+    findings = judge(document, judged, homes=_HOMES)
+    unsound = {path for _, each in findings for path in each.unsound}
+    unsound |= {each.path for each in open_}
+    unsound |= {path for _, path, _ in found if len(path) > _SHALLOW}
+    return Faults(findings, frozenset(unsound))
 
 
 def _violations(value: dict[str, Any]) -> Iterator[tuple[Pointer, Violation]]:
@@ -56,7 +76,7 @@ def _violations(value: dict[str, Any]) -> Iterator[tuple[Pointer, Violation]]:
     if filled:
         first = [filled[i][0] if i in filled else s for i, s in enumerate(scenarios)]
         value = {**value, "scenarios": first}
-    schema = packaged_schema()
+    schema = strict_schema()
     for each in find_violations(value, schema):
         yield (), each
     scenario = {"$ref": "#/$defs/scenario", "$defs": schema["$defs"]}
@@ -74,6 +94,18 @@ def _fillings(scenario: dict[str, Any]) -> Iterator[dict[str, Any]]:
             key: value if key == "parameters" else fill(value, values, (key,))
             for key, value in scenario.items()
         }
+
+
+def _is_open(document: Document, violation: Violation) -> bool:
+    """Whether it is about a `${name}` that is none of the parameters.
+
+    A rule has the better word for it.
+    """
+    text = violation.instance
+    if not isinstance(text, str) or not _PLACEHOLDER.fullmatch(text):
+        return False
+    node = document.node(violation.path)
+    return node is not None and node.value == text
 
 
 def _standing(document: Document, path: Pointer) -> Pointer:

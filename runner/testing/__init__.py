@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from runner.scenarios.model import BrainRule, MockAnswer
     from runner.testing.call import CallUnderTest, Ending, NeverHappened
+    from runner.testing.clock import VirtualTimeLoop, run_virtually
     from runner.testing.execution import Wishes, try_out
     from runner.testing.mind import ScriptedBrain
     from runner.testing.python import raises, returns, vagent_session, virtual_time
     from runner.testing.results import CallSeen, Failure, ScenarioResult, Status
     from runner.testing.script import ScriptedService
-    from runner.testing.virtual_time import VirtualTimeLoop, run_virtually
 
 __all__ = [
     "BrainRule",
@@ -59,7 +59,7 @@ _HOMES = {
     "runner.testing.python": ("raises", "returns", "vagent_session", "virtual_time"),
     "runner.testing.results": ("CallSeen", "Failure", "ScenarioResult", "Status"),
     "runner.testing.script": ("ScriptedService",),
-    "runner.testing.virtual_time": ("VirtualTimeLoop", "run_virtually"),
+    "runner.testing.clock": ("VirtualTimeLoop", "run_virtually"),
 }
 
 

@@ -12,12 +12,13 @@ from runner.config.diagnostics import Diagnostic
 from runner.config.rendering import render
 from runner.errors import ConfigError, VagentError
 from runner.scenarios.model import Scenario
+from runner.testing.clock import run_virtually
+from runner.testing.evidence import Evidence
 from runner.testing.impairment import Impairment
 from runner.testing.mocks import StagedTools
 from runner.testing.results import Failure, ScenarioResult, Status
 from runner.testing.session import SCRIPT, CallSetup, open_call_under_test
 from runner.testing.turns import Judge, Performance
-from runner.testing.virtual_time import run_virtually
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,26 +66,34 @@ async def _try(result: ScenarioResult, wishes: Wishes) -> ScenarioResult:
     scenario = result.scenario
     setup, left_out = _prepare(scenario, wishes, result.run)
     began = asyncio.get_running_loop().time()
-    async with open_call_under_test(setup) as (call, staged):
+    evidence = Evidence()
+    observers = [evidence.observe] if wishes.keep else []
+    async with open_call_under_test(setup, observers) as (call, stage):
         performance = Performance(call, wishes.judge, left_out)
         failure = await _perform(scenario, performance)
         seconds = asyncio.get_running_loop().time() - began
         status = Status.PASSED if failure is None else Status.FAILED
-        return _judged(
-            replace(
-                result,
-                status=status,
-                failure=failure,
-                said=tuple(call.said),
-                calls=tuple(call.calls),
-                waits=tuple(call.witness.waits),
-                interruptions=len(call.witness.interruptions),
-                seconds=round(seconds, 3),
-                left_out=tuple(performance.left_out),
-                verdicts=tuple(performance.verdicts),
-            ),
-            staged,
+        result = replace(
+            result,
+            status=status,
+            failure=failure,
+            said=tuple(call.said),
+            calls=tuple(call.calls),
+            waits=tuple(call.witness.waits),
+            interruptions=len(call.witness.interruptions),
+            interrupted=tuple(each.what for each in call.witness.interruptions),
+            ended_by=call.witness.ended_by,
+            seconds=round(seconds, 3),
+            left_out=tuple(performance.left_out),
+            verdicts=tuple(performance.verdicts),
         )
+    result = _judged(result, stage.tools)
+    if wishes.keep is None or (
+        result.status is Status.PASSED and not wishes.keep_passed
+    ):
+        return result
+    folder = evidence.write(wishes.keep, result, stage, setup.seed)
+    return replace(result, recording=folder)
 
 
 async def _perform(scenario: Scenario, performance: Performance) -> Failure | None:

@@ -16,7 +16,7 @@ from runner.config.model import AgentConfig
 from runner.errors import ToolError
 from runner.scenarios.model import MockAnswer
 from runner.testing.agents import kinds
-from runner.testing.virtual_time import real_work
+from runner.testing.clock import real_work
 from runner.tools.registry import ToolRegistry, load_each
 from runner.tools.tool import Tool, ToolDefinition, ToolOutcome
 

@@ -11,8 +11,8 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from runner.scenarios.model import BrainRule, MockAnswer
 from runner.testing.call import CallUnderTest
+from runner.testing.clock import run_virtually
 from runner.testing.session import SCRIPT, CallSetup, open_call_under_test
-from runner.testing.virtual_time import run_virtually
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -23,6 +23,7 @@ from runner.faults.sources import load_faults
 from runner.line import Dial
 from runner.localvoice import SpokenLines
 from runner.protocol.client.session import ClientSession
+from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.messages import ToolCall
 from runner.scenarios.model import BrainRule, MockAnswer
 from runner.services import Service, choose_service
@@ -66,10 +67,20 @@ class CallSetup:
         return self.service == SCRIPT
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What a call under test was made of, once everything is loaded."""
+
+    tools: StagedTools
+    agent: AgentConfig
+    config: ClientConfig
+    service: Service
+
+
 @contextlib.asynccontextmanager
 async def open_call_under_test(
     setup: CallSetup, observers: Sequence[Observer] = ()
-) -> AsyncIterator[tuple[CallUnderTest, StagedTools]]:
+) -> AsyncIterator[tuple[CallUnderTest, Stage]]:
     """Begin a call; it is broken off on leaving if it still goes on.
 
     Raises:
@@ -108,7 +119,7 @@ async def open_call_under_test(
         call = CallUnderTest(engine, speaker, witness, count, line, far.deliver)
         running = call.begin()
         try:
-            yield call, staged
+            yield call, Stage(staged, agent, config, far.service)
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)

@@ -20,8 +20,8 @@ from runner.scenarios.model import (
 )
 from runner.testing.call import CallUnderTest, NeverHappened
 from runner.testing.claims import Unmet, check_claims
+from runner.testing.clock import real_work
 from runner.testing.results import CallSeen, Failure
-from runner.testing.virtual_time import real_work
 from runner.testing.witness import CallRecord, Utterance
 from runner.tools.arguments import fits
 

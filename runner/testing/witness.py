@@ -14,6 +14,7 @@ from runner.protocol.client.actions import (
     Action,
     CancelTool,
     Close,
+    Outcome,
     Play,
     RunTool,
     Send,
@@ -66,6 +67,7 @@ class Interruption:
 
     decided_at: float
     reply_id: str
+    what: Literal["greeting", "reply", "tool"]  # the last: a call was running
     silent_at: float | None = None
     is_broken: bool = False  # sound of the reply came after all
 
@@ -80,6 +82,11 @@ class CallRecord:
     result: str | None = None
     is_error: bool = False
     is_cancelled: bool = False
+
+    @property
+    def is_running(self) -> bool:
+        """Whether nobody knows yet what it comes to."""
+        return self.ended is None and not self.is_cancelled
 
     @property
     def seen(self) -> CallSeen:
@@ -125,6 +132,13 @@ class Witness:
         return max(
             (each for each in self.quiet_at if each <= at), default=self.ready_at
         )
+
+    @property
+    def ended_by(self) -> Party | None:
+        """Who ended the call; None while it goes on, and where it broke off."""
+        close = self.close
+        is_clean = close is not None and close.outcome is Outcome.CLEAN
+        return self.line.ended_by if is_clean else None
 
     @property
     def waits(self) -> list[float]:
@@ -200,7 +214,7 @@ class Witness:
             case InputSpeechStarted():
                 speaker = self.speaker
                 if not self.reply.is_over or (speaker and speaker.pending_ms > 0):
-                    self.interruptions.append(Interruption(at, self.reply.reply_id))
+                    self._note_interruption(at)
             case SessionReady() if not self.ready_at:
                 self.ready_at = at
             case TranscriptUser(text=text):
@@ -215,6 +229,14 @@ class Witness:
                 self.errors.append(f"{message.code}: {text}")
             case _:
                 pass
+
+    def _note_interruption(self, at: float) -> None:
+        what: Literal["greeting", "reply", "tool"] = "reply"
+        if any(call.is_running for call in self.calls.values()):
+            what = "tool"
+        elif not any(each.speaker == "caller" for each in self.said):
+            what = "greeting"
+        self.interruptions.append(Interruption(at, self.reply.reply_id, what))
 
     def _note_words(self, at: float, message: TranscriptAgent) -> None:
         is_this = message.reply_id == self.reply.reply_id

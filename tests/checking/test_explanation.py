@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from runner.checking.catalogue import all_rules
 from runner.checking.explanation import explain, list_rules, rules_as_json
-from runner.config.rules import RULES
 from runner.errors import UsageError
+
+RULES = all_rules()
 
 
 @pytest.mark.parametrize("identifier", RULES)

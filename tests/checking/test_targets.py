@@ -121,3 +121,11 @@ def test_candidates_are_all_files_that_may_become_agents() -> None:
     found = Targets([Path("a"), Path("b.txt"), Path("-")], Settings()).candidates()
     names = [each.as_posix() for each in found]
     assert names == ["a/a.yaml", "a/new.yaml", "b.txt"]
+
+
+def test_scenario_files_are_told_by_what_is_in_them_or_their_name() -> None:
+    add("a.yaml")
+    add("tests/a.yaml", text="agent: ../a.yaml\nscenarios: []\n")
+    add("b.test.yaml", text="agnt: a.yaml\n")
+    add("compose.yaml", text="services: {}\n# scenarios\n")
+    assert found() == ["a.yaml", "b.test.yaml", "tests/a.yaml"]

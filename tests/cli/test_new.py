@@ -14,10 +14,16 @@ import pytest
 from runner.cli.new import new
 from runner.config.loader import check_file
 from runner.config.packaged import packaged_text
+from runner.config.reading import read_agent_file
 from runner.errors import UsageError
 from runner.scaffold import templates
+from runner.scenarios import packaged
+from runner.scenarios.loader import check_suite, load_suite
+from runner.testing.execution import Wishes, try_out
+from runner.testing.results import Status
 
 ROOT = Path(__file__).parents[2]
+PASSED = Status.PASSED
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
 
 
@@ -32,25 +38,21 @@ def files(folder: Path) -> list[str]:
     return sorted(each.relative_to(folder).as_posix() for each in found)
 
 
-def test_what_every_template_makes_passes_its_own_test(folder: Path) -> None:
-    for name in templates():
-        new(f"agents/my-{name}", template=name, yes=True)
-        found = check_file(Path("agents", f"my-{name}.yaml"), environment={})
-        assert found == [], name
+@pytest.mark.parametrize("name", templates())
+def test_what_every_template_makes_passes_its_own_scenarios(
+    name: str, folder: Path
+) -> None:
+    new(f"agents/my-{name}", template=name, yes=True)
 
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "agents"]
-        + ["-o", "asyncio_default_fixture_loop_scope=function"],
-        cwd=folder,
-        env=ENVIRONMENT,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=120,
-        check=False,
+    agent = Path("agents", f"my-{name}.yaml")
+    assert check_file(agent, environment={}) == []
+    tests = Path("agents", f"my-{name}.test.yaml")
+    assert check_suite(read_agent_file(tests)) == []
+    results = [try_out(each, Wishes()) for each in load_suite(tests).scenarios]
+    failures = [str(each.failure or each.error) for each in results]
+    assert [each.status for each in results if each.status is not PASSED] == [], (
+        failures
     )
-
-    assert done.returncode == 0, done.stdout
-    assert "10 passed" in done.stdout
 
 
 def test_it_says_what_it_wrote_and_what_comes_next(
@@ -58,16 +60,19 @@ def test_it_says_what_it_wrote_and_what_comes_next(
 ) -> None:
     new("agents/pizza", template="booking", yes=True)
 
-    written = ["agents/pizza.yaml", "agents/test_pizza.py", "agents/tools/pizza.py"]
-    written.append("agents/agent.schema.json")
+    written = ["agents/pizza.yaml", "agents/pizza.test.yaml", "agents/tools/pizza.py"]
+    written += ["agents/agent.schema.json", "agents/scenario.schema.json"]
     said = capsys.readouterr()
     assert said.out == "".join(f"wrote {Path(each)}\n" for each in written)
     assert "vagent validate" in said.err
+    assert f"vagent test {Path('agents/pizza.test.yaml')}\n" in said.err
     assert files(folder) == sorted(written)
     agent = Path("agents/pizza.yaml").read_text("utf-8")
     assert agent.startswith("# yaml-language-server: $schema=./agent.schema.json\n")
     schema = Path("agents/agent.schema.json").read_text("utf-8")
     assert schema == packaged_text()
+    schema = Path("agents/scenario.schema.json").read_text("utf-8")
+    assert schema == packaged.packaged_text()
 
 
 def test_nothing_is_written_when_anything_is_there(folder: Path) -> None:

@@ -47,7 +47,7 @@ async def test_what_is_wrong_later_is_told_and_the_watch_goes_on(
     async with running("validate", "--watch", tmp_path) as (terminal, _):
         await terminal.said("watching for changes")
         path.unlink()
-        await terminal.said("vagent: no agent files in the folder")
+        await terminal.said("vagent: no agent or scenario files in the folder")
         agent(tmp_path, GOOD + "voise: x\n")
         await terminal.said("unknown key `voise`")
 

@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from runner.cli.schema import schema
 from runner.config.packaged import packaged_schema, packaged_text
 from runner.errors import UsageError
+from runner.scenarios import packaged
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,12 +46,29 @@ def test_it_is_written_as_packaged_and_only_once(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = Path("agents", "agent.schema.json")
+    other = Path("agents", "scenario.schema.json")
 
     schema(Path("agents"), write=True)
     schema(Path("agents"), write=True)
 
-    assert capsys.readouterr().out == f"wrote {target}\nunchanged {target}\n"
+    said = [f"wrote {target}", f"wrote {other}"]
+    said += [f"unchanged {target}", f"unchanged {other}"]
+    assert capsys.readouterr().out.splitlines() == said
     assert target.read_bytes() == packaged_text().encode()
+    assert other.read_bytes() == packaged.packaged_text().encode()
+
+
+def test_that_of_scenarios_is_printed_and_written_alone_when_asked_for(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    schema(scenario=True)
+    assert capsys.readouterr().out == packaged.packaged_text()
+
+    schema(Path("agents"), write=True, scenario=True)
+    schema(Path("s.json"), write=True, scenario=True)
+
+    assert Path("s.json").read_text("utf-8") == packaged.packaged_text()
+    assert [each.name for each in Path("agents").iterdir()] == ["scenario.schema.json"]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +128,13 @@ def test_vs_code_is_told_about_the_agents_of_the_folder(
 
     assert json.loads(settings.read_text("utf-8")) == {
         "yaml.schemas": {
-            "./agents/agent.schema.json": ["agents/*.yaml", "agents/*.yml"]
+            "./agents/agent.schema.json": [
+                *("agents/*.yaml", "agents/*.yml"),
+                *("!agents/*.test.yaml", "!agents/*.test.yml"),
+            ],
+            "./agents/scenario.schema.json": [
+                *("agents/*.test.yaml", "agents/*.test.yml"),
+            ],
         }
     }
     assert f"unchanged {settings}" in capsys.readouterr().out
@@ -126,6 +150,11 @@ def test_in_the_folder_itself_vs_code_is_told_of_agent_files_only(
 
     settings = json.loads(Path(".vscode", "settings.json").read_text("utf-8"))
     assert settings == {"yaml.schemas": {"./agent.schema.json": ["a.yaml"]}}
+
+    Path("a.test.yaml").write_text("scenarios: []\n", "utf-8")
+    schema(write=True, vscode=True)
+    settings = json.loads(Path(".vscode", "settings.json").read_text("utf-8"))
+    assert settings["yaml.schemas"]["./scenario.schema.json"] == ["a.test.yaml"]
 
 
 def test_settings_with_comments_are_left_alone_and_the_line_is_said(

@@ -179,7 +179,7 @@ def test_a_file_that_cannot_be_read_is_told_and_the_others_checked(
 def test_a_folder_without_agent_files_is_wrong_usage(tmp_path: Path) -> None:
     done = vagent("validate", ".", cwd=tmp_path)
     assert done.returncode == 2
-    assert "no agent files in the folder" in done.stderr
+    assert "no agent or scenario files in the folder" in done.stderr
 
 
 def test_without_a_path_the_current_folder_is_checked(

@@ -44,3 +44,17 @@ def test_a_broken_file_names_nothing(tmp_path: Path, text: str) -> None:
 
 def test_a_missing_file_names_nothing(tmp_path: Path) -> None:
     assert referenced_files(tmp_path / "none.yaml") == frozenset()
+
+
+def test_scenarios_draw_on_their_agents_and_what_those_draw_on(tmp_path: Path) -> None:
+    (tmp_path / "tests").mkdir()
+    suite = tmp_path / "tests" / "a.test.yaml"
+    suite.write_text(
+        "agent: ../a.yaml\nscenarios:\n- agent: ../none.yaml\n- {agent: 5}\n- x\n",
+        "utf-8",
+    )
+    (tmp_path / "a.yaml").write_text("prompt_file: a.md\n", "utf-8")
+    above = suite.parent / ".."
+    assert referenced_files(suite) == {
+        *(above / "a.yaml", above / "none.yaml", above / "a.md"),
+    }

@@ -105,3 +105,14 @@ def test_any_failure_can_be_sent(text: str) -> None:
     encoded = fail(text).text
 
     assert json.loads(encoded.encode()) == {"error": text}
+
+
+@given(st.text(min_size=6, max_size=20), st.booleans())
+def test_a_secret_is_masked_as_json_spells_it(secret: str, is_ascii: bool) -> None:
+    mask = Masking([secret], shortest=6)
+    text = json.dumps({"deep": json.dumps([secret])}, ensure_ascii=is_ascii)
+
+    masked = mask(text)
+
+    assert json.dumps(json.dumps(secret)[1:-1], ensure_ascii=is_ascii) not in masked
+    assert secret not in masked or secret in "***"

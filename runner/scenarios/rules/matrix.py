@@ -51,6 +51,8 @@ def parameter_unknown(inspection: Inspection) -> Iterator[Finding]:
         is_known = found.kind == "variable" and found.name in names
         if found.kind == "escape" or is_known or _is_spoken(path):
             continue
+        if inspection.document.is_broken(path):
+            continue
         place = inspection.part(path, found.start, found.end)
         yield _unknown(place, text[found.start : found.end], found, names)
 
@@ -199,7 +201,7 @@ def _placeholders(
 ) -> Iterator[tuple[Pointer, str, Placeholder]]:
     """Yield every placeholder of the scenarios and of what they share."""
     for path, text in _texts(inspection.document.value, ()):
-        if "${" in text and inspection.is_sound(path):
+        if "${" in text:
             for found in find_placeholders(text):
                 yield path, text, found
 

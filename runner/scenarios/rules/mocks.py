@@ -1,4 +1,4 @@
-"""Rules VA713 and VA714: what tools and the scripted mind answer."""
+"""Rules VA713, VA714 and VA720: what tools and the scripted mind answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from runner.config.diagnostics import Finding, quoted
 from runner.config.rules.rule import rule
-from runner.scenarios.drafts import find_drafts
+from runner.scenarios.agents import agent_of
+from runner.scenarios.drafts import find_drafts, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,10 +82,10 @@ def _line(inspection: Inspection, path: Pointer, index: int) -> int:
 
 @rule("VA714", "brain-rule-in-vain")
 def brain_rule_in_vain(inspection: Inspection) -> Iterator[Finding]:
-    """A rule of the `brain` does nothing, or waits for two things at once.
+    """A rule of the `brain` does nothing.
 
-    A rule says something, calls tools, or both. It does so when the caller's words
-    match `hears`, or after a result of the tool `after`, but never both at a time.
+    A rule says something, calls tools, or both: when the caller's words match `hears`,
+    after a result of the tool `after`, or, with neither, once and in order.
 
     Bad:
         agent: shop.yaml
@@ -119,7 +120,49 @@ def brain_rule_in_vain(inspection: Inspection) -> Iterator[Finding]:
                 help_ = "give it something to say, or tools to call"
                 message = "this rule neither says nor calls anything"
                 yield Finding(inspection.start(path), message, help_)
-            if "hears" in each and "after" in each:
-                message = "`hears` and `after` exclude each other"
-                place = inspection.key((*path, "after"))
-                yield Finding(place, message, "make two rules of it")
+
+
+@rule("VA720", "tool-not-mocked", "warning")
+def tool_not_mocked(inspection: Inspection) -> Iterator[Finding]:
+    """A call is expected of an HTTP tool that has no mock.
+
+    On `script` no tool calls a URL, so that tests need no network and always come out
+    the same: such a call fails. `live` as the mock allows it all the same.
+
+    Bad:
+        agent: courier.yaml
+        scenarios:
+          - name: finds a parcel
+            turns:
+              - user: Where is my parcel 123456?
+              - call: find_parcel
+
+    Good:
+        agent: courier.yaml
+        scenarios:
+          - name: finds a parcel
+            mock: {find_parcel: {returns: {place: Berlin}}}
+            turns:
+              - user: Where is my parcel 123456?
+              - call: find_parcel
+    """
+    seen: set[Pointer] = set()
+    for draft in inspection.fact(find_drafts):
+        agent = agent_of(inspection, draft)
+        services = listed(draft.value("services", "script"))
+        if agent is None or "script" not in services:
+            continue
+        for turn in draft.turns:
+            call = turn.value.get("call")
+            fields = call if isinstance(call, dict) else {"tool": call}
+            name, fails = fields["tool"], fields.get("fails") is True
+            if name not in agent.remote or name in draft.entries["mock"] or fails:
+                continue
+            path: Pointer = (*turn.path, "call")
+            path = (*path, "tool") if fields is call else path
+            if path not in seen:
+                seen.add(path)
+                place = inspection.value(path)
+                message = f"`{name}` calls a URL, and is not mocked"
+                help_ = f"add `mock: {{{name}: {{returns: …}}}}`, or `{name}: live`"
+                yield Finding(place, message, help_)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runner.config.diagnostics import Finding, quoted, replacement
 from runner.config.names import is_surely, nearest
 from runner.config.rules.rule import rule
+from runner.errors import ToolError
 from runner.scenarios.drafts import find_drafts
 from runner.scenarios.mentions import find_mentions
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from runner.config.inspection import Inspection
     from runner.config.nodes import Pointer
+    from runner.tools.arguments import ArgumentCheck
 
 
 @rule("VA710", "tool-not-had")
@@ -80,33 +82,57 @@ def arguments_refused(inspection: Inspection) -> Iterator[Finding]:
               - user: Where is my order 1234?
               - call: {tool: lookup_order, arguments: {order_id: "1234"}}
     """
+    checks: dict[tuple[int, str], ArgumentCheck | None] = {}
     for each in inspection.fact(find_mentions):
         mention = each.mention
         if mention.arguments is None or mention.role != "call" or not mention.must_fit:
             continue
-        schemas = [agent.schemas.get(mention.tool) for agent in each.agents]
-        if not each.is_sure or len(schemas) != 1 or schemas[0] is None:
+        if not each.is_sure or len(each.agents) != 1:
             continue
-        # These take long to import, and most scenarios need no check.
-        from runner.errors import ToolError
-        from runner.tools.arguments import ArgumentCheck, ArgumentsRefused
-
+        (agent,) = each.agents
+        key = (id(agent), mention.tool)
+        if key not in checks:
+            checks[key] = _build_check(mention.tool, agent.schemas.get(mention.tool))
         arguments, path = mention.arguments
-        try:
-            ArgumentCheck(mention.tool, schemas[0]).check(arguments)
-        except ArgumentsRefused as refusal:
+        refusal = _refusal(checks[key], arguments)
+        if refusal is not None:
             message = f"`{mention.tool}` refuses these arguments: {refusal}"
             help_ = "correct them, or say `fails: true` if that is what is tried out"
             yield Finding(inspection.start(path), message, help_)
-        except ToolError:
-            continue  # the agent's schema is at fault, which its own check says
+
+
+def _build_check(tool: str, schema: Any) -> ArgumentCheck | None:
+    """Return what checks the arguments of a tool; None where that cannot be told."""
+    if schema is None:
+        return None
+    # It takes long to import, and most scenarios need no check.
+    from runner.tools.arguments import ArgumentCheck
+
+    try:
+        return ArgumentCheck(tool, schema)
+    except ToolError:
+        return None  # the agent's schema is at fault, which its own check says
+
+
+def _refusal(check: ArgumentCheck | None, arguments: Any) -> str | None:
+    if check is None:
+        return None
+    from runner.tools.arguments import ArgumentsRefused
+
+    try:
+        check.check(arguments)
+    except ArgumentsRefused as refusal:
+        return str(refusal)
+    return None
 
 
 @rule("VA712", "matching-invalid")
 def matching_invalid(inspection: Inspection) -> Iterator[Finding]:
     """What `matching` holds is no JSON Schema.
 
-    The arguments of a call are checked against it, as a tool's `parameters` are.
+    The arguments of a call are checked against it as against a tool's `parameters`: a
+    `pattern` is for the whole text, and what `properties` do not name is refused,
+    unless `additionalProperties` says otherwise.
 
     Bad:
         agent: shop.yaml
@@ -150,12 +176,11 @@ def _fault(schema: object) -> tuple[Pointer, str] | None:
             each.path, each.keyword, each.expected, each.instance, each.schema
         )
         return each.path, message
-    from runner.errors import ToolError
     from runner.tools.arguments import ArgumentCheck
 
     try:
         # It may still hold a bad pattern, or a reference that leads nowhere.
         ArgumentCheck("matching", schema if isinstance(schema, dict) else {})
     except ToolError as error:
-        return (), error.message
+        return (), error.message.rpartition("JSON Schema: ")[2]
     return None

@@ -86,8 +86,9 @@ def _unexpected(
     wanted = value.get("interruptions", 0)
     if wanted > interruptions:
         times = "once" if interruptions == 1 else f"{interruptions} times"
-        times = "never" if not interruptions else times
-        message = f"the caller interrupts {times} before this"
+        message = f"the caller interrupts only {times} before this"
+        if not interruptions:
+            message = "nobody has interrupted the agent before this"
         yield (*path, "interruptions"), message, "add turns with `interrupts`"
     if value.get("resumed") is True and not drops:
         message = "the line has not dropped before this"

@@ -1,0 +1,125 @@
+"""`vagent diff`: what a change of an agent changes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from runner.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runner.comparing.report import Comparison
+    from runner.scenarios.model import Scenario
+
+FORMATS = ("text", "markdown", "json")
+
+
+def diff(
+    old: Annotated[
+        str,
+        typer.Argument(
+            help="An agent file, or REVISION:PATH (HEAD~1:agents/support.yaml)."
+        ),
+    ],
+    new: Annotated[
+        str | None,
+        typer.Argument(
+            help="The other one. Left out, OLD is compared with the last commit of it."
+        ),
+    ] = None,
+    scenarios: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATH", help="Scenario files to run on both. Default: those of NEW."
+        ),
+    ] = None,
+    no_scenarios: Annotated[
+        bool, typer.Option("--no-scenarios", help="Compare only what is sent.")
+    ] = False,
+    service: Annotated[
+        str, typer.Option(metavar="script|local|assemblyai|URL", help="Who answers.")
+    ] = "script",
+    format: Annotated[
+        str, typer.Option(metavar="|".join(FORMATS), help="How it is written.")
+    ] = "text",
+    output_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write it there.")
+    ] = None,
+    exit_zero: Annotated[
+        bool, typer.Option("--exit-zero", help="End with 0 whatever differs.")
+    ] = False,
+) -> None:
+    """Show what changes between two agents: what is sent, and how they behave.
+
+    The prompt is compared word by word, tools by their names and schemas; and the
+    scenarios of NEW are run on both.
+
+    Ends with 0 when nothing differs, 1 when something does, 2 for wrong usage, 3 when
+    a file cannot be read.
+    """
+    if format not in FORMATS:
+        raise UsageError(
+            f"there is no format '{format}'", hint=f"one of: {', '.join(FORMATS)}"
+        )
+    if no_scenarios and scenarios:
+        raise UsageError("--scenarios and --no-scenarios contradict each other")
+    from runner.cli.reporting import save
+    from runner.comparing import report
+    from runner.comparing.revisions import committed
+
+    if new is None:
+        old, new = committed(Path(old)), old
+    comparison = _compare(
+        old, new, None if no_scenarios else tuple(scenarios or ()), service
+    )
+    text = getattr(report, f"write_{format}")(comparison)
+    if output_file is None:
+        typer.echo(text, nl=False)
+    else:
+        save(output_file, text)
+    if not comparison.is_empty and not exit_zero:
+        raise typer.Exit(1)
+
+
+def _compare(
+    old: str, new: str, targets: Sequence[str] | None, service: str
+) -> Comparison:
+    from runner.comparing.behaviour import compare_behaviour
+    from runner.comparing.report import Comparison
+    from runner.comparing.revisions import agent_file
+    from runner.comparing.sending import compare_sending
+    from runner.config.environment import load_environment
+    from runner.resolution import resolve
+    from runner.testing.execution import Wishes
+
+    environment = load_environment(Path(), os.environ)
+    with agent_file(old) as before, agent_file(new) as after:
+        values = [
+            resolve(path, {}, environment).traced.values for path in (before, after)
+        ]
+        tried = () if targets is None else _scenarios(targets, after)
+        wishes = Wishes(service=service, environment=environment)
+        return Comparison(
+            old,
+            new,
+            compare_sending(*values),
+            compare_behaviour(tried, before, after, wishes),
+        )
+
+
+def _scenarios(targets: Sequence[str], agent: Path) -> list[Scenario]:
+    """Return the scenarios that were named, or those that are about the agent."""
+    from runner.testing.discovery import load_scenarios
+
+    if targets:
+        return load_scenarios(targets)
+    with contextlib.suppress(UsageError):  # an agent without scenarios
+        about = load_scenarios([str(agent)])
+        return [each for each in about if each.agent.resolve() == agent.resolve()]
+    return []

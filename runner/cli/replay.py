@@ -1,0 +1,167 @@
+"""`vagent replay`: recorded calls played back to the engine of today."""
+
+from __future__ import annotations
+
+import json as json_format
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from runner.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.recording.lines import Entry
+    from runner.replaying.comparison import Step
+    from runner.replaying.verdict import Verdict
+
+
+def replay(
+    recordings: Annotated[
+        list[Path],
+        typer.Argument(metavar="DIR...", help="Recordings, or folders that hold some."),
+    ],
+    tools: Annotated[
+        str,
+        typer.Option(
+            metavar="recorded|live",
+            help="recorded: tools answer as they did. live: the agent's tools are run "
+            "again, from the agent file where it lay.",
+        ),
+    ] = "recorded",
+    update: Annotated[
+        bool,
+        typer.Option(
+            "--update", help="Accept what the engine does now as what is recorded."
+        ),
+    ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a recording on stdout.")
+    ] = False,
+) -> None:
+    """Play recorded calls back to the engine of today, and compare.
+
+    The far end, the caller and the tools do what they did; time is virtual, and there
+    is no network. Compared is everything that this side does: the messages it sends and
+    when, the tools it runs, what it plays after an interruption, how it ends.
+
+    Ends with 0 when all are equal (or were updated), 1 when one differs, 2 for wrong
+    usage, 3 when one cannot be replayed.
+    """
+    if tools not in ("recorded", "live"):
+        raise UsageError(f"there is no --tools '{tools}'", hint="recorded or live")
+    from runner.recording.reader import find_recordings
+    from runner.replaying.verdict import judge
+
+    verdicts = []
+    for folder in find_recordings(recordings):
+        verdict = judge(folder, live_tools=tools == "live", update=update)
+        verdicts.append(verdict)
+        if json:
+            typer.echo(json_format.dumps(_object(verdict), ensure_ascii=False))
+        else:
+            for line in describe(verdict):
+                typer.echo(line)
+    _say_sums(verdicts)
+    if any(each.difference is not None for each in verdicts):
+        raise typer.Exit(1)
+    if any(each.problem is not None for each in verdicts):
+        raise typer.Exit(3)
+
+
+def describe(verdict: Verdict) -> Iterator[str]:
+    """Yield the lines that tell of one recording."""
+    folder = verdict.folder.as_posix()
+    cut = "" if verdict.is_complete else ", cut off there"
+    length = f"{verdict.seconds:.1f} s{cut}"
+    if verdict.problem is not None:
+        yield f"{folder}: cannot be replayed: {verdict.problem}"
+    elif verdict.was_updated:
+        yield f"{folder}: updated ({length})"
+    elif verdict.difference is None:
+        yield f"{folder}: equal ({length})"
+    else:
+        difference = verdict.difference
+        at = difference.then[0].at if difference.then else difference.now[0].at
+        yield f"{folder}: differs at {at:.3f} s ({length})"
+        yield from (f"    {_line(each)}" for each in difference.before)
+        yield from (f"  - {_line(each)}" for each in difference.then)
+        if not difference.then:
+            yield "  - (the recording ends)"
+        yield from (f"  + {_line(each)}" for each in difference.now)
+        if not difference.now:
+            yield "  + (the engine does nothing more)"
+        if difference.further:
+            places = "place" if difference.further == 1 else "places"
+            yield f"    … and {difference.further} more {places} after that"
+
+
+def _line(step: Step) -> str:
+    return f"{step.at:9.3f}  {_describe_entry(step.entry, step.content)}"
+
+
+def _describe_entry(entry: Entry, content: dict[str, Any]) -> str:
+    """Return one line of a call, made for reading: no sound, no long text."""
+    from runner.cli.lines import describe_received, describe_sent, shorten
+    from runner.protocol.client.actions import RunTool, Send
+    from runner.protocol.client.events import Received
+    from runner.recording.lines import Sound
+
+    match entry:
+        case Received(message):
+            return f"← {describe_received(message)}"
+        case Send(message):
+            return f"→ {describe_sent(message)}"
+        case RunTool(call):
+            return f"run {describe_received(call).removeprefix('tool.call ')}"
+        case Sound():
+            return f"sound: {_describe_sound(content['sound'])}"
+        case _:
+            name = content.get("on") or content.get("do") or ""
+            rest = {k: v for k, v in content.items() if k not in ("on", "do") and v}
+            said = json_format.dumps(rest, ensure_ascii=False) if rest else ""
+            return f"{str(name).replace('_', ' ')} {shorten(said)}".rstrip()
+
+
+def _describe_sound(sound: dict[str, Any]) -> str:
+    own = [f"{what} {sound[what] / 48:.0f} ms" for what in ("mic", "sent")]
+    parts = own if sound["mic"] or sound["sent"] else []
+    for reply in sound["replies"]:
+        received, played = reply["received"] / 48, reply["played"] / 48
+        of = f" of {reply['id']}" if reply["id"] else ""
+        parts.append(f"received {received:.0f} ms{of}, played {played:.0f} ms")
+    return "; ".join(parts)
+
+
+def _object(verdict: Verdict) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "type": "vagent.replay",
+        "folder": verdict.folder.as_posix(),
+        "equal": verdict.is_equal,
+        "updated": verdict.was_updated,
+        "complete": verdict.is_complete,
+        "seconds": round(verdict.seconds, 3),
+    }
+    if verdict.problem is not None:
+        content["problem"] = verdict.problem
+    if verdict.difference is not None:
+        content["difference"] = {
+            "step": verdict.difference.number,
+            "further": verdict.difference.further,
+            "then": [each.content for each in verdict.difference.then],
+            "now": [each.content for each in verdict.difference.now],
+        }
+    return content
+
+
+def _say_sums(verdicts: list[Verdict]) -> None:
+    sums = {
+        "equal": sum(each.is_equal and not each.was_updated for each in verdicts),
+        "updated": sum(each.was_updated for each in verdicts),
+        "different": sum(each.difference is not None for each in verdicts),
+        "not replayed": sum(each.problem is not None for each in verdicts),
+    }
+    said = ", ".join(f"{count} {what}" for what, count in sums.items() if count)
+    typer.echo(said, err=True)

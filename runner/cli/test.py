@@ -1,0 +1,249 @@
+"""`vagent test`: try agents out on their scenarios."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from runner.cli.reporting import Colour
+from runner.cli.variables import parse_variables
+from runner.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runner.testing.judging import Judge
+
+FORMATS = ("auto", "text", "json", "junit", "github", "tap")
+
+
+def test(
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[PATH|PATH::SCENARIO]...",
+            help="Scenario files, folders, patterns, or agent files (then what is "
+            "about them). Default: the current folder.",
+        ),
+    ] = None,
+    keywords: Annotated[
+        str | None,
+        typer.Option(
+            "-k",
+            metavar="WORDS",
+            help="Only scenarios whose name, file or tags have the words; and, or, not "
+            "and parentheses are understood.",
+        ),
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(help="Only scenarios with this tag. Repeatable.")
+    ] = None,
+    last_failed: Annotated[
+        bool,
+        typer.Option("--last-failed", help="Only what failed last time, if anything."),
+    ] = False,
+    list_only: Annotated[
+        bool, typer.Option("--list", help="Show what would be run, and run nothing.")
+    ] = False,
+    service: Annotated[
+        str,
+        typer.Option(
+            metavar="script|local|assemblyai|URL",
+            help="Who answers. script: no model, no sound, no key, each time the same "
+            "result. local: real speech and a real model on this machine.",
+        ),
+    ] = "script",
+    var: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Set a variable of the agents."),
+    ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SPEC|FILE.yaml",
+            help="Let the service misbehave, as serve --fault does. Repeatable.",
+        ),
+    ] = None,
+    noise: Annotated[
+        float | None,
+        typer.Option(
+            metavar="DB", max=0, help="Noise around the caller, in dB below full scale."
+        ),
+    ] = None,
+    packet_loss: Annotated[
+        float,
+        typer.Option(
+            metavar="PERCENT", min=0, max=100, help="Share of the sound that is lost."
+        ),
+    ] = 0.0,
+    repeat: Annotated[
+        int, typer.Option(min=1, help="Run each scenario so often, and say how sure.")
+    ] = 1,
+    seed: Annotated[int, typer.Option(help="For faults and what else is drawn.")] = 0,
+    jobs: Annotated[
+        str,
+        typer.Option(metavar="N|auto", help="Processes side by side. Default: auto."),
+    ] = "auto",
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", "-x", help="Stop at the first failure.")
+    ] = False,
+    live_tools: Annotated[
+        bool,
+        typer.Option(
+            "--live-tools", help="Let HTTP tools that are not mocked call their URLs."
+        ),
+    ] = False,
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="An OpenAI-compatible endpoint that decides `judge:`; its key in "
+            "VAGENT_JUDGE_KEY. Without one these are left out, and counted.",
+        ),
+    ] = None,
+    judge_model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The model to ask for there.")
+    ] = None,
+    judge_votes: Annotated[
+        int, typer.Option(min=1, help="How often it is asked: an odd number.")
+    ] = 3,
+    coverage: Annotated[
+        bool,
+        typer.Option(
+            "--coverage",
+            help="Show which tools, variables, interruptions and ends were exercised.",
+        ),
+    ] = False,
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Where recordings go. Default: .vagent/recordings."
+        ),
+    ] = None,
+    keep_passed: Annotated[
+        bool,
+        typer.Option("--keep-passed", help="Keep recordings of what passed, too."),
+    ] = False,
+    from_recording: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Make a scenario of a recorded call, and run nothing.",
+        ),
+    ] = None,
+    write: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where that goes. Default: stdout."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite that file if it is there.")
+    ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Run again whenever a file changes.")
+    ] = False,
+    format: Annotated[
+        str, typer.Option(metavar="|".join(FORMATS), help="How results are written.")
+    ] = "auto",
+    output_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the results there."),
+    ] = None,
+    color: Annotated[
+        Colour, typer.Option(help="Colours of the text format.")
+    ] = Colour.AUTO,
+) -> None:
+    """Try agents out on their scenarios.
+
+    A scenario says what a caller says and what the agent is to say and do. On script,
+    the default, nothing is heard and no model thinks: the words are handed over on the
+    same wire, tools run (or are mocked), time is virtual and each run gives the same.
+
+    Ends with 0 when all passed; 1 when one failed; 2 for wrong usage, also when there
+    are no scenarios; 3 when one could not be tried; 130 after Ctrl-C.
+    """
+    if format not in FORMATS:
+        raise UsageError(
+            f"there is no format '{format}'", hint=f"one of: {', '.join(FORMATS)}"
+        )
+    if jobs != "auto" and not (jobs.isascii() and jobs.isdigit() and int(jobs) > 0):
+        raise UsageError(f"--jobs '{jobs}' is neither a number of processes nor auto")
+    if from_recording is not None:
+        _write_scenario(from_recording, write, force=force)
+        return
+    if write is not None:
+        raise UsageError("--write goes with --from-recording")
+    from runner.cli.trials import Choice, Manners, Trial, list_scenarios
+
+    choice = Choice(tuple(targets or ()), keywords, tuple(tag or ()), last_failed)
+    if list_only:
+        list_scenarios(choice.load())
+        return
+    from runner.config.environment import load_environment
+    from runner.testing.execution import Wishes
+    from runner.testing.history import FOLDER
+
+    environment = load_environment(Path(), os.environ)
+    wishes = Wishes(
+        service=service,
+        environment=environment,
+        variables=parse_variables(var or []),
+        faults=tuple(fault or ()),
+        seed=seed,
+        noise_db=noise,
+        packet_loss=packet_loss / 100,
+        live_tools=live_tools,
+        judge=_judge(judge, judge_model, judge_votes, environment),
+        keep=keep or FOLDER / "recordings",
+        keep_passed=keep_passed,
+    )
+    manners = Manners(format, color, output_file, coverage)
+    trial = Trial(choice, wishes, manners, repeat, jobs, fail_fast)
+    if watch:
+        from runner.cli.rechecking import check_and_watch
+
+        check_and_watch(trial.files, trial.run)
+        return
+    code = trial.run()
+    if code:
+        raise typer.Exit(code)
+
+
+def _judge(
+    url: str | None, model: str | None, votes: int, environment: Mapping[str, str]
+) -> Judge | None:
+    if url is None:
+        return None
+    from runner.testing.history import FOLDER
+    from runner.testing.judging import KEY, Judge
+
+    return Judge(url, model, environment.get(KEY), votes, FOLDER / "verdicts")
+
+
+def _write_scenario(folder: Path, path: Path | None, *, force: bool) -> None:
+    """Write a recorded call as a scenario file, or to stdout."""
+    from runner.cli.reporting import save
+    from runner.recording.reader import read_recording
+    from runner.replaying.extraction import suite_from_recording
+    from runner.scenarios.writer import write_suite
+
+    if path is not None and path.exists() and not force:
+        raise UsageError(f"{path} is there already", hint="--force overwrites it")
+    recording = read_recording(folder)
+    suite = suite_from_recording(recording, path or Path("recorded.test.yaml"))
+    modeline, _, rest = write_suite(suite).partition("\n")
+    text = f"{modeline}\n{_MADE_FROM_A_CALL}{rest}"
+    if path is None:
+        typer.echo(text, nl=False)
+        return
+    save(path, text)
+    typer.echo(f"wrote {path}; `vagent test {path}` runs it", err=True)
+
+
+_MADE_FROM_A_CALL = """\
+# Made from a recorded call. The words are those of one call: keep what matters to you,
+# and loosen the rest (/a pattern/, [one of, these], or no expectation at all). `brain`
+# is what the mind did; without it the agent's own rules play the agent.
+"""

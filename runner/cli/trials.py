@@ -1,0 +1,186 @@
+"""What `vagent test` does: choose, run with progress, report, remember."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from runner.cli.reporting import Colour, save
+from runner.errors import VagentError
+from runner.testing.discovery import find_suites, load_scenarios
+from runner.testing.history import load_failed, note_failed
+from runner.testing.results import Report, ScenarioResult, Status
+from runner.testing.selection import select
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runner.scenarios.model import Scenario
+    from runner.testing.execution import Wishes
+
+# Fewer than these are over before a bar can be read.
+_WORTH_A_BAR = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which scenarios were asked for."""
+
+    targets: tuple[str, ...]
+    keywords: str | None = None
+    tags: tuple[str, ...] = ()
+    last_failed: bool = False
+
+    def load(self) -> list[Scenario]:
+        """Load them; raises UsageError, ConfigError, FileUnreadable."""
+        return select(
+            load_scenarios(self.targets),
+            keywords=self.keywords,
+            tags=self.tags,
+            failed=load_failed() if self.last_failed else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How results are shown."""
+
+    format: str
+    colour: Colour
+    output_file: Path | None
+    coverage: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One `vagent test`, which `--watch` repeats."""
+
+    choice: Choice
+    wishes: Wishes
+    manners: Manners
+    repeat: int
+    jobs: str
+    fail_fast: bool
+
+    def files(self) -> Iterable[Path]:
+        """Return what a change of matters: scenario files, and agents with theirs."""
+        agents: set[Path] = set()
+        with suppress(VagentError):  # a file that is being edited: the rest counts
+            agents = {each.agent for each in load_scenarios(self.choice.targets)}
+        return [*find_suites(self.choice.targets).names, *sorted(agents)]
+
+    def run(self) -> int:
+        """Run once, report, remember what failed, and return the exit code."""
+        from runner.testing.crew import Crew, choose_processes
+
+        began = time.monotonic()
+        scenarios = self.choice.load()
+        jobs = [(each, run) for each in scenarios for run in range(self.repeat)]
+        wanted = "1" if self._shares_a_machine and self.jobs == "auto" else self.jobs
+        processes = choose_processes(wanted, len(jobs), os.cpu_count() or 1)
+        results: list[ScenarioResult] = []
+        was_interrupted = False
+        with _progress(len(jobs)) as advance:
+            try:
+                for result in Crew(self.wishes, processes).run(jobs):
+                    results.append(result)
+                    advance(result)
+                    if self.fail_fast and result.status in (
+                        Status.FAILED,
+                        Status.ERROR,
+                    ):
+                        break
+            except KeyboardInterrupt:
+                was_interrupted = True
+        report = self._report(results)
+        note_failed(report)
+        self._tell(report, len(jobs), time.monotonic() - began)
+        return 130 if was_interrupted else report.exit_code
+
+    @property
+    def _shares_a_machine(self) -> bool:
+        """Whether side by side only slows down: models take every core they get."""
+        return self.wishes.service == "local"
+
+    def _report(self, results: Sequence[ScenarioResult]) -> Report:
+        if not self.manners.coverage:
+            return Report(tuple(results), Path.cwd())
+        from runner.testing.coverage import measure
+
+        measured = measure(results, self.wishes.environment)
+        return Report(tuple(results), Path.cwd(), tuple(measured))
+
+    def _tell(self, report: Report, wanted: int, took: float) -> None:
+        from runner.checking.colours import wants_colour
+        from runner.testing.reports import choose_format, load_writer
+
+        manners = self.manners
+        format = choose_format(manners.format, os.environ)
+        is_terminal = manners.output_file is None and sys.stdout.isatty()
+        colour = wants_colour(manners.colour.value, os.environ, is_terminal=is_terminal)
+        text = load_writer(format, colour=colour)(report)
+        if manners.output_file is not None:
+            save(manners.output_file, text)
+        else:
+            typer.echo(text, nl=False, color=colour or None)
+        if format == "github":
+            _add_to_job_summary(report)
+        typer.echo(_summary(report, wanted, took), err=True)
+
+
+def list_scenarios(scenarios: Sequence[Scenario]) -> None:
+    """Write a line for each scenario, as it can be named."""
+    for each in scenarios:
+        tags = f"  [{', '.join(each.tags)}]" if each.tags else ""
+        typer.echo(f"{each.place.path.as_posix()}::{each.id}{tags}")
+
+
+def _summary(report: Report, wanted: int, took: float) -> str:
+    counts = [
+        f"{report.count(status)} {status.value}"
+        for status in Status
+        if report.count(status)
+    ]
+    if len(report.results) < wanted:
+        counts.append(f"{wanted - len(report.results)} not run")
+    seconds = sum(each.seconds for each in report.results)
+    return f"{', '.join(counts)}; {seconds:.0f} s of calls in {took:.1f} s"
+
+
+def _add_to_job_summary(report: Report) -> None:
+    path = os.environ.get("GITHUB_STEP_SUMMARY")
+    if path:
+        from runner.testing.reports.annotations import write_summary
+
+        with suppress(OSError), Path(path).open("a", encoding="utf-8") as file:
+            file.write(write_summary(report))
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[ScenarioResult], None]]:
+    """Yield what is to be called with each result; a bar on a terminal's stderr."""
+    if total < _WORTH_A_BAR or not sys.stderr.isatty():
+        yield lambda result: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task, failed = bars.add_task("trying", total=total), 0
+
+        def advance(result: ScenarioResult) -> None:
+            nonlocal failed
+            failed += result.status in (Status.FAILED, Status.ERROR)
+            described = f"trying, {failed} failed" if failed else "trying"
+            bars.update(task, advance=1, description=described)
+
+        yield advance

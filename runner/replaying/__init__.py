@@ -1,0 +1,1 @@
+"""Recorded calls played back to the engine of today."""

@@ -1,0 +1,236 @@
+"""Plays a recording back to the real engine, on virtual time and with no network.
+
+What came from outside then (the service, the microphone, the person, tools) comes again
+at its time; what the session and the engine make of it is theirs, and noted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from types import TracebackType
+from typing import Self
+
+from runner.engine import Engine, RunToolCall
+from runner.line import Listener
+from runner.protocol.client.actions import Action
+from runner.protocol.client.events import (
+    Event,
+    MicFrame,
+    Received,
+    Tick,
+    ToolFinished,
+)
+from runner.protocol.client.session import ClientSession
+from runner.protocol.messages import ReplyAudio, ToolCall
+from runner.recording.lines import Entry, Sound
+from runner.recording.reader import Recording
+from runner.recording.sounds import SoundCount
+from runner.testing.clock import run_virtually
+from runner.testing.muteness import NoMicrophone
+
+# Timers of then rang a little late, as loops do, and did so between other events. They
+# ring again when they rang; one that did not ring then may be so late.
+TIMER_SLACK_SECONDS = 0.25
+# A loop may ring a timer early by its clock's resolution, 16 ms on Windows, and then
+# again; and recorded times are rounded.
+_RESOLUTION_SECONDS = 0.02
+# How long the end of a call may take after the last thing that was recorded.
+_ENDING_SECONDS = 120.0
+# The microphone's sound is merged up to this length: when it comes changes nothing.
+_MERGED_SECONDS = 1.0
+# The agent's sound moves timers: earlier by this at most, which the slack allows for.
+_MERGED_REPLY_SECONDS = 0.2
+
+
+def replay(
+    recording: Recording, run_tool: RunToolCall | None = None
+) -> list[tuple[float, Entry]]:
+    """Return what the engine of today does with a recorded call, as entries.
+
+    With `run_tool`, tools are run again; else their recorded results come again.
+    """
+    return run_virtually(_replay(recording, run_tool))
+
+
+async def _replay(
+    recording: Recording, run_tool: RunToolCall | None
+) -> list[tuple[float, Entry]]:
+    header, loop = recording.header, asyncio.get_running_loop()
+    began = loop.time()
+    notes = _Notes(began)
+    engine = Engine(
+        ClientSession(header.config, jitter=Random(header.seed).random),
+        _nobody,
+        microphone=NoMicrophone(),
+        speaker=_UnheardSpeaker(),
+        run_tool=run_tool or _never,
+        observers=(notes.observe,),
+        timer_slack=TIMER_SLACK_SECONDS,
+    )
+    running = asyncio.create_task(engine.run())
+    try:
+        await asyncio.sleep(0)  # it begins, as it did before anything came
+        for at, event in _inputs(recording.entries, with_results=run_tool is None):
+            await _sleep_until(began + at)
+            if isinstance(event, Tick):
+                await _sleep_until(_due(engine.session, loop.time()))
+            if running.done():
+                break
+            engine.post(event)
+        if recording.is_complete:
+            await asyncio.wait((running,), timeout=_ENDING_SECONDS)
+        if running.done():
+            running.result()  # raises what is a bug of the engine's
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    return notes.entries()
+
+
+async def _sleep_until(due: float) -> None:
+    await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
+
+
+def _due(session: ClientSession, now: float) -> float:
+    """Return when the timer is due that rang at about this time."""
+    due = session.deadline
+    is_near = due is not None and now < due <= now + _RESOLUTION_SECONDS
+    return due if due is not None and is_near else now
+
+
+def _inputs(
+    entries: Sequence[tuple[float, Entry]], *, with_results: bool
+) -> Iterator[tuple[float, Event]]:
+    """Yield what came from outside, in order; sound in larger pieces than it came."""
+    pending: tuple[float, Sound] | None = None
+    early = _early_ticks(entries)
+    for index, (at, entry) in enumerate(entries):
+        if isinstance(entry, Sound):
+            if pending is not None and _can_join(pending, entry):
+                pending = (pending[0], _join(pending[1], entry))
+                continue
+            if pending is not None:
+                yield from _sounds(*pending)
+            pending = (at, entry)
+            continue
+        if pending is not None:
+            yield from _sounds(*pending)
+            pending = None
+        if not isinstance(entry, Event) or index in early:
+            continue
+        if with_results or not isinstance(entry, ToolFinished):
+            yield at, entry
+    if pending is not None:
+        yield from _sounds(*pending)
+
+
+def _early_ticks(entries: Sequence[tuple[float, Entry]]) -> set[int]:
+    """Return which ticks had no effect because they rang again when they were due."""
+    early: set[int] = set()
+    following: float | None = None  # when the next tick rang
+    for index in reversed(range(len(entries))):
+        at, entry = entries[index]
+        if not isinstance(entry, Tick):
+            continue
+        is_last = following is None or following - at > _RESOLUTION_SECONDS
+        if not is_last and not isinstance(entries[index + 1][1], Action):
+            early.add(index)
+        following = at
+    return early
+
+
+def _can_join(before: tuple[float, Sound], sound: Sound) -> bool:
+    began, first = before
+    if not first.received and not sound.received:
+        return sound.until - began < _MERGED_SECONDS
+    is_same = first.reply_id == sound.reply_id or not (
+        first.received and sound.received
+    )
+    return is_same and sound.until - began < _MERGED_REPLY_SECONDS
+
+
+def _join(first: Sound, second: Sound) -> Sound:
+    return Sound(
+        second.until,
+        first.mic + second.mic,
+        received=first.received + second.received,
+        reply_id=first.reply_id or second.reply_id,
+    )
+
+
+def _sounds(at: float, sound: Sound) -> Iterator[tuple[float, Event]]:
+    if sound.mic:
+        yield at, MicFrame(bytes(sound.mic))
+    if sound.received:
+        yield at, Received(ReplyAudio(bytes(sound.received), sound.reply_id))
+
+
+@dataclass(slots=True)
+class _Notes:
+    """Notes what the engine sees and does, as a recording would."""
+
+    began: float
+    _lines: list[tuple[float, Entry]] = field(default_factory=list)
+    _sounds: SoundCount = field(default_factory=SoundCount)
+
+    def observe(self, at: float, what: Event | Action) -> None:
+        if not self._sounds.note(at - self.began, what):
+            self._cut()
+            self._lines.append((at - self.began, what))
+
+    def entries(self) -> list[tuple[float, Entry]]:
+        """Return everything, once it is over."""
+        self._cut()
+        return self._lines
+
+    def _cut(self) -> None:
+        self._sounds.cut()
+        self._lines += self._sounds.finished
+        self._sounds.finished.clear()
+
+
+async def _nobody(token: str | None, listener: Listener) -> None:
+    """Dial nowhere: what came over the line comes again without one."""
+    del token, listener
+
+
+async def _never(call: ToolCall) -> _Unreachable:
+    """Run no tool: its recorded end comes by itself."""
+    del call
+    await asyncio.Event().wait()
+    raise AssertionError("nobody sets it")
+
+
+class _Unreachable:
+    text = ""
+    is_error = False
+
+
+class _UnheardSpeaker:
+    """Plays nothing; that everything was heard is an event of the recording."""
+
+    pending_ms = 0.0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
+
+    def play(self, pcm: bytes) -> None:
+        """Ignore it: that it was to be played is noted."""
+
+    def stop(self) -> None:
+        """Ignore it, too."""
+
+    async def drained(self) -> None:
+        """Wait: the recording says when."""
+        await asyncio.Event().wait()

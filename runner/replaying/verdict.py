@@ -1,0 +1,94 @@
+"""One recording replayed: equal, different, accepted, or not to be replayed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.config.environment import load_environment
+from runner.engine import RunToolCall
+from runner.errors import FileUnreadable, VagentError
+from runner.loading import load_agent_and_tools
+from runner.protocol.messages import ToolCall
+from runner.protocol.notation import write
+from runner.recording.header import write_header
+from runner.recording.lines import Entry, write_line
+from runner.recording.reader import SESSION_FILE, Recording, read_recording
+from runner.replaying.comparison import Difference, find_difference
+from runner.replaying.playback import replay
+from runner.testing.mocks import StagedTools
+from runner.tools.tool import ToolOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What came of one recording; `problem` says why it could not be replayed.
+
+    `seconds` is how long the recorded call was, `was_updated` whether what the engine
+    does now was written in place of what it did.
+    """
+
+    folder: Path
+    difference: Difference | None = None
+    problem: str | None = None
+    seconds: float = 0.0
+    is_complete: bool = True
+    was_updated: bool = False
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether the engine does now what it did then."""
+        return self.difference is None and self.problem is None
+
+
+def judge(folder: Path, *, live_tools: bool = False, update: bool = False) -> Verdict:
+    """Replay a recording and compare; never raises for what a recording can hold."""
+    try:
+        recording = read_recording(folder)
+        run_tool = _live_tools(recording) if live_tools else None
+        now = replay(recording, run_tool)
+    except VagentError as error:
+        return Verdict(folder, problem=error.message)
+    difference = find_difference(
+        recording.entries, now, is_complete=recording.is_complete
+    )
+    length = recording.entries[-1][0] if recording.entries else 0.0
+    verdict = Verdict(
+        folder, difference, None, length, is_complete=recording.is_complete
+    )
+    if difference is None or not update:
+        return verdict
+    try:
+        _write(recording, now)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        return Verdict(folder, problem=f"'{folder}' cannot be written: {reason}")
+    return Verdict(folder, None, None, length, was_updated=True)
+
+
+def _live_tools(recording: Recording) -> RunToolCall:
+    header = recording.header
+    path = Path(header.agent.path)
+    if not path.is_file():
+        raise FileUnreadable(f"its agent file '{path}' is not there for its tools")
+    environment = load_environment(Path(), os.environ)
+    _, registry = load_agent_and_tools(path, header.variables, environment)
+    staged = StagedTools(registry)
+
+    async def run_tool(call: ToolCall) -> ToolOutcome:
+        return await staged.run(call.name, call.arguments)
+
+    return run_tool
+
+
+def _write(recording: Recording, now: list[tuple[float, Entry]]) -> None:
+    """Put what the engine does now in place of the recorded lines, all at once."""
+    lines = [write_header(recording.header)]
+    lines += [write_line(at, entry) for at, entry in now]
+    end = now[-1][0] if now else 0.0
+    lines.append({"at": round(end, 6), "end": True})
+    path = recording.folder / SESSION_FILE
+    beside = path.with_suffix(".new")
+    beside.write_text("".join(f"{write(line)}\n" for line in lines), "utf-8")
+    os.replace(beside, path)

@@ -1,0 +1,66 @@
+"""Recordings of calls under test: noted while they go on, written when it is known
+that somebody will want to look at one."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from runner.errors import FileUnreadable
+from runner.hiding import Secrets
+from runner.keeping import Keeping, describe_call, find_keys, read_agent_text
+from runner.protocol.client.actions import Action
+from runner.protocol.client.events import Event
+from runner.recording.recorder import Recorder
+from runner.testing.results import ScenarioResult
+from runner.testing.session import Stage
+
+_NO_NAME = re.compile(r"[^a-z0-9]+")
+_LONGEST_NAME = 80  # far below what file systems take
+
+
+class Evidence:
+    """Everything that happened in one call; an observer of the engine."""
+
+    def __init__(self) -> None:
+        self._happened: list[tuple[float, Event | Action]] = []
+
+    def observe(self, at: float, what: Event | Action) -> None:
+        """Note an event or an action."""
+        self._happened.append((at, what))
+
+    def write(
+        self, into: Path, result: ScenarioResult, stage: Stage, seed: int
+    ) -> Path:
+        """Write a recording in place of the scenario's last one; return its folder.
+
+        Raises:
+            FileUnreadable: it cannot be written.
+        """
+        folder = into / _folder_name(result)
+        agent, service = stage.agent, stage.service
+        text = read_agent_text(agent.path)
+        secrets = Secrets()
+        secrets.hide(agent.secrets | find_keys(text, service))
+        keeping = Keeping(into)
+        header = describe_call(agent, text, stage.config, service.name, seed, keeping)
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise FileUnreadable(f"{folder} cannot be written: {reason}") from error
+        with Recorder(folder, header, text, mask=secrets, threaded=False) as recorder:
+            for at, what in self._happened:
+                recorder.observe(at, what)
+        return folder
+
+
+def _folder_name(result: ScenarioResult) -> str:
+    """Return a name that tells file, scenario and run; the same each time."""
+    place = result.scenario.place
+    stem = place.path.name.partition(".")[0]
+    name = _NO_NAME.sub("-", result.scenario.id.lower()).strip("-")[:_LONGEST_NAME]
+    run = f"-{result.run + 1}" if result.run else ""
+    return f"{stem}-{place.line}-{name}{run}"

@@ -1,0 +1,63 @@
+"""What failed last time, kept beside the project for `--last-failed`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from runner.errors import FileUnreadable
+from runner.testing.results import Report, Status
+from runner.testing.selection import key
+
+FOLDER = Path(".vagent")
+_FILE = "last-failed.json"
+
+
+def load_failed(folder: Path = FOLDER) -> frozenset[str] | None:
+    """Return the keys of what failed; None when nothing is known or nothing failed.
+
+    A file that cannot be made sense of is as good as none: it is only a memory.
+    """
+    try:
+        content = json.loads((folder / _FILE).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(content, list):
+        return None
+    return frozenset(each for each in content if isinstance(each, str)) or None
+
+
+def note_failed(report: Report, folder: Path = FOLDER) -> None:
+    """Remember what failed, and forget what has passed since.
+
+    Raises:
+        FileUnreadable: the folder cannot be written.
+    """
+    known = set(load_failed(folder) or ())
+    for result in report.results:
+        if result.status in (Status.FAILED, Status.ERROR):
+            known.add(key(result.scenario))
+    failed_now = {key(each.scenario) for each in report.failed}
+    passed = {key(each.scenario) for each in report.results} - failed_now
+    _write(folder, sorted(known - passed))
+
+
+def _write(folder: Path, failed: Sequence[str]) -> None:
+    path = folder / _FILE
+    if not failed and not path.exists():
+        return
+    try:
+        keep_out_of_git(folder)
+        path.write_text(json.dumps(failed, indent=1) + "\n", "utf-8")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise FileUnreadable(f"{path} cannot be written: {reason}") from error
+
+
+def keep_out_of_git(folder: Path) -> None:
+    """Make the folder for what is only of this machine; raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n", "utf-8")

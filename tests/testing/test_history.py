@@ -1,0 +1,70 @@
+"""What failed is remembered, and forgotten when it passes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runner.errors import FileUnreadable
+from runner.testing.history import load_failed, note_failed
+from runner.testing.results import Report, ScenarioResult, Status
+from runner.testing.selection import key
+from tests.testing.builders import scenario
+
+TRIED = scenario(Path("a.yaml"))
+
+
+def report(status: Status) -> Report:
+    return Report((ScenarioResult(TRIED, "script", status),))
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.ERROR])
+def test_a_failure_is_remembered(tmp_path: Path, status: Status) -> None:
+    note_failed(report(status), tmp_path / "new")
+
+    assert load_failed(tmp_path / "new") == {key(TRIED)}
+
+
+@pytest.mark.parametrize("status", [Status.PASSED, Status.SKIPPED])
+def test_what_does_not_fail_any_more_is_forgotten(
+    tmp_path: Path, status: Status
+) -> None:
+    note_failed(report(Status.FAILED), tmp_path)
+    note_failed(report(status), tmp_path)
+
+    assert load_failed(tmp_path) is None
+
+
+def test_what_was_not_run_stays_remembered(tmp_path: Path) -> None:
+    note_failed(report(Status.FAILED), tmp_path)
+    note_failed(Report(), tmp_path)
+
+    assert load_failed(tmp_path) == {key(TRIED)}
+
+
+def test_a_clean_run_leaves_nothing_behind(tmp_path: Path) -> None:
+    note_failed(report(Status.PASSED), tmp_path / "new")
+
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_folder_keeps_itself_out_of_git(tmp_path: Path) -> None:
+    note_failed(report(Status.FAILED), tmp_path)
+
+    assert (tmp_path / ".gitignore").read_text() == "*\n"
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[1, 2]", "null", ""])
+def test_a_spoilt_memory_is_as_good_as_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "last-failed.json").write_text(text, "utf-8")
+
+    assert load_failed(tmp_path) is None
+    note_failed(report(Status.FAILED), tmp_path)
+    assert load_failed(tmp_path) == {key(TRIED)}
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file", "utf-8")
+    with pytest.raises(FileUnreadable, match="cannot be written"):
+        note_failed(report(Status.FAILED), tmp_path / "taken")
