@@ -5,9 +5,10 @@ The library is loaded when a file is opened: who only talks needs no libsndfile.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Self
 
 import numpy as np
 
@@ -112,6 +113,29 @@ def load_pcm(path: Path) -> bytes:
     """Read a whole sound file as 24 kHz mono PCM16; raises as `SoundReader` does."""
     with SoundReader(path) as reader:
         return b"".join(reader.blocks())
+
+
+def compress(path: Path, format: Literal["FLAC", "OGG"]) -> bytes:
+    """Return a sound file as FLAC, which loses nothing, or as the smaller Ogg Vorbis.
+
+    Raises AudioFileError when it cannot be read.
+    """
+    soundfile = _load_soundfile()
+    compressed = io.BytesIO()
+    try:
+        with (
+            soundfile.SoundFile(path) as sound,
+            soundfile.SoundFile(
+                compressed, "w", sound.samplerate, sound.channels, format=format
+            ) as target,
+        ):
+            for block in sound.blocks(sound.samplerate, dtype="int16"):
+                target.write(block)
+    except soundfile.SoundFileError as error:
+        raise AudioFileError(
+            f"'{path}' cannot be compressed: {_reason(error)}"
+        ) from error
+    return compressed.getvalue()
 
 
 def check_whole(path: Path) -> None:

@@ -40,6 +40,13 @@ def shorten(text: str, longest: int = LONGEST) -> str:
     return f"{text[:head]} … {text[head + 3 - longest :]}"
 
 
+def printable(text: str) -> str:
+    """Put a space for what would command a terminal or fake a line."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else " " for each in text)
+
+
 def describe_sent(message: ClientMessage) -> str:
     """Return the line of a client's message, without the arrow."""
     match message:

@@ -1,4 +1,4 @@
-"""`vagent show`: an agent as a call would use it, and where each value comes from."""
+"""`vagent show`: an agent as a call would use it, or a call as it was recorded."""
 
 from __future__ import annotations
 
@@ -19,19 +19,34 @@ FORMATS = ("yaml", "json", "wire")
 
 
 def show(
-    agent: Annotated[Path, typer.Argument(help="The agent's YAML file.")],
+    agent: Annotated[
+        Path,
+        typer.Argument(
+            metavar="AGENT|RECORDING",
+            help="The agent's YAML file; or a recorded call, or a folder of them.",
+        ),
+    ],
     format: Annotated[
-        str,
+        str | None,
         typer.Option(
-            metavar="yaml|json|wire",
+            metavar="yaml|json|wire|text",
             help="yaml: for people, each line with where its value comes from. json: "
             "the same for programs, origins by JSON pointer. wire: the session.update "
-            "message that opens a call.",
+            "message that opens a call. text: a recorded call on one page.",
+            show_default="yaml, and text for a recording",
         ),
-    ] = "yaml",
+    ] = None,
     var: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Set a variable of the agent file."),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a recorded call as one page for a browser, sound included; "
+            "- is stdout.",
+        ),
     ] = None,
 ) -> None:
     """Show what an agent comes to: variables, prompt file, tools and defaults resolved.
@@ -40,9 +55,34 @@ def show(
     environment is not shown, nor is any other text that equals it. What is not set does
     not matter here; a tool that cannot be loaded is shown with its problem.
 
+    Of a call that was recorded (vagent run … --record FOLDER): both voices, turns,
+    calls, waits, interruptions and losses; of a folder of them, a line each.
+
     Ends with 0; 1 when the file has findings or a tool cannot be loaded; 2 for wrong
     usage; 3 when the file cannot be read.
     """
+    import sys
+
+    reconfigure = getattr(sys.stdout, "reconfigure", None)  # only a text file has it
+    if reconfigure is not None:  # a prompt may have any character
+        reconfigure(errors="backslashreplace")
+    if agent.is_dir() or agent.name == "session.jsonl":
+        from runner.cli.recordings.showing import show_recordings
+
+        if var:
+            raise UsageError("--var is for agent files, and this is a recording")
+        show_recordings(agent, format or "text", html)
+        return
+    if html is not None:
+        raise UsageError(
+            f"--html shows a recorded call, and '{agent}' is an agent file",
+            hint="vagent run … --record FOLDER records one",
+        )
+    show_agent(agent, format or FORMATS[0], var or [])
+
+
+def show_agent(path: Path, format: str, variables: list[str]) -> None:
+    """Print what an agent file comes to; raises `typer.Exit` for problems."""
     import os
     import sys
 
@@ -52,18 +92,10 @@ def show(
         raise UsageError(
             f"there is no format '{format}'", hint=f"one of: {', '.join(FORMATS)}"
         )
-    if agent.is_dir():
-        raise UsageError(
-            f"{agent} is a folder, and show takes one agent file",
-            hint=f"such as {agent / 'support.yaml'}",
-        )
     from runner.resolution import resolve
 
     environment = load_environment(Path(), os.environ)
-    resolution = resolve(agent, parse_variables(var or []), environment)
-    reconfigure = getattr(sys.stdout, "reconfigure", None)  # only a text file has it
-    if reconfigure is not None:  # a prompt may have any character
-        reconfigure(errors="backslashreplace")
+    resolution = resolve(path, parse_variables(variables), environment)
     is_coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     typer.echo(write(resolution, format, is_coloured=is_coloured), nl=False)
     for name in resolution.unset:

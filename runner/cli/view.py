@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import TextIO
 
-from runner.cli.lines import describe_received, describe_sent
+from runner.cli.lines import describe_received, describe_sent, printable
 from runner.config.diagnostics import Diagnostic
 from runner.config.rendering import render
 from runner.counters import Counters
@@ -69,10 +69,7 @@ class Printer:
 
     def _clean(self, text: str) -> str:
         # What comes from the far end must not command the terminal, nor fake a line.
-        masked = self.mask(text)
-        if masked.isprintable():
-            return masked
-        return "".join(c if c.isprintable() else " " for c in masked)
+        return printable(self.mask(text))
 
     def _write(self, stream: TextIO, text: str) -> None:
         if self.is_broken:

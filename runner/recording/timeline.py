@@ -175,7 +175,8 @@ def _caller_turn(
 
 
 def _agent_turn(reply: Reply, last: float, voices: Voices | None) -> Turn:
-    start = reply.began if reply.start is None else reply.start
+    # What was handed over at the very end would have been heard after it.
+    start = min(last, reply.began if reply.start is None else reply.start)
     end = start if reply.start is None else max(start, min(reply.end, last))
     if voices is not None and reply.start is not None:
         heard = voices.agent.first_loud(start, end)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -9,12 +10,14 @@ from pathlib import Path
 
 import pytest
 import typer
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from runner.cli.show import show
 from runner.config.document import parse_document
 from runner.config.source import Source
 from runner.errors import ConfigError, FileUnreadable, UsageError
+from tests.recording.samples import SampleCall, write_order_call
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "show"
@@ -154,3 +157,164 @@ def test_a_missing_file_raises_what_ends_with_3() -> None:
     done = invoke("nowhere.yaml")
     assert isinstance(done.exception, FileUnreadable)
     assert done.exception.exit_code == 3
+
+
+@pytest.fixture(scope="module")
+def call(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_order_call(tmp_path_factory.mktemp("calls") / "order")
+
+
+@pytest.mark.parametrize("columns", [100, 40])
+def test_a_call_is_shown_on_one_page(
+    call: Path, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To accept new wordings: UPDATE_GOLDEN=1, then read the difference."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    done = invoke(call)
+    expected = GOLDEN / f"call.{columns}.txt"
+    if os.environ.get("UPDATE_GOLDEN"):
+        expected.write_bytes(done.stdout.encode())
+    assert done.exit_code == 0, done
+    assert done.stdout == expected.read_bytes().decode()
+    assert max(map(len, done.stdout.splitlines())) <= columns
+
+
+def test_a_call_without_sound_is_drawn_by_its_turns(call: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(call, tmp_path / "silent", ignore=_wavs)
+    done = invoke(copy)
+    assert "by the messages: there is no sound" in done.stdout
+    lanes = done.stdout.splitlines()[3:5]
+    assert [lane[:8].strip() for lane in lanes] == ["caller", "agent"]
+    assert all("▅▅" in lane for lane in lanes)
+
+
+def _wavs(folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if name.endswith(".wav")]
+
+
+def test_a_call_with_broken_sound_is_shown_without_it(
+    call: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(call, tmp_path / "broken")
+    (copy / "agent.wav").write_bytes(b"nothing")
+    done = invoke(copy)
+    assert done.exit_code == 0
+    assert "agent.wav' cannot be read" in done.stderr
+    assert "there is no sound" in done.stdout
+
+
+def test_what_was_said_commands_no_terminal(call: Path) -> None:
+    for arguments in ((), ("--format", "json")):
+        done = invoke(call, *arguments)
+        shown = done.stdout.replace("\n", "")
+        assert shown.isprintable()
+        assert "alert(1)" in shown
+
+
+def test_the_json_of_a_call_has_its_time_line(call: Path) -> None:
+    report = json.loads(invoke(call, "--format", "json").stdout)
+
+    assert report["type"] == "vagent.show.recording"
+    assert report["agent"]["name"] == "support"
+    assert report["turns"][1]["text"] == "Where is my order one two three four?"
+    assert report["tools"][0]["arguments"] == {"order_id": "1234"}
+    assert report["totals"]["interruptions"] == 1
+    assert report["totals"]["median_latency"] == 0.85
+    assert report["ending"] == {
+        "at": 24.85,
+        "outcome": "clean",
+        "reason": "you hung up",
+    }
+
+
+def test_where_there_are_only_ascii_characters_the_lanes_are_of_them(
+    call: Path,
+) -> None:
+    from runner.cli.recordings.terminal import make_console, render_call
+    from runner.recording.reader import read_recording
+    from runner.recording.timeline import trace
+    from runner.recording.voices import read_voices
+
+    recording, voices = read_recording(call), read_voices(call)
+    line = trace(recording.entries, voices)
+    console = make_console(io.TextIOWrapper(io.BytesIO(), encoding="ascii"), 60)
+
+    assert render_call(console, recording, line, voices).isascii()
+
+
+@pytest.mark.parametrize("is_plain", [True, False])
+def test_colours_are_for_terminals_that_want_them(call: Path, is_plain: bool) -> None:
+    from runner.cli.recordings.terminal import render_call
+    from runner.recording.reader import read_recording
+    from runner.recording.timeline import trace
+
+    recording = read_recording(call)
+    surroundings = {"TERM": "xterm", "NO_COLOR": "1" if is_plain else ""}
+    console = Console(
+        file=io.StringIO(), force_terminal=True, width=80, _environ=surroundings
+    )
+    text = render_call(console, recording, trace(recording.entries), None)
+    assert ("\x1b[36m" in text) is not is_plain
+
+
+def test_of_a_folder_of_calls_each_has_a_line_the_newest_last(
+    call: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "calls"
+    shutil.copytree(call, folder / "b", ignore=_wavs)
+    shutil.copytree(call, folder / "a", ignore=_wavs)
+    later = (
+        (folder / "a/session.jsonl").read_text().replace("T14:05:09", "T15:00:00", 1)
+    )
+    (folder / "a/session.jsonl").write_text(later, newline="\n")
+    (folder / "c").mkdir()
+    (folder / "c/session.jsonl").write_text("{")
+
+    done = invoke(folder)
+    assert [line.split("  ")[:5] for line in done.stdout.splitlines()] == [
+        ["2026-01-31 14:05:09", "support", "24.9 s", "11 turns", "you hung up"],
+        ["2026-01-31 15:00:00", "support", "24.9 s", "11 turns", "you hung up"],
+    ]
+    assert "breaks within its first line" in done.stderr
+    listed = json.loads(invoke(folder, "--format", "json").stdout)
+    assert [Path(each["folder"]).name for each in listed] == ["b", "a"]
+
+
+def test_a_call_that_was_cut_short_is_shown_and_said_to_be(tmp_path: Path) -> None:
+    sample = SampleCall(tmp_path / "cut")
+    sample.open()
+    sample.reply("Hi there.")
+    sample.end()
+    path = tmp_path / "cut/session.jsonl"
+    path.write_bytes(path.read_bytes()[:-200])
+    done = invoke(path)
+    assert done.exit_code == 0
+    assert "the recording was cut short" in done.stdout
+    assert "Hi there." in done.stdout
+
+
+def test_html_is_written_to_a_file_or_to_stdout(call: Path, tmp_path: Path) -> None:
+    done = invoke(call, "--html", tmp_path / "new/call.html")
+    assert (done.exit_code, done.stdout) == (0, "")
+    page = (tmp_path / "new/call.html").read_bytes()
+    assert page.startswith(b"<!doctype html>")
+    assert invoke(call, "--html", "-").stdout_bytes == page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["order", "--format", "wire"], "no format 'wire' for recordings"),
+        (["order", "--var", "a=b"], "--var is for agent files"),
+        ([".", "--html", "x.html"], "--html shows one call"),
+        (["agents/support.yaml", "--html", "x.html"], "is an agent file"),
+        (["agents/support.yaml", "--format", "text"], "there is no format 'text'"),
+    ],
+)
+def test_what_does_not_go_together_is_wrong_usage(
+    call: Path, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    shutil.copytree(call, tmp_path / "order", ignore=_wavs)
+    done = invoke(*arguments)
+    assert isinstance(done.exception, UsageError)
+    assert words in done.exception.message

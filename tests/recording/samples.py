@@ -178,10 +178,6 @@ class SampleCall:
         self.note(Close(Outcome.CLEAN, reason))
         self._recorder.close()
 
-    def cut(self) -> None:
-        """End the recording, but not the call."""
-        self._recorder.flush()
-
     def _cut(self, name: str, heard: str, cut_by: str) -> None:
         self.receive(InputSpeechStarted())
         self.note(StopPlayback())

@@ -1,0 +1,99 @@
+"""Both voices of a call as rows of characters, as wide as the terminal is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from runner.cli.recordings.wording import clock
+from runner.recording.timeline import TimeLine
+from runner.recording.voices import Voice, Voices
+
+_QUIETEST = 0.01  # the peak under which a column is empty: -40 dBFS
+_TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+_TICK_COLUMNS = 9  # how far apart two of them are at least
+
+
+@dataclass(frozen=True, slots=True)
+class Ink:
+    """The characters that a terminal can show; `levels` rise from silence."""
+
+    levels: str
+    tool: str
+    drop: str
+    tick: str
+
+
+UNICODE = Ink(" ▁▂▃▄▅▆▇█", "━", "╳", "╵")
+ASCII = Ink(" .:-=+*%#", "=", "x", "'")
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """The rows, each of the same width; `events` is empty where there were none."""
+
+    caller: str
+    agent: str
+    events: str
+    ticks: str
+    legend: str
+
+
+def draw(line: TimeLine, voices: Voices | None, columns: int, ink: Ink) -> Lanes:
+    """Draw a call over so many columns."""
+    seconds = max(line.seconds, 1e-3)
+
+    def lane(speaker: str, voice: Voice | None) -> str:
+        if voice is not None:
+            peaks = (float(peak) for peak in voice.envelope(columns, seconds))
+            return "".join(_level(peak, ink) for peak in peaks)
+        turns = [(t.start, t.end) for t in line.turns if t.speaker == speaker]
+        return _mark(" " * columns, turns, seconds, ink.levels[5])
+
+    caller = lane("caller", None if voices is None else voices.caller)
+    agent = lane("agent", None if voices is None else voices.agent)
+    events = " " * columns
+    tools = [(run.at, run.at + (run.seconds or 0)) for run in line.tools]
+    events = _mark(events, tools, seconds, ink.tool)
+    drops = [(drop.at, drop.until or seconds) for drop in line.drops]
+    events = _mark(events, drops, seconds, ink.drop)
+    cuts = [(each.at, each.at) for each in line.interruptions]
+    events = _mark(events, cuts, seconds, "!")
+    words = ((ink.tool, "tool"), (ink.drop, "line lost"), ("!", "interruption"))
+    legend = "   ".join(f"{mark} {word}" for mark, word in words if mark in events)
+    return Lanes(caller, agent, events.rstrip(), _ticks(seconds, columns, ink), legend)
+
+
+def _level(peak: float, ink: Ink) -> str:
+    if peak < _QUIETEST:
+        return ink.levels[0]
+    most = len(ink.levels) - 1
+    return ink.levels[min(most, 1 + int(peak**0.5 * most))]
+
+
+def _mark(
+    row: str, spans: Iterable[tuple[float, float]], seconds: float, character: str
+) -> str:
+    cells = list(row)
+    for start, end in spans:
+        first = min(len(cells) - 1, int(start / seconds * len(cells)))
+        last = min(len(cells) - 1, int(end / seconds * len(cells)))
+        cells[first : last + 1] = character * (last + 1 - first)
+    return "".join(cells)
+
+
+def _ticks(seconds: float, columns: int, ink: Ink) -> str:
+    room = columns / seconds
+    whole_hours = 3600 * (int(_TICK_COLUMNS / room / 3600) + 1)
+    fitting = (each for each in _TICKS if each * room >= _TICK_COLUMNS)
+    step = next(fitting, whole_hours)
+    row = ""
+    at = 0.0
+    while at <= seconds:
+        text = ink.tick + clock(at, 0)
+        column = int(at * room)
+        if column + len(text) > columns:
+            break
+        row = row.ljust(column) + text
+        at += step
+    return row

@@ -1,0 +1,148 @@
+"""Words for what a time line holds, the same on a terminal and on a page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from runner.recording.happenings import Drop, Losses, ToolRun
+from runner.recording.reader import Recording
+from runner.recording.timeline import Interruption, TimeLine
+
+_BY = {
+    "voice": "by the caller's voice",
+    "text": "by the caller's words",
+    "service": "by the service",
+}
+_STATES = {
+    "done": "ran",
+    "failed": "failed",
+    "cancelled": "cancelled",
+    "running": "never ended",
+    "refused": "never ran",
+}
+
+
+def clock(seconds: float, digits: int = 1) -> str:
+    """Return a time of the call: 0:07.5, 12:07.5, 1:02:07.5."""
+    units = 10**digits
+    ticks = round(max(0.0, seconds) * units)
+    whole, rest = divmod(ticks, units)
+    minutes, second = divmod(whole, 60)
+    hours, minute = divmod(minutes, 60)
+    text = f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+    return f"{text}.{rest:0{digits}}" if digits else text
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time: 10 ms, 0.86 s, 24.9 s, 12 min 7 s."""
+    if seconds < 0.1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 10:
+        return f"{seconds:.2f} s"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours} h {minute} min" if hours else f"{minute} min {rest} s"
+
+
+def describe_end(recording: Recording, line: TimeLine) -> str:
+    """Return how a call ended, and what is odd about the recording of it."""
+    parts = []
+    if line.ending is not None:
+        outcome = "" if line.ending.outcome == "clean" else f" ({line.ending.outcome})"
+        parts.append(line.ending.reason + outcome)
+    if recording.stopped is not None:
+        parts.append(f"recording stopped: {recording.stopped}")
+    elif not recording.is_complete:
+        parts.append("the recording was cut short")
+    elif line.ending is None:
+        parts.append("the recording ends before the call did")
+    if recording.skipped:
+        parts.append(f"{_count(recording.skipped, 'line')} could not be read")
+    return "; ".join(parts)
+
+
+def describe_call(run: ToolRun) -> str:
+    """Return a tool call as it would be written: name(argument=value)."""
+    return f"{run.name}({_arguments(run.arguments)})"
+
+
+def describe_outcome(run: ToolRun) -> str:
+    """Return what a tool call came to, without its result: ran in 0.52 s."""
+    state = _STATES[run.state]
+    if run.seconds is None:
+        return state
+    joint = "after" if run.state in ("failed", "cancelled") else "in"
+    return f"{state} {joint} {duration(run.seconds)}"
+
+
+def compact(value: Any) -> str:
+    """Return a value of JSON's data model on one line; a text as it is."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def describe_interruption(each: Interruption) -> str:
+    """Return an interruption: who, how soon silent, how much was thrown away."""
+    text = f"interrupted {_BY[each.by]}, silent after {duration(each.seconds)}"
+    return text + (f", {duration(each.cut)} of sound dropped" if each.cut else "")
+
+
+def describe_drop(drop: Drop) -> str:
+    """Return a loss of the line, and what came after it."""
+    if drop.until is None:
+        return f"line lost: {drop.reason}; it never came back"
+    how = "resumed" if drop.resumed else "a fresh session"
+    return f"line lost: {drop.reason}; {how} after {duration(drop.until - drop.at)}"
+
+
+def describe_latencies(line: TimeLine) -> str:
+    """Return the waits in one line."""
+    middle = line.median_latency
+    if middle is None:
+        return "no answer was waited for"
+    longest = max(each.seconds for each in line.latencies)
+    count = _count(len(line.latencies), "answer")
+    return (
+        f"{count}, first sound after {middle:.2f} s (median), {longest:.2f} s (longest)"
+    )
+
+
+def describe_tools(line: TimeLine) -> str:
+    """Return how many tool calls there were, and how many did not go well."""
+    parts = [_count(len(line.tools), "tool call")]
+    for state, word in _STATES.items():
+        number = sum(run.state == state for run in line.tools)
+        if number and state != "done":
+            parts.append(f"{number} {word}")
+    return ", ".join(parts)
+
+
+def describe_losses(losses: Losses) -> list[str]:
+    """Return what was dropped or ignored, a part each."""
+    seconds = [
+        (losses.microphone_unsent, "of the microphone not sent"),
+        (losses.agent_ignored, "of the agent's voice received and not played"),
+        (losses.agent_cleared, "of the agent's voice thrown away unheard"),
+    ]
+    counts = [
+        (losses.messages_unsent, "lost with the line"),
+        (losses.messages_garbled, "unreadable"),
+        (losses.messages_unknown, "unknown to this version"),
+    ]
+    return [f"{duration(each)} {text}" for each, text in seconds if each >= 0.0005] + [
+        f"{_count(each, 'message')} {text}" for each, text in counts if each
+    ]
+
+
+def _arguments(arguments: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{name}={json.dumps(value, ensure_ascii=False)}"
+        for name, value in arguments.items()
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
