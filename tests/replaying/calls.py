@@ -60,7 +60,9 @@ _CHANGE = ("change_order", {"day": "Friday"})
 _LONG = "Let me look into that for you, it will take me but a moment or two."
 
 
-def _hears(words: str, says: str | None, *calls: tuple[str, Mapping[str, str]]) -> BrainRule:
+def _hears(
+    words: str, says: str | None, *calls: tuple[str, Mapping[str, str]]
+) -> BrainRule:
     return BrainRule((read_pattern(words),), None, says, calls)
 
 
