@@ -85,6 +85,7 @@ async def _replay(
             await world.let(event)
         if recording.is_complete:
             await asyncio.wait((running,), timeout=_ENDING_SECONDS)
+            notes.has_ended = running.done()
         if running.done():
             running.result()  # raises what is a bug of the engine's
     finally:

@@ -12,7 +12,13 @@ from typing import Self
 
 from runner.errors import ConnectionLost, TransportError
 from runner.line import Listener
-from runner.protocol.client.actions import Action, Play, Send, StopPlayback
+from runner.protocol.client.actions import (
+    Action,
+    Close,
+    Play,
+    Send,
+    StopPlayback,
+)
 from runner.protocol.client.events import Disconnected, Event
 from runner.protocol.codec import decode_client, encode
 from runner.protocol.messages import ServerMessage, ToolCall
@@ -31,6 +37,7 @@ class Notes:
 
     began: float
     seen: int = 0  # events so far
+    has_ended: bool = True  # whether the engine is over once its session is
     _lines: list[tuple[float, Entry]] = field(default_factory=list)
     _sounds: SoundCount = field(default_factory=SoundCount)
 
@@ -48,7 +55,10 @@ class Notes:
 
     def entries(self) -> list[tuple[float, Entry]]:
         """Return everything, once it is over."""
-        return [*self._lines, *self._sounds.cut()]
+        lines = [*self._lines, *self._sounds.cut()]
+        if self.has_ended:
+            return lines
+        return [each for each in lines if not isinstance(each[1], Close)]
 
 
 class Wire:
@@ -160,6 +170,7 @@ class ToolsOfThen:
 
     async def run(self, call: ToolCall) -> ToolOutcome:
         """Run a call: wait for its recorded end."""
+        result: asyncio.Future[ToolOutcome]
         result = asyncio.get_running_loop().create_future()
         self._running[call.call_id] = result
         return await result
