@@ -7,29 +7,30 @@ at its time; what the session and the engine make of it is theirs, and noted.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from random import Random
-from types import TracebackType
-from typing import Self
 
 from runner.engine import Engine, RunToolCall
-from runner.line import Listener
 from runner.protocol.client.actions import Action
 from runner.protocol.client.events import (
+    Connected,
+    Disconnected,
     Event,
     MicFrame,
+    PlaybackDrained,
     Received,
     Tick,
     ToolFinished,
 )
 from runner.protocol.client.session import ClientSession
-from runner.protocol.messages import ReplyAudio, ToolCall
+from runner.protocol.messages import ReplyAudio
 from runner.recording.lines import Entry, Sound
 from runner.recording.reader import Recording
-from runner.recording.sounds import SoundCount
+from runner.replaying.seams import Notes, SpeakerOfThen, ToolsOfThen, Wire
 from runner.testing.clock import run_virtually
 from runner.testing.muteness import NoMicrophone
+from runner.tools.tool import ToolOutcome
 
 # Timers of then rang a little late, as loops do, and did so between other events. They
 # ring again when they rang; one that did not ring then may be so late.
@@ -43,6 +44,8 @@ _ENDING_SECONDS = 120.0
 _MERGED_SECONDS = 1.0
 # The agent's sound moves timers: earlier by this at most, which the slack allows for.
 _MERGED_REPLY_SECONDS = 0.2
+# How many turns of the loop an order takes at most to become an event.
+_TURNS = 20
 
 
 def replay(
@@ -60,34 +63,82 @@ async def _replay(
 ) -> list[tuple[float, Entry]]:
     header, loop = recording.header, asyncio.get_running_loop()
     began = loop.time()
-    notes = _Notes(began)
+    notes, tools = Notes(began), ToolsOfThen()
+    wire, speaker = Wire(notes), SpeakerOfThen(notes)
     engine = Engine(
         ClientSession(header.config, jitter=Random(header.seed).random),
-        _nobody,
+        wire.dial,
         microphone=NoMicrophone(),
-        speaker=_UnheardSpeaker(),
-        run_tool=run_tool or _never,
+        speaker=speaker,
+        run_tool=run_tool or tools.run,
         observers=(notes.observe,),
         timer_slack=TIMER_SLACK_SECONDS,
     )
+    world = _World(engine, notes, wire, speaker, tools)
     running = asyncio.create_task(engine.run())
     try:
         await asyncio.sleep(0)  # it begins, as it did before anything came
         for at, event in _inputs(recording.entries, with_results=run_tool is None):
             await _sleep_until(began + at)
-            if isinstance(event, Tick):
-                await _sleep_until(_due(engine.session, loop.time()))
             if running.done():
                 break
-            engine.post(event)
+            await world.let(event)
         if recording.is_complete:
             await asyncio.wait((running,), timeout=_ENDING_SECONDS)
+            notes.has_ended = running.done()
         if running.done():
             running.result()  # raises what is a bug of the engine's
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     return notes.entries()
+
+
+@dataclass(frozen=True, slots=True)
+class _World:
+    """Lets happen to an engine what happened then, the way it came then."""
+
+    engine: Engine
+    notes: Notes
+    wire: Wire
+    speaker: SpeakerOfThen
+    tools: ToolsOfThen
+
+    async def let(self, event: Event) -> None:
+        """Let something happen; return when the engine has seen it.
+
+        What today's engine has not asked for does not come: the result of a call that
+        it does not run, the end of sound that it does not wait for.
+        """
+        before = self.notes.seen
+        match event:
+            case Connected():
+                await _turn_until(lambda: self.wire.is_dialled)
+                self.wire.open()
+            case Disconnected() if not event.unsent:
+                self.wire.lose(event)
+                await _turn_until(lambda: self.notes.seen > before)
+            case Received(message) if not isinstance(message, ReplyAudio):
+                self.wire.receive(message)
+            case ToolFinished(call_id, text, is_error):
+                if self.tools.finish(call_id, ToolOutcome(text, is_error)):
+                    await _turn_until(lambda: self.notes.seen > before)
+            case PlaybackDrained():
+                if self.speaker.drain():
+                    await _turn_until(lambda: self.notes.seen > before)
+            case Tick():
+                now = asyncio.get_running_loop().time()
+                await _sleep_until(_due(self.engine.session, now))
+                self.engine.post(event)
+            case _:
+                self.engine.post(event)
+
+
+async def _turn_until(happened: Callable[[], bool]) -> None:
+    for _ in range(_TURNS):
+        if happened():
+            return
+        await asyncio.sleep(0)
 
 
 async def _sleep_until(due: float) -> None:
@@ -166,71 +217,3 @@ def _sounds(at: float, sound: Sound) -> Iterator[tuple[float, Event]]:
         yield at, MicFrame(bytes(sound.mic))
     if sound.received:
         yield at, Received(ReplyAudio(bytes(sound.received), sound.reply_id))
-
-
-@dataclass(slots=True)
-class _Notes:
-    """Notes what the engine sees and does, as a recording would."""
-
-    began: float
-    _lines: list[tuple[float, Entry]] = field(default_factory=list)
-    _sounds: SoundCount = field(default_factory=SoundCount)
-
-    def observe(self, at: float, what: Event | Action) -> None:
-        if not self._sounds.note(at - self.began, what):
-            self._cut()
-            self._lines.append((at - self.began, what))
-
-    def entries(self) -> list[tuple[float, Entry]]:
-        """Return everything, once it is over."""
-        self._cut()
-        return self._lines
-
-    def _cut(self) -> None:
-        self._sounds.cut()
-        self._lines += self._sounds.finished
-        self._sounds.finished.clear()
-
-
-async def _nobody(token: str | None, listener: Listener) -> None:
-    """Dial nowhere: what came over the line comes again without one."""
-    del token, listener
-
-
-async def _never(call: ToolCall) -> _Unreachable:
-    """Run no tool: its recorded end comes by itself."""
-    del call
-    await asyncio.Event().wait()
-    raise AssertionError("nobody sets it")
-
-
-class _Unreachable:
-    text = ""
-    is_error = False
-
-
-class _UnheardSpeaker:
-    """Plays nothing; that everything was heard is an event of the recording."""
-
-    pending_ms = 0.0
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
-
-    def play(self, pcm: bytes) -> None:
-        """Ignore it: that it was to be played is noted."""
-
-    def stop(self) -> None:
-        """Ignore it, too."""
-
-    async def drained(self) -> None:
-        """Wait: the recording says when."""
-        await asyncio.Event().wait()
