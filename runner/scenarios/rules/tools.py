@@ -137,9 +137,8 @@ def _refusal(check: ArgumentCheck | None, arguments: Any) -> str | None:
 def matching_invalid(inspection: Inspection) -> Iterator[Finding]:
     """What `matching` holds is no JSON Schema.
 
-    The arguments of a call are checked against it as against a tool's `parameters`: a
-    `pattern` is for the whole text, and what `properties` do not name is refused,
-    unless `additionalProperties` says otherwise.
+    The arguments of a call are to be valid under it; what it does not name may be
+    anything.
 
     Bad:
         agent: shop.yaml
