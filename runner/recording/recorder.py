@@ -120,7 +120,7 @@ class Recorder:
             return
         try:
             tape.finish()
-        except (OSError, AudioFileError) as error:
+        except (LimitReached, OSError, AudioFileError) as error:
             self._stop(tape, _reason(error))
 
     def _write(self, tape: Tape) -> None:
@@ -131,10 +131,11 @@ class Recorder:
                 batch.append(backlog.popleft())
         if self._is_late:
             raise LimitReached("the disk does not keep up")
-        if self._began is None and batch:
-            self._began = batch[0][0]
-        for at, what in batch:
-            tape.take(at - self._began, what)  # type: ignore[operator]  # set above
+        if batch:
+            began = batch[0][0] if self._began is None else self._began
+            self._began = began
+            for at, what in batch:
+                tape.take(at - began, what)
         tape.flush()
 
     def _relieve(self) -> None:
