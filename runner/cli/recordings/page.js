@@ -82,7 +82,10 @@
       sound.playbackRate = Number(event.target.value);
     });
     find("zoom").addEventListener("change", (event) => {
-      track.style.width = `${100 * event.target.value}%`;
+      const zoom = Number(event.target.value);
+      track.style.width = `${100 * zoom}%`;
+      // Finer marks of the time, as soon as there is room for them.
+      track.classList.toggle("close", zoom * scroll.clientWidth > call.fineWidth);
       follow();
     });
     track.addEventListener("click", (event) => {

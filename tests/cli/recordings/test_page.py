@@ -78,7 +78,7 @@ def test_it_holds_everything_without_its_script(page: str) -> None:
         'lookup_order(order_id="1234")',
         '"carrier": "<b>DHL</b>"',
         "cancelled after 1.50 s",
-        "line lost: the connection was reset; resumed after 2.00 s",
+        "the connection was reset; resumed after 2.00 s",
         "4 answers, first sound after 0.85 s (median), 1.04 s (longest)",
         "2.00 s of the microphone not sent",
         "reply.audio 300 ms",
