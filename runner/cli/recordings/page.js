@@ -35,7 +35,14 @@
       sound.currentTime = Math.min(Math.max(0, at), call.seconds);
       show();
     };
-    const toggle = () => (sound.paused ? sound.play() : sound.pause());
+    const tellFailure = (error) => {
+      if (error.name === "AbortError") return; // paused before it began
+      find("note").textContent = `This browser cannot play the sound: ${error.message}`;
+    };
+    const toggle = () => {
+      if (sound.paused) sound.play().catch(tellFailure);
+      else sound.pause();
+    };
 
     function show() {
       const at = sound.currentTime;
