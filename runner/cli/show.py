@@ -66,7 +66,7 @@ def show(
     reconfigure = getattr(sys.stdout, "reconfigure", None)  # only a text file has it
     if reconfigure is not None:  # a prompt may have any character
         reconfigure(errors="backslashreplace")
-    if agent.is_dir() or agent.name == "session.jsonl":
+    if agent.is_dir() or (agent.name == "session.jsonl" and agent.is_file()):
         from runner.cli.recordings.showing import show_recordings
 
         if var:

@@ -39,7 +39,8 @@ _SILENCE_SECONDS = 2.0  # how long after an interruption sound is looked for
 class Turn:
     """What one side said, and when it was heard; `words` where their times are known.
 
-    `interrupted` is the agent's; `typed` words of the caller's take no time.
+    `interrupted` is the agent's; `typed` words of the caller's take no time. `silent`
+    ones came without sound: typed, or handed over as text, as scripted callers do.
     """
 
     speaker: Literal["caller", "agent"]
@@ -48,6 +49,7 @@ class Turn:
     text: str
     interrupted: bool = False
     typed: bool = False
+    silent: bool = False
     words: tuple[Word, ...] = ()
 
 
@@ -163,15 +165,18 @@ def _caller_turn(
     said: CallerTurn, before: float, last: float, voices: Voices | None
 ) -> Turn:
     start, end = said.start, last if said.end is None else said.end
+    silent = said.typed
     if voices is not None and not said.typed and end > start:
         earliest = max(before, start - _DECIDING)
         heard = voices.caller.first_loud(earliest, end)
         until = voices.caller.last_loud(max(earliest, end - _LATEST_STOP), end)
+        silent = heard is None
         if heard is not None:
             start = heard
         if until is not None:
             end = min(end, until)
-    return Turn("caller", min(start, end), end, said.text, typed=said.typed)
+    start = min(start, end)
+    return Turn("caller", start, end, said.text, typed=said.typed, silent=silent)
 
 
 def _agent_turn(reply: Reply, last: float, voices: Voices | None) -> Turn:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runner.audio.pcm import to_pcm, to_samples
-from runner.audio.soundfiles import SoundReader, load_pcm
+from runner.audio.soundfiles import SoundReader, compress, load_pcm
 from runner.errors import AudioFileError, FileUnreadable, VagentError
 
 
@@ -81,6 +81,32 @@ def test_our_own_format_comes_back_to_the_bit(tmp_path: Path) -> None:
     path = tmp_path / "noise.wav"
     soundfile.write(path, pcm, 24_000, subtype="PCM_16")
     assert load_pcm(path) == pcm.tobytes()
+
+
+def test_flac_loses_nothing_and_keeps_channels_apart(tmp_path: Path) -> None:
+    both = np.random.default_rng(1).integers(-9000, 9000, (48_000, 2), dtype=np.int16)
+    soundfile.write(tmp_path / "both.wav", both, 24_000, subtype="PCM_16")
+    (tmp_path / "both.flac").write_bytes(compress(tmp_path / "both.wav", "FLAC"))
+
+    samples, rate = soundfile.read(tmp_path / "both.flac", dtype="int16")
+    assert rate == 24_000
+    assert np.array_equal(samples, both)
+
+
+def test_vorbis_keeps_the_length_to_the_sample(tmp_path: Path) -> None:
+    tone = np.sin(np.arange(50_001) / 20)[:, np.newaxis] * [0.5, 0.1]
+    soundfile.write(tmp_path / "both.wav", tone, 24_000, subtype="PCM_16")
+    (tmp_path / "both.ogg").write_bytes(compress(tmp_path / "both.wav", "OGG"))
+
+    samples, _ = soundfile.read(tmp_path / "both.ogg")
+    assert samples.shape == tone.shape
+    assert np.abs(samples - tone).max() < 0.05
+
+
+def test_what_is_no_sound_cannot_be_compressed(tmp_path: Path) -> None:
+    (tmp_path / "x.wav").write_bytes(b"none")
+    with pytest.raises(AudioFileError, match=r"x\.wav' cannot be compressed"):
+        compress(tmp_path / "x.wav", "FLAC")
 
 
 def test_channels_are_averaged(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from runner.cli.show import show
 from runner.config.document import parse_document
 from runner.config.source import Source
 from runner.errors import ConfigError, FileUnreadable, UsageError
+from runner.recording.header import NotARecording
 from tests.recording.samples import SampleCall, write_order_call
 
 ROOT = Path(__file__).parents[2]
@@ -291,6 +292,16 @@ def test_a_call_that_was_cut_short_is_shown_and_said_to_be(tmp_path: Path) -> No
     assert done.exit_code == 0
     assert "the recording was cut short" in done.stdout
     assert "Hi there." in done.stdout
+
+
+def test_a_recording_that_cannot_be_read_raises_what_ends_with_3(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "session.jsonl").write_text('{"type": "other"}\n')
+    done = invoke(tmp_path)
+    assert isinstance(done.exception, NotARecording)
+    assert done.exception.exit_code == 3
+    assert isinstance(invoke("nowhere/session.jsonl").exception, FileUnreadable)
 
 
 def test_html_is_written_to_a_file_or_to_stdout(call: Path, tmp_path: Path) -> None:

@@ -279,6 +279,19 @@ def test_typed_words_are_the_callers_and_are_answered() -> None:
     assert [round(each.seconds, 2) for each in line.latencies] == [0.66]
 
 
+def test_words_that_were_handed_over_without_sound_are_told_as_silent(
+    folder: Path,
+) -> None:
+    entries = read_recording(folder).entries
+    quiet = Voice(np.zeros(1250, np.float32), np.zeros(1250, np.bool_))
+    line = trace(entries, Voices(quiet, quiet))
+
+    caller = [turn for turn in line.turns if turn.speaker == "caller"]
+    assert all(turn.silent for turn in caller)
+    assert round(caller[0].end - caller[0].start, 2) == 2.6
+    assert not any(turn.silent for turn in trace(entries).turns)
+
+
 def test_a_reply_cut_before_it_was_heard_keeps_no_words() -> None:
     entries: list[tuple[float, Entry]] = [
         (1.0, Received(ReplyStarted("r"))),

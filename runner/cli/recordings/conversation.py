@@ -81,7 +81,7 @@ def _words(turn: Turn) -> str:
 def _tool(run: ToolRun) -> str:
     call, took = shorten(describe_call(run)), escape(describe_outcome(run))
     answer = (
-        f"<h4>Result</h4>{pretty(run.result)}"
+        f"<h3>Result</h3>{pretty(run.result)}"
         if run.state in ("done", "failed")
         else "<p>There is no result.</p>"
     )
@@ -94,7 +94,7 @@ def _tool(run: ToolRun) -> str:
         f'<li class="tool {run.state}">{_at(run.at)}<b>Tool</b>'
         f"<details><summary><code>{escape(printable(call))}</code> "
         f"<small>{took}</small></summary>"
-        f"<h4>Arguments</h4>{pretty(dict(run.arguments))}{answer}{answered}"
+        f"<h3>Arguments</h3>{pretty(dict(run.arguments))}{answer}{answered}"
         "</details></li>"
     )
 

@@ -19,13 +19,14 @@ class Ink:
     """The characters that a terminal can show; `levels` rise from silence."""
 
     levels: str
+    silent: str
     tool: str
     drop: str
     tick: str
 
 
-UNICODE = Ink(" ▁▂▃▄▅▆▇█", "━", "╳", "╵")
-ASCII = Ink(" .:-=+*%#", "=", "x", "'")
+UNICODE = Ink(" ▁▂▃▄▅▆▇█", "╌", "━", "╳", "╵")
+ASCII = Ink(" .:-=+*%#", "_", "=", "x", "'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,18 @@ def draw(line: TimeLine, voices: Voices | None, columns: int, ink: Ink) -> Lanes
     seconds = max(line.seconds, 1e-3)
 
     def lane(speaker: str, voice: Voice | None) -> str:
-        if voice is not None:
-            peaks = (float(peak) for peak in voice.envelope(columns, seconds))
-            return "".join(_level(peak, ink) for peak in peaks)
-        turns = [(t.start, t.end) for t in line.turns if t.speaker == speaker]
-        return _mark(" " * columns, turns, seconds, ink.levels[5])
+        turns = [turn for turn in line.turns if turn.speaker == speaker]
+        silent = [(turn.start, turn.end) for turn in turns if turn.silent]
+        row = _mark(" " * columns, silent, seconds, ink.silent)
+        if voice is None:
+            heard = [(turn.start, turn.end) for turn in turns if not turn.silent]
+            return _mark(row, heard, seconds, ink.levels[5])
+        peaks = (float(peak) for peak in voice.envelope(columns, seconds))
+        levels = (_level(peak, ink) for peak in peaks)
+        return "".join(
+            below if level == ink.levels[0] else level
+            for level, below in zip(levels, row, strict=True)
+        )
 
     caller = lane("caller", None if voices is None else voices.caller)
     agent = lane("agent", None if voices is None else voices.agent)
@@ -59,8 +67,14 @@ def draw(line: TimeLine, voices: Voices | None, columns: int, ink: Ink) -> Lanes
     events = _mark(events, drops, seconds, ink.drop)
     cuts = [(each.at, each.at) for each in line.interruptions]
     events = _mark(events, cuts, seconds, "!")
-    words = ((ink.tool, "tool"), (ink.drop, "line lost"), ("!", "interruption"))
-    legend = "   ".join(f"{mark} {word}" for mark, word in words if mark in events)
+    words = (
+        (ink.silent, "words without sound"),
+        (ink.tool, "tool"),
+        (ink.drop, "line lost"),
+        ("!", "interruption"),
+    )
+    drawn = events + (caller + agent if any(t.silent for t in line.turns) else "")
+    legend = "   ".join(f"{mark} {word}" for mark, word in words if mark in drawn)
     return Lanes(caller, agent, events.rstrip(), _ticks(seconds, columns, ink), legend)
 
 
@@ -94,6 +108,7 @@ def _ticks(seconds: float, columns: int, ink: Ink) -> str:
         column = int(at * room)
         if column + len(text) > columns:
             break
-        row = row.ljust(column) + text
+        if len(row) <= column:
+            row = row.ljust(column) + text
         at += step
     return row

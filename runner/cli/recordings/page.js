@@ -35,7 +35,14 @@
       sound.currentTime = Math.min(Math.max(0, at), call.seconds);
       show();
     };
-    const toggle = () => (sound.paused ? sound.play() : sound.pause());
+    const tellFailure = (error) => {
+      if (error.name === "AbortError") return; // paused before it began
+      find("note").textContent = `This browser cannot play the sound: ${error.message}`;
+    };
+    const toggle = () => {
+      if (sound.paused) sound.play().catch(tellFailure);
+      else sound.pause();
+    };
 
     function show() {
       const at = sound.currentTime;
@@ -82,7 +89,10 @@
       sound.playbackRate = Number(event.target.value);
     });
     find("zoom").addEventListener("change", (event) => {
-      track.style.width = `${100 * event.target.value}%`;
+      const zoom = Number(event.target.value);
+      track.style.width = `${100 * zoom}%`;
+      // Finer marks of the time, as soon as there is room for them.
+      track.classList.toggle("close", zoom * scroll.clientWidth > call.fineWidth);
       follow();
     });
     track.addEventListener("click", (event) => {

@@ -20,7 +20,7 @@ from runner.cli.recordings.conversation import write_conversation
 from runner.cli.recordings.embedding import Embedded, embed
 from runner.cli.recordings.messages import write_messages
 from runner.cli.recordings.terminal import describe_start
-from runner.cli.recordings.waveform import write_waveform
+from runner.cli.recordings.waveform import tick_steps, write_waveform
 from runner.cli.recordings.wording import (
     clock,
     describe_end,
@@ -34,6 +34,7 @@ from runner.recording.reader import Recording
 from runner.recording.timeline import TimeLine
 from runner.recording.voices import Voices
 
+_MARK_PIXELS = 60
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 
 
@@ -92,6 +93,8 @@ def _island(line: TimeLine, *, has_sound: bool) -> str:
     value: dict[str, Any] = {
         "seconds": round(line.seconds, 3),
         "sound": has_sound,
+        # How many pixels the drawing needs for its fine marks of the time.
+        "fineWidth": round(_MARK_PIXELS * line.seconds / tick_steps(line.seconds)[1]),
         "turns": [[round(turn.start, 3), round(turn.end, 3)] for turn in line.turns],
     }
     text = json.dumps(value, separators=(",", ":"))

@@ -25,6 +25,7 @@ def write_waveform(line: TimeLine, voices: Voices | None) -> str:
         else:
             voice = voices.caller if speaker == "caller" else voices.agent
             lanes.append(_outline(voice, speaker, top, seconds))
+        lanes += _silent(line, speaker, top, seconds)
     return (
         f'<svg id="wave" width="100%" height="{_HEIGHT + 20}" role="img" '
         'aria-label="Both voices over time: the caller above, the agent below">\n'
@@ -33,6 +34,15 @@ def write_waveform(line: TimeLine, voices: Voices | None) -> str:
         + f'\n<rect id="played" height="{_HEIGHT}" width="0"/>'
         f'<line id="head" x1="0" x2="0" y1="0" y2="{_HEIGHT}"/>\n</svg>'
     )
+
+
+def tick_steps(seconds: float) -> tuple[int, int]:
+    """Return how many seconds lie between two marks of the time, and two fine ones."""
+    coarse, fine = (
+        next((each for each in _TICKS if seconds / each <= most), _TICKS[-1])
+        for most in (12, 400)
+    )
+    return coarse, fine
 
 
 def _outline(voice: Voice, speaker: str, top: int, seconds: float) -> str:
@@ -59,21 +69,36 @@ def _blocks(line: TimeLine, speaker: str, top: int, seconds: float) -> str:
         f'y="{top + _LANE // 4}" width="{_share(turn.end - turn.start, seconds)}" '
         f'height="{_LANE // 2}" rx="2"/>'
         for turn in line.turns
-        if turn.speaker == speaker
+        if turn.speaker == speaker and not turn.silent
     )
 
 
+def _silent(line: TimeLine, speaker: str, top: int, seconds: float) -> list[str]:
+    return [
+        f'<rect class="{speaker} silent" x="{_share(turn.start, seconds)}" '
+        f'y="{top + _LANE // 2 - 4}" height="8" rx="4" '
+        f'width="{_share(max(turn.end - turn.start, seconds / 200), seconds)}">'
+        "<title>words without sound</title></rect>"
+        for turn in line.turns
+        if turn.speaker == speaker and turn.silent
+    ]
+
+
 def _ticks(seconds: float) -> list[str]:
-    step = next((each for each in _TICKS if seconds / each <= 12), 3600)
+    """Return the marks of the time: a dozen, and finer ones for a closer look."""
+    coarse, fine = tick_steps(seconds)
     marks = []
-    for index in range(int(seconds / step) + 1):
-        place = _share(index * step, seconds)
+    for at in range(0, int(seconds) + 1, fine):
+        kind = "tick" if at % coarse == 0 else "tick fine"
+        place = _share(at, seconds)
         marks.append(
-            f'<line class="tick" x1="{place}" x2="{place}" y1="0" y2="{_HEIGHT}"/>'
+            f'<line class="{kind}" x1="{place}" x2="{place}" y1="0" y2="{_HEIGHT}"/>'
         )
-        if index * step < seconds * 0.96:
-            text = clock(index * step, 0)
-            marks.append(f'<text x="{place}" y="{_HEIGHT + 15}" dx="3">{text}</text>')
+        if at < seconds * 0.96:
+            marks.append(
+                f'<text class="{kind}" x="{place}" y="{_HEIGHT + 15}" dx="3">'
+                f"{clock(at, 0)}</text>"
+            )
     return marks
 
 

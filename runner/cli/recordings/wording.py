@@ -61,7 +61,7 @@ def describe_end(recording: Recording, line: TimeLine) -> str:
     elif line.ending is None:
         parts.append("the recording ends before the call did")
     if recording.skipped:
-        parts.append(f"{_count(recording.skipped, 'line')} could not be read")
+        parts.append(f"{count(recording.skipped, 'line')} could not be read")
     return "; ".join(parts)
 
 
@@ -93,9 +93,9 @@ def describe_interruption(each: Interruption) -> str:
 def describe_drop(drop: Drop) -> str:
     """Return a loss of the line, and what came after it."""
     if drop.until is None:
-        return f"line lost: {drop.reason}; it never came back"
+        return f"{drop.reason}; it never came back"
     how = "resumed" if drop.resumed else "a fresh session"
-    return f"line lost: {drop.reason}; {how} after {duration(drop.until - drop.at)}"
+    return f"{drop.reason}; {how} after {duration(drop.until - drop.at)}"
 
 
 def describe_latencies(line: TimeLine) -> str:
@@ -104,15 +104,14 @@ def describe_latencies(line: TimeLine) -> str:
     if middle is None:
         return "no answer was waited for"
     longest = max(each.seconds for each in line.latencies)
-    count = _count(len(line.latencies), "answer")
-    return (
-        f"{count}, first sound after {middle:.2f} s (median), {longest:.2f} s (longest)"
-    )
+    answers = count(len(line.latencies), "answer")
+    figures = f"{middle:.2f} s (median), {longest:.2f} s (longest)"
+    return f"{answers}, first sound after {figures}"
 
 
 def describe_tools(line: TimeLine) -> str:
     """Return how many tool calls there were, and how many did not go well."""
-    parts = [_count(len(line.tools), "tool call")]
+    parts = [count(len(line.tools), "tool call")]
     for state, word in _STATES.items():
         number = sum(run.state == state for run in line.tools)
         if number and state != "done":
@@ -133,7 +132,7 @@ def describe_losses(losses: Losses) -> list[str]:
         (losses.messages_unknown, "unknown to this version"),
     ]
     return [f"{duration(each)} {text}" for each, text in seconds if each >= 0.0005] + [
-        f"{_count(each, 'message')} {text}" for each, text in counts if each
+        f"{count(each, 'message')} {text}" for each, text in counts if each
     ]
 
 
@@ -144,5 +143,6 @@ def _arguments(arguments: Mapping[str, Any]) -> str:
     )
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural if need be."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -78,7 +78,7 @@ def test_it_holds_everything_without_its_script(page: str) -> None:
         'lookup_order(order_id="1234")',
         '"carrier": "<b>DHL</b>"',
         "cancelled after 1.50 s",
-        "line lost: the connection was reset; resumed after 2.00 s",
+        "the connection was reset; resumed after 2.00 s",
         "4 answers, first sound after 0.85 s (median), 1.04 s (longest)",
         "2.00 s of the microphone not sent",
         "reply.audio 300 ms",
@@ -197,6 +197,8 @@ def browse(page: Path, target: str, *options: str) -> bytes:
             "--virtual-time-budget=1000",
             "--host-resolver-rules=MAP * ~NOTFOUND",
             "--enable-logging=stderr",
+            "--autoplay-policy=no-user-gesture-required",
+            "--mute-audio",
             f"--user-data-dir={page.parent / 'profile'}",
             *options,
             page.as_uri() + target,
@@ -237,6 +239,56 @@ def test_a_browser_shows_turns_waveform_and_messages(page: str, tmp_path: Path) 
     assert (track["role"], track["aria-valuenow"]) == ("slider", "6")
     items = sum("data-kind" in each for _, each in elements)
     assert f"{items} of {items}" in reader.text
+
+
+HAND = """
+const sound = document.getElementById("sound");
+const press = (key) => document.body.dispatchEvent(
+  new KeyboardEvent("keydown", {key, bubbles: true, cancelable: true}));
+const tell = (name) => { document.body.dataset[name] = sound.currentTime.toFixed(2); };
+const use = () => {
+  document.body.dataset.seconds = sound.duration.toFixed(2);
+  document.querySelector("#turn-3 .at").click(); tell("turn");
+  press("ArrowRight"); tell("on");
+  press("k"); tell("back");
+  document.querySelectorAll("#turn-3 span")[2].click(); tell("word");
+  const track = document.getElementById("wave"), place = track.getBoundingClientRect();
+  track.dispatchEvent(new MouseEvent("click", {
+    bubbles: true, clientX: place.left + place.width / 2})); tell("middle");
+  press(" "); document.body.dataset.plays = String(!sound.paused);
+  press(" "); document.body.dataset.holds = String(sound.paused);
+  const words = document.getElementById("words");
+  words.value = "tool.call"; words.dispatchEvent(new Event("input", {bubbles: true}));
+};
+if (sound.readyState) use(); else sound.addEventListener("loadedmetadata", use);
+"""
+
+
+@needs_browser
+def test_a_hand_finds_its_way(page: str, tmp_path: Path) -> None:
+    """Clicks and keys seek, space plays, the filter filters; by a script of ours."""
+    path = tmp_path / "call.html"
+    policy = re.compile("<meta http-equiv.*\n")  # it would refuse that script
+    tried = policy.sub("", page).replace("</body>", f"<script>{HAND}</script></body>")
+    path.write_text(tried, "utf-8")
+
+    shown = browse(path, "", "--dump-dom").decode()
+
+    elements = Reader(shown).elements
+    (body,) = (each for tag, each in elements if tag == "body")
+    assert body == {
+        "data-seconds": "24.85",
+        "data-turn": "8.76",
+        "data-on": "10.76",
+        "data-back": "9.30",  # the beginning of the turn before
+        "data-word": "9.36",
+        "data-middle": "12.43",
+        "data-plays": "true",
+        "data-holds": "true",
+    }
+    listed = [each for _, each in elements if "data-kind" in each]
+    # Three messages and what was run for each: folded text is searched as well.
+    assert sum("hidden" not in each for each in listed) == 6
 
 
 @needs_browser
