@@ -6,10 +6,8 @@ an expectation.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from runner.protocol.client.actions import CancelTool, Close, RunTool, Send
 from runner.protocol.client.events import (
@@ -23,7 +21,6 @@ from runner.protocol.client.events import (
 from runner.protocol.messages import (
     InputSpeechStarted,
     ReplyCreate,
-    ReplyDone,
     ReplyStarted,
     SessionEnd,
     SessionEnded,
@@ -31,7 +28,6 @@ from runner.protocol.messages import (
     SessionResume,
     ToolCall,
     TranscriptAgent,
-    TranscriptAgentDelta,
     TranscriptUser,
 )
 from runner.recording.header import Header
@@ -49,6 +45,7 @@ from runner.scenarios.model import (
     WaitTurn,
     read_pattern,
 )
+from runner.scenarios.replies import Reply, Run
 
 _BYTES_A_SECOND = 48_000  # 24 kHz, 16 bits, mono
 _SOONEST_SECONDS = 0.1
@@ -58,53 +55,6 @@ _SECONDS_A_WORD = 0.2
 _SILENCE_SECONDS = 1.0
 _END_SECONDS = 30.0
 _DICTATED = "Say exactly"  # such a reply needs no mind; see `remarks.verbatim`
-
-
-@dataclass(slots=True)
-class Reply:
-    """One reply of the agent's: what it said and asked for, and what cut it off.
-
-    `is_thought` is false where the words were given: the greeting, an announcement.
-    """
-
-    reply_id: str = ""
-    is_thought: bool = True
-    words: str = ""
-    pieces: str = ""
-    calls: list[ToolCall] = field(default_factory=list)
-    sounded_at: float | None = None
-    sounds_until: float = 0.0
-    is_over: bool = False
-
-    @property
-    def says(self) -> str:
-        """All that it was going to say, as far as that is known."""
-        return max(self.words, self.pieces, key=len).strip()
-
-    def note(self, message: object) -> None:
-        """Take note of what belongs to it."""
-        match message:
-            case TranscriptAgentDelta(delta):
-                self.pieces += delta
-            case TranscriptAgent(text):
-                self.words = text
-            case ToolCall():
-                self.calls.append(message)
-            case ReplyDone():
-                self.is_over = True
-            case _:
-                pass
-
-
-@dataclass(slots=True)
-class Run:
-    """One run of a tool; `text` is None where it came to nothing."""
-
-    call: ToolCall
-    began: float
-    seconds: float = 0.0
-    text: str | None = None
-    is_error: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +78,7 @@ class Account:
         self._header = header
         self._place = place
         self._part_of = part_of
-        self._line = _Line()
-        self._last_at = 0.0  # when the last turn was
-        self._cut: float | None = None  # how much was heard of what is interrupted
+        self._now = _State()
 
     def read(self, entries: list[tuple[float, Entry]]) -> None:
         """Take in a whole call."""
@@ -178,7 +126,7 @@ class Account:
         match message:
             case ReplyStarted(reply_id):
                 self.replies.append(Reply(reply_id, self._is_thought()))
-                self._line.was_dictated = False
+                self._now.was_dictated = False
             case TranscriptAgent(text, interrupted=False) if text.strip():
                 self._answer(at, text)
             case InputSpeechStarted():
@@ -188,23 +136,23 @@ class Account:
             case SessionReady():
                 self._come_back(at)
             case SessionEnded():
-                self._line.service_ended = not self._line.said_goodbye
+                self._now.service_ended = not self._now.said_goodbye
             case _:
                 pass
 
     def _is_thought(self) -> bool:
         is_greeting = bool(self._header.config.session.get("greeting"))
-        return not self._line.was_dictated and (bool(self.replies) or not is_greeting)
+        return not self._now.was_dictated and (bool(self.replies) or not is_greeting)
 
     def _note_cut(self, at: float) -> None:
-        reply, self._cut = self._reply, None
+        reply, self._now.cut = self._reply, None
         if reply is None or reply.sounded_at is None:
             return
         if at < reply.sounds_until or not reply.is_over:
-            self._cut = at - reply.sounded_at
+            self._now.cut = at - reply.sounded_at
 
     def _speak(self, at: float, words: str) -> None:
-        heard, self._cut = self._cut, None
+        heard, self._now.cut = self._now.cut, None
         if heard is None:
             self._add(at, UserTurn(self._place, words))
             return
@@ -226,13 +174,13 @@ class Account:
 
     def _wait(self, until: float) -> None:
         """Nobody spoke, and that was why the agent did, or the call ended."""
-        seconds = round(until - self._last_at, 1)
+        seconds = round(until - self._now.last_at, 1)
         if seconds >= _SILENCE_SECONDS:
             self._add(until, WaitTurn(self._place, seconds), "nobody spoke")
 
     def _add(self, at: float, turn: Turn, remark: str | None = None) -> None:
         self.turns.append(Remarked(turn, remark))
-        self._last_at = at
+        self._now.last_at = at
 
     # --------------------------------------------------------------- tools and the line
 
@@ -246,50 +194,57 @@ class Account:
         self._add(at, turn, remark)
 
     def _line_changes(self, at: float, entry: object) -> None:
-        line = self._line
+        now = self._now
         match entry:
-            case Disconnected(reason) if line.is_live and line.close is None:
-                line.is_live, line.lost_at, line.reason = False, at, reason
+            case Disconnected(reason) if now.is_live and now.close is None:
+                now.is_live, now.lost_at, now.reason = False, at, reason
+                if self._reply is not None and not self._reply.is_over:
+                    self.lacks["the line was lost in the middle of a reply"] = None
             case Send(SessionResume()):
-                line.is_resuming = True
+                now.is_resuming = True
             case Send(ReplyCreate(instructions)):
-                line.was_dictated = (instructions or "").startswith(_DICTATED)
+                now.was_dictated = (instructions or "").startswith(_DICTATED)
                 self._wait(at)
             case Send(SessionEnd()):
-                line.said_goodbye = True
+                now.said_goodbye = True
             case HangUp():
-                line.hung_up = True
+                now.hung_up = True
             case Close():
-                line.close = entry
-                if not line.hung_up and at - self._last_at > _END_SECONDS:
+                now.close = entry
+                if not now.hung_up and at - self._now.last_at > _END_SECONDS:
                     self._wait(at - _END_SECONDS)
             case _:
                 pass
 
     def _come_back(self, at: float) -> None:
-        line = self._line
-        line.is_live = True
-        if line.lost_at is not None:
-            drops = max(_SOONEST_SECONDS, round(at - line.lost_at, 1))
-            self._add(at, LineTurn(self._place, drops), line.reason)
-            if line.is_resuming:
+        now = self._now
+        now.is_live = True
+        if now.lost_at is not None:
+            drops = max(_SOONEST_SECONDS, round(at - now.lost_at, 1))
+            self._add(at, LineTurn(self._place, drops), now.reason)
+            if now.is_resuming:
                 self._add(at, ExpectTurn(self._place, resumed=True))
-        line.lost_at, line.is_resuming = None, False
+        now.lost_at, now.is_resuming = None, False
 
     def end(self) -> Remarked | None:
         """Return the last turn; None where the recording has no end."""
-        line = self._line
-        if line.close is None:
+        now = self._now
+        if now.close is None:
             return None
-        by: Party = "service" if line.service_ended else "agent"
-        by = "caller" if line.hung_up else by
-        return Remarked(EndTurn(self._place, by), line.close.reason)
+        by: Party = "service" if now.service_ended else "agent"
+        by = "caller" if now.hung_up else by
+        return Remarked(EndTurn(self._place, by), now.close.reason)
 
 
 @dataclass(slots=True)
-class _Line:
-    """What became of the connections, and how the call ended."""
+class _State:
+    """How things stand: the line, the last turn, and how the call ended.
 
+    `cut` is how many seconds were heard of what the caller interrupts.
+    """
+
+    last_at: float = 0.0
+    cut: float | None = None
     is_live: bool = False
     lost_at: float | None = None
     reason: str = ""
@@ -299,17 +254,3 @@ class _Line:
     service_ended: bool = False
     hung_up: bool = False
     close: Close | None = None
-
-
-def told(text: str | None) -> Any:
-    """Return a tool's result as a value; text that is no JSON as it is."""
-    try:
-        return json.loads(text or "null")
-    except (ValueError, RecursionError):
-        return text
-
-
-def calls_of(reply: Reply) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the tools that a reply asked for, with their arguments."""
-    for call in reply.calls:
-        yield call.name, dict(call.arguments)

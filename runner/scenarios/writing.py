@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from runner.recording.header import Header
+from runner.recording.header import Header, NotARecording
 from runner.recording.reader import Recording
 from runner.scenarios.model import BrainRule, MockAnswer, Place, Scenario, Suite
-from runner.scenarios.recorded import Account, Remarked, Reply, Run, calls_of, told
+from runner.scenarios.recorded import Account, Remarked
+from runner.scenarios.replies import Reply, Run, calls_of, told
 from runner.scenarios.writer import write_suite
 
 _LONGEST_PART = 5  # words of what the agent said that are looked for
@@ -25,6 +26,9 @@ def scenario_from_recording(recording: Recording, file: Path) -> str:
 
     The agent is named by its way from there. What the tools came to is mocked, and on
     the scripted service the agent's own words of then play it.
+
+    Raises:
+        NotARecording: nothing happened that a scenario could ask for.
     """
     header, place = recording.header, Place(file, 1, 1)
     # Twice: which part of some words is telling depends on all the others.
@@ -32,6 +36,9 @@ def scenario_from_recording(recording: Recording, file: Path) -> str:
     account = _read(recording, place, _parts(said))
     end = account.end()
     turns = [*account.turns, *([end] if end is not None else [])]
+    if not turns:
+        folder = recording.folder
+        raise NotARecording(f"nothing is said or done in the call in '{folder}'")
     scenario = Scenario(
         f"goes as it did on {header.started[:10]}",
         place,
