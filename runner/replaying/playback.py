@@ -156,26 +156,18 @@ def _inputs(
     entries: Sequence[tuple[float, Entry]], *, with_results: bool
 ) -> Iterator[tuple[float, Event]]:
     """Yield what came from outside, in order; sound in larger pieces than it came."""
-    pending: tuple[float, Sound] | None = None
+    stretch = _Stretch()
     early = _early_ticks(entries)
     for index, (at, entry) in enumerate(entries):
         if isinstance(entry, Sound):
-            if pending is not None and _can_join(pending, entry):
-                pending = (pending[0], _join(pending[1], entry))
-                continue
-            if pending is not None:
-                yield from _sounds(*pending)
-            pending = (at, entry)
+            yield from stretch.add(at, entry)
             continue
-        if pending is not None:
-            yield from _sounds(*pending)
-            pending = None
+        yield from stretch.end()
         if not isinstance(entry, Event) or index in early:
             continue
         if with_results or not isinstance(entry, ToolFinished):
             yield at, entry
-    if pending is not None:
-        yield from _sounds(*pending)
+    yield from stretch.end()
 
 
 def _early_ticks(entries: Sequence[tuple[float, Entry]]) -> set[int]:
@@ -193,27 +185,42 @@ def _early_ticks(entries: Sequence[tuple[float, Entry]]) -> set[int]:
     return early
 
 
-def _can_join(before: tuple[float, Sound], sound: Sound) -> bool:
-    began, first = before
-    if not first.received and not sound.received:
-        return sound.until - began < _MERGED_SECONDS
-    is_same = first.reply_id == sound.reply_id or not (
-        first.received and sound.received
-    )
-    return is_same and sound.until - began < _MERGED_REPLY_SECONDS
+class _Stretch:
+    """Sound between two other events, the caller's and the agent's each by itself."""
 
+    def __init__(self) -> None:
+        self._mic, self._mic_since = 0, 0.0
+        self._reply, self._reply_since = 0, 0.0
+        self._reply_id = ""
 
-def _join(first: Sound, second: Sound) -> Sound:
-    return Sound(
-        second.until,
-        first.mic + second.mic,
-        received=first.received + second.received,
-        reply_id=first.reply_id or second.reply_id,
-    )
+    def add(self, at: float, sound: Sound) -> Iterator[tuple[float, Event]]:
+        """Take in a line; yield what has become large enough."""
+        if self._mic and sound.until - self._mic_since > _MERGED_SECONDS:
+            yield self._end_mic()
+        if sound.mic:
+            self._mic_since = self._mic_since if self._mic else at
+            self._mic += sound.mic
+        if not sound.received:
+            return
+        is_other = sound.reply_id != self._reply_id
+        is_long = sound.until - self._reply_since > _MERGED_REPLY_SECONDS
+        if self._reply and (is_other or is_long):
+            yield self._end_reply()
+        self._reply_since = self._reply_since if self._reply else at
+        self._reply_id = sound.reply_id
+        self._reply += sound.received
 
+    def end(self) -> Iterator[tuple[float, Event]]:
+        """Yield what is left."""
+        if self._mic:
+            yield self._end_mic()
+        if self._reply:
+            yield self._end_reply()
 
-def _sounds(at: float, sound: Sound) -> Iterator[tuple[float, Event]]:
-    if sound.mic:
-        yield at, MicFrame(bytes(sound.mic))
-    if sound.received:
-        yield at, Received(ReplyAudio(bytes(sound.received), sound.reply_id))
+    def _end_mic(self) -> tuple[float, Event]:
+        pcm, self._mic = bytes(self._mic), 0
+        return self._mic_since, MicFrame(pcm)
+
+    def _end_reply(self) -> tuple[float, Event]:
+        pcm, self._reply = bytes(self._reply), 0
+        return self._reply_since, Received(ReplyAudio(pcm, self._reply_id))
