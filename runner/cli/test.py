@@ -226,24 +226,14 @@ def _write_scenario(folder: Path, path: Path | None, *, force: bool) -> None:
     """Write a recorded call as a scenario file, or to stdout."""
     from runner.cli.reporting import save
     from runner.recording.reader import read_recording
-    from runner.replaying.extraction import suite_from_recording
-    from runner.scenarios.writer import write_suite
+    from runner.scenarios.writing import scenario_from_recording
 
     if path is not None and path.exists() and not force:
         raise UsageError(f"{path} is there already", hint="--force overwrites it")
     recording = read_recording(folder)
-    suite = suite_from_recording(recording, path or Path("recorded.test.yaml"))
-    modeline, _, rest = write_suite(suite).partition("\n")
-    text = f"{modeline}\n{_MADE_FROM_A_CALL}{rest}"
+    text = scenario_from_recording(recording, path or Path("recorded.test.yaml"))
     if path is None:
         typer.echo(text, nl=False)
         return
     save(path, text)
     typer.echo(f"wrote {path}; `vagent test {path}` runs it", err=True)
-
-
-_MADE_FROM_A_CALL = """\
-# Made from a recorded call. The words are those of one call: keep what matters to you,
-# and loosen the rest (/a pattern/, [one of, these], or no expectation at all). `brain`
-# is what the mind did; without it the agent's own rules play the agent.
-"""
