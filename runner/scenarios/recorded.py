@@ -49,6 +49,8 @@ from runner.scenarios.replies import Reply, Run
 
 _BYTES_A_SECOND = 48_000  # 24 kHz, 16 bits, mono
 _SOONEST_SECONDS = 0.1
+# How long services listen by default before words are an interruption.
+_DECISION_MS = 500
 # Speech is not much faster: an interruption must find the agent still speaking.
 _SECONDS_A_WORD = 0.2
 # Shorter pauses are nobody's silence; and the end may keep one waiting for so long.
@@ -160,7 +162,7 @@ class Account:
             self.turns.pop()  # it had said all, and was still heard
         session = self._header.config.session
         detection = session.get("input", {}).get("turn_detection", {})
-        heard -= detection.get("interruption_delay", 0) / 1000
+        heard -= detection.get("interruption_delay", _DECISION_MS) / 1000
         reply = self._reply
         length = len(reply.says.split()) * _SECONDS_A_WORD if reply else heard
         after = max(_SOONEST_SECONDS, round(min(heard, length), 1))
