@@ -34,10 +34,11 @@ run: $(VENV)/.engines ## set everything up and hold one spoken call, with no key
 test: check models ## set everything up and pass every test, real speech included
 	$(BIN)/python -m pytest -q -rs -m "speech and not device"
 
-check: $(VENV)/.develop ## format, lint, types, and the tests that need no models
+check: $(VENV)/.develop ## format, lint, types, scenarios, and the tests that need no models
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/vagent test agents
 	$(QUICK)
 
 models: $(VENV)/.engines ## fetch what the embedded server needs, once

@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+from runner.config.confidential import confidential
 from runner.errors import FileUnreadable
 from runner.hiding import Secrets
 from runner.keeping import Keeping, describe_call, find_keys, read_agent_text
@@ -42,7 +43,7 @@ class Evidence:
         agent, service = stage.agent, stage.service
         text = read_agent_text(agent.path)
         secrets = Secrets()
-        secrets.hide(agent.secrets | find_keys(text, service))
+        secrets.hide(confidential(agent) | find_keys(text, service))
         keeping = Keeping(into)
         header = describe_call(agent, text, stage.config, service.name, seed, keeping)
         try:
