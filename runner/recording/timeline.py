@@ -115,9 +115,14 @@ class TimeLine:
 def trace(
     entries: Sequence[tuple[float, Entry]], voices: Voices | None = None
 ) -> TimeLine:
-    """Return the time line of a recording's entries, which are in order."""
+    """Return the time line of a recording's entries.
+
+    They are in order; a time that goes back all the same is taken for the one before.
+    """
     speech, tools, outages, account = Speech(), ToolRuns(), Outages(), Account()
+    now = 0.0
     for at, what in entries:
+        now = at = max(now, at)
         speech.note(at, what)
         tools.note(at, what)
         outages.note(at, what)

@@ -180,6 +180,7 @@ def test_any_call_can_be_shown(entries: list[tuple[float, Entry]]) -> None:
 
     assert Counter(tag for tag, _ in Reader(page).elements)["script"] == 2
     assert "\x1b" not in page + text
+    assert page.encode("utf-8", "replace").decode()
     assert all(len(each) <= 40 for each in text.splitlines())
     assert write_messages(entries).count("<li ") == len(list(list_messages(entries)))
 
