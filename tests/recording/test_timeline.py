@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.protocol.client.actions import (
@@ -147,6 +147,7 @@ def line(folder: Path) -> TimeLine:
     return trace(read_recording(folder).entries, read_voices(folder))
 
 
+@settings(deadline=None)  # machines are slow at times
 @given(calls(), sounds())
 def test_any_list_of_entries_has_a_time_line_in_order(
     entries: list[tuple[float, Entry]], voices: Voices | None
