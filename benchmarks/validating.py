@@ -37,7 +37,8 @@ def copies(folder: Path) -> Iterator[Path]:
         for source in FOLDERS:
             home = folder / f"{source.name}-{number}"
             shutil.copytree(source, home)
-            yield from sorted(home.glob("*.yaml"))
+            scenarios = set(home.glob("*.test.yaml"))
+            yield from sorted(set(home.glob("*.yaml")) - scenarios)
 
 
 def environment_of(paths: list[Path]) -> dict[str, str]:

@@ -30,7 +30,7 @@ from runner.keeping import (
     Keeping,
     describe_call,
     find_keys,
-    prepare_recorder,
+    keep,
     read_agent_text,
 )
 from runner.line import Dial
@@ -165,11 +165,12 @@ async def open_call(
         )
         reaching = reach(service, agent, wishes.transport, view.notice)
         dial = await stack.enter_async_context(reaching)
-        watchers, recorder = [*observers, tally.observe, view.observe], None
-        if (keeping := wishes.keeping) is not None:
-            header = describe_call(agent, text, config, service.name, seed, keeping)
-            recorder = prepare_recorder(keeping, header, text, secrets, view.notice)
-            watchers.insert(0, stack.enter_context(recorder).observe)
+        describe = partial(describe_call, agent, text, config, service.name, seed)
+        keeping = keep(wishes.keeping, describe, text, secrets, view.notice)
+        recorder = stack.enter_context(keeping)
+        watchers = (*observers, tally.observe, view.observe)
+        if recorder is not None:
+            watchers = (recorder.observe, *watchers)
         engine = _engine(session, dial, near_end, toolbelt, watchers)
         deliver = _delivery(near_end, engine, agent, service, stack, view.notice)
         caller = Caller(engine, near_end.speaker, deliver, view.notice)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import platform
 import re
@@ -75,26 +76,34 @@ def describe_call(
     )
 
 
-def prepare_recorder(
-    keeping: Keeping,
-    header: Header,
+@contextlib.contextmanager
+def keep(
+    keeping: Keeping | None,
+    describe: Callable[[Keeping], Header],
     text: str,
     mask: Callable[[str], str],
     notice: Callable[[str], None],
-) -> Recorder:
-    """Return a recorder with a new folder of its own; to be entered on the loop.
+) -> Iterator[Recorder | None]:
+    """Record a call in a new folder while the context lasts; None for no wish.
+
+    To be entered on the event loop, where `notice` is called.
 
     Raises:
-        FileUnreadable: the folder cannot be made.
+        FileUnreadable: the recording cannot be made.
     """
+    if keeping is None:
+        yield None
+        return
     loop = asyncio.get_running_loop()
+    header = describe(keeping)
 
     def tell(reason: str) -> None:
         # The recorder writes on its own thread, and views belong to the loop's.
         loop.call_soon_threadsafe(notice, reason)
 
     folder = new_folder(keeping.into, header.agent.name, datetime.now())
-    return Recorder(folder, header, text, mask=mask, notice=tell)
+    with Recorder(folder, header, text, mask=mask, notice=tell) as recorder:
+        yield recorder
 
 
 def find_keys(text: str, service: Service) -> frozenset[str]:

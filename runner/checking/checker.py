@@ -66,7 +66,9 @@ class Checker:
         if reading.is_suite:
             from runner.scenarios.loader import check_suite  # not for agent files
 
-            return check_suite(reading, variables=self.variables)
+            return check_suite(
+                reading, variables=self.variables, must_run=self.must_run
+            )
         declared = _declared(reading)
         return check_reading(
             reading,

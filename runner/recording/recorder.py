@@ -8,6 +8,7 @@ nothing runs beside it: then `flush` writes, and so does every thousandth event.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -119,22 +120,22 @@ class Recorder:
             return
         try:
             tape.finish()
-        except (OSError, AudioFileError) as error:
+        except (LimitReached, OSError, AudioFileError) as error:
             self._stop(tape, _reason(error))
 
     def _write(self, tape: Tape) -> None:
-        while True:
-            try:
-                at, what = self._backlog.popleft()
-            except IndexError:  # the loop's thread may have emptied it meanwhile
-                break
-            if self._is_late:
-                break
-            if self._began is None:
-                self._began = at
-            tape.take(at - self._began, what)
+        backlog, batch = self._backlog, []
+        # The loop's thread may empty it meanwhile.
+        with contextlib.suppress(IndexError):
+            for _ in range(len(backlog)):
+                batch.append(backlog.popleft())
         if self._is_late:
             raise LimitReached("the disk does not keep up")
+        if batch:
+            began = batch[0][0] if self._began is None else self._began
+            self._began = began
+            for at, what in batch:
+                tape.take(at - began, what)
         tape.flush()
 
     def _relieve(self) -> None:
@@ -156,22 +157,26 @@ class _Writer:
 
     def __init__(self, work: Callable[[], None]) -> None:
         self._work = work
-        self._stopping = threading.Event()
+        # Held while the thread is to go on. Waiting for a lock is one step of the
+        # interpreter's own, for an event it is dozens, a dozen times a second.
+        self._going_on = threading.Lock()
         # A daemon: a disk that hangs must not keep the program from ending.
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
 
     def start(self) -> None:
+        self._going_on.acquire()
         self._thread.start()
 
     def stop(self, patience: float) -> bool:
         """End the thread; return whether it did within `patience` seconds."""
-        self._stopping.set()
+        if self._going_on.locked():
+            self._going_on.release()
         if self._thread.is_alive():
             self._thread.join(patience)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while not self._stopping.wait(_PERIOD):
+        while not self._going_on.acquire(timeout=_PERIOD):
             self._work()
 
 

@@ -63,15 +63,20 @@ class Tape:
         self._count, self._log = SoundCount(), CallLog()
         self._at = 0.0
         folder.mkdir(parents=True, exist_ok=True)
-        self._session = LineFile(folder / SESSION_FILE)
-        self._calls = LineFile(folder / CALLS_FILE)
-        self._waves = Waves(folder) if header.has_sound else None
-        self._session.append(self._conceal.tree(write_header(header)))
-        self._session.flush()
-        text = self._conceal.text(agent_text).encode("utf-8", "replace")
-        (folder / AGENT_FILE).write_bytes(text)
-        if self._waves is not None:
-            self._waves.open()
+        with contextlib.ExitStack() as opened:
+            self._session = LineFile(folder / SESSION_FILE)
+            opened.callback(self._session.close)
+            self._calls = LineFile(folder / CALLS_FILE)
+            opened.callback(self._calls.close)
+            self._session.append(self._conceal.tree(write_header(header)))
+            self._session.flush()
+            text = self._conceal.text(agent_text).encode("utf-8", "replace")
+            (folder / AGENT_FILE).write_bytes(text)
+            self._waves = Waves(folder) if header.has_sound else None
+            if self._waves is not None:
+                opened.callback(self._waves.close)
+                self._waves.open()
+            opened.pop_all()
 
     def take(self, at: float, what: Event | Action) -> None:
         """Take in what happened; on disk after the next `flush`."""

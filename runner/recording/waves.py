@@ -6,8 +6,8 @@ from pathlib import Path
 
 from runner.audio.devices import SAMPLE_RATE
 from runner.audio.recording import WavRecording
-from runner.protocol.client.actions import Action, Close, Play, StopPlayback
-from runner.protocol.client.events import Event, MicFrame
+from runner.protocol.client.actions import Action, Close, Play, Send, StopPlayback
+from runner.protocol.client.events import Event, MicFrame, Received
 from runner.recording.tracks import AgentTrack, CallerTrack, Stereo
 
 # Written at least so often, in seconds of the call: where time leaps, as it does on a
@@ -49,6 +49,8 @@ class Waves:
             self.write()
         self._at = at
         kind = type(what)
+        if kind is Received or kind is Send:  # most of all, and nothing for these files
+            return
         if kind is MicFrame:
             self._caller.hear(at, what.pcm)  # type: ignore[union-attr]  # its type was compared
         elif kind is Play:

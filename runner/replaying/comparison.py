@@ -83,10 +83,11 @@ def find_difference(
 def _count_further(old: Sequence[Step], new: Sequence[Step]) -> int | None:
     if len(old) + len(new) > _COUNTED:
         return None
-    lines = [[write(step.content) for step in steps] for steps in (old, new)]
-    matcher = SequenceMatcher(None, *lines, autojunk=False)
-    places = sum(tag != "equal" for tag, *_ in matcher.get_opcodes())
-    return max(0, places - 1)
+    then = [write(step.content) for step in old]
+    now = [write(step.content) for step in new]
+    matcher = SequenceMatcher(None, then, now, autojunk=False)
+    places = [tag for tag, *_ in matcher.get_opcodes() if tag != "equal"]
+    return max(0, len(places) - 1)
 
 
 def _steps(entries: Sequence[tuple[float, Entry]]) -> Iterator[Step]:

@@ -7,29 +7,30 @@ at its time; what the session and the engine make of it is theirs, and noted.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from random import Random
-from types import TracebackType
-from typing import Self
 
 from runner.engine import Engine, RunToolCall
-from runner.line import Listener
 from runner.protocol.client.actions import Action
 from runner.protocol.client.events import (
+    Connected,
+    Disconnected,
     Event,
     MicFrame,
+    PlaybackDrained,
     Received,
     Tick,
     ToolFinished,
 )
 from runner.protocol.client.session import ClientSession
-from runner.protocol.messages import ReplyAudio, ToolCall
+from runner.protocol.messages import ReplyAudio
 from runner.recording.lines import Entry, Sound
 from runner.recording.reader import Recording
-from runner.recording.sounds import SoundCount
+from runner.replaying.seams import Notes, SpeakerOfThen, ToolsOfThen, Wire
 from runner.testing.clock import run_virtually
 from runner.testing.muteness import NoMicrophone
+from runner.tools.tool import ToolOutcome
 
 # Timers of then rang a little late, as loops do, and did so between other events. They
 # ring again when they rang; one that did not ring then may be so late.
@@ -43,6 +44,8 @@ _ENDING_SECONDS = 120.0
 _MERGED_SECONDS = 1.0
 # The agent's sound moves timers: earlier by this at most, which the slack allows for.
 _MERGED_REPLY_SECONDS = 0.2
+# How many turns of the loop an order takes at most to become an event.
+_TURNS = 20
 
 
 def replay(
@@ -60,34 +63,82 @@ async def _replay(
 ) -> list[tuple[float, Entry]]:
     header, loop = recording.header, asyncio.get_running_loop()
     began = loop.time()
-    notes = _Notes(began)
+    notes, tools = Notes(began), ToolsOfThen()
+    wire, speaker = Wire(notes), SpeakerOfThen(notes)
     engine = Engine(
         ClientSession(header.config, jitter=Random(header.seed).random),
-        _nobody,
+        wire.dial,
         microphone=NoMicrophone(),
-        speaker=_UnheardSpeaker(),
-        run_tool=run_tool or _never,
+        speaker=speaker,
+        run_tool=run_tool or tools.run,
         observers=(notes.observe,),
         timer_slack=TIMER_SLACK_SECONDS,
     )
+    world = _World(engine, notes, wire, speaker, tools)
     running = asyncio.create_task(engine.run())
     try:
         await asyncio.sleep(0)  # it begins, as it did before anything came
         for at, event in _inputs(recording.entries, with_results=run_tool is None):
             await _sleep_until(began + at)
-            if isinstance(event, Tick):
-                await _sleep_until(_due(engine.session, loop.time()))
             if running.done():
                 break
-            engine.post(event)
+            await world.let(event)
         if recording.is_complete:
             await asyncio.wait((running,), timeout=_ENDING_SECONDS)
+            notes.has_ended = running.done()
         if running.done():
             running.result()  # raises what is a bug of the engine's
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     return notes.entries()
+
+
+@dataclass(frozen=True, slots=True)
+class _World:
+    """Lets happen to an engine what happened then, the way it came then."""
+
+    engine: Engine
+    notes: Notes
+    wire: Wire
+    speaker: SpeakerOfThen
+    tools: ToolsOfThen
+
+    async def let(self, event: Event) -> None:
+        """Let something happen; return when the engine has seen it.
+
+        What today's engine has not asked for does not come: the result of a call that
+        it does not run, the end of sound that it does not wait for.
+        """
+        before = self.notes.seen
+        match event:
+            case Connected():
+                await _turn_until(lambda: self.wire.is_dialled)
+                self.wire.open()
+            case Disconnected() if not event.unsent:
+                self.wire.lose(event)
+                await _turn_until(lambda: self.notes.seen > before)
+            case Received(message) if not isinstance(message, ReplyAudio):
+                self.wire.receive(message)
+            case ToolFinished(call_id, text, is_error):
+                if self.tools.finish(call_id, ToolOutcome(text, is_error)):
+                    await _turn_until(lambda: self.notes.seen > before)
+            case PlaybackDrained():
+                if self.speaker.drain():
+                    await _turn_until(lambda: self.notes.seen > before)
+            case Tick():
+                now = asyncio.get_running_loop().time()
+                await _sleep_until(_due(self.engine.session, now))
+                self.engine.post(event)
+            case _:
+                self.engine.post(event)
+
+
+async def _turn_until(happened: Callable[[], bool]) -> None:
+    for _ in range(_TURNS):
+        if happened():
+            return
+        await asyncio.sleep(0)
 
 
 async def _sleep_until(due: float) -> None:
@@ -105,26 +156,18 @@ def _inputs(
     entries: Sequence[tuple[float, Entry]], *, with_results: bool
 ) -> Iterator[tuple[float, Event]]:
     """Yield what came from outside, in order; sound in larger pieces than it came."""
-    pending: tuple[float, Sound] | None = None
+    stretch = _Stretch()
     early = _early_ticks(entries)
     for index, (at, entry) in enumerate(entries):
         if isinstance(entry, Sound):
-            if pending is not None and _can_join(pending, entry):
-                pending = (pending[0], _join(pending[1], entry))
-                continue
-            if pending is not None:
-                yield from _sounds(*pending)
-            pending = (at, entry)
+            yield from stretch.add(at, entry)
             continue
-        if pending is not None:
-            yield from _sounds(*pending)
-            pending = None
+        yield from stretch.end()
         if not isinstance(entry, Event) or index in early:
             continue
         if with_results or not isinstance(entry, ToolFinished):
             yield at, entry
-    if pending is not None:
-        yield from _sounds(*pending)
+    yield from stretch.end()
 
 
 def _early_ticks(entries: Sequence[tuple[float, Entry]]) -> set[int]:
@@ -142,95 +185,42 @@ def _early_ticks(entries: Sequence[tuple[float, Entry]]) -> set[int]:
     return early
 
 
-def _can_join(before: tuple[float, Sound], sound: Sound) -> bool:
-    began, first = before
-    if not first.received and not sound.received:
-        return sound.until - began < _MERGED_SECONDS
-    is_same = first.reply_id == sound.reply_id or not (
-        first.received and sound.received
-    )
-    return is_same and sound.until - began < _MERGED_REPLY_SECONDS
+class _Stretch:
+    """Sound between two other events, the caller's and the agent's each by itself."""
 
+    def __init__(self) -> None:
+        self._mic, self._mic_since = 0, 0.0
+        self._reply, self._reply_since = 0, 0.0
+        self._reply_id = ""
 
-def _join(first: Sound, second: Sound) -> Sound:
-    return Sound(
-        second.until,
-        first.mic + second.mic,
-        received=first.received + second.received,
-        reply_id=first.reply_id or second.reply_id,
-    )
+    def add(self, at: float, sound: Sound) -> Iterator[tuple[float, Event]]:
+        """Take in a line; yield what has become large enough."""
+        if self._mic and sound.until - self._mic_since > _MERGED_SECONDS:
+            yield self._end_mic()
+        if sound.mic:
+            self._mic_since = self._mic_since if self._mic else at
+            self._mic += sound.mic
+        if not sound.received:
+            return
+        is_other = sound.reply_id != self._reply_id
+        is_long = sound.until - self._reply_since > _MERGED_REPLY_SECONDS
+        if self._reply and (is_other or is_long):
+            yield self._end_reply()
+        self._reply_since = self._reply_since if self._reply else at
+        self._reply_id = sound.reply_id
+        self._reply += sound.received
 
+    def end(self) -> Iterator[tuple[float, Event]]:
+        """Yield what is left."""
+        if self._mic:
+            yield self._end_mic()
+        if self._reply:
+            yield self._end_reply()
 
-def _sounds(at: float, sound: Sound) -> Iterator[tuple[float, Event]]:
-    if sound.mic:
-        yield at, MicFrame(bytes(sound.mic))
-    if sound.received:
-        yield at, Received(ReplyAudio(bytes(sound.received), sound.reply_id))
+    def _end_mic(self) -> tuple[float, Event]:
+        pcm, self._mic = bytes(self._mic), 0
+        return self._mic_since, MicFrame(pcm)
 
-
-@dataclass(slots=True)
-class _Notes:
-    """Notes what the engine sees and does, as a recording would."""
-
-    began: float
-    _lines: list[tuple[float, Entry]] = field(default_factory=list)
-    _sounds: SoundCount = field(default_factory=SoundCount)
-
-    def observe(self, at: float, what: Event | Action) -> None:
-        if not self._sounds.note(at - self.began, what):
-            self._cut()
-            self._lines.append((at - self.began, what))
-
-    def entries(self) -> list[tuple[float, Entry]]:
-        """Return everything, once it is over."""
-        self._cut()
-        return self._lines
-
-    def _cut(self) -> None:
-        self._sounds.cut()
-        self._lines += self._sounds.finished
-        self._sounds.finished.clear()
-
-
-async def _nobody(token: str | None, listener: Listener) -> None:
-    """Dial nowhere: what came over the line comes again without one."""
-    del token, listener
-
-
-async def _never(call: ToolCall) -> _Unreachable:
-    """Run no tool: its recorded end comes by itself."""
-    del call
-    await asyncio.Event().wait()
-    raise AssertionError("nobody sets it")
-
-
-class _Unreachable:
-    text = ""
-    is_error = False
-
-
-class _UnheardSpeaker:
-    """Plays nothing; that everything was heard is an event of the recording."""
-
-    pending_ms = 0.0
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
-
-    def play(self, pcm: bytes) -> None:
-        """Ignore it: that it was to be played is noted."""
-
-    def stop(self) -> None:
-        """Ignore it, too."""
-
-    async def drained(self) -> None:
-        """Wait: the recording says when."""
-        await asyncio.Event().wait()
+    def _end_reply(self) -> tuple[float, Event]:
+        pcm, self._reply = bytes(self._reply), 0
+        return self._reply_since, Received(ReplyAudio(pcm, self._reply_id))

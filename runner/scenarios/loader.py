@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 def load_suite(path: Path, *, variables: Mapping[str, str] | None = None) -> Suite:
     """Load a scenario file that is about to be run.
 
-    `variables` are given for this run: they go before what the scenarios set. Raises
+    `variables` are given for this run: they go before what the scenarios set. What a
+    scenario lacks may yet be given to it alone, so that is no error here. Raises
     `ConfigError` with all findings when one of them is an error, and `FileUnreadable`
     when there is nothing to read.
     """
-    found, inspection = _examine(read_agent_file(path), variables or {})
+    reading = read_agent_file(path)
+    found, inspection = _examine(reading, variables or {}, must_run=False)
     errors = sum(each.is_error for each in found)
     if errors or inspection is None:
         count = "1 error" if errors == 1 else f"{errors} errors"
@@ -38,18 +40,22 @@ def load_suite(path: Path, *, variables: Mapping[str, str] | None = None) -> Sui
 
 
 def check_suite(
-    reading: Reading, *, variables: Mapping[str, str] | None = None
+    reading: Reading,
+    *,
+    variables: Mapping[str, str] | None = None,
+    must_run: bool = False,
 ) -> list[Diagnostic]:
     """Return all findings about a scenario file that was read, sorted.
 
     The agents that it names are read and checked, too; nothing of theirs is imported.
+    A variable without a value is a warning, and an error with `must_run`.
     """
-    found, _ = _examine(reading, variables or {})
+    found, _ = _examine(reading, variables or {}, must_run=must_run)
     return found
 
 
 def _examine(
-    reading: Reading, variables: Mapping[str, str]
+    reading: Reading, variables: Mapping[str, str], *, must_run: bool
 ) -> tuple[list[Diagnostic], Inspection | None]:
     document = reading.document
     if document is None or not isinstance(document.value, dict):
@@ -64,6 +70,7 @@ def _examine(
         {},
         variables,
         faults.unsound,
+        must_run=must_run,
         schema=SUITE_SCHEMA,
     )
     return examine(reading, inspection, faults.findings, KNOWN, {}), inspection

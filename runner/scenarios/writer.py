@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     )
 
 _MODELINE = f"# yaml-language-server: $schema=./{SUITE_SCHEMA}\n"
-# Letters, digits and what stands between them: nothing that YAML reads anything into,
-# in a block or between brackets. The words that YAML 1.1 knows are not among them.
-_PLAIN = re.compile(
-    r"(?!(?i:y|n|yes|no|on|off)$)(?:\.\./)*"
-    r"[^\W\d_](?:[\w ./'’!?-]*[\w.!?])?"
-    r"|[0-9]+(?:\.[0-9]+)?m?s"
-)
+# Letters, digits and what stands between them, nothing that YAML reads anything into:
+# between brackets, where some readers stop at a question mark, and elsewhere. The words
+# that YAML 1.1 knows are not among them.
+_BEGIN = r"(?!(?i:y|n|yes|no|on|off)$)(?:\.\./)*[^\W\d_]"
+_TIME = r"[0-9]+(?:\.[0-9]+)?m?s"
+_PLAIN = re.compile(rf"{_BEGIN}(?:[\w ./'’!-]*[\w.!])?|{_TIME}")
+_PLAIN_LINE = re.compile(rf"{_BEGIN}(?:[\w ./'’!?,-]*[\w.!?])?|{_TIME}")
 # What YAML does not take as it is, although JSON does.
 _ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
@@ -59,7 +59,7 @@ def write_suite(suite: Suite) -> str:
 
 
 def _scenario(scenario: Scenario, folder: Path) -> Iterator[str]:
-    yield f"  - name: {_flow(_escape(scenario.name))}\n"
+    yield f"  - name: {_line(_escape(scenario.name))}\n"
     fields = {
         "agent": os.path.relpath(scenario.agent, folder).replace(os.sep, "/"),
         "tags": list(scenario.tags),
@@ -85,7 +85,7 @@ def _scenario(scenario: Scenario, folder: Path) -> Iterator[str]:
     yield "    turns:\n"
     for turn in scenario.turns:
         ((key, value),) = _turn(turn).items()
-        yield f"      - {key}: {_flow(_escape(value))}\n"
+        yield f"      - {key}: {_line(_escape(value))}\n"
 
 
 def _turn(turn: Turn) -> dict[str, Any]:
@@ -201,10 +201,15 @@ def _escape(value: Any) -> Any:
     return [_escape(each) for each in value] if isinstance(value, list) else value
 
 
+def _line(value: Any) -> str:
+    """Write a value that has the rest of a line to itself."""
+    return _scalar(value, _PLAIN_LINE) if isinstance(value, str) else _flow(value)
+
+
 def _flow(value: Any) -> str:
-    """Write a value on one line, plain where that is the same text again."""
+    """Write a value that may stand between brackets."""
     if isinstance(value, str):
-        return _scalar(value)
+        return _scalar(value, _PLAIN)
     if isinstance(value, list):
         return f"[{', '.join(map(_flow, value))}]"
     if isinstance(value, dict):
@@ -213,15 +218,16 @@ def _flow(value: Any) -> str:
 
 
 def _entry(key: str, value: Any) -> str:
-    return f"{_scalar(key)}: {_flow(value)}"
+    return f"{_scalar(key, _PLAIN)}: {_flow(value)}"
 
 
-def _scalar(text: str) -> str:
+def _scalar(text: str, plain: re.Pattern[str]) -> str:
+    """Write a text, plain where that is the same text again."""
     try:
         is_text = resolve_plain(text) == text
     except NotJson:
         is_text = False
-    if is_text and _PLAIN.fullmatch(text):
+    if is_text and plain.fullmatch(text):
         return text
     written = json.dumps(text, ensure_ascii=False)
     return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", written)

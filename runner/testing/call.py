@@ -179,9 +179,13 @@ class CallUnderTest:
         return happened()
 
     async def hang_up(self) -> None:
-        """End the call from the caller's side, when the agent has finished."""
+        """End the call from the caller's side, when the agent has finished.
+
+        An agent that hangs up first has ended it.
+        """
         await self.agent_finished()
-        self.engine.post(HangUp("the caller hung up", after_playback=True))
+        if self.witness.close is None:
+            self.engine.post(HangUp("the caller hung up", after_playback=True))
 
     async def ended(self, within: float = PATIENCE_SECONDS) -> Ending:
         """Wait for the end of the call.

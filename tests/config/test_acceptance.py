@@ -14,12 +14,11 @@ from jsonschema import Draft202012Validator
 from runner.config.acceptance import PLAIN_SCHEMA, Undecided, fits, matches_pattern
 from runner.config.packaged import packaged_schema
 from runner.config.schema import find_schema_violations
+from tests.shipped import AGENT_FILES
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = packaged_schema()
-AGENTS = [
-    yaml.safe_load(path.read_text("utf-8")) for path in (ROOT / "agents").glob("*.yaml")
-]
+AGENTS = [yaml.safe_load(path.read_text("utf-8")) for path in AGENT_FILES]
 META = Draft202012Validator(Draft202012Validator.META_SCHEMA)
 
 # Few and small, so that values often meet what a schema asks for.

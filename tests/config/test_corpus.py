@@ -9,10 +9,11 @@ import pytest
 
 from runner.config.loader import check_file
 from runner.config.rendering import render
+from tests.shipped import AGENT_FILES
 
 ROOT = Path(__file__).parents[2]
 CORPUS = sorted(Path(__file__).with_name("corpus").glob("*.yaml"))
-FILES = [*CORPUS, *sorted((ROOT / "agents").glob("*.yaml"))]
+FILES = [*CORPUS, *AGENT_FILES]
 
 
 def environment_of(path: Path) -> dict[str, str]:

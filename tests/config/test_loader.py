@@ -15,9 +15,10 @@ from runner.config.packaged import packaged_schema
 from runner.config.reading import read_agent_file
 from runner.config.rendering import render
 from runner.errors import ConfigError, FileUnreadable, UsageError
+from tests.shipped import AGENT_FILES
 
 ROOT = Path(__file__).parents[2]
-AGENTS = sorted((ROOT / "agents").glob("*.yaml"))
+AGENTS = AGENT_FILES
 MINIMAL = "version: 1\nname: a\nprompt: p\n"
 
 

@@ -13,6 +13,7 @@ from runner.config.loader import check_file
 from runner.config.packaged import builtin_kinds, packaged_schema
 from runner.config.schema import agent_schema, find_violations
 from runner.errors import ToolError
+from tests.shipped import AGENT_FILES
 
 ROOT = Path(__file__).parents[2]
 FILES = Path(__file__).parent / "schema"
@@ -121,9 +122,8 @@ def test_a_bad_file_has_one_schema_finding(path: Path) -> None:
 
 
 def test_a_third_party_validator_gives_the_same_verdicts() -> None:
-    agents = sorted((ROOT / "agents").glob("*.yaml"))
-    assert agents
-    verdicts = judge_elsewhere([*GOOD, *BAD, *agents])
+    assert AGENT_FILES
+    verdicts = judge_elsewhere([*GOOD, *BAD, *AGENT_FILES])
     assert {path for path, fine in verdicts.items() if not fine} == set(BAD)
 
 

@@ -22,6 +22,7 @@ from runner.config.source import Source
 from runner.scaffold import draft, templates
 from tests.editor.languageserver import LanguageServer
 from tests.editor.snippets import expand
+from tests.shipped import AGENT_FILES
 
 ROOT = Path(__file__).parents[2]
 BAD = ROOT / "tests" / "config" / "bad"
@@ -136,7 +137,7 @@ def test_what_vagent_flags_is_flagged_in_the_same_line(server: LanguageServer) -
 
 
 def test_nothing_is_flagged_in_what_is_right(server: LanguageServer) -> None:
-    texts = [each.read_text("utf-8") for each in (ROOT / "agents").glob("*.yaml")]
+    texts = [each.read_text("utf-8") for each in AGENT_FILES]
     for each in templates().values():
         texts.append(draft(each, "shop", greeting=each.greeting)["shop.yaml"])
 

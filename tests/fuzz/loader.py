@@ -11,6 +11,7 @@ from runner.config.reading import read_agent_file
 from runner.config.rendering import render
 from runner.errors import ConfigError, FileUnreadable
 from tests.fuzz.mutilation import TOKENS, Mutilator
+from tests.shipped import AGENT_FILES
 
 ROOT = Path(__file__).parents[2]
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -30,7 +31,7 @@ YAML_TOKENS = [
 
 def seeds() -> list[str]:
     """Return real agent files, broken ones, and bombs."""
-    files = sorted((ROOT / "agents").glob("*.yaml"))
+    files = [*AGENT_FILES]
     files += sorted((ROOT / "tests" / "config" / "bad").glob("*.yaml"))
     texts = [path.read_bytes().decode("utf-8", "replace") for path in files]
     return [*texts, BOMB, "&a [*a]\n", "a: &a {<<: *a}\n", "- " * 40 + "x\n"]

@@ -1,4 +1,4 @@
-"""Recordings of processes that were killed; a hundred of them: `make bench`."""
+"""Recordings of processes that were killed; a hundred: benchmarks/kills.py."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import random
 from pathlib import Path
 
-from benchmarks.recording import kill_once
+from benchmarks.kills import kill_once
 from runner.recording.reader import read_recording
 
 

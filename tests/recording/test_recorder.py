@@ -350,6 +350,13 @@ def test_where_nothing_can_be_written_it_does_not_begin(tmp_path: Path) -> None:
     assert caught.value.hint
 
 
+def test_where_its_sound_cannot_be_written_it_does_not_begin(tmp_path: Path) -> None:
+    (tmp_path / "both.wav").mkdir()
+
+    with pytest.raises(FileUnreadable, match="it is a folder"):
+        record(tmp_path, [])
+
+
 def test_an_earlier_recording_is_never_written_over(tmp_path: Path) -> None:
     record(tmp_path, [(0.0, Tick())])
     before = (tmp_path / "session.jsonl").read_bytes()

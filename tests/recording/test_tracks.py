@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.audio.playback import PlaybackBuffer
 from runner.recording.tracks import AgentTrack, CallerTrack, Stereo
 from tests.recording.calls import FRAME, RATE, noise
 
@@ -59,3 +60,38 @@ def test_the_agents_track_keeps_to_the_time_whatever_is_played() -> None:
     assert track.position == 1.5 * RATE
     track.finish()
     assert track.position == 1.5 * RATE + round(0.015 * RATE)  # the fade
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0.0, 0.2),
+            st.sampled_from(["play", "play", "play", "stop", "advance"]),
+            st.integers(0, 3000),
+        ),
+        max_size=40,
+    )
+)
+def test_the_agents_track_is_its_buffer_read_at_every_moment(
+    steps: list[tuple[float, str, int]],
+) -> None:
+    """The track writes pieces that follow one another later, and nothing differs."""
+    track, buffer, played, at = AgentTrack(), PlaybackBuffer(), b"", 0.0
+    for number, (pause, step, size) in enumerate(steps):
+        at += pause
+        due = round(at * RATE)
+        played += buffer.read(2 * due - len(played))
+        pcm = noise(size, number)
+        match step:
+            case "play":
+                track.play(at, pcm)
+                buffer.write(pcm)
+            case "stop":
+                track.stop(at)
+                buffer.clear()
+            case _:
+                track.advance(at)
+    track.finish()
+    played += buffer.read(2 * round(buffer.pending_ms * RATE / 1000))
+
+    assert track.take() == played

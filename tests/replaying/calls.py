@@ -148,6 +148,18 @@ async def _asked(call: CallUnderTest) -> None:
     await _goodbye(call)
 
 
+async def _waited(call: CallUnderTest) -> None:
+    await call.say("Where is my order?")
+    await call.wait(80.0)
+    await _goodbye(call)
+
+
+async def _told(call: CallUnderTest) -> None:
+    await call.say("Tell me a story")
+    await call.wait(80.0)
+    await _goodbye(call)
+
+
 async def _changed(call: CallUnderTest) -> None:
     await call.say("Tell me a story")
     await call.waits_for(lambda: call.witness.reply.sounded_at is not None)
@@ -205,9 +217,10 @@ CALLS: dict[str, Made] = {
     "refused": Made(_asked, faults=("refuse status=503 times=1",)),
     "asked-twice": Made(_asked, faults=("duplicate on=tool.call",)),
     "answer-lost": Made(_asked, faults=("lose on=tool.result", "drop at=15s")),
-    "late-sound": Made(_interrupted, faults=("late on=reply.audio:20 by=2s",)),
+    "late-sound": Made(_interrupted, faults=("late on=reply.audio:8 by=1s",)),
     "garbled": Made(_asked, faults=("garbage on=reply.started form=truncated",)),
-    "silenced": Made(_asked, faults=("silence on=reply.started:2",)),
+    "unanswered": Made(_waited, faults=("lose on=reply.done:2",)),
+    "never-done": Made(_told, faults=("lose on=reply.done:2",)),
 }
 
 

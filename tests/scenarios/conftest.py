@@ -7,6 +7,8 @@ import pytest
 
 from tests.scenarios.reading import BESIDE
 
+collect_ignore = ["bad"]  # pytest would take its scenario files for tests
+
 
 @pytest.fixture(scope="session")
 def suites(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -249,6 +249,9 @@ def test_a_variable_that_is_given_is_not_missed(folder: Path) -> None:
     assert [each.rule for each in check_suite(read(folder, text))] == ["VA709"]
     found = check_suite(read(folder, text), variables={"doctor": "Grey"})
     assert found == []
+    assert load(folder, text).scenarios[0].variables == {}
+    (missed,) = check_suite(read(folder, text), must_run=True)
+    assert missed.is_error
 
 
 def test_all_errors_are_raised_at_once(folder: Path) -> None:

@@ -17,6 +17,7 @@ from runner.config.schema import find_violations
 from runner.scenarios import model
 from runner.scenarios.packaged import packaged_schema, packaged_text, strict_schema
 from tests.editor.snippets import expand
+from tests.shipped import SCENARIO_FILES
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = packaged_schema()
@@ -154,3 +155,11 @@ def test_what_a_snippet_inserts_satisfies_the_schema(label: str) -> None:
     text = expand(json.dumps(body).replace("\\\\", "\\"))
     value = as_read(json.loads(text))
     assert find_violations(value, {**schema, "$defs": SCHEMA["$defs"]}) == []
+
+
+def test_what_lies_beside_the_agents_passes_elsewhere_too() -> None:
+    validator = Draft202012Validator(SCHEMA)
+    assert SCENARIO_FILES
+    for path in SCENARIO_FILES:
+        value = yaml.safe_load(path.read_text("utf-8"))
+        assert [str(each) for each in validator.iter_errors(value)] == []

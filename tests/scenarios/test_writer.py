@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -146,6 +147,7 @@ def test_what_is_written_is_read_again(suites: Path, data: st.DataObject) -> Non
     scenario = data.draw(scenarios(suites))
     written = write_suite(Suite(path, (scenario,)))
     path.write_text(written, "utf-8", newline="")
+    assert yaml.safe_load(written)  # others read it, too
     (read,) = load_suite(path).scenarios
     assert bare(read) == scenario, written
 
@@ -153,7 +155,7 @@ def test_what_is_written_is_read_again(suites: Path, data: st.DataObject) -> Non
 def test_it_reads_as_a_person_would_write_it(suites: Path) -> None:
     turns = (
         AgentTurn(HERE, (read_pattern("help"),)),
-        UserTurn(HERE, "Where is my order 1234?"),
+        UserTurn(HERE, "Where is my order 1234, please?"),
         CallTurn(HERE, "lookup_order", {"order_id": "1234"}),
         UserTurn(HERE, "Stop", 0.4),
         ExpectTurn(HERE, silence_within=0.1, calls=()),
@@ -176,7 +178,7 @@ def test_it_reads_as_a_person_would_write_it(suites: Path) -> None:
         "    mock: {lookup_order: [{returns: {status: shipped}}], end_call: live}\n"
         "    turns:\n"
         "      - agent: help\n"
-        "      - user: Where is my order 1234?\n"
+        "      - user: Where is my order 1234, please?\n"
         '      - call: {tool: lookup_order, arguments: {order_id: "1234"}}\n'
         "      - user: {says: Stop, interrupts: {after: 400ms}}\n"
         "      - expect: {silence_within: 100ms, calls: none}\n"

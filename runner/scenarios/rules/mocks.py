@@ -100,7 +100,7 @@ def brain_rule_in_vain(inspection: Inspection) -> Iterator[Finding]:
     Good:
         agent: shop.yaml
         brain:
-          - {hears: order, says: What is its number?}
+          - {hears: order, says: Tell me its number.}
         scenarios:
           - name: looks up an order
             turns:

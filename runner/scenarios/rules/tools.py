@@ -14,6 +14,7 @@ from runner.scenarios.mentions import find_mentions
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from runner.config.diagnostics import Severity
     from runner.config.inspection import Inspection
     from runner.config.nodes import Pointer
     from runner.tools.arguments import ArgumentCheck
@@ -64,7 +65,8 @@ def arguments_refused(inspection: Inspection) -> Iterator[Finding]:
     """A call has arguments that the tool's schema refuses.
 
     The tool would not be run with them, so the call that is expected cannot happen. To
-    try out that a tool is called wrongly, say `fails: true`.
+    try out that a tool is called wrongly, say `fails: true`. For what a `brain` calls
+    it is only a warning.
 
     Bad:
         agent: shop.yaml
@@ -85,7 +87,7 @@ def arguments_refused(inspection: Inspection) -> Iterator[Finding]:
     checks: dict[tuple[int, str], ArgumentCheck | None] = {}
     for each in inspection.fact(find_mentions):
         mention = each.mention
-        if mention.arguments is None or mention.role != "call" or not mention.must_fit:
+        if mention.arguments is None or not mention.must_fit:
             continue
         if not each.is_sure or len(each.agents) != 1:
             continue
@@ -98,7 +100,12 @@ def arguments_refused(inspection: Inspection) -> Iterator[Finding]:
         if refusal is not None:
             message = f"`{mention.tool}` refuses these arguments: {refusal}"
             help_ = "correct them, or say `fails: true` if that is what is tried out"
-            yield Finding(inspection.start(path), message, help_)
+            if mention.role == "brain":
+                help_ = "correct them, unless that is what is tried out"
+            # A mind may be meant to get it wrong, to see what the agent makes of it.
+            severity: Severity = "error" if mention.role == "call" else "warning"
+            place = inspection.start(path)
+            yield Finding(place, message, help_, severity=severity)
 
 
 def _build_check(tool: str, schema: Any) -> ArgumentCheck | None:
@@ -130,9 +137,8 @@ def _refusal(check: ArgumentCheck | None, arguments: Any) -> str | None:
 def matching_invalid(inspection: Inspection) -> Iterator[Finding]:
     """What `matching` holds is no JSON Schema.
 
-    The arguments of a call are checked against it as against a tool's `parameters`: a
-    `pattern` is for the whole text, and what `properties` do not name is refused,
-    unless `additionalProperties` says otherwise.
+    The arguments of a call are to be valid under it; what it does not name may be
+    anything.
 
     Bad:
         agent: shop.yaml

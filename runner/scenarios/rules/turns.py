@@ -12,6 +12,7 @@ from runner.scenarios.drafts import find_drafts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from runner.config.diagnostics import Severity
     from runner.config.inspection import Inspection
     from runner.config.nodes import Pointer
     from runner.scenarios.drafts import Draft
@@ -52,7 +53,10 @@ def turn_in_vain(inspection: Inspection) -> Iterator[Finding]:
         for path, message, help_ in _vain(draft, listens_first=listens_first):
             if path not in seen:
                 seen.add(path)
-                yield Finding(inspection.key(path), message, help_)
+                # A fault of the command line may still drop it.
+                mild: Severity | None = "warning" if path[-1] == "resumed" else None
+                place = inspection.key(path)
+                yield Finding(place, message, help_, severity=mild)
 
 
 def _vain(

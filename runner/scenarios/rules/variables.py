@@ -13,6 +13,7 @@ from runner.scenarios.drafts import find_drafts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from runner.config.diagnostics import Severity
     from runner.config.inspection import Inspection
     from runner.config.nodes import Pointer
 
@@ -98,4 +99,6 @@ def variable_not_given(inspection: Inspection) -> Iterator[Finding]:
             if not has_default and name not in given:
                 message = f"the variable `{name}` has no value in this scenario"
                 help_ = f"add `variables: {{{name}: …}}`"
-                yield Finding(inspection.start(draft.path), message, help_)
+                severity: Severity = "error" if inspection.must_run else "warning"
+                place = inspection.start(draft.path)
+                yield Finding(place, message, help_, severity=severity)

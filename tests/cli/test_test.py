@@ -1,0 +1,254 @@
+"""`vagent test` as a command: what it runs, writes, remembers and ends with."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.testing.builders import write_agent
+
+SUITE = """\
+agent: orders.yaml
+mock: {lookup_order: {returns: {status: shipped}}}
+scenarios:
+  - name: greets
+    tags: [smoke]
+    turns:
+      - agent: help
+  - name: finds an order
+    turns:
+      - user: Where is my order 1234?
+      - agent: shipped
+"""
+FAILING = SUITE + "      - agent: lost\n"
+
+Vagent = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def vagent(tmp_path: Path) -> Vagent:
+    write_agent(tmp_path)
+    write(tmp_path, SUITE)
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        plain = {k: v for k, v in os.environ.items() if not k.startswith("GITHUB")}
+        return subprocess.run(
+            [sys.executable, "-m", "runner", *arguments],
+            cwd=tmp_path,
+            env={**plain, "PYTHONPATH": os.getcwd(), **environment},
+            capture_output=True,
+            encoding="utf-8",
+            timeout=120,
+        )
+
+    return run
+
+
+def write(folder: Path, text: str, name: str = "orders.test.yaml") -> None:
+    (folder / name).write_text(text, "utf-8")
+
+
+def test_scenarios_that_pass_end_with_0_and_a_sum(vagent: Vagent) -> None:
+    done = vagent("test")
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("2 passed; ")
+
+
+def test_a_failure_ends_with_1_shows_its_turn_and_keeps_its_recording(
+    vagent: Vagent, tmp_path: Path
+) -> None:
+    write(tmp_path, FAILING)
+
+    done = vagent("test")
+
+    assert done.returncode == 1
+    assert "orders.test.yaml:12:9: failed: finds an order\n" in done.stdout
+    assert "  12 |       - agent: lost\n" in done.stdout
+    assert "  expected: the agent says lost\n" in done.stdout
+    assert "    caller: Where is my order 1234?\n" in done.stdout
+    folder = ".vagent/recordings/orders-8-finds-an-order"
+    assert f"  recorded: vagent show {folder}\n" in done.stdout
+    assert (tmp_path / folder / "session.jsonl").is_file()
+    assert (tmp_path / ".vagent" / ".gitignore").is_file()
+    assert vagent("replay", folder).returncode == 0
+
+
+def test_last_failed_runs_what_failed_until_it_passes(
+    vagent: Vagent, tmp_path: Path
+) -> None:
+    write(tmp_path, FAILING)
+    vagent("test")
+
+    again = vagent("test", "--last-failed")
+    write(tmp_path, SUITE)
+    mended = vagent("test", "--last-failed")
+    all_of_them = vagent("test", "--last-failed")
+
+    assert again.stderr.startswith("1 failed; ")
+    assert mended.stderr.startswith("1 passed; ")
+    assert all_of_them.stderr.startswith("2 passed; ")
+
+
+def test_two_runs_write_the_same_bytes_whatever_the_hash_seed(
+    vagent: Vagent, tmp_path: Path
+) -> None:
+    write(tmp_path, FAILING)
+    arguments = ("test", "--format", "json", "--repeat", "2", "--coverage")
+
+    outputs = {
+        vagent(*arguments, "--jobs", jobs, PYTHONHASHSEED=seed).stdout
+        for jobs, seed in [("1", "1"), ("2", "2"), ("1", "3")]
+    }
+
+    assert len(outputs) == 1
+    content = json.loads(outputs.pop())
+    assert content["counts"]["failed"] == 2
+    assert str(tmp_path) not in json.dumps(content)
+
+
+def test_a_repetition_says_how_sure_it_is(vagent: Vagent) -> None:
+    done = vagent("test", "--repeat", "3", "-k", "greets")
+
+    assert "3 of 3 passed (44% to 100% with 95 % certainty): greets" in done.stdout
+
+
+def test_list_runs_nothing(vagent: Vagent) -> None:
+    done = vagent("test", "--list")
+
+    assert done.stdout.splitlines() == [
+        "orders.test.yaml::greets  [smoke]",
+        "orders.test.yaml::finds an order",
+    ]
+    assert done.stderr == ""
+
+
+def test_a_scenario_can_be_named_and_a_tag_chosen(vagent: Vagent) -> None:
+    assert vagent("test", "orders.test.yaml::greets").stderr.startswith("1 passed")
+    assert vagent("test", "--tag", "smoke").stderr.startswith("1 passed")
+
+
+def test_fail_fast_stops_at_the_first_failure(vagent: Vagent, tmp_path: Path) -> None:
+    write(tmp_path, FAILING.replace("- agent: help", "- agent: never said"))
+
+    assert vagent("test", "-x").stderr.startswith("1 failed, 1 not run; ")
+
+
+def test_a_variable_of_the_command_line_is_used(vagent: Vagent, tmp_path: Path) -> None:
+    text = (tmp_path / "orders.yaml").read_text("utf-8")
+    text = text.replace("Hello,", "Hello from ${company},")
+    write(tmp_path, text + "variables: {company: {default: Acme}}\n", "orders.yaml")
+    write(tmp_path, SUITE.replace("agent: help", "agent: from Zenith"))
+
+    assert vagent("test", "-k", "greets").returncode == 1
+    assert vagent("test", "-k", "greets", "--var", "company=Zenith").returncode == 0
+
+
+def test_a_fault_of_the_command_line_happens(vagent: Vagent, tmp_path: Path) -> None:
+    write(tmp_path, SUITE + "      - expect: {resumed: true}\n")
+
+    assert vagent("test").returncode == 1
+    assert vagent("test", "--fault", "drop on=tool.call", "-k", "order").returncode == 0
+
+
+def test_coverage_says_what_was_never_exercised(vagent: Vagent) -> None:
+    done = vagent("test", "--coverage")
+
+    assert "  tools: lookup_order 1×\n" in done.stdout
+    assert (
+        "  tools never exercised: count_letters, spell_slowly, end_call" in done.stdout
+    )
+
+
+def test_results_go_to_a_file(vagent: Vagent, tmp_path: Path) -> None:
+    done = vagent("test", "--format", "junit", "--output-file", "out.xml")
+
+    assert done.stdout == ""
+    assert "<testsuites" in (tmp_path / "out.xml").read_text("utf-8")
+
+
+def test_a_job_of_github_gets_annotations_and_a_summary(
+    vagent: Vagent, tmp_path: Path
+) -> None:
+    write(tmp_path, FAILING)
+    summary = tmp_path / "summary.md"
+
+    done = vagent("test", GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(summary))
+
+    assert done.stdout.startswith("::error file=orders.test.yaml,line=12,col=9,")
+    assert "| finds an order | failed |" in summary.read_text("utf-8")
+
+
+def test_what_cannot_be_tried_ends_with_3(vagent: Vagent, tmp_path: Path) -> None:
+    write(tmp_path, "def count_letters(word: str) -> int:\n    1 / 0\n", "tools.py")
+    write(
+        tmp_path,
+        "def count_letters(word: str) -> int:\n    return 1\n\n\n"
+        "def spell_slowly(word: str) -> int:\n    return 1\n\n\n1 / 0\n",
+        "tools.py",
+    )
+
+    done = vagent("test")
+
+    assert done.returncode == 3
+    assert "ZeroDivisionError" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+WRONG = {
+    "format": (("--format", "xml"), "there is no format 'xml'"),
+    "jobs": (("--jobs", "many"), "neither a number of processes nor auto"),
+    "keywords": (("-k", "(a"), "a ( is not closed"),
+    "nothing chosen": (("-k", "nothing"), "none of 2 scenarios is chosen"),
+    "no such file": (("missing.yaml",), "there is no missing.yaml"),
+    "no such scenario": (("orders.test.yaml::x",), "has no scenario 'x'"),
+    "votes": (("--judge", "http://x/v1", "--judge-votes", "2"), "have no majority"),
+    "fault": (("--fault", "drop-it"), "there is no 'drop-it'"),
+    "service": (("--service", "http://x"), "is not a service"),
+    "write alone": (("--write", "x.yaml"), "--write goes with --from-recording"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "said"), WRONG.values(), ids=WRONG)
+def test_wrong_usage_is_said_without_a_traceback(
+    vagent: Vagent, arguments: tuple[str, ...], said: str
+) -> None:
+    done = vagent("test", *arguments)
+
+    assert done.returncode in (2, 3)
+    assert said in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_recording_becomes_a_scenario_that_passes(
+    vagent: Vagent, tmp_path: Path
+) -> None:
+    vagent("test", "--keep-passed", "--keep", "kept")
+    recording = "kept/orders-8-finds-an-order"
+
+    made = vagent("test", "--from-recording", recording, "--write", "new.test.yaml")
+    again = vagent("test", "--from-recording", recording, "--write", "new.test.yaml")
+    shown = vagent("test", "--from-recording", recording)
+
+    assert made.returncode == 0
+    assert vagent("validate", "new.test.yaml").returncode == 0
+    assert vagent("test", "new.test.yaml").stderr.startswith("1 passed")
+    assert again.returncode == 2 and "--force overwrites it" in again.stderr
+    assert shown.stdout == (tmp_path / "new.test.yaml").read_text("utf-8")
+
+
+def test_a_broken_scenario_file_shows_its_findings(
+    vagent: Vagent, tmp_path: Path
+) -> None:
+    write(tmp_path, SUITE.replace("turns", "turn"))
+
+    done = vagent("test")
+
+    assert done.returncode == 1
+    assert "orders.test.yaml:6:5: error:" in done.stderr
