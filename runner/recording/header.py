@@ -74,7 +74,7 @@ def read_header(line: Any) -> Header:
             hint="use the vagent that made it, or a newer one",
         )
     try:
-        return Header(
+        header = Header(
             agent=AgentOfRecord(**_known(AgentOfRecord, line["agent"])),
             config=read_config(line["config"]),
             **{
@@ -83,10 +83,13 @@ def read_header(line: Any) -> Header:
                 if key not in ("agent", "config")
             },
         )
+        _check_texts(header)
+        _check_texts(header.agent)
     except (KeyError, TypeError, AttributeError) as error:
         raise NotARecording(
             f"the header of this recording is broken: {error}"
         ) from None
+    return header
 
 
 def read_config(value: JsonObject) -> ClientConfig:
@@ -103,6 +106,12 @@ def read_config(value: JsonObject) -> ClientConfig:
             "patience": Patience(**_known(Patience, value["patience"])),
         }
     )
+
+
+def _check_texts(value: Header | AgentOfRecord) -> None:
+    for name, each in value.__dataclass_fields__.items():
+        if each.type == "str" and not isinstance(getattr(value, name), str):
+            raise TypeError(f"'{name}' is no text")
 
 
 def _known(kind: Any, value: Mapping[str, Any]) -> dict[str, Any]:

@@ -109,10 +109,10 @@ def read_line(line: dict[str, Any]) -> tuple[float, Entry] | None:
         KeyError, TypeError, ValueError, AttributeError, RemoteProtocolError: the line
             is broken.
     """
-    at = float(line["at"])
+    at = _seconds(line["at"])
     if "sound" in line:
         known = {k: v for k, v in line["sound"].items() if k in _SOUNDS}
-        return at, Sound(float(line["until"]), **known)
+        return at, Sound(_seconds(line["until"]), **known)
     name = line.get("on") or line.get("do")
     read = _READERS.get(str(name))
     return None if read is None else (at, read(line))
@@ -133,7 +133,15 @@ _NAMES: dict[type, tuple[str, str]] = {
     Adopt: ("do", "adopt"),
     Notify: ("do", "notify"),
 }
+_LATEST = 1e6  # seconds: eleven days, and so a broken line
 _SOUNDS = ("mic", "sent", "received", "played", "reply_id")
+
+
+def _seconds(value: Any) -> float:
+    seconds = float(value)
+    if not 0 <= seconds <= _LATEST:  # what is no number neither
+        raise ValueError(f"{value} is no time of a call")
+    return seconds
 
 
 def _message(message: Message) -> Any:

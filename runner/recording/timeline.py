@@ -115,14 +115,19 @@ class TimeLine:
 def trace(
     entries: Sequence[tuple[float, Entry]], voices: Voices | None = None
 ) -> TimeLine:
-    """Return the time line of a recording's entries, which are in order."""
+    """Return the time line of a recording's entries.
+
+    They are in order; a time that goes back all the same is taken for the one before.
+    """
     speech, tools, outages, account = Speech(), ToolRuns(), Outages(), Account()
+    now = last = 0.0
     for at, what in entries:
+        now = at = max(now, at)
         speech.note(at, what)
         tools.note(at, what)
         outages.note(at, what)
         account.note(at, what)
-    last = max((_end(at, what) for at, what in entries), default=0.0)
+        last = max(last, what.until if isinstance(what, Sound) else at)
     if voices is not None:
         last = max(last, voices.caller.seconds, voices.agent.seconds)
     drafts = _draft(speech, last, voices)
@@ -139,10 +144,6 @@ def trace(
         account.ending,
         voices is not None,
     )
-
-
-def _end(at: float, what: Entry) -> float:
-    return max(at, what.until) if isinstance(what, Sound) else at
 
 
 _Draft = tuple[Turn, CallerTurn | Reply]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from typing import get_args
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -48,3 +49,13 @@ def test_a_token_is_never_in_a_line() -> None:
 def test_a_line_of_an_unknown_kind_is_none() -> None:
     assert read_line({"at": 1.0, "on": "gesture"}) is None
     assert read_line({"at": 1.0}) is None
+
+
+@pytest.mark.parametrize("at", ["NaN", "Infinity", "-1", "1e300"])
+def test_a_time_that_is_none_is_a_broken_line(at: str) -> None:
+    for line in (
+        f'{{"at": {at}, "on": "tick"}}',
+        f'{{"at": 1, "until": {at}, "sound": {{}}}}',
+    ):
+        with pytest.raises(ValueError, match="is no time of a call"):
+            read_line(json.loads(line))

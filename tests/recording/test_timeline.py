@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.protocol.client.actions import (
@@ -56,6 +56,7 @@ from runner.recording.lines import Entry, Sound
 from runner.recording.reader import read_recording
 from runner.recording.timeline import TimeLine, trace
 from runner.recording.voices import STEP, Voice, Voices, read_voices
+from tests.recording import strategies
 from tests.recording.samples import write_order_call
 
 TEXT = st.sampled_from(["", "yes", "where is it", "  ", "</script>", "a\x1b[2Jb"])
@@ -101,7 +102,13 @@ OTHERS: list[st.SearchStrategy[Any]] = [
     st.builds(Close, st.sampled_from(list(Outcome)), TEXT),
     st.builds(Sound, st.just(0.0), SIZE, SIZE, SIZE, SIZE, ID),
 ]
-ENTRY = st.one_of(st.one_of(RECEIVED).map(Received), st.one_of(SENT).map(Send), *OTHERS)
+# Ids that fit together, beside everything that there can be.
+ENTRY = st.one_of(
+    st.one_of(RECEIVED).map(Received),
+    st.one_of(SENT).map(Send),
+    *OTHERS,
+    strategies.ENTRY,
+)
 
 
 @st.composite
@@ -110,7 +117,7 @@ def calls(draw: st.DrawFn) -> list[tuple[float, Entry]]:
     entries: list[tuple[float, Entry]] = []
     now = 0.0
     for what in draw(st.lists(ENTRY, max_size=40)):
-        now += draw(st.sampled_from([0.0, 0.01, 0.1, 0.5, 3.0]))
+        now += draw(st.sampled_from([0.0, 0.01, 0.1, 0.5, 3.0, -1.0]))
         if isinstance(what, Sound):
             what.until = now + 0.05
         entries.append((now, what))
@@ -140,6 +147,7 @@ def line(folder: Path) -> TimeLine:
     return trace(read_recording(folder).entries, read_voices(folder))
 
 
+@settings(deadline=None)  # machines are slow at times
 @given(calls(), sounds())
 def test_any_list_of_entries_has_a_time_line_in_order(
     entries: list[tuple[float, Entry]], voices: Voices | None

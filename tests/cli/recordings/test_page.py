@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 import shutil
 import struct
@@ -20,6 +21,7 @@ from runner.audio.soundfiles import load_pcm
 from runner.cli.recordings.embedding import Sizes, embed
 from runner.cli.recordings.messages import list_messages, write_messages
 from runner.cli.recordings.page import write_page
+from runner.cli.recordings.report import report, write_report
 from runner.cli.recordings.terminal import make_console, render_call
 from runner.recording.lines import Entry
 from runner.recording.reader import Recording, read_recording
@@ -168,7 +170,7 @@ def test_sound_is_told_in_milliseconds_and_never_in_bytes(folder: Path) -> None:
     assert sent == sum(each.sent / 48 for _, each in entries if hasattr(each, "sent"))
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)  # machines are slow at times
 @given(calls())
 def test_any_call_can_be_shown(entries: list[tuple[float, Entry]]) -> None:
     recording = Recording(Path("nowhere"), HEADER, entries, False, 2)
@@ -179,7 +181,10 @@ def test_any_call_can_be_shown(entries: list[tuple[float, Entry]]) -> None:
     text = render_call(console, recording, line, None)
 
     assert Counter(tag for tag, _ in Reader(page).elements)["script"] == 2
-    assert "\x1b" not in page + text
+    told = write_report(report(recording, line))
+    assert "\x1b" not in page + text + told
+    assert json.loads(told)["seconds"] == round(line.seconds, 3)
+    assert page.encode("utf-8", "replace").decode()
     assert all(len(each) <= 40 for each in text.splitlines())
     assert write_messages(entries).count("<li ") == len(list(list_messages(entries)))
 
