@@ -53,7 +53,8 @@ def replay(
 ) -> list[tuple[float, Entry]]:
     """Return what the engine of today does with a recorded call, as entries.
 
-    With `run_tool`, tools are run again; else their recorded results come again.
+    With `run_tool`, tools are run again, and take at least as long as they did; else
+    their recorded results come again.
     """
     return run_virtually(_replay(recording, run_tool))
 
@@ -63,14 +64,14 @@ async def _replay(
 ) -> list[tuple[float, Entry]]:
     header, loop = recording.header, asyncio.get_running_loop()
     began = loop.time()
-    notes, tools = Notes(began), ToolsOfThen()
+    notes, tools = Notes(began), ToolsOfThen(run_tool)
     wire, speaker = Wire(notes), SpeakerOfThen(notes)
     engine = Engine(
         ClientSession(header.config, jitter=Random(header.seed).random),
         wire.dial,
         microphone=NoMicrophone(),
         speaker=speaker,
-        run_tool=run_tool or tools.run,
+        run_tool=tools.run,
         observers=(notes.observe,),
         timer_slack=TIMER_SLACK_SECONDS,
     )
@@ -78,7 +79,7 @@ async def _replay(
     running = asyncio.create_task(engine.run())
     try:
         await asyncio.sleep(0)  # it begins, as it did before anything came
-        for at, event in _inputs(recording.entries, with_results=run_tool is None):
+        for at, event in _inputs(recording.entries):
             await _sleep_until(began + at)
             if running.done():
                 break
@@ -152,9 +153,7 @@ def _due(session: ClientSession, now: float) -> float:
     return due if due is not None and is_near else now
 
 
-def _inputs(
-    entries: Sequence[tuple[float, Entry]], *, with_results: bool
-) -> Iterator[tuple[float, Event]]:
+def _inputs(entries: Sequence[tuple[float, Entry]]) -> Iterator[tuple[float, Event]]:
     """Yield what came from outside, in order; sound in larger pieces than it came."""
     stretch = _Stretch()
     early = _early_ticks(entries)
@@ -163,9 +162,7 @@ def _inputs(
             yield from stretch.add(at, entry)
             continue
         yield from stretch.end()
-        if not isinstance(entry, Event) or index in early:
-            continue
-        if with_results or not isinstance(entry, ToolFinished):
+        if isinstance(entry, Event) and index not in early:
             yield at, entry
     yield from stretch.end()
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from runner.engine import RunToolCall
 from runner.errors import ConnectionLost, TransportError
 from runner.line import Listener
 from runner.protocol.client.actions import (
@@ -189,17 +190,23 @@ class SpeakerOfThen:
 
 
 class ToolsOfThen:
-    """Calls that run until they are told what they came to."""
+    """Calls that end when they ended then, with what they came to then.
 
-    def __init__(self) -> None:
+    With `run_live` they are run again, and end with what they come to now; no sooner.
+    """
+
+    def __init__(self, run_live: RunToolCall | None) -> None:
+        self._run_live = run_live
         self._running: dict[str, asyncio.Future[ToolOutcome]] = {}
 
     async def run(self, call: ToolCall) -> ToolOutcome:
-        """Run a call: wait for its recorded end."""
+        """Run a call; see `runner.engine.RunToolCall`."""
         result: asyncio.Future[ToolOutcome]
         result = asyncio.get_running_loop().create_future()
         self._running[call.call_id] = result
-        return await result
+        live = None if self._run_live is None else await self._run_live(call)
+        then = await result
+        return then if live is None else ToolOutcome(live.text, live.is_error)
 
     def finish(self, call_id: str, outcome: ToolOutcome) -> bool:
         """End a call; return whether it was running."""

@@ -86,8 +86,11 @@ def _write(recording: Recording, now: list[tuple[float, Entry]]) -> None:
     """Put what the engine does now in place of the recorded lines, all at once."""
     lines = [write_header(recording.header)]
     lines += [write_line(at, entry) for at, entry in now]
-    end = now[-1][0] if now else 0.0
-    lines.append({"at": round(end, 6), "end": True})
+    end = round(now[-1][0], 6) if now else 0.0
+    if recording.is_complete:
+        lines.append({"at": end, "end": True})
+    elif recording.stopped is not None:
+        lines.append({"at": end, "stopped": recording.stopped})
     path = recording.folder / SESSION_FILE
     beside = path.with_suffix(".new")
     beside.write_text("".join(f"{write(line)}\n" for line in lines), "utf-8")

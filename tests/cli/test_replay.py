@@ -1,0 +1,111 @@
+"""`vagent replay` at the command line: its lines, its exit codes, its JSON."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from runner.cli.replay import replay
+from runner.errors import UsageError
+from runner.recording.header import NotARecording
+
+RECORDINGS = Path(__file__).parents[1] / "replaying" / "recordings"
+
+
+def invoke(*arguments: object) -> Result:
+    app = typer.Typer()
+    app.command()(replay)
+    return CliRunner().invoke(app, [str(each) for each in arguments])
+
+
+@pytest.fixture
+def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two recordings; what the second one says was sent is not what would be."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("resumed", "typed"):
+        shutil.copytree(RECORDINGS / name, Path("calls") / name)
+    path = Path("calls/typed/session.jsonl")
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    at = next(n for n, line in enumerate(lines) if '"type":"reply.create"' in line)
+    path.write_text("".join([*lines[:at], *lines[at + 1 :]]), "utf-8")
+    return Path("calls")
+
+
+def test_equal_recordings_are_told_and_end_with_0(calls: Path) -> None:
+    done = invoke(calls / "resumed")
+
+    assert done.exit_code == 0
+    assert done.stdout == "calls/resumed: equal (25.6 s)\n"
+    assert done.stderr == "1 equal\n"
+
+
+def test_a_difference_is_shown_with_its_surroundings_and_ends_with_1(
+    calls: Path,
+) -> None:
+    done = invoke(calls)
+
+    assert done.exit_code == 1
+    assert "calls/resumed: equal" in done.stdout
+    shown = done.stdout.partition("calls/typed: differs at ")[2].splitlines()
+    assert [line[:3] for line in shown[1:]].count("  -") == 3
+    assert [line[:3] for line in shown[1:]].count("  +") == 3
+    assert any(line.startswith("  + ") and "→ reply.create" in line for line in shown)
+    assert done.stderr == "1 equal, 1 different\n"
+
+
+def test_a_difference_is_accepted(calls: Path) -> None:
+    updated = invoke(calls, "--update")
+    again = invoke(calls)
+
+    assert (updated.exit_code, again.exit_code) == (0, 0)
+    assert "calls/typed: updated" in updated.stdout
+    assert updated.stderr == "1 equal, 1 updated\n"
+    assert again.stderr == "2 equal\n"
+
+
+def test_json_is_an_object_a_recording(calls: Path) -> None:
+    equal, differs = map(json.loads, invoke(calls, "--json").stdout.splitlines())
+
+    assert equal == {
+        "type": "vagent.replay",
+        "folder": "calls/resumed",
+        "equal": True,
+        "updated": False,
+        "complete": True,
+        "seconds": 25.62,
+    } | {"seconds": equal["seconds"]}
+    assert differs["equal"] is False
+    assert differs["difference"]["now"][0]["message"]["type"] == "reply.create"
+
+
+def test_what_cannot_be_read_is_told_and_ends_with_3(calls: Path) -> None:
+    (calls / "typed" / "session.jsonl").write_text("{}\n", "utf-8")
+
+    done = invoke(calls)
+
+    assert done.exit_code == 3
+    assert "calls/typed: cannot be replayed: 'calls/typed': this is no" in done.stdout
+    assert done.stderr == "1 equal, 1 not replayed\n"
+
+
+def test_a_call_that_was_cut_off_is_replayed_as_far_as_it_goes(calls: Path) -> None:
+    path = calls / "resumed" / "session.jsonl"
+    path.write_bytes(path.read_bytes()[:20_000])
+
+    done = invoke(calls / "resumed")
+
+    assert done.exit_code == 0
+    assert "cut off there)" in done.stdout
+
+
+def test_a_folder_without_recordings_is_an_error(tmp_path: Path) -> None:
+    assert isinstance(invoke(tmp_path).exception, NotARecording)
+
+
+def test_other_ways_to_answer_for_tools_are_wrong_usage(calls: Path) -> None:
+    assert isinstance(invoke(calls, "--tools", "mocked").exception, UsageError)
