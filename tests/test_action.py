@@ -34,11 +34,17 @@ def step(name: str) -> Mapping[str, Any]:
 
 def run_validate(folder: Path, **inputs: str) -> tuple[int, str, str]:
     """Run the step; return its exit code, what it printed and what it passed on."""
+    return run_step("Validate", folder, **inputs)
+
+
+def run_step(name: str, folder: Path, **inputs: str) -> tuple[int, str, str]:
     given = {name: each.get("default", "") for name, each in ACTION["inputs"].items()}
     given.update(inputs)
-    script = step("Validate")
+    script = step(name)
     environment = {
-        name: re.sub(r"\$\{\{ inputs\.([\w-]+) \}\}", lambda m: given[m[1]], value)
+        name: re.sub(
+            r"\$\{\{ (?:inputs\.)?([\w.-]+) \}\}", lambda m: given.get(m[1], ""), value
+        )
         for name, value in script["env"].items()
     }
     # The command as `python -m runner`: it is there in every environment of a test.
@@ -55,6 +61,8 @@ def run_validate(folder: Path, **inputs: str) -> tuple[int, str, str]:
             "PYTHONPATH": str(ROOT),
             "VAGENT": str(command),
             "GITHUB_OUTPUT": str(output),
+            "GITHUB_STEP_SUMMARY": str(folder / "summary"),
+            "RUNNER_TEMP": str(folder),
         },
         capture_output=True,
         encoding="utf-8",
@@ -113,3 +121,41 @@ def test_the_hook_runs_a_command_that_there_is() -> None:
     for name in ("agents/a.yaml", "b.yml", "tools/c.py", "p.md", "vagent.toml"):
         assert re.search(hook["files"], name), name
     assert not re.search(hook["files"], "README.rst")
+
+
+def repository(folder: Path) -> None:
+    """Make a repository in which an agent was changed since the last commit."""
+
+    def git(*arguments: str) -> None:
+        who = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+        subprocess.run(["git", *who, *arguments], cwd=folder, check=True)
+
+    git("init", "-q")
+    (folder / "a.yaml").write_text(GOOD, "utf-8")
+    (folder / "b.yaml").write_text(GOOD.replace("name: a", "name: b"), "utf-8")
+    git("add", ".")
+    git("commit", "-q", "-m", "one")
+    (folder / "a.yaml").write_text(GOOD.replace("brief", "long"), "utf-8")
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="no git here")
+def test_a_changed_agent_is_compared_with_the_base(tmp_path: Path) -> None:
+    repository(tmp_path)
+
+    code, _, passed_on = run_step("Diff", tmp_path, diff="HEAD")
+
+    summary = (tmp_path / "summary").read_text("utf-8")
+    assert code == 0
+    assert summary.count("###") == 1
+    assert "<del>brief.</del><ins>long.</ins>" in summary
+    assert summary.strip() in passed_on
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="no git here")
+def test_nothing_changed_says_nothing(tmp_path: Path) -> None:
+    repository(tmp_path)
+    (tmp_path / "a.yaml").write_text(GOOD, "utf-8")
+
+    code, _, _ = run_step("Diff", tmp_path, diff="HEAD")
+
+    assert (code, (tmp_path / "summary").read_text("utf-8")) == (0, "")
