@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Literal
@@ -20,19 +20,36 @@ class Run:
 
 
 def compare_words(old: str, new: str) -> Sequence[Run]:
-    """Return how the new text comes from the old one; white space goes with words."""
+    """Return how the new text comes from the old one, in as few pieces as can be read.
+
+    Changes with nothing but white space between them are one.
+    """
     before, after = _WORD.findall(old), _WORD.findall(new)
     matcher = SequenceMatcher(None, before, after, autojunk=False)
-    runs: list[Run] = []
-    for kind, old_from, old_to, new_from, new_to in matcher.get_opcodes():
-        if kind == "equal":
-            runs.append(Run("same", "".join(before[old_from:old_to])))
-            continue
-        if old_to > old_from:
-            runs.append(Run("old", "".join(before[old_from:old_to])))
-        if new_to > new_from:
-            runs.append(Run("new", "".join(after[new_from:new_to])))
-    return runs
+    pieces: list[tuple[str, str]] = []  # of the old text and of the new one
+    for _, old_from, old_to, new_from, new_to in matcher.get_opcodes():
+        piece = "".join(before[old_from:old_to]), "".join(after[new_from:new_to])
+        is_change = piece[0] != piece[1]
+        if is_change and len(pieces) > 1 and _is_gap(*pieces[-2:]):
+            (first, second), (gap, _) = pieces[-2:]
+            pieces[-2:] = [(first + gap + piece[0], second + gap + piece[1])]
+        else:
+            pieces.append(piece)
+    return [run for piece in pieces for run in _runs(*piece)]
+
+
+def _is_gap(before: tuple[str, str], gap: tuple[str, str]) -> bool:
+    return before[0] != before[1] and gap[0] == gap[1] and gap[0].isspace()
+
+
+def _runs(old: str, new: str) -> Iterator[Run]:
+    if old == new:
+        yield Run("same", old)
+        return
+    if old:
+        yield Run("old", old)
+    if new:
+        yield Run("new", new)
 
 
 def shorten_runs(runs: Sequence[Run], context: int = 60) -> Sequence[Run]:
