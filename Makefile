@@ -74,6 +74,7 @@ bench: $(VENV)/.develop ## what the engine costs beside a bare client, in some m
 	$(BIN)/python benchmarks/cold_start.py
 	$(BIN)/python benchmarks/validating.py
 	$(BIN)/python benchmarks/placement.py
+	$(BIN)/python benchmarks/scenarios.py
 	$(BIN)/python benchmarks/interruption.py
 	$(BIN)/python benchmarks/sessions.py --count 1 50
 	$(BIN)/python benchmarks/sessions.py --memory 300

@@ -15,6 +15,7 @@ from runner.protocol.notation import write
 from runner.recording.header import write_header
 from runner.recording.lines import Entry, write_line
 from runner.recording.reader import SESSION_FILE, Recording, read_recording
+from runner.recording.redaction import redact
 from runner.replaying.comparison import Difference, find_difference
 from runner.replaying.playback import replay
 from runner.testing.mocks import StagedTools
@@ -48,6 +49,8 @@ def judge(folder: Path, *, live_tools: bool = False, update: bool = False) -> Ve
         recording = read_recording(folder)
         run_tool = _live_tools(recording) if live_tools else None
         now = replay(recording, run_tool)
+        if recording.header.is_redacted:
+            now = [(at, redact(entry)) for at, entry in now]
     except VagentError as error:
         return Verdict(folder, problem=error.message)
     difference = find_difference(

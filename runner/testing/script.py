@@ -49,7 +49,7 @@ ENDPOINT_SECONDS = 0.5
 # A recogniser's partial transcripts: about every so many words.
 _WORDS_A_PARTIAL = 2
 # Sound that goes out in one message; the service's 10 ms would only cost time here.
-_CHUNK_MS = 50.0
+_CHUNK_MS = 100.0
 # 2026-01-01, for the timestamps on the wire.
 _EPOCH = 1_767_225_600.0
 _MOST_SESSIONS = 8
