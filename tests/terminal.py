@@ -60,9 +60,12 @@ class Terminal:
 
 @contextlib.asynccontextmanager
 async def running(
-    *arguments: str | Path, stdin: int = subprocess.PIPE
+    *arguments: str | Path, stdin: int = subprocess.PIPE, folder: Path | None = None
 ) -> AsyncIterator[tuple[Terminal, asyncio.subprocess.Process]]:
-    """Run `vagent` with these arguments; it is killed on leaving if it still runs."""
+    """Run `vagent` with these arguments; it is killed on leaving if it still runs.
+
+    It works in `folder`, or where the tests do.
+    """
     names = ("ASSEMBLYAI_API_KEY", "VAGENT_SERVICE_KEY")
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -72,9 +75,11 @@ async def running(
         stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        cwd=folder,
         env={
             **{name: value for name, value in os.environ.items() if name not in names},
             "PYTHONIOENCODING": "utf-8",
+            "PYTHONPATH": os.getcwd(),  # which is another one in another folder
         },
     )
     terminal = Terminal(process)

@@ -14,11 +14,13 @@ from runner.errors import ConfigError, FileUnreadable, UsageError
 from runner.watching import AgentFiles, Marks, changes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
     from pathlib import Path
 
 # A change is taken up after two looks that agree: at once, for a person.
 _LOOK_SECONDS = 0.25
+# What a check returns that a Ctrl-C ended.
+_INTERRUPTED = 130
 # Clears the screen and what was scrolled off it, as `clear` does.
 _CLEAR = "\x1b[2J\x1b[3J\x1b[H"
 
@@ -56,31 +58,41 @@ def check_and_watch(
     before = files.look()
     _clear()
     try:
-        check(frozenset())
+        _check(check, frozenset())
     except ConfigError as error:
         say_error(error)
-    asyncio.run(_follow(files, before, check))
-
-
-async def _follow(
-    files: _Files, before: Marks, check: Callable[[frozenset[Path]], int]
-) -> None:
     typer.echo("watching for changes; Ctrl-C ends it", err=True)
+    # A check may run a loop of its own, so this one stands still meanwhile.
+    with asyncio.Runner() as runner:
+        coming = _follow(files, before)
 
+        async def wait() -> frozenset[Path]:
+            return await anext(coming)
+
+        while True:
+            changed = runner.run(wait())
+            _clear()
+            names = ", ".join(sorted(map(str, changed)))
+            typer.echo(f"{names} changed", err=True)
+            try:
+                _check(check, changed)
+            except (ConfigError, FileUnreadable, UsageError) as error:
+                say_error(error)
+
+
+def _check(check: Callable[[frozenset[Path]], int], changed: frozenset[Path]) -> None:
+    if check(changed) == _INTERRUPTED:
+        raise KeyboardInterrupt  # it has told what was finished, and ends here
+
+
+def _follow(files: _Files, before: Marks) -> AsyncIterator[frozenset[Path]]:
     async def look() -> Marks:
         return await asyncio.to_thread(files.look)
 
     async def pause() -> None:
         await asyncio.sleep(_LOOK_SECONDS)
 
-    async for changed in changes(before, look, pause):
-        _clear()
-        names = ", ".join(sorted(map(str, changed)))
-        typer.echo(f"{names} changed", err=True)
-        try:
-            check(changed)
-        except (ConfigError, FileUnreadable, UsageError) as error:
-            say_error(error)
+    return changes(before, look, pause)
 
 
 def _clear() -> None:
