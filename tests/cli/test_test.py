@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from runner.cli.main import run_command_line
 from tests.terminal import running
 from tests.testing.builders import AGENT, write_agent
 
@@ -49,26 +51,60 @@ scenarios:
     turns: [agent: good day]
 """
 
-Vagent = Callable[..., "subprocess.CompletedProcess[str]"]
+
+@dataclass
+class Done:
+    """What a run of the command came to."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Vagent = Callable[..., Done]
 
 
 @pytest.fixture
-def vagent(tmp_path: Path) -> Vagent:
+def project(tmp_path: Path) -> Path:
     write_agent(tmp_path)
     write(tmp_path, SUITE)
+    return tmp_path
 
-    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        plain = {k: v for k, v in os.environ.items() if not k.startswith("GITHUB")}
-        return subprocess.run(
-            [sys.executable, "-m", "runner", *arguments],
-            cwd=tmp_path,
-            env={**plain, "PYTHONPATH": os.getcwd(), **environment},
-            capture_output=True,
-            encoding="utf-8",
-            timeout=120,
-        )
+
+@pytest.fixture
+def vagent(
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Vagent:
+    """Run the command line in a folder with an agent and two scenarios."""
+    monkeypatch.chdir(project)
+    for name in [each for each in os.environ if each.startswith("GITHUB")]:
+        monkeypatch.delenv(name)
+
+    def run(*arguments: str, **environment: str) -> Done:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.argv", ["vagent", *arguments])
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            with pytest.raises(SystemExit) as ended:
+                run_command_line()
+        code = ended.value.code
+        return Done(code if isinstance(code, int) else 0, *capsys.readouterr())
 
     return run
+
+
+def in_a_process(folder: Path, *arguments: str, **environment: str) -> str:
+    """Run the command line by itself and return what it writes."""
+    return subprocess.run(
+        [sys.executable, "-m", "runner", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.getcwd(), **environment},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+    ).stdout
 
 
 def write(folder: Path, text: str, name: str = "orders.test.yaml") -> None:
@@ -118,20 +154,20 @@ def test_last_failed_runs_what_failed_until_it_passes(
 
 
 def test_two_runs_write_the_same_bytes_whatever_the_hash_seed(
-    vagent: Vagent, tmp_path: Path
+    project: Path,
 ) -> None:
-    write(tmp_path, FAILING)
+    write(project, FAILING)
     arguments = ("test", "--format", "json", "--repeat", "2", "--coverage")
 
     outputs = {
-        vagent(*arguments, "--jobs", jobs, PYTHONHASHSEED=seed).stdout
+        in_a_process(project, *arguments, "--jobs", jobs, PYTHONHASHSEED=seed)
         for jobs, seed in [("1", "1"), ("2", "2"), ("1", "3")]
     }
 
     assert len(outputs) == 1
     content = json.loads(outputs.pop())
     assert content["counts"]["failed"] == 2
-    assert str(tmp_path) not in json.dumps(content)
+    assert str(project) not in json.dumps(content)
 
 
 def test_a_repetition_says_how_sure_it_is(vagent: Vagent) -> None:
@@ -180,17 +216,15 @@ def test_a_fault_of_the_command_line_happens(vagent: Vagent, tmp_path: Path) -> 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no Ctrl-C for one process there")
 @pytest.mark.parametrize("jobs", ["1", "2"])
-def test_ctrl_c_reports_what_is_finished(
-    vagent: Vagent, tmp_path: Path, jobs: str
-) -> None:
-    write(tmp_path, HANGING)
-    text = (tmp_path / "tools.py").read_text("utf-8")
+def test_ctrl_c_reports_what_is_finished(project: Path, jobs: str) -> None:
+    write(project, HANGING)
+    text = (project / "tools.py").read_text("utf-8")
     hangs = "print('hanging', flush=True); time.sleep(600)"
-    write(tmp_path, text.replace("time.sleep(0.05)", hangs), "tools.py")
+    write(project, text.replace("time.sleep(0.05)", hangs), "tools.py")
     command = [sys.executable, "-m", "runner", "test", "--jobs", jobs]
     with subprocess.Popen(
         [*command, "--format", "tap"],
-        cwd=tmp_path,
+        cwd=project,
         env={**os.environ, "PYTHONPATH": os.getcwd()},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -283,7 +317,9 @@ def test_a_job_of_github_gets_annotations_and_a_summary(
     done = vagent("test", GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(summary))
 
     assert done.stdout.startswith("::error file=orders.test.yaml,line=12,col=9,")
-    assert "| finds an order | orders.test.yaml | failed |" in summary.read_text("utf-8")
+    assert "| finds an order | orders.test.yaml | failed |" in summary.read_text(
+        "utf-8"
+    )
 
 
 def test_what_cannot_be_tried_ends_with_3(vagent: Vagent, tmp_path: Path) -> None:
