@@ -182,8 +182,8 @@ def test(
         list_scenarios(choice.load())
         return
     from runner.config.environment import load_environment
-    from runner.testing.execution import Wishes
     from runner.testing.history import FOLDER
+    from runner.testing.wishes import Wishes
 
     environment = load_environment(Path(), os.environ)
     wishes = Wishes(

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runner.scenarios.model import Scenario
-    from runner.testing.execution import Wishes
+    from runner.testing.wishes import Wishes
 
 # Fewer than these are over before a bar can be read.
 _WORTH_A_BAR = 5
@@ -90,14 +90,12 @@ class Trial:
         was_interrupted = False
         with _progress(len(jobs)) as advance:
             try:
-                for result in Crew(self.wishes, processes).run(jobs):
-                    results.append(result)
-                    advance(result)
-                    if self.fail_fast and result.status in (
-                        Status.FAILED,
-                        Status.ERROR,
-                    ):
-                        break
+                with closing(Crew(self.wishes, processes).run(jobs)) as coming:
+                    for result in coming:
+                        results.append(result)
+                        advance(result)
+                        if self.fail_fast and result.has_failed:
+                            break
             except KeyboardInterrupt:
                 was_interrupted = True
         report = self._report(results)
@@ -179,7 +177,7 @@ def _progress(total: int) -> Iterator[Callable[[ScenarioResult], None]]:
 
         def advance(result: ScenarioResult) -> None:
             nonlocal failed
-            failed += result.status in (Status.FAILED, Status.ERROR)
+            failed += result.has_failed
             described = f"trying, {failed} failed" if failed else "trying"
             bars.update(task, advance=1, description=described)
 

@@ -5,19 +5,17 @@ Results come in the order in which they were asked for, whoever finishes first.
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from runner.scenarios.model import Scenario
-from runner.testing.execution import Wishes, try_out
 from runner.testing.results import ScenarioResult, Status
+from runner.testing.wishes import Wishes
 
 # A scenario and which run of it this is.
 Job: TypeAlias = tuple[Scenario, int]
+Coming: TypeAlias = Generator[ScenarioResult, None, None]
 
 # A process more costs about as much as so many scenarios.
 _WORTH_A_PROCESS = 25
@@ -38,36 +36,39 @@ class Crew:
     wishes: Wishes
     processes: int = 1
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[ScenarioResult]:
+    def run(self, jobs: Sequence[Job]) -> Coming:
         """Yield the result of each job, in their order.
 
-        A process that dies takes its scenarios with it: they are results, errors.
+        A process that dies takes the scenario that it ran with it, which becomes an
+        error; another process goes on with the rest. Whoever leaves early, closes the
+        iterator: what still runs is ended then.
         """
         if self.processes == 1:
+            from runner.testing.execution import try_out  # an engine: not to hand out
+
             for scenario, number in jobs:
                 yield try_out(scenario, self.wishes, number)
             return
-        # Not forked: a copy of whatever threads the caller has would be half dead.
-        context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(self.processes, context)
-        try:
-            futures = [
-                pool.submit(try_out, scenario, self.wishes, number)
-                for scenario, number in jobs
-            ]
-            for job, future in zip(jobs, futures, strict=True):
-                yield self._result(job, future)
-        finally:
-            pool.shutdown(cancel_futures=True)
+        yield from self._side_by_side(jobs)
 
-    def _result(self, job: Job, future: Future[ScenarioResult]) -> ScenarioResult:
-        try:
-            return future.result()
-        except BrokenProcessPool:
-            return ScenarioResult(
-                job[0],
-                self.wishes.service,
-                Status.ERROR,
-                error="a process that ran scenarios died; --jobs 1 shows which one",
-                run=job[1],
-            )
+    def _side_by_side(self, jobs: Sequence[Job]) -> Coming:
+        from runner.testing.workers import Workers
+
+        results: dict[int, ScenarioResult] = {}
+        following = 0
+        with Workers(self.wishes, self.processes) as workers:
+            for number, came in workers.run(jobs):
+                results[number] = (
+                    came
+                    if isinstance(came, ScenarioResult)
+                    else self._lost(jobs[number], came)
+                )
+                while following in results:
+                    yield results.pop(following)
+                    following += 1
+
+    def _lost(self, job: Job, how: str) -> ScenarioResult:
+        scenario, run = job
+        error = f"the process that ran it {how}"
+        service = self.wishes.service
+        return ScenarioResult(scenario, service, Status.ERROR, error=error, run=run)

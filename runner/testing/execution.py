@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 from runner.config.diagnostics import Diagnostic
@@ -17,31 +16,11 @@ from runner.testing.evidence import Evidence
 from runner.testing.impairment import Impairment
 from runner.testing.mocks import StagedTools
 from runner.testing.results import Failure, ScenarioResult, Status
-from runner.testing.session import SCRIPT, CallSetup, open_call_under_test
-from runner.testing.turns import Judge, Performance
+from runner.testing.session import CallSetup, open_call_under_test
+from runner.testing.turns import Performance
+from runner.testing.wishes import SCRIPT, Wishes
 
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """How scenarios are to be run.
-
-    `service` is script, local, assemblyai or a URL. `environment` is the process's own,
-    for keys and `${env:…}`. `noise_db` and `packet_loss` are as in `Impairment`.
-    `keep` is where recordings of what failed go (of all, with `keep_passed`).
-    """
-
-    service: str = SCRIPT
-    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    variables: Mapping[str, str] = field(default_factory=dict)
-    faults: tuple[str, ...] = ()
-    seed: int = 0
-    noise_db: float | None = None
-    packet_loss: float = 0.0
-    live_tools: bool = False
-    judge: Judge | None = None
-    keep: Path | None = None
-    keep_passed: bool = False
-    transport: str = "auto"
+__all__ = ["Wishes", "in_words", "try_out"]
 
 
 def try_out(scenario: Scenario, wishes: Wishes, run: int = 0) -> ScenarioResult:

@@ -12,7 +12,8 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar
 from runner.scenarios.model import BrainRule, MockAnswer
 from runner.testing.call import CallUnderTest
 from runner.testing.clock import run_virtually
-from runner.testing.session import SCRIPT, CallSetup, open_call_under_test
+from runner.testing.session import CallSetup, open_call_under_test
+from runner.testing.wishes import SCRIPT
 
 P = ParamSpec("P")
 T = TypeVar("T")

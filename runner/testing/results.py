@@ -69,6 +69,12 @@ class ScenarioResult:
     verdicts: Sequence[str] = ()  # of judges
     interrupted: Sequence[str] = ()  # what was: greeting, reply, tool
     ended_by: Party | None = None
+    seed: int = 0  # what faults and the rest were drawn with
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it neither passed nor was skipped."""
+        return self.status in (Status.FAILED, Status.ERROR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +117,7 @@ class Report:
     @property
     def failed(self) -> Sequence[ScenarioResult]:
         """What did not pass, and was not skipped."""
-        return [
-            each
-            for each in self.results
-            if each.status in (Status.FAILED, Status.ERROR)
-        ]
+        return [each for each in self.results if each.has_failed]
 
     @property
     def exit_code(self) -> int:

@@ -35,10 +35,9 @@ from runner.testing.mocks import StagedTools, load_staged_tools
 from runner.testing.muteness import NoMicrophone
 from runner.testing.scissors import CuttableLine
 from runner.testing.script import ENDPOINT_SECONDS, ScriptedService
+from runner.testing.wishes import SCRIPT
 from runner.testing.witness import Witness
 from runner.toolbelt import outfit
-
-SCRIPT = "script"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import pytest
 from runner.scenarios.model import BrainRule
 from runner.testing import Status, Wishes
 from runner.testing.crew import Crew, choose_processes
-from tests.testing.builders import AGENT, ORDER, agent_says, scenario, write_agent
+from tests.testing.builders import ORDER, agent_says, scenario, write_agent
 
 
 @pytest.mark.parametrize(
@@ -37,15 +40,45 @@ def test_two_processes_come_to_what_one_does_in_the_same_order(tmp_path: Path) -
     assert all(each.status is Status.PASSED for each in together)
 
 
-def test_a_process_that_dies_is_an_error_and_no_hang(tmp_path: Path) -> None:
-    agent = write_agent(tmp_path, AGENT)
-    text = (tmp_path / "tools.py").read_text("utf-8")
-    dying = text.replace("time.sleep(0.05)", "__import__('os')._exit(7)")
-    (tmp_path / "tools.py").write_text(dying, "utf-8")
-    brain = (BrainRule(calls=(("count_letters", {"word": "sun"}),)),)
-    tried = scenario(agent, ORDER, agent_says(), brain=brain)
+DYING = (BrainRule(calls=(("count_letters", {"word": "sun"}),)),)
 
-    results = list(Crew(Wishes(), 2).run([(tried, 0), (tried, 1)]))
 
-    assert [each.status for each in results] == [Status.ERROR] * 2
-    assert "a process that ran scenarios died" in str(results[0].error)
+def with_tool(folder: Path, does: str) -> Path:
+    """Write the agent with a tool that does this."""
+    agent = write_agent(folder)
+    text = (folder / "tools.py").read_text("utf-8")
+    (folder / "tools.py").write_text(text.replace("time.sleep(0.05)", does), "utf-8")
+    return agent
+
+
+@pytest.mark.parametrize(
+    ("does", "how"),
+    [("__import__('os')._exit(7)", "died with exit code 7")]
+    + [("__import__('os').abort()", "was killed by SIGABRT")]
+    * (sys.platform != "win32"),
+)
+def test_a_process_that_dies_costs_the_scenario_that_it_ran(
+    tmp_path: Path, does: str, how: str
+) -> None:
+    agent = with_tool(tmp_path, does)
+    dying = scenario(agent, ORDER, agent_says(), brain=DYING)
+    fine = scenario(agent, ORDER, agent_says("shipped"))
+    jobs = [(dying, 0), (fine, 0), (dying, 1), (fine, 1), (fine, 2)]
+
+    results = list(Crew(Wishes(), 2).run(jobs))
+
+    assert [each.status is Status.PASSED for each in results] == [0, 1, 0, 1, 1]
+    assert results[0].error == f"the process that ran it {how}"
+    assert [each.run for each in results] == [0, 0, 1, 1, 2]
+
+
+def test_who_leaves_early_ends_what_still_runs(tmp_path: Path) -> None:
+    agent = with_tool(tmp_path, "time.sleep(600)")
+    fine = scenario(agent, ORDER, agent_says("shipped"))
+    hanging = scenario(agent, ORDER, agent_says("shipped"), brain=DYING)
+
+    coming = Crew(Wishes(), 2).run([(fine, 0), (hanging, 0), (hanging, 1)])
+    with closing(coming):
+        assert next(coming).status is Status.PASSED
+
+    assert multiprocessing.active_children() == []
