@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from runner.errors import FileUnreadable, UsageError
+from runner.cli.main import say_error
+from runner.errors import ConfigError, FileUnreadable, UsageError
 from runner.watching import AgentFiles, Marks, changes
 
 if TYPE_CHECKING:
@@ -40,23 +41,30 @@ class _Files:
 
 
 def check_and_watch(
-    candidates: Callable[[], Iterable[Path]], check: Callable[[], int]
+    candidates: Callable[[], Iterable[Path]],
+    check: Callable[[frozenset[Path]], int],
 ) -> None:
     """Check now and after every change; ends with the Ctrl-C that interrupts it.
 
-    `candidates` returns the files that matter, new ones among them.
+    `candidates` returns the files that matter, new ones among them; `check` is given
+    those that changed, at first none.
 
     What is wrong with the command line itself is raised by the first check; after that
-    it is told, and the watch goes on.
+    it is told, and the watch goes on. What is wrong with a file is told at any time.
     """
     files = _Files(candidates)
     before = files.look()
     _clear()
-    check()
+    try:
+        check(frozenset())
+    except ConfigError as error:
+        say_error(error)
     asyncio.run(_follow(files, before, check))
 
 
-async def _follow(files: _Files, before: Marks, check: Callable[[], int]) -> None:
+async def _follow(
+    files: _Files, before: Marks, check: Callable[[frozenset[Path]], int]
+) -> None:
     typer.echo("watching for changes; Ctrl-C ends it", err=True)
 
     async def look() -> Marks:
@@ -70,9 +78,9 @@ async def _follow(files: _Files, before: Marks, check: Callable[[], int]) -> Non
         names = ", ".join(sorted(map(str, changed)))
         typer.echo(f"{names} changed", err=True)
         try:
-            check()
-        except (FileUnreadable, UsageError) as error:
-            typer.echo(f"vagent: {error.message}", err=True)
+            check(changed)
+        except (ConfigError, FileUnreadable, UsageError) as error:
+            say_error(error)
 
 
 def _clear() -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runner.testing.judging import Judge
+    from runner.testing.wishes import Wishes
 
 FORMATS = ("auto", "text", "json", "junit", "github", "tap")
 
@@ -182,25 +183,26 @@ def test(
         list_scenarios(choice.load())
         return
     from runner.config.environment import load_environment
-    from runner.testing.history import FOLDER
+    from runner.testing.history import RECORDINGS
     from runner.testing.wishes import Wishes
 
     environment = load_environment(Path(), os.environ)
     wishes = Wishes(
         service=service,
         environment=environment,
-        variables=parse_variables(var or []),
         faults=tuple(fault or ()),
         seed=seed,
         noise_db=noise,
         packet_loss=packet_loss / 100,
         live_tools=live_tools,
         judge=_judge(judge, judge_model, judge_votes, environment),
-        keep=keep or FOLDER / "recordings",
+        keep=keep or RECORDINGS,
         keep_passed=keep_passed,
     )
+    _check_far_end(wishes)
     manners = Manners(format, color, output_file, coverage)
-    trial = Trial(choice, wishes, manners, repeat, jobs, fail_fast)
+    variables = parse_variables(var or [])
+    trial = Trial(choice, wishes, manners, repeat, jobs, fail_fast, variables)
     if watch:
         from runner.cli.rechecking import check_and_watch
 
@@ -209,6 +211,23 @@ def test(
     code = trial.run()
     if code:
         raise typer.Exit(code)
+
+
+def _check_far_end(wishes: Wishes) -> None:
+    """Say what is wrong with the service or the faults once, not of each scenario.
+
+    Raises UsageError, AuthenticationRejected, ConfigError, FileUnreadable.
+    """
+    from runner.testing.wishes import SCRIPT
+
+    if wishes.faults:
+        from runner.faults.sources import load_faults
+
+        load_faults(wishes.faults)
+    if wishes.service != SCRIPT:
+        from runner.services import choose_service
+
+        choose_service(wishes.service, None, wishes.environment)
 
 
 def _judge(

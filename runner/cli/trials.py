@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from runner.cli.reporting import Colour, save
-from runner.errors import VagentError
-from runner.testing.discovery import find_suites, load_scenarios
-from runner.testing.history import load_failed, note_failed
+from runner.errors import FileUnreadable
+from runner.testing.discovery import find_watched, load_scenarios
+from runner.testing.history import forget_old, load_failed, note_failed
 from runner.testing.results import Report, ScenarioResult, Status
-from runner.testing.selection import select
+from runner.testing.selection import concerned, give_variables, select
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,25 +69,37 @@ class Trial:
     repeat: int
     jobs: str
     fail_fast: bool
+    variables: Mapping[str, str] = field(default_factory=dict)
 
-    def files(self) -> Iterable[Path]:
-        """Return what a change of matters: scenario files, and agents with theirs."""
-        agents: set[Path] = set()
-        with suppress(VagentError):  # a file that is being edited: the rest counts
-            agents = {each.agent for each in load_scenarios(self.choice.targets)}
-        return [*find_suites(self.choice.targets).names, *sorted(agents)]
+    def files(self) -> Sequence[Path]:
+        """Return what a change of matters; each with the agents that it names."""
+        return find_watched(self.choice.targets)
 
-    def run(self) -> int:
-        """Run once, report, remember what failed, and return the exit code."""
+    def run(self, changed: frozenset[Path] = frozenset()) -> int:
+        """Run once, report, remember what failed, and return the exit code.
+
+        After a change only what it concerns is run, unless nothing is known of that.
+        """
+        began = time.monotonic()
+        chosen = self.choice.load()
+        chosen = concerned(chosen, changed) or chosen
+        scenarios = give_variables(chosen, self.variables)
+        results, was_interrupted = self._results(scenarios)
+        report = self._report(results)
+        self._tell(report, len(scenarios) * self.repeat, time.monotonic() - began)
+        _remember(report)
+        return 130 if was_interrupted else report.exit_code
+
+    def _results(
+        self, scenarios: Sequence[Scenario]
+    ) -> tuple[list[ScenarioResult], bool]:
+        """Return what came, and whether a Ctrl-C ended it early."""
         from runner.testing.crew import Crew, choose_processes
 
-        began = time.monotonic()
-        scenarios = self.choice.load()
         jobs = [(each, run) for each in scenarios for run in range(self.repeat)]
         wanted = "1" if self._shares_a_machine and self.jobs == "auto" else self.jobs
         processes = choose_processes(wanted, len(jobs), os.cpu_count() or 1)
         results: list[ScenarioResult] = []
-        was_interrupted = False
         with _progress(len(jobs)) as advance:
             try:
                 with closing(Crew(self.wishes, processes).run(jobs)) as coming:
@@ -97,11 +109,8 @@ class Trial:
                         if self.fail_fast and result.has_failed:
                             break
             except KeyboardInterrupt:
-                was_interrupted = True
-        report = self._report(results)
-        note_failed(report)
-        self._tell(report, len(jobs), time.monotonic() - began)
-        return 130 if was_interrupted else report.exit_code
+                return results, True
+        return results, False
 
     @property
     def _shares_a_machine(self) -> bool:
@@ -139,6 +148,14 @@ def list_scenarios(scenarios: Sequence[Scenario]) -> None:
     for each in scenarios:
         tags = f"  [{', '.join(each.tags)}]" if each.tags else ""
         typer.echo(f"{each.place.path.as_posix()}::{each.id}{tags}")
+
+
+def _remember(report: Report) -> None:
+    try:
+        note_failed(report)
+        forget_old(report)
+    except FileUnreadable as error:  # it takes nothing away from what was found
+        typer.echo(f"vagent: {error.message}", err=True)
 
 
 def _summary(report: Report, wanted: int, took: float) -> str:

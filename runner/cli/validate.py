@@ -185,7 +185,11 @@ def validate(
     if watch:
         from runner.cli.rechecking import check_and_watch
 
-        check_and_watch(targets.candidates, lambda: _run(targets, checker, manners))
+        def again(changed: frozenset[Path]) -> int:
+            del changed  # it takes less than a blink to check all
+            return _run(targets, checker, manners)
+
+        check_and_watch(targets.candidates, again)
         return
     with _without_collection():
         code = _run(targets, checker, manners)

@@ -54,9 +54,10 @@ def _render_one(found: Diagnostic, pen: _Pen) -> str:
     margin = " " * len(number)
     bar, sign = pen(_BLUE, "|"), pen(_BLUE, "=")
     if found.excerpt:
-        line, before, marked = _window(found)
-        # Tabs stay tabs in both lines, so the caret is right at any tab width.
-        lead = "".join("\t" if each == "\t" else " " * _width(each) for each in before)
+        start = found.column - 1
+        stop = found.end_column - 1 if found.end_line == found.line else None
+        line, before, marked = _window(found.excerpt, start, stop)
+        lead = _lead(before)
         length = max(1, sum(_width(each) for each in marked))
         caret = pen(_RED if found.is_error else _YELLOW, "^" * length)
         text += f"  {pen(_BLUE, number)} {bar} {line}\n"
@@ -70,11 +71,24 @@ def _render_one(found: Diagnostic, pen: _Pen) -> str:
     return text
 
 
-def _window(found: Diagnostic) -> tuple[str, str, str]:
-    """Return the line to show, what stands before the mark, and what is marked."""
-    line = found.excerpt
-    start = min(found.column - 1, len(line))
-    stop = found.end_column - 1 if found.end_line == found.line else len(line)
+def point_out(line: str, column: int) -> tuple[str, str]:
+    """Return a source line as it is shown, and what puts a caret below a column."""
+    shown, before, _ = _window(line, column - 1, column)
+    return shown, f"{_lead(before)}^"
+
+
+def _lead(before: str) -> str:
+    # Tabs stay tabs in both lines, so the caret is right at any tab width.
+    return "".join("\t" if each == "\t" else " " * _width(each) for each in before)
+
+
+def _window(line: str, start: int, stop: int | None) -> tuple[str, str, str]:
+    """Return the line to show, what stands before the mark, and what is marked.
+
+    The mark is given by its offsets; without `stop` it goes to the line's end.
+    """
+    start = min(start, len(line))
+    stop = len(line) if stop is None else stop
     cut = 0
     if len(line) > _LINE_LENGTH:
         cut = max(0, min(start - _LINE_LENGTH // 3, len(line) - _LINE_LENGTH))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from runner.errors import VagentError
+from runner.scenarios.agents import read_agent
 from runner.testing.agents import kinds, load_test_agent
 from runner.testing.results import AgentCoverage, ScenarioResult
 from runner.tools.registry import load_each
@@ -29,14 +30,17 @@ def _measure(
     results: Sequence[ScenarioResult], environment: Mapping[str, str]
 ) -> AgentCoverage:
     agent = results[0].scenario.agent
-    tools, variables = _known(agent, environment)
+    given = {k: v for each in results for k, v in each.scenario.variables.items()}
+    tools, defaults = _known(agent, given, environment)
+    variables: dict[str, set[str]] = {name: set() for name in defaults}
     interruptions = dict.fromkeys(_INTERRUPTIONS, 0)
     ends = dict.fromkeys(_ENDS, 0)
     for result in results:
         for call in result.calls:
             tools[call.tool] = tools.get(call.tool, 0) + 1
         for name, value in result.scenario.variables.items():
-            variables.setdefault(name, {})[value] = None
+            if value != defaults.get(name):
+                variables.setdefault(name, set()).add(value)
         for what in result.interrupted:
             interruptions[what] += 1
         if result.ended_by is not None:
@@ -46,15 +50,24 @@ def _measure(
 
 
 def _known(
-    agent: Path, environment: Mapping[str, str]
-) -> tuple[dict[str, int], dict[str, dict[str, None]]]:
-    """Return the agent's tools and variables; none of a file that cannot be loaded."""
+    agent: Path, given: Mapping[str, str], environment: Mapping[str, str]
+) -> tuple[dict[str, int], dict[str, str | None]]:
+    """Return the agent's tools, and its variables with their defaults.
+
+    There are none of a file that cannot be loaded.
+    """
+    declared = read_agent(agent).variables or {}
+    needed = {k: v for k, v in given.items() if declared.get(k) is False}
     try:
-        config = load_test_agent(agent, {}, environment, stand_ins=True)
+        config = load_test_agent(agent, needed, environment, stand_ins=True)
     except VagentError:
         return {}, {}
     loaded = load_each(config, kinds())
     names = [
         each.definition.name for each in loaded if not isinstance(each, VagentError)
     ]
-    return dict.fromkeys(names, 0), {name: {} for name in config.variables}
+    defaults = {
+        name: value if declared.get(name) else None
+        for name, value in config.variables.items()
+    }
+    return dict.fromkeys(names, 0), defaults

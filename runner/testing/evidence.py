@@ -3,6 +3,7 @@ that somebody will want to look at one."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 from pathlib import Path
@@ -59,9 +60,16 @@ class Evidence:
 
 
 def _folder_name(result: ScenarioResult) -> str:
-    """Return a name that tells file, scenario and run; the same each time."""
-    place = result.scenario.place
-    stem = place.path.name.partition(".")[0]
-    name = _NO_NAME.sub("-", result.scenario.id.lower()).strip("-")[:_LONGEST_NAME]
+    """Return a name that tells file, scenario and run; the same each time.
+
+    Whatever letters cannot tell apart, the folder of the file included, a few figures
+    do: no two scenarios write to the same place.
+    """
+    path, line = result.scenario.place.path, result.scenario.place.line
+    stem, wanted = path.name.partition(".")[0], result.scenario.id
+    name = _NO_NAME.sub("-", wanted.lower()).strip("-")[:_LONGEST_NAME].rstrip("-")
+    if name.replace("-", " ") != wanted.lower() or path.name != path.as_posix():
+        what = f"{path.as_posix()}::{wanted}"
+        name += "-" + hashlib.sha256(what.encode("utf-8", "replace")).hexdigest()[:6]
     run = f"-{result.run + 1}" if result.run else ""
-    return f"{stem}-{place.line}-{name}{run}"
+    return f"{stem}-{line}-{name.strip('-')}{run}"

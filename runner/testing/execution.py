@@ -9,7 +9,7 @@ from typing import cast
 
 from runner.config.diagnostics import Diagnostic
 from runner.config.rendering import render
-from runner.errors import ConfigError, VagentError
+from runner.errors import ConfigError, FileUnreadable, VagentError
 from runner.scenarios.model import Scenario
 from runner.testing.clock import run_virtually
 from runner.testing.evidence import Evidence
@@ -65,13 +65,18 @@ async def _try(result: ScenarioResult, wishes: Wishes) -> ScenarioResult:
             seconds=round(seconds, 3),
             left_out=tuple(performance.left_out),
             verdicts=tuple(performance.verdicts),
+            seed=setup.seed,
         )
     result = _judged(result, stage.tools)
     if wishes.keep is None or (
         result.status is Status.PASSED and not wishes.keep_passed
     ):
         return result
-    folder = evidence.write(wishes.keep, result, stage, setup.seed)
+    try:
+        folder = evidence.write(wishes.keep, result, stage, setup.seed)
+    except FileUnreadable as error:  # what came of the scenario is worth more
+        lost = f"its recording: {error.message}"
+        return replace(result, left_out=(*result.left_out, lost))
     return replace(result, recording=folder)
 
 

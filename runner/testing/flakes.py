@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
+from runner.scenarios.model import Place
 from runner.testing.results import Report, ScenarioResult, Status
 
 _Z = 1.959964  # of the 95 % interval
@@ -15,6 +16,7 @@ _Z = 1.959964  # of the 95 % interval
 class Flake:
     """A scenario that was run several times, skipped runs left out."""
 
+    place: Place
     scenario: str
     passed: int
     runs: int
@@ -35,13 +37,13 @@ class Flake:
 
 def find_flakes(report: Report) -> Sequence[Flake]:
     """Return what became of each scenario that was run more than once."""
-    runs: dict[tuple[str, str], list[ScenarioResult]] = {}
+    runs: dict[tuple[Place, str], list[ScenarioResult]] = {}
     for result in report.results:
         if result.status is not Status.SKIPPED:
-            key = (str(result.scenario.place), result.scenario.id)
+            key = (result.scenario.place, result.scenario.id)
             runs.setdefault(key, []).append(result)
     return [
-        Flake(name, sum(each.status is Status.PASSED for each in results), len(results))
-        for (_, name), results in runs.items()
+        Flake(*key, sum(each.status is Status.PASSED for each in results), len(results))
+        for key, results in runs.items()
         if len(results) > 1
     ]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from runner.errors import FileUnreadable
-from runner.testing.results import Report, Status
+from runner.testing.results import Report
 from runner.testing.selection import key
 
 FOLDER = Path(".vagent")
+RECORDINGS = FOLDER / "recordings"
 _FILE = "last-failed.json"
+_MOST_RECORDINGS = 200
 
 
 def load_failed(folder: Path = FOLDER) -> frozenset[str] | None:
@@ -36,19 +40,36 @@ def note_failed(report: Report, folder: Path = FOLDER) -> None:
     """
     known = set(load_failed(folder) or ())
     for result in report.results:
-        if result.status in (Status.FAILED, Status.ERROR):
+        if result.has_failed:
             known.add(key(result.scenario))
     failed_now = {key(each.scenario) for each in report.failed}
     passed = {key(each.scenario) for each in report.results} - failed_now
     _write(folder, sorted(known - passed))
 
 
+def forget_old(report: Report, folder: Path = RECORDINGS) -> None:
+    """Remove the oldest recordings beyond a number, none that the report names."""
+    named = {os.path.realpath(each.recording or "") for each in report.results}
+    try:
+        found = [
+            each
+            for each in folder.iterdir()
+            if (each / "session.jsonl").is_file()  # nothing that somebody else put here
+        ]
+        found.sort(key=lambda each: each.stat().st_mtime_ns, reverse=True)
+    except OSError:  # there are none, or another run is at it
+        return
+    for each in found[_MOST_RECORDINGS:]:
+        if os.path.realpath(each) not in named:
+            shutil.rmtree(each, ignore_errors=True)
+
+
 def _write(folder: Path, failed: Sequence[str]) -> None:
     path = folder / _FILE
-    if not failed and not path.exists():
+    if not failed and not folder.exists():
         return
     try:
-        keep_out_of_git(folder)
+        keep_out_of_git(folder)  # recordings of what passed may be in it, too
         path.write_text(json.dumps(failed, indent=1) + "\n", "utf-8")
     except OSError as error:
         reason = (error.strerror or str(error)).lower()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeAlias
 
+from runner.checking.reports.places import shown_path
+from runner.config.files import referenced_files
 from runner.errors import UsageError
+from runner.scenarios.agents import read_agent
 from runner.scenarios.model import Scenario
 
 Wanted: TypeAlias = Callable[[Scenario], bool]
@@ -24,6 +29,9 @@ def select(
 ) -> list[Scenario]:
     """Return the scenarios that fit: keywords, one of the tags, those that failed.
 
+    Where none of those that failed is left, as they are called otherwise by now or lie
+    elsewhere, it is as if none had failed.
+
     Raises:
         UsageError: the keywords are no expression, or nothing is left.
     """
@@ -31,21 +39,71 @@ def select(
     left = [
         each
         for each in scenarios
-        if (wanted is None or wanted(each))
-        and (not tags or set(tags) & set(each.tags))
-        and (failed is None or key(each) in failed)
+        if (wanted is None or wanted(each)) and (not tags or set(tags) & set(each.tags))
     ]
     if not left and scenarios:
         raise UsageError(
             f"none of {len(scenarios)} scenarios is chosen",
             hint="--list shows them, with their tags",
         )
-    return left
+    return [each for each in left if failed and key(each) in failed] or left
+
+
+def concerned(
+    scenarios: Sequence[Scenario], changed: frozenset[Path]
+) -> list[Scenario]:
+    """Return the scenarios whose file, agent, prompt or tools are among the changed."""
+    wanted = {os.path.realpath(each) for each in changed}
+    draws_on: dict[Path, set[str]] = {}
+    for agent in _agents(scenarios):
+        files = {agent, *referenced_files(agent)}
+        draws_on[agent] = {os.path.realpath(each) for each in files}
+    return [
+        each
+        for each in scenarios
+        if os.path.realpath(each.place.path) in wanted or draws_on[each.agent] & wanted
+    ]
+
+
+def give_variables(
+    scenarios: Sequence[Scenario], variables: Mapping[str, str]
+) -> Sequence[Scenario]:
+    """Return the scenarios with variables set, each where its agent declares it.
+
+    An agent that cannot be read takes any; what is wrong is told when it is tried.
+
+    Raises:
+        UsageError: no agent declares one of them.
+    """
+    if not variables:
+        return scenarios
+    declared = {each: read_agent(each).variables for each in _agents(scenarios)}
+    for name in variables:
+        if all(known is not None and name not in known for known in declared.values()):
+            agents = ", ".join(map(str, declared))
+            raise UsageError(f"no agent declares a variable '{name}': {agents}")
+    return [
+        replace(each, variables={**each.variables, **_known(variables, known)})
+        for each in scenarios
+        for known in [declared[each.agent]]
+    ]
+
+
+def _agents(scenarios: Sequence[Scenario]) -> list[Path]:
+    return list(dict.fromkeys(each.agent for each in scenarios))
+
+
+def _known(
+    variables: Mapping[str, str], known: Mapping[str, bool] | None
+) -> Mapping[str, str]:
+    if known is None:
+        return variables
+    return {name: value for name, value in variables.items() if name in known}
 
 
 def key(scenario: Scenario) -> str:
     """Return what a scenario is called from one run to the next."""
-    return f"{scenario.place.path.as_posix()}::{scenario.id}"
+    return f"{shown_path(scenario.place.path, Path.cwd())}::{scenario.id}"
 
 
 def parse_keywords(text: str) -> Wanted:

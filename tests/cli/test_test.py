@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.testing.builders import write_agent
+from tests.terminal import running
+from tests.testing.builders import AGENT, write_agent
 
 SUITE = """\
 agent: orders.yaml
@@ -27,6 +30,18 @@ scenarios:
       - agent: shipped
 """
 FAILING = SUITE + "      - agent: lost\n"
+
+HANGING = SUITE.replace(
+    "    turns:\n      - user",
+    "    brain: [{calls: [{tool: count_letters, arguments: {word: sun}}]}]\n"
+    "    turns:\n      - user",
+)
+OTHER = """\
+agent: other.yaml
+scenarios:
+  - name: wishes a good day
+    turns: [agent: good day]
+"""
 
 Vagent = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -52,6 +67,14 @@ def vagent(tmp_path: Path) -> Vagent:
 
 def write(folder: Path, text: str, name: str = "orders.test.yaml") -> None:
     (folder / name).write_text(text, "utf-8")
+
+
+def wait_for(path: Path) -> None:
+    """Return once a file is there."""
+    until = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < until, f"{path} never came"
+        time.sleep(0.02)
 
 
 def test_scenarios_that_pass_end_with_0_and_a_sum(vagent: Vagent) -> None:
@@ -157,6 +180,79 @@ def test_a_fault_of_the_command_line_happens(vagent: Vagent, tmp_path: Path) -> 
     assert vagent("test", "--fault", "drop on=tool.call", "-k", "order").returncode == 0
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no Ctrl-C for one process there")
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_reports_what_is_finished(
+    vagent: Vagent, tmp_path: Path, jobs: str
+) -> None:
+    write(tmp_path, HANGING)
+    text = (tmp_path / "tools.py").read_text("utf-8")
+    hangs = "open('hanging', 'w').close(); time.sleep(600)"
+    write(tmp_path, text.replace("time.sleep(0.05)", hangs), "tools.py")
+    command = [sys.executable, "-m", "runner", "test", "--jobs", jobs]
+    with subprocess.Popen(
+        [*command, "--format", "tap"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        start_new_session=True,  # as a terminal's, whose whole group is interrupted
+    ) as process:
+        wait_for(tmp_path / "hanging")
+        os.killpg(process.pid, signal.SIGINT)
+        out, error = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert out == "TAP version 14\n1..1\nok 1 - greets\n"
+    assert error.startswith("1 passed, 1 not run; ")
+    assert "Traceback" not in error
+
+
+async def test_watch_runs_what_a_change_concerns(tmp_path: Path) -> None:
+    write_agent(tmp_path)
+    write(tmp_path, SUITE)
+    write(tmp_path, AGENT.replace("Hello", "Good day"), "other.yaml")
+    write(tmp_path, OTHER, "other.test.yaml")
+    async with running("test", "--watch", tmp_path) as (terminal, process):
+        await terminal.said("3 passed; ")
+        await terminal.said("watching for changes")
+        write(tmp_path, AGENT.replace("Hello", "Good night"), "other.yaml")
+        await terminal.said("1 failed; ")
+        write(tmp_path, SUITE.replace("turns", "turn"))
+        await terminal.said("orders.test.yaml:6:5: error:")
+        write(tmp_path, SUITE)
+        await terminal.said("2 passed; ")
+        if sys.platform != "win32":  # a process there cannot be sent a Ctrl-C alone
+            process.send_signal(signal.SIGINT)
+            assert await terminal.ended() == 130
+            assert "Traceback" not in terminal.out
+
+
+async def test_a_watch_can_begin_with_a_broken_file(tmp_path: Path) -> None:
+    write_agent(tmp_path)
+    write(tmp_path, SUITE.replace("turns", "turn"))
+    async with running("test", "--watch", tmp_path) as (terminal, _):
+        await terminal.said("orders.test.yaml:6:5: error:")
+        await terminal.said("watching for changes")
+        write(tmp_path, SUITE)
+        await terminal.said("2 passed; ")
+
+
+def test_a_report_is_written_where_nothing_can_be_remembered(
+    vagent: Vagent, tmp_path: Path
+) -> None:
+    write(tmp_path, FAILING)
+    write(tmp_path, "", ".vagent")  # a file where the folder would be
+
+    done = vagent("test")
+
+    assert done.returncode == 1
+    assert "failed: finds an order" in done.stdout
+    assert "left out 1×: its recording: " in done.stdout
+    assert "vagent: .vagent" in done.stderr and "cannot be written" in done.stderr
+
+
 def test_coverage_says_what_was_never_exercised(vagent: Vagent) -> None:
     done = vagent("test", "--coverage")
 
@@ -204,6 +300,7 @@ def test_what_cannot_be_tried_ends_with_3(vagent: Vagent, tmp_path: Path) -> Non
 WRONG = {
     "format": (("--format", "xml"), "there is no format 'xml'"),
     "jobs": (("--jobs", "many"), "neither a number of processes nor auto"),
+    "no jobs": (("--jobs", "0"), "neither a number of processes nor auto"),
     "keywords": (("-k", "(a"), "a ( is not closed"),
     "nothing chosen": (("-k", "nothing"), "none of 2 scenarios is chosen"),
     "no such file": (("missing.yaml",), "there is no missing.yaml"),
@@ -211,6 +308,10 @@ WRONG = {
     "votes": (("--judge", "http://x/v1", "--judge-votes", "2"), "have no majority"),
     "fault": (("--fault", "drop-it"), "there is no 'drop-it'"),
     "service": (("--service", "http://x"), "is not a service"),
+    "variable": (("--var", "hours=nine"), "no agent declares a variable 'hours'"),
+    "variable's form": (("--var", "hours"), "hours"),
+    "repeat": (("--repeat", "0"), "--repeat"),
+    "packet loss": (("--packet-loss", "101"), "--packet-loss"),
     "write alone": (("--write", "x.yaml"), "--write goes with --from-recording"),
 }
 
@@ -221,9 +322,25 @@ def test_wrong_usage_is_said_without_a_traceback(
 ) -> None:
     done = vagent("test", *arguments)
 
-    assert done.returncode in (2, 3)
-    assert said in done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_service_without_its_key_is_told_once(vagent: Vagent) -> None:
+    done = vagent("test", "--service", "assemblyai", ASSEMBLYAI_API_KEY="")
+
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr.count("ASSEMBLYAI_API_KEY is not set") == 1
+
+
+def test_help_loads_no_engine_and_neither_does_handing_out() -> None:
+    code = "import sys, runner.cli.trials, runner.testing.workers; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    heavy = {"numpy", "asyncio", "websockets", "httpx", "jsonschema", "rich"}
+    assert "runner.testing.workers" in done.stdout
+    assert not heavy & set(done.stdout.split())
 
 
 def test_a_recording_becomes_a_scenario_that_passes(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runner.errors import ConfigError, UsageError
-from runner.testing.discovery import find_suites, load_scenarios
+from runner.testing.discovery import find_suites, find_watched, load_scenarios
 from tests.testing.builders import write_agent
 
 SUITE = """\
@@ -49,8 +49,27 @@ def test_a_file_that_is_named_is_always_taken(project: Path) -> None:
     assert len(load_scenarios(["other/plain.yaml"])) == 3
 
 
-def test_a_pattern_stands_for_what_fits(project: Path) -> None:
-    assert list(find_suites(["*.test.yaml"]).names) == [Path("orders.test.yaml")]
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("*.test.yaml", ["orders.test.yaml"]),
+        # Agents, tools and folders fit, too: a shell would put them in.
+        ("*", ["orders.test.yaml", "tests/more.yaml"]),
+        ("o*/*", ["other/plain.yaml"]),
+        ("**/*.yaml", ["orders.test.yaml", "other/plain.yaml", "tests/more.yaml"]),
+    ],
+)
+def test_a_pattern_stands_for_what_fits(
+    project: Path, pattern: str, found: list[str]
+) -> None:
+    (project / "node_modules" / "a.test.yaml").unlink()
+
+    assert [each.as_posix() for each in find_suites([pattern]).names] == found
+
+
+def test_a_pattern_that_nothing_fits_is_an_error(project: Path) -> None:
+    with pytest.raises(UsageError, match=r"no scenarios in x\*"):
+        find_suites(["x*"])
 
 
 def test_an_agent_stands_for_the_files_about_it(project: Path) -> None:
@@ -60,7 +79,13 @@ def test_an_agent_stands_for_the_files_about_it(project: Path) -> None:
 
 
 def test_a_file_is_loaded_once_however_often_it_is_named(project: Path) -> None:
-    assert len(load_scenarios(["orders.test.yaml", "orders.test.yaml"])) == 3
+    spelled = [
+        "orders.test.yaml",
+        "tests/../orders.test.yaml",
+        str(project / "orders.test.yaml"),
+    ]
+
+    assert len(load_scenarios([*spelled, "orders.test.yaml::greets"])) == 3
 
 
 @pytest.mark.parametrize(
@@ -79,6 +104,29 @@ def test_a_scenario_that_is_not_there_is_said_with_those_that_are(
     assert "'greets'" in str(caught.value.hint)
 
 
+def test_a_name_is_looked_for_in_all_files_of_an_agent(project: Path) -> None:
+    write(project / "second.test.yaml", "orders.yaml")
+    text = (project / "second.test.yaml").read_text("utf-8")
+    (project / "second.test.yaml").write_text(text.replace("greets", "waves"), "utf-8")
+
+    (found,) = load_scenarios(["orders.yaml::waves"])
+
+    assert found.place.path == Path("second.test.yaml")
+    with pytest.raises(UsageError, match="has no scenario 'nods'"):
+        load_scenarios(["orders.yaml::nods"])
+
+
+def test_what_is_watched_is_not_read(project: Path) -> None:
+    (project / "orders.test.yaml").write_text("agent: [", "utf-8")
+
+    assert find_watched(["orders.yaml"]) == [
+        Path("orders.yaml"),
+        Path("orders.test.yaml"),
+        Path("tests/more.yaml"),
+    ]
+    assert find_watched([]) == [Path("orders.test.yaml"), Path("tests/more.yaml")]
+
+
 def test_a_folder_without_scenarios_is_an_error(project: Path) -> None:
     (project / "empty").mkdir()
     with pytest.raises(UsageError, match="no scenarios in empty"):
@@ -90,9 +138,21 @@ def test_what_is_not_there_is_an_error(project: Path) -> None:
         load_scenarios(["missing.test.yaml"])
 
 
-def test_findings_of_a_file_come_out_with_their_places(project: Path) -> None:
-    (project / "orders.test.yaml").write_text("scenarios: 3\n", "utf-8")
-    with pytest.raises(ConfigError) as caught:
-        load_scenarios(["orders.test.yaml"])
+@pytest.mark.parametrize("target", [".", "orders.yaml"])
+def test_findings_of_all_files_come_out_at_once(project: Path, target: str) -> None:
+    broken = "agent: {}orders.yaml\nscenarios: [{{name: x}}]\n"
+    (project / "orders.test.yaml").write_text(broken.format(""), "utf-8")
+    (project / "tests" / "more.yaml").write_text(broken.format("../"), "utf-8")
 
-    assert caught.value.diagnostics
+    with pytest.raises(ConfigError) as caught:
+        load_scenarios([target])
+
+    places = [str(each) for each in caught.value.diagnostics]
+    assert any(each.startswith("orders.test.yaml:2:") for each in places)
+    assert any("more.yaml:2:" in each for each in places)
+
+
+def test_a_scenario_file_that_is_named_says_what_it_lacks(project: Path) -> None:
+    (project / "orders.test.yaml").write_text("agent: orders.yaml\n", "utf-8")
+    with pytest.raises(ConfigError, match=r"orders\.test\.yaml has 1 error"):
+        load_scenarios(["orders.test.yaml"])

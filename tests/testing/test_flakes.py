@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.scenarios.model import Place
 from runner.testing.flakes import Flake, find_flakes
 from runner.testing.results import Report, ScenarioResult, Status
 from tests.testing.builders import scenario
+
+HERE = Place(Path("a.test.yaml"), 3, 5)
 
 
 @pytest.mark.parametrize(
@@ -23,7 +26,7 @@ from tests.testing.builders import scenario
 def test_the_interval_is_wilsons(
     passed: int, runs: int, low: float, high: float
 ) -> None:
-    interval = Flake("x", passed, runs).interval
+    interval = Flake(HERE, "x", passed, runs).interval
 
     assert interval == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
 
@@ -31,7 +34,7 @@ def test_the_interval_is_wilsons(
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_the_rate_lies_in_its_interval(counts: tuple[int, int]) -> None:
     passed, runs = counts
-    low, high = Flake("x", passed, runs).interval
+    low, high = Flake(HERE, "x", passed, runs).interval
 
     assert 0 <= low <= passed / runs + 1e-12
     assert passed / runs - 1e-12 <= high <= 1
@@ -40,8 +43,12 @@ def test_the_rate_lies_in_its_interval(counts: tuple[int, int]) -> None:
 def test_repeated_scenarios_are_counted_without_those_skipped() -> None:
     tried = scenario(Path("a.yaml"))
     other = replace(tried, name="other")
+    elsewhere = replace(tried, place=HERE)  # called the same, in another file
     statuses = [Status.PASSED, Status.FAILED, Status.PASSED, Status.SKIPPED]
     results = [ScenarioResult(tried, "script", each) for each in statuses]
     results.append(ScenarioResult(other, "script", Status.PASSED))
+    results.append(ScenarioResult(elsewhere, "script", Status.PASSED))
 
-    assert find_flakes(Report(tuple(results))) == [Flake("tried out", 2, 3)]
+    assert find_flakes(Report(tuple(results))) == [
+        Flake(tried.place, "tried out", 2, 3)
+    ]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from runner.errors import FileUnreadable
-from runner.testing.history import load_failed, note_failed
+from runner.testing.history import forget_old, load_failed, note_failed
 from runner.testing.results import Report, ScenarioResult, Status
 from runner.testing.selection import key
 from tests.testing.builders import scenario
@@ -47,6 +48,39 @@ def test_a_clean_run_leaves_nothing_behind(tmp_path: Path) -> None:
     note_failed(report(Status.PASSED), tmp_path / "new")
 
     assert not (tmp_path / "new").exists()
+
+
+def test_recordings_of_what_passed_are_kept_out_of_git(tmp_path: Path) -> None:
+    note_failed(report(Status.PASSED), tmp_path)
+
+    assert (tmp_path / ".gitignore").is_file()
+
+
+def recordings(folder: Path, count: int) -> list[Path]:
+    """Make recordings, the oldest first."""
+    made = [folder / f"{number:03}" for number in range(count)]
+    for age, path in enumerate(made):
+        path.mkdir()
+        (path / "session.jsonl").touch()
+        os.utime(path, (age, age))
+    return made
+
+
+def test_the_oldest_recordings_are_removed(tmp_path: Path) -> None:
+    made = recordings(tmp_path, 203)
+    (tmp_path / "own").mkdir()
+    named = ScenarioResult(TRIED, "script", Status.FAILED, recording=made[1])
+
+    forget_old(Report((named,)), tmp_path)
+
+    left = set(tmp_path.iterdir())
+    assert left == {tmp_path / "own", made[1], *made[3:]}
+
+
+def test_where_nothing_was_recorded_nothing_is_removed(tmp_path: Path) -> None:
+    forget_old(Report(), tmp_path / "missing")
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_folder_keeps_itself_out_of_git(tmp_path: Path) -> None:

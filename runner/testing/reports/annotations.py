@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from runner.checking.reports.places import shown_path
-from runner.testing.reports.text import describe_failure
+from runner.testing.reports.text import describe_failure, describe_rest
 from runner.testing.results import Report, ScenarioResult, Status
+
+# Longer than what a text that is quoted may have.
+_FENCE = "`" * 8
 
 
 def write_github(report: Report) -> str:
@@ -14,17 +19,31 @@ def write_github(report: Report) -> str:
 
 def write_summary(report: Report) -> str:
     """Write the job's summary as Markdown."""
-    lines = ["### vagent test", "", "| scenario | result |", "|---|---|"]
+    rows: list[str] = []
     for result in report.results:
         if result.status is not Status.PASSED:
-            name = result.scenario.id.replace("|", "\\|").replace("\n", " ")
-            lines.append(f"| {name} | {result.status.value} |")
+            again = f" (run {result.run + 1})" if result.run else ""
+            name = _cell(result.scenario.id + again)
+            path = _cell(shown_path(result.scenario.place.path, report.root))
+            rows.append(f"| {name} | {path} | {result.status.value} |")
     counts = ", ".join(
         f"{report.count(status)} {status.value}"
         for status in Status
         if report.count(status)
     )
-    return "\n".join([*lines[:2], counts or "no scenarios", "", *lines[2:], ""])
+    blocks = ["### vagent test", counts or "no scenarios"]
+    if rows:
+        blocks.append(
+            "\n".join(["| scenario | file | result |", "|---|---|---|", *rows])
+        )
+    blocks += [f"{_FENCE}text\n{each}\n{_FENCE}" for each in describe_rest(report)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _cell(text: str) -> str:
+    """Escape a cell of a table: nothing in it is Markdown or HTML."""
+    plain = re.sub(r"([\\`*_{}\[\]<>|~])", r"\\\1", text)
+    return " ".join(plain.split())
 
 
 def _annotation(result: ScenarioResult, report: Report) -> str:

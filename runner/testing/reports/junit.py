@@ -57,6 +57,7 @@ def _case(suite: Element, result: ScenarioResult, path: str, root: PurePath) -> 
         line=str(result.scenario.place.line),
         time=f"{result.seconds:.3f}",
     )
+    _describe(case, result, root)
     match result.status:
         case Status.FAILED if result.failure is not None:
             message = f"expected {result.failure.expected}"
@@ -73,6 +74,15 @@ def _case(suite: Element, result: ScenarioResult, path: str, root: PurePath) -> 
             SubElement(case, "skipped", message=_clean(result.error or ""))
     if result.left_out:
         SubElement(case, "system-out").text = _clean("\n".join(result.left_out))
+
+
+def _describe(case: Element, result: ScenarioResult, root: PurePath) -> None:
+    known = {"service": result.service, "seed": str(result.seed)}
+    if result.recording is not None:
+        known["recording"] = shown_path(result.recording, root)
+    properties = SubElement(case, "properties")
+    for name, value in known.items():
+        SubElement(properties, "property", name=name, value=_clean(value))
 
 
 def _clean(text: str) -> str:

@@ -33,6 +33,8 @@ def write_json(report: Report) -> str:
         content["flakes"] = [
             {
                 "scenario": flake.scenario,
+                "file": shown_path(flake.place.path, report.root),
+                "line": flake.place.line,
                 "passed": flake.passed,
                 "runs": flake.runs,
                 "interval": [round(edge, 4) for edge in flake.interval],
@@ -68,6 +70,7 @@ def result_object(result: ScenarioResult, root: PurePath) -> dict[str, Any]:
         }
     optional = {
         "run": result.run,
+        "seed": result.seed,
         "error": result.error,
         "left_out": list(result.left_out),
         "verdicts": list(result.verdicts),

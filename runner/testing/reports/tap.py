@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from runner.testing.reports.objects import result_object
 from runner.testing.results import Report, ScenarioResult, Status
 
+# Of what JSON says about a result.
+_SHOWN = ("file", "line", "failure", "error", "said", "calls", "seed", "recording")
+
 
 def write_tap(report: Report) -> str:
     """Write a line a scenario, and what went wrong as a YAML block (in its JSON)."""
@@ -19,7 +22,7 @@ def write_tap(report: Report) -> str:
 
 def _lines(number: int, result: ScenarioResult, report: Report) -> Iterator[str]:
     name = result.scenario.id.replace("\\", "\\\\").replace("#", "\\#")
-    name = " ".join(name.split())
+    name = " ".join(name.split()) + (f" (run {result.run + 1})" if result.run else "")
     is_fine = result.status in (Status.PASSED, Status.SKIPPED)
     point = f"{'ok' if is_fine else 'not ok'} {number} - {name}"
     if result.status is Status.SKIPPED:
@@ -28,7 +31,7 @@ def _lines(number: int, result: ScenarioResult, report: Report) -> Iterator[str]
     if not is_fine:
         content = result_object(result, report.root)
         yield "  ---"
-        for key in ("file", "line", "failure", "error", "said", "calls"):
+        for key in _SHOWN:
             if content.get(key):
                 # Every JSON text is a YAML text.
                 yield f"  {key}: {json.dumps(content[key], ensure_ascii=False)}"

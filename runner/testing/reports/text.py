@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 
 from runner.checking.reports.places import shown_path
 from runner.config.diagnostics import printable
+from runner.config.rendering import point_out
 from runner.testing.flakes import find_flakes
 from runner.testing.results import (
     AgentCoverage,
@@ -36,9 +37,14 @@ def _write(report: Report, *, colour: bool) -> str:
     blocks = [
         describe_failure(each, report.root, colour=colour) for each in report.failed
     ]
-    blocks += [_describe_flakes(report), _describe_left_out(report)]
+    return "".join(f"{block}\n\n" for block in [*blocks, *describe_rest(report)])
+
+
+def describe_rest(report: Report) -> list[str]:
+    """Return what a report says besides failures: left out, repeated, covered."""
+    blocks = [_describe_flakes(report), _describe_left_out(report)]
     blocks += [_describe_coverage(each, report.root) for each in report.coverage]
-    return "".join(f"{block}\n\n" for block in blocks if block)
+    return [each for each in blocks if each]
 
 
 def describe_failure(
@@ -56,7 +62,7 @@ def _describe(result: ScenarioResult, root: PurePath, *, colour: bool) -> Iterat
     word = result.status.value
     if colour:
         word = f"\x1b[{_COLOURS.get(result.status, '33')}m{word}\x1b[0m"
-    again = f" (run {result.run + 1})" if result.run else ""
+    again = f" (run {result.run + 1}, seed {result.seed})" if result.run else ""
     yield f"{path}:{place.line}:{place.column}: {word}: {printable(scenario.id)}{again}"
     yield from _source_line(place.path, place.line, place.column)
     if failure is not None:
@@ -80,9 +86,9 @@ def _source_line(path: Path, line: int, column: int) -> Iterator[str]:
     except (OSError, ValueError):
         return
     if line <= len(lines):
-        margin = " " * len(str(line))
-        yield f"  {line} | {printable(lines[line - 1])}"
-        yield f"  {margin} | {' ' * (column - 1)}^"
+        shown, caret = point_out(lines[line - 1], column)
+        yield f"  {line} | {shown}"
+        yield f"  {' ' * len(str(line))} | {caret}"
 
 
 def _call(call: CallSeen) -> str:
@@ -101,7 +107,8 @@ def _describe_flakes(report: Report) -> str:
         low, high = flake.interval
         share = f"{flake.passed} of {flake.runs} passed"
         lines.append(
-            f"{share} ({low:.0%} to {high:.0%} with 95 % certainty): {flake.scenario}"
+            f"{share} ({low:.0%} to {high:.0%} with 95 % certainty): "
+            f"{shown_path(flake.place.path, report.root)}: {printable(flake.scenario)}"
         )
     return "\n".join(lines)
 
@@ -114,7 +121,7 @@ def _describe_left_out(report: Report) -> str:
             words.append(f"skipped: {result.error}")
         for word in words:
             counts[word] = counts.get(word, 0) + 1
-    lines = [f"left out {count}×: {word}" for word, count in counts.items()]
+    lines = [f"left out {count}×: {printable(word)}" for word, count in counts.items()]
     return "\n".join(lines)
 
 

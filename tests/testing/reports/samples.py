@@ -52,7 +52,10 @@ FAILED = result(
 ERROR = result("calls a URL", Status.ERROR, error="lookup_order is not mocked\nmock it")
 SKIPPED = result("hears noise # 1", Status.SKIPPED, error="it is for local")
 PASSED = result("greets", Status.PASSED, ended_by="agent")
-AGAIN = replace(FAILED, status=Status.PASSED, failure=None, run=1, recording=None)
+TWICE = replace(FAILED, run=2, seed=2)
+AGAIN = replace(
+    FAILED, status=Status.PASSED, failure=None, run=1, recording=None, seed=1
+)
 COVERAGE = AgentCoverage(
     Path("shop.yaml"),
     {"lookup_order": 2, "end_call": 0},
@@ -60,4 +63,4 @@ COVERAGE = AgentCoverage(
     {"greeting": 0, "reply": 1, "tool": 0},
     {"agent": 1, "caller": 3, "service": 0},
 )
-REPORT = Report((FAILED, AGAIN, ERROR, SKIPPED, PASSED), Path(), (COVERAGE,))
+REPORT = Report((FAILED, AGAIN, TWICE, ERROR, SKIPPED, PASSED), Path(), (COVERAGE,))
