@@ -159,3 +159,30 @@ def test_nothing_changed_says_nothing(tmp_path: Path) -> None:
     code, _, _ = run_step("Diff", tmp_path, diff="HEAD")
 
     assert (code, (tmp_path / "summary").read_text("utf-8")) == (0, "")
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="no git here")
+def test_an_agent_whose_prompt_file_changed_is_compared(tmp_path: Path) -> None:
+    text = GOOD.replace("prompt: Be brief.", "prompt_file: prompt.md")
+    (tmp_path / "c.yaml").write_text(text, "utf-8")
+    (tmp_path / "prompt.md").write_text("Be quick.\n", "utf-8")
+    repository(tmp_path)
+    (tmp_path / "a.yaml").write_text(GOOD, "utf-8")
+    (tmp_path / "prompt.md").write_text("Be slow.\n", "utf-8")
+
+    run_step("Diff", tmp_path, diff="HEAD")
+
+    summary = (tmp_path / "summary").read_text("utf-8")
+    assert summary.startswith("### c.yaml: ")
+    assert "<ins>slow.</ins>" in summary
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="no git here")
+def test_a_new_agent_has_nothing_to_be_compared_with(tmp_path: Path) -> None:
+    repository(tmp_path)
+    (tmp_path / "a.yaml").write_text(GOOD, "utf-8")
+    (tmp_path / "new.yaml").write_text(GOOD.replace("name: a", "name: n"), "utf-8")
+
+    code, _, _ = run_step("Diff", tmp_path, diff="HEAD")
+
+    assert (code, (tmp_path / "summary").read_text("utf-8")) == (0, "")

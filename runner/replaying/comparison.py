@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from itertools import groupby, zip_longest
+from itertools import zip_longest
 from typing import Any
 
 from runner.protocol.client.actions import Close
@@ -119,11 +119,14 @@ def _sound_step(sounds: Sequence[tuple[float, Sound]]) -> Step:
         "sent": sum(sound.sent for sound in each),
         "replies": [],
     }
-    heard = [sound for sound in each if sound.received or sound.played]
-    for reply_id, parts in groupby(heard, key=lambda sound: sound.reply_id):
-        received, played = 0, 0
-        for sound in parts:
-            received, played = received + sound.received, played + sound.played
-        reply = {"id": reply_id, "received": received, "played": played}
-        content["replies"].append(reply)
+    for sound in each:
+        if not sound.received and not sound.played:
+            continue
+        replies = content["replies"]
+        # A line may end between a sound that comes and its playing: that has no name.
+        is_rest = replies and not sound.received
+        if not is_rest and (not replies or replies[-1]["id"] != sound.reply_id):
+            replies.append({"id": sound.reply_id, "received": 0, "played": 0})
+        replies[-1]["received"] += sound.received
+        replies[-1]["played"] += sound.played
     return Step(at, last, {"sound": content})

@@ -6,7 +6,6 @@ import asyncio
 import socket
 import struct
 import sys
-import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -59,12 +58,14 @@ class Disturbance:
     """Stands between the sockets and the conversations of one server.
 
     The door asks it about every client that knocks, and lets it carry every message.
-    Made within a running loop.
+    Made within a running loop. `epoch` is what to add to its clock to get seconds since
+    1970.
     """
 
-    def __init__(self, faults: Sequence[Fault], seed: int, report: Report) -> None:
+    def __init__(
+        self, faults: Sequence[Fault], seed: int, report: Report, epoch: float
+    ) -> None:
         self._loop = asyncio.get_running_loop()
-        epoch = time.time() - self._loop.time()
         self._plan = Plan(faults, seed, epoch=epoch)
         self._report = report
         self._ends: dict[int, _End] = {}

@@ -52,8 +52,14 @@ class Reception:
         fault_seed: int = 0,
     ) -> None:
         self.sessions = Sessions(house, most_sessions)
+        epoch = house.epoch
+        if epoch is None:
+            epoch = time.time() - asyncio.get_running_loop().time()
+        self._epoch = epoch
         self._disturbance = (
-            Disturbance(faults, fault_seed, house.report) if faults else None
+            Disturbance(faults, fault_seed, house.report, self._epoch)
+            if faults
+            else None
         )
 
     def knock(self) -> TurnAway | None:
@@ -86,7 +92,7 @@ class Reception:
             if is_admitted:
                 await self._receive(arriving, line)
             else:
-                _refuse(line, "unauthorized", "Authentication failed")
+                self._refuse(line, "unauthorized", "Authentication failed")
             if line.is_closing or wire.is_closing:
                 await writing
         finally:
@@ -107,11 +113,16 @@ class Reception:
                         conversation.resume(line)
                         continue
                     if self.sessions.is_full(event):
-                        _refuse(line, "at_capacity", "The server is at capacity")
+                        self._refuse(line, "at_capacity", "The server is at capacity")
                         break
                 conversation.post(event)
         finally:
             conversation.detach(line)
+
+    def _refuse(self, line: Outbox, code: str, text: str) -> None:
+        now = self._epoch + asyncio.get_running_loop().time()
+        line.send(encode(SessionError(code, text, timestamp=now)))
+        line.close(1008)
 
 
 def _read(data: str | bytes) -> ServerEvent:
@@ -124,8 +135,3 @@ def _read(data: str | bytes) -> ServerEvent:
         return Received(decode_client(data))
     except RemoteProtocolError as error:
         return Malformed(error)
-
-
-def _refuse(line: Outbox, code: str, text: str) -> None:
-    line.send(encode(SessionError(code, text, timestamp=time.time())))
-    line.close(1008)

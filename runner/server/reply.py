@@ -148,6 +148,8 @@ class Reply:
         encoding = self._settings.output_encoding
         size = self._chunk_bytes
         seconds = size / bytes_per_ms(encoding) / 1000
+        # Two short chunks a waking; more at once would be a gap before the next.
+        lull = min(seconds, _AHEAD_SECONDS - seconds)
         due = loop.time() - _AHEAD_SECONDS
         while (clause := await self._clauses.get()) is not None:
             if isinstance(clause, _Failure):
@@ -158,7 +160,7 @@ class Reply:
             due = max(due, loop.time() - _AHEAD_SECONDS)
             for start in range(0, len(clause.pcm), size):
                 if (wait := due - loop.time()) > 0:
-                    await asyncio.sleep(wait + seconds)  # two chunks a waking
+                    await asyncio.sleep(wait + lull)
                 self.is_sounding = True
                 post(AudioChunk(reply_id, clause.pcm[start : start + size]))
                 due += seconds

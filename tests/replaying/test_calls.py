@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from runner.protocol.client.events import HangUp, Say
 from runner.recording.reader import read_recording
-from runner.replaying.comparison import find_difference
+from runner.replaying.comparison import Difference, find_difference
 from runner.replaying.playback import replay
 from runner.testing.call import CallUnderTest, NeverHappened
 from tests.replaying.calls import AGENT, CALLS, KEPT, QUIET, Made, record
@@ -48,16 +48,16 @@ steps = st.one_of(
 )
 
 
-def is_equal(made: Made) -> bool:
+def difference_of(made: Made) -> Difference | None:
     with tempfile.TemporaryDirectory() as place:
         record(Path(place) / "call", made)
         recording = read_recording(Path(place) / "call")
-    return find_difference(recording.entries, replay(recording)) is None
+    return find_difference(recording.entries, replay(recording))
 
 
 @pytest.mark.parametrize("name", sorted(CALLS))
 def test_a_call_of_today_is_equal(name: str) -> None:
-    assert is_equal(CALLS[name])
+    assert difference_of(CALLS[name]) is None
 
 
 @settings(max_examples=40, deadline=None)
@@ -81,7 +81,7 @@ def test_any_call_is_equal(
             call.engine.post(HangUp("enough"))
             await call.ended()
 
-    assert is_equal(Made(hold, agent, delays, faults))
+    assert difference_of(Made(hold, agent, delays, faults)) is None
 
 
 async def perform(call: CallUnderTest, step: tuple[str, str | float]) -> None:

@@ -71,6 +71,15 @@ def test_the_callers_sound_may_come_before_or_after_the_agents() -> None:
     assert find_difference(CALL, [*CALL[:2], *apart, *CALL[4:]]) is None
 
 
+def test_a_line_may_end_between_sound_that_comes_and_its_playing() -> None:
+    cut: Lines = [
+        (0.4, Sound(0.4, mic=20, sent=20, received=60, reply_id="resp_1")),
+        (0.5, Sound(0.5, played=60)),
+    ]
+
+    assert find_difference(CALL, [*CALL[:3], *cut, *CALL[4:]]) is None
+
+
 def test_what_comes_after_the_end_may_differ() -> None:
     assert find_difference(CALL, [*CALL, (1.0, Disconnected("gone"))]) is None
 

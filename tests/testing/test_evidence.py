@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from runner.recording.reader import read_recording
 from runner.scenarios.model import Place, Scenario
 from runner.testing import ScenarioResult, Status, Wishes, try_out
-from tests.testing.builders import ORDER, agent_says, scenario, write_agent
+from tests.testing.builders import AGENT, ORDER, agent_says, scenario, write_agent
+
+SECRET = "hunter2-hunter2"
 
 
 def attempt(tried: Scenario, keep: Path, run: int = 0) -> ScenarioResult:
@@ -72,3 +75,34 @@ def test_a_failure_is_told_where_it_cannot_be_recorded(
     assert result.status is Status.FAILED
     assert result.recording is None
     assert "cannot be written" in result.left_out[0]
+
+
+def test_what_fails_is_kept_and_what_passes_is_not(tmp_path: Path) -> None:
+    agent = write_agent(tmp_path)
+    wishes = Wishes(keep=tmp_path / "kept")
+
+    passed = try_out(scenario(agent, agent_says("help")), wishes)
+    failed = try_out(scenario(agent, agent_says("goodbye")), wishes)
+
+    assert (passed.recording, failed.status) == (None, Status.FAILED)
+    assert failed.recording is not None
+    assert [each.name for each in (tmp_path / "kept").iterdir()] == [
+        failed.recording.name
+    ]
+    assert read_recording(failed.recording).header.agent.name == "orders"
+
+
+@pytest.mark.parametrize("spelling", ["${env:TOKEN}", SECRET])
+def test_no_secret_is_recorded(tmp_path: Path, spelling: str) -> None:
+    url = 'url: "https://orders.example/{order_id}"'
+    headers = url + f', headers: {{Authorization: "Bearer {spelling}"}}'
+    agent = write_agent(tmp_path, AGENT.replace(url, headers))
+    wishes = Wishes(
+        environment={"TOKEN": SECRET}, keep=tmp_path / "kept", keep_passed=True
+    )
+
+    result = try_out(scenario(agent, ORDER, agent_says("shipped")), wishes)
+
+    assert result.recording is not None
+    for path in result.recording.iterdir():
+        assert SECRET.encode() not in path.read_bytes(), path.name

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from runner.checking.reports.places import shown_path
 from runner.config.diagnostics import printable
 from runner.config.rendering import point_out
-from runner.testing.flakes import find_flakes
+from runner.testing.flakes import Flake, find_flakes
 from runner.testing.results import (
     AgentCoverage,
     CallSeen,
@@ -102,15 +102,26 @@ def _call(call: CallSeen) -> str:
 
 
 def _describe_flakes(report: Report) -> str:
-    lines = []
-    for flake in find_flakes(report):
-        low, high = flake.interval
-        share = f"{flake.passed} of {flake.runs} passed"
-        lines.append(
-            f"{share} ({low:.0%} to {high:.0%} with 95 % certainty): "
-            f"{shown_path(flake.place.path, report.root)}: {printable(flake.scenario)}"
-        )
+    """Return a line for each scenario that failed at times, and one for the rest."""
+    flakes = find_flakes(report)
+    steady = [flake for flake in flakes if flake.passed == flake.runs]
+    lines = [
+        f"{_share(flake)}: {shown_path(flake.place.path, report.root)}: "
+        f"{printable(flake.scenario)}"
+        for flake in flakes
+        if flake not in steady or len(steady) == 1
+    ]
+    for runs in sorted({flake.runs for flake in steady}):
+        alike = [flake for flake in steady if flake.runs == runs]
+        if len(steady) > 1:
+            lines.append(f"{_share(alike[0])}: each of {len(alike)} scenarios")
     return "\n".join(lines)
+
+
+def _share(flake: Flake) -> str:
+    low, high = flake.interval
+    share = f"{flake.passed} of {flake.runs} passed"
+    return f"{share} ({low:.0%} to {high:.0%} with 95 % certainty)"
 
 
 def _describe_left_out(report: Report) -> str:
