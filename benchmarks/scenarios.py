@@ -126,7 +126,11 @@ def main() -> None:
         neighbour.terminate()
         print(
             f"{wanted.runs} runs, half of them beside a busy core: "
-            f"{len(outputs)} different outputs"
+            + (
+                "all equal"
+                if len(outputs) == 1
+                else f"{len(outputs)} different outputs"
+            )
         )
 
 
