@@ -10,6 +10,7 @@ from typing import cast
 from runner.config.diagnostics import Diagnostic
 from runner.config.rendering import render
 from runner.errors import ConfigError, FileUnreadable, VagentError
+from runner.protocol.client.actions import Outcome
 from runner.scenarios.model import Scenario
 from runner.testing.clock import run_virtually
 from runner.testing.evidence import Evidence
@@ -19,6 +20,7 @@ from runner.testing.results import Failure, ScenarioResult, Status
 from runner.testing.session import CallSetup, open_call_under_test
 from runner.testing.turns import Performance
 from runner.testing.wishes import SCRIPT, Wishes
+from runner.testing.witness import Witness
 
 __all__ = ["Wishes", "in_words", "try_out"]
 
@@ -67,7 +69,7 @@ async def _try(result: ScenarioResult, wishes: Wishes) -> ScenarioResult:
             verdicts=tuple(performance.verdicts),
             seed=setup.seed,
         )
-    result = _judged(result, stage.tools)
+    result = _judged(_explained(result, call.witness), stage.tools)
     if wishes.keep is None or (
         result.status is Status.PASSED and not wishes.keep_passed
     ):
@@ -88,6 +90,18 @@ async def _perform(scenario: Scenario, performance: Performance) -> Failure | No
     if performance.has_ended:
         return None
     return await performance.finish(scenario.place)
+
+
+def _explained(result: ScenarioResult, witness: Witness) -> ScenarioResult:
+    """Say of a call that broke off why it did: else the agent would be blamed."""
+    close, failure = witness.close, result.failure
+    if failure is None or close is None or close.outcome is Outcome.CLEAN:
+        return result
+    if witness.ready_at:
+        came = f"{failure.came}; the call had broken off: {close.reason}"
+        return replace(result, failure=replace(failure, came=came))
+    error = f"{close.reason}\n{close.hint}" if close.hint else close.reason
+    return replace(result, status=Status.ERROR, failure=None, error=error)
 
 
 def _judged(result: ScenarioResult, staged: StagedTools) -> ScenarioResult:

@@ -399,3 +399,23 @@ def test_modules_of_tools_are_fresh_in_every_call(tmp_path: Path) -> None:
     results = [run(agent, ORDER, agent_says(), brain=(rule,)) for _ in range(2)]
 
     assert [result.calls[0].result for result in results] == ["1", "1"]
+
+
+def test_a_service_that_is_not_there_is_an_error_and_not_the_agents_fault(
+    agent: Path,
+) -> None:
+    tried = scenario(agent, agent_says("help"))
+
+    result = try_out(tried, Wishes(service="ws://127.0.0.1:9/v1/ws"))
+
+    assert result.status is Status.ERROR
+    assert result.failure is None
+    assert "cannot reach ws://127.0.0.1:9/v1/ws" in str(result.error)
+
+
+def test_a_call_that_broke_off_says_why(agent: Path) -> None:
+    result = run(agent, line_drops(300.0), ORDER, agent_says("shipped"))
+
+    assert result.status is Status.FAILED
+    assert result.failure is not None
+    assert "the line was gone for 60 s" in result.failure.came
