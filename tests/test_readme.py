@@ -11,6 +11,8 @@ import pytest
 
 from runner.config.loader import check_file
 from runner.config.packaged import packaged_schema
+from runner.scenarios.loader import load_suite
+from runner.testing import Wishes, try_out
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -74,3 +76,17 @@ def test_the_table_of_fields_names_every_field_of_the_schema() -> None:
         if name in ("transcription", "turn_detection", "session", "local"):
             for inner in field["properties"]:
                 assert f"`{inner}`" in table, f"{name}.{inner}"
+
+
+def test_the_scenario_in_the_readme_passes(tmp_path: Path) -> None:
+    (text,) = (
+        text for kind, text in BLOCKS if kind == "yaml" and "scenario.schema" in text
+    )
+    path = tmp_path / "support.test.yaml"
+    path.write_text(
+        text.replace("support.yaml", str(ROOT / "agents" / "support.yaml")), "utf-8"
+    )
+
+    results = [try_out(each, Wishes()) for each in load_suite(path).scenarios]
+
+    assert [(each.status.value, each.failure) for each in results] == [("passed", None)]
