@@ -39,35 +39,12 @@ class Ending:
     is_clean: bool
 
 
-class CallUnderTest:
-    """A call that is going on; made by `vagent_session`.
+class CallSoFar:
+    """What was seen of a call."""
 
-    Words are spoken when the agent has finished, unless they interrupt it.
-    """
-
-    def __init__(
-        self,
-        engine: Engine,
-        speaker: Speaker,
-        witness: Witness,
-        counters: Callable[[], Counters],
-        line: CuttableLine,
-        deliver: Deliver,
-    ) -> None:
+    def __init__(self, witness: Witness, counters: Callable[[], Counters]) -> None:
         self.witness = witness
-        self.engine = engine
         self.counters = counters
-        self._line = line
-        self._deliver = deliver
-        self._caller = Caller(engine, speaker, self.speak, lambda text: None)
-        self._running: asyncio.Task[Close] | None = None
-
-    def begin(self) -> asyncio.Task[Close]:
-        """Let the call begin; return what ends with it."""
-        self._running = asyncio.create_task(self.engine.run())
-        return self._running
-
-    # -------------------------------------------------------------- what was seen
 
     @property
     def said(self) -> Sequence[tuple[str, str]]:
@@ -96,7 +73,33 @@ class CallUnderTest:
         """Return in words what was lost, but for the time without a line."""
         return describe_losses(replace(self.counters(), line_drops=0))
 
-    # -------------------------------------------------------------- what is done
+
+class CallUnderTest(CallSoFar):
+    """A call that is going on; made by `vagent_session`.
+
+    Words are spoken when the agent has finished, unless they interrupt it.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        speaker: Speaker,
+        witness: Witness,
+        counters: Callable[[], Counters],
+        line: CuttableLine,
+        deliver: Deliver,
+    ) -> None:
+        super().__init__(witness, counters)
+        self.engine = engine
+        self._line = line
+        self._deliver = deliver
+        self._caller = Caller(engine, speaker, self.speak, lambda text: None)
+        self._running: asyncio.Task[Close] | None = None
+
+    def begin(self) -> asyncio.Task[Close]:
+        """Let the call begin; return what ends with it."""
+        self._running = asyncio.create_task(self.engine.run())
+        return self._running
 
     async def user(self, words: str, *, interrupts_after: float | None = None) -> str:
         """Speak, and return what the agent answered once it has finished.
@@ -105,14 +108,17 @@ class CallUnderTest:
         seconds of them have sounded.
         """
         if interrupts_after is None:
-            await self.say(words)
+            await self.agent_finished()
         else:
-            await self.interrupt(words, interrupts_after)
-        so_far = len(self.witness.said)
+            await self.until_sounding(words, interrupts_after)
+        so_far = len(self.witness.said)  # before the words: an answer may be quick
+        self._expect_line(words)
+        await self.speak(words)
         await self.agent_finished()
-        return " ".join(
-            each.text for each in self.witness.said[so_far:] if each.speaker == "agent"
-        )
+        said = self.witness.said[so_far:]
+        if interrupts_after is not None and said and said[0].interrupted:
+            said = said[1:]  # what was cut off is no answer
+        return " ".join(each.text for each in said if each.speaker == "agent")
 
     async def say(self, words: str) -> None:
         """Speak when the agent has finished; return when the words are out."""
