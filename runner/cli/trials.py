@@ -127,7 +127,8 @@ class Trial:
 
     def _tell(self, report: Report, wanted: int, took: float) -> None:
         from runner.checking.colours import wants_colour
-        from runner.testing.reports import choose_format, load_writer
+        from runner.checking.reports import choose_format
+        from runner.testing.reports import load_writer
 
         manners = self.manners
         format = choose_format(manners.format, os.environ)

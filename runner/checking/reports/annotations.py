@@ -6,6 +6,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from runner.checking.catalogue import find_rule
+from runner.checking.reports.markup import workflow_command
 from runner.checking.reports.places import shown_path
 from runner.config.diagnostics import printable
 
@@ -18,8 +19,8 @@ def write_github(results: Results) -> str:
     """Write a workflow command for each finding and each file not read."""
     lines = [_annotation(each, results.root) for each in results.findings]
     for each in results.unreadable:
-        file = _property(shown_path(each.path, results.root))
-        lines.append(f"::error file={file},title=unreadable::{_data(each.message)}")
+        place = {"file": shown_path(each.path, results.root), "title": "unreadable"}
+        lines.append(workflow_command("error", place, each.message))
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -29,19 +30,9 @@ def _annotation(found: Diagnostic, root: PurePath) -> str:
     if found.line == found.end_line:  # columns are taken within one line only
         places |= {"col": found.column, "endColumn": found.end_column}
     properties = {**places, "title": f"{found.rule} {find_rule(found.rule).name}"}
-    shown = ",".join(f"{key}={_property(str(v))}" for key, v in properties.items())
     # The log shows nothing but the message, so the place is in it once more.
     text = printable(f"{path}:{found.line}:{found.column}: {found.message}")
     text += f" [{found.rule}]"
     if found.help:
         text += f"\nhelp: {printable(found.help)}"
-    return f"::{found.severity} {shown}::{_data(text)}"
-
-
-def _data(text: str) -> str:
-    """Escape a message as the runner of GitHub Actions reads it."""
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    return workflow_command(found.severity, properties, text)

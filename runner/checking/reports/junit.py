@@ -6,20 +6,17 @@ A finding is a test case. An error fails it; a warning passes, with its text in
 
 from __future__ import annotations
 
-import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING
-from xml.etree.ElementTree import Element, SubElement, indent, tostring
+from xml.etree.ElementTree import Element, SubElement
 
 from runner.checking.catalogue import find_rule
+from runner.checking.reports.markup import xml_document, xml_text
 from runner.checking.reports.places import shown_path
 
 if TYPE_CHECKING:
     from runner.checking.results import CheckedFile, Results, UnreadableFile
     from runner.config.diagnostics import Diagnostic
-
-# The complement of the characters that XML 1.0 has (production 2).
-_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def write_junit(results: Results) -> str:
@@ -31,10 +28,7 @@ def write_junit(results: Results) -> str:
         root.append(_unreadable(unreadable, results.root))
     for count in ("tests", "failures", "errors"):
         root.set(count, str(sum(int(each.get(count, "0")) for each in root)))
-    indent(root)
-    # ASCII with character references: the same in whatever encoding it is written.
-    data: bytes = tostring(root, encoding="us-ascii", xml_declaration=True)
-    return data.decode("ascii") + "\n"
+    return xml_document(root)
 
 
 def _suite(file: CheckedFile, root: PurePath) -> Element:
@@ -42,7 +36,7 @@ def _suite(file: CheckedFile, root: PurePath) -> Element:
     failures = sum(each.is_error for each in file.findings)
     suite = _new_suite(path, max(1, len(file.findings)), failures, 0)
     if not file.findings:
-        SubElement(suite, "testcase", name="valid", classname=_clean(path), file=path)
+        SubElement(suite, "testcase", name="valid", classname=xml_text(path), file=path)
     for found in file.findings:
         _case(suite, found, shown_path(PurePath(found.path), root))
     return suite
@@ -54,7 +48,7 @@ def _case(suite: Element, found: Diagnostic, path: str) -> None:
         "testcase",
         name=f"{found.rule} {find_rule(found.rule).name} ({found.line}:{found.column})",
         classname=suite.get("name", ""),
-        file=_clean(path),
+        file=xml_text(path),
         line=str(found.line),
     )
     text = f"{path}:{found.line}:{found.column}: {found.message}"
@@ -62,32 +56,28 @@ def _case(suite: Element, found: Diagnostic, path: str) -> None:
         text += f"\nhelp: {found.help}"
     if found.is_error:
         failure = SubElement(
-            case, "failure", message=_clean(found.message), type=found.rule
+            case, "failure", message=xml_text(found.message), type=found.rule
         )
-        failure.text = _clean(text)
+        failure.text = xml_text(text)
     else:
-        SubElement(case, "system-out").text = _clean(f"warning: {text}")
+        SubElement(case, "system-out").text = xml_text(f"warning: {text}")
 
 
 def _unreadable(file: UnreadableFile, root: PurePath) -> Element:
     path = shown_path(file.path, root)
     suite = _new_suite(path, 1, 0, 1)
-    case = SubElement(suite, "testcase", name="readable", classname=_clean(path))
-    SubElement(case, "error", message=_clean(file.message), type="unreadable")
+    case = SubElement(suite, "testcase", name="readable", classname=xml_text(path))
+    SubElement(case, "error", message=xml_text(file.message), type="unreadable")
     return suite
 
 
 def _new_suite(path: str, tests: int, failures: int, errors: int) -> Element:
     return Element(
         "testsuite",
-        name=_clean(path),
+        name=xml_text(path),
         tests=str(tests),
         failures=str(failures),
         errors=str(errors),
         skipped="0",
         time="0",
     )
-
-
-def _clean(text: str) -> str:
-    return _NO_XML.sub("\ufffd", text)

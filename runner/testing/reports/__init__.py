@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, TypeAlias, cast
 
@@ -19,14 +19,6 @@ FORMATS: dict[str, tuple[str, str]] = {
     "github": ("annotations", "write_github"),
     "tap": ("tap", "write_tap"),
 }
-
-
-def choose_format(wanted: str, environment: Mapping[str, str]) -> str:
-    """Return the format that `auto` stands for here; any other stands for itself."""
-    if wanted != "auto":
-        return wanted
-    # Set to "true" by the runner of GitHub Actions.
-    return "github" if environment.get("GITHUB_ACTIONS") == "true" else "text"
 
 
 def load_writer(name: str, *, colour: bool = False) -> Write:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from runner.checking.reports.markup import workflow_command
 from runner.checking.reports.places import shown_path
 from runner.testing.reports.text import describe_failure, describe_rest
 from runner.testing.results import Report, ScenarioResult, Status
@@ -55,14 +56,4 @@ def _annotation(result: ScenarioResult, report: Report) -> str:
         "col": str(place.column),
         "title": result.scenario.id,
     }
-    shown = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
-    return f"::error {shown}::{_data(describe_failure(result, report.root))}"
-
-
-def _data(text: str) -> str:
-    """Escape a message as the runner of GitHub Actions reads it."""
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    return workflow_command("error", properties, describe_failure(result, report.root))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import PurePath
-from xml.etree.ElementTree import Element, SubElement, indent, tostring
+from xml.etree.ElementTree import Element, SubElement
 
+from runner.checking.reports.markup import xml_document, xml_text
 from runner.checking.reports.places import shown_path
 from runner.testing.reports.text import describe_failure
 from runner.testing.results import Report, ScenarioResult, Status
 
-# The complement of the characters that XML 1.0 has (production 2).
-_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _COUNTS = {
     "failures": Status.FAILED,
     "errors": Status.ERROR,
@@ -30,14 +28,11 @@ def write_junit(report: Report) -> str:
         root.append(_suite(path, results, report.root))
     for count in ("tests", "failures", "errors", "skipped"):
         root.set(count, str(sum(int(each.get(count, "0")) for each in root)))
-    indent(root)
-    # ASCII with character references: the same in whatever encoding it is written.
-    data: bytes = tostring(root, encoding="us-ascii", xml_declaration=True)
-    return data.decode("ascii") + "\n"
+    return xml_document(root)
 
 
 def _suite(path: str, results: list[ScenarioResult], root: PurePath) -> Element:
-    suite = Element("testsuite", name=_clean(path), tests=str(len(results)))
+    suite = Element("testsuite", name=xml_text(path), tests=str(len(results)))
     for name, status in _COUNTS.items():
         suite.set(name, str(sum(each.status is status for each in results)))
     suite.set("time", f"{sum(each.seconds for each in results):.3f}")
@@ -51,9 +46,9 @@ def _case(suite: Element, result: ScenarioResult, path: str, root: PurePath) -> 
     case = SubElement(
         suite,
         "testcase",
-        name=_clean(result.scenario.id + again),
-        classname=_clean(path),
-        file=_clean(path),
+        name=xml_text(result.scenario.id + again),
+        classname=xml_text(path),
+        file=xml_text(path),
         line=str(result.scenario.place.line),
         time=f"{result.seconds:.3f}",
     )
@@ -62,18 +57,18 @@ def _case(suite: Element, result: ScenarioResult, path: str, root: PurePath) -> 
         case Status.FAILED if result.failure is not None:
             message = f"expected {result.failure.expected}"
             failure = SubElement(
-                case, "failure", message=_clean(message), type="expectation"
+                case, "failure", message=xml_text(message), type="expectation"
             )
-            failure.text = _clean(describe_failure(result, root))
+            failure.text = xml_text(describe_failure(result, root))
         case Status.ERROR:
             error = SubElement(
-                case, "error", message=_clean(result.error or ""), type="error"
+                case, "error", message=xml_text(result.error or ""), type="error"
             )
-            error.text = _clean(describe_failure(result, root))
+            error.text = xml_text(describe_failure(result, root))
         case Status.SKIPPED:
-            SubElement(case, "skipped", message=_clean(result.error or ""))
+            SubElement(case, "skipped", message=xml_text(result.error or ""))
     if result.left_out:
-        SubElement(case, "system-out").text = _clean("\n".join(result.left_out))
+        SubElement(case, "system-out").text = xml_text("\n".join(result.left_out))
 
 
 def _describe(case: Element, result: ScenarioResult, root: PurePath) -> None:
@@ -82,8 +77,4 @@ def _describe(case: Element, result: ScenarioResult, root: PurePath) -> None:
         known["recording"] = shown_path(result.recording, root)
     properties = SubElement(case, "properties")
     for name, value in known.items():
-        SubElement(properties, "property", name=name, value=_clean(value))
-
-
-def _clean(text: str) -> str:
-    return _NO_XML.sub("\ufffd", text)
+        SubElement(properties, "property", name=name, value=xml_text(value))

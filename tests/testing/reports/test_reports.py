@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from runner.scenarios.model import Place
-from runner.testing.reports import FORMATS, choose_format, load_writer
+from runner.testing.reports import FORMATS, load_writer
 from runner.testing.reports.annotations import write_summary
 from runner.testing.results import Failure, Report, Status
 from tests.testing.reports.samples import FAILED, FILE, REPORT, TEXT, result
@@ -157,9 +157,3 @@ def test_the_caret_stands_below_its_turn(before: str) -> None:
 
     assert width(caret.rstrip("^")) == width(shown[: shown.index("agent: shipped")])
     assert len(shown) < 140
-
-
-def test_auto_is_annotations_where_github_runs_it() -> None:
-    assert choose_format("auto", {"GITHUB_ACTIONS": "true"}) == "github"
-    assert choose_format("auto", {}) == "text"
-    assert choose_format("tap", {"GITHUB_ACTIONS": "true"}) == "tap"
