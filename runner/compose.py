@@ -22,6 +22,7 @@ from runner.config.model import AgentConfig
 from runner.config.wire import session_fields
 from runner.controls import Controls
 from runner.counters import Counters, Tally, gather
+from runner.desk import DeskWishes
 from runner.edits import Edits
 from runner.engine import Engine, Observer
 from runner.errors import SpeechError
@@ -84,6 +85,7 @@ class CallWishes:
     transport: str = "auto"
     seed: int | None = None
     keeping: Keeping | None = None
+    desk: DeskWishes = DeskWishes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,9 @@ async def open_call(
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(toolbelt.close)
         near_end = await stack.enter_async_context(
-            open_near_end(wishes.input, wishes.output, wishes.lines, view.notice)
+            open_near_end(
+                wishes.input, wishes.output, wishes.lines, view.notice, wishes.desk
+            )
         )
         reaching = reach(service, agent, wishes.transport, view.notice)
         dial = await stack.enter_async_context(reaching)

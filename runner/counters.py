@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from runner.audio.card_speaker import CardSpeaker
 from runner.audio.devices import FRAME_MS, Microphone, Speaker
-from runner.audio.halves import CardSpeaker
 from runner.audio.playback import PlaybackCounts
 from runner.audio.speaker import PacedSpeaker
 from runner.engine import Engine

@@ -29,6 +29,7 @@ from runner.audio.wav import FileMicrophone, FileSpeaker
 from runner.caller import Caller, Notice
 from runner.commands import End, Words, parse_line
 from runner.controls import Controls
+from runner.desk import DeskWishes, open_desk
 from runner.errors import AudioUnavailable, DeviceNotFound, UsageError
 from runner.keyboard import is_in_foreground, is_terminal, typed_lines
 
@@ -76,7 +77,11 @@ class NearEnd:
 
 @contextlib.asynccontextmanager
 async def open_near_end(
-    input: str | None, output: str | None, lines: Sequence[str], notice: Notice
+    input: str | None,
+    output: str | None,
+    lines: Sequence[str],
+    notice: Notice,
+    desk: DeskWishes,
 ) -> AsyncIterator[NearEnd]:
     """Open the devices; without wishes, a person at the sound card.
 
@@ -93,7 +98,7 @@ async def open_near_end(
         raise UsageError(f"--output would overwrite the input {input}")
     kind = "lines" if lines else input or "mic"
     async with contextlib.AsyncExitStack() as stack:
-        microphone, speaker = await _open(kind, output, stack, notice)
+        microphone, speaker = await _open(kind, output, desk, stack, notice)
         yield NearEnd(kind, microphone, speaker, tuple(lines))
 
 
@@ -101,33 +106,44 @@ _Devices: TypeAlias = tuple[Microphone, Speaker]
 
 
 async def _open(
-    kind: str, output: str | None, stack: contextlib.AsyncExitStack, notice: Notice
+    kind: str,
+    output: str | None,
+    desk: DeskWishes,
+    stack: contextlib.AsyncExitStack,
+    notice: Notice,
 ) -> _Devices:
     if kind == "mic":
-        return await _open_card(output, stack)
+        return await _open_for_a_person(output, desk, stack, notice)
     # The file first: one that cannot be read should not leave another one behind.
     microphone: Microphone = await stack.enter_async_context(_microphone(kind))
-    if output is not None:
+    if output not in (None, "speaker"):
         speaker = _speaker(output, microphone)
         return microphone, await stack.enter_async_context(speaker)
+    card = SoundCard(input=False, output_device=desk.output_device)
     try:
-        return microphone, await stack.enter_async_context(_speaker("speaker"))
+        return microphone, await stack.enter_async_context(card.speaker)
     except (AudioUnavailable, DeviceNotFound) as error:
+        if output is not None or desk.output_device is not None:
+            raise
         notice(f"{error.message}: the agent's voice is not heard, only shown")
         return microphone, await stack.enter_async_context(NullSpeaker())
 
 
-async def _open_card(output: str | None, stack: contextlib.AsyncExitStack) -> _Devices:
-    if output in (None, "speaker"):
-        # One duplex stream: macOS refuses two on one device.
-        card, speaker = SoundCard(), None
-    else:
-        card, speaker = SoundCard(output=False), _speaker(output)
-    await stack.enter_async_context(card)
-    microphone = await stack.enter_async_context(SharedMicrophone(card.microphone))
-    if speaker is None:
-        return microphone, card.speaker
-    return microphone, await stack.enter_async_context(speaker)
+async def _open_for_a_person(
+    output: str | None,
+    desk: DeskWishes,
+    stack: contextlib.AsyncExitStack,
+    notice: Notice,
+) -> _Devices:
+    elsewhere = None if output in (None, "speaker") else output
+    recorded, speaker = await open_desk(
+        desk, stack, notice, with_speaker=elsewhere is None
+    )
+    microphone = await stack.enter_async_context(SharedMicrophone(recorded))
+    if elsewhere is not None:
+        speaker = await stack.enter_async_context(_speaker(elsewhere))
+    assert speaker is not None, "a desk without a speaker has one elsewhere"
+    return microphone, speaker
 
 
 def _microphone(kind: str) -> Microphone:
@@ -142,8 +158,6 @@ def _microphone(kind: str) -> Microphone:
 
 def _speaker(output: str, microphone: Microphone | None = None) -> Speaker:
     match output:
-        case "speaker":
-            return SoundCard(input=False).speaker
         case "null":
             return NullSpeaker()
         case path:

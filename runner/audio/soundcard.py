@@ -11,7 +11,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-from runner.audio.halves import CardMicrophone, CardSpeaker
+from runner.audio.card_microphone import CardMicrophone
+from runner.audio.card_speaker import CardSpeaker
 from runner.audio.portaudio import (
     DeviceName,
     Direction,
@@ -123,19 +124,19 @@ class SoundCard:
     def _on_block(
         self, recorded: Any, played: Any, frames: int, time: Any, status: Any
     ) -> None:
-        played[:] = self.speaker.render(len(played))
+        played[:] = self.speaker.render(len(played), time.outputBufferDacTime)
         self._on_input(recorded, frames, time, status)
 
     def _on_input(self, recorded: Any, frames: int, time: Any, status: Any) -> None:
         if status:
             self.glitches += 1
-        if self.microphone.capture(bytes(recorded)):
+        if self.microphone.capture(bytes(recorded), time.inputBufferAdcTime):
             self._call_loop(self.microphone.wake)
 
     def _on_output(self, played: Any, frames: int, time: Any, status: Any) -> None:
         if status:
             self.glitches += 1
-        played[:] = self.speaker.render(len(played))
+        played[:] = self.speaker.render(len(played), time.outputBufferDacTime)
 
     def _on_low(self) -> None:
         self._call_loop(self.speaker.wake)

@@ -7,6 +7,13 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from runner.cli.run_options import (
+    Echo,
+    Headphones,
+    InputDevice,
+    NoiseSuppression,
+    OutputDevice,
+)
 from runner.cli.variables import parse_variables
 from runner.errors import UsageError
 
@@ -110,6 +117,11 @@ def run(
         bool,
         typer.Option("--no-record", help="Do not record, whatever the settings say."),
     ] = False,
+    input_device: InputDevice = None,
+    output_device: OutputDevice = None,
+    echo: Echo = "auto",
+    headphones: Headphones = False,
+    noise_suppression: NoiseSuppression = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Show only the words of both sides.")
     ] = False,
@@ -138,6 +150,7 @@ def run(
     """
     from runner.cli.keeping import choose_keeping
     from runner.compose import CallWishes
+    from runner.desk import DeskWishes, read_echo_mode
 
     if text and input not in (None, "text"):
         raise UsageError(f"--text and --input {input} contradict each other")
@@ -154,6 +167,13 @@ def run(
         watch,
         transport,
         keeping=choose_keeping(record, no_record, record_audio, redact),
+        desk=DeskWishes(
+            input_device,
+            output_device,
+            read_echo_mode(echo),
+            headphones,
+            noise_suppression,
+        ),
     )
     _exit(_hold(wishes, quiet=quiet, verbose=verbose, as_json=json))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+from types import SimpleNamespace
 from typing import Any
 
 RATE = 24_000
@@ -75,6 +76,7 @@ class FakeStream:
         self.latency: Any = (0.0, 0.0) if kind == "duplex" else 0.0
         self.is_running = False
         self.is_closed = False
+        self.frames = 0  # exchanged so far
 
     def start(self) -> None:
         self.is_running = True
@@ -102,7 +104,16 @@ class FakeStream:
             "input": (recorded,),
             "output": (view,),
         }[self.kind]
-        self.settings["callback"](*blocks, frames, None, status)
+        # A stream's clock, with devices that hold 10 ms of sound on either side.
+        rate = self.settings["samplerate"]
+        now = self.frames / rate
+        self.frames += frames or len(recorded) // 2
+        time = SimpleNamespace(
+            currentTime=now,
+            inputBufferAdcTime=now - 0.01,
+            outputBufferDacTime=now + 0.01,
+        )
+        self.settings["callback"](*blocks, frames, time, status)
         return bytes(played)
 
 

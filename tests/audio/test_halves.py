@@ -7,8 +7,9 @@ from typing import Self
 import numpy as np
 import pytest
 
+from runner.audio.card_microphone import CardMicrophone
+from runner.audio.card_speaker import CardSpeaker
 from runner.audio.devices import FRAME_BYTES, Microphone, Speaker
-from runner.audio.halves import CardMicrophone, CardSpeaker
 from runner.audio.pcm import to_samples
 from runner.audio.playback import CUSHION_MS, FADE_MS
 from runner.audio.portaudio import SoundDevice
@@ -68,7 +69,7 @@ async def hear(microphone: Microphone, blocks: list[bytes], card: OpenCard) -> b
 
     listening = asyncio.create_task(listen())
     for block in blocks:
-        if microphone.capture(block):
+        if microphone.capture(block, 0.0):
             microphone.wake()
         await settle()
     card.is_open = False
@@ -96,7 +97,7 @@ async def test_what_nobody_took_in_time_is_dropped_and_counted() -> None:
     card = OpenCard()
     microphone = microphone_at(NATIVE, 1, card)
     for number in range(50):
-        microphone.capture(bytes([number]) * 480)
+        microphone.capture(bytes([number]) * 480, 0.0)
     assert microphone.dropped_ms == 200
     heard = await hear(microphone, [bytes(480)], card)
     assert heard[0] == 21
@@ -120,7 +121,7 @@ def rendered(speaker: CardSpeaker, milliseconds: int, rate: int) -> np.ndarray:
     blocks = []
     for _ in range(milliseconds // 10):
         low = speaker.pending_ms < 30
-        blocks.append(speaker.render(2 * speaker.channels * rate // 100))
+        blocks.append(speaker.render(2 * speaker.channels * rate // 100, 0.0))
         if not low and speaker.pending_ms < 30:
             speaker.wake()
     return np.frombuffer(b"".join(blocks), "<i2").astype(int)

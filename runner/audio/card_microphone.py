@@ -1,0 +1,68 @@
+"""The microphone of a sound card, as the engine sees it.
+
+Here sound is mixed, resampled and framed, on the loop's side; what PortAudio's thread
+calls (`capture`) only moves bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from runner.audio.capture import Block, CaptureQueue
+from runner.audio.devices import FRAME_BYTES, SAMPLE_RATE
+from runner.audio.framing import Framer
+from runner.audio.halves import Card, Half
+from runner.audio.pcm import mix_to_mono, to_pcm, to_samples
+from runner.audio.portaudio import SoundDevice
+from runner.audio.resampling import Resampler
+
+
+class CardMicrophone(Half):
+    """The microphone of a sound card, as 24 kHz mono frames."""
+
+    def __init__(self, card: Card) -> None:
+        super().__init__(card)
+        self._arrived = asyncio.Event()
+        self._queue = CaptureQueue(SAMPLE_RATE, 1)
+        self._device: SoundDevice | None = None
+
+    @property
+    def dropped_ms(self) -> float:
+        """How much was thrown away because nobody took it in time."""
+        return self._queue.dropped_ms
+
+    async def frames(self) -> AsyncIterator[bytes]:
+        """Yield what is recorded; ends with the card, raises AudioUnavailable if lost.
+
+        To be iterated while the card is open.
+        """
+        if self._device is None:
+            raise ValueError("frames of a microphone that is not open")
+        channels = self._device.channels
+        resampler = Resampler(self._device.rate, SAMPLE_RATE)
+        framer = Framer(FRAME_BYTES)
+        while self._card.is_open:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while (block := self._queue.take()) is not None:
+                mono = mix_to_mono(to_samples(block.pcm), channels)
+                for frame in framer.feed(to_pcm(resampler.process(mono))):
+                    yield frame
+        self._card.raise_if_lost()
+
+    def attach(self, device: SoundDevice) -> None:
+        """Make ready for what this device will record; called by the card."""
+        self._device = device
+        self._queue = CaptureQueue(device.rate, device.channels)
+
+    def capture(self, pcm: bytes, at: float) -> bool:
+        """Take a block in PortAudio's thread; true when the reader is to be woken.
+
+        `at` is when its first sample reached the microphone, on the stream's clock.
+        """
+        return self._queue.put(Block(pcm, at))
+
+    def wake(self) -> None:
+        """Let the reader look again; called on the loop."""
+        self._arrived.set()

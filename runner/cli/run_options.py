@@ -1,0 +1,55 @@
+"""The options of `vagent run` that are about the desk, the view and the telemetry."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+import typer
+
+_DESK = "Microphone and speaker"
+_SCREEN = "The terminal"
+_INSIDE = "Seeing inside"
+
+InputDevice: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DEVICE",
+        help="The microphone: its number in `vagent devices`, its name or a unique "
+        "part of it. Default: the system's.",
+        rich_help_panel=_DESK,
+    ),
+]
+OutputDevice: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DEVICE",
+        help="The speaker, likewise.",
+        rich_help_panel=_DESK,
+    ),
+]
+Echo: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|on|off|half-duplex",
+        help="The agent's voice in the microphone: cancelled, left in, or nobody "
+        "listens while the agent speaks. auto cancels where the output is a speaker "
+        "and the desk extra is installed, else is half duplex.",
+        rich_help_panel=_DESK,
+    ),
+]
+Headphones: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--headphones",
+        help="You wear headphones: nothing is done about echo.",
+        rich_help_panel=_DESK,
+    ),
+]
+NoiseSuppression: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--noise-suppression",
+        help="Take noise out of the microphone here; the service does its own.",
+        rich_help_panel=_DESK,
+    ),
+]
