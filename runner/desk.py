@@ -53,12 +53,12 @@ async def open_desk(
     Raises:
         AudioUnavailable, DeviceNotFound: there is none, or none of that name.
     """
-    del notice
     # One duplex stream where that can be: macOS refuses two on one device.
     card = SoundCard(
         output=with_speaker,
         input_device=wishes.input_device,
         output_device=wishes.output_device,
+        notice=notice,
     )
     await stack.enter_async_context(card)
     return card.microphone, card.speaker if with_speaker else None

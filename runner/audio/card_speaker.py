@@ -13,10 +13,10 @@ import numpy as np
 
 from runner.audio.devices import SAMPLE_RATE
 from runner.audio.halves import Card, Half
-from runner.audio.pcm import Samples, spread, to_pcm, to_samples
+from runner.audio.pcm import Samples, mix_to_mono, spread, to_pcm, to_samples
 from runner.audio.playback import PlaybackBuffer, PlaybackCounts
 from runner.audio.portaudio import SoundDevice
-from runner.audio.resampling import Resampler
+from runner.audio.resampling import Resampler, resample_pcm
 
 
 class CardSpeaker(Half):
@@ -63,11 +63,21 @@ class CardSpeaker(Half):
             await asyncio.sleep(self.latency)
 
     def attach(self, device: SoundDevice, latency: float) -> None:
-        """Make ready to play on this device; called by the card."""
+        """Make ready to play on this device; called by the card.
+
+        Also in mid-call, when another device was taken up: what the last one had not
+        got yet is played on this one.
+        """
+        self._play_tail()
+        counts, rest = self._buffer.counts, to_samples(self._buffer.empty())
+        mono, rate = mix_to_mono(rest, self.channels), counts.rate
         self.latency = latency
         self.channels = device.channels
         self._resampler = Resampler(SAMPLE_RATE, device.rate)
         self._buffer = PlaybackBuffer(device.rate, device.channels, on_low=self._on_low)
+        self._buffer.counts = counts.at_rate(device.rate)
+        pcm = resample_pcm(to_pcm(mono), rate, device.rate)
+        self._buffer.write(spread(pcm, self.channels))
 
     def render(self, size: int, at: float) -> bytes:
         """Give PortAudio's thread the next bytes.

@@ -43,6 +43,17 @@ class PlaybackCounts:
     underruns: int = 0  # times that a reply had a gap because its sound came late
     rate: int = SAMPLE_RATE  # frames a second
 
+    def at_rate(self, rate: int) -> PlaybackCounts:
+        """Return the same amounts of time in frames of another rate."""
+        ratio = rate / self.rate
+        return PlaybackCounts(
+            round(self.played_frames * ratio),
+            round(self.cleared_frames * ratio),
+            round(self.dropped_frames * ratio),
+            self.underruns,
+            rate,
+        )
+
 
 class PlaybackBuffer:
     """Holds interleaved PCM16 on its way from the loop to a device.
@@ -129,6 +140,13 @@ class PlaybackBuffer:
             self._sound.append(fade_out(kept, self._channels))
             self._lead = 0
             self._gap = None
+
+    def empty(self) -> bytes:
+        """Remove and return what is buffered: it is played elsewhere."""
+        with self._lock:
+            self._lead = 0
+            self._gap = None
+            return self._sound.take(len(self._sound))
 
     @property
     def _frame_bytes(self) -> int:
