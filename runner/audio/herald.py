@@ -67,8 +67,8 @@ def describe_change(
     noun = NOUNS[side]
     if now is None:
         lost = "you are not heard" if side == "input" else "the agent is not heard"
-        gone = f" '{before.name}'" if before else ""
-        return f"the {noun}{gone} is gone: {lost} until there is one"
+        name = f" '{before.name}'" if before else ""
+        return f"the {noun}{name} stopped: {lost} until it or another is there"
     if before is None:
         return f"going on with the {noun} '{now.name}'"
     return f"the {noun} '{before.name}' is gone: going on with '{now.name}'"

@@ -23,6 +23,8 @@ _RETRY = 1.0  # between two attempts while there is no device
 # it goes by the clock, since an answer that is seconds late answers something else.
 _HOLD = 1.0
 _ATTEMPT = 2.0  # how long a device that was opened may take to give its first block
+# A sound server that starts anew is back by then: no word of what is over.
+_TELL = 2.0
 # Between two searches for the one side that is missing, while the other goes on; each
 # costs a process of 0.2 s.
 _SEARCH = 3.0
@@ -128,12 +130,12 @@ class Lasting:
             self.opening = self.opening.again()
             if "input" in self._wanted:
                 self._sides.stand_in("input")
-            await self._attempt(began, lost_at + _HOLD)
+            await self._attempt(began, lost_at)
             if self.opening.is_through:
                 return
             await self._pace.wait_until(began + _RETRY)
 
-    async def _attempt(self, began: float, hold_until: float) -> None:
+    async def _attempt(self, began: float, lost_at: float) -> None:
         """Open what is there, and wait until it works, but not for long."""
         reopening = asyncio.create_task(
             self._worker.run(partial(self._bench.reopen, self.opening))
@@ -145,19 +147,23 @@ class Lasting:
                 if reopening.done():
                     reopening.result()  # raises what is a bug
                     self._join_what_began()
-                    if self._is_settled():
-                        break
-                if now >= hold_until and "output" not in self.opening.is_through:
-                    self._stand_in_for_the_speaker()
-                if now >= began + _ATTEMPT:
-                    self._herald.tell(self._in_use())
-                    if reopening.done():
-                        break
+                self._admit_the_loss(now - lost_at)
+                is_late = now >= began + _ATTEMPT
+                if reopening.done() and (is_late or self._is_settled()):
+                    break
         finally:
             reopening.cancel()
-        self._herald.tell(self._in_use())
-        if "output" not in self.opening.is_through:
+        if self.opening.is_through:
+            self._herald.tell(self._in_use())
+            if "output" not in self.opening.is_through:
+                self._stand_in_for_the_speaker()
+
+    def _admit_the_loss(self, seconds: float) -> None:
+        """Do without what is still missing so long after it was lost."""
+        if seconds >= _HOLD and "output" not in self.opening.is_through:
             self._stand_in_for_the_speaker()
+        if seconds >= _TELL and not self.opening.is_through:
+            self._herald.tell(self._in_use())
 
     def _is_settled(self) -> bool:
         """Whether all that was opened works, or there is nothing to wait for."""

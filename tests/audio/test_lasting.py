@@ -146,8 +146,9 @@ async def test_without_any_device_the_caller_is_silent_and_the_call_lives_on() -
         assert bench.heard_ms == pytest.approx(10_000, rel=0.01)
         assert not to_samples(b"".join(bench.heard)).any()
         assert bench.notices == [
-            "the microphone 'Built-in' is gone: you are not heard until there is one; "
-            "the speaker 'Built-in' is gone: the agent is not heard until there is one"
+            "the microphone 'Built-in' stopped: you are not heard until it or another "
+            "is there; the speaker 'Built-in' stopped: the agent is not heard until "
+            "it or another is there"
         ]
 
 
@@ -161,7 +162,7 @@ async def test_without_any_device_what_is_played_goes_by_the_clock() -> None:
         await bench.run(0.9)
         assert not draining.done()
         await bench.run(0.4)
-        await draining
+        assert draining.done()
 
 
 async def test_a_device_that_comes_back_is_taken_up_within_2_s() -> None:
@@ -212,7 +213,8 @@ async def test_a_side_that_is_missing_is_sought_without_cutting_the_other() -> N
         await bench.run(1.0)
         (speaker,) = bench.open_streams
         assert bench.notices == [
-            "the microphone 'Mic' is gone: you are not heard until there is one"
+            "the microphone 'Mic' stopped: you are not heard until it or another is "
+            "there"
         ]
         await bench.run(20.0)
         assert bench.open_streams == [speaker]
