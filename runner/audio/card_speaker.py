@@ -16,10 +16,17 @@ from runner.audio.devices import SAMPLE_RATE
 from runner.audio.echo import FrontEnd
 from runner.audio.halves import Card, Half
 from runner.audio.jitter import Lateness, Steering
-from runner.audio.pcm import Samples, duration_ms, spread, to_pcm, to_samples
+from runner.audio.pcm import (
+    Samples,
+    duration_ms,
+    mix_to_mono,
+    spread,
+    to_pcm,
+    to_samples,
+)
 from runner.audio.playback import PlaybackBuffer, PlaybackCounts, PlaybackLimits
 from runner.audio.portaudio import SoundDevice
-from runner.audio.resampling import SteadyResampler
+from runner.audio.resampling import SteadyResampler, resample_pcm
 
 # A soft end of 5 ms: no step where sound breaks off, and nothing is heard twice. What
 # is low lies under the margin that is kept: to bring what the resampler holds back is
@@ -101,7 +108,14 @@ class CardSpeaker(Half):
             await asyncio.sleep(self.latency)
 
     def attach(self, device: SoundDevice, latency: float) -> None:
-        """Make ready to play on this device; called by the card."""
+        """Make ready to play on this device; called by the card.
+
+        Also in mid-call, when another device was taken up: what the last one had not
+        got yet is played on this one.
+        """
+        self._play_tail()
+        counts, rest = self._buffer.counts, to_samples(self._buffer.empty())
+        mono, rate = mix_to_mono(rest, self.channels), counts.rate
         self.latency = latency
         self.channels = device.channels
         if self._front_end is not None:
@@ -112,6 +126,9 @@ class CardSpeaker(Half):
         self._buffer = PlaybackBuffer(
             device.rate, device.channels, limits=_LIMITS, on_low=self._on_low
         )
+        self._buffer.counts = counts.at_rate(device.rate)
+        pcm = resample_pcm(to_pcm(mono), rate, device.rate)
+        self._buffer.write(spread(pcm, self.channels))
 
     def render(self, size: int, at: float) -> bytes:
         """Give PortAudio's thread the next bytes.

@@ -48,6 +48,17 @@ class PlaybackCounts:
     underruns: int = 0  # times that a reply had a gap because its sound came late
     rate: int = SAMPLE_RATE  # frames a second
 
+    def at_rate(self, rate: int) -> PlaybackCounts:
+        """Return the same amounts of time in frames of another rate."""
+        ratio = rate / self.rate
+        return PlaybackCounts(
+            round(self.played_frames * ratio),
+            round(self.cleared_frames * ratio),
+            round(self.dropped_frames * ratio),
+            self.underruns,
+            rate,
+        )
+
 
 class PlaybackBuffer:
     """Holds interleaved PCM16 on its way from the loop to a device.
@@ -168,6 +179,13 @@ class PlaybackBuffer:
             self._lead = 0
             self._gap, self._end, self._is_fading = None, b"", True
         return cleared * 1000 / self._rate
+
+    def empty(self) -> bytes:
+        """Remove and return what is buffered: it is played elsewhere."""
+        with self._lock:
+            self._lead = 0
+            self._gap = None
+            return self._sound.take(len(self._sound))
 
     @property
     def _frame_bytes(self) -> int:

@@ -34,6 +34,7 @@ COMMANDS = {
     "tools": "tools",
     "serve": "serve",
     "models": "models_app",
+    "devices": "devices",
 }
 
 
