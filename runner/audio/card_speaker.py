@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from runner.audio.devices import SAMPLE_RATE
+from runner.audio.echo import FrontEnd
 from runner.audio.halves import Card, Half
 from runner.audio.pcm import Samples, spread, to_pcm, to_samples
 from runner.audio.playback import PlaybackBuffer, PlaybackCounts
@@ -22,8 +23,15 @@ from runner.audio.resampling import Resampler
 class CardSpeaker(Half):
     """The speaker of a sound card; takes 24 kHz mono."""
 
-    def __init__(self, card: Card, on_low: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        card: Card,
+        on_low: Callable[[], None],
+        front_end: FrontEnd | None = None,
+    ) -> None:
+        """A front end is told of all that is played."""
         super().__init__(card)
+        self._front_end = front_end
         self.latency = 0.0  # seconds from the buffer to the ear, as the device says
         self._on_low = on_low
         self._moved = asyncio.Event()
@@ -66,6 +74,8 @@ class CardSpeaker(Half):
         """Make ready to play on this device; called by the card."""
         self.latency = latency
         self.channels = device.channels
+        if self._front_end is not None:
+            self._front_end.attach(device.rate, device.channels)
         self._resampler = Resampler(SAMPLE_RATE, device.rate)
         self._buffer = PlaybackBuffer(device.rate, device.channels, on_low=self._on_low)
 
@@ -74,8 +84,10 @@ class CardSpeaker(Half):
 
         `at` is when the first of them reaches the speaker, on the stream's clock.
         """
-        del at
-        return self._buffer.read(size)
+        pcm = self._buffer.read(size)
+        if self._front_end is not None:
+            self._front_end.played(pcm, at)
+        return pcm
 
     def wake(self) -> None:
         """Bring what is held back, and let `drained` look again; on the loop."""

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from runner.audio.card_microphone import CardMicrophone
 from runner.audio.card_speaker import CardSpeaker
+from runner.audio.echo import FrontEnd
 from runner.audio.portaudio import (
     DeviceName,
     Direction,
@@ -38,11 +39,16 @@ class SoundCard:
         output: bool = True,
         input_device: DeviceName = None,
         output_device: DeviceName = None,
+        front_end: FrontEnd | None = None,
         library: PortAudio | None = None,
     ) -> None:
-        """Open only the sides that are asked for; devices by index, name or part."""
-        self.microphone = CardMicrophone(self)
-        self.speaker = CardSpeaker(self, self._on_low)
+        """Open only the sides that are asked for; devices by index, name or part.
+
+        A front end stands between the microphone and its reader, and is told of all
+        that the speaker plays.
+        """
+        self.microphone = CardMicrophone(self, front_end)
+        self.speaker = CardSpeaker(self, self._on_low, front_end)
         self.glitches = 0  # blocks with which PortAudio reported lost or missing sound
         self._sides: list[tuple[Direction, DeviceName]] = []
         if input:
