@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from runner.doctor.findings import Finding, failed, passed
+from runner.doctor.findings import Finding, failed, passed, skipped
 from runner.doctor.platforms import Platform, this_platform
 from runner.doctor.wishes import Wishes
 
@@ -45,7 +45,7 @@ def judge_date(date: str | None, now: datetime, platform: Platform) -> Finding:
     try:
         theirs = parsedate_to_datetime(date or "")
     except ValueError:
-        return failed(name, "the service does not tell the time", None)
+        return skipped(name, "the service does not tell the time")
     if theirs.tzinfo is None:
         theirs = theirs.replace(tzinfo=UTC)
     off = (now - theirs).total_seconds()

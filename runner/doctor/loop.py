@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -30,14 +30,14 @@ _PATIENCE = 4.0  # seconds that the devices may take longer than the sound
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What was heard, mono at `RATE`, and how late it was.
+    """What was heard, mono at `RATE`; times are seconds from its beginning.
 
-    A sound that was handed to PortAudio `at` seconds of `samples` before it is found
-    there, `at - played_at`, took that long: the round trip.
+    Tones that are found `at` have made their round trip in `at - handed_at`.
     """
 
     samples: Samples
-    played_at: float  # seconds into `samples`, when the tones were handed over
+    handed_at: float  # when PortAudio was given the tones, by the clock of this machine
+    audible_at: float  # when the speaker played them, by the stream's own times
     glitches: int  # blocks with which PortAudio reported lost or missing sound
 
 
@@ -77,6 +77,9 @@ def record_loop(
     return tape.recording()
 
 
+_Times: TypeAlias = list[tuple[float, float]]
+
+
 class _Tape:
     """What was played and heard, block by block."""
 
@@ -88,9 +91,9 @@ class _Tape:
         self._played = 0  # bytes
         self._sound = b""
         self._devices: tuple[SoundDevice, SoundDevice] | None = None
-        # When the first sample was handed over, by each block: all agree but for the
-        # moods of threads.
-        self._starts: tuple[list[float], list[float]] = ([], [])
+        # When the first sample was handed over, and when it sounded, by each block of
+        # either side: all agree but for the moods of threads.
+        self._starts: tuple[_Times, _Times] = ([], [])
 
     def thread(self, microphone: SoundDevice, speaker: SoundDevice) -> None:
         """Lay the tones in, as the speaker wants them; before the streams start."""
@@ -106,23 +109,26 @@ class _Tape:
         self.record(recorded, frames, time, None)
 
     def play(self, played: Any, frames: int, time: Any, status: Any) -> None:
-        del time  # some host APIs leave it empty
         self._glitches += bool(status)
         size = len(played)
         piece = self._sound[self._played : self._played + size]
         played[:] = piece + bytes(size - len(piece))
-        self._note(1, self._played)
+        before = self._seconds(1, self._played)
+        self._starts[1].append(
+            (self._now() - before, time.outputBufferDacTime - before)
+        )
         self._played += size
 
     def record(self, recorded: Any, frames: int, time: Any, status: Any) -> None:
-        del time
         self._glitches += bool(status)
         if self.is_full.is_set():
             return
+        before = self._seconds(0, len(self.heard))
         self.heard += bytes(recorded)
-        self._note(0, len(self.heard))
+        after = self._seconds(0, len(self.heard))
+        self._starts[0].append((self._now() - after, time.inputBufferAdcTime - before))
         assert self._devices is not None  # the streams start after `thread`
-        if self._seconds(0, len(self.heard)) >= _LEAD + SECONDS + _TAIL:
+        if after >= _LEAD + SECONDS + _TAIL:
             self.is_full.set()
 
     def recording(self) -> Recording:
@@ -131,13 +137,19 @@ class _Tape:
         microphone = self._devices[0]
         heard = mix_to_mono(to_samples(bytes(self.heard)), microphone.channels)
         samples = to_samples(resample_pcm(to_pcm(heard), microphone.rate, RATE))
-        first_in, first_out = (median(starts) for starts in self._starts)
-        return Recording(samples, first_out + _LEAD - first_in, self._glitches)
-
-    def _note(self, side: int, size: int) -> None:
-        self._starts[side].append(self._now() - self._seconds(side, size))
+        (taken, recorded), (handed, audible) = (_middle(each) for each in self._starts)
+        return Recording(
+            samples,
+            handed + _LEAD - taken,
+            audible + _LEAD - recorded,
+            self._glitches,
+        )
 
     def _seconds(self, side: int, size: int) -> float:
         assert self._devices is not None
         device = self._devices[side]
         return size / (_SAMPLE_BYTES * device.channels * device.rate)
+
+
+def _middle(times: _Times) -> tuple[float, float]:
+    return median(each for each, _ in times), median(each for _, each in times)

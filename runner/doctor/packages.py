@@ -139,7 +139,7 @@ def judge_extra(
     """Judge an extra: none of it is fine unless it is needed, half of it never is."""
     name = f"extra-{extra}"
     wanted = _of(EXTRAS[extra], platform)
-    fix = platform.install(f"vagent[{extra}]")
+    fix = platform.install_extra(extra)
     if not any(versions(each.name) for each in wanted):
         detail = f"not installed: {_GAINS[extra]}"
         return failed(name, detail, fix) if needed else skipped(name, detail, fix)
@@ -171,6 +171,7 @@ def _judge(
     good: list[str] = []
     bad: list[str] = []
     mending: list[str] = []
+    is_broken = False
     for each in packages:
         version = versions(each.name)
         problem = _problem(each, version, load)
@@ -178,9 +179,11 @@ def _judge(
             good.append(f"{each.name} {version}")
         else:
             bad.append(f"{each.name} {problem}")
-            mending.append(_requirement(each, is_broken=version is not None))
+            mending.append(_requirement(each))
+            is_broken |= version is not None
     if bad:
-        return failed(name, "; ".join(bad), fix or platform.install(*mending))
+        command = fix or platform.install(*mending, again=is_broken)
+        return failed(name, "; ".join(bad), command)
     return passed(name, ", ".join(good))
 
 
@@ -201,13 +204,9 @@ def _problem(package: Package, version: str | None, load: Load) -> str | None:
     return None
 
 
-def _requirement(package: Package, *, is_broken: bool) -> str:
-    bounds = f">={package.oldest}" + (f",<{package.below}" if package.below else "")
-    return (
-        f"--force-reinstall {package.name}{bounds}"
-        if is_broken
-        else (f"{package.name}{bounds}")
-    )
+def _requirement(package: Package) -> str:
+    below = f",<{package.below}" if package.below else ""
+    return f"{package.name}>={package.oldest}{below}"
 
 
 def _of(packages: Iterable[Package], platform: Platform) -> list[Package]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import platform
-import shlex
 import shutil
 import sys
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Installer: TypeAlias = Literal["pip", "uv", "pipx", "uv tool"]
 
 # What lets PortAudio's ALSA reach a PulseAudio or PipeWire server.
 _PULSE_PLUGINS = {
@@ -26,21 +28,52 @@ class Platform:
     """What decides about commands.
 
     `system` is that of `sys.platform`, `distributions` the ids of a Linux from its own
-    to what it is like; `installer` is what brings packages into this Python.
+    to what it is like; `installer` is what brought vagent into its environment, and
+    `python` the one that it runs on.
     """
 
     system: str
     distributions: tuple[str, ...] = ()
-    installer: str = "pip install"
+    installer: Installer = "pip"
+    python: str = "python"
 
-    def install(self, *requirements: str) -> str:
-        """Return the command that installs packages where vagent is."""
+    def install_extra(self, extra: str) -> str:
+        """Return the command that installs an extra of vagent's."""
+        wanted = self._quoted(f"vagent[{extra}]")
+        match self.installer:
+            case "pipx":
+                return f"pipx install --force {wanted}"
+            case "uv tool":
+                return f"uv tool install --force {wanted}"
+            case _:
+                return f"{self._pip()} {wanted}"
+
+    def install(self, *requirements: str, again: bool = False) -> str:
+        """Return the command that installs packages beside vagent.
+
+        With `again`, also where such a version is there but does not work.
+        """
+        wanted = " ".join(self._quoted(each) for each in requirements)
+        match self.installer:
+            case "pipx":
+                return f"pipx inject --force vagent {wanted}"
+            case "uv tool":
+                added = wanted.replace(" ", " --with ")
+                return f"uv tool install --force vagent --with {added}"
+            case "uv":
+                return f"{self._pip()} {'--reinstall ' if again else ''}{wanted}"
+            case "pip":
+                return f"{self._pip()} {'--force-reinstall ' if again else ''}{wanted}"
+
+    def _pip(self) -> str:
+        python = self._quoted(self.python)
+        if self.installer == "uv":
+            return f"uv pip install --python {python}"
+        return f"{python} -m pip install"
+
+    def _quoted(self, word: str) -> str:
         quote = '"' if self.system == "win32" else "'"
-        words = [
-            f"{quote}{each}{quote}" if set(each) & set("[]<>= ") else each
-            for each in requirements
-        ]
-        return f"{self.installer} {' '.join(words)}"
+        return f"{quote}{word}{quote}" if set(word) & set("[]<>= ") else word
 
     def set_variable(self, name: str, value: str) -> str:
         """Return the command that sets an environment variable."""
@@ -88,17 +121,17 @@ def this_platform() -> Platform:
         like = release.get("ID_LIKE", "").split()
         # A family is named by its head: openSUSE's is "opensuse suse".
         distributions = tuple(filter(None, [release.get("ID", ""), *like]))
-    return Platform(sys.platform, distributions, _installer(sys.prefix))
+    return Platform(
+        sys.platform, distributions, installer_of(sys.prefix), sys.executable
+    )
 
 
-def _installer(prefix: str) -> str:
-    """Return what this environment's packages are installed with."""
+def installer_of(prefix: str) -> Installer:
+    """Return what installs into the environment at this path."""
     place = prefix.replace("\\", "/").lower()
     if "/pipx/venvs/" in place:
-        return "pipx install --force"
+        return "pipx"
     if "/uv/tools/" in place:
-        return "uv tool install --force"
-    python = shlex.quote(sys.executable) if sys.platform != "win32" else sys.executable
-    if importlib.util.find_spec("pip") is None and shutil.which("uv"):
-        return f"uv pip install --python {python}"
-    return f"{python} -m pip install"
+        return "uv tool"
+    has_pip = importlib.util.find_spec("pip") is not None
+    return "pip" if has_pip or not shutil.which("uv") else "uv"

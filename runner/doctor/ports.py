@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 
-from runner.doctor.findings import Finding, failed, passed
+from runner.doctor.findings import Finding, failed, passed, skipped
 from runner.doctor.wishes import Wishes
 
 HOST = "127.0.0.1"
@@ -15,11 +15,10 @@ SERVE_PORT = 8765  # the default of `vagent serve`
 def check_ports(wishes: Wishes) -> Iterator[Finding]:
     """Listen for a moment: on any port, and on those that are meant to be free."""
     yield judge_loopback(HOST)
-    yield judge_port(
-        SERVE_PORT, "vagent serve --port 0  # or end what holds it", "of vagent serve"
-    )
+    yield judge_port(SERVE_PORT, is_asked=SERVE_PORT in wishes.ports)
     for port in wishes.ports:
-        yield judge_port(port, f"end what holds it, or choose another than {port}", "")
+        if port != SERVE_PORT:
+            yield judge_port(port, is_asked=True)
 
 
 def judge_loopback(host: str) -> Finding:
@@ -36,13 +35,19 @@ def judge_loopback(host: str) -> Finding:
     return passed("loopback", f"can listen on {host} (was given port {port})")
 
 
-def judge_port(port: int, fix: str, what: str) -> Finding:
-    """Judge whether a port can be listened on."""
+def judge_port(port: int, *, is_asked: bool) -> Finding:
+    """Judge whether a port can be listened on.
+
+    One that nobody `is_asked` about may well be held by a server that runs already.
+    """
     name = f"port-{port}"
-    about = f" ({what})" if what else ""
+    about = " (the default of vagent serve)" if port == SERVE_PORT else ""
     try:
         with socket.create_server((HOST, port)):
             return passed(name, f"free{about}")
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        return failed(name, f"cannot be had{about}: {reason}", fix)
+        detail = f"cannot be had{about}: {reason}"
+    if is_asked:
+        return failed(name, detail, "choose another port, or end what holds this one")
+    return skipped(name, detail, "vagent serve --port 0")

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from runner.audio.echo import EchoCancelling, FrontEnd
 from runner.audio.portaudio import (
     WITHOUT_SOUND_CARD,
     Direction,
@@ -19,7 +20,7 @@ from runner.audio.streams import Callbacks, cannot_open, close_streams, open_str
 from runner.doctor.findings import Finding, failed, passed, skipped
 from runner.doctor.loop import Recording, record_loop
 from runner.doctor.platforms import Platform, this_platform
-from runner.doctor.tones import Cancel, cancelled_by, find_tones, is_digital_silence
+from runner.doctor.tones import cancelled_by, find_tones, is_digital_silence
 from runner.doctor.wishes import Wishes
 from runner.errors import AudioError, AudioUnavailable, DeviceNotFound
 
@@ -76,7 +77,7 @@ def check_loop(wishes: Wishes) -> Iterator[Finding]:
     except AudioError as error:
         yield failed("loop", error.message, error.hint)
         return
-    yield from judge_loop(recording, this_platform(), None)
+    yield from judge_loop(recording, this_platform(), _canceller())
 
 
 def open_device(
@@ -100,9 +101,9 @@ def open_device(
 
 
 def judge_loop(
-    recording: Recording, platform: Platform, cancel: Cancel | None
+    recording: Recording, platform: Platform, front_end: FrontEnd | None
 ) -> Iterator[Finding]:
-    """Judge what the microphone heard of the tones; `cancel` is a canceller, if any."""
+    """Judge what the microphone heard of the tones, and a canceller if there is one."""
     heard = recording.samples
     if is_digital_silence(heard):
         detail = "the microphone gives digital silence: muted, or not allowed"
@@ -114,7 +115,7 @@ def judge_loop(
         detail += "the volume is too low, or this is another microphone"
         yield skipped("loop", detail, _LIST)
         return
-    seconds = found.at - recording.played_at
+    seconds = found.at - recording.handed_at
     detail = (
         f"heard at {found.level:.0f} dBFS, the room at {found.noise:.0f} dBFS; "
         f"round trip {seconds * 1000:.0f} ms"
@@ -129,11 +130,11 @@ def judge_loop(
     else:
         yield passed("loop", detail)
     strength = f"{found.echo_path:+.0f} dB comes back".replace("-", "−")
-    if cancel is None:
-        fix = platform.install("vagent[desk]")
+    if front_end is None:
+        fix = platform.install_extra("desk")
         yield skipped("echo", f"{strength}; no cancellation", fix)
         return
-    taken = cancelled_by(heard, found, cancel)
+    taken = cancelled_by(heard, found, recording.audible_at, front_end)
     left = found.level - taken
     detail = f"{strength}; cancellation takes {taken:.0f} dB away"
     if taken >= _HOLDS or left <= found.noise + _NEAR_NOISE:
@@ -141,6 +142,13 @@ def judge_loop(
     else:
         fix = "headphones, or vagent run AGENT --echo half-duplex"
         yield failed("echo", f"{detail}: too little", fix)
+
+
+def describe(device: SoundDevice) -> str:
+    """Return how a device was opened."""
+    count = device.channels
+    channels = "mono" if count == 1 else f"{count} channels"
+    return f"'{device.name}' opens ({device.host}, {device.rate:,} Hz, {channels})"
 
 
 def reach_sound(platform: Platform, has_server: bool) -> str:
@@ -168,8 +176,7 @@ def _check_device(direction: Direction, wishes: Wishes) -> Iterator[Finding]:
         fix = reach_sound(this_platform(), _has_sound_server())
         yield _absent(name, error.message, fix, wishes)
     else:
-        shape = f"{device.rate:,} Hz, {device.channels} channels"
-        yield passed(name, f"'{device.name}' opens ({device.host}, {shape})")
+        yield passed(name, describe(device))
 
 
 def _absent(name: str, detail: str, fix: str, wishes: Wishes) -> Finding:
@@ -185,6 +192,13 @@ def _has_sound_server() -> bool:
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     is_named = bool(os.environ.get("PULSE_SERVER"))
     return is_named or Path(runtime, "pulse", "native").exists()
+
+
+def _canceller() -> FrontEnd | None:
+    try:
+        return EchoCancelling()
+    except AudioUnavailable:
+        return None
 
 
 def _ignore(*block: object) -> None:

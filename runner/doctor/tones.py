@@ -6,14 +6,13 @@ full scale.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.audio.pcm import Samples
+from runner.audio.echo import FrontEnd
+from runner.audio.pcm import SAMPLE_BYTES, Samples, to_pcm
 
 RATE = 24_000  # of all that is analysed, in hertz
 SECONDS = 2.0
@@ -30,11 +29,9 @@ _SWEEPS = tuple((150.0 + 40 * number, 4_000.0 + 300 * number) for number in rang
 _CLEAR = 8.0
 _SILENCE = -120.0  # dB: what is told of nothing at all
 _OVERDRIVEN = 0.99  # of full scale
-# What the reference lags less than the echo: a canceller wants it to come first.
-_HEAD_START_SECONDS = 0.02
-
-# Takes the echo of the second (what was played) out of the first (what was heard).
-Cancel: TypeAlias = Callable[[Samples, Samples], Samples]
+# Blocks of 10 ms, and how many of them are handed to a device before they are audible.
+_PIECE = RATE // 100
+_AHEAD = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +83,45 @@ def is_digital_silence(heard: Samples) -> bool:
     return not heard.any()
 
 
-def cancelled_by(heard: Samples, found: Heard, cancel: Cancel) -> float:
+def cancelled_by(
+    heard: Samples, found: Heard, played_at: float, front_end: FrontEnd
+) -> float:
     """Return by how many dB a canceller lowers the echo once it knows the room.
 
-    The reference is aligned with the echo as a call aligns it. What was heard is gone
-    through twice, and the second time counts.
+    `played_at` is when, by the stream's own times, the tones were audible, in seconds
+    from the beginning of what was heard: a call aligns the two by nothing else. What
+    was heard is gone through twice, and the second time counts.
     """
-    played = np.zeros(len(heard), np.float32)
-    begin = max(0, round((found.at - _HEAD_START_SECONDS) * RATE))
-    sound = tones(RATE)[: len(played) - begin]
-    played[begin : begin + len(sound)] = sound
-    left = cancel(np.tile(heard, 2), np.tile(played, 2))[len(heard) :]
+    whole = heard[: len(heard) - len(heard) % _PIECE]
+    played = np.zeros(len(whole), np.float32)
+    _lay(tones(RATE), played, round(played_at * RATE))
+    left = _hear(np.tile(whole, 2), to_pcm(np.tile(played, 2)), front_end)
     start = round(found.at * RATE)
     stretch = slice(start, start + round(SECONDS * RATE))
-    before, after = _power(heard[stretch]), _power(left[stretch])
+    before, after = _power(whole[stretch]), _power(left[len(whole) :][stretch])
     return _decibels(before) - _decibels(after)
+
+
+def _lay(sound: Samples, track: Samples, start: int) -> None:
+    """Lay a sound on a track; what would be before it or after it is cut off."""
+    first, last = max(start, 0), min(start + len(sound), len(track))
+    if first < last:
+        track[first:last] = sound[first - start : last - start]
+
+
+def _hear(heard: Samples, played: bytes, front_end: FrontEnd) -> Samples:
+    """Let a canceller hear it all, block by block, a little after it was played."""
+    front_end.attach(RATE, 1)
+    size = _PIECE * SAMPLE_BYTES
+    pieces = []
+    for block in range(-_AHEAD, len(heard) // _PIECE):
+        ahead = (block + _AHEAD) * size
+        if piece := played[ahead : ahead + size]:
+            front_end.played(piece, (block + _AHEAD) * _PIECE / RATE)
+        if block >= 0:
+            start = block * _PIECE
+            pieces.append(front_end.hear(heard[start : start + _PIECE], start / RATE))
+    return np.concatenate(pieces)
 
 
 def _sweep(low: float, high: float, rate: int) -> NDArray[np.float64]:

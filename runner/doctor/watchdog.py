@@ -69,7 +69,7 @@ class _Patient:
         self._process.start()
         theirs.close()  # so that its end is seen here
         self.is_alive = True
-        self._allowance = _START_SECONDS  # for what comes before the first check
+        self._is_ready = False  # it takes seconds to start, which no check has to give
 
     def __enter__(self) -> Self:
         return self
@@ -86,10 +86,12 @@ class _Patient:
 
     def undergo(self, check: Check) -> Iterator[Finding]:
         """Yield what the process finds in its next check, or how it failed to."""
-        due = time.monotonic() + check.seconds + self._allowance
-        self._allowance = 0.0
         try:
+            if not self._is_ready and self._line.poll(_START_SECONDS):
+                self._line.recv()
+                self._is_ready = True
             self._line.send(None)  # begin
+            due = time.monotonic() + check.seconds
             while self._line.poll(max(0.0, due - time.monotonic())):
                 finding: Finding | None = self._line.recv()
                 if finding is None:
@@ -116,6 +118,7 @@ def _work(line: Connection, checks: Sequence[Check], wishes: Wishes) -> None:
         _silence()
     mask = known_secrets(wishes.effective_environment())
     with suppress(EOFError, OSError):
+        line.send(None)  # ready
         for check in checks:
             line.recv()
             for finding in _findings(check, wishes):
