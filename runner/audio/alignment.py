@@ -28,6 +28,8 @@ _MOST_DRIFT = 0.002
 # is wrong by less leaves the echo after its cause, where a canceller looks for it.
 LEAD_SECONDS = 0.02
 _KEPT_SECONDS = 2.0
+# So much later than what was played last, nothing is being played.
+_AHEAD = round(0.2 * SAMPLE_RATE)
 # An error of alignment beyond this is leapt over, a smaller one closed over a second.
 _LEAP = round(0.015 * SAMPLE_RATE)
 _MOST_STEERING = 0.002
@@ -141,6 +143,10 @@ class PlayedSound:
         if not self._clock.is_known:
             return np.zeros(count, np.float32)
         wanted = self._clock.position_at(at + LEAD_SECONDS)
+        newest = self._first + self._size - count - 2
+        if 0 < wanted - newest < _AHEAD:
+            # A time that is wrong by more than the lead: the newest is nearest to it.
+            wanted = newest
         error = 0.0 if self._next is None else wanted - self._next
         start = self._next
         if start is None or abs(error) > _LEAP:
