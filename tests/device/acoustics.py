@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-RATE = 48_000  # of the simulated devices, by their own clocks
+# Of the simulated devices, by their own clocks: what PortAudio asks of ALSA first, so
+# that the sound server has nothing to resample.
+RATE = 44_100
 
 _BLOCK = 1024  # the longest piece that is taken at once
 _TRANSFORM = 4096

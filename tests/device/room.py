@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.device.acoustics import CABLE, Acoustics, Clock
+from tests.device.acoustics import CABLE, RATE, Acoustics, Clock
 
 ROOT = Path(__file__).parents[2]
 _PROGRAMS = ("pulseaudio", "pactl")
@@ -42,7 +42,7 @@ class NoRoom(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """What the machine failed to do in time, not the client: samples at 48 kHz."""
+    """What the machine failed to do in time, not the client: samples at 44.1 kHz."""
 
     missing: int  # that the sound server did not bring: heard as silence
     refused: int  # that it did not take: lost to the microphone
@@ -51,7 +51,7 @@ class Faults:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """What left the loudspeaker or entered the microphone, at 48 kHz by its clock."""
+    """What left the loudspeaker or entered the microphone, at 44.1 kHz by its clock."""
 
     samples: NDArray[np.int16]
     first: int  # position of the first of them in the stream
@@ -78,7 +78,7 @@ class Room:
         self._tell({"acoustics": asdict(acoustics)})
 
     def speak(self, pcm: bytes, *, at: float, gain: float = 1.0) -> None:
-        """Let a person say something (PCM16 at 48 kHz) at this CLOCK_MONOTONIC time."""
+        """Let a person say something (PCM16 at 44.1 kHz) at this CLOCK_MONOTONIC time."""
         with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
             file.write(pcm)
         self._tell({"speak": file.name, "at": at, "gain": gain})
@@ -192,10 +192,10 @@ def _environment(folder: Path) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _daemon(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    pipe = "rate=48000"
+    pipe = f"rate={RATE}"
     modules = [
         "module-native-protocol-unix auth-anonymous=1",
-        # In stereo float32 the 4096 bytes that the sink writes at once are 10.7 ms.
+        # In stereo float32 the 4096 bytes that the sink writes at once are 11.6 ms.
         f"module-pipe-sink sink_name=loudspeaker file={folder}/loudspeaker "
         f"format=float32le channels=2 {pipe}",
         f"module-pipe-source source_name=microphone file={folder}/microphone "

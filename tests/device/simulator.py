@@ -4,11 +4,11 @@
 
 Reads what is played from FOLDER/loudspeaker (stereo float32) and writes what is heard
 to FOLDER/microphone (mono PCM16), each at its own rate by CLOCK_MONOTONIC. Keeps both
-in FOLDER/played.s16 and FOLDER/heard.s16 (mono PCM16 at 48 kHz). Obeys JSON lines on
+in FOLDER/played.s16 and FOLDER/heard.s16 (mono PCM16 at 44.1 kHz). Obeys JSON lines on
 stdin, answers each with one on stdout, and leaves at the end of stdin:
 
     {"acoustics": {...}}                       a room, by the fields of `Acoustics`
-    {"speak": FILE, "at": TIME, "gain": 0.5}   near speech from a file of 48 kHz PCM16
+    {"speak": FILE, "at": TIME, "gain": 0.5}   near speech from a file of 44.1 kHz PCM16
     {}                                         nothing: asks how it goes
 """
 
@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from tests.device.acoustics import CABLE, RATE, Acoustics, Air, Clock
 
 PERIOD = 0.01  # seconds between two looks at the clock: the devices' own block
-# Of the loudspeaker's FIFO: two pages, of 10.7 ms of stereo float32 each.
+# Of the loudspeaker's FIFO: two pages, of 11.6 ms of stereo float32 each.
 FIFO_BYTES = 8192
 _FRAME = 8  # bytes of stereo float32
 _PATIENCE = 0.002  # seconds for the sound server to bring what it is late with
