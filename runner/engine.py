@@ -20,16 +20,15 @@ from runner.errors import VagentError
 from runner.line import Dial, Line
 from runner.protocol.client.actions import (
     Action,
-    Adopt,
     CancelTool,
     Close,
     Connect,
     Drain,
-    Notify,
     Play,
     RunTool,
     Send,
     StopPlayback,
+    Voice,
 )
 from runner.protocol.client.calls import CallRules
 from runner.protocol.client.events import (
@@ -40,6 +39,7 @@ from runner.protocol.client.events import (
     Reconfigure,
     Tick,
     ToolFinished,
+    Voiced,
 )
 from runner.protocol.client.session import ClientSession
 from runner.protocol.messages import JsonObject, ReplyAudio, ToolCall
@@ -64,6 +64,8 @@ class ToolOutcome(Protocol):
 
 
 RunToolCall: TypeAlias = Callable[[ToolCall], Awaitable[ToolOutcome]]
+# Makes sound of words, in the encoding that is played; empty where it cannot.
+Speak: TypeAlias = Callable[[str], Awaitable[bytes]]
 # Sees each event and each action with its time, in order; must not block or raise.
 Observer: TypeAlias = Callable[[float, Event | Action], None]
 
@@ -121,10 +123,14 @@ class Engine:
         microphone: Microphone,
         speaker: Speaker,
         run_tool: RunToolCall,
+        voice: Speak | None = None,
         observers: Sequence[Observer] = (),
         timer_slack: float = 0.0,
     ) -> None:
-        """`timer_slack` is how many seconds late the session's timers ring."""
+        """`voice` says announcements; None: they stay unsaid by this machine.
+
+        The session's timers ring `timer_slack` seconds late.
+        """
         self.session = session
         self._timer_slack = timer_slack
         self.line = Line(dial, self.post)
@@ -133,6 +139,7 @@ class Engine:
         self.unsettled = asyncio.Event()
         self._devices = (microphone, speaker)
         self._tools = ToolTasks(run_tool, self.post)
+        self._voice = voice
         self._observers = observers
         self._inbox: deque[Event] = deque()
         self._is_pumping = False  # an event that comes meanwhile waits its turn
@@ -224,13 +231,15 @@ class Engine:
                 self._tools.cancel(call_id)
             case Drain():
                 self._start(self._report_drained())
+            case Voice():
+                self._start(self._speak(action))
             case Connect(token):
                 assert self._tasks is not None, "connecting before run()"
                 self.line.open(token, self._tasks)
             case Close() if not self._closed.done():
                 self._closed.set_result(action)
-            case Close() | Notify() | Adopt():
-                pass  # for the observers
+            case _:
+                pass  # for the observers: a notice, an adoption, an announcement
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         assert self._tasks is not None, "an action before run()"
@@ -243,6 +252,10 @@ class Engine:
     async def _report_drained(self) -> None:
         await self._devices[1].drained()
         self.post(PlaybackDrained())
+
+    async def _speak(self, wanted: Voice) -> None:
+        if self._voice is not None:
+            self.post(Voiced(wanted.call_id, await self._voice(wanted.text)))
 
     def _note_state(self) -> None:
         if self.session.is_live and not self._is_listening:

@@ -17,7 +17,14 @@ from typing import Any
 from runner.cli.view import Printer
 from runner.config.diagnostics import Diagnostic
 from runner.counters import Counters
-from runner.protocol.client.actions import Action, Close, Notify, RunTool, Send
+from runner.protocol.client.actions import (
+    Action,
+    Announce,
+    Close,
+    Notify,
+    RunTool,
+    Send,
+)
 from runner.protocol.client.events import Event, Garbled, Received, ToolFinished
 from runner.protocol.codec import encode
 from runner.protocol.messages import InputAudio, Message, ReplyAudio
@@ -47,6 +54,8 @@ class JsonView:
                 self._own(at, "tool.started", call_id=call.call_id, name=call.name)
             case ToolFinished(call_id, _, is_error):
                 self._own(at, "tool.finished", call_id=call_id, is_error=is_error)
+            case Announce(text):
+                self._own(at, "announcement", text=text)
             case Notify(text):
                 self._own(at, "notice", text=text)
             case Garbled(reason):
