@@ -24,7 +24,7 @@ from runner.controls import Controls
 from runner.counters import Counters, Tally, gather
 from runner.desk import DeskWishes
 from runner.edits import Edits
-from runner.engine import Engine, Observer
+from runner.engine import Engine, Observer, Speak
 from runner.errors import SpeechError
 from runner.hiding import Secrets
 from runner.keeping import (
@@ -36,7 +36,7 @@ from runner.keeping import (
 )
 from runner.line import Dial
 from runner.loading import load_agent_and_tools
-from runner.localvoice import SpokenLines
+from runner.localvoice import LocalVoice, SpokenAnnouncements, SpokenLines
 from runner.nearend import NearEnd, open_near_end
 from runner.protocol.client.actions import Close
 from runner.protocol.client.events import HangUp, Say
@@ -175,8 +175,11 @@ async def open_call(
         watchers = (*observers, tally.observe, view.observe)
         if recorder is not None:
             watchers = (recorder.observe, *watchers)
-        engine = _engine(session, dial, near_end, toolbelt, watchers)
-        deliver = _delivery(near_end, engine, agent, service, stack, view.notice)
+        voice = LocalVoice(agent.local)
+        stack.callback(voice.close)
+        say = SpokenAnnouncements(voice.begin, view.notice).say
+        engine = _engine(session, dial, near_end, toolbelt, say, watchers)
+        deliver = _delivery(near_end, engine, voice, service, view.notice)
         caller = Caller(engine, near_end.speaker, deliver, view.notice)
         controls = Controls(engine, view.notice, changes.current.session)
         beside = [partial(near_end.drive, caller, controls)]
@@ -191,6 +194,7 @@ def _engine(
     dial: Dial,
     near_end: NearEnd,
     toolbelt: Toolbelt,
+    say: Speak,
     observers: Sequence[Observer],
 ) -> Engine:
     return Engine(
@@ -199,6 +203,7 @@ def _engine(
         microphone=near_end.microphone,
         speaker=near_end.speaker,
         run_tool=toolbelt.run,
+        voice=say,
         observers=(*observers, toolbelt.observe),
     )
 
@@ -206,9 +211,8 @@ def _engine(
 def _delivery(
     near_end: NearEnd,
     engine: Engine,
-    agent: AgentConfig,
+    voice: LocalVoice,
     service: Service,
-    stack: contextlib.AsyncExitStack,
     notice: Notice,
 ) -> Deliver:
     """Return how a line of the caller's reaches the service: as text or as sound."""
@@ -221,8 +225,7 @@ def _delivery(
         return say_as_text
     if service.is_local and not is_lines:
         return say_as_text
-    spoken = SpokenLines(microphone, agent.local, near_end.lines)
-    stack.callback(spoken.close)
+    spoken = SpokenLines(microphone, voice, near_end.lines)
     spoken.prepare()
 
     async def speak(line: str) -> None:
@@ -289,4 +292,6 @@ def client_config(
         idle=Idle(idle.nudge_after, idle.say, idle.end_after),
         carry_over=service.is_local if carry_over is None else carry_over,
         patience=LOCAL_PATIENCE if service.is_local else Patience(),
+        # Its own server's replies are never silent for long, and it takes reply.create.
+        announce_by="reply" if service.url is None else "either",
     )

@@ -20,7 +20,7 @@ from runner.config.diagnostics import Diagnostic
 from runner.config.rendering import render
 from runner.counters import Counters
 from runner.losses import describe_all, describe_losses
-from runner.protocol.client.actions import Action, Close, Notify, Send
+from runner.protocol.client.actions import Action, Announce, Close, Notify, Send
 from runner.protocol.client.events import Event, Received, ToolFinished
 from runner.protocol.messages import (
     InputAudio,
@@ -111,13 +111,8 @@ class WireView:
                 self._received(message)
             case ToolFinished(call_id, text, is_error):
                 self._tool_finished(call_id, text, is_error)
-            case Notify(text):
-                self.notice(text)
-            case Close(reason=reason):
-                self._clear_partial()
-                self.printer.notice(f"{reason}.")
             case _:
-                pass
+                self._rare(what)
 
     def notice(self, text: str) -> None:
         """Tell the person something that is not on the wire."""
@@ -155,6 +150,18 @@ class WireView:
             self.printer.notice(describe_all(counters))
         elif losses:
             self.printer.notice("; ".join(losses))
+
+    def _rare(self, what: Event | Action) -> None:
+        match what:
+            case Announce(text):
+                self._line(f"Agent:  {text}")
+            case Notify(text):
+                self.notice(text)
+            case Close(reason=reason):
+                self._clear_partial()
+                self.printer.notice(f"{reason}.")
+            case _:
+                pass
 
     def _received(self, message: object) -> None:
         match message:

@@ -72,7 +72,7 @@ def test_what_happened_is_read_again_in_its_order(tmp_path: Path) -> None:
         (0.1, Connected()),
         (0.2, Sound(0.25, mic=4800, sent=4800)),
         (0.26, Received(ReplyStarted("reply_1"))),
-        (0.27, Sound(0.27, received=480, played=480, reply_id="reply_1")),
+        (0.27, Sound(0.27, 0, 0, 480, 480, 480, "reply_1")),
         (0.5, DONE),
     ]
     assert recording.is_complete
