@@ -94,5 +94,5 @@ class SpokenAnnouncements:
             if not self._is_mute:
                 self._is_mute = True
                 hint = f" ({error.hint})" if error.hint else ""
-                self.notice(f"{error.message}: it announces no tools{hint}")
+                self.notice(f"{error.message}; no tools are announced by it{hint}")
             return b""

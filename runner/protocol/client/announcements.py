@@ -33,6 +33,7 @@ from runner.protocol.client.recovery import UNKNOWN_ERROR, rule_for_error
 from runner.protocol.client.timers import Timer, Timers
 from runner.protocol.client.turn import Farewell, Turn
 from runner.protocol.client.wishes import AnnounceBy
+from runner.protocol.dictation import dictate
 from runner.protocol.messages import ReplyCreate
 
 # A service that speaks by itself has begun by then; a caller has not yet wondered.
@@ -46,11 +47,6 @@ _REFUSALS = {"invalid_format", "invalid_value"}
 def is_audible(pcm: bytes) -> bool:
     """Whether anybody could hear this PCM16 sound: some sample is above -42 dBFS."""
     return bool(pcm[1::2].strip(_QUIET_HIGH_BYTES))
-
-
-def dictation(text: str) -> str:
-    """Return the instruction to say a text as it stands, and to do nothing else."""
-    return f'Say exactly these words and nothing else, and call no tool: "{text}"'
 
 
 @dataclass(slots=True)
@@ -167,7 +163,7 @@ class Announcements:
             self._spend()
             self._asked = first
             expectation.expect_announcement(now)
-            return [Send(ReplyCreate(dictation(first.text)))]
+            return [Send(ReplyCreate(dictate(first.text)))]
         if self._by == "reply":
             return []
         if first.pcm:
