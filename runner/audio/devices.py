@@ -55,8 +55,11 @@ class Speaker(Protocol):
         """Append sound to the playback buffer."""
         ...
 
-    def stop(self) -> None:
-        """Empty the playback buffer: silence within one block of the device."""
+    def stop(self) -> float:
+        """Empty the playback buffer: silence within one block of the device.
+
+        Returns how much sound was thrown away by that, in milliseconds.
+        """
         ...
 
     @property
