@@ -43,7 +43,9 @@ def _room(output_ppm: float, input_ppm: float) -> Acoustics:
 
 def _print(wanted: Wanted, result: Result) -> None:
     room = wanted.acoustics
-    print(f"loudspeaker {room.output_ppm:+.0f} ppm, microphone {room.input_ppm:+.0f} ppm")
+    print(
+        f"loudspeaker {room.output_ppm:+.0f} ppm, microphone {room.input_ppm:+.0f} ppm"
+    )
     print("  minute  buffered  play delay  mic delay  underruns  dropped  echo quieter")
     for number in _some(result.spans):
         span = result.spans[number]
