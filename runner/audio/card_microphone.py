@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 
 from runner.audio.alignment import StreamClock
 from runner.audio.capture import Block, CaptureQueue
-from runner.audio.devices import FRAME_BYTES, SAMPLE_RATE
+from runner.audio.devices import CARD_FRAME_BYTES, SAMPLE_RATE
 from runner.audio.echo import FrontEnd
 from runner.audio.framing import Framer
 from runner.audio.halves import Card, Half
@@ -46,7 +46,7 @@ class CardMicrophone(Half):
             raise ValueError("frames of a microphone that is not open")
         device = self._device
         path = _Path(device, self._front_end)
-        framer = Framer(FRAME_BYTES)
+        framer = Framer(CARD_FRAME_BYTES)
         while self._card.is_open:
             await self._arrived.wait()
             self._arrived.clear()
