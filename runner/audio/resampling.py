@@ -9,7 +9,6 @@ import soxr
 
 from runner.audio.pcm import Samples, to_pcm, to_samples
 
-
 # The most that a `SteadyResampler` can be steered by. A tenth of it is a large error of
 # a sound card's clock, and a hundredth part is what nobody hears of speech.
 MOST_STEERING = 0.005
