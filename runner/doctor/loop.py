@@ -1,0 +1,155 @@
+"""Plays tones on the real devices and keeps what the microphone hears meanwhile.
+
+PortAudio's thread copies bytes, notes the time, and leaves.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from runner.audio.pcm import Samples, mix_to_mono, spread, to_pcm, to_samples
+from runner.audio.portaudio import PortAudio, SoundDevice
+from runner.audio.resampling import resample_pcm
+from runner.audio.streams import Callbacks, cannot_open, close_streams, open_streams
+from runner.doctor.tones import RATE, SECONDS, tones
+from runner.errors import AudioUnavailable
+
+# Seconds of silence before the tones, in which devices wake up and the noise of the
+# room is heard; and after them, in which a slow path (Bluetooth) brings them back.
+_LEAD, _TAIL = 0.6, 0.9
+_SAMPLE_BYTES = 2
+_PATIENCE = 4.0  # seconds that the devices may take longer than the sound
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What was heard, mono at `RATE`; times are seconds from its beginning.
+
+    Tones that are found `at` have made their round trip in `at - handed_at`.
+    """
+
+    samples: Samples
+    handed_at: float  # when PortAudio was given the tones, by the clock of this machine
+    audible_at: float  # when the speaker played them, by the stream's own times
+    glitches: int  # blocks with which PortAudio reported lost or missing sound
+
+
+def record_loop(
+    library: PortAudio,
+    devices: Sequence[SoundDevice],
+    now: Callable[[], float] = time.monotonic,
+) -> Recording:
+    """Play the tones on the speaker and record the microphone, in that order.
+
+    Raises:
+        AudioUnavailable: the devices cannot be opened, or no sound moves.
+    """
+    tape = _Tape(now)
+    callbacks = Callbacks(
+        duplex=tape.exchange,
+        input=tape.record,
+        output=tape.play,
+        finished=lambda: None,
+    )
+    streams, chosen = open_streams(library, devices, callbacks)
+    try:
+        tape.thread(*chosen)
+        for stream in streams:
+            stream.start()
+        has_ended = tape.is_full.wait(_LEAD + SECONDS + _TAIL + _PATIENCE)
+    except library.PortAudioError as error:
+        raise cannot_open(chosen, error) from error
+    finally:
+        close_streams(streams)
+    if not has_ended:
+        moved = "some sound, then none" if tape.heard else "no sound at all"
+        raise AudioUnavailable(
+            f"the {chosen[0]} opened and gave {moved}",
+            hint="choose another device: vagent devices",
+        )
+    return tape.recording()
+
+
+_Times: TypeAlias = list[tuple[float, float]]
+
+
+class _Tape:
+    """What was played and heard, block by block."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.is_full = threading.Event()
+        self.heard = bytearray()
+        self._now = now
+        self._glitches = 0
+        self._played = 0  # bytes
+        self._sound = b""
+        self._devices: tuple[SoundDevice, SoundDevice] | None = None
+        # When the first sample was handed over, and when it sounded, by each block of
+        # either side: all agree but for the moods of threads.
+        self._starts: tuple[_Times, _Times] = ([], [])
+
+    def thread(self, microphone: SoundDevice, speaker: SoundDevice) -> None:
+        """Lay the tones in, as the speaker wants them; before the streams start."""
+        self._devices = microphone, speaker
+        lead = np.zeros(round(_LEAD * speaker.rate), np.float32)
+        sound = to_pcm(np.concatenate([lead, tones(speaker.rate)]))
+        self._sound = spread(sound, speaker.channels)
+
+    def exchange(
+        self, recorded: Any, played: Any, frames: int, time: Any, status: Any
+    ) -> None:
+        self.play(played, frames, time, status)
+        self.record(recorded, frames, time, None)
+
+    def play(self, played: Any, frames: int, time: Any, status: Any) -> None:
+        self._glitches += bool(status)
+        size = len(played)
+        piece = self._sound[self._played : self._played + size]
+        played[:] = piece + bytes(size - len(piece))
+        before = self._seconds(1, self._played)
+        self._starts[1].append(
+            (self._now() - before, time.outputBufferDacTime - before)
+        )
+        self._played += size
+
+    def record(self, recorded: Any, frames: int, time: Any, status: Any) -> None:
+        self._glitches += bool(status)
+        if self.is_full.is_set():
+            return
+        before = self._seconds(0, len(self.heard))
+        self.heard += bytes(recorded)
+        after = self._seconds(0, len(self.heard))
+        self._starts[0].append((self._now() - after, time.inputBufferAdcTime - before))
+        assert self._devices is not None  # the streams start after `thread`
+        if after >= _LEAD + SECONDS + _TAIL:
+            self.is_full.set()
+
+    def recording(self) -> Recording:
+        """Return what is on the tape; once it is full."""
+        assert self._devices is not None
+        microphone = self._devices[0]
+        heard = mix_to_mono(to_samples(bytes(self.heard)), microphone.channels)
+        samples = to_samples(resample_pcm(to_pcm(heard), microphone.rate, RATE))
+        (taken, recorded), (handed, audible) = (_middle(each) for each in self._starts)
+        return Recording(
+            samples,
+            handed + _LEAD - taken,
+            audible + _LEAD - recorded,
+            self._glitches,
+        )
+
+    def _seconds(self, side: int, size: int) -> float:
+        assert self._devices is not None
+        device = self._devices[side]
+        return size / (_SAMPLE_BYTES * device.channels * device.rate)
+
+
+def _middle(times: _Times) -> tuple[float, float]:
+    return median(each for each, _ in times), median(each for _, each in times)
