@@ -25,7 +25,7 @@ from runner.errors import AudioUnavailable
 # room is heard; and after them, in which a slow path (Bluetooth) brings them back.
 _LEAD, _TAIL = 0.6, 0.9
 _SAMPLE_BYTES = 2
-_PATIENCE = 4.0  # seconds that the devices may take longer than the sound
+_PATIENCE = 8.0  # seconds: how long the devices may take for all of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,12 @@ def record_loop(
     library: PortAudio,
     devices: Sequence[SoundDevice],
     now: Callable[[], float] = time.monotonic,
+    *,
+    patience: float = _PATIENCE,
 ) -> Recording:
-    """Play the tones on the speaker and record the microphone, in that order.
+    """Play the tones on the second device and record the first, the microphone.
+
+    The devices have `patience` seconds for the three and a half that it takes.
 
     Raises:
         AudioUnavailable: the devices cannot be opened, or no sound moves.
@@ -63,7 +67,7 @@ def record_loop(
         tape.thread(*chosen)
         for stream in streams:
             stream.start()
-        has_ended = tape.is_full.wait(_LEAD + SECONDS + _TAIL + _PATIENCE)
+        has_ended = tape.is_full.wait(patience)
     except library.PortAudioError as error:
         raise cannot_open(chosen, error) from error
     finally:
@@ -91,8 +95,9 @@ class _Tape:
         self._played = 0  # bytes
         self._sound = b""
         self._devices: tuple[SoundDevice, SoundDevice] | None = None
-        # When the first sample was handed over, and when it sounded, by each block of
-        # either side: all agree but for the moods of threads.
+        # When the first sample changed hands, and when it sounded, by each block of
+        # either side: all agree but for the moods of threads. A block changes hands as
+        # a whole, when it is called for.
         self._starts: tuple[_Times, _Times] = ([], [])
 
     def thread(self, microphone: SoundDevice, speaker: SoundDevice) -> None:
@@ -126,7 +131,7 @@ class _Tape:
         before = self._seconds(0, len(self.heard))
         self.heard += bytes(recorded)
         after = self._seconds(0, len(self.heard))
-        self._starts[0].append((self._now() - after, time.inputBufferAdcTime - before))
+        self._starts[0].append((self._now() - before, time.inputBufferAdcTime - before))
         assert self._devices is not None  # the streams start after `thread`
         if after >= _LEAD + SECONDS + _TAIL:
             self.is_full.set()

@@ -24,10 +24,6 @@ from runner.doctor.tones import cancelled_by, find_tones, is_digital_silence
 from runner.doctor.wishes import Wishes
 from runner.errors import AudioError, AudioUnavailable, DeviceNotFound
 
-HUNG = (
-    "unplug USB and Bluetooth sound and try again, or restart the system's sound "
-    f"service; {WITHOUT_SOUND_CARD}"
-)
 _LIST = "vagent devices"
 # dB that a canceller has to take away before the service does not hear the agent any
 # more: a loud loudspeaker is about that much above where speech is no longer detected.
