@@ -17,6 +17,7 @@ from typing import Protocol, TypeAlias
 
 from runner.audio.devices import Microphone, Speaker
 from runner.errors import VagentError
+from runner.heard import Heard
 from runner.line import Dial, Line
 from runner.protocol.client.actions import (
     Action,
@@ -132,6 +133,7 @@ class Engine:
         self.settled = asyncio.Event()
         self.unsettled = asyncio.Event()
         self._devices = (microphone, speaker)
+        self._heard = Heard()
         self._tools = ToolTasks(run_tool, self.post)
         self._observers = observers
         self._inbox: deque[Event] = deque()
@@ -215,9 +217,11 @@ class Engine:
             case Send(message):
                 self.line.send(message)
             case Play(pcm):
+                reply = self.session.dialogue.reply
+                self._heard.play(reply.reply_id if reply else "", pcm)
                 self._devices[1].play(pcm)
             case StopPlayback():
-                self._devices[1].stop()
+                self._stop_playback()
             case RunTool(call):
                 self._tools.start(call)
             case CancelTool(call_id):
@@ -231,6 +235,10 @@ class Engine:
                 self._closed.set_result(action)
             case Close() | Notify() | Adopt():
                 pass  # for the observers
+
+    def _stop_playback(self) -> None:
+        for cut in self._heard.cut(self._devices[1].stop()):
+            self.post(cut)
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         assert self._tasks is not None, "an action before run()"

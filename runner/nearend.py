@@ -119,7 +119,7 @@ async def _open(
     if output not in (None, "speaker"):
         speaker = _speaker(output, microphone)
         return microphone, await stack.enter_async_context(speaker)
-    card = SoundCard(input=False, output_device=desk.output_device)
+    card = SoundCard(input=False, output_device=desk.output_device, notice=notice)
     try:
         return microphone, await stack.enter_async_context(card.speaker)
     except (AudioUnavailable, DeviceNotFound) as error:

@@ -9,16 +9,24 @@ samples since a stream began.
 from __future__ import annotations
 
 import math
+from collections import deque
 
 import numpy as np
 
 from runner.audio.devices import SAMPLE_RATE
 from runner.audio.pcm import Samples
 
-# A time that is farther off than this is no jitter: the stream stood still, or began
-# anew. One alone may be a slip of the driver's.
-_JUMP_SECONDS = 0.03
-_JUMPS_BELIEVED = 3
+# The jitter that is assumed until it is known, and the least that is ever reckoned
+# with: seconds, on the average.
+_FIRST_JITTER = 0.004
+_LEAST_JITTER = 0.0005
+# How many times the usual jitter a time may be off and still be averaged with others.
+_OUTLIER = 4.0
+# A stream lost sound, stood still or began anew when its times are off to one side
+# for long enough: at least three of them, more if they are hardly farther off than
+# usual. One alone may be a slip of the driver's.
+_STEP = 8.0
+_STEP_EACH = 3.0
 # How fast an estimate follows: its memory, in times noted (some 10 ms each).
 _MEMORY = 100
 # No sound card's clock is farther off than this, as a share of one.
@@ -31,15 +39,51 @@ _KEPT_SECONDS = 2.0
 # So much later than what was played last, nothing is being played.
 _AHEAD = round(0.2 * SAMPLE_RATE)
 # An error of alignment beyond this is leapt over, a smaller one closed over a second.
-_LEAP = round(0.015 * SAMPLE_RATE)
+_LEAP = round(0.003 * SAMPLE_RATE)
 _MOST_STEERING = 0.002
+
+
+class _Steps:
+    """Tells times that jitter from a stream that lost sound or stood still.
+
+    A cumulative sum to either side (Page's test) of errors in units of the jitter.
+    """
+
+    def __init__(self) -> None:
+        self._jitter = _FIRST_JITTER
+        self._sums = [0.0, 0.0]  # to the later and to the earlier side
+        self._errors: deque[float] = deque(maxlen=round(_STEP))  # since both were zero
+
+    def is_outlier(self, error: float) -> bool:
+        """Whether an error is too large to be averaged with others."""
+        return abs(error) > _OUTLIER * max(self._jitter, _LEAST_JITTER)
+
+    def feed(self, error: float) -> float:
+        """Take in an error; return by how much the stream stepped, mostly 0."""
+        unit = max(self._jitter, _LEAST_JITTER)
+        for side, sign in enumerate((1, -1)):
+            excess = min(sign * error / unit - 1, _STEP_EACH)
+            self._sums[side] = max(0.0, self._sums[side] + excess)
+        if not any(self._sums):
+            self._errors.clear()
+        else:
+            self._errors.append(error)
+        if max(self._sums) >= _STEP:
+            step = float(np.median(self._errors))
+            self._sums = [0.0, 0.0]
+            self._errors.clear()
+            return step
+        # Bounded, so that a step does not pass for jitter before it is recognised.
+        seen = min(abs(error), 2 * _OUTLIER * unit)
+        self._jitter += (seen - self._jitter) / _MEMORY
+        return 0.0
 
 
 class StreamClock:
     """The times of a stream's samples, smoothed out of what was said of them.
 
     An alpha-beta filter: a line of time over position, whose offset and slope follow
-    what is noted, at first quickly.
+    what is noted, at first quickly. Where the stream steps, it steps with it.
     """
 
     def __init__(self, rate: float) -> None:
@@ -48,7 +92,7 @@ class StreamClock:
         self._position = 0.0
         self._at = 0.0
         self._noted = 0
-        self._jumps = 0
+        self._steps = _Steps()
 
     @property
     def is_known(self) -> bool:
@@ -63,23 +107,17 @@ class StreamClock:
     def note(self, position: float, at: float) -> None:
         """Take in that the sample at `position` is of this time."""
         if not self._noted:
-            self._anchor(position, at)
+            self._position, self._at, self._noted = position, at, 1
             return
         samples = position - self._position
         expected = self.time_of(position)
         error = at - expected
-        if abs(error) > _JUMP_SECONDS:
-            self._jumps += 1
-            if self._jumps >= _JUMPS_BELIEVED:
-                self._anchor(position, at)
-            return
-        self._jumps = 0
-        self._noted += 1
-        share = 1 / min(self._noted, _MEMORY)
-        self._position, self._at = position, expected + share * error
-        if samples > 0 and self._noted > _MEMORY:
-            # The slope follows so slowly that the two do not swing (share squared / 4).
-            self._bend(share * share / 4 * error / samples)
+        is_outlier = self._steps.is_outlier(error)
+        if step := self._steps.feed(error):
+            # The slope stays as it was: it is the same device.
+            self._position, self._at, self._noted = position, expected + step, 1
+        elif not is_outlier:
+            self._follow(samples, expected, error)
 
     def time_of(self, position: float) -> float:
         """Return when the sample at `position` is heard."""
@@ -89,14 +127,16 @@ class StreamClock:
         """Return what is heard at this time."""
         return self._position + (at - self._at) / self._period
 
-    def _anchor(self, position: float, at: float) -> None:
-        self._position, self._at = position, at
-        self._noted, self._jumps = 1, 0
-
-    def _bend(self, by: float) -> None:
-        most = self._nominal * _MOST_DRIFT
-        bent = self._period + by - self._nominal
-        self._period = self._nominal + min(max(bent, -most), most)
+    def _follow(self, samples: float, expected: float, error: float) -> None:
+        self._noted += 1
+        share = 1 / min(self._noted, _MEMORY)
+        self._position += samples
+        self._at = expected + share * error
+        if samples > 0 and self._noted > _MEMORY:
+            # The slope follows so slowly that the two do not swing (share squared / 4).
+            most = self._nominal * _MOST_DRIFT
+            bent = self._period + share * share / 4 * error / samples - self._nominal
+            self._period = self._nominal + min(max(bent, -most), most)
 
 
 class PlayedSound:

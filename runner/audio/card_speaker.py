@@ -7,6 +7,7 @@ thread calls (`render`) only moves bytes.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -14,10 +15,25 @@ import numpy as np
 from runner.audio.devices import SAMPLE_RATE
 from runner.audio.echo import FrontEnd
 from runner.audio.halves import Card, Half
-from runner.audio.pcm import Samples, spread, to_pcm, to_samples
-from runner.audio.playback import PlaybackBuffer, PlaybackCounts
+from runner.audio.jitter import Lateness, Steering
+from runner.audio.pcm import (
+    Samples,
+    duration_ms,
+    mix_to_mono,
+    spread,
+    to_pcm,
+    to_samples,
+)
+from runner.audio.playback import PlaybackBuffer, PlaybackCounts, PlaybackLimits
 from runner.audio.portaudio import SoundDevice
-from runner.audio.resampling import Resampler
+from runner.audio.resampling import SteadyResampler, resample_pcm
+
+# A soft end of 5 ms: no step where sound breaks off, and nothing is heard twice. What
+# is low lies under the margin that is kept: to bring what the resampler holds back is
+# to begin it anew, which is not quite seamless.
+_LIMITS = PlaybackLimits(low_ms=20.0, soft_ms=5.0)
+# Samples over which a change of pace is spread: 10 ms.
+_SLEW = SAMPLE_RATE // 100
 
 
 class CardSpeaker(Half):
@@ -28,15 +44,24 @@ class CardSpeaker(Half):
         card: Card,
         on_low: Callable[[], None],
         front_end: FrontEnd | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """A front end is told of all that is played."""
+        """A front end is told of all that is played.
+
+        The clock is in seconds; it tells how late sound arrives.
+        """
         super().__init__(card)
         self._front_end = front_end
         self.latency = 0.0  # seconds from the buffer to the ear, as the device says
         self._on_low = on_low
         self._moved = asyncio.Event()
         self._buffer = PlaybackBuffer()
-        self._resampler = Resampler(SAMPLE_RATE, SAMPLE_RATE)
+        self._resampler = SteadyResampler(SAMPLE_RATE, SAMPLE_RATE, is_steerable=True)
+        self._rate = SAMPLE_RATE
+        self._is_holding = False  # the resampler has what is not yet in the buffer
+        self._clock = clock
+        self._lateness = Lateness()
+        self._steering = Steering()
         self.channels = 1  # of the device
 
     @property
@@ -51,13 +76,25 @@ class CardSpeaker(Half):
 
     def play(self, pcm: bytes) -> None:
         """Append sound to what is being played."""
+        at, buffer = self._clock(), self._buffer
+        self._lateness.note(at, duration_ms(pcm) / 1000)
+        if buffer.is_dry:
+            self._lateness.begin(at)
+            self._lateness.note(at, duration_ms(pcm) / 1000)
+            self._steering.begin()
+        elif self._steering.note(at, buffer.pending_ms):
+            self._resampler.steer(self._steering.faster, _SLEW)
         samples = self._resampler.process(to_samples(pcm[: len(pcm) & ~1]))
-        self._buffer.write(spread(to_pcm(samples), self.channels))
+        self._is_holding = True
+        buffer.write(
+            spread(to_pcm(samples), self.channels),
+            cushion_ms=self._lateness.cushion_ms,
+        )
 
-    def stop(self) -> None:
-        """Drop what the device has not got yet, but for a short fade."""
-        self._release_tail()
-        self._buffer.clear()
+    def stop(self) -> float:
+        """Drop what the device has not got yet, but for a short fade; say how much."""
+        held_ms = len(self._release_tail()) * 1000 / self._rate
+        return self._buffer.clear() + held_ms
 
     async def drained(self) -> None:
         """Return once everything was heard or stopped, or the card is gone."""
@@ -71,13 +108,27 @@ class CardSpeaker(Half):
             await asyncio.sleep(self.latency)
 
     def attach(self, device: SoundDevice, latency: float) -> None:
-        """Make ready to play on this device; called by the card."""
+        """Make ready to play on this device; called by the card.
+
+        Also in mid-call, when another device was taken up: what the last one had not
+        got yet is played on this one.
+        """
+        self._play_tail()
+        counts, rest = self._buffer.counts, to_samples(self._buffer.empty())
+        mono, rate = mix_to_mono(rest, self.channels), counts.rate
         self.latency = latency
         self.channels = device.channels
         if self._front_end is not None:
             self._front_end.attach(device.rate, device.channels)
-        self._resampler = Resampler(SAMPLE_RATE, device.rate)
-        self._buffer = PlaybackBuffer(device.rate, device.channels, on_low=self._on_low)
+        self._rate = device.rate
+        self._resampler = SteadyResampler(SAMPLE_RATE, device.rate, is_steerable=True)
+        self._is_holding = False
+        self._buffer = PlaybackBuffer(
+            device.rate, device.channels, limits=_LIMITS, on_low=self._on_low
+        )
+        self._buffer.counts = counts.at_rate(device.rate)
+        pcm = resample_pcm(to_pcm(mono), rate, device.rate)
+        self._buffer.write(spread(pcm, self.channels))
 
     def render(self, size: int, at: float) -> bytes:
         """Give PortAudio's thread the next bytes.
@@ -96,9 +147,12 @@ class CardSpeaker(Half):
 
     def _play_tail(self) -> None:
         """Play what the resampler holds back: nothing more may come for a while."""
-        if self._resampler.is_holding:
+        if self._is_holding:
             tail = to_pcm(self._release_tail())
             self._buffer.write(spread(tail, self.channels), is_tail=True)
 
     def _release_tail(self) -> Samples:
+        if not self._is_holding:
+            return np.zeros(0, np.float32)
+        self._is_holding = False
         return self._resampler.process(np.zeros(0, np.float32), last=True)

@@ -99,6 +99,12 @@ def spread(pcm: bytes, channels: int) -> bytes:
     return np.repeat(np.frombuffer(pcm, _INT16), channels).tobytes()
 
 
+def reverse(pcm: bytes, channels: int = 1) -> bytes:
+    """Return interleaved sound backwards."""
+    frames = np.frombuffer(pcm, _INT16).reshape(-1, channels)
+    return frames[::-1].tobytes()
+
+
 def fade_in(pcm: bytes, channels: int = 1) -> bytes:
     """Raise the whole of this interleaved sound linearly from silence."""
     return _ramp(pcm, channels, 0.0, 1.0)

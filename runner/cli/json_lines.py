@@ -18,7 +18,13 @@ from runner.cli.view import Printer
 from runner.config.diagnostics import Diagnostic
 from runner.counters import Counters
 from runner.protocol.client.actions import Action, Close, Notify, RunTool, Send
-from runner.protocol.client.events import Event, Garbled, Received, ToolFinished
+from runner.protocol.client.events import (
+    Event,
+    Garbled,
+    PlaybackCut,
+    Received,
+    ToolFinished,
+)
 from runner.protocol.codec import encode
 from runner.protocol.messages import InputAudio, Message, ReplyAudio
 from runner.records import Record
@@ -47,6 +53,14 @@ class JsonView:
                 self._own(at, "tool.started", call_id=call.call_id, name=call.name)
             case ToolFinished(call_id, _, is_error):
                 self._own(at, "tool.finished", call_id=call_id, is_error=is_error)
+            case PlaybackCut(reply_id, played_ms, dropped_ms):
+                self._own(
+                    at,
+                    "playback_cut",
+                    reply_id=reply_id,
+                    played_ms=played_ms,
+                    dropped_ms=dropped_ms,
+                )
             case Notify(text):
                 self._own(at, "notice", text=text)
             case Garbled(reason):

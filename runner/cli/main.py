@@ -35,6 +35,7 @@ COMMANDS = {
     "tools": "tools",
     "serve": "serve",
     "models": "models_app",
+    "devices": "devices",
 }
 
 

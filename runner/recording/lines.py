@@ -36,6 +36,7 @@ from runner.protocol.client.events import (
     Event,
     Garbled,
     HangUp,
+    PlaybackCut,
     PlaybackDrained,
     Received,
     Reconfigure,
@@ -123,6 +124,7 @@ _NAMES: dict[type, tuple[str, str]] = {
     Garbled: ("on", "garbled"),
     ToolFinished: ("on", "tool_finished"),
     PlaybackDrained: ("on", "playback_drained"),
+    PlaybackCut: ("on", "playback_cut"),
     Say: ("on", "say"),
     Reconfigure: ("on", "reconfigure"),
     HangUp: ("on", "hang_up"),
@@ -189,6 +191,9 @@ _READERS: dict[str, Callable[[dict[str, Any]], Event | Action]] = {
         line["call_id"], line["text"], line["is_error"]
     ),
     "playback_drained": lambda line: PlaybackDrained(),
+    "playback_cut": lambda line: PlaybackCut(
+        line["reply_id"], float(line["played_ms"]), float(line["dropped_ms"])
+    ),
     "say": lambda line: Say(line["text"]),
     "reconfigure": _reconfigure,
     "hang_up": lambda line: HangUp(line["reason"], line["after_playback"]),

@@ -25,6 +25,7 @@ from runner.protocol.client.events import (
     Disconnected,
     Garbled,
     HangUp,
+    PlaybackCut,
     PlaybackDrained,
     Received,
     Reconfigure,
@@ -90,6 +91,7 @@ ENTRIES: dict[type, st.SearchStrategy[Any]] = {
     ),
     ToolFinished: st.builds(ToolFinished, TEXT, TEXT, st.booleans()),
     PlaybackDrained: st.builds(PlaybackDrained),
+    PlaybackCut: st.builds(PlaybackCut, TEXT, NUMBER, NUMBER),
     Say: st.builds(Say, TEXT),
     Reconfigure: st.builds(
         Reconfigure, OBJECT, st.dictionaries(TEXT, RULES, max_size=2)
