@@ -59,10 +59,12 @@ class Room:
             self.blocks += 1
 
     def _exchange(self, streams: list[FakeStream], recorded: bytes) -> bytes:
-        played = b""
+        samples = np.zeros(FRAMES, "<i2")
         for stream in streams:
-            told = stream.exchange(recorded, FRAMES)
-            played = played if stream.kind == "input" else told
+            played = stream.exchange(recorded, FRAMES)
+            if stream.kind == "output" and stream.settings["dtype"] == "float32":
+                samples = (np.frombuffer(played, "<f4") * 32_767).astype("<i2")
+            elif stream.kind != "input":
+                samples = np.frombuffer(played, "<i2")
         # The left of two channels, or the only one.
-        samples = np.frombuffer(played, "<i2")
         return samples[:: len(samples) // FRAMES].tobytes()

@@ -36,6 +36,17 @@ def test_the_round_trip_is_measured_with_one_stream_or_two(
     assert all(stream.is_closed for stream in library.streams)
 
 
+def test_devices_that_take_floating_point_only_are_measured_too() -> None:
+    library = FakePortAudio(*CARD, hosts=("ALSA",), channels={1: 1}, floats=(1,))
+    room = Room(library, delay_blocks=12)
+    with room.sounding():
+        recording = record_loop(library, devices(library), room.now)
+    found = find_tones(recording.samples)
+
+    assert found is not None
+    assert found.echo_path == pytest.approx(-6, abs=0.2)
+
+
 def test_devices_that_move_no_sound_are_not_waited_for_long() -> None:
     library = FakePortAudio(*CARD)
 

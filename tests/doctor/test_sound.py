@@ -3,23 +3,22 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from runner.audio.echo import EchoCancelling
 from runner.audio.pcm import Samples
-from runner.doctor.findings import Finding, State
+from runner.audio.portaudio import Direction
+from runner.doctor.findings import Finding, State, passed, skipped
 from runner.doctor.loop import Recording
 from runner.doctor.platforms import Platform
 from runner.doctor.sound import (
     check_loop,
-    describe,
     judge_loop,
-    open_device,
+    judge_side,
     reach_sound,
 )
 from runner.doctor.wishes import Wishes
-from runner.errors import AudioUnavailable, DeviceNotFound
 from tests.audio.fakes import LAPTOP, FakePortAudio, FakePortAudioError, device
+from tests.doctor.rooms import Room
 from tests.doctor.test_tones import AUDIBLE, LENGTH, Deaf, room
 
 DEBIAN = Platform("linux", ("debian",))
@@ -92,38 +91,58 @@ def test_an_echo_that_is_hardly_there_needs_no_cancelling() -> None:
     assert echo.state is State.OK
 
 
-def test_a_device_is_opened_started_and_closed() -> None:
-    library = FakePortAudio(*LAPTOP)
-    opened = open_device(library, None, "output")
-    (stream,) = library.streams
-
-    assert stream.is_closed
-    assert describe(opened) == "'Built-in Output' opens (Core Audio, 48,000 Hz, mono)"
+def missing(name: str, detail: str) -> Finding:
+    return skipped(name, detail)
 
 
-def test_a_device_that_starts_not_is_an_error_and_closed() -> None:
-    class Stuck(FakePortAudio):
-        def _make(self, kind, settings):
-            stream = super()._make(kind, settings)
+def look(
+    library: FakePortAudio, wanted: str | None = None, *, side: Direction = "input"
+) -> Finding:
+    return judge_side(library, wanted, side, missing, seconds=0.05)
 
-            def refuse() -> None:
-                raise FakePortAudioError("Unanticipated host error", -9999)
 
-            stream.start = refuse
-            return stream
+def test_a_device_works_when_sound_moves() -> None:
+    library = FakePortAudio(*LAPTOP, hosts=("ALSA",))
+    with Room(library).sounding():
+        finding = judge_side(library, "Headset", "output", missing)
 
-    library = Stuck(*LAPTOP)
-
-    with pytest.raises(AudioUnavailable, match="Unanticipated host error"):
-        open_device(library, None, "input")
+    assert finding == passed(
+        "speaker", "'USB Headset' works (ALSA, 44,100 Hz, 2 channels)"
+    )
     assert library.streams[0].is_closed
 
 
+def test_a_device_that_gives_no_sound_does_not_work() -> None:
+    finding = look(FakePortAudio(*LAPTOP))
+
+    assert finding.state is State.FAILED
+    assert finding.detail == (
+        "'Built-in Microphone': it opened, but gave no sound for 0.05 s"
+    )
+    assert finding.fix == "vagent devices"
+
+
+def test_a_device_that_refuses_says_why() -> None:
+    refusal = FakePortAudioError("Device unavailable", -9985)
+    finding = look(FakePortAudio(*LAPTOP, refuse={"input": refusal}))
+
+    assert finding.state is State.FAILED
+    assert finding.detail == "'Built-in Microphone': it is busy or was unplugged"
+
+
 def test_a_device_of_that_name_must_be_there() -> None:
-    with pytest.raises(DeviceNotFound):
-        open_device(FakePortAudio(*LAPTOP), "Nobody", "input")
-    with pytest.raises(AudioUnavailable):
-        open_device(FakePortAudio(device("Out", outputs=2)), None, "input")
+    finding = look(FakePortAudio(*LAPTOP), "Nobody")
+
+    assert finding.state is State.FAILED
+    assert finding.detail.startswith("no microphone goes by 'Nobody' (")
+
+
+def test_a_machine_without_a_device_is_judged_by_who_asks() -> None:
+    finding = look(FakePortAudio(device("Out", outputs=2)))
+
+    assert finding == skipped(
+        "microphone", "this machine has no microphone that PortAudio can find"
+    )
 
 
 def test_a_sound_server_that_alsa_cannot_reach_names_the_plugin() -> None:
