@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -63,6 +64,7 @@ def sound_card(folder: Path, microphone: str) -> Iterator[dict[str, str]]:
 
 
 def look(environment: dict[str, str], *arguments: str) -> dict[str, dict[str, Any]]:
+    """Return the findings by name, and what was announced as one of them."""
     done = subprocess.run(
         [sys.executable, "-m", "runner", "doctor", "--json", *arguments],
         capture_output=True,
@@ -71,7 +73,7 @@ def look(environment: dict[str, str], *arguments: str) -> dict[str, dict[str, An
         timeout=120,
     )
     lines = [json.loads(line) for line in done.stdout.splitlines()]
-    return {line["name"]: line for line in lines}
+    return {line["name"]: line for line in lines} | {"said": {"detail": done.stderr}}
 
 
 @needs_pulse
@@ -81,9 +83,10 @@ def test_the_loop_through_a_room_is_measured_and_cancelled(tmp_path: Path) -> No
 
     for name in ("portaudio", "microphone", "speaker", "loop", "echo"):
         assert found[name]["state"] == "ok", found[name]
-    # The monitor is what was played, sample by sample: 23 dB below full scale.
-    assert found["loop"]["detail"].startswith("heard at -23 dBFS")
-    assert found["echo"]["detail"].startswith("+0 dB comes back; cancellation takes ")
+    # The monitor is what was played; on a busy machine a block of it may be missing.
+    assert re.match("heard at -2[345] dBFS", found["loop"]["detail"])
+    assert found["said"]["detail"].startswith("playing two seconds of quiet tones")
+    assert re.match("([+]0|−1) dB comes back; cancell", found["echo"]["detail"])
 
 
 @needs_pulse
@@ -102,3 +105,4 @@ def test_nothing_is_played_without_leave(tmp_path: Path) -> None:
 
     assert found["microphone"]["state"] == "ok"
     assert found["loop"]["state"] == "skipped"
+    assert found["said"]["detail"] == ""

@@ -4,7 +4,7 @@ import pytest
 
 from runner.doctor.findings import State
 from runner.doctor.platforms import Platform
-from runner.doctor.screen import can_show, has_colour, has_marks, judge_screen
+from runner.doctor.screen import can_show, has_colour, has_marks, judge_screen, view_of
 from runner.doctor.wishes import Screen
 
 LINUX = Platform("linux")
@@ -16,7 +16,10 @@ def test_a_terminal_is_described() -> None:
     finding = judge_screen(TERMINAL, {**XTERM, "SSH_CONNECTION": "1"}, LINUX)
 
     assert finding.state is State.OK
-    assert finding.detail == "120 columns, xterm-256color, utf-8, colours, over ssh"
+    assert finding.detail == (
+        "120 columns, xterm-256color, utf-8, colours, over ssh, "
+        "so calls are shown as chat"
+    )
 
 
 def test_a_file_is_no_fault() -> None:
@@ -26,7 +29,7 @@ def test_a_file_is_no_fault() -> None:
 def test_a_dumb_terminal_gets_plain_lines_and_no_marks() -> None:
     dumb = {"TERM": "dumb"}
 
-    assert judge_screen(TERMINAL, dumb, LINUX).detail.endswith("as plain lines")
+    assert judge_screen(TERMINAL, dumb, LINUX).detail.endswith("shown as wire")
     assert not has_marks(TERMINAL, dumb)
     assert not has_colour(TERMINAL, dumb)
 
@@ -45,6 +48,11 @@ def test_no_color_takes_the_colours_and_leaves_the_marks() -> None:
 
     assert has_marks(TERMINAL, bare)
     assert not has_colour(TERMINAL, bare)
+
+
+def test_a_narrow_terminal_has_no_room_for_a_chat() -> None:
+    assert view_of(Screen(is_terminal=True, columns=40), XTERM) == "chat"
+    assert view_of(Screen(is_terminal=True, columns=39), XTERM) == "wire"
 
 
 def test_an_encoding_shows_what_it_has() -> None:
