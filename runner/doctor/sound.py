@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from runner.audio.echo import EchoCancelling, FrontEnd
 from runner.audio.portaudio import (
+    NOUNS,
     WITHOUT_SOUND_CARD,
     Direction,
     PortAudio,
@@ -16,7 +17,7 @@ from runner.audio.portaudio import (
     find_device,
     load_portaudio,
 )
-from runner.audio.streams import Callbacks, cannot_open, close_streams, open_streams
+from runner.audio.probe import BLOCK_SECONDS, try_device
 from runner.doctor.findings import Finding, failed, passed, skipped
 from runner.doctor.loop import Recording, record_loop
 from runner.doctor.platforms import Platform, this_platform
@@ -24,10 +25,6 @@ from runner.doctor.tones import cancelled_by, find_tones, is_digital_silence
 from runner.doctor.wishes import Wishes
 from runner.errors import AudioError, AudioUnavailable, DeviceNotFound
 
-HUNG = (
-    "unplug USB and Bluetooth sound and try again, or restart the system's sound "
-    f"service; {WITHOUT_SOUND_CARD}"
-)
 _LIST = "vagent devices"
 # dB that a canceller has to take away before the service does not hear the agent any
 # more: a loud loudspeaker is about that much above where speech is no longer detected.
@@ -80,24 +77,27 @@ def check_loop(wishes: Wishes) -> Iterator[Finding]:
     yield from judge_loop(recording, this_platform(), _canceller())
 
 
-def open_device(
-    library: PortAudio, wanted: str | None, direction: Direction
-) -> SoundDevice:
-    """Open a device as a call does, and close it; return how it was opened.
+def judge_side(
+    library: PortAudio,
+    wanted: str | None,
+    direction: Direction,
+    absent: Callable[[str, str], Finding],
+    seconds: float = BLOCK_SECONDS,
+) -> Finding:
+    """Open a device until its first block, for so long at most; `absent` if it is none.
 
-    Raises AudioUnavailable and DeviceNotFound.
+    That is given the name of the line and what was missed.
     """
-    device = find_device(library, wanted, direction)
-    nothing = Callbacks(_ignore, _ignore, _ignore, lambda: None)
-    streams, (opened,) = open_streams(library, [device], nothing)
+    name = NOUNS[direction]
     try:
-        for stream in streams:
-            stream.start()
-    except library.PortAudioError as error:
-        raise cannot_open([device], error) from error
-    finally:
-        close_streams(streams)
-    return opened
+        device = find_device(library, wanted, direction)
+    except DeviceNotFound as error:
+        return failed(name, f"{error.message} ({error.hint})", _LIST)
+    except AudioUnavailable as error:
+        return absent(name, error.message)
+    if reason := try_device(library, direction, device.index, seconds):
+        return failed(name, f"'{device.name}': {reason}", _LIST)
+    return passed(name, describe(device))
 
 
 def judge_loop(
@@ -129,7 +129,7 @@ def judge_loop(
         yield failed("loop", f"{detail}: as slow as Bluetooth", fix)
     else:
         yield passed("loop", detail)
-    strength = f"{found.echo_path:+.0f} dB comes back".replace("-", "−")
+    strength = f"{round(found.echo_path):+d} dB comes back".replace("-", "−")
     if front_end is None:
         fix = platform.install_extra("desk")
         yield skipped("echo", f"{strength}; no cancellation", fix)
@@ -145,10 +145,10 @@ def judge_loop(
 
 
 def describe(device: SoundDevice) -> str:
-    """Return how a device was opened."""
+    """Return which device works, and what it is."""
     count = device.channels
     channels = "mono" if count == 1 else f"{count} channels"
-    return f"'{device.name}' opens ({device.host}, {device.rate:,} Hz, {channels})"
+    return f"'{device.name}' works ({device.host}, {device.rate:,} Hz, {channels})"
 
 
 def reach_sound(platform: Platform, has_server: bool) -> str:
@@ -160,23 +160,18 @@ def reach_sound(platform: Platform, has_server: bool) -> str:
 
 
 def _check_device(direction: Direction, wishes: Wishes) -> Iterator[Finding]:
-    name = "microphone" if direction == "input" else "speaker"
-    is_input = direction == "input"
-    wanted = wishes.input_device if is_input else wishes.output_device
+    wanted = wishes.input_device if direction == "input" else wishes.output_device
+
+    def absent(name: str, detail: str) -> Finding:
+        fix = reach_sound(this_platform(), _has_sound_server())
+        return _absent(name, detail, fix, wishes)
+
     try:
         library = load_portaudio()
     except AudioUnavailable:
-        yield skipped(name, "it takes PortAudio")
-        return
-    try:
-        device = open_device(library, wanted, direction)
-    except DeviceNotFound as error:
-        yield failed(name, f"{error.message} ({error.hint})", _LIST)
-    except AudioUnavailable as error:
-        fix = reach_sound(this_platform(), _has_sound_server())
-        yield _absent(name, error.message, fix, wishes)
+        yield skipped(NOUNS[direction], "it takes PortAudio")
     else:
-        yield passed(name, describe(device))
+        yield judge_side(library, wanted, direction, absent)
 
 
 def _absent(name: str, detail: str, fix: str, wishes: Wishes) -> Finding:
@@ -199,8 +194,3 @@ def _canceller() -> FrontEnd | None:
         return EchoCancelling()
     except AudioUnavailable:
         return None
-
-
-def _ignore(*block: object) -> None:
-    """Leave a block as it is; PortAudio has silenced what is to be played."""
-    del block
