@@ -155,7 +155,9 @@ def speechlike(seconds: float, seed: int = 1, level: float = -20.0) -> Samples:
     spectrum = np.fft.rfft(random.standard_normal(count))
     hertz = np.fft.rfftfreq(count, 1 / SAMPLE_RATE)
     # Speech: flat from 120 to 600 Hz, from there down by 9 dB an octave.
-    shape = np.where(hertz < 120, 0.0, np.minimum(1.0, (600 / np.maximum(hertz, 1)) ** 1.5))
+    shape = np.where(
+        hertz < 120, 0.0, np.minimum(1.0, (600 / np.maximum(hertz, 1)) ** 1.5)
+    )
     sound = np.fft.irfft(spectrum * shape, count)
     # Syllables of 100 to 300 ms, with a gap between words now and then.
     envelope = np.zeros(count)
@@ -165,7 +167,9 @@ def speechlike(seconds: float, seed: int = 1, level: float = -20.0) -> Samples:
         loud = random.uniform(0.3, 1.0)
         end = min(at + length, count)
         envelope[at:end] = loud * np.hanning(length)[: end - at]
-        at += length + int((random.random() < 0.2) * random.uniform(0.1, 0.3) * SAMPLE_RATE)
+        at += length + int(
+            (random.random() < 0.2) * random.uniform(0.1, 0.3) * SAMPLE_RATE
+        )
     sound *= envelope
     sound *= 10 ** (level / 20) / np.sqrt(np.mean(sound**2))
     return np.clip(sound, -0.99, 0.99).astype(np.float32)
