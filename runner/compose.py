@@ -101,6 +101,8 @@ class Call:
     secrets: Secrets
     beside: Sequence[Callable[[], Coroutine[Any, Any, None]]]
     recorder: Recorder | None
+    agent: str  # its name
+    service: Service
     _tally: Tally
 
     def hang_up(self, reason: str) -> None:
@@ -138,13 +140,16 @@ async def open_call(
     environment: Mapping[str, str],
     view: View,
     observers: Sequence[Observer] = (),
+    secrets: Secrets | None = None,
 ) -> AsyncIterator[Call]:
     """Build a call; everything that was opened is closed on leaving.
+
+    What is to be hidden is added to `secrets` as soon as it is known.
 
     Raises:
         VagentError: the file, a tool, a device or the service cannot be had.
     """
-    secrets = Secrets()
+    secrets = secrets or Secrets()
     load = partial(
         load_agent_and_tools, wishes.agent, wishes.variables, environment, secrets.hide
     )
@@ -183,7 +188,8 @@ async def open_call(
         if wishes.watch:
             edits = Edits(agent, load, toolbelt, controls, view)
             beside.append(partial(edits.follow, files, seen))
-        yield Call(engine, near_end, toolbelt, secrets, beside, recorder, tally)
+        handed = (engine, near_end, toolbelt, secrets, beside, recorder)
+        yield Call(*handed, agent.name, service, tally)
 
 
 def _engine(

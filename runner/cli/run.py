@@ -11,7 +11,11 @@ from runner.cli.run_options import (
     Echo,
     Headphones,
     InputDevice,
+    LogFile,
+    LogFormat,
+    Metrics,
     NoiseSuppression,
+    Otel,
     OutputDevice,
 )
 from runner.cli.variables import parse_variables
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from runner.counters import Counters
     from runner.protocol.client.actions import Close
     from runner.records import Record
+    from runner.telemetry.wishes import TelemetryWishes
 
 
 def run(
@@ -122,6 +127,10 @@ def run(
     echo: Echo = "auto",
     headphones: Headphones = False,
     noise_suppression: NoiseSuppression = False,
+    metrics: Metrics = None,
+    otel: Otel = False,
+    log_file: LogFile = None,
+    log_format: LogFormat = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Show only the words of both sides.")
     ] = False,
@@ -151,6 +160,7 @@ def run(
     from runner.cli.keeping import choose_keeping
     from runner.compose import CallWishes
     from runner.desk import DeskWishes, read_echo_mode
+    from runner.telemetry.wishes import TelemetryWishes, read_log_format, read_port
 
     if text and input not in (None, "text"):
         raise UsageError(f"--text and --input {input} contradict each other")
@@ -175,10 +185,20 @@ def run(
             noise_suppression,
         ),
     )
-    _exit(_hold(wishes, quiet=quiet, verbose=verbose, as_json=json))
+    seeing = TelemetryWishes(
+        read_port(metrics), otel, log_file, read_log_format(log_format), verbose
+    )
+    _exit(_hold(wishes, seeing, quiet=quiet, verbose=verbose, as_json=json))
 
 
-def _hold(wishes: CallWishes, *, quiet: bool, verbose: bool, as_json: bool) -> Close:
+def _hold(
+    wishes: CallWishes,
+    seeing: TelemetryWishes,
+    *,
+    quiet: bool,
+    verbose: bool,
+    as_json: bool,
+) -> Close:
     import asyncio
     import os
     import sys
@@ -198,7 +218,9 @@ def _hold(wishes: CallWishes, *, quiet: bool, verbose: bool, as_json: bool) -> C
     else:
         view = WireView(printer, record, detail, sys.stdout.isatty())
     with asyncio.Runner(loop_factory=_loop_factory(wishes.transport)) as loop:
-        close, counters, kept = loop.run(_call(wishes, environment, view, record))
+        close, counters, kept = loop.run(
+            _call(wishes, seeing, environment, view, record)
+        )
     if kept is not None:
         view.recording(kept)
     view.summary(close, counters)
@@ -221,16 +243,17 @@ def _loop_factory(transport: str) -> Callable[[], AbstractEventLoop] | None:
 
 async def _call(
     wishes: CallWishes,
+    seeing: TelemetryWishes,
     environment: Mapping[str, str],
     view: JsonView | WireView,
     record: Record,
 ) -> tuple[Close, Counters, Path | None]:
     """Hold the call; return how it ended, what was counted, and where it is kept."""
+    from runner.cli.inside import open_watched_call
     from runner.cli.interrupts import polite_interrupts
-    from runner.compose import open_call
 
-    async with open_call(wishes, environment, view, [record.observe]) as call:
-        view.printer.mask = call.secrets
+    watched = open_watched_call(wishes, seeing, environment, view, record)
+    async with watched as call:
         view.printer.on_reader_gone = lambda: call.hang_up("nobody reads the output")
         with polite_interrupts(lambda: call.hang_up("interrupted from the keyboard")):
             close = await call.hold()
