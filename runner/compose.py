@@ -104,6 +104,8 @@ class Call:
     secrets: Secrets
     beside: Sequence[Callable[[], Coroutine[Any, Any, None]]]
     recorder: Recorder | None
+    agent: str  # its name
+    service: Service
     _tally: Tally
 
     def hang_up(self, reason: str) -> None:
@@ -142,15 +144,17 @@ async def open_call(
     view: View,
     observers: Sequence[Observer] = (),
     typing: Typing | None = None,
+    secrets: Secrets | None = None,
 ) -> AsyncIterator[Call]:
     """Build a call; everything that was opened is closed on leaving.
 
-    `typing` is what a person types, where the view reads the keyboard.
+    `typing` is what a person types, where the view reads the keyboard. What is to be
+    hidden is added to `secrets` as soon as it is known.
 
     Raises:
         VagentError: the file, a tool, a device or the service cannot be had.
     """
-    secrets = Secrets()
+    secrets = secrets or Secrets()
     load = partial(
         load_agent_and_tools, wishes.agent, wishes.variables, environment, secrets.hide
     )
@@ -194,8 +198,8 @@ async def open_call(
         if wishes.watch:
             edits = Edits(agent, load, toolbelt, controls, view)
             beside.append(partial(edits.follow, files, seen))
-        parts = engine, near_end, controls, toolbelt
-        yield Call(*parts, secrets, beside, recorder, tally)
+        parts = engine, near_end, controls, toolbelt, secrets, beside, recorder
+        yield Call(*parts, agent.name, service, tally)
 
 
 def _engine(

@@ -81,7 +81,7 @@ ROOMS = {
     "soxr": {"runner.audio.resampling"},
     "pywebrtc_audio": {"runner.audio.cancelling"},
     "prometheus_client": {"runner.telemetry.metrics"},
-    "opentelemetry": {"runner.telemetry.tracing"},
+    "opentelemetry": {"runner.telemetry.tracing", "runner.telemetry.collector"},
     "ctranslate2": {"runner.speech.recognizer"},
     "tokenizers": {"runner.speech.recognizer"},
     "xllamacpp": {"runner.speech.brain.worker"},

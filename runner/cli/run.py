@@ -13,7 +13,11 @@ from runner.cli.run_options import (
     Echo,
     Headphones,
     InputDevice,
+    LogFile,
+    LogFormat,
+    Metrics,
     NoiseSuppression,
+    Otel,
     OutputDevice,
     PushToTalk,
     View,
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from runner.counters import Counters
     from runner.protocol.client.actions import Close
     from runner.records import Record
+    from runner.telemetry.wishes import TelemetryWishes
 
 
 def run(
@@ -127,6 +132,10 @@ def run(
     noise_suppression: NoiseSuppression = False,
     push_to_talk: PushToTalk = False,
     view: View = None,
+    metrics: Metrics = None,
+    otel: Otel = False,
+    log_file: LogFile = None,
+    log_format: LogFormat = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Show only the words of both sides.")
     ] = False,
@@ -157,6 +166,7 @@ def run(
     from runner.cli.views import ViewWishes
     from runner.compose import CallWishes
     from runner.desk import DeskWishes, read_echo_mode
+    from runner.telemetry.wishes import TelemetryWishes, read_log_format, read_port
 
     if text and input not in (None, "text"):
         raise UsageError(f"--text and --input {input} contradict each other")
@@ -187,10 +197,13 @@ def run(
         ),
         push_to_talk=push_to_talk,
     )
-    _exit(_hold(wishes, seen))
+    seeing = TelemetryWishes(
+        read_port(metrics), otel, log_file, read_log_format(log_format), verbose
+    )
+    _exit(_hold(wishes, seen, seeing))
 
 
-def _hold(wishes: CallWishes, seen: ViewWishes) -> Close:
+def _hold(wishes: CallWishes, seen: ViewWishes, seeing: TelemetryWishes) -> Close:
     import asyncio
     import os
 
@@ -202,7 +215,9 @@ def _hold(wishes: CallWishes, seen: ViewWishes) -> Close:
     record = Record()
     view = choose_view(seen, wishes, record)
     with asyncio.Runner(loop_factory=_loop_factory(wishes.transport)) as loop:
-        close, counters, kept = loop.run(_call(wishes, environment, view, record))
+        close, counters, kept = loop.run(
+            _call(wishes, seeing, environment, view, record)
+        )
     if kept is not None:
         view.recording(kept)
     view.summary(close, counters)
@@ -225,19 +240,21 @@ def _loop_factory(transport: str) -> Callable[[], AbstractEventLoop] | None:
 
 async def _call(
     wishes: CallWishes,
+    seeing: TelemetryWishes,
     environment: Mapping[str, str],
     view: CallView,
     record: Record,
 ) -> tuple[Close, Counters, Path | None]:
     """Hold the call; return how it ended, what was counted, and where it is kept."""
+    from runner.cli.inside import open_watched_call
     from runner.cli.interrupts import polite_interrupts
-    from runner.cli.views import attach, showing
-    from runner.compose import open_call
+    from runner.cli.views import attach, showing, sink_of
 
     async with contextlib.AsyncExitStack() as stack:
         typing = stack.enter_context(showing(view))
-        observers = [record.observe]
-        opening = open_call(wishes, environment, view, observers, typing)
+        opening = open_watched_call(
+            wishes, seeing, environment, view, record, typing, sink_of(view)
+        )
         call = await stack.enter_async_context(opening)
         give_back = attach(view, call)
         hang_up = partial(call.hang_up, "interrupted from the keyboard")

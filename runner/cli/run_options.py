@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
@@ -70,5 +71,41 @@ PushToTalk: TypeAlias = Annotated[
         help="The far end hears you only while you want it to: from one press of the "
         "space bar (or /talk) to the next.",
         rich_help_panel=_DESK,
+    ),
+]
+Metrics: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        metavar="PORT",
+        help="Tell Prometheus what happens at http://127.0.0.1:PORT/metrics; 0 takes a "
+        "free port.",
+        rich_help_panel=_INSIDE,
+    ),
+]
+Otel: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--otel",
+        help="Send a trace of the call to an OpenTelemetry collector: the otel extra, "
+        "set up by the variables OTEL_….",
+        rich_help_panel=_INSIDE,
+    ),
+]
+LogFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Append a log of the call to this file. Secrets are masked; words only "
+        "with -v.",
+        rich_help_panel=_INSIDE,
+    ),
+]
+LogFormat: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="text|json",
+        help="The log as text or as a JSON object a line; without --log-file on "
+        "stderr. Default: text.",
+        rich_help_panel=_INSIDE,
     ),
 ]

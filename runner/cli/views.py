@@ -93,6 +93,15 @@ def showing(view: CallView) -> AbstractContextManager[Typing | None]:
     return view.shown() if isinstance(view, ChatView) else contextlib.nullcontext()
 
 
+def sink_of(view: CallView) -> Callable[[str], None]:
+    """Return where lines go that are no part of what the view shows."""
+    from runner.cli.chat.view import ChatView
+
+    return (
+        view.driver.print_above if isinstance(view, ChatView) else view.printer.notice
+    )
+
+
 def attach(view: CallView, call: Call) -> Callable[[], None]:
     """Let a view know its call; return what gives the terminal back at once."""
     from runner.cli.chat.view import ChatView

@@ -1,0 +1,195 @@
+"""What a person wants to see of a call, put together; closed when the call is over."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runner.engine import Observer
+from runner.errors import VagentError
+from runner.hiding import Secrets
+from runner.protocol.client.actions import Action
+from runner.protocol.client.events import Event
+from runner.recording.concealment import Concealment
+from runner.records import Record
+from runner.telemetry.logs import Log, MessageLog
+from runner.telemetry.moments import Witness
+from runner.telemetry.observation import Observation
+from runner.telemetry.wishes import TelemetryWishes
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import TracerProvider
+    from prometheus_client import CollectorRegistry
+
+    from runner.telemetry.metrics import Reading
+
+# Seconds that a scraper waits for a loop that is busy; then it gets the last numbers.
+_READ_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The call that is watched, as it was put together.
+
+    `service` is the kind of who answers, at `url` if that is fixed. `tools` returns the
+    names of the agent's tools; `read` what the call has counted, on the event loop.
+    """
+
+    agent: str
+    service: str
+    url: str | None
+    tools: Callable[[], Collection[str]]
+    read: Callable[[], Reading]
+
+
+class Instruments:
+    """What watches one call, as an observer of its engine; made by `open_instruments`.
+
+    It is opened before the call, so that what cannot be had is told before anything
+    else happens; `watch` is called once the call is put together.
+    """
+
+    def __init__(self, record: Record, conceal: Concealment) -> None:
+        self.log: Log | None = None
+        self.registry: CollectorRegistry | None = None
+        self.provider: TracerProvider | None = None
+        self.has_content = False  # whether spans may hold what is said
+        self._record = record
+        self._conceal = conceal
+        self._observers: list[Observer] = []
+
+    def observe(self, at: float, what: Event | Action) -> None:
+        """Take in an event or an action of the engine's."""
+        for observe in self._observers:
+            observe(at, what)
+
+    def watch(self, call: Watched) -> None:
+        """Begin to watch a call that is about to begin; on its event loop."""
+        loop = asyncio.get_running_loop()
+        epoch = time.time() - loop.time()
+        witnesses: list[Witness] = []
+        if self.registry is not None:
+            witnesses.append(_count(self.registry, call, loop))
+        if self.provider is not None:
+            witnesses.append(self._trace(self.provider, call, epoch))
+        observers: list[Observer] = [lambda at, what: self._conceal.learn(what)]
+        if self.log is not None:
+            self.log.agent, self.log.epoch = call.agent, epoch
+            witnesses.append(self.log.note)
+            if self.log.is_detailed:
+                observers.append(MessageLog(self.log).observe)
+        self._observers = [*observers, Observation(self._record, witnesses).observe]
+
+    def _trace(self, provider: TracerProvider, call: Watched, epoch: float) -> Witness:
+        from runner.telemetry.tracing import CallTrace, Subject
+
+        subject = Subject(call.agent, call.service, call.url)
+        content = self.has_content
+        trace = CallTrace(provider, subject, epoch, self._conceal, has_content=content)
+        return trace.note
+
+
+def _count(
+    registry: CollectorRegistry, call: Watched, loop: asyncio.AbstractEventLoop
+) -> Witness:
+    from runner.telemetry.metrics import CallMetrics
+
+    async def read() -> Reading:
+        return call.read()
+
+    def read_from_outside() -> Reading | None:
+        """Read on the loop, asked from a scraper's thread."""
+        reading = read()
+        try:
+            return asyncio.run_coroutine_threadsafe(reading, loop).result(_READ_SECONDS)
+        except (TimeoutError, RuntimeError):  # the loop is busy, or closed
+            reading.close()
+            return None
+
+    return CallMetrics(
+        registry, call.agent, call.service, call.tools, read_from_outside
+    ).note
+
+
+@contextlib.asynccontextmanager
+async def open_instruments(
+    wishes: TelemetryWishes,
+    record: Record,
+    secrets: Secrets,
+    environment: Mapping[str, str],
+    notice: Callable[[str], None],
+    sink: Callable[[str], None],
+) -> AsyncIterator[Instruments]:
+    """Open what is asked for; `sink` takes the lines of a log without a file.
+
+    On leaving, what is left to write and to send has about two seconds. Why a call
+    failed is logged.
+
+    Raises:
+        UsageError, FileUnreadable, TransportError: something cannot be had.
+        VagentError: a package for it is missing.
+    """
+    conceal = Concealment(secrets)
+    instruments = Instruments(record, conceal)
+    loop = asyncio.get_running_loop()
+
+    def tell(text: str) -> None:
+        """Give a notice from any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: all is over
+            loop.call_soon_threadsafe(notice, text)
+
+    async with contextlib.AsyncExitStack() as stack:
+        if wishes.has_log:
+            instruments.log = _open_log(wishes, conceal, stack, tell, sink)
+        if wishes.metrics is not None:
+            instruments.registry = _open_metrics(wishes.metrics, stack, notice)
+        if wishes.otel:
+            from runner.telemetry import collector
+
+            secrets.hide(collector.find_collector_keys(environment))
+            instruments.has_content = collector.wants_content(environment)
+            opening = collector.open_collector(environment, notice)
+            instruments.provider = await stack.enter_async_context(opening)
+        try:
+            yield instruments
+        except VagentError as error:
+            if instruments.log is not None:
+                instruments.log.say("error", "call.failed", reason=error.message)
+            raise
+    await asyncio.sleep(0)  # what a thread told at last is still to be shown
+
+
+def _open_log(
+    wishes: TelemetryWishes,
+    conceal: Concealment,
+    stack: contextlib.AsyncExitStack,
+    tell: Callable[[str], None],
+    sink: Callable[[str], None],
+) -> Log:
+    if wishes.log_file is not None:
+        from runner.telemetry.logfile import LogFile
+
+        sink = stack.enter_context(LogFile(wishes.log_file, tell)).write
+    return Log(
+        sink,
+        wishes.log_format or "text",
+        conceal,
+        time.time,
+        is_detailed=wishes.is_verbose,
+    )
+
+
+def _open_metrics(
+    port: int, stack: contextlib.AsyncExitStack, notice: Callable[[str], None]
+) -> CollectorRegistry:
+    from runner.telemetry.metrics import new_registry, render
+    from runner.telemetry.scraping import serve_metrics
+
+    registry = new_registry()
+    door = serve_metrics(port, lambda accept: render(registry, accept))
+    notice(f"metrics: {stack.enter_context(door)}")
+    return registry
