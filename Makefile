@@ -92,7 +92,7 @@ $(VENV)/.created:
 
 $(VENV)/.engines: $(VENV)/.created pyproject.toml
 	@echo "installing vagent and its speech engines into $(VENV) (about 150 MB)"
-	$(PIP) install --editable '.[local]'
+	$(PIP) install --editable '.[local,desk]'
 	@touch $@
 
 $(VENV)/.develop: $(VENV)/.engines

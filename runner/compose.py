@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -37,7 +37,7 @@ from runner.keeping import (
 from runner.line import Dial
 from runner.loading import load_agent_and_tools
 from runner.localvoice import LocalVoice, SpokenAnnouncements, SpokenLines
-from runner.nearend import NearEnd, open_near_end
+from runner.nearend import NearEnd, Typing, open_near_end
 from runner.protocol.client.actions import Close
 from runner.protocol.client.events import HangUp, Say
 from runner.protocol.client.session import ClientSession
@@ -71,7 +71,8 @@ class CallWishes:
     write; `lines` are spoken by the local voice, each after the agent has finished.
     With `watch` the call follows the agent file while it is edited.
     `transport` is a library for the wire, or auto. `seed` is that of the session's own
-    lots; None draws it. With `keeping` the call is recorded.
+    lots; None draws it. With `keeping` the call is recorded, with `push_to_talk` the
+    caller is heard only on request.
     """
 
     agent: Path
@@ -86,6 +87,7 @@ class CallWishes:
     seed: int | None = None
     keeping: Keeping | None = None
     desk: DeskWishes = DeskWishes()
+    push_to_talk: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class Call:
 
     engine: Engine
     near_end: NearEnd
+    controls: Controls
     toolbelt: Toolbelt
     secrets: Secrets
     beside: Sequence[Callable[[], Coroutine[Any, Any, None]]]
@@ -138,8 +141,11 @@ async def open_call(
     environment: Mapping[str, str],
     view: View,
     observers: Sequence[Observer] = (),
+    typing: Typing | None = None,
 ) -> AsyncIterator[Call]:
     """Build a call; everything that was opened is closed on leaving.
+
+    `typing` is what a person types, where the view reads the keyboard.
 
     Raises:
         VagentError: the file, a tool, a device or the service cannot be had.
@@ -162,11 +168,11 @@ async def open_call(
     toolbelt = Toolbelt(tools, lambda: changes.current.tools, view.notice)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(toolbelt.close)
-        near_end = await stack.enter_async_context(
-            open_near_end(
-                wishes.input, wishes.output, wishes.lines, view.notice, wishes.desk
-            )
+        opening = open_near_end(
+            wishes.input, wishes.output, wishes.lines, view.notice, wishes.desk
         )
+        near_end = await stack.enter_async_context(opening)
+        near_end = replace(near_end, typing=typing)
         reaching = reach(service, agent, wishes.transport, view.notice)
         dial = await stack.enter_async_context(reaching)
         describe = partial(describe_call, agent, text, config, service.name, seed)
@@ -181,12 +187,15 @@ async def open_call(
         engine = _engine(session, dial, near_end, toolbelt, say, watchers)
         deliver = _delivery(near_end, engine, voice, service, view.notice)
         caller = Caller(engine, near_end.speaker, deliver, view.notice)
-        controls = Controls(engine, view.notice, changes.current.session)
+        controls = Controls(
+            engine, view.notice, changes.current.session, wishes.push_to_talk
+        )
         beside = [partial(near_end.drive, caller, controls)]
         if wishes.watch:
             edits = Edits(agent, load, toolbelt, controls, view)
             beside.append(partial(edits.follow, files, seen))
-        yield Call(engine, near_end, toolbelt, secrets, beside, recorder, tally)
+        parts = engine, near_end, controls, toolbelt
+        yield Call(*parts, secrets, beside, recorder, tally)
 
 
 def _engine(

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast, get_args
 
+from runner.audio.cancelling import INSTALL, is_available
 from runner.audio.devices import Microphone, Speaker
-from runner.audio.portaudio import DeviceName
+from runner.audio.echo import EchoCancelling, FrontEnd, HalfDuplex
+from runner.audio.portaudio import (
+    DeviceName,
+    PortAudio,
+    find_device,
+    load_portaudio,
+)
 from runner.audio.soundcard import SoundCard
 from runner.caller import Notice
 from runner.errors import UsageError
+
+# In names of outputs that put no sound into the room, on all platforms.
+_WORN = re.compile(
+    r"head(phone|set)|ear(phone|bud|pod)|air ?pods|kopfhörer|casque|"
+    r"auricular|hands-?free|buds\b",
+    re.IGNORECASE,
+)
 
 # What is done about the agent's voice in the microphone: it is cancelled, it is not, or
 # nobody listens while the agent speaks; auto finds out what is possible and needed.
@@ -27,6 +42,11 @@ def read_echo_mode(text: str) -> EchoMode:
     return cast("EchoMode", text)
 
 
+def is_headphones(name: str) -> bool:
+    """Whether an output of this name is worn, as far as its name tells."""
+    return _WORN.search(name) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class DeskWishes:
     """Which devices, by index, name or a part of it, and what is done about echo.
@@ -41,24 +61,80 @@ class DeskWishes:
     noise_suppression: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class EchoChoice:
+    """What is done about echo, and the words to the person about it."""
+
+    mode: Literal["cancel", "half-duplex", "nothing"]
+    why: str | None = None
+
+
+def choose_echo(
+    wishes: DeskWishes, speaker: str | None, can_cancel: bool
+) -> EchoChoice:
+    """Choose for a speaker of this name; None when nothing is played here."""
+    if speaker is None:
+        return EchoChoice("nothing")
+    if wishes.headphones or wishes.echo == "off":
+        return EchoChoice("nothing")
+    if wishes.echo == "half-duplex":
+        return EchoChoice("half-duplex", _HALF_DUPLEX)
+    if wishes.echo == "auto" and is_headphones(speaker):
+        return EchoChoice("nothing", f"echo: none expected of '{speaker}'")
+    if wishes.echo == "on" or can_cancel:
+        return EchoChoice("cancel", _CANCELLED)
+    return EchoChoice(
+        "half-duplex", f"{_HALF_DUPLEX}; to change that: {INSTALL}, or --headphones"
+    )
+
+
+_CANCELLED = "echo: the agent's voice is taken out of the microphone"
+_HALF_DUPLEX = (
+    "echo: nobody listens while the agent speaks, so your voice cannot interrupt it"
+)
+
+
 async def open_desk(
     wishes: DeskWishes,
     stack: contextlib.AsyncExitStack,
     notice: Notice,
     *,
     with_speaker: bool = True,
+    library: PortAudio | None = None,
 ) -> tuple[Microphone, Speaker | None]:
     """Open the sound card for a person; with its speaker, or the microphone alone.
 
     Raises:
-        AudioUnavailable, DeviceNotFound: there is none, or none of that name.
+        AudioUnavailable, DeviceNotFound: there is none, or none of that name; or echo
+            is to be cancelled and the package for it is missing.
     """
-    del notice
+    library = library or load_portaudio()
+    speaker = None
+    if with_speaker:
+        speaker = find_device(library, wishes.output_device, "output").name
     # One duplex stream where that can be: macOS refuses two on one device.
     card = SoundCard(
         output=with_speaker,
         input_device=wishes.input_device,
         output_device=wishes.output_device,
+        notice=notice,
+        front_end=_front_end(wishes, speaker, notice),
+        library=library,
     )
     await stack.enter_async_context(card)
     return card.microphone, card.speaker if with_speaker else None
+
+
+def _front_end(
+    wishes: DeskWishes, speaker: str | None, notice: Notice
+) -> FrontEnd | None:
+    choice = choose_echo(wishes, speaker, is_available())
+    front_end: FrontEnd | None = None
+    noise = wishes.noise_suppression
+    if choice.mode == "half-duplex":
+        front_end = HalfDuplex()
+    elif choice.mode == "cancel" or noise:
+        front_end = EchoCancelling(echo=choice.mode == "cancel", noise=noise)
+    if choice.why is not None:
+        notice(choice.why)
+    return front_end

@@ -17,6 +17,7 @@ from typing import Protocol, TypeAlias
 
 from runner.audio.devices import Microphone, Speaker
 from runner.errors import VagentError
+from runner.heard import Heard
 from runner.line import Dial, Line
 from runner.protocol.client.actions import (
     Action,
@@ -138,6 +139,7 @@ class Engine:
         self.settled = asyncio.Event()
         self.unsettled = asyncio.Event()
         self._devices = (microphone, speaker)
+        self._heard = Heard()
         self._tools = ToolTasks(run_tool, self.post)
         self._voice = voice
         self._observers = observers
@@ -222,9 +224,11 @@ class Engine:
             case Send(message):
                 self.line.send(message)
             case Play(pcm):
+                reply = self.session.dialogue.reply
+                self._heard.play(reply.reply_id if reply else "", pcm)
                 self._devices[1].play(pcm)
             case StopPlayback():
-                self._devices[1].stop()
+                self._stop_playback()
             case RunTool(call):
                 self._tools.start(call)
             case CancelTool(call_id):
@@ -240,6 +244,10 @@ class Engine:
                 self._closed.set_result(action)
             case _:
                 pass  # for the observers: a notice, an adoption, an announcement
+
+    def _stop_playback(self) -> None:
+        for cut in self._heard.cut(self._devices[1].stop()):
+            self.post(cut)
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         assert self._tasks is not None, "an action before run()"

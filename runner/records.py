@@ -21,8 +21,8 @@ from runner.protocol.messages import (
 # Sound above this counts as a voice; room noise of a laptop lies near -60 dBFS, quiet
 # speech above -40.
 VOICE_DBFS = -45.0
-# Four seconds: longer than any service is known to wait before a turn is over.
-_LATEST_FRAMES = 80
+# Four seconds of 20 ms: longer than any service is known to wait before a turn is over.
+_LATEST_FRAMES = 200
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,10 +142,12 @@ class FakeSpeaker(_Opened):
         self.buffer += pcm
         self._empty.clear()
 
-    def stop(self) -> None:
+    def stop(self) -> float:
+        dropped_ms = self.pending_ms
         self.log.append("stop")
         self.stopped.set()
         self.play_all()
+        return dropped_ms
 
     def play_all(self) -> None:
         """Let everything be heard."""

@@ -9,28 +9,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+from runner.audio.alignment import StreamClock
 from runner.audio.capture import Block, CaptureQueue
-from runner.audio.devices import FRAME_BYTES, SAMPLE_RATE
+from runner.audio.devices import CARD_FRAME_BYTES, SAMPLE_RATE
+from runner.audio.echo import FrontEnd
 from runner.audio.framing import Framer
 from runner.audio.halves import Card, Half
-from runner.audio.pcm import mix_to_mono, to_pcm, to_samples
+from runner.audio.pcm import Samples, mix_to_mono, to_pcm, to_samples
 from runner.audio.portaudio import SoundDevice
-from runner.audio.resampling import Resampler
+from runner.audio.resampling import SteadyResampler
 
 
 class CardMicrophone(Half):
     """The microphone of a sound card, as 24 kHz mono frames."""
 
-    def __init__(self, card: Card) -> None:
+    def __init__(self, card: Card, front_end: FrontEnd | None = None) -> None:
+        """With a front end, only what it lets through of the sound goes on."""
         super().__init__(card)
+        self._front_end = front_end
         self._arrived = asyncio.Event()
         self._queue = CaptureQueue(SAMPLE_RATE, 1)
         self._device: SoundDevice | None = None
+        self._dropped_before = 0.0  # milliseconds, with earlier devices
 
     @property
     def dropped_ms(self) -> float:
         """How much was thrown away because nobody took it in time."""
-        return self._queue.dropped_ms
+        return self._dropped_before + self._queue.dropped_ms
 
     async def frames(self) -> AsyncIterator[bytes]:
         """Yield what is recorded; ends with the card, raises AudioUnavailable if lost.
@@ -39,20 +44,27 @@ class CardMicrophone(Half):
         """
         if self._device is None:
             raise ValueError("frames of a microphone that is not open")
-        channels = self._device.channels
-        resampler = Resampler(self._device.rate, SAMPLE_RATE)
-        framer = Framer(FRAME_BYTES)
+        device = self._device
+        path = _Path(device, self._front_end)
+        framer = Framer(CARD_FRAME_BYTES)
         while self._card.is_open:
             await self._arrived.wait()
             self._arrived.clear()
             while (block := self._queue.take()) is not None:
-                mono = mix_to_mono(to_samples(block.pcm), channels)
-                for frame in framer.feed(to_pcm(resampler.process(mono))):
+                if device is not self._device:  # the card took up another one
+                    device = self._device
+                    path = _Path(device, self._front_end)
+                for frame in framer.feed(to_pcm(path.process(block))):
                     yield frame
         self._card.raise_if_lost()
 
     def attach(self, device: SoundDevice) -> None:
-        """Make ready for what this device will record; called by the card."""
+        """Make ready for what this device will record; called by the card.
+
+        Also in mid-call, when another device was taken up; `frames` then goes on with
+        that one, and what it had not taken of the last one is lost.
+        """
+        self._dropped_before += self._queue.dropped_ms
         self._device = device
         self._queue = CaptureQueue(device.rate, device.channels)
 
@@ -66,3 +78,26 @@ class CardMicrophone(Half):
     def wake(self) -> None:
         """Let the reader look again; called on the loop."""
         self._arrived.set()
+
+
+class _Path:
+    """From a device's blocks to 24 kHz mono, cleaned."""
+
+    def __init__(self, device: SoundDevice, front_end: FrontEnd | None) -> None:
+        self._device = device
+        self._front_end = front_end
+        self._resampler = SteadyResampler(device.rate, SAMPLE_RATE)
+        self._clock = StreamClock(device.rate)
+        self._taken = 0  # frames of the device so far
+        self._given = 0  # samples at 24 kHz so far
+
+    def process(self, block: Block) -> Samples:
+        mono = mix_to_mono(to_samples(block.pcm), self._device.channels)
+        self._clock.note(self._taken, block.at)
+        self._taken += len(mono)
+        samples = self._resampler.process(mono)
+        if self._front_end is None:
+            return samples
+        at = self._clock.time_of(self._given * self._device.rate / SAMPLE_RATE)
+        self._given += len(samples)
+        return self._front_end.hear(samples, at)

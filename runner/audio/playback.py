@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from threading import Lock
 
 from runner.audio.devices import SAMPLE_RATE
-from runner.audio.framing import ByteQueue
-from runner.audio.pcm import fade_out
+from runner.audio.jitter import PAUSE_MS
+from runner.audio.smoothing import SmoothQueue
 
 # Between a click (under 10 ms) and a word that still ends (over 20 ms).
 FADE_MS = 15.0
 # The service paces replies in 10 ms pieces as they are spoken; without a start like
 # this every late packet would be a gap. Ahead of a reply, never inside one.
 CUSHION_MS = 60.0
-# Silence shorter than this between two pieces was not meant: replies are farther apart.
-_UNDERRUN_MS = 300.0
+# Silence shorter than this between two pieces was not meant.
+_UNDERRUN_MS = PAUSE_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,10 @@ class PlaybackLimits:
     cushion_ms: float = CUSHION_MS
     # `on_low` is called when less than this is left: time to bring more.
     low_ms: float = 30.0
+    # Sound that runs out grows silent over so much of it, and what follows a gap grows
+    # loud as long: neither is a step then. For ears; what is read is otherwise just
+    # what was written.
+    soft_ms: float = 0.0
 
 
 @dataclass(slots=True)
@@ -42,6 +46,17 @@ class PlaybackCounts:
     dropped_frames: int = 0  # refused because the buffer was full
     underruns: int = 0  # times that a reply had a gap because its sound came late
     rate: int = SAMPLE_RATE  # frames a second
+
+    def at_rate(self, rate: int) -> PlaybackCounts:
+        """Return the same amounts of time in frames of another rate."""
+        ratio = rate / self.rate
+        return PlaybackCounts(
+            round(self.played_frames * ratio),
+            round(self.cleared_frames * ratio),
+            round(self.dropped_frames * ratio),
+            self.underruns,
+            rate,
+        )
 
 
 class PlaybackBuffer:
@@ -62,12 +77,11 @@ class PlaybackBuffer:
         on_low: Callable[[], None] | None = None,
     ) -> None:
         self.counts = PlaybackCounts(rate=rate)
-        self._rate = rate
-        self._channels = channels
+        self._frame_bytes = 2 * channels
         self._limits = limits or PlaybackLimits()
         self._on_low = on_low
         self._lock = Lock()
-        self._sound = ByteQueue()
+        self._sound = SmoothQueue(channels, self._frames(self._limits.soft_ms))
         self._lead = 0  # bytes of the cushion that are still to be read
         # Bytes of silence read since the sound ran out; None when that was no accident.
         self._gap: int | None = None
@@ -76,12 +90,20 @@ class PlaybackBuffer:
     def pending_ms(self) -> float:
         """How much is buffered and not yet read, in milliseconds."""
         pending = self._lead + len(self._sound)
-        return pending * 1000 / (self._rate * self._frame_bytes)
+        return pending * 1000 / (self.counts.rate * self._frame_bytes)
 
-    def write(self, pcm: bytes, *, is_tail: bool = False) -> None:
+    @property
+    def is_dry(self) -> bool:
+        """Whether no sound waits: what is written next begins a run."""
+        return not len(self._sound)
+
+    def write(
+        self, pcm: bytes, *, is_tail: bool = False, cushion_ms: float | None = None
+    ) -> None:
         """Append sound; what starts an empty buffer is preceded by the cushion.
 
-        The tail of something needs none: no more is going to come late after it.
+        The tail of something needs none: no more is going to come late after it. It
+        ends in silence by itself.
 
         Beyond the cap the newest is refused and counted: what is being heard then goes
         on unbroken, where dropping the oldest would make it jump. Half a frame at the
@@ -93,8 +115,9 @@ class PlaybackBuffer:
             taken = max(0, min(whole, cap - len(self._sound)))
             self.counts.dropped_frames += (whole - taken) // self._frame_bytes
             if taken and not self._sound:
-                self._begin(0 if is_tail else self._bytes(self._limits.cushion_ms))
-            self._sound.append(memoryview(pcm)[:taken])
+                cushion = self._limits.cushion_ms if cushion_ms is None else cushion_ms
+                self._begin(0 if is_tail else self._bytes(cushion))
+            self._sound.append(memoryview(pcm)[:taken], is_last=is_tail)
 
     def read(self, size: int) -> bytes:
         """Take so many bytes for the device; what is missing is silence."""
@@ -104,42 +127,51 @@ class PlaybackBuffer:
             self._lead -= lead
             sound = self._sound.take(size - lead)
             missing = size - lead - len(sound)
+            after = self._lead + len(self._sound)
             if self._gap is not None:
                 self._gap += missing
-            elif before and missing:
+            elif before and not after and not self._sound.is_cut:
                 self._gap = missing
-            after = self._lead + len(self._sound)
             self.counts.played_frames += len(sound) // self._frame_bytes
         low = self._bytes(self._limits.low_ms)
         if self._on_low and (after < low <= before or (before and not after)):
             self._on_low()
         return b"".join((bytes(lead), sound, bytes(missing)))
 
-    def clear(self, fade_ms: float = FADE_MS) -> None:
+    def clear(self, fade_ms: float = FADE_MS) -> float:
         """Throw away what is buffered, but for a short linear fade to silence.
+
+        Returns how much was thrown away, in milliseconds.
 
         Nothing is kept of a sound that has not begun. Clearing twice fades the fade:
         still without a step.
         """
         with self._lock:
             has_begun = not self._lead
-            kept = self._sound.take(self._bytes(fade_ms) if has_begun else 0)
-            self.counts.cleared_frames += len(self._sound) // self._frame_bytes
-            self._sound.clear()
-            self._sound.append(fade_out(kept, self._channels))
+            cleared = self._sound.cut(self._frames(fade_ms) if has_begun else 0)
+            self.counts.cleared_frames += cleared
             self._lead = 0
             self._gap = None
+        return cleared * 1000 / self.counts.rate
 
-    @property
-    def _frame_bytes(self) -> int:
-        return 2 * self._channels
+    def empty(self) -> bytes:
+        """Remove and return what is buffered: it is played elsewhere."""
+        with self._lock:
+            self._lead = 0
+            self._gap = None
+            return self._sound.empty()
+
+    def _frames(self, milliseconds: float) -> int:
+        return round(milliseconds * self.counts.rate / 1000)
 
     def _bytes(self, milliseconds: float) -> int:
-        return round(milliseconds * self._rate / 1000) * self._frame_bytes
+        return self._frames(milliseconds) * self._frame_bytes
 
     def _begin(self, lead: int) -> None:
         """Enter a new run of sound: judge the gap before it, lay the cushion."""
-        if self._gap is not None and self._gap < self._bytes(_UNDERRUN_MS):
-            self.counts.underruns += 1
+        is_resumed = self._gap is not None and self._gap < self._bytes(_UNDERRUN_MS)
+        # What came just in time runs into the next gap, and the cushion is one already.
+        self.counts.underruns += is_resumed and bool(self._gap or lead)
         self._gap = None
         self._lead = lead
+        self._sound.begin(is_resumed=is_resumed)

@@ -102,10 +102,10 @@ class PacedSpeaker:
             self._started_at = self._pace.now()
         self._buffer.write(pcm)
 
-    def stop(self) -> None:
-        """Drop what has not been played yet, but for a short fade."""
+    def stop(self) -> float:
+        """Drop what has not been played yet, but for a short fade; say how much."""
         self._advance()
-        self._buffer.clear()
+        return self._buffer.clear()
 
     @property
     def pending_ms(self) -> float:

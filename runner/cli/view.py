@@ -57,18 +57,22 @@ class Printer:
 
     def line(self, text: str) -> None:
         """Write a line of data."""
-        self._write(self.out, self._clean(text) + "\n")
+        self._write(self.out, self.clean(text) + "\n")
 
     def overwrite(self, text: str) -> None:
         """Write text that the next `overwrite` replaces; on a terminal only."""
-        self._write(self.out, _ERASE_LINE + self._clean(text))
+        self._write(self.out, _ERASE_LINE + self.clean(text))
 
     def notice(self, text: str) -> None:
         """Write a line for the person."""
-        self._write(self.err, self._clean(text) + "\n")
+        self._write(self.err, self.clean(text) + "\n")
 
-    def _clean(self, text: str) -> str:
-        # What comes from the far end must not command the terminal, nor fake a line.
+    def raw(self, text: str) -> None:
+        """Write what was made for the terminal, its commands included."""
+        self._write(self.out, text)
+
+    def clean(self, text: str) -> str:
+        """Return foreign text without secrets, commands to a terminal and new lines."""
         return printable(self.mask(text))
 
     def _write(self, stream: TextIO, text: str) -> None:

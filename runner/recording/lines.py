@@ -38,6 +38,7 @@ from runner.protocol.client.events import (
     Event,
     Garbled,
     HangUp,
+    PlaybackCut,
     PlaybackDrained,
     Received,
     Reconfigure,
@@ -132,6 +133,7 @@ _NAMES: dict[type, tuple[str, str]] = {
     Garbled: ("on", "garbled"),
     ToolFinished: ("on", "tool_finished"),
     PlaybackDrained: ("on", "playback_drained"),
+    PlaybackCut: ("on", "playback_cut"),
     Say: ("on", "say"),
     Reconfigure: ("on", "reconfigure"),
     HangUp: ("on", "hang_up"),
@@ -203,6 +205,9 @@ _READERS: dict[str, Callable[[dict[str, Any]], Event | Action]] = {
     ),
     "voiced": lambda line: Voiced(line["call_id"], LOUD * (line["bytes"] // 2)),
     "playback_drained": lambda line: PlaybackDrained(),
+    "playback_cut": lambda line: PlaybackCut(
+        line["reply_id"], float(line["played_ms"]), float(line["dropped_ms"])
+    ),
     "say": lambda line: Say(line["text"]),
     "reconfigure": _reconfigure,
     "hang_up": lambda line: HangUp(line["reason"], line["after_playback"]),

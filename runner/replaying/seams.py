@@ -169,9 +169,10 @@ class SpeakerOfThen:
         """Note the sound."""
         self._notes.arrived(Play(pcm))
 
-    def stop(self) -> None:
-        """Note that it is to be silent."""
+    def stop(self) -> float:
+        """Note that it is to be silent; what that threw away, the recording says."""
         self._notes.arrived(StopPlayback())
+        return 0.0
 
     async def drained(self) -> None:
         """Wait: the recording says when."""

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.audio.pcm import to_pcm, to_samples
-from runner.audio.resampling import Resampler, resample_pcm
+from runner.audio.resampling import Resampler, SteadyResampler, resample_pcm
 
 RATES = st.sampled_from([8_000, 16_000, 22_050, 24_000, 44_100, 48_000, 96_000])
 
@@ -77,3 +77,49 @@ def test_a_whole_piece_of_pcm() -> None:
     assert resample_pcm(pcm, 16_000, 16_000) is pcm
     out = to_samples(resample_pcm(pcm, 16_000, 24_000))
     assert np.abs(out - tone(24_000))[240:-240].max() < 2e-3
+
+
+LIVE = [(48_000, 24_000), (44_100, 24_000), (24_000, 48_000), (24_000, 44_100)]
+
+
+@pytest.mark.parametrize(("from_rate", "to_rate"), LIVE)
+def test_live_sound_lags_evenly_and_by_little(from_rate: int, to_rate: int) -> None:
+    resampler, block = SteadyResampler(from_rate, to_rate), from_rate // 100
+    lags, output = [], 0
+    for number in range(1, 101):
+        output += len(resampler.process(np.zeros(block, np.float32)))
+        lags.append(number * 10 - output * 1000 / to_rate)
+    assert max(lags[10:]) - min(lags[10:]) < 1
+    assert max(lags) < 15
+
+
+@given(
+    rates=st.tuples(*[st.sampled_from([8_000, 16_000, 24_000, 44_100, 48_000])] * 2),
+    cuts=st.lists(st.integers(1, 3_000), min_size=1, max_size=20),
+)
+@settings(deadline=None)  # machines stall
+def test_live_sound_keeps_its_length_however_it_is_cut(
+    rates: tuple[int, int], cuts: list[int]
+) -> None:
+    resampler = SteadyResampler(*rates)
+    output = sum(len(resampler.process(np.zeros(cut, np.float32))) for cut in cuts)
+    output += len(resampler.process(np.zeros(0, np.float32), last=True))
+    assert abs(output - sum(cuts) * rates[1] / rates[0]) <= 2
+
+
+def test_steering_plays_faster_without_a_step() -> None:
+    resampler = SteadyResampler(24_000, 48_000, is_steerable=True)
+    tone = np.sin(2 * np.pi * 440 * np.arange(24_000) / 24_000).astype(np.float32)
+    heard = []
+    for number in range(100):
+        resampler.steer(0.002 if number % 20 < 10 else -0.001, over=240)
+        heard.append(resampler.process(tone[number * 240 : (number + 1) * 240]))
+    heard.append(resampler.process(np.zeros(0, np.float32), last=True))
+    output = np.concatenate(heard)
+    assert len(output) == pytest.approx(48_000 / 1.0005, abs=48)
+    assert np.abs(np.diff(output[480:-480])).max() < 1.01 * 2 * np.pi * 440 / 48_000
+
+
+def test_steering_what_cannot_be_steered_is_refused() -> None:
+    with pytest.raises(ValueError, match="not made for it"):
+        SteadyResampler(48_000, 24_000).steer(0.001)

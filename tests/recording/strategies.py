@@ -27,6 +27,7 @@ from runner.protocol.client.events import (
     Disconnected,
     Garbled,
     HangUp,
+    PlaybackCut,
     PlaybackDrained,
     Received,
     Reconfigure,
@@ -99,6 +100,7 @@ ENTRIES: dict[type, st.SearchStrategy[Any]] = {
     ToolFinished: st.builds(ToolFinished, TEXT, TEXT, st.booleans()),
     Voiced: st.builds(Voiced, TEXT, st.integers(0, 99).map(lambda n: LOUD * n)),
     PlaybackDrained: st.builds(PlaybackDrained),
+    PlaybackCut: st.builds(PlaybackCut, TEXT, NUMBER, NUMBER),
     Say: st.builds(Say, TEXT),
     Reconfigure: st.builds(
         Reconfigure, OBJECT, st.dictionaries(TEXT, RULES, max_size=2)

@@ -49,9 +49,9 @@ class BufferSpeaker(FakeSpeaker):
     def play(self, pcm: bytes) -> None:
         self.playback.write(pcm)
 
-    def stop(self) -> None:
-        self.playback.clear()
+    def stop(self) -> float:
         self.stopped.set()
+        return self.playback.clear()
 
 
 @dataclass(frozen=True, slots=True)

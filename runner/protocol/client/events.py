@@ -73,6 +73,19 @@ class PlaybackDrained:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaybackCut:
+    """Sound of a reply was thrown away before it was heard.
+
+    `played_ms` of the reply were given to the device, its fade included, and
+    `dropped_ms` were not; by samples. `reply_id` is "" where the service gives none.
+    """
+
+    reply_id: str
+    played_ms: float
+    dropped_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Say:
     """The caller's words as text, instead of sound."""
 
@@ -113,6 +126,7 @@ Event: TypeAlias = (
     | ToolFinished
     | Voiced
     | PlaybackDrained
+    | PlaybackCut
     | Say
     | Reconfigure
     | HangUp
