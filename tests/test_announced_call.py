@@ -178,9 +178,7 @@ def test_the_local_voice_announces_where_it_is_to() -> None:
 def test_the_local_voice_is_part_of_the_recorded_conversation(tmp_path: Path) -> None:
     recording = recorded(tmp_path, held("voice"))
 
-    turns = [
-        (turn.speaker, turn.text) for turn in trace(recording.entries).turns
-    ]
+    turns = [(turn.speaker, turn.text) for turn in trace(recording.entries).turns]
 
     assert turns == [
         ("caller", "A table for two, please."),
