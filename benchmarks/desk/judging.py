@@ -90,7 +90,7 @@ def judge(
 
 
 def find_clicks(samples: NDArray[np.int16]) -> tuple[int, float]:
-    """Count steps in speech of 24 kHz that is played at 44.1 kHz; return the loudest too.
+    """Count steps in speech of 24 kHz played at 44.1 kHz; return the loudest, too.
 
     Such speech has nothing above 12 kHz; a step has.
     """
@@ -248,9 +248,7 @@ def _play_delay(capture: Capture, played: Log, at: float, wanted: Wanted) -> flo
     return float(1000 * (began + _find(pattern, window) / SAMPLE_RATE - at))
 
 
-def _window(
-    log: Log, since: float, until: float
-) -> tuple[NDArray[np.float64], float]:
+def _window(log: Log, since: float, until: float) -> tuple[NDArray[np.float64], float]:
     """Return a piece of a log at 24 kHz, and when it begins; nothing at the ends."""
     first = round((since - log.time_of(0)) * RATE)
     last = first + round((until - since) * RATE)

@@ -45,10 +45,17 @@ class Card:
     drift: float = 0.0  # how much too fast its clock runs, in parts in a million
     latency: float = 0.02  # between its block and the room
     bias: float = 0.0  # how much later than the truth its times are
-    jitter: float = 0.0  # half the width of what its times are off by
+    jitter: float = 0.0  # half the width of what its times are off by, each anew
+    wander: float = 0.0  # the same, but slowly, as PulseAudio's are
     block: float = 0.01
     pause: tuple[float, float] = (0.0, 0.0)  # from when, for how long it stood still
     slip: tuple[float, float] = (0.0, 0.0)  # when, how much recorded sound got lost
+
+    def said(self, true: float, random: np.random.Generator) -> float:
+        """Return what is said of this time."""
+        slowly = np.sin(true * 0.9 + self.rate) + np.sin(true * 0.37 + 2)
+        jitter = random.uniform(-1, 1) * self.jitter
+        return true + self.bias + self.wander * float(slowly) / 2 + jitter
 
     def true_rate(self) -> float:
         return self.rate * (1 + self.drift / 1e6)
@@ -101,7 +108,7 @@ def meet(
     size = round(speaker.block * speaker.rate)
     for start in range(0, len(played) - size, size):
         true = speaker.time(start)
-        said = true + speaker.bias + random.uniform(-1, 1) * speaker.jitter
+        said = speaker.said(true, random)
         block = Played(_pcm(played[start : start + size]), said)
         events.append((true - speaker.latency, order, block))
         order += 1
@@ -115,7 +122,7 @@ def meet(
         if voice is not None:
             sound = sound + voice.at(times)
         noise = 10 ** (room.noise / 20) * random.standard_normal(size)
-        said = true + microphone.bias + random.uniform(-1, 1) * microphone.jitter
+        said = microphone.said(true, random)
         recorded = Recorded(_pcm((sound + noise).astype(np.float32)), said)
         events.append((times[-1] + microphone.latency, order, recorded))
         order += 1

@@ -78,7 +78,7 @@ class Room:
         self._tell({"acoustics": asdict(acoustics)})
 
     def speak(self, pcm: bytes, *, at: float, gain: float = 1.0) -> None:
-        """Let a person say something (PCM16 at 44.1 kHz) at this CLOCK_MONOTONIC time."""
+        """Let a person say something (PCM16 at 44.1 kHz), from this time on."""
         with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
             file.write(pcm)
         self._tell({"speak": file.name, "at": at, "gain": gain})

@@ -37,6 +37,7 @@ FIFO_BYTES = 8192
 _FRAME = 8  # bytes of stereo float32
 _PATIENCE = 0.002  # seconds for the sound server to bring what it is late with
 _NOISE_SECONDS = 10
+_UNUSED = 0.25  # seconds without a sample after which a device is taken to be unused
 
 
 @dataclass(slots=True)
@@ -56,6 +57,22 @@ class Faults:
     longest_wait: float = 0.0  # seconds between two looks at the clock
 
 
+class Gap:
+    """Samples that did not pass. A device that nobody uses stands still: no fault."""
+
+    def __init__(self) -> None:
+        self._samples = 0
+
+    def note(self, lost: int, passed: int) -> int:
+        """Take in what became of the last samples; return how many are a fault."""
+        before, self._samples = self._samples, self._samples + lost
+        if not passed:
+            return 0
+        fault = self._samples if before < _UNUSED * RATE else lost
+        self._samples = 0
+        return fault
+
+
 class Room:
     """Both devices and what is between them."""
 
@@ -67,6 +84,7 @@ class Room:
         self._loudspeaker = os.open(folder / "loudspeaker", os.O_RDONLY | os.O_NONBLOCK)
         fcntl.fcntl(self._loudspeaker, fcntl.F_SETPIPE_SZ, FIFO_BYTES)
         self._microphone = os.open(folder / "microphone", os.O_WRONLY | os.O_NONBLOCK)
+        self._gaps = Gap(), Gap()
         self._half_frame = b""
         self._played = self._heard = 0
         self._speech: list[Speech] = []
@@ -118,7 +136,7 @@ class Room:
         samples = np.zeros(count, np.float32)
         got = np.frombuffer(data[:whole], "<f4")[::2]
         samples[: len(got)] = got
-        self.faults.missing += count - len(got)
+        self.faults.missing += self._gaps[0].note(count - len(got), len(got))
         self._air.play(samples)
         self._played_log.write(_to_pcm(samples))
         self._played += count
@@ -141,7 +159,8 @@ class Room:
             written = os.write(self._microphone, pcm)
         except BlockingIOError:
             written = 0
-        self.faults.refused += (len(pcm) - written) // 2
+        lost = (len(pcm) - written) // 2
+        self.faults.refused += self._gaps[1].note(lost, written)
 
 
 def _mix(heard: NDArray[np.float32], first: int, speech: Speech) -> None:
