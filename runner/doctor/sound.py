@@ -129,7 +129,7 @@ def judge_loop(
         yield failed("loop", f"{detail}: as slow as Bluetooth", fix)
     else:
         yield passed("loop", detail)
-    strength = f"{round(found.echo_path):+d} dB comes back".replace("-", "−")
+    strength = f"{round(found.echo_path):+d} dB comes back"
     if front_end is None:
         fix = platform.install_extra("desk")
         yield skipped("echo", f"{strength}; no cancellation", fix)

@@ -86,7 +86,7 @@ def test_the_loop_through_a_room_is_measured_and_cancelled(tmp_path: Path) -> No
     # The monitor is what was played; on a busy machine a block of it may be missing.
     assert re.match("heard at -2[345] dBFS", found["loop"]["detail"])
     assert found["said"]["detail"].startswith("playing two seconds of quiet tones")
-    assert re.match("([+]0|−1) dB comes back; cancell", found["echo"]["detail"])
+    assert re.match("([+]0|-1) dB comes back; cancell", found["echo"]["detail"])
 
 
 @needs_pulse

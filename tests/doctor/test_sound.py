@@ -39,7 +39,7 @@ def test_a_loop_that_works_is_described() -> None:
         "heard at -35 dBFS, the room at -65 dBFS; round trip 143 ms; "
         "2 blocks were lost or late"
     )
-    assert echo.detail.startswith("−12 dB comes back; cancellation takes ")
+    assert echo.detail.startswith("-12 dB comes back; cancellation takes ")
 
 
 def test_a_muted_microphone_names_the_command_of_its_system() -> None:
