@@ -158,7 +158,7 @@ class MessageLog:
         sums = {name: each // _BYTES_A_MS for name, each in self._sums.items() if each}
         if sums and self._since is not None:
             seconds = round(at - self._since, 3)
-            self._log.say("debug", "sound", at, seconds=seconds, **sums)
+            self._log.say("debug", "sound", at, "", seconds=seconds, **sums)
         self._since = None
         self._sums = dict.fromkeys(self._sums, 0)
 
