@@ -16,7 +16,13 @@ from runner.cli.chat.entries import (
     Word,
 )
 from runner.protocol.client.actions import Action, CancelTool, Close, Notify, RunTool
-from runner.protocol.client.events import Disconnected, Event, Received, ToolFinished
+from runner.protocol.client.events import (
+    Disconnected,
+    Event,
+    Received,
+    Say,
+    ToolFinished,
+)
 from runner.protocol.messages import (
     ReplyDone,
     ReplyError,
@@ -51,6 +57,9 @@ class Transcript:
         match what:
             case Received(message):
                 self._receive(message)
+            case Say(text):
+                # Of words that were typed no transcript comes.
+                self._caller_says(text, is_final=True)
             case RunTool(call):
                 self._run(at, call)
             case ToolFinished(call_id, text, is_error):
