@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 from typing import TypeVar
 
 from runner.cli.chat.entries import (
@@ -50,6 +51,7 @@ class Transcript:
 
     clean: Callable[[str], str]
     open: list[Entry] = field(default_factory=list)
+    _announced: int = 0  # so many times the local voice spoke
     _running: dict[str, ToolRun] = field(default_factory=dict)
 
     def observe(self, at: float, what: Event | Action) -> None:
@@ -79,6 +81,15 @@ class Transcript:
     def note(self, text: str) -> None:
         """Add a sentence of vagent's own."""
         self.open.append(Note(self.clean(text)))
+
+    def announce(self, text: str) -> str:
+        """Add words of the local voice; return the id that their sound is heard by."""
+        self._announced += 1
+        reply_id = f"announcement {self._announced}"
+        # Its sound comes next, and says until when it is heard.
+        words = AgentWords(reply_id, text=self.clean(text), ends=inf, is_over=True)
+        self.open.append(words)
+        return reply_id
 
     def hear(self, reply_id: str, begins: float, ends: float) -> None:
         """Take note of when sound of a reply is heard."""
