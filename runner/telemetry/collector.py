@@ -33,16 +33,10 @@ except ImportError as error:
 
 # How long the end of a call waits for a collector, in seconds.
 CLOSING_SECONDS = 2.0
-_CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 _HEADERS = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _OUR_PROTOCOL = "http/protobuf"
-
-
-def wants_content(environment: Mapping[str, str]) -> bool:
-    """Whether what is said may be in the spans."""
-    return environment.get(_CONTENT, "").strip().lower() == "true"
 
 
 def find_collector_keys(environment: Mapping[str, str]) -> frozenset[str]:
