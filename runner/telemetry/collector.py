@@ -93,12 +93,14 @@ def new_provider(
 
 @contextlib.asynccontextmanager
 async def open_collector(
-    environment: Mapping[str, str], notice: Callable[[str], object]
+    environment: Mapping[str, str],
+    notice: Callable[[str], object],
+    patience: float = CLOSING_SECONDS,
 ) -> AsyncIterator[TracerProvider]:
     """Yield a provider whose spans go to the collector that the environment names.
 
-    On leaving, what waits is sent, for `CLOSING_SECONDS` at most. That a collector does
-    not take spans is told once, on the event loop, and is no error.
+    On leaving, what waits is sent, for `patience` seconds at most. That a collector
+    does not take spans is told once, on the event loop, and is no error.
 
     Raises:
         UsageError: the environment asks for what is not there.
@@ -123,7 +125,7 @@ async def open_collector(
     try:
         yield provider
     finally:
-        if not await _shut_down(provider, loop):
+        if not await _shut_down(provider, patience):
             tell()
         # What was told just now is still to be shown.
         await asyncio.sleep(0)
@@ -143,9 +145,10 @@ def _exporter(environment: Mapping[str, str]) -> SpanExporter:
         raise UsageError(f"OpenTelemetry cannot be set up: {error}") from error
 
 
-async def _shut_down(provider: TracerProvider, loop: asyncio.AbstractEventLoop) -> bool:
+async def _shut_down(provider: TracerProvider, patience: float) -> bool:
     """Send what waits; return whether that was done in time."""
     done = asyncio.Event()
+    loop = asyncio.get_running_loop()
 
     def work() -> None:
         provider.shutdown()  # waits up to half a minute
@@ -155,7 +158,7 @@ async def _shut_down(provider: TracerProvider, loop: asyncio.AbstractEventLoop) 
     # A daemon: it must not keep the program from ending.
     threading.Thread(target=work, name="traces", daemon=True).start()
     try:
-        await asyncio.wait_for(done.wait(), CLOSING_SECONDS)
+        await asyncio.wait_for(done.wait(), patience)
     except TimeoutError:
         return False
     return True

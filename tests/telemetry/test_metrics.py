@@ -21,7 +21,7 @@ from tests.telemetry.calls import END, GREETING, OUTAGE, QUESTION, watch
 WHO = {"agent": "support", "service": "local"}
 UNITS = ("_seconds", "_bytes", "_info")
 # Gauges and counts of things have no unit.
-COUNTED = [
+COUNTED = {
     "sessions_active",
     "sessions_started",
     "sessions_ended",
@@ -37,7 +37,7 @@ COUNTED = [
     "replies_asked_again",
     "recording_failures",
     "tool_threads_hung",
-]
+}
 
 
 class Scraped:
