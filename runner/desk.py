@@ -21,12 +21,15 @@ from runner.audio.soundcard import SoundCard
 from runner.caller import Notice
 from runner.errors import DeviceNotFound, UsageError
 
-# In names of outputs that put no sound into the room, on all platforms.
+# In names of outputs that put no sound into the room, on all platforms; and in names of
+# those that may do so all the same: "Speakers / Headphones" are one jack and a laptop's
+# own. Hands-free is what Windows calls telephones for a whole room, too. To cancel echo
+# where there is none costs nothing but CPU time, so what is in doubt is a speaker.
 _WORN = re.compile(
-    r"head(phone|set)|ear(phone|bud|pod)|air ?pods|kopfhörer|casque|"
-    r"auricular|hands-?free|buds\b",
+    r"head(phone|set)|ear(phone|bud|pod)|air ?pods|kopfhörer|casque|auricular|\bbuds",
     re.IGNORECASE,
 )
+_LOUD = re.compile(r"speaker|lautsprecher|haut-?parleur|altavo", re.IGNORECASE)
 
 # What is done about the agent's voice in the microphone: it is cancelled, it is not, or
 # nobody listens while the agent speaks; auto finds out what is possible and needed.
@@ -45,7 +48,7 @@ def read_echo_mode(text: str) -> EchoMode:
 
 def is_headphones(name: str) -> bool:
     """Whether an output of this name is worn, as far as its name tells."""
-    return _WORN.search(name) is not None
+    return _WORN.search(name) is not None and _LOUD.search(name) is None
 
 
 @dataclass(frozen=True, slots=True)
