@@ -16,7 +16,13 @@ from runner.cli.chat.entries import (
     Word,
 )
 from runner.protocol.client.actions import Action, CancelTool, Close, Notify, RunTool
-from runner.protocol.client.events import Disconnected, Event, Received, ToolFinished
+from runner.protocol.client.events import (
+    Disconnected,
+    Event,
+    PlaybackCut,
+    Received,
+    ToolFinished,
+)
 from runner.protocol.messages import (
     ReplyDone,
     ReplyError,
@@ -55,6 +61,10 @@ class Transcript:
                 self._run(at, call)
             case ToolFinished(call_id, text, is_error):
                 self._finish(at, call_id, text, is_error)
+            case PlaybackCut(reply_id, played_ms):
+                reply = self._reply(reply_id)
+                if reply is not None:
+                    reply.heard_ms, reply.is_interrupted = played_ms, True
             case CancelTool(call_id):
                 self._cancel(at, call_id)
             case Notify(text):
@@ -83,6 +93,7 @@ class Transcript:
         for reply in self._all(AgentWords):
             if reply.ends > at:
                 began = at if reply.began is None else min(reply.began, at)
+                # By the clock; the speaker's own count follows as `PlaybackCut`.
                 reply.heard_ms = (at - began) * 1000
                 reply.ends, reply.is_interrupted = at, True
 
