@@ -21,6 +21,7 @@ from runner.protocol.client.events import (
     Event,
     PlaybackCut,
     Received,
+    Say,
     ToolFinished,
 )
 from runner.protocol.messages import (
@@ -50,6 +51,7 @@ class Transcript:
 
     clean: Callable[[str], str]
     open: list[Entry] = field(default_factory=list)
+    turns: int = 0  # of the caller, spoken or typed
     _running: dict[str, ToolRun] = field(default_factory=dict)
 
     def observe(self, at: float, what: Event | Action) -> None:
@@ -67,6 +69,8 @@ class Transcript:
                     reply.heard_ms, reply.is_interrupted = played_ms, True
             case CancelTool(call_id):
                 self._cancel(at, call_id)
+            case Say(text):  # no transcript follows what was never sound
+                self._caller_says(text, is_final=True)
             case Notify(text):
                 self.note(text)
             case Disconnected():
@@ -144,6 +148,7 @@ class Transcript:
                 pass
 
     def _caller_says(self, text: str, *, is_final: bool) -> None:
+        self.turns += is_final
         partial = [each for each in self._all(CallerWords) if not each.is_final]
         if partial:
             partial[-1].text = self.clean(text)
