@@ -173,7 +173,7 @@ def _at_speech_rate(samples: Samples, rate: int) -> Samples:
 
 
 def _count(truth: str, heard: str, tally: Tally, show: bool) -> None:
-    said, understood = _words(truth), _words(heard)
+    said, understood = words_of(truth), words_of(heard)
     errors = word_errors(said, understood)
     tally.words += len(said)
     tally.errors += errors
@@ -181,7 +181,7 @@ def _count(truth: str, heard: str, tally: Tally, show: bool) -> None:
         print(f"{errors} in: {' '.join(said)}\n  as: {' '.join(understood)}")
 
 
-def _words(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
     """Return the words, neighbouring numbers joined: 12 34 and 1234 sound alike."""
     words: list[str] = []
     for token in spoken_tokens(text.replace("-", " ")):

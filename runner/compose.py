@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,7 +24,7 @@ from runner.controls import Controls
 from runner.counters import Counters, Tally, gather
 from runner.desk import DeskWishes
 from runner.edits import Edits
-from runner.engine import Engine, Observer
+from runner.engine import Engine, Observer, Speak
 from runner.errors import SpeechError
 from runner.hiding import Secrets
 from runner.keeping import (
@@ -36,8 +36,8 @@ from runner.keeping import (
 )
 from runner.line import Dial
 from runner.loading import load_agent_and_tools
-from runner.localvoice import SpokenLines
-from runner.nearend import NearEnd, open_near_end
+from runner.localvoice import LocalVoice, SpokenAnnouncements, SpokenLines
+from runner.nearend import NearEnd, Typing, open_near_end
 from runner.protocol.client.actions import Close
 from runner.protocol.client.events import HangUp, Say
 from runner.protocol.client.session import ClientSession
@@ -71,7 +71,8 @@ class CallWishes:
     write; `lines` are spoken by the local voice, each after the agent has finished.
     With `watch` the call follows the agent file while it is edited.
     `transport` is a library for the wire, or auto. `seed` is that of the session's own
-    lots; None draws it. With `keeping` the call is recorded.
+    lots; None draws it. With `keeping` the call is recorded, with `push_to_talk` the
+    caller is heard only on request.
     """
 
     agent: Path
@@ -86,6 +87,7 @@ class CallWishes:
     seed: int | None = None
     keeping: Keeping | None = None
     desk: DeskWishes = DeskWishes()
+    push_to_talk: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class Call:
 
     engine: Engine
     near_end: NearEnd
+    controls: Controls
     toolbelt: Toolbelt
     secrets: Secrets
     beside: Sequence[Callable[[], Coroutine[Any, Any, None]]]
@@ -140,11 +143,13 @@ async def open_call(
     environment: Mapping[str, str],
     view: View,
     observers: Sequence[Observer] = (),
+    typing: Typing | None = None,
     secrets: Secrets | None = None,
 ) -> AsyncIterator[Call]:
     """Build a call; everything that was opened is closed on leaving.
 
-    What is to be hidden is added to `secrets` as soon as it is known.
+    `typing` is what a person types, where the view reads the keyboard. What is to be
+    hidden is added to `secrets` as soon as it is known.
 
     Raises:
         VagentError: the file, a tool, a device or the service cannot be had.
@@ -167,11 +172,11 @@ async def open_call(
     toolbelt = Toolbelt(tools, lambda: changes.current.tools, view.notice)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(toolbelt.close)
-        near_end = await stack.enter_async_context(
-            open_near_end(
-                wishes.input, wishes.output, wishes.lines, view.notice, wishes.desk
-            )
+        opening = open_near_end(
+            wishes.input, wishes.output, wishes.lines, view.notice, wishes.desk
         )
+        near_end = await stack.enter_async_context(opening)
+        near_end = replace(near_end, typing=typing)
         reaching = reach(service, agent, wishes.transport, view.notice)
         dial = await stack.enter_async_context(reaching)
         describe = partial(describe_call, agent, text, config, service.name, seed)
@@ -180,16 +185,21 @@ async def open_call(
         watchers = (*observers, tally.observe, view.observe)
         if recorder is not None:
             watchers = (recorder.observe, *watchers)
-        engine = _engine(session, dial, near_end, toolbelt, watchers)
-        deliver = _delivery(near_end, engine, agent, service, stack, view.notice)
+        voice = LocalVoice(agent.local)
+        stack.callback(voice.close)
+        say = SpokenAnnouncements(voice.begin, view.notice).say
+        engine = _engine(session, dial, near_end, toolbelt, say, watchers)
+        deliver = _delivery(near_end, engine, voice, service, view.notice)
         caller = Caller(engine, near_end.speaker, deliver, view.notice)
-        controls = Controls(engine, view.notice, changes.current.session)
+        controls = Controls(
+            engine, view.notice, changes.current.session, wishes.push_to_talk
+        )
         beside = [partial(near_end.drive, caller, controls)]
         if wishes.watch:
             edits = Edits(agent, load, toolbelt, controls, view)
             beside.append(partial(edits.follow, files, seen))
-        handed = (engine, near_end, toolbelt, secrets, beside, recorder)
-        yield Call(*handed, agent.name, service, tally)
+        parts = engine, near_end, controls, toolbelt, secrets, beside, recorder
+        yield Call(*parts, agent.name, service, tally)
 
 
 def _engine(
@@ -197,6 +207,7 @@ def _engine(
     dial: Dial,
     near_end: NearEnd,
     toolbelt: Toolbelt,
+    say: Speak,
     observers: Sequence[Observer],
 ) -> Engine:
     return Engine(
@@ -205,6 +216,7 @@ def _engine(
         microphone=near_end.microphone,
         speaker=near_end.speaker,
         run_tool=toolbelt.run,
+        voice=say,
         observers=(*observers, toolbelt.observe),
     )
 
@@ -212,9 +224,8 @@ def _engine(
 def _delivery(
     near_end: NearEnd,
     engine: Engine,
-    agent: AgentConfig,
+    voice: LocalVoice,
     service: Service,
-    stack: contextlib.AsyncExitStack,
     notice: Notice,
 ) -> Deliver:
     """Return how a line of the caller's reaches the service: as text or as sound."""
@@ -227,8 +238,7 @@ def _delivery(
         return say_as_text
     if service.is_local and not is_lines:
         return say_as_text
-    spoken = SpokenLines(microphone, agent.local, near_end.lines)
-    stack.callback(spoken.close)
+    spoken = SpokenLines(microphone, voice, near_end.lines)
     spoken.prepare()
 
     async def speak(line: str) -> None:
@@ -295,4 +305,6 @@ def client_config(
         idle=Idle(idle.nudge_after, idle.say, idle.end_after),
         carry_over=service.is_local if carry_over is None else carry_over,
         patience=LOCAL_PATIENCE if service.is_local else Patience(),
+        # Its own server's replies are never silent for long, and it takes reply.create.
+        announce_by="reply" if service.url is None else "either",
     )

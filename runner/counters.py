@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from runner.audio.card_speaker import CardSpeaker
-from runner.audio.devices import FRAME_MS, Microphone, Speaker
+from runner.audio.devices import Microphone, Speaker
 from runner.audio.playback import PlaybackCounts
 from runner.audio.speaker import PacedSpeaker
 from runner.engine import Engine
@@ -152,7 +152,7 @@ def gather(
     if line.dropped_at is not None:  # and it never came back
         lost += asyncio.get_running_loop().time() - line.dropped_at
     dropped_frames = engine.line.counts.dropped_frames
-    dropped = dropped_frames * FRAME_MS / 1000
+    dropped = engine.line.counts.dropped_bytes / _BYTES_A_SECOND
     playback = PlaybackCounts()
     if isinstance(speaker, PacedSpeaker | CardSpeaker):
         playback = speaker.counts
@@ -162,7 +162,7 @@ def gather(
         sound_sent_seconds=max(0.0, tally.bytes_sent / _BYTES_A_SECOND - dropped),
         sound_received_seconds=tally.bytes_received / _BYTES_A_SECOND,
         microphone_dropped_seconds=microphone.dropped_ms / 1000,
-        microphone_unsent_seconds=line.unsent_frames * FRAME_MS / 1000,
+        microphone_unsent_seconds=line.unsent_bytes / _BYTES_A_SECOND,
         outbox_dropped_seconds=dropped,
         line_drops=line.drops,
         line_lost_seconds=lost,

@@ -117,6 +117,7 @@ async def open_desk(
         output=with_speaker,
         input_device=wishes.input_device,
         output_device=wishes.output_device,
+        notice=notice,
         front_end=_front_end(wishes, speaker, notice),
         library=library,
     )

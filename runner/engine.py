@@ -21,16 +21,15 @@ from runner.heard import Heard
 from runner.line import Dial, Line
 from runner.protocol.client.actions import (
     Action,
-    Adopt,
     CancelTool,
     Close,
     Connect,
     Drain,
-    Notify,
     Play,
     RunTool,
     Send,
     StopPlayback,
+    Voice,
 )
 from runner.protocol.client.calls import CallRules
 from runner.protocol.client.events import (
@@ -41,6 +40,7 @@ from runner.protocol.client.events import (
     Reconfigure,
     Tick,
     ToolFinished,
+    Voiced,
 )
 from runner.protocol.client.session import ClientSession
 from runner.protocol.messages import JsonObject, ReplyAudio, ToolCall
@@ -65,6 +65,8 @@ class ToolOutcome(Protocol):
 
 
 RunToolCall: TypeAlias = Callable[[ToolCall], Awaitable[ToolOutcome]]
+# Makes sound of words, in the encoding that is played; empty where it cannot.
+Speak: TypeAlias = Callable[[str], Awaitable[bytes]]
 # Sees each event and each action with its time, in order; must not block or raise.
 Observer: TypeAlias = Callable[[float, Event | Action], None]
 
@@ -122,10 +124,14 @@ class Engine:
         microphone: Microphone,
         speaker: Speaker,
         run_tool: RunToolCall,
+        voice: Speak | None = None,
         observers: Sequence[Observer] = (),
         timer_slack: float = 0.0,
     ) -> None:
-        """`timer_slack` is how many seconds late the session's timers ring."""
+        """`voice` says announcements; None: they stay unsaid by this machine.
+
+        The session's timers ring `timer_slack` seconds late.
+        """
         self.session = session
         self._timer_slack = timer_slack
         self.line = Line(dial, self.post)
@@ -135,6 +141,7 @@ class Engine:
         self._devices = (microphone, speaker)
         self._heard = Heard()
         self._tools = ToolTasks(run_tool, self.post)
+        self._voice = voice
         self._observers = observers
         self._inbox: deque[Event] = deque()
         self._is_pumping = False  # an event that comes meanwhile waits its turn
@@ -228,13 +235,15 @@ class Engine:
                 self._tools.cancel(call_id)
             case Drain():
                 self._start(self._report_drained())
+            case Voice():
+                self._start(self._speak(action))
             case Connect(token):
                 assert self._tasks is not None, "connecting before run()"
                 self.line.open(token, self._tasks)
             case Close() if not self._closed.done():
                 self._closed.set_result(action)
-            case Close() | Notify() | Adopt():
-                pass  # for the observers
+            case _:
+                pass  # for the observers: a notice, an adoption, an announcement
 
     def _stop_playback(self) -> None:
         for cut in self._heard.cut(self._devices[1].stop()):
@@ -251,6 +260,10 @@ class Engine:
     async def _report_drained(self) -> None:
         await self._devices[1].drained()
         self.post(PlaybackDrained())
+
+    async def _speak(self, wanted: Voice) -> None:
+        if self._voice is not None:
+            self.post(Voiced(wanted.call_id, await self._voice(wanted.text)))
 
     def _note_state(self) -> None:
         if self.session.is_live and not self._is_listening:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from runner.audio.devices import FRAME_BYTES
 from runner.errors import (
     ConnectionLost,
     RemoteProtocolError,
@@ -32,7 +33,7 @@ from runner.protocol.messages import ClientMessage, InputAudio
 
 # Sound that waits to be sent: beyond this the oldest goes, counted. What is said now
 # must be sent now.
-OUTBOX_AUDIO_FRAMES = 6  # of 50 ms
+OUTBOX_AUDIO_BYTES = 6 * FRAME_BYTES  # 300 ms
 
 
 class Transport(Protocol):
@@ -80,7 +81,9 @@ class LineCounts:
 
     connections: int = 0
     stalls: int = 0  # times that messages had to wait for the socket
-    dropped_frames: int = 0  # of the microphone, 50 ms each: too late to be sent
+    # Of the microphone, too late to be sent.
+    dropped_frames: int = 0
+    dropped_bytes: int = 0
     garbled_messages: int = 0
 
 
@@ -90,7 +93,7 @@ class Outbox:
     def __init__(self, counts: LineCounts) -> None:
         self._counts = counts
         self._messages: deque[ClientMessage] = deque()
-        self._audio_frames = 0
+        self._audio_bytes = 0
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -98,16 +101,16 @@ class Outbox:
     def put(self, message: ClientMessage) -> None:
         """Append a message; drop the oldest sound if there is too much of it."""
         if isinstance(message, InputAudio):
-            if self._audio_frames >= OUTBOX_AUDIO_FRAMES:
+            self._audio_bytes += len(message.pcm)
+            while self._audio_bytes > max(OUTBOX_AUDIO_BYTES, len(message.pcm)):
                 self._drop_oldest_audio()
-            self._audio_frames += 1
         self._messages.append(message)
 
     def take(self) -> ClientMessage:
         """Remove and return the first message; raises IndexError if there is none."""
         message = self._messages.popleft()
         if isinstance(message, InputAudio):
-            self._audio_frames -= 1
+            self._audio_bytes -= len(message.pcm)
         return message
 
     def clear(self) -> Sequence[ClientMessage]:
@@ -116,17 +119,19 @@ class Outbox:
         Sound is counted as dropped.
         """
         unsent = [each for each in self._messages if not isinstance(each, InputAudio)]
-        self._counts.dropped_frames += self._audio_frames
+        self._counts.dropped_frames += len(self._messages) - len(unsent)
+        self._counts.dropped_bytes += self._audio_bytes
         self._messages.clear()
-        self._audio_frames = 0
+        self._audio_bytes = 0
         return unsent
 
     def _drop_oldest_audio(self) -> None:
         for index, message in enumerate(self._messages):
             if isinstance(message, InputAudio):
                 del self._messages[index]
-                self._audio_frames -= 1
+                self._audio_bytes -= len(message.pcm)
                 self._counts.dropped_frames += 1
+                self._counts.dropped_bytes += len(message.pcm)
                 return
 
 

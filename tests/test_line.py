@@ -7,7 +7,7 @@ import asyncio
 from typing import Any
 
 from runner.errors import TransportError
-from runner.line import OUTBOX_AUDIO_FRAMES, Line, LineCounts, Outbox
+from runner.line import OUTBOX_AUDIO_BYTES, Line, LineCounts, Outbox
 from runner.protocol.client.events import (
     Connected,
     Disconnected,
@@ -67,16 +67,17 @@ async def test_a_slow_upload_drops_the_oldest_sound_and_nothing_else() -> None:
     line, _ = await opened(wire)
     wire.stall()
     for number in range(100):
-        line.send(InputAudio(bytes([number, 0])))
+        line.send(InputAudio(bytes([number, 0]).ljust(960, b"\0")))
         line.send(SessionUpdate({"number": number}))
 
     wire.flow()
 
     audio = [message for message in wire.sent if message["type"] == "input.audio"]
-    assert len(audio) == OUTBOX_AUDIO_FRAMES
-    assert audio[-1]["audio"] == "YwA="  # the 100th frame: what was said last
+    assert len(audio) == OUTBOX_AUDIO_BYTES // 960 == 15
+    assert audio[-1]["audio"].startswith("YwAA")  # the 100th frame: what was said last
     assert kinds(wire).count("session.update") == 100
-    assert line.counts.dropped_frames == 100 - OUTBOX_AUDIO_FRAMES
+    assert line.counts.dropped_frames == 100 - 15
+    assert line.counts.dropped_bytes == (100 - 15) * 960
 
 
 async def test_a_socket_that_fills_up_again_while_the_outbox_empties_stops_it() -> None:
@@ -190,13 +191,13 @@ async def test_closing_a_line_that_was_never_opened_is_fine() -> None:
 def test_the_outbox_drops_the_oldest_sound_and_never_a_control_message() -> None:
     counts = LineCounts()
     outbox = Outbox(counts)
-    for number in range(OUTBOX_AUDIO_FRAMES + 3):
-        outbox.put(InputAudio(bytes([number, 0])))
+    for number in range(6 + 3):
+        outbox.put(InputAudio(bytes([number]) * 2_400))
         outbox.put(SessionEnd())
 
     taken = [outbox.take() for _ in range(len(outbox))]
 
     assert counts.dropped_frames == 3
     sound = [message.pcm[0] for message in taken if isinstance(message, InputAudio)]
-    assert sound == list(range(3, OUTBOX_AUDIO_FRAMES + 3))
-    assert taken.count(SessionEnd()) == OUTBOX_AUDIO_FRAMES + 3
+    assert sound == list(range(3, 6 + 3))
+    assert taken.count(SessionEnd()) == 6 + 3

@@ -15,12 +15,26 @@ import numpy as np
 from runner.audio.devices import SAMPLE_RATE
 from runner.audio.pcm import Samples
 
-# A time that is farther off than this is no jitter: the stream stood still, or began
-# anew. One alone may be a slip of the driver's.
-_JUMP_SECONDS = 0.03
-_JUMPS_BELIEVED = 3
-# How fast an estimate follows: its memory, in times noted (some 10 ms each).
-_MEMORY = 100
+# A time that is far off by jitter comes back; one that stays off, abruptly, is of a
+# stream that lost sound, stood still or began anew. In seconds, on the average: the
+# jitter that is assumed at first, and the least that is ever reckoned with. A step is
+# larger than what the fastest wander comes to while the short mean follows it.
+_FIRST_JITTER = 0.004
+_LEAST_JITTER = 0.002
+_LEAST_STEP = 0.006
+# How many times the usual jitter a time may be off and still be averaged with others.
+_OUTLIER = 4.0
+# A step is believed when errors to one side, less one jitter each, come to so many
+# jitters, of which one error gives so many at the most: three times at least.
+_STEP = 8.0
+_STEP_EACH = 3.0
+# How fast times are followed, by the number of times (some 10 ms each) that they are
+# averaged over. PulseAudio's wander by 10 ms within some seconds while the true
+# latency stands still to a tenth of one; a canceller bears a time that is wrong, but
+# not one that moves, so that only the mean of a minute is trusted. What is abrupt
+# is measured against the mean of half a second.
+_LONG = 5000
+_SHORT = 50
 # No sound card's clock is farther off than this, as a share of one.
 _MOST_DRIFT = 0.002
 
@@ -31,15 +45,59 @@ _KEPT_SECONDS = 2.0
 # So much later than what was played last, nothing is being played.
 _AHEAD = round(0.2 * SAMPLE_RATE)
 # An error of alignment beyond this is leapt over, a smaller one closed over a second.
-_LEAP = round(0.015 * SAMPLE_RATE)
+_LEAP = round(0.003 * SAMPLE_RATE)
 _MOST_STEERING = 0.002
+
+
+class _Steps:
+    """Tells times that jitter or wander from a stream that stepped.
+
+    A cumulative sum to either side (Page's test) of what errors differ from their
+    short mean by, in units of the jitter.
+    """
+
+    def __init__(self) -> None:
+        self._jitter = _FIRST_JITTER
+        self._mean = 0.0
+        self._count = 0
+        self._sums = [0.0, 0.0]  # to the later and to the earlier side
+        self._run: list[float] = []  # since both were zero
+
+    def feed(self, error: float) -> float | None:
+        """Take in an error; return by how much the stream stepped, mostly 0.
+
+        None: it is an outlier, to be averaged with no others.
+        """
+        off = error - self._mean if self._count else 0.0
+        unit = max(self._jitter, _LEAST_JITTER)
+        for side, sign in enumerate((1, -1)):
+            excess = min(sign * off / unit - 1, _STEP_EACH)
+            self._sums[side] = max(0.0, self._sums[side] + excess)
+        self._run = [*self._run[1 - round(_STEP) :], off] if any(self._sums) else []
+        if max(self._sums) >= _STEP:
+            step = float(np.median(self._run))
+            self._sums, self._run = [0.0, 0.0], []
+            if abs(step) > _LEAST_STEP:
+                return step
+        # Bounded, so that a step does not pass for jitter before it is believed.
+        seen = min(abs(off), 2 * _OUTLIER * unit)
+        self._jitter += (seen - self._jitter) / (2 * _SHORT)
+        if abs(off) > _OUTLIER * unit:
+            return None
+        self._count = min(self._count + 1, _SHORT)
+        self._mean += (error - self._mean) / self._count
+        return 0.0
+
+    def moved(self, by: float) -> None:
+        """Take in that what errors are measured against became so much later."""
+        self._mean -= by
 
 
 class StreamClock:
     """The times of a stream's samples, smoothed out of what was said of them.
 
     An alpha-beta filter: a line of time over position, whose offset and slope follow
-    what is noted, at first quickly.
+    what is noted. Where the stream steps, it steps with it.
     """
 
     def __init__(self, rate: float) -> None:
@@ -48,7 +106,7 @@ class StreamClock:
         self._position = 0.0
         self._at = 0.0
         self._noted = 0
-        self._jumps = 0
+        self._steps = _Steps()
 
     @property
     def is_known(self) -> bool:
@@ -63,23 +121,21 @@ class StreamClock:
     def note(self, position: float, at: float) -> None:
         """Take in that the sample at `position` is of this time."""
         if not self._noted:
-            self._anchor(position, at)
-            return
-        samples = position - self._position
-        expected = self.time_of(position)
+            self._position, self._at = position, at
+        samples, expected = position - self._position, self.time_of(position)
         error = at - expected
-        if abs(error) > _JUMP_SECONDS:
-            self._jumps += 1
-            if self._jumps >= _JUMPS_BELIEVED:
-                self._anchor(position, at)
+        step = self._steps.feed(error)
+        if step is None:
             return
-        self._jumps = 0
         self._noted += 1
-        share = 1 / min(self._noted, _MEMORY)
-        self._position, self._at = position, expected + share * error
-        if samples > 0 and self._noted > _MEMORY:
-            # The slope follows so slowly that the two do not swing (share squared / 4).
-            self._bend(share * share / 4 * error / samples)
+        by = step
+        if not step:
+            share = 1 / (self._noted if self._noted <= _SHORT else _LONG)
+            by = share * error
+            if samples > 0 and self._noted > _SHORT:
+                self._bend(share * share / 4 * error / samples)
+            self._steps.moved(by)
+        self._position, self._at = position, expected + by
 
     def time_of(self, position: float) -> float:
         """Return when the sample at `position` is heard."""
@@ -89,11 +145,8 @@ class StreamClock:
         """Return what is heard at this time."""
         return self._position + (at - self._at) / self._period
 
-    def _anchor(self, position: float, at: float) -> None:
-        self._position, self._at = position, at
-        self._noted, self._jumps = 1, 0
-
     def _bend(self, by: float) -> None:
+        # The slope follows so slowly that the two do not swing (share squared / 4).
         most = self._nominal * _MOST_DRIFT
         bent = self._period + by - self._nominal
         self._period = self._nominal + min(max(bent, -most), most)

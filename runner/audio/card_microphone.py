@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 
 from runner.audio.alignment import StreamClock
 from runner.audio.capture import Block, CaptureQueue
-from runner.audio.devices import FRAME_BYTES, SAMPLE_RATE
+from runner.audio.devices import CARD_FRAME_BYTES, SAMPLE_RATE
 from runner.audio.echo import FrontEnd
 from runner.audio.framing import Framer
 from runner.audio.halves import Card, Half
@@ -30,11 +30,12 @@ class CardMicrophone(Half):
         self._arrived = asyncio.Event()
         self._queue = CaptureQueue(SAMPLE_RATE, 1)
         self._device: SoundDevice | None = None
+        self._dropped_before = 0.0  # milliseconds, with earlier devices
 
     @property
     def dropped_ms(self) -> float:
         """How much was thrown away because nobody took it in time."""
-        return self._queue.dropped_ms
+        return self._dropped_before + self._queue.dropped_ms
 
     async def frames(self) -> AsyncIterator[bytes]:
         """Yield what is recorded; ends with the card, raises AudioUnavailable if lost.
@@ -43,18 +44,27 @@ class CardMicrophone(Half):
         """
         if self._device is None:
             raise ValueError("frames of a microphone that is not open")
-        path = _Path(self._device, self._front_end)
-        framer = Framer(FRAME_BYTES)
+        device = self._device
+        path = _Path(device, self._front_end)
+        framer = Framer(CARD_FRAME_BYTES)
         while self._card.is_open:
             await self._arrived.wait()
             self._arrived.clear()
             while (block := self._queue.take()) is not None:
+                if device is not self._device:  # the card took up another one
+                    device = self._device
+                    path = _Path(device, self._front_end)
                 for frame in framer.feed(to_pcm(path.process(block))):
                     yield frame
         self._card.raise_if_lost()
 
     def attach(self, device: SoundDevice) -> None:
-        """Make ready for what this device will record; called by the card."""
+        """Make ready for what this device will record; called by the card.
+
+        Also in mid-call, when another device was taken up; `frames` then goes on with
+        that one, and what it had not taken of the last one is lost.
+        """
+        self._dropped_before += self._queue.dropped_ms
         self._device = device
         self._queue = CaptureQueue(device.rate, device.channels)
 

@@ -1,7 +1,8 @@
 """Where sound comes from and goes to, as the engine sees it.
 
-Everything on this side of the seam is 24 kHz mono PCM16 little-endian, in frames of
-50 ms (2,400 bytes); adapters resample on their own side.
+Everything on this side of the seam is 24 kHz mono PCM16 little-endian; adapters
+resample on their own side. A microphone's frames are all of one length: 50 ms (2,400
+bytes), which costs the least, or 20 ms where a person waits for the answer.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from typing import Protocol, Self
 
 SAMPLE_RATE = 24_000
 FRAME_MS = 50
+CARD_FRAME_MS = 20  # of a sound card's microphone
 FRAME_BYTES = SAMPLE_RATE * 2 * FRAME_MS // 1000
+CARD_FRAME_BYTES = SAMPLE_RATE * 2 * CARD_FRAME_MS // 1000
 # A microphone's backlog: more than this and the oldest frames go, counted.
 MICROPHONE_BACKLOG_MS = 300
 
@@ -35,7 +38,7 @@ class Microphone(Protocol):
     ) -> None: ...
 
     def frames(self) -> AsyncIterator[bytes]:
-        """Yield 50 ms frames at the pace of the sound; ends when the input ends."""
+        """Yield frames at the pace of the sound; ends when the input ends."""
         ...
 
 

@@ -5,6 +5,7 @@ Whatever is missing becomes a sentence here.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import platform
 import sys
@@ -15,13 +16,27 @@ from typing import Any, Literal, Protocol, TypeAlias, cast
 from runner.errors import AudioUnavailable, DeviceNotFound
 
 Direction: TypeAlias = Literal["input", "output"]
-DeviceName: TypeAlias = int | str | None  # index, name or part of it, or the default
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDevice:
+    """A device that was used before; where it is not, the default will do.
+
+    Numbers change with what is plugged in, so it goes by its whole name.
+    """
+
+    name: str
+    host: str
+
+
+# By index, name or part of it; one that was used before; or the default.
+DeviceName: TypeAlias = int | str | KnownDevice | None
 
 WITHOUT_SOUND_CARD = (
     "without a sound card: --input FILE.wav|text|none with --output FILE.wav|null, "
     "or --say LINE"
 )
-_NOUNS: Mapping[Direction, str] = {"input": "microphone", "output": "speaker"}
+NOUNS: Mapping[Direction, str] = {"input": "microphone", "output": "speaker"}
 # Distributions by ID or ID_LIKE of os-release, and what brings them PortAudio.
 _LINUX_PACKAGES = {
     "debian": "sudo apt install libportaudio2",
@@ -54,6 +69,12 @@ class PortAudio(Protocol):
 
     def query_hostapis(self, index: int) -> Mapping[str, Any]: ...
 
+    def _exit_handler(self) -> None: ...
+
+    def _terminate(self) -> None: ...
+
+    def _initialize(self) -> None: ...
+
     def check_input_settings(self, **settings: Any) -> None: ...
 
     def check_output_settings(self, **settings: Any) -> None: ...
@@ -76,9 +97,15 @@ class SoundDevice:
     host: str  # the host API: ALSA, Core Audio, Windows WASAPI, ...
     rate: int  # its own default, in hertz
     channels: int  # as many as it has; once opened, as many as are used
+    is_float: bool = False  # whether it takes float32 and nothing else
+
+    @property
+    def known(self) -> KnownDevice:
+        """What to look for when it was gone or has another number."""
+        return KnownDevice(self.name, self.host)
 
     def __str__(self) -> str:
-        return f"{_NOUNS[self.direction]} '{self.name}'"
+        return f"{NOUNS[self.direction]} '{self.name}'"
 
 
 def load_portaudio(
@@ -134,7 +161,7 @@ def find_device(
         found = (
             [library.query_devices(kind=direction)]
             if wanted is None
-            else _match(known, wanted)
+            else _match(library, known, wanted)
         )
     except (library.PortAudioError, ValueError) as error:
         raise _no_device(direction) from error
@@ -142,9 +169,10 @@ def find_device(
         raise _no_device(direction)
     if len(found) != 1:
         what = "no" if not found else "more than one"
+        label = wanted.name if isinstance(wanted, KnownDevice) else wanted
         names = ", ".join(f"{i['index']} '{i['name']}'" for i in found or known)
         raise DeviceNotFound(
-            f"{what} {_NOUNS[direction]} goes by '{wanted}'",
+            f"{what} {NOUNS[direction]} goes by '{label}'",
             hint=f"by number or by a unique part of the name: {names}",
         )
     info = found[0]
@@ -160,14 +188,34 @@ def find_device(
 
 def _no_device(direction: Direction) -> AudioUnavailable:
     return AudioUnavailable(
-        f"this machine has no {_NOUNS[direction]} that PortAudio can find",
+        f"this machine has no {NOUNS[direction]} that PortAudio can find",
         hint=f"connect one and start again; {WITHOUT_SOUND_CARD}",
     )
 
 
+def refresh(library: PortAudio) -> None:
+    """Let PortAudio look again at what is plugged in: it does so only at its start.
+
+    All streams must have been closed; indices are others afterwards.
+    """
+    # sounddevice offers no public way (its own advice is these two).
+    with contextlib.suppress(library.PortAudioError):
+        library._terminate()  # refused when the last start of it had failed
+    library._initialize()
+
+
 def _match(
-    known: Sequence[Mapping[str, Any]], wanted: int | str
+    library: PortAudio,
+    known: Sequence[Mapping[str, Any]],
+    wanted: int | str | KnownDevice,
 ) -> list[Mapping[str, Any]]:
+    if isinstance(wanted, KnownDevice):
+        return [
+            info
+            for info in known
+            if info["name"] == wanted.name
+            and library.query_hostapis(info["hostapi"])["name"] == wanted.host
+        ][:1]
     if isinstance(wanted, int) or wanted.isdecimal():
         return [info for info in known if info["index"] == int(wanted)]
     text = wanted.lower()

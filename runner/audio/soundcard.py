@@ -1,6 +1,7 @@
-"""The sound card: a microphone and a speaker on one duplex PortAudio stream, or on two.
+"""The sound card: a microphone and a speaker that last, whatever becomes of devices.
 
-PortAudio's thread copies bytes to and from two buffers and leaves.
+What was unplugged, suspended or changed is taken up again on the same device or on the
+default, while both halves stay the same objects and a call goes on.
 """
 
 from __future__ import annotations
@@ -8,26 +9,36 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
+from runner.audio.bench import Bench
 from runner.audio.card_microphone import CardMicrophone
 from runner.audio.card_speaker import CardSpeaker
+from runner.audio.census import find_sides
 from runner.audio.echo import FrontEnd
-from runner.audio.portaudio import (
-    DeviceName,
-    Direction,
-    PortAudio,
-    Stream,
-    find_device,
-    load_portaudio,
-)
-from runner.audio.streams import Callbacks, cannot_open, close_streams, open_streams
+from runner.audio.herald import Herald, Notice
+from runner.audio.lasting import Lasting, Search
+from runner.audio.opening import Opening
+from runner.audio.pace import LoopPace, Pace
+from runner.audio.portaudio import DeviceName, Direction, PortAudio
+from runner.audio.sides import Sides
+from runner.audio.worker import AudioWorker, Worker
 from runner.errors import AudioUnavailable
 
 
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a card stands on: time, a thread for PortAudio, a way to find devices."""
+
+    pace: Pace = field(default_factory=LoopPace)
+    worker: Worker = field(default_factory=AudioWorker)
+    search: Search = find_sides
+
+
 class SoundCard:
-    """Opens the devices, and owns the stream that both halves share.
+    """Opens the devices, and owns the streams that both halves share.
 
     Used as a context itself, or through its halves, in any order.
     """
@@ -39,46 +50,64 @@ class SoundCard:
         output: bool = True,
         input_device: DeviceName = None,
         output_device: DeviceName = None,
+        notice: Notice = lambda text: None,
         front_end: FrontEnd | None = None,
         library: PortAudio | None = None,
+        ground: Ground | None = None,
     ) -> None:
         """Open only the sides that are asked for; devices by index, name or part.
 
-        A front end stands between the microphone and its reader, and is told of all
-        that the speaker plays.
+        `notice` is told what becomes of them while the card is open. A front end
+        stands between the microphone and its reader, and is told of all that the
+        speaker plays.
         """
+        wishes: dict[Direction, DeviceName] = {}
+        if input:
+            wishes["input"] = input_device
+        if output:
+            wishes["output"] = output_device
         self.microphone = CardMicrophone(self, front_end)
         self.speaker = CardSpeaker(self, self._on_low, front_end)
-        self.glitches = 0  # blocks with which PortAudio reported lost or missing sound
-        self._sides: list[tuple[Direction, DeviceName]] = []
-        if input:
-            self._sides.append(("input", input_device))
-        if output:
-            self._sides.append(("output", output_device))
-        self._library = library
-        self._streams: list[Stream] = []
+        ground = ground or Ground()
+        opening = Opening(self.microphone, self.speaker, self._on_recorded)
+        self._lasting = Lasting(
+            Bench(wishes, library),
+            Sides(self.microphone, self.speaker, ground.pace),
+            opening,
+            worker=ground.worker,
+            search=ground.search,
+            herald=Herald(notice),
+        )
         self._users = 0  # contexts that are entered: the card itself and its halves
-        self._is_lost = False
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._keeping: asyncio.Task[None] | None = None  # while it is open
 
     @property
     def is_open(self) -> bool:
-        """True from the first entering to the last leaving, unless it is lost."""
-        return bool(self._streams) and not self._is_lost
+        """True from the first entering to the last leaving, with a device or without.
+
+        False, too, when keeping it failed, which `raise_if_lost` then tells.
+        """
+        return self._keeping is not None and not self._keeping.done()
+
+    @property
+    def glitches(self) -> int:
+        """Blocks with which PortAudio reported lost or missing sound."""
+        return self._lasting.opening.glitches
 
     def raise_if_lost(self) -> None:
-        """Raise AudioUnavailable when the device stopped by itself."""
-        if self._is_lost:
-            raise AudioUnavailable(
-                "the sound card stopped",
-                hint="was it unplugged? connect it and start again",
-            )
+        """Raise AudioUnavailable when the card could not be kept: by a bug of ours."""
+        if self._keeping is None or not self._keeping.done():
+            return
+        if not self._keeping.cancelled() and (error := self._keeping.exception()):
+            raise AudioUnavailable(f"the sound card was given up: {error}") from error
 
     async def __aenter__(self) -> Self:
         if not self._users:
-            # On this thread: PortAudio's Windows side belongs to the thread that
-            # first used it. It takes some 10 ms, before the call.
-            self._open()
+            self._loop = asyncio.get_running_loop()
+            await self._lasting.open()
+            self._keeping = asyncio.create_task(self._lasting.run(), name="sound card")
+            self._keeping.add_done_callback(lambda _: self._wake())
         self._users += 1
         return self
 
@@ -90,76 +119,26 @@ class SoundCard:
     ) -> None:
         self._users -= 1
         if not self._users:
-            self._close()
+            keeping, self._keeping = self._keeping, None
+            if keeping is not None:
+                keeping.cancel()
+                await asyncio.wait([keeping])
+            self._wake()
+            await self._lasting.close()
 
-    def _open(self) -> None:
-        library = self._library or load_portaudio()
-        self._loop = asyncio.get_running_loop()
-        self._is_lost = False
-        wanted = [find_device(library, name, side) for side, name in self._sides]
-        callbacks = Callbacks(
-            duplex=self._on_block,
-            input=self._on_input,
-            output=self._on_output,
-            finished=self._on_finished,
-        )
-        streams, devices = open_streams(library, wanted, callbacks)
-        for number, device in enumerate(devices):
-            if device.direction == "input":
-                self.microphone.attach(device)
-            else:
-                latency = streams[number % len(streams)].latency
-                seconds = latency if isinstance(latency, float) else latency[1]
-                self.speaker.attach(device, seconds)
-        self._streams = streams
-        try:
-            for stream in streams:
-                stream.start()
-        except library.PortAudioError as error:
-            self._close()
-            raise cannot_open(devices, error) from error
+    # PortAudio's thread runs the next three.
 
-    def _close(self) -> None:
-        # Emptied first: an end that is wanted is no loss.
-        streams, self._streams = self._streams, []
-        close_streams(streams)
-        self._wake()
-
-    # PortAudio's thread runs what follows, up to `_wake`: copy bytes, leave.
-
-    def _on_block(
-        self, recorded: Any, played: Any, frames: int, time: Any, status: Any
-    ) -> None:
-        played[:] = self.speaker.render(len(played), time.outputBufferDacTime)
-        self._on_input(recorded, frames, time, status)
-
-    def _on_input(self, recorded: Any, frames: int, time: Any, status: Any) -> None:
-        if status:
-            self.glitches += 1
-        if self.microphone.capture(bytes(recorded), time.inputBufferAdcTime):
-            self._call_loop(self.microphone.wake)
-
-    def _on_output(self, played: Any, frames: int, time: Any, status: Any) -> None:
-        if status:
-            self.glitches += 1
-        played[:] = self.speaker.render(len(played), time.outputBufferDacTime)
+    def _on_recorded(self) -> None:
+        self._call_loop(self.microphone.wake)
 
     def _on_low(self) -> None:
         self._call_loop(self.speaker.wake)
-
-    def _on_finished(self) -> None:
-        if self._streams:
-            self._call_loop(self._note_loss)
 
     def _call_loop(self, callback: Callable[[], None]) -> None:
         if self._loop is not None:
             # RuntimeError: the loop was closed without the card; nobody listens.
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(callback)
-
-    def _note_loss(self) -> None:
-        self._is_lost = True
-        self._wake()
 
     def _wake(self) -> None:
         self.microphone.wake()

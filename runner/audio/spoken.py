@@ -40,16 +40,16 @@ class _Lines:
         self._lines.append(line)
         return await line.said
 
-    def take(self, now: float) -> bytes | None:
-        """Return the frame that is due now; None when nobody speaks."""
+    def take(self, now: float, size: int) -> bytes | None:
+        """Return the frame of this size that is due now; None when nobody speaks."""
         while self._lines and self._lines[0].said.done():  # cancelled
             self._lines.popleft()
         line = self._lines[0] if self._lines else None
         if line is None:
             return None
-        frame = bytes(line.rest[:FRAME_BYTES])
-        line.rest = line.rest[FRAME_BYTES:]
-        missing = bytes(FRAME_BYTES - len(frame))
+        frame = bytes(line.rest[:size])
+        line.rest = line.rest[size:]
+        missing = bytes(size - len(frame))
         if not line.rest:
             line.said.set_result(now - duration_ms(missing) / 1000)
             self._lines.popleft()
@@ -105,7 +105,7 @@ class QueueMicrophone:
         ticker = Ticker(self._pace, FRAME_MS / 1000)
         while self._lines or not self._lines.is_closed:
             now = await ticker.tick()
-            yield self._lines.take(now) or bytes(FRAME_BYTES)
+            yield self._lines.take(now, FRAME_BYTES) or bytes(FRAME_BYTES)
 
 
 class SharedMicrophone:
@@ -148,4 +148,4 @@ class SharedMicrophone:
     async def frames(self) -> AsyncIterator[bytes]:
         """Yield what is recorded, or a line while there is one."""
         async for frame in self._microphone.frames():
-            yield self._lines.take(self._pace.now()) or frame
+            yield self._lines.take(self._pace.now(), len(frame)) or frame

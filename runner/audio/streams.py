@@ -48,6 +48,7 @@ def open_streams(
             stream = library.RawStream(
                 device=tuple(device.index for device in pair),
                 channels=tuple(device.channels for device in pair),
+                dtype=tuple(_sample_type(device) for device in pair),
                 callback=callbacks.duplex,
                 **_settings(pair[0], callbacks),
             )
@@ -69,7 +70,6 @@ def _settings(device: SoundDevice, callbacks: Callbacks) -> dict[str, Any]:
         "samplerate": device.rate,
         # 10 ms: left to itself, PortAudio calls back for single samples with ALSA.
         "blocksize": device.rate // 100,
-        "dtype": "int16",
         "latency": _ALSA_LATENCY if device.host == "ALSA" else "low",
         "finished_callback": callbacks.finished,
     }
@@ -90,6 +90,7 @@ def _open_apart(
             stream = make(
                 device=fitting.index,
                 channels=fitting.channels,
+                dtype=_sample_type(fitting),
                 callback=callbacks.input if is_input else callbacks.output,
                 **_settings(fitting, callbacks),
             )
@@ -134,12 +135,21 @@ def _fit(library: PortAudio, device: SoundDevice, rate: int) -> SoundDevice | No
     """Return the device at this rate with the fewest channels that it takes."""
     is_input = device.direction == "input"
     check = library.check_input_settings if is_input else library.check_output_settings
-    for channels in sorted({1, min(2, device.channels), device.channels}):
-        try:
-            check(
-                device=device.index, channels=channels, dtype="int16", samplerate=rate
-            )
-        except library.PortAudioError:
-            continue
-        return replace(device, rate=rate, channels=channels)
+    for is_float in (False, True):
+        for channels in sorted({1, min(2, device.channels), device.channels}):
+            fitting = replace(device, rate=rate, channels=channels, is_float=is_float)
+            try:
+                check(
+                    device=device.index,
+                    channels=channels,
+                    dtype=_sample_type(fitting),
+                    samplerate=rate,
+                )
+            except library.PortAudioError:
+                continue
+            return fitting
     return None
+
+
+def _sample_type(device: SoundDevice) -> str:
+    return "float32" if device.is_float else "int16"

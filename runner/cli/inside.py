@@ -16,6 +16,7 @@ from runner.telemetry.strays import catch_strays
 if TYPE_CHECKING:
     from runner.cli.view import Printer
     from runner.config.diagnostics import Diagnostic
+    from runner.nearend import Typing
     from runner.records import Record
     from runner.services import Service
     from runner.telemetry.instruments import Instruments, Watched
@@ -113,6 +114,7 @@ async def open_watched_call(
     environment: Mapping[str, str],
     view: Screen,
     record: Record,
+    typing: Typing | None = None,
     sink: Callable[[str], None] | None = None,
 ) -> AsyncIterator[Call]:
     """Build a call that is watched; raises like `open_call` and `open_instruments`.
@@ -138,7 +140,8 @@ async def open_watched_call(
         observers = [record.observe]
         if instruments is not None:
             observers.append(instruments.observe)
-        call = await enter(open_call(wishes, environment, told, observers, secrets))
+        opened = open_call(wishes, environment, told, observers, typing, secrets)
+        call = await enter(opened)
         if instruments is not None:
             instruments.watch(_watched(call))
         yield call

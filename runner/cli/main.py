@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # is the name that it has there.
 COMMANDS = {
     "run": "run",
+    "doctor": "doctor",
     "new": "new",
     "validate": "validate",
     "test": "test",
@@ -34,6 +35,7 @@ COMMANDS = {
     "tools": "tools",
     "serve": "serve",
     "models": "models_app",
+    "devices": "devices",
 }
 
 

@@ -19,8 +19,7 @@ models_app = typer.Typer(
     rich_markup_mode=None,
 )
 
-_NEEDED = ("silero-vad", "smart-turn", "joe", "whisper-base")
-_SMALL_BRAIN, _BETTER_BRAIN = "qwen-0.5b", "qwen-1.5b"
+_BETTER_BRAIN = "qwen-1.5b"
 
 
 @models_app.command("list")
@@ -56,6 +55,7 @@ def fetch(
 ) -> None:
     """Download models into the cache; goes on where it was interrupted."""
     from runner.errors import UsageError
+    from runner.speech.needs import needed_models
     from runner.speech.weights import open_weights
 
     weights = open_weights()
@@ -100,15 +100,6 @@ def remove(
         freed = weights.remove(model.name)
         done = f"removed, {megabytes(freed)} freed" if freed else "was not here"
         typer.echo(f"{model.name}: {done}", err=True)
-
-
-def needed_models(weights: Weights) -> list[str]:
-    """Return what a spoken call needs: ears, a voice, a brain where there is none."""
-    brains = [m.name for m in weights.manifest.models.values() if m.part == "brain"]
-    has_own = bool(os.environ.get("VAGENT_LOCAL_LLM"))
-    if has_own or any(weights.standing(name).present for name in brains):
-        return list(_NEEDED)
-    return [*_NEEDED, _SMALL_BRAIN]
 
 
 def fetch_models(weights: Weights, names: list[str]) -> None:

@@ -54,6 +54,25 @@ NoiseSuppression: TypeAlias = Annotated[
         rich_help_panel=_DESK,
     ),
 ]
+View: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="chat|wire|plain",
+        help="How the call is shown: as a chat with a line of state, message by "
+        "message, or in whole sentences for screen readers. Default: chat at a "
+        "terminal that can, else wire.",
+        rich_help_panel=_SCREEN,
+    ),
+]
+PushToTalk: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--push-to-talk",
+        help="The far end hears you only while you want it to: from one press of the "
+        "space bar (or /talk) to the next.",
+        rich_help_panel=_DESK,
+    ),
+]
 Metrics: TypeAlias = Annotated[
     int | None,
     typer.Option(

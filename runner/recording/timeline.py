@@ -71,13 +71,15 @@ class Latency:
 class Interruption:
     """The agent was cut off: decided at `at`, silent `seconds` later.
 
-    `cut` is how much of its sound was thrown away, in seconds.
+    `cut` is how much of its sound was thrown away, in seconds, and `heard` how much of
+    the reply was heard, where the device said so.
     """
 
     at: float
     seconds: float
     by: Literal["voice", "text", "service"]
     cut: float
+    heard: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,4 +220,7 @@ def _interruption(cut_off: CutOff, voices: Voices | None) -> Interruption:
         silent = max(at, min(reply.end, at + _SILENCE_SECONDS))
     if voices is not None:
         silent = min(voices.agent.quiet_from(at), at + _SILENCE_SECONDS)
-    return Interruption(at, max(0.0, silent - at), cut_off.by, cut_off.cut)
+    seconds = max(0.0, silent - at)
+    if reply is None or reply.heard is None:
+        return Interruption(at, seconds, cut_off.by, cut_off.cut)
+    return Interruption(at, seconds, cut_off.by, reply.cut, reply.heard)

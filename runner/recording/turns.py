@@ -11,8 +11,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from runner.audio.playback import CUSHION_MS, FADE_MS
-from runner.protocol.client.actions import StopPlayback
-from runner.protocol.client.events import Event, Received, Say
+from runner.protocol.client.actions import Announce, StopPlayback
+from runner.protocol.client.events import (
+    Event,
+    PlaybackCut,
+    Received,
+    Say,
+)
 from runner.protocol.messages import (
     InputSpeechStarted,
     InputSpeechStopped,
@@ -60,6 +65,7 @@ class Reply:
     words: list[tuple[float, float, str]] = field(default_factory=list)
     interrupted: bool = False
     cut: float = 0.0  # seconds of its sound that were thrown away
+    heard: float | None = None  # seconds of its sound that the device got, where known
     is_open: bool = True
 
     def said(self) -> str:
@@ -112,10 +118,24 @@ class Speech:
                 self._stop(at)
             case Received(message):
                 self._receive(at, message)
+            case PlaybackCut():
+                self._know(what)
+            case Announce(text):
+                # No message tells of it: its sound comes next, without a reply's id.
+                own = self._begin(at, f"announcement {len(self.replies)}")
+                own.text, own.is_open = text, False
             case Say(text):
                 self.caller.append(CallerTurn(at, at, text, typed=True))
             case _:
                 pass
+
+    def _know(self, cut: PlaybackCut) -> None:
+        """Put what the device said in place of what was reckoned."""
+        reply = self._by_id.get(cut.reply_id)
+        if reply is None or reply.start is None:
+            return
+        reply.heard, reply.cut = cut.played_ms / 1000, cut.dropped_ms / 1000
+        reply.end = reply.start + reply.heard
 
     def _receive(self, at: float, message: object) -> None:
         match message:

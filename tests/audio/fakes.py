@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+from collections.abc import Callable, Collection
 from types import SimpleNamespace
 from typing import Any
 
@@ -63,6 +64,22 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
+class InlineWorker:
+    """Does PortAudio's work on the loop, at once, or later while `held`."""
+
+    def __init__(self) -> None:
+        self.held: asyncio.Future[None] | None = None
+
+    async def run(self, work: Callable[[], Any]) -> Any:
+        if self.held is not None:
+            await asyncio.shield(self.held)
+        return work()
+
+    def stop(self, last: Callable[[], None] | None = None) -> None:
+        if last is not None:
+            last()
+
+
 class FakePortAudioError(Exception):
     """What sounddevice raises: a text and PortAudio's code."""
 
@@ -95,9 +112,12 @@ class FakeStream:
         self, recorded: bytes, frames: int = 0, status: object = None
     ) -> bytes:
         """Do what PortAudio's thread does for one block; return what is played."""
-        channels = self.settings["channels"]
+        channels, dtype = self.settings["channels"], self.settings["dtype"]
         outputs = channels[1] if self.kind == "duplex" else channels
-        played = bytearray(2 * outputs * frames)
+        sample = {"int16": 2, "float32": 4}[
+            dtype[1] if self.kind == "duplex" else dtype
+        ]
+        played = bytearray(sample * outputs * frames)
         view = memoryview(played)
         blocks = {
             "duplex": (recorded, view),
@@ -106,7 +126,7 @@ class FakeStream:
         }[self.kind]
         # A stream's clock, with devices that hold 10 ms of sound on either side.
         rate = self.settings["samplerate"]
-        now = self.frames / rate
+        now = 100.0 + self.frames / rate
         self.frames += frames or len(recorded) // 2
         time = SimpleNamespace(
             currentTime=now,
@@ -153,15 +173,35 @@ class FakePortAudio:
         refuse: dict[str, FakePortAudioError] | None = None,
         channels: dict[int, int] | None = None,
         rates: dict[int, tuple[int, ...]] | None = None,
+        floats: Collection[int] = (),
     ) -> None:
         """`refuse`: errors by kind of stream; `channels`, `rates`: by device, all
-        that it takes where its description promises more."""
-        self.devices = [{**info, "index": index} for index, info in enumerate(devices)]
+        that it takes where its description promises more; `floats`: devices that take
+        only float32."""
+        self.plug(*devices)
+        self.is_initialized = True
+        self.devices = self._plugged
+        self.floats = floats
         self.hosts = hosts
         self.refuse = refuse or {}
         self.only_channels = channels or {}
         self.only_rates = rates or {}
         self.streams: list[FakeStream] = []
+
+    def plug(self, *devices: dict[str, Any]) -> None:
+        """Have other devices, which are seen only after a new start."""
+        self._plugged = [{**info, "index": index} for index, info in enumerate(devices)]
+
+    def _terminate(self) -> None:
+        assert all(stream.is_closed for stream in self.streams), "open streams"
+        self.is_initialized = False
+
+    def _initialize(self) -> None:
+        assert not self.is_initialized
+        self.is_initialized, self.devices = True, self._plugged
+
+    def _exit_handler(self) -> None:
+        pass
 
     def query_devices(self, device: Any = None, kind: Any = None) -> Any:
         if kind is None:
@@ -184,6 +224,8 @@ class FakePortAudio:
             raise FakePortAudioError("Invalid number of channels", -9998)
         if samplerate not in self.only_rates.get(device, (samplerate,)):
             raise FakePortAudioError("Invalid sample rate", -9997)
+        if device in self.floats and dtype != "float32":
+            raise FakePortAudioError("Sample format not supported", -9994)
 
     def RawStream(self, **settings: Any) -> FakeStream:
         return self._make("duplex", settings)

@@ -9,7 +9,7 @@ import pytest
 
 from runner.audio.card_microphone import CardMicrophone
 from runner.audio.card_speaker import CardSpeaker
-from runner.audio.devices import FRAME_BYTES, Microphone, Speaker
+from runner.audio.devices import CARD_FRAME_BYTES, Microphone, Speaker
 from runner.audio.pcm import to_samples
 from runner.audio.playback import FADE_MS
 from runner.audio.portaudio import SoundDevice
@@ -75,7 +75,7 @@ async def hear(microphone: Microphone, blocks: list[bytes], card: OpenCard) -> b
     card.is_open = False
     microphone.wake()
     await listening
-    assert all(len(frame) == FRAME_BYTES for frame in heard)
+    assert all(len(frame) == CARD_FRAME_BYTES for frame in heard)
     return b"".join(heard)
 
 

@@ -104,7 +104,7 @@ def test_live_sound_keeps_its_length_however_it_is_cut(
     resampler = SteadyResampler(*rates)
     output = sum(len(resampler.process(np.zeros(cut, np.float32))) for cut in cuts)
     output += len(resampler.process(np.zeros(0, np.float32), last=True))
-    assert abs(output - sum(cuts) * rates[1] / rates[0]) <= 1
+    assert abs(output - sum(cuts) * rates[1] / rates[0]) <= 2
 
 
 def test_steering_plays_faster_without_a_step() -> None:

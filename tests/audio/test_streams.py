@@ -20,7 +20,7 @@ def test_both_sides_share_one_stream_at_the_speakers_rate() -> None:
     assert [stream.kind for stream in library.streams] == ["duplex"]
     settings = library.streams[0].settings
     assert (settings["samplerate"], settings["device"]) == (48_000, (0, 1))
-    assert settings["dtype"] == "int16"
+    assert settings["dtype"] == ("int16", "int16")
     assert [d.rate for d in devices] == [48_000, 48_000]
     assert len(streams) == 1
 

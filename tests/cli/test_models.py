@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from runner.cli.models import models_app, needed_models
+from runner.cli.models import models_app
 from runner.errors import ModelMissing, SpeechError, UsageError
 from runner.speech.manifest import load_manifest
+from runner.speech.needs import needed_models
 from runner.speech.weights import Weights
 
 NAMES = list(load_manifest().models)

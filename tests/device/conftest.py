@@ -1,12 +1,16 @@
-"""Tests that need a sound card run only when they are asked for: `pytest -m device`.
+"""Tests through the real PortAudio run only when asked for: `pytest -m device`.
 
-The card must play into its own microphone: a loopback cable, or a null sink whose
-monitor is the default source (PulseAudio, PipeWire).
+They bring their own sound card, a simulated room, and need for it, on Debian:
+pulseaudio, pulseaudio-utils, libasound2-plugins and libportaudio2.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.device.acoustics import CABLE
+from tests.device.room import NoRoom, Room, entered, open_room
 
 HERE = Path(__file__).parent
 
@@ -22,3 +26,21 @@ def pytest_collection_modifyitems(
                 item.add_marker(
                     pytest.mark.skip(reason="needs a sound card: -m device")
                 )
+
+
+@pytest.fixture(scope="session")
+def building() -> Iterator[Room]:
+    """The room of all tests; a daemon takes a second to start."""
+    try:
+        with open_room() as room:
+            yield room
+    except NoRoom as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def room(building: Room) -> Iterator[Room]:
+    """The room, with its devices the default ones: a cable, until told otherwise."""
+    building.be(CABLE)
+    with entered(building):
+        yield building

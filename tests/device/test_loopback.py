@@ -12,6 +12,7 @@ from runner.audio.playback import FADE_MS
 from runner.audio.soundcard import SoundCard
 
 RATE = 24_000
+pytestmark = pytest.mark.usefixtures("room")
 
 
 def chirp(seconds: float) -> np.ndarray:

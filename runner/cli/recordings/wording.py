@@ -87,6 +87,9 @@ def compact(value: Any) -> str:
 def describe_interruption(each: Interruption) -> str:
     """Return an interruption: who, how soon silent, how much was thrown away."""
     text = f"interrupted {_BY[each.by]}, silent after {duration(each.seconds)}"
+    if each.heard is not None:
+        whole = duration(each.heard + each.cut)
+        return f"{text}, heard {duration(each.heard)} of {whole}"
     return text + (f", {duration(each.cut)} of sound dropped" if each.cut else "")
 
 

@@ -26,9 +26,9 @@ class Line:
     dropped_at: float | None = None
     why: str = ""  # what ended the connection that stood
     tries: int = 0  # since it was lost, or since the beginning
-    # What was lost: frames of the microphone while nothing stood, and how often and
-    # for how many seconds that was.
-    unsent_frames: int = 0
+    # What was lost: sound of the microphone while nothing stood, and how often and for
+    # how many seconds that was.
+    unsent_bytes: int = 0
     drops: int = 0
     outage_seconds: float = 0.0
 

@@ -128,7 +128,8 @@ class ClientSession:
         if self.phase in _TALKING:
             return [Send(InputAudio(frame.pcm))]
         # What was said while nobody could hear it is not sent later.
-        self.line.unsent_frames += self.line.was_ready
+        if self.line.was_ready:
+            self.line.unsent_bytes += len(frame.pcm)
         return []
 
     def _play(self, message: ReplyAudio, now: float) -> list[Action]:

@@ -134,7 +134,7 @@ def test_what_is_said_during_an_outage_is_counted_and_never_sent() -> None:
     assert fed(session, *[MicFrame(b"\0\0")] * 7) == []
     resume(session)
     assert fed(session, MicFrame(b"\2\0"))[0] != MicFrame(b"\0\0")
-    assert session.line.unsent_frames == 7
+    assert session.line.unsent_bytes == 14
 
 
 def test_a_result_that_never_left_is_sent_after_the_drop() -> None:
