@@ -4,9 +4,10 @@
 
 Holds calls of `vagent run`, by turns without anything, with --metrics, with a log, with
 a log of every message, and with --otel, with a far end that speaks in pieces of 10 ms
-as the service does. With -v every message is also printed, hence a row of its own. Prints the CPU of a second of a call, and its ratio to a call
-without. Metrics are scraped every second, ten to fifteen times as often as usual; the
-collector is one that takes everything, in this process.
+as the service does. With -v every message is also printed, hence a row of its own.
+Prints the CPU of a second of a call, and its ratio to a call without. Metrics are
+scraped every second, ten to fifteen times as often as usual; the collector is one that
+takes everything, in this process.
 """
 
 from __future__ import annotations
