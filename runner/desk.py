@@ -12,13 +12,14 @@ from runner.audio.devices import Microphone, Speaker
 from runner.audio.echo import EchoCancelling, FrontEnd, HalfDuplex
 from runner.audio.portaudio import (
     DeviceName,
+    KnownDevice,
     PortAudio,
     find_device,
     load_portaudio,
 )
 from runner.audio.soundcard import SoundCard
 from runner.caller import Notice
-from runner.errors import UsageError
+from runner.errors import DeviceNotFound, UsageError
 
 # In names of outputs that put no sound into the room, on all platforms; and in names of
 # those that may do so all the same: "Speakers / Headphones" are one jack and a laptop's
@@ -114,7 +115,7 @@ async def open_desk(
     library = library or load_portaudio()
     speaker = None
     if with_speaker:
-        speaker = find_device(library, wishes.output_device, "output").name
+        speaker = _speaker_name(library, wishes.output_device)
     # One duplex stream where that can be: macOS refuses two on one device.
     card = SoundCard(
         output=with_speaker,
@@ -126,6 +127,15 @@ async def open_desk(
     )
     await stack.enter_async_context(card)
     return card.microphone, card.speaker if with_speaker else None
+
+
+def _speaker_name(library: PortAudio, wish: DeviceName) -> str:
+    try:
+        return find_device(library, wish, "output").name
+    except DeviceNotFound:
+        if not isinstance(wish, KnownDevice):
+            raise
+        return find_device(library, None, "output").name  # as the card will have it
 
 
 def _front_end(
