@@ -33,16 +33,10 @@ except ImportError as error:
 
 # How long the end of a call waits for a collector, in seconds.
 CLOSING_SECONDS = 2.0
-_CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 _HEADERS = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _OUR_PROTOCOL = "http/protobuf"
-
-
-def wants_content(environment: Mapping[str, str]) -> bool:
-    """Whether what is said may be in the spans."""
-    return environment.get(_CONTENT, "").strip().lower() == "true"
 
 
 def find_collector_keys(environment: Mapping[str, str]) -> frozenset[str]:
@@ -99,12 +93,14 @@ def new_provider(
 
 @contextlib.asynccontextmanager
 async def open_collector(
-    environment: Mapping[str, str], notice: Callable[[str], object]
+    environment: Mapping[str, str],
+    notice: Callable[[str], object],
+    patience: float = CLOSING_SECONDS,
 ) -> AsyncIterator[TracerProvider]:
     """Yield a provider whose spans go to the collector that the environment names.
 
-    On leaving, what waits is sent, for `CLOSING_SECONDS` at most. That a collector does
-    not take spans is told once, on the event loop, and is no error.
+    On leaving, what waits is sent, for `patience` seconds at most. That a collector
+    does not take spans is told once, on the event loop, and is no error.
 
     Raises:
         UsageError: the environment asks for what is not there.
@@ -129,7 +125,7 @@ async def open_collector(
     try:
         yield provider
     finally:
-        if not await _shut_down(provider, loop):
+        if not await _shut_down(provider, patience):
             tell()
         # What was told just now is still to be shown.
         await asyncio.sleep(0)
@@ -149,9 +145,10 @@ def _exporter(environment: Mapping[str, str]) -> SpanExporter:
         raise UsageError(f"OpenTelemetry cannot be set up: {error}") from error
 
 
-async def _shut_down(provider: TracerProvider, loop: asyncio.AbstractEventLoop) -> bool:
+async def _shut_down(provider: TracerProvider, patience: float) -> bool:
     """Send what waits; return whether that was done in time."""
     done = asyncio.Event()
+    loop = asyncio.get_running_loop()
 
     def work() -> None:
         provider.shutdown()  # waits up to half a minute
@@ -161,7 +158,7 @@ async def _shut_down(provider: TracerProvider, loop: asyncio.AbstractEventLoop) 
     # A daemon: it must not keep the program from ending.
     threading.Thread(target=work, name="traces", daemon=True).start()
     try:
-        await asyncio.wait_for(done.wait(), CLOSING_SECONDS)
+        await asyncio.wait_for(done.wait(), patience)
     except TimeoutError:
         return False
     return True

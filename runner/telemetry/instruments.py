@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from runner.engine import Observer
 from runner.errors import VagentError
@@ -22,10 +22,8 @@ from runner.telemetry.observation import Observation
 from runner.telemetry.wishes import TelemetryWishes
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import TracerProvider
-    from prometheus_client import CollectorRegistry
-
     from runner.telemetry.metrics import Reading
+    from runner.telemetry.tracing import Provider
 
 # Seconds that a scraper waits for a loop that is busy; then it gets the last numbers.
 _READ_SECONDS = 1.0
@@ -46,6 +44,10 @@ class Watched:
     read: Callable[[], Reading]
 
 
+# Makes a witness of a call; added to its engine's time the number is epoch seconds.
+MakeWitness: TypeAlias = Callable[[Watched, float], Witness]
+
+
 class Instruments:
     """What watches one call, as an observer of its engine; made by `open_instruments`.
 
@@ -53,13 +55,17 @@ class Instruments:
     else happens; `watch` is called once the call is put together.
     """
 
-    def __init__(self, record: Record, conceal: Concealment) -> None:
-        self.log: Log | None = None
-        self.registry: CollectorRegistry | None = None
-        self.provider: TracerProvider | None = None
-        self.has_content = False  # whether spans may hold what is said
+    def __init__(
+        self,
+        record: Record,
+        conceal: Concealment,
+        log: Log | None,
+        witnesses: Sequence[MakeWitness],
+    ) -> None:
+        self.log = log
         self._record = record
         self._conceal = conceal
+        self._witnesses = witnesses
         self._observers: list[Observer] = []
 
     def observe(self, at: float, what: Event | Action) -> None:
@@ -69,13 +75,8 @@ class Instruments:
 
     def watch(self, call: Watched) -> None:
         """Begin to watch a call that is about to begin; on its event loop."""
-        loop = asyncio.get_running_loop()
-        epoch = time.time() - loop.time()
-        witnesses: list[Witness] = []
-        if self.registry is not None:
-            witnesses.append(_count(self.registry, call, loop))
-        if self.provider is not None:
-            witnesses.append(self._trace(self.provider, call, epoch))
+        epoch = time.time() - asyncio.get_running_loop().time()
+        witnesses = [make(call, epoch) for make in self._witnesses]
         observers: list[Observer] = [lambda at, what: self._conceal.learn(what)]
         if self.log is not None:
             self.log.agent, self.log.epoch = call.agent, epoch
@@ -83,36 +84,6 @@ class Instruments:
             if self.log.is_detailed:
                 observers.append(MessageLog(self.log).observe)
         self._observers = [*observers, Observation(self._record, witnesses).observe]
-
-    def _trace(self, provider: TracerProvider, call: Watched, epoch: float) -> Witness:
-        from runner.telemetry.tracing import CallTrace, Subject
-
-        subject = Subject(call.agent, call.service, call.url)
-        content = self.has_content
-        trace = CallTrace(provider, subject, epoch, self._conceal, has_content=content)
-        return trace.note
-
-
-def _count(
-    registry: CollectorRegistry, call: Watched, loop: asyncio.AbstractEventLoop
-) -> Witness:
-    from runner.telemetry.metrics import CallMetrics
-
-    async def read() -> Reading:
-        return call.read()
-
-    def read_from_outside() -> Reading | None:
-        """Read on the loop, asked from a scraper's thread."""
-        reading = read()
-        try:
-            return asyncio.run_coroutine_threadsafe(reading, loop).result(_READ_SECONDS)
-        except (TimeoutError, RuntimeError):  # the loop is busy, or closed
-            reading.close()
-            return None
-
-    return CallMetrics(
-        registry, call.agent, call.service, call.tools, read_from_outside
-    ).note
 
 
 @contextlib.asynccontextmanager
@@ -134,31 +105,24 @@ async def open_instruments(
         VagentError: a package for it is missing.
     """
     conceal = Concealment(secrets)
-    instruments = Instruments(record, conceal)
-    loop = asyncio.get_running_loop()
-
-    def tell(text: str) -> None:
-        """Give a notice from any thread."""
-        with contextlib.suppress(RuntimeError):  # the loop is closed: all is over
-            loop.call_soon_threadsafe(notice, text)
-
     async with contextlib.AsyncExitStack() as stack:
-        if wishes.has_log:
-            instruments.log = _open_log(wishes, conceal, stack, tell, sink)
+        log = _open_log(wishes, conceal, stack, notice, sink)
+        makers: list[MakeWitness] = []
         if wishes.metrics is not None:
-            instruments.registry = _open_metrics(wishes.metrics, stack, notice)
+            makers.append(_open_metrics(wishes.metrics, stack, notice))
         if wishes.otel:
             from runner.telemetry import collector
 
             secrets.hide(collector.find_collector_keys(environment))
-            instruments.has_content = collector.wants_content(environment)
             opening = collector.open_collector(environment, notice)
-            instruments.provider = await stack.enter_async_context(opening)
+            makers.append(
+                _trace(await stack.enter_async_context(opening), environment, conceal)
+            )
         try:
-            yield instruments
+            yield Instruments(record, conceal, log, makers)
         except VagentError as error:
-            if instruments.log is not None:
-                instruments.log.say("error", "call.failed", reason=error.message)
+            if log is not None:
+                log.say("error", "call.failed", reason=error.message)
             raise
     await asyncio.sleep(0)  # what a thread told at last is still to be shown
 
@@ -167,29 +131,68 @@ def _open_log(
     wishes: TelemetryWishes,
     conceal: Concealment,
     stack: contextlib.AsyncExitStack,
-    tell: Callable[[str], None],
+    notice: Callable[[str], None],
     sink: Callable[[str], None],
-) -> Log:
+) -> Log | None:
+    if not wishes.has_log:
+        return None
     if wishes.log_file is not None:
         from runner.telemetry.logfile import LogFile
 
+        loop = asyncio.get_running_loop()
+
+        def tell(text: str) -> None:
+            """Give a notice from the thread of the file."""
+            with contextlib.suppress(RuntimeError):  # the loop is closed: all is over
+                loop.call_soon_threadsafe(notice, text)
+
         sink = stack.enter_context(LogFile(wishes.log_file, tell)).write
-    return Log(
-        sink,
-        wishes.log_format or "text",
-        conceal,
-        time.time,
-        is_detailed=wishes.is_verbose,
-    )
+    form = wishes.log_format or "text"
+    return Log(sink, form, conceal, time.time, is_detailed=wishes.is_verbose)
 
 
 def _open_metrics(
     port: int, stack: contextlib.AsyncExitStack, notice: Callable[[str], None]
-) -> CollectorRegistry:
-    from runner.telemetry.metrics import new_registry, render
+) -> MakeWitness:
+    from runner.telemetry.metrics import CallMetrics, new_registry, render
     from runner.telemetry.scraping import serve_metrics
 
     registry = new_registry()
     door = serve_metrics(port, lambda accept: render(registry, accept))
     notice(f"metrics: {stack.enter_context(door)}")
-    return registry
+    loop = asyncio.get_running_loop()
+
+    def count(call: Watched, epoch: float) -> Witness:
+        def read() -> Reading | None:
+            return _read_on(loop, call)
+
+        return CallMetrics(registry, call.agent, call.service, call.tools, read).note
+
+    return count
+
+
+def _read_on(loop: asyncio.AbstractEventLoop, call: Watched) -> Reading | None:
+    """Read on the call's loop, asked from a scraper's thread."""
+
+    async def read() -> Reading:
+        return call.read()
+
+    reading = read()
+    try:
+        return asyncio.run_coroutine_threadsafe(reading, loop).result(_READ_SECONDS)
+    except (TimeoutError, RuntimeError):  # the loop is busy, or closed
+        reading.close()
+        return None
+
+
+def _trace(
+    provider: Provider, environment: Mapping[str, str], conceal: Concealment
+) -> MakeWitness:
+    from runner.telemetry.tracing import CallTrace, Subject, wants_content
+
+    def trace(call: Watched, epoch: float) -> Witness:
+        subject = Subject(call.agent, call.service, call.url)
+        content = wants_content(environment)
+        return CallTrace(provider, subject, epoch, conceal, has_content=content).note
+
+    return trace

@@ -35,6 +35,8 @@ from runner.telemetry.moments import (
     WordsSaid,
 )
 
+_CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+Provider: TypeAlias = trace.TracerProvider
 Facts: TypeAlias = Mapping[str, AttributeValue]
 
 
@@ -50,6 +52,11 @@ class Subject:
     url: str | None = None
 
 
+def wants_content(environment: Mapping[str, str]) -> bool:
+    """Whether what is said may be in the spans."""
+    return environment.get(_CONTENT, "").strip().lower() == "true"
+
+
 class CallTrace:
     """The spans of one call; a witness of its moments.
 
@@ -58,7 +65,7 @@ class CallTrace:
 
     def __init__(
         self,
-        provider: trace.TracerProvider,
+        provider: Provider,
         subject: Subject,
         epoch: float,
         conceal: Concealment,

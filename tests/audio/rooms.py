@@ -6,15 +6,21 @@ may be off, and may jitter. It hands blocks on in the order in which a machine w
 
 from __future__ import annotations
 
+import asyncio
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 import soxr
 
+from runner.audio.card_microphone import CardMicrophone
 from runner.audio.devices import SAMPLE_RATE
-from runner.audio.pcm import Samples
+from runner.audio.echo import FrontEnd
+from runner.audio.pcm import Samples, to_samples
+from runner.audio.portaudio import SoundDevice
 
 # The room's sound is looked up between samples of this many times the device's rate:
 # a straight line there is 60 dB nearer to the truth than what is measured.
@@ -130,6 +136,67 @@ def meet(
     heapq.heapify(events)
     while events:
         yield heapq.heappop(events)[2]
+
+
+class OpenCard:
+    """A card that is open until it is not."""
+
+    def __init__(self) -> None:
+        self.is_open = True
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def raise_if_lost(self) -> None: ...
+
+
+def listen(
+    blocks: Iterable[Played | Recorded],
+    front_end: FrontEnd | None,
+    speaker: Card,
+    microphone: Card,
+) -> Samples:
+    """Return what a sound card's microphone makes of these blocks, at 24 kHz."""
+    return asyncio.run(_listen(blocks, front_end, speaker.rate, microphone.rate))
+
+
+async def _listen(
+    blocks: Iterable[Played | Recorded],
+    front_end: FrontEnd | None,
+    speaker_rate: int,
+    microphone_rate: int,
+) -> Samples:
+    card, frames = OpenCard(), []
+    microphone = CardMicrophone(card, front_end)
+    microphone.attach(SoundDevice(0, "Mic", "input", "ALSA", microphone_rate, 1))
+    if front_end is not None:
+        front_end.attach(speaker_rate, 1)
+
+    async def read() -> None:
+        async for frame in microphone.frames():
+            frames.append(frame)
+
+    reading = asyncio.create_task(read())
+    for block in blocks:
+        if isinstance(block, Recorded):
+            if microphone.capture(block.pcm, block.at):
+                microphone.wake()
+            await asyncio.sleep(0)  # the reader is woken
+            await asyncio.sleep(0)
+        elif front_end is not None:
+            front_end.played(block.pcm, block.at)
+    assert not microphone.dropped_ms
+    card.is_open = False
+    microphone.wake()
+    await reading
+    return to_samples(b"".join(frames))
 
 
 class _Heard:

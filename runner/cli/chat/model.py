@@ -25,7 +25,14 @@ from runner.cli.chat.quality import LineQuality
 from runner.cli.chat.transcript import Transcript
 from runner.cli.lines import printable
 from runner.controls import Standing
-from runner.protocol.client.actions import Action, Close, Play, Send, StopPlayback
+from runner.protocol.client.actions import (
+    Action,
+    Announce,
+    Close,
+    Play,
+    Send,
+    StopPlayback,
+)
 from runner.protocol.client.events import (
     Disconnected,
     Event,
@@ -98,6 +105,8 @@ class Model:
                 self.floor = Floor.OPEN if self.floor is Floor.AGENT else self.floor
                 begins = self.sound.play(at, pcm)
                 self.transcript.hear(self._reply_id, begins, self.sound.ends)
+            case Announce(text):
+                self._reply_id = self.transcript.announce(text)
             case _:
                 self._note(at, what)
                 self.transcript.observe(at, what)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 from typing import TypeVar
 
 from runner.cli.chat.entries import (
@@ -16,7 +17,13 @@ from runner.cli.chat.entries import (
     Word,
 )
 from runner.protocol.client.actions import Action, CancelTool, Close, Notify, RunTool
-from runner.protocol.client.events import Disconnected, Event, Received, ToolFinished
+from runner.protocol.client.events import (
+    Disconnected,
+    Event,
+    Received,
+    Say,
+    ToolFinished,
+)
 from runner.protocol.messages import (
     ReplyDone,
     ReplyError,
@@ -44,6 +51,7 @@ class Transcript:
 
     clean: Callable[[str], str]
     open: list[Entry] = field(default_factory=list)
+    _announced: int = 0  # so many times the local voice spoke
     _running: dict[str, ToolRun] = field(default_factory=dict)
 
     def observe(self, at: float, what: Event | Action) -> None:
@@ -51,6 +59,9 @@ class Transcript:
         match what:
             case Received(message):
                 self._receive(message)
+            case Say(text):
+                # Of words that were typed no transcript comes.
+                self._caller_says(text, is_final=True)
             case RunTool(call):
                 self._run(at, call)
             case ToolFinished(call_id, text, is_error):
@@ -70,6 +81,15 @@ class Transcript:
     def note(self, text: str) -> None:
         """Add a sentence of vagent's own."""
         self.open.append(Note(self.clean(text)))
+
+    def announce(self, text: str) -> str:
+        """Add words of the local voice; return the id that their sound is heard by."""
+        self._announced += 1
+        reply_id = f"announcement {self._announced}"
+        # Its sound comes next, and says until when it is heard.
+        words = AgentWords(reply_id, text=self.clean(text), ends=inf, is_over=True)
+        self.open.append(words)
+        return reply_id
 
     def hear(self, reply_id: str, begins: float, ends: float) -> None:
         """Take note of when sound of a reply is heard."""
