@@ -146,8 +146,8 @@ class PlaybackBuffer:
 
         Returns how much was thrown away, in milliseconds.
 
-        Nothing is kept of a sound that has not begun. Clearing twice fades the fade:
-        still without a step.
+        Nothing is kept of a sound that has not begun. Clearing twice lets the
+        fade go on.
         """
         with self._lock:
             fade = self._frames(fade_ms)

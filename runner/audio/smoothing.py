@@ -53,7 +53,12 @@ class SmoothQueue:
         return piece
 
     def cut(self, frames: int) -> int:
-        """Throw all away but these first frames, faded; return how many are gone."""
+        """Throw all away but these first frames, faded; return how many are gone.
+
+        What is being faded already goes on so.
+        """
+        if self.is_cut:
+            return 0
         kept = self._queue.take(frames * 2 * self._channels)
         gone = self._frames(len(self._queue))
         self._queue.clear()
