@@ -179,6 +179,16 @@ def test_an_agent_that_falls_silent_in_time_is_followed_by_it() -> None:
     assert sent(ticked(session, ASKED + 0.6)) == [SAID]
 
 
+def test_sound_that_was_cut_off_is_not_waited_for() -> None:
+    session = live(tools=TOOLS)
+    hears(session, STARTED, ReplyAudio(LOUD * 1000, "r1"), now=0.5)  # ten seconds
+    hears(session, InputSpeechStarted(), ReplyDone("r1", "interrupted"), now=0.8)
+    hears(session, InputSpeechStopped(), ReplyStarted("r2"), now=0.9)
+    hears(session, CALL, ReplyDone("r2"), now=ASKED)
+
+    assert sent(ticked(session)) == [SAID]
+
+
 def test_an_agent_that_has_long_finished_is_no_reason_to_be_silent() -> None:
     session = live(tools=TOOLS)
     hears(session, STARTED, ReplyAudio(LOUD, "r1"), CALL, ENDED, now=ASKED)
@@ -362,6 +372,15 @@ def test_a_goodbye_is_still_owed_after_a_terminal_tool_was_announced() -> None:
     assert session.phase is Phase.LIVE
     hears(session, ReplyStarted("r3"), ReplyDone("r3"), now=5.0)
     assert session.phase is Phase.DRAINING
+
+
+def test_a_goodbye_that_is_on_its_way_is_not_announced_into() -> None:
+    session = live(tools=TOOLS, announce_by="voice")
+    hears(session, STARTED, CALL, ToolCall("c9", "end_call"), ENDED, now=ASKED)
+    fed(session, ToolFinished("c9", "9"), Voiced("c1", LOUD), now=1.1)
+    hears(session, ReplyStarted("r2"), now=1.3)
+
+    assert ticked(session) == []
 
 
 def test_nobody_is_begged_for_an_announcement() -> None:
