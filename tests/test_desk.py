@@ -11,6 +11,7 @@ import pytest
 
 from runner.audio.cancelling import INSTALL
 from runner.desk import (
+    ChosenFrontEnd,
     DeskWishes,
     EchoMode,
     choose_echo,
@@ -104,8 +105,37 @@ def test_with_headphones_there_is_no_echo_whatever_the_output_is_called(
     assert choose_echo(wishes, SPEAKER, can_cancel=True).mode == "nothing"
 
 
-def test_where_nothing_is_played_there_is_no_echo() -> None:
-    assert choose_echo(DeskWishes(echo="on"), None, can_cancel=True).mode == "nothing"
+def test_another_speaker_is_another_choice_and_none_changes_nothing() -> None:
+    notices: list[str] = []
+    front_end = ChosenFrontEnd(DeskWishes(), notices.append)
+    front_end.attach(48_000, 2, "AirPods")
+    heard = np.full(480, 0.3, np.float32)
+    assert front_end.hear(heard, 0.0) is heard
+    front_end.attach(24_000, 1)
+    assert front_end.hear(heard, 0.02) is heard
+    front_end.attach(44_100, 2, SPEAKER)
+    assert front_end.hear(heard, 0.04) is not heard
+    front_end.attach(48_000, 2, SPEAKER)
+    assert [text.partition(":")[2].split()[0] for text in notices] == ["none", "the"]
+
+
+def test_half_duplex_takes_noise_out_too_where_that_is_wished() -> None:
+    wishes = DeskWishes(echo="half-duplex", noise_suppression=True)
+    front_end = ChosenFrontEnd(wishes, lambda text: None)
+    front_end.attach(24_000, 1, SPEAKER)
+    noise = np.random.default_rng(1).normal(0, 0.01, (300, 480)).astype(np.float32)
+    for number, each in enumerate(noise):
+        rest = front_end.hear(each, number * 0.02)
+    assert np.sqrt(np.mean(rest**2)) < 0.005
+
+
+@pytest.mark.usefixtures("without_package")
+@pytest.mark.parametrize(
+    "wishes", [DeskWishes(echo="on"), DeskWishes(noise_suppression=True)]
+)
+def test_what_needs_the_package_says_so_before_the_call(wishes: DeskWishes) -> None:
+    with pytest.raises(AudioUnavailable, match="pywebrtc-audio"):
+        ChosenFrontEnd(wishes, lambda text: None)
 
 
 async def opened(wishes: DeskWishes) -> tuple[list[str], list[bytes]]:

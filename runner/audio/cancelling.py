@@ -40,6 +40,11 @@ class Canceller:
         return np.asarray(self._processor.process(heard, played), np.float32)
 
 
+def require() -> None:
+    """Raise AudioUnavailable when the package is missing."""
+    _load()
+
+
 def is_available() -> bool:
     """Whether echo can be cancelled on this machine."""
     try:

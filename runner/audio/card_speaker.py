@@ -127,7 +127,7 @@ class CardSpeaker(Half):
         mono, rate = mix_to_mono(rest, self._path.channels), counts.rate
         self.latency = latency
         if self._front_end is not None:
-            self._front_end.attach(device.rate, device.channels)
+            self._front_end.attach(device.rate, device.channels, device.name)
         self._path = _Path(device.rate, device.channels)
         self._buffer = PlaybackBuffer(
             device.rate, device.channels, limits=_LIMITS, on_low=self._on_low

@@ -36,8 +36,8 @@ class FrontEnd(Protocol):
     that has changed.
     """
 
-    def attach(self, rate: int, channels: int) -> None:
-        """Make ready for a speaker with this format."""
+    def attach(self, rate: int, channels: int, name: str = "") -> None:
+        """Make ready for a speaker of this format and name, "" for none at all."""
         ...
 
     def played(self, pcm: bytes, at: float) -> None:
@@ -91,8 +91,9 @@ class EchoCancelling:
         self._rest = np.zeros(0, np.float32)
         self._next: float | None = None  # when the piece after the last one is heard
 
-    def attach(self, rate: int, channels: int) -> None:
+    def attach(self, rate: int, channels: int, name: str = "") -> None:
         """Make ready for a speaker with this format."""
+        del name
         self._reference.attach(rate, channels)
 
     def played(self, pcm: bytes, at: float) -> None:
@@ -127,14 +128,19 @@ class EchoCancelling:
 
 
 class HalfDuplex:
-    """Lets nothing through while the agent's voice is audible, nor shortly after."""
+    """Lets nothing through while the agent's voice is audible, nor shortly after.
 
-    def __init__(self) -> None:
+    What goes through goes on to `then`, if there is one.
+    """
+
+    def __init__(self, then: FrontEnd | None = None) -> None:
+        self._then = then
         self._reference = Reference()
         self._muted = 0  # samples that are yet to be silenced
 
-    def attach(self, rate: int, channels: int) -> None:
+    def attach(self, rate: int, channels: int, name: str = "") -> None:
         """Make ready for a speaker with this format."""
+        del name
         self._reference.attach(rate, channels)
 
     def played(self, pcm: bytes, at: float) -> None:
@@ -152,4 +158,5 @@ class HalfDuplex:
         # Counted, not timed: a device that is taken up may bring another clock.
         muted = min(self._muted, len(samples))
         self._muted -= muted
-        return np.concatenate((np.zeros(muted, np.float32), samples[muted:]))
+        rest = np.concatenate((np.zeros(muted, np.float32), samples[muted:]))
+        return rest if self._then is None else self._then.hear(rest, at)
