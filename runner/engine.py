@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from runner.audio.devices import Microphone, Speaker
 from runner.errors import VagentError
@@ -39,71 +39,20 @@ from runner.protocol.client.events import (
     Received,
     Reconfigure,
     Tick,
-    ToolFinished,
     Voiced,
 )
 from runner.protocol.client.session import ClientSession
-from runner.protocol.messages import JsonObject, ReplyAudio, ToolCall
+from runner.protocol.messages import JsonObject, ReplyAudio
+from runner.tasks import RunToolCall, ToolTasks
 
 # How long the speaker may take to finish after the session is over.
 LAST_WORDS_SECONDS = 30.0
-# How long cancelled calls may take to clean up.
-TOOL_CLEANUP_SECONDS = 2.0
-# Calls beyond this many wait for one to end; a model that asks for more at once is
-# rare, and a tool's far end may not bear it.
-CALLS_AT_ONCE = 8
 
 
-class ToolOutcome(Protocol):
-    """What a tool call came to, as JSON text."""
-
-    @property
-    def text(self) -> str: ...
-
-    @property
-    def is_error(self) -> bool: ...
-
-
-RunToolCall: TypeAlias = Callable[[ToolCall], Awaitable[ToolOutcome]]
 # Makes sound of words, in the encoding that is played; empty where it cannot.
 Speak: TypeAlias = Callable[[str], Awaitable[bytes]]
 # Sees each event and each action with its time, in order; must not block or raise.
 Observer: TypeAlias = Callable[[float, Event | Action], None]
-
-
-class ToolTasks:
-    """The calls that are running, a task each, so many of them at once."""
-
-    def __init__(self, run_tool: RunToolCall, post: Callable[[Event], None]) -> None:
-        self._run_tool = run_tool
-        self._post = post
-        self._running: dict[str, asyncio.Task[None]] = {}
-        self._turnstile = asyncio.Semaphore(CALLS_AT_ONCE)
-
-    def start(self, call: ToolCall) -> None:
-        """Run a call; its end is posted as `ToolFinished`."""
-        task = asyncio.create_task(self._run(call))
-        self._running[call.call_id] = task
-        task.add_done_callback(lambda _: self._running.pop(call.call_id, None))
-
-    def cancel(self, call_id: str) -> None:
-        """Stop a call; nothing is posted for it."""
-        task = self._running.get(call_id)
-        if task is not None:
-            task.cancel()
-
-    async def close(self) -> None:
-        """Stop every call and wait a moment for them to clean up."""
-        running = list(self._running.values())
-        for task in running:
-            task.cancel()
-        if running:
-            await asyncio.wait(running, timeout=TOOL_CLEANUP_SECONDS)
-
-    async def _run(self, call: ToolCall) -> None:
-        async with self._turnstile:
-            outcome = await self._run_tool(call)
-        self._post(ToolFinished(call.call_id, outcome.text, outcome.is_error))
 
 
 class _Over(Exception):

@@ -39,6 +39,7 @@ FLOORS: list[tuple[str, int]] = [
     ("runner.loading", 4),
     ("runner.line", 4),
     ("runner.engine", 4),
+    ("runner.tasks", 4),
     ("runner.heard", 4),
     ("runner.transport", 4),
     ("runner.services", 4),

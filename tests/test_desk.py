@@ -19,7 +19,7 @@ from runner.desk import (
     read_echo_mode,
 )
 from runner.errors import AudioUnavailable, DeviceNotFound, UsageError
-from tests.audio.fakes import LAPTOP, FakePortAudio, device
+from tests.audio.fakes import LAPTOP, FakePortAudio, device, settle
 
 SPEAKER = "MacBook Pro Speakers"
 LOUD = np.full(480, 9_000, "<i2").tobytes()  # 10 ms at 48 kHz
@@ -124,7 +124,7 @@ async def opened(wishes: DeskWishes) -> tuple[list[str], list[bytes]]:
             reading = asyncio.ensure_future(anext(frames))
             while not reading.done():
                 library.streams[0].exchange(LOUD, frames=480)
-                await asyncio.sleep(0.001)  # PortAudio's thread wakes the loop
+                await settle()
             heard.append(await reading)
     return notices, heard
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from runner.engine import Engine, RunToolCall
+from runner.engine import Engine
 from runner.protocol.client.actions import Action
 from runner.protocol.client.events import (
     Connected,
@@ -28,6 +28,7 @@ from runner.protocol.messages import ReplyAudio
 from runner.recording.lines import LOUD, Entry, Sound
 from runner.recording.reader import Recording
 from runner.replaying.seams import Notes, SpeakerOfThen, ToolsOfThen, Wire
+from runner.tasks import RunToolCall
 from runner.testing.clock import run_virtually
 from runner.testing.muteness import NoMicrophone
 from runner.tools.tool import ToolOutcome

@@ -17,7 +17,7 @@ from runner.caller import UNHEARD_SECONDS
 from runner.compose import client_config, reach
 from runner.config.model import AgentConfig
 from runner.counters import Tally, gather
-from runner.engine import Engine, Observer, Speak, ToolOutcome
+from runner.engine import Engine, Observer, Speak
 from runner.errors import UsageError
 from runner.faults.sources import load_faults
 from runner.line import Dial
@@ -27,6 +27,7 @@ from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.messages import ToolCall
 from runner.scenarios.model import BrainRule, MockAnswer
 from runner.services import Service, choose_service
+from runner.tasks import ToolOutcome
 from runner.testing.agents import load_test_agent
 from runner.testing.call import CallUnderTest, Deliver
 from runner.testing.impairment import ImpairedMicrophone, Impairment

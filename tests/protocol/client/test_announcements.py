@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from runner.protocol.client.actions import Action, Announce, Notify, Play, Voice
+from runner.protocol.client.actions import (
+    Action,
+    Announce,
+    Notify,
+    Play,
+    RunTool,
+    Voice,
+)
 from runner.protocol.client.announcements import ANNOUNCE_SECONDS, is_audible
 from runner.protocol.client.calls import CallRules
 from runner.protocol.client.events import (
@@ -22,6 +29,7 @@ from runner.protocol.client.events import (
 from runner.protocol.client.expectation import ANNOUNCEMENT_SECONDS
 from runner.protocol.client.phases import Phase
 from runner.protocol.client.session import ClientSession
+from runner.protocol.client.timers import Timer
 from runner.protocol.client.turn import Turn
 from runner.protocol.dictation import dictate
 from runner.protocol.messages import (
@@ -77,10 +85,16 @@ def ticked(session: ClientSession, now: float = DUE) -> list[Action]:
     return session.feed(Tick(), now)
 
 
+def later(session: ClientSession, now: float = 9.0) -> list[Action]:
+    """Let something happen that is of no account, and time pass up to it."""
+    return [*session.feed(Tick(), now), *fed(session, Voiced("other", LOUD), now=now)]
+
+
 def test_it_is_asked_for_when_nobody_spoke_within_the_time() -> None:
     session = called()
 
     assert session.deadline == pytest.approx(DUE)
+    assert session.timers.is_set(Timer.ANNOUNCE)
     assert ticked(session, DUE - 0.001) == []
     assert sent(ticked(session)) == [SAID]
 
@@ -90,7 +104,7 @@ def test_it_is_asked_for_once() -> None:
     ticked(session)
     hears(session, ReplyStarted("r2"), ReplyDone("r2"), now=3.0)
 
-    assert sent(ticked(session, 30.0)) == []
+    assert sent(later(session, 30.0)) == []
 
 
 def test_a_tool_without_words_is_not_announced() -> None:
@@ -116,10 +130,10 @@ def test_it_is_not_needed_any_more(by: str, event: Event) -> None:
     session = called(by)
     fed(session, Voiced("c1", LOUD), event, now=1.3)
 
-    later = [*ticked(session), *ticked(session, DUE + 0.3)]
+    done = [*ticked(session), *later(session, DUE + 0.3)]
 
-    assert not {SAID} & set(map(_message, later))
-    assert not [each for each in later if isinstance(each, Announce | Play)]
+    assert not {SAID} & set(map(_message, done))
+    assert not [each for each in done if isinstance(each, Announce | Play)]
 
 
 def _message(action: Action) -> object:
@@ -137,7 +151,7 @@ def test_a_reply_that_is_heard_after_the_call_is_announcement_enough(
     hears(session, ReplyDone(reply_id), now=1.4)
 
     assert sent(ticked(session)) == []
-    assert sent(ticked(session, 9.0)) == []
+    assert sent(later(session)) == []
 
 
 def test_silence_in_a_reply_is_no_word_of_the_agent() -> None:
@@ -154,7 +168,25 @@ def test_an_agent_that_still_speaks_is_not_talked_over() -> None:
     hears(session, STARTED, second, CALL, ENDED, now=ASKED)
 
     assert sent(ticked(session)) == []
-    assert sent(ticked(session, 9.0)) == []
+    assert sent(later(session)) == []
+
+
+def test_an_agent_that_falls_silent_in_time_is_followed_by_it() -> None:
+    session = live(tools=TOOLS)
+    until_due = ReplyAudio(LOUD * 60, "r1")
+    hears(session, STARTED, until_due, CALL, ENDED, now=ASKED)
+
+    assert sent(ticked(session, ASKED + 0.6)) == [SAID]
+
+
+def test_sound_that_was_cut_off_is_not_waited_for() -> None:
+    session = live(tools=TOOLS)
+    hears(session, STARTED, ReplyAudio(LOUD * 1000, "r1"), now=0.5)  # ten seconds
+    hears(session, InputSpeechStarted(), ReplyDone("r1", "interrupted"), now=0.8)
+    hears(session, InputSpeechStopped(), ReplyStarted("r2"), now=0.9)
+    hears(session, CALL, ReplyDone("r2"), now=ASKED)
+
+    assert sent(ticked(session)) == [SAID]
 
 
 def test_an_agent_that_has_long_finished_is_no_reason_to_be_silent() -> None:
@@ -167,8 +199,26 @@ def test_an_agent_that_has_long_finished_is_no_reason_to_be_silent() -> None:
 def test_while_a_silent_reply_is_open_it_waits_for_the_floor() -> None:
     session = called(ends=False)
 
-    assert sent(ticked(session)) == []
+    assert ticked(session) == []
     assert sent(hears(session, ENDED, now=2.4)) == [SAID]
+
+
+def test_a_reply_that_is_on_its_way_is_waited_for() -> None:
+    session = live(tools=TOOLS)
+    hears(session, STARTED, CALL, ToolCall("c9", "quiet"), ENDED, now=ASKED)
+    answered = fed(session, ToolFinished("c9", "9"), now=1.2)
+    assert sent(answered) == [ToolResult("c9", "9")]
+
+    assert sent(ticked(session)) == []
+    hears(session, ReplyStarted("r2"), ReplyAudio(LOUD, "r2"), now=1.8)
+    assert sent(hears(session, ReplyDone("r2"), now=2.0)) == []
+
+
+def test_when_something_was_said_nothing_is_timed_any_more() -> None:
+    session = called(ends=False)
+    hears(session, ReplyAudio(LOUD, "r1"), now=1.2)
+
+    assert not session.timers.is_set(Timer.ANNOUNCE)
 
 
 def test_a_silent_reply_that_ends_after_the_result_is_followed_by_it() -> None:
@@ -185,7 +235,7 @@ def test_several_calls_are_announced_once_by_the_first() -> None:
 
     assert sent(ticked(session)) == [SAID]
     hears(session, ReplyStarted("r2"), ReplyDone("r2"), now=2.0)
-    assert sent(ticked(session, 9.0)) == []
+    assert sent(later(session)) == []
 
 
 def test_the_second_speaks_when_the_first_was_quick() -> None:
@@ -214,7 +264,7 @@ def test_a_new_call_is_not_announced_into_an_announcement() -> None:
     hears(session, SECOND, now=1.7)  # the service is not quick about it
     hears(session, ReplyStarted("r2"), ReplyAudio(LOUD, "r2"), ReplyDone("r2"), now=2.0)
 
-    assert sent(ticked(session, 9.0)) == []
+    assert sent(later(session)) == []
 
 
 def test_a_result_that_comes_meanwhile_waits_for_the_end_of_the_announcement() -> None:
@@ -324,6 +374,15 @@ def test_a_goodbye_is_still_owed_after_a_terminal_tool_was_announced() -> None:
     assert session.phase is Phase.DRAINING
 
 
+def test_a_goodbye_that_is_on_its_way_is_not_announced_into() -> None:
+    session = live(tools=TOOLS, announce_by="voice")
+    hears(session, STARTED, CALL, ToolCall("c9", "end_call"), ENDED, now=ASKED)
+    fed(session, ToolFinished("c9", "9"), Voiced("c1", LOUD), now=1.1)
+    hears(session, ReplyStarted("r2"), now=1.3)
+
+    assert ticked(session) == []
+
+
 def test_nobody_is_begged_for_an_announcement() -> None:
     session = called()
     ticked(session)
@@ -356,7 +415,7 @@ def test_the_local_voice_is_asked_at_once_and_heard_when_it_is_due() -> None:
 
     assert fed(session, Voiced("c1", LOUD), now=1.3) == []
     assert ticked(session) == [Announce("One moment."), Play(LOUD)]
-    assert ticked(session, 9.0) == []
+    assert later(session) == []
 
 
 def test_a_voice_that_takes_longer_is_heard_when_it_is_ready() -> None:
@@ -376,12 +435,26 @@ def test_sound_that_comes_after_the_result_is_not_played() -> None:
     assert fed(session, Voiced("c1", LOUD), now=2.0) == []
 
 
+def test_a_voice_that_only_breathes_is_played_once() -> None:
+    session = called("voice")
+    fed(session, Voiced("c1", SILENCE), now=1.3)
+
+    assert ticked(session) == [Announce("One moment."), Play(SILENCE)]
+    assert later(session) == []
+
+
+def test_between_replies_the_local_voice_is_not_asked_as_a_precaution() -> None:
+    session = live(tools=TOOLS, announce_by="either")
+
+    assert hears(session, CALL, now=ASKED) == [RunTool(CALL)]
+
+
 def test_without_a_voice_nothing_is_said() -> None:
     session = called("voice")
     fed(session, Voiced("c1", b""), now=1.3)
 
     assert ticked(session) == []
-    assert ticked(session, 9.0) == []
+    assert later(session) == []
 
 
 def test_its_sound_counts_as_the_agent_speaking() -> None:
@@ -469,6 +542,39 @@ def test_errors_at_other_times_say_nothing_about_announcements() -> None:
     hears(session, REFUSED[0], now=1.2)
 
     assert sent(ticked(session)) == [SAID]
+
+
+def test_an_error_of_another_reply_says_nothing_about_announcements() -> None:
+    session = called("either", ends=False)
+    hears(session, ReplyError("r1", "llm_provider_error", "no"), now=1.2)
+    hears(session, ENDED, now=1.3)
+
+    assert sent(ticked(session)) == [SAID]
+
+
+def test_an_announcement_that_is_heard_is_not_refused() -> None:
+    session = called("either")
+    ticked(session)
+    hears(session, ReplyStarted("r2"), ReplyAudio(LOUD, "r2"), now=1.7)
+
+    told = hears(session, REFUSED[0], ReplyDone("r2"), now=1.8)
+
+    assert [each for each in told if isinstance(each, Notify)] == []
+    hears(session, ReplyStarted("r3"), SECOND, ReplyDone("r3"), now=8.0)
+    assert sent(ticked(session, 8.0 + ANNOUNCE_SECONDS)) == [BOOKED]
+
+
+def test_a_refusal_of_an_announcement_that_has_begun_is_one() -> None:
+    session = called("either")
+    ticked(session)
+    hears(session, ReplyStarted("r2"), ReplyError("r2", "unsupported", "no"), now=1.7)
+
+    assert fed(session, Voiced("c1", LOUD), now=1.8) == [
+        Announce("One moment."),
+        Play(LOUD),
+    ]
+    assert sent(hears(session, ReplyDone("r2"), now=1.9)) == []
+    assert later(session) == []
 
 
 def test_a_service_that_ignores_it_is_not_asked_again() -> None:
