@@ -10,6 +10,7 @@ of the time from a cut to silence.
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import sys
 import time
@@ -56,7 +57,7 @@ def measure_cuts(count: int) -> tuple[list[float], int, float]:
         cut = 0.3 + 0.0037 * number
         played = desk.run(late(paced(2.0), 0.04, number), cut + 0.3, cut=cut)
         block = desk.rate // 100
-        decided = -(-round(cut * 1000) // 10) * block
+        decided = math.ceil(cut * 100 - 1e-6) * block
         loud = np.flatnonzero(np.abs(played) > LEVEL / 1000)
         times.append(max(0.0, (loud[-1] - decided) * 1000 / desk.rate))
         steps.append(largest_step(played))
