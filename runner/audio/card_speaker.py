@@ -103,7 +103,9 @@ class CardSpeaker(Half):
         """Drop what the device has not got yet, but for a short fade; say how much."""
         if 0 < self._buffer.pending_ms < FADE_MS:
             self._play_tail()  # or there would be too little to fade
-        return self._path.drop() + self._buffer.clear()
+        dropped_ms = self._path.drop() + self._buffer.clear()
+        # The silence ahead of the resampler's first sound is no loss.
+        return min(dropped_ms, self._lateness.run_ms)
 
     async def drained(self) -> None:
         """Return once everything was heard or stopped, or the card is gone."""

@@ -46,6 +46,11 @@ class Lateness:
         """How much is to be laid ahead of the next run."""
         return min(max(self._worst_ms + MARGIN_MS, LEAST_MS), MOST_MS)
 
+    @property
+    def run_ms(self) -> float:
+        """How much sound the run has had so far."""
+        return self._sound * 1000
+
     def begin(self, at: float) -> None:
         """A run begins with the next piece."""
         self._began, self._sound = at, 0.0
