@@ -63,10 +63,8 @@ class Transcript:
                 self._run(at, call)
             case ToolFinished(call_id, text, is_error):
                 self._finish(at, call_id, text, is_error)
-            case PlaybackCut(reply_id, played_ms):
-                reply = self._reply(reply_id)
-                if reply is not None:
-                    reply.heard_ms, reply.is_interrupted = played_ms, True
+            case PlaybackCut():
+                self._know_cut(what)
             case CancelTool(call_id):
                 self._cancel(at, call_id)
             case Say(text):  # no transcript follows what was never sound
@@ -146,6 +144,11 @@ class Transcript:
                 self.note(f"{code}: {text}" if text else code)
             case _:
                 pass
+
+    def _know_cut(self, cut: PlaybackCut) -> None:
+        reply = self._reply(cut.reply_id)
+        if reply is not None:
+            reply.heard_ms, reply.is_interrupted = cut.played_ms, True
 
     def _caller_says(self, text: str, *, is_final: bool) -> None:
         self.turns += is_final
