@@ -35,7 +35,7 @@ class Driver:
     canvas: Canvas
     draft: Draft | None = None
     _loop: asyncio.AbstractEventLoop | None = None  # while it is shown
-    _due: asyncio.TimerHandle | None = None
+    _due: tuple[float, asyncio.Handle] | None = None  # uvloop's handles tell no time
     _last: float = -1e9
 
     @contextlib.contextmanager
@@ -58,7 +58,7 @@ class Driver:
             return
         self._loop = None
         if self._due is not None:
-            self._due.cancel()
+            self._due[1].cancel()
             self._due = None
         self.canvas.write(self.region.erase(self.canvas.size()[0]))
 
@@ -114,10 +114,10 @@ class Driver:
     def _wake_at(self, when: float) -> None:
         assert self._loop is not None, "nothing is drawn that is not shown"
         if self._due is not None:
-            if self._due.when() <= when:
+            if self._due[0] <= when:
                 return
-            self._due.cancel()
-        self._due = self._loop.call_at(when, self._wake)
+            self._due[1].cancel()
+        self._due = when, self._loop.call_at(when, self._wake)
 
     def _wake(self) -> None:
         self._due = None

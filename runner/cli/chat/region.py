@@ -16,7 +16,10 @@ _UP = "\x1b[{}A"
 _DOWN = "\x1b[{}B"
 _RIGHT = "\x1b[{}C"
 _ERASE_LINE_END = "\x1b[K"
-_ERASE_BELOW = "\x1b[J"
+_ERASE_ROW_ABOVE = f"\x1b[1A{_ERASE_LINE_END}"
+# From the second column: erased from its very first cell on, a screen goes into the
+# scrollback of some terminals, tmux among them.
+_ERASE_BELOW = "\r\x1b[1C\x1b[J"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class Region:
         rows = [max(1, -(-size // width)) for size in self._widths[:-1]]
         up = sum(rows) + self._cursor // width
         self._shown, self._widths = [], []
-        return (_UP.format(up) if up else "") + "\r" + _ERASE_BELOW
+        return _ERASE_BELOW + f"\r{_ERASE_LINE_END}" + _ERASE_ROW_ABOVE * up
 
     def _whole(self, picture: Drawing) -> str:
         text = [self.paint.line(line) for line in picture.lines]

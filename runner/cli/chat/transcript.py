@@ -66,7 +66,7 @@ class Transcript:
             case ToolFinished(call_id, text, is_error):
                 self._finish(at, call_id, text, is_error)
             case PlaybackCut():
-                self._know_heard(what)
+                self._know_cut(what)
             case CancelTool(call_id):
                 self._cancel(at, call_id)
             case Say(text):  # no transcript follows what was never sound
@@ -80,11 +80,6 @@ class Transcript:
                 self.note(f"{reason}.")
             case _:
                 pass
-
-    def _know_heard(self, cut: PlaybackCut) -> None:
-        reply = self._reply(cut.reply_id)
-        if reply is not None:
-            reply.heard_ms, reply.is_interrupted = cut.played_ms, True
 
     def note(self, text: str) -> None:
         """Add a sentence of vagent's own."""
@@ -160,6 +155,11 @@ class Transcript:
                 self.note(f"{code}: {text}" if text else code)
             case _:
                 pass
+
+    def _know_cut(self, cut: PlaybackCut) -> None:
+        reply = self._reply(cut.reply_id)
+        if reply is not None:
+            reply.heard_ms, reply.is_interrupted = cut.played_ms, True
 
     def _caller_says(self, text: str, *, is_final: bool) -> None:
         self.turns += is_final

@@ -16,7 +16,7 @@ import pytest
 from runner.cli.chat.model import Model
 from runner.cli.chat.picture import ASCII, Glyphs, Picture
 from runner.cli.chat.region import Region
-from runner.cli.chat.spans import Line, Paint
+from runner.cli.chat.spans import Line, Paint, width_of
 from runner.cli.plain import PlainView
 from runner.cli.view import Detail, Printer, WireView
 from tests.cli.chat.calls import SCENES, Scene
@@ -188,10 +188,13 @@ def test_what_has_not_changed_is_not_written_again() -> None:
 
 def test_a_narrower_terminal_that_breaks_lines_again_is_cleared_of_the_old() -> None:
     picture, region, model = Picture(), Region(Paint()), SCENES["speaking"].model()
-    wide = picture.region(model, 3.0, 80, HEIGHT, None)
+    draft = SCENES["speaking"].draft()
+    wide = picture.region(model, 3.0, 80, HEIGHT, draft)
     region.draw(wide)
 
     erased = region.erase(40)
 
-    # A line of more than 40 cells has become two, above the one of the cursor.
-    assert erased.startswith(f"\x1b[{1 if len(wide.lines) == 2 else 2}A\r")
+    # Of the lines above the one of the cursor, the state has become two.
+    widths = [width_of(line) > 40 for line in wide.lines[:-1]]
+    assert widths == [False, False, True]
+    assert erased.count("\x1b[1A") == 4
