@@ -57,6 +57,7 @@ FLOORS: list[tuple[str, int]] = [
     ("runner.telemetry", 5),
     ("runner.losses", 6),
     ("runner.controls", 6),
+    ("runner.terms", 6),
     ("runner.edits", 6),
     ("runner.nearend", 6),
     ("runner.keeping", 6),

@@ -14,7 +14,7 @@ from runner.audio.devices import Microphone
 from runner.audio.silence import NullSpeaker
 from runner.audio.spoken import QueueMicrophone
 from runner.caller import UNHEARD_SECONDS
-from runner.compose import client_config, reach
+from runner.compose import reach
 from runner.config.model import AgentConfig
 from runner.counters import Tally, gather
 from runner.engine import Engine, Observer, Speak
@@ -28,6 +28,7 @@ from runner.protocol.messages import ToolCall
 from runner.scenarios.model import BrainRule, MockAnswer
 from runner.services import Service, choose_service
 from runner.tasks import ToolOutcome
+from runner.terms import client_config
 from runner.testing.agents import load_test_agent
 from runner.testing.call import CallUnderTest, Deliver
 from runner.testing.impairment import ImpairedMicrophone, Impairment
