@@ -175,8 +175,7 @@ async def open_call(
         opening = open_near_end(
             wishes.input, wishes.output, wishes.lines, view.notice, wishes.desk
         )
-        near_end = await stack.enter_async_context(opening)
-        near_end = replace(near_end, typing=typing)
+        near_end = replace(await stack.enter_async_context(opening), typing=typing)
         reaching = reach(service, agent, wishes.transport, view.notice)
         dial = await stack.enter_async_context(reaching)
         describe = partial(describe_call, agent, text, config, service.name, seed)

@@ -12,20 +12,24 @@ from runner.audio.devices import Microphone, Speaker
 from runner.audio.echo import EchoCancelling, FrontEnd, HalfDuplex
 from runner.audio.portaudio import (
     DeviceName,
+    KnownDevice,
     PortAudio,
     find_device,
     load_portaudio,
 )
 from runner.audio.soundcard import SoundCard
 from runner.caller import Notice
-from runner.errors import UsageError
+from runner.errors import DeviceNotFound, UsageError
 
-# In names of outputs that put no sound into the room, on all platforms.
+# In names of outputs that put no sound into the room, on all platforms; and in names of
+# those that may do so all the same: "Speakers / Headphones" are one jack and a laptop's
+# own. Hands-free is what Windows calls telephones for a whole room, too. To cancel echo
+# where there is none costs nothing but CPU time, so what is in doubt is a speaker.
 _WORN = re.compile(
-    r"head(phone|set)|ear(phone|bud|pod)|air ?pods|kopfhörer|casque|"
-    r"auricular|hands-?free|buds\b",
+    r"head(phone|set)|ear(phone|bud|pod)|air ?pods|kopfhörer|casque|auricular|\bbuds",
     re.IGNORECASE,
 )
+_LOUD = re.compile(r"speaker|lautsprecher|haut-?parleur|altavo", re.IGNORECASE)
 
 # What is done about the agent's voice in the microphone: it is cancelled, it is not, or
 # nobody listens while the agent speaks; auto finds out what is possible and needed.
@@ -44,7 +48,7 @@ def read_echo_mode(text: str) -> EchoMode:
 
 def is_headphones(name: str) -> bool:
     """Whether an output of this name is worn, as far as its name tells."""
-    return _WORN.search(name) is not None
+    return _WORN.search(name) is not None and _LOUD.search(name) is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,7 @@ async def open_desk(
     library = library or load_portaudio()
     speaker = None
     if with_speaker:
-        speaker = find_device(library, wishes.output_device, "output").name
+        speaker = _speaker_name(library, wishes.output_device)
     # One duplex stream where that can be: macOS refuses two on one device.
     card = SoundCard(
         output=with_speaker,
@@ -123,6 +127,15 @@ async def open_desk(
     )
     await stack.enter_async_context(card)
     return card.microphone, card.speaker if with_speaker else None
+
+
+def _speaker_name(library: PortAudio, wish: DeviceName) -> str:
+    try:
+        return find_device(library, wish, "output").name
+    except DeviceNotFound:
+        if not isinstance(wish, KnownDevice):
+            raise
+        return find_device(library, None, "output").name  # as the card will have it
 
 
 def _front_end(

@@ -140,7 +140,7 @@ async def _open(
     try:
         return microphone, await stack.enter_async_context(card.speaker)
     except (AudioUnavailable, DeviceNotFound) as error:
-        if output is not None or desk.output_device is not None:
+        if output is not None or isinstance(desk.output_device, int | str):
             raise
         notice(f"{error.message}: the agent's voice is not heard, only shown")
         return microphone, await stack.enter_async_context(NullSpeaker())

@@ -27,6 +27,7 @@ FLOORS: list[tuple[str, int]] = [
     ("runner.records", 2),
     ("runner.writing", 2),
     ("runner.settings", 2),
+    ("runner.preferences", 2),
     ("runner.checking", 3),
     ("runner.recording", 3),
     ("runner.scenarios", 3),

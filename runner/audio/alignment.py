@@ -8,8 +8,6 @@ samples since a stream began.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from runner.audio.devices import SAMPLE_RATE
@@ -208,11 +206,13 @@ class PlayedSound:
         self._next = start + count * (1 + steering)
         # A straight line between two samples: cancelling is as deep with it as with a
         # filter of sixteen, measured at drifts up to 1000 parts in a million.
-        places = start - self._first + np.arange(count) * (1 + steering)
-        before = math.floor(places[0])
-        piece = self._slice(before, math.floor(places[-1]) + 2)
-        index = np.arange(len(piece)) + before
-        played: Samples = np.interp(places, index, piece).astype(np.float32)
+        places = np.arange(count) * (1 + steering) + (start - self._first)
+        whole = np.floor(places)
+        after = (places - whole).astype(np.float32)
+        before = int(whole[0])
+        piece = self._slice(before, int(whole[-1]) + 2)
+        index = whole.astype(np.intp) - before
+        played: Samples = piece[index] * (1 - after) + piece[index + 1] * after
         return played
 
     def _slice(self, start: int, end: int) -> Samples:

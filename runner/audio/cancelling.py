@@ -54,6 +54,7 @@ def _load() -> Any:
         return importlib.import_module(_PACKAGE)
     except (ImportError, OSError) as error:  # OSError: its library does not load
         raise AudioUnavailable(
-            "cancelling echo needs the package pywebrtc-audio, which is not installed",
+            "echo and noise are taken out by the package pywebrtc-audio, "
+            "which is not installed",
             hint=f"{INSTALL} (the desk extra), or --headphones, or --echo half-duplex",
         ) from error

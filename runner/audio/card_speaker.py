@@ -35,11 +35,13 @@ from runner.audio.playback import (
 from runner.audio.portaudio import SoundDevice
 from runner.audio.resampling import SteadyResampler, resample_pcm
 
-# A soft end of 5 ms: no step where sound breaks off. What is low lies under the margin
-# that is kept: to bring what the resampler holds back is to begin it anew, which is
-# heard as a dip if more comes after all.
+# A soft end of 5 ms: no step where sound breaks off. What is low is less than the
+# device's next block: to bring what the resampler holds back ends the run, so it is
+# done at the last moment.
 _SOFT_MS = 5.0
-_LIMITS = PlaybackLimits(low_ms=20.0, soft_ms=_SOFT_MS)
+_LIMITS = PlaybackLimits(low_ms=10.0, soft_ms=_SOFT_MS)
+# What a steerable resampler keeps, at any rate, in samples at 24 kHz: 10 ms.
+_KEPT = SAMPLE_RATE // 100
 # Samples over which a change of pace is spread: 10 ms.
 _SLEW = SAMPLE_RATE // 100
 
@@ -165,30 +167,33 @@ class _Path:
         self._resampler = SteadyResampler(SAMPLE_RATE, rate, is_steerable=True)
         self._faster = 0.0
         self._soft = round(_SOFT_MS * rate / 1000)
+        self._kept = _KEPT * rate // SAMPLE_RATE
         # Frames since what does not join what came before it; grows loud meanwhile.
         self._rising = self._soft
 
     def process(self, pcm: bytes) -> bytes:
         """Take a piece; return what it completes, perhaps nothing."""
         samples = to_samples(pcm[: len(pcm) & ~1])
-        self.is_holding = self.is_holding or len(samples) > 0
+        if len(samples) and not self.is_holding:
+            # Silence first, so that what goes in comes out as long at once.
+            samples = np.concatenate((np.zeros(_KEPT, np.float32), samples))
+            self.is_holding = True
         played = self._rise(to_pcm(self._resampler.process(samples)))
         return spread(played, self.channels)
 
     def finish(self) -> bytes:
         """Return what was held back, ending in silence.
 
-        It was filtered as if silence followed: where more follows after all, there is
-        a short dip between the two in place of a seam.
+        It was filtered as if silence followed, so what follows it grows loud anew.
         """
         played = fade_out(self._rise(to_pcm(self._release())))
-        self._rising = 0
+        self._rising = -self._kept
         return spread(played, self.channels)
 
     def drop(self) -> float:
         """Forget what was held back; return how much it was, in milliseconds."""
         dropped = self._release() if self.is_holding else b""
-        self._rising = 0
+        self._rising = -self._kept
         return len(dropped) * 1000 / self._rate
 
     def steer(self, faster: float) -> None:
@@ -202,7 +207,7 @@ class _Path:
             return pcm
         frames = np.arange(len(pcm) // 2, dtype=np.float32) + self._rising
         self._rising += len(frames)
-        return scale(pcm, np.minimum(frames / self._soft, 1.0))
+        return scale(pcm, np.clip(frames / self._soft, 0.0, 1.0))
 
     def _release(self) -> Samples:
         self.is_holding = False

@@ -22,6 +22,9 @@ _AUDIBLE = 10 ** (-60 / 20)
 # How long a room goes on sounding, with what the devices delay: with 0.3 s, Silero took
 # what was left of an echo of 250 ms in a live room for speech, with 0.4 s none.
 TAIL_SECONDS = 0.4
+# What was played while the microphone lost sound is fed to the canceller all the same,
+# for its echo is yet to come: so much of it, in pieces.
+_MOST_MADE_UP = 40
 # Blocks of 10 ms that wait when nobody listens: more are of no use to anybody.
 _MOST_BLOCKS = 300
 
@@ -86,6 +89,7 @@ class EchoCancelling:
         self._canceller = Canceller(echo=echo, noise=noise)
         self._reference = Reference()
         self._rest = np.zeros(0, np.float32)
+        self._next: float | None = None  # when the piece after the last one is heard
 
     def attach(self, rate: int, channels: int) -> None:
         """Make ready for a speaker with this format."""
@@ -102,6 +106,8 @@ class EchoCancelling:
         heard = np.concatenate((self._rest, samples))
         whole = len(heard) - len(heard) % PIECE
         self._rest = heard[whole:]
+        self._make_up(at)
+        self._next = at + whole / SAMPLE_RATE
         cleaned = [
             self._canceller.process(
                 heard[start : start + PIECE],
@@ -110,6 +116,14 @@ class EchoCancelling:
             for start in range(0, whole, PIECE)
         ]
         return np.concatenate(cleaned) if cleaned else np.zeros(0, np.float32)
+
+    def _make_up(self, at: float) -> None:
+        """Tell the canceller what was played up to this time while sound got lost."""
+        lost = 0.0 if self._next is None else (at - self._next) * SAMPLE_RATE / PIECE
+        silence = np.zeros(PIECE, np.float32)
+        for back in range(min(int(lost), _MOST_MADE_UP), 0, -1):
+            before = self._reference.sound.read(PIECE, at - back * PIECE / SAMPLE_RATE)
+            self._canceller.process(silence, before)
 
 
 class HalfDuplex:

@@ -83,6 +83,7 @@ class PlaybackBuffer:
         self._lock = Lock()
         self._sound = SmoothQueue(channels, self._frames(self._limits.soft_ms))
         self._lead = 0  # bytes of the cushion that are still to be read
+        self._ahead = 0  # bytes of an earlier run that are to be read before it
         # Bytes of silence read since the sound ran out; None when that was no accident.
         self._gap: int | None = None
 
@@ -94,8 +95,8 @@ class PlaybackBuffer:
 
     @property
     def is_dry(self) -> bool:
-        """Whether no sound waits: what is written next begins a run."""
-        return not len(self._sound)
+        """Whether nothing waits, or only an end: what is written next begins a run."""
+        return self._sound.is_whole or not len(self._sound)
 
     def write(
         self, pcm: bytes, *, is_tail: bool = False, cushion_ms: float | None = None
@@ -114,50 +115,54 @@ class PlaybackBuffer:
         with self._lock:
             taken = max(0, min(whole, cap - len(self._sound)))
             self.counts.dropped_frames += (whole - taken) // self._frame_bytes
-            if taken and not self._sound:
+            if taken and (not self._sound or (self._sound.is_whole and not is_tail)):
                 cushion = self._limits.cushion_ms if cushion_ms is None else cushion_ms
-                self._begin(0 if is_tail else self._bytes(cushion))
+                self._begin(self._bytes(cushion), is_tail)
             self._sound.append(memoryview(pcm)[:taken], is_last=is_tail)
 
     def read(self, size: int) -> bytes:
         """Take so many bytes for the device; what is missing is silence."""
         with self._lock:
             before = self._lead + len(self._sound)
-            lead = min(self._lead, size)
+            end = self._sound.take(min(self._ahead, size))
+            self._ahead -= len(end)
+            lead = min(self._lead, size - len(end))
             self._lead -= lead
-            sound = self._sound.take(size - lead)
-            missing = size - lead - len(sound)
+            sound = self._sound.take(size - len(end) - lead)
+            missing = size - len(end) - lead - len(sound)
             after = self._lead + len(self._sound)
             if self._gap is not None:
                 self._gap += missing
             elif before and not after and not self._sound.is_cut:
                 self._gap = missing
-            self.counts.played_frames += len(sound) // self._frame_bytes
+            self.counts.played_frames += (len(end) + len(sound)) // self._frame_bytes
         low = self._bytes(self._limits.low_ms)
         if self._on_low and (after < low <= before or (before and not after)):
             self._on_low()
-        return b"".join((bytes(lead), sound, bytes(missing)))
+        return b"".join((end, bytes(lead), sound, bytes(missing)))
 
     def clear(self, fade_ms: float = FADE_MS) -> float:
         """Throw away what is buffered, but for a short linear fade to silence.
 
         Returns how much was thrown away, in milliseconds.
 
-        Nothing is kept of a sound that has not begun. Clearing twice fades the fade:
-        still without a step.
+        Nothing is kept of a sound that has not begun. Clearing twice lets the
+        fade go on.
         """
         with self._lock:
-            has_begun = not self._lead
-            cleared = self._sound.cut(self._frames(fade_ms) if has_begun else 0)
+            fade = self._frames(fade_ms)
+            if self._lead:
+                fade = min(fade, self._ahead // self._frame_bytes)
+            cleared = self._sound.cut(fade)
             self.counts.cleared_frames += cleared
-            self._lead = 0
+            self._lead = self._ahead = 0
             self._gap = None
         return cleared * 1000 / self.counts.rate
 
     def empty(self) -> bytes:
         """Remove and return what is buffered: it is played elsewhere."""
         with self._lock:
-            self._lead = 0
+            self._lead = self._ahead = 0
             self._gap = None
             return self._sound.empty()
 
@@ -167,11 +172,20 @@ class PlaybackBuffer:
     def _bytes(self, milliseconds: float) -> int:
         return self._frames(milliseconds) * self._frame_bytes
 
-    def _begin(self, lead: int) -> None:
-        """Enter a new run of sound: judge the gap before it, lay the cushion."""
+    def _begin(self, cushion: int, is_tail: bool) -> None:
+        """Enter a new run of sound: judge the gap before it, lay the cushion.
+
+        What follows an end that is still to be read came so late that the next of it
+        would be later: the gap is made here, where it can be smooth.
+        """
+        is_late = bool(self._sound) and not self._sound.is_cut
         is_resumed = self._gap is not None and self._gap < self._bytes(_UNDERRUN_MS)
-        # What came just in time runs into the next gap, and the cushion is one already.
-        self.counts.underruns += is_resumed and bool(self._gap or lead)
+        self._lead = 0 if is_tail else cushion
+        self._ahead = len(self._sound)
+        # What came just in time for the next block follows a gap too: the cushion. And
+        # a tail is not what came late.
+        self.counts.underruns += (
+            (is_resumed or is_late) and not is_tail and bool(self._gap or self._lead)
+        )
         self._gap = None
-        self._lead = lead
         self._sound.begin(is_resumed=is_resumed)

@@ -64,8 +64,9 @@ class PlainView:
         """Print how the call went; its last lines."""
         del close
         self._print(self.model.transcript.take_all())
-        seconds = self.model.elapsed(self._latest)
-        summary = summarise(self.model.record, counters, seconds)
+        model, seconds = self.model, self.model.elapsed(self._latest)
+        turns = model.transcript.turns
+        summary = summarise(model.record, turns, counters, seconds)
         every = counters if self.detail is Detail.VERBOSE else None
         for line in closing_lines(summary, self._folder, every):
             self.printer.notice(f"Call: {line}")

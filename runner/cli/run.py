@@ -11,6 +11,7 @@ import typer
 
 from runner.cli.run_options import (
     Echo,
+    ForgetDevices,
     Headphones,
     InputDevice,
     LogFile,
@@ -20,6 +21,7 @@ from runner.cli.run_options import (
     Otel,
     OutputDevice,
     PushToTalk,
+    RememberDevices,
     View,
 )
 from runner.cli.variables import parse_variables
@@ -127,6 +129,8 @@ def run(
     ] = False,
     input_device: InputDevice = None,
     output_device: OutputDevice = None,
+    remember_devices: RememberDevices = False,
+    forget_devices: ForgetDevices = False,
     echo: Echo = "auto",
     headphones: Headphones = False,
     noise_suppression: NoiseSuppression = False,
@@ -163,6 +167,7 @@ def run(
     4 when the service does not accept the key; 130 after a second Ctrl-C.
     """
     from runner.cli.keeping import choose_keeping
+    from runner.cli.remembering import choose_devices
     from runner.cli.views import ViewWishes
     from runner.compose import CallWishes
     from runner.desk import DeskWishes, read_echo_mode
@@ -189,8 +194,9 @@ def run(
         transport,
         keeping=choose_keeping(record, no_record, record_audio, redact),
         desk=DeskWishes(
-            input_device,
-            output_device,
+            *choose_devices(
+                input_device, output_device, remember_devices, forget_devices
+            ),
             read_echo_mode(echo),
             headphones,
             noise_suppression,

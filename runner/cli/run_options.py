@@ -16,7 +16,7 @@ InputDevice: TypeAlias = Annotated[
     typer.Option(
         metavar="DEVICE",
         help="The microphone: its number in `vagent devices`, its name or a unique "
-        "part of it. Default: the system's.",
+        "part of it. Default: the one that was remembered, else the system's.",
         rich_help_panel=_DESK,
     ),
 ]
@@ -25,6 +25,22 @@ OutputDevice: TypeAlias = Annotated[
     typer.Option(
         metavar="DEVICE",
         help="The speaker, likewise.",
+        rich_help_panel=_DESK,
+    ),
+]
+RememberDevices: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--remember-devices",
+        help="Use the devices that are named here in later runs, too.",
+        rich_help_panel=_DESK,
+    ),
+]
+ForgetDevices: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--forget-devices",
+        help="Use the system's devices again, now and later.",
         rich_help_panel=_DESK,
     ),
 ]

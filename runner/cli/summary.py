@@ -43,11 +43,13 @@ class Summary:
         return lines
 
 
-def summarise(record: Record, counters: Counters, seconds: float) -> Summary:
+def summarise(
+    record: Record, turns: int, counters: Counters, seconds: float
+) -> Summary:
     """Gather the facts of a call."""
     return Summary(
         seconds,
-        sum(words.speaker == "caller" for words in record.words),
+        turns,
         tuple(record.waits),
         record.interruptions,
         len(record.calls),

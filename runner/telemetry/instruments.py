@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -179,9 +180,14 @@ def _read_on(loop: asyncio.AbstractEventLoop, call: Watched) -> Reading | None:
 
     reading = read()
     try:
-        return asyncio.run_coroutine_threadsafe(reading, loop).result(_READ_SECONDS)
-    except (TimeoutError, RuntimeError):  # the loop is busy, or closed
+        future = asyncio.run_coroutine_threadsafe(reading, loop)
+    except RuntimeError:  # the loop is closed
         reading.close()
+        return None
+    try:
+        return future.result(_READ_SECONDS)
+    except (TimeoutError, CancelledError):  # it is busy, or about to close
+        future.cancel()
         return None
 
 

@@ -32,7 +32,7 @@ class _Catcher(logging.Handler):
 
 @contextlib.contextmanager
 def catch_strays(tell: Tell, level: int = logging.WARNING) -> Iterator[None]:
-    """Tell what is logged at this level or above, instead of printing it.
+    """Tell what is logged at this level or above, warnings too, and do not print it.
 
     Without a handler Python prints warnings on stderr, in the middle of whatever is
     shown there.
@@ -42,8 +42,10 @@ def catch_strays(tell: Tell, level: int = logging.WARNING) -> Iterator[None]:
     catcher.setLevel(level)
     root.addHandler(catcher)
     root.setLevel(min(level, before or _NEVER))
+    logging.captureWarnings(True)
     try:
         yield
     finally:
+        logging.captureWarnings(False)
         root.setLevel(before)
         root.removeHandler(catcher)

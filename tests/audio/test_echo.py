@@ -79,6 +79,13 @@ def test_recorded_sound_that_got_lost_spoils_half_a_second(lost: float) -> None:
     assert cancelled(Room(), Card(), microphone, begin=3.6) > 20
 
 
+def test_the_echo_of_what_was_played_meanwhile_is_cancelled_too() -> None:
+    """From a tenth of a second on, in which it is found out that sound was lost."""
+    microphone = Card(slip=(3.0, 0.5), jitter=0.001)
+
+    assert cancelled(Room(), Card(), microphone, begin=3.1, end=3.2) > 10
+
+
 @pytest.mark.parametrize("still", [0.01, 0.02, 0.5])
 def test_a_loudspeaker_that_stood_still_spoils_half_a_second(still: float) -> None:
     speaker = Card(pause=(3.0, still), jitter=0.001)

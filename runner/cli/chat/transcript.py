@@ -20,6 +20,7 @@ from runner.protocol.client.actions import Action, CancelTool, Close, Notify, Ru
 from runner.protocol.client.events import (
     Disconnected,
     Event,
+    PlaybackCut,
     Received,
     Say,
     ToolFinished,
@@ -52,6 +53,7 @@ class Transcript:
     clean: Callable[[str], str]
     open: list[Entry] = field(default_factory=list)
     _announced: int = 0  # so many times the local voice spoke
+    turns: int = 0  # of the caller, spoken or typed
     _running: dict[str, ToolRun] = field(default_factory=dict)
 
     def observe(self, at: float, what: Event | Action) -> None:
@@ -59,15 +61,16 @@ class Transcript:
         match what:
             case Received(message):
                 self._receive(message)
-            case Say(text):
-                # Of words that were typed no transcript comes.
-                self._caller_says(text, is_final=True)
             case RunTool(call):
                 self._run(at, call)
             case ToolFinished(call_id, text, is_error):
                 self._finish(at, call_id, text, is_error)
+            case PlaybackCut():
+                self._know_heard(what)
             case CancelTool(call_id):
                 self._cancel(at, call_id)
+            case Say(text):  # no transcript follows what was never sound
+                self._caller_says(text, is_final=True)
             case Notify(text):
                 self.note(text)
             case Disconnected():
@@ -77,6 +80,11 @@ class Transcript:
                 self.note(f"{reason}.")
             case _:
                 pass
+
+    def _know_heard(self, cut: PlaybackCut) -> None:
+        reply = self._reply(cut.reply_id)
+        if reply is not None:
+            reply.heard_ms, reply.is_interrupted = cut.played_ms, True
 
     def note(self, text: str) -> None:
         """Add a sentence of vagent's own."""
@@ -103,6 +111,7 @@ class Transcript:
         for reply in self._all(AgentWords):
             if reply.ends > at:
                 began = at if reply.began is None else min(reply.began, at)
+                # By the clock; the speaker's own count follows as `PlaybackCut`.
                 reply.heard_ms = (at - began) * 1000
                 reply.ends, reply.is_interrupted = at, True
 
@@ -153,6 +162,7 @@ class Transcript:
                 pass
 
     def _caller_says(self, text: str, *, is_final: bool) -> None:
+        self.turns += is_final
         partial = [each for each in self._all(CallerWords) if not each.is_final]
         if partial:
             partial[-1].text = self.clean(text)

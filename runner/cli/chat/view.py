@@ -73,7 +73,8 @@ class ChatView:
         """Print how the call went; its last lines."""
         del close
         model = self.driver.model
-        summary = summarise(model.record, counters, model.elapsed(self._latest))
+        seconds, turns = model.elapsed(self._latest), model.transcript.turns
+        summary = summarise(model.record, turns, counters, seconds)
         is_all = self.driver.picture.detail is Detail.VERBOSE
         every = counters if is_all else None
         for line in closing_lines(summary, self._folder, every):
