@@ -154,6 +154,15 @@ def test_a_reply_that_is_heard_after_the_call_is_announcement_enough(
     assert sent(later(session)) == []
 
 
+def test_a_caller_who_has_spoken_knows_that_somebody_is_there() -> None:
+    session = called()
+    hears(session, InputSpeechStarted(), InputSpeechStopped(), now=1.2)
+    hears(session, ReplyStarted("r2"), ReplyDone("r2"), now=1.4)
+
+    assert sent(ticked(session)) == []
+    assert sent(later(session)) == []
+
+
 def test_silence_in_a_reply_is_no_word_of_the_agent() -> None:
     session = called(ends=False)
     hears(session, *[ReplyAudio(SILENCE, "r1")] * 90, now=1.2)
