@@ -22,7 +22,9 @@ _RETRY = 0.5  # between two attempts while there is no device
 # What the speaker was yet to play is held so long, in the hope that it plays on; then
 # it goes by the clock, since an answer that is seconds late answers something else.
 _HOLD = 1.0
-_ATTEMPT = 2.0  # how long a device that was opened may take to give its first block
+# How long a device that was opened may take to begin. PulseAudio's null sinks take two:
+# with no more than that, each was closed just before, and opened anew.
+_ATTEMPT = 3.0
 # A sound server that starts anew is back by then: no word of what is over.
 _TELL = 2.0
 # Between two searches for the one side that is missing, while the other goes on; each

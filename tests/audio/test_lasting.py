@@ -171,7 +171,7 @@ async def test_a_device_that_comes_back_is_taken_up_within_2_s() -> None:
     async with Bench(BUILT_IN).running() as bench:
         bench.library.plug()
         bench.open_streams[0].lose()
-        await bench.run(30.0)
+        await bench.run(5.0)
         bench.notices.clear()
         bench.library.plug(HEADSET)
         await bench.run(1.5)
@@ -218,9 +218,9 @@ async def test_a_side_that_is_missing_is_sought_without_cutting_the_other() -> N
             "the microphone 'Mic' stopped: you are not heard until it or another is "
             "there"
         ]
-        await bench.run(20.0)
+        await bench.run(10.0)
         assert bench.open_streams == [speaker]
-        assert bench.searches > 3
+        assert bench.searches >= 3
         bench.library.plug(OUTPUT, MICROPHONE)
         bench.sides_elsewhere = {"input", "output"}
         await bench.run(5.0)

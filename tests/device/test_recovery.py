@@ -1,135 +1,92 @@
-"""A sound server that is shot, and a speaker that is suspended, in mid-call."""
-
-from __future__ import annotations
+"""The real PortAudio, and a sound server that is disturbed while a call goes on."""
 
 import asyncio
 import contextlib
-import os
-import subprocess
-import tempfile
-import time
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import AsyncIterator
 
-import pytest
+import numpy as np
 
-from runner.audio.pcm import to_pcm, to_samples
+from runner.audio.pcm import to_pcm
 from runner.audio.soundcard import SoundCard
-from tests.device.room import _look_again
-from tests.device.test_loopback import chirp
+from tests.device.daemon import Daemon, daemon
 
-_SECONDS = 20.0  # for anything to happen at all, on a machine that is busy
+__all__ = ["daemon"]  # a fixture
 
-
-@dataclass
-class Server:
-    """A PulseAudio whose microphone hears what its loudspeaker plays."""
-
-    folder: Path
-    process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(
-            [
-                *("pulseaudio", "-n", "--daemonize=no", "--use-pid-file=no"),
-                *("--exit-idle-time=-1", "-L", "module-native-protocol-unix"),
-                *("-L", "module-null-sink sink_name=room rate=48000"),
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        deadline = time.monotonic() + _SECONDS
-        while self.tell("set-default-source", "room.monitor"):
-            assert time.monotonic() < deadline, "pulseaudio does not start"
-            time.sleep(0.05)
-
-    def shoot(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
-
-    def tell(self, *command: str) -> int:
-        return subprocess.run(
-            ["pactl", *command], capture_output=True, check=False
-        ).returncode
+RATE = 24_000
+TONE = to_pcm((0.3 * np.sin(np.arange(RATE // 20) * 0.1)).astype(np.float32))
+# Whoever waits longer than this for sound waits for ever.
+PATIENCE_SECONDS = 15.0
 
 
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    with tempfile.TemporaryDirectory(prefix="server-") as folder:
-        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
-        monkeypatch.setenv("PULSE_SERVER", f"unix:{folder}/pulse/native")
-        monkeypatch.setenv("PULSE_COOKIE", f"{folder}/cookie")
-        server = Server(Path(folder))
-        try:
-            server.start()
-        except FileNotFoundError as error:
-            pytest.skip(f"{os.fspath(error.filename)} is not installed")
-        _look_again()
-        yield server
-        server.shoot()
-
-
-@dataclass
 class Call:
-    """Somebody who plays without end and listens to it."""
+    """Plays without end, and hears itself."""
 
-    card: SoundCard
-    notices: list[str]
-    frames: list[bytes] = field(default_factory=list)
-    heard_more: asyncio.Event = field(default_factory=asyncio.Event)
+    def __init__(self) -> None:
+        self.notices: list[str] = []
+        self.card = SoundCard(notice=self.notices.append)
+        self._is_loud = False
+        self._heard = asyncio.Event()
 
     async def listen(self) -> None:
         async for frame in self.card.microphone.frames():
-            self.frames.append(frame)
-            self.heard_more.set()
+            if self.card.speaker.pending_ms < 200:
+                for _ in range(4):
+                    self.card.speaker.play(TONE)
+            loudest = int(np.abs(np.frombuffer(frame, "<i2").astype(int)).max())
+            self._is_loud = loudest > 1_000
+            self._heard.set()
 
-    async def play(self) -> None:
-        pcm = to_pcm(chirp(1.0))
-        while True:
-            if self.card.speaker.pending_ms < 500:
-                self.card.speaker.play(pcm)
-            await asyncio.sleep(0.1)
-
-    async def hears(self, is_sound: bool) -> float:
-        """Wait until the newest frame is sound, or silence; return how long it took."""
-        began = time.monotonic()
-        async with asyncio.timeout(_SECONDS):
+    async def until(self, *, loud: bool) -> None:
+        """Wait until what is heard is loud, or is not."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
-                self.heard_more.clear()
-                await self.heard_more.wait()
-                loud = bool(abs(to_samples(self.frames[-1])).max() > 0.01)
-                if loud is is_sound:
-                    return time.monotonic() - began
+                self._heard.clear()
+                await self._heard.wait()
+                if self._is_loud is loud:
+                    return
 
 
 @contextlib.asynccontextmanager
-async def call() -> AsyncIterator[Call]:
-    notices: list[str] = []
-    async with SoundCard(notice=notices.append) as card:
-        held = Call(card, notices)
-        tasks = [asyncio.create_task(held.listen()), asyncio.create_task(held.play())]
-        await held.hears(is_sound=True)
-        yield held
-        tasks[1].cancel()
-    await asyncio.wait(tasks)
+async def calling() -> AsyncIterator[Call]:
+    call = Call()
+    async with call.card:
+        listening = asyncio.create_task(call.listen())
+        call.card.speaker.play(TONE)
+        await call.until(loud=True)
+        yield call
+    await listening
 
 
-async def test_a_sound_server_that_is_started_again_is_taken_up(server: Server) -> None:
-    async with call() as held:
-        server.shoot()
-        await held.hears(is_sound=False)  # by the clock: the call lives on
-        server.start()
-        await held.hears(is_sound=True)
-        assert held.card.is_open
-        assert len(held.notices) <= 2, held.notices
+async def test_a_sound_server_that_crashed_is_taken_up_again(daemon: Daemon) -> None:
+    async with calling() as call:
+        daemon.kill()
+        await call.until(loud=False)
+        await asyncio.to_thread(daemon.start)
+        await call.until(loud=True)
+        assert call.card.is_open
 
 
-async def test_a_device_that_was_suspended_and_woken_goes_on(server: Server) -> None:
-    async with call() as held:
-        assert server.tell("suspend-sink", "room", "1") == 0
-        await held.hears(is_sound=False)
-        assert server.tell("suspend-sink", "room", "0") == 0
-        await held.hears(is_sound=True)
-        assert held.card.is_open
+async def test_a_suspended_device_is_taken_up_when_it_wakes(daemon: Daemon) -> None:
+    async with calling() as call:
+        daemon.tell("suspend-sink", "room", "1")
+        await call.until(loud=False)
+        daemon.tell("suspend-sink", "room", "0")
+        await call.until(loud=True)
+
+
+async def test_a_device_that_is_pulled_out_gives_way_to_the_next(
+    daemon: Daemon,
+) -> None:
+    async with calling() as call:
+        daemon.tell("unload-module", "module-null-sink")
+        await call.until(loud=False)
+        daemon.tell("load-module", "module-null-sink", "sink_name=third")
+        daemon.use("third")
+        await call.until(loud=True)
+
+
+async def test_the_call_follows_another_default(daemon: Daemon) -> None:
+    async with calling() as call:
+        daemon.use("other")
+        await call.until(loud=True)
+        assert call.notices == []
