@@ -49,9 +49,10 @@ class TimedSpeaker(FakeSpeaker):
         if self.pending_ms >= FULL_MS:
             self.full.set()
 
-    def stop(self) -> None:
-        super().stop()
+    def stop(self) -> float:
+        dropped_ms = super().stop()
         self.stopped_at = time.perf_counter()
+        return dropped_ms
 
 
 async def no_tool(call: ToolCall) -> Outcome:

@@ -33,6 +33,23 @@ class Volume:
 
 
 @dataclass(frozen=True, slots=True)
+class ToggleMute:
+    """Silence in place of the caller, or the caller again: the other of the two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """Push-to-talk was pressed: the caller begins to be heard, or ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeStep:
+    """The agent is to speak so much louder, or less loud, in percent of the scale."""
+
+    percent: int
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """The call is to end once the agent has finished."""
 
@@ -49,7 +66,8 @@ class Mistake:
     text: str
 
 
-Typed: TypeAlias = Words | Mute | Volume | End | Help | Mistake
+Control: TypeAlias = Mute | ToggleMute | Talk | Volume | VolumeStep | Help | Mistake
+Typed: TypeAlias = Words | End | Control
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +97,9 @@ def _parse_volume(rest: str) -> Typed | None:
 COMMANDS: dict[str, Command] = {
     "/mute": Command("/mute", "let the far end hear silence", _bare(Mute(True))),
     "/unmute": Command("/unmute", "be heard again", _bare(Mute(False))),
+    "/talk": Command(
+        "/talk", "begin to be heard, and again: end (push-to-talk)", _bare(Talk())
+    ),
     "/volume": Command(
         "/volume 0-100", "how loud the agent speaks, from its next reply", _parse_volume
     ),

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,12 +19,11 @@ from runner.audio.spoken import QueueMicrophone, SharedMicrophone
 from runner.caller import Caller, Deliver, Notice
 from runner.config.diagnostics import Diagnostic
 from runner.config.model import AgentConfig
-from runner.config.wire import session_fields
 from runner.controls import Controls
 from runner.counters import Counters, Tally, gather
 from runner.desk import DeskWishes
 from runner.edits import Edits
-from runner.engine import Engine, Observer
+from runner.engine import Engine, Observer, Speak
 from runner.errors import SpeechError
 from runner.hiding import Secrets
 from runner.keeping import (
@@ -36,21 +35,17 @@ from runner.keeping import (
 )
 from runner.line import Dial
 from runner.loading import load_agent_and_tools
-from runner.localvoice import SpokenLines
-from runner.nearend import NearEnd, open_near_end
+from runner.localvoice import LocalVoice, SpokenAnnouncements, SpokenLines
+from runner.nearend import NearEnd, Typing, open_near_end
 from runner.protocol.client.actions import Close
 from runner.protocol.client.events import HangUp, Say
 from runner.protocol.client.session import ClientSession
-from runner.protocol.client.wishes import ClientConfig, Idle, Patience
 from runner.recording.recorder import Recorder
 from runner.services import Service, choose_service
-from runner.toolbelt import Outfit, Toolbelt, outfit
+from runner.terms import client_config
+from runner.toolbelt import Toolbelt, outfit
 from runner.transport import Dialer, choose_library
 from runner.watching import AgentFiles
-
-# The embedded server answers when its voice is loaded: a second or two on a fast
-# machine, many more on a cold disk; and a large model on a small one thinks for long.
-LOCAL_PATIENCE = Patience(ready=60.0, sound=45.0)
 
 
 class View(Protocol):
@@ -71,7 +66,8 @@ class CallWishes:
     write; `lines` are spoken by the local voice, each after the agent has finished.
     With `watch` the call follows the agent file while it is edited.
     `transport` is a library for the wire, or auto. `seed` is that of the session's own
-    lots; None draws it. With `keeping` the call is recorded.
+    lots; None draws it. With `keeping` the call is recorded, with `push_to_talk` the
+    caller is heard only on request.
     """
 
     agent: Path
@@ -86,6 +82,7 @@ class CallWishes:
     seed: int | None = None
     keeping: Keeping | None = None
     desk: DeskWishes = DeskWishes()
+    push_to_talk: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +94,13 @@ class Call:
 
     engine: Engine
     near_end: NearEnd
+    controls: Controls
     toolbelt: Toolbelt
     secrets: Secrets
     beside: Sequence[Callable[[], Coroutine[Any, Any, None]]]
     recorder: Recorder | None
+    agent: str  # its name
+    service: Service
     _tally: Tally
 
     def hang_up(self, reason: str) -> None:
@@ -138,13 +138,18 @@ async def open_call(
     environment: Mapping[str, str],
     view: View,
     observers: Sequence[Observer] = (),
+    typing: Typing | None = None,
+    secrets: Secrets | None = None,
 ) -> AsyncIterator[Call]:
     """Build a call; everything that was opened is closed on leaving.
+
+    `typing` is what a person types, where the view reads the keyboard. What is to be
+    hidden is added to `secrets` as soon as it is known.
 
     Raises:
         VagentError: the file, a tool, a device or the service cannot be had.
     """
-    secrets = Secrets()
+    secrets = secrets or Secrets()
     load = partial(
         load_agent_and_tools, wishes.agent, wishes.variables, environment, secrets.hide
     )
@@ -162,11 +167,10 @@ async def open_call(
     toolbelt = Toolbelt(tools, lambda: changes.current.tools, view.notice)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(toolbelt.close)
-        near_end = await stack.enter_async_context(
-            open_near_end(
-                wishes.input, wishes.output, wishes.lines, view.notice, wishes.desk
-            )
+        opening = open_near_end(
+            wishes.input, wishes.output, wishes.lines, view.notice, wishes.desk
         )
+        near_end = replace(await stack.enter_async_context(opening), typing=typing)
         reaching = reach(service, agent, wishes.transport, view.notice)
         dial = await stack.enter_async_context(reaching)
         describe = partial(describe_call, agent, text, config, service.name, seed)
@@ -175,15 +179,21 @@ async def open_call(
         watchers = (*observers, tally.observe, view.observe)
         if recorder is not None:
             watchers = (recorder.observe, *watchers)
-        engine = _engine(session, dial, near_end, toolbelt, watchers)
-        deliver = _delivery(near_end, engine, agent, service, stack, view.notice)
+        voice = LocalVoice(agent.local)
+        stack.callback(voice.close)
+        say = SpokenAnnouncements(voice.begin, view.notice).say
+        engine = _engine(session, dial, near_end, toolbelt, say, watchers)
+        deliver = _delivery(near_end, engine, voice, service, view.notice)
         caller = Caller(engine, near_end.speaker, deliver, view.notice)
-        controls = Controls(engine, view.notice, changes.current.session)
+        controls = Controls(
+            engine, view.notice, changes.current.session, wishes.push_to_talk
+        )
         beside = [partial(near_end.drive, caller, controls)]
         if wishes.watch:
             edits = Edits(agent, load, toolbelt, controls, view)
             beside.append(partial(edits.follow, files, seen))
-        yield Call(engine, near_end, toolbelt, secrets, beside, recorder, tally)
+        parts = engine, near_end, controls, toolbelt, secrets, beside, recorder
+        yield Call(*parts, agent.name, service, tally)
 
 
 def _engine(
@@ -191,6 +201,7 @@ def _engine(
     dial: Dial,
     near_end: NearEnd,
     toolbelt: Toolbelt,
+    say: Speak,
     observers: Sequence[Observer],
 ) -> Engine:
     return Engine(
@@ -199,6 +210,7 @@ def _engine(
         microphone=near_end.microphone,
         speaker=near_end.speaker,
         run_tool=toolbelt.run,
+        voice=say,
         observers=(*observers, toolbelt.observe),
     )
 
@@ -206,9 +218,8 @@ def _engine(
 def _delivery(
     near_end: NearEnd,
     engine: Engine,
-    agent: AgentConfig,
+    voice: LocalVoice,
     service: Service,
-    stack: contextlib.AsyncExitStack,
     notice: Notice,
 ) -> Deliver:
     """Return how a line of the caller's reaches the service: as text or as sound."""
@@ -221,8 +232,7 @@ def _delivery(
         return say_as_text
     if service.is_local and not is_lines:
         return say_as_text
-    spoken = SpokenLines(microphone, agent.local, near_end.lines)
-    stack.callback(spoken.close)
+    spoken = SpokenLines(microphone, voice, near_end.lines)
     spoken.prepare()
 
     async def speak(line: str) -> None:
@@ -268,25 +278,3 @@ async def reach(
 
     async with embedded_server(agent.local, listen, faults) as url:
         yield Dialer(url, lambda: service.key, library)
-
-
-def client_config(
-    agent: AgentConfig, tools: Outfit, service: Service, max_duration: float | None
-) -> ClientConfig:
-    """Return what the session of a call with this agent is made of."""
-    limits = [
-        limit
-        for limit in (max_duration, agent.session.max_duration)
-        if limit is not None
-    ]
-    idle, carry_over = agent.session.idle, agent.session.carry_over
-    return ClientConfig(
-        session=session_fields(agent, tools.registry.wire_definitions()),
-        tools=tools.rules,
-        immediate_results=agent.session.tool_results == "immediate",
-        max_duration=min(limits, default=None),
-        one_minute_left=agent.session.one_minute_left,
-        idle=Idle(idle.nudge_after, idle.say, idle.end_after),
-        carry_over=service.is_local if carry_over is None else carry_over,
-        patience=LOCAL_PATIENCE if service.is_local else Patience(),
-    )

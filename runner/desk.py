@@ -7,25 +7,24 @@ import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast, get_args
 
-from runner.audio.cancelling import INSTALL, is_available
+from runner.audio.cancelling import INSTALL, is_available, require
 from runner.audio.devices import Microphone, Speaker
 from runner.audio.echo import EchoCancelling, FrontEnd, HalfDuplex
-from runner.audio.portaudio import (
-    DeviceName,
-    PortAudio,
-    find_device,
-    load_portaudio,
-)
+from runner.audio.pcm import Samples
+from runner.audio.portaudio import DeviceName, PortAudio
 from runner.audio.soundcard import SoundCard
 from runner.caller import Notice
 from runner.errors import UsageError
 
-# In names of outputs that put no sound into the room, on all platforms.
+# In names of outputs that put no sound into the room, on all platforms; and in names of
+# those that may do so all the same: "Speakers / Headphones" are one jack and a laptop's
+# own. Hands-free is what Windows calls telephones for a whole room, too. To cancel echo
+# where there is none costs nothing but CPU time, so what is in doubt is a speaker.
 _WORN = re.compile(
-    r"head(phone|set)|ear(phone|bud|pod)|air ?pods|kopfhörer|casque|"
-    r"auricular|hands-?free|buds\b",
+    r"head(phone|set)|ear(phone|bud|pod)|air ?pods|kopfhörer|casque|auricular|\bbuds",
     re.IGNORECASE,
 )
+_LOUD = re.compile(r"speaker|lautsprecher|haut-?parleur|altavo", re.IGNORECASE)
 
 # What is done about the agent's voice in the microphone: it is cancelled, it is not, or
 # nobody listens while the agent speaks; auto finds out what is possible and needed.
@@ -44,7 +43,7 @@ def read_echo_mode(text: str) -> EchoMode:
 
 def is_headphones(name: str) -> bool:
     """Whether an output of this name is worn, as far as its name tells."""
-    return _WORN.search(name) is not None
+    return _WORN.search(name) is not None and _LOUD.search(name) is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +68,8 @@ class EchoChoice:
     why: str | None = None
 
 
-def choose_echo(
-    wishes: DeskWishes, speaker: str | None, can_cancel: bool
-) -> EchoChoice:
-    """Choose for a speaker of this name; None when nothing is played here."""
-    if speaker is None:
-        return EchoChoice("nothing")
+def choose_echo(wishes: DeskWishes, speaker: str, can_cancel: bool) -> EchoChoice:
+    """Choose for a speaker of this name."""
     if wishes.headphones or wishes.echo == "off":
         return EchoChoice("nothing")
     if wishes.echo == "half-duplex":
@@ -94,6 +89,49 @@ _HALF_DUPLEX = (
 )
 
 
+class ChosenFrontEnd:
+    """What is done about echo, chosen anew whenever another speaker is taken up.
+
+    Says what was chosen, whenever that has changed.
+    """
+
+    def __init__(self, wishes: DeskWishes, notice: Notice) -> None:
+        """Raise AudioUnavailable when what is asked for needs a missing package."""
+        if wishes.echo == "on" or wishes.noise_suppression:
+            require()
+        self._wishes = wishes
+        self._notice = notice
+        self._can_cancel = is_available()
+        self._choice: EchoChoice | None = None
+        self._chosen: FrontEnd | None = None
+
+    def attach(self, rate: int, channels: int, name: str = "") -> None:
+        """Make ready for this speaker; without any, what was chosen stays."""
+        choice = choose_echo(self._wishes, name, self._can_cancel)
+        if name and choice != self._choice:
+            self._choice, self._chosen = choice, self._make(choice)
+            if choice.why is not None:
+                self._notice(choice.why)
+        if self._chosen is not None:
+            self._chosen.attach(rate, channels, name)
+
+    def played(self, pcm: bytes, at: float) -> None:
+        """Take note of a block; in PortAudio's thread."""
+        if self._chosen is not None:
+            self._chosen.played(pcm, at)
+
+    def hear(self, samples: Samples, at: float) -> Samples:
+        """Take what was recorded from this time on; return what goes on."""
+        return samples if self._chosen is None else self._chosen.hear(samples, at)
+
+    def _make(self, choice: EchoChoice) -> FrontEnd | None:
+        noise = self._wishes.noise_suppression
+        if choice.mode == "cancel":
+            return EchoCancelling(noise=noise)
+        quiet = EchoCancelling(echo=False, noise=True) if noise else None
+        return HalfDuplex(quiet) if choice.mode == "half-duplex" else quiet
+
+
 async def open_desk(
     wishes: DeskWishes,
     stack: contextlib.AsyncExitStack,
@@ -108,17 +146,13 @@ async def open_desk(
         AudioUnavailable, DeviceNotFound: there is none, or none of that name; or echo
             is to be cancelled and the package for it is missing.
     """
-    library = library or load_portaudio()
-    speaker = None
-    if with_speaker:
-        speaker = find_device(library, wishes.output_device, "output").name
     # One duplex stream where that can be: macOS refuses two on one device.
     card = SoundCard(
         output=with_speaker,
         input_device=wishes.input_device,
         output_device=wishes.output_device,
         notice=notice,
-        front_end=_front_end(wishes, speaker, notice),
+        front_end=_front_end(wishes, with_speaker, notice),
         library=library,
     )
     await stack.enter_async_context(card)
@@ -126,15 +160,10 @@ async def open_desk(
 
 
 def _front_end(
-    wishes: DeskWishes, speaker: str | None, notice: Notice
+    wishes: DeskWishes, with_speaker: bool, notice: Notice
 ) -> FrontEnd | None:
-    choice = choose_echo(wishes, speaker, is_available())
-    front_end: FrontEnd | None = None
-    noise = wishes.noise_suppression
-    if choice.mode == "half-duplex":
-        front_end = HalfDuplex()
-    elif choice.mode == "cancel" or noise:
-        front_end = EchoCancelling(echo=choice.mode == "cancel", noise=noise)
-    if choice.why is not None:
-        notice(choice.why)
-    return front_end
+    if with_speaker:
+        return ChosenFrontEnd(wishes, notice)
+    if wishes.noise_suppression:
+        return EchoCancelling(echo=False, noise=True)
+    return None

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from runner.audio.devices import Microphone, Speaker
 from runner.errors import VagentError
@@ -21,16 +21,15 @@ from runner.heard import Heard
 from runner.line import Dial, Line
 from runner.protocol.client.actions import (
     Action,
-    Adopt,
     CancelTool,
     Close,
     Connect,
     Drain,
-    Notify,
     Play,
     RunTool,
     Send,
     StopPlayback,
+    Voice,
 )
 from runner.protocol.client.calls import CallRules
 from runner.protocol.client.events import (
@@ -40,68 +39,20 @@ from runner.protocol.client.events import (
     Received,
     Reconfigure,
     Tick,
-    ToolFinished,
+    Voiced,
 )
 from runner.protocol.client.session import ClientSession
-from runner.protocol.messages import JsonObject, ReplyAudio, ToolCall
+from runner.protocol.messages import JsonObject, ReplyAudio
+from runner.tasks import RunToolCall, ToolTasks
 
 # How long the speaker may take to finish after the session is over.
 LAST_WORDS_SECONDS = 30.0
-# How long cancelled calls may take to clean up.
-TOOL_CLEANUP_SECONDS = 2.0
-# Calls beyond this many wait for one to end; a model that asks for more at once is
-# rare, and a tool's far end may not bear it.
-CALLS_AT_ONCE = 8
 
 
-class ToolOutcome(Protocol):
-    """What a tool call came to, as JSON text."""
-
-    @property
-    def text(self) -> str: ...
-
-    @property
-    def is_error(self) -> bool: ...
-
-
-RunToolCall: TypeAlias = Callable[[ToolCall], Awaitable[ToolOutcome]]
+# Makes sound of words, in the encoding that is played; empty where it cannot.
+Speak: TypeAlias = Callable[[str], Awaitable[bytes]]
 # Sees each event and each action with its time, in order; must not block or raise.
 Observer: TypeAlias = Callable[[float, Event | Action], None]
-
-
-class ToolTasks:
-    """The calls that are running, a task each, so many of them at once."""
-
-    def __init__(self, run_tool: RunToolCall, post: Callable[[Event], None]) -> None:
-        self._run_tool = run_tool
-        self._post = post
-        self._running: dict[str, asyncio.Task[None]] = {}
-        self._turnstile = asyncio.Semaphore(CALLS_AT_ONCE)
-
-    def start(self, call: ToolCall) -> None:
-        """Run a call; its end is posted as `ToolFinished`."""
-        task = asyncio.create_task(self._run(call))
-        self._running[call.call_id] = task
-        task.add_done_callback(lambda _: self._running.pop(call.call_id, None))
-
-    def cancel(self, call_id: str) -> None:
-        """Stop a call; nothing is posted for it."""
-        task = self._running.get(call_id)
-        if task is not None:
-            task.cancel()
-
-    async def close(self) -> None:
-        """Stop every call and wait a moment for them to clean up."""
-        running = list(self._running.values())
-        for task in running:
-            task.cancel()
-        if running:
-            await asyncio.wait(running, timeout=TOOL_CLEANUP_SECONDS)
-
-    async def _run(self, call: ToolCall) -> None:
-        async with self._turnstile:
-            outcome = await self._run_tool(call)
-        self._post(ToolFinished(call.call_id, outcome.text, outcome.is_error))
 
 
 class _Over(Exception):
@@ -122,10 +73,14 @@ class Engine:
         microphone: Microphone,
         speaker: Speaker,
         run_tool: RunToolCall,
+        voice: Speak | None = None,
         observers: Sequence[Observer] = (),
         timer_slack: float = 0.0,
     ) -> None:
-        """`timer_slack` is how many seconds late the session's timers ring."""
+        """`voice` says announcements; None: they stay unsaid by this machine.
+
+        The session's timers ring `timer_slack` seconds late.
+        """
         self.session = session
         self._timer_slack = timer_slack
         self.line = Line(dial, self.post)
@@ -135,6 +90,7 @@ class Engine:
         self._devices = (microphone, speaker)
         self._heard = Heard()
         self._tools = ToolTasks(run_tool, self.post)
+        self._voice = voice
         self._observers = observers
         self._inbox: deque[Event] = deque()
         self._is_pumping = False  # an event that comes meanwhile waits its turn
@@ -228,13 +184,15 @@ class Engine:
                 self._tools.cancel(call_id)
             case Drain():
                 self._start(self._report_drained())
+            case Voice():
+                self._start(self._speak(action))
             case Connect(token):
                 assert self._tasks is not None, "connecting before run()"
                 self.line.open(token, self._tasks)
             case Close() if not self._closed.done():
                 self._closed.set_result(action)
-            case Close() | Notify() | Adopt():
-                pass  # for the observers
+            case _:
+                pass  # for the observers: a notice, an adoption, an announcement
 
     def _stop_playback(self) -> None:
         for cut in self._heard.cut(self._devices[1].stop()):
@@ -251,6 +209,10 @@ class Engine:
     async def _report_drained(self) -> None:
         await self._devices[1].drained()
         self.post(PlaybackDrained())
+
+    async def _speak(self, wanted: Voice) -> None:
+        if self._voice is not None:
+            self.post(Voiced(wanted.call_id, await self._voice(wanted.text)))
 
     def _note_state(self) -> None:
         if self.session.is_live and not self._is_listening:

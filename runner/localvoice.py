@@ -1,37 +1,63 @@
-"""The caller's words as sound: lines spoken into the microphone path."""
+"""The voice of this machine, outside the embedded server: the caller's lines, spoken
+into the microphone path, and announcements that no service says."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from runner.audio.spoken import QueueMicrophone, SharedMicrophone
 from runner.config.model import LocalConfig
+from runner.errors import SpeechError
 from runner.speech.parts import Voice
 
 
 @dataclass(slots=True)
-class SpokenLines:
-    """Delivers lines by the local voice; those that are known are spoken ahead.
+class LocalVoice:
+    """Makes sound of texts on a worker thread, one after the other."""
 
-    One worker thread: a voice speaks one line after the other.
-    """
-
-    microphone: QueueMicrophone | SharedMicrophone
     local: LocalConfig
-    known: Sequence[str] = ()
     _voice: Voice | None = None
-    _ahead: dict[str, asyncio.Future[bytes]] = field(default_factory=dict)
     _worker: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="voice")
     )
 
+    def begin(self, text: str) -> asyncio.Future[bytes]:
+        """Begin to make sound of a text.
+
+        The future raises SpeechError where there is no voice, or it is not fetched.
+        """
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._worker, self._speak, text)
+
+    def close(self) -> None:
+        """Let the voice go."""
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
+    def _speak(self, text: str) -> bytes:
+        if self._voice is None:
+            # Loads the speech engine: half a second, and only for who needs it.
+            from runner.speech.assembly import load_voice
+
+            self._voice = load_voice(self.local)
+        return b"".join(self._voice.speak(text, lambda: False))
+
+
+@dataclass(slots=True)
+class SpokenLines:
+    """Delivers the caller's lines; those that are known are spoken ahead."""
+
+    microphone: QueueMicrophone | SharedMicrophone
+    voice: LocalVoice
+    known: Sequence[str] = ()
+    _ahead: dict[str, asyncio.Future[bytes]] = field(default_factory=dict)
+
     def prepare(self) -> None:
         """Begin to speak the known lines; they are ready when their turn comes."""
         for line in self.known:
-            self._ahead.setdefault(line, self._begin(line))
+            self._ahead.setdefault(line, self.voice.begin(line))
 
     async def deliver(self, line: str) -> None:
         """Speak a line into the microphone; return when its last sample went in.
@@ -39,21 +65,34 @@ class SpokenLines:
         Raises:
             SpeechError: there is no voice on this machine, or it is not fetched.
         """
-        waiting = self._ahead.get(line) or self._begin(line)
+        waiting = self._ahead.get(line) or self.voice.begin(line)
         await self.microphone.say(await waiting)
 
-    def close(self) -> None:
-        """Let the voice go."""
-        self._worker.shutdown(wait=False, cancel_futures=True)
 
-    def _begin(self, line: str) -> asyncio.Future[bytes]:
-        loop = asyncio.get_running_loop()
-        return loop.run_in_executor(self._worker, self._speak, line)
+@dataclass(slots=True)
+class SpokenAnnouncements:
+    """Says announcements for the engine, each text made once; tells once if it cannot.
 
-    def _speak(self, line: str) -> bytes:
-        if self._voice is None:
-            # Loads the speech engine: half a second, and only for who needs it.
-            from runner.speech.assembly import load_voice
+    An agent has as many texts as it has tools, so what was made is kept.
+    """
 
-            self._voice = load_voice(self.local)
-        return b"".join(self._voice.speak(line, lambda: False))
+    begin: Callable[[str], asyncio.Future[bytes]]  # `LocalVoice.begin`
+    notice: Callable[[str], None]
+    _made: dict[str, asyncio.Future[bytes]] = field(default_factory=dict)
+    _is_mute: bool = False
+
+    async def say(self, text: str) -> bytes:
+        """Return a text as sound; empty where this machine has no voice."""
+        if self._is_mute:
+            return b""
+        making = self._made.get(text)
+        if making is None:
+            making = self._made[text] = self.begin(text)
+        try:
+            return await asyncio.shield(making)
+        except SpeechError as error:
+            if not self._is_mute:
+                self._is_mute = True
+                hint = f" ({error.hint})" if error.hint else ""
+                self.notice(f"{error.message}; no tools are announced by it{hint}")
+            return b""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -27,7 +27,7 @@ from runner.audio.soundcard import SoundCard
 from runner.audio.spoken import QueueMicrophone, SharedMicrophone
 from runner.audio.wav import FileMicrophone, FileSpeaker
 from runner.caller import Caller, Notice
-from runner.commands import End, Words, parse_line
+from runner.commands import End, Typed, Words, parse_line
 from runner.controls import Controls
 from runner.desk import DeskWishes, open_desk
 from runner.errors import AudioUnavailable, DeviceNotFound, UsageError
@@ -40,14 +40,27 @@ NOBODY_QUIET_SECONDS = 2.0
 TYPING_WORKS = "type to speak, /help lists commands"
 
 
+# What a person types, as it comes: words and commands, until there is no more.
+Typing: TypeAlias = Callable[[], AsyncIterator[Typed]]
+
+
+async def _typed_lines() -> AsyncIterator[Typed]:
+    async for line in typed_lines():
+        yield parse_line(line)
+
+
 @dataclass(frozen=True, slots=True)
 class NearEnd:
-    """The open devices of a call, and how it goes on at this end."""
+    """The open devices of a call, and how it goes on at this end.
+
+    `typing` reads a terminal's keys for a view that draws them; else lines are read.
+    """
 
     input: str
     microphone: Microphone
     speaker: Speaker
     lines: Sequence[str] = ()
+    typing: Typing | None = None
 
     async def drive(self, caller: Caller, controls: Controls) -> None:
         """Do the caller's part to its end; with a microphone, a person does."""
@@ -58,21 +71,25 @@ class NearEnd:
             case QueueMicrophone() if self.lines:
                 await caller.speak_in_turn(_each(self.lines))
             case QueueMicrophone() if is_terminal():
-                controls.notice(TYPING_WORKS)
-                lines = _obeyed(typed_lines(), controls)
+                lines = _obeyed(self._typed(controls), controls)
                 await caller.speak_at_once(_read_ahead(lines))
             case QueueMicrophone():
-                await caller.speak_in_turn(_obeyed(typed_lines(), controls))
+                await caller.speak_in_turn(_obeyed(_typed_lines(), controls))
             case SilentMicrophone():
                 await caller.hang_up_when_quiet(NOBODY_QUIET_SECONDS)
             case SharedMicrophone() if is_terminal() and is_in_foreground():
-                controls.notice(TYPING_WORKS)
-                lines = _obeyed(typed_lines(), controls, is_all=False)
+                lines = _obeyed(self._typed(controls), controls, is_all=False)
                 await caller.speak_at_once(_read_ahead(lines))
             case _:
                 pass
         # The engine ends the call; until then there is nothing more to do here.
         await asyncio.Event().wait()
+
+    def _typed(self, controls: Controls) -> AsyncIterator[Typed]:
+        if self.typing is not None:
+            return self.typing()
+        controls.notice(TYPING_WORKS)
+        return _typed_lines()
 
 
 @contextlib.asynccontextmanager
@@ -123,7 +140,7 @@ async def _open(
     try:
         return microphone, await stack.enter_async_context(card.speaker)
     except (AudioUnavailable, DeviceNotFound) as error:
-        if output is not None or desk.output_device is not None:
+        if output is not None or isinstance(desk.output_device, int | str):
             raise
         notice(f"{error.message}: the agent's voice is not heard, only shown")
         return microphone, await stack.enter_async_context(NullSpeaker())
@@ -179,14 +196,14 @@ async def _each(lines: Sequence[str]) -> AsyncIterator[str]:
 
 
 async def _obeyed(
-    lines: AsyncIterator[str], controls: Controls, *, is_all: bool = True
+    typed: AsyncIterator[Typed], controls: Controls, *, is_all: bool = True
 ) -> AsyncIterator[str]:
-    """Yield the words among typed lines, obey the commands; ends with `/end`.
+    """Yield the words of what is typed, obey the commands; ends with `/end`.
 
     The end of the keyboard ends it only if typing `is_all` that the caller does.
     """
-    async for line in lines:
-        match parse_line(line):
+    async for each in typed:
+        match each:
             case Words(text):
                 yield text
             case End():

@@ -7,8 +7,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from runner.audio.pcm import is_louder
-from runner.protocol.client.actions import Action, Play, RunTool, Send
-from runner.protocol.client.events import Event, MicFrame, Received, ToolFinished
+from runner.protocol.client.actions import Action, Announce, Play, RunTool, Send
+from runner.protocol.client.events import (
+    Event,
+    MicFrame,
+    Received,
+    Say,
+    ToolFinished,
+)
 from runner.protocol.messages import (
     InputSpeechStarted,
     InputSpeechStopped,
@@ -74,6 +80,11 @@ class Record:
                 pass  # as often as the two above: not to be searched for below
             case Received(message):
                 self._note_message(at, message)
+            case Announce(text):
+                self.words.append(Words(at, "agent", text))
+            case Say(text):
+                # Of words that were typed no transcript comes.
+                self.words.append(Words(at, "caller", text))
             case RunTool(call):
                 self.calls[call.call_id] = CallRecord(call.name, at)
             case ToolFinished(call_id, _, is_error) if call_id in self.calls:

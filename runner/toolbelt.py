@@ -39,7 +39,9 @@ def outfit(registry: ToolRegistry) -> Outfit:
     """Return what is needed to use a registry's tools."""
     rules = {
         tool.name: CallRules(
-            terminal=tool.effect == "terminal", on_interrupt=tool.on_interrupt
+            terminal=tool.effect == "terminal",
+            on_interrupt=tool.on_interrupt,
+            announce=tool.announce or None,
         )
         for tool in registry.definitions()
     }

@@ -126,6 +126,7 @@ class FakeSpeaker(_Opened):
     def __init__(self) -> None:
         self.log: list[bytes | str] = []
         self.buffer = b""
+        self.played = asyncio.Event()
         self.stopped = asyncio.Event()
         self.drain_awaited = asyncio.Event()
         self._empty = asyncio.Event()
@@ -137,6 +138,7 @@ class FakeSpeaker(_Opened):
 
     def play(self, pcm: bytes) -> None:
         self.log.append(pcm)
+        self.played.set()
         self.buffer += pcm
         self._empty.clear()
 

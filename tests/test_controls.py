@@ -9,8 +9,17 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from runner.commands import COMMANDS, Help, Mistake, Mute, Volume
-from runner.controls import Controls
+from runner.commands import (
+    COMMANDS,
+    Help,
+    Mistake,
+    Mute,
+    Talk,
+    ToggleMute,
+    Volume,
+    VolumeStep,
+)
+from runner.controls import Controls, Standing
 from runner.engine import Engine
 from runner.protocol.client.events import HangUp
 from runner.protocol.client.session import ClientConfig, ClientSession
@@ -109,3 +118,28 @@ async def test_help_lists_every_command_and_a_mistake_is_told() -> None:
 
     assert len(call.notices) == len(COMMANDS) + 1
     assert call.notices[-1] == "no"
+
+
+async def test_push_to_talk_and_mute_are_seen_by_whoever_shows_them() -> None:
+    async with running() as call:
+        seen: list[Standing] = []
+        call.controls.report = seen.append
+
+        call.controls.perform(Talk())
+        call.controls.perform(ToggleMute())
+        call.controls.perform(VolumeStep(-10))
+        await call.change(1)
+
+        assert [each.is_muted for each in seen] == [True, False, False]
+        assert seen[-1].volume == 90
+        assert call.notices[0] == "not muted: the far end hears you"
+
+
+async def test_a_volume_stays_within_its_scale_and_is_sent_once() -> None:
+    async with running() as call:
+        call.controls.perform(VolumeStep(10))
+        assert await call.change(1) == {"output": {"volume": 100}}
+
+        call.controls.perform(VolumeStep(10))
+
+        assert call.notices[-1] == "volume 100 already"

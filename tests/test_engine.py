@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from runner.engine import CALLS_AT_ONCE, Engine
+from runner.engine import Engine, Speak
 from runner.errors import AudioUnavailable, AuthenticationRejected, TransportError
 from runner.protocol.client.actions import Action, Close
 from runner.protocol.client.actions import Outcome as Ending
@@ -27,6 +27,7 @@ from runner.protocol.messages import (
     ToolCall,
     TranscriptAgentDelta,
 )
+from runner.tasks import CALLS_AT_ONCE
 from tests.fakes import (
     FakeDialer,
     FakeMicrophone,
@@ -62,14 +63,18 @@ class Running:
 @contextlib.asynccontextmanager
 async def running(
     run_tool: Callable[[ToolCall], Awaitable[Outcome]] = echo,
+    *,
+    config: ClientConfig = CONFIG,
+    voice: Speak | None = None,
 ) -> AsyncIterator[Running]:
     wire, microphone, speaker = FakeTransport(), FakeMicrophone(), FakeSpeaker()
     engine = Engine(
-        ClientSession(CONFIG),
+        ClientSession(config),
         FakeDialer(wire),
         microphone=microphone,
         speaker=speaker,
         run_tool=run_tool,
+        voice=voice,
     )
     ended = asyncio.create_task(engine.run())
     await wire.heard("session.update")
@@ -361,3 +366,36 @@ async def test_observers_see_every_event_before_the_actions_it_causes() -> None:
         "Close",
     ]
     assert seen[-1] == close
+
+
+async def test_what_the_local_voice_says_comes_back_and_is_played() -> None:
+    said: list[str] = []
+    forever = asyncio.Event()
+
+    async def speak(text: str) -> bytes:
+        said.append(text)
+        return b"\0\x10" * 24
+
+    async def never(call: ToolCall) -> Outcome:
+        await forever.wait()
+        return Outcome(call.name)
+
+    rules = {"slow": CallRules(announce="One moment.")}
+    config = ClientConfig(tools=rules, announce_by="voice")
+    async with running(never, config=config, voice=speak) as call:
+        call.wire.peer_says(ReplyStarted("r"), ToolCall("c", "slow"), ReplyDone("r"))
+        async with asyncio.timeout(5):
+            await call.speaker.played.wait()
+
+        assert said == ["One moment."]
+        assert call.speaker.log == [b"\0\x10" * 24]
+
+
+async def test_without_a_local_voice_a_call_goes_on_unannounced() -> None:
+    rules = {"slow": CallRules(announce="One moment.")}
+    config = ClientConfig(tools=rules, announce_by="voice")
+    async with running(config=config) as call:
+        call.wire.peer_says(ReplyStarted("r"), ToolCall("c", "slow"), ReplyDone("r"))
+
+        assert (await call.wire.heard("tool.result"))["call_id"] == "c"
+        assert call.speaker.log == []

@@ -134,6 +134,17 @@ def test_each_value_has_its_origin(agent: Path) -> None:
     assert {path: found[path] for path in expected} == expected
 
 
+def test_an_announcement_that_the_file_takes_back_is_shown_as_that(
+    tmp_path: Path,
+) -> None:
+    text = AGENT.replace("sums.py:forget", "sums.py:forget\n    announce: false")
+
+    shown = resolve(make_agent(tmp_path, text), {}, PLACES)
+
+    assert shown.traced.values["tools"][1]["announce"] is False
+    assert origins(shown)["tools/1/announce"] == ("file", None, 15)
+
+
 def test_a_placeholder_says_where_its_value_is_from(agent: Path) -> None:
     shown = resolve(agent, {}, {"ORDERS_TOKEN": "secret-one"})
     greeting = shown.traced.origin(("greeting",)).uses

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from runner.config.model import Announcement
 from runner.protocol.client.actions import Adopt, CancelTool, RunTool
 from runner.protocol.messages import ToolCall
 from runner.toolbelt import Outfit, Rules, Toolbelt, outfit
@@ -18,8 +19,10 @@ from runner.tools.tool import ToolDefinition
 class Look:
     """A tool that says which edition it is, once it may."""
 
-    def __init__(self, edition: str) -> None:
-        self.definition = ToolDefinition("look", "Looks.", {"type": "object"})
+    def __init__(self, edition: str, announce: Announcement | None = None) -> None:
+        self.definition = ToolDefinition(
+            "look", "Looks.", {"type": "object"}, announce=announce
+        )
         self.edition = edition
         self.may_end = asyncio.Event()
         self.began = asyncio.Event()
@@ -62,6 +65,17 @@ class Bench:
     def adopt(self, number: int) -> None:
         self.followed = self.outfits[number].rules
         self.belt.observe(0.0, Adopt())
+
+
+@pytest.mark.parametrize(
+    ("announce", "rule"), [("Wait.", "Wait."), (False, None), (None, None)]
+)
+def test_what_a_tool_announces_is_a_rule_of_its_calls(
+    announce: Announcement | None, rule: str | None
+) -> None:
+    rules = outfit(ToolRegistry([Look("1", announce)])).rules
+
+    assert rules["look"].announce == rule
 
 
 async def closed(tool: Look) -> None:

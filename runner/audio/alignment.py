@@ -8,27 +8,31 @@ samples since a stream began.
 
 from __future__ import annotations
 
-import math
-from collections import deque
-
 import numpy as np
 
 from runner.audio.devices import SAMPLE_RATE
 from runner.audio.pcm import Samples
 
-# The jitter that is assumed until it is known, and the least that is ever reckoned
-# with: seconds, on the average.
+# A time that is far off by jitter comes back; one that stays off, abruptly, is of a
+# stream that lost sound, stood still or began anew. In seconds, on the average: the
+# jitter that is assumed at first, and the least that is ever reckoned with. A step is
+# larger than what the fastest wander comes to while the short mean follows it.
 _FIRST_JITTER = 0.004
-_LEAST_JITTER = 0.0005
+_LEAST_JITTER = 0.002
+_LEAST_STEP = 0.006
 # How many times the usual jitter a time may be off and still be averaged with others.
 _OUTLIER = 4.0
-# A stream lost sound, stood still or began anew when its times are off to one side
-# for long enough: at least three of them, more if they are hardly farther off than
-# usual. One alone may be a slip of the driver's.
+# A step is believed when errors to one side, less one jitter each, come to so many
+# jitters, of which one error gives so many at the most: three times at least.
 _STEP = 8.0
 _STEP_EACH = 3.0
-# How fast an estimate follows: its memory, in times noted (some 10 ms each).
-_MEMORY = 100
+# How fast times are followed, by the number of times (some 10 ms each) that they are
+# averaged over. PulseAudio's wander by 10 ms within some seconds while the true
+# latency stands still to a tenth of one; a canceller bears a time that is wrong, but
+# not one that moves, so that only the mean of a minute is trusted. What is abrupt
+# is measured against the mean of half a second.
+_LONG = 5000
+_SHORT = 50
 # No sound card's clock is farther off than this, as a share of one.
 _MOST_DRIFT = 0.002
 
@@ -44,46 +48,54 @@ _MOST_STEERING = 0.002
 
 
 class _Steps:
-    """Tells times that jitter from a stream that lost sound or stood still.
+    """Tells times that jitter or wander from a stream that stepped.
 
-    A cumulative sum to either side (Page's test) of errors in units of the jitter.
+    A cumulative sum to either side (Page's test) of what errors differ from their
+    short mean by, in units of the jitter.
     """
 
     def __init__(self) -> None:
         self._jitter = _FIRST_JITTER
+        self._mean = 0.0
+        self._count = 0
         self._sums = [0.0, 0.0]  # to the later and to the earlier side
-        self._errors: deque[float] = deque(maxlen=round(_STEP))  # since both were zero
+        self._run: list[float] = []  # since both were zero
 
-    def is_outlier(self, error: float) -> bool:
-        """Whether an error is too large to be averaged with others."""
-        return abs(error) > _OUTLIER * max(self._jitter, _LEAST_JITTER)
+    def feed(self, error: float) -> float | None:
+        """Take in an error; return by how much the stream stepped, mostly 0.
 
-    def feed(self, error: float) -> float:
-        """Take in an error; return by how much the stream stepped, mostly 0."""
+        None: it is an outlier, to be averaged with no others.
+        """
+        off = error - self._mean if self._count else 0.0
         unit = max(self._jitter, _LEAST_JITTER)
         for side, sign in enumerate((1, -1)):
-            excess = min(sign * error / unit - 1, _STEP_EACH)
+            excess = min(sign * off / unit - 1, _STEP_EACH)
             self._sums[side] = max(0.0, self._sums[side] + excess)
-        if not any(self._sums):
-            self._errors.clear()
-        else:
-            self._errors.append(error)
+        self._run = [*self._run[1 - round(_STEP) :], off] if any(self._sums) else []
         if max(self._sums) >= _STEP:
-            step = float(np.median(self._errors))
-            self._sums = [0.0, 0.0]
-            self._errors.clear()
-            return step
-        # Bounded, so that a step does not pass for jitter before it is recognised.
-        seen = min(abs(error), 2 * _OUTLIER * unit)
-        self._jitter += (seen - self._jitter) / _MEMORY
+            step = float(np.median(self._run))
+            self._sums, self._run = [0.0, 0.0], []
+            if abs(step) > _LEAST_STEP:
+                return step
+        # Bounded, so that a step does not pass for jitter before it is believed.
+        seen = min(abs(off), 2 * _OUTLIER * unit)
+        self._jitter += (seen - self._jitter) / (2 * _SHORT)
+        if abs(off) > _OUTLIER * unit:
+            return None
+        self._count = min(self._count + 1, _SHORT)
+        self._mean += (error - self._mean) / self._count
         return 0.0
+
+    def moved(self, by: float) -> None:
+        """Take in that what errors are measured against became so much later."""
+        self._mean -= by
 
 
 class StreamClock:
     """The times of a stream's samples, smoothed out of what was said of them.
 
     An alpha-beta filter: a line of time over position, whose offset and slope follow
-    what is noted, at first quickly. Where the stream steps, it steps with it.
+    what is noted. Where the stream steps, it steps with it.
     """
 
     def __init__(self, rate: float) -> None:
@@ -107,17 +119,21 @@ class StreamClock:
     def note(self, position: float, at: float) -> None:
         """Take in that the sample at `position` is of this time."""
         if not self._noted:
-            self._position, self._at, self._noted = position, at, 1
-            return
-        samples = position - self._position
-        expected = self.time_of(position)
+            self._position, self._at = position, at
+        samples, expected = position - self._position, self.time_of(position)
         error = at - expected
-        is_outlier = self._steps.is_outlier(error)
-        if step := self._steps.feed(error):
-            # The slope stays as it was: it is the same device.
-            self._position, self._at, self._noted = position, expected + step, 1
-        elif not is_outlier:
-            self._follow(samples, expected, error)
+        step = self._steps.feed(error)
+        if step is None:
+            return
+        self._noted += 1
+        by = step
+        if not step:
+            share = 1 / (self._noted if self._noted <= _SHORT else _LONG)
+            by = share * error
+            if samples > 0 and self._noted > _SHORT:
+                self._bend(share * share / 4 * error / samples)
+            self._steps.moved(by)
+        self._position, self._at = position, expected + by
 
     def time_of(self, position: float) -> float:
         """Return when the sample at `position` is heard."""
@@ -127,16 +143,11 @@ class StreamClock:
         """Return what is heard at this time."""
         return self._position + (at - self._at) / self._period
 
-    def _follow(self, samples: float, expected: float, error: float) -> None:
-        self._noted += 1
-        share = 1 / min(self._noted, _MEMORY)
-        self._position += samples
-        self._at = expected + share * error
-        if samples > 0 and self._noted > _MEMORY:
-            # The slope follows so slowly that the two do not swing (share squared / 4).
-            most = self._nominal * _MOST_DRIFT
-            bent = self._period + share * share / 4 * error / samples - self._nominal
-            self._period = self._nominal + min(max(bent, -most), most)
+    def _bend(self, by: float) -> None:
+        # The slope follows so slowly that the two do not swing (share squared / 4).
+        most = self._nominal * _MOST_DRIFT
+        bent = self._period + by - self._nominal
+        self._period = self._nominal + min(max(bent, -most), most)
 
 
 class PlayedSound:
@@ -195,11 +206,13 @@ class PlayedSound:
         self._next = start + count * (1 + steering)
         # A straight line between two samples: cancelling is as deep with it as with a
         # filter of sixteen, measured at drifts up to 1000 parts in a million.
-        places = start - self._first + np.arange(count) * (1 + steering)
-        before = math.floor(places[0])
-        piece = self._slice(before, math.floor(places[-1]) + 2)
-        index = np.arange(len(piece)) + before
-        played: Samples = np.interp(places, index, piece).astype(np.float32)
+        places = np.arange(count) * (1 + steering) + (start - self._first)
+        whole = np.floor(places)
+        after = (places - whole).astype(np.float32)
+        before = int(whole[0])
+        piece = self._slice(before, int(whole[-1]) + 2)
+        index = whole.astype(np.intp) - before
+        played: Samples = piece[index] * (1 - after) + piece[index + 1] * after
         return played
 
     def _slice(self, start: int, end: int) -> Samples:

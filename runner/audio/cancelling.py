@@ -40,6 +40,11 @@ class Canceller:
         return np.asarray(self._processor.process(heard, played), np.float32)
 
 
+def require() -> None:
+    """Raise AudioUnavailable when the package is missing."""
+    _load()
+
+
 def is_available() -> bool:
     """Whether echo can be cancelled on this machine."""
     try:
@@ -54,6 +59,7 @@ def _load() -> Any:
         return importlib.import_module(_PACKAGE)
     except (ImportError, OSError) as error:  # OSError: its library does not load
         raise AudioUnavailable(
-            "cancelling echo needs the package pywebrtc-audio, which is not installed",
+            "echo and noise are taken out by the package pywebrtc-audio, "
+            "which is not installed",
             hint=f"{INSTALL} (the desk extra), or --headphones, or --echo half-duplex",
         ) from error

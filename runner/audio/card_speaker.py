@@ -19,19 +19,29 @@ from runner.audio.jitter import Lateness, Steering
 from runner.audio.pcm import (
     Samples,
     duration_ms,
+    fade_out,
     mix_to_mono,
+    scale,
     spread,
     to_pcm,
     to_samples,
 )
-from runner.audio.playback import PlaybackBuffer, PlaybackCounts, PlaybackLimits
+from runner.audio.playback import (
+    FADE_MS,
+    PlaybackBuffer,
+    PlaybackCounts,
+    PlaybackLimits,
+)
 from runner.audio.portaudio import SoundDevice
 from runner.audio.resampling import SteadyResampler, resample_pcm
 
-# A soft end of 5 ms: no step where sound breaks off, and nothing is heard twice. What
-# is low lies under the margin that is kept: to bring what the resampler holds back is
-# to begin it anew, which is not quite seamless.
-_LIMITS = PlaybackLimits(low_ms=20.0, soft_ms=5.0)
+# A soft end of 5 ms: no step where sound breaks off. What is low is less than the
+# device's next block: to bring what the resampler holds back ends the run, so it is
+# done at the last moment.
+_SOFT_MS = 5.0
+_LIMITS = PlaybackLimits(low_ms=10.0, soft_ms=_SOFT_MS)
+# What a steerable resampler keeps, at any rate, in samples at 24 kHz: 10 ms.
+_KEPT = SAMPLE_RATE // 100
 # Samples over which a change of pace is spread: 10 ms.
 _SLEW = SAMPLE_RATE // 100
 
@@ -56,18 +66,20 @@ class CardSpeaker(Half):
         self._on_low = on_low
         self._moved = asyncio.Event()
         self._buffer = PlaybackBuffer()
-        self._resampler = SteadyResampler(SAMPLE_RATE, SAMPLE_RATE, is_steerable=True)
-        self._rate = SAMPLE_RATE
-        self._is_holding = False  # the resampler has what is not yet in the buffer
+        self._path = _Path(SAMPLE_RATE, 1)
         self._clock = clock
         self._lateness = Lateness()
         self._steering = Steering()
-        self.channels = 1  # of the device
 
     @property
     def counts(self) -> PlaybackCounts:
         """What was played, cleared and dropped, in frames at the device's rate."""
         return self._buffer.counts
+
+    @property
+    def channels(self) -> int:
+        """Of the device."""
+        return self._path.channels
 
     @property
     def pending_ms(self) -> float:
@@ -82,19 +94,18 @@ class CardSpeaker(Half):
             self._lateness.begin(at)
             self._lateness.note(at, duration_ms(pcm) / 1000)
             self._steering.begin()
-        elif self._steering.note(at, buffer.pending_ms):
-            self._resampler.steer(self._steering.faster, _SLEW)
-        samples = self._resampler.process(to_samples(pcm[: len(pcm) & ~1]))
-        self._is_holding = True
-        buffer.write(
-            spread(to_pcm(samples), self.channels),
-            cushion_ms=self._lateness.cushion_ms,
-        )
+        else:
+            self._steering.note(at, buffer.pending_ms)
+        self._path.steer(self._steering.faster)
+        buffer.write(self._path.process(pcm), cushion_ms=self._lateness.cushion_ms)
 
     def stop(self) -> float:
         """Drop what the device has not got yet, but for a short fade; say how much."""
-        held_ms = len(self._release_tail()) * 1000 / self._rate
-        return self._buffer.clear() + held_ms
+        if 0 < self._buffer.pending_ms < FADE_MS:
+            self._play_tail()  # or there would be too little to fade
+        dropped_ms = self._path.drop() + self._buffer.clear()
+        # The silence ahead of the resampler's first sound is no loss.
+        return min(dropped_ms, self._lateness.run_ms)
 
     async def drained(self) -> None:
         """Return once everything was heard or stopped, or the card is gone."""
@@ -115,20 +126,17 @@ class CardSpeaker(Half):
         """
         self._play_tail()
         counts, rest = self._buffer.counts, to_samples(self._buffer.empty())
-        mono, rate = mix_to_mono(rest, self.channels), counts.rate
+        mono, rate = mix_to_mono(rest, self._path.channels), counts.rate
         self.latency = latency
-        self.channels = device.channels
         if self._front_end is not None:
-            self._front_end.attach(device.rate, device.channels)
-        self._rate = device.rate
-        self._resampler = SteadyResampler(SAMPLE_RATE, device.rate, is_steerable=True)
-        self._is_holding = False
+            self._front_end.attach(device.rate, device.channels, device.name)
+        self._path = _Path(device.rate, device.channels)
         self._buffer = PlaybackBuffer(
             device.rate, device.channels, limits=_LIMITS, on_low=self._on_low
         )
         self._buffer.counts = counts.at_rate(device.rate)
         pcm = resample_pcm(to_pcm(mono), rate, device.rate)
-        self._buffer.write(spread(pcm, self.channels))
+        self._buffer.write(spread(pcm, device.channels))
 
     def render(self, size: int, at: float) -> bytes:
         """Give PortAudio's thread the next bytes.
@@ -147,12 +155,63 @@ class CardSpeaker(Half):
 
     def _play_tail(self) -> None:
         """Play what the resampler holds back: nothing more may come for a while."""
-        if self._is_holding:
-            tail = to_pcm(self._release_tail())
-            self._buffer.write(spread(tail, self.channels), is_tail=True)
+        if self._path.is_holding:
+            self._buffer.write(self._path.finish(), is_tail=True)
 
-    def _release_tail(self) -> Samples:
-        if not self._is_holding:
-            return np.zeros(0, np.float32)
-        self._is_holding = False
+
+class _Path:
+    """From 24 kHz mono to what a device plays."""
+
+    def __init__(self, rate: int, channels: int) -> None:
+        self.channels = channels
+        self.is_holding = False  # samples went in that have not come out
+        self._rate = rate
+        self._resampler = SteadyResampler(SAMPLE_RATE, rate, is_steerable=True)
+        self._faster = 0.0
+        self._soft = round(_SOFT_MS * rate / 1000)
+        self._kept = _KEPT * rate // SAMPLE_RATE
+        # Frames since what does not join what came before it; grows loud meanwhile.
+        self._rising = self._soft
+
+    def process(self, pcm: bytes) -> bytes:
+        """Take a piece; return what it completes, perhaps nothing."""
+        samples = to_samples(pcm[: len(pcm) & ~1])
+        if len(samples) and not self.is_holding:
+            # Silence first, so that what goes in comes out as long at once.
+            samples = np.concatenate((np.zeros(_KEPT, np.float32), samples))
+            self.is_holding = True
+        played = self._rise(to_pcm(self._resampler.process(samples)))
+        return spread(played, self.channels)
+
+    def finish(self) -> bytes:
+        """Return what was held back, ending in silence.
+
+        It was filtered as if silence followed, so what follows it grows loud anew.
+        """
+        played = fade_out(self._rise(to_pcm(self._release())))
+        self._rising = -self._kept
+        return spread(played, self.channels)
+
+    def drop(self) -> float:
+        """Forget what was held back; return how much it was, in milliseconds."""
+        dropped = self._release() if self.is_holding else b""
+        self._rising = -self._kept
+        return len(dropped) * 1000 / self._rate
+
+    def steer(self, faster: float) -> None:
+        """Play so much faster from now on, as a share of one."""
+        if faster != self._faster:
+            self._resampler.steer(faster, _SLEW)
+            self._faster = faster
+
+    def _rise(self, pcm: bytes) -> bytes:
+        if self._rising >= self._soft:
+            return pcm
+        frames = np.arange(len(pcm) // 2, dtype=np.float32) + self._rising
+        self._rising += len(frames)
+        return scale(pcm, np.clip(frames / self._soft, 0.0, 1.0))
+
+    def _release(self) -> Samples:
+        self.is_holding = False
+        self._faster = 0.0  # a new stream is not steered
         return self._resampler.process(np.zeros(0, np.float32), last=True)

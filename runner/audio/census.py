@@ -21,7 +21,7 @@ from runner.errors import AudioError, AudioUnavailable
 
 PROBE = (sys.executable, "-m", "runner.audio.probe")
 # Seconds. A start of Python and of PortAudio, with slow drivers.
-LIST_SECONDS = 15.0
+LIST_SECONDS = 10.0
 # The probe gives a device 3 s to its first block; the rest is for opening and closing.
 DEVICE_SECONDS = 8.0
 

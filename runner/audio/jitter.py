@@ -46,6 +46,11 @@ class Lateness:
         """How much is to be laid ahead of the next run."""
         return min(max(self._worst_ms + MARGIN_MS, LEAST_MS), MOST_MS)
 
+    @property
+    def run_ms(self) -> float:
+        """How much sound the run has had so far."""
+        return self._sound * 1000
+
     def begin(self, at: float) -> None:
         """A run begins with the next piece."""
         self._began, self._sound = at, 0.0
@@ -56,7 +61,9 @@ class Lateness:
             return
         late_ms = (at - self._began - self._sound) * 1000
         faded = self._worst_ms * math.exp(-seconds / _MEMORY_SECONDS)
-        self._worst_ms = max(faded, late_ms if late_ms < PAUSE_MS else 0.0)
+        # What no cushion bridges is not remembered as more than the largest one.
+        worst_ms = min(late_ms, MOST_MS - MARGIN_MS) if late_ms < PAUSE_MS else 0.0
+        self._worst_ms = max(faded, worst_ms)
         self._sound += seconds
 
 
@@ -76,16 +83,15 @@ class Steering:
         """A run begins: what was seen of the level is of the past."""
         self._since, self._lowest_ms = None, math.inf
 
-    def note(self, at: float, level_ms: float) -> bool:
-        """Take in the level before a piece is added; return whether to steer anew."""
+    def note(self, at: float, level_ms: float) -> None:
+        """Take in the level before a piece is added."""
         if self._since is None:
             self._since = at
         self._lowest_ms = min(self._lowest_ms, level_ms)
         if at - self._since < _WINDOW_SECONDS:
-            return False
-        error_ms, before = self._lowest_ms - MARGIN_MS, self.faster
+            return
+        error_ms = self._lowest_ms - MARGIN_MS
         self._since, self._lowest_ms = at, math.inf
         is_meant = abs(error_ms) < _STILL_MS or error_ms > _BACKLOG_MS
         wanted = 0.0 if is_meant else error_ms / 1000 * _GAIN
         self.faster = min(max(wanted, -_MOST_STEERING), _MOST_STEERING)
-        return self.faster != before

@@ -18,7 +18,7 @@ from runner.audio.worker import Worker
 # Seconds.
 _WATCH_STEP = 0.1  # between two looks at streams that run
 _OPEN_STEP = 0.02  # between two looks at streams that are to begin
-_RETRY = 1.0  # between two attempts while there is no device
+_RETRY = 0.5  # between two attempts while there is no device
 # What the speaker was yet to play is held so long, in the hope that it plays on; then
 # it goes by the clock, since an answer that is seconds late answers something else.
 _HOLD = 1.0

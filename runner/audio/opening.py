@@ -5,6 +5,7 @@ PortAudio's thread copies bytes to and from two buffers and leaves.
 
 from __future__ import annotations
 
+import time as clocks
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -14,6 +15,10 @@ from runner.audio.pcm import to_pcm, to_samples
 from runner.audio.portaudio import Direction, PortAudio, SoundDevice, Stream
 from runner.audio.stillness import SilenceWatch
 from runner.audio.streams import Callbacks, cannot_open, close_streams, open_streams
+
+# Seconds. No device is so far from its stream's clock: such a time was not told. MME
+# tells none of what it recorded, WDM-KS none at all (PortAudio's issues 135 and 531).
+_FARTHEST = 5.0
 
 
 class Ear(Protocol):
@@ -127,7 +132,8 @@ class Opening:
             pcm = to_pcm(np.frombuffer(pcm, np.float32))
         self.quiet.feed(pcm)
         ear, _, wake = self._sides
-        if ear.capture(pcm, time.inputBufferAdcTime):
+        seconds = frames / self.devices["input"].rate
+        if ear.capture(pcm, _told(time.inputBufferAdcTime, time, -seconds)):
             wake()
 
     def _on_output(self, played: Any, frames: int, time: Any, status: Any) -> None:
@@ -140,7 +146,7 @@ class Opening:
         if "output" not in self._let_through:
             played[:] = bytes(len(played))
             return
-        at = time.outputBufferDacTime
+        at = _told(time.outputBufferDacTime, time, 0.0)
         if self.devices["output"].is_float:
             pcm = self._sides[1].render(len(played) // 2, at)
             played[:] = to_samples(pcm).tobytes()
@@ -154,3 +160,12 @@ class Opening:
 
     def _on_finished(self) -> None:
         self.has_ended = True
+
+
+def _told(at: float, time: Any, otherwise: float) -> float:
+    """Return a block's time if it was told, else one that far from now.
+
+    On Windows, where it may not be told, PortAudio's clock is `perf_counter`.
+    """
+    now: float = time.currentTime or clocks.perf_counter()
+    return at if abs(at - now) < _FARTHEST else now + otherwise

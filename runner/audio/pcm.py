@@ -99,12 +99,6 @@ def spread(pcm: bytes, channels: int) -> bytes:
     return np.repeat(np.frombuffer(pcm, _INT16), channels).tobytes()
 
 
-def reverse(pcm: bytes, channels: int = 1) -> bytes:
-    """Return interleaved sound backwards."""
-    frames = np.frombuffer(pcm, _INT16).reshape(-1, channels)
-    return frames[::-1].tobytes()
-
-
 def fade_in(pcm: bytes, channels: int = 1) -> bytes:
     """Raise the whole of this interleaved sound linearly from silence."""
     return _ramp(pcm, channels, 0.0, 1.0)
@@ -119,13 +113,19 @@ def fade_out(pcm: bytes, channels: int = 1) -> bytes:
     return _ramp(pcm, channels, 1.0, 0.0)
 
 
-def _ramp(pcm: bytes, channels: int, start: float, end: float) -> bytes:
+def scale(pcm: bytes, gains: Samples, channels: int = 1) -> bytes:
+    """Multiply each frame of this interleaved sound by its gain, from 0 to 1."""
     frames = np.frombuffer(pcm, _INT16).reshape(-1, channels)
-    gains = np.linspace(start, end, len(frames), dtype=np.float32)
-    if len(frames) == 1:
+    scaled: Samples = np.rint(frames * gains[:, np.newaxis])
+    return scaled.astype(_INT16).tobytes()
+
+
+def _ramp(pcm: bytes, channels: int, start: float, end: float) -> bytes:
+    frames = len(pcm) // (SAMPLE_BYTES * channels)
+    gains = np.linspace(start, end, frames, dtype=np.float32)
+    if frames == 1:
         gains[0] = 0.0  # a lone sample has no room for a ramp
-    faded: Samples = np.rint(frames * gains[:, np.newaxis])
-    return faded.astype(_INT16).tobytes()
+    return scale(pcm, gains, channels)
 
 
 def encode_mulaw(pcm: bytes) -> bytes:

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from threading import Lock
 
 from runner.audio.devices import SAMPLE_RATE
-from runner.audio.framing import ByteQueue
 from runner.audio.jitter import PAUSE_MS
-from runner.audio.pcm import fade_in, fade_out, reverse
+from runner.audio.smoothing import SmoothQueue
 
 # Between a click (under 10 ms) and a word that still ends (over 20 ms).
 FADE_MS = 15.0
@@ -32,9 +31,9 @@ class PlaybackLimits:
     cushion_ms: float = CUSHION_MS
     # `on_low` is called when less than this is left: time to bring more.
     low_ms: float = 30.0
-    # Sound that breaks off is followed by so much of it backwards, growing silent, and
-    # what follows a gap grows loud as long: neither is a step then. For ears; what is
-    # read is otherwise just what was written.
+    # Sound that runs out grows silent over so much of it, and what follows a gap grows
+    # loud as long: neither is a step then. For ears; what is read is otherwise just
+    # what was written.
     soft_ms: float = 0.0
 
 
@@ -78,16 +77,13 @@ class PlaybackBuffer:
         on_low: Callable[[], None] | None = None,
     ) -> None:
         self.counts = PlaybackCounts(rate=rate)
-        self._rate = rate
-        self._channels = channels
+        self._frame_bytes = 2 * channels
         self._limits = limits or PlaybackLimits()
         self._on_low = on_low
         self._lock = Lock()
-        self._sound = ByteQueue()
+        self._sound = SmoothQueue(channels, self._frames(self._limits.soft_ms))
         self._lead = 0  # bytes of the cushion that are still to be read
-        self._latest = b""  # what was read last, so much as an end needs
-        self._end = b""  # of the sound that broke off, still to be read
-        self._is_fading = False  # the sound that is left was cleared
+        self._ahead = 0  # bytes of an earlier run that are to be read before it
         # Bytes of silence read since the sound ran out; None when that was no accident.
         self._gap: int | None = None
 
@@ -95,19 +91,20 @@ class PlaybackBuffer:
     def pending_ms(self) -> float:
         """How much is buffered and not yet read, in milliseconds."""
         pending = self._lead + len(self._sound)
-        return pending * 1000 / (self._rate * self._frame_bytes)
+        return pending * 1000 / (self.counts.rate * self._frame_bytes)
 
     @property
     def is_dry(self) -> bool:
-        """Whether no sound waits: what is written next begins a run."""
-        return not len(self._sound)
+        """Whether nothing waits, or only an end: what is written next begins a run."""
+        return self._sound.is_whole or not len(self._sound)
 
     def write(
         self, pcm: bytes, *, is_tail: bool = False, cushion_ms: float | None = None
     ) -> None:
         """Append sound; what starts an empty buffer is preceded by the cushion.
 
-        The tail of something needs none: no more is going to come late after it.
+        The tail of something needs none: no more is going to come late after it. It
+        ends in silence by itself.
 
         Beyond the cap the newest is refused and counted: what is being heard then goes
         on unbroken, where dropping the oldest would make it jump. Half a frame at the
@@ -118,106 +115,77 @@ class PlaybackBuffer:
         with self._lock:
             taken = max(0, min(whole, cap - len(self._sound)))
             self.counts.dropped_frames += (whole - taken) // self._frame_bytes
-            if taken and not self._sound:
+            if taken and (not self._sound or (self._sound.is_whole and not is_tail)):
                 cushion = self._limits.cushion_ms if cushion_ms is None else cushion_ms
-                if self._begin(0 if is_tail else self._bytes(cushion)):
-                    soft = min(taken, self._bytes(self._limits.soft_ms))
-                    self._sound.append(fade_in(pcm[:soft], self._channels))
-                    self._sound.append(memoryview(pcm)[soft:taken])
-                    return
-            self._sound.append(memoryview(pcm)[:taken])
+                self._begin(self._bytes(cushion), is_tail)
+            self._sound.append(memoryview(pcm)[:taken], is_last=is_tail)
 
     def read(self, size: int) -> bytes:
         """Take so many bytes for the device; what is missing is silence."""
         with self._lock:
             before = self._lead + len(self._sound)
-            lead = min(self._lead, size)
+            end = self._sound.take(min(self._ahead, size))
+            self._ahead -= len(end)
+            lead = min(self._lead, size - len(end))
             self._lead -= lead
-            sound = self._sound.take(size - lead)
-            missing = size - lead - len(sound)
+            sound = self._sound.take(size - len(end) - lead)
+            missing = size - len(end) - lead - len(sound)
+            after = self._lead + len(self._sound)
             if self._gap is not None:
                 self._gap += missing
-            elif before and missing:
+            elif before and not after and not self._sound.is_cut:
                 self._gap = missing
-                self._end = b"" if self._is_fading else self._soft_end(sound)
-            after = self._lead + len(self._sound)
-            self.counts.played_frames += len(sound) // self._frame_bytes
-            quiet = lead if sound else lead + missing
-            before_sound, self._end = self._take_end(quiet)
-            after_sound = b""
-            if sound and missing:
-                after_sound, self._end = self._take_end(missing)
-            self._keep(sound)
+            self.counts.played_frames += (len(end) + len(sound)) // self._frame_bytes
         low = self._bytes(self._limits.low_ms)
         if self._on_low and (after < low <= before or (before and not after)):
             self._on_low()
-        if not sound:
-            return before_sound + bytes(size - len(before_sound))
-        return b"".join(
-            (
-                before_sound.ljust(lead, b"\0"),
-                sound,
-                after_sound.ljust(missing, b"\0"),
-            )
-        )
+        return b"".join((end, bytes(lead), sound, bytes(missing)))
 
     def clear(self, fade_ms: float = FADE_MS) -> float:
         """Throw away what is buffered, but for a short linear fade to silence.
 
         Returns how much was thrown away, in milliseconds.
 
-        Nothing is kept of a sound that has not begun. Clearing twice fades the fade:
-        still without a step.
+        Nothing is kept of a sound that has not begun. Clearing twice lets the
+        fade go on.
         """
         with self._lock:
-            has_begun = not self._lead
-            kept = self._sound.take(self._bytes(fade_ms) if has_begun else 0)
-            cleared = len(self._sound) // self._frame_bytes
+            fade = self._frames(fade_ms)
+            if self._lead:
+                fade = min(fade, self._ahead // self._frame_bytes)
+            cleared = self._sound.cut(fade)
             self.counts.cleared_frames += cleared
-            self._sound.clear()
-            self._sound.append(fade_out(kept, self._channels))
-            self._lead = 0
-            self._gap, self._end, self._is_fading = None, b"", True
-        return cleared * 1000 / self._rate
+            self._lead = self._ahead = 0
+            self._gap = None
+        return cleared * 1000 / self.counts.rate
 
     def empty(self) -> bytes:
         """Remove and return what is buffered: it is played elsewhere."""
         with self._lock:
-            self._lead = 0
+            self._lead = self._ahead = 0
             self._gap = None
-            return self._sound.take(len(self._sound))
+            return self._sound.empty()
 
-    @property
-    def _frame_bytes(self) -> int:
-        return 2 * self._channels
+    def _frames(self, milliseconds: float) -> int:
+        return round(milliseconds * self.counts.rate / 1000)
 
     def _bytes(self, milliseconds: float) -> int:
-        return round(milliseconds * self._rate / 1000) * self._frame_bytes
+        return self._frames(milliseconds) * self._frame_bytes
 
-    def _begin(self, lead: int) -> bool:
-        """Enter a new run of sound; return whether the gap before it was an accident.
+    def _begin(self, cushion: int, is_tail: bool) -> None:
+        """Enter a new run of sound: judge the gap before it, lay the cushion.
 
-        Lays the cushion ahead of it.
+        What follows an end that is still to be read came so late that the next of it
+        would be later: the gap is made here, where it can be smooth.
         """
-        is_underrun = self._gap is not None and self._gap < self._bytes(_UNDERRUN_MS)
-        self.counts.underruns += is_underrun
+        is_late = bool(self._sound) and not self._sound.is_cut
+        is_resumed = self._gap is not None and self._gap < self._bytes(_UNDERRUN_MS)
+        self._lead = 0 if is_tail else cushion
+        self._ahead = len(self._sound)
+        # What came just in time for the next block follows a gap too: the cushion. And
+        # a tail is not what came late.
+        self.counts.underruns += (
+            (is_resumed or is_late) and not is_tail and bool(self._gap or self._lead)
+        )
         self._gap = None
-        self._is_fading = False
-        self._lead = lead
-        return is_underrun
-
-    def _keep(self, sound: bytes) -> None:
-        """Remember as much of what was read as a soft end needs."""
-        if soft := self._bytes(self._limits.soft_ms):
-            self._latest = (self._latest + sound)[-soft:]
-
-    def _soft_end(self, sound: bytes) -> bytes:
-        """Return what follows sound that breaks off: its last moment, mirrored."""
-        if not (soft := self._bytes(self._limits.soft_ms)):
-            return b""
-        latest = (self._latest + sound)[-soft:]
-        return fade_out(reverse(latest, self._channels), self._channels)
-
-    def _take_end(self, size: int) -> tuple[bytes, bytes]:
-        """Part what is left of a soft end at this size."""
-        return self._end[:size], self._end[size:]
+        self._sound.begin(is_resumed=is_resumed)

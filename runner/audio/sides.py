@@ -14,7 +14,7 @@ from runner.audio.portaudio import Direction, SoundDevice
 
 _STEP = 0.02  # seconds of sound at a time
 _STEP_BYTES = 2 * round(SAMPLE_RATE * _STEP)
-_NOTHING = SoundDevice(-1, "none", "input", "", SAMPLE_RATE, 1)
+_NOTHING = SoundDevice(-1, "", "input", "", SAMPLE_RATE, 1)
 
 
 class Sides:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _SHORT = {"input": "in", "output": "out"}
 _NOUNS = {"input": "microphone", "output": "speaker"}
+_TABLE_WIDTH = 72  # columns; on a narrower terminal the facts stand below each other
 _HEADINGS = ("", "name", "host API", "in", "out", "rate", "default", "works")
 
 
@@ -161,16 +162,32 @@ def _print_wide(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    console = Console()
+    if console.width < _TABLE_WIDTH:
+        for row in rows:
+            console.print(*_stack(row), sep="\n", markup=False, highlight=False)
+        return
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for heading in headings:
-        is_number = heading in ("", "in", "out", "rate")
-        table.add_column(
-            heading, justify="right" if is_number else "left", overflow="fold"
-        )
+        if heading in ("name", "works"):
+            table.add_column(heading, overflow="fold")
+        else:
+            is_number = heading in ("", "in", "out", "rate")
+            table.add_column(
+                heading, justify="right" if is_number else "left", no_wrap=True
+            )
     for row in rows:
         # Text: a name is no markup.
         table.add_row(*[Text(cell, _style(cell, row)) for cell in row])
-    Console().print(table)
+    console.print(table)
+
+
+def _stack(row: Sequence[str]) -> list[str]:
+    index, name, host, inputs, outputs, rate, default, *works = row
+    facts = f"in {inputs}, out {outputs}, {rate} Hz"
+    if default:
+        facts += f", default {default}"
+    return [f"{index} {name} ({host})", f"  {facts}", *(f"  {it}" for it in works)]
 
 
 def _style(cell: str, row: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from runner.doctor.findings import Finding
     from runner.doctor.report import Manners
     from runner.doctor.watchdog import Check
-    from runner.doctor.wishes import Screen
+    from runner.doctor.wishes import Screen, Wishes
 
 
 def doctor(
@@ -76,10 +76,7 @@ def doctor(
 
     Exits with 0 when nothing is wrong, 1 when something is, 2 for wrong usage.
     """
-    from runner.doctor.checks import CHECKS, LOOP
     from runner.doctor.findings import State
-    from runner.doctor.report import summarise
-    from runner.doctor.watchdog import examine
     from runner.doctor.wishes import Wishes
 
     wishes = Wishes(
@@ -95,12 +92,24 @@ def doctor(
         tuple(port or ()),
         _screen(),
     )
+    findings = _examine(wishes, as_json=as_json)
+    if any(each.state is State.FAILED for each in findings):
+        raise typer.Exit(1)
+
+
+def _examine(wishes: Wishes, *, as_json: bool) -> list[Finding]:
+    """Say each finding as it is found; return all."""
+    from runner.doctor.checks import CHECKS, LOOP
+    from runner.doctor.findings import State
+    from runner.doctor.report import summarise
+    from runner.doctor.watchdog import examine
+
     manners = _manners(wishes.screen)
     findings: list[Finding] = []
 
     def announce(check: Check) -> None:
-        devices = {each.name for each in findings if each.state is State.OK}
-        if check.name == LOOP and wishes.sound and devices >= {"microphone", "speaker"}:
+        working = {each.name for each in findings if each.state is State.OK}
+        if check.name == LOOP and wishes.sound and working >= {"microphone", "speaker"}:
             text = "playing two seconds of quiet tones (--no-sound: none)"
             typer.echo(text, err=True)
 
@@ -109,8 +118,7 @@ def doctor(
         _say(finding, manners, as_json=as_json)
     if not as_json:
         typer.echo(summarise(findings), err=True)
-    if any(each.state is State.FAILED for each in findings):
-        raise typer.Exit(1)
+    return findings
 
 
 def _say(finding: Finding, manners: Manners, *, as_json: bool) -> None:

@@ -13,11 +13,14 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
 @contextlib.contextmanager
-def polite_interrupts(on_first: Callable[[], None]) -> Iterator[None]:
+def polite_interrupts(
+    on_first: Callable[[], None], at_once: Callable[[], None] = lambda: None
+) -> Iterator[None]:
     """Call `on_first` on the running loop at the first Ctrl-C.
 
-    At the second the process is left at once with exit code 130, without cleaning up:
-    a hung tool or device must not hold up somebody who has asked twice. Works with
+    At the second the process is left at once with exit code 130, without cleaning up
+    but for `at_once`: a hung tool or device must not hold up somebody who has asked
+    twice. Works with
     `signal.signal`, since event loops on Windows know no signal handlers. SIGTERM is
     taken as a first Ctrl-C.
     """
@@ -28,6 +31,7 @@ def polite_interrupts(on_first: Callable[[], None]) -> Iterator[None]:
         nonlocal asked
         del frame
         if asked:
+            at_once()
             os._exit(INTERRUPTED)
         asked = number == signal.SIGINT
         loop.call_soon_threadsafe(on_first)

@@ -17,7 +17,14 @@ from typing import Any
 from runner.cli.view import Printer
 from runner.config.diagnostics import Diagnostic
 from runner.counters import Counters
-from runner.protocol.client.actions import Action, Close, Notify, RunTool, Send
+from runner.protocol.client.actions import (
+    Action,
+    Announce,
+    Close,
+    Notify,
+    RunTool,
+    Send,
+)
 from runner.protocol.client.events import (
     Event,
     Garbled,
@@ -49,6 +56,11 @@ class JsonView:
             case Received(message):
                 self._wire(at, "received", message)
                 self._waits(at)
+            case _:
+                self._happened(at, what)
+
+    def _happened(self, at: float, what: Event | Action) -> None:
+        match what:
             case RunTool(call):
                 self._own(at, "tool.started", call_id=call.call_id, name=call.name)
             case ToolFinished(call_id, _, is_error):
@@ -61,6 +73,8 @@ class JsonView:
                     played_ms=played_ms,
                     dropped_ms=dropped_ms,
                 )
+            case Announce(text):
+                self._own(at, "announcement", text=text)
             case Notify(text):
                 self._own(at, "notice", text=text)
             case Garbled(reason):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -9,10 +11,18 @@ import typer
 
 from runner.cli.run_options import (
     Echo,
+    ForgetDevices,
     Headphones,
     InputDevice,
+    LogFile,
+    LogFormat,
+    Metrics,
     NoiseSuppression,
+    Otel,
     OutputDevice,
+    PushToTalk,
+    RememberDevices,
+    View,
 )
 from runner.cli.variables import parse_variables
 from runner.errors import UsageError
@@ -21,12 +31,12 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable, Mapping
 
-    from runner.cli.json_lines import JsonView
-    from runner.cli.view import WireView
+    from runner.cli.views import CallView, ViewWishes
     from runner.compose import CallWishes
     from runner.counters import Counters
     from runner.protocol.client.actions import Close
     from runner.records import Record
+    from runner.telemetry.wishes import TelemetryWishes
 
 
 def run(
@@ -119,9 +129,17 @@ def run(
     ] = False,
     input_device: InputDevice = None,
     output_device: OutputDevice = None,
+    remember_devices: RememberDevices = False,
+    forget_devices: ForgetDevices = False,
     echo: Echo = "auto",
     headphones: Headphones = False,
     noise_suppression: NoiseSuppression = False,
+    push_to_talk: PushToTalk = False,
+    view: View = None,
+    metrics: Metrics = None,
+    otel: Otel = False,
+    log_file: LogFile = None,
+    log_format: LogFormat = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Show only the words of both sides.")
     ] = False,
@@ -141,21 +159,29 @@ def run(
     """Hold a call with an agent: speak, type, or let a file or --say speak.
 
     What you type at a terminal is said to the agent, also beside the microphone; lines
-    that begin with a slash are commands (/mute, /unmute, /volume 0-100, /say WORDS,
-    /end, /help), in a pipe too.
+    that begin with a slash are commands (/mute, /unmute, /talk, /volume 0-100,
+    /say WORDS, /end, /help), in a pipe too.
 
     Ends with 0 when the call ended cleanly, whoever ended it; 1 when the agent file has
     findings; 2 for wrong usage; 3 when the call could not be set up or went on no more;
     4 when the service does not accept the key; 130 after a second Ctrl-C.
     """
     from runner.cli.keeping import choose_keeping
+    from runner.cli.remembering import choose_devices
+    from runner.cli.views import ViewWishes
     from runner.compose import CallWishes
     from runner.desk import DeskWishes, read_echo_mode
+    from runner.telemetry.wishes import TelemetryWishes, read_log_format, read_port
 
     if text and input not in (None, "text"):
         raise UsageError(f"--text and --input {input} contradict each other")
-    if quiet and verbose:
-        raise UsageError("--quiet and --verbose contradict each other")
+    if push_to_talk and (text or say or input not in (None, "mic")):
+        raise UsageError(
+            "--push-to-talk is for the microphone",
+            hint="leave out --input, --text and --say",
+        )
+    seen = ViewWishes(view, quiet, verbose, json)
+    seen.check()
     wishes = CallWishes(
         agent,
         "text" if text else input,
@@ -168,37 +194,36 @@ def run(
         transport,
         keeping=choose_keeping(record, no_record, record_audio, redact),
         desk=DeskWishes(
-            input_device,
-            output_device,
+            *choose_devices(
+                input_device, output_device, remember_devices, forget_devices
+            ),
             read_echo_mode(echo),
             headphones,
             noise_suppression,
         ),
+        push_to_talk=push_to_talk,
     )
-    _exit(_hold(wishes, quiet=quiet, verbose=verbose, as_json=json))
+    seeing = TelemetryWishes(
+        read_port(metrics), otel, log_file, read_log_format(log_format), verbose
+    )
+    _exit(_hold(wishes, seen, seeing))
 
 
-def _hold(wishes: CallWishes, *, quiet: bool, verbose: bool, as_json: bool) -> Close:
+def _hold(wishes: CallWishes, seen: ViewWishes, seeing: TelemetryWishes) -> Close:
     import asyncio
     import os
-    import sys
 
-    from runner.cli.json_lines import JsonView
-    from runner.cli.view import Detail, Printer, WireView
+    from runner.cli.views import choose_view
     from runner.config.environment import load_environment
     from runner.records import Record
 
     environment = load_environment(Path.cwd(), os.environ)
     record = Record()
-    printer = Printer(sys.stdout, sys.stderr)
-    detail = Detail.QUIET if quiet else Detail.VERBOSE if verbose else Detail.NORMAL
-    view: JsonView | WireView
-    if as_json:
-        view = JsonView(printer, record)
-    else:
-        view = WireView(printer, record, detail, sys.stdout.isatty())
+    view = choose_view(seen, wishes, record)
     with asyncio.Runner(loop_factory=_loop_factory(wishes.transport)) as loop:
-        close, counters, kept = loop.run(_call(wishes, environment, view, record))
+        close, counters, kept = loop.run(
+            _call(wishes, seeing, environment, view, record)
+        )
     if kept is not None:
         view.recording(kept)
     view.summary(close, counters)
@@ -221,18 +246,25 @@ def _loop_factory(transport: str) -> Callable[[], AbstractEventLoop] | None:
 
 async def _call(
     wishes: CallWishes,
+    seeing: TelemetryWishes,
     environment: Mapping[str, str],
-    view: JsonView | WireView,
+    view: CallView,
     record: Record,
 ) -> tuple[Close, Counters, Path | None]:
     """Hold the call; return how it ended, what was counted, and where it is kept."""
+    from runner.cli.inside import open_watched_call
     from runner.cli.interrupts import polite_interrupts
-    from runner.compose import open_call
+    from runner.cli.views import attach, showing, sink_of
 
-    async with open_call(wishes, environment, view, [record.observe]) as call:
-        view.printer.mask = call.secrets
-        view.printer.on_reader_gone = lambda: call.hang_up("nobody reads the output")
-        with polite_interrupts(lambda: call.hang_up("interrupted from the keyboard")):
+    async with contextlib.AsyncExitStack() as stack:
+        typing = stack.enter_context(showing(view))
+        opening = open_watched_call(
+            wishes, seeing, environment, view, record, typing, sink_of(view)
+        )
+        call = await stack.enter_async_context(opening)
+        give_back = attach(view, call)
+        hang_up = partial(call.hang_up, "interrupted from the keyboard")
+        with polite_interrupts(hang_up, give_back):
             close = await call.hold()
             kept = call.recorder.folder if call.recorder else None
             return close, call.counters(), kept

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from runner.cli.run_options import Metrics
+
 if TYPE_CHECKING:
     from runner.config.model import BrainConfig
+    from runner.server.journal import Report
 
 _BRAIN_KEY = "VAGENT_BRAIN_KEY"
 
@@ -62,6 +66,7 @@ def serve(
     fault_seed: Annotated[
         int, typer.Option(help="The same seed gives the same faults.")
     ] = 0,
+    metrics: Metrics = None,
     log_json: Annotated[
         bool, typer.Option("--log-json", help="One JSON object a line on stdout.")
     ] = False,
@@ -91,20 +96,47 @@ def serve(
         say("vagent.warning", {"message": text})
     local = LocalConfig(recognizer, _brain_config(brain, brain_model), voice)
     speech = load_speech(local, stand_ins=stand_ins)
-    server = EmbeddedServer(
-        speech,
-        host=host,
-        port=port,
-        key=key,
-        max_sessions=max_sessions,
-        report=say,
-        faults=faults,
-        fault_seed=fault_seed,
-    )
     try:
-        asyncio.run(serve_until_stopped(server, say, exit_with_parent=exit_with_parent))
+        with _counted(say, metrics) as report:
+            server = EmbeddedServer(
+                speech,
+                host=host,
+                port=port,
+                key=key,
+                max_sessions=max_sessions,
+                report=report,
+                faults=faults,
+                fault_seed=fault_seed,
+            )
+            serving = serve_until_stopped(
+                server, report, exit_with_parent=exit_with_parent
+            )
+            asyncio.run(serving)
     finally:
         speech.close()
+
+
+@contextlib.contextmanager
+def _counted(say: Report, port: int | None) -> Iterator[Report]:
+    """Yield how to say something that metrics are made of, if a port is asked for."""
+    from runner.telemetry.wishes import read_port
+
+    if read_port(port) is None or port is None:
+        yield say
+        return
+    from runner.telemetry.metrics import ServerMetrics, new_registry, render
+    from runner.telemetry.scraping import serve_metrics
+
+    registry = new_registry()
+    metrics = ServerMetrics(registry)
+
+    def say_and_count(kind: str, facts: Mapping[str, Any]) -> None:
+        metrics.report(kind, facts)
+        say(kind, facts)
+
+    with serve_metrics(port, lambda accept: render(registry, accept)) as url:
+        say("vagent.metrics", {"url": url})
+        yield say_and_count
 
 
 def _brain_config(brain: str, model: str | None) -> BrainConfig:
@@ -136,6 +168,8 @@ def _line(kind: str, facts: Mapping[str, Any]) -> str:
     match kind:
         case "vagent.listening":
             return f"listening on {facts['url']} (Ctrl-C stops)"
+        case "vagent.metrics":
+            return f"metrics: {facts['url']}"
         case "vagent.missing":
             return (
                 f"no {facts['part']}: {facts['reason']}; {facts['instead']} instead\n"

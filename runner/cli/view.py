@@ -20,7 +20,7 @@ from runner.config.diagnostics import Diagnostic
 from runner.config.rendering import render
 from runner.counters import Counters
 from runner.losses import describe_all, describe_losses
-from runner.protocol.client.actions import Action, Close, Notify, Send
+from runner.protocol.client.actions import Action, Announce, Close, Notify, Send
 from runner.protocol.client.events import Event, Received, ToolFinished
 from runner.protocol.messages import (
     InputAudio,
@@ -57,18 +57,22 @@ class Printer:
 
     def line(self, text: str) -> None:
         """Write a line of data."""
-        self._write(self.out, self._clean(text) + "\n")
+        self._write(self.out, self.clean(text) + "\n")
 
     def overwrite(self, text: str) -> None:
         """Write text that the next `overwrite` replaces; on a terminal only."""
-        self._write(self.out, _ERASE_LINE + self._clean(text))
+        self._write(self.out, _ERASE_LINE + self.clean(text))
 
     def notice(self, text: str) -> None:
         """Write a line for the person."""
-        self._write(self.err, self._clean(text) + "\n")
+        self._write(self.err, self.clean(text) + "\n")
 
-    def _clean(self, text: str) -> str:
-        # What comes from the far end must not command the terminal, nor fake a line.
+    def raw(self, text: str) -> None:
+        """Write what was made for the terminal, its commands included."""
+        self._write(self.out, text)
+
+    def clean(self, text: str) -> str:
+        """Return foreign text without secrets, commands to a terminal and new lines."""
         return printable(self.mask(text))
 
     def _write(self, stream: TextIO, text: str) -> None:
@@ -111,13 +115,8 @@ class WireView:
                 self._received(message)
             case ToolFinished(call_id, text, is_error):
                 self._tool_finished(call_id, text, is_error)
-            case Notify(text):
-                self.notice(text)
-            case Close(reason=reason):
-                self._clear_partial()
-                self.printer.notice(f"{reason}.")
             case _:
-                pass
+                self._rare(what)
 
     def notice(self, text: str) -> None:
         """Tell the person something that is not on the wire."""
@@ -155,6 +154,18 @@ class WireView:
             self.printer.notice(describe_all(counters))
         elif losses:
             self.printer.notice("; ".join(losses))
+
+    def _rare(self, what: Event | Action) -> None:
+        match what:
+            case Announce(text):
+                self._line(f"Agent:  {text}")
+            case Notify(text):
+                self.notice(text)
+            case Close(reason=reason):
+                self._clear_partial()
+                self.printer.notice(f"{reason}.")
+            case _:
+                pass
 
     def _received(self, message: object) -> None:
         match message:

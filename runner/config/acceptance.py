@@ -113,6 +113,11 @@ def _additional(value: Any, wanted: Any, schema: Schema, root: Schema) -> bool:
     )
 
 
+def _if(value: Any, wanted: Any, schema: Schema, root: Schema) -> bool:
+    branch = "then" if fits(value, wanted, root) else "else"
+    return fits(value, schema.get(branch, {}), root)
+
+
 def _names(value: Any, wanted: Any, schema: Schema, root: Schema) -> bool:
     return not isinstance(value, dict) or all(
         fits(name, wanted, root) for name in value
@@ -187,6 +192,9 @@ _CHECKS: dict[str, Callable[[Any, Any, Schema, Schema], bool]] = {
     "type": _type,
     "oneOf": _one_of,
     "anyOf": _any_of,
+    "if": _if,
+    "then": lambda *_: True,  # looked at by "if", and nothing without it
+    "else": lambda *_: True,
     "properties": _properties,
     "additionalProperties": _additional,
     "propertyNames": _names,

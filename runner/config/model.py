@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 Effect = Literal["read", "write", "terminal"]
 OnInterrupt = Literal["cancel", "finish"]
+Announcement: TypeAlias = str | Literal[False]
 ToolResults = Literal["after_reply", "immediate"]
 # JSON Schemas of tool kinds, by the key that tells the kind apart.
 Kinds: TypeAlias = Mapping[str, Mapping[str, Any] | bool]
@@ -67,7 +68,7 @@ class ToolConfig:
     timeout: float | None = None  # None: the tool's own, else DEFAULT_TIMEOUT
     effect: Effect | None = None  # None: the tool's own, else read
     on_interrupt: OnInterrupt | None = None  # None: by effect
-    announce: str | None = None
+    announce: Announcement | None = None  # None: the tool's own; False: nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,8 @@ def check_tools(wishes: Wishes) -> Iterator[Finding]:
 
 def judge_findings(path: Path, summary: Summary) -> Finding:
     """Judge a file by the number of its findings."""
-    detail = f"{path}: {summary.errors} errors, {summary.warnings} warnings"
+    counted = str(summary).removeprefix("1 file checked, ")
+    detail = f"{path}: {counted}"
     if summary.errors:
         return failed("agent", detail, f"vagent validate {path}")
     return passed("agent", detail)

@@ -13,7 +13,8 @@ from runner.doctor.wishes import Wishes
 
 # No later than this was written, no earlier than certificates are made for.
 _YEARS = range(2025, 2100)
-# Seconds. Temporary tokens and signatures of services allow for less than a minute.
+# Seconds. A judgement: what no certificate minds, and temporary tokens may (they live
+# for a minute or more), with a second of the header's own roundness.
 _MOST_OFF = 30.0
 
 

@@ -10,22 +10,28 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
-from runner.audio.pcm import Samples, mix_to_mono, spread, to_pcm, to_samples
+from runner.audio.opening import Opening
+from runner.audio.pcm import (
+    SAMPLE_BYTES,
+    Samples,
+    mix_to_mono,
+    spread,
+    to_pcm,
+    to_samples,
+)
 from runner.audio.portaudio import PortAudio, SoundDevice
 from runner.audio.resampling import resample_pcm
-from runner.audio.streams import Callbacks, cannot_open, close_streams, open_streams
 from runner.doctor.tones import RATE, SECONDS, tones
 from runner.errors import AudioUnavailable
 
 # Seconds of silence before the tones, in which devices wake up and the noise of the
 # room is heard; and after them, in which a slow path (Bluetooth) brings them back.
 _LEAD, _TAIL = 0.6, 0.9
-_SAMPLE_BYTES = 2
-_PATIENCE = 4.0  # seconds that the devices may take longer than the sound
+_PATIENCE = 8.0  # seconds: how long the devices may take for all of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,93 +51,76 @@ def record_loop(
     library: PortAudio,
     devices: Sequence[SoundDevice],
     now: Callable[[], float] = time.monotonic,
+    *,
+    patience: float = _PATIENCE,
 ) -> Recording:
-    """Play the tones on the speaker and record the microphone, in that order.
+    """Play the tones on the second device and record the first, the microphone.
+
+    The devices have `patience` seconds for the three and a half that it takes.
 
     Raises:
         AudioUnavailable: the devices cannot be opened, or no sound moves.
     """
     tape = _Tape(now)
-    callbacks = Callbacks(
-        duplex=tape.exchange,
-        input=tape.record,
-        output=tape.play,
-        finished=lambda: None,
-    )
-    streams, chosen = open_streams(library, devices, callbacks)
+    opening = Opening(tape, tape, tape.is_full.set)
+    opening.open(library, devices)
     try:
-        tape.thread(*chosen)
-        for stream in streams:
-            stream.start()
-        has_ended = tape.is_full.wait(_LEAD + SECONDS + _TAIL + _PATIENCE)
-    except library.PortAudioError as error:
-        raise cannot_open(chosen, error) from error
+        tape.thread(opening.devices["input"], opening.devices["output"])
+        for side in opening.devices:
+            opening.let_through(side)
+        if not tape.is_full.wait(patience):
+            moved = "some sound, then none" if tape.heard else "no sound at all"
+            raise AudioUnavailable(
+                f"the {devices[0]} opened and gave {moved}",
+                hint="choose another device: vagent devices",
+            )
     finally:
-        close_streams(streams)
-    if not has_ended:
-        moved = "some sound, then none" if tape.heard else "no sound at all"
-        raise AudioUnavailable(
-            f"the {chosen[0]} opened and gave {moved}",
-            hint="choose another device: vagent devices",
-        )
-    return tape.recording()
+        opening.close()
+    return tape.recording(opening.glitches)
 
 
 _Times: TypeAlias = list[tuple[float, float]]
 
 
 class _Tape:
-    """What was played and heard, block by block."""
+    """Both ends of an opening: what was played and heard, block by block."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.is_full = threading.Event()
         self.heard = bytearray()
         self._now = now
-        self._glitches = 0
         self._played = 0  # bytes
         self._sound = b""
         self._devices: tuple[SoundDevice, SoundDevice] | None = None
-        # When the first sample was handed over, and when it sounded, by each block of
-        # either side: all agree but for the moods of threads.
+        # When the first sample changed hands, and when it sounded, by each block of
+        # either side: all agree but for the moods of threads. A block changes hands as
+        # a whole, when it is called for.
         self._starts: tuple[_Times, _Times] = ([], [])
 
     def thread(self, microphone: SoundDevice, speaker: SoundDevice) -> None:
-        """Lay the tones in, as the speaker wants them; before the streams start."""
+        """Lay the tones in, as the speaker wants them; before sound is let through."""
         self._devices = microphone, speaker
         lead = np.zeros(round(_LEAD * speaker.rate), np.float32)
         sound = to_pcm(np.concatenate([lead, tones(speaker.rate)]))
         self._sound = spread(sound, speaker.channels)
 
-    def exchange(
-        self, recorded: Any, played: Any, frames: int, time: Any, status: Any
-    ) -> None:
-        self.play(played, frames, time, status)
-        self.record(recorded, frames, time, None)
-
-    def play(self, played: Any, frames: int, time: Any, status: Any) -> None:
-        self._glitches += bool(status)
-        size = len(played)
+    def render(self, size: int, at: float) -> bytes:
+        """Give the next bytes, and silence after the last."""
         piece = self._sound[self._played : self._played + size]
-        played[:] = piece + bytes(size - len(piece))
         before = self._seconds(1, self._played)
-        self._starts[1].append(
-            (self._now() - before, time.outputBufferDacTime - before)
-        )
+        self._starts[1].append((self._now() - before, at - before))
         self._played += size
+        return piece + bytes(size - len(piece))
 
-    def record(self, recorded: Any, frames: int, time: Any, status: Any) -> None:
-        self._glitches += bool(status)
-        if self.is_full.is_set():
-            return
-        before = self._seconds(0, len(self.heard))
-        self.heard += bytes(recorded)
-        after = self._seconds(0, len(self.heard))
-        self._starts[0].append((self._now() - after, time.inputBufferAdcTime - before))
-        assert self._devices is not None  # the streams start after `thread`
-        if after >= _LEAD + SECONDS + _TAIL:
-            self.is_full.set()
+    def capture(self, pcm: bytes, at: float) -> bool:
+        """Take a block; true once there are enough of them."""
+        if not self.is_full.is_set():
+            before = self._seconds(0, len(self.heard))
+            self.heard += pcm
+            self._starts[0].append((self._now() - before, at - before))
+        return self._seconds(0, len(self.heard)) >= _LEAD + SECONDS + _TAIL
 
-    def recording(self) -> Recording:
+    def recording(self, glitches: int) -> Recording:
         """Return what is on the tape; once it is full."""
         assert self._devices is not None
         microphone = self._devices[0]
@@ -139,16 +128,13 @@ class _Tape:
         samples = to_samples(resample_pcm(to_pcm(heard), microphone.rate, RATE))
         (taken, recorded), (handed, audible) = (_middle(each) for each in self._starts)
         return Recording(
-            samples,
-            handed + _LEAD - taken,
-            audible + _LEAD - recorded,
-            self._glitches,
+            samples, handed + _LEAD - taken, audible + _LEAD - recorded, glitches
         )
 
     def _seconds(self, side: int, size: int) -> float:
         assert self._devices is not None
         device = self._devices[side]
-        return size / (_SAMPLE_BYTES * device.channels * device.rate)
+        return size / (SAMPLE_BYTES * device.channels * device.rate)
 
 
 def _middle(times: _Times) -> tuple[float, float]:

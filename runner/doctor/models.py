@@ -32,7 +32,9 @@ def judge_models(weights: Weights, needed: list[str]) -> Iterator[Finding]:
         problem = standing.problem or ""
         fix = f"vagent models fetch {model.name}"
         if standing.present:
-            yield passed(name, f"{model.purpose}, {model.size / 1e6:,.0f} MB, sound")
+            yield passed(
+                name, f"{model.purpose}, {model.size / 1e6:,.0f} MB, by its hash"
+            )
         elif model.name in needed or "damaged" in problem:
             yield failed(name, f"{model.purpose}: {problem}", fix)
         else:

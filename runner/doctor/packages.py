@@ -11,7 +11,6 @@ from importlib import metadata
 
 from runner.doctor.findings import Finding, failed, passed, skipped
 from runner.doctor.platforms import Platform, this_platform
-from runner.doctor.surroundings import service_of
 from runner.doctor.wishes import Wishes
 
 _OLDEST_PYTHON = (3, 11)
@@ -107,6 +106,9 @@ def check_desk(wishes: Wishes) -> Iterator[Finding]:
 
 def check_local(wishes: Wishes) -> Iterator[Finding]:
     """Look at the local extra, which the embedded server cannot do without."""
+    # It reads agent files, with packages that this is about.
+    from runner.doctor.surroundings import service_of
+
     service = service_of(wishes)
     yield _judge_here("local", needed=service is None or service.url is None)
 

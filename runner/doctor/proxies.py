@@ -70,8 +70,10 @@ def judge_proxy(
 def without_credentials(address: str) -> str:
     """Return the address with a user's name and password masked."""
     head, at, tail = address.rpartition("@")
+    if not at:
+        return address
     scheme, slashes, _ = head.partition("://")
-    return f"{scheme}{slashes}***@{tail}" if at else address
+    return f"{scheme}://***@{tail}" if slashes else f"***@{tail}"
 
 
 def _variables(environment: Mapping[str, str]) -> str:

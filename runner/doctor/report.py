@@ -51,7 +51,7 @@ def render(finding: Finding, manners: Manners) -> str:
     if manners.has_colour:
         paint = f"\x1b[{_COLOURS[finding.state]}m{mark.strip()}\x1b[0m"
         lines[0] = lines[0].replace(mark.strip(), paint, 1)
-    return "\n".join(lines)
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def summarise(findings: list[Finding]) -> str:

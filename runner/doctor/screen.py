@@ -11,6 +11,7 @@ from runner.doctor.platforms import Platform, this_platform
 from runner.doctor.wishes import Screen, Wishes
 
 _MARKS = "✓✗–→"
+_NARROWEST_CHAT = 40  # columns
 
 
 def check_screen(wishes: Wishes) -> Iterator[Finding]:
@@ -29,8 +30,7 @@ def judge_screen(
     parts = [f"{screen.columns} columns", kind, screen.encoding, colour]
     if environment.get("SSH_CONNECTION"):
         parts.append("over ssh")
-    if environment.get("TERM") == "dumb":
-        parts.append("so calls are shown as plain lines")
+    parts.append(f"so calls are shown as {view_of(screen, environment)}")
     detail = ", ".join(parts)
     if not can_show(_MARKS, screen.encoding):
         return failed(
@@ -39,6 +39,13 @@ def judge_screen(
             platform.write_unicode(),
         )
     return passed("terminal", detail)
+
+
+def view_of(screen: Screen, environment: Mapping[str, str]) -> str:
+    """Return the view that `vagent run` takes by itself on such a terminal."""
+    is_bare = environment.get("TERM", "") in ("dumb", "unknown")
+    has_room = screen.columns >= _NARROWEST_CHAT
+    return "chat" if screen.is_terminal and has_room and not is_bare else "wire"
 
 
 def has_colour(screen: Screen, environment: Mapping[str, str]) -> bool:

@@ -27,9 +27,10 @@ from runner.services import Service
 from runner.transport import Dialer, proxy_for
 
 # Seconds. A service that takes longer to open a session is no good for a call.
-ONLINE_SECONDS = 15.0
+_OPEN_SECONDS = 15.0
 _TOUCH_SECONDS = 2.0
 _DATE_SECONDS = 8.0
+_ASK_SERVICE = "what the service says is all that is known: see its documentation"
 _ASK = "vagent doctor --online"
 
 
@@ -37,6 +38,9 @@ def check_service(wishes: Wishes) -> Iterator[Finding]:
     """Say which service would be used; one on this machine is called on at once."""
     try:
         service = chosen_service(wishes)
+    except AuthenticationRejected:  # the key's own line says what to do
+        yield skipped("service", "AssemblyAI, once there is a key")
+        return
     except VagentError as error:
         yield failed("service", error.message, error.hint)
         return
@@ -81,7 +85,7 @@ def judge_opening(service: Service, url: str, platform: Platform) -> Finding:
     """Open a session and judge what comes of it."""
     dial = Dialer(url, lambda: service.key)
     try:
-        seconds = asyncio.run(shake_hands(dial, ONLINE_SECONDS))
+        seconds = asyncio.run(shake_hands(dial, _OPEN_SECONDS))
     except (Refused, VagentError) as error:
         return failed("online", *_explain(error, service, url, platform))
     taken = "takes the key and " if service.key else ""
@@ -129,7 +133,7 @@ def _explain(
     if isinstance(error, Refused):
         if error.code is not None:
             rule = rule_for_error(error.code)
-            return f"{service.name} refused: {error}", rule.advice or "vagent models"
+            return f"{service.name} refused: {error}", rule.advice or _ASK_SERVICE
         close = rule_for_close(error.close_code)
         detail = f"{service.name} closed the connection: {error} ({close.meaning})"
         return detail, close.advice or _check_key(service)
@@ -137,7 +141,7 @@ def _explain(
         return error.message, _check_key(service)
     if isinstance(error, TransportError) and error.status is not None:
         return error.message, rule_for_refusal(error.status).advice
-    return error.message, _mend_way(error, url, platform)
+    return error.message, mend_way(error, url, platform)
 
 
 def _check_key(service: Service) -> str:
@@ -146,7 +150,7 @@ def _check_key(service: Service) -> str:
     return "check the key in the service's dashboard; `key` says where it is from"
 
 
-def _mend_way(error: BaseException, url: str, platform: Platform) -> str:
+def mend_way(error: BaseException, url: str, platform: Platform) -> str:
     """Return what lets a connection be made, by why none was."""
     proxy = proxy_for(url)
     host = urlsplit(url).hostname or url
@@ -172,6 +176,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _words(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
+    for cause in _causes(error):
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror.lower()
     return str(error) or type(error).__name__

@@ -11,9 +11,10 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from types import TracebackType
@@ -32,11 +33,12 @@ _DEBUG = "VAGENT_DEBUG=1 shows where it happened"
 class Check:
     """Something to look at, for `seconds` at most; `name` is its line if it fails.
 
-    `run` is a function of a module, which the other process can import.
+    `run` names a function, as `module:function`. Only the other process imports it:
+    what it needs may be what is broken.
     """
 
     name: str
-    run: Callable[[Wishes], Iterable[Finding]]
+    run: str
     seconds: float = 10.0
     fix: str | None = None  # what is advised when it hangs or dies
 
@@ -87,11 +89,7 @@ class _Patient:
     def undergo(self, check: Check) -> Iterator[Finding]:
         """Yield what the process finds in its next check, or how it failed to."""
         try:
-            if not self._is_ready and self._line.poll(_START_SECONDS):
-                self._line.recv()
-                self._is_ready = True
-            self._line.send(None)  # begin
-            due = time.monotonic() + check.seconds
+            due = self._begin() + check.seconds
             while self._line.poll(max(0.0, due - time.monotonic())):
                 finding: Finding | None = self._line.recv()
                 if finding is None:
@@ -108,6 +106,16 @@ class _Patient:
         else:
             self.is_alive = False
             yield failed(check.name, f"no answer within {check.seconds:g} s", check.fix)
+
+    def _begin(self) -> float:
+        """Let the next check begin; return when it did, or could not."""
+        if not self._is_ready:
+            if not self._line.poll(_START_SECONDS):
+                return time.monotonic()
+            self._line.recv()
+            self._is_ready = True
+        self._line.send(None)
+        return time.monotonic()
 
 
 def _work(line: Connection, checks: Sequence[Check], wishes: Wishes) -> None:
@@ -128,7 +136,11 @@ def _work(line: Connection, checks: Sequence[Check], wishes: Wishes) -> None:
 
 def _findings(check: Check, wishes: Wishes) -> Iterator[Finding]:
     try:
-        yield from check.run(wishes)
+        module, _, function = check.run.partition(":")
+        yield from getattr(import_module(module), function)(wishes)
+    except ImportError as error:
+        what = f"this check cannot be loaded: {error}"
+        yield failed(check.name, " ".join(what.split()), "see the line `packages`")
     except (Exception, SystemExit) as error:  # a bug, or what an agent's tool does
         what = f"this check failed: {type(error).__name__}: {error}".rstrip(": ")
         if wishes.environment.get("VAGENT_DEBUG"):

@@ -44,5 +44,5 @@ class Wishes:
         """Return what a run would see; without a `.env` that cannot be read."""
         try:
             return load_environment(self.folder, self.environment)
-        except FileUnreadable:
+        except (FileUnreadable, ImportError):  # what reads it may be what is broken
             return self.environment

@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 from runner.protocol.client.actions import (
     Action,
     Adopt,
+    Announce,
     CancelTool,
     Close,
     Connect,
@@ -28,6 +29,7 @@ from runner.protocol.client.actions import (
     RunTool,
     Send,
     StopPlayback,
+    Voice,
 )
 from runner.protocol.client.calls import CallRules
 from runner.protocol.client.events import (
@@ -43,6 +45,7 @@ from runner.protocol.client.events import (
     Say,
     Tick,
     ToolFinished,
+    Voiced,
 )
 from runner.protocol.codec import decode_client, decode_server, encode
 from runner.protocol.messages import ClientMessage, Message, ServerMessage, ToolCall
@@ -52,14 +55,16 @@ from runner.protocol.messages import ClientMessage, Message, ServerMessage, Tool
 class Sound:
     """The sound of a moment, in bytes: PCM16 of the session's encodings.
 
-    `received` is reply.audio of the reply `reply_id`, `played` what of it went to the
-    speaker; what was sent less than the microphone gave found no line.
+    `received` is reply.audio of the reply `reply_id`, `audible` what of it was no
+    silence, `played` what of it went to the speaker, or was said by the local voice;
+    what was sent less than the microphone gave found no line.
     """
 
     until: float
     mic: int = 0
     sent: int = 0
     received: int = 0
+    audible: int = 0
     played: int = 0
     reply_id: str = ""
 
@@ -95,6 +100,10 @@ def write_line(at: float, what: Entry) -> dict[str, Any]:
         case Connect(token):
             # The token is a key for half a minute: only that there was one is told.
             return {**line, "do": "connect", "resumes": token is not None}
+        case Voiced():
+            # Its sound is counted when it is played.
+            fields = {"call_id": what.call_id, "bytes": len(what.pcm)}
+            return {**line, "on": "voiced", **fields}
         case Close():
             fields = {**asdict(what), "outcome": what.outcome.value}
             return {**line, "do": "close", **fields}
@@ -132,11 +141,15 @@ _NAMES: dict[type, tuple[str, str]] = {
     StopPlayback: ("do", "stop_playback"),
     Drain: ("do", "drain"),
     CancelTool: ("do", "cancel_tool"),
+    Voice: ("do", "voice"),
+    Announce: ("do", "announce"),
     Adopt: ("do", "adopt"),
     Notify: ("do", "notify"),
 }
+# Stands for sound that was audible: a sample of it.
+LOUD = b"\0\x40"
 _LATEST = 1e6  # seconds: eleven days, and so a broken line
-_SOUNDS = ("mic", "sent", "received", "played", "reply_id")
+_SOUNDS = ("mic", "sent", "received", "audible", "played", "reply_id")
 
 
 def _seconds(value: Any) -> float:
@@ -190,6 +203,7 @@ _READERS: dict[str, Callable[[dict[str, Any]], Event | Action]] = {
     "tool_finished": lambda line: ToolFinished(
         line["call_id"], line["text"], line["is_error"]
     ),
+    "voiced": lambda line: Voiced(line["call_id"], LOUD * (line["bytes"] // 2)),
     "playback_drained": lambda line: PlaybackDrained(),
     "playback_cut": lambda line: PlaybackCut(
         line["reply_id"], float(line["played_ms"]), float(line["dropped_ms"])
@@ -204,6 +218,8 @@ _READERS: dict[str, Callable[[dict[str, Any]], Event | Action]] = {
     "drain": lambda line: Drain(),
     "run_tool": lambda line: RunTool(_call(line["call"])),
     "cancel_tool": lambda line: CancelTool(line["call_id"]),
+    "voice": lambda line: Voice(line["call_id"], line["text"]),
+    "announce": lambda line: Announce(line["text"]),
     "adopt": lambda line: Adopt(),
     "notify": lambda line: Notify(line["text"]),
     "close": lambda line: Close(

@@ -65,6 +65,11 @@ class Recorder:
         self._is_late = False  # more waited than may: there is a gap
         self._writer = _Writer(self.flush) if threaded else None
 
+    @property
+    def has_stopped(self) -> bool:
+        """Whether the recording ended, while it is open: what was left is not there."""
+        return self._tape is None
+
     def __enter__(self) -> Self:
         """Begin the recording.
 

@@ -14,7 +14,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from runner.protocol.client.actions import Notify, RunTool, Send
+from runner.protocol.client.actions import Announce, Notify, RunTool, Send, Voice
 from runner.protocol.client.events import Received, Say, ToolFinished
 from runner.protocol.messages import (
     ConversationMessage,
@@ -79,7 +79,7 @@ def redact(what: Entry) -> Entry:
         case Send(message):
             redacted = _redact_message(message)
             return what if redacted is message else Send(redacted)
-        case Say(text) | Notify(text):
+        case Say(text) | Notify(text) | Announce(text) | Voice(text=text):
             return replace(what, text=redact_text(text))
         case RunTool(call):
             return RunTool(replace(call, arguments=redact_tree(call.arguments)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from runner.protocol.client.actions import Action, Play, Send
+from runner.protocol.client.announcements import is_audible
 from runner.protocol.client.events import Event, MicFrame, Received
 from runner.protocol.messages import InputAudio, ReplyAudio
 from runner.recording.lines import Sound
@@ -25,6 +26,8 @@ def sound_text(at: float, sound: Sound) -> str:
         parts.append(f'"sent":{sound.sent}')
     if sound.received:
         parts.append(f'"received":{sound.received}')
+    if sound.audible:
+        parts.append(f'"audible":{sound.audible}')
     if sound.played:
         parts.append(f'"played":{sound.played}')
     if sound.reply_id:
@@ -59,7 +62,11 @@ class SoundCount:
             message = what.message  # type: ignore[union-attr]  # its type was compared
             if type(message) is not ReplyAudio:
                 return False
-            self._open_reply(at, message.reply_id).received += len(message.pcm)
+            pcm = message.pcm
+            sound = self._open_reply(at, message.reply_id)
+            sound.received += len(pcm)
+            if is_audible(pcm):
+                sound.audible += len(pcm)
         else:
             return False
         return True

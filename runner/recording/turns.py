@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from runner.audio.playback import CUSHION_MS, FADE_MS
-from runner.protocol.client.actions import StopPlayback
+from runner.protocol.client.actions import Announce, StopPlayback
 from runner.protocol.client.events import (
     Event,
     PlaybackCut,
@@ -120,6 +120,10 @@ class Speech:
                 self._receive(at, message)
             case PlaybackCut():
                 self._know(what)
+            case Announce(text):
+                # No message tells of it: its sound comes next, without a reply's id.
+                own = self._begin(at, f"announcement {len(self.replies)}")
+                own.text, own.is_open = text, False
             case Say(text):
                 self.caller.append(CallerTurn(at, at, text, typed=True))
             case _:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from runner.engine import Engine, RunToolCall
+from runner.engine import Engine
 from runner.protocol.client.actions import Action
 from runner.protocol.client.events import (
     Connected,
@@ -25,9 +25,10 @@ from runner.protocol.client.events import (
 )
 from runner.protocol.client.session import ClientSession
 from runner.protocol.messages import ReplyAudio
-from runner.recording.lines import Entry, Sound
+from runner.recording.lines import LOUD, Entry, Sound
 from runner.recording.reader import Recording
 from runner.replaying.seams import Notes, SpeakerOfThen, ToolsOfThen, Wire
+from runner.tasks import RunToolCall
 from runner.testing.clock import run_virtually
 from runner.testing.muteness import NoMicrophone
 from runner.tools.tool import ToolOutcome
@@ -188,6 +189,7 @@ class _Stretch:
     def __init__(self) -> None:
         self._mic, self._mic_since = 0, 0.0
         self._reply, self._reply_since = 0, 0.0
+        self._audible = 0
         self._reply_id = ""
 
     def add(self, at: float, sound: Sound) -> Iterator[tuple[float, Event]]:
@@ -206,6 +208,7 @@ class _Stretch:
         self._reply_since = self._reply_since if self._reply else at
         self._reply_id = sound.reply_id
         self._reply += sound.received
+        self._audible += sound.audible
 
     def end(self) -> Iterator[tuple[float, Event]]:
         """Yield what is left."""
@@ -219,5 +222,7 @@ class _Stretch:
         return self._mic_since, MicFrame(pcm)
 
     def _end_reply(self) -> tuple[float, Event]:
-        pcm, self._reply = bytes(self._reply), 0
+        loud = LOUD * (self._audible // 2)
+        pcm = loud + bytes(self._reply - len(loud))
+        self._reply = self._audible = 0
         return self._reply_since, Received(ReplyAudio(pcm, self._reply_id))

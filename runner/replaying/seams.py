@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from runner.engine import RunToolCall
 from runner.errors import ConnectionLost, TransportError
 from runner.line import Listener
 from runner.protocol.client.actions import (
@@ -25,6 +24,7 @@ from runner.protocol.codec import decode_client, encode
 from runner.protocol.messages import InputAudio, ServerMessage, ToolCall
 from runner.recording.lines import Entry
 from runner.recording.sounds import SoundCount
+from runner.tasks import RunToolCall
 from runner.tools.tool import ToolOutcome
 
 # How the codec begins a message of sound.

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.config.environment import load_environment
-from runner.engine import RunToolCall
 from runner.errors import FileUnreadable, VagentError
 from runner.loading import load_agent_and_tools
 from runner.protocol.messages import ToolCall
@@ -18,6 +17,7 @@ from runner.recording.reader import SESSION_FILE, Recording, read_recording
 from runner.recording.redaction import redact
 from runner.replaying.comparison import Difference, find_difference
 from runner.replaying.playback import replay
+from runner.tasks import RunToolCall
 from runner.testing.mocks import StagedTools
 from runner.tools.tool import ToolOutcome
 

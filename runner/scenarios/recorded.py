@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from runner.protocol.client.actions import CancelTool, Close, RunTool, Send
+from runner.protocol.client.actions import (
+    Announce,
+    CancelTool,
+    Close,
+    RunTool,
+    Send,
+)
 from runner.protocol.client.events import (
     Disconnected,
     HangUp,
@@ -18,6 +24,7 @@ from runner.protocol.client.events import (
     Say,
     ToolFinished,
 )
+from runner.protocol.dictation import dictated
 from runner.protocol.messages import (
     InputSpeechStarted,
     ReplyCreate,
@@ -56,7 +63,6 @@ _SECONDS_A_WORD = 0.2
 # Shorter pauses are nobody's silence; and the end may keep one waiting for so long.
 _SILENCE_SECONDS = 1.0
 _END_SECONDS = 30.0
-_DICTATED = "Say exactly"  # such a reply needs no mind; see `remarks.verbatim`
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,8 @@ class Account:
                 case Say(text):
                     self._note_cut(at)
                     self._speak(at, text)
+                case Announce(text):
+                    self._answer(at, text)
                 case RunTool(call):
                     self._run(at, call)
                 case ToolFinished(call_id, text, is_error) if call_id in self.runs:
@@ -141,6 +149,11 @@ class Account:
                 self._now.service_ended = not self._now.said_goodbye
             case _:
                 pass
+
+    @property
+    def _announcements(self) -> set[str]:
+        rules = self._header.config.tools.values()
+        return {each.announce for each in rules if each.announce is not None}
 
     def _is_thought(self) -> bool:
         is_greeting = bool(self._header.config.session.get("greeting"))
@@ -205,8 +218,10 @@ class Account:
             case Send(SessionResume()):
                 now.is_resuming = True
             case Send(ReplyCreate(instructions)):
-                now.was_dictated = (instructions or "").startswith(_DICTATED)
-                self._wait(at)
+                words = dictated(instructions)
+                now.was_dictated = words is not None
+                if words not in self._announcements:
+                    self._wait(at)
             case Send(SessionEnd()):
                 now.said_goodbye = True
             case HangUp():

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from runner.protocol.dictation import dictated
 from runner.protocol.messages import TranscriptAgent
 from runner.protocol.server.events import Forget, Remember, StartReply
 from runner.protocol.server.settings import Settings, default_settings
@@ -22,9 +22,6 @@ from runner.speech.parts import (
     Speech,
     Turn,
 )
-
-# A line that is dictated needs no mind, and a small one would garble it.
-_DICTATED = re.compile(r'Say exactly[^:"]*:?\s*"(.+)"', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +121,9 @@ class Speaking:
         if wanted.say is not None:
             return _Premise(self._settings, say=wanted.say)
         turns = self._memory.turns
-        dictated = _DICTATED.fullmatch((wanted.instructions or "").strip())
-        if dictated:
-            return _Premise(self._settings, say=dictated[1])
+        line = dictated(wanted.instructions)
+        if line is not None:  # it needs no mind, and a small one would garble it
+            return _Premise(self._settings, say=line)
         if wanted.instructions:
             turns = (*turns, Instruction(wanted.instructions))
         elif wanted.unasked and (not turns or isinstance(turns[-1], AgentSaid)):

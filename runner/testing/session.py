@@ -14,19 +14,21 @@ from runner.audio.devices import Microphone
 from runner.audio.silence import NullSpeaker
 from runner.audio.spoken import QueueMicrophone
 from runner.caller import UNHEARD_SECONDS
-from runner.compose import client_config, reach
+from runner.compose import reach
 from runner.config.model import AgentConfig
 from runner.counters import Tally, gather
-from runner.engine import Engine, Observer, ToolOutcome
+from runner.engine import Engine, Observer, Speak
 from runner.errors import UsageError
 from runner.faults.sources import load_faults
 from runner.line import Dial
-from runner.localvoice import SpokenLines
+from runner.localvoice import LocalVoice, SpokenAnnouncements, SpokenLines
 from runner.protocol.client.session import ClientSession
 from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.messages import ToolCall
 from runner.scenarios.model import BrainRule, MockAnswer
 from runner.services import Service, choose_service
+from runner.tasks import ToolOutcome
+from runner.terms import client_config
 from runner.testing.agents import load_test_agent
 from runner.testing.call import CallUnderTest, Deliver
 from runner.testing.impairment import ImpairedMicrophone, Impairment
@@ -110,6 +112,7 @@ async def open_call_under_test(
             microphone=far.microphone,
             speaker=speaker,
             run_tool=run_tool,
+            voice=far.voice,
             observers=(*observers, tally.observe, witness.observe),
         )
         far.engine.append(engine)
@@ -130,6 +133,7 @@ class _FarEnd:
     dial: Dial
     microphone: Microphone
     deliver: Deliver
+    voice: Speak | None = None  # None: the service announces tools itself
     engine: list[Engine] = field(default_factory=list)  # of the call, once it is made
 
 
@@ -172,7 +176,9 @@ async def _spoken(
         reach(service, agent, setup.transport, lambda text: None, setup.faults) as dial,
         QueueMicrophone() as microphone,
     ):
-        spoken = SpokenLines(microphone, agent.local)
+        voice = LocalVoice(agent.local)
+        said = SpokenAnnouncements(voice.begin, lambda text: None)
+        spoken = SpokenLines(microphone, voice)
         impaired = ImpairedMicrophone(microphone, setup.impairment, setup.seed)
         far: _FarEnd
 
@@ -185,8 +191,8 @@ async def _spoken(
                 await asyncio.wait_for(unsettled, UNHEARD_SECONDS)
             return said_at
 
-        far = _FarEnd(service, dial, impaired, deliver)
+        far = _FarEnd(service, dial, impaired, deliver, said.say)
         try:
             yield far
         finally:
-            spoken.close()
+            voice.close()

@@ -12,6 +12,7 @@ from typing import Literal
 from runner.audio.devices import Speaker
 from runner.protocol.client.actions import (
     Action,
+    Announce,
     CancelTool,
     Close,
     Outcome,
@@ -165,6 +166,8 @@ class Witness:
                     return
             case Received(message):
                 self._note_message(at, message)
+            case Announce(text):
+                self.said.append(Utterance("agent", text, at, sounded_at=at))
             case StopPlayback():
                 self._note_silence(at)
             case RunTool() | ToolFinished() | CancelTool():

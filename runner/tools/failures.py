@@ -39,11 +39,26 @@ class Masking:
         }
         # The longest first, so that a secret within another leaves no rest of it.
         ordered = sorted(spellings, key=len, reverse=True)
-        pattern = "|".join(re.escape(spelling) for spelling in ordered)
+        pattern = "|".join(_in_address(spelling) for spelling in ordered)
         self._pattern = re.compile(pattern) if pattern else None
 
     def __call__(self, text: str) -> str:
         return self._pattern.sub("***", text) if self._pattern else text
+
+
+def _in_address(secret: str) -> str:
+    """Return a pattern for a text, also in a URL, whatever of it the writer escaped."""
+    return "".join(_raw_or_escaped(each) for each in secret)
+
+
+def _raw_or_escaped(character: str) -> str:
+    if character.isascii() and character.isalnum():
+        return character
+    escaped = "".join(
+        f"%(?i:{byte:02X})" for byte in character.encode("utf-8", "surrogatepass")
+    )
+    plus = r"|\+" if character == " " else ""
+    return f"(?:{re.escape(character)}|{escaped}{plus})"
 
 
 def _spellings(secret: str) -> Iterator[str]:

@@ -13,7 +13,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from runner.config.model import DEFAULT_TIMEOUT, Effect, OnInterrupt, ToolConfig
+from runner.config.model import (
+    DEFAULT_TIMEOUT,
+    Announcement,
+    Effect,
+    OnInterrupt,
+    ToolConfig,
+)
 from runner.errors import ToolError
 from runner.tools.signature import Signature, read_signature
 from runner.tools.tool import Tool, ToolDefinition
@@ -32,7 +38,7 @@ class ToolTraits:
     timeout: float | None = None
     effect: Effect | None = None
     on_interrupt: OnInterrupt | None = None
-    announce: str | None = None
+    announce: Announcement | None = None
 
 
 def tool(
@@ -42,7 +48,7 @@ def tool(
     timeout: float | None = None,
     effect: Effect | None = None,
     on_interrupt: OnInterrupt | None = None,
-    announce: str | None = None,
+    announce: Announcement | None = None,
 ) -> Callable[[F], F]:
     """Mark a function with how its calls are treated; `timeout` is in seconds."""
     traits = ToolTraits(name, description, timeout, effect, on_interrupt, announce)
@@ -82,7 +88,7 @@ def define_tool(
         timeout=timeout,
         effect=effect,
         on_interrupt=config.on_interrupt or traits.on_interrupt or by_effect,
-        announce=config.announce or traits.announce,
+        announce=traits.announce if config.announce is None else config.announce,
     )
 
 

@@ -6,14 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from runner.config.model import AgentConfig, Effect, OnInterrupt, ToolConfig
+from runner.config.model import (
+    AgentConfig,
+    Announcement,
+    Effect,
+    OnInterrupt,
+    ToolConfig,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ToolDefinition:
     """What the model sees of a tool, and how the engine treats its calls.
 
-    `parameters` is a JSON Schema of type object; `timeout` is in seconds.
+    `parameters` is a JSON Schema of type object; `timeout` is in seconds. `announce` is
+    said while it runs; False is the file's word that nothing is.
     """
 
     name: str
@@ -22,7 +29,7 @@ class ToolDefinition:
     timeout: float = 30.0
     effect: Effect = "read"
     on_interrupt: OnInterrupt = "cancel"
-    announce: str | None = None
+    announce: Announcement | None = None
 
 
 @dataclass(frozen=True, slots=True)

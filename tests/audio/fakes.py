@@ -126,7 +126,7 @@ class FakeStream:
         }[self.kind]
         # A stream's clock, with devices that hold 10 ms of sound on either side.
         rate = self.settings["samplerate"]
-        now = self.frames / rate
+        now = 100.0 + self.frames / rate
         self.frames += frames or len(recorded) // 2
         time = SimpleNamespace(
             currentTime=now,

@@ -6,15 +6,21 @@ may be off, and may jitter. It hands blocks on in the order in which a machine w
 
 from __future__ import annotations
 
+import asyncio
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 import soxr
 
+from runner.audio.card_microphone import CardMicrophone
 from runner.audio.devices import SAMPLE_RATE
-from runner.audio.pcm import Samples
+from runner.audio.echo import FrontEnd
+from runner.audio.pcm import Samples, to_samples
+from runner.audio.portaudio import SoundDevice
 
 # The room's sound is looked up between samples of this many times the device's rate:
 # a straight line there is 60 dB nearer to the truth than what is measured.
@@ -45,10 +51,17 @@ class Card:
     drift: float = 0.0  # how much too fast its clock runs, in parts in a million
     latency: float = 0.02  # between its block and the room
     bias: float = 0.0  # how much later than the truth its times are
-    jitter: float = 0.0  # half the width of what its times are off by
+    jitter: float = 0.0  # half the width of what its times are off by, each anew
+    wander: float = 0.0  # the same, but slowly, as PulseAudio's are
     block: float = 0.01
     pause: tuple[float, float] = (0.0, 0.0)  # from when, for how long it stood still
     slip: tuple[float, float] = (0.0, 0.0)  # when, how much recorded sound got lost
+
+    def said(self, true: float, random: np.random.Generator) -> float:
+        """Return what is said of this time."""
+        slowly = np.sin(true * 0.9 + self.rate) + np.sin(true * 0.37 + 2)
+        jitter = random.uniform(-1, 1) * self.jitter
+        return true + self.bias + self.wander * float(slowly) / 2 + jitter
 
     def true_rate(self) -> float:
         return self.rate * (1 + self.drift / 1e6)
@@ -101,7 +114,7 @@ def meet(
     size = round(speaker.block * speaker.rate)
     for start in range(0, len(played) - size, size):
         true = speaker.time(start)
-        said = true + speaker.bias + random.uniform(-1, 1) * speaker.jitter
+        said = speaker.said(true, random)
         block = Played(_pcm(played[start : start + size]), said)
         events.append((true - speaker.latency, order, block))
         order += 1
@@ -115,7 +128,7 @@ def meet(
         if voice is not None:
             sound = sound + voice.at(times)
         noise = 10 ** (room.noise / 20) * random.standard_normal(size)
-        said = true + microphone.bias + random.uniform(-1, 1) * microphone.jitter
+        said = microphone.said(true, random)
         recorded = Recorded(_pcm((sound + noise).astype(np.float32)), said)
         events.append((times[-1] + microphone.latency, order, recorded))
         order += 1
@@ -123,6 +136,67 @@ def meet(
     heapq.heapify(events)
     while events:
         yield heapq.heappop(events)[2]
+
+
+class OpenCard:
+    """A card that is open until it is not."""
+
+    def __init__(self) -> None:
+        self.is_open = True
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def raise_if_lost(self) -> None: ...
+
+
+def listen(
+    blocks: Iterable[Played | Recorded],
+    front_end: FrontEnd | None,
+    speaker: Card,
+    microphone: Card,
+) -> Samples:
+    """Return what a sound card's microphone makes of these blocks, at 24 kHz."""
+    return asyncio.run(_listen(blocks, front_end, speaker.rate, microphone.rate))
+
+
+async def _listen(
+    blocks: Iterable[Played | Recorded],
+    front_end: FrontEnd | None,
+    speaker_rate: int,
+    microphone_rate: int,
+) -> Samples:
+    card, frames = OpenCard(), []
+    microphone = CardMicrophone(card, front_end)
+    microphone.attach(SoundDevice(0, "Mic", "input", "ALSA", microphone_rate, 1))
+    if front_end is not None:
+        front_end.attach(speaker_rate, 1)
+
+    async def read() -> None:
+        async for frame in microphone.frames():
+            frames.append(frame)
+
+    reading = asyncio.create_task(read())
+    for block in blocks:
+        if isinstance(block, Recorded):
+            if microphone.capture(block.pcm, block.at):
+                microphone.wake()
+            await asyncio.sleep(0)  # the reader is woken
+            await asyncio.sleep(0)
+        elif front_end is not None:
+            front_end.played(block.pcm, block.at)
+    assert not microphone.dropped_ms
+    card.is_open = False
+    microphone.wake()
+    await reading
+    return to_samples(b"".join(frames))
 
 
 class _Heard:

@@ -126,6 +126,70 @@ def test_a_gap_inside_a_reply_is_an_underrun() -> None:
     assert buffer.counts.underruns == 1
 
 
+def test_a_gap_that_begins_with_a_block_is_an_underrun_too() -> None:
+    buffer = PlaybackBuffer(limits=BARE)
+    buffer.write(loud(10))
+    buffer.read(10 * MS)
+    buffer.read(10 * MS)
+    buffer.write(loud(10))
+    assert buffer.counts.underruns == 1
+
+
+def test_what_comes_just_in_time_without_a_cushion_is_no_underrun() -> None:
+    buffer = PlaybackBuffer(limits=BARE)
+    buffer.write(loud(10))
+    buffer.read(10 * MS)
+    buffer.write(loud(10))
+    assert buffer.counts.underruns == 0
+
+
+def test_the_end_of_a_fade_is_no_underrun() -> None:
+    buffer = PlaybackBuffer(limits=BARE)
+    buffer.write(loud(100))
+    buffer.read(20 * MS)
+    buffer.clear()
+    buffer.read(50 * MS)
+    buffer.write(loud(10))
+    assert buffer.counts.underruns == 0
+
+
+@pytest.mark.parametrize("block_ms", [1, 5, 10, 13])
+def test_a_gap_is_entered_and_left_without_a_step(block_ms: int) -> None:
+    soft = PlaybackLimits(soft_ms=5.0)
+    buffer = PlaybackBuffer(limits=soft)
+    heard = b""
+    for _ in range(3):
+        buffer.write(loud(60))
+        for _ in range(150 // block_ms + 1):
+            heard += buffer.read(block_ms * MS)
+    assert buffer.counts.underruns == 2
+    began = np.flatnonzero(values(heard))[0]  # a reply may begin at once
+    steps = np.abs(np.diff(values(heard)[began:]))
+    assert steps.max() <= 10_000 / (5 * 24) + 1
+
+
+def test_what_follows_an_end_that_still_plays_has_a_cushion_of_its_own() -> None:
+    buffer = PlaybackBuffer(limits=BARE)
+    buffer.write(loud(20, 1))
+    buffer.write(loud(10, 2), is_tail=True)
+    assert buffer.is_dry
+    buffer.write(loud(10, 3), cushion_ms=40.0)
+    assert not buffer.is_dry
+    assert buffer.pending_ms == 80
+    expected = loud(20, 1) + loud(10, 2) + bytes(40 * MS) + loud(10, 3)
+    assert b"".join(buffer.read(7 * MS) for _ in range(12))[: 80 * MS] == expected
+    assert buffer.counts.underruns == 1
+    assert buffer.counts.played_frames == 40 * 24
+
+
+def test_a_cut_in_that_end_keeps_nothing_of_what_follows() -> None:
+    buffer = PlaybackBuffer(limits=BARE)
+    buffer.write(loud(10), is_tail=True)
+    buffer.write(loud(100), cushion_ms=40.0)
+    assert buffer.clear() == 100
+    assert values(buffer.read(100 * MS))[10 * 24 :].any() == 0
+
+
 def test_a_pause_between_replies_is_none() -> None:
     buffer = PlaybackBuffer(limits=BARE)
     buffer.write(loud(10))

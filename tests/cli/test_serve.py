@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
@@ -179,3 +180,17 @@ def test_events_are_lines_for_people(
     kind: str, facts: dict[str, Any], text: str
 ) -> None:
     assert text in _line(kind, facts)
+
+
+def test_its_sessions_can_be_scraped() -> None:
+    options = ("--port", "0", "--log-json", "--metrics", "0", "--exit-with-parent")
+    with serving(*options) as process:
+        metrics, listening = read_line(process), read_line(process)
+        assert metrics["type"] == "vagent.metrics"
+        with connect(listening["url"]) as call:
+            call.send('{"type":"session.update","session":{}}')
+            assert read_line(process)["type"] == "vagent.session.opened"
+            text = httpx.get(metrics["url"]).text
+
+    assert "vagent_server_sessions_started_total 1.0" in text
+    assert "vagent_server_sessions_active 1.0" in text

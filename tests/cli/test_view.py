@@ -7,7 +7,7 @@ import io
 from runner.cli.view import Detail, Printer, WireView
 from runner.config.diagnostics import Diagnostic
 from runner.counters import Counters
-from runner.protocol.client.actions import Close, Notify, Outcome, Send
+from runner.protocol.client.actions import Announce, Close, Notify, Outcome, Send
 from runner.protocol.client.events import Received
 from runner.protocol.messages import (
     InputAudio,
@@ -97,6 +97,15 @@ def test_what_the_far_end_says_cannot_command_the_terminal() -> None:
     assert "\x1b" not in out.getvalue()
     assert "\x07" not in out.getvalue()
     assert len(out.getvalue().splitlines()) == 2
+
+
+def test_words_of_the_local_voice_are_the_agents() -> None:
+    out = io.StringIO()
+    view = WireView(Printer(out, io.StringIO()), Record(), Detail.QUIET)
+
+    view.observe(0.0, Announce("One moment."))
+
+    assert out.getvalue() == "Agent:  One moment.\n"
 
 
 def test_a_reader_who_has_left_is_noticed_once() -> None:

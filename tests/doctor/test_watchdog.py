@@ -8,10 +8,9 @@ import pytest
 from runner.doctor.findings import Finding, State
 from runner.doctor.watchdog import Check, examine
 from runner.doctor.wishes import Wishes
-from tests.doctor import probes
 
 TOKEN = "t0k3n-that-nobody-may-see"
-FINE = Check("fine", probes.fine)
+FINE = Check("fine", "tests.doctor.probes:fine")
 
 
 def look(folder: Path, *checks: Check) -> list[Finding]:
@@ -24,7 +23,7 @@ def names(findings: list[Finding]) -> list[str]:
 
 def test_findings_come_in_order_with_what_was_wished(tmp_path: Path) -> None:
     announced: list[str] = []
-    checks = [FINE, Check("talks", probes.talks)]
+    checks = [FINE, Check("talks", "tests.doctor.probes:talks")]
     wishes = Wishes({"SOME_TOKEN": TOKEN}, tmp_path)
     found = examine(checks, wishes, lambda check: announced.append(check.name))
 
@@ -33,7 +32,7 @@ def test_findings_come_in_order_with_what_was_wished(tmp_path: Path) -> None:
 
 
 def test_a_check_that_hangs_is_a_line_and_the_rest_goes_on(tmp_path: Path) -> None:
-    hanging = Check("hangs", probes.hangs, seconds=0.2, fix="unplug it")
+    hanging = Check("hangs", "tests.doctor.probes:hangs", seconds=0.2, fix="unplug it")
 
     before, line, *rest = look(tmp_path, hanging, FINE)
 
@@ -45,7 +44,7 @@ def test_a_check_that_hangs_is_a_line_and_the_rest_goes_on(tmp_path: Path) -> No
 def test_a_check_whose_process_dies_is_a_line_and_the_rest_goes_on(
     tmp_path: Path,
 ) -> None:
-    line, *rest = look(tmp_path, Check("leaves", probes.leaves), FINE)
+    line, *rest = look(tmp_path, Check("leaves", "tests.doctor.probes:leaves"), FINE)
 
     assert line == Finding(
         "leaves", State.FAILED, "this check died with exit code 7", None
@@ -55,13 +54,17 @@ def test_a_check_whose_process_dies_is_a_line_and_the_rest_goes_on(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no signals")
 def test_a_signal_is_named(tmp_path: Path) -> None:
-    (line,) = look(tmp_path, Check("dies", probes.dies))
+    (line,) = look(tmp_path, Check("dies", "tests.doctor.probes:dies"))
 
     assert line.detail == "this check was killed by SIGKILL"
 
 
 def test_what_a_check_raises_is_one_line_without_secrets(tmp_path: Path) -> None:
-    checks = Check("breaks", probes.breaks), Check("exits", probes.exits), FINE
+    checks = (
+        Check("breaks", "tests.doctor.probes:breaks"),
+        Check("exits", "tests.doctor.probes:exits"),
+        FINE,
+    )
     broken, left, *rest = look(tmp_path, *checks)
 
     assert broken.detail == "this check failed: LookupError: no such thing as ***"
@@ -73,7 +76,19 @@ def test_what_a_check_raises_is_one_line_without_secrets(tmp_path: Path) -> None
 def test_nothing_that_a_check_writes_gets_into_the_report(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    (line,) = look(tmp_path, Check("talks", probes.talks))
+    (line,) = look(tmp_path, Check("talks", "tests.doctor.probes:talks"))
 
     assert line.detail == "key ***"
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_check_that_cannot_be_loaded_points_at_the_packages(tmp_path: Path) -> None:
+    line, *rest = look(tmp_path, Check("gone", "tests.doctor.nowhere:look"), FINE)
+
+    assert line == Finding(
+        "gone",
+        State.FAILED,
+        "this check cannot be loaded: No module named 'tests.doctor.nowhere'",
+        "see the line `packages`",
+    )
+    assert names(rest) == ["fine", "fine-too"]

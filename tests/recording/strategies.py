@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from runner.protocol.client.actions import (
     Adopt,
+    Announce,
     CancelTool,
     Close,
     Connect,
@@ -18,6 +19,7 @@ from runner.protocol.client.actions import (
     RunTool,
     Send,
     StopPlayback,
+    Voice,
 )
 from runner.protocol.client.calls import CallRules
 from runner.protocol.client.events import (
@@ -32,10 +34,11 @@ from runner.protocol.client.events import (
     Say,
     Tick,
     ToolFinished,
+    Voiced,
 )
 from runner.protocol.codec import CLIENT_MESSAGES, SERVER_MESSAGES
 from runner.protocol.messages import InputAudio, ReplyAudio, ToolCall
-from runner.recording.lines import Entry, Sound
+from runner.recording.lines import LOUD, Entry, Sound
 
 # Half a surrogate pair is said by JSON, and by what services send.
 TEXT = st.text(st.characters(), max_size=20)
@@ -73,10 +76,15 @@ CLIENT = st.one_of(
 SERVER = st.one_of(
     build(kind) for kind in SERVER_MESSAGES.values() if kind is not ReplyAudio
 )
-RULES = st.builds(CallRules, st.booleans(), st.sampled_from(["cancel", "finish"]))
+RULES = st.builds(
+    CallRules,
+    st.booleans(),
+    st.sampled_from(["cancel", "finish"]),
+    st.none() | TEXT,
+)
 COUNT = st.integers(0, 10**9)
 SOUND = st.builds(
-    Sound, st.floats(0, 10_000).map(lambda at: round(at, 6)), *[COUNT] * 4, TEXT
+    Sound, st.floats(0, 10_000).map(lambda at: round(at, 6)), *[COUNT] * 5, TEXT
 )
 ENTRIES: dict[type, st.SearchStrategy[Any]] = {
     Connected: st.builds(Connected),
@@ -90,6 +98,7 @@ ENTRIES: dict[type, st.SearchStrategy[Any]] = {
         st.lists(CLIENT, max_size=2),
     ),
     ToolFinished: st.builds(ToolFinished, TEXT, TEXT, st.booleans()),
+    Voiced: st.builds(Voiced, TEXT, st.integers(0, 99).map(lambda n: LOUD * n)),
     PlaybackDrained: st.builds(PlaybackDrained),
     PlaybackCut: st.builds(PlaybackCut, TEXT, NUMBER, NUMBER),
     Say: st.builds(Say, TEXT),
@@ -104,6 +113,8 @@ ENTRIES: dict[type, st.SearchStrategy[Any]] = {
     Drain: st.builds(Drain),
     RunTool: st.builds(RunTool, build(ToolCall)),
     CancelTool: st.builds(CancelTool, TEXT),
+    Voice: st.builds(Voice, TEXT, TEXT),
+    Announce: st.builds(Announce, TEXT),
     Adopt: st.builds(Adopt),
     Notify: st.builds(Notify, TEXT),
     Close: st.builds(

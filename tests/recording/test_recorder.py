@@ -72,7 +72,7 @@ def test_what_happened_is_read_again_in_its_order(tmp_path: Path) -> None:
         (0.1, Connected()),
         (0.2, Sound(0.25, mic=4800, sent=4800)),
         (0.26, Received(ReplyStarted("reply_1"))),
-        (0.27, Sound(0.27, received=480, played=480, reply_id="reply_1")),
+        (0.27, Sound(0.27, 0, 0, 480, 480, 480, "reply_1")),
         (0.5, DONE),
     ]
     assert recording.is_complete
@@ -87,9 +87,9 @@ def test_sound_is_told_by_the_tenth_of_a_second_and_the_reply(tmp_path: Path) ->
     assert entries == [
         (0.0, Sound(0.1, mic=7200, sent=7200)),
         (0.15, Sound(0.25, mic=7200, sent=7200)),
-        (0.3, Sound(0.4, mic=4800, sent=4800, received=480, played=480,
+        (0.3, Sound(0.4, mic=4800, sent=4800, received=480, audible=480, played=480,
                     reply_id="reply_1")),
-        (0.41, Sound(0.41, received=960, played=960, reply_id="b")),
+        (0.41, Sound(0.41, received=960, audible=960, played=960, reply_id="b")),
     ]  # fmt: skip
 
 
@@ -235,7 +235,7 @@ def test_without_sound_there_are_lines_of_it_and_no_files(tmp_path: Path) -> Non
         *("session.jsonl", "calls.jsonl", "agent.yaml")
     }
     assert read_recording(tmp_path).entries == [
-        (0.0, Sound(0.0, FRAME, FRAME, FRAME, FRAME, "reply_1"))
+        (0.0, Sound(0.0, FRAME, FRAME, FRAME, FRAME, FRAME, "reply_1"))
     ]
 
 

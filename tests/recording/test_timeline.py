@@ -100,7 +100,7 @@ OTHERS: list[st.SearchStrategy[Any]] = [
     st.builds(CancelTool, ID),
     st.builds(Notify, TEXT),
     st.builds(Close, st.sampled_from(list(Outcome)), TEXT),
-    st.builds(Sound, st.just(0.0), SIZE, SIZE, SIZE, SIZE, ID),
+    st.builds(Sound, st.just(0.0), SIZE, SIZE, SIZE, SIZE, SIZE, ID),
 ]
 # Ids that fit together, beside everything that there can be.
 ENTRY = st.one_of(

@@ -51,6 +51,9 @@ tools:
     effect: write
   - plugin: end_call
 """
+ANNOUNCED = AGENT.replace(
+    "    effect: write", "    effect: write\n    announce: I am changing it."
+)
 QUIET = "session: {idle: {nudge_after: 5s, say: Are you there?, end_after: 20s}}\n"
 LIMITED = "session: {max_duration: 75s, one_minute_left: A minute is left.}\n"
 KEPT = "session: {carry_over: true}\n"
@@ -72,6 +75,14 @@ BRAIN = (
     _hears("order", _LONG, _LOOK),
     _hears("story", " ".join([_LONG] * 6)),
     BrainRule(after="lookup_order", says="Your order was shipped yesterday."),
+    BrainRule(after="change_order", says="It will come on Friday."),
+)
+
+
+# The script fills the wait for a first call itself, and is silent at a second.
+CHAINED = (
+    BrainRule((read_pattern("order"),), calls=(_LOOK,)),
+    BrainRule(after="lookup_order", calls=(_CHANGE,)),
     BrainRule(after="change_order", says="It will come on Friday."),
 )
 
@@ -148,6 +159,17 @@ async def _asked(call: CallUnderTest) -> None:
     await _goodbye(call)
 
 
+async def _announced(call: CallUnderTest) -> None:
+    await call.say("Where is my order?")
+    await call.agent_finished()
+    await call.say("Where is my order?")
+    await call.waits_for(lambda: len(call.calls) > 3)
+    await call.wait(1.0)
+    await call.speak("No, forget about that")
+    await call.agent_finished()
+    await _goodbye(call)
+
+
 async def _waited(call: CallUnderTest) -> None:
     await call.say("Where is my order?")
     await call.wait(80.0)
@@ -219,6 +241,7 @@ CALLS: dict[str, Made] = {
     "answer-lost": Made(_asked, faults=("lose on=tool.result", "drop at=15s")),
     "late-sound": Made(_interrupted, faults=("late on=reply.audio:8 by=1s",)),
     "garbled": Made(_asked, faults=("garbage on=reply.started form=truncated",)),
+    "announced": Made(_announced, ANNOUNCED, delays=(0.2, 4.0), brain=CHAINED),
     "unanswered": Made(_waited, faults=("lose on=reply.done:2",)),
     "never-done": Made(_told, faults=("lose on=reply.done:2",)),
 }

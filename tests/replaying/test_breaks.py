@@ -20,6 +20,7 @@ from runner.protocol.client.actions import (
     Send,
     StopPlayback,
 )
+from runner.protocol.client.announcements import Announcements
 from runner.protocol.client.calls import CallBook
 from runner.protocol.client.conversation import Conversation
 from runner.protocol.client.dialogue import Dialogue
@@ -161,6 +162,10 @@ def goodbyes_are_shorter(patch: Patch) -> None:
     patch.setattr(dialogue, "_SPOKE_ON", '{"error":"no"}')
 
 
+def tools_run_in_silence(patch: Patch) -> None:
+    patch.setattr(Announcements, "begin", lambda self, call_id, now: [])
+
+
 def errors_like(code: str, other: str) -> Callable[[Patch], None]:
     return lambda patch: patch.setitem(ERRORS, code, ERRORS[other])
 
@@ -171,6 +176,7 @@ def refusals_like(status: int, other: int) -> Callable[[Patch], None]:
 
 # What is broken, and a recording that must show it (others may, too).
 BREAKS: dict[str, tuple[Callable[[Patch], None], str]] = {
+    "tools run in silence": (tools_run_in_silence, "announced"),
     # the table of phases
     "a lost line ends the call": (row(P.LIVE, T.LOST, P.CLOSED), "resumed"),
     "a session that is gone is not replaced": (

@@ -17,7 +17,17 @@ from runner.recording.reader import read_recording
 from runner.replaying.comparison import Difference, find_difference
 from runner.replaying.playback import replay
 from runner.testing.call import CallUnderTest, NeverHappened
-from tests.replaying.calls import AGENT, CALLS, KEPT, QUIET, Made, record
+from tests.replaying.calls import (
+    AGENT,
+    ANNOUNCED,
+    BRAIN,
+    CALLS,
+    CHAINED,
+    KEPT,
+    QUIET,
+    Made,
+    record,
+)
 
 WORDS = (
     "Where is my order?",
@@ -64,7 +74,7 @@ def test_a_call_of_today_is_equal(name: str) -> None:
 @given(
     st.lists(steps, max_size=6),
     st.lists(st.sampled_from(FAULTS), max_size=2, unique=True),
-    st.sampled_from((AGENT, AGENT + KEPT, AGENT + QUIET)),
+    st.sampled_from((AGENT, AGENT + KEPT, AGENT + QUIET, ANNOUNCED + KEPT)),
     st.tuples(st.sampled_from((0.0, 3.0)), st.sampled_from((0.1, 9.0))),
 )
 def test_any_call_is_equal(
@@ -81,7 +91,8 @@ def test_any_call_is_equal(
             call.engine.post(HangUp("enough"))
             await call.ended()
 
-    assert difference_of(Made(hold, agent, delays, faults)) is None
+    brain = CHAINED if "announce" in agent else BRAIN
+    assert difference_of(Made(hold, agent, delays, faults, brain)) is None
 
 
 async def perform(call: CallUnderTest, step: tuple[str, str | float]) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from runner.protocol.client.remarks import verbatim
-from runner.protocol.messages import ConversationMessage, TranscriptUser
+from runner.protocol.dictation import dictate
+from runner.protocol.messages import ConversationMessage, ToolCall, TranscriptUser
 from runner.protocol.server.events import (
     ClauseStarted,
     Forget,
@@ -164,6 +165,18 @@ async def test_a_line_that_is_dictated_is_said_as_it_stands(agent: Agent) -> Non
     instructions = verbatim(line)
 
     assert await agent.reply(instructions=instructions, unasked=True) == (line, False)
+    assert agent.asked == []
+
+
+async def test_an_announcement_is_said_as_it_stands_also_while_a_call_is_open(
+    agent: Agent,
+) -> None:
+    agent.speaking.note(Remember(TranscriptUser("Look it up.")))
+    agent.speaking.note(Remember(ToolCall("c", "look")))
+
+    said = await agent.reply(instructions=dictate("One moment."), unasked=True)
+
+    assert said == ("One moment.", False)
     assert agent.asked == []
 
 

@@ -62,6 +62,12 @@ def test_the_file_has_the_last_word() -> None:
     assert definition.announce == "So long"
 
 
+def test_the_file_can_silence_what_a_mark_announces() -> None:
+    definition = load_function(leave, config(announce=False), "leave").definition
+
+    assert definition.announce is False
+
+
 @pytest.mark.parametrize(
     ("effect", "expected"),
     [("read", "cancel"), ("write", "finish"), ("terminal", "cancel")],

@@ -118,7 +118,8 @@ def silent_wait(inspection: Inspection) -> Iterator[Finding]:
     After two seconds of nothing callers ask whether anybody is there, and interrupt.
     What a tool does can be said while it runs: `announce`. A `timeout` of over 2 s for
     a tool that asks another machine (`http`), and of 10 s or more for any other, says
-    that it may take that long. The default of 30 s says nothing.
+    that it may take that long. The default of 30 s says nothing. `announce: false` says
+    that the silence is meant.
 
     Bad:
         tools:

@@ -58,6 +58,21 @@ class CancelTool:
 
 
 @dataclass(frozen=True, slots=True)
+class Voice:
+    """Have the local voice make sound of an announcement; it comes back as `Voiced`."""
+
+    call_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """The agent's words that follow as `Play`, of which the service knows nothing."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Adopt:
     """The service follows a changed configuration: use its tools from here on."""
 
@@ -98,6 +113,8 @@ Action: TypeAlias = (
     | Drain
     | RunTool
     | CancelTool
+    | Voice
+    | Announce
     | Adopt
     | Notify
     | Close

@@ -19,11 +19,13 @@ class CallRules:
     """How the calls of one tool are treated.
 
     A terminal tool runs only after an uninterrupted reply and ends the session;
-    `finish` lets a call run on when the caller interrupts (its result is dropped).
+    `finish` lets a call run on when the caller interrupts (its result is dropped);
+    `announce` is said while it runs, if nobody says anything else.
     """
 
     terminal: bool = False
     on_interrupt: Literal["cancel", "finish"] = "cancel"
+    announce: str | None = None
 
 
 class CallState(Enum):

@@ -7,7 +7,15 @@ session is live, `lose_line` when it is not any more, `feed` in between.
 
 from __future__ import annotations
 
-from runner.protocol.client.actions import Action, Adopt, Notify, Send
+from runner.protocol.client.actions import (
+    Action,
+    Adopt,
+    Notify,
+    Play,
+    RunTool,
+    Send,
+)
+from runner.protocol.client.announcements import Announcements
 from runner.protocol.client.changes import Changes, Configuration
 from runner.protocol.client.dialogue import Dialogue
 from runner.protocol.client.events import (
@@ -17,6 +25,7 @@ from runner.protocol.client.events import (
     Reconfigure,
     Say,
     ToolFinished,
+    Voiced,
 )
 from runner.protocol.client.history import History
 from runner.protocol.client.remarks import Remarks, verbatim
@@ -28,12 +37,14 @@ from runner.protocol.messages import (
     InputSpeechStarted,
     ReplyAudio,
     ReplyCreate,
+    ReplyError,
     ReplyStarted,
     ServerMessage,
     SessionError,
     SessionUpdate,
     SessionUpdated,
     ToolResult,
+    TranscriptAgent,
 )
 
 SAY_AGAIN = "The line dropped before the caller heard your last answer. Say it again."
@@ -54,6 +65,7 @@ class Conversation:
         self._config = config
         self._timers = timers
         self._remarks = Remarks(timers, config.idle, config.one_minute_left)
+        self._announcements = Announcements(timers, self.dialogue, config.announce_by)
         self._history = History()
         self._typed = TypedWords(self.dialogue.expectation)
         self._was_heard = False  # whether the agent has ever been heard
@@ -90,7 +102,7 @@ class Conversation:
             actions += self._remark(verbatim(self._greeting), now)
         elif self._owes_reply:
             self.dialogue.expectation.take_up(now)
-        actions += self._noted(self.dialogue.send_results(now))
+        actions += self._noted(self.dialogue.send_results(now), now)
         return actions + self._say_held(now) + self.look(now)
 
     def lose_line(self, event: Event | None = None) -> list[Action]:
@@ -98,15 +110,16 @@ class Conversation:
         self.is_open = False
         self._plays_until = 0.0
         self._remarks.stir()
+        self._announcements.hush()
         self.changes.lose()
         unsent = event.unsent if isinstance(event, Disconnected) else ()
         results = [each.call_id for each in unsent if isinstance(each, ToolResult)]
         self._typed.lose()
         expectation = self.dialogue.expectation
-        if expectation.is_open:
+        if expectation.is_open and not expectation.is_announcement:
             self._owes_reply = expectation.is_owed or self._history.awaits_answer
         reply = self.dialogue.reply
-        if reply is not None and reply.heard_at is None:
+        if reply is not None and reply.awaits_sound and not reply.is_announcement:
             self._owes_reply = self._was_cut_off = True
         return self.dialogue.lose_line(results)
 
@@ -117,8 +130,7 @@ class Conversation:
         actions = self.dialogue.play(message, now)
         if actions:
             self._was_heard = True
-            length = len(message.pcm) / _BYTES_A_SECOND
-            self._plays_until = max(self._plays_until, now) + length
+            self._count_sound(message.pcm, now)
         return actions
 
     def feed(self, event: Event, now: float) -> list[Action]:
@@ -132,9 +144,12 @@ class Conversation:
                 actions = self._say(text, now)
             case Reconfigure(session, tools):
                 actions = self._change(Configuration(session, tools))
+            case Voiced(call_id, pcm):
+                self._announcements.take_sound(call_id, pcm)
+                actions = []
             case _:
                 return []
-        return self._noted(actions) + self.look(now)
+        return self._noted(actions, now) + self.look(now)
 
     def feed_apart(self, event: Event) -> list[Action]:
         """Take in an event while the session is out of reach: nothing is lost."""
@@ -157,6 +172,9 @@ class Conversation:
             case Timer.FLOOR if self._was_cut_off:
                 self._was_cut_off = False
                 actions = self._remark(SAY_AGAIN, now)
+            case Timer.FLOOR if self.dialogue.expectation.is_announcement:
+                actions = self._announcements.give_up_asking()
+                actions += self.dialogue.give_up_waiting(now)
             case Timer.FLOOR:
                 actions = self.dialogue.give_up_waiting(now)
             case Timer.SOUND:
@@ -167,7 +185,7 @@ class Conversation:
                 actions = self._remark(self._remarks.last_minute(), now)
             case _:
                 actions = []
-        return self._noted(actions) + self.look(now)
+        return self._noted(actions, now) + self.look(now)
 
     def look(self, now: float) -> list[Action]:
         """Do what waits for its moment; called after every event."""
@@ -176,15 +194,27 @@ class Conversation:
         actions = self._send_change()
         quiet_from = max(now, self._plays_until)
         remark = self._remarks.look(self.dialogue.is_settled, quiet_from)
-        return actions + self._remark(remark, now)
+        actions += self._remark(remark, now)
+        said = self._announcements.look(now)
+        for action in said:
+            if isinstance(action, Play):
+                self._count_sound(action.pcm, now)
+        return actions + said
+
+    def _count_sound(self, pcm: bytes, now: float) -> None:
+        length = len(pcm) / _BYTES_A_SECOND
+        self._plays_until = max(self._plays_until, now) + length
+        self._announcements.hear(pcm, self._plays_until)
 
     # -------------------------------------------------------------------- messages
 
     def _receive(self, message: ServerMessage, now: float) -> list[Action]:
-        self._history.note(message)
+        if not (self.dialogue.is_announcing and isinstance(message, TranscriptAgent)):
+            self._history.note(message)  # "one moment" is no answer to anything
         match message:
             case InputSpeechStarted():
                 self._remarks.stir()
+                self._announcements.hush()
                 self._plays_until = 0.0
             case ReplyStarted():
                 self._owes_reply = self._was_cut_off = False
@@ -193,6 +223,9 @@ class Conversation:
                 return self._adopt()
             case SessionError() if self.changes.refuse(message):
                 return [Notify("the change is refused; everything stays as it was")]
+            case SessionError(code) | ReplyError(code=code):
+                refused = self._announcements.refuse(code, now)
+                return refused + self.dialogue.receive(message, now)
             case _:
                 pass
         return self.dialogue.receive(message, now)
@@ -212,9 +245,11 @@ class Conversation:
     def _say(self, text: str, now: float) -> list[Action]:
         dialogue = self.dialogue
         self._remarks.stir()
+        self._announcements.hush()
         self._history.say(text)
         stop = dialogue.stop_reply() if dialogue.turn is Turn.AGENT else []
-        return [*stop, *self._typed.say(text, now)]
+        typed = self._typed.say(text, now)
+        return [*stop, *typed, *dialogue.send_results(now)]
 
     def _say_held(self, now: float) -> list[Action]:
         held = self._typed.take_held()
@@ -226,14 +261,18 @@ class Conversation:
         self.dialogue.expectation.expect(now, owed=True)
         return [Send(ReplyCreate(instructions))]
 
-    def _noted(self, actions: list[Action]) -> list[Action]:
-        """Keep what the agent is told of its calls."""
+    def _noted(self, actions: list[Action], now: float) -> list[Action]:
+        """Keep what the agent is told of its calls, and announce those that begin."""
+        voices: list[Action] = []
         for action in actions:
-            if isinstance(action, Send) and isinstance(action.message, ToolResult):
-                call = self.dialogue.calls.find(action.message.call_id)
-                if call is not None:
-                    self._history.answer(call.message, action.message)
-        return actions
+            match action:
+                case Send(ToolResult() as result):
+                    call = self.dialogue.calls.find(result.call_id)
+                    if call is not None:
+                        self._history.answer(call.message, result)
+                case RunTool(call=begun):
+                    voices += self._announcements.begin(begun.call_id, now)
+        return actions + voices
 
     # --------------------------------------------------------------------- changes
 

@@ -83,6 +83,11 @@ class Dialogue:
             and self.farewell is Farewell.NONE
         )
 
+    @property
+    def is_announcing(self) -> bool:
+        """Whether the reply under way only says that a tool runs."""
+        return self.reply is not None and self.reply.is_announcement
+
     def receive(self, message: ServerMessage, now: float) -> list[Action]:
         """Handle a message of the live conversation."""
         match message:
@@ -92,10 +97,11 @@ class Dialogue:
                 return self._speech_started()
             case InputSpeechStopped():
                 self.expectation.expect(now)
+                return self.send_results(now)
             case ReplyStarted():
                 return self._reply_started(message, now)
-            case TranscriptAgentDelta() | TranscriptAgent():
-                self._words(message)
+            case TranscriptAgentDelta(delta=text) | TranscriptAgent(text=text):
+                self._words(text, message.reply_id)
             case ReplyDone():
                 return self._reply_done(message, now)
             case ToolCall():
@@ -142,7 +148,8 @@ class Dialogue:
         if reply.heard_at is not None and reply.heard_at + patience > now:
             self._timers.set(Timer.SOUND, reply.heard_at + patience)
             return []
-        if reply.heard_at is None and not self.expectation.was_asked_again:
+        is_final = self.is_announcing or self.expectation.was_asked_again
+        if reply.awaits_sound and not is_final:
             self._timers.set(Timer.SOUND, now + patience)
             why = "the agent began a reply that is not heard"
             return self.expectation.ask_again(why, now)
@@ -165,6 +172,8 @@ class Dialogue:
     def send_results(self, now: float) -> list[Action]:
         """Send held results if the floor is free (or results need not wait)."""
         if self.turn is not Turn.IDLE and not self._immediate_results:
+            return []
+        if self.expectation.is_announcement and not self._immediate_results:
             return []
         if self.farewell is Farewell.SAID:
             return []
@@ -215,22 +224,16 @@ class Dialogue:
     def _reply_started(self, message: ReplyStarted, now: float) -> list[Action]:
         dead = self.reply if self.turn is Turn.USER else None
         self.turn = Turn.AGENT
-        self.reply = Reply(message.reply_id)
+        self.reply = Reply(message.reply_id, self.expectation.is_announcement)
         self.calls.acknowledge()
         self.expectation.close()
         self._timers.set(Timer.SOUND, now + self._patience.sound)
         # An interrupted reply whose reply.done never came takes its calls with it.
         return [] if dead is None else self._forget_reply(dead.reply_id)
 
-    def _words(self, message: TranscriptAgentDelta | TranscriptAgent) -> None:
-        text = (
-            message.delta if isinstance(message, TranscriptAgentDelta) else message.text
-        )
-        reply = self.reply
-        if reply is None or self.turn is not Turn.AGENT or not text.strip():
-            return
-        if message.reply_id in ("", reply.reply_id):
-            reply.spoke = True
+    def _words(self, text: str, reply_id: str) -> None:
+        if self.turn is Turn.AGENT and self.reply is not None:
+            self.reply.note_words(text, reply_id)
 
     def _tool_call(self, message: ToolCall, now: float) -> list[Action]:
         reply_id = "" if self.reply is None else self.reply.reply_id
@@ -253,6 +256,7 @@ class Dialogue:
         actions = self._forget_reply(reply_id) if interrupted else []
         if own_id not in ("", reply_id):
             return actions  # a straggler: another reply is under way
+        was_announcing = self.is_announcing
         self._last_reply, self.reply = reply, None
         if self.turn is Turn.USER:
             if not interrupted:
@@ -263,7 +267,7 @@ class Dialogue:
         self._timers.clear(Timer.SOUND)
         if interrupted:
             return [StopPlayback(), *actions, *self.send_results(now)]
-        if self.farewell is Farewell.OWED:
+        if self.farewell is Farewell.OWED and not was_announcing:
             self.farewell = Farewell.SAID
             return []
         return self._reply_completed(reply, now)
@@ -273,7 +277,7 @@ class Dialogue:
         if reply is not None and reply.heard_at is not None:
             self.expectation.hear()
             return actions
-        if reply is None or not reply.failed or actions:
+        if reply is None or not reply.failed or reply.is_announcement or actions:
             return actions
         if self.expectation.was_asked_again:
             return []

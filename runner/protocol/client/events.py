@@ -60,6 +60,14 @@ class ToolFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class Voiced:
+    """The local voice has said the announcement of a call; no sound: there is none."""
+
+    call_id: str
+    pcm: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class PlaybackDrained:
     """Everything handed to the speaker has been heard."""
 
@@ -116,6 +124,7 @@ Event: TypeAlias = (
     | Disconnected
     | MicFrame
     | ToolFinished
+    | Voiced
     | PlaybackDrained
     | PlaybackCut
     | Say

@@ -2,7 +2,7 @@
 
 A reply that is owed (to typed words, to results, to a request of ours) is asked for
 once more with `reply.create`. One that only may come, because the caller made a sound,
-is not: it may have been a cough.
+is not: it may have been a cough. Nor is an announcement: it would come too late.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from runner.protocol.messages import ReplyCreate
 FLOOR_SECONDS = 10.0
 # How long a session that is back may take to begin the reply that it owed.
 TAKEN_UP_SECONDS = 3.0
+# How long an announcement may take to begin: results that come meanwhile wait for it.
+ANNOUNCEMENT_SECONDS = 3.0
 
 
 class Expectation:
@@ -24,6 +26,7 @@ class Expectation:
     def __init__(self, timers: Timers, patience: Patience) -> None:
         self.is_open = False
         self.is_owed = False  # whether it has been asked for
+        self.is_announcement = False  # whether it is asked for to announce a call
         self.was_asked_again = False  # once is enough, until something is heard
         self._timers = timers
         self._patience = patience
@@ -31,9 +34,15 @@ class Expectation:
     def expect(self, now: float, *, owed: bool = False) -> None:
         """Await a reply from now on."""
         self.is_open = True
-        self.is_owed = owed
+        self.is_owed, self.is_announcement = owed, False
         wait = self._patience.reply if owed else FLOOR_SECONDS
         self._timers.set(Timer.FLOOR, now + wait)
+
+    def expect_announcement(self, now: float) -> None:
+        """Await the announcement of a call; results wait for its end."""
+        self.expect(now)
+        self.is_announcement = True
+        self._timers.set(Timer.FLOOR, now + ANNOUNCEMENT_SECONDS)
 
     def take_up(self, now: float) -> None:
         """A session is back that owed a reply when it was lost.
@@ -46,7 +55,7 @@ class Expectation:
 
     def close(self) -> None:
         """Await nothing: the reply has begun, or somebody else has the word."""
-        self.is_open = self.is_owed = False
+        self.is_open = self.is_owed = self.is_announcement = False
         self._timers.clear(Timer.FLOOR)
 
     def hear(self) -> None:

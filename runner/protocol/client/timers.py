@@ -13,6 +13,7 @@ class Timer(Enum):
     FLOOR = auto()  # a reply
     SOUND = auto()  # the next sound, or the end, of a reply that has started
     GOODBYE = auto()  # the agent's last words, after it asked to hang up
+    ANNOUNCE = auto()  # a word of the agent's own while a tool runs
     NUDGE = auto()  # a word from a caller who is quiet
     IDLE = auto()  # the same, before the agent hangs up
     LAST_MINUTE = auto()  # the announcement of the session's limit
@@ -24,6 +25,7 @@ CONVERSATIONAL = (
     Timer.FLOOR,
     Timer.SOUND,
     Timer.GOODBYE,
+    Timer.ANNOUNCE,
     Timer.NUDGE,
     Timer.IDLE,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from runner.protocol.client.calls import CallRules
 from runner.protocol.messages import JsonObject
@@ -11,6 +12,11 @@ from runner.protocol.messages import JsonObject
 READY_SECONDS = 10.0
 REPLY_SECONDS = 10.0
 SOUND_SECONDS = 10.0
+
+# How announcements are said. `reply`: by reply.create. `voice`: by the local voice.
+# `either`: by reply.create while the floor is free, by the local voice into a silent
+# reply; and by the local voice only once the service has refused reply.create.
+AnnounceBy: TypeAlias = Literal["reply", "voice", "either"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,8 @@ class ClientConfig:
 
     `session` is the session object of session.update. With `carry_over`, a fresh
     session that replaces a lost one is told the conversation so far. `one_minute_left`
-    is said a minute before `max_duration` seconds are over.
+    is said a minute before `max_duration` seconds are over. `announce_by` says how the
+    announcements of tools are said: see `announcements`.
     """
 
     session: JsonObject = field(default_factory=dict)
@@ -55,4 +62,5 @@ class ClientConfig:
     one_minute_left: str | None = None
     idle: Idle = Idle()
     carry_over: bool = False
+    announce_by: AnnounceBy = "reply"
     patience: Patience = Patience()

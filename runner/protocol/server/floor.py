@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from runner.protocol.dictation import dictated
 from runner.protocol.messages import (
     ConversationMessage,
     InputSpeechStarted,
@@ -196,7 +197,7 @@ class Floor:
             said = TranscriptUser(text, self._item_id)
             yield Send(said)
             yield Remember(said)
-            yield from self._start()
+            yield from self._start(answers=True)
         else:
             yield from self.take_up()
 
@@ -215,8 +216,12 @@ class Floor:
             self._wanted.results = True
             yield from self.take_up()
 
-    def _start(self, say: str | None = None) -> Actions:
+    def _start(self, say: str | None = None, *, answers: bool = False) -> Actions:
         wanted, self._wanted = self._wanted, Wanted()
+        create = wanted.create
+        if create is not None and (answers or wanted.results):
+            # Words that were dictated into a silence are no answer.
+            create = None if dictated(create.instructions) else create
         self.turn = Turn.AGENT
         self._utterance = Utterance(
             self._make_id("resp"),
@@ -226,7 +231,6 @@ class Floor:
         )
         reply_id = self._utterance.reply_id
         yield Send(ReplyStarted(reply_id, self._utterance.item_id))
-        create = wanted.create
         yield StartReply(
             reply_id,
             say,

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import itertools
 
-from runner.protocol.messages import ReplyCreate, ReplyDone, TranscriptUserDelta
+from runner.protocol.dictation import dictate
+from runner.protocol.messages import (
+    ReplyCreate,
+    ReplyDone,
+    ToolCall,
+    ToolResult,
+    TranscriptUserDelta,
+)
 from runner.protocol.server.events import (
     PartialTranscript,
     ReplyFinished,
     Send,
+    ServerAction,
     SpeechStarted,
     StartReply,
+    ToolDecided,
     TurnCommitted,
 )
 from runner.protocol.server.floor import Floor
@@ -56,6 +65,58 @@ def test_each_turn_of_the_caller_is_an_item_of_its_own() -> None:
         list(one.feed(TurnCommitted(""), 0.0))
 
     assert len(set(items)) == 2
+
+
+def test_what_was_dictated_into_a_silence_is_no_answer_to_the_caller() -> None:
+    one = floor()
+    list(one.feed(SpeechStarted(), 0.0))
+    list(one.obey(ReplyCreate(dictate("One moment."))))
+
+    actions = list(one.feed(TurnCommitted("Hello?"), 0.0))
+
+    [start] = [a for a in actions if isinstance(a, StartReply)]
+    assert start == StartReply(start.reply_id)
+    assert list(one.feed(ReplyFinished(start.reply_id), 0.0)) == [
+        Send(ReplyDone(start.reply_id, "completed"))
+    ]
+
+
+def test_nor_is_it_the_answer_to_a_result_that_came_meanwhile() -> None:
+    one = floor()
+    calls = [
+        action.message
+        for action in called(one)
+        if isinstance(action, Send) and isinstance(action.message, ToolCall)
+    ]
+    list(one.feed(SpeechStarted(), 0.0))
+    list(one.obey(ReplyCreate(dictate("One moment."))))
+    list(one.obey(ToolResult(calls[0].call_id, "1")))
+
+    actions = list(one.feed(TurnCommitted(""), 0.0))
+
+    [start] = [a for a in actions if isinstance(a, StartReply)]
+    assert start == StartReply(start.reply_id, after_tools=True)
+
+
+def test_after_a_cough_what_was_dictated_is_said_all_the_same() -> None:
+    one = floor()
+    list(one.feed(SpeechStarted(), 0.0))
+    list(one.obey(ReplyCreate(dictate("One moment."))))
+
+    actions = list(one.feed(TurnCommitted(""), 0.0))
+
+    [start] = [a for a in actions if isinstance(a, StartReply)]
+    assert start.instructions == dictate("One moment.")
+
+
+def called(one: Floor) -> list[ServerAction]:
+    """Let the agent call a tool in a reply that ends."""
+    list(one.feed(SpeechStarted(), 0.0))
+    actions = list(one.feed(TurnCommitted("Look."), 0.0))
+    [reply_id] = [a.reply_id for a in actions if isinstance(a, StartReply)]
+    actions = list(one.feed(ToolDecided(reply_id, "look", {}), 0.0))
+    list(one.feed(ReplyFinished(reply_id), 0.0))
+    return actions
 
 
 def test_two_wishes_for_a_reply_are_one_reply() -> None:

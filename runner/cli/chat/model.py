@@ -1,0 +1,174 @@
+"""The state of a call that a person watches; pure, fed with what happens and its time.
+
+| state        | from                             | to                               |
+|--------------|----------------------------------|----------------------------------|
+| connecting   | the beginning                    | session.ready                    |
+| reconnecting | the line breaks                  | session.ready                    |
+| hearing you  | input.speech.started             | input.speech.stopped             |
+| speaking     | the agent's sound is heard       | it has been heard, or is stopped |
+| tool NAME    | a tool is started                | it has ended                     |
+| thinking     | the caller or a tool is finished | the agent's sound, reply.done    |
+| listening    | none of these                    |                                  |
+
+The first of them that holds is shown, in this order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from runner.cli.chat.entries import AgentWords
+from runner.cli.chat.levels import AgentSound, CallerLevel
+from runner.cli.chat.quality import LineQuality
+from runner.cli.chat.transcript import Transcript
+from runner.cli.lines import printable
+from runner.controls import Standing
+from runner.protocol.client.actions import (
+    Action,
+    Announce,
+    Close,
+    Play,
+    Send,
+    StopPlayback,
+)
+from runner.protocol.client.events import (
+    Disconnected,
+    Event,
+    MicFrame,
+    Received,
+    Say,
+    ToolFinished,
+)
+from runner.protocol.messages import (
+    InputAudio,
+    InputSpeechStarted,
+    InputSpeechStopped,
+    ReplyAudio,
+    ReplyDone,
+    SessionReady,
+    ToolCall,
+)
+from runner.records import Record
+
+# At most so many pictures a second.
+FRAME_SECONDS = 0.05
+
+
+class Link(Enum):
+    """How the connection stands."""
+
+    CONNECTING = "connecting"
+    LIVE = "live"
+    BROKEN = "reconnecting"
+    CLOSED = "over"
+
+
+class Floor(Enum):
+    """What the call waits for."""
+
+    OPEN = auto()
+    CALLER = auto()  # who is speaking
+    AGENT = auto()  # who has not begun to
+
+
+@dataclass(slots=True)
+class Model:
+    """What is shown; `record` supplies the waits, and is to observe before this."""
+
+    record: Record = field(default_factory=Record)
+    standing: Standing = field(default_factory=Standing)
+    transcript: Transcript = field(default_factory=lambda: Transcript(printable))
+    sound: AgentSound = field(default_factory=AgentSound)
+    caller: CallerLevel = field(default_factory=CallerLevel)
+    quality: LineQuality = field(default_factory=LineQuality)
+    link: Link = Link.CONNECTING
+    floor: Floor = Floor.OPEN
+    # When the first thing happened; None before.
+    began: float | None = None
+    _reply_id: str = ""
+
+    def observe(self, at: float, what: Event | Action) -> None:
+        """Take in an event or an action; sound, the most frequent by far, first."""
+        if self.began is None:
+            self.began = at
+        match what:
+            case MicFrame(pcm):
+                self.caller.hear(at, pcm)
+            case Send(InputAudio()):
+                pass
+            case Received(ReplyAudio(reply_id=reply_id)):
+                self._reply_id = reply_id
+                self.quality.arrive(at, reply_id, self.sound.ends)
+            case Play(pcm):
+                self.floor = Floor.OPEN if self.floor is Floor.AGENT else self.floor
+                begins = self.sound.play(at, pcm)
+                self.transcript.hear(self._reply_id, begins, self.sound.ends)
+            case Announce(text):
+                self._reply_id = self.transcript.announce(text)
+            case _:
+                self._note(at, what)
+                self.transcript.observe(at, what)
+
+    def state(self, now: float) -> str:
+        """Return what the call is doing, in a word or two."""
+        if self.link is not Link.LIVE:
+            return str(self.link.value)
+        if self.floor is Floor.CALLER and not self.standing.is_muted:
+            return "hearing you"
+        doing = self._doing(now)
+        if not self.standing.is_muted:
+            return doing or "listening"
+        return f"{doing}, muted" if doing else "muted"
+
+    def elapsed(self, now: float) -> float:
+        """Return for how many seconds the call has lasted."""
+        return 0.0 if self.began is None else max(0.0, now - self.began)
+
+    def next_change(self, now: float) -> float:
+        """Return when the picture may change though nothing happens."""
+        words = [each for each in self.transcript.open if isinstance(each, AgentWords)]
+        if self.sound.is_heard(now) or any(each.ends > now for each in words):
+            return now + FRAME_SECONDS
+        whole = int(self.elapsed(now)) + 1.0
+        return (now if self.began is None else self.began) + whole
+
+    def _doing(self, now: float) -> str:
+        if self.sound.is_heard(now):
+            return "speaking"
+        tool = self.transcript.running()
+        if tool is not None:
+            return f"tool {tool}"
+        return "thinking" if self.floor is Floor.AGENT else ""
+
+    def _note(self, at: float, what: Event | Action) -> None:
+        match what:
+            case Received(SessionReady()):
+                self.link = Link.LIVE
+            case Disconnected() if self.link is not Link.CLOSED:
+                if self.link is Link.LIVE:
+                    self.quality.drop(at)
+                    self.link = Link.BROKEN
+                self.floor = Floor.OPEN
+            case Close():
+                self.link = Link.CLOSED
+            case StopPlayback():
+                self.sound.stop(at)
+                self.transcript.cut(at)
+            case Received(InputSpeechStarted()):
+                self.floor = Floor.CALLER
+            case Received(InputSpeechStopped()) | Say() | ToolFinished():
+                self.floor = Floor.AGENT
+            case Received(ReplyDone()) if self.floor is Floor.AGENT:
+                self.floor = Floor.OPEN
+                self.quality.pause()
+            case Received(ReplyDone() | ToolCall()):
+                self.quality.pause()
+            case _:
+                pass
+
+
+def model_of(record: Record, clean: Callable[[str], str]) -> Model:
+    """Return the model of a new call whose foreign text is made fit by `clean`."""
+    return Model(record, transcript=Transcript(clean))

@@ -1,0 +1,161 @@
+"""Which view of a call suits: what was asked for, and what the terminal can."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from runner.cli.json_lines import JsonView
+from runner.cli.plain import PlainView
+from runner.cli.view import Detail, Printer, WireView
+from runner.errors import UsageError
+from runner.nearend import Typing
+from runner.records import Record
+
+if TYPE_CHECKING:
+    from runner.cli.chat.view import ChatView
+    from runner.compose import Call, CallWishes
+
+VIEWS = ("chat", "wire", "plain")
+# Narrower than this, the chat is not chosen unless it is asked for.
+_NARROWEST = 40
+
+CallView: TypeAlias = "JsonView | WireView | PlainView | ChatView"
+
+
+@dataclass(frozen=True, slots=True)
+class ViewWishes:
+    """What the command line asks for; `view` is None when it does not."""
+
+    view: str | None = None
+    quiet: bool = False
+    verbose: bool = False
+    json: bool = False
+
+    def check(self) -> None:
+        """Refuse what contradicts itself; raises UsageError."""
+        if self.quiet and self.verbose:
+            raise UsageError("--quiet and --verbose contradict each other")
+        if self.view is not None and self.view not in VIEWS:
+            raise UsageError(f"--view is {', '.join(VIEWS)}, not '{self.view}'")
+        if self.view is not None and self.json:
+            raise UsageError(f"--json and --view {self.view} contradict each other")
+        if self.view == "chat" and not can_draw():
+            raise UsageError(
+                "--view chat needs a terminal that can move its cursor",
+                hint="--view plain and --view wire need none",
+            )
+
+    @property
+    def detail(self) -> Detail:
+        """How much is to be shown."""
+        if self.quiet:
+            return Detail.QUIET
+        return Detail.VERBOSE if self.verbose else Detail.NORMAL
+
+
+def can_draw() -> bool:
+    """Whether stdout is a terminal on which lines can be written over."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return False
+    return os.environ.get("TERM", "") not in ("dumb", "unknown")
+
+
+def choose_view(wishes: ViewWishes, call: CallWishes, record: Record) -> CallView:
+    """Return the view of a call; `record` is to observe the call before it."""
+    printer = Printer(sys.stdout, sys.stderr)
+    if wishes.json:
+        return JsonView(printer, record)
+    name = wishes.view
+    if name is None:
+        is_wide = shutil.get_terminal_size().columns >= _NARROWEST
+        name = "chat" if can_draw() and is_wide else "wire"
+    if name == "wire":
+        return WireView(printer, record, wishes.detail, sys.stdout.isatty())
+    if name == "plain":
+        from runner.cli.chat.model import model_of
+
+        return PlainView(printer, model_of(record, printer.clean), wishes.detail)
+    can_type = not call.lines and call.input in (None, "mic", "text")
+    return _chat(printer, record, wishes.detail, can_type, call.push_to_talk)
+
+
+def showing(view: CallView) -> AbstractContextManager[Typing | None]:
+    """Let a view have the terminal; yields what is typed, if the view reads it."""
+    from runner.cli.chat.view import ChatView
+
+    return view.shown() if isinstance(view, ChatView) else contextlib.nullcontext()
+
+
+def sink_of(view: CallView) -> Callable[[str], None]:
+    """Return where lines go that are no part of what the view shows."""
+    from runner.cli.chat.view import ChatView
+
+    return (
+        view.driver.print_above if isinstance(view, ChatView) else view.printer.notice
+    )
+
+
+def attach(view: CallView, call: Call) -> Callable[[], None]:
+    """Let a view know its call; return what gives the terminal back at once."""
+    from runner.cli.chat.view import ChatView
+
+    view.printer.mask = call.secrets
+    view.printer.on_reader_gone = lambda: call.hang_up("nobody reads the output")
+    if not isinstance(view, ChatView):
+        return lambda: None
+    call.controls.report = view.standing
+    view.standing(call.controls.standing)
+    return view.restore
+
+
+def _chat(
+    printer: Printer,
+    record: Record,
+    detail: Detail,
+    can_type: bool,
+    is_push_to_talk: bool,
+) -> ChatView:
+    from rich.console import Console
+
+    from runner.cli.chat.driver import Driver
+    from runner.cli.chat.editing import Draft
+    from runner.cli.chat.model import model_of
+    from runner.cli.chat.picture import ASCII, Glyphs, Picture
+    from runner.cli.chat.region import Region
+    from runner.cli.chat.spans import Paint
+    from runner.cli.chat.terminal import Canvas
+    from runner.cli.chat.view import ChatView
+
+    # It knows NO_COLOR, FORCE_COLOR and what TERM can; on Windows it also makes the
+    # console obey escape sequences.
+    console = Console(file=printer.out)
+    paint = Paint(colours=console.color_system is not None and not console.no_color)
+    glyphs = Glyphs() if _can_write("".join(_texts(Glyphs())), printer) else ASCII
+    driver = Driver(
+        model_of(record, printer.clean),
+        Picture(glyphs, detail),
+        Region(paint),
+        Canvas(printer),
+        Draft(is_push_to_talk) if can_type else None,
+    )
+    return ChatView(driver, printer, can_type)
+
+
+def _texts(glyphs: object) -> list[str]:
+    names = getattr(type(glyphs), "__dataclass_fields__", {})
+    return [str(getattr(glyphs, name)) for name in names]
+
+
+def _can_write(text: str, printer: Printer) -> bool:
+    try:
+        text.encode(printer.out.encoding or "ascii")
+    except (LookupError, UnicodeEncodeError):
+        return False
+    return True

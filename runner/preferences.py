@@ -1,0 +1,98 @@
+"""What a user of this machine wants remembered from one run to the next.
+
+`devices.toml` in the user's folder for settings: which microphone and which speaker.
+By name and host API: numbers change with what is plugged in.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from runner.audio.portaudio import Direction, KnownDevice
+from runner.errors import FileUnreadable, UsageError
+from runner.writing import write_all
+
+FOLDER_VARIABLE = "VAGENT_CONFIG"
+_FILE = "devices.toml"
+
+
+def default_file() -> Path:
+    """Return where devices are remembered: VAGENT_CONFIG, or the platform's folder."""
+    if chosen := os.environ.get(FOLDER_VARIABLE):
+        return Path(chosen).expanduser() / _FILE
+    import platformdirs
+
+    return platformdirs.user_config_path("vagent", appauthor=False) / _FILE
+
+
+def recall_devices(path: Path) -> dict[Direction, KnownDevice]:
+    """Return what is remembered, for neither, one or both sides.
+
+    Raises `UsageError` for a file that was edited into something else, and
+    `FileUnreadable`.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise FileUnreadable(f"{path} cannot be read: {reason}") from error
+    import tomllib
+
+    try:
+        values = tomllib.loads(data.decode("utf-8-sig"))
+    except ValueError as error:  # of its syntax, or no UTF-8
+        raise _unusable(path, f"is no TOML: {error}") from error
+    return {
+        side: _device(path, side, values[side])
+        for side in get_args(Direction)
+        if side in values
+    }
+
+
+def remember_devices(path: Path, devices: Mapping[Direction, KnownDevice]) -> None:
+    """Remember these, and of other sides what was remembered before."""
+    known = {**recall_devices(path), **devices}
+    lines = [
+        "# The devices of `vagent run`; --forget-devices deletes this file.",
+        *(
+            f"\n[{side}]\nname = {_quote(it.name)}\nhost = {_quote(it.host)}"
+            for side, it in known.items()
+        ),
+        "",
+    ]
+    write_all({path: "\n".join(lines).encode()}, overwrite=True)
+
+
+def forget_devices(path: Path) -> bool:
+    """Forget both; tell whether anything was remembered. Raises `FileUnreadable`."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise FileUnreadable(f"{path} cannot be deleted: {reason}") from error
+    return True
+
+
+def _device(path: Path, side: Direction, value: Any) -> KnownDevice:
+    fields = value if isinstance(value, dict) else {}
+    name, host = fields.get("name"), fields.get("host")
+    if not isinstance(name, str) or not isinstance(host, str):
+        raise _unusable(path, f"has no name and host, as text, for `{side}`")
+    return KnownDevice(name, host)
+
+
+def _unusable(path: Path, what: str) -> UsageError:
+    return UsageError(f"{path} {what}", hint="mend it, or --forget-devices")
+
+
+def _quote(text: str) -> str:
+    # A basic string of TOML is a string of JSON, but for one character.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,204 @@
+"""What a person wants to see of a call, put together; closed when the call is over."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from concurrent.futures import CancelledError
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from runner.engine import Observer
+from runner.errors import VagentError
+from runner.hiding import Secrets
+from runner.protocol.client.actions import Action
+from runner.protocol.client.events import Event
+from runner.recording.concealment import Concealment
+from runner.records import Record
+from runner.telemetry.logs import Log, MessageLog
+from runner.telemetry.moments import Witness
+from runner.telemetry.observation import Observation
+from runner.telemetry.wishes import TelemetryWishes
+
+if TYPE_CHECKING:
+    from runner.telemetry.metrics import Reading
+    from runner.telemetry.tracing import Provider
+
+# Seconds that a scraper waits for a loop that is busy; then it gets the last numbers.
+_READ_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The call that is watched, as it was put together.
+
+    `service` is the kind of who answers, at `url` if that is fixed. `tools` returns the
+    names of the agent's tools; `read` what the call has counted, on the event loop.
+    """
+
+    agent: str
+    service: str
+    url: str | None
+    tools: Callable[[], Collection[str]]
+    read: Callable[[], Reading]
+
+
+# Makes a witness of a call; added to its engine's time the number is epoch seconds.
+MakeWitness: TypeAlias = Callable[[Watched, float], Witness]
+
+
+class Instruments:
+    """What watches one call, as an observer of its engine; made by `open_instruments`.
+
+    It is opened before the call, so that what cannot be had is told before anything
+    else happens; `watch` is called once the call is put together.
+    """
+
+    def __init__(
+        self,
+        record: Record,
+        conceal: Concealment,
+        log: Log | None,
+        witnesses: Sequence[MakeWitness],
+    ) -> None:
+        self.log = log
+        self._record = record
+        self._conceal = conceal
+        self._witnesses = witnesses
+        self._observers: list[Observer] = []
+
+    def observe(self, at: float, what: Event | Action) -> None:
+        """Take in an event or an action of the engine's."""
+        for observe in self._observers:
+            observe(at, what)
+
+    def watch(self, call: Watched) -> None:
+        """Begin to watch a call that is about to begin; on its event loop."""
+        epoch = time.time() - asyncio.get_running_loop().time()
+        witnesses = [make(call, epoch) for make in self._witnesses]
+        observers: list[Observer] = [lambda at, what: self._conceal.learn(what)]
+        if self.log is not None:
+            self.log.agent, self.log.epoch = call.agent, epoch
+            witnesses.append(self.log.note)
+            if self.log.is_detailed:
+                observers.append(MessageLog(self.log).observe)
+        self._observers = [*observers, Observation(self._record, witnesses).observe]
+
+
+@contextlib.asynccontextmanager
+async def open_instruments(
+    wishes: TelemetryWishes,
+    record: Record,
+    secrets: Secrets,
+    environment: Mapping[str, str],
+    notice: Callable[[str], None],
+    sink: Callable[[str], None],
+) -> AsyncIterator[Instruments]:
+    """Open what is asked for; `sink` takes the lines of a log without a file.
+
+    On leaving, what is left to write and to send has about two seconds. Why a call
+    failed is logged.
+
+    Raises:
+        UsageError, FileUnreadable, TransportError: something cannot be had.
+        VagentError: a package for it is missing.
+    """
+    conceal = Concealment(secrets)
+    async with contextlib.AsyncExitStack() as stack:
+        log = _open_log(wishes, conceal, stack, notice, sink)
+        makers: list[MakeWitness] = []
+        if wishes.metrics is not None:
+            makers.append(_open_metrics(wishes.metrics, stack, notice))
+        if wishes.otel:
+            from runner.telemetry import collector
+
+            secrets.hide(collector.find_collector_keys(environment))
+            opening = collector.open_collector(environment, notice)
+            makers.append(
+                _trace(await stack.enter_async_context(opening), environment, conceal)
+            )
+        try:
+            yield Instruments(record, conceal, log, makers)
+        except VagentError as error:
+            if log is not None:
+                log.say("error", "call.failed", reason=error.message)
+            raise
+    await asyncio.sleep(0)  # what a thread told at last is still to be shown
+
+
+def _open_log(
+    wishes: TelemetryWishes,
+    conceal: Concealment,
+    stack: contextlib.AsyncExitStack,
+    notice: Callable[[str], None],
+    sink: Callable[[str], None],
+) -> Log | None:
+    if not wishes.has_log:
+        return None
+    if wishes.log_file is not None:
+        from runner.telemetry.logfile import LogFile
+
+        loop = asyncio.get_running_loop()
+
+        def tell(text: str) -> None:
+            """Give a notice from the thread of the file."""
+            with contextlib.suppress(RuntimeError):  # the loop is closed: all is over
+                loop.call_soon_threadsafe(notice, text)
+
+        sink = stack.enter_context(LogFile(wishes.log_file, tell)).write
+    form = wishes.log_format or "text"
+    return Log(sink, form, conceal, time.time, is_detailed=wishes.is_verbose)
+
+
+def _open_metrics(
+    port: int, stack: contextlib.AsyncExitStack, notice: Callable[[str], None]
+) -> MakeWitness:
+    from runner.telemetry.metrics import CallMetrics, new_registry, render
+    from runner.telemetry.scraping import serve_metrics
+
+    registry = new_registry()
+    door = serve_metrics(port, lambda accept: render(registry, accept))
+    notice(f"metrics: {stack.enter_context(door)}")
+    loop = asyncio.get_running_loop()
+
+    def count(call: Watched, epoch: float) -> Witness:
+        def read() -> Reading | None:
+            return _read_on(loop, call)
+
+        return CallMetrics(registry, call.agent, call.service, call.tools, read).note
+
+    return count
+
+
+def _read_on(loop: asyncio.AbstractEventLoop, call: Watched) -> Reading | None:
+    """Read on the call's loop, asked from a scraper's thread."""
+
+    async def read() -> Reading:
+        return call.read()
+
+    reading = read()
+    try:
+        future = asyncio.run_coroutine_threadsafe(reading, loop)
+    except RuntimeError:  # the loop is closed
+        reading.close()
+        return None
+    try:
+        return future.result(_READ_SECONDS)
+    except (TimeoutError, CancelledError):  # it is busy, or about to close
+        future.cancel()
+        return None
+
+
+def _trace(
+    provider: Provider, environment: Mapping[str, str], conceal: Concealment
+) -> MakeWitness:
+    from runner.telemetry.tracing import CallTrace, Subject, wants_content
+
+    def trace(call: Watched, epoch: float) -> Witness:
+        subject = Subject(call.agent, call.service, call.url)
+        content = wants_content(environment)
+        return CallTrace(provider, subject, epoch, conceal, has_content=content).note
+
+    return trace

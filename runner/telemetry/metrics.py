@@ -1,0 +1,284 @@
+"""Calls as numbers for Prometheus: what is rare is counted, what is frequent is read.
+
+Messages and sound are counted by the call itself; they are read when somebody asks, so
+that a call pays nothing for them. No label has more values than the agent file, the
+protocol and this file have words: never a session's id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+
+from runner import __version__
+from runner.counters import Counters
+from runner.telemetry.moments import (
+    AnswerHeard,
+    CallBegan,
+    CallEnded,
+    Interrupted,
+    Moment,
+    SessionStood,
+    ToolEnded,
+    TurnBegan,
+)
+
+# Seconds. Half a second is a good answer, two a bad one; tools may take minutes.
+_LATENCIES = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 13.0)
+_DURATIONS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+_WHO = ("agent", "service")
+_SOUND_BYTES_A_SECOND = 48_000  # 24 kHz, 16 bits, mono, before base64
+# What a model calls that the agent file does not have: it may invent any name.
+_UNKNOWN_TOOL = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a call has counted itself; `recording_failures` is 0 or 1."""
+
+    counters: Counters
+    recording_failures: int = 0
+
+
+def render(registry: CollectorRegistry, accept: str) -> tuple[str, bytes]:
+    """Return the content type and the exposition that a scraper accepts."""
+    encode, content_type = choose_encoder(accept)
+    return content_type, encode(registry)
+
+
+def new_registry() -> CollectorRegistry:
+    """Return a registry of one's own that tells this version."""
+    registry = CollectorRegistry(auto_describe=True)
+    build = Gauge(
+        "vagent_build_info",
+        "The version of vagent, as a label.",
+        ["version"],
+        registry=registry,
+    )
+    build.labels(__version__).set(1)
+    return registry
+
+
+class _Instruments:
+    """The metrics of moments, by name."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, [*_WHO, *labels], registry=registry)
+
+        def timing(name: str, text: str, *labels: str) -> Histogram:
+            buckets = _DURATIONS if labels else _LATENCIES
+            every = [*_WHO, *labels]
+            return Histogram(name, text, every, buckets=buckets, registry=registry)
+
+        self.started = counter("vagent_sessions_started", "Calls that began.")
+        self.ended = counter(
+            "vagent_sessions_ended", "Calls that ended, by outcome.", "outcome"
+        )
+        self.active = Gauge(
+            "vagent_sessions_active", "Calls that go on.", _WHO, registry=registry
+        )
+        self.turns = counter("vagent_turns", "Turns, by who began them.", "by")
+        self.latency = timing(
+            "vagent_answer_latency_seconds",
+            "From the caller's last sound to the first audible one of the answer.",
+        )
+        self.decision_latency = timing(
+            "vagent_answer_decision_latency_seconds",
+            "From when the caller's turn was held to be over, or he had typed, to the "
+            "first audible sound of the answer.",
+        )
+        self.tools = timing(
+            "vagent_tool_call_duration_seconds",
+            "How long calls of tools took, by tool and outcome.",
+            "tool",
+            "outcome",
+        )
+        self.interruptions = counter(
+            "vagent_interruptions", "Replies of the agent that were cut off."
+        )
+        self.reconnects = counter(
+            "vagent_reconnects",
+            "Lines that were lost and came back, by what came back.",
+            "session",
+        )
+
+
+class CallMetrics:
+    """The metrics of one call; a witness of its moments.
+
+    `tools` returns the names of the agent's tools, `read` what the call has counted, or
+    None when it cannot be had; it is called by whoever asks for the metrics, on a
+    thread of theirs.
+    """
+
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        agent: str,
+        service: str,
+        tools: Callable[[], Collection[str]],
+        read: Callable[[], Reading | None],
+    ) -> None:
+        self._instruments = _Instruments(registry)
+        self._who = (agent, service)
+        self._tools = tools
+        self._read = read
+        self._latest = Reading(Counters())
+        # So that what never happens is told as 0, and not left out.
+        self._instruments.active.labels(*self._who)
+        self._instruments.interruptions.labels(*self._who)
+        registry.register(self)
+
+    def note(self, at: float, moment: Moment) -> None:
+        """Count a moment."""
+        del at
+        on, who = self._instruments, self._who
+        match moment:
+            case CallBegan():
+                on.started.labels(*who).inc()
+                on.active.labels(*who).inc()
+            case CallEnded(close):
+                on.ended.labels(*who, close.outcome.value).inc()
+                on.active.labels(*who).dec()
+            case SessionStood(is_resumed=is_resumed, gone=float()):
+                what = "resumed" if is_resumed else "fresh"
+                on.reconnects.labels(*who, what).inc()
+            case TurnBegan(by=by):
+                on.turns.labels(*who, by).inc()
+            case AnswerHeard(since_decision, since_voice):
+                on.decision_latency.labels(*who).observe(since_decision)
+                if since_voice is not None:
+                    on.latency.labels(*who).observe(since_voice)
+            case Interrupted():
+                on.interruptions.labels(*who).inc()
+            case ToolEnded(name=name, outcome=outcome, seconds=seconds):
+                tool = name if name in self._tools() else _UNKNOWN_TOOL
+                on.tools.labels(*who, tool, outcome).observe(seconds)
+            case _:
+                pass
+
+    def describe(self) -> Iterable[Metric]:
+        """Return the names of what `collect` tells, for the registry."""
+        return self._families(Reading(Counters()))
+
+    def collect(self) -> Iterable[Metric]:
+        """Return what the call has counted itself, for the registry."""
+        self._latest = self._read() or self._latest
+        return self._families(self._latest)
+
+    def _families(self, reading: Reading) -> Iterable[Metric]:
+        counters = reading.counters
+        for name, text, label, values in _counted(counters):
+            labels = [*_WHO, label] if label else _WHO
+            family = CounterMetricFamily(name, text, labels=labels)
+            for key, value in values.items():
+                family.add_metric([*self._who, key] if label else self._who, value)
+            yield family
+        failures = CounterMetricFamily(
+            "vagent_recording_failures",
+            "Recordings that ended before their call did.",
+            labels=_WHO,
+        )
+        failures.add_metric(self._who, reading.recording_failures)
+        yield failures
+        hung = GaugeMetricFamily(
+            "vagent_tool_threads_hung",
+            "Plain functions that were given up and still run.",
+            labels=_WHO,
+        )
+        hung.add_metric(self._who, counters.threads_hung)
+        yield hung
+
+
+def _counted(c: Counters) -> Iterable[tuple[str, str, str, Mapping[str, float]]]:
+    """Yield name, help, label and the values by label of a call's own counters."""
+    seconds = {"sent": c.sound_sent_seconds, "received": c.sound_received_seconds}
+    sound_bytes = {
+        way: float(round(each * _SOUND_BYTES_A_SECOND)) for way, each in seconds.items()
+    }
+    dropped = {
+        "microphone": c.microphone_dropped_seconds,
+        "no_line": c.microphone_unsent_seconds,
+        "outbox": c.outbox_dropped_seconds,
+        "late_reply": c.sound_ignored_seconds,
+        "interruption": c.playback_cleared_seconds,
+        "playback": c.playback_dropped_seconds,
+    }
+    yield (
+        "vagent_messages",
+        "Messages on the wire, sound included.",
+        "direction",
+        {"sent": c.messages_sent, "received": c.messages_received},
+    )
+    yield "vagent_sound_seconds", "Sound on the wire.", "direction", seconds
+    yield "vagent_sound_bytes", "The same as PCM.", "direction", sound_bytes
+    yield (
+        "vagent_sound_dropped_seconds",
+        "Sound that was thrown away, by place.",
+        "place",
+        dropped,
+    )
+    for name, text, value in (
+        ("line_drops", "Times that the line was lost.", c.line_drops),
+        ("line_lost_seconds", "How long it was gone.", c.line_lost_seconds),
+        ("messages_garbled", "Messages that are none.", c.messages_garbled),
+        ("messages_unknown", "Messages of unknown types.", c.messages_unknown),
+        ("playback_underruns", "Gaps in the agent's voice.", c.playback_underruns),
+        ("tool_results_late", "Results that nobody wanted.", c.calls_late),
+        ("replies_asked_again", "Replies asked for again.", c.replies_asked_again),
+    ):
+        yield f"vagent_{name}", text, "", {"": value}
+
+
+class ServerMetrics:
+    """The metrics of an embedded server, fed with what it reports."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"vagent_server_{name}", text, labels, registry=registry)
+
+        def timing(name: str, text: str) -> Histogram:
+            name = f"vagent_server_{name}"
+            return Histogram(name, text, buckets=_LATENCIES, registry=registry)
+
+        self._started = counter("sessions_started", "Sessions that were opened.")
+        self._ended = counter("sessions_ended", "Sessions that are over.")
+        self._active = Gauge(
+            "vagent_server_sessions_active",
+            "Sessions that are held, also while their line is gone.",
+            registry=registry,
+        )
+        self._turns = counter("turns", "Turns that were answered.", "thought_ahead")
+        self._decision = timing(
+            "turn_decision_seconds",
+            "From the caller's last sound to when his turn was held to be over.",
+        )
+        self._latency = timing(
+            "answer_latency_seconds",
+            "From the caller's last sound to the first one of the answer.",
+        )
+        self._faults = counter("faults", "Faults that were made on purpose.")
+
+    def report(self, kind: str, facts: Mapping[str, Any]) -> None:
+        """Count what the server reports of a session."""
+        match kind:
+            case "vagent.session.opened":
+                self._started.inc()
+                self._active.inc()
+            case "vagent.session.closed":
+                self._ended.inc()
+                self._active.dec()
+            case "vagent.turn":
+                self._turns.labels(str(bool(facts["thought_ahead"])).lower()).inc()
+                self._decision.observe(facts["decided_ms"] / 1000)
+                self._latency.observe(facts["first_sound_ms"] / 1000)
+            case "vagent.fault":
+                self._faults.inc()
+            case _:
+                pass

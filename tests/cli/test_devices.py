@@ -1,0 +1,72 @@
+"""`vagent devices`: what is shown of what was found."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from runner.audio.catalog import ListedDevice
+from runner.audio.census import Trial
+from runner.cli.devices import show, what_is_lacking
+
+MIC = ListedDevice(0, "Mic\x1b[31m", "ALSA", 2, 0, 44_100, ("input",))
+OUT = ListedDevice(3, "Lautsprecher [x]", "ALSA", 0, 8, 192_000, ("output",))
+BOTH = ListedDevice(5, "Headset", "ALSA", 1, 2, 16_000)
+FOUND = [MIC, OUT, BOTH]
+TRIALS = {
+    0: [Trial(0, "input", None)],
+    3: [Trial(3, "output", "it is busy")],
+    5: [Trial(5, "input", None), Trial(5, "output", "it stopped at once")],
+}
+
+
+def test_the_plain_table_says_each_fact_and_commands_no_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show(FOUND, TRIALS, as_json=False)
+    out = capsys.readouterr().out
+    lines = out.splitlines()
+    assert "\x1b" not in out
+    assert len(lines) == 4
+    assert lines[1].split() == [
+        "0",
+        "Mic",
+        "[31m",
+        "ALSA",
+        "2",
+        "-",
+        "44100",
+        *(["in", "yes"]),
+    ]
+    assert lines[2].endswith("no: it is busy")
+    assert lines[3].endswith("in: yes; out: it stopped at once")
+
+
+def test_json_has_a_line_a_device(capsys: pytest.CaptureFixture[str]) -> None:
+    show(FOUND, TRIALS, as_json=True)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [each["type"] for each in lines] == ["vagent.device"] * 3
+    assert lines[2]["works"] == {"input": True, "output": False}
+    assert lines[1]["reason"] == {"output": "it is busy"}
+
+
+def test_what_was_not_tried_does_not_work_nor_fail(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show(FOUND, {}, as_json=True)
+    (first, *_) = capsys.readouterr().out.splitlines()
+    assert json.loads(first)["works"] is None
+
+
+@pytest.mark.parametrize(
+    ("found", "trials", "lacking"),
+    [
+        (FOUND, TRIALS, ["output"]),
+        (FOUND, {}, []),
+        ([MIC], {}, ["output"]),
+        ([], {}, ["input", "output"]),
+    ],
+)
+def test_a_side_without_a_working_device_is_lacking(found, trials, lacking) -> None:
+    assert what_is_lacking(found, trials) == lacking

@@ -1,0 +1,27 @@
+"""Which view is chosen, and what contradicts itself."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from runner.cli.main import build_app
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--view", "chatty"], "--view is chat, wire, plain, not 'chatty'"),
+        (["--view", "plain", "--json"], "--json and --view plain contradict"),
+        (["--view", "chat"], "--view chat needs a terminal"),
+        (["--quiet", "--verbose"], "--quiet and --verbose contradict"),
+        (["--push-to-talk", "--text"], "--push-to-talk is for the microphone"),
+        (["--push-to-talk", "--say", "hi"], "--push-to-talk is for the microphone"),
+        (["--push-to-talk", "--input", "a.wav"], "--push-to-talk is for the micro"),
+    ],
+)
+def test_what_contradicts_itself_is_wrong_usage(options: list[str], said: str) -> None:
+    result = CliRunner().invoke(build_app("run"), ["run", "agent.yaml", *options])
+
+    assert result.exit_code != 0
+    assert said in str(result.exception)

@@ -1,0 +1,625 @@
+"""When a tool that runs is announced, how, and when it is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from runner.protocol.client.actions import (
+    Action,
+    Announce,
+    Notify,
+    Play,
+    RunTool,
+    Voice,
+)
+from runner.protocol.client.announcements import ANNOUNCE_SECONDS, is_audible
+from runner.protocol.client.calls import CallRules
+from runner.protocol.client.events import (
+    Connected,
+    Disconnected,
+    Event,
+    HangUp,
+    Received,
+    Reconfigure,
+    Say,
+    Tick,
+    ToolFinished,
+    Voiced,
+)
+from runner.protocol.client.expectation import ANNOUNCEMENT_SECONDS
+from runner.protocol.client.phases import Phase
+from runner.protocol.client.session import ClientSession
+from runner.protocol.client.timers import Timer
+from runner.protocol.client.turn import Turn
+from runner.protocol.dictation import dictate
+from runner.protocol.messages import (
+    ConversationMessage,
+    InputSpeechStarted,
+    InputSpeechStopped,
+    ReplyAudio,
+    ReplyCreate,
+    ReplyDone,
+    ReplyError,
+    ReplyStarted,
+    ServerMessage,
+    SessionError,
+    SessionReady,
+    ToolCall,
+    ToolResult,
+    TranscriptAgent,
+    TranscriptUser,
+)
+from tests.protocol.client.driving import READY, fed, hears, live, sent
+
+SLOW = CallRules(announce="One moment.")
+OTHER = CallRules(announce="I'm booking it.")
+TOOLS = {
+    "slow": SLOW,
+    "book": OTHER,
+    "quiet": CallRules(),
+    "end_call": CallRules(terminal=True, announce="Goodbye, I'm hanging up."),
+}
+SAID = ReplyCreate(dictate("One moment."))
+BOOKED = ReplyCreate(dictate("I'm booking it."))
+CALL, SECOND = ToolCall("c1", "slow"), ToolCall("c2", "book")
+DONE = ToolFinished("c1", "1")
+LOUD = b"\0\x10" * 240
+SILENCE = b"\x01\x00\xff\xff" * 120
+STARTED, ENDED = ReplyStarted("r1"), ReplyDone("r1")
+ASKED = 1.0  # when the call came
+DUE = ASKED + ANNOUNCE_SECONDS
+
+
+def called(
+    by: str = "reply", *, call: ToolCall = CALL, ends: bool = True
+) -> ClientSession:
+    """Return a session that waits for a tool; its reply is over, or open and silent."""
+    session = live(tools=TOOLS, announce_by=by)
+    hears(session, STARTED, call, now=ASKED)
+    if ends:
+        hears(session, ENDED, now=ASKED + 0.1)
+    return session
+
+
+def ticked(session: ClientSession, now: float = DUE) -> list[Action]:
+    return session.feed(Tick(), now)
+
+
+def later(session: ClientSession, now: float = 9.0) -> list[Action]:
+    """Let something happen that is of no account, and time pass up to it."""
+    return [*session.feed(Tick(), now), *fed(session, Voiced("other", LOUD), now=now)]
+
+
+def test_it_is_asked_for_when_nobody_spoke_within_the_time() -> None:
+    session = called()
+
+    assert session.deadline == pytest.approx(DUE)
+    assert session.timers.is_set(Timer.ANNOUNCE)
+    assert ticked(session, DUE - 0.001) == []
+    assert sent(ticked(session)) == [SAID]
+
+
+def test_it_is_asked_for_once() -> None:
+    session = called()
+    ticked(session)
+    hears(session, ReplyStarted("r2"), ReplyDone("r2"), now=3.0)
+
+    assert sent(later(session, 30.0)) == []
+
+
+def test_a_tool_without_words_is_not_announced() -> None:
+    session = called(call=ToolCall("c1", "quiet"))
+
+    assert sent(ticked(session)) == []
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        pytest.param(DONE, id="the result is there"),
+        pytest.param(Say("Hello?"), id="the caller types"),
+        pytest.param(Received(InputSpeechStarted()), id="the caller speaks"),
+        pytest.param(Received(ReplyDone("r1", "interrupted")), id="cancelled"),
+        pytest.param(Disconnected("lost"), id="the line is lost"),
+        pytest.param(HangUp("enough"), id="the call ends"),
+        pytest.param(HangUp("enough", after_playback=True), id="it ends politely"),
+    ],
+)
+@pytest.mark.parametrize("by", ["reply", "voice"])
+def test_it_is_not_needed_any_more(by: str, event: Event) -> None:
+    session = called(by)
+    fed(session, Voiced("c1", LOUD), event, now=1.3)
+
+    done = [*ticked(session), *later(session, DUE + 0.3)]
+
+    assert not {SAID} & set(map(_message, done))
+    assert not [each for each in done if isinstance(each, Announce | Play)]
+
+
+def _message(action: Action) -> object:
+    return next(iter(sent([action])), None)
+
+
+@pytest.mark.parametrize("reply_id", ["r1", "r2"])
+def test_a_reply_that_is_heard_after_the_call_is_announcement_enough(
+    reply_id: str,
+) -> None:
+    session = called(ends=False)
+    if reply_id == "r2":
+        hears(session, ENDED, ReplyStarted("r2"), now=1.2)
+    hears(session, ReplyAudio(LOUD, reply_id), now=1.3)
+    hears(session, ReplyDone(reply_id), now=1.4)
+
+    assert sent(ticked(session)) == []
+    assert sent(later(session)) == []
+
+
+def test_a_caller_who_has_spoken_knows_that_somebody_is_there() -> None:
+    session = called()
+    hears(session, InputSpeechStarted(), InputSpeechStopped(), now=1.2)
+    hears(session, ReplyStarted("r2"), ReplyDone("r2"), now=1.4)
+
+    assert sent(ticked(session)) == []
+    assert sent(later(session)) == []
+
+
+def test_silence_in_a_reply_is_no_word_of_the_agent() -> None:
+    session = called(ends=False)
+    hears(session, *[ReplyAudio(SILENCE, "r1")] * 90, now=1.2)
+    hears(session, ENDED, now=1.3)
+
+    assert sent(ticked(session)) == [SAID]
+
+
+def test_an_agent_that_still_speaks_is_not_talked_over() -> None:
+    session = live(tools=TOOLS)
+    second = ReplyAudio(LOUD * 100, "r1")  # one second, sent at once
+    hears(session, STARTED, second, CALL, ENDED, now=ASKED)
+
+    assert sent(ticked(session)) == []
+    assert sent(later(session)) == []
+
+
+def test_an_agent_that_falls_silent_in_time_is_followed_by_it() -> None:
+    session = live(tools=TOOLS)
+    until_due = ReplyAudio(LOUD * 60, "r1")
+    hears(session, STARTED, until_due, CALL, ENDED, now=ASKED)
+
+    assert sent(ticked(session, ASKED + 0.6)) == [SAID]
+
+
+def test_sound_that_was_cut_off_is_not_waited_for() -> None:
+    session = live(tools=TOOLS)
+    hears(session, STARTED, ReplyAudio(LOUD * 1000, "r1"), now=0.5)  # ten seconds
+    hears(session, InputSpeechStarted(), ReplyDone("r1", "interrupted"), now=0.8)
+    hears(session, InputSpeechStopped(), ReplyStarted("r2"), now=0.9)
+    hears(session, CALL, ReplyDone("r2"), now=ASKED)
+
+    assert sent(ticked(session)) == [SAID]
+
+
+def test_an_agent_that_has_long_finished_is_no_reason_to_be_silent() -> None:
+    session = live(tools=TOOLS)
+    hears(session, STARTED, ReplyAudio(LOUD, "r1"), CALL, ENDED, now=ASKED)
+
+    assert sent(ticked(session)) == [SAID]
+
+
+def test_while_a_silent_reply_is_open_it_waits_for_the_floor() -> None:
+    session = called(ends=False)
+
+    assert ticked(session) == []
+    assert sent(hears(session, ENDED, now=2.4)) == [SAID]
+
+
+def test_a_reply_that_is_on_its_way_is_waited_for() -> None:
+    session = live(tools=TOOLS)
+    hears(session, STARTED, CALL, ToolCall("c9", "quiet"), ENDED, now=ASKED)
+    answered = fed(session, ToolFinished("c9", "9"), now=1.2)
+    assert sent(answered) == [ToolResult("c9", "9")]
+
+    assert sent(ticked(session)) == []
+    hears(session, ReplyStarted("r2"), ReplyAudio(LOUD, "r2"), now=1.8)
+    assert sent(hears(session, ReplyDone("r2"), now=2.0)) == []
+
+
+def test_when_something_was_said_nothing_is_timed_any_more() -> None:
+    session = called(ends=False)
+    hears(session, ReplyAudio(LOUD, "r1"), now=1.2)
+
+    assert not session.timers.is_set(Timer.ANNOUNCE)
+
+
+def test_a_silent_reply_that_ends_after_the_result_is_followed_by_it() -> None:
+    session = called(ends=False)
+    ticked(session)
+    fed(session, DONE, now=2.0)
+
+    assert sent(hears(session, ENDED, now=2.4)) == [ToolResult("c1", "1")]
+
+
+def test_several_calls_are_announced_once_by_the_first() -> None:
+    session = live(tools=TOOLS)
+    hears(session, STARTED, CALL, SECOND, ENDED, now=ASKED)
+
+    assert sent(ticked(session)) == [SAID]
+    hears(session, ReplyStarted("r2"), ReplyDone("r2"), now=2.0)
+    assert sent(later(session)) == []
+
+
+def test_the_second_speaks_when_the_first_was_quick() -> None:
+    session = live(tools=TOOLS, immediate_results=True)
+    hears(session, STARTED, CALL, now=ASKED)
+    hears(session, SECOND, ENDED, now=1.2)
+    fed(session, DONE, now=1.3)
+    hears(session, ReplyStarted("r2"), ReplyDone("r2"), now=1.4)
+
+    assert sent(ticked(session)) == []
+    assert sent(ticked(session, 1.2 + ANNOUNCE_SECONDS)) == [BOOKED]
+
+
+def test_a_new_call_is_announced_again() -> None:
+    session = called()
+    ticked(session)
+    hears(session, ReplyStarted("r2"), ReplyAudio(LOUD, "r2"), ReplyDone("r2"), now=2.0)
+    hears(session, ReplyStarted("r3"), SECOND, ReplyDone("r3"), now=4.0)
+
+    assert sent(ticked(session, 4.0 + ANNOUNCE_SECONDS)) == [BOOKED]
+
+
+def test_a_new_call_is_not_announced_into_an_announcement() -> None:
+    session = called()
+    ticked(session)
+    hears(session, SECOND, now=1.7)  # the service is not quick about it
+    hears(session, ReplyStarted("r2"), ReplyAudio(LOUD, "r2"), ReplyDone("r2"), now=2.0)
+
+    assert sent(later(session)) == []
+
+
+def test_a_result_that_comes_meanwhile_waits_for_the_end_of_the_announcement() -> None:
+    session = called()
+    ticked(session)
+
+    assert fed(session, DONE, now=1.7) == []
+    assert sent(hears(session, ReplyStarted("r2"), now=1.8)) == []
+    assert sent(hears(session, ReplyDone("r2"), now=2.5)) == [ToolResult("c1", "1")]
+    assert not session.is_settled
+
+
+def test_results_that_need_not_wait_do_not_wait_for_it_either() -> None:
+    session = live(tools=TOOLS, immediate_results=True)
+    hears(session, STARTED, CALL, ENDED, now=ASKED)
+    ticked(session)
+
+    assert sent(fed(session, DONE, now=1.7)) == [ToolResult("c1", "1")]
+
+
+def test_an_announcement_that_does_not_come_holds_a_result_up_for_seconds_only() -> (
+    None
+):
+    session = called()
+    ticked(session)
+    fed(session, DONE, now=1.7)
+
+    late = ticked(session, DUE + ANNOUNCEMENT_SECONDS)
+
+    assert sent(late) == [ToolResult("c1", "1")]
+
+
+def test_what_is_typed_meanwhile_takes_the_result_with_it() -> None:
+    session = called()
+    ticked(session)
+    fed(session, DONE, now=1.7)
+
+    assert sent(fed(session, Say("And?"), now=1.8)) == [
+        ConversationMessage("user", "And?"),
+        ReplyCreate(),
+        ToolResult("c1", "1"),
+    ]
+
+
+def test_a_caller_who_speaks_over_it_leaves_the_call_alone() -> None:
+    session = called()
+    ticked(session)
+    hears(session, ReplyStarted("r2"), InputSpeechStarted(), now=2.0)
+    hears(session, ReplyDone("r2", "interrupted"), now=2.0)
+    assert sent(fed(session, DONE, now=2.1)) == []
+
+    hears(session, InputSpeechStopped(), ReplyStarted("r3"), now=3.0)
+    assert sent(hears(session, ReplyDone("r3"), now=4.0)) == [ToolResult("c1", "1")]
+
+
+@pytest.mark.parametrize("unheard", [True, False])
+def test_after_a_lost_line_it_is_not_said_again(unheard: bool) -> None:
+    session = called()
+    if unheard:
+        ticked(session)
+    fed(session, Disconnected("lost"), now=1.7)
+    fed(session, Tick(), Connected(), Received(READY), now=3.0)
+    assert session.phase is Phase.LIVE
+
+    again = hears(session, CALL, now=3.1)
+
+    assert sent(again) == []
+    assert sent(ticked(session, 5.0)) == []
+    assert session.dialogue.calls.any_open
+
+
+def test_an_announcement_cut_off_by_a_lost_line_is_no_answer_to_repeat() -> None:
+    session = called()
+    ticked(session)
+    hears(session, ReplyStarted("r2"), now=1.7)
+    fed(session, Disconnected("lost"), now=1.8)
+    fed(session, Tick(), Connected(), Received(READY), now=3.0)
+
+    assert sent(ticked(session, 8.0)) == []
+
+
+def test_an_announcement_is_no_answer_in_what_a_fresh_session_is_told() -> None:
+    session = live(tools=TOOLS, announce_by="reply", carry_over=True)
+    hears(session, TranscriptUser("Book it."), STARTED, CALL, ENDED, now=ASKED)
+    ticked(session)
+    words = TranscriptAgent("One moment.", "r2")
+    hears(session, ReplyStarted("r2"), words, ReplyDone("r2"), now=2.0)
+    fed(session, Disconnected("lost"), now=2.1)
+    fed(session, Tick(), now=40.0)
+    told = fed(session, Connected(), Received(SessionReady("sess_2")), now=41.0)
+
+    assert [each for each in sent(told) if "moment" in repr(each)] == []
+    assert ReplyCreate() in sent(told)
+
+
+def test_a_goodbye_is_still_owed_after_a_terminal_tool_was_announced() -> None:
+    session = called(call=ToolCall("c1", "end_call"))
+    assert sent(ticked(session, 1.1 + ANNOUNCE_SECONDS)) == [
+        ReplyCreate(dictate("Goodbye, I'm hanging up."))
+    ]
+    hears(session, ReplyStarted("r2"), now=2.0)
+    fed(session, DONE, now=2.1)
+    assert sent(hears(session, ReplyDone("r2"), now=3.0)) == [ToolResult("c1", "1")]
+
+    assert session.phase is Phase.LIVE
+    hears(session, ReplyStarted("r3"), ReplyDone("r3"), now=5.0)
+    assert session.phase is Phase.DRAINING
+
+
+def test_a_goodbye_that_is_on_its_way_is_not_announced_into() -> None:
+    session = live(tools=TOOLS, announce_by="voice")
+    hears(session, STARTED, CALL, ToolCall("c9", "end_call"), ENDED, now=ASKED)
+    fed(session, ToolFinished("c9", "9"), Voiced("c1", LOUD), now=1.1)
+    hears(session, ReplyStarted("r2"), now=1.3)
+
+    assert ticked(session) == []
+
+
+def test_nobody_is_begged_for_an_announcement() -> None:
+    session = called()
+    ticked(session)
+    hears(session, ReplyStarted("r2"), ReplyError("r2", "x", "no", True), now=2.0)
+
+    assert sent(hears(session, ReplyDone("r2"), now=2.1)) == []
+
+    other = called()
+    ticked(other)
+    hears(other, ReplyStarted("r2"), now=2.0)
+    assert sent(ticked(other, 12.0)) == []
+    assert other.dialogue.turn is Turn.IDLE
+
+
+def test_changed_rules_hold_for_calls_that_come_after() -> None:
+    session = live(tools=TOOLS)
+    fed(session, Reconfigure({}, {"slow": CallRules()}), now=0.5)
+    hears(session, STARTED, CALL, ENDED, now=ASKED)
+
+    assert sent(ticked(session)) == []
+
+
+# ------------------------------------------------------------------ the local voice
+
+
+def test_the_local_voice_is_asked_at_once_and_heard_when_it_is_due() -> None:
+    session = live(tools=TOOLS, announce_by="voice")
+    assert Voice("c1", "One moment.") in hears(session, STARTED, CALL, now=ASKED)
+    hears(session, ENDED, now=1.1)
+
+    assert fed(session, Voiced("c1", LOUD), now=1.3) == []
+    assert ticked(session) == [Announce("One moment."), Play(LOUD)]
+    assert later(session) == []
+
+
+def test_a_voice_that_takes_longer_is_heard_when_it_is_ready() -> None:
+    session = called("voice")
+    assert ticked(session) == []
+
+    said = fed(session, Voiced("c1", LOUD), now=2.0)
+
+    assert said == [Announce("One moment."), Play(LOUD)]
+    assert fed(session, Voiced("c1", LOUD), now=2.1) == []
+
+
+def test_sound_that_comes_after_the_result_is_not_played() -> None:
+    session = called("voice")
+    fed(session, DONE, now=1.8)
+
+    assert fed(session, Voiced("c1", LOUD), now=2.0) == []
+
+
+def test_a_voice_that_only_breathes_is_played_once() -> None:
+    session = called("voice")
+    fed(session, Voiced("c1", SILENCE), now=1.3)
+
+    assert ticked(session) == [Announce("One moment."), Play(SILENCE)]
+    assert later(session) == []
+
+
+def test_between_replies_the_local_voice_is_not_asked_as_a_precaution() -> None:
+    session = live(tools=TOOLS, announce_by="either")
+
+    assert hears(session, CALL, now=ASKED) == [RunTool(CALL)]
+
+
+def test_without_a_voice_nothing_is_said() -> None:
+    session = called("voice")
+    fed(session, Voiced("c1", b""), now=1.3)
+
+    assert ticked(session) == []
+    assert later(session) == []
+
+
+def test_its_sound_counts_as_the_agent_speaking() -> None:
+    session = called("voice")
+    fed(session, Voiced("c1", LOUD * 100), now=1.3)  # a second of sound
+    ticked(session)
+    hears(session, SECOND, now=1.7)
+    fed(session, Voiced("c2", LOUD), now=1.8)
+
+    assert ticked(session, 1.7 + ANNOUNCE_SECONDS) == []
+
+
+def test_a_result_does_not_wait_for_the_local_voice() -> None:
+    session = called("voice")
+    fed(session, Voiced("c1", LOUD * 100), now=1.3)
+    ticked(session)
+
+    assert sent(fed(session, DONE, now=1.7)) == [ToolResult("c1", "1")]
+
+
+def test_the_local_voice_fills_a_reply_that_stays_silent() -> None:
+    session = called("either", ends=False)
+    hears(session, ReplyAudio(SILENCE, "r1"), now=1.1)
+    fed(session, Voiced("c1", LOUD), now=1.3)
+
+    assert ticked(session) == [Announce("One moment."), Play(LOUD)]
+    assert sent(hears(session, ENDED, now=2.4)) == []
+
+
+def test_where_the_floor_is_free_first_the_service_says_it() -> None:
+    session = called("either", ends=False)
+    assert ticked(session) == []
+
+    assert sent(hears(session, ENDED, now=1.7)) == [SAID]
+    assert fed(session, Voiced("c1", LOUD), now=1.8) == []
+
+
+# ------------------------------------------------------------------- being refused
+
+REFUSED = [
+    SessionError("invalid_format", "Unknown message type: reply.create"),
+    SessionError("INVALID_VALUE", "what is that?"),
+    SessionError("unknown_event", "what is that?"),
+    ReplyError("", "unsupported", "no"),
+]
+
+
+@pytest.mark.parametrize("refusal", REFUSED)
+def test_a_service_that_refuses_it_is_not_asked_again(refusal: ServerMessage) -> None:
+    session = called("either")
+    ticked(session)
+
+    told = hears(session, refusal, now=1.7)
+
+    assert any(isinstance(each, Notify) and "local" in each.text for each in told)
+    assert [each for each in told if isinstance(each, Voice)] == []  # asked before
+    assert fed(session, Voiced("c1", LOUD), now=2.0) == [
+        Announce("One moment."),
+        Play(LOUD),
+    ]
+    began = hears(session, ReplyStarted("r2"), SECOND, now=8.0)
+    assert Voice("c2", "I'm booking it.") in began
+
+
+def test_a_result_that_waited_goes_out_when_the_announcement_is_refused() -> None:
+    session = called("either")
+    ticked(session)
+    fed(session, DONE, now=1.65)
+
+    assert sent(hears(session, REFUSED[0], now=1.7)) == [ToolResult("c1", "1")]
+    assert fed(session, Voiced("c1", LOUD), now=2.0) == []
+
+
+@pytest.mark.parametrize("code", ["invalid_audio", "internal_error"])
+def test_other_errors_say_nothing_about_announcements(code: str) -> None:
+    session = called("either")
+    ticked(session)
+    hears(session, SessionError(code, "?"), now=1.7)
+
+    assert session.dialogue.expectation.is_announcement
+
+
+def test_errors_at_other_times_say_nothing_about_announcements() -> None:
+    session = called("either")
+    hears(session, REFUSED[0], now=1.2)
+
+    assert sent(ticked(session)) == [SAID]
+
+
+def test_an_error_of_another_reply_says_nothing_about_announcements() -> None:
+    session = called("either", ends=False)
+    hears(session, ReplyError("r1", "llm_provider_error", "no"), now=1.2)
+    hears(session, ENDED, now=1.3)
+
+    assert sent(ticked(session)) == [SAID]
+
+
+def test_an_announcement_that_is_heard_is_not_refused() -> None:
+    session = called("either")
+    ticked(session)
+    hears(session, ReplyStarted("r2"), ReplyAudio(LOUD, "r2"), now=1.7)
+
+    told = hears(session, REFUSED[0], ReplyDone("r2"), now=1.8)
+
+    assert [each for each in told if isinstance(each, Notify)] == []
+    hears(session, ReplyStarted("r3"), SECOND, ReplyDone("r3"), now=8.0)
+    assert sent(ticked(session, 8.0 + ANNOUNCE_SECONDS)) == [BOOKED]
+
+
+def test_a_refusal_of_an_announcement_that_has_begun_is_one() -> None:
+    session = called("either")
+    ticked(session)
+    hears(session, ReplyStarted("r2"), ReplyError("r2", "unsupported", "no"), now=1.7)
+
+    assert fed(session, Voiced("c1", LOUD), now=1.8) == [
+        Announce("One moment."),
+        Play(LOUD),
+    ]
+    assert sent(hears(session, ReplyDone("r2"), now=1.9)) == []
+    assert later(session) == []
+
+
+def test_a_service_that_ignores_it_is_not_asked_again() -> None:
+    session = called("either")
+    ticked(session)
+    ticked(session, DUE + ANNOUNCEMENT_SECONDS)
+
+    began = hears(session, ReplyStarted("r2"), SECOND, now=8.0)
+    assert Voice("c2", "I'm booking it.") in began
+    hears(session, ReplyDone("r2"), now=8.1)
+    assert sent(ticked(session, 8.0 + ANNOUNCE_SECONDS)) == []
+
+
+def test_the_embedded_server_has_no_other_voice() -> None:
+    session = called("reply")
+    ticked(session)
+    hears(session, REFUSED[0], now=1.7)
+
+    assert ticked(session, 2.0) == []
+    hears(session, ReplyStarted("r2"), SECOND, ReplyDone("r2"), now=8.0)
+    assert sent(ticked(session, 8.0 + ANNOUNCE_SECONDS)) == [BOOKED]
+
+
+@pytest.mark.parametrize(
+    ("pcm", "heard"),
+    [
+        (b"", False),
+        (b"\0\0" * 240, False),
+        (b"\xff\x00" * 240, False),  # 255
+        (b"\x00\xff" * 240, False),  # -256
+        (b"\0\0" * 239 + b"\x00\x01", True),  # 256
+        (b"\xff\xfe" + b"\0\0" * 239, True),  # -257
+        (b"\xff\xff\x00\x80\x00\x00", True),  # -32768
+    ],
+)
+def test_sound_is_audible_above_forty_two_decibels_below_full_scale(
+    pcm: bytes, heard: bool
+) -> None:
+    assert is_audible(pcm) is heard

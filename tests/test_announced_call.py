@@ -1,0 +1,215 @@
+"""Whole calls, on the scripted service, in which tools are announced or need not be."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runner.audio.silence import NullSpeaker
+from runner.engine import Engine
+from runner.protocol.client.actions import Action, Announce, Play, Send
+from runner.protocol.client.calls import CallRules
+from runner.protocol.client.events import Event, HangUp, Received, Say, ToolFinished
+from runner.protocol.client.session import ClientSession
+from runner.protocol.client.wishes import AnnounceBy, ClientConfig
+from runner.protocol.dictation import dictate
+from runner.protocol.messages import ReplyCreate, ToolCall, ToolResult, TranscriptAgent
+from runner.recording.header import AgentOfRecord, Header
+from runner.recording.reader import Recording, read_recording
+from runner.recording.recorder import Recorder
+from runner.recording.timeline import trace
+from runner.records import Record
+from runner.replaying.comparison import find_difference
+from runner.replaying.playback import replay
+from runner.scenarios.model import BrainRule, read_pattern
+from runner.speech.voice import ToneVoice
+from runner.testing.clock import run_virtually
+from runner.testing.mind import ScriptedBrain
+from runner.testing.muteness import NoMicrophone
+from runner.testing.script import ScriptedService
+from runner.tools.tool import ToolOutcome
+
+WORDS = "One moment, I'm looking at the book."
+# The service fills the wait for the first call by itself, and is silent at the second.
+BRAIN = (
+    BrainRule((read_pattern("table"),), calls=(("find_guest", {}),)),
+    BrainRule(after="find_guest", calls=(("check_table", {}),)),
+    BrainRule(after="check_table", says="It is free."),
+)
+TOOLS = [
+    {"type": "function", "name": name, "description": "", "parameters": {}}
+    for name in ("find_guest", "check_table")
+]
+
+
+@dataclass(slots=True)
+class Held:
+    """A call that was held: all that happened, and what was said."""
+
+    config: ClientConfig
+    happened: list[tuple[float, Event | Action]] = field(default_factory=list)
+    record: Record = field(default_factory=Record)
+
+    @property
+    def agent_said(self) -> list[str]:
+        return [each.text for each in self.record.words if each.speaker == "agent"]
+
+    def at(self, fits: Callable[[Event | Action], bool]) -> float:
+        """Return when something happened that there is once."""
+        (found,) = [at for at, what in self.happened if fits(what)]
+        return found
+
+
+async def tone(text: str) -> bytes:
+    return b"".join(ToneVoice().speak(text, lambda: False))
+
+
+def held(by: AnnounceBy = "reply", *, seconds: float = 5.0) -> Held:
+    """Hold a call in which a tool takes so long."""
+    session = {"system_prompt": "Be brief.", "tools": TOOLS}
+    rules = {"find_guest": CallRules(), "check_table": CallRules(announce=WORDS)}
+    call = Held(ClientConfig(session=session, tools=rules, announce_by=by))
+
+    async def run_tool(wanted: ToolCall) -> ToolOutcome:
+        await asyncio.sleep(seconds if wanted.name == "check_table" else 0.05)
+        return ToolOutcome('{"free":true}')
+
+    def observe(at: float, what: Event | Action) -> None:
+        call.happened.append((at, what))
+        call.record.observe(at, what)
+
+    async def hold() -> None:
+        async with (
+            ScriptedService(ScriptedBrain(BRAIN)) as service,
+            NullSpeaker() as speaker,
+        ):
+            engine = Engine(
+                ClientSession(call.config),
+                service.dial,
+                microphone=NoMicrophone(),
+                speaker=speaker,
+                run_tool=run_tool,
+                voice=tone,
+                observers=(observe,),
+            )
+            running = asyncio.create_task(engine.run())
+            await engine.settled.wait()
+            engine.post(Say("A table for two, please."))
+            await engine.settled.wait()
+            await speaker.drained()
+            engine.post(HangUp("enough"))
+            await running
+
+    run_virtually(hold())
+    return call
+
+
+def is_call(what: Event | Action) -> bool:
+    match what:
+        case Received(ToolCall(name="check_table")):
+            return True
+        case _:
+            return False
+
+
+def is_announcement(what: Event | Action) -> bool:
+    return what in (Send(ReplyCreate(dictate(WORDS))), Announce(WORDS))
+
+
+def test_a_slow_tool_is_announced_by_the_service_in_its_own_voice() -> None:
+    call = held()
+
+    assert call.agent_said == ["Let me check that.", WORDS, "It is free."]
+    waited = call.at(is_announcement) - call.at(is_call)
+    assert round(waited, 3) == 0.6
+
+
+def test_the_answer_comes_after_the_result_and_the_result_after_the_words() -> None:
+    call = held()
+
+    order = [
+        type(message).__name__
+        for _, what in call.happened
+        if isinstance(message := getattr(what, "message", None), ToolResult)
+        or (isinstance(message, TranscriptAgent))
+    ]
+
+    assert order == [
+        "TranscriptAgent",  # let me check that
+        "ToolResult",
+        "TranscriptAgent",  # one moment
+        "ToolResult",
+        "TranscriptAgent",  # it is free
+    ]
+
+
+def test_a_quick_tool_is_not_announced() -> None:
+    call = held(seconds=0.1)
+
+    assert call.agent_said == ["Let me check that.", "It is free."]
+
+
+def test_a_result_that_comes_into_the_announcement_waits_for_its_end() -> None:
+    call = held(seconds=0.9)
+
+    results = [
+        at
+        for at, what in call.happened
+        if isinstance(what, Send) and isinstance(what.message, ToolResult)
+    ]
+    finished = [at for at, what in call.happened if isinstance(what, ToolFinished)]
+    assert call.agent_said == ["Let me check that.", WORDS, "It is free."]
+    assert results[1] - finished[1] > 1.0
+
+
+def test_the_local_voice_announces_where_it_is_to() -> None:
+    call = held("voice")
+
+    assert call.agent_said == ["Let me check that.", WORDS, "It is free."]
+    waited = call.at(is_announcement) - call.at(is_call)
+    assert round(waited, 3) == 0.6
+    after = [what for at, what in call.happened if at == call.at(is_announcement)]
+    (played,) = [what for what in after if isinstance(what, Play)]
+    assert played.pcm == asyncio.run(tone(WORDS))
+
+
+def test_the_local_voice_is_part_of_the_recorded_conversation(tmp_path: Path) -> None:
+    recording = recorded(tmp_path, held("voice"))
+
+    turns = [(turn.speaker, turn.text) for turn in trace(recording.entries).turns]
+
+    assert turns == [
+        ("caller", "A table for two, please."),
+        ("agent", "Let me check that."),
+        ("agent", WORDS),
+        ("agent", "It is free."),
+    ]
+
+
+def test_announced_calls_replay_as_equal(tmp_path: Path) -> None:
+    ways: Sequence[AnnounceBy] = ("reply", "voice", "either")
+    for by in ways:
+        for seconds in (0.1, 0.9, 5.0):
+            call = held(by, seconds=seconds)
+            recording = recorded(tmp_path / f"{by}-{seconds}", call)
+            assert find_difference(recording.entries, replay(recording)) is None
+
+
+def recorded(folder: Path, call: Held) -> Recording:
+    header = Header(
+        AgentOfRecord("booking", "booking.yaml", ""),
+        "the scripted service",
+        call.config,
+        0,
+        "2026-01-01T12:00:00.000+00:00",
+        "1",
+        "3",
+        "any",
+        has_sound=False,
+    )
+    with Recorder(folder, header, "", threaded=False) as recorder:
+        for at, what in call.happened:
+            recorder.observe(at, what)
+    return read_recording(folder)
