@@ -12,7 +12,7 @@ QUICK = $(BIN)/python -m pytest -q -rs -n auto --dist loadgroup --max-worker-res
 SPEECH ?= fetch # what to do about weights: fetch, or skip
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format models orders fuzz mutants soak docs bench clean
+.PHONY: help run test check desk format models orders fuzz mutants soak docs bench clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -40,6 +40,9 @@ check: $(VENV)/.develop ## format, lint, types, scenarios, and the tests that ne
 	$(BIN)/mypy
 	$(BIN)/vagent test agents
 	$(QUICK)
+
+desk: $(VENV)/.develop ## the tests through the real PortAudio, in a simulated room (Linux, pulseaudio)
+	$(BIN)/python -m pytest -q -rs -m device tests/device
 
 models: $(VENV)/.engines ## fetch what the embedded server needs, once
 	@$(BIN)/vagent models fetch || \
