@@ -133,8 +133,8 @@ class BufferSpeaker(_Opened):
     def play(self, pcm: bytes) -> None:
         self.buffer.write(pcm)
 
-    def stop(self) -> None:
-        self.buffer.clear()
+    def stop(self) -> float:
+        return self.buffer.clear()
 
     async def drained(self) -> None:
         return None

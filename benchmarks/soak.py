@@ -81,8 +81,8 @@ class Silence:
     def play(self, pcm: bytes) -> None:
         self.played += len(pcm) // len(FRAME)
 
-    def stop(self) -> None:
-        pass
+    def stop(self) -> float:
+        return 0.0
 
     async def drained(self) -> None:
         pass

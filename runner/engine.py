@@ -94,7 +94,8 @@ class Engine:
         self._observers = observers
         self._inbox: deque[Event] = deque()
         self._is_pumping = False  # an event that comes meanwhile waits its turn
-        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm: asyncio.Handle | None = None
+        self._rings_at: float | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._is_listening = False
         self.is_muted = False  # silence goes out in place of the microphone's sound
@@ -231,12 +232,13 @@ class Engine:
         if due is not None:
             due += self._timer_slack
         if self._alarm is not None:
-            if due == self._alarm.when():
+            if due == self._rings_at:
                 return
             self._cancel_alarm()
         if due is not None:
             loop = asyncio.get_running_loop()
-            self._alarm = loop.call_at(due, self._ring)
+            # Of what is due already, uvloop's handle has no time to ask it for.
+            self._alarm, self._rings_at = loop.call_at(due, self._ring), due
 
     def _ring(self) -> None:
         self._alarm = None

@@ -399,3 +399,29 @@ async def test_without_a_local_voice_a_call_goes_on_unannounced() -> None:
 
         assert (await call.wire.heard("tool.result"))["call_id"] == "c"
         assert call.speaker.log == []
+
+
+def test_a_timer_that_is_due_already_is_no_trouble_on_uvloop() -> None:
+    uvloop = pytest.importorskip("uvloop", reason="there is none for Windows")
+
+    async def hold() -> Close:
+        wire = FakeTransport()
+        engine = Engine(
+            ClientSession(CONFIG),
+            FakeDialer(wire),
+            microphone=FakeMicrophone(),
+            speaker=FakeSpeaker(),
+            run_tool=echo,
+            timer_slack=-60.0,  # each rings at once
+        )
+        ended = asyncio.create_task(engine.run())
+        await wire.heard("session.update")
+        wire.peer_says(READY)
+        await engine.settled.wait()
+        engine.post(HangUp("the test is over"))
+        await wire.heard("session.end")
+        wire.peer_says(SessionEnded(1.0))
+        return await asyncio.wait_for(ended, 5)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+        assert loop.run(hold()).outcome is Ending.CLEAN

@@ -131,8 +131,8 @@ class Model:
         words = [each for each in self.transcript.open if isinstance(each, AgentWords)]
         if self.sound.is_heard(now) or any(each.ends > now for each in words):
             return now + FRAME_SECONDS
-        whole = int(self.elapsed(now)) + 1.0
-        return (now if self.began is None else self.began) + whole
+        due = (now if self.began is None else self.began) + int(self.elapsed(now)) + 1
+        return due if due > now else due + 1.0  # a second that was rounded down
 
     def _doing(self, now: float) -> str:
         if self.sound.is_heard(now):
