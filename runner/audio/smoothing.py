@@ -62,7 +62,11 @@ class SmoothQueue:
         kept = self._queue.take(frames * 2 * self._channels)
         gone = self._frames(len(self._queue))
         self._queue.clear()
-        self.append(fade_out(kept, self._channels), is_last=True)
+        # So near its end, what is not known to be the last is being faded as it is.
+        is_fading = not self.is_whole and self._frames(len(kept)) <= self._fade
+        if not is_fading:
+            kept = fade_out(kept, self._channels)
+        self.append(kept, is_last=not is_fading)
         self.is_cut = True
         return gone
 

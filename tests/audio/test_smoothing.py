@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runner.audio.smoothing import SmoothQueue
@@ -74,6 +74,7 @@ def test_what_waits_is_taken_elsewhere_as_it_was_appended() -> None:
         max_size=40,
     )
 )
+@example([("dry", 1), ("append", 4), ("take", 2), ("cut", 1)])
 @settings(deadline=None)  # machines stall
 def test_however_it_comes_and_goes_there_is_no_step(
     steps: list[tuple[str, int]],
