@@ -85,8 +85,8 @@ class Listening:
         self.has_begun = asyncio.Event()
         self._counts = (0, 0)
 
-    def attach(self, rate: int, channels: int) -> None:
-        self._inner.attach(rate, channels)
+    def attach(self, rate: int, channels: int, name: str = "") -> None:
+        self._inner.attach(rate, channels, name)
 
     def played(self, pcm: bytes, at: float) -> None:
         self._inner.played(pcm, at)

@@ -51,8 +51,8 @@ class Kept:
     raw: list[Samples] = field(default_factory=list)
     clean: list[Samples] = field(default_factory=list)
 
-    def attach(self, rate: int, channels: int) -> None:
-        self.inner.attach(rate, channels)
+    def attach(self, rate: int, channels: int, name: str = "") -> None:
+        self.inner.attach(rate, channels, name)
 
     def played(self, pcm: bytes, at: float) -> None:
         self.inner.played(pcm, at)
