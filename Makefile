@@ -12,7 +12,7 @@ QUICK = $(BIN)/python -m pytest -q -rs -n auto --dist loadgroup --max-worker-res
 SPEECH ?= fetch # what to do about weights: fetch, or skip
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check desk format models orders fuzz mutants soak docs bench clean
+.PHONY: help run test check desk format models orders fuzz mutants soak docs terminal bench clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -72,6 +72,9 @@ soak: $(VENV)/.develop ## a thousand calls, and one of an hour, quicker than rea
 docs: $(VENV)/.develop ## write docs/errors.md and docs/rules/ from the tables and the rules
 	$(BIN)/python docs/make_errors.py
 	$(BIN)/python docs/make_rules.py
+
+terminal: $(VENV)/.develop ## record a call in a terminal, with real speech, as docs/terminal.svg
+	$(BIN)/python docs/make_terminal.py
 
 bench: $(VENV)/.develop ## what the engine costs beside a bare client, in some minutes
 	$(BIN)/python benchmarks/cold_start.py
