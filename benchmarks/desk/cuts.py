@@ -42,8 +42,10 @@ def main(arguments: list[str]) -> None:
     _print("  the device's own", [each[0] - each[1] for each in cut])
     own = TONE_LEVEL * 2 * np.sin(np.pi * TONE_HZ / RATE)
     worst = max(each[2] for each in cut)
+    handed = max(each[3] for each in cut)
     print(
-        f"  largest step at a cut {worst:.4f} of full scale, the tone's own {own:.4f}"
+        f"  largest step at a cut {handed:.4f} of full scale as the client gave it, "
+        f"{worst:.4f} at the loudspeaker; the tone's own {own:.4f}"
     )
     lost = faults.missing + faults.refused - before.missing - before.refused
     print(f"  machine's faults: {lost} samples")
@@ -58,8 +60,14 @@ def _print(name: str, values: Sequence[float]) -> None:
     )
 
 
-def _look(held: Held, room: Room, at: float) -> tuple[float, float, float] | None:
-    """Return seconds to silence, seconds to the last audible block, largest step."""
+def _look(
+    held: Held, room: Room, at: float
+) -> tuple[float, float, float, float] | None:
+    """Return seconds to silence and to the last audible block, and largest steps.
+
+    The steps are those at the loudspeaker, where a machine that is busy loses sound,
+    and those of what the client handed to PortAudio.
+    """
     log = room.played(at - 0.1, at + _WAIT)
     audible = np.flatnonzero(np.abs(log.samples) > _SILENT)
     if not len(audible) or np.abs(log.samples[-RATE // 20 :]).max() > _SILENT:
@@ -72,5 +80,14 @@ def _look(held: Held, room: Room, at: float) -> tuple[float, float, float] | Non
         and np.abs(np.frombuffer(pcm, "<i2")).max() > _SILENT
     ]
     last = max(0.0, max(blocks) - at) if blocks else 0.0
-    step = float(np.abs(np.diff(log.samples.astype(np.int32))).max()) / 32_768
-    return silent, last, step
+    handed = [
+        np.frombuffer(pcm, "<i2")
+        for passed, pcm in zip(held.played.at, held.played.pcm, strict=True)
+        if at - 0.1 < passed < at + _WAIT
+    ]
+    steps = _largest_step(log.samples), _largest_step(np.concatenate(handed))
+    return silent, last, *steps
+
+
+def _largest_step(samples: np.ndarray) -> float:
+    return float(np.abs(np.diff(samples.astype(np.int32))).max()) / 32_768
