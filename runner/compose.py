@@ -25,7 +25,6 @@ from runner.desk import DeskWishes
 from runner.edits import Edits
 from runner.engine import Engine, Observer, Speak
 from runner.errors import SpeechError
-from runner.hiding import Secrets
 from runner.keeping import (
     Keeping,
     describe_call,
@@ -41,6 +40,7 @@ from runner.protocol.client.actions import Close
 from runner.protocol.client.events import HangUp, Say
 from runner.protocol.client.session import ClientSession
 from runner.recording.recorder import Recorder
+from runner.redaction import Redactor
 from runner.services import Service, choose_service
 from runner.terms import client_config
 from runner.toolbelt import Toolbelt, outfit
@@ -96,7 +96,7 @@ class Call:
     near_end: NearEnd
     controls: Controls
     toolbelt: Toolbelt
-    secrets: Secrets
+    secrets: Redactor
     beside: Sequence[Callable[[], Coroutine[Any, Any, None]]]
     recorder: Recorder | None
     agent: str  # its name
@@ -139,7 +139,7 @@ async def open_call(
     view: View,
     observers: Sequence[Observer] = (),
     typing: Typing | None = None,
-    secrets: Secrets | None = None,
+    secrets: Redactor | None = None,
 ) -> AsyncIterator[Call]:
     """Build a call; everything that was opened is closed on leaving.
 
@@ -149,16 +149,16 @@ async def open_call(
     Raises:
         VagentError: the file, a tool, a device or the service cannot be had.
     """
-    secrets = secrets or Secrets()
+    secrets = secrets or Redactor()
     load = partial(
-        load_agent_and_tools, wishes.agent, wishes.variables, environment, secrets.hide
+        load_agent_and_tools, wishes.agent, wishes.variables, environment, secrets.add
     )
     files = AgentFiles(wishes.agent)
     seen = files.look()  # before the file is read, so that no edit is missed
     agent, registry = load()
     service = choose_service(wishes.service, agent.service_url, environment)
     text = read_agent_text(wishes.agent)
-    secrets.hide(find_keys(text, service))
+    secrets.add(find_keys(text, service))
     tools = outfit(registry)
     config = client_config(agent, tools, service, wishes.max_duration)
     seed = random.randrange(2**32) if wishes.seed is None else wishes.seed

@@ -22,6 +22,7 @@ from runner.protocol.client.wishes import ClientConfig
 from runner.recording.folders import new_folder
 from runner.recording.header import AgentOfRecord, Header
 from runner.recording.recorder import Recorder
+from runner.redaction import Redactor, find_password
 from runner.services import Service
 
 
@@ -81,7 +82,7 @@ def keep(
     keeping: Keeping | None,
     describe: Callable[[Keeping], Header],
     text: str,
-    mask: Callable[[str], str],
+    redactor: Redactor,
     notice: Callable[[str], None],
 ) -> Iterator[Recorder | None]:
     """Record a call in a new folder while the context lasts; None for no wish.
@@ -102,7 +103,7 @@ def keep(
         loop.call_soon_threadsafe(notice, reason)
 
     folder = new_folder(keeping.into, header.agent.name, datetime.now())
-    with Recorder(folder, header, text, mask=mask, notice=tell) as recorder:
+    with Recorder(folder, header, text, redactor=redactor, notice=tell) as recorder:
         yield recorder
 
 
@@ -115,10 +116,9 @@ def find_keys(text: str, service: Service) -> frozenset[str]:
 
 
 def _in_address(url: str) -> Iterator[str]:
-    address = urlsplit(url)
-    if address.password:
-        yield address.password
-    for name, value in parse_qsl(address.query):
+    if password := find_password(url):
+        yield password
+    for name, value in parse_qsl(urlsplit(url).query):
         if re.search(SECRET_NAME, name):
             yield value
 

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from runner.config.builder import build_agent, resolve_variables
-from runner.config.credentials import SECRET_NAME
+from runner.config.credentials import find_environment_secrets
 from runner.config.inspection import Inspection
 from runner.config.loader import inspect_agent
-from runner.config.masks import Masks
 from runner.config.model import AgentConfig
 from runner.config.nodes import Pointer
 from runner.config.placeholders import find_uses
@@ -28,6 +26,7 @@ from runner.config.secrecy import find_leaks
 from runner.config.wire import session_fields
 from runner.errors import ToolError
 from runner.protocol.messages import SessionUpdate
+from runner.redaction import Redactor
 from runner.services import ASSEMBLYAI_KEY, OTHER_KEY, choose_service
 from runner.tools.function import ToolTraits, define_tool
 from runner.tools.origins import default_origin, definition_origins
@@ -36,8 +35,6 @@ from runner.tools.registry import ToolRegistry, load_each, wire_definition
 from runner.tools.tool import Tool, ToolDefinition
 
 HIDDEN = "••••"
-# Of what only its name makes a secret: shorter ones are switches and words.
-_SHORTEST_GUESS = 8
 _DEFINED = (
     "name",
     "description",
@@ -101,11 +98,11 @@ def resolve(
     variables = {**declared, **resolve_variables(value, given)}
     names = _environment_names(inspection)
     hidden = {name: stand_in(name) for name in names}
-    masks = _masks(inspection, names, environment)
+    redactor = _redactor(inspection, names, environment)
     real = _build(inspection, path, variables, {**hidden, **environment})
     shown = _build(inspection, path, variables, hidden)
     traced = trace(inspection, given, variables, hidden)
-    tools, problems = _load(inspection, real, shown, kinds, masks)
+    tools, problems = _load(inspection, real, shown, kinds, redactor)
     _add_tools(traced, shown, value, tools)
     _add_service(traced, environment)
     wired = [wire_definition(each.definition) for each in tools if each.definition]
@@ -114,8 +111,8 @@ def resolve(
     unset += [f"env:{name}" for name in names if name not in environment]
     return Resolution(
         path,
-        _mask(traced, masks),
-        SessionUpdate(masks.tree(fields)),
+        _mask(traced, redactor),
+        SessionUpdate(redactor.tree(fields, keys=False)),
         tuple(unset),
         tuple(problems),
     )
@@ -138,22 +135,19 @@ def _environment_names(inspection: Inspection) -> list[str]:
     return list(dict.fromkeys(use.name for use in uses if use.kind == "environment"))
 
 
-def _masks(
+def _redactor(
     inspection: Inspection, names: list[str], environment: Mapping[str, str]
-) -> Masks:
-    """Return masks for what the file takes from the environment, and what else is known
-    to be secret: keys that a tool might read by itself, and what stands in clear.
+) -> Redactor:
+    """Redact what the file takes from the environment, secrets in clear, and keys that
+    a tool might read by itself.
     """
-    secrets: dict[str, str] = {}
+    redactor = Redactor()
     for leak in inspection.fact(find_leaks):
-        start, end = leak.place.span
-        secrets[leak.place.source.text[start:end]] = HIDDEN
-    for name, text in environment.items():
-        is_ours = name in (ASSEMBLYAI_KEY, OTHER_KEY, *names)
-        is_named = re.search(SECRET_NAME, name) and len(text) >= _SHORTEST_GUESS
-        if is_ours or is_named:
-            secrets[text] = stand_in(name)
-    return Masks(secrets)
+        redactor.add((leak.place.source.text[slice(*leak.place.span)],), HIDDEN)
+    always = (ASSEMBLYAI_KEY, OTHER_KEY, *names)
+    for name, value in find_environment_secrets(environment, always):
+        redactor.add((value,), stand_in(name))
+    return redactor
 
 
 def _load(
@@ -161,7 +155,7 @@ def _load(
     real: AgentConfig,
     shown: AgentConfig,
     kinds: Mapping[str, Any],
-    masks: Masks,
+    redactor: Redactor,
 ) -> tuple[list[_Shown], list[str]]:
     """Load the tools with real settings, since they may check them."""
     tools: list[_Shown] = []
@@ -179,12 +173,12 @@ def _load(
             definition = define_tool(config, config.parameters or {}, ToolTraits())
             tools.append(_Shown(definition if known else None, note=note))
         else:
-            tools.append(_Shown(problem=masks.text(_sentence(each))))
+            tools.append(_Shown(problem=redactor.text(_sentence(each))))
     problems = [each.problem for each in tools if each.problem]
     try:
         registry = ToolRegistry(loaded, secrets=real.secrets)
     except ToolError as error:
-        problems.append(masks.text(_sentence(error)))
+        problems.append(redactor.text(_sentence(error)))
     else:
         asyncio.run(registry.close())
     return tools, problems
@@ -280,13 +274,13 @@ def _leaves(value: Any, path: Pointer) -> Iterator[Pointer]:
         yield path
 
 
-def _mask(traced: Traced, masks: Masks) -> Traced:
-    values = masks.tree(traced.values)
+def _mask(traced: Traced, redactor: Redactor) -> Traced:
+    values = redactor.tree(traced.values, keys=False)
     origins = {}
     for path, origin in traced.origins.items():
-        shown = tuple(masks.text(p) if isinstance(p, str) else p for p in path)
-        file = origin.file and masks.text(origin.file)
-        detail = masks.text(origin.detail)
+        shown = tuple(redactor.text(p) if isinstance(p, str) else p for p in path)
+        file = origin.file and redactor.text(origin.file)
+        detail = redactor.text(origin.detail)
         origins[shown] = replace(origin, file=file, detail=detail)
     return Traced(values, origins)
 

@@ -10,9 +10,9 @@ import pytest
 from runner import __version__
 from runner.config.model import AgentConfig
 from runner.errors import FileUnreadable
-from runner.hiding import Secrets
 from runner.keeping import Keeping, describe_call, find_keys, read_agent_text
 from runner.protocol.client.wishes import ClientConfig
+from runner.redaction import Redactor
 from runner.services import Service
 
 AGENT = AgentConfig(Path("agents/a.yaml"), 1, "a", "Hello.", variables={"x": "y"})
@@ -63,8 +63,8 @@ def test_a_file_that_is_gone_is_said(tmp_path: Path) -> None:
 
 
 def test_secrets_stay_hidden_and_short_words_are_none() -> None:
-    secrets = Secrets()
-    secrets.hide(frozenset({"hunter22", "short"}))
-    secrets.hide(frozenset({"another1"}))
+    secrets = Redactor()
+    secrets.add(frozenset({"hunter22", "short"}))
+    secrets.add(frozenset({"another1"}))
 
-    assert secrets("hunter22 another1 short") == "*** *** short"
+    assert secrets.text("hunter22 another1 short") == "*** *** short"

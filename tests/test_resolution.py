@@ -266,11 +266,11 @@ def test_no_environment_value_reaches_any_output(
 def test_a_secret_that_a_tool_reads_by_itself_is_hidden(tmp_path: Path) -> None:
     agent = make_agent(tmp_path)
     text = SUMS.replace("Add two numbers", "Add for hunter22, with tok/en+1")
-    (tmp_path / "tools/sums.py").write_text(text.replace("= 1)", "= 4711)"))
+    (tmp_path / "tools/sums.py").write_text(text.replace("= 1)", "= 471100)"))
     environment = {
         **PLACES,
         "ORDERS_KEY": "tok/en+1",
-        "BRAIN_KEY": "4711",
+        "BRAIN_KEY": "471100",
         "MAIL_PASSWORD": "hunter22",
     }
     tool = resolve(agent, {}, environment).update.session["tools"][0]

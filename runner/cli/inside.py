@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from runner.compose import Call, CallWishes, View, open_call
-from runner.hiding import Secrets
+from runner.redaction import Redactor
 from runner.telemetry.strays import catch_strays
 
 if TYPE_CHECKING:
@@ -121,8 +121,8 @@ async def open_watched_call(
 
     A log without a file goes to `sink`, by default to the view's stderr.
     """
-    secrets = Secrets()
-    view.printer.mask = secrets
+    secrets = Redactor()
+    view.printer.mask = secrets.text
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
         instruments: Instruments | None = None

@@ -106,7 +106,7 @@ def attach(view: CallView, call: Call) -> Callable[[], None]:
     """Let a view know its call; return what gives the terminal back at once."""
     from runner.cli.chat.view import ChatView
 
-    view.printer.mask = call.secrets
+    view.printer.mask = call.secrets.text
     view.printer.on_reader_gone = lambda: call.hang_up("nobody reads the output")
     if not isinstance(view, ChatView):
         return lambda: None

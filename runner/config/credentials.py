@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from runner.config.source import Span
+from runner.redaction import find_password
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
     from runner.config.diagnostics import Diagnostic
     from runner.config.source import Source
@@ -54,6 +55,8 @@ SECRET_NAME = (
     r"|password|credential|private[_-]?key|access[_-]?key|subscription[_-]?key)"
     r"(?:$|[_\-.])"
 )
+# Shorter values of variables that are named like secrets are switches and words.
+_MIN_NAMED_LENGTH = 8
 _TOKEN = r"[A-Za-z0-9+/=_\-]{32,}"
 # Bits per character. Hexadecimal digests have at most 4.0, words about 3.5; keys of
 # mixed letters and digits of this length 4.5 and more.
@@ -78,6 +81,24 @@ def find_credentials(text: str) -> Iterator[Credential]:
         for found in re.finditer(pattern, text):
             if not re.search(_EXAMPLES, found[0]):
                 yield Credential(Span(*found.span(1)), what)
+
+
+def find_environment_secrets(
+    environment: Mapping[str, str], always: Container[str] = ()
+) -> Iterator[tuple[str, str]]:
+    """Yield the name and value of each secret in the environment.
+
+    These are the variables in `always`, those whose name says so, the passwords of
+    proxies, and what has the published format of a key.
+    """
+    for name, value in environment.items():
+        is_named = re.search(SECRET_NAME, name) and len(value) >= _MIN_NAMED_LENGTH
+        if name in always or is_named:
+            yield name, value
+        elif name.lower().endswith("_proxy") and (password := find_password(value)):
+            yield name, password
+        for each in find_credentials(value):
+            yield name, value[slice(*each.span)]
 
 
 def find_disorder(text: str) -> Iterator[Span]:

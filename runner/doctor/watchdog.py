@@ -20,9 +20,11 @@ from multiprocessing.context import SpawnProcess
 from types import TracebackType
 from typing import Self
 
+from runner.config.credentials import find_environment_secrets
 from runner.doctor.findings import Finding, failed
-from runner.doctor.secrecy import known_secrets
 from runner.doctor.wishes import Wishes
+from runner.redaction import Redactor
+from runner.services import ASSEMBLYAI_KEY, OTHER_KEY
 
 # Seconds. A cold disk, a slow machine that others keep busy.
 _START_SECONDS = 30.0
@@ -124,13 +126,15 @@ def _work(line: Connection, checks: Sequence[Check], wishes: Wishes) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if not wishes.environment.get("VAGENT_DEBUG"):
         _silence()
-    mask = known_secrets(wishes.effective_environment())
+    environment = wishes.effective_environment()
+    secrets = find_environment_secrets(environment, (ASSEMBLYAI_KEY, OTHER_KEY))
+    redactor = Redactor(value for _, value in secrets)
     with suppress(EOFError, OSError):
         line.send(None)  # ready
         for check in checks:
             line.recv()
             for finding in _findings(check, wishes):
-                line.send(finding.masked(mask))
+                line.send(finding.masked(redactor.text))
             line.send(None)
 
 

@@ -22,6 +22,7 @@ from runner.protocol.client.actions import Action
 from runner.protocol.client.events import Event
 from runner.recording.header import Header
 from runner.recording.tape import LimitReached, Limits, Tape
+from runner.redaction import Redactor
 
 # Seconds. Waking costs more than writing, and a tenth of a second may be lost.
 _PERIOD = 0.075
@@ -44,19 +45,20 @@ class Recorder:
         header: Header,
         agent_text: str,
         *,
-        mask: Callable[[str], str] = str,
+        redactor: Redactor | None = None,
         notice: Callable[[str], object] = lambda text: None,
         limits: Limits | None = None,
         threaded: bool = True,
     ) -> None:
-        """Record into `folder`, which is made; `mask` hides secrets in a text.
+        """Record into `folder`, which is made; `redactor` removes secrets.
 
-        What is hidden may grow while the call runs. Sound and redaction are as the
-        header says.
+        More secrets may be added to it while the call runs. Sound and personal data
+        are kept as the header says.
         """
         self.folder = folder
         limits = limits or Limits()
-        self._open = partial(Tape, folder, header, agent_text, mask, limits)
+        redactor = redactor or Redactor()
+        self._open = partial(Tape, folder, header, agent_text, redactor, limits)
         self._notice = notice
         self._tape: Tape | None = None
         self._began: float | None = None  # the engine's time of the first action

@@ -14,12 +14,20 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from runner.protocol.client.actions import Announce, Notify, RunTool, Send, Voice
-from runner.protocol.client.events import Received, Say, ToolFinished
+from runner.protocol.client.actions import (
+    Action,
+    Announce,
+    Notify,
+    RunTool,
+    Send,
+    Voice,
+)
+from runner.protocol.client.events import Event, Received, Say, ToolFinished
 from runner.protocol.messages import (
     ConversationMessage,
     Message,
     ReplyCreate,
+    SessionReady,
     ToolCall,
     ToolResult,
     TranscriptAgent,
@@ -29,6 +37,7 @@ from runner.protocol.messages import (
     Unknown,
 )
 from runner.recording.lines import Entry
+from runner.redaction import Redactor, map_texts
 
 # The looks behind let a search begin at the beginning of a word only: without them a
 # long text without spaces would take its length squared.
@@ -50,6 +59,13 @@ _DIGIT = re.compile(r"\d")
 _LETTER = re.compile(r"\w")
 
 
+def learn_token(redactor: Redactor, what: Event | Action) -> None:
+    """Redact from now on the token with which the service lets a session resume."""
+    match what:
+        case Received(SessionReady(resume_token=token)) if token:
+            redactor.add((token,))
+
+
 def redact_text(text: str) -> str:
     """Return a text without digits, number words in a row and e-mail addresses."""
     text = _EMAIL.sub("[e-mail]", text)
@@ -59,15 +75,7 @@ def redact_text(text: str) -> str:
 
 def redact_tree(value: Any) -> Any:
     """Redact every text and number of a value of JSON's data model; numbers to text."""
-    if isinstance(value, str):
-        return redact_text(value)
-    if isinstance(value, dict):
-        return {redact_text(key): redact_tree(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [redact_tree(each) for each in value]
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return redact_text(str(value))
-    return value
+    return map_texts(value, redact_text)
 
 
 def redact(what: Entry) -> Entry:

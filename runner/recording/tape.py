@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -11,14 +10,14 @@ from typing import Any, NoReturn
 from runner.protocol.client.actions import Action, Play
 from runner.protocol.client.events import Event, MicFrame
 from runner.recording.calls import CALLS_FILE, CallLog, write_call
-from runner.recording.concealment import Concealment
 from runner.recording.header import Header, write_header
 from runner.recording.linefile import LineFile
 from runner.recording.lines import Entry, write_line
 from runner.recording.reader import SESSION_FILE
-from runner.recording.redaction import redact
+from runner.recording.redaction import learn_token, redact
 from runner.recording.sounds import SoundCount, sound_text
 from runner.recording.waves import Waves
+from runner.redaction import Redactor
 
 AGENT_FILE = "agent.yaml"
 _TIME_DIGITS = 6
@@ -53,12 +52,12 @@ class Tape:
         folder: Path,
         header: Header,
         agent_text: str,
-        mask: Callable[[str], str],
+        redactor: Redactor,
         limits: Limits,
     ) -> None:
         """Begin a recording in a folder that holds none yet; make it if need be."""
         self._limits = limits
-        self._conceal = Concealment(mask)
+        self._redactor = redactor
         self._redacts = header.is_redacted
         self._count, self._log = SoundCount(), CallLog()
         self._at = 0.0
@@ -68,9 +67,9 @@ class Tape:
             opened.callback(self._session.close)
             self._calls = LineFile(folder / CALLS_FILE)
             opened.callback(self._calls.close)
-            self._session.append(self._conceal.tree(write_header(header)))
+            self._session.append(self._redactor.tree(write_header(header)))
             self._session.flush()
-            text = self._conceal.text(agent_text).encode("utf-8", "replace")
+            text = self._redactor.text(agent_text).encode("utf-8", "replace")
             (folder / AGENT_FILE).write_bytes(text)
             self._waves = Waves(folder) if header.has_sound else None
             if self._waves is not None:
@@ -91,7 +90,7 @@ class Tape:
         assert not isinstance(what, MicFrame | Play), "sound was counted"
         self._count.cut()
         self._write_sounds()
-        self._conceal.learn(what)
+        learn_token(self._redactor, what)
         self._write(at, redact(what) if self._redacts else what)
 
     def flush(self) -> None:
@@ -131,7 +130,7 @@ class Tape:
     def _write_sounds(self) -> None:
         for at, sound in self._count.finished:
             if sound.reply_id:
-                sound.reply_id = self._conceal.text(sound.reply_id)
+                sound.reply_id = self._redactor.text(sound.reply_id)
             self._check_size()
             self._session.append_text(sound_text(at, sound))
         self._count.finished.clear()
@@ -139,10 +138,10 @@ class Tape:
     def _write(self, at: float, entry: Entry) -> None:
         line = write_line(at, entry)
         time = line.pop("at")
-        self._append(self._session, {"at": time, **self._conceal.tree(line)})
+        self._append(self._session, {"at": time, **self._redactor.tree(line)})
         call = self._log.note(at, entry)
         if call is not None:
-            self._append(self._calls, self._conceal.tree(write_call(call)))
+            self._append(self._calls, self._redactor.tree(write_call(call)))
 
     def _append(self, file: LineFile, line: dict[str, Any]) -> None:
         self._check_size()

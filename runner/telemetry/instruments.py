@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from runner.engine import Observer
 from runner.errors import VagentError
-from runner.hiding import Secrets
 from runner.protocol.client.actions import Action
 from runner.protocol.client.events import Event
-from runner.recording.concealment import Concealment
+from runner.recording.redaction import learn_token
 from runner.records import Record
+from runner.redaction import Redactor
 from runner.telemetry.logs import Log, MessageLog
 from runner.telemetry.moments import Witness
 from runner.telemetry.observation import Observation
@@ -59,7 +59,7 @@ class Instruments:
     def __init__(
         self,
         record: Record,
-        conceal: Concealment,
+        conceal: Redactor,
         log: Log | None,
         witnesses: Sequence[MakeWitness],
     ) -> None:
@@ -78,7 +78,7 @@ class Instruments:
         """Begin to watch a call that is about to begin; on its event loop."""
         epoch = time.time() - asyncio.get_running_loop().time()
         witnesses = [make(call, epoch) for make in self._witnesses]
-        observers: list[Observer] = [lambda at, what: self._conceal.learn(what)]
+        observers: list[Observer] = [lambda at, what: learn_token(self._conceal, what)]
         if self.log is not None:
             self.log.agent, self.log.epoch = call.agent, epoch
             witnesses.append(self.log.note)
@@ -91,7 +91,7 @@ class Instruments:
 async def open_instruments(
     wishes: TelemetryWishes,
     record: Record,
-    secrets: Secrets,
+    secrets: Redactor,
     environment: Mapping[str, str],
     notice: Callable[[str], None],
     sink: Callable[[str], None],
@@ -105,22 +105,21 @@ async def open_instruments(
         UsageError, FileUnreadable, TransportError: something cannot be had.
         VagentError: a package for it is missing.
     """
-    conceal = Concealment(secrets)
     async with contextlib.AsyncExitStack() as stack:
-        log = _open_log(wishes, conceal, stack, notice, sink)
+        log = _open_log(wishes, secrets, stack, notice, sink)
         makers: list[MakeWitness] = []
         if wishes.metrics is not None:
             makers.append(_open_metrics(wishes.metrics, stack, notice))
         if wishes.otel:
             from runner.telemetry import collector
 
-            secrets.hide(collector.find_collector_keys(environment))
+            secrets.add(collector.find_collector_keys(environment))
             opening = collector.open_collector(environment, notice)
             makers.append(
-                _trace(await stack.enter_async_context(opening), environment, conceal)
+                _trace(await stack.enter_async_context(opening), environment, secrets)
             )
         try:
-            yield Instruments(record, conceal, log, makers)
+            yield Instruments(record, secrets, log, makers)
         except VagentError as error:
             if log is not None:
                 log.say("error", "call.failed", reason=error.message)
@@ -130,7 +129,7 @@ async def open_instruments(
 
 def _open_log(
     wishes: TelemetryWishes,
-    conceal: Concealment,
+    conceal: Redactor,
     stack: contextlib.AsyncExitStack,
     notice: Callable[[str], None],
     sink: Callable[[str], None],
@@ -192,7 +191,7 @@ def _read_on(loop: asyncio.AbstractEventLoop, call: Watched) -> Reading | None:
 
 
 def _trace(
-    provider: Provider, environment: Mapping[str, str], conceal: Concealment
+    provider: Provider, environment: Mapping[str, str], conceal: Redactor
 ) -> MakeWitness:
     from runner.telemetry.tracing import CallTrace, Subject, wants_content
 

@@ -16,7 +16,7 @@ from runner.protocol.client.actions import Action, Play, Send
 from runner.protocol.client.events import Event, Garbled, MicFrame, Received
 from runner.protocol.codec import encode
 from runner.protocol.messages import InputAudio, Message, ReplyAudio
-from runner.recording.concealment import Concealment
+from runner.redaction import Redactor
 from runner.telemetry.entries import Level, LogEntry, write_entry
 from runner.telemetry.moments import (
     AnswerHeard,
@@ -44,7 +44,7 @@ class Log:
         self,
         sink: Callable[[str], object],
         format: LogFormat,
-        conceal: Concealment,
+        conceal: Redactor,
         clock: Callable[[], float],
         *,
         is_detailed: bool = False,

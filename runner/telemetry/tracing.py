@@ -19,7 +19,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from opentelemetry.util.types import AttributeValue
 
 from runner import __version__
-from runner.recording.concealment import Concealment
+from runner.redaction import Redactor
 from runner.telemetry.moments import (
     AnswerHeard,
     CallBegan,
@@ -68,7 +68,7 @@ class CallTrace:
         provider: Provider,
         subject: Subject,
         epoch: float,
-        conceal: Concealment,
+        conceal: Redactor,
         *,
         has_content: bool = False,
     ) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from runner.config.confidential import confidential
 from runner.errors import FileUnreadable
-from runner.hiding import Secrets
 from runner.keeping import Keeping, describe_call, find_keys, read_agent_text
 from runner.protocol.client.actions import Action
 from runner.protocol.client.events import Event
 from runner.recording.recorder import Recorder
+from runner.redaction import Redactor
 from runner.testing.results import ScenarioResult
 from runner.testing.session import Stage
 
@@ -43,8 +43,7 @@ class Evidence:
         folder = into / _folder_name(result)
         agent, service = stage.agent, stage.service
         text = read_agent_text(agent.path)
-        secrets = Secrets()
-        secrets.hide(confidential(agent) | find_keys(text, service))
+        redactor = Redactor(confidential(agent) | find_keys(text, service))
         keeping = Keeping(into)
         header = describe_call(agent, text, stage.config, service.name, seed, keeping)
         try:
@@ -53,7 +52,9 @@ class Evidence:
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise FileUnreadable(f"{folder} cannot be written: {reason}") from error
-        with Recorder(folder, header, text, mask=secrets, threaded=False) as recorder:
+        with Recorder(
+            folder, header, text, redactor=redactor, threaded=False
+        ) as recorder:
             for at, what in self._happened:
                 recorder.observe(at, what)
         return folder

@@ -18,6 +18,7 @@ from typing import Any
 
 from runner.config.model import AgentConfig
 from runner.errors import ToolError
+from runner.redaction import Redactor
 from runner.tools.arguments import ArgumentCheck, ArgumentsRefused, build_parameters
 from runner.tools.calls import (
     Ended,
@@ -26,7 +27,7 @@ from runner.tools.calls import (
     call_plain,
     close_bounded,
 )
-from runner.tools.failures import Masking, describe_failure, fail
+from runner.tools.failures import describe_failure, fail
 from runner.tools.output import SplitStdout, split_stdout
 from runner.tools.results import encode_result
 from runner.tools.tool import (
@@ -51,10 +52,6 @@ _NAME = re.compile("[A-Za-z_][A-Za-z0-9_]{0,63}")
 _WIRE_MARGIN = 5.0
 _WIRE_TIMEOUTS = (1.0, 300.0)
 
-# Shorter values are masked in errors only: in results, `1234` may just be a number.
-_SHORTEST_IN_ERRORS = 4
-_SHORTEST_IN_RESULTS = 8
-
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
@@ -66,7 +63,7 @@ class _Entry:
 class ToolRegistry:
     """The tools of one agent; the engine calls `run`, once for each call.
 
-    Not bound to an event loop before the first `run`. `secrets` are masked, by value,
+    Not bound to an event loop before the first `run`. `secrets` are redacted, by value,
     in everything that leaves it.
     """
 
@@ -94,12 +91,12 @@ class ToolRegistry:
                 ArgumentCheck(definition.name, definition.parameters),
                 inspect.iscoroutinefunction(tool.run),
             )
-        self._mask = Masking(secrets, shortest=_SHORTEST_IN_ERRORS)
+        self._redact = Redactor(secrets).text
         self._workers = Workers(workers)
         self._encode = partial(
             encode_result,
             limit=result_limit,
-            mask=Masking(secrets, shortest=_SHORTEST_IN_RESULTS),
+            redact=self._redact,
         )
         self._stdout: SplitStdout | None = None  # ours while calls may print
 
@@ -134,7 +131,7 @@ class ToolRegistry:
         try:
             given = entry.check.check(arguments)
         except ArgumentsRefused as error:
-            text = self._mask(str(error))
+            text = self._redact(str(error))
             return fail(text, f"arguments refused: {text}")
         outcome = await self._run_checked(entry, given)
         if outcome.is_error:
@@ -151,7 +148,7 @@ class ToolRegistry:
             if isinstance(entry.tool, ClosableTool):
                 error = await close_bounded(entry.tool.close)
                 if error is not None:
-                    outcome = describe_failure(name, error, self._mask)
+                    outcome = describe_failure(name, error, self._redact)
                     _log.warning("closing %s failed: %s", name, outcome.detail)
         if self._stdout is not None and not self._workers.hung:
             self._stdout.restore()
@@ -173,7 +170,7 @@ class ToolRegistry:
                 f"{self._workers.hung} tools hang in their threads; none is left",
             )
         if isinstance(ended, Failed):
-            return describe_failure(name, ended.error, self._mask)
+            return describe_failure(name, ended.error, self._redact)
         return ToolOutcome(ended.text)
 
     async def _call(self, entry: _Entry, given: dict[str, Any]) -> Ended:

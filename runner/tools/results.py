@@ -35,15 +35,15 @@ class Unsayable(Exception):
 
 
 def encode_result(
-    value: object, *, limit: int, mask: Callable[[str], str] = str
+    value: object, *, limit: int, redact: Callable[[str], str] = str
 ) -> str:
     """Return `value` as JSON text of at most `limit` bytes in UTF-8.
 
-    `mask` is applied to every string inside. Raises `Unsayable` for what JSON cannot
+    `redact` is applied to every string inside. Raises `Unsayable` for what JSON cannot
     say and for what is too long: half of a JSON text would be none, and a model takes
     half a list for the whole.
     """
-    plain = _Encoder(limit, mask).plain(value, 0)
+    plain = _Encoder(limit, redact).plain(value, 0)
     try:
         text = json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
         size = len(text.encode())
@@ -65,9 +65,9 @@ def _too_long(limit: int) -> Unsayable:
 class _Encoder:
     """One walk over a result; gives up as soon as it cannot fit any more."""
 
-    def __init__(self, limit: int, mask: Callable[[str], str]) -> None:
+    def __init__(self, limit: int, redact: Callable[[str], str]) -> None:
         self._limit = limit
-        self._mask = mask
+        self._redact = redact
         self._size = 0  # a lower bound of the text's length so far
         self._open: set[int] = set()  # ids of the containers around the current value
 
@@ -145,7 +145,7 @@ class _Encoder:
 
     def _text(self, text: str) -> str:
         self._grow(len(text))
-        return self._mask(text)
+        return self._redact(text)
 
     def _bytes(self, value: bytes) -> str:
         self._grow(len(value) // 4)  # at most four bytes a character

@@ -32,6 +32,7 @@ from runner.recording.lines import Sound
 from runner.recording.reader import read_recording
 from runner.recording.recorder import Recorder
 from runner.recording.tape import Limits
+from runner.redaction import Redactor
 from tests.recording.calls import (
     FRAME,
     RATE,
@@ -386,15 +387,16 @@ def test_a_disk_that_does_not_keep_up_ends_the_recording(tmp_path: Path) -> None
     held, notices = threading.Event(), list[str]()
     begun = threading.Event()
 
-    def mask(text: str) -> str:
-        if threading.current_thread().name == "recorder":
-            begun.set()
-            held.wait(30)
-        return text
+    class Held(Redactor):
+        def text(self, text: str) -> str:
+            if threading.current_thread().name == "recorder":
+                begun.set()
+                held.wait(30)
+            return text
 
     with Recorder(
         *(tmp_path, header(has_sound=False), ""),
-        mask=mask,
+        redactor=Held(),
         notice=notices.append,
         limits=Limits(backlog=20),
     ) as recorder:

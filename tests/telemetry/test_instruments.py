@@ -10,8 +10,8 @@ import pytest
 
 from runner.counters import Counters
 from runner.errors import FileUnreadable, VagentError
-from runner.hiding import Secrets
 from runner.records import Record
+from runner.redaction import Redactor
 from runner.telemetry.instruments import Watched, open_instruments
 from runner.telemetry.metrics import Reading
 from runner.telemetry.wishes import TelemetryWishes
@@ -31,10 +31,10 @@ def refuse(text: str) -> None:
 
 
 async def test_a_log_goes_to_its_file(tmp_path: Path) -> None:
-    path, record, secrets = tmp_path / "log", Record(), Secrets()
+    path, record, secrets = tmp_path / "log", Record(), Redactor()
     wishes = TelemetryWishes(log_file=path, log_format="json")
     async with open_instruments(wishes, record, secrets, {}, refuse, refuse) as all_of:
-        secrets.hide(frozenset({"sess_1"}))
+        secrets.add(frozenset({"sess_1"}))
         all_of.watch(CALL)
         for at, what in (*GREETING, *QUESTION, *OUTAGE, *END):
             record.observe(at, what)
@@ -49,7 +49,7 @@ async def test_a_log_goes_to_its_file(tmp_path: Path) -> None:
 async def test_a_log_without_a_file_goes_to_who_shows_the_call() -> None:
     lines: list[str] = []
     wishes = TelemetryWishes(log_format="text")
-    opening = open_instruments(wishes, Record(), Secrets(), {}, refuse, lines.append)
+    opening = open_instruments(wishes, Record(), Redactor(), {}, refuse, lines.append)
     async with opening as all_of:
         all_of.watch(CALL)
         all_of.observe(*GREETING[0])
@@ -61,7 +61,7 @@ async def test_a_log_without_a_file_goes_to_who_shows_the_call() -> None:
 async def test_why_a_call_could_not_be_made_is_logged_and_raised() -> None:
     lines: list[str] = []
     wishes = TelemetryWishes(log_format="json")
-    opening = open_instruments(wishes, Record(), Secrets(), {}, refuse, lines.append)
+    opening = open_instruments(wishes, Record(), Redactor(), {}, refuse, lines.append)
     with pytest.raises(VagentError, match="no sound card"):
         async with opening:
             raise VagentError("no sound card")
@@ -72,7 +72,7 @@ async def test_why_a_call_could_not_be_made_is_logged_and_raised() -> None:
 async def test_metrics_are_read_on_the_loop_of_the_call() -> None:
     notices: list[str] = []
     wishes, record = TelemetryWishes(metrics=0), Record()
-    opening = open_instruments(wishes, record, Secrets(), {}, notices.append, refuse)
+    opening = open_instruments(wishes, record, Redactor(), {}, notices.append, refuse)
     async with opening as all_of, httpx.AsyncClient() as scraper:
         all_of.watch(CALL)
         all_of.observe(*GREETING[0])
@@ -88,5 +88,5 @@ async def test_metrics_are_read_on_the_loop_of_the_call() -> None:
 async def test_what_cannot_be_had_is_told_before_the_call(tmp_path: Path) -> None:
     wish = TelemetryWishes(log_file=tmp_path)
     with pytest.raises(FileUnreadable):
-        async with open_instruments(wish, Record(), Secrets(), {}, refuse, refuse):
+        async with open_instruments(wish, Record(), Redactor(), {}, refuse, refuse):
             raise AssertionError("the call began")

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.hiding import Secrets
 from runner.protocol.client.actions import Close, Outcome, Play, RunTool, Send
 from runner.protocol.client.events import (
     Disconnected,
@@ -33,7 +32,8 @@ from runner.protocol.messages import (
     TranscriptUser,
     Unknown,
 )
-from runner.recording.concealment import Concealment
+from runner.recording.redaction import learn_token
+from runner.redaction import Redactor
 from runner.telemetry.logs import Log, MessageLog
 from runner.telemetry.wishes import LogFormat
 from tests.telemetry.calls import END, GREETING, OUTAGE, QUESTION, QUIET, watch
@@ -52,9 +52,9 @@ class Written:
         form: LogFormat = "json",
     ) -> None:
         self.lines: list[str] = []
-        secrets = Secrets()
-        secrets.hide(frozenset({secret}))
-        self.conceal = Concealment(secrets)
+        secrets = Redactor()
+        secrets.add(frozenset({secret}))
+        self.conceal = secrets
         self.log = Log(
             self.lines.append,
             form,
@@ -68,7 +68,7 @@ class Written:
     def observe(self, *happened: tuple[float, Any]) -> None:
         """Let things happen, as the instruments pass them on."""
         for at, what in happened:
-            self.conceal.learn(what)
+            learn_token(self.conceal, what)
             self.messages.observe(at, what)
             watch([(at, what)], self.log.note)
 

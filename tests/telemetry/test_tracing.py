@@ -11,11 +11,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from runner.hiding import Secrets
 from runner.protocol.client.actions import Close, Outcome, RunTool
 from runner.protocol.client.events import Received, ToolFinished
 from runner.protocol.messages import ToolCall, TranscriptUser
-from runner.recording.concealment import Concealment
+from runner.redaction import Redactor
 from runner.telemetry.collector import new_provider
 from runner.telemetry.tracing import CallTrace, Subject, wants_content
 from tests.telemetry.calls import (
@@ -37,11 +36,9 @@ def traced(
     """Return the spans of a call by their names."""
     exporter = InMemorySpanExporter()
     provider = new_provider(SimpleSpanProcessor(exporter), {})
-    secrets = Secrets()
-    secrets.hide(frozenset({secret}))
-    trace = CallTrace(
-        provider, SUBJECT, EPOCH, Concealment(secrets), has_content=has_content
-    )
+    secrets = Redactor()
+    secrets.add(frozenset({secret}))
+    trace = CallTrace(provider, SUBJECT, EPOCH, secrets, has_content=has_content)
     watch(happened, trace.note)  # type: ignore[arg-type]  # lists of each test's own kind
     provider.shutdown()
     spans: dict[str, list[ReadableSpan]] = {}

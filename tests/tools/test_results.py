@@ -131,7 +131,7 @@ def test_strings_and_keys_are_masked() -> None:
     text = encode_result(
         {"key": ["a secret"], "secret": 1},
         limit=LIMIT,
-        mask=lambda text: text.replace("secret", "***"),
+        redact=lambda text: text.replace("secret", "***"),
     )
 
     assert text == '{"key":["a ***"],"***":1}'
