@@ -22,7 +22,7 @@ from runner.protocol.client.wishes import ClientConfig
 from runner.recording.folders import new_folder
 from runner.recording.header import AgentOfRecord, Header
 from runner.recording.recorder import Recorder
-from runner.redaction import Redactor, find_password
+from runner.redaction import Redactor, find_password, strip_credentials
 from runner.services import Service
 
 
@@ -64,7 +64,7 @@ def describe_call(
         agent=AgentOfRecord(
             agent.name, str(agent.path), hashlib.sha256(text.encode()).hexdigest()
         ),
-        service=_without_key(service),
+        service=strip_credentials(service) if "://" in service else service,
         config=config,
         seed=seed,
         started=datetime.now().astimezone().isoformat(timespec="milliseconds"),
@@ -121,11 +121,3 @@ def _in_address(url: str) -> Iterator[str]:
     for name, value in parse_qsl(urlsplit(url).query):
         if re.search(SECRET_NAME, name):
             yield value
-
-
-def _without_key(name: str) -> str:
-    """Return a service's name; of an address, without user and query."""
-    if "://" not in name:
-        return name
-    address = urlsplit(name)
-    return f"{address.scheme}://{address.netloc.rpartition('@')[2]}{address.path}"

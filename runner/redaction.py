@@ -7,7 +7,7 @@ from binascii import b2a_base64
 from collections.abc import Callable, Iterable, Iterator
 from threading import Lock
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 REDACTED = "***"
 # Shorter values are words and numbers that a call may well be about (`1234`, `prod`):
@@ -102,6 +102,13 @@ def find_password(address: str) -> str | None:
     return password and unquote(password)
 
 
+def strip_credentials(url: str) -> str:
+    """Return a URL without what may be secret: user, password, query and fragment."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
 def _compile(shown: dict[str, str]) -> tuple[re.Pattern[str], list[str]]:
     """Return a pattern with one group for each spelling, and what to show for each."""
     # The longest first, so that a secret within another leaves no rest of it.
@@ -109,7 +116,7 @@ def _compile(shown: dict[str, str]) -> tuple[re.Pattern[str], list[str]]:
     spelled = [
         (each, shown[secret]) for secret in ordered for each in _spellings(secret)
     ]
-    # The empty group comes last: `re` is ten times as fast with a literal in front.
+    # The empty group comes last: `re` is five times as fast with a literal in front.
     pattern = "|".join(f"{spelling}()" for spelling, _ in spelled)
     return re.compile(pattern), [each for _, each in spelled]
 

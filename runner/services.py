@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from runner.errors import AuthenticationRejected, UsageError
-from runner.loopback import is_this_machine
+from runner.hosts import is_this_machine
 
 ASSEMBLYAI_URL = "wss://agents.assemblyai.com/v1/ws"
 ASSEMBLYAI_KEY = "ASSEMBLYAI_API_KEY"

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "runner"
 FLOORS: list[tuple[str, int]] = [
     ("runner", 0),
     ("runner.errors", 0),
-    ("runner.loopback", 0),
+    ("runner.hosts", 0),
     ("runner.redaction", 0),
     ("runner.protocol", 1),
     ("runner.config.model", 1),

@@ -17,6 +17,7 @@ from runner.redaction import (
     Redactor,
     find_password,
     map_texts,
+    strip_credentials,
 )
 
 Spell = Callable[[str], str]
@@ -127,6 +128,12 @@ def test_what_is_not_an_address_has_no_password() -> None:
     assert find_password("http://[::1") is None
     assert find_password("word") is None
     assert find_password("http://example.com") is None
+
+
+def test_a_url_is_shown_without_what_may_be_secret() -> None:
+    url = "wss://jane:s3cret@example.com:8443/v1/ws?token=abc#key"
+
+    assert strip_credentials(url) == "wss://example.com:8443/v1/ws"
 
 
 def test_short_values_are_not_redacted() -> None:

@@ -79,7 +79,7 @@ def serve(
 
     from runner.config.model import LocalConfig
     from runner.faults.sources import load_faults
-    from runner.loopback import is_this_machine
+    from runner.hosts import is_this_machine
     from runner.server.door import EmbeddedServer
     from runner.server.lifetime import serve_until_stopped
     from runner.speech.assembly import load_speech

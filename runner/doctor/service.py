@@ -17,7 +17,7 @@ from runner.doctor.proxies import without_credentials
 from runner.doctor.surroundings import chosen_service
 from runner.doctor.wishes import Wishes
 from runner.errors import AuthenticationRejected, TransportError, VagentError
-from runner.loopback import is_this_machine
+from runner.hosts import is_this_machine
 from runner.protocol.client.recovery import (
     rule_for_close,
     rule_for_error,

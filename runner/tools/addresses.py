@@ -9,19 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from ipaddress import (
-    IPv4Address,
-    IPv6Address,
-    IPv6Network,
-    ip_address,
-)
+from ipaddress import ip_address
 
-from runner.loopback import is_this_machine
-
-Address = IPv4Address | IPv6Address
-
-# RFC 6052: IPv4 addresses as a network of IPv6 only shows them; the last 32 bits.
-_NAT64 = IPv6Network("64:ff9b::/96")
+from runner.hosts import is_private_host, is_public
 
 
 class AddressRefused(Exception):
@@ -30,22 +20,6 @@ class AddressRefused(Exception):
 
 class HostUnknown(Exception):
     """The host name does not resolve."""
-
-
-def is_public(address: Address) -> bool:
-    """Whether an address belongs to the public internet, seen through IPv6 wrappings.
-
-    Follows the IANA registries of special-purpose addresses that `ipaddress` knows.
-    """
-    if isinstance(address, IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if inner is None and address in _NAT64:
-            inner = IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(inner)
-        if address.teredo is not None or address.is_site_local:
-            return False
-    return address.is_global and not address.is_multicast
 
 
 async def resolve_public(host: str, port: int) -> list[str]:
@@ -62,20 +36,12 @@ async def resolve_public(host: str, port: int) -> list[str]:
 
 
 def check_literal(host: str) -> None:
-    """Refuse a host that is a private address, or names this machine, as it stands.
+    """Refuse a host that is private by its name or address alone.
 
     For requests through a proxy, which resolves names itself.
     """
-    address = _read_literal(host)
-    if is_this_machine(host) or (address is not None and not is_public(address)):
+    if is_private_host(host):
         raise AddressRefused(f"{host} is not on the public internet")
-
-
-def _read_literal(host: str) -> Address | None:
-    try:
-        return ip_address(host.strip("[]"))
-    except ValueError:
-        return None
 
 
 async def _resolve(host: str, port: int) -> list[str]:

@@ -8,7 +8,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from runner.loopback import is_this_machine
+from runner.hosts import is_this_machine
 from runner.tools.addresses import check_literal
 
 # From host and port to addresses that may be connected to.

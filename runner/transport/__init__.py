@@ -10,8 +10,8 @@ from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from runner.errors import UsageError
+from runner.hosts import is_this_machine
 from runner.line import Listener
-from runner.loopback import is_this_machine
 from runner.transport.dialing import Dialing
 
 PING_SECONDS = 4.0

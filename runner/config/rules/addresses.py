@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 from runner.config.diagnostics import Finding, replacement
 from runner.config.requests import find_http_tools
 from runner.config.rules.rule import rule
+from runner.hosts import is_private_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runner.config.inspection import Inspection
 
-_HERE = {"localhost", "ip6-localhost", "ip6-loopback"}
-_PRIVATE_ENDINGS = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 _METADATA = {"169.254.169.254", "fd00:ec2::254", "metadata.google.internal"}
 
 
@@ -44,7 +43,7 @@ def private_address(inspection: Inspection) -> Iterator[Finding]:
         host = each.host
         if host is None or each.allows_private or host in _METADATA:
             continue
-        if _is_private(host):
+        if is_private_host(host):
             message = f"`{host}` is not on the public internet: every call would fail"
             help_ = "say `allow_private: true` if this tool may ask it"
             yield Finding(each.place(host), message, help_)
@@ -101,7 +100,7 @@ def plain_http(inspection: Inspection) -> Iterator[Finding]:
     """
     for each in inspection.fact(find_http_tools):
         host = each.host
-        if host is None or each.allows_private or _is_private(host):
+        if host is None or each.allows_private or is_private_host(host):
             continue
         if each.parts is not None and each.parts.scheme == "http":
             place = each.place("http:")
@@ -206,20 +205,6 @@ def url_fragment(inspection: Inspection) -> Iterator[Finding]:
             message = "what stands after `#` is never sent"
             help_ = "write %23 for one that is meant, or take it away"
             yield Finding(each.place(each.url[len(mark) :]), message, help_)
-
-
-def _is_private(host: str) -> bool:
-    """Whether a host is surely not public; names are not looked up."""
-    if host in _HERE or host.endswith(_PRIVATE_ENDINGS):
-        return True
-    if not re.fullmatch(r"[0-9.]+|[0-9a-f:.]*:[0-9a-f:.]*", host):
-        return False
-    from ipaddress import ip_address
-
-    try:
-        return not ip_address(host).is_global
-    except ValueError:
-        return False
 
 
 def _has_bad_port(netloc: str) -> bool:

@@ -6,11 +6,12 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
 from runner.errors import SpeechError
+from runner.redaction import Redactor, strip_credentials
 from runner.speech.brain.relay import relay
 from runner.speech.parts import Cancelled
 
@@ -53,15 +54,16 @@ class ChatEndpoint:
     ) -> None:
         parts = urlsplit(url.strip())
         if parts.scheme not in ("http", "https") or not parts.hostname:
+            shown = strip_credentials(url.strip())
             raise SpeechError(
-                f"the brain's url {_address(parts)!r} is not an http or https address",
+                f"the brain's url {shown!r} is not an http or https address",
                 hint="give the root of the API, such as http://127.0.0.1:11434/v1",
             )
         path = parts.path.rstrip("/").removesuffix(_PATH)
-        self.address = _address(parts._replace(path=path))
+        self.address = strip_credentials(urlunsplit(parts._replace(path=path)))
         self._url = urlunsplit(parts._replace(path=path + _PATH, fragment=""))
         self._model = model
-        self._key = key
+        self._redactor = Redactor([key] if key else [])
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._client = httpx.Client(
             headers=headers, timeout=httpx.Timeout(timeout, connect=_CONNECT)
@@ -159,14 +161,7 @@ class ChatEndpoint:
         )
 
     def _redact(self, text: str) -> str:
-        text = text.replace(self._key, "***") if self._key else text
-        return " ".join(text.split())[:_LONGEST_PROBLEM]
-
-
-def _address(parts: SplitResult) -> str:
-    """Return the URL without user, password, query and fragment: those are secrets."""
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+        return " ".join(self._redactor.text(text).split())[:_LONGEST_PROBLEM]
 
 
 def _read_piece(event: Mapping[str, Any]) -> Piece:

@@ -1,0 +1,59 @@
+"""Tests hosts and addresses: this machine, private networks, the public internet."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import TypeAlias
+
+Address: TypeAlias = IPv4Address | IPv6Address
+
+# The last two are what Linux distributions call ::1.
+_THIS_MACHINE = {"localhost", "ip6-localhost", "ip6-loopback"}
+# RFC 6761, 6762, 8375 and ICANN's reservation of `internal`; `lan` is a custom.
+_PRIVATE_ENDINGS = (".local", ".internal", ".lan", ".home.arpa")
+# RFC 6052: IPv4 addresses as a network of IPv6 only shows them; the last 32 bits.
+_NAT64 = IPv6Network("64:ff9b::/96")
+
+
+def is_this_machine(host: str) -> bool:
+    """True if a host is a loopback address or a name that always means this machine."""
+    name = host.rstrip(".").lower()
+    if name in _THIS_MACHINE or name.endswith(".localhost"):
+        return True
+    address = _read_address(host)
+    return address is not None and address.is_loopback
+
+
+def is_private_host(host: str) -> bool:
+    """True if a host is not public whatever a resolver answers; nothing is looked up.
+
+    These are this machine, names of private networks, and addresses that are not
+    public.
+    """
+    if is_this_machine(host) or host.rstrip(".").lower().endswith(_PRIVATE_ENDINGS):
+        return True
+    address = _read_address(host)
+    return address is not None and not is_public(address)
+
+
+def is_public(address: Address) -> bool:
+    """True if an address belongs to the public internet, seen through IPv6 wrappings.
+
+    Follows the IANA registries of special-purpose addresses that `ipaddress` knows.
+    """
+    if isinstance(address, IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if inner is None and address in _NAT64:
+            inner = IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(inner)
+        if address.teredo is not None or address.is_site_local:
+            return False
+    return address.is_global and not address.is_multicast
+
+
+def _read_address(host: str) -> Address | None:
+    try:
+        return ip_address(host.strip("[]"))
+    except ValueError:
+        return None
