@@ -20,12 +20,13 @@
                                              *call* never leaves the registry
 
 A message is lower case without a full stop and quotes the user's value; a hint says
-what to do next. `exit_code` is what the command line exits with.
+what to do next. `exit_code` is what the command line exits with. The functions at the
+end word what messages have in common.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +44,11 @@ class VagentError(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+    @classmethod
+    def from_os_error(cls, path: object, verb: str, error: Exception) -> Self:
+        """Return the error for a path that cannot be read, written or deleted."""
+        return cls(f"{path} cannot be {verb}: {os_error_text(error)}")
 
 
 class UsageError(VagentError):
@@ -155,3 +161,18 @@ class ModelMissing(SpeechError):
 
 class ToolError(VagentError):
     """A tool could not be loaded."""
+
+
+def os_error_text(error: BaseException) -> str:
+    """Return the reason of a failed system call, in lower case and without a path.
+
+    For other exceptions, returns their text.
+    """
+    if isinstance(error, OSError):
+        return (error.strerror or str(error)).lower()
+    return str(error)
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with its noun: `1 reply`, `2 replies`."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"

@@ -44,8 +44,7 @@ def read_agent_text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8", "replace")
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise FileUnreadable(f"{path} cannot be read: {reason}") from error
+        raise FileUnreadable.from_os_error(path, "read", error) from error
 
 
 def describe_call(

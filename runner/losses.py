@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from runner.counters import Counters
+from runner.errors import counted
 
 
 def describe_losses(counters: Counters) -> list[str]:
@@ -18,17 +19,17 @@ def describe_losses(counters: Counters) -> list[str]:
     if unsent:
         parts.append(f"{unsent:.2f} s of the microphone dropped")
     if c.messages_garbled:
-        parts.append(f"{_count(c.messages_garbled, 'message')} unreadable")
+        parts.append(f"{counted(c.messages_garbled, 'message')} unreadable")
     if c.playback_dropped_seconds:
         parts.append(f"{c.playback_dropped_seconds:.1f} s of the agent's voice cut off")
     if c.playback_underruns:
-        parts.append(_count(c.playback_underruns, "gap") + " in the agent's voice")
+        parts.append(counted(c.playback_underruns, "gap") + " in the agent's voice")
     if c.calls_late:
-        parts.append(_count(c.calls_late, "result") + " of tools came too late")
+        parts.append(counted(c.calls_late, "result") + " of tools came too late")
     if c.threads_hung:
-        parts.append(f"{_count(c.threads_hung, 'tool')} still hanging")
+        parts.append(f"{counted(c.threads_hung, 'tool')} still hanging")
     if c.replies_asked_again:
-        replies = _count(c.replies_asked_again, "reply", "replies")
+        replies = counted(c.replies_asked_again, "reply", "replies")
         parts.append(f"{replies} asked for again")
     return parts
 
@@ -40,7 +41,3 @@ def describe_all(counters: Counters) -> str:
 
 def _times(number: int) -> str:
     return {1: "once", 2: "twice"}.get(number, f"{number} times")
-
-
-def _count(number: int, noun: str, plural: str | None = None) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {plural or noun + 's'}"

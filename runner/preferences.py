@@ -40,8 +40,7 @@ def recall_devices(path: Path) -> dict[Direction, KnownDevice]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise FileUnreadable(f"{path} cannot be read: {reason}") from error
+        raise FileUnreadable.from_os_error(path, "read", error) from error
     import tomllib
 
     try:
@@ -76,8 +75,7 @@ def forget_devices(path: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise FileUnreadable(f"{path} cannot be deleted: {reason}") from error
+        raise FileUnreadable.from_os_error(path, "deleted", error) from error
     return True
 
 

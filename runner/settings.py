@@ -112,8 +112,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise FileUnreadable(f"{path} cannot be read: {reason}") from error
+        raise FileUnreadable.from_os_error(path, "read", error) from error
 
 
 def _parse(path: Path, data: bytes) -> dict[str, Any]:

@@ -34,8 +34,7 @@ def write_all(files: Mapping[Path, bytes], *, overwrite: bool = False) -> None:
         _undo(written, folders)
         if not isinstance(error, OSError):
             raise
-        reason = (error.strerror or str(error)).lower()
-        raise FileUnreadable(f"{current} cannot be written: {reason}") from error
+        raise FileUnreadable.from_os_error(current, "written", error) from error
 
 
 def _content(path: Path) -> bytes | None:

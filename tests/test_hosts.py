@@ -68,9 +68,7 @@ def test_ordinary_addresses_are_public(text: str) -> None:
     assert is_public(ip_address(text))
 
 
-@pytest.mark.parametrize(
-    "host", ["localhost", "a.local", "db.Internal.", "[::1]"]
-)
+@pytest.mark.parametrize("host", ["localhost", "a.local", "db.Internal.", "[::1]"])
 def test_a_host_is_private_by_its_name_or_address(host: str) -> None:
     assert is_private_host(host)
 

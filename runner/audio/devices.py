@@ -8,14 +8,15 @@ bytes), which costs the least, or 20 ms where a person waits for the answer.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from types import TracebackType
 from typing import Protocol, Self
 
 SAMPLE_RATE = 24_000
+SAMPLE_BYTES = 2
+BYTES_PER_SECOND = SAMPLE_RATE * SAMPLE_BYTES
 FRAME_MS = 50
 CARD_FRAME_MS = 20  # of a sound card's microphone
-FRAME_BYTES = SAMPLE_RATE * 2 * FRAME_MS // 1000
-CARD_FRAME_BYTES = SAMPLE_RATE * 2 * CARD_FRAME_MS // 1000
+FRAME_BYTES = BYTES_PER_SECOND * FRAME_MS // 1000
+CARD_FRAME_BYTES = BYTES_PER_SECOND * CARD_FRAME_MS // 1000
 # A microphone's backlog: more than this and the oldest frames go, counted.
 MICROPHONE_BACKLOG_MS = 300
 
@@ -30,12 +31,7 @@ class Microphone(Protocol):
 
     async def __aenter__(self) -> Self: ...
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    async def __aexit__(self, *exc: object) -> None: ...
 
     def frames(self) -> AsyncIterator[bytes]:
         """Yield frames at the pace of the sound; ends when the input ends."""
@@ -47,12 +43,7 @@ class Speaker(Protocol):
 
     async def __aenter__(self) -> Self: ...
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    async def __aexit__(self, *exc: object) -> None: ...
 
     def play(self, pcm: bytes) -> None:
         """Append sound to the playback buffer."""

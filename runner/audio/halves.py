@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
-from types import TracebackType
 from typing import Any, Protocol, Self
 
 
-class Card(AbstractAsyncContextManager[Any], Protocol):
+class Card(Protocol):
     """What a half knows of the card that it is a half of."""
 
     @property
     def is_open(self) -> bool: ...
 
     def raise_if_lost(self) -> None: ...
+
+    async def __aenter__(self) -> Any: ...
+
+    async def __aexit__(self, *exc: object) -> None: ...
 
 
 class Half:
@@ -26,10 +28,5 @@ class Half:
         await self._card.__aenter__()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._card.__aexit__(kind, error, trace)
+    async def __aexit__(self, *exc: object) -> None:
+        await self._card.__aexit__(*exc)

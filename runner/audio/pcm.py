@@ -11,11 +11,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.audio.devices import SAMPLE_RATE
+from runner.audio.devices import SAMPLE_BYTES, SAMPLE_RATE
 
 Samples: TypeAlias = NDArray[np.float32]  # mono, -1 to 1
 
-SAMPLE_BYTES = 2
 TELEPHONE_RATE = 8_000  # what G.711 is defined for, in hertz
 # What `loudness` says of digital silence: a number that JSON and a meter can show,
 # well under the -90.3 dBFS of the smallest 16-bit square wave.

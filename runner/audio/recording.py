@@ -8,9 +8,8 @@ import sys
 from io import FileIO
 from pathlib import Path
 
-from runner.audio.devices import SAMPLE_RATE
-from runner.audio.pcm import SAMPLE_BYTES
-from runner.errors import AudioFileError
+from runner.audio.devices import SAMPLE_BYTES, SAMPLE_RATE
+from runner.errors import AudioFileError, os_error_text
 
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 # RIFF counts in 32 bits: 24 hours at this rate. What comes after is written, and read
@@ -88,13 +87,13 @@ class WavRecording:
             self._path.unlink(missing_ok=True)
 
     def _error(self, what: str, error: OSError) -> AudioFileError:
-        reason = (error.strerror or str(error)).lower()
         hints = {
             FileNotFoundError: f"make the folder '{self._path.parent}' first",
             PermissionError: "choose a place that you may write to",
         }
         return AudioFileError(
-            f"{what} '{self._path}': {reason}", hint=hints.get(type(error))
+            f"{what} '{self._path}': {os_error_text(error)}",
+            hint=hints.get(type(error)),
         )
 
 

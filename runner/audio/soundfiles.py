@@ -15,7 +15,7 @@ import numpy as np
 from runner.audio.devices import SAMPLE_RATE
 from runner.audio.pcm import Samples, to_pcm
 from runner.audio.resampling import Resampler
-from runner.errors import AudioFileError, FileUnreadable
+from runner.errors import AudioFileError, FileUnreadable, os_error_text
 
 if TYPE_CHECKING:
     import soundfile
@@ -150,8 +150,9 @@ def check_whole(path: Path) -> None:
         with path.open("rb") as file:
             missing = _missing_bytes(file, path.stat().st_size)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise FileUnreadable(f"cannot read sound from '{path}': {reason}") from error
+        raise FileUnreadable(
+            f"cannot read sound from '{path}': {os_error_text(error)}"
+        ) from error
     if missing is None:
         raise AudioFileError(f"'{path}' is empty")
     if missing:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from types import TracebackType
 from typing import Protocol, Self
 
 from runner.audio.devices import SAMPLE_RATE
@@ -79,12 +78,7 @@ class PacedSpeaker:
             self._writing = asyncio.create_task(self._write_on(), name="recording")
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         if self._writing is not None:
             self._writing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -92,7 +86,7 @@ class PacedSpeaker:
         self._advance()
         if self._recording is not None:
             self._recording.close()
-        if self._failure is not None and error is None:
+        if self._failure is not None and exc[0] is None:
             raise self._failure
 
     def play(self, pcm: bytes) -> None:

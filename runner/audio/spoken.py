@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from types import TracebackType
 from typing import Self
 
 from runner.audio.devices import FRAME_BYTES, FRAME_MS, Microphone
@@ -80,12 +79,7 @@ class QueueMicrophone:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         self._lines.close()
 
     async def say(self, pcm: bytes) -> float:
@@ -129,14 +123,9 @@ class SharedMicrophone:
         await self._microphone.__aenter__()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         self._lines.close()
-        await self._microphone.__aexit__(kind, error, trace)
+        await self._microphone.__aexit__(*exc)
 
     async def say(self, pcm: bytes) -> float:
         """Speak 24 kHz PCM16 in place of what is recorded; return when it went out.

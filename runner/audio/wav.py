@@ -6,7 +6,6 @@ import asyncio
 import math
 from collections.abc import AsyncIterator
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from runner.audio.devices import FRAME_BYTES, FRAME_MS
@@ -43,12 +42,7 @@ class FileMicrophone:
         self._reader.open()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         self._reader.close()
 
     async def frames(self) -> AsyncIterator[bytes]:

@@ -111,8 +111,7 @@ def read_content(path: Path) -> bytes:
     except FileNotFoundError:
         raise FileUnreadable(f"{path} does not exist") from None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise FileUnreadable(f"{path} cannot be read: {reason.lower()}") from error
+        raise FileUnreadable.from_os_error(path, "read", error) from error
 
 
 def write_back(path: Path, done: FixedFile) -> None:
@@ -132,8 +131,7 @@ def write_back(path: Path, done: FixedFile) -> None:
     try:
         _replace(target, done.after)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise FileUnreadable(f"{path} cannot be written: {reason}") from error
+        raise FileUnreadable.from_os_error(path, "written", error) from error
 
 
 def _replace(target: Path, data: bytes) -> None:

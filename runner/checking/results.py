@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
+from runner.errors import counted
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -52,14 +54,14 @@ class Summary:
 
     def __str__(self) -> str:
         parts = [
-            _count(self.files, "file") + " checked",
-            _count(self.errors, "error"),
-            _count(self.warnings, "warning"),
+            counted(self.files, "file") + " checked",
+            counted(self.errors, "error"),
+            counted(self.warnings, "warning"),
         ]
         if self.fixable:
             parts.append(f"{self.fixable} fixable with --fix")
         if self.unreadable:
-            parts.append(_count(self.unreadable, "file") + " unreadable")
+            parts.append(counted(self.unreadable, "file") + " unreadable")
         if self.hidden:
             parts.append(f"{self.hidden} not shown")
         return ", ".join(parts)
@@ -115,7 +117,3 @@ def _is_fixable(file: CheckedFile, found: Diagnostic) -> bool:
     """Whether `--fix` mends it: safely, and in the file itself."""
     is_own = found.path == file.source.path
     return is_own and found.fix is not None and found.fix.is_safe
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -152,5 +152,4 @@ def _read(path: Path) -> Reading | UnreadableFile:
 
 
 def _refuse(error: OSError) -> None:
-    reason = (error.strerror or str(error)).lower()
-    raise FileUnreadable(f"{error.filename} cannot be read: {reason}") from error
+    raise FileUnreadable.from_os_error(error.filename, "read", error) from error

@@ -14,7 +14,7 @@ from runner.checking.selection import Selection
 from runner.checking.targets import STDIN
 from runner.config.diagnostics import printable
 from runner.config.reading import read_agent_text
-from runner.errors import FileUnreadable
+from runner.errors import FileUnreadable, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -66,7 +66,7 @@ class Fixes:
 
     def summary(self) -> str:
         """What was done in all."""
-        what = "1 fix" if self.made == 1 else f"{self.made} fixes"
+        what = counted(self.made, "fix", "fixes")
         text = f"{what} {'would be ' if self.shows else ''}made"
         if self._withheld:
             text += f", {self._withheld} more with --unsafe-fixes"

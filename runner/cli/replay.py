@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runner.errors import UsageError
+from runner.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,8 +94,8 @@ def describe(verdict: Verdict) -> Iterator[str]:
         if not difference.now:
             yield "  + (the engine does nothing more)"
         if difference.further:
-            places = "place" if difference.further == 1 else "places"
-            yield f"    … and {difference.further} more {places} after that"
+            places = counted(difference.further, "more place")
+            yield f"    … and {places} after that"
 
 
 def _line(step: Step) -> str:

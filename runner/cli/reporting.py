@@ -66,5 +66,4 @@ def save(path: Path, text: str) -> None:
     try:
         path.write_text(text, "utf-8", errors="backslashreplace", newline="\n")
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise FileUnreadable(f"{path} cannot be written: {reason}") from error
+        raise FileUnreadable.from_os_error(path, "written", error) from error

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import median
 
 from runner.counters import Counters
+from runner.errors import counted
 from runner.losses import describe_all, describe_losses
 from runner.records import Record
 
@@ -27,16 +28,16 @@ class Summary:
         """Return the facts as lines without symbols; nothing of what was not."""
         minutes, seconds = divmod(round(self.seconds), 60)
         length = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
-        lines = [f"{length}, {_count(self.turns, 'turn')} of yours"]
+        lines = [f"{length}, {counted(self.turns, 'turn')} of yours"]
         if self.waits:
             lines.append(
                 f"first sound after {median(self.waits):.2f} s (median), "
                 f"{max(self.waits):.2f} s (longest)"
             )
         if self.interruptions:
-            lines.append(_count(self.interruptions, "interruption"))
+            lines.append(counted(self.interruptions, "interruption"))
         if self.calls:
-            calls = _count(self.calls, "tool call")
+            calls = counted(self.calls, "tool call")
             lines.append(f"{calls}, {self.calls_failed} failed")
         if self.losses:
             lines.append("; ".join(self.losses))
@@ -68,7 +69,3 @@ def closing_lines(
     if folder is not None:
         lines.append(f"recorded in {folder}")
     return lines
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from runner.config.document import AGENT_BEGINNING
 from runner.config.examination import describe_bare, examine
 from runner.config.reading import Reading, read_agent_file
-from runner.errors import ConfigError, UsageError
+from runner.errors import ConfigError, UsageError, counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,7 +123,7 @@ def _inspect(
     )
     errors = sum(each.is_error for each in found)
     if errors or inspection is None:
-        count = "1 error" if errors == 1 else f"{errors} errors"
+        count = counted(errors, "error")
         raise ConfigError(f"{path} has {count}", found)
     return inspection
 

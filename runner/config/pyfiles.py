@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from runner.config.diagnostics import Place
 from runner.config.paths import resolve_inside
 from runner.config.source import Source, Span
+from runner.errors import os_error_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -122,7 +123,7 @@ def read_python(file: Path, shown: str) -> PythonFile:
             return PythonFile(problem="it is too large")
         tree, text = _parse(data)
     except OSError as error:
-        return PythonFile(problem=(error.strerror or str(error)).lower())
+        return PythonFile(problem=os_error_text(error))
     except SyntaxError as error:
         line = f"line {error.lineno}: " if error.lineno else ""
         return PythonFile(problem=f"{line}{error.msg}")

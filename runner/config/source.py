@@ -94,8 +94,7 @@ def read_source(path: Path, display: str | None = None) -> Source:
     except FileNotFoundError:
         raise FileUnreadable(f"{shown} does not exist") from None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise FileUnreadable(f"{shown} cannot be read: {reason.lower()}") from error
+        raise FileUnreadable.from_os_error(shown, "read", error) from error
     return decode_source(data, shown)
 
 

@@ -14,9 +14,9 @@ from typing import TypeAlias
 
 import numpy as np
 
+from runner.audio.devices import SAMPLE_BYTES
 from runner.audio.opening import Opening
 from runner.audio.pcm import (
-    SAMPLE_BYTES,
     Samples,
     mix_to_mono,
     spread,

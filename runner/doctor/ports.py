@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from runner.doctor.findings import Finding, failed, passed, skipped
 from runner.doctor.wishes import Wishes
+from runner.errors import os_error_text
 
 HOST = "127.0.0.1"
 SERVE_PORT = 8765  # the default of `vagent serve`
@@ -29,7 +30,7 @@ def judge_loopback(host: str) -> Finding:
     except OSError as error:
         return failed(
             "loopback",
-            f"cannot listen on {host}: {error.strerror or error}",
+            f"cannot listen on {host}: {os_error_text(error)}",
             "let the firewall, or the sandbox, allow connections to 127.0.0.1",
         )
     return passed("loopback", f"can listen on {host} (was given port {port})")
@@ -46,8 +47,7 @@ def judge_port(port: int, *, is_asked: bool) -> Finding:
         with socket.create_server((HOST, port)):
             return passed(name, f"free{about}")
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        detail = f"cannot be had{about}: {reason}"
+        detail = f"cannot be had{about}: {os_error_text(error)}"
     if is_asked:
         return failed(name, detail, "choose another port, or end what holds this one")
     return skipped(name, detail, "vagent serve --port 0")

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.audio.devices import SAMPLE_BYTES
 from runner.audio.echo import FrontEnd
-from runner.audio.pcm import SAMPLE_BYTES, Samples, to_pcm
+from runner.audio.pcm import Samples, to_pcm
 
 RATE = 24_000  # of all that is analysed, in hertz
 SECONDS = 2.0

@@ -94,8 +94,7 @@ def read_calls(folder: Path) -> list[RecordedCall]:
     except FileNotFoundError:
         return []  # there were none
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise NotARecording(f"'{path}' cannot be read: {reason}") from error
+        raise NotARecording.from_os_error(f"'{path}'", "read", error) from error
     calls = []
     for line in lines:
         try:

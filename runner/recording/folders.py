@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from pathlib import Path
 
-from runner.errors import FileUnreadable
+from runner.errors import FileUnreadable, os_error_text
 
 _LONGEST_NAME = 60  # with the time far from every system's limit
 
@@ -31,8 +31,7 @@ def new_folder(into: Path, agent: str, now: datetime) -> Path:
             else:
                 return folder
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
         raise FileUnreadable(
-            f"the call cannot be recorded in '{into}': {reason}",
+            f"the call cannot be recorded in '{into}': {os_error_text(error)}",
             hint="choose another folder, or run without --record",
         ) from error

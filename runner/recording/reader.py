@@ -49,8 +49,7 @@ def read_recording(folder: Path) -> Recording:
     except FileNotFoundError:
         raise NotARecording(f"there is no recording in '{folder}'", hint=_HOW) from None
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise NotARecording(f"'{path}' cannot be read: {reason}") from error
+        raise NotARecording.from_os_error(f"'{path}'", "read", error) from error
 
 
 def find_recordings(paths: Iterable[Path]) -> list[Path]:

@@ -14,10 +14,9 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
-from runner.errors import AudioFileError, FileUnreadable
+from runner.errors import AudioFileError, FileUnreadable, os_error_text
 from runner.protocol.client.actions import Action
 from runner.protocol.client.events import Event
 from runner.recording.header import Header
@@ -81,20 +80,16 @@ class Recorder:
         try:
             self._tape = self._open()
         except (OSError, AudioFileError) as error:
+            reason = os_error_text(error)
             raise FileUnreadable(
-                f"the call cannot be recorded in '{self.folder}': {_reason(error)}",
+                f"the call cannot be recorded in '{self.folder}': {reason}",
                 hint="choose another folder, or run without --record",
             ) from error
         if self._writer is not None:
             self._writer.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.close()
 
     def observe(self, at: float, what: Event | Action) -> None:
@@ -112,7 +107,7 @@ class Recorder:
         try:
             self._write(tape)
         except (LimitReached, OSError, AudioFileError) as error:
-            self._stop(tape, _reason(error))
+            self._stop(tape, os_error_text(error))
 
     def close(self) -> None:
         """Write the end of the recording; harmless when it is closed."""
@@ -128,7 +123,7 @@ class Recorder:
         try:
             tape.finish()
         except (LimitReached, OSError, AudioFileError) as error:
-            self._stop(tape, _reason(error))
+            self._stop(tape, os_error_text(error))
 
     def _write(self, tape: Tape) -> None:
         backlog, batch = self._backlog, []
@@ -185,9 +180,3 @@ class _Writer:
     def _run(self) -> None:
         while not self._going_on.acquire(timeout=_PERIOD):
             self._work()
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, OSError):
-        return (error.strerror or str(error)).lower()
-    return str(error)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.config.environment import load_environment
-from runner.errors import FileUnreadable, VagentError
+from runner.errors import FileUnreadable, VagentError, os_error_text
 from runner.loading import load_agent_and_tools
 from runner.protocol.messages import ToolCall
 from runner.protocol.notation import write
@@ -65,8 +65,9 @@ def judge(folder: Path, *, live_tools: bool = False, update: bool = False) -> Ve
     try:
         _write(recording, now)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        return Verdict(folder, problem=f"'{folder}' cannot be written: {reason}")
+        return Verdict(
+            folder, problem=f"'{folder}' cannot be written: {os_error_text(error)}"
+        )
     return Verdict(folder, None, None, length, was_updated=True)
 
 

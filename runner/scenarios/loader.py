@@ -8,7 +8,7 @@ from runner.config.examination import describe_bare, examine
 from runner.config.inspection import Inspection
 from runner.config.modeline import SUITE_SCHEMA
 from runner.config.reading import SUITE_BEGINNING, Reading, read_agent_file
-from runner.errors import ConfigError
+from runner.errors import ConfigError, counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,7 @@ def load_suite(path: Path, *, variables: Mapping[str, str] | None = None) -> Sui
     found, inspection = _examine(reading, variables or {}, must_run=False)
     errors = sum(each.is_error for each in found)
     if errors or inspection is None:
-        count = "1 error" if errors == 1 else f"{errors} errors"
+        count = counted(errors, "error")
         raise ConfigError(f"{path} has {count}", found)
     from runner.scenarios.builder import build_suite  # not needed to check a file
     from runner.scenarios.drafts import find_drafts

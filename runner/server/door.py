@@ -8,7 +8,6 @@ import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from http import HTTPStatus
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -17,7 +16,7 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from runner.errors import TransportError
+from runner.errors import TransportError, os_error_text
 from runner.faults.fault import Fault
 from runner.faults.steps import TurnAway
 from runner.server.conversation import House
@@ -103,19 +102,14 @@ class EmbeddedServer:
             )
         except OSError as error:
             raise TransportError(
-                f"cannot listen on {host}:{port}: {error.strerror or error}",
+                f"cannot listen on {host}:{port}: {os_error_text(error)}",
                 hint="choose another port with --port; --port 0 takes a free one",
             ) from error
         preparing = asyncio.create_task(prepare(self._house))
         self._stack.callback(preparing.cancel)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         await self._open.sessions.leave()
         await self._stack.aclose()
         self._house.workers.close()

@@ -9,6 +9,7 @@ import numpy as np
 
 from runner.audio.pcm import decode_alaw, decode_mulaw, to_samples
 from runner.audio.resampling import Resampler
+from runner.protocol.server.limits import RATES
 from runner.server.turns import FRAME_SECONDS, Sign, Timing, TurnDetector
 from runner.speech.parts import SPEECH_RATE, VAD_FRAME, Samples, Vad
 
@@ -27,8 +28,7 @@ class Ears:
         self.last_voiced = 0  # the frame in which speech was last heard
         self._vad = vad
         self._encoding = encoding
-        rate = 24_000 if encoding == "audio/pcm" else 8_000
-        self._resampler = Resampler(rate, SPEECH_RATE)
+        self._resampler = Resampler(RATES[encoding], SPEECH_RATE)
         self._half_sample = b""
         self._rest: Samples = np.zeros(0, np.float32)
         self._lead: deque[Samples] = deque(maxlen=_LEAD_FRAMES)

@@ -8,17 +8,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from runner.audio.pcm import encode_alaw, encode_mulaw, to_pcm, to_samples
+from runner.audio.devices import BYTES_PER_SECOND, SAMPLE_RATE
+from runner.audio.pcm import (
+    TELEPHONE_RATE,
+    encode_alaw,
+    encode_mulaw,
+    to_pcm,
+    to_samples,
+)
 from runner.audio.resampling import resample_pcm
 from runner.protocol.server.settings import Settings
 from runner.server.workers import Workers
 from runner.speech.parts import Cancelled, Speech
 
-_RATE = 24_000  # what voices give
 # Quieter than this is silence: about -46 dB below full scale.
 _AUDIBLE = 0.005
-_LEAD_SAMPLES = _RATE // 100  # kept before the first audible sample
-_TAIL_SAMPLES = _RATE // 8  # kept after the last one: the pause between clauses
+_LEAD_SAMPLES = SAMPLE_RATE // 100  # kept before the first audible sample
+_TAIL_SAMPLES = SAMPLE_RATE // 8  # kept after the last one: the pause between clauses
 _KEPT_CLAUSES = 32
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
@@ -56,7 +62,7 @@ class Larynx:
         if not settings.speaks:
             return Clause(text)
         pcm = await self._sound(text, cancelled, keep=keep)
-        duration_ms = len(pcm) / 2 / _RATE * 1000
+        duration_ms = len(pcm) / BYTES_PER_SECOND * 1000
         encoded = await self._workers.run(
             "encoding", lambda: _encode(pcm, settings.output_encoding, settings.volume)
         )
@@ -98,9 +104,9 @@ def _encode(pcm: bytes, encoding: str, volume: float) -> bytes:
     if volume != 1:
         pcm = to_pcm(to_samples(pcm) * np.float32(volume))
     if encoding == "audio/pcmu":
-        return encode_mulaw(resample_pcm(pcm, _RATE, 8_000))
+        return encode_mulaw(resample_pcm(pcm, SAMPLE_RATE, TELEPHONE_RATE))
     if encoding == "audio/pcma":
-        return encode_alaw(resample_pcm(pcm, _RATE, 8_000))
+        return encode_alaw(resample_pcm(pcm, SAMPLE_RATE, TELEPHONE_RATE))
     return pcm
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from runner.errors import SpeechError
+from runner.errors import SpeechError, os_error_text
 from runner.speech.manifest import WeightFile
 
 
@@ -95,6 +95,6 @@ def naming_disk_errors(path: Path) -> Iterator[None]:
                 hint="make room, or let VAGENT_MODELS name a folder on another disk",
             ) from error
         raise SpeechError(
-            f"cannot write '{path}': {error.strerror or error}",
+            f"cannot write '{path}': {os_error_text(error)}",
             hint="let VAGENT_MODELS name a folder that can be written",
         ) from error

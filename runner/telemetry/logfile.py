@@ -7,10 +7,9 @@ import threading
 from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
-from runner.errors import FileUnreadable
+from runner.errors import FileUnreadable, os_error_text
 
 # Lines that may wait for a disk; beyond them new ones are dropped, counted.
 _MOST_WAITING = 10_000
@@ -34,7 +33,7 @@ class LogFile:
             self._file = FileIO(path, "a")
         except (OSError, ValueError) as error:
             raise FileUnreadable(
-                f"the log '{path}' cannot be written: {_reason(error)}",
+                f"the log '{path}' cannot be written: {os_error_text(error)}",
                 hint="give --log-file a file in a folder that is there",
             ) from error
         self._lines: queue.Queue[str | None] = queue.Queue(_MOST_WAITING)
@@ -47,12 +46,7 @@ class LogFile:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self._put(None)
         self._thread.join(_LAST_WRITE_SECONDS)
         if self._thread.is_alive() or self.dropped:
@@ -83,11 +77,5 @@ class LogFile:
                 view = view[self._file.write(view) :]
         except OSError as error:
             self._is_broken = True
-            reason = _reason(error)
+            reason = os_error_text(error)
             self._notice(f"the log '{self._path}' stopped: {reason}; the call goes on")
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return (error.strerror or str(error)).lower()
-    return str(error)

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
-from runner.errors import TransportError
+from runner.errors import TransportError, os_error_text
 
 _HOST = "127.0.0.1"
 _PATH = "/metrics"
@@ -68,9 +68,8 @@ def serve_metrics(port: int, render: Render) -> Iterator[str]:
     try:
         door = _Door(port, render)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
         raise TransportError(
-            f"the metrics cannot be served on {_HOST}:{port}: {reason}",
+            f"the metrics cannot be served on {_HOST}:{port}: {os_error_text(error)}",
             hint="choose another port with --metrics; --metrics 0 takes a free one",
         ) from error
     with door:

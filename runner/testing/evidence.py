@@ -50,8 +50,7 @@ class Evidence:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise FileUnreadable(f"{folder} cannot be written: {reason}") from error
+            raise FileUnreadable.from_os_error(folder, "written", error) from error
         with Recorder(
             folder, header, text, redactor=redactor, threaded=False
         ) as recorder:

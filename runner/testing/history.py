@@ -72,8 +72,7 @@ def _write(folder: Path, failed: Sequence[str]) -> None:
         keep_out_of_git(folder)  # recordings of what passed may be in it, too
         path.write_text(json.dumps(failed, indent=1) + "\n", "utf-8")
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise FileUnreadable(f"{path} cannot be written: {reason}") from error
+        raise FileUnreadable.from_os_error(path, "written", error) from error
 
 
 def keep_out_of_git(folder: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -53,13 +52,8 @@ class ImpairedMicrophone:
         await self._microphone.__aenter__()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._microphone.__aexit__(kind, error, trace)
+    async def __aexit__(self, *exc: object) -> None:
+        await self._microphone.__aexit__(*exc)
 
     async def frames(self) -> AsyncIterator[bytes]:
         """Yield what is left of each frame."""

@@ -12,7 +12,6 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import count
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from runner.errors import TransportError
@@ -89,12 +88,7 @@ class ScriptedService:
         )
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         await self._open.sessions.leave()
         for task in self._tasks:
             task.cancel()

@@ -1,7 +1,6 @@
 """The halves on a card that is open or not as the test says, with no stream at all."""
 
 import asyncio
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -29,12 +28,7 @@ class OpenCard:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    async def __aexit__(self, *exc: object) -> None: ...
 
     def raise_if_lost(self) -> None:
         if self.is_lost:

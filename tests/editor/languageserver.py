@@ -7,7 +7,6 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Timer
-from types import TracebackType
 from typing import Any, Self
 
 _SETTINGS = {
@@ -67,12 +66,7 @@ class LanguageServer:
         self._tell("workspace/didChangeConfiguration", {"settings": _SETTINGS})
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self._process.kill()
         self._process.communicate()
         self._watchdog.cancel()

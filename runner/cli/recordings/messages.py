@@ -11,6 +11,7 @@ from html import escape
 from itertools import groupby
 from typing import Any
 
+from runner.audio.devices import BYTES_PER_SECOND
 from runner.cli.lines import describe_received, describe_sent, printable, shorten
 from runner.cli.recordings.conversation import pretty
 from runner.cli.recordings.wording import clock
@@ -23,7 +24,7 @@ from runner.protocol.messages import (
 )
 from runner.recording.lines import Entry, Sound, write_line
 
-_BYTES_A_MILLISECOND = 48
+_BYTES_PER_MS = BYTES_PER_SECOND // 1000
 _SPOKEN = (TranscriptUser, TranscriptUserDelta, TranscriptAgent)
 
 
@@ -64,16 +65,16 @@ def _sound(sounds: list[tuple[float, Sound]]) -> Iterator[Item]:
     ):
         size = sum(getattr(sound, field) for _, sound in sounds)
         if size:
-            text = f"{name} {size / _BYTES_A_MILLISECOND:.0f} ms"
+            text = f"{name} {size / _BYTES_PER_MS:.0f} ms"
             if field == "received":
                 played = sum(sound.played for _, sound in sounds)
                 if played < size:
-                    ignored = (size - played) / _BYTES_A_MILLISECOND
+                    ignored = (size - played) / _BYTES_PER_MS
                     text += f", {ignored:.0f} ms of it not played"
             yield Item(at, arrow, "sound", text)
     lost = sum(sound.mic - sound.sent for _, sound in sounds)
     if lost > 0:
-        text = f"microphone {lost / _BYTES_A_MILLISECOND:.0f} ms, not sent"
+        text = f"microphone {lost / _BYTES_PER_MS:.0f} ms, not sent"
         yield Item(at, "·", "sound", text)
 
 

@@ -16,7 +16,6 @@ from runner.cli.recordings.lanes import ASCII, UNICODE, draw
 from runner.cli.recordings.wording import (
     clock,
     compact,
-    count,
     describe_call,
     describe_drop,
     describe_end,
@@ -27,6 +26,7 @@ from runner.cli.recordings.wording import (
     describe_tools,
     duration,
 )
+from runner.errors import counted
 from runner.recording.reader import Recording
 from runner.recording.timeline import TimeLine
 from runner.recording.voices import Voices
@@ -140,7 +140,7 @@ def _print_sums(console: Console, line: TimeLine) -> None:
     table.add_column(overflow="fold", ratio=1)
     caller, agent = line.talked("caller"), line.talked("agent")
     talked = f"caller {duration(caller)}, agent {duration(agent)}"
-    table.add_row("talked", f"{talked}, {count(len(line.turns), 'turn')}")
+    table.add_row("talked", f"{talked}, {counted(len(line.turns), 'turn')}")
     table.add_row("latency", describe_latencies(line))
     if line.tools:
         table.add_row("tools", describe_tools(line))
@@ -163,7 +163,7 @@ def render_list(calls: list[tuple[Recording, TimeLine]]) -> str:
             describe_start(recording),
             recording.header.agent.name,
             duration(line.seconds),
-            count(len(line.turns), "turn"),
+            counted(len(line.turns), "turn"),
             describe_end(recording, line),
             str(recording.folder),
         )

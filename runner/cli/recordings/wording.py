@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from runner.errors import counted
 from runner.recording.happenings import Drop, Losses, ToolRun
 from runner.recording.reader import Recording
 from runner.recording.timeline import Interruption, TimeLine
@@ -61,7 +62,7 @@ def describe_end(recording: Recording, line: TimeLine) -> str:
     elif line.ending is None:
         parts.append("the recording ends before the call did")
     if recording.skipped:
-        parts.append(f"{count(recording.skipped, 'line')} could not be read")
+        parts.append(f"{counted(recording.skipped, 'line')} could not be read")
     return "; ".join(parts)
 
 
@@ -107,14 +108,14 @@ def describe_latencies(line: TimeLine) -> str:
     if middle is None:
         return "no answer was waited for"
     longest = max(each.seconds for each in line.latencies)
-    answers = count(len(line.latencies), "answer")
+    answers = counted(len(line.latencies), "answer")
     figures = f"{middle:.2f} s (median), {longest:.2f} s (longest)"
     return f"{answers}, first sound after {figures}"
 
 
 def describe_tools(line: TimeLine) -> str:
     """Return how many tool calls there were, and how many did not go well."""
-    parts = [count(len(line.tools), "tool call")]
+    parts = [counted(len(line.tools), "tool call")]
     for state, word in _STATES.items():
         number = sum(run.state == state for run in line.tools)
         if number and state != "done":
@@ -135,7 +136,7 @@ def describe_losses(losses: Losses) -> list[str]:
         (losses.messages_unknown, "unknown to this version"),
     ]
     return [f"{duration(each)} {text}" for each, text in seconds if each >= 0.0005] + [
-        f"{count(each, 'message')} {text}" for each, text in counts if each
+        f"{counted(each, 'message')} {text}" for each, text in counts if each
     ]
 
 
@@ -144,8 +145,3 @@ def _arguments(arguments: Mapping[str, Any]) -> str:
         f"{name}={json.dumps(value, ensure_ascii=False)}"
         for name, value in arguments.items()
     )
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun, in the plural if need be."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

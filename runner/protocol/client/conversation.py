@@ -48,7 +48,7 @@ from runner.protocol.messages import (
 )
 
 SAY_AGAIN = "The line dropped before the caller heard your last answer. Say it again."
-_BYTES_A_SECOND = 48_000  # 24 kHz, 16 bits, mono: the only encoding that is asked for
+_BYTES_PER_SECOND = 48_000  # 24 kHz, 16 bits, mono: the only encoding that is asked for
 
 
 class Conversation:
@@ -202,7 +202,7 @@ class Conversation:
         return actions + said
 
     def _count_sound(self, pcm: bytes, now: float) -> None:
-        length = len(pcm) / _BYTES_A_SECOND
+        length = len(pcm) / _BYTES_PER_SECOND
         self._plays_until = max(self._plays_until, now) + length
         self._announcements.hear(pcm, self._plays_until)
 

@@ -23,7 +23,8 @@ class Refusal:
 Check: TypeAlias = Callable[[Any, str], Refusal | None]
 
 _LANGUAGES = "en es de fr pt it tr nl sv no da fi hi vi ar he ja zh"
-ENCODINGS = ("audio/pcm", "audio/pcmu", "audio/pcma")
+# The encodings of audio on the wire, with their samples per second.
+RATES = {"audio/pcm": 24_000, "audio/pcmu": 8_000, "audio/pcma": 8_000}
 
 
 def refuse(param: str, why: str) -> Refusal:
@@ -118,9 +119,9 @@ def audio_format(value: Any, param: str) -> Refusal | None:
     if not isinstance(value, Mapping):
         return Refusal("invalid_value", "Audio format must be a JSON object", "format")
     encoding = value.get("encoding", "audio/pcm")
-    if encoding not in ENCODINGS:
-        return refuse(f"{param}.encoding", f"must be one of: {', '.join(ENCODINGS)}")
-    rate = 24_000 if encoding == "audio/pcm" else 8_000
+    if encoding not in RATES:
+        return refuse(f"{param}.encoding", f"must be one of: {', '.join(RATES)}")
+    rate = RATES[encoding]
     if value.get("sample_rate", rate) not in (rate, None):
         return refuse(f"{param}.sample_rate", f"must be {rate} for {encoding}")
     return None

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.protocol.messages import Json, JsonObject
-from runner.protocol.server.limits import INPUT, OUTPUT
+from runner.protocol.server.limits import INPUT, OUTPUT, RATES
 from runner.protocol.server.voices import SERVICE_VOICES
-
-RATES = {"audio/pcm": 24_000, "audio/pcmu": 8_000, "audio/pcma": 8_000}
 
 
 @dataclass(frozen=True, slots=True)

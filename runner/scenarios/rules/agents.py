@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from runner.config.diagnostics import Finding, quoted, replacement
 from runner.config.names import nearest
 from runner.config.rules.rule import rule
+from runner.errors import counted
 from runner.scenarios.agents import find_agents
 from runner.scenarios.drafts import find_drafts
 
@@ -112,7 +113,7 @@ def _explain(
         return f"`{shown}` holds scenarios, no agent", help_, None
     if agent.errors:
         count = len(agent.errors)
-        errors = "1 error" if count == 1 else f"{count} errors"
+        errors = counted(count, "error")
         first = agent.errors[0]
         help_ = f"line {first.line}: {first.message}"
         return f"the agent file `{shown}` has {errors}", help_, None

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from runner.errors import SpeechError
+from runner.errors import SpeechError, os_error_text
 from runner.speech.brain.prompt import ChatMessage
 from runner.speech.parts import Cancelled
 
@@ -160,7 +160,7 @@ def _check_file(path: Path) -> int:
             magic = file.read(len(_GGUF_MAGIC))
     except OSError as error:
         raise SpeechError(
-            f"cannot read the model {str(path)!r}: {error.strerror or error}"
+            f"cannot read the model {str(path)!r}: {os_error_text(error)}"
         ) from error
     if magic != _GGUF_MAGIC:
         raise _unloadable(path)
