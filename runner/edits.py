@@ -117,8 +117,7 @@ class Edits:
         if isinstance(error, ConfigError):
             found = [each for each in error.diagnostics if isinstance(each, Diagnostic)]
             self.audience.findings(found)
-        hint = f" ({error.hint})" if error.hint else ""
-        self.audience.notice(f"{error.message}{hint}: the call goes on as before")
+        self.audience.notice(f"{error.with_hint}: the call goes on as before")
 
 
 def changed_parts(old: AgentConfig, new: AgentConfig) -> list[str]:

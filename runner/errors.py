@@ -45,6 +45,11 @@ class VagentError(Exception):
     def __str__(self) -> str:
         return self.message
 
+    @property
+    def with_hint(self) -> str:
+        """The message, followed by the hint in parentheses if there is one."""
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
     @classmethod
     def from_os_error(cls, path: object, verb: str, error: Exception) -> Self:
         """Return the error for a path that cannot be read, written or deleted."""

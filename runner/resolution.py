@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from runner.config.builder import build_agent, resolve_variables
+from runner.config.builder import TOOL_FIELDS, build_agent, resolve_variables
 from runner.config.credentials import find_environment_secrets
 from runner.config.inspection import Inspection
 from runner.config.loader import inspect_agent
@@ -35,15 +35,6 @@ from runner.tools.registry import ToolRegistry, load_each, wire_definition
 from runner.tools.tool import Tool, ToolDefinition
 
 HIDDEN = "••••"
-_DEFINED = (
-    "name",
-    "description",
-    "parameters",
-    "timeout",
-    "effect",
-    "on_interrupt",
-    "announce",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,20 +164,19 @@ def _load(
             definition = define_tool(config, config.parameters or {}, ToolTraits())
             tools.append(_Shown(definition if known else None, note=note))
         else:
-            tools.append(_Shown(problem=redactor.text(_sentence(each))))
+            tools.append(_Shown(problem=redactor.text(_one_line(each))))
     problems = [each.problem for each in tools if each.problem]
     try:
         registry = ToolRegistry(loaded, secrets=real.secrets)
     except ToolError as error:
-        problems.append(redactor.text(_sentence(error)))
+        problems.append(redactor.text(_one_line(error)))
     else:
         asyncio.run(registry.close())
     return tools, problems
 
 
-def _sentence(error: ToolError) -> str:
-    hint = f" ({error.hint})" if error.hint else ""
-    return f"{error.message}{hint}".replace("\n", " ")
+def _one_line(error: ToolError) -> str:
+    return error.with_hint.replace("\n", " ")
 
 
 def _unset_in(inspection: Inspection, path: Pointer) -> list[str]:
@@ -219,7 +209,7 @@ def _add_tools(
         if tool.problem:
             entry["problem"] = tool.problem
             traced.origins[(*path, "problem")] = traced.origin((*path, config.kind))
-        for name in _DEFINED:
+        for name in TOOL_FIELDS:
             entry[name] = getattr(tool.definition or config, name)
             if tool.definition is None and name not in written:
                 entry[name] = None
@@ -237,7 +227,7 @@ def _tool_origins(
     config = agent.tools[index]
     if tool.tool is not None:
         return definition_origins(tool.tool, config, written, agent)
-    unsaid = [name for name in _DEFINED if name not in written]
+    unsaid = [name for name in TOOL_FIELDS if name not in written]
     origins: Origins = {}
     if tool.note is not None:
         origins[config.kind,] = Origin("unloaded", detail=tool.note)

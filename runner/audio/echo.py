@@ -81,15 +81,11 @@ class Reference:
             self._given += len(mono)
 
 
-class EchoCancelling:
-    """Takes the agent's voice out of the microphone, and noise if that is wished."""
+class _WithReference:
+    """Collects what the loudspeaker plays."""
 
-    def __init__(self, *, echo: bool = True, noise: bool = False) -> None:
-        """Raise AudioUnavailable when the package is missing."""
-        self._canceller = Canceller(echo=echo, noise=noise)
+    def __init__(self) -> None:
         self._reference = Reference()
-        self._rest = np.zeros(0, np.float32)
-        self._next: float | None = None  # when the piece after the last one is heard
 
     def attach(self, rate: int, channels: int, name: str = "") -> None:
         """Make ready for a speaker with this format."""
@@ -99,6 +95,17 @@ class EchoCancelling:
     def played(self, pcm: bytes, at: float) -> None:
         """Take note of a block; in PortAudio's thread."""
         self._reference.played(pcm, at)
+
+
+class EchoCancelling(_WithReference):
+    """Takes the agent's voice out of the microphone, and noise if that is wished."""
+
+    def __init__(self, *, echo: bool = True, noise: bool = False) -> None:
+        """Raise AudioUnavailable when the package is missing."""
+        super().__init__()
+        self._canceller = Canceller(echo=echo, noise=noise)
+        self._rest = np.zeros(0, np.float32)
+        self._next: float | None = None  # when the piece after the last one is heard
 
     def hear(self, samples: Samples, at: float) -> Samples:
         """Return what was heard but for what was played, in whole pieces of 10 ms."""
@@ -127,25 +134,16 @@ class EchoCancelling:
             self._canceller.process(silence, before)
 
 
-class HalfDuplex:
+class HalfDuplex(_WithReference):
     """Lets nothing through while the agent's voice is audible, nor shortly after.
 
     What goes through goes on to `then`, if there is one.
     """
 
     def __init__(self, then: FrontEnd | None = None) -> None:
+        super().__init__()
         self._then = then
-        self._reference = Reference()
         self._muted = 0  # samples that are yet to be silenced
-
-    def attach(self, rate: int, channels: int, name: str = "") -> None:
-        """Make ready for a speaker with this format."""
-        del name
-        self._reference.attach(rate, channels)
-
-    def played(self, pcm: bytes, at: float) -> None:
-        """Take note of a block; in PortAudio's thread."""
-        self._reference.played(pcm, at)
 
     def hear(self, samples: Samples, at: float) -> Samples:
         """Return what was heard, or silence as long."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from runner.checking.fixing import Mending, mend
 from runner.config.credentials import find_credentials, hide
-from runner.config.source import MAX_BYTES
+from runner.config.source import read_content
 from runner.errors import FileUnreadable
 
 if TYPE_CHECKING:
@@ -96,22 +96,6 @@ def fix_content(
 
     done = mend(text, lambda new: check(mark + new.encode()), allows=allows)
     return FixedFile(shown, data, mark + done.text.encode(), done)
-
-
-def read_content(path: Path) -> bytes:
-    """Return what is in a file, up to one byte more than an agent file may have.
-
-    Raises `FileUnreadable`.
-    """
-    if os.path.isdir(path):
-        raise FileUnreadable(f"{path} is a folder, not a file")
-    try:
-        with path.open("rb") as stream:
-            return stream.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise FileUnreadable(f"{path} does not exist") from None
-    except (OSError, ValueError) as error:
-        raise FileUnreadable.from_os_error(path, "read", error) from error
 
 
 def write_back(path: Path, done: FixedFile) -> None:

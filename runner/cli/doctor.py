@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runner.cli.run_options import InputDevice, OutputDevice
-from runner.cli.variables import parse_variables
+from runner.cli.variables import parse_variables, write_any_character
 
 if TYPE_CHECKING:
     from runner.doctor.findings import Finding
@@ -136,7 +136,7 @@ def _screen() -> Screen:
 
     from runner.doctor.wishes import Screen
 
-    _write_any_character()
+    write_any_character()
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     return Screen(sys.stdout.isatty(), shutil.get_terminal_size().columns, encoding)
 
@@ -150,10 +150,3 @@ def _manners(screen: Screen) -> Manners:
         has_marks(screen, os.environ),
         has_colour(screen, os.environ),
     )
-
-
-def _write_any_character() -> None:
-    """Let lines quote any character, whatever the encoding of stdout."""
-    reconfigure = getattr(sys.stdout, "reconfigure", None)  # only a text file has it
-    if reconfigure is not None:
-        reconfigure(errors="backslashreplace")

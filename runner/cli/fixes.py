@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from runner.checking.files import fix_content, read_content, write_back
+from runner.checking.files import fix_content, write_back
 from runner.checking.results import UnreadableFile
 from runner.checking.selection import Selection
 from runner.checking.targets import STDIN
 from runner.config.diagnostics import printable
 from runner.config.reading import read_agent_text
+from runner.config.source import read_content
 from runner.errors import FileUnreadable, counted
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runner.audio.devices import BYTES_PER_MS
 from runner.cli.view import Printer
 from runner.config.diagnostics import Diagnostic
 from runner.counters import Counters
@@ -124,7 +125,7 @@ class JsonView:
             fields: dict[str, Any] = {"type": message.TYPE}
             if isinstance(message, ReplyAudio):
                 fields["reply_id"] = message.reply_id
-            fields["ms"] = round(len(message.pcm) / 48, 3)  # 24 kHz, 2 bytes a sample
+            fields["ms"] = round(len(message.pcm) / BYTES_PER_MS, 3)
         else:
             fields = json.loads(encode(message))
         self._print({**fields, "direction": direction, "at": self._seconds(at)})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 
+from runner.audio.devices import BYTES_PER_MS
 from runner.protocol.messages import (
     ClientMessage,
     ConversationMessage,
@@ -55,7 +56,7 @@ def describe_sent(message: ClientMessage) -> str:
         case SessionResume(session_id):
             return f"session.resume ({session_id})"
         case InputAudio(pcm):
-            return f"input.audio {len(pcm) / 48:.0f} ms"
+            return f"input.audio {len(pcm) / BYTES_PER_MS:.0f} ms"
         case ToolResult(call_id, result, is_error):
             error = " is_error" if is_error else ""
             return f"tool.result {shorten(result)}{error} id={call_id}"

@@ -129,8 +129,7 @@ class _Questions:
             try:
                 return check(text.strip())
             except UsageError as error:
-                hint = f" ({error.hint})" if error.hint else ""
-                raise typer.BadParameter(f"{error.message}{hint}") from error
+                raise typer.BadParameter(error.with_hint) from error
 
         try:
             answer = typer.prompt(words, default, value_proc=convert, err=True)

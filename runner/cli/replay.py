@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from runner.audio.devices import BYTES_PER_MS
 from runner.errors import UsageError, counted
 
 if TYPE_CHECKING:
@@ -126,10 +127,13 @@ def _describe_entry(entry: Entry, content: dict[str, Any]) -> str:
 
 
 def _describe_sound(sound: dict[str, Any]) -> str:
-    own = [f"{what} {sound[what] / 48:.0f} ms" for what in ("mic", "sent")]
+    own = [f"{what} {sound[what] / BYTES_PER_MS:.0f} ms" for what in ("mic", "sent")]
     parts = own if sound["mic"] or sound["sent"] else []
     for reply in sound["replies"]:
-        received, played = reply["received"] / 48, reply["played"] / 48
+        received, played = (
+            reply["received"] / BYTES_PER_MS,
+            reply["played"] / BYTES_PER_MS,
+        )
         of = f" of {reply['id']}" if reply["id"] else ""
         parts.append(f"received {received:.0f} ms{of}, played {played:.0f} ms")
     return "; ".join(parts)

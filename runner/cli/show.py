@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runner.cli.variables import parse_variables
+from runner.cli.variables import parse_variables, write_any_character
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,11 +61,7 @@ def show(
     Ends with 0; 1 when the file has findings or a tool cannot be loaded; 2 for wrong
     usage; 3 when the file cannot be read.
     """
-    import sys
-
-    reconfigure = getattr(sys.stdout, "reconfigure", None)  # only a text file has it
-    if reconfigure is not None:  # a prompt may have any character
-        reconfigure(errors="backslashreplace")
+    write_any_character()  # a prompt may have any
     if agent.is_dir() or (agent.name == "session.jsonl" and agent.is_file()):
         from runner.cli.recordings.showing import show_recordings
 

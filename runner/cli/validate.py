@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runner.cli.reporting import Colour, Manners, report
-from runner.cli.variables import parse_variables
+from runner.cli.variables import parse_variables, write_any_character
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
@@ -160,7 +159,7 @@ def validate(
     130 when --watch was ended by Ctrl-C. With --diff, 1 means that there is something
     to change.
     """
-    _write_any_character()
+    write_any_character()
     if explain is not None or rules:
         typer.echo(_documentation(explain, format), nl=False)
         return
@@ -284,10 +283,3 @@ def _documentation(rule: str | None, format: Format | None) -> str:
     if rule is not None:
         return "\n".join(explain(each) for each in find_rules(rule))
     return rules_as_json() if format is Format.JSON else list_rules()
-
-
-def _write_any_character() -> None:
-    """Let findings quote any character, whatever the encoding of stdout."""
-    reconfigure = getattr(sys.stdout, "reconfigure", None)  # only a text file has it
-    if reconfigure is not None:
-        reconfigure(errors="backslashreplace")

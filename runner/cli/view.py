@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import TextIO
 
+from runner.audio.devices import BYTES_PER_MS
 from runner.cli.lines import describe_received, describe_sent, printable
 from runner.config.diagnostics import Diagnostic
 from runner.config.rendering import render
@@ -225,4 +226,4 @@ class WireView:
 
 
 def _ms(pcm: bytes) -> float:
-    return len(pcm) / 48  # 24 kHz, two bytes a sample
+    return len(pcm) / BYTES_PER_MS

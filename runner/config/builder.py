@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-_TOOL_FIELDS = {
+# What every tool may say of itself, in the order in which it is shown.
+TOOL_FIELDS = (
     "name",
     "description",
     "parameters",
@@ -30,7 +31,7 @@ _TOOL_FIELDS = {
     "effect",
     "on_interrupt",
     "announce",
-}
+)
 
 
 def build_agent(
@@ -118,8 +119,8 @@ def _local(value: Mapping[str, Any]) -> LocalConfig:
 
 
 def _tool(value: Mapping[str, Any]) -> ToolConfig:
-    (kind,) = (key for key in value if key not in _TOOL_FIELDS)
-    common = {key: each for key, each in value.items() if key in _TOOL_FIELDS}
+    (kind,) = (key for key in value if key not in TOOL_FIELDS)
+    common = {key: each for key, each in value.items() if key in TOOL_FIELDS}
     if "timeout" in common:
         common["timeout"] = parse_duration(common["timeout"])
     return ToolConfig(kind=kind, settings=value[kind], **common)

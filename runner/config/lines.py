@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from runner.config.source import LINE_END, line_starts
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LINE_END = re.compile(r"\r\n|\n|\r")
 _MOST = 2000  # lines to look back: an agent file has not so many
 
 
@@ -22,11 +22,11 @@ class Lines:
 
     @cached_property
     def _starts(self) -> list[int]:
-        return [0, *(found.end() for found in _LINE_END.finditer(self.text))]
+        return line_starts(self.text)
 
     def __getitem__(self, number: int) -> str:
         start = self._starts[number]
-        found = _LINE_END.search(self.text, start)
+        found = LINE_END.search(self.text, start)
         return self.text[start : found.start() if found else len(self.text)]
 
     def at(self, offset: int) -> int:

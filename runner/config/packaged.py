@@ -14,12 +14,17 @@ KIND = "kind_"
 
 
 @cache
-def packaged_text() -> str:
-    """Return the schema's file as it stands."""
+def read_packaged(package: str, name: str) -> str:
+    """Return the text of a file that a package carries."""
     # importlib.resources would do it too, and cost 4 ms to import.
-    data = get_data("runner.config", "agent.schema.json")
+    data = get_data(package, name)
     assert data is not None  # None is for loaders without data, of namespace packages
     return data.decode("utf-8")
+
+
+def packaged_text() -> str:
+    """Return the text of the schema's file."""
+    return read_packaged("runner.config", "agent.schema.json")
 
 
 def packaged_schema() -> Schema:

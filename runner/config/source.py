@@ -20,7 +20,7 @@ MAX_BYTES = 1_000_000
 
 # What editors count as the end of a line. YAML 1.1 also breaks at U+0085, U+2028 and
 # U+2029; editors do not, and the numbers are for them.
-_LINE_END = re.compile(r"\r\n|\n|\r")
+LINE_END = re.compile(r"\r\n|\n|\r")
 
 # The complement of YAML's printable set (YAML 1.2.2, production 1).
 _UNPRINTABLE = re.compile(
@@ -35,6 +35,11 @@ class Span(NamedTuple):
     end: int
 
 
+def line_starts(text: str) -> list[int]:
+    """Return the offsets at which the lines of a text begin."""
+    return [0, *(found.end() for found in LINE_END.finditer(text))]
+
+
 @dataclass(frozen=True)
 class Source:
     """One file's text; `path` is spelled as the person gave it."""
@@ -44,12 +49,12 @@ class Source:
 
     @cached_property
     def _starts(self) -> list[int]:
-        return [0, *(found.end() for found in _LINE_END.finditer(self.text))]
+        return line_starts(self.text)
 
     @cached_property
     def _lines(self) -> list[str]:
         # Shared by all findings about a line: it may be long, and they many.
-        return _LINE_END.split(self.text)
+        return LINE_END.split(self.text)
 
     def point(self, offset: int) -> tuple[int, int]:
         """Turn a character offset into line and column, both from 1."""
@@ -85,17 +90,25 @@ def read_source(path: Path, display: str | None = None) -> Source:
     A byte order mark is not part of the text.
     """
     shown = str(path) if display is None else display
+    return decode_source(read_content(path, shown), shown)
+
+
+def read_content(path: Path, shown: str | None = None) -> bytes:
+    """Return what is in a file, up to one byte more than an agent file may have.
+
+    Raises `FileUnreadable`.
+    """
+    shown = shown or str(path)
     # is_dir before opening: Windows answers a folder with "permission denied".
     if os.path.isdir(path):
         raise FileUnreadable(f"{shown} is a folder, not a file")
     try:
         with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+            return stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise FileUnreadable(f"{shown} does not exist") from None
     except (OSError, ValueError) as error:
         raise FileUnreadable.from_os_error(shown, "read", error) from error
-    return decode_source(data, shown)
 
 
 def decode_source(data: bytes, shown: str) -> Source:

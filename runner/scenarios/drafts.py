@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from runner.scenarios.model import scenario_id
 from runner.scenarios.parameters import combinations, fill
 
 if TYPE_CHECKING:
@@ -48,10 +49,7 @@ class Draft:
     @property
     def id(self) -> str:
         """What the scenario will be called in reports."""
-        if not self.parameters:
-            return self.name
-        values = ", ".join(f"{key}={value}" for key, value in self.parameters.items())
-        return f"{self.name} [{values}]"
+        return scenario_id(self.name, self.parameters)
 
     def part(self, key: str) -> Part | None:
         """Return what is in force for a key, if it is sound."""

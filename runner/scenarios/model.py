@@ -175,6 +175,14 @@ Turn: TypeAlias = (
 )
 
 
+def scenario_id(name: str, parameters: Mapping[str, Any]) -> str:
+    """Return the id of a scenario in reports: its name, and its parameters."""
+    if not parameters:
+        return name
+    values = ", ".join(f"{key}={value}" for key, value in parameters.items())
+    return f"{name} [{values}]"
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """One call that is tried out; parameters are already filled in.
@@ -200,10 +208,7 @@ class Scenario:
     @property
     def id(self) -> str:
         """What it is called in reports: its name, and its parameters."""
-        if not self.parameters:
-            return self.name
-        values = ", ".join(f"{key}={value}" for key, value in self.parameters.items())
-        return f"{self.name} [{values}]"
+        return scenario_id(self.name, self.parameters)
 
 
 @dataclass(frozen=True, slots=True)

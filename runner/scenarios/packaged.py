@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from pkgutil import get_data
-from typing import Any, TypeAlias
 
-Schema: TypeAlias = dict[str, Any]
+from runner.config.packaged import Schema, read_packaged
 
 # The alternative of a pattern.
 _PARAMETER = r"|\$\{[A-Za-z_][A-Za-z0-9_]*\}"
 
 
-@cache
 def packaged_text() -> str:
-    """Return the schema's file as it stands."""
-    data = get_data("runner.scenarios", "scenario.schema.json")
-    assert data is not None  # None is for loaders without data, of namespace packages
-    return data.decode("utf-8")
+    """Return the text of the schema's file."""
+    return read_packaged("runner.scenarios", "scenario.schema.json")
 
 
 def packaged_schema() -> Schema:

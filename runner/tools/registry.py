@@ -206,10 +206,7 @@ def load_tools(agent: AgentConfig, kinds: Mapping[str, ToolKind]) -> ToolRegistr
         return ToolRegistry(tools, secrets=agent.secrets)
     if len(problems) == 1:
         raise problems[0]
-    lines = [
-        f"{problem.message} ({problem.hint})" if problem.hint else problem.message
-        for problem in problems
-    ]
+    lines = [problem.with_hint for problem in problems]
     raise ToolError("\n  ".join([f"{len(lines)} tools cannot be loaded:", *lines]))
 
 

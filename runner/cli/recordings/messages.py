@@ -11,7 +11,7 @@ from html import escape
 from itertools import groupby
 from typing import Any
 
-from runner.audio.devices import BYTES_PER_SECOND
+from runner.audio.devices import BYTES_PER_MS
 from runner.cli.lines import describe_received, describe_sent, printable, shorten
 from runner.cli.recordings.conversation import pretty
 from runner.cli.recordings.wording import clock
@@ -24,7 +24,6 @@ from runner.protocol.messages import (
 )
 from runner.recording.lines import Entry, Sound, write_line
 
-_BYTES_PER_MS = BYTES_PER_SECOND // 1000
 _SPOKEN = (TranscriptUser, TranscriptUserDelta, TranscriptAgent)
 
 
@@ -65,16 +64,16 @@ def _sound(sounds: list[tuple[float, Sound]]) -> Iterator[Item]:
     ):
         size = sum(getattr(sound, field) for _, sound in sounds)
         if size:
-            text = f"{name} {size / _BYTES_PER_MS:.0f} ms"
+            text = f"{name} {size / BYTES_PER_MS:.0f} ms"
             if field == "received":
                 played = sum(sound.played for _, sound in sounds)
                 if played < size:
-                    ignored = (size - played) / _BYTES_PER_MS
+                    ignored = (size - played) / BYTES_PER_MS
                     text += f", {ignored:.0f} ms of it not played"
             yield Item(at, arrow, "sound", text)
     lost = sum(sound.mic - sound.sent for _, sound in sounds)
     if lost > 0:
-        text = f"microphone {lost / _BYTES_PER_MS:.0f} ms, not sent"
+        text = f"microphone {lost / BYTES_PER_MS:.0f} ms, not sent"
         yield Item(at, "·", "sound", text)
 
 
