@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runner.cli.lines import printable
+from runner.cli.output import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -105,7 +106,7 @@ def show(found: Sequence[ListedDevice], trials: Trials, *, as_json: bool) -> Non
     if sys.stdout.isatty():
         _print_wide(headings, rows)
     else:
-        _print_plain(headings, rows)
+        print_table(headings, rows)
 
 
 def _as_object(
@@ -194,11 +195,3 @@ def _style(cell: str, row: Sequence[str]) -> str:
     if len(row) == len(_HEADINGS) and cell is row[-1]:
         return "green" if cell == "yes" else "red"
     return ""
-
-
-def _print_plain(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    table = [headings, *rows]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for row in table:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        typer.echo("  ".join(cells).rstrip())

@@ -69,7 +69,7 @@ def diff(
         )
     if no_scenarios and scenarios:
         raise UsageError("--scenarios and --no-scenarios contradict each other")
-    from runner.cli.reporting import save
+    from runner.cli.output import save
     from runner.comparing import report
     from runner.comparing.revisions import committed
 

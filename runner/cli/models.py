@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from runner.cli.output import print_table
+
 if TYPE_CHECKING:
     from runner.speech.manifest import Model
     from runner.speech.weights import Standing, Weights
@@ -37,7 +39,8 @@ def list_models(
         for model, standing in rows:
             typer.echo(json.dumps(_as_object(model, standing)))
         return
-    _print_table([_as_cells(model, standing) for model, standing in rows])
+    cells = [_as_cells(model, standing) for model, standing in rows]
+    print_table(("model", "what for", "size", "", "licence"), cells)
     typer.echo(f"\nin {weights.folder}", err=True)
 
 
@@ -152,11 +155,3 @@ def _as_cells(model: Model, standing: Standing) -> tuple[str, ...]:
 
     here = "here" if standing.present else standing.problem or "not here"
     return model.name, model.purpose, megabytes(model.size), here, model.licence
-
-
-def _print_table(rows: list[tuple[str, ...]]) -> None:
-    table = [("model", "what for", "size", "", "licence"), *rows]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for row in table:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        typer.echo("  ".join(cells).rstrip())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from runner.errors import FileUnreadable
+from runner.cli.output import save
 
 if TYPE_CHECKING:
     from runner.checking.results import Results
@@ -59,11 +59,3 @@ def report(results: Results, manners: Manners) -> None:
         typer.echo(str(shown.summary), err=True)
         if manners.fixes:
             typer.echo(manners.fixes.summary(), err=True)
-
-
-def save(path: Path, text: str) -> None:
-    """Write a report to a file; raises FileUnreadable."""
-    try:
-        path.write_text(text, "utf-8", errors="backslashreplace", newline="\n")
-    except OSError as error:
-        raise FileUnreadable.from_os_error(path, "written", error) from error

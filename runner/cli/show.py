@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runner.cli.variables import parse_variables, write_any_character
+from runner.cli.output import write_any_character
+from runner.cli.variables import parse_variables
 from runner.errors import UsageError
 
 if TYPE_CHECKING:

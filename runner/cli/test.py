@@ -243,7 +243,7 @@ def _judge(
 
 def _write_scenario(folder: Path, path: Path | None, *, force: bool) -> None:
     """Write a recorded call as a scenario file, or to stdout."""
-    from runner.cli.reporting import save
+    from runner.cli.output import save
     from runner.recording.reader import read_recording
     from runner.scenarios.writing import scenario_from_recording
 

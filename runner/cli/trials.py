@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from runner.cli.reporting import Colour, save
+from runner.cli.output import save
+from runner.cli.reporting import Colour
 from runner.errors import FileUnreadable
 from runner.testing.discovery import find_watched, load_scenarios
 from runner.testing.history import forget_old, load_failed, note_failed

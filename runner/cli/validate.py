@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from runner.cli.output import write_any_character
 from runner.cli.reporting import Colour, Manners, report
-from runner.cli.variables import parse_variables, write_any_character
+from runner.cli.variables import parse_variables
 from runner.errors import UsageError
 
 if TYPE_CHECKING:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from runner.errors import UsageError
 
 
@@ -18,10 +16,3 @@ def parse_variables(pairs: list[str]) -> dict[str, str]:
             )
         variables[name] = value
     return variables
-
-
-def write_any_character() -> None:
-    """Let output quote any character, whatever the encoding of stdout."""
-    reconfigure = getattr(sys.stdout, "reconfigure", None)  # only a text file has it
-    if reconfigure is not None:
-        reconfigure(errors="backslashreplace")

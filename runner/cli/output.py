@@ -1,0 +1,35 @@
+"""What commands write to stdout and to report files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from runner.errors import FileUnreadable
+
+
+def write_any_character() -> None:
+    """Let stdout take any character, whatever its encoding."""
+    reconfigure = getattr(sys.stdout, "reconfigure", None)  # only a text file has it
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
+
+
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Write rows in columns as wide as their widest cell, separated by two spaces."""
+    table = [headings, *rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        typer.echo("  ".join(cells).rstrip())
+
+
+def save(path: Path, text: str) -> None:
+    """Write a report to a file; raises FileUnreadable."""
+    try:
+        path.write_text(text, "utf-8", errors="backslashreplace", newline="\n")
+    except OSError as error:
+        raise FileUnreadable.from_os_error(path, "written", error) from error
