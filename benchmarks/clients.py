@@ -177,7 +177,7 @@ class VagentClient:
             run_tool=self._run_tool,
             observers=(
                 *([] if recorder is None else [recorder.observe]),
-                self.record.observe,
+                self.record.events.observe,
                 Tally(session).observe,
                 self._observe,
             ),

@@ -78,7 +78,7 @@ def held(by: AnnounceBy = "reply", *, seconds: float = 5.0) -> Held:
 
     def observe(at: float, what: Event | Action) -> None:
         call.happened.append((at, what))
-        call.record.observe(at, what)
+        call.record.events.observe(at, what)
 
     async def hold() -> None:
         async with (

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from runner.compose import Call, CallWishes, View, open_call
+from runner.engine import Observer
 from runner.hiding import Secrets
 from runner.telemetry.strays import catch_strays
 
@@ -131,15 +132,15 @@ async def open_watched_call(
 
             sink = sink or view.printer.notice
             opening = open_instruments(
-                seeing, record, secrets, environment, view.notice, sink
+                seeing, record.events, secrets, environment, view.notice, sink
             )
             instruments = await enter(opening)
         log = instruments.log if instruments else None
         told: View = LoggedView(view, log) if log is not None else view
         stack.enter_context(_strays(told, log, seeing))
-        observers = [record.observe]
+        observers: list[Observer] = [record.events.observe]
         if instruments is not None:
-            observers.append(instruments.observe)
+            observers.insert(0, instruments.observe)
         opened = open_call(wishes, environment, told, observers, typing, secrets)
         call = await enter(opened)
         if instruments is not None:
