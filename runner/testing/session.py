@@ -22,6 +22,7 @@ from runner.errors import UsageError
 from runner.faults.sources import load_faults
 from runner.line import Dial
 from runner.localvoice import LocalVoice, SpokenAnnouncements, SpokenLines
+from runner.observers.events import CallInterpreter
 from runner.protocol.client.session import ClientSession
 from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.messages import ToolCall
@@ -105,7 +106,7 @@ async def open_call_under_test(
             return await staged.run(call.name, call.arguments)
 
         session = ClientSession(config, jitter=Random(setup.seed).random)
-        tally = Tally(session)
+        tally, events = Tally(session), CallInterpreter(witness.note)
         engine = Engine(
             session,
             line,
@@ -113,7 +114,7 @@ async def open_call_under_test(
             speaker=speaker,
             run_tool=run_tool,
             voice=far.voice,
-            observers=(*observers, tally.observe, witness.observe),
+            observers=(*observers, tally.observe, events.observe),
         )
         far.engine.append(engine)
         hung = staged.registry.hung
