@@ -11,8 +11,7 @@ from pathlib import Path
 from runner.recording.header import Header, NotARecording
 from runner.recording.reader import Recording
 from runner.scenarios.model import BrainRule, MockAnswer, Place, Scenario, Suite
-from runner.scenarios.recorded import Account, Remarked
-from runner.scenarios.replies import Reply, Run, calls_of, told
+from runner.scenarios.recorded import Account, Remarked, Reply, Run
 from runner.scenarios.writer import write_suite
 
 _LONGEST_PART = 5  # words of what the agent said that are looked for
@@ -84,7 +83,7 @@ def _words(text: str) -> list[str]:
 
 def _steps(replies: Sequence[Reply]) -> Iterator[BrainRule]:
     for reply in replies:
-        calls = tuple(calls_of(reply))
+        calls = tuple(reply.calls_made())
         if reply.is_thought and (reply.says or calls):
             yield BrainRule(says=reply.says or None, calls=calls)
 
@@ -101,7 +100,7 @@ def _mocks(header: Header, runs: Sequence[Run]) -> dict[str, tuple[MockAnswer, .
 def _answer(run: Run) -> MockAnswer:
     if run.text is None:  # cancelled: so it is again, if it takes longer than then
         return MockAnswer(delay=round(run.seconds, 1) + 5.0)
-    value, delay = told(run.text), round(run.seconds, 1)
+    value, delay = run.result, round(run.seconds, 1)
     if not run.is_error:
         return MockAnswer(value, delay=delay)
     reason = value.get("error", value) if isinstance(value, dict) else value
