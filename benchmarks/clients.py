@@ -169,6 +169,8 @@ class VagentClient:
         self._on_interrupted = on_interrupted
         self._interrupted_at = 0.0
         session = ClientSession(ClientConfig({"system_prompt": "Be brief."}))
+        tally = Tally(session)
+        self.record.events.subscribe(tally.note)
         self.engine = Engine(
             session,
             dialer,
@@ -178,7 +180,7 @@ class VagentClient:
             observers=(
                 *([] if recorder is None else [recorder.observe]),
                 self.record.events.observe,
-                Tally(session).observe,
+                tally.observe,
                 self._observe,
             ),
         )

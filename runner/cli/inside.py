@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from runner.compose import Call, CallWishes, View, open_call
-from runner.engine import Observer
 from runner.hiding import Secrets
 from runner.telemetry.strays import catch_strays
 
@@ -138,10 +137,10 @@ async def open_watched_call(
         log = instruments.log if instruments else None
         told: View = LoggedView(view, log) if log is not None else view
         stack.enter_context(_strays(told, log, seeing))
-        observers: list[Observer] = [record.events.observe]
-        if instruments is not None:
-            observers.insert(0, instruments.observe)
-        opened = open_call(wishes, environment, told, observers, typing, secrets)
+        observers = [] if instruments is None else [instruments.observe]
+        opened = open_call(
+            wishes, environment, told, observers, record.events, typing, secrets
+        )
         call = await enter(opened)
         if instruments is not None:
             instruments.watch(_watched(call))

@@ -106,7 +106,8 @@ async def open_call_under_test(
             return await staged.run(call.name, call.arguments)
 
         session = ClientSession(config, jitter=Random(setup.seed).random)
-        tally, events = Tally(session), CallInterpreter(witness.note)
+        tally = Tally(session)
+        events = CallInterpreter(tally.note, witness.note)
         engine = Engine(
             session,
             line,
