@@ -6,7 +6,6 @@ person should loosen.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +24,6 @@ from runner.observers.events import (
     PartialTranscript,
     ReplyRequested,
     SessionOpened,
-    ToolEnded,
     ToolRequested,
     ToolStarted,
 )
@@ -112,24 +110,6 @@ class Reply:
             yield call.name, dict(call.arguments)
 
 
-@dataclass(slots=True)
-class Run:
-    """One run of a tool; `text` is None where it has no result."""
-
-    call: ToolCall
-    seconds: float = 0.0
-    text: str | None = None
-    is_error: bool = False
-
-    @property
-    def result(self) -> Any:
-        """The result as a value; text that is not JSON as it is."""
-        try:
-            return json.loads(self.text or "null")
-        except (ValueError, RecursionError):
-            return self.text
-
-
 class Account:
     """Turns of a recorded call; `part_of` returns the part of a text to look for."""
 
@@ -138,7 +118,6 @@ class Account:
     ) -> None:
         self.turns: list[Remarked] = []
         self.replies: list[Reply] = []
-        self.runs: dict[str, Run] = {}
         self.lacks: dict[str, None] = {}  # what no turn can say, in order
         self._header = header
         self._place = place
@@ -170,8 +149,6 @@ class Account:
                 self._note_text(event)
             case ToolStarted(at, call):
                 self._run(at, call)
-            case ToolEnded():
-                self._end_run(event)
             case ConfigurationChanged():
                 self.lacks["the agent was changed during the call"] = None
             case ConnectionLost() | SessionOpened():
@@ -242,18 +219,12 @@ class Account:
     # --------------------------------------------------- tools, connection and the end
 
     def _run(self, at: float, call: ToolCall) -> None:
-        self.runs[call.call_id] = Run(call)
         rules = self._header.config.tools.get(call.name)
         if rules is not None and rules.terminal:
             return  # the last turn says which side ends the call
         turn = CallTurn(self._place, call.name, dict(call.arguments))
         remark = "all arguments; `matching:` takes a schema" if call.arguments else None
         self._add(at, turn, remark)
-
-    def _end_run(self, ended: ToolEnded) -> None:
-        run = self.runs[ended.call.call_id]
-        run.seconds, run.is_error = ended.seconds, ended.outcome == "error"
-        run.text = None if ended.outcome == "cancelled" else ended.text
 
     def _note_connection(self, event: ConnectionLost | SessionOpened) -> None:
         if isinstance(event, ConnectionLost):
