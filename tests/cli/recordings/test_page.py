@@ -27,8 +27,8 @@ from runner.observers.timeline import trace
 from runner.recording.lines import Entry
 from runner.recording.reader import Recording, read_recording
 from runner.recording.voices import read_voices
+from tests.observers.test_timeline import calls
 from tests.recording.samples import HEADER, write_order_call
-from tests.recording.test_timeline import calls
 
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
