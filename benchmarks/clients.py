@@ -163,6 +163,8 @@ class VagentClient:
         self._on_interrupted = on_interrupted
         self._interrupted_at = 0.0
         session = ClientSession(ClientConfig({"system_prompt": "Be brief."}))
+        tally = Tally(session)
+        self.record.events.subscribe(tally.note)
         self.engine = Engine(
             session,
             dialer,
@@ -171,8 +173,8 @@ class VagentClient:
             run_tool=self._run_tool,
             observers=(
                 *([] if recorder is None else [recorder.observe]),
-                self.record.observe,
-                Tally(session).observe,
+                self.record.events.observe,
+                tally.observe,
                 self._observe,
             ),
         )

@@ -36,6 +36,7 @@ from runner.line import Dial
 from runner.loading import load_agent_and_tools
 from runner.localvoice import LocalVoice, SpokenAnnouncements, SpokenLines
 from runner.nearend import NearEnd, Typing, open_near_end
+from runner.observers.events import CallInterpreter
 from runner.protocol.client.actions import Close
 from runner.protocol.client.events import HangUp, Say
 from runner.protocol.client.session import ClientSession
@@ -138,18 +139,21 @@ async def open_call(
     environment: Mapping[str, str],
     view: View,
     observers: Sequence[Observer] = (),
+    events: CallInterpreter | None = None,
     typing: Typing | None = None,
     secrets: Redactor | None = None,
 ) -> AsyncIterator[Call]:
     """Build a call; everything that was opened is closed on leaving.
 
-    `typing` is what a person types, where the view reads the keyboard. What is to be
-    hidden is added to `secrets` as soon as it is known.
+    `events` interprets the call, after `observers` and before the view. `typing` is
+    what a person types, where the view reads the keyboard. What is to be hidden is
+    added to `secrets` as soon as it is known.
 
     Raises:
         VagentError: the file, a tool, a device or the service cannot be had.
     """
     secrets = secrets or Redactor()
+    events = events or CallInterpreter()
     load = partial(
         load_agent_and_tools, wishes.agent, wishes.variables, environment, secrets.add
     )
@@ -164,6 +168,7 @@ async def open_call(
     seed = random.randrange(2**32) if wishes.seed is None else wishes.seed
     session = ClientSession(config, jitter=random.Random(seed).random)
     changes, tally = session.conversation.changes, Tally(session)
+    events.subscribe(tally.note)
     toolbelt = Toolbelt(tools, lambda: changes.current.tools, view.notice)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(toolbelt.close)
@@ -176,7 +181,7 @@ async def open_call(
         describe = partial(describe_call, agent, text, config, service.name, seed)
         keeping = keep(wishes.keeping, describe, text, secrets, view.notice)
         recorder = stack.enter_context(keeping)
-        watchers = (*observers, tally.observe, view.observe)
+        watchers = (*observers, events.observe, tally.observe, view.observe)
         if recorder is not None:
             watchers = (recorder.observe, *watchers)
         voice = LocalVoice(agent.local)

@@ -8,16 +8,12 @@ from typing import Any
 
 from runner.audio.card_speaker import CardSpeaker
 from runner.audio.devices import Microphone, Speaker
+from runner.audio.pcm import BYTES_A_SECOND
 from runner.audio.playback import PlaybackCounts
 from runner.audio.speaker import PacedSpeaker
 from runner.engine import Engine
-from runner.protocol.client.actions import (
-    Action,
-    CancelTool,
-    Play,
-    RunTool,
-    Send,
-)
+from runner.observers.events import CallEvent, ErrorReported, ToolEnded, ToolStarted
+from runner.protocol.client.actions import Action, Play, Send
 from runner.protocol.client.calls import CallState
 from runner.protocol.client.events import (
     Event,
@@ -28,8 +24,6 @@ from runner.protocol.client.events import (
 )
 from runner.protocol.client.session import ClientSession
 from runner.protocol.messages import InputAudio, ReplyAudio, ReplyCreate, Unknown
-
-_BYTES_A_SECOND = 48_000  # 24 kHz, 16 bits, mono
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +69,7 @@ class Counters:
 
 @dataclass(slots=True)
 class Tally:
-    """An observer of the engine that counts what nobody else does."""
+    """Counts messages and audio as an observer, and tool calls by call events."""
 
     session: ClientSession
     messages_sent: int = 0
@@ -118,22 +112,24 @@ class Tally:
             self.unknown += isinstance(what.message, Unknown)
             # The event is not fed yet: what follows from it shows by the difference.
             self._was_asked_again = self._is_asked_again
-        else:
-            self._count_rare(what)
+        elif isinstance(what, Garbled):
+            self.messages_received += 1
+        elif isinstance(what, ToolFinished):
+            # Only the session knows if a result is still wanted.
+            call = self.session.dialogue.calls.find(what.call_id)
+            is_wanted = call is not None and call.state is CallState.RUNNING
+            self.calls["late"] += not is_wanted
 
-    def _count_rare(self, what: Event | Action) -> None:
-        match what:
-            case RunTool():
+    def note(self, event: CallEvent) -> None:
+        """Count a call event."""
+        match event:
+            case ToolStarted():
                 self.calls["run"] += 1
-            case CancelTool():
+            case ToolEnded(outcome="cancelled"):
                 self.calls["cancelled"] += 1
-            case ToolFinished(call_id, _, is_error):
-                call = self.session.dialogue.calls.find(call_id)
-                is_wanted = call is not None and call.state is CallState.RUNNING
-                self.calls["failed"] += is_error
-                self.calls["late"] += not is_wanted
-            case Garbled():
-                self.messages_received += 1
+            case ToolEnded(outcome="error"):
+                self.calls["failed"] += 1
+            case ErrorReported(source="message"):
                 self.garbled += 1
             case _:
                 pass
@@ -152,23 +148,23 @@ def gather(
     if line.dropped_at is not None:  # and it never came back
         lost += asyncio.get_running_loop().time() - line.dropped_at
     dropped_frames = engine.line.counts.dropped_frames
-    dropped = engine.line.counts.dropped_bytes / _BYTES_A_SECOND
+    dropped = engine.line.counts.dropped_bytes / BYTES_A_SECOND
     playback = PlaybackCounts()
     if isinstance(speaker, PacedSpeaker | CardSpeaker):
         playback = speaker.counts
     return Counters(
         messages_sent=tally.messages_sent - dropped_frames,
         messages_received=tally.messages_received,
-        sound_sent_seconds=max(0.0, tally.bytes_sent / _BYTES_A_SECOND - dropped),
-        sound_received_seconds=tally.bytes_received / _BYTES_A_SECOND,
+        sound_sent_seconds=max(0.0, tally.bytes_sent / BYTES_A_SECOND - dropped),
+        sound_received_seconds=tally.bytes_received / BYTES_A_SECOND,
         microphone_dropped_seconds=microphone.dropped_ms / 1000,
-        microphone_unsent_seconds=line.unsent_bytes / _BYTES_A_SECOND,
+        microphone_unsent_seconds=line.unsent_bytes / BYTES_A_SECOND,
         outbox_dropped_seconds=dropped,
         line_drops=line.drops,
         line_lost_seconds=lost,
         messages_garbled=tally.garbled,
         messages_unknown=tally.unknown,
-        sound_ignored_seconds=tally.bytes_ignored / _BYTES_A_SECOND,
+        sound_ignored_seconds=tally.bytes_ignored / BYTES_A_SECOND,
         playback_cleared_seconds=playback.cleared_frames / playback.rate,
         playback_dropped_seconds=playback.dropped_frames / playback.rate,
         playback_underruns=playback.underruns,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from runner.audio.silence import NullSpeaker
 from runner.engine import Engine
+from runner.observers.timeline import trace
 from runner.protocol.client.actions import Action, Announce, Play, Send
 from runner.protocol.client.calls import CallRules
 from runner.protocol.client.events import Event, HangUp, Received, Say, ToolFinished
@@ -19,7 +20,6 @@ from runner.protocol.messages import ReplyCreate, ToolCall, ToolResult, Transcri
 from runner.recording.header import AgentOfRecord, Header
 from runner.recording.reader import Recording, read_recording
 from runner.recording.recorder import Recorder
-from runner.recording.timeline import trace
 from runner.records import Record
 from runner.replaying.comparison import find_difference
 from runner.replaying.playback import replay
@@ -78,7 +78,7 @@ def held(by: AnnounceBy = "reply", *, seconds: float = 5.0) -> Held:
 
     def observe(at: float, what: Event | Action) -> None:
         call.happened.append((at, what))
-        call.record.observe(at, what)
+        call.record.events.observe(at, what)
 
     async def hold() -> None:
         async with (

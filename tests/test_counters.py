@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from runner.counters import Counters, Tally
+from runner.observers.events import CallInterpreter
 from runner.protocol.client.actions import Action
 from runner.protocol.client.events import (
     Connected,
@@ -32,15 +33,20 @@ SOUND = bytes(4800)  # 0.1 s
 def tallied(*events: tuple[float, Event]) -> Tally:
     session = ClientSession(ClientConfig())
     tally = Tally(session)
+    interpreter = CallInterpreter(tally.note)
+
+    def see(now: float, what: Event | Action) -> None:
+        interpreter.observe(now, what)
+        tally.observe(now, what)
 
     def note(actions: list[Action], now: float) -> None:
         for action in actions:
-            tally.observe(now, action)
+            see(now, action)
 
     note(session.start(0.0), 0.0)
     ready = [(0.0, Connected()), (0.0, Received(SessionReady("s")))]
     for now, event in (*ready, *events):
-        tally.observe(now, event)
+        see(now, event)
         note(session.feed(event, now), now)
     return tally
 

@@ -131,16 +131,16 @@ async def open_watched_call(
 
             sink = sink or view.printer.notice
             opening = open_instruments(
-                seeing, record, secrets, environment, view.notice, sink
+                seeing, record.events, secrets, environment, view.notice, sink
             )
             instruments = await enter(opening)
         log = instruments.log if instruments else None
         told: View = LoggedView(view, log) if log is not None else view
         stack.enter_context(_strays(told, log, seeing))
-        observers = [record.observe]
-        if instruments is not None:
-            observers.append(instruments.observe)
-        opened = open_call(wishes, environment, told, observers, typing, secrets)
+        observers = [] if instruments is None else [instruments.observe]
+        opened = open_call(
+            wishes, environment, told, observers, record.events, typing, secrets
+        )
         call = await enter(opened)
         if instruments is not None:
             instruments.watch(_watched(call))

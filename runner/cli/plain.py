@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.cli.chat.entries import AgentWords, CallerWords, Entry, Note, ToolRun
-from runner.cli.chat.model import Model
+from runner.cli.chat.model import Link, Model
 from runner.cli.lines import shorten
 from runner.cli.summary import closing_lines, summarise
 from runner.cli.view import Detail, Printer
@@ -30,16 +30,16 @@ class PlainView:
     printer: Printer
     model: Model
     detail: Detail = Detail.NORMAL
-    _state: str = ""
+    _link: Link = Link.CONNECTING
     _latest: float = 0.0
     _folder: Path | None = None
 
     def observe(self, at: float, what: Event | Action) -> None:
         """Take in an event or an action, and print what it has finished."""
         self._latest = at
-        before = self.model.link
         self.model.observe(at, what)
-        if self.model.link is not before and self.detail is not Detail.QUIET:
+        if self.model.link is not self._link:
+            self._link = self.model.link
             self._tell_link()
         self._print(self.model.transcript.take_finished(at))
 
@@ -72,10 +72,11 @@ class PlainView:
             self.printer.notice(f"Call: {line}")
 
     def _tell_link(self) -> None:
-        state = self.model.link.value
-        if state == "live":
+        if self.detail is Detail.QUIET:
+            return
+        if self._link is Link.LIVE:
             self.printer.notice("Connected.")
-        elif state == "reconnecting":
+        elif self._link is Link.BROKEN:
             self.printer.notice("The line broke, reconnecting.")
 
     def _print(self, entries: Sequence[Entry]) -> None:

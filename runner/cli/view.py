@@ -101,7 +101,6 @@ class WireView:
 
     def observe(self, at: float, what: Event | Action) -> None:
         """Show an event or an action."""
-        del at
         match what:
             case Send(InputAudio(pcm)):
                 if self.detail is Detail.VERBOSE:
@@ -114,8 +113,8 @@ class WireView:
                 self._show_partial(text)
             case Received(message):
                 self._received(message)
-            case ToolFinished(call_id, text, is_error):
-                self._tool_finished(call_id, text, is_error)
+            case ToolFinished(call_id, is_error=is_error):
+                self._tool_finished(at, call_id, is_error)
             case _:
                 self._rare(what)
 
@@ -193,15 +192,14 @@ class WireView:
             if self.detail is not Detail.QUIET:
                 self._line(f"        waited {self.record.waits[-1]:.2f} s for a voice")
 
-    def _tool_finished(self, call_id: str, text: str, is_error: bool) -> None:
+    def _tool_finished(self, at: float, call_id: str, is_error: bool) -> None:
         call = self.record.calls.get(call_id)
         if call is None or self.detail is Detail.QUIET:
             return
-        took = "" if call.ended is None else f" after {call.ended - call.began:.2f} s"
+        took = f"after {at - call.began:.2f} s"
         state = "failed" if is_error else "ran"
         self._clear_partial()
-        self.printer.notice(f"* {call.name} {state}{took}")
-        del text
+        self.printer.notice(f"* {call.name} {state} {took}")
 
     def _show_partial(self, text: str) -> None:
         if not self.is_terminal:

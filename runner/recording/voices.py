@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.audio.devices import SAMPLE_RATE
+from runner.audio.pcm import VOICE_DBFS
 from runner.errors import AudioFileError
-from runner.records import VOICE_DBFS
 
 STEP = 0.02  # seconds: what one value stands for
 _STEP_SAMPLES = round(SAMPLE_RATE * STEP)

@@ -1,42 +1,34 @@
-"""A recorded call as a scenario: who said and did what, as turns that ask for it again.
+"""A recorded call as the turns of a scenario that asks for the same again.
 
-What cannot be known is which of it matters: remarks say where a person should loosen
-an expectation.
+A recording does not show which of it matters: remarks mark the expectations that a
+person should loosen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from runner.protocol.client.actions import (
-    Announce,
-    CancelTool,
-    Close,
-    RunTool,
-    Send,
-)
-from runner.protocol.client.events import (
-    Disconnected,
-    HangUp,
-    Received,
-    Reconfigure,
-    Say,
-    ToolFinished,
+from runner.audio.pcm import BYTES_A_SECOND
+from runner.observers.events import (
+    AgentReplyEnded,
+    AgentReplyStarted,
+    CallEnded,
+    CallerSpeechStarted,
+    CallEvent,
+    CallInterpreter,
+    ConfigurationChanged,
+    ConnectionLost,
+    FinalTranscript,
+    PartialTranscript,
+    ReplyRequested,
+    SessionOpened,
+    ToolRequested,
+    ToolStarted,
 )
 from runner.protocol.dictation import dictated
-from runner.protocol.messages import (
-    InputSpeechStarted,
-    ReplyCreate,
-    ReplyStarted,
-    SessionEnd,
-    SessionEnded,
-    SessionReady,
-    SessionResume,
-    ToolCall,
-    TranscriptAgent,
-    TranscriptUser,
-)
+from runner.protocol.messages import ToolCall
 from runner.recording.header import Header
 from runner.recording.lines import Entry, Sound
 from runner.scenarios.model import (
@@ -45,16 +37,13 @@ from runner.scenarios.model import (
     EndTurn,
     ExpectTurn,
     LineTurn,
-    Party,
     Place,
     Turn,
     UserTurn,
     WaitTurn,
     read_pattern,
 )
-from runner.scenarios.replies import Reply, Run
 
-_BYTES_A_SECOND = 48_000  # 24 kHz, 16 bits, mono
 _SOONEST_SECONDS = 0.1
 # How long services listen by default before words are an interruption.
 _DECISION_MS = 500
@@ -73,15 +62,62 @@ class Remarked:
     remark: str | None = None
 
 
+@dataclass(slots=True)
+class Reply:
+    """One reply of the agent: what it said and asked for, and what cut it off.
+
+    `is_thought` is false where the text was given: the greeting, an announcement.
+    """
+
+    reply_id: str = ""
+    is_thought: bool = True
+    words: str = ""
+    pieces: str = ""
+    calls: list[ToolCall] = field(default_factory=list)
+    sounded_at: float | None = None
+    sounds_until: float = 0.0
+    is_over: bool = False
+
+    @property
+    def says(self) -> str:
+        """All that it was going to say, as far as that is known."""
+        return max(self.words, self.pieces, key=len).strip()
+
+    def note(self, event: CallEvent) -> None:
+        """Keep what belongs to it."""
+        match event:
+            case PartialTranscript(speaker="agent", text=text):
+                self.pieces += text
+            case FinalTranscript(speaker="agent", text=text, source="speech"):
+                self.words = text
+            case ToolRequested(_, call):
+                self.calls.append(call)
+            case AgentReplyEnded():
+                self.is_over = True
+            case _:
+                pass
+
+    def play(self, at: float, sound: Sound) -> None:
+        """Count audio that went to the speaker."""
+        if self.sounded_at is None:
+            self.sounded_at = self.sounds_until = at
+        length = sound.played / BYTES_A_SECOND
+        self.sounds_until = max(self.sounds_until, at) + length
+
+    def calls_made(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield the tools that it asked for, with their arguments."""
+        for call in self.calls:
+            yield call.name, dict(call.arguments)
+
+
 class Account:
-    """What happened in a call, read line by line; `part_of` names words by a part."""
+    """Turns of a recorded call; `part_of` returns the part of a text to look for."""
 
     def __init__(
         self, header: Header, place: Place, part_of: Callable[[str], str]
     ) -> None:
         self.turns: list[Remarked] = []
         self.replies: list[Reply] = []
-        self.runs: dict[str, Run] = {}
         self.lacks: dict[str, None] = {}  # what no turn can say, in order
         self._header = header
         self._place = place
@@ -89,66 +125,49 @@ class Account:
         self._now = _State()
 
     def read(self, entries: list[tuple[float, Entry]]) -> None:
-        """Take in a whole call."""
+        """Follow a whole call."""
+        interpreter = CallInterpreter(self._note)
         for at, entry in entries:
-            match entry:
-                case Sound():
-                    self._hear(at, entry)
-                case Received(message):
-                    self._receive(at, message)
-                case Say(text):
-                    self._note_cut(at)
-                    self._speak(at, text)
-                case Announce(text):
-                    self._answer(at, text)
-                case RunTool(call):
-                    self._run(at, call)
-                case ToolFinished(call_id, text, is_error) if call_id in self.runs:
-                    run = self.runs[call_id]
-                    run.seconds, run.text = at - run.began, text
-                    run.is_error = is_error
-                case CancelTool(call_id) if call_id in self.runs:
-                    run = self.runs[call_id]
-                    run.seconds = at - run.began
-                case Reconfigure():
-                    self.lacks["the agent was changed during the call"] = None
-                case _:
-                    self._line_changes(at, entry)
-
-    # ------------------------------------------------------------------ what was said
+            interpreter.observe(at, entry)
+            if isinstance(entry, Sound) and entry.played and self.replies:
+                self.replies[-1].play(at, entry)
 
     @property
     def _reply(self) -> Reply | None:
         return self.replies[-1] if self.replies else None
 
-    def _hear(self, at: float, sound: Sound) -> None:
-        reply = self._reply
-        if reply is None or not sound.played:
-            return
-        if reply.sounded_at is None:
-            reply.sounded_at = reply.sounds_until = at
-        length = sound.played / _BYTES_A_SECOND
-        reply.sounds_until = max(reply.sounds_until, at) + length
-
-    def _receive(self, at: float, message: object) -> None:
+    def _note(self, event: CallEvent) -> None:
         if self._reply is not None:
-            self._reply.note(message)
-        match message:
-            case ReplyStarted(reply_id):
+            self._reply.note(event)
+        match event:
+            case AgentReplyStarted(_, reply_id):
                 self.replies.append(Reply(reply_id, self._is_thought()))
                 self._now.was_dictated = False
-            case TranscriptAgent(text, interrupted=False) if text.strip():
-                self._answer(at, text)
-            case InputSpeechStarted():
+            case CallerSpeechStarted(at):
                 self._note_cut(at)
-            case TranscriptUser(text) if text.strip():
-                self._speak(at, text)
-            case SessionReady():
-                self._come_back(at)
-            case SessionEnded():
-                self._now.service_ended = not self._now.said_goodbye
+            case FinalTranscript() if event.text.strip():
+                self._note_text(event)
+            case ToolStarted(at, call):
+                self._run(at, call)
+            case ConfigurationChanged():
+                self.lacks["the agent was changed during the call"] = None
+            case ConnectionLost() | SessionOpened():
+                self._note_connection(event)
+            case ReplyRequested() | CallEnded():
+                self._note_silence(event)
             case _:
                 pass
+
+    # -------------------------------------------------------------------------- texts
+
+    def _note_text(self, said: FinalTranscript) -> None:
+        if said.speaker == "agent":
+            if not said.is_interrupted:
+                self._answer(said.at, said.text)
+            return
+        if said.source == "typed":
+            self._note_cut(said.at)
+        self._speak(said.at, said.text)
 
     @property
     def _announcements(self) -> set[str]:
@@ -197,77 +216,57 @@ class Account:
         self.turns.append(Remarked(turn, remark))
         self._now.last_at = at
 
-    # --------------------------------------------------------------- tools and the line
+    # --------------------------------------------------- tools, connection and the end
 
     def _run(self, at: float, call: ToolCall) -> None:
-        self.runs[call.call_id] = Run(call, at)
         rules = self._header.config.tools.get(call.name)
         if rules is not None and rules.terminal:
-            return  # who ends the call is said at the end
+            return  # the last turn says which side ends the call
         turn = CallTurn(self._place, call.name, dict(call.arguments))
         remark = "all arguments; `matching:` takes a schema" if call.arguments else None
         self._add(at, turn, remark)
 
-    def _line_changes(self, at: float, entry: object) -> None:
-        now = self._now
-        match entry:
-            case Disconnected(reason) if now.is_live and now.close is None:
-                now.is_live, now.lost_at, now.reason = False, at, reason
-                if self._reply is not None and not self._reply.is_over:
-                    self.lacks["the line was lost in the middle of a reply"] = None
-            case Send(SessionResume()):
-                now.is_resuming = True
-            case Send(ReplyCreate(instructions)):
-                words = dictated(instructions)
-                now.was_dictated = words is not None
-                if words not in self._announcements:
-                    self._wait(at)
-            case Send(SessionEnd()):
-                now.said_goodbye = True
-            case HangUp():
-                now.hung_up = True
-            case Close():
-                now.close = entry
-                if not now.hung_up and at - self._now.last_at > _END_SECONDS:
-                    self._wait(at - _END_SECONDS)
-            case _:
-                pass
+    def _note_connection(self, event: ConnectionLost | SessionOpened) -> None:
+        if isinstance(event, ConnectionLost):
+            self._now.lost_why = event.reason
+            if self._reply is not None and not self._reply.is_over:
+                self.lacks["the line was lost in the middle of a reply"] = None
+            return
+        why, self._now.lost_why = self._now.lost_why, None
+        if why is None:
+            return
+        drops = max(_SOONEST_SECONDS, round(event.lost_seconds or 0.0, 1))
+        self._add(event.at, LineTurn(self._place, drops), why)
+        if event.is_resumed:
+            self._add(event.at, ExpectTurn(self._place, resumed=True))
 
-    def _come_back(self, at: float) -> None:
-        now = self._now
-        now.is_live = True
-        if now.lost_at is not None:
-            drops = max(_SOONEST_SECONDS, round(at - now.lost_at, 1))
-            self._add(at, LineTurn(self._place, drops), now.reason)
-            if now.is_resuming:
-                self._add(at, ExpectTurn(self._place, resumed=True))
-        now.lost_at, now.is_resuming = None, False
+    def _note_silence(self, event: ReplyRequested | CallEnded) -> None:
+        """Note a silence that made the agent speak, or the call end."""
+        if isinstance(event, ReplyRequested):
+            words = dictated(event.instructions)
+            self._now.was_dictated = words is not None
+            if words not in self._announcements:
+                self._wait(event.at)
+            return
+        self._now.end = event
+        is_long = event.at - self._now.last_at > _END_SECONDS
+        if event.ended_by != "caller" and is_long:
+            self._wait(event.at - _END_SECONDS)
 
     def end(self) -> Remarked | None:
         """Return the last turn; None where the recording has no end."""
-        now = self._now
-        if now.close is None:
+        end = self._now.end
+        if end is None:
             return None
-        by: Party = "service" if now.service_ended else "agent"
-        by = "caller" if now.hung_up else by
-        return Remarked(EndTurn(self._place, by), now.close.reason)
+        return Remarked(EndTurn(self._place, end.ended_by), end.close.reason)
 
 
 @dataclass(slots=True)
 class _State:
-    """How things stand: the line, the last turn, and how the call ended.
-
-    `cut` is how many seconds were heard of what the caller interrupts.
-    """
+    """`cut` is how many seconds were heard of the reply that the caller interrupts."""
 
     last_at: float = 0.0
     cut: float | None = None
-    is_live: bool = False
-    lost_at: float | None = None
-    reason: str = ""
-    is_resuming: bool = False
+    lost_why: str | None = None  # while there is no connection
     was_dictated: bool = False
-    said_goodbye: bool = False
-    service_ended: bool = False
-    hung_up: bool = False
-    close: Close | None = None
+    end: CallEnded | None = None

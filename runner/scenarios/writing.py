@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from runner.observers.timeline import ToolRun, trace
 from runner.recording.header import Header, NotARecording
 from runner.recording.reader import Recording
 from runner.scenarios.model import BrainRule, MockAnswer, Place, Scenario, Suite
-from runner.scenarios.recorded import Account, Remarked
-from runner.scenarios.replies import Reply, Run, calls_of, told
+from runner.scenarios.recorded import Account, Remarked, Reply
 from runner.scenarios.writer import write_suite
 
 _LONGEST_PART = 5  # words of what the agent said that are looked for
@@ -45,7 +45,7 @@ def scenario_from_recording(recording: Recording, file: Path) -> str:
         Path(header.agent.path),
         tuple(each.turn for each in turns),
         variables=dict(header.variables),
-        mock=_mocks(header, list(account.runs.values())),
+        mock=_mocks(header, trace(recording.entries).tools),
         brain=tuple(_steps(account.replies)),
     )
     text = write_suite(Suite(file, (scenario,)))
@@ -84,28 +84,32 @@ def _words(text: str) -> list[str]:
 
 def _steps(replies: Sequence[Reply]) -> Iterator[BrainRule]:
     for reply in replies:
-        calls = tuple(calls_of(reply))
+        calls = tuple(reply.calls_made())
         if reply.is_thought and (reply.says or calls):
             yield BrainRule(says=reply.says or None, calls=calls)
 
 
-def _mocks(header: Header, runs: Sequence[Run]) -> dict[str, tuple[MockAnswer, ...]]:
+def _mocks(
+    header: Header, runs: Sequence[ToolRun]
+) -> dict[str, tuple[MockAnswer, ...]]:
     mocks: dict[str, list[MockAnswer]] = {}
     for run in runs:
-        rules = header.config.tools.get(run.call.name)
-        if rules is None or not rules.terminal:
-            mocks.setdefault(run.call.name, []).append(_answer(run))
+        rules = header.config.tools.get(run.name)
+        is_terminal = rules is not None and rules.terminal
+        if run.state != "refused" and not is_terminal:
+            mocks.setdefault(run.name, []).append(_answer(run))
     return {name: _in_turn(answers) for name, answers in mocks.items()}
 
 
-def _answer(run: Run) -> MockAnswer:
-    if run.text is None:  # cancelled: so it is again, if it takes longer than then
-        return MockAnswer(delay=round(run.seconds, 1) + 5.0)
-    value, delay = told(run.text), round(run.seconds, 1)
-    if not run.is_error:
+def _answer(run: ToolRun) -> MockAnswer:
+    value, delay = run.result, round(run.seconds or 0.0, 1)
+    if run.state == "done":
         return MockAnswer(value, delay=delay)
-    reason = value.get("error", value) if isinstance(value, dict) else value
-    return MockAnswer(raises=str(reason), delay=delay)
+    if run.state == "failed":
+        reason = value.get("error", value) if isinstance(value, dict) else value
+        return MockAnswer(raises=str(reason), delay=delay)
+    # Cancelled: it is cancelled again if it takes longer than in the recorded call.
+    return MockAnswer(delay=delay + 5.0)
 
 
 def _in_turn(answers: Sequence[MockAnswer]) -> tuple[MockAnswer, ...]:

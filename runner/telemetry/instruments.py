@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from runner.engine import Observer
 from runner.errors import VagentError
+from runner.observers.events import CallInterpreter, Handler
 from runner.protocol.client.actions import Action
 from runner.protocol.client.events import Event
 from runner.recording.redaction import learn_token
-from runner.records import Record
 from runner.redaction import Redactor
 from runner.telemetry.logs import Log, MessageLog
-from runner.telemetry.moments import Witness
-from runner.telemetry.observation import Observation
 from runner.telemetry.wishes import TelemetryWishes
 
 if TYPE_CHECKING:
@@ -45,52 +43,55 @@ class Watched:
     read: Callable[[], Reading]
 
 
-# Makes a witness of a call; added to its engine's time the number is epoch seconds.
-MakeWitness: TypeAlias = Callable[[Watched, float], Witness]
+# Makes a handler for a call; added to its engine's time the number is epoch seconds.
+MakeHandler: TypeAlias = Callable[[Watched, float], Handler]
 
 
 class Instruments:
-    """What watches one call, as an observer of its engine; made by `open_instruments`.
+    """Telemetry of one call, an observer of its engine; made by `open_instruments`.
 
-    It is opened before the call, so that what cannot be had is told before anything
-    else happens; `watch` is called once the call is put together.
+    It is opened before the call, so that missing parts are reported before anything
+    else happens; `watch` is called once the call is put together. The engine must call
+    `observe` before `events`: secrets are learned before an event is written.
     """
 
     def __init__(
         self,
-        record: Record,
+        events: CallInterpreter,
         conceal: Redactor,
         log: Log | None,
-        witnesses: Sequence[MakeWitness],
+        handlers: Sequence[MakeHandler],
     ) -> None:
         self.log = log
-        self._record = record
+        self._events = events
         self._conceal = conceal
-        self._witnesses = witnesses
+        self._handlers = handlers
         self._observers: list[Observer] = []
 
     def observe(self, at: float, what: Event | Action) -> None:
-        """Take in an event or an action of the engine's."""
+        """Learn secrets from an engine event or action, and log messages."""
         for observe in self._observers:
             observe(at, what)
 
     def watch(self, call: Watched) -> None:
         """Begin to watch a call that is about to begin; on its event loop."""
         epoch = time.time() - asyncio.get_running_loop().time()
-        witnesses = [make(call, epoch) for make in self._witnesses]
+        handlers = [make(call, epoch) for make in self._handlers]
         observers: list[Observer] = [lambda at, what: learn_token(self._conceal, what)]
         if self.log is not None:
             self.log.agent, self.log.epoch = call.agent, epoch
-            witnesses.append(self.log.note)
+            handlers.append(self.log.note)
             if self.log.is_detailed:
                 observers.append(MessageLog(self.log).observe)
-        self._observers = [*observers, Observation(self._record, witnesses).observe]
+        self._observers = observers
+        for handler in handlers:
+            self._events.subscribe(handler)
 
 
 @contextlib.asynccontextmanager
 async def open_instruments(
     wishes: TelemetryWishes,
-    record: Record,
+    events: CallInterpreter,
     secrets: Redactor,
     environment: Mapping[str, str],
     notice: Callable[[str], None],
@@ -107,7 +108,7 @@ async def open_instruments(
     """
     async with contextlib.AsyncExitStack() as stack:
         log = _open_log(wishes, secrets, stack, notice, sink)
-        makers: list[MakeWitness] = []
+        makers: list[MakeHandler] = []
         if wishes.metrics is not None:
             makers.append(_open_metrics(wishes.metrics, stack, notice))
         if wishes.otel:
@@ -119,7 +120,7 @@ async def open_instruments(
                 _trace(await stack.enter_async_context(opening), environment, secrets)
             )
         try:
-            yield Instruments(record, secrets, log, makers)
+            yield Instruments(events, secrets, log, makers)
         except VagentError as error:
             if log is not None:
                 log.say("error", "call.failed", reason=error.message)
@@ -153,7 +154,7 @@ def _open_log(
 
 def _open_metrics(
     port: int, stack: contextlib.AsyncExitStack, notice: Callable[[str], None]
-) -> MakeWitness:
+) -> MakeHandler:
     from runner.telemetry.metrics import CallMetrics, new_registry, render
     from runner.telemetry.scraping import serve_metrics
 
@@ -162,7 +163,7 @@ def _open_metrics(
     notice(f"metrics: {stack.enter_context(door)}")
     loop = asyncio.get_running_loop()
 
-    def count(call: Watched, epoch: float) -> Witness:
+    def count(call: Watched, epoch: float) -> Handler:
         def read() -> Reading | None:
             return _read_on(loop, call)
 
@@ -192,10 +193,10 @@ def _read_on(loop: asyncio.AbstractEventLoop, call: Watched) -> Reading | None:
 
 def _trace(
     provider: Provider, environment: Mapping[str, str], conceal: Redactor
-) -> MakeWitness:
+) -> MakeHandler:
     from runner.telemetry.tracing import CallTrace, Subject, wants_content
 
-    def trace(call: Watched, epoch: float) -> Witness:
+    def trace(call: Watched, epoch: float) -> Handler:
         subject = Subject(call.agent, call.service, call.url)
         content = wants_content(environment)
         return CallTrace(provider, subject, epoch, conceal, has_content=content).note

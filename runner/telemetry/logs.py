@@ -12,25 +12,25 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from runner.observers.events import (
+    AgentReplyEnded,
+    AnswerHeard,
+    CallEnded,
+    CallEvent,
+    CallStarted,
+    ConnectionLost,
+    FinalTranscript,
+    SessionOpened,
+    ToolEnded,
+    ToolStarted,
+    TurnStarted,
+)
 from runner.protocol.client.actions import Action, Play, Send
 from runner.protocol.client.events import Event, Garbled, MicFrame, Received
 from runner.protocol.codec import encode
 from runner.protocol.messages import InputAudio, Message, ReplyAudio
 from runner.redaction import Redactor
 from runner.telemetry.entries import Level, LogEntry, write_entry
-from runner.telemetry.moments import (
-    AnswerHeard,
-    CallBegan,
-    CallEnded,
-    Interrupted,
-    LineLost,
-    Moment,
-    SessionStood,
-    ToolBegan,
-    ToolEnded,
-    TurnBegan,
-    WordsSaid,
-)
 from runner.telemetry.wishes import LogFormat
 
 _SOUND_PERIOD = 1.0  # seconds
@@ -38,7 +38,7 @@ _BYTES_A_MS = 48  # 24 kHz, 16 bits, mono
 
 
 class Log:
-    """Writes entries as lines to a sink; a witness of a call's moments."""
+    """Writes entries as lines to a sink; a handler of a call's events."""
 
     def __init__(
         self,
@@ -60,14 +60,14 @@ class Log:
         self._conceal = conceal
         self._clock = clock
 
-    def note(self, at: float, moment: Moment) -> None:
-        """Write a moment of the call."""
-        if isinstance(moment, SessionStood):
-            self.session = moment.session_id
-        entry = _describe(moment, self.is_detailed)
+    def note(self, event: CallEvent) -> None:
+        """Write an event of the call."""
+        if isinstance(event, SessionOpened):
+            self.session = event.session_id
+        entry = _describe(event, self.is_detailed)
         if entry is not None:
-            level, event, call, fields = entry
-            self._write(self.epoch + at, level, event, fields, call)
+            level, name, call, fields = entry
+            self._write(self.epoch + event.at, level, name, fields, call)
 
     def say(
         self,
@@ -166,64 +166,64 @@ class MessageLog:
 _Described = tuple[Level, str, str, Mapping[str, Any]]
 
 
-def _describe(moment: Moment, is_detailed: bool) -> _Described | None:
-    """Return level, event, call id and fields of a moment; None: it is not logged."""
-    match moment:
-        case CallBegan() | SessionStood() | LineLost() | CallEnded():
-            return _describe_line(moment)
-        case ToolBegan() | ToolEnded():
-            return _describe_tool(moment, is_detailed)
-        case TurnBegan(number, by):
+def _describe(event: CallEvent, is_detailed: bool) -> _Described | None:
+    """Return level, name, call id and fields of an event; None: it is not logged."""
+    match event:
+        case CallStarted() | SessionOpened() | ConnectionLost() | CallEnded():
+            return _describe_connection(event)
+        case ToolStarted() | ToolEnded():
+            return _describe_tool(event, is_detailed)
+        case TurnStarted(_, number, by):
             return "info", "turn.began", "", {"turn": number, "by": by}
-        case AnswerHeard(since_decision, since_voice):
+        case AnswerHeard(_, since_decision, since_voice):
             waited = {} if since_voice is None else {"waited_s": _s(since_voice)}
             decided = {"since_decision_s": _s(since_decision)}
             return "info", "answer.heard", "", {**waited, **decided}
-        case WordsSaid(side, text, is_interrupted):
+        case FinalTranscript(_, side, text, _, is_interrupted):
             words = {"text": text} if is_detailed else {"characters": len(text)}
             cut = {"interrupted": True} if is_interrupted else {}
             return "info", "words", "", {"by": side, **words, **cut}
-        case Interrupted(reply_id):
+        case AgentReplyEnded(_, reply_id, is_interrupted=True):
             return "info", "reply.interrupted", "", {"reply": reply_id}
         case _:
             return None
 
 
-def _describe_line(
-    moment: CallBegan | SessionStood | LineLost | CallEnded,
+def _describe_connection(
+    event: CallStarted | SessionOpened | ConnectionLost | CallEnded,
 ) -> _Described:
-    match moment:
-        case CallBegan():
+    match event:
+        case CallStarted():
             return "info", "call.began", "", {}
-        case SessionStood(gone=None):
+        case SessionOpened(lost_seconds=None):
             return "info", "session.ready", "", {}
-        case SessionStood(is_resumed=is_resumed, gone=float(gone)):
+        case SessionOpened(is_resumed=is_resumed, lost_seconds=float(gone)):
             how = "resumed" if is_resumed else "fresh"
             return "info", "session.back", "", {"gone_s": _s(gone), "session_is": how}
-        case LineLost(reason):
+        case ConnectionLost(_, reason):
             return "warning", "line.lost", "", {"reason": reason}
-        case CallEnded(close):
+        case CallEnded(_, close):
             level: Level = "info" if close.outcome.value == "clean" else "error"
             fields = {"outcome": close.outcome.value, "reason": close.reason}
             return level, "call.ended", "", fields
         case _:
-            raise AssertionError(f"no moment of a line: {moment}")
+            raise AssertionError(f"not an event of a connection: {event}")
 
 
-def _describe_tool(moment: ToolBegan | ToolEnded, is_detailed: bool) -> _Described:
-    if isinstance(moment, ToolBegan):
-        call = moment.call
+def _describe_tool(event: ToolStarted | ToolEnded, is_detailed: bool) -> _Described:
+    if isinstance(event, ToolStarted):
+        call = event.call
         given = {"arguments": dict(call.arguments)} if is_detailed else {}
         return "info", "tool.began", call.call_id, {"tool": call.name, **given}
-    result = {"result": _json(moment.text)} if is_detailed and moment.text else {}
+    result = {"result": _json(event.text)} if is_detailed and event.text else {}
     fields = {
-        "tool": moment.name,
-        "outcome": moment.outcome,
-        "seconds": _s(moment.seconds),
+        "tool": event.call.name,
+        "outcome": event.outcome,
+        "seconds": _s(event.seconds),
         **result,
     }
-    level: Level = "warning" if moment.outcome == "error" else "info"
-    return level, "tool.ended", moment.call_id, fields
+    level: Level = "warning" if event.outcome == "error" else "info"
+    return level, "tool.ended", event.call.call_id, fields
 
 
 def _json(text: str) -> Any:

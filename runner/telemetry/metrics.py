@@ -17,15 +17,15 @@ from prometheus_client.exposition import choose_encoder
 
 from runner import __version__
 from runner.counters import Counters
-from runner.telemetry.moments import (
+from runner.observers.events import (
+    AgentReplyEnded,
     AnswerHeard,
-    CallBegan,
     CallEnded,
-    Interrupted,
-    Moment,
-    SessionStood,
+    CallEvent,
+    CallStarted,
+    SessionOpened,
     ToolEnded,
-    TurnBegan,
+    TurnStarted,
 )
 
 # Seconds. Half a second is a good answer, two a bad one; tools may take minutes.
@@ -65,7 +65,7 @@ def new_registry() -> CollectorRegistry:
 
 
 class _Instruments:
-    """The metrics of moments, by name."""
+    """The metrics of call events, by name."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def counter(name: str, text: str, *labels: str) -> Counter:
@@ -110,7 +110,7 @@ class _Instruments:
 
 
 class CallMetrics:
-    """The metrics of one call; a witness of its moments.
+    """The metrics of one call; a handler of its events.
 
     `tools` returns the names of the agent's tools, `read` what the call has counted, or
     None when it cannot be had; it is called by whoever asks for the metrics, on a
@@ -135,30 +135,29 @@ class CallMetrics:
         self._instruments.interruptions.labels(*self._who)
         registry.register(self)
 
-    def note(self, at: float, moment: Moment) -> None:
-        """Count a moment."""
-        del at
+    def note(self, event: CallEvent) -> None:
+        """Count an event."""
         on, who = self._instruments, self._who
-        match moment:
-            case CallBegan():
+        match event:
+            case CallStarted():
                 on.started.labels(*who).inc()
                 on.active.labels(*who).inc()
-            case CallEnded(close):
+            case CallEnded(_, close):
                 on.ended.labels(*who, close.outcome.value).inc()
                 on.active.labels(*who).dec()
-            case SessionStood(is_resumed=is_resumed, gone=float()):
+            case SessionOpened(is_resumed=is_resumed, lost_seconds=float()):
                 what = "resumed" if is_resumed else "fresh"
                 on.reconnects.labels(*who, what).inc()
-            case TurnBegan(by=by):
+            case TurnStarted(by=by):
                 on.turns.labels(*who, by).inc()
-            case AnswerHeard(since_decision, since_voice):
+            case AnswerHeard(_, since_decision, since_voice):
                 on.decision_latency.labels(*who).observe(since_decision)
                 if since_voice is not None:
                     on.latency.labels(*who).observe(since_voice)
-            case Interrupted():
+            case AgentReplyEnded(is_interrupted=True):
                 on.interruptions.labels(*who).inc()
-            case ToolEnded(name=name, outcome=outcome, seconds=seconds):
-                tool = name if name in self._tools() else _UNKNOWN_TOOL
+            case ToolEnded(_, call, outcome, seconds):
+                tool = call.name if call.name in self._tools() else _UNKNOWN_TOOL
                 on.tools.labels(*who, tool, outcome).observe(seconds)
             case _:
                 pass

@@ -19,21 +19,21 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from opentelemetry.util.types import AttributeValue
 
 from runner import __version__
-from runner.redaction import Redactor
-from runner.telemetry.moments import (
+from runner.observers.events import (
+    AgentReplyEnded,
     AnswerHeard,
-    CallBegan,
     CallEnded,
-    Interrupted,
-    LineLost,
-    Moment,
-    SessionStood,
-    ToolBegan,
+    CallEvent,
+    CallStarted,
+    ConnectionLost,
+    FinalTranscript,
+    SessionOpened,
     ToolEnded,
-    TurnBegan,
+    ToolStarted,
     TurnEnded,
-    WordsSaid,
+    TurnStarted,
 )
+from runner.redaction import Redactor
 
 _CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 Provider: TypeAlias = trace.TracerProvider
@@ -58,7 +58,7 @@ def wants_content(environment: Mapping[str, str]) -> bool:
 
 
 class CallTrace:
-    """The spans of one call; a witness of its moments.
+    """The spans of one call; a handler of its events.
 
     `epoch`, added to the engine's time, is epoch seconds. `conceal` hides secrets.
     """
@@ -81,51 +81,52 @@ class CallTrace:
         self._turn: Span | None = None
         self._tools: dict[str, Span] = {}
 
-    def note(self, at: float, moment: Moment) -> None:
-        """Begin, mark or end the span that a moment belongs to."""
-        match moment:
-            case CallBegan():
+    def note(self, event: CallEvent) -> None:
+        """Start, mark or end the span that an event belongs to."""
+        at = event.at
+        match event:
+            case CallStarted():
                 self._session = self._begin_session(at)
-            case TurnBegan(number, by):
+            case TurnStarted(_, number, by):
                 facts = {"vagent.turn.number": number, "vagent.turn.by": by}
                 self._turn = self._start(at, "turn", SpanKind.INTERNAL, facts)
             case TurnEnded():
                 self._end_turn(at)
-            case ToolBegan(call):
-                self._tools[call.call_id] = self._begin_tool(at, moment)
-            case ToolEnded(call_id=call_id):
-                self._end_tool(at, self._tools.pop(call_id), moment)
-            case CallEnded(close) if self._session is not None:
+            case ToolStarted(_, call):
+                self._tools[call.call_id] = self._begin_tool(event)
+            case ToolEnded(_, call):
+                self._end_tool(self._tools.pop(call.call_id), event)
+            case CallEnded(_, close) if self._session is not None:
                 outcome = close.outcome.value
                 self._session.set_attribute("vagent.outcome", outcome)
                 if outcome != "clean":
                     _fail(self._session, outcome, self._conceal.text(close.reason))
                 self._session.end(self._ns(at))
-            case WordsSaid():
-                self._note_words(at, moment)
+            case FinalTranscript():
+                self._note_words(event)
             case _:
-                self._mark(at, moment)
+                self._mark(event)
 
-    def _mark(self, at: float, moment: Moment) -> None:
-        """Write what happens at one moment onto the span that goes on."""
+    def _mark(self, event: CallEvent) -> None:
+        """Add an event that has no duration to the open span."""
         text = self._conceal.text
-        session, turn = self._session, self._turn or self._session
-        match moment:
-            case SessionStood(session_id, is_resumed, gone) if session is not None:
+        at, session, turn = event.at, self._session, self._turn or self._session
+        match event:
+            case SessionOpened(_, session_id, is_resumed, gone) if session is not None:
                 session.set_attribute("gen_ai.conversation.id", text(session_id))
                 if gone is not None:
                     how = "resumed" if is_resumed else "fresh"
                     back: Facts = {"vagent.session": how, "vagent.gone_seconds": gone}
                     self._event(session, at, "vagent.reconnected", back)
-            case LineLost(reason):
+            case ConnectionLost(_, reason):
                 lost = {"vagent.reason": text(reason)}
                 self._event(session, at, "vagent.line_lost", lost)
-            case AnswerHeard(since_decision, since_voice):
+            case AnswerHeard(_, since_decision, since_voice):
                 waits = {"vagent.since_decision_seconds": since_decision}
                 if since_voice is not None:
                     waits["vagent.since_voice_seconds"] = since_voice
                 self._event(turn, at, "vagent.first_sound", waits)
-            case Interrupted(reply_id):
+            case AgentReplyEnded(_, reply_id, is_interrupted=True):
                 cut = {"vagent.reply_id": text(reply_id)}
                 self._event(turn, at, "vagent.interrupted", cut)
             case _:
@@ -150,10 +151,10 @@ class CallTrace:
 
     # ----------------------------------------------------------------------- turns
 
-    def _note_words(self, at: float, words: WordsSaid) -> None:
+    def _note_words(self, words: FinalTranscript) -> None:
         if self._said is None:
             return
-        is_caller = words.side == "caller"
+        is_caller = words.speaker == "caller"
         way = "input" if is_caller else "output"
         parts = [{"type": "text", "content": words.text}]
         message = {"role": "user" if is_caller else "assistant", "parts": parts}
@@ -171,7 +172,7 @@ class CallTrace:
 
     # ----------------------------------------------------------------------- tools
 
-    def _begin_tool(self, at: float, began: ToolBegan) -> Span:
+    def _begin_tool(self, began: ToolStarted) -> Span:
         name = self._conceal.text(began.call.name)
         facts: dict[str, AttributeValue] = {
             "gen_ai.operation.name": "execute_tool",
@@ -182,9 +183,9 @@ class CallTrace:
         if self._said is not None:
             given = self._content(dict(began.call.arguments))
             facts["gen_ai.tool.call.arguments"] = given
-        return self._start(at, f"execute_tool {name}", SpanKind.INTERNAL, facts)
+        return self._start(began.at, f"execute_tool {name}", SpanKind.INTERNAL, facts)
 
-    def _end_tool(self, at: float, span: Span, ended: ToolEnded) -> None:
+    def _end_tool(self, span: Span, ended: ToolEnded) -> None:
         span.set_attribute("vagent.tool.outcome", ended.outcome)
         has_content = self._said is not None and ended.text != ""
         if has_content:
@@ -194,7 +195,7 @@ class CallTrace:
             # What a tool says of its failure may quote the caller.
             reason = self._conceal.text(ended.text) if has_content else None
             _fail(span, "tool_error", reason)
-        span.end(self._ns(at))
+        span.end(self._ns(ended.at))
 
     # ------------------------------------------------------------------------ spans
 

@@ -204,9 +204,9 @@ class CallUnderTest(CallSoFar):
         await asyncio.wait((self._running,), timeout=within)
         if not self._running.done():
             raise NeverHappened(f"the call still went on after {within:g} s")
-        close = self._running.result()
-        by = self.witness.line.ended_by
-        return Ending(by, close.reason, close.outcome.value == "clean")
+        close, end = self._running.result(), self.witness.end
+        assert end is not None, "the engine reports the end before it returns"
+        return Ending(end.ended_by, close.reason, close.outcome.value == "clean")
 
     # ------------------------------------------------------------------- below
 

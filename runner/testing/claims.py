@@ -60,10 +60,10 @@ def _check_latency(call: CallUnderTest, within: float) -> Iterator[Unmet]:
 
 
 def _check_resumed(call: CallUnderTest, wanted: bool) -> Iterator[Unmet]:
-    line = call.witness.line
-    if (line.resumes > 0) is not wanted:
+    witness = call.witness
+    if (witness.resumes > 0) is not wanted:
         wish = "the session is resumed" if wanted else "no session is resumed"
-        came = f"{line.resumes} resumed, {line.fresh_starts} begun afresh"
+        came = f"{witness.resumes} resumed, {witness.fresh_starts} begun afresh"
         yield Unmet(wish, came)
 
 

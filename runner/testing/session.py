@@ -22,6 +22,7 @@ from runner.errors import UsageError
 from runner.faults.sources import load_faults
 from runner.line import Dial
 from runner.localvoice import LocalVoice, SpokenAnnouncements, SpokenLines
+from runner.observers.events import CallInterpreter
 from runner.protocol.client.session import ClientSession
 from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.messages import ToolCall
@@ -106,6 +107,7 @@ async def open_call_under_test(
 
         session = ClientSession(config, jitter=Random(setup.seed).random)
         tally = Tally(session)
+        events = CallInterpreter(tally.note, witness.note)
         engine = Engine(
             session,
             line,
@@ -113,7 +115,7 @@ async def open_call_under_test(
             speaker=speaker,
             run_tool=run_tool,
             voice=far.voice,
-            observers=(*observers, tally.observe, witness.observe),
+            observers=(*observers, tally.observe, events.observe),
         )
         far.engine.append(engine)
         hung = staged.registry.hung

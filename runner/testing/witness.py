@@ -1,63 +1,43 @@
-"""Sees all of a call and remembers what scenarios ask about; an observer."""
+"""What scenarios ask about a call: texts, tool calls, interruptions, errors."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from math import inf
 from typing import Literal
 
 from runner.audio.devices import Speaker
-from runner.protocol.client.actions import (
-    Action,
-    Announce,
-    CancelTool,
-    Close,
-    Outcome,
-    Play,
-    RunTool,
-    Send,
-    StopPlayback,
+from runner.observers.events import (
+    AgentReplyEnded,
+    AgentReplyStarted,
+    CallEnded,
+    CallerSpeechStarted,
+    CallEvent,
+    ErrorReported,
+    FinalTranscript,
+    PlaybackStarted,
+    PlaybackStopped,
+    SessionOpened,
+    Side,
+    ToolEnded,
+    ToolStarted,
 )
-from runner.protocol.client.events import (
-    Event,
-    Garbled,
-    HangUp,
-    MicFrame,
-    Received,
-    ToolFinished,
-)
-from runner.protocol.messages import (
-    InputAudio,
-    InputSpeechStarted,
-    ReplyAudio,
-    ReplyDone,
-    ReplyError,
-    ReplyStarted,
-    SessionEnd,
-    SessionEnded,
-    SessionError,
-    SessionReady,
-    SessionResume,
-    SessionUpdate,
-    ToolCall,
-    TranscriptAgent,
-    TranscriptUser,
-)
+from runner.protocol.client.actions import Close, Outcome
+from runner.protocol.messages import ToolCall
 from runner.scenarios.model import Party
 from runner.testing.results import CallSeen
 
 
 @dataclass(slots=True)
 class Utterance:
-    """What one side said; of the agent, `sounded_at` is its first sound."""
+    """What one side said; of the agent, `sounded_at` is its first audio."""
 
-    speaker: Literal["caller", "agent"]
+    speaker: Side
     text: str
     at: float
-    reply_id: str = ""
     sounded_at: float | None = None
     interrupted: bool = False
 
@@ -68,14 +48,14 @@ class Interruption:
 
     decided_at: float
     reply_id: str
-    what: Literal["greeting", "reply", "tool"]  # the last: a call was running
+    what: Literal["greeting", "reply", "tool"]  # the last: a tool call was running
     silent_at: float | None = None
-    is_broken: bool = False  # sound of the reply came after all
+    is_broken: bool = False  # audio of the reply was played after it
 
 
 @dataclass(slots=True)
 class CallRecord:
-    """One tool call as it goes on."""
+    """One tool call; `ended` is None while it runs and if it was cancelled."""
 
     message: ToolCall
     began: float
@@ -86,12 +66,12 @@ class CallRecord:
 
     @property
     def is_running(self) -> bool:
-        """Whether nobody knows yet what it comes to."""
+        """True if it has neither ended nor been cancelled."""
         return self.ended is None and not self.is_cancelled
 
     @property
     def seen(self) -> CallSeen:
-        """The call as reports tell it."""
+        """The call as reports show it."""
         took = None if self.ended is None else round(self.ended - self.began, 3)
         name, arguments = self.message.name, self.message.arguments
         return CallSeen(name, arguments, self.result, self.is_error, took)
@@ -99,7 +79,7 @@ class CallRecord:
 
 @dataclass(slots=True)
 class Reply:
-    """The reply that is under way, or the last one."""
+    """The latest reply."""
 
     reply_id: str = ""
     sounded_at: float | None = None
@@ -107,7 +87,7 @@ class Reply:
 
 
 class Witness:
-    """What has happened in one call so far; times are on the engine's clock."""
+    """Follows the events of one call; times are on the engine's clock."""
 
     def __init__(self) -> None:
         self.said: list[Utterance] = []
@@ -115,15 +95,16 @@ class Witness:
         self.interruptions: list[Interruption] = []
         self.errors: list[str] = []
         self.reply = Reply()
-        self.line = LineHistory()
-        self.ready_at = 0.0  # when the session first stood
+        self.resumes = 0
+        self.fresh_starts = 0
+        self.ready_at = 0.0  # of the first session
         self.quiet_at: list[float] = []  # the ends of the caller's words
-        self.close: Close | None = None
-        self.speaker: Speaker | None = None  # set once it is there
+        self.end: CallEnded | None = None
+        self.speaker: Speaker | None = None  # set once it is open
         self._changed = asyncio.Event()
 
     async def until(self, happened: Callable[[], bool]) -> None:
-        """Return when something has happened; asked after each event but sound."""
+        """Return when a condition holds; it is checked after each event."""
         while not happened():
             self._changed.clear()
             await self._changed.wait()
@@ -135,15 +116,20 @@ class Witness:
         )
 
     @property
+    def close(self) -> Close | None:
+        """How the call ended; None while it goes on."""
+        return None if self.end is None else self.end.close
+
+    @property
     def ended_by(self) -> Party | None:
-        """Who ended the call; None while it goes on, and where it broke off."""
-        close = self.close
-        is_clean = close is not None and close.outcome is Outcome.CLEAN
-        return self.line.ended_by if is_clean else None
+        """The side that ended the call; None while it goes on and after a failure."""
+        end = self.end
+        is_clean = end is not None and end.close.outcome is Outcome.CLEAN
+        return end.ended_by if end is not None and is_clean else None
 
     @property
     def waits(self) -> list[float]:
-        """Seconds from the end of the caller's words to the answer's first sound."""
+        """Seconds from the end of the caller's words to the answer's first audio."""
         waits: list[float] = []
         answers = [each for each in self.said if each.speaker == "agent"]
         sounds = [each.sounded_at or each.at for each in answers]
@@ -152,88 +138,76 @@ class Witness:
             waits += [round(answered[0] - since, 3)] if answered else []
         return waits
 
-    def add_words(self, text: str, at: float) -> None:
-        """Take note of words that the caller typed: no transcript follows."""
-        self.said.append(Utterance("caller", text, at))
-
-    def observe(self, at: float, what: Event | Action) -> None:
-        """Take note of an event or an action; see `runner.engine.Observer`."""
-        match what:
-            case MicFrame() | Send(InputAudio()) | Received(ReplyAudio()):
-                return
-            case Play():
-                if not self._note_sound(at):
-                    return
-            case Received(message):
-                self._note_message(at, message)
-            case Announce(text):
-                self.said.append(Utterance("agent", text, at, sounded_at=at))
-            case StopPlayback():
-                self._note_silence(at)
-            case RunTool() | ToolFinished() | CancelTool():
-                self._note_call(at, what)
-            case Garbled(reason):
-                self.errors.append(f"unreadable: {reason}")
-            case Close():
-                self.close = what
-        self.line.observe(what)
+    def note(self, event: CallEvent) -> None:
+        """Follow an event."""
+        match event:
+            case FinalTranscript():
+                self._note_text(event)
+            case AgentReplyStarted() | AgentReplyEnded():
+                self._note_reply(event)
+            case CallerSpeechStarted(at):
+                self._note_interruption(at)
+            case PlaybackStarted() | PlaybackStopped():
+                self._note_playback(event)
+            case ToolStarted(at, call):
+                self.calls[call.call_id] = CallRecord(call, at)
+            case ToolEnded():
+                self._note_tool_end(event)
+            case SessionOpened():
+                self._note_session(event)
+            case ErrorReported(_, source, code, text):
+                kind = "unreadable" if source == "message" else code
+                self.errors.append(f"{kind}: {text}")
+            case CallEnded():
+                self.end = event
+            case _:
+                pass
         self._changed.set()
 
-    def _note_call(self, at: float, what: RunTool | ToolFinished | CancelTool) -> None:
-        match what:
-            case RunTool(call):
-                self.calls[call.call_id] = CallRecord(call, at)
-            case ToolFinished(call_id, text, is_error) if call_id in self.calls:
-                record = self.calls[call_id]
-                record.ended, record.result, record.is_error = at, text, is_error
-            case CancelTool(call_id) if call_id in self.calls:
-                self.calls[call_id].is_cancelled = True
+    def _note_reply(self, event: AgentReplyStarted | AgentReplyEnded) -> None:
+        if isinstance(event, AgentReplyStarted):
+            self.reply = Reply(event.reply_id, is_over=False)
+        else:
+            self.reply.is_over = True
 
-    def _note_sound(self, at: float) -> bool:
-        """Take note of sound that is played; return whether it is news."""
+    def _note_session(self, opened: SessionOpened) -> None:
+        if opened.lost_seconds is None:
+            self.ready_at = opened.at
+        elif opened.is_resumed:
+            self.resumes += 1
+        else:
+            self.fresh_starts += 1
+
+    def _note_tool_end(self, ended: ToolEnded) -> None:
+        record = self.calls[ended.call.call_id]
+        if ended.outcome == "cancelled":
+            record.is_cancelled = True
+            return
+        record.ended, record.result = ended.at, ended.text
+        record.is_error = ended.outcome == "error"
+
+    def _note_playback(self, event: PlaybackStarted | PlaybackStopped) -> None:
         last = self.interruptions[-1] if self.interruptions else None
-        if last is not None and last.reply_id == self.reply.reply_id:
-            last.silent_at = None  # sound of a reply that was cut off
+        if isinstance(event, PlaybackStopped):
+            if last and last.silent_at is None and not last.is_broken:
+                # What is still in the buffer is the fade, once the speaker has the
+                # order to stop; observers see the order just before the speaker does.
+                asyncio.get_running_loop().call_soon(self._measure, last, event.at)
+            return
+        if last is not None and last.reply_id == event.reply_id:
+            last.silent_at = None
             last.is_broken = True
-        is_first = self.reply.sounded_at is None
-        if is_first:
-            self.reply.sounded_at = at
-        return is_first
-
-    def _note_silence(self, at: float) -> None:
-        last = self.interruptions[-1] if self.interruptions else None
-        if last and last.silent_at is None and not last.is_broken:
-            # What is still in the buffer is the fade, if the order has come there; an
-            # observer hears of it just before the speaker does.
-            asyncio.get_running_loop().call_soon(self._measure, last, at)
+        if self.reply.sounded_at is None:
+            self.reply.sounded_at = event.at
 
     def _measure(self, interruption: Interruption, at: float) -> None:
         pending = 0.0 if self.speaker is None else self.speaker.pending_ms
         interruption.silent_at = at + pending / 1000
         self._changed.set()
 
-    def _note_message(self, at: float, message: object) -> None:
-        match message:
-            case InputSpeechStarted():
-                speaker = self.speaker
-                if not self.reply.is_over or (speaker and speaker.pending_ms > 0):
-                    self._note_interruption(at)
-            case SessionReady() if not self.ready_at:
-                self.ready_at = at
-            case TranscriptUser(text=text):
-                self.said.append(Utterance("caller", text, at))
-            case ReplyStarted(reply_id):
-                self.reply = Reply(reply_id, is_over=False)
-            case TranscriptAgent(text=text):
-                self._note_words(at, message)
-            case ReplyDone():
-                self.reply.is_over = True
-            case ReplyError(message=text) | SessionError(message=text):
-                self.errors.append(f"{message.code}: {text}")
-            case _:
-                pass
-
     def _note_interruption(self, at: float) -> None:
+        if self.reply.is_over and not (self.speaker and self.speaker.pending_ms > 0):
+            return
         what: Literal["greeting", "reply", "tool"] = "reply"
         if any(call.is_running for call in self.calls.values()):
             what = "tool"
@@ -241,56 +215,12 @@ class Witness:
             what = "greeting"
         self.interruptions.append(Interruption(at, self.reply.reply_id, what))
 
-    def _note_words(self, at: float, message: TranscriptAgent) -> None:
-        is_this = message.reply_id == self.reply.reply_id
-        sounded_at = self.reply.sounded_at if is_this else None
+    def _note_text(self, said: FinalTranscript) -> None:
+        sounded_at = None
+        if said.source == "announcement":
+            sounded_at = said.at
+        elif said.reply_id == self.reply.reply_id and said.speaker == "agent":
+            sounded_at = self.reply.sounded_at
         self.said.append(
-            Utterance(
-                "agent",
-                message.text,
-                at,
-                message.reply_id,
-                sounded_at,
-                message.interrupted,
-            )
+            Utterance(said.speaker, said.text, said.at, sounded_at, said.is_interrupted)
         )
-
-
-@dataclass(slots=True)
-class LineHistory:
-    """How the session's lines began and ended."""
-
-    resumes: int = 0
-    fresh_starts: int = 0
-    _is_resuming: bool = False
-    _said_goodbye: bool = False
-    _hung_up: bool = False
-    _service_ended: bool = False
-    _sessions: int = field(default=0)
-
-    @property
-    def ended_by(self) -> Party:
-        """Who ended the call; limits of the agent file count as the agent."""
-        if self._hung_up:
-            return "caller"
-        return "service" if self._service_ended else "agent"
-
-    def observe(self, what: Event | Action) -> None:
-        """Take note of an event or an action."""
-        match what:
-            case Send(SessionResume()):
-                self._is_resuming = True
-            case Send(SessionUpdate()):
-                self._is_resuming = False
-            case Received(SessionReady()):
-                self.resumes += self._is_resuming
-                self.fresh_starts += bool(self._sessions) and not self._is_resuming
-                self._sessions += 1
-            case Send(SessionEnd()):
-                self._said_goodbye = True
-            case HangUp():
-                self._hung_up = True
-            case Received(SessionEnded()):
-                self._service_ended = not self._said_goodbye
-            case _:
-                pass

@@ -232,8 +232,8 @@ def test_where_there_are_only_ascii_characters_the_lanes_are_of_them(
     call: Path,
 ) -> None:
     from runner.cli.recordings.terminal import make_console, render_call
+    from runner.observers.timeline import trace
     from runner.recording.reader import read_recording
-    from runner.recording.timeline import trace
     from runner.recording.voices import read_voices
 
     recording, voices = read_recording(call), read_voices(call)
@@ -246,8 +246,8 @@ def test_where_there_are_only_ascii_characters_the_lanes_are_of_them(
 @pytest.mark.parametrize("is_plain", [True, False])
 def test_colours_are_for_terminals_that_want_them(call: Path, is_plain: bool) -> None:
     from runner.cli.recordings.terminal import render_call
+    from runner.observers.timeline import trace
     from runner.recording.reader import read_recording
-    from runner.recording.timeline import trace
 
     recording = read_recording(call)
     surroundings = {"TERM": "xterm", "NO_COLOR": "1" if is_plain else ""}

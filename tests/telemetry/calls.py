@@ -1,4 +1,4 @@
-"""A short call as an engine would tell it: what a watcher of it is fed."""
+"""A short call as the engine reports it to its observers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from array import array
 from collections.abc import Sequence
 
+from runner.observers.events import CallEvent, CallInterpreter, Handler
 from runner.protocol.client.actions import (
     Action,
     Close,
@@ -13,6 +14,7 @@ from runner.protocol.client.actions import (
     Outcome,
     Play,
     RunTool,
+    Send,
 )
 from runner.protocol.client.events import (
     Disconnected,
@@ -27,13 +29,11 @@ from runner.protocol.messages import (
     ReplyDone,
     ReplyStarted,
     SessionReady,
+    SessionResume,
     ToolCall,
     TranscriptAgent,
     TranscriptUser,
 )
-from runner.records import Record
-from runner.telemetry.moments import Moment, Witness
-from runner.telemetry.observation import Observation
 
 VOICE = array(
     "h", [round(8000 * math.sin(each / 10)) for each in range(1200)]
@@ -64,6 +64,7 @@ QUESTION: Sequence[tuple[float, Event | Action]] = (
 OUTAGE: Sequence[tuple[float, Event | Action]] = (
     (6.0, Disconnected("the line was lost")),
     (6.5, Disconnected("refused")),
+    (7.5, Send(SessionResume("sess_1"))),
     (8.0, Received(SessionReady("sess_1"))),
 )
 END: Sequence[tuple[float, Event | Action]] = (
@@ -72,17 +73,11 @@ END: Sequence[tuple[float, Event | Action]] = (
 
 
 def watch(
-    happened: Sequence[tuple[float, Event | Action]], *witnesses: Witness
-) -> list[tuple[float, Moment]]:
-    """Let a call happen before witnesses; return its moments."""
-    told: list[tuple[float, Moment]] = []
-
-    def note(at: float, moment: Moment) -> None:
-        told.append((at, moment))
-
-    record = Record()
-    observation = Observation(record, [note, *witnesses])
+    happened: Sequence[tuple[float, Event | Action]], *handlers: Handler
+) -> list[CallEvent]:
+    """Interpret a call for handlers; return its events."""
+    events: list[CallEvent] = []
+    interpreter = CallInterpreter(events.append, *handlers)
     for at, what in happened:
-        record.observe(at, what)
-        observation.observe(at, what)
-    return told
+        interpreter.observe(at, what)
+    return events

@@ -10,7 +10,7 @@ import pytest
 
 from runner.counters import Counters
 from runner.errors import FileUnreadable, VagentError
-from runner.records import Record
+from runner.observers.events import CallInterpreter
 from runner.redaction import Redactor
 from runner.telemetry.instruments import Watched, open_instruments
 from runner.telemetry.metrics import Reading
@@ -31,14 +31,14 @@ def refuse(text: str) -> None:
 
 
 async def test_a_log_goes_to_its_file(tmp_path: Path) -> None:
-    path, record, secrets = tmp_path / "log", Record(), Redactor()
+    path, events, secrets = tmp_path / "log", CallInterpreter(), Redactor()
     wishes = TelemetryWishes(log_file=path, log_format="json")
-    async with open_instruments(wishes, record, secrets, {}, refuse, refuse) as all_of:
+    async with open_instruments(wishes, events, secrets, {}, refuse, refuse) as all_of:
         secrets.add(frozenset({"sess_1"}))
         all_of.watch(CALL)
         for at, what in (*GREETING, *QUESTION, *OUTAGE, *END):
-            record.observe(at, what)
             all_of.observe(at, what)
+            events.observe(at, what)
 
     entries = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     assert entries[0]["event"] == "call.began"
@@ -49,10 +49,11 @@ async def test_a_log_goes_to_its_file(tmp_path: Path) -> None:
 async def test_a_log_without_a_file_goes_to_who_shows_the_call() -> None:
     lines: list[str] = []
     wishes = TelemetryWishes(log_format="text")
-    opening = open_instruments(wishes, Record(), Redactor(), {}, refuse, lines.append)
+    events = CallInterpreter()
+    opening = open_instruments(wishes, events, Redactor(), {}, refuse, lines.append)
     async with opening as all_of:
         all_of.watch(CALL)
-        all_of.observe(*GREETING[0])
+        events.observe(*GREETING[0])
 
     assert len(lines) == 1
     assert lines[0].endswith("call.began agent=support")
@@ -61,7 +62,9 @@ async def test_a_log_without_a_file_goes_to_who_shows_the_call() -> None:
 async def test_why_a_call_could_not_be_made_is_logged_and_raised() -> None:
     lines: list[str] = []
     wishes = TelemetryWishes(log_format="json")
-    opening = open_instruments(wishes, Record(), Redactor(), {}, refuse, lines.append)
+    opening = open_instruments(
+        wishes, CallInterpreter(), Redactor(), {}, refuse, lines.append
+    )
     with pytest.raises(VagentError, match="no sound card"):
         async with opening:
             raise VagentError("no sound card")
@@ -71,11 +74,11 @@ async def test_why_a_call_could_not_be_made_is_logged_and_raised() -> None:
 
 async def test_metrics_are_read_on_the_loop_of_the_call() -> None:
     notices: list[str] = []
-    wishes, record = TelemetryWishes(metrics=0), Record()
-    opening = open_instruments(wishes, record, Redactor(), {}, notices.append, refuse)
+    wishes, events = TelemetryWishes(metrics=0), CallInterpreter()
+    opening = open_instruments(wishes, events, Redactor(), {}, notices.append, refuse)
     async with opening as all_of, httpx.AsyncClient() as scraper:
         all_of.watch(CALL)
-        all_of.observe(*GREETING[0])
+        events.observe(*GREETING[0])
         answer = await scraper.get(notices[0].removeprefix("metrics: "))
 
     assert (
@@ -86,7 +89,7 @@ async def test_metrics_are_read_on_the_loop_of_the_call() -> None:
 
 
 async def test_what_cannot_be_had_is_told_before_the_call(tmp_path: Path) -> None:
-    wish = TelemetryWishes(log_file=tmp_path)
+    wish, events = TelemetryWishes(log_file=tmp_path), CallInterpreter()
     with pytest.raises(FileUnreadable):
-        async with open_instruments(wish, Record(), Redactor(), {}, refuse, refuse):
+        async with open_instruments(wish, events, Redactor(), {}, refuse, refuse):
             raise AssertionError("the call began")

@@ -70,7 +70,7 @@ async def test_a_lost_line_is_resumed(tmp_path: Path) -> None:
         answer = await call.user("Where is my order 1234?")
 
     assert "shipped" in answer
-    assert call.witness.line.resumes == 1
+    assert call.witness.resumes == 1
 
 
 @virtual_time

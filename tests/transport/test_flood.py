@@ -91,7 +91,7 @@ async def flooded_with(dialer: Any, flood: Sequence[bytes]) -> AsyncIterator[Flo
             microphone=FakeMicrophone(),
             speaker=speaker,
             run_tool=no_tool,
-            observers=(record.observe,),
+            observers=(record.events.observe,),
         )
         ended = asyncio.create_task(engine.run())
         async with asyncio.timeout(60):

@@ -25,31 +25,22 @@ from runner.cli.chat.quality import LineQuality
 from runner.cli.chat.transcript import Transcript
 from runner.cli.lines import printable
 from runner.controls import Standing
-from runner.protocol.client.actions import (
-    Action,
-    Announce,
-    Close,
-    Play,
-    Send,
-    StopPlayback,
+from runner.observers.events import (
+    AgentReplyEnded,
+    CallEnded,
+    CallerSpeechStarted,
+    CallerSpeechStopped,
+    CallEvent,
+    ConnectionLost,
+    FinalTranscript,
+    PlaybackStopped,
+    SessionOpened,
+    ToolEnded,
+    ToolRequested,
 )
-from runner.protocol.client.events import (
-    Disconnected,
-    Event,
-    MicFrame,
-    Received,
-    Say,
-    ToolFinished,
-)
-from runner.protocol.messages import (
-    InputAudio,
-    InputSpeechStarted,
-    InputSpeechStopped,
-    ReplyAudio,
-    ReplyDone,
-    SessionReady,
-    ToolCall,
-)
+from runner.protocol.client.actions import Action, Play
+from runner.protocol.client.events import Event, MicFrame, Received
+from runner.protocol.messages import ReplyAudio
 from runner.records import Record
 
 # At most so many pictures a second.
@@ -75,7 +66,11 @@ class Floor(Enum):
 
 @dataclass(slots=True)
 class Model:
-    """What is shown; `record` supplies the waits, and is to observe before this."""
+    """What is shown. It follows the events of `record`, which is fed before it.
+
+    `observe` is called with audio in addition: for the meters, and for what of the
+    agent is heard at a moment.
+    """
 
     record: Record = field(default_factory=Record)
     standing: Standing = field(default_factory=Standing)
@@ -89,15 +84,18 @@ class Model:
     began: float | None = None
     _reply_id: str = ""
 
+    def __post_init__(self) -> None:
+        """Follow the call."""
+        self.record.events.subscribe(self.note)
+        self.record.events.subscribe(self.transcript.follow)
+
     def observe(self, at: float, what: Event | Action) -> None:
-        """Take in an event or an action; sound, the most frequent by far, first."""
+        """Follow audio; all else comes as call events."""
         if self.began is None:
             self.began = at
         match what:
             case MicFrame(pcm):
                 self.caller.hear(at, pcm)
-            case Send(InputAudio()):
-                pass
             case Received(ReplyAudio(reply_id=reply_id)):
                 self._reply_id = reply_id
                 self.quality.arrive(at, reply_id, self.sound.ends)
@@ -105,11 +103,31 @@ class Model:
                 self.floor = Floor.OPEN if self.floor is Floor.AGENT else self.floor
                 begins = self.sound.play(at, pcm)
                 self.transcript.hear(self._reply_id, begins, self.sound.ends)
-            case Announce(text):
-                self._reply_id = self.transcript.announce(text)
             case _:
-                self._note(at, what)
-                self.transcript.observe(at, what)
+                pass
+
+    def note(self, event: CallEvent) -> None:
+        """Follow an event."""
+        match event:
+            case SessionOpened() | ConnectionLost() | CallEnded():
+                self._note_link(event)
+            case PlaybackStopped(at):
+                self.sound.stop(at)
+            case CallerSpeechStarted():
+                self.floor = Floor.CALLER
+            case CallerSpeechStopped() | FinalTranscript(source="typed"):
+                self.floor = Floor.AGENT
+            case ToolEnded(outcome="ok" | "error"):
+                self.floor = Floor.AGENT
+            case FinalTranscript(source="announcement", reply_id=reply_id):
+                self._reply_id = reply_id
+            case AgentReplyEnded():
+                self.floor = Floor.OPEN if self.floor is Floor.AGENT else self.floor
+                self.quality.pause()
+            case ToolRequested():
+                self.quality.pause()
+            case _:
+                pass
 
     def state(self, now: float) -> str:
         """Return what the call is doing, in a word or two."""
@@ -142,31 +160,15 @@ class Model:
             return f"tool {tool}"
         return "thinking" if self.floor is Floor.AGENT else ""
 
-    def _note(self, at: float, what: Event | Action) -> None:
-        match what:
-            case Received(SessionReady()):
+    def _note_link(self, event: SessionOpened | ConnectionLost | CallEnded) -> None:
+        match event:
+            case SessionOpened():
                 self.link = Link.LIVE
-            case Disconnected() if self.link is not Link.CLOSED:
-                if self.link is Link.LIVE:
-                    self.quality.drop(at)
-                    self.link = Link.BROKEN
-                self.floor = Floor.OPEN
-            case Close():
+            case ConnectionLost(at):
+                self.link, self.floor = Link.BROKEN, Floor.OPEN
+                self.quality.drop(at)
+            case CallEnded():
                 self.link = Link.CLOSED
-            case StopPlayback():
-                self.sound.stop(at)
-                self.transcript.cut(at)
-            case Received(InputSpeechStarted()):
-                self.floor = Floor.CALLER
-            case Received(InputSpeechStopped()) | Say() | ToolFinished():
-                self.floor = Floor.AGENT
-            case Received(ReplyDone()) if self.floor is Floor.AGENT:
-                self.floor = Floor.OPEN
-                self.quality.pause()
-            case Received(ReplyDone() | ToolCall()):
-                self.quality.pause()
-            case _:
-                pass
 
 
 def model_of(record: Record, clean: Callable[[str], str]) -> Model:

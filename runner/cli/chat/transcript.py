@@ -16,25 +16,20 @@ from runner.cli.chat.entries import (
     ToolRun,
     Word,
 )
-from runner.protocol.client.actions import Action, CancelTool, Close, Notify, RunTool
-from runner.protocol.client.events import (
-    Disconnected,
-    Event,
-    PlaybackCut,
-    Received,
-    Say,
-    ToolFinished,
-)
-from runner.protocol.messages import (
-    ReplyDone,
-    ReplyError,
-    ReplyStarted,
-    SessionError,
-    ToolCall,
-    TranscriptAgent,
-    TranscriptAgentDelta,
-    TranscriptUser,
-    TranscriptUserDelta,
+from runner.observers.events import (
+    AgentReplyEnded,
+    AgentReplyStarted,
+    CallEnded,
+    CallEvent,
+    ConnectionLost,
+    ErrorReported,
+    FinalTranscript,
+    NoticeGiven,
+    PartialTranscript,
+    PlaybackStopped,
+    PlaybackTruncated,
+    ToolEnded,
+    ToolStarted,
 )
 
 # Entries that wait for one that is not over, before it is passed over.
@@ -52,32 +47,30 @@ class Transcript:
 
     clean: Callable[[str], str]
     open: list[Entry] = field(default_factory=list)
-    _announced: int = 0  # so many times the local voice spoke
     turns: int = 0  # of the caller, spoken or typed
     _running: dict[str, ToolRun] = field(default_factory=dict)
 
-    def observe(self, at: float, what: Event | Action) -> None:
-        """Take in an event or an action other than sound."""
-        match what:
-            case Received(message):
-                self._receive(message)
-            case RunTool(call):
-                self._run(at, call)
-            case ToolFinished(call_id, text, is_error):
-                self._finish(at, call_id, text, is_error)
-            case PlaybackCut():
-                self._know_cut(what)
-            case CancelTool(call_id):
-                self._cancel(at, call_id)
-            case Say(text):  # no transcript follows what was never sound
-                self._caller_says(text, is_final=True)
-            case Notify(text):
+    def follow(self, event: CallEvent) -> None:
+        """Follow an event."""
+        match event:
+            case PartialTranscript() | FinalTranscript():
+                self._note_text(event)
+            case AgentReplyStarted() | AgentReplyEnded():
+                self._note_reply(event)
+            case PlaybackStopped() | PlaybackTruncated():
+                self._note_cut(event)
+            case ToolStarted():
+                self._start_tool(event)
+            case ToolEnded():
+                self._end_tool(event)
+            case NoticeGiven(_, text):
                 self.note(text)
-            case Disconnected():
+            case ErrorReported(_, source, code, text):
+                self._note_error(source, code, text)
+            case ConnectionLost() | CallEnded():
                 self._leave_off()
-            case Close(reason=reason):
-                self._leave_off()
-                self.note(f"{reason}.")
+                if isinstance(event, CallEnded):
+                    self.note(f"{event.close.reason}.")
             case _:
                 pass
 
@@ -85,30 +78,12 @@ class Transcript:
         """Add a sentence of vagent's own."""
         self.open.append(Note(self.clean(text)))
 
-    def announce(self, text: str) -> str:
-        """Add words of the local voice; return the id that their sound is heard by."""
-        self._announced += 1
-        reply_id = f"announcement {self._announced}"
-        # Its sound comes next, and says until when it is heard.
-        words = AgentWords(reply_id, text=self.clean(text), ends=inf, is_over=True)
-        self.open.append(words)
-        return reply_id
-
     def hear(self, reply_id: str, begins: float, ends: float) -> None:
         """Take note of when sound of a reply is heard."""
         reply = self._reply(reply_id)
         if reply is not None:
             reply.began = begins if reply.began is None else reply.began
             reply.ends = ends
-
-    def cut(self, at: float) -> None:
-        """Take note that what was not heard yet never will be."""
-        for reply in self._all(AgentWords):
-            if reply.ends > at:
-                began = at if reply.began is None else min(reply.began, at)
-                # By the clock; the speaker's own count follows as `PlaybackCut`.
-                reply.heard_ms = (at - began) * 1000
-                reply.ends, reply.is_interrupted = at, True
 
     def running(self) -> str | None:
         """Return the name of the tool that was started last and still runs."""
@@ -130,36 +105,49 @@ class Transcript:
         taken, self.open = self.open, []
         return taken
 
-    def _receive(self, message: object) -> None:
-        match message:
-            case TranscriptUserDelta(text=text):
-                self._caller_says(text, is_final=False)
-            case TranscriptUser(text=text):
-                self._caller_says(text, is_final=True)
-            case ReplyStarted(reply_id):
-                self.open.append(AgentWords(reply_id))
-            case TranscriptAgentDelta(delta, reply_id, start_ms=start_ms):
-                word = Word(self.clean(delta), start_ms)
-                self._reply_or_new(reply_id).words.append(word)
-            case TranscriptAgent(text, reply_id, interrupted=interrupted):
-                reply = self._reply_or_new(reply_id)
-                reply.text = self.clean(text)
-                reply.is_interrupted = reply.is_interrupted or interrupted
-            case ReplyDone(reply_id, status):
-                reply = self._reply_or_new(reply_id)
-                reply.is_over = True
-                reply.is_interrupted = reply.is_interrupted or status == "interrupted"
-            case ReplyError(code=code, message=text):
-                self.note(f"reply failed: {text or code}")
-            case SessionError(code, text):
-                self.note(f"{code}: {text}" if text else code)
-            case _:
-                pass
+    def _note_text(self, said: PartialTranscript | FinalTranscript) -> None:
+        text, is_final = said.text, isinstance(said, FinalTranscript)
+        if said.speaker == "caller":
+            self._caller_says(text, is_final=is_final)
+        elif isinstance(said, PartialTranscript):
+            word = Word(self.clean(text), said.start_ms)
+            self._reply_or_new(said.reply_id).words.append(word)
+        elif said.source == "announcement":
+            # Its audio comes next, and says until when it is heard.
+            words = AgentWords(said.reply_id, ends=inf, is_over=True)
+            words.text = self.clean(text)
+            self.open.append(words)
+        else:
+            reply = self._reply_or_new(said.reply_id)
+            reply.text = self.clean(text)
+            reply.is_interrupted = reply.is_interrupted or said.is_interrupted
 
-    def _know_cut(self, cut: PlaybackCut) -> None:
-        reply = self._reply(cut.reply_id)
-        if reply is not None:
-            reply.heard_ms, reply.is_interrupted = cut.played_ms, True
+    def _note_reply(self, event: AgentReplyStarted | AgentReplyEnded) -> None:
+        if isinstance(event, AgentReplyStarted):
+            self.open.append(AgentWords(event.reply_id))
+            return
+        reply = self._reply_or_new(event.reply_id)
+        reply.is_over = True
+        reply.is_interrupted = reply.is_interrupted or event.is_interrupted
+
+    def _note_cut(self, event: PlaybackStopped | PlaybackTruncated) -> None:
+        if isinstance(event, PlaybackTruncated):
+            reply = self._reply(event.reply_id)
+            if reply is not None:
+                reply.heard_ms, reply.is_interrupted = event.played_seconds * 1000, True
+            return
+        for reply in self._all(AgentWords):
+            if reply.ends > event.at:
+                began = event.at if reply.began is None else min(reply.began, event.at)
+                # By the clock; the speaker's own count follows.
+                reply.heard_ms = (event.at - began) * 1000
+                reply.ends, reply.is_interrupted = event.at, True
+
+    def _note_error(self, source: str, code: str, text: str) -> None:
+        if source == "reply":
+            self.note(f"reply failed: {text or code}")
+        elif source == "session":
+            self.note(f"{code}: {text}" if text else code)
 
     def _caller_says(self, text: str, *, is_final: bool) -> None:
         self.turns += is_final
@@ -170,24 +158,20 @@ class Transcript:
         else:
             self.open.append(CallerWords(self.clean(text), is_final))
 
-    def _run(self, at: float, call: ToolCall) -> None:
+    def _start_tool(self, started: ToolStarted) -> None:
+        call = started.call
         said = json.dumps(dict(call.arguments), ensure_ascii=False)
-        run = ToolRun(call.call_id, self.clean(call.name), self.clean(said), at)
+        run = ToolRun(call.call_id, self.clean(call.name), self.clean(said), started.at)
         self._running[call.call_id] = run
         self.open.append(run)
 
-    def _finish(self, at: float, call_id: str, text: str, is_error: bool) -> None:
-        run = self._running.pop(call_id, None)
-        if run is None:
-            return
-        run.ended, run.result, run.is_error = at, self.clean(text), is_error
-        if not any(each is run for each in self.open):
+    def _end_tool(self, ended: ToolEnded) -> None:
+        run = self._running.pop(ended.call.call_id)
+        run.ended, run.result = ended.at, self.clean(ended.text)
+        run.is_error = ended.outcome == "error"
+        run.is_cancelled = ended.outcome == "cancelled"
+        if not run.is_cancelled and not any(each is run for each in self.open):
             self.open.append(run)  # it was passed over while it ran
-
-    def _cancel(self, at: float, call_id: str) -> None:
-        run = self._running.pop(call_id, None)
-        if run is not None:
-            run.ended, run.is_cancelled = at, True
 
     def _leave_off(self) -> None:
         for reply in self._all(AgentWords):

@@ -16,8 +16,7 @@ from runner.cli.recordings.wording import (
     describe_outcome,
     duration,
 )
-from runner.recording.happenings import ToolRun
-from runner.recording.timeline import TimeLine, Turn
+from runner.observers.timeline import TimeLine, ToolRun, Turn
 
 
 def write_conversation(line: TimeLine) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from runner.cli.recordings.wording import clock
-from runner.recording.timeline import TimeLine
+from runner.observers.timeline import TimeLine
 from runner.recording.voices import Voice, Voices
 
 _QUIETEST = 0.01  # the peak under which a column is empty: -40 dBFS

@@ -29,9 +29,9 @@ from runner.cli.recordings.wording import (
     describe_tools,
     duration,
 )
+from runner.observers.timeline import TimeLine
 from runner.recording.header import write_header
 from runner.recording.reader import Recording
-from runner.recording.timeline import TimeLine
 from runner.recording.voices import Voices
 
 _MARK_PIXELS = 60

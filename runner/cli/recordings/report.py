@@ -7,8 +7,8 @@ import re
 from dataclasses import asdict
 from typing import Any
 
+from runner.observers.timeline import TimeLine
 from runner.recording.reader import Recording
-from runner.recording.timeline import TimeLine
 
 # What JSON leaves as it is and a terminal may obey, or take for the end of a line.
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")

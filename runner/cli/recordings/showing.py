@@ -11,9 +11,9 @@ from runner.cli.recordings.page import write_page
 from runner.cli.recordings.report import report, write_report
 from runner.cli.recordings.terminal import make_console, render_call, render_list
 from runner.errors import AudioFileError, UsageError
+from runner.observers.timeline import TimeLine, trace
 from runner.recording.header import NotARecording
 from runner.recording.reader import Recording, find_recordings, read_recording
-from runner.recording.timeline import TimeLine, trace
 from runner.recording.voices import Voices, read_voices
 
 FORMATS = ("text", "json")

@@ -27,8 +27,8 @@ from runner.cli.recordings.wording import (
     duration,
 )
 from runner.errors import counted
+from runner.observers.timeline import TimeLine
 from runner.recording.reader import Recording
-from runner.recording.timeline import TimeLine
 from runner.recording.voices import Voices
 
 _LABEL = 8  # columns beside the lanes

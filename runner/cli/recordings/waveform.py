@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runner.cli.recordings.wording import clock
-from runner.recording.timeline import TimeLine
+from runner.observers.timeline import TimeLine
 from runner.recording.voices import Voice, Voices
 
 _LANE = 84  # pixels a voice

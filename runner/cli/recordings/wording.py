@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from runner.errors import counted
-from runner.recording.happenings import Drop, Losses, ToolRun
+from runner.observers.timeline import Drop, Interruption, Losses, TimeLine, ToolRun
 from runner.recording.reader import Recording
-from runner.recording.timeline import Interruption, TimeLine
 
 _BY = {
     "voice": "by the caller's voice",

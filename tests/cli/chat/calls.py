@@ -44,9 +44,14 @@ from runner.protocol.messages import (
     TranscriptUser,
     TranscriptUserDelta,
 )
-from runner.records import Record
 
 Happening: TypeAlias = tuple[float, Event | Action]
+
+
+def feed(model: Model, at: float, what: Event | Action) -> None:
+    """Let the model follow the call as the engine's observers do, in their order."""
+    model.record.events.observe(at, what)
+    model.observe(at, what)
 
 
 def tone(seconds: float, level: float = 0.3) -> bytes:
@@ -103,9 +108,10 @@ class Scene:
     waits: tuple[float, ...] = ()
 
     def model(self) -> Model:
-        model = Model(Record(waits=list(self.waits)), self.standing)
+        model = Model(standing=self.standing)
         for at, what in self.happenings:
-            model.observe(at, what)
+            feed(model, at, what)
+        model.record.waits[:] = self.waits
         return model
 
     def draft(self) -> Draft | None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from runner.cli.chat.entries import AgentWords
 from runner.cli.chat.model import Model
 from runner.protocol.client.actions import Announce, Play, StopPlayback
+from tests.cli.chat.calls import feed
 
 SECOND = b"\0\x10" * 24_000
 
 
 def announced() -> Model:
     model = Model()
-    model.observe(1.0, Announce("One moment."))
-    model.observe(1.0, Play(SECOND))
+    feed(model, 1.0, Announce("One moment."))
+    feed(model, 1.0, Play(SECOND))
     return model
 
 
@@ -29,7 +30,7 @@ def test_they_stand_there_while_they_are_heard_and_are_final_after() -> None:
 def test_a_caller_who_speaks_over_them_interrupts_them() -> None:
     model = announced()
 
-    model.observe(1.5, StopPlayback())
+    feed(model, 1.5, StopPlayback())
 
     [words] = model.transcript.take_finished(9.0)
     assert isinstance(words, AgentWords)
@@ -38,8 +39,8 @@ def test_a_caller_who_speaks_over_them_interrupts_them() -> None:
 
 def test_two_of_them_are_two() -> None:
     model = announced()
-    model.observe(4.0, Announce("Still looking."))
-    model.observe(4.0, Play(SECOND))
+    feed(model, 4.0, Announce("Still looking."))
+    feed(model, 4.0, Play(SECOND))
 
     said = [
         each.shown(9.0)[0]

@@ -48,7 +48,16 @@ from runner.protocol.messages import (
     TranscriptUser,
     TranscriptUserDelta,
 )
-from tests.cli.chat.calls import ANSWER, BEGIN, QUESTION, SCENES, received, spoken, tone
+from tests.cli.chat.calls import (
+    ANSWER,
+    BEGIN,
+    QUESTION,
+    SCENES,
+    feed,
+    received,
+    spoken,
+    tone,
+)
 
 _TEXT = st.text(max_size=40) | st.sampled_from(
     ["日本語" * 9, "e\u0301" * 20, "\x1b[2J\r\n", "a" * 200, "👩‍👩‍👧 עברית"]
@@ -111,7 +120,7 @@ def test_whatever_happens_is_drawn_and_never_wider_than_the_terminal(
 
     for later, what, width in happenings:
         now += later
-        model.observe(now, what)
+        feed(model, now, what)
         lines = [
             line
             for entry in model.transcript.take_finished(now)
@@ -130,7 +139,7 @@ def test_whatever_happens_is_drawn_and_never_wider_than_the_terminal(
 def test_words_appear_as_they_are_heard() -> None:
     model = Model()
     for at, what in [*BEGIN, *spoken(1.0, "r1", ANSWER)]:
-        model.observe(at, what)
+        feed(model, at, what)
     reply = model.transcript.open[0]
     assert isinstance(reply, AgentWords)
 
@@ -144,7 +153,7 @@ def test_words_appear_as_they_are_heard() -> None:
 def test_a_second_reply_is_heard_after_the_first() -> None:
     model = Model()
     for at, what in [*spoken(1.0, "r1", "one two"), *spoken(1.1, "r2", "three")]:
-        model.observe(at, what)
+        feed(model, at, what)
 
     shown = [each.shown(1.4)[0] for each in model.transcript.open[:2]]  # type: ignore[union-attr]  # both are replies
 
@@ -168,20 +177,20 @@ def test_what_the_caller_says_is_replaced_until_it_is_final() -> None:
     model = Model()
     messages = TranscriptUserDelta("where"), TranscriptUserDelta("where is")
     for at, what in received(0.0, *messages, TranscriptUser("Where is it?")):
-        model.observe(at, what)
+        feed(model, at, what)
 
     assert model.transcript.open == [CallerWords("Where is it?", True)]
 
 
 def test_entries_are_taken_once_in_order_and_a_slow_tool_holds_few_of_them() -> None:
     model = Model()
-    model.observe(0.0, RunTool(ToolCall("c", "slow")))
+    feed(model, 0.0, RunTool(ToolCall("c", "slow")))
     for number in range(20):
         model.transcript.note(f"note {number}")
     taken = model.transcript.take_finished(1.0)
 
     assert len(taken) == 21
-    model.observe(2.0, ToolFinished("c", '"late"'))
+    feed(model, 2.0, ToolFinished("c", '"late"'))
     assert [each.result for each in model.transcript.take_finished(2.0)] == ['"late"']  # type: ignore[union-attr]  # it is a tool
 
 
@@ -213,10 +222,10 @@ def test_late_sound_makes_a_line_uneven_and_a_minute_makes_it_good_again() -> No
     model = Model()
     sound = tone(0.1)
     for at, what in [*BEGIN, *QUESTION, *received(1.0, ReplyStarted("r"))]:
-        model.observe(at, what)
+        feed(model, at, what)
     for at in (1.0, 1.05, 1.5):
-        model.observe(at, Received(ReplyAudio(sound, "r")))
-        model.observe(at, Play(sound))
+        feed(model, at, Received(ReplyAudio(sound, "r")))
+        feed(model, at, Play(sound))
 
     assert model.quality.at(2.0) == "uneven"
     assert model.quality.at(62.0) == "good"

@@ -19,6 +19,7 @@ from runner.cli.chat.region import Region
 from runner.cli.chat.spans import Line, Paint, width_of
 from runner.cli.plain import PlainView
 from runner.cli.view import Detail, Printer, WireView
+from runner.records import Record
 from tests.cli.chat.calls import SCENES, Scene
 
 SCREENS = Path(__file__).parent / "screens"
@@ -105,6 +106,7 @@ def test_plain_is_sentences_of_finished_things(name: str, detail: Detail) -> Non
     scene = SCENES[name]
     view = PlainView(Printer(out, out), Model(), detail)
     for at, what in scene.happenings:
+        view.model.record.events.observe(at, what)
         view.observe(at, what)
 
     shown = out.getvalue()
@@ -118,7 +120,7 @@ def test_plain_is_sentences_of_finished_things(name: str, detail: Detail) -> Non
 def test_the_wire_looks_as_kept(name: str) -> None:
     out = io.StringIO()
     scene = SCENES[name]
-    view = WireView(Printer(out, out), scene.model().record)
+    view = WireView(Printer(out, out), Record(waits=list(scene.waits)))
     for at, what in scene.happenings:
         view.observe(at, what)
 

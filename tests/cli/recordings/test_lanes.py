@@ -6,15 +6,21 @@ import numpy as np
 import pytest
 
 from runner.cli.recordings.lanes import ASCII, UNICODE, draw
+from runner.observers.timeline import trace
 from runner.protocol.client.actions import RunTool, StopPlayback
 from runner.protocol.client.events import Disconnected, Received, Say, ToolFinished
-from runner.protocol.messages import InputSpeechStarted, ReplyStarted, ToolCall
+from runner.protocol.messages import (
+    InputSpeechStarted,
+    ReplyStarted,
+    SessionReady,
+    ToolCall,
+)
 from runner.recording.lines import Entry, Sound
-from runner.recording.timeline import trace
 from runner.recording.voices import Voice, Voices
 
 CALL = ToolCall("c", "look_up")
 ENTRIES: list[tuple[float, Entry]] = [
+    (0.0, Received(SessionReady("s"))),
     (0.0, Say("Hello")),
     (1.0, Received(ReplyStarted("r"))),
     (1.0, Sound(1.0, received=480_000, played=480_000, reply_id="r")),

@@ -23,12 +23,12 @@ from runner.cli.recordings.messages import list_messages, write_messages
 from runner.cli.recordings.page import write_page
 from runner.cli.recordings.report import report, write_report
 from runner.cli.recordings.terminal import make_console, render_call
+from runner.observers.timeline import trace
 from runner.recording.lines import Entry
 from runner.recording.reader import Recording, read_recording
-from runner.recording.timeline import trace
 from runner.recording.voices import read_voices
+from tests.observers.test_timeline import calls
 from tests.recording.samples import HEADER, write_order_call
-from tests.recording.test_timeline import calls
 
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runner.observers.timeline import Ending, TimeLine, trace
 from runner.protocol.client.actions import (
     CancelTool,
     Close,
@@ -51,10 +52,8 @@ from runner.protocol.messages import (
     TranscriptUserDelta,
     Unknown,
 )
-from runner.recording.happenings import Ending
 from runner.recording.lines import Entry, Sound
 from runner.recording.reader import read_recording
-from runner.recording.timeline import TimeLine, trace
 from runner.recording.voices import STEP, Voice, Voices, read_voices
 from tests.recording import strategies
 from tests.recording.samples import write_order_call
