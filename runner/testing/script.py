@@ -16,7 +16,6 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from runner.errors import TransportError
-from runner.faults.fault import Fault
 from runner.line import Listener
 from runner.protocol.server.events import (
     PartialTranscript,
@@ -28,6 +27,7 @@ from runner.server.larynx import Larynx
 from runner.server.reception import Reception
 from runner.server.understanding import means_stop
 from runner.server.workers import Stream, Workers
+from runner.service.faults.model import Fault
 from runner.speech.parts import (
     Brain,
     Cancelled,

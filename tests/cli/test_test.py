@@ -347,7 +347,7 @@ WRONG = {
     "no such file": (("missing.yaml",), "there is no missing.yaml"),
     "no such scenario": (("orders.test.yaml::x",), "has no scenario 'x'"),
     "votes": (("--judge", "http://x/v1", "--judge-votes", "2"), "have no majority"),
-    "fault": (("--fault", "drop-it"), "there is no 'drop-it'"),
+    "fault": (("--fault", "drop-it"), "unknown kind 'drop-it'"),
     "service": (("--service", "http://x"), "is not a service"),
     "variable": (("--var", "hours=nine"), "no agent declares a variable 'hours'"),
     "variable's form": (("--var", "hours"), "hours"),

@@ -1,4 +1,4 @@
-"""Faults through real sockets: what a client of the embedded server lives through."""
+"""Faults over real sockets, as a client of the local service sees them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 import websockets
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 
-from runner.faults.grammar import parse_fault
 from runner.server.door import EmbeddedServer
+from runner.service.faults.parser import parse_fault
 from tests.server.scripted import ScriptedSpeech
 from tests.server.test_door import LINES, TOOL, Client, connected, decide
 
@@ -20,7 +20,7 @@ GREETING = "Hello, and welcome to this call."
 
 
 class Operator:
-    """Keeps what the server reports of faults."""
+    """Collects the faults that the server reports."""
 
     def __init__(self) -> None:
         self.faults: list[dict[str, Any]] = []
@@ -48,7 +48,7 @@ async def misbehaving(
 
 
 async def rest(client: Client) -> list[str]:
-    """Return the types of what still comes until the line ends."""
+    """Returns the types of the messages until the connection ends."""
     try:
         while True:
             await client.read()
@@ -56,7 +56,7 @@ async def rest(client: Client) -> list[str]:
         return client.kinds()
 
 
-async def test_a_dropped_line_ends_without_a_closing_frame() -> None:
+async def test_a_dropped_connection_ends_without_a_closing_frame() -> None:
     operator = Operator()
     async with (
         misbehaving("drop on=reply.audio:3", report=operator.report) as server,
@@ -69,11 +69,11 @@ async def test_a_dropped_line_ends_without_a_closing_frame() -> None:
     assert kinds.count("reply.audio") == 3
     [fault] = operator.faults
     assert fault["fault"] == "drop on=reply.audio:3"
-    assert fault["did"] == "dropped the line"
+    assert fault["did"] == "dropped the connection"
     assert fault["at"] >= 0
 
 
-async def test_a_line_can_be_reset() -> None:
+async def test_a_connection_can_be_reset() -> None:
     async with (
         misbehaving("drop on=session.ready how=reset") as server,
         connected(server) as client,
@@ -100,7 +100,7 @@ async def test_a_dropped_session_is_resumed_and_not_dropped_again() -> None:
 
 
 @pytest.mark.parametrize("code", [1001, 1008, 1011])
-async def test_a_closed_line_tells_the_code(code: int) -> None:
+async def test_a_closed_connection_has_the_code(code: int) -> None:
     async with (
         misbehaving(f"close code={code} on=reply.started") as server,
         connected(server) as client,
@@ -112,7 +112,7 @@ async def test_a_closed_line_tells_the_code(code: int) -> None:
     assert kinds[-1] == "reply.started"
 
 
-async def test_a_time_drops_the_line_too() -> None:
+async def test_a_time_drops_the_connection() -> None:
     async with (
         misbehaving("drop at=100ms") as server,
         connected(server) as client,
@@ -123,9 +123,7 @@ async def test_a_time_drops_the_line_too() -> None:
     assert client.socket.close_code == 1006
 
 
-async def test_during_an_outage_connections_are_reset_and_after_it_they_are_not() -> (
-    None
-):
+async def test_an_outage_resets_connections_until_it_ends() -> None:
     operator = Operator()
     spec = "outage on=session.ready for=300ms"
     async with misbehaving(spec, report=operator.report) as server:
@@ -142,11 +140,11 @@ async def test_during_an_outage_connections_are_reset_and_after_it_they_are_not(
                 await asyncio.sleep(0.05)
 
     assert client.seen[0]["session_id"] == ready["session_id"]
-    assert operator.did[0] == "dropped every line, for 0.3 s"
+    assert operator.did[0] == "dropped all connections, for 0.3 s"
     assert "reset a new connection" in operator.did
 
 
-async def test_a_refused_upgrade_is_a_proxys_answer() -> None:
+async def test_a_refused_upgrade_has_the_status() -> None:
     async with misbehaving("refuse status=502 times=2") as server:
         for _ in range(2):
             with pytest.raises(InvalidStatus) as refused:
@@ -156,7 +154,7 @@ async def test_a_refused_upgrade_is_a_proxys_answer() -> None:
             assert await client.open()
 
 
-async def test_a_half_open_line_says_nothing_and_answers_no_ping() -> None:
+async def test_a_half_open_connection_sends_nothing_and_answers_no_ping() -> None:
     async with (
         misbehaving("half-open on=session.ready for=500ms") as server,
         connected(server) as client,
@@ -170,7 +168,7 @@ async def test_a_half_open_line_says_nothing_and_answers_no_ping() -> None:
     assert client.socket.close_code == 1006
 
 
-async def test_a_session_leaves_a_half_open_line_for_a_new_one() -> None:
+async def test_a_session_resumes_from_a_half_open_connection() -> None:
     async with (
         misbehaving("half-open on=session.ready") as server,
         connected(server) as old,
@@ -185,7 +183,7 @@ async def test_a_session_leaves_a_half_open_line_for_a_new_one() -> None:
         await new.until("session.ended")
 
 
-async def test_a_slow_line_keeps_its_order_and_its_goodbye() -> None:
+async def test_a_slow_connection_keeps_the_order_and_the_end() -> None:
     async with (
         misbehaving("slow by=20ms jitter=30ms") as server,
         connected(server) as client,
@@ -222,7 +220,7 @@ async def test_a_late_message_is_overtaken() -> None:
     assert "reply.audio" in client.kinds()
 
 
-async def test_a_duplicated_call_comes_twice() -> None:
+async def test_a_duplicated_call_arrives_twice() -> None:
     async with (
         misbehaving("duplicate on=tool.call") as server,
         connected(server) as client,
@@ -246,7 +244,7 @@ async def test_messages_change_places() -> None:
     assert client.kinds() == ["session.ready", "session.updated"]
 
 
-async def test_a_hung_acknowledgement_is_a_result_that_nobody_answers() -> None:
+async def test_a_lost_result_is_not_answered() -> None:
     operator = Operator()
     async with (
         misbehaving("lose on=tool.result", report=operator.report) as server,
@@ -316,7 +314,7 @@ async def test_a_live_session_survives_an_error_that_does_not_end_it() -> None:
 @pytest.mark.parametrize(
     "form", ["text", "truncated", "nested", "array", "untyped", "mistyped", "binary"]
 )
-async def test_garbage_is_said_once_and_the_session_goes_on(form: str) -> None:
+async def test_garbage_is_sent_once_and_the_session_continues(form: str) -> None:
     async with (
         misbehaving(f"garbage on=session.ready form={form}") as server,
         connected(server) as client,
@@ -329,7 +327,7 @@ async def test_garbage_is_said_once_and_the_session_goes_on(form: str) -> None:
     assert isinstance(said, bytes) is (form == "binary")
 
 
-async def test_a_flood_comes_at_once() -> None:
+async def test_a_flood_arrives_at_once() -> None:
     async with (
         misbehaving("flood on=reply.audio count=10000 of=copies") as server,
         connected(server) as client,
@@ -340,7 +338,7 @@ async def test_a_flood_comes_at_once() -> None:
     assert client.kinds().count("reply.audio") > 10_000
 
 
-async def test_a_silent_reply_starts_and_the_next_one_sounds() -> None:
+async def test_a_silenced_reply_starts_and_the_next_one_has_audio() -> None:
     async with misbehaving("silence") as server, connected(server) as client:
         await client.open(greeting="Hello.")
         await client.send("reply.create")
@@ -354,7 +352,7 @@ async def test_a_silent_reply_starts_and_the_next_one_sounds() -> None:
 @pytest.mark.parametrize(
     ("spec", "code"), [("slow by=1m", 1001), ("half-open on=session.updated", 1006)]
 )
-async def test_a_server_can_be_left_in_the_middle_of_it(spec: str, code: int) -> None:
+async def test_a_server_can_stop_during_a_fault(spec: str, code: int) -> None:
     async with misbehaving(spec) as server:
         client = Client(await websockets.connect(server.url))
         await client.send("session.update", session={})
@@ -363,7 +361,7 @@ async def test_a_server_can_be_left_in_the_middle_of_it(spec: str, code: int) ->
     assert await client.closed() == code
 
 
-async def test_a_client_may_leave_before_what_is_on_its_way() -> None:
+async def test_a_client_can_disconnect_before_messages_in_flight() -> None:
     async with misbehaving("slow by=200ms direction=down") as server:
         for _ in range(2):
             async with connected(server) as client:
@@ -371,7 +369,7 @@ async def test_a_client_may_leave_before_what_is_on_its_way() -> None:
                 await client.send("session.end")
 
 
-async def test_faults_on_one_line_leave_the_others_alone() -> None:
+async def test_faults_on_one_connection_do_not_affect_others() -> None:
     async with (
         misbehaving("drop on=reply.started") as server,
         connected(server) as first,
