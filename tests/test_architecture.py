@@ -34,7 +34,6 @@ FLOORS: list[tuple[str, int]] = [
     ("runner.service", 3),
     ("runner.service.faults.injector", 4),
     ("runner.scaffold", 3),
-    ("runner.association", 3),
     ("runner.tools", 3),
     ("runner.checking", 3),
     ("runner.loading", 4),
