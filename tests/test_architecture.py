@@ -65,7 +65,6 @@ FLOORS: list[tuple[str, int]] = [
     ("runner.testing", 8),
     ("runner.replaying", 8),
     ("runner.comparing", 8),
-    ("runner.doctor", 8),
     ("runner.cli", 9),
     ("runner.templates", 10),  # what `vagent new` writes; nothing here imports it
     ("runner.__main__", 10),
@@ -90,6 +89,7 @@ ROOMS = {
     "xllamacpp": {"runner.speech.brain.worker"},
     "piper": {"runner.speech.voice"},
     "onnxruntime": {"runner.speech.onnx"},
+    "psutil": {"runner.cli.doctor_checks.resources"},
 }
 PURE = {"asyncio", "numpy", "time", "logging", "socket", "os", "random", "threading"}
 
