@@ -89,6 +89,7 @@ ROOMS = {
     "xllamacpp": {"runner.speech.brain.worker"},
     "piper": {"runner.speech.voice"},
     "onnxruntime": {"runner.speech.onnx"},
+    "pebble": {"runner.testing.pool"},
     "psutil": {"runner.cli.doctor_checks.resources"},
 }
 PURE = {"asyncio", "numpy", "time", "logging", "socket", "os", "random", "threading"}

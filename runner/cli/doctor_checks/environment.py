@@ -67,6 +67,7 @@ REQUIRED = (
     Package("soundfile", "0.12", "soundfile"),
     Package("prometheus-client", "0.20", "prometheus_client"),
     Package("psutil", "5.9", "psutil"),
+    Package("pebble", "5.1", "pebble"),
 )
 EXTRAS: Mapping[str, tuple[Package, ...]] = {
     "desk": (Package("pywebrtc-audio", "0.2", "pywebrtc_audio"),),
