@@ -19,7 +19,6 @@ import pytest
 
 from runner.audio.silence import SilentMicrophone
 from runner.engine import Engine
-from runner.faults.grammar import parse_fault
 from runner.protocol.client.actions import (
     Close,
     Notify,
@@ -42,6 +41,7 @@ from runner.protocol.messages import (
     TranscriptAgent,
 )
 from runner.server.door import EmbeddedServer
+from runner.service.faults.parser import parse_fault
 from runner.speech.parts import (
     AgentBrief,
     AgentSaid,

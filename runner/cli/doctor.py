@@ -1,4 +1,4 @@
-"""`vagent doctor`: whether this machine is ready for a call, and what mends it."""
+"""`vagent doctor`: checks this machine and suggests fixes."""
 
 from __future__ import annotations
 
@@ -15,36 +15,39 @@ from runner.cli.run_options import InputDevice, OutputDevice
 from runner.cli.variables import parse_variables
 
 if TYPE_CHECKING:
-    from runner.doctor.findings import Finding
-    from runner.doctor.report import Manners
-    from runner.doctor.watchdog import Check
-    from runner.doctor.wishes import Screen, Wishes
+    from runner.cli.doctor_checks.model import (
+        CheckResult,
+        DoctorOptions,
+        TerminalInfo,
+    )
+    from runner.cli.doctor_checks.process import Check
+    from runner.cli.doctor_checks.report import ReportStyle
 
 
 def doctor(
     agent: Annotated[
         Path | None,
-        typer.Argument(help="An agent's YAML file, to be looked at too."),
+        typer.Argument(help="The YAML file of an agent to check."),
     ] = None,
     service: Annotated[
         str | None,
         typer.Option(
             metavar="assemblyai|local|URL",
-            help="Who is to answer calls. Default: as `vagent run` chooses.",
+            help="The service of calls. Default: as `vagent run` chooses.",
         ),
     ] = None,
     online: Annotated[
         bool,
         typer.Option(
             "--online",
-            help="Call the service: whether it takes the key, and what time it has.",
+            help="Connect to the service and check the key and the clock.",
         ),
     ] = False,
     no_sound: Annotated[
         bool,
         typer.Option(
             "--no-sound",
-            help="Play nothing; and a machine without a sound card is fine.",
+            help="Play no tones, and accept a machine without a sound card.",
         ),
     ] = False,
     input_device: InputDevice = None,
@@ -54,7 +57,7 @@ def doctor(
         typer.Option(
             min=1,
             max=65_535,
-            help="A port that should be free, such as that of --metrics. Repeatable.",
+            help="A port that must be free, such as that of --metrics. Repeatable.",
         ),
     ] = None,
     var: Annotated[
@@ -65,22 +68,21 @@ def doctor(
         bool,
         typer.Option(
             "--json",
-            help="One JSON object a line on stdout: name, state (ok, failed, skipped), "
+            help="Print one JSON object per line: name, state (ok, failed, skipped), "
             "detail, fix.",
         ),
     ] = False,
 ) -> None:
-    """Look at this machine, and say what mends it: packages, sound, models, key, ports.
+    """Check this machine and suggest fixes: packages, audio, models, key, ports.
 
-    Plays two seconds of quiet tones and listens for them, unless --no-sound. Imports
-    the agent's tools. Needs no network unless --online.
+    Plays two seconds of quiet tones and records them, unless --no-sound. Imports the
+    tools of the agent. Needs no network unless --online.
 
-    Exits with 0 when nothing is wrong, 1 when something is, 2 for wrong usage.
+    Exits with 0 if every check passes, 1 if one fails, 2 for wrong usage.
     """
-    from runner.doctor.findings import State
-    from runner.doctor.wishes import Wishes
+    from runner.cli.doctor_checks.model import DoctorOptions, State
 
-    wishes = Wishes(
+    options = DoctorOptions(
         dict(os.environ),
         Path.cwd(),
         agent,
@@ -91,63 +93,64 @@ def doctor(
         input_device,
         output_device,
         tuple(port or ()),
-        _screen(),
+        _terminal(),
     )
-    findings = _examine(wishes, as_json=as_json)
-    if any(each.state is State.FAILED for each in findings):
+    results = _run(options, as_json=as_json)
+    if any(each.state is State.FAILED for each in results):
         raise typer.Exit(1)
 
 
-def _examine(wishes: Wishes, *, as_json: bool) -> list[Finding]:
-    """Say each finding as it is found; return all."""
-    from runner.doctor.checks import CHECKS, LOOP
-    from runner.doctor.findings import State
-    from runner.doctor.report import summarise
-    from runner.doctor.watchdog import examine
+def _run(options: DoctorOptions, *, as_json: bool) -> list[CheckResult]:
+    """Prints each result as it arrives; returns all."""
+    from runner.cli.doctor_checks.model import State
+    from runner.cli.doctor_checks.process import CHECKS, LOOP, run_checks
+    from runner.cli.doctor_checks.report import summarize
 
-    manners = _manners(wishes.screen)
-    findings: list[Finding] = []
+    style = _style(options.terminal)
+    results: list[CheckResult] = []
 
     def announce(check: Check) -> None:
-        working = {each.name for each in findings if each.state is State.OK}
-        if check.name == LOOP and wishes.sound and working >= {"microphone", "speaker"}:
+        working = {each.name for each in results if each.state is State.OK}
+        has_devices = working >= {"microphone", "speaker"}
+        if check.name == LOOP and options.audio and has_devices:
             text = "playing two seconds of quiet tones (--no-sound: none)"
             typer.echo(text, err=True)
 
-    for finding in examine(CHECKS, wishes, announce):
-        findings.append(finding)
-        _say(finding, manners, as_json=as_json)
+    for result in run_checks(CHECKS, options, announce):
+        results.append(result)
+        _print(result, style, as_json=as_json)
     if not as_json:
-        typer.echo(summarise(findings), err=True)
-    return findings
+        typer.echo(summarize(results), err=True)
+    return results
 
 
-def _say(finding: Finding, manners: Manners, *, as_json: bool) -> None:
-    from runner.doctor.report import render
+def _print(result: CheckResult, style: ReportStyle, *, as_json: bool) -> None:
+    from runner.cli.doctor_checks.report import render
 
     if as_json:
-        typer.echo(json.dumps(finding.as_object(), ensure_ascii=False))
+        typer.echo(json.dumps(result.as_object(), ensure_ascii=False))
     else:
-        typer.echo(render(finding, manners))
-    sys.stdout.flush()  # somebody waits, and some checks take seconds
+        typer.echo(render(result, style))
+    sys.stdout.flush()  # some checks take seconds
 
 
-def _screen() -> Screen:
+def _terminal() -> TerminalInfo:
     import shutil
 
-    from runner.doctor.wishes import Screen
+    from runner.cli.doctor_checks.model import TerminalInfo
 
     write_any_character()
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
-    return Screen(sys.stdout.isatty(), shutil.get_terminal_size().columns, encoding)
+    columns = shutil.get_terminal_size().columns
+    return TerminalInfo(sys.stdout.isatty(), columns, encoding)
 
 
-def _manners(screen: Screen) -> Manners:
-    from runner.doctor.report import Manners
-    from runner.doctor.screen import has_colour, has_marks
+def _style(terminal: TerminalInfo) -> ReportStyle:
+    from runner.cli.doctor_checks.environment import has_color, has_marks
+    from runner.cli.doctor_checks.report import ReportStyle
 
-    return Manners(
-        screen.columns,
-        has_marks(screen, os.environ),
-        has_colour(screen, os.environ),
+    return ReportStyle(
+        terminal.columns,
+        has_marks(terminal, os.environ),
+        has_color(terminal, os.environ),
     )

@@ -1,4 +1,4 @@
-"""`vagent schema`: the JSON Schemas of our files, for editors and other checkers."""
+"""`vagent schema`: the JSON Schemas of agent and scenario files, for editors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runner.config.modeline import AGENT_SCHEMA, SUITE_SCHEMA
-from runner.errors import FileUnreadable, UsageError
+from runner.errors import UsageError
 
 if TYPE_CHECKING:
     from runner.config.model import Kinds
@@ -20,13 +20,13 @@ def schema(
         Path | None,
         typer.Argument(
             metavar="[PLACE]",
-            help="With --write: a folder, or a .json file. Default: this folder.",
+            help="Folder or .json file of the schemas. Default: this folder.",
             show_default=False,
         ),
     ] = None,
     scenario: Annotated[
         bool,
-        typer.Option("--scenario", help="That of scenario files, not of agent files."),
+        typer.Option("--scenario", help="Schema of scenario files."),
     ] = False,
     write: Annotated[
         bool,
@@ -38,39 +38,41 @@ def schema(
         bool,
         typer.Option(
             "--vscode",
-            help="With --write: also tell VS Code, in .vscode/settings.json.",
+            help="Print the lines for .vscode/settings.json that use the schemas.",
         ),
     ] = False,
 ) -> None:
-    """Print the JSON Schema of agent files, with the tool kinds that plugins add.
+    """Print the JSON Schema of agent files, with the tool kinds of installed plugins.
 
-    `vagent schema --write agents` puts it beside the agents there, where their first
-    line (# yaml-language-server: $schema=./agent.schema.json) finds it, together with
-    that of scenario files. Into a .json file that is named, only the one is written.
+    `vagent schema --write agents` writes it and the schema of scenario files into the
+    folder of the agents, where their first line finds it (# yaml-language-server:
+    $schema=./agent.schema.json). If PLACE is a .json file, only one schema is written.
     """
-    if not write:
-        if vscode or place is not None:
+    if not write and not vscode:
+        if place is not None:
             raise UsageError(
-                "only what is written has a place", hint="vagent schema --write agents"
+                "PLACE needs --write or --vscode", hint="vagent schema --write agents"
             )
         typer.echo(_text(SUITE_SCHEMA if scenario else AGENT_SCHEMA), nl=False)
         return
     targets = _targets(place or Path(), scenario=scenario)
-    associations = [_association(*each) for each in targets.items()] if vscode else []
-    for target, name in targets.items():
-        _write(target, _text(name))
-    told = [_associate(*each) for each in associations if each is not None]
-    if not all(told):
-        raise typer.Exit(1)
+    settings = _vscode_settings(targets) if vscode else {}
+    if write:
+        for target, name in targets.items():
+            _write(target, _text(name))
+    if vscode:
+        if write:
+            typer.echo("add to .vscode/settings.json:")
+        typer.echo(json.dumps(settings, indent=2, ensure_ascii=False))
 
 
 def schema_texts() -> dict[str, str]:
-    """Return both schemas, as the files that lie beside agents and scenarios."""
+    """Returns both schemas by file name, as written next to agents and scenarios."""
     return {name: _text(name) for name in (AGENT_SCHEMA, SUITE_SCHEMA)}
 
 
 def _text(name: str) -> str:
-    """Return a schema as a file: as packaged, unless plugins add kinds of tools."""
+    """Returns the text of a schema: as packaged, unless plugins add tool kinds."""
     if name == SUITE_SCHEMA:
         from runner.scenarios import packaged
 
@@ -91,14 +93,14 @@ def _installed_schemas() -> Kinds:
 
 
 def _targets(place: Path, *, scenario: bool) -> dict[Path, str]:
-    """Return the files to write, and which schema each is."""
+    """Returns the files of the schemas, each with the name of its schema."""
     if place.is_dir():
         names = [SUITE_SCHEMA] if scenario else [AGENT_SCHEMA, SUITE_SCHEMA]
         return {place / name: name for name in names}
     if place.suffix.lower() == ".json":
         return {place: SUITE_SCHEMA if scenario else AGENT_SCHEMA}
     raise UsageError(
-        f"there is no folder {str(place)!r}", hint="name a folder, or a .json file"
+        f"folder {str(place)!r} does not exist", hint="name a folder or a .json file"
     )
 
 
@@ -113,61 +115,44 @@ def _write(target: Path, text: str) -> None:
     typer.echo(f"wrote {target}")
 
 
-def _associate(schema: str, patterns: list[str]) -> bool:
-    """Name the schema in VS Code's settings; False, with the reason said, if not."""
-    from runner.association import NotEditable, associate
-    from runner.writing import write_all
+def _vscode_settings(targets: dict[Path, str]) -> dict[str, dict[str, list[str]]]:
+    """Returns the settings that map each schema to the files it applies to."""
+    patterns = {
+        f"./{_place(target).as_posix()}": _patterns(_place(target), name)
+        for target, name in targets.items()
+    }
+    return {"yaml.schemas": {path: each for path, each in patterns.items() if each}}
 
-    settings = Path(".vscode", "settings.json")
-    before = _read(settings)
+
+def _place(target: Path) -> Path:
+    """Returns the path of a schema relative to this folder."""
     try:
-        after = associate(before or "", schema, patterns)
-    except NotEditable as problem:
-        typer.echo(
-            f"vagent: {settings} was left alone: {problem}\n"
-            f"  add this line to it: {problem.entry}",
-            err=True,
-        )
-        return False
-    if after == before:
-        typer.echo(f"unchanged {settings}")
-    else:
-        write_all({settings: after.encode()}, overwrite=True)
-        typer.echo(f"wrote {settings}")
-    return True
-
-
-def _association(target: Path, schema: str) -> tuple[str, list[str]] | None:
-    """Return the schema and the files it is for, as seen from this folder.
-
-    None where there are no scenarios yet to name.
-    """
-    try:
-        place = target.resolve().relative_to(Path().resolve())
+        return target.resolve().relative_to(Path().resolve())
     except ValueError:
         raise UsageError(
             f"{target} is not below this folder, whose settings VS Code reads",
             hint="run it in the folder that you open in VS Code",
         ) from None
+
+
+def _patterns(place: Path, schema: str) -> list[str]:
+    """Returns patterns for the files next to a schema; empty if there are none."""
     folder = place.parent.as_posix()
-    shown = f"./{place.as_posix()}"
     if folder != ".":
         tests = [f"{folder}/*.test.yaml", f"{folder}/*.test.yml"]
         if schema == SUITE_SCHEMA:
-            return shown, tests
-        # Editors that do not know exclusions go by the first line of the file.
+            return tests
+        # Editors without support for exclusions use the first line of the file.
         agents = [f"{folder}/*.yaml", f"{folder}/*.yml"]
-        return shown, agents + [f"!{each}" for each in tests]
-    # A pattern for this folder would claim every YAML file of every folder.
+        return agents + [f"!{each}" for each in tests]
+    # A pattern for this folder would match every YAML file of every folder.
     names = _files_here(schema)
-    if not names and schema == SUITE_SCHEMA:
-        return None
-    if not names:
+    if not names and schema == AGENT_SCHEMA:
         raise UsageError(
-            "there are no agent files in this folder to name in VS Code's settings",
-            hint="vagent new writes one; its first line names the schema too",
+            "there are no agent files in this folder for the settings of VS Code",
+            hint="create one with vagent new; its first line names the schema too",
         )
-    return shown, names
+    return names
 
 
 def _files_here(schema: str) -> list[str]:
@@ -180,12 +165,3 @@ def _files_here(schema: str) -> list[str]:
         for each in readings
         if (each.is_suite if schema == SUITE_SCHEMA else each.is_agent)
     )
-
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_bytes().decode()
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileUnreadable(f"{path} cannot be read: {error}") from error

@@ -59,7 +59,7 @@ def serve(
         list[str] | None,
         typer.Option(
             metavar="SPEC|FILE.yaml",
-            help="Misbehave on purpose, for clients to be tested; repeatable; "
+            help="Inject a fault to test clients; repeatable; "
             "`help` lists what can go wrong.",
         ),
     ] = None,
@@ -78,15 +78,13 @@ def serve(
     import asyncio
 
     from runner.config.model import LocalConfig
-    from runner.faults.sources import load_faults
     from runner.hosts import is_this_machine
     from runner.server.door import EmbeddedServer
     from runner.server.lifetime import serve_until_stopped
+    from runner.service.faults.parser import describe_faults, load_faults
     from runner.speech.assembly import load_speech
 
     if fault and "help" in fault:
-        from runner.faults.grammar import describe_faults
-
         typer.echo(describe_faults())
         return
     faults = load_faults(fault or ())

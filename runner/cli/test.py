@@ -221,7 +221,7 @@ def _check_far_end(wishes: Wishes) -> None:
     from runner.testing.wishes import SCRIPT
 
     if wishes.faults:
-        from runner.faults.sources import load_faults
+        from runner.service.faults.parser import load_faults
 
         load_faults(wishes.faults)
     if wishes.service != SCRIPT:

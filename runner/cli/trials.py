@@ -95,7 +95,7 @@ class Trial:
         self, scenarios: Sequence[Scenario]
     ) -> tuple[list[ScenarioResult], bool]:
         """Return what came, and whether a Ctrl-C ended it early."""
-        from runner.testing.crew import Crew, choose_processes
+        from runner.testing.pool import ScenarioPool, choose_processes
 
         jobs = [(each, run) for each in scenarios for run in range(self.repeat)]
         wanted = "1" if self._shares_a_machine and self.jobs == "auto" else self.jobs
@@ -103,7 +103,7 @@ class Trial:
         results: list[ScenarioResult] = []
         with _progress(len(jobs)) as advance:
             try:
-                with closing(Crew(self.wishes, processes).run(jobs)) as coming:
+                with closing(ScenarioPool(self.wishes, processes).run(jobs)) as coming:
                     for result in coming:
                         results.append(result)
                         advance(result)

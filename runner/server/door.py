@@ -17,8 +17,6 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from runner.errors import TransportError, os_error_text
-from runner.faults.fault import Fault
-from runner.faults.steps import TurnAway
 from runner.server.conversation import House
 from runner.server.gate import Answer, Gate, credential
 from runner.server.journal import Report
@@ -29,6 +27,7 @@ from runner.server.reception import Reception
 from runner.server.sessions import default_max_sessions
 from runner.server.wire import ABNORMAL_CLOSURE, Wire
 from runner.server.workers import Workers
+from runner.service.faults.model import Fault, RejectConnection
 from runner.speech.parts import Speech
 
 PATH = "/v1/ws"
@@ -95,7 +94,7 @@ class EmbeddedServer:
                     # Base64 of sound does not compress; trying costs time.
                     compression=None,
                     max_size=_MAX_MESSAGE_BYTES,
-                    # A line that is half open on purpose must stay silent.
+                    # A half-open connection must stay silent.
                     ping_interval=None if faults else _PING_SECONDS,
                     logger=_quiet_logger(),
                 )
@@ -177,12 +176,12 @@ class _Socket:
                 await connection.close(line.code)
 
 
-def _turn_away(connection: ServerConnection, away: TurnAway) -> Response:
+def _turn_away(connection: ServerConnection, away: RejectConnection) -> Response:
     """Answer as a proxy would, or reset the connection: then nobody reads this."""
     if away.status is None:
         connection.transport.abort()
     status = HTTPStatus(away.status or HTTPStatus.SERVICE_UNAVAILABLE)
-    return connection.respond(status, f"{status.phrase} (on purpose)\n")
+    return connection.respond(status, f"{status.phrase} (injected)\n")
 
 
 def _http(answer: Answer) -> Response:

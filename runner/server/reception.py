@@ -8,8 +8,6 @@ from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from typing import Protocol
 
 from runner.errors import RemoteProtocolError
-from runner.faults.fault import Fault
-from runner.faults.steps import TurnAway
 from runner.protocol.codec import decode_client, encode
 from runner.protocol.messages import SessionError
 from runner.protocol.server.events import (
@@ -19,10 +17,11 @@ from runner.protocol.server.events import (
 )
 from runner.protocol.server.session import Phase
 from runner.server.conversation import House
-from runner.server.disturbance import Disturbance, Transport
 from runner.server.outbox import Outbox
 from runner.server.sessions import Sessions
 from runner.server.wire import Wire
+from runner.service.faults.injector import FaultInjector, Transport
+from runner.service.faults.model import Fault, RejectConnection
 
 
 class Connection(Protocol):
@@ -56,24 +55,24 @@ class Reception:
         if epoch is None:
             epoch = time.time() - asyncio.get_running_loop().time()
         self._epoch = epoch
-        self._disturbance = (
-            Disturbance(faults, fault_seed, house.report, self._epoch)
+        self._fault_injector = (
+            FaultInjector(faults, fault_seed, house.report, self._epoch)
             if faults
             else None
         )
 
-    def knock(self) -> TurnAway | None:
-        """Whether a client that asks to come in is turned away, and how."""
-        return None if self._disturbance is None else self._disturbance.knock()
+    def knock(self) -> RejectConnection | None:
+        """Returns how a new connection is rejected, or None if it is accepted."""
+        return None if self._fault_injector is None else self._fault_injector.request()
 
     async def attend(self, connection: Connection, *, is_admitted: bool = True) -> None:
         """Serve one client until its line is gone."""
         line = Outbox(connection.transport.abort)
-        if self._disturbance is None:
+        if self._fault_injector is None:
             messages = connection.messages()
             await self._attend(connection, messages, line, line, is_admitted)
             return
-        async with self._disturbance.between(
+        async with self._fault_injector.between(
             connection.transport, connection.messages(), line
         ) as (arriving, wire):
             await self._attend(connection, arriving, line, wire, is_admitted)

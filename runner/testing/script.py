@@ -15,7 +15,6 @@ from itertools import count
 from typing import Any, Self, TypeVar
 
 from runner.errors import TransportError
-from runner.faults.fault import Fault
 from runner.line import Listener
 from runner.protocol.server.events import (
     PartialTranscript,
@@ -27,6 +26,7 @@ from runner.server.larynx import Larynx
 from runner.server.reception import Reception
 from runner.server.understanding import means_stop
 from runner.server.workers import Stream, Workers
+from runner.service.faults.model import Fault
 from runner.speech.parts import (
     Brain,
     Cancelled,

@@ -19,7 +19,6 @@ from runner.config.model import AgentConfig
 from runner.counters import Tally, gather
 from runner.engine import Engine, Observer, Speak
 from runner.errors import UsageError
-from runner.faults.sources import load_faults
 from runner.line import Dial
 from runner.localvoice import LocalVoice, SpokenAnnouncements, SpokenLines
 from runner.observers.events import CallInterpreter
@@ -27,6 +26,7 @@ from runner.protocol.client.session import ClientSession
 from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.messages import ToolCall
 from runner.scenarios.model import BrainRule, MockAnswer
+from runner.service.faults.parser import load_faults
 from runner.services import Service, choose_service
 from runner.tasks import ToolOutcome
 from runner.terms import client_config

@@ -35,7 +35,7 @@ def look_up(order: str) -> str:
 def vagent_doctor(
     folder: Path, *arguments: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command in a folder, without models and without a sound server."""
+    """Runs the command in a folder, without models and without a sound server."""
     left_out = ("ASSEMBLYAI_API_KEY", "VAGENT_SERVICE_KEY", "PULSE_SERVER", "NO_COLOR")
     kept = {name: value for name, value in os.environ.items() if name not in left_out}
     return subprocess.run(
@@ -60,7 +60,7 @@ def vagent_doctor(
 def machine(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> subprocess.CompletedProcess[str]:
-    """What is said of this machine and an agent that is fine, as JSON."""
+    """The JSON report of this machine and a valid agent."""
     folder = tmp_path_factory.mktemp("machine")
     (folder / "agent.yaml").write_text(AGENT)
     (folder / "tool.py").write_text(TOOL)
@@ -80,7 +80,7 @@ def lines(machine: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in machine.stdout.splitlines()]
 
 
-def test_each_line_of_json_is_a_finding_of_stable_shape(
+def test_each_line_of_json_has_the_same_fields(
     lines: list[dict[str, Any]],
 ) -> None:
     for line in lines:
@@ -93,7 +93,7 @@ def test_each_line_of_json_is_a_finding_of_stable_shape(
     assert len(names) == len(set(names))
 
 
-def test_everything_is_looked_at_in_order(lines: list[dict[str, Any]]) -> None:
+def test_the_checks_are_in_order(lines: list[dict[str, Any]]) -> None:
     names = [line["name"] for line in lines]
 
     assert [each for each in names if not each.startswith(("model-", "port-"))] == [
@@ -124,7 +124,7 @@ def test_everything_is_looked_at_in_order(lines: list[dict[str, Any]]) -> None:
     ]
 
 
-def test_a_machine_with_what_a_call_by_text_needs_is_well(
+def test_a_machine_ready_for_calls_by_text_passes(
     machine: subprocess.CompletedProcess[str], lines: list[dict[str, Any]]
 ) -> None:
     failed = [line for line in lines if line["state"] == "failed"]
@@ -133,13 +133,13 @@ def test_a_machine_with_what_a_call_by_text_needs_is_well(
     assert machine.returncode == 0
 
 
-def test_secrets_are_shown_nowhere(machine: subprocess.CompletedProcess[str]) -> None:
+def test_secrets_are_not_shown(machine: subprocess.CompletedProcess[str]) -> None:
     for secret in (KEY, TOKEN, PASSWORD):
         assert secret not in machine.stdout + machine.stderr
     assert "ASSEMBLYAI_API_KEY is set, from the shell" in machine.stdout
 
 
-def test_what_tools_write_does_not_get_between_the_lines(
+def test_the_output_of_tools_is_discarded(
     machine: subprocess.CompletedProcess[str],
 ) -> None:
     assert "written to" not in machine.stdout + machine.stderr
@@ -150,7 +150,7 @@ def test_what_tools_write_does_not_get_between_the_lines(
 def broken(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> subprocess.CompletedProcess[str]:
-    """What is said of a package that does not load, and of a bad file."""
+    """The report of a package that does not load and of an invalid file."""
     folder = tmp_path_factory.mktemp("broken")
     (folder / "agent.yaml").write_text("version: 1\nname: x\n")
     (folder / "soxr.py").write_text("raise ImportError('libsoxr.so.0 is missing')\n")
@@ -158,7 +158,7 @@ def broken(
     return vagent_doctor(folder, "agent.yaml", "--no-sound", PYTHONPATH=path)
 
 
-def test_something_to_mend_is_marked_counted_and_an_exit_code(
+def test_a_failure_is_marked_counted_and_exit_code_1(
     broken: subprocess.CompletedProcess[str],
 ) -> None:
     done = broken
@@ -167,7 +167,7 @@ def test_something_to_mend_is_marked_counted_and_an_exit_code(
     assert "✗ agent              agent.yaml: 1 error, " in done.stdout
     assert "→ vagent validate agent.yaml\n" in done.stdout
     assert "→ vagent models fetch joe\n" in done.stdout
-    assert done.stderr.endswith(" to mend\n")
+    assert done.stderr.endswith(" checks failed\n")
     assert "Traceback" not in done.stdout + done.stderr
 
 

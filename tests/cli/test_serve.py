@@ -170,8 +170,8 @@ def test_listening_beyond_this_machine_is_warned_of() -> None:
         ("vagent.session.closed", {"session_id": "s", "seconds": 9, "turns": 2}, "2 t"),
         (
             "vagent.fault",
-            {"fault": "drop at=4s", "did": "dropped the line", "at": 4.0},
-            "fault at 4.00 s: dropped the line (drop at=4s)",
+            {"fault": "drop at=4s", "did": "dropped the connection", "at": 4.0},
+            "fault at 4.00 s: dropped the connection (drop at=4s)",
         ),
         ("vagent.warning", {"message": "careful"}, "careful"),
     ],

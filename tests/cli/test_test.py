@@ -347,7 +347,7 @@ WRONG = {
     "no such file": (("missing.yaml",), "there is no missing.yaml"),
     "no such scenario": (("orders.test.yaml::x",), "has no scenario 'x'"),
     "votes": (("--judge", "http://x/v1", "--judge-votes", "2"), "have no majority"),
-    "fault": (("--fault", "drop-it"), "there is no 'drop-it'"),
+    "fault": (("--fault", "drop-it"), "unknown kind 'drop-it'"),
     "service": (("--service", "http://x"), "is not a service"),
     "variable": (("--var", "hours=nine"), "no agent declares a variable 'hours'"),
     "variable's form": (("--var", "hours"), "hours"),
@@ -375,12 +375,12 @@ def test_a_service_without_its_key_is_told_once(vagent: Vagent) -> None:
     assert done.stderr.count("ASSEMBLYAI_API_KEY is not set") == 1
 
 
-def test_help_loads_no_engine_and_neither_does_handing_out() -> None:
-    code = "import sys, runner.cli.trials, runner.testing.workers; print(*sys.modules)"
+def test_a_run_loads_no_engine_before_its_scenarios() -> None:
+    code = "import sys, runner.cli.trials, runner.testing.pool; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
     heavy = {"numpy", "asyncio", "websockets", "httpx", "jsonschema", "rich"}
-    assert "runner.testing.workers" in done.stdout
+    assert "runner.testing.pool" in done.stdout
     assert not heavy & set(done.stdout.split())
 
 

@@ -91,7 +91,7 @@ def fault_invalid(inspection: Inspection) -> Iterator[Finding]:
               - agent: order
     """
     for path, spec in _items(inspection, "faults"):
-        from runner.faults.grammar import parse_fault  # few scenarios have any
+        from runner.service.faults.parser import parse_fault  # few scenarios have any
 
         try:
             parse_fault(spec)

@@ -1,1 +1,0 @@
-"""Faults made on purpose: what goes wrong on a line, and when; no sockets, no clock."""

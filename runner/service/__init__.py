@@ -1,0 +1,1 @@
+"""The local service: the other end of the wire."""

@@ -1,0 +1,1 @@
+"""Fault injection: connection and message faults that the local service performs."""
