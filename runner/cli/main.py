@@ -34,6 +34,7 @@ COMMANDS = {
     "schema": "schema",
     "tools": "tools",
     "serve": "serve",
+    "service": "service",
     "models": "models_app",
     "devices": "devices",
 }

@@ -59,7 +59,7 @@ def check_online(wishes: Wishes) -> Iterator[Finding]:
         yield skipped("online", "no service to call")
         return
     if service.url is None:
-        yield skipped("online", "the embedded server needs no network")
+        yield skipped("online", "the local service needs no network")
     elif not wishes.online:
         yield skipped("online", "whether the service takes the key: not asked", _ASK)
     else:

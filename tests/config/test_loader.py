@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from runner.config.diagnostics import Diagnostic
 from runner.config.loader import check_file, load_agent
-from runner.config.model import AgentConfig, BrainConfig
+from runner.config.model import AgentConfig, LlmConfig
 from runner.config.packaged import packaged_schema
 from runner.config.reading import read_agent_file
 from runner.config.rendering import render
@@ -95,7 +95,7 @@ def test_every_field_of_a_file_arrives(tmp_path: Path) -> None:
     )
     assert agent.service_url == "wss://agents.assemblyai.com/v1/ws"
     assert (agent.local.recognizer, agent.local.voice) == ("whisper-base", "joe")
-    assert agent.local.brain == BrainConfig("auto")
+    assert agent.local.llm == LlmConfig("auto")
     assert agent.folder == good.parent
 
 
@@ -109,7 +109,7 @@ def test_the_model_has_a_place_for_every_field_of_the_schema() -> None:
 def test_a_brain_can_be_an_endpoint(tmp_path: Path) -> None:
     text = "local: {brain: {url: 'http://h/v1', model: m, key: '${env:K}'}}\n"
     agent = load(tmp_path, MINIMAL + text, environment={"K": "s3cret"})
-    brain = agent.local.brain
+    brain = agent.local.llm
     assert (brain.url, brain.model, brain.key) == ("http://h/v1", "m", "s3cret")
 
 

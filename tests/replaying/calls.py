@@ -18,7 +18,7 @@ from runner.protocol.client.actions import Action
 from runner.protocol.client.events import Event, HangUp, MicFrame, Say
 from runner.recording.header import Header
 from runner.recording.recorder import Recorder
-from runner.scenarios.model import BrainRule, MockAnswer, read_pattern
+from runner.scenarios.model import LlmRule, MockAnswer, read_pattern
 from runner.testing.call import CallUnderTest
 from runner.testing.clock import run_virtually
 from runner.testing.session import CallSetup, Stage, open_call_under_test
@@ -65,8 +65,8 @@ _LONG = "Let me look into that for you, it will take me but a moment or two."
 
 def _hears(
     words: str, says: str | None, *calls: tuple[str, Mapping[str, str]]
-) -> BrainRule:
-    return BrainRule((read_pattern(words),), None, says, calls)
+) -> LlmRule:
+    return LlmRule((read_pattern(words),), None, says, calls)
 
 
 BRAIN = (
@@ -74,16 +74,16 @@ BRAIN = (
     _hears("change", _LONG, _CHANGE),
     _hears("order", _LONG, _LOOK),
     _hears("story", " ".join([_LONG] * 6)),
-    BrainRule(after="lookup_order", says="Your order was shipped yesterday."),
-    BrainRule(after="change_order", says="It will come on Friday."),
+    LlmRule(after="lookup_order", says="Your order was shipped yesterday."),
+    LlmRule(after="change_order", says="It will come on Friday."),
 )
 
 
 # The script fills the wait for a first call itself, and is silent at a second.
 CHAINED = (
-    BrainRule((read_pattern("order"),), calls=(_LOOK,)),
-    BrainRule(after="lookup_order", calls=(_CHANGE,)),
-    BrainRule(after="change_order", says="It will come on Friday."),
+    LlmRule((read_pattern("order"),), calls=(_LOOK,)),
+    LlmRule(after="lookup_order", calls=(_CHANGE,)),
+    LlmRule(after="change_order", says="It will come on Friday."),
 )
 
 
@@ -95,7 +95,7 @@ class Made:
     agent: str = AGENT
     delays: tuple[float, float] = (0.2, 0.2)  # of lookup_order and change_order
     faults: Sequence[str] = ()
-    brain: Sequence[BrainRule] = field(default=BRAIN)
+    brain: Sequence[LlmRule] = field(default=BRAIN)
 
 
 async def _goodbye(call: CallUnderTest) -> None:

@@ -16,11 +16,11 @@ from runner.errors import ConfigError, FileUnreadable
 from runner.scenarios.loader import check_suite, load_suite
 from runner.scenarios.model import (
     AgentTurn,
-    BrainRule,
-    CallTurn,
+    LlmRule,
+    ToolCallTurn,
     EndTurn,
     ExpectTurn,
-    LineTurn,
+    ConnectionTurn,
     MockAnswer,
     Place,
     Scenario,
@@ -88,14 +88,14 @@ def test_every_turn_is_read(folder: Path) -> None:
         AgentTurn(NOWHERE),
         UserTurn(NOWHERE, "Hello"),
         UserTurn(NOWHERE, "Stop", 0.4),
-        CallTurn(NOWHERE, "lookup_order"),
-        CallTurn(
+        ToolCallTurn(NOWHERE, "lookup_order"),
+        ToolCallTurn(
             NOWHERE, "find_size", arguments={"size": "small"}, within=1.5, fails=False
         ),
-        CallTurn(
+        ToolCallTurn(
             NOWHERE, "lookup_order", matching={"required": ["order_id"]}, fails=True
         ),
-        LineTurn(NOWHERE, 2.0),
+        ConnectionTurn(NOWHERE, 2.0),
         WaitTurn(NOWHERE, 60.0),
         ExpectTurn(NOWHERE, silence_within=0.1, latency_within=2.0, interruptions=1),
         ExpectTurn(NOWHERE, resumed=True, nothing_dropped=True, no_errors=True),
@@ -156,14 +156,14 @@ scenarios:
     assert one.agent == folder / "shop.yaml"
     assert one.environment == {"TOKEN": "made-up", "HOST": "a"}
     assert one.mock == {"lookup_order": shipped, "find_size": None}
-    assert one.brain == (BrainRule(says="Hello"),)
+    assert one.brain == (LlmRule(says="Hello"),)
     assert (one.faults, one.seed) == (("drop on=tool.call",), 7)
     assert (one.services, one.tags) == (("script", "local"), ("slow",))
     assert other.agent == folder / "clinic.yaml"
     assert other.variables == {"doctor": "Grey"}
     assert other.environment == {"TOKEN": "made-up", "HOST": "b"}
     assert other.mock == {**one.mock, "end_call": (MockAnswer(raises="no"),)}
-    assert other.brain == (BrainRule((read_pattern("hi"),), says="Hello"),)
+    assert other.brain == (LlmRule((read_pattern("hi"),), says="Hello"),)
     assert (other.faults, other.seed) == (("drop on=tool.call:2",), 8)
     assert (other.services, other.tags) == (("script",), ("slow", "smoke"))
 
@@ -193,9 +193,9 @@ scenarios:
     )
     heard = (read_pattern("order"), read_pattern("/parcel/"))
     assert scenario.brain == (
-        BrainRule(heard, calls=(("end_call", {}), ("find_size", {}))),
-        BrainRule(after="lookup_order", says="It is ${status}, $${ok}."),
-        BrainRule(calls=(("lookup_order", {"order_id": "1"}),)),
+        LlmRule(heard, calls=(("end_call", {}), ("find_size", {}))),
+        LlmRule(after="lookup_order", says="It is ${status}, $${ok}."),
+        LlmRule(calls=(("lookup_order", {"order_id": "1"}),)),
     )
 
 
@@ -231,11 +231,11 @@ def test_a_scenario_is_made_for_each_combination_of_its_parameters(
     assert [each.parameters["number"] for each in made] == [1, 2.5, 1, 2.5]
     assert made[1].id == "counts small [size=small, number=2.5, quick=True, pause=2s]"
     user, wait, call = made[1].turns
-    assert isinstance(user, UserTurn) and isinstance(call, CallTurn)
+    assert isinstance(user, UserTurn) and isinstance(call, ToolCallTurn)
     assert user.says == "There are 2.5 of ${size}, truely"
     assert wait == WaitTurn(wait.place, 2.0)
     assert (call.arguments, call.fails) == ({"n": 2.5}, True)
-    assert made[1].brain == (BrainRule(says="small, ${colour}"),)
+    assert made[1].brain == (LlmRule(says="small, ${colour}"),)
 
 
 def test_what_is_given_for_the_run_goes_before_what_scenarios_set(folder: Path) -> None:

@@ -101,11 +101,11 @@ KEYS = {"place", "path", "interrupts_after", "seconds", "any_order"}  # said oth
     [
         (model.Scenario, SCHEMA["$defs"]["scenario"]),
         (model.MockAnswer, SCHEMA["$defs"]["answer"]),
-        (model.BrainRule, SCHEMA["$defs"]["brain"]["items"]),
+        (model.LlmRule, SCHEMA["$defs"]["brain"]["items"]),
         (model.AgentTurn, SCHEMA["$defs"]["turn"]["properties"]["agent"]),
-        (model.CallTurn, SCHEMA["$defs"]["turn"]["properties"]["call"]),
+        (model.ToolCallTurn, SCHEMA["$defs"]["turn"]["properties"]["call"]),
         (model.ExpectTurn, SCHEMA["$defs"]["turn"]["properties"]["expect"]),
-        (model.LineTurn, SCHEMA["$defs"]["turn"]["properties"]["line"]),
+        (model.ConnectionTurn, SCHEMA["$defs"]["turn"]["properties"]["line"]),
         (model.EndTurn, SCHEMA["$defs"]["turn"]["properties"]["end"]["anyOf"][1]),
     ],
 )

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from runner.scenarios.loader import load_suite
 from runner.scenarios.model import (
     AgentTurn,
-    BrainRule,
-    CallTurn,
+    LlmRule,
+    ToolCallTurn,
     EndTurn,
     ExpectTurn,
-    LineTurn,
+    ConnectionTurn,
     MockAnswer,
     Place,
     Scenario,
@@ -64,9 +64,9 @@ turn = st.one_of(
     st.builds(AgentTurn, here, patterns, patterns, maybe | seconds, maybe | text),
     st.builds(UserTurn, here, text),
     st.builds(
-        CallTurn, here, tool, maybe | mapping, maybe, maybe | seconds, st.just(True)
+        ToolCallTurn, here, tool, maybe | mapping, maybe, maybe | seconds, st.just(True)
     ),
-    st.builds(LineTurn, here, seconds),
+    st.builds(ConnectionTurn, here, seconds),
     st.builds(WaitTurn, here, seconds),
     st.builds(
         ExpectTurn,
@@ -96,7 +96,7 @@ answer = st.builds(
     )
 )
 rule = st.builds(
-    BrainRule,
+    LlmRule,
     patterns,
     maybe | tool,
     text,
@@ -156,10 +156,10 @@ def test_it_reads_as_a_person_would_write_it(suites: Path) -> None:
     turns = (
         AgentTurn(HERE, (read_pattern("help"),)),
         UserTurn(HERE, "Where is my order 1234, please?"),
-        CallTurn(HERE, "lookup_order", {"order_id": "1234"}),
+        ToolCallTurn(HERE, "lookup_order", {"order_id": "1234"}),
         UserTurn(HERE, "Stop", 0.4),
         ExpectTurn(HERE, silence_within=0.1, calls=()),
-        LineTurn(HERE, 2.0),
+        ConnectionTurn(HERE, 2.0),
         WaitTurn(HERE, 90.0),
         EndTurn(HERE, "agent"),
     )

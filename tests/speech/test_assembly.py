@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runner.config.model import BrainConfig, LocalConfig
+from runner.config.model import LlmConfig, LocalConfig
 from runner.errors import ModelMissing
 from runner.speech.assembly import available_cores, load_speech, load_voice
 from runner.speech.manifest import load_manifest
 from runner.speech.parts import SPEECH_RATE, VAD_FRAME
 from runner.speech.weights import Weights
 
-RULES = LocalConfig(brain=BrainConfig(name="rules"))
+RULES = LocalConfig(llm=LlmConfig(name="rules"))
 
 
 @pytest.fixture

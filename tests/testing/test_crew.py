@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.scenarios.model import BrainRule
+from runner.scenarios.model import LlmRule
 from runner.testing import Status, Wishes
 from runner.testing.crew import Crew, choose_processes
 from tests.testing.builders import ORDER, agent_says, scenario, write_agent
@@ -40,7 +40,7 @@ def test_two_processes_come_to_what_one_does_in_the_same_order(tmp_path: Path) -
     assert all(each.status is Status.PASSED for each in together)
 
 
-DYING = (BrainRule(calls=(("count_letters", {"word": "sun"}),)),)
+DYING = (LlmRule(calls=(("count_letters", {"word": "sun"}),)),)
 
 
 def with_tool(folder: Path, does: str) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.scenarios.model import BrainRule, MockAnswer, Turn, read_pattern
+from runner.scenarios.model import LlmRule, MockAnswer, Turn, read_pattern
 from runner.testing import Status, Wishes, try_out
 from tests.testing.builders import (
     AGENT,
@@ -223,7 +223,7 @@ def test_a_mocked_call_is_bounded_by_the_tools_timeout(agent: Path) -> None:
 
 
 def test_arguments_of_a_mocked_tool_are_checked(agent: Path) -> None:
-    brain = (BrainRule(hears=(read_pattern("order"),), calls=(("lookup_order", {}),)),)
+    brain = (LlmRule(hears=(read_pattern("order"),), calls=(("lookup_order", {}),)),)
 
     result = run(agent, ORDER, called("lookup_order", fails=True), brain=brain)
 
@@ -241,12 +241,12 @@ def test_a_url_is_not_called_from_a_dry_run(agent: Path) -> None:
 
 def test_rules_of_the_scenario_play_the_agent(agent: Path) -> None:
     brain = (
-        BrainRule(
+        LlmRule(
             hears=(read_pattern("weather"),),
             says="One moment.",
             calls=(("count_letters", {"word": "sun"}),),
         ),
-        BrainRule(after="count_letters", says="It has ${letters} letters."),
+        LlmRule(after="count_letters", says="It has ${letters} letters."),
     )
 
     result = run(
@@ -261,7 +261,7 @@ def test_rules_of_the_scenario_play_the_agent(agent: Path) -> None:
 
 
 def test_steps_of_a_script_are_used_in_their_order(agent: Path) -> None:
-    brain = (BrainRule(says="First."), BrainRule(says="Second."))
+    brain = (LlmRule(says="First."), LlmRule(says="Second."))
 
     result = run(
         agent,
@@ -303,7 +303,7 @@ def test_a_mutter_does_not_interrupt(agent: Path) -> None:
 
 @pytest.mark.parametrize("tool", ["count_letters", "spell_slowly"])
 def test_a_real_tool_runs_beside_the_virtual_clock(agent: Path, tool: str) -> None:
-    rule = BrainRule(calls=((tool, {"word": "sun"}),))
+    rule = LlmRule(calls=((tool, {"word": "sun"}),))
 
     result = run(agent, ORDER, called(tool), agent_says(), brain=(rule,))
 
@@ -394,7 +394,7 @@ def test_modules_of_tools_are_fresh_in_every_call(tmp_path: Path) -> None:
         'def spell_slowly(word: str) -> str:\n    """Spell."""\n    return word\n'
     )
     (tmp_path / "tools.py").write_text(counting, "utf-8")
-    rule = BrainRule(calls=(("count_letters", {"word": "sun"}),))
+    rule = LlmRule(calls=(("count_letters", {"word": "sun"}),))
 
     results = [run(agent, ORDER, agent_says(), brain=(rule,)) for _ in range(2)]
 

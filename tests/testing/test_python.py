@@ -9,7 +9,7 @@ import pytest
 import runner.testing
 from runner.errors import ConfigError
 from runner.testing import (
-    BrainRule,
+    LlmRule,
     CallUnderTest,
     NeverHappened,
     raises,
@@ -91,7 +91,7 @@ async def test_a_call_that_goes_on_has_no_end(tmp_path: Path) -> None:
 
 @virtual_time
 async def test_a_brain_plays_the_agent(tmp_path: Path) -> None:
-    brain = [BrainRule(says="Good question.")]
+    brain = [LlmRule(says="Good question.")]
     async with vagent_session(write_agent(tmp_path), mock=SHIPPED, brain=brain) as call:
         assert await call.user("Why?") == "Good question."
 

@@ -1,4 +1,4 @@
-"""`vagent serve`: the embedded server, for oneself or as the child of `vagent run`."""
+"""`vagent service`: the local service, by itself or as the child of `vagent run`."""
 
 from __future__ import annotations
 
@@ -15,66 +15,98 @@ import typer
 from runner.cli.run_options import Metrics
 
 if TYPE_CHECKING:
-    from runner.config.model import BrainConfig
+    from runner.config.model import LlmConfig
     from runner.server.journal import Report
 
-_BRAIN_KEY = "VAGENT_BRAIN_KEY"
+_LLM_KEY = "VAGENT_LLM_KEY"
+# Names that these variables had; ignoring one would start a service without its key.
+_RENAMED_VARIABLES = {
+    "VAGENT_BRAIN_KEY": _LLM_KEY,
+    "VAGENT_SERVE_KEY": "VAGENT_SERVICE_KEY",
+}
 
 
-def serve(
+def service(
     port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="0 takes a free one.")
+        int,
+        typer.Option(
+            min=0, max=65_535, metavar="PORT", help="Port; 0 for any free port."
+        ),
     ] = 8765,
-    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(metavar="HOST", help="Address to listen on.")] = "127.0.0.1",
     key: Annotated[
         str | None,
         typer.Option(
-            envvar="VAGENT_SERVE_KEY", help="Refuse clients with any other key."
+            envvar="VAGENT_SERVICE_KEY",
+            metavar="KEY",
+            help="Key that clients must send. Default: no key.",
         ),
     ] = None,
     max_sessions: Annotated[
         int | None,
-        typer.Option(min=1, help="Calls at once; by default one for each two cores."),
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Limit of concurrent sessions. Default: one for every two cores.",
+        ),
     ] = None,
-    brain: Annotated[
+    stt: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Speech recognition: whisper-base, or a CTranslate2 folder. "
+            "Default: whisper-base.",
+        ),
+    ] = None,
+    llm: Annotated[
         str,
         typer.Option(
-            help="auto, rules, qwen-1.5b, qwen-0.5b, a .gguf file, or the URL of an "
-            f"OpenAI-compatible endpoint (its key in {_BRAIN_KEY})."
+            metavar="MODEL",
+            help="Language model: auto, rules, qwen-1.5b, qwen-0.5b, a .gguf file, or "
+            f"the URL of an OpenAI-compatible endpoint (its key in {_LLM_KEY}).",
         ),
     ] = "auto",
-    brain_model: Annotated[
-        str | None, typer.Option(help="The model to ask for at the endpoint.")
+    llm_model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Name of the model at the --llm endpoint."),
     ] = None,
-    voice: Annotated[
-        str | None, typer.Option(help="joe, or a Piper voice's .onnx file.")
+    tts: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VOICE",
+            help="Speech synthesis: joe, or a Piper voice's .onnx file. Default: joe.",
+        ),
     ] = None,
-    recognizer: Annotated[
-        str | None, typer.Option(help="whisper-base, or a CTranslate2 folder.")
-    ] = None,
-    stand_ins: Annotated[
-        bool, typer.Option("--stand-ins", help="Load no models: rules and tones.")
+    no_models: Annotated[
+        bool,
+        typer.Option(
+            "--no-models",
+            help="Load no models: rules as the language model, tones as the voice.",
+        ),
     ] = False,
     fault: Annotated[
         list[str] | None,
         typer.Option(
             metavar="SPEC|FILE.yaml",
-            help="Misbehave on purpose, for clients to be tested; repeatable; "
-            "`help` lists what can go wrong.",
+            help="Inject a fault, to test clients. Repeatable; `help` lists the faults.",
         ),
     ] = None,
     fault_seed: Annotated[
-        int, typer.Option(help="The same seed gives the same faults.")
+        int, typer.Option(metavar="N", help="Seed of random faults.")
     ] = 0,
     metrics: Metrics = None,
     log_json: Annotated[
-        bool, typer.Option("--log-json", help="One JSON object a line on stdout.")
+        bool, typer.Option("--log-json", help="Log to stdout, one JSON object per line.")
     ] = False,
     exit_with_parent: Annotated[
-        bool, typer.Option("--exit-with-parent", help="Stop when stdin closes.")
+        bool, typer.Option("--exit-with-parent", help="Exit when stdin is closed.")
     ] = False,
 ) -> None:
-    """Serve voice agents on this machine: the same wire, no key, nothing leaves it."""
+    """Run the local service: speech and language models on this machine, no key.
+
+    It speaks the protocol of the voice-agent service. `vagent run` starts one for each
+    call; run it yourself for other clients, or to see what it does.
+    """
     import asyncio
 
     from runner.config.model import LocalConfig
@@ -84,6 +116,7 @@ def serve(
     from runner.server.lifetime import serve_until_stopped
     from runner.speech.assembly import load_speech
 
+    _check_variables()
     if fault and "help" in fault:
         from runner.faults.grammar import describe_faults
 
@@ -92,10 +125,10 @@ def serve(
     faults = load_faults(fault or ())
     say = _say_json if log_json else _say_text
     if not is_this_machine(host):
-        text = f"listening on {host}: anyone who can reach this machine can call"
+        text = f"listening on {host}: every machine that reaches it can call"
         say("vagent.warning", {"message": text})
-    local = LocalConfig(recognizer, _brain_config(brain, brain_model), voice)
-    speech = load_speech(local, stand_ins=stand_ins)
+    local = LocalConfig(stt, _llm_config(llm, llm_model), tts)
+    speech = load_speech(local, stand_ins=no_models)
     try:
         with _counted(say, metrics) as report:
             server = EmbeddedServer(
@@ -139,19 +172,28 @@ def _counted(say: Report, port: int | None) -> Iterator[Report]:
         yield say_and_count
 
 
-def _brain_config(brain: str, model: str | None) -> BrainConfig:
-    from runner.config.model import BrainConfig
+def _check_variables() -> None:
+    """Refuse environment variables under their old names; raises UsageError."""
     from runner.errors import UsageError
 
-    is_url = brain.startswith(("http://", "https://"))
+    for old, new in _RENAMED_VARIABLES.items():
+        if old in os.environ and new not in os.environ:
+            raise UsageError(f"{old} is now {new}", hint=f"set {new} instead")
+
+
+def _llm_config(llm: str, model: str | None) -> LlmConfig:
+    from runner.config.model import LlmConfig
+    from runner.errors import UsageError
+
+    is_url = llm.startswith(("http://", "https://"))
     if model is not None and not is_url:
         raise UsageError(
-            f"--brain-model '{model}' needs an endpoint",
-            hint="give --brain the endpoint's URL",
+            f"--llm-model '{model}' needs an endpoint",
+            hint="give --llm the endpoint's URL",
         )
     if not is_url:
-        return BrainConfig(name=str(Path(brain)) if brain.endswith(".gguf") else brain)
-    return BrainConfig(url=brain, model=model, key=os.environ.get(_BRAIN_KEY))
+        return LlmConfig(name=str(Path(llm)) if llm.endswith(".gguf") else llm)
+    return LlmConfig(url=llm, model=model, key=os.environ.get(_LLM_KEY))
 
 
 def _say_json(kind: str, facts: Mapping[str, Any]) -> None:
@@ -172,8 +214,8 @@ def _line(kind: str, facts: Mapping[str, Any]) -> str:
             return f"metrics: {facts['url']}"
         case "vagent.missing":
             return (
-                f"no {facts['part']}: {facts['reason']}; {facts['instead']} instead\n"
-                f"  {facts['command']}"
+                f"no {facts['part'].upper()}: {facts['reason']}; "
+                f"fallback: {facts['instead']}\n  hint: {facts['command']}"
             )
         case "vagent.session.opened":
             return f"{facts['session_id']} opened"
@@ -183,7 +225,7 @@ def _line(kind: str, facts: Mapping[str, Any]) -> str:
         case "vagent.fault":
             return f"fault at {facts['at']:.2f} s: {facts['did']} ({facts['fault']})"
         case "vagent.turn":
-            waited = f"{facts['first_sound_ms'] / 1000:.2f} s"
-            return f"{facts['session_id']} first sound after {waited}"
+            waited = f"{facts['first_audio_ms'] / 1000:.2f} s"
+            return f"{facts['session_id']} first audio after {waited}"
         case _:
             return str(facts.get("message", kind))
