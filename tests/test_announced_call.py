@@ -34,8 +34,8 @@ from runner.tools.tool import ToolOutcome
 WORDS = "One moment, I'm looking at the book."
 # The service fills the wait for the first call by itself, and is silent at the second.
 BRAIN = (
-    LlmRule((read_pattern("table"),), calls=(("find_guest", {}),)),
-    LlmRule(after="find_guest", calls=(("check_table", {}),)),
+    LlmRule((read_pattern("table"),), tool_calls=(("find_guest", {}),)),
+    LlmRule(after="find_guest", tool_calls=(("check_table", {}),)),
     LlmRule(after="check_table", says="It is free."),
 )
 TOOLS = [

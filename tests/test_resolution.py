@@ -44,7 +44,7 @@ tools:
       url: "https://api.example.com/orders/{order_id}?key=${env:ORDERS_KEY}"
       headers: {Authorization: "Bearer ${env:ORDERS_TOKEN}"}
   - plugin: end_call
-local: {brain: {url: "http://127.0.0.1:1/v1", key: "${env:BRAIN_KEY}"}}
+local: {llm: {url: "http://127.0.0.1:1/v1", key: "${env:BRAIN_KEY}"}}
 """
 SUMS = '''\
 from typing import Annotated

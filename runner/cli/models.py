@@ -139,7 +139,7 @@ def _as_object(model: Model, standing: Standing) -> dict[str, object]:
         "part": model.part,
         "purpose": model.purpose,
         "bytes": model.size,
-        "licence": model.licence,
+        "license": model.licence,
         "upstream": model.upstream,
         "present": standing.present,
         "path": str(standing.path),
@@ -155,7 +155,7 @@ def _as_cells(model: Model, standing: Standing) -> tuple[str, ...]:
 
 
 def _print_table(rows: list[tuple[str, ...]]) -> None:
-    table = [("model", "what for", "size", "", "licence"), *rows]
+    table = [("model", "what for", "size", "", "license"), *rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))

@@ -150,8 +150,8 @@ def _object(verdict: Verdict) -> dict[str, Any]:
         content["difference"] = {
             "step": verdict.difference.number,
             "further": verdict.difference.further,
-            "then": [each.content for each in verdict.difference.then],
-            "now": [each.content for each in verdict.difference.now],
+            "recorded": [each.content for each in verdict.difference.then],
+            "replayed": [each.content for each in verdict.difference.now],
         }
     return content
 

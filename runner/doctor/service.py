@@ -122,7 +122,7 @@ def _touch(url: str, detail: str) -> Finding:
         with socket.create_connection((address.hostname, port), _TOUCH_SECONDS):
             return passed("service", f"{detail}; something listens there")
     except OSError as error:
-        fix = f"vagent serve --port {port}"
+        fix = f"vagent service --port {port}"
         return failed("service", f"{detail}: {_words(error)}", fix)
 
 

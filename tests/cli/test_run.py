@@ -144,8 +144,8 @@ async def test_json_lines_are_objects_with_types_and_directions(agent: Path) -> 
     assert all(line["ms"] == 50 and "audio" not in line for line in sound)
     counters = lines[-1]["counters"]
     assert counters["messages_sent"] == len(sound) + 2
-    assert counters["sound_sent_seconds"] == pytest.approx(len(sound) * 0.05)
-    assert (counters["messages_received"], counters["line_drops"]) == (3, 0)
+    assert counters["audio_sent_seconds"] == pytest.approx(len(sound) * 0.05)
+    assert (counters["messages_received"], counters["connection_drops"]) == (3, 0)
 
 
 # ------------------------------------------------- services that misbehave

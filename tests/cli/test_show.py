@@ -30,7 +30,7 @@ variables: {company: {description: Whose shop}}
 tools:
   - name: look/up
     python: tools/sums.py:add
-local: {brain: {url: "http://127.0.0.1:1/v1", key: "${env:SHOP_BRAIN_KEY}"}}
+local: {llm: {url: "http://127.0.0.1:1/v1", key: "${env:SHOP_BRAIN_KEY}"}}
 """
 
 

@@ -34,13 +34,13 @@ FAILING = SUITE + "      - agent: lost\n"
 
 HANGING = SUITE.replace(
     "    turns:\n      - user",
-    "    brain: [{calls: [{tool: count_letters, arguments: {word: sun}}]}]\n"
+    "    llm: [{tool_calls: [{tool: count_letters, arguments: {word: sun}}]}]\n"
     "    turns:\n      - user",
 )
 TOOL_ANSWER = """\
   - name: counts letters
-    brain:
-      - calls: [{tool: count_letters, arguments: {word: sun}}]
+    llm:
+      - tool_calls: [{tool: count_letters, arguments: {word: sun}}]
       - {after: count_letters, says: "${letters} letters"}
     turns: [user: Count, agent: 3 letters]
 """

@@ -81,8 +81,8 @@ BRAIN = (
 
 # The script fills the wait for a first call itself, and is silent at a second.
 CHAINED = (
-    LlmRule((read_pattern("order"),), calls=(_LOOK,)),
-    LlmRule(after="lookup_order", calls=(_CHANGE,)),
+    LlmRule((read_pattern("order"),), tool_calls=(_LOOK,)),
+    LlmRule(after="lookup_order", tool_calls=(_CHANGE,)),
     LlmRule(after="change_order", says="It will come on Friday."),
 )
 
@@ -95,7 +95,7 @@ class Made:
     agent: str = AGENT
     delays: tuple[float, float] = (0.2, 0.2)  # of lookup_order and change_order
     faults: Sequence[str] = ()
-    brain: Sequence[LlmRule] = field(default=BRAIN)
+    llm: Sequence[LlmRule] = field(default=BRAIN)
 
 
 async def _goodbye(call: CallUnderTest) -> None:
@@ -241,7 +241,7 @@ CALLS: dict[str, Made] = {
     "answer-lost": Made(_asked, faults=("lose on=tool.result", "drop at=15s")),
     "late-sound": Made(_interrupted, faults=("late on=reply.audio:8 by=1s",)),
     "garbled": Made(_asked, faults=("garbage on=reply.started form=truncated",)),
-    "announced": Made(_announced, ANNOUNCED, delays=(0.2, 4.0), brain=CHAINED),
+    "announced": Made(_announced, ANNOUNCED, delays=(0.2, 4.0), llm=CHAINED),
     "unanswered": Made(_waited, faults=("lose on=reply.done:2",)),
     "never-done": Made(_told, faults=("lose on=reply.done:2",)),
 }
@@ -257,7 +257,7 @@ def record(folder: Path, made: Made) -> None:
             "lookup_order": [MockAnswer({"status": "shipped"}, delay=lookup)],
             "change_order": [MockAnswer({"day": "Friday"}, delay=change)],
         }
-        setup = CallSetup(agent, mock=mock, brain=made.brain, faults=made.faults)
+        setup = CallSetup(agent, mock=mock, llm=made.llm, faults=made.faults)
         watch = [lambda at, what: happened.append((at, what))]
         async with open_call_under_test(setup, watch) as (call, stage):
             await made.hold(call)

@@ -72,7 +72,7 @@ turn = st.one_of(
         ExpectTurn,
         here,
         latency_within=seconds,
-        calls=maybe | st.lists(tool, min_size=1, max_size=2).map(tuple) | st.just(()),
+        tool_calls=maybe | st.lists(tool, min_size=1, max_size=2).map(tuple) | st.just(()),
         nothing_dropped=st.booleans(),
         no_errors=st.booleans(),
         never_says=patterns,
@@ -158,7 +158,7 @@ def test_it_reads_as_a_person_would_write_it(suites: Path) -> None:
         UserTurn(HERE, "Where is my order 1234, please?"),
         ToolCallTurn(HERE, "lookup_order", {"order_id": "1234"}),
         UserTurn(HERE, "Stop", 0.4),
-        ExpectTurn(HERE, silence_within=0.1, calls=()),
+        ExpectTurn(HERE, silence_within=0.1, tool_calls=()),
         ConnectionTurn(HERE, 2.0),
         WaitTurn(HERE, 90.0),
         EndTurn(HERE, "agent"),
@@ -179,10 +179,10 @@ def test_it_reads_as_a_person_would_write_it(suites: Path) -> None:
         "    turns:\n"
         "      - agent: help\n"
         "      - user: Where is my order 1234, please?\n"
-        '      - call: {tool: lookup_order, arguments: {order_id: "1234"}}\n'
+        '      - tool_call: {tool: lookup_order, arguments: {order_id: "1234"}}\n'
         "      - user: {says: Stop, interrupts: {after: 400ms}}\n"
-        "      - expect: {silence_within: 100ms, calls: none}\n"
-        "      - line: {drops: 2s}\n"
+        "      - expect: {silence_within: 100ms, tool_calls: none}\n"
+        "      - connection: {drops: 2s}\n"
         "      - wait: 90s\n"
         "      - end: agent\n"
     )

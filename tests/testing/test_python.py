@@ -92,7 +92,7 @@ async def test_a_call_that_goes_on_has_no_end(tmp_path: Path) -> None:
 @virtual_time
 async def test_a_brain_plays_the_agent(tmp_path: Path) -> None:
     brain = [LlmRule(says="Good question.")]
-    async with vagent_session(write_agent(tmp_path), mock=SHIPPED, brain=brain) as call:
+    async with vagent_session(write_agent(tmp_path), mock=SHIPPED, llm=brain) as call:
         assert await call.user("Why?") == "Good question."
 
 
