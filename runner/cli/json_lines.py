@@ -108,7 +108,9 @@ class JsonView:
                 "reason": close.reason,
                 "latencies": [round(wait, 3) for wait in record.waits],
                 "tool_calls": len(record.calls),
-                "tool_calls_failed": sum(call.is_error for call in record.calls.values()),
+                "tool_calls_failed": sum(
+                    call.is_error for call in record.calls.values()
+                ),
                 "interruptions": record.interruptions,
                 "counters": counters.as_dict(),
             }

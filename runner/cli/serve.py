@@ -9,9 +9,6 @@ import typer
 
 from runner.errors import UsageError
 
-# What `vagent serve` once ran is `vagent service`: its options get the same answer.
-SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
-
 
 def serve(
     agents: Annotated[
@@ -19,7 +16,7 @@ def serve(
         typer.Argument(metavar="[AGENT]...", help="Agent files."),
     ] = None,
 ) -> None:
-    """Serve agents to browsers and phones. Not available yet.
+    """Serve agents to browsers and phones (not available yet).
 
     `vagent service` runs the local service. Exits with 2.
     """

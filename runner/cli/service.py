@@ -33,7 +33,9 @@ def service(
             min=0, max=65_535, metavar="PORT", help="Port; 0 for any free port."
         ),
     ] = 8765,
-    host: Annotated[str, typer.Option(metavar="HOST", help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(metavar="HOST", help="Address to listen on.")
+    ] = "127.0.0.1",
     key: Annotated[
         str | None,
         typer.Option(
@@ -96,16 +98,18 @@ def service(
     ] = 0,
     metrics: Metrics = None,
     log_json: Annotated[
-        bool, typer.Option("--log-json", help="Log to stdout, one JSON object per line.")
+        bool,
+        typer.Option("--log-json", help="Log to stdout, one JSON object per line."),
     ] = False,
     exit_with_parent: Annotated[
         bool, typer.Option("--exit-with-parent", help="Exit when stdin is closed.")
     ] = False,
 ) -> None:
-    """Run the local service: speech and language models on this machine, no key.
+    """Run the local service.
 
-    It speaks the protocol of the voice-agent service. `vagent run` starts one for each
-    call; run it yourself for other clients, or to see what it does.
+    It runs speech recognition, a language model and speech synthesis on this machine,
+    needs no key, and speaks the protocol of the voice-agent service. `vagent run`
+    starts one for each call; run it yourself for other clients, or to see its log.
     """
     import asyncio
 

@@ -163,7 +163,9 @@ def _told(result: ScenarioResult) -> str:
     """Say in one line what a scenario came to."""
     parts = [result.status.value]
     if result.failure is not None:
-        parts.append(f"expected {result.failure.expected}, actual {result.failure.came}")
+        parts.append(
+            f"expected {result.failure.expected}, actual {result.failure.came}"
+        )
     if result.error is not None:
         parts.append(result.error.partition("\n")[0])
     calls = [f"{each.tool}({_show(dict(each.arguments))})" for each in result.calls]

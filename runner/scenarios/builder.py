@@ -158,7 +158,9 @@ _TURNS: dict[str, Callable[[Any, Place], Turn]] = {
     "user": _user,
     "tool_call": _call,
     "expect": _expect,
-    "connection": lambda value, place: ConnectionTurn(place, parse_duration(value["drops"])),
+    "connection": lambda value, place: ConnectionTurn(
+        place, parse_duration(value["drops"])
+    ),
     "wait": lambda value, place: WaitTurn(place, parse_duration(value)),
     "end": _end,
 }

@@ -171,7 +171,13 @@ class EndTurn:
 
 
 Turn: TypeAlias = (
-    AgentTurn | UserTurn | ToolCallTurn | ExpectTurn | ConnectionTurn | WaitTurn | EndTurn
+    AgentTurn
+    | UserTurn
+    | ToolCallTurn
+    | ExpectTurn
+    | ConnectionTurn
+    | WaitTurn
+    | EndTurn
 )
 
 

@@ -199,7 +199,12 @@ def _describe_line(
             return "info", "session.ready", "", {}
         case SessionStood(is_resumed=is_resumed, gone=float(gone)):
             how = "resumed" if is_resumed else "fresh"
-            return "info", "session.restored", "", {"gone_s": _s(gone), "session_is": how}
+            return (
+                "info",
+                "session.restored",
+                "",
+                {"gone_s": _s(gone), "session_is": how},
+            )
         case LineLost(reason):
             return "warning", "connection.lost", "", {"reason": reason}
         case CallEnded(close):

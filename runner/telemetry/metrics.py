@@ -83,7 +83,9 @@ class _Instruments:
         self.active = Gauge(
             "vagent_sessions_active", "Calls in progress.", _WHO, registry=registry
         )
-        self.turns = counter("vagent_turns", "Turns, by the side that started them.", "by")
+        self.turns = counter(
+            "vagent_turns", "Turns, by the side that started them.", "by"
+        )
         self.latency = timing(
             "vagent_reply_latency_seconds",
             "From the end of the caller's speech to the first audible audio of the reply.",
@@ -217,7 +219,12 @@ def _counted(c: Counters) -> Iterable[tuple[str, str, str, Mapping[str, float]]]
         {"sent": c.messages_sent, "received": c.messages_received},
     )
     yield "vagent_audio_seconds", "Audio sent and received.", "direction", seconds
-    yield "vagent_audio_bytes", "Audio sent and received, as PCM.", "direction", sound_bytes
+    yield (
+        "vagent_audio_bytes",
+        "Audio sent and received, as PCM.",
+        "direction",
+        sound_bytes,
+    )
     yield (
         "vagent_audio_dropped_seconds",
         "Audio that was discarded, by place.",
@@ -226,11 +233,23 @@ def _counted(c: Counters) -> Iterable[tuple[str, str, str, Mapping[str, float]]]
     )
     for name, text, value in (
         ("connection_drops", "Times that the connection was lost.", c.connection_drops),
-        ("connection_lost_seconds", "Seconds without a connection.", c.connection_lost_seconds),
-        ("messages_malformed", "Messages that could not be parsed.", c.messages_malformed),
+        (
+            "connection_lost_seconds",
+            "Seconds without a connection.",
+            c.connection_lost_seconds,
+        ),
+        (
+            "messages_malformed",
+            "Messages that could not be parsed.",
+            c.messages_malformed,
+        ),
         ("messages_unknown", "Messages of unknown types.", c.messages_unknown),
         ("playback_underruns", "Gaps in the agent's voice.", c.playback_underruns),
-        ("tool_results_late", "Results that came after their tool call was cancelled.", c.tool_calls_late),
+        (
+            "tool_results_late",
+            "Results that came after their tool call was cancelled.",
+            c.tool_calls_late,
+        ),
         ("replies_retried", "Replies requested again.", c.replies_retried),
     ):
         yield f"vagent_{name}", text, "", {"": value}

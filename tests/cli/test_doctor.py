@@ -68,7 +68,7 @@ def machine(
         folder,
         "agent.yaml",
         "--json",
-        "--no-sound",
+        "--no-audio",
         ASSEMBLYAI_API_KEY=KEY,
         ORDERS_TOKEN=TOKEN,
         HTTP_PROXY=f"http://jane:{PASSWORD}@proxy.example.com:8080",
@@ -155,7 +155,7 @@ def broken(
     (folder / "agent.yaml").write_text("version: 1\nname: x\n")
     (folder / "soxr.py").write_text("raise ImportError('libsoxr.so.0 is missing')\n")
     path = os.pathsep.join([str(folder), ROOT])
-    return vagent_doctor(folder, "agent.yaml", "--no-sound", PYTHONPATH=path)
+    return vagent_doctor(folder, "agent.yaml", "--no-audio", PYTHONPATH=path)
 
 
 def test_something_to_mend_is_marked_counted_and_an_exit_code(

@@ -387,7 +387,7 @@ def test_help_loads_no_engine_and_neither_does_handing_out() -> None:
 def test_a_recording_becomes_a_scenario_that_passes(
     vagent: Vagent, tmp_path: Path
 ) -> None:
-    vagent("test", "--keep-passed", "--keep", "kept")
+    vagent("test", "--record-passed", "--recordings", "kept")
     recording = "kept/orders-8-finds-an-order"
 
     made = vagent("test", "--from-recording", recording, "--write", "new.test.yaml")

@@ -72,7 +72,9 @@ turn = st.one_of(
         ExpectTurn,
         here,
         latency_within=seconds,
-        tool_calls=maybe | st.lists(tool, min_size=1, max_size=2).map(tuple) | st.just(()),
+        tool_calls=maybe
+        | st.lists(tool, min_size=1, max_size=2).map(tuple)
+        | st.just(()),
         nothing_dropped=st.booleans(),
         no_errors=st.booleans(),
         never_says=patterns,

@@ -79,9 +79,7 @@ def test_rules_that_were_asked_for_are_not_missing(nothing: Weights) -> None:
 
 
 def test_a_path_that_holds_no_model_is_named(nothing: Weights, tmp_path: Path) -> None:
-    local = LocalConfig(
-        stt=str(tmp_path), llm=RULES.llm, tts="/no/such/voice.onnx"
-    )
+    local = LocalConfig(stt=str(tmp_path), llm=RULES.llm, tts="/no/such/voice.onnx")
     speech = load_speech(local, weights=nothing)
 
     reasons = {part.part: part.reason for part in speech.missing()}

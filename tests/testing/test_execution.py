@@ -223,7 +223,9 @@ def test_a_mocked_call_is_bounded_by_the_tools_timeout(agent: Path) -> None:
 
 
 def test_arguments_of_a_mocked_tool_are_checked(agent: Path) -> None:
-    brain = (LlmRule(user_says=(read_pattern("order"),), tool_calls=(("lookup_order", {}),)),)
+    brain = (
+        LlmRule(user_says=(read_pattern("order"),), tool_calls=(("lookup_order", {}),)),
+    )
 
     result = run(agent, ORDER, called("lookup_order", fails=True), llm=brain)
 
