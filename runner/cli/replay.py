@@ -121,7 +121,7 @@ def _describe_entry(entry: Entry, content: dict[str, Any]) -> str:
         case RunTool(call):
             return f"run {describe_received(call).removeprefix('tool.call ')}"
         case Sound():
-            return f"sound: {_describe_sound(content['sound'])}"
+            return f"audio: {_describe_sound(content['sound'])}"
         case _:
             name = content.get("on") or content.get("do") or ""
             rest = {k: v for k, v in content.items() if k not in ("on", "do") and v}

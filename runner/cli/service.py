@@ -90,7 +90,7 @@ def service(
         list[str] | None,
         typer.Option(
             metavar="SPEC|FILE.yaml",
-            help="Inject a fault, to test clients. Repeatable; `help` lists the faults.",
+            help="Inject a fault, to test clients. Repeatable; `help` lists them.",
         ),
     ] = None,
     fault_seed: Annotated[

@@ -88,7 +88,8 @@ def mend_key(
     """Return the fix of a key that was meant to be `guess`, whose schema is `schema`.
 
     `is_renamed`: the key had this name in an earlier version, so its value may have
-    old keys, too, and the fix is safe all the same. Where the unit of a number is part of the name, it moves to the value.
+    old keys, too, and the fix is safe all the same. Where the unit of a number is part
+    of the name, it moves to the value.
     """
     name = str(path[-1])
     node = written_node(document, path)

@@ -128,8 +128,8 @@ class ToolCallTurn:
 class ExpectTurn:
     """What is to hold at this point; None and empty: not asked.
 
-    `tool_calls` are those since the caller's last words: an empty tuple for none, else the
-    tools in their order.
+    `tool_calls` are those since the caller's last utterance: an empty tuple for none,
+    else the tools in their order.
     """
 
     place: Place

@@ -41,12 +41,12 @@ from runner.recording.header import Header
 from runner.recording.lines import Entry, Sound
 from runner.scenarios.model import (
     AgentTurn,
-    ToolCallTurn,
+    ConnectionTurn,
     EndTurn,
     ExpectTurn,
-    ConnectionTurn,
     Party,
     Place,
+    ToolCallTurn,
     Turn,
     UserTurn,
     WaitTurn,

@@ -13,10 +13,10 @@ from runner.config.modeline import SUITE_SCHEMA
 from runner.config.scalars import NotJson, resolve_plain
 from runner.scenarios.model import (
     AgentTurn,
-    ToolCallTurn,
+    ConnectionTurn,
     EndTurn,
     ExpectTurn,
-    ConnectionTurn,
+    ToolCallTurn,
     UserTurn,
     WaitTurn,
 )

@@ -88,12 +88,12 @@ class _Instruments:
         )
         self.latency = timing(
             "vagent_reply_latency_seconds",
-            "From the end of the caller's speech to the first audible audio of the reply.",
+            "From the end of the caller's speech to the first audible reply audio.",
         )
         self.decision_latency = timing(
             "vagent_reply_decision_latency_seconds",
-            "From the detected end of the caller's turn, or the typed text, to the first "
-            "audible audio of the reply.",
+            "From the detected end of the caller's turn, or the typed text, to the "
+            "first audible reply audio.",
         )
         self.tools = timing(
             "vagent_tool_call_duration_seconds",

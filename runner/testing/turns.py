@@ -9,11 +9,11 @@ from typing import Any, Protocol
 
 from runner.scenarios.model import (
     AgentTurn,
-    ToolCallTurn,
+    ConnectionTurn,
     EndTurn,
     ExpectTurn,
-    ConnectionTurn,
     Place,
+    ToolCallTurn,
     Turn,
     UserTurn,
     WaitTurn,

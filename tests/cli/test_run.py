@@ -274,7 +274,7 @@ async def test_a_line_that_drops_is_taken_up_again(agent: Path) -> None:
     assert done.code == 0, done
     assert firsts == ["session.update", "session.resume"]
     assert "* the line was lost, reconnecting…\n* back after" in done.err
-    assert "\nline lost once for " in done.err
+    assert "\nconnection lost once for " in done.err
 
 
 # ---------------------------------------------------------- what is typed wrong

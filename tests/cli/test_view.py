@@ -57,7 +57,7 @@ def test_a_line_a_message_with_an_arrow_and_the_words_of_both() -> None:
         '← tool.call look({"at": "it"}) id=c1',
         "← transcript.agent",
         "Agent:  Here.",
-        "← reply.done (r1) completed, 0.1 s of sound",
+        "← reply.done (r1) completed, 0.1 s of audio",
         '→ tool.result "here" id=c1',
     ]
     assert err.splitlines() == ["* something happened", "the agent hung up."]
@@ -160,7 +160,7 @@ def test_what_was_lost_is_said_in_words() -> None:
     )
 
     assert summary(lost)[1:] == [
-        "line lost once for 1.3 s, with 1.2 s of the microphone; "
+        "connection lost once for 1.3 s, with 1.2 s of the microphone; "
         "0.20 s of the microphone dropped; 2 tools still hanging; "
         "1 reply asked for again"
     ]

@@ -16,15 +16,15 @@ from runner.errors import ConfigError, FileUnreadable
 from runner.scenarios.loader import check_suite, load_suite
 from runner.scenarios.model import (
     AgentTurn,
-    LlmRule,
-    ToolCallTurn,
+    ConnectionTurn,
     EndTurn,
     ExpectTurn,
-    ConnectionTurn,
+    LlmRule,
     MockAnswer,
     Place,
     Scenario,
     Suite,
+    ToolCallTurn,
     UserTurn,
     WaitTurn,
     read_pattern,
@@ -71,8 +71,10 @@ def test_every_turn_is_read(folder: Path) -> None:
         "user: Hello",
         "user: {says: Stop, interrupts: {after: 400ms}}",
         "tool_call: lookup_order",
-        "tool_call: {tool: find_size, arguments: {size: small}, within: 1.5s, fails: false}",
-        "tool_call: {tool: lookup_order, matching: {required: [order_id]}, fails: true}",
+        "tool_call: {tool: find_size, arguments: {size: small}, within: 1.5s, "
+        "fails: false}",
+        "tool_call: {tool: lookup_order, matching: {required: [order_id]}, "
+        "fails: true}",
         "connection: {drops: 2s}",
         "wait: 1m",
         "expect: {silence_within: 100ms, latency_within: 2s, interruptions: 1}",

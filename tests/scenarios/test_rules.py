@@ -85,7 +85,8 @@ def test_a_default_may_be_for_one_of_several_agents() -> None:
 def test_nothing_is_said_of_tools_where_the_agent_cannot_be_read() -> None:
     found = check(
         "agent: broken.yaml\nscenarios:\n"
-        "- {name: a, mock: {x: {returns: 1}}, variables: {y: z}, turns: [tool_call: w]}\n"
+        "- {name: a, mock: {x: {returns: 1}}, variables: {y: z},"
+        " turns: [tool_call: w]}\n"
     )
     assert [each.rule for each in found] == ["VA702"]
 

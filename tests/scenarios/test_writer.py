@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 from runner.scenarios.loader import load_suite
 from runner.scenarios.model import (
     AgentTurn,
-    LlmRule,
-    ToolCallTurn,
+    ConnectionTurn,
     EndTurn,
     ExpectTurn,
-    ConnectionTurn,
+    LlmRule,
     MockAnswer,
     Place,
     Scenario,
     Suite,
+    ToolCallTurn,
     UserTurn,
     WaitTurn,
     read_pattern,

@@ -12,7 +12,7 @@ from runner.protocol.messages import TranscriptUser
 from runner.recording.header import NotARecording
 from runner.recording.reader import Recording, read_recording
 from runner.scenarios.loader import load_suite
-from runner.scenarios.model import ToolCallTurn, MockAnswer, Scenario, UserTurn
+from runner.scenarios.model import MockAnswer, Scenario, ToolCallTurn, UserTurn
 from runner.scenarios.writing import scenario_from_recording
 from runner.testing.execution import Wishes, try_out
 from tests.replaying.calls import CALLS, RECORDINGS

@@ -7,13 +7,13 @@ from typing import Any
 
 from runner.scenarios.model import (
     AgentTurn,
-    ToolCallTurn,
+    ConnectionTurn,
     EndTurn,
     ExpectTurn,
-    ConnectionTurn,
     MockAnswer,
     Place,
     Scenario,
+    ToolCallTurn,
     Turn,
     UserTurn,
     WaitTurn,

@@ -9,8 +9,8 @@ import pytest
 import runner.testing
 from runner.errors import ConfigError
 from runner.testing import (
-    LlmRule,
     CallUnderTest,
+    LlmRule,
     NeverHappened,
     raises,
     returns,

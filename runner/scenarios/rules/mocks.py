@@ -85,7 +85,7 @@ def llm_rule_unused(inspection: Inspection) -> Iterator[Finding]:
     """A rule of `llm` has no effect.
 
     A rule says something, calls tools, or both: when the caller's utterance matches
-    `user_says`, after a result of the tool `after`, or, with neither, once and in order.
+    `user_says`, after a result of the tool `after`, or, with neither, once in order.
 
     Bad:
         agent: shop.yaml

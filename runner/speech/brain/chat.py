@@ -54,7 +54,7 @@ class ChatEndpoint:
         parts = urlsplit(url.strip())
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise SpeechError(
-                f"the endpoint's url {_address(parts)!r} is not an http or https address",
+                f"the endpoint's url {_address(parts)!r} is not an http(s) address",
                 hint="give the root of the API, such as http://127.0.0.1:11434/v1",
             )
         path = parts.path.rstrip("/").removesuffix(_PATH)
