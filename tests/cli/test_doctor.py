@@ -85,7 +85,7 @@ def test_each_line_of_json_is_a_finding_of_stable_shape(
 ) -> None:
     for line in lines:
         assert list(line) == ["type", "name", "state", "detail", "fix"]
-        assert line["type"] == "vagent.finding"
+        assert line["type"] == "vagent.check"
         assert line["state"] in ("ok", "failed", "skipped")
         assert isinstance(line["detail"], str)
         assert line["fix"] is None or isinstance(line["fix"], str)
@@ -99,7 +99,7 @@ def test_everything_is_looked_at_in_order(lines: list[dict[str, Any]]) -> None:
     assert [each for each in names if not each.startswith(("model-", "port-"))] == [
         "python",
         "packages",
-        "extra-desk",
+        "extra-echo",
         "extra-local",
         "extra-fast",
         "extra-otel",

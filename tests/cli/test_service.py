@@ -192,5 +192,5 @@ def test_its_sessions_can_be_scraped() -> None:
             assert read_line(process)["type"] == "vagent.session.opened"
             text = httpx.get(metrics["url"]).text
 
-    assert "vagent_server_sessions_started_total 1.0" in text
-    assert "vagent_server_sessions_active 1.0" in text
+    assert "vagent_service_sessions_started_total 1.0" in text
+    assert "vagent_service_sessions_active 1.0" in text

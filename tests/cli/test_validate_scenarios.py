@@ -53,7 +53,7 @@ def test_a_folders_scenarios_are_checked_with_its_agents(folder: Path) -> None:
         ("sarif", '"ruleId": "VA710"'),
         ("github", "title=VA710 tool-not-had"),
         ("gitlab", '"check_name": "VA710"'),
-        ("junit", 'name="VA710 tool-not-had (6:11)"'),
+        ("junit", 'name="VA710 tool-not-had (6:16)"'),
     ],
 )
 def test_every_report_tells_of_scenarios(

@@ -161,8 +161,8 @@ def test_what_was_lost_is_said_in_words() -> None:
 
     assert summary(lost)[1:] == [
         "connection lost once for 1.3 s, with 1.2 s of the microphone; "
-        "0.20 s of the microphone dropped; 2 tools still hanging; "
-        "1 reply asked for again"
+        "0.20 s of the microphone dropped; 2 tools still running; "
+        "1 reply requested again"
     ]
 
 
