@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -69,3 +70,55 @@ def test_an_old_variable_is_refused_and_its_value_not_shown(old: str, new: str) 
     assert done.returncode == 2
     assert f"{old} is now {new}" in done.stderr
     assert "s3cret" not in done.stderr
+
+
+OLD_AGENT = """\
+version: 1
+name: shop
+prompt: You help.
+local: {recognizer: whisper-base, brain: {url: "http://localhost:1/v1"}, voice: joe}
+tools: [{plugin: end_call}]
+"""
+OLD_SCENARIOS = """\
+agent: shop.yaml
+scenarios:
+  - name: ends
+    brain: &rules # stays
+      - hears: bye
+        calls: [end_call]
+    turns:
+      - user: bye
+      - call: end_call
+      - line: {drops: 2s}
+      - expect: {calls: [end_call]}
+  - name: ends again
+    brain: *rules
+    turns: [{user: bye}, {call: {tool: end_call}}]
+"""
+
+
+def test_files_with_old_keys_are_named_and_fixed(tmp_path: Path) -> None:
+    agent, suite = tmp_path / "shop.yaml", tmp_path / "shop.test.yaml"
+    agent.write_text(OLD_AGENT, "utf-8")
+    suite.write_text(OLD_SCENARIOS, "utf-8")
+
+    refused = vagent("run", str(agent), "--input", "none")
+    assert refused.returncode == 1
+    assert "its name is now `llm`" in refused.stderr
+    assert "`vagent validate --fix`" in refused.stderr
+
+    fixed = vagent("validate", "--fix", "--quiet", str(agent), str(suite))
+
+    assert fixed.returncode == 0, fixed.stdout
+    assert agent.read_text("utf-8") == (
+        OLD_AGENT.replace("recognizer:", "stt:")
+        .replace("brain:", "llm:")
+        .replace("voice:", "tts:")
+    )
+    assert suite.read_text("utf-8") == (
+        OLD_SCENARIOS.replace("brain:", "llm:")
+        .replace("hears:", "user_says:")
+        .replace("calls:", "tool_calls:")
+        .replace("call:", "tool_call:")
+        .replace("line:", "connection:")
+    )
