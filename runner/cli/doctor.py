@@ -27,27 +27,28 @@ if TYPE_CHECKING:
 def doctor(
     agent: Annotated[
         Path | None,
-        typer.Argument(help="The YAML file of an agent to check."),
+        typer.Argument(help="Agent file to check, too."),
     ] = None,
     service: Annotated[
         str | None,
         typer.Option(
             metavar="assemblyai|local|URL",
-            help="The service of calls. Default: as `vagent run` chooses.",
+            help="Voice-agent service to check. Default: the one that `vagent "
+            "run` uses.",
         ),
     ] = None,
     online: Annotated[
         bool,
         typer.Option(
             "--online",
-            help="Connect to the service and check the key and the clock.",
+            help="Connect to the service to check the key and the clock.",
         ),
     ] = False,
-    no_sound: Annotated[
+    no_audio: Annotated[
         bool,
         typer.Option(
-            "--no-sound",
-            help="Play no tones, and accept a machine without a sound card.",
+            "--no-audio",
+            help="Skip the checks of audio devices.",
         ),
     ] = False,
     input_device: InputDevice = None,
@@ -57,28 +58,31 @@ def doctor(
         typer.Option(
             min=1,
             max=65_535,
-            help="A port that must be free, such as that of --metrics. Repeatable.",
+            help="Port that has to be free, such as that of --metrics. Repeatable.",
         ),
     ] = None,
     var: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Set a variable of the agent file."),
+        typer.Option(
+            metavar="NAME=VALUE", help="Set a variable of the agent file. Repeatable."
+        ),
     ] = None,
     as_json: Annotated[
         bool,
         typer.Option(
             "--json",
-            help="Print one JSON object per line: name, state (ok, failed, skipped), "
-            "detail, fix.",
+            help="Write one JSON object per check and line to stdout: name, "
+            "state (ok, failed, skipped), detail, fix.",
         ),
     ] = False,
 ) -> None:
-    """Check this machine and suggest fixes: packages, audio, models, key, ports.
+    """Check this machine and suggest fixes.
 
-    Plays two seconds of quiet tones and records them, unless --no-sound. Imports the
-    tools of the agent. Needs no network unless --online.
+    Covers packages, audio, models, the key, ports and, if given, an agent file with
+    its tools, which are imported. Plays two seconds of quiet tones and records them,
+    unless --no-audio. Uses the network only with --online.
 
-    Exits with 0 if every check passes, 1 if one fails, 2 for wrong usage.
+    Exits with 0 when nothing failed, 1 when a check failed, 2 for wrong usage.
     """
     from runner.cli.doctor_checks.model import DoctorOptions, State
 
@@ -89,7 +93,7 @@ def doctor(
         service,
         parse_variables(var or []),
         online,
-        not no_sound,
+        not no_audio,
         input_device,
         output_device,
         tuple(port or ()),
@@ -113,7 +117,7 @@ def _run(options: DoctorOptions, *, as_json: bool) -> list[CheckResult]:
         working = {each.name for each in results if each.state is State.OK}
         has_devices = working >= {"microphone", "speaker"}
         if check.name == LOOP and options.audio and has_devices:
-            text = "playing two seconds of quiet tones (--no-sound: none)"
+            text = "playing two seconds of quiet tones (--no-audio: none)"
             typer.echo(text, err=True)
 
     for result in run_checks(CHECKS, options, announce):

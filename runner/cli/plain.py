@@ -77,7 +77,7 @@ class PlainView:
         if self._link is Link.LIVE:
             self.printer.notice("Connected.")
         elif self._link is Link.BROKEN:
-            self.printer.notice("The line broke, reconnecting.")
+            self.printer.notice("Connection lost, reconnecting.")
 
     def _print(self, entries: Sequence[Entry]) -> None:
         for entry in entries:

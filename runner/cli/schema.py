@@ -19,19 +19,19 @@ def schema(
     place: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[PLACE]",
-            help="Folder or .json file of the schemas. Default: this folder.",
+            metavar="[PATH]",
+            help="Folder or .json file of the schemas. Default: the current folder.",
             show_default=False,
         ),
     ] = None,
     scenario: Annotated[
         bool,
-        typer.Option("--scenario", help="Schema of scenario files."),
+        typer.Option("--scenario", help="Print the schema of scenario files."),
     ] = False,
     write: Annotated[
         bool,
         typer.Option(
-            "--write", help=f"Write both to files, {AGENT_SCHEMA} and {SUITE_SCHEMA}."
+            "--write", help=f"Write the files {AGENT_SCHEMA} and {SUITE_SCHEMA}."
         ),
     ] = False,
     vscode: Annotated[

@@ -33,11 +33,10 @@ from runner.recording.header import Header
 from runner.recording.lines import Entry, Sound
 from runner.scenarios.model import (
     AgentTurn,
-    CallTurn,
     EndTurn,
     ExpectTurn,
-    LineTurn,
     Place,
+    ToolCallTurn,
     Turn,
     UserTurn,
     WaitTurn,
@@ -222,7 +221,7 @@ class Account:
         rules = self._header.config.tools.get(call.name)
         if rules is not None and rules.terminal:
             return  # the last turn says which side ends the call
-        turn = CallTurn(self._place, call.name, dict(call.arguments))
+        turn = ToolCallTurn(self._place, call.name, dict(call.arguments))
         remark = "all arguments; `matching:` takes a schema" if call.arguments else None
         self._add(at, turn, remark)
 
@@ -236,7 +235,7 @@ class Account:
         if why is None:
             return
         drops = max(_SOONEST_SECONDS, round(event.lost_seconds or 0.0, 1))
-        self._add(event.at, LineTurn(self._place, drops), why)
+        self._add(event.at, ConnectionTurn(self._place, drops), why)
         if event.is_resumed:
             self._add(event.at, ExpectTurn(self._place, resumed=True))
 

@@ -185,7 +185,7 @@ def check_loop(options: DoctorOptions) -> Iterator[CheckResult]:
 def _record(options: DoctorOptions) -> LoopbackRecording | CheckResult:
     """Returns the recording, or the result if none can be made."""
     if not options.audio:
-        return skipped("loop", "no tones were played: --no-sound")
+        return skipped("loop", "no tones were played: --no-audio")
     try:
         library = load_portaudio()
         devices = [
@@ -245,7 +245,7 @@ def _judge_echo(
 ) -> CheckResult:
     echo = f"{round(found.echo_path):+d} dB comes back"
     if canceller is None:
-        fix = platform.install_extra("desk")
+        fix = platform.install_extra("echo")
         return skipped("echo", f"{echo}; no cancellation", fix)
     played_at = recording.audible_at
     reduction = echo_reduction(recording.samples, found, played_at, canceller)

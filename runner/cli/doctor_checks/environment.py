@@ -70,7 +70,7 @@ REQUIRED = (
     Package("pebble", "5.1", "pebble"),
 )
 EXTRAS: Mapping[str, tuple[Package, ...]] = {
-    "desk": (Package("pywebrtc-audio", "0.2", "pywebrtc_audio"),),
+    "echo": (Package("pywebrtc-audio", "0.2", "pywebrtc_audio"),),
     "local": (
         Package("ctranslate2", "4.5", "ctranslate2"),
         Package("tokenizers", "0.20", "tokenizers"),
@@ -92,7 +92,7 @@ EXTRAS: Mapping[str, tuple[Package, ...]] = {
     ),
 }
 _PURPOSES = {
-    "desk": "echo cancellation, for a microphone next to a loudspeaker",
+    "echo": "echo cancellation, for a microphone next to a loudspeaker",
     "local": "speech and a language model on this machine",
     "fast": "less CPU for a call",
     "otel": "traces of calls",

@@ -94,7 +94,7 @@ class CheckResult:
     def as_object(self) -> Mapping[str, str | None]:
         """Returns the object for `--json`; its fields are stable."""
         return {
-            "type": "vagent.finding",
+            "type": "vagent.check",
             "name": self.name,
             "state": self.state.value,
             "detail": self.detail,

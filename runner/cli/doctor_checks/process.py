@@ -60,7 +60,7 @@ CHECKS = (
             _LOAD_SECONDS,
             arguments=(extra,),
         )
-        for extra in ("desk", "local", "fast", "otel")
+        for extra in ("echo", "local", "fast", "otel")
     ),
     Check("portaudio", f"{_IN}.audio:check_portaudio", fix=_HANGING_AUDIO),
     Check("microphone", f"{_IN}.audio:check_microphone", fix=_HANGING_AUDIO),

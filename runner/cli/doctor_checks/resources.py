@@ -22,7 +22,7 @@ from runner.speech.needs import memory_for, needed_models
 from runner.speech.weights import FOLDER_VARIABLE, Weights, open_weights
 
 HOST = "127.0.0.1"
-SERVE_PORT = 8765  # the default of `vagent serve`
+SERVE_PORT = 8765  # the default of `vagent service`
 # Limit and usage of the memory of a container: control groups version 2, then 1.
 _GROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
@@ -118,7 +118,7 @@ def check_models(options: DoctorOptions) -> Iterator[CheckResult]:
     is_needed = uses_local_service(options)
     local = local_of(options)
     yield from judge_models(weights, needed_models(weights, local) if is_needed else [])
-    names = (local.voice, local.recognizer, local.brain.name) if is_needed else ()
+    names = (local.tts, local.stt, local.llm.name) if is_needed else ()
     for name in names:
         if name and name not in ("auto", "rules") and name not in weights.manifest:
             yield _judge_path(name)
@@ -179,10 +179,10 @@ def judge_loopback(host: str) -> CheckResult:
 def judge_port(port: int, *, is_required: bool) -> CheckResult:
     """Returns the result for a port; one in use fails only if `is_required`.
 
-    The default port of `vagent serve` is often used by a server that is running.
+    The default port of `vagent service` is often used by a server that is running.
     """
     name = f"port-{port}"
-    about = " (the default of vagent serve)" if port == SERVE_PORT else ""
+    about = " (the default of vagent service)" if port == SERVE_PORT else ""
     try:
         with socket.create_server((HOST, port)):
             return passed(name, f"free{about}")
@@ -190,4 +190,4 @@ def judge_port(port: int, *, is_required: bool) -> CheckResult:
         detail = f"not available{about}: {os_error_text(error)}"
     if is_required:
         return failed(name, detail, "choose another port, or end what uses this one")
-    return skipped(name, detail, "vagent serve --port 0")
+    return skipped(name, detail, "vagent service --port 0")

@@ -209,7 +209,7 @@ def check_service(options: DoctorOptions) -> Iterator[CheckResult]:
         with socket.create_connection((address.hostname, port), _CONNECT_SECONDS):
             yield passed("service", f"{detail}; a server is listening")
     except OSError as error:
-        fix = f"vagent serve --port {port}"
+        fix = f"vagent service --port {port}"
         yield failed("service", f"{detail}: {_reason(error)}", fix)
 
 
@@ -238,7 +238,7 @@ def _if_online(
     if service is None:
         return skipped(name, f"{subject}: no service to check it with")
     if service.url is None:
-        return skipped(name, "the embedded server needs no network")
+        return skipped(name, "the local service needs no network")
     if not options.online:
         return skipped(name, f"{subject}: not checked with the service", _USE_ONLINE)
     return judge(service, service.url, this_platform())

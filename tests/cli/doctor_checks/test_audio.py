@@ -86,7 +86,7 @@ def test_a_missing_canceller_has_the_command_that_installs_it() -> None:
     _, echo = judge(room(50, -6))
 
     assert echo.state is State.SKIPPED
-    assert echo.fix == "python -m pip install 'vagent[desk]'"
+    assert echo.fix == "python -m pip install 'vagent[echo]'"
 
 
 def test_a_canceller_that_removes_too_little_fails() -> None:
@@ -167,4 +167,4 @@ def test_without_audio_nothing_is_played(tmp_path: Path) -> None:
     loop, echo = check_loop(DoctorOptions({}, tmp_path, audio=False))
 
     assert (loop.state, echo.state) == (State.SKIPPED, State.SKIPPED)
-    assert loop.detail == "no tones were played: --no-sound"
+    assert loop.detail == "no tones were played: --no-audio"

@@ -17,10 +17,10 @@ LINUXES = ("debian", "fedora", "arch", "alpine", "rhel", "suse", "ubuntu")
 def test_requirements_are_quoted_for_the_shell() -> None:
     linux, windows = Platform("linux"), Platform("win32", python=r"C:\My Tools\py.exe")
 
-    assert linux.install_extra("desk") == "python -m pip install 'vagent[desk]'"
+    assert linux.install_extra("echo") == "python -m pip install 'vagent[echo]'"
     assert linux.install("numpy") == "python -m pip install numpy"
-    assert windows.install_extra("desk") == (
-        r'"C:\My Tools\py.exe" -m pip install "vagent[desk]"'
+    assert windows.install_extra("echo") == (
+        r'"C:\My Tools\py.exe" -m pip install "vagent[echo]"'
     )
 
 

@@ -90,7 +90,7 @@ def test_the_summary_counts_failures() -> None:
 
 def test_a_result_has_stable_fields() -> None:
     assert CheckResult("key", State.SKIPPED, "not set", None).as_object() == {
-        "type": "vagent.finding",
+        "type": "vagent.check",
         "name": "key",
         "state": "skipped",
         "detail": "not set",

@@ -84,7 +84,7 @@ def test_models_given_by_path_are_checked(
     agent = tmp_path / "agent.yaml"
     agent.write_text(
         "version: 1\nname: x\nprompt: Be brief.\n"
-        f"local: {{brain: {tmp_path / 'mine.gguf'}, voice: {tmp_path / 'no.onnx'}}}\n"
+        f"local: {{llm: {tmp_path / 'mine.gguf'}, tts: {tmp_path / 'no.onnx'}}}\n"
     )
     found = {
         each.name: each for each in check_models(DoctorOptions({}, tmp_path, agent))

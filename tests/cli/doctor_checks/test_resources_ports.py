@@ -34,7 +34,7 @@ def test_a_default_port_can_be_used_by_a_running_server(used: int) -> None:
     result = judge_port(used, is_required=False)
 
     assert result.state is State.SKIPPED
-    assert result.fix == "vagent serve --port 0"
+    assert result.fix == "vagent service --port 0"
 
 
 def test_a_port_is_free_once_its_server_is_closed() -> None:

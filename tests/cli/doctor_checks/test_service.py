@@ -190,7 +190,7 @@ async def test_a_service_on_this_machine_is_contacted(
 
     assert there.detail.endswith("a server is listening")
     assert gone.state is State.FAILED
-    assert (gone.fix or "").startswith("vagent serve --port ")
+    assert (gone.fix or "").startswith("vagent service --port ")
 
 
 async def test_the_clock_is_compared_with_the_date_of_the_service() -> None:
