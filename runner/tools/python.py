@@ -294,40 +294,54 @@ class Parameters:
 
 
 @dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument that the model can give; `make_default` is for `= Field(…)`.
+
+    `problem` says why it has no `converter`.
+    """
+
+    parameter: inspect.Parameter
+    is_required: bool
+    converter: TypeConverter | None = None
+    problem: ToolError | None = None
+    make_default: Callable[[], object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Signature:
     """What a function takes.
 
-    `described` are the parameters for the model, `callable_with` those of the outermost
-    function: a decorator may take others. `converters` holds the described ones whose
-    annotations have a JSON Schema; `problems` says of the others why not. `makers` make
-    the defaults of `= Field(…)`.
+    `described` is what it says that it takes, `callable_with` what its outermost
+    decorator takes. `arguments` are those of the former for the model.
     """
 
     name: str
     described: Parameters
     callable_with: Parameters
-    required: frozenset[str]
-    converters: Mapping[str, TypeConverter]
-    problems: Mapping[str, ToolError]
-    makers: Mapping[str, Callable[[], object]]
+    arguments: Mapping[str, Argument]
     docstring: Docstring
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON Schema of the arguments; raise `ToolError` if it has none."""
         self._check_unnamed(self.described)
-        for problem in self.problems.values():
-            raise problem
+        for argument in self.arguments.values():
+            if argument.problem is not None:
+                raise argument.problem
         if self.described.is_open:
             raise ToolError(
                 f"{self.name}() takes **arguments of any name, which the model cannot "
                 "know",
                 hint="name the parameters, or give the tool `parameters` in the file",
             )
-        names = self.described.named
+        found = self.arguments.items()
         return {
             "type": "object",
-            "properties": {name: self._property(name) for name in names},
-            "required": [name for name in names if name in self.required],
+            "properties": {
+                name: self._describe(name, each.parameter, each.converter)
+                for name, each in found
+                if each.converter is not None
+            },
+            "required": [name for name, each in found if each.is_required],
         }
 
     def check(self, schema: Mapping[str, Any]) -> None:
@@ -356,14 +370,15 @@ class Signature:
         """
         bound: dict[str, Any] = {}
         for name, value in arguments.items():
-            converter = self.converters.get(name)
+            argument = self.arguments.get(name)
+            converter = argument.converter if argument else None
             try:
                 bound[name] = converter.convert(value) if converter else value
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from error
-        for name, make in self.makers.items():
-            if name not in bound:
-                bound[name] = make()
+        for name, argument in self.arguments.items():
+            if argument.make_default is not None and name not in bound:
+                bound[name] = argument.make_default()
         return bound
 
     def _check_unnamed(self, parameters: Parameters) -> None:
@@ -373,12 +388,14 @@ class Signature:
                 "arguments of a call have names",
             )
 
-    def _property(self, name: str) -> dict[str, Any]:
-        schema = dict(self.converters[name].schema)
+    def _describe(
+        self, name: str, parameter: inspect.Parameter, converter: TypeConverter
+    ) -> dict[str, Any]:
+        schema = dict(converter.schema)
         text = self.docstring.parameters.get(name)
-        if text and not self.converters[name].is_described:
+        if text and not converter.is_described:
             schema["description"] = text
-        default = self.described.named[name].default
+        default = parameter.default
         if default is not _NO_DEFAULT and default is not None and _is_json(default):
             schema["default"] = default
         return schema
@@ -397,54 +414,49 @@ def read_signature(function: Callable[..., object], name: str) -> Signature:
         callable_with = _read_parameters(function, follow_wrapped=False)
     except (ValueError, TypeError):  # functools.cache is not written in Python
         callable_with = described
-    if isinstance(function, partial):  # what is bound is not the model's to choose
-        free = {k: v for k, v in described.named.items() if k not in function.keywords}
-        described = Parameters(free, described.unnamed, described.is_open)
+    bound = function.keywords if isinstance(function, partial) else {}
     innermost = _innermost(function)
-    required: set[str] = set()
-    converters: dict[str, TypeConverter] = {}
-    problems: dict[str, ToolError] = {}
-    makers: dict[str, Callable[[], object]] = {}
-    for argument, parameter in described.named.items():
-        # Here, because it loads pydantic, which a tool without arguments does without.
-        from runner.tools.annotations import Unsupported, converter_for, read_default
+    arguments = {
+        argument: _read_argument(parameter, innermost, name)
+        for argument, parameter in described.named.items()
+        if argument not in bound  # it is not the model's to choose
+    }
+    docstring = parse_docstring(_documentation(function))
+    return Signature(name, described, callable_with, arguments, docstring)
 
-        problem = None
+
+def _read_argument(
+    parameter: inspect.Parameter, function: Callable[..., object], name: str
+) -> Argument:
+    """Read the annotation and default of a parameter of the tool `name`."""
+    # Here, because it loads pydantic, which a tool without arguments does without.
+    from runner.tools.annotations import Unsupported, converter_for, read_default
+
+    try:
+        hint = _resolve(parameter.annotation, function)
+    except (NameError, AttributeError, TypeError, SyntaxError) as error:
+        problem = ToolError(
+            f"{name}() has an annotation that Python cannot resolve: {error}",
+            hint="import the name at run time, not only under TYPE_CHECKING",
+        )
+        is_required = parameter.default is _NO_DEFAULT
+        return Argument(parameter, is_required, problem=problem)
+    hint, make_default, is_required = read_default(hint, parameter.default)
+    if parameter.annotation is _NO_DEFAULT:
+        reason = "has no annotation"
+    else:
         try:
-            hint = _resolve(parameter.annotation, innermost)
-            hint, maker, is_required = read_default(hint, parameter.default)
-            if is_required:
-                required.add(argument)
-            if maker is not None:
-                makers[argument] = maker
-            if parameter.annotation is _NO_DEFAULT:
-                problem = f"parameter {argument!r} has no annotation"
-            else:
-                converters[argument] = converter_for(hint)
+            converter = converter_for(hint)
+            return Argument(parameter, is_required, converter, None, make_default)
         except Unsupported as error:
-            problem = f"parameter {argument!r} cannot be described: {error}"
-        except (NameError, AttributeError, TypeError, SyntaxError) as error:
-            problems[argument] = ToolError(
-                f"{name}() has an annotation that Python cannot resolve: {error}",
-                hint="import the name at run time, not only under TYPE_CHECKING",
-            )
-        if problem is not None:
-            problems[argument] = ToolError(
-                f"{name}(): {problem}",
-                hint="annotate it with a type that JSON knows (str, int, float, bool, "
-                "list, dict, Literal, Enum, date, a dataclass, a pydantic model), or "
-                "give the tool `parameters` in the agent file",
-            )
-    return Signature(
-        name=name,
-        described=described,
-        callable_with=callable_with,
-        required=frozenset(required),
-        converters=converters,
-        problems=problems,
-        makers=makers,
-        docstring=parse_docstring(_documentation(function)),
+            reason = f"cannot be described: {error}"
+    problem = ToolError(
+        f"{name}(): parameter {parameter.name!r} {reason}",
+        hint="annotate it with a type that JSON knows (str, int, float, bool, list, "
+        "dict, Literal, Enum, date, a dataclass, a pydantic model), or give the tool "
+        "`parameters` in the agent file",
     )
+    return Argument(parameter, is_required, None, problem, make_default)
 
 
 def _read_parameters(
