@@ -167,6 +167,7 @@ class Scope:
     def __init__(self, tree: ast.Module) -> None:
         self._found: dict[str, list[_Binding]] = {}
         self._hidden: dict[str, list[_Binding]] = {}  # under TYPE_CHECKING
+        self._inner: dict[str, list[_Binding]] = {}  # imports in functions
         self._is_open = False
         for node in tree.body:
             if isinstance(node, ast.If) and _is_for_checkers(node.test):
@@ -216,11 +217,14 @@ class Scope:
             return f"{owner}.{node.attr}" if owner else None
         if not isinstance(node, ast.Name):
             return None
-        bindings = self._found.get(node.id) or self._hidden.get(node.id)
-        if bindings is None:
-            return node.id if hasattr(builtins, node.id) else None
-        binding = _sure(bindings)
-        return binding.origin if binding else None
+        for known in (self._found, self._hidden, self._inner):
+            if node.id in known:
+                origins = {each.origin for each in known[node.id]}
+                sure = _sure(known[node.id])
+                if len(origins) == 1:
+                    return origins.pop()
+                return sure.origin if sure else None
+        return node.id if hasattr(builtins, node.id) else None
 
     def _collect(
         self, top: ast.AST, into: dict[str, list[_Binding]], *, in_branch: bool
@@ -231,7 +235,7 @@ class Scope:
             node, branch = waiting.pop()
             match node:
                 case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-                    self._collect_globals(node, into)
+                    self._collect_inner(node, into)
                     into.setdefault(name, []).append(_Binding(node, branch))
                     continue
                 case ast.ClassDef(name=name):
@@ -257,13 +261,17 @@ class Scope:
             children = [(each, branch) for each in ast.iter_child_nodes(node)]
             waiting += reversed(children)
 
-    def _collect_globals(
+    def _collect_inner(
         self, function: ast.AST, into: dict[str, list[_Binding]]
     ) -> None:
+        """Collect what the body of a function binds at the top level, and imports."""
         for node in ast.walk(function):
             if isinstance(node, ast.Global):
                 for name in node.names:
                     into.setdefault(name, []).append(_Binding(node, in_branch=True))
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                for name, binding in _imports(node, in_branch=True):
+                    self._inner.setdefault(name, []).append(binding)
             elif isinstance(node, ast.Name) and node.id in ("globals", "exec"):
                 self._is_open = True
 

@@ -66,9 +66,9 @@ _NOT_JSON = {
     *_everywhere("Callable", "Iterator", "AsyncIterator", "AsyncIterable"),
     *_everywhere("AsyncGenerator", "Awaitable", "Coroutine"),
 }
-# Surely no text of a result: bytes become text, but what yields is not data.
+# Surely not the result of a tool: what yields is not data.
 _NOT_A_RESULT = {
-    *(_NOT_JSON - {"bytearray", "memoryview"}),
+    *_NOT_JSON,
     *("complex", "re.Pattern", "typing.Pattern", *_everywhere("Iterable", "Generator")),
 }
 _CONTAINERS = {*_LISTS, *_TUPLES, *_SETS, *_MAPPINGS, "typing.Union", "typing.Optional"}
