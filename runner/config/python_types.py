@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
 Schema = dict[str, Any]
 
+# The format `time` of JSON Schema requires seconds and an offset, which callers omit.
+CLOCK_PATTERN = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?"
+
+
+class _Partial(Schema):
+    """A schema of which more keywords exist; a union of it is not sure."""
+
 
 def _everywhere(*names: str) -> tuple[str, ...]:
     modules = ("typing", "collections.abc")
@@ -43,7 +50,8 @@ _SCHEMAS: dict[str, Schema] = {
     **dict.fromkeys(
         ("str", "typing.Text", "typing.LiteralString", "bytes", "pathlib.Path"), _TEXT
     ),
-    **dict.fromkeys(("pathlib.PurePath", "datetime.time"), _TEXT),
+    "pathlib.PurePath": _TEXT,
+    "datetime.time": {**_TEXT, "pattern": CLOCK_PATTERN},
     "int": {"type": "integer"},
     "float": {"type": "number"},
     "bool": {"type": "boolean"},
@@ -175,7 +183,7 @@ def _union(file: PythonFile, parts: list[ast.expr]) -> Schema | None:
     members = []
     for each in _flat(file, parts):
         schema = annotation_schema(file, each)
-        if schema is None:
+        if schema is None or isinstance(schema, _Partial):
             return None
         members.append(schema)
     members.sort(key=lambda schema: schema == _NULL)  # pydantic has it last
@@ -222,9 +230,10 @@ def _annotated(file: PythonFile, parts: list[ast.expr]) -> Schema | None:
                 try:
                     schema[key.value] = ast.literal_eval(value)
                 except (ValueError, TypeError, RecursionError):
-                    continue  # computed, so not known
-        elif isinstance(note, ast.Call):
+                    schema = _Partial(schema)  # it is computed
+        elif not isinstance(note, ast.Constant):
             schema.pop("description", None)
+            schema = _Partial(schema)
     return schema
 
 
@@ -240,11 +249,17 @@ def _container(file: PythonFile, name: str, inner: list[ast.expr]) -> Schema:
     is_several = len(inner) == 2 and _is_ellipsis(inner[1])
     if name in _TUPLES and not is_several:
         found = [annotation_schema(file, each) for each in inner]
-        if not isinstance(inner[0], ast.Tuple) and None not in found:
-            count = len(inner)
-            schema |= {"minItems": count, "maxItems": count, "prefixItems": found}
-        return schema
+        if None in found:  # also for `tuple[()]`
+            return _Partial(schema)
+        return {
+            **schema,
+            "minItems": len(inner),
+            "maxItems": len(inner),
+            "prefixItems": found,
+        }
     member = annotation_schema(file, inner[-1 if name in _MAPPINGS else 0])
+    if member is None:
+        return _Partial(schema)
     if member:
         schema["additionalProperties" if name in _MAPPINGS else "items"] = member
     return schema

@@ -34,10 +34,10 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from runner.config.python_types import CLOCK_PATTERN
+
 Schema = dict[str, Any]
 
-# The format `time` of JSON Schema requires seconds and an offset, which callers omit.
-_CLOCK_PATTERN = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?"
 _MAX_PROBLEMS = 3  # in one message
 # Classes with one of these say themselves what they are.
 _READ_AS_IS = ("__get_pydantic_core_schema__", "__pydantic_validator__")
@@ -124,7 +124,7 @@ class _SchemaGenerator(GenerateJsonSchema):
         return dict(super().decimal_schema(schema)["anyOf"][0])
 
     def time_schema(self, schema: core_schema.TimeSchema) -> JsonSchemaValue:
-        return {"type": "string", "pattern": _CLOCK_PATTERN}
+        return {"type": "string", "pattern": CLOCK_PATTERN}
 
 
 class _Keywords:
