@@ -279,7 +279,9 @@ def _simplified(
         del simple["anyOf"]
         types = list(dict.fromkeys(each["type"] for each in members))
         simple["type"] = types if len(types) > 1 else types[0]
-    return simple
+    # pydantic sorts keywords by name; people and models read these first.
+    first = {key: simple[key] for key in ("type", "properties") if key in simple}
+    return {**first, **simple}
 
 
 def _part(key: str, value: Any, simplify: Callable[[Any], Any]) -> Any:
