@@ -28,11 +28,10 @@ from runner.errors import ToolError
 from runner.protocol.messages import SessionUpdate
 from runner.redaction import Redactor
 from runner.services import ASSEMBLYAI_KEY, OTHER_KEY, choose_service
-from runner.tools.function import ToolTraits, define_tool
 from runner.tools.origins import default_origin, definition_origins
 from runner.tools.plugin import installed_kinds
 from runner.tools.registry import ToolRegistry, load_each, wire_definition
-from runner.tools.tool import Tool, ToolDefinition
+from runner.tools.tool import Tool, ToolDefinition, ToolTraits, define_tool
 
 HIDDEN = "••••"
 

@@ -74,6 +74,7 @@ FLOORS: list[tuple[str, int]] = [
 # An outside library and the only modules that may import it.
 ROOMS = {
     "yaml": {"runner.config.document"},
+    "pydantic": {"runner.tools.annotations"},
     "jsonschema": {"runner.config.schema", "runner.tools.arguments"},
     "websockets": {"runner.transport.websockets", "runner.server.door"},
     "picows": {"runner.transport.picows"},

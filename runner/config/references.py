@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.config.prompts import read_prompt
-from runner.config.pyfiles import find_python_tools
+from runner.config.python_files import find_python_tools
 
 if TYPE_CHECKING:
     from runner.config.inspection import Inspection

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.config.pyfiles import find_python_tools, read_marks
+from runner.config.python_files import find_python_tools, read_marks
 
 if TYPE_CHECKING:
     import ast

@@ -121,6 +121,6 @@ def _schema(inspection: Inspection, tool: Pointer) -> dict[str, Any] | None:
     function = inspection.fact(find_definitions).get(tool)
     if function is None or function.decorator_list:
         return None
-    from runner.config.inference import infer_schema  # for Python tools only
+    from runner.config.python_types import infer_schema  # for Python tools only
 
     return infer_schema(inspection, tool)

@@ -33,6 +33,7 @@ from runner.recording.header import Header
 from runner.recording.lines import Entry, Sound
 from runner.scenarios.model import (
     AgentTurn,
+    ConnectionTurn,
     EndTurn,
     ExpectTurn,
     Place,

@@ -1,196 +1,307 @@
-"""What a Python annotation means: a JSON Schema, and the way from JSON to its value.
+"""Python annotations as JSON Schema, and JSON values as what they ask for.
 
-str int float bool None Any          the JSON type of that name
-list[T] tuple[T, ...] set[T]         array
-tuple[A, B]                          array of fixed length
-dict[str, T]                         object
-T | None, Union                      both; a union takes the first that fits
-Literal, Enum                        enum
-date time datetime UUID              string with a format
-Decimal                              number
-dataclass, TypedDict                 object with properties
-Annotated[T, "text", {...}, Ge(0)]   T with a description, JSON Schema keywords,
-                                     or constraints named as annotated-types does
+pydantic does both. Annotations are first rewritten, so that these mean the same inside
+lists, unions and classes as at the top:
+
+Annotated[T, "text", {...}]      T with a description and JSON Schema keywords
+dataclass, NamedTuple, attrs     object with properties; others are refused
+TypedDict                        the same, also the one of Python 3.11's typing
+Iterable, Collection             list
+
+The import of pydantic takes 80 ms: only loading a Python tool imports this module.
 """
 
 from __future__ import annotations
 
+import collections.abc
 import dataclasses
-import enum
+import inspect
 import types
 import typing
-from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
+from typing import Annotated, Any, NewType, NotRequired, Required, TypeVar, Union
 
-from runner.tools.shapes import (
-    SIMPLE,
-    Schema,
-    Shape,
-    array_of,
-    choice_of,
-    mapping_of,
-    object_of,
-    tuple_of,
-    union_of,
+import typing_extensions
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    TypeAdapter,
+    ValidationError,
 )
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
 
-# typing.TypedDict of Python 3.11 knows Required and NotRequired by these wrappers.
-_FIELD_WRAPPERS = (typing.Required, typing.NotRequired)
+from runner.config.python_types import CLOCK_PATTERN
 
-# Attribute of a constraint object (annotated-types, pydantic) -> JSON Schema keyword.
-_CONSTRAINTS = {
-    "ge": "minimum",
-    "gt": "exclusiveMinimum",
-    "le": "maximum",
-    "lt": "exclusiveMaximum",
-    "multiple_of": "multipleOf",
-    "pattern": "pattern",
-    "description": "description",
-    "examples": "examples",
-}
-_LENGTHS = {
-    "string": ("minLength", "maxLength"),
-    "array": ("minItems", "maxItems"),
-    "object": ("minProperties", "maxProperties"),
-}
+Schema = dict[str, Any]
+
+_MAX_PROBLEMS = 3  # in one message
+# Classes with one of these say themselves what they are.
+_READ_AS_IS = ("__get_pydantic_core_schema__", "__pydantic_validator__")
+# Keywords whose value is a schema, and those that say nothing with this value.
+_WITH_SCHEMA = ("items", "additionalProperties", "propertyNames", "not", "contains")
+_SAYS_NOTHING: tuple[tuple[str, object], ...] = (
+    ("items", {}),
+    ("additionalProperties", True),
+    ("additionalProperties", {}),
+    ("format", "path"),
+    ("format", "binary"),
+)
 
 
 class Unsupported(Exception):
-    """An annotation has no meaning in JSON; the message says which and why."""
+    """An annotation has no JSON Schema; the message names it and the reason."""
 
 
-def shape_of(annotation: object, enclosing: tuple[object, ...] = ()) -> Shape:
-    """Return what an annotation means; raise `Unsupported` when JSON has no such thing.
+class TypeConverter:
+    """One annotation: its JSON Schema, and the conversion of JSON values."""
 
-    `enclosing` are the classes around it: one that contains itself is without end.
-    """
-    if isinstance(annotation, NewType):
-        return shape_of(annotation.__supertype__, enclosing)
-    if hasattr(annotation, "__value__"):  # `type X = …` of Python 3.12
-        return shape_of(annotation.__value__, enclosing)
-    if get_origin(annotation) is Annotated:
-        inner, *metadata = get_args(annotation)
-        return _annotated(shape_of(inner, enclosing), metadata)
-    if get_origin(annotation) in _FIELD_WRAPPERS:
-        return shape_of(get_args(annotation)[0], enclosing)
-    if annotation in SIMPLE:
-        return SIMPLE[annotation]
-    if get_origin(annotation) is not None:
-        return _generic(annotation, enclosing)
-    if isinstance(annotation, type):
-        return _class(annotation, enclosing)
-    raise Unsupported(f"{_name(annotation)} has no counterpart in JSON")
+    def __init__(self, annotation: object) -> None:
+        """Raise `Unsupported` if the annotation has no JSON Schema."""
+        try:
+            self._adapter: TypeAdapter[Any] = TypeAdapter(_rewrite(annotation, ()))
+            schema = self._adapter.json_schema(schema_generator=_SchemaGenerator)
+        except (Unsupported, NameError) as error:
+            raise Unsupported(str(error)) from error
+        except Exception as error:  # pydantic's many, and those of the user's classes
+            raise Unsupported(f"{_name(annotation)} has no JSON Schema") from error
+        self.schema: Schema = _simplified(schema, schema.get("$defs", {}), ())
+        # Any other description is that of a class, and says less than the docstring.
+        is_annotated = typing.get_origin(annotation) is Annotated
+        self.is_described = is_annotated and "description" in self.schema
 
+    def convert(self, value: Any) -> Any:
+        """Return the Python value; raise ValueError with one line if it does not fit.
 
-def _annotated(shape: Shape, metadata: Sequence[object]) -> Shape:
-    schema = dict(shape.schema)
-    for item in metadata:
-        if isinstance(item, str):
-            schema["description"] = item
-        elif isinstance(item, Mapping):
-            schema.update(item)
-        else:
-            _constrain(schema, item)
-    return Shape(schema, shape.convert)
+        The JSON Schema is checked before, so that types are converted leniently here.
+        """
+        try:
+            return self._adapter.validate_python(value)
+        except ValidationError as error:
+            problems = error.errors(include_url=False, include_input=False)
+            lines = [_problem(each["loc"], each["msg"]) for each in problems]
+            raise ValueError("; ".join(lines[:_MAX_PROBLEMS])) from error
 
 
-def _constrain(schema: Schema, item: object) -> None:
-    """Add what a constraint object (`Ge(1)`, `Field(ge=1)`) says to the schema."""
-    for attribute, keyword in _CONSTRAINTS.items():
-        value = getattr(item, attribute, None)
-        if value is not None:
-            schema[keyword] = value
-    lengths = _LENGTHS.get(str(schema.get("type")))
-    if lengths:
-        for attribute, keyword in zip(
-            ("min_length", "max_length"), lengths, strict=True
-        ):
-            value = getattr(item, attribute, None)
-            if isinstance(value, int) and not (attribute == "min_length" and not value):
-                schema[keyword] = value
-    for nested in getattr(item, "metadata", None) or ():
-        _constrain(schema, nested)
-
-
-def _generic(annotation: object, enclosing: tuple[object, ...]) -> Shape:
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin in (Union, types.UnionType):
-        return union_of([shape_of(member, enclosing) for member in arguments])
-    if origin is Literal:
-        return _choice([(value, value) for value in arguments], annotation)
-    if origin is tuple and not (len(arguments) == 2 and arguments[1] is Ellipsis):
-        return tuple_of([shape_of(member, enclosing) for member in arguments])
-    if isinstance(origin, type) and issubclass(origin, Mapping):
-        if arguments[0] is not str:
-            raise Unsupported(f"{_name(annotation)}: keys of a JSON object are text")
-        return mapping_of(shape_of(arguments[1], enclosing))
-    if isinstance(origin, type) and issubclass(origin, Sequence | AbstractSet):
-        return array_of(shape_of(arguments[0], enclosing), origin)
-    raise Unsupported(f"{_name(annotation)} has no counterpart in JSON")
-
-
-def _class(annotation: type, enclosing: tuple[object, ...]) -> Shape:
-    if annotation in enclosing:
-        raise Unsupported(f"{annotation.__name__} contains itself")
-    if issubclass(annotation, enum.Enum):
-        return _choice([(member.value, member) for member in annotation], annotation)
-    inside = (*enclosing, annotation)
-    if dataclasses.is_dataclass(annotation):
-        return _dataclass(annotation, inside)
-    if typing.is_typeddict(annotation):
-        return _typed_dict(annotation, inside)
-    if annotation in (list, set, frozenset, tuple):
-        return array_of(SIMPLE[Any], annotation)
-    if annotation is dict:
-        return mapping_of(SIMPLE[Any])
-    raise Unsupported(f"{_name(annotation)} has no counterpart in JSON")
-
-
-def _dataclass(annotation: type, inside: tuple[object, ...]) -> Shape:
-    hints = _hints(annotation)
-    fields = [field for field in dataclasses.fields(annotation) if field.init]
-    required = [
-        field.name
-        for field in fields
-        if field.default is dataclasses.MISSING
-        and field.default_factory is dataclasses.MISSING
-    ]
-    shapes = {field.name: shape_of(hints[field.name], inside) for field in fields}
-    return object_of(shapes, required, annotation)
-
-
-def _typed_dict(annotation: type, inside: tuple[object, ...]) -> Shape:
-    hints = _hints(annotation)
-    required_keys: frozenset[str] = getattr(
-        annotation, "__required_keys__", frozenset()
-    )
-    required = []
-    for key, hint in hints.items():
-        # Postponed annotations hide the wrappers from Python's own list of keys.
-        wrapper = get_origin(hint)
-        if wrapper is typing.Required or (
-            key in required_keys and wrapper is not typing.NotRequired
-        ):
-            required.append(key)
-    shapes = {key: shape_of(hint, inside) for key, hint in hints.items()}
-    return object_of(shapes, required, dict)
-
-
-def _hints(annotation: type) -> dict[str, Any]:
+def converter_for(annotation: object) -> TypeConverter:
+    """Return the converter of an annotation; raise `Unsupported` if it has none."""
     try:
-        return typing.get_type_hints(annotation, include_extras=True)
-    except NameError as error:
-        raise Unsupported(f"{annotation.__name__}: {error}") from error
+        return _cached_converter(annotation, str(annotation))
+    except TypeError:  # it has no hash
+        return TypeConverter(annotation)
 
 
-def _choice(values: Sequence[tuple[Any, Any]], annotation: object) -> Shape:
-    if not all(isinstance(key, str | int | float | None) for key, _ in values):
-        raise Unsupported(f"{_name(annotation)}: its values are not all JSON scalars")
-    return choice_of(values)
+# pydantic takes 0.4 ms for each, and agents are loaded once for every scenario of a
+# test. By text as well: unions are equal in any order, their schemas are not.
+@lru_cache(maxsize=256)
+def _cached_converter(annotation: object, text: str) -> TypeConverter:
+    return TypeConverter(annotation)
+
+
+def read_default(
+    annotation: Any, default: object
+) -> tuple[Any, Callable[[], object] | None, bool]:
+    """Return annotation, maker of the default, and if it is required, for `= Field(…)`.
+
+    The constraints of the `Field` become part of the annotation. Any other default is
+    the function's own, which needs no maker.
+    """
+    if not isinstance(default, FieldInfo):
+        return annotation, None, default is inspect.Parameter.empty
+    annotated = Annotated[annotation, default]
+    if default.is_required():
+        return annotated, None, True
+    return annotated, partial(default.get_default, call_default_factory=True), False
+
+
+class _SchemaGenerator(GenerateJsonSchema):
+    """Schemas for a language model: amounts are numbers, times are those of a clock."""
+
+    def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
+        return dict(super().decimal_schema(schema)["anyOf"][0])
+
+    def time_schema(self, schema: core_schema.TimeSchema) -> JsonSchemaValue:
+        return {"type": "string", "pattern": CLOCK_PATTERN}
+
+
+class _Keywords:
+    """JSON Schema keywords of an `Annotated`, in a form that pydantic reads."""
+
+    def __init__(self, keywords: Mapping[str, Any]) -> None:
+        self._keywords = keywords
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {**handler(schema), **self._keywords}
+
+
+def _rewrite(hint: Any, outer: tuple[object, ...]) -> Any:
+    """Return an annotation that pydantic reads as this module's docstring says.
+
+    `outer` are the classes and aliases around it, to find one that contains itself.
+    """
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        inner, *notes = arguments
+        return Annotated[(_rewrite(inner, outer), *map(_note, notes))]
+    if isinstance(hint, NewType):
+        return _rewrite(hint.__supertype__, outer)
+    if any(hint is each for each in outer):
+        raise Unsupported(f"{_name(hint)} contains itself")
+    if hasattr(hint, "__value__"):  # `type X = …` of Python 3.12
+        return _rewrite(hint.__value__, (*outer, hint))
+    if hint is typing.LiteralString:
+        return str
+    if origin in (Union, types.UnionType):
+        return Union[tuple(_rewrite(each, outer) for each in arguments)]  # noqa: UP007 - made of a tuple
+    kind = origin or hint
+    if kind in (collections.abc.Iterable, collections.abc.Collection):
+        kind = list
+    fields = _fields(kind)
+    if fields is not None:
+        values = dict(zip(getattr(kind, "__parameters__", ()), arguments, strict=False))
+        inside = (*outer, kind)
+        keys = {
+            name: _rewrite(_substitute(each, values), inside)
+            if is_required
+            else NotRequired[_rewrite(_substitute(each, values), inside)]
+            for name, (each, is_required) in fields.items()
+        }
+        return _object(kind, keys)
+    if not arguments or kind in (typing.Literal, collections.abc.Callable):
+        return kind if kind is list else hint
+    return kind[tuple(_rewrite(each, outer) for each in arguments)]
+
+
+def _note(note: object) -> object:
+    if isinstance(note, str):
+        return _Keywords({"description": note})
+    return _Keywords(note) if isinstance(note, Mapping) else note
+
+
+def _fields(kind: Any) -> dict[str, tuple[Any, bool]] | None:
+    """Return the annotations of a class with fields, and if each is required.
+
+    None for any other class, and for those that pydantic reads as they are.
+    """
+    if not isinstance(kind, type) or any(hasattr(kind, each) for each in _READ_AS_IS):
+        return None
+    if typing.is_typeddict(kind) or typing_extensions.is_typeddict(kind):
+        return _typed_dict_fields(kind)
+    is_named_tuple = issubclass(kind, tuple) and hasattr(kind, "_fields")
+    is_data = dataclasses.is_dataclass(kind) or hasattr(kind, "__attrs_attrs__")
+    if not (is_data or is_named_tuple):
+        return None
+    hints = typing.get_type_hints(kind, include_extras=True)
+    fields: dict[str, tuple[Any, bool]] = {}
+    for name, each in inspect.signature(kind).parameters.items():
+        if isinstance(each.default, FieldInfo):
+            return None
+        # attrs takes a field `_name` as the argument `name`.
+        hint = hints.get(name, hints.get(f"_{name}", Any))
+        fields[name] = hint, each.default is inspect.Parameter.empty
+    return fields
+
+
+def _typed_dict_fields(kind: type) -> dict[str, tuple[Any, bool]]:
+    keys: frozenset[str] = getattr(kind, "__required_keys__", frozenset())
+    fields: dict[str, tuple[Any, bool]] = {}
+    for name, hint in typing.get_type_hints(kind, include_extras=True).items():
+        # Postponed annotations hide the wrappers from Python's own list of keys.
+        wrapper = typing.get_origin(hint)
+        is_required = name in keys and wrapper is not NotRequired
+        if wrapper in (Required, NotRequired):
+            hint = typing.get_args(hint)[0]
+        fields[name] = hint, is_required or wrapper is Required
+    return fields
+
+
+def _substitute(hint: Any, values: Mapping[object, object]) -> Any:
+    """Return the annotation of a generic class's field with its type arguments."""
+    if isinstance(hint, TypeVar):
+        return values.get(hint, hint)
+    parameters = getattr(hint, "__parameters__", ())
+    if not values or not parameters or isinstance(hint, type):
+        return hint
+    return hint[tuple(values.get(each, each) for each in parameters)]
+
+
+def _object(kind: type, keys: Mapping[str, object]) -> Any:
+    """Return an annotation of a closed object that becomes an instance of `kind`."""
+    # Not typing's: pydantic refuses it before Python 3.12.
+    make: Any = (
+        typing_extensions.TypedDict
+    )  # called with what is known at run time only
+    made = make(kind.__name__, dict(keys))
+    made.__pydantic_config__ = ConfigDict(extra="forbid")
+    if issubclass(kind, dict):
+        return made
+    return Annotated[made, AfterValidator(lambda values: kind(**values))]
+
+
+def _simplified(
+    schema: Any, definitions: Mapping[str, Any], outer: tuple[str, ...]
+) -> Any:
+    """Return a schema without references, titles, and what says nothing.
+
+    `outer` are the names of the definitions around it. Raises `Unsupported` for one
+    that contains itself.
+    """
+    if not isinstance(schema, Mapping):
+        return schema
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        if name in outer:
+            raise Unsupported(f"{name} contains itself")
+        found = _simplified(definitions[name], definitions, (*outer, name))
+        rest = {key: value for key, value in schema.items() if key != "$ref"}
+        return {**found, **_simplified(rest, definitions, outer)}
+    simple = {
+        key: _part(
+            key, value, partial(_simplified, definitions=definitions, outer=outer)
+        )
+        for key, value in schema.items()
+        if key not in ("title", "$defs", "discriminator")
+    }
+    if "const" in simple:
+        simple["enum"] = [simple.pop("const")]
+    if "properties" in simple:
+        simple.setdefault("required", [])
+    for key, nothing in _SAYS_NOTHING:
+        if key in simple and simple[key] == nothing:
+            del simple[key]
+    members = simple.get("anyOf", ())
+    if members and all(_is_plain_type(each) for each in members):
+        del simple["anyOf"]
+        types = list(dict.fromkeys(each["type"] for each in members))
+        simple["type"] = types if len(types) > 1 else types[0]
+    # pydantic sorts keywords by name; people and models read these first.
+    first = {key: simple[key] for key in ("type", "properties") if key in simple}
+    return {**first, **simple}
+
+
+def _part(key: str, value: Any, simplify: Callable[[Any], Any]) -> Any:
+    if key in ("properties", "patternProperties"):
+        return {name: simplify(each) for name, each in value.items()}
+    if key in ("anyOf", "oneOf", "allOf", "prefixItems"):
+        return [simplify(each) for each in value]
+    return simplify(value) if key in _WITH_SCHEMA else value
+
+
+def _is_plain_type(schema: Mapping[str, Any]) -> bool:
+    return schema.keys() == {"type"} and isinstance(schema["type"], str)
+
+
+def _problem(place: tuple[int | str, ...], text: str) -> str:
+    path = ".".join(map(str, place))
+    return f"{path}: {text}" if path else text
 
 
 def _name(annotation: object) -> str:
-    if isinstance(annotation, type) and get_origin(annotation) is None:
+    if isinstance(annotation, type) and typing.get_origin(annotation) is None:
         return annotation.__name__
     return str(annotation).replace("typing.", "")

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from runner.tools.function import tool
+from runner.tools.tool import tool
 
 
 @tool(effect="terminal", timeout=5)

@@ -38,14 +38,19 @@ Ended = Finished | Failed
 Encode = Callable[[object], str]
 
 
-def call_plain(function: Callable[[], object], encode: Encode) -> Ended:
-    """Run a plain function in this thread; never raises."""
+def call_plain(
+    function: Callable[[], object], encode: Encode
+) -> Ended | Awaitable[object]:
+    """Run a plain function in this thread; never raises.
+
+    Returns what has to be awaited for the result, if the function returns that: a
+    plain decorator around a coroutine function does.
+    """
     with tool_output():
         try:
             result = function()
-            if inspect.iscoroutine(result):
-                result.close()
-                raise TypeError("a plain function returned a coroutine")
+            if inspect.isawaitable(result):
+                return result
             return Finished(encode(result))
         except BaseException as error:  # a tool may raise SystemExit; threads get no ^C
             return Failed(error)

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 from runner.config.model import AgentConfig, ToolConfig
 from runner.config.packaged import builtin_kinds
 from runner.errors import ToolError
-from runner.tools.function import ToolTraits, define_tool
 from runner.tools.placement import Placement
-from runner.tools.tool import Tool, ToolDefinition
+from runner.tools.tool import Tool, ToolDefinition, ToolTraits, define_tool
 
 if TYPE_CHECKING:
     import ssl

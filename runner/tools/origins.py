@@ -8,12 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.config.provenance import Origin, Origins
-from runner.tools.function import (
-    AsyncFunction,
-    PlainFunction,
-    ToolTraits,
-    marked_traits,
-)
+from runner.tools.python import AsyncFunction, PlainFunction
+from runner.tools.tool import ToolTraits, marked_traits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

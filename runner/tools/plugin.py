@@ -28,8 +28,16 @@ from typing import Any
 from runner.config.model import AgentConfig, ToolConfig
 from runner.config.packaged import builtin_kinds
 from runner.errors import ToolError
-from runner.tools.function import ToolTraits, define_tool, load_function, tool
-from runner.tools.tool import ClosableTool, Tool, ToolDefinition, ToolKind
+from runner.tools.python import load_function
+from runner.tools.tool import (
+    ClosableTool,
+    Tool,
+    ToolDefinition,
+    ToolKind,
+    ToolTraits,
+    define_tool,
+    tool,
+)
 
 __all__ = [
     "BrokenKind",

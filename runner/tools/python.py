@@ -6,30 +6,50 @@ The file is loaded under a private module name, once for each loading of the age
 `sys.path` is left alone. A file beside it is imported relatively (`from .prices import
 total`); a plain `import prices` finds only what is installed, so that no file of an
 agent can stand in for a module that others import.
+
+Any callable will do: a function, plain or async, decorated or not, a `partial`, a bound
+method, an object with `__call__`. Its signature is the schema of the arguments, and its
+docstring the description.
 """
 
 from __future__ import annotations
 
+import ast
 import difflib
 import hashlib
 import importlib
 import importlib.util
+import inspect
+import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from types import ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
+from runner.config.docstring import Docstring, parse_docstring
 from runner.config.model import AgentConfig, ToolConfig
 from runner.config.packaged import builtin_kinds
 from runner.errors import ToolError
-from runner.tools.function import load_function
 from runner.tools.output import split_stdout, tool_output
-from runner.tools.tool import Tool
+from runner.tools.tool import (
+    Tool,
+    ToolDefinition,
+    ToolTraits,
+    define_tool,
+    marked_traits,
+)
+
+if TYPE_CHECKING:
+    from runner.tools.annotations import TypeConverter
 
 _PACKAGE = "_vagent_agent_"
+_NO_DEFAULT = inspect.Parameter.empty
 
 
 class PythonKind:
@@ -112,7 +132,10 @@ def _load_module(path: Path) -> ModuleType:
             # Compiled here and not by the loader, whose cached bytecode is told apart
             # by whole seconds: an edit within the same one would not be seen.
             exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
-        except (Exception, SystemExit) as error:  # the file's own code runs here
+        except KeyboardInterrupt:
+            sys.modules.pop(name, None)
+            raise
+        except BaseException as error:  # the file's own code runs here
             sys.modules.pop(name, None)
             raise _describe(error, path) from error
     return module
@@ -196,3 +219,329 @@ def _find_function(module: ModuleType, name: str) -> Callable[..., object]:
     else:
         hint = f"it has: {', '.join(functions) or 'no functions'}"
     raise ToolError(f"there is no function {name!r} in {file}", hint=hint)
+
+
+@dataclass(frozen=True, slots=True)
+class PlainFunction:
+    """A plain function; the registry gives it a worker thread.
+
+    The registry awaits what it returns, if that is awaitable.
+    """
+
+    definition: ToolDefinition
+    function: Callable[..., object]
+    signature: Signature
+
+    def run(self, arguments: Mapping[str, Any]) -> object:
+        return self.function(**self.signature.bind(arguments))
+
+
+@dataclass(frozen=True, slots=True)
+class AsyncFunction:
+    """A coroutine function; it runs on the event loop."""
+
+    definition: ToolDefinition
+    function: Callable[..., Any]
+    signature: Signature
+
+    async def run(self, arguments: Mapping[str, Any]) -> object:
+        return await self.function(**self.signature.bind(arguments))
+
+
+def load_function(
+    function: Callable[..., object], config: ToolConfig, name: str
+) -> Tool:
+    """Make a tool of a function; raise `ToolError` when it cannot be called as told.
+
+    `name` is how the person refers to the function, and the tool's name unless the
+    file or a mark gives another.
+    """
+    traits = marked_traits(function) or ToolTraits()
+    signature = read_signature(function, name)
+    if config.parameters is None:
+        parameters: Mapping[str, Any] = signature.schema()
+    else:
+        parameters = config.parameters
+        signature.check(parameters)
+    own = ToolTraits(
+        name=traits.name or name,
+        description=traits.description or signature.docstring.description,
+        timeout=traits.timeout,
+        effect=traits.effect,
+        on_interrupt=traits.on_interrupt,
+        announce=traits.announce,
+    )
+    definition = define_tool(config, parameters, own)
+    called = _called(function)
+    if inspect.isasyncgenfunction(called) or inspect.isgeneratorfunction(called):
+        raise ToolError(f"{name}() yields; a tool returns one value")
+    # Asked of the outermost: a decorator may make either kind of the other.
+    if inspect.iscoroutinefunction(called):
+        return AsyncFunction(definition, function, signature)
+    return PlainFunction(definition, function, signature)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """How something can be called: by these names, or also by any (`is_open`).
+
+    `unnamed` is a parameter that cannot be given by name, if there is one.
+    """
+
+    named: Mapping[str, inspect.Parameter]
+    unnamed: str | None
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument that the model can give; `make_default` is for `= Field(…)`.
+
+    `problem` says why it has no `converter`.
+    """
+
+    parameter: inspect.Parameter
+    is_required: bool
+    converter: TypeConverter | None = None
+    problem: ToolError | None = None
+    make_default: Callable[[], object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a function takes.
+
+    `described` is what it says that it takes, `callable_with` what its outermost
+    decorator takes. `arguments` are those of the former for the model.
+    """
+
+    name: str
+    described: Parameters
+    callable_with: Parameters
+    arguments: Mapping[str, Argument]
+    docstring: Docstring
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of the arguments; raise `ToolError` if it has none."""
+        self._check_unnamed(self.described)
+        for argument in self.arguments.values():
+            if argument.problem is not None:
+                raise argument.problem
+        if self.described.is_open:
+            raise ToolError(
+                f"{self.name}() takes **arguments of any name, which the model cannot "
+                "know",
+                hint="name the parameters, or give the tool `parameters` in the file",
+            )
+        found = self.arguments.items()
+        return {
+            "type": "object",
+            "properties": {
+                name: self._describe(name, each.parameter, each.converter)
+                for name, each in found
+                if each.converter is not None
+            },
+            "required": [name for name, each in found if each.is_required],
+        }
+
+    def check(self, schema: Mapping[str, Any]) -> None:
+        """Raise `ToolError` unless calls that `schema` admits can be made."""
+        self._check_unnamed(self.callable_with)
+        named = self.callable_with.named
+        required = schema.get("required") or ()
+        unknown = [name for name in schema.get("properties") or {} if name not in named]
+        if unknown and not self.callable_with.is_open:
+            raise ToolError(
+                f"{self.name}() takes no {_quoted(unknown)}, which `parameters` names",
+                hint=f"it takes {_quoted(named) or 'nothing'}",
+            )
+        for name, parameter in named.items():
+            if name not in required and parameter.default is _NO_DEFAULT:
+                raise ToolError(
+                    f"{self.name}() needs {name!r}; `parameters` does not require it",
+                    hint=f"list {name!r} under `required`, or give it a default",
+                )
+
+    def bind(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Turn checked JSON arguments into what the function's annotations ask for.
+
+        Raises ValueError, with a text that names the argument, for one that the schema
+        let through and Python does not (a 31st of February).
+        """
+        bound: dict[str, Any] = {}
+        for name, value in arguments.items():
+            argument = self.arguments.get(name)
+            converter = argument.converter if argument else None
+            try:
+                bound[name] = converter.convert(value) if converter else value
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
+        for name, argument in self.arguments.items():
+            if argument.make_default is not None and name not in bound:
+                bound[name] = argument.make_default()
+        return bound
+
+    def _check_unnamed(self, parameters: Parameters) -> None:
+        if parameters.unnamed is not None:
+            raise ToolError(
+                f"{self.name}() takes {parameters.unnamed!r} by position only; the "
+                "arguments of a call have names",
+            )
+
+    def _describe(
+        self, name: str, parameter: inspect.Parameter, converter: TypeConverter
+    ) -> dict[str, Any]:
+        schema = dict(converter.schema)
+        text = self.docstring.parameters.get(name)
+        if text and not converter.is_described:
+            schema["description"] = text
+        default = parameter.default
+        if default is not _NO_DEFAULT and default is not None and _is_json(default):
+            schema["default"] = default
+        return schema
+
+
+def read_signature(function: Callable[..., object], name: str) -> Signature:
+    """Read a function's parameters, annotations and docstring.
+
+    Raises `ToolError` where Python knows no signature.
+    """
+    try:
+        described = _read_parameters(function, follow_wrapped=True)
+    except (ValueError, TypeError) as error:
+        raise ToolError(f"{name}() has no signature that Python can read") from error
+    try:
+        callable_with = _read_parameters(function, follow_wrapped=False)
+    except (ValueError, TypeError):  # functools.cache is not written in Python
+        callable_with = described
+    bound = function.keywords if isinstance(function, partial) else {}
+    innermost = _innermost(function)
+    arguments = {
+        argument: _read_argument(parameter, innermost, name)
+        for argument, parameter in described.named.items()
+        if argument not in bound  # it is not the model's to choose
+    }
+    docstring = parse_docstring(_documentation(function))
+    return Signature(name, described, callable_with, arguments, docstring)
+
+
+def _read_argument(
+    parameter: inspect.Parameter, function: Callable[..., object], name: str
+) -> Argument:
+    """Read the annotation and default of a parameter of the tool `name`."""
+    # Here, because it loads pydantic, which a tool without arguments does without.
+    from runner.tools.annotations import Unsupported, converter_for, read_default
+
+    try:
+        hint = _resolve(parameter.annotation, function)
+    except (NameError, AttributeError, TypeError, SyntaxError) as error:
+        problem = ToolError(
+            f"{name}() has an annotation that Python cannot resolve: {error}",
+            hint="import the name at run time, not only under TYPE_CHECKING",
+        )
+        is_required = parameter.default is _NO_DEFAULT
+        return Argument(parameter, is_required, problem=problem)
+    hint, make_default, is_required = read_default(hint, parameter.default)
+    if parameter.annotation is _NO_DEFAULT:
+        reason = "has no annotation"
+    else:
+        try:
+            converter = converter_for(hint)
+            return Argument(parameter, is_required, converter, None, make_default)
+        except Unsupported as error:
+            reason = f"cannot be described: {error}"
+    problem = ToolError(
+        f"{name}(): parameter {parameter.name!r} {reason}",
+        hint="annotate it with a type that JSON knows (str, int, float, bool, list, "
+        "dict, Literal, Enum, date, a dataclass, a pydantic model), or give the tool "
+        "`parameters` in the agent file",
+    )
+    return Argument(parameter, is_required, None, problem, make_default)
+
+
+def _read_parameters(
+    function: Callable[..., object], *, follow_wrapped: bool
+) -> Parameters:
+    signature = inspect.signature(function, follow_wrapped=follow_wrapped)
+    kinds = {each.kind: name for name, each in signature.parameters.items()}
+    is_open = inspect.Parameter.VAR_KEYWORD in kinds
+    unnamed = kinds.get(inspect.Parameter.POSITIONAL_ONLY)
+    if unnamed is None and inspect.Parameter.VAR_POSITIONAL in kinds and not is_open:
+        unnamed = f"*{kinds[inspect.Parameter.VAR_POSITIONAL]}"
+    by_name = (
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        inspect.Parameter.KEYWORD_ONLY,
+    )
+    named = {
+        k: each for k, each in signature.parameters.items() if each.kind in by_name
+    }
+    return Parameters(named, unnamed, is_open)
+
+
+def _called(function: Callable[..., object]) -> Callable[..., object]:
+    """Return the function whose code runs first when `function` is called."""
+    while isinstance(function, partial):
+        function = function.func
+    if inspect.isroutine(function):
+        return function
+    call: Callable[..., object] = type(function).__call__
+    return call
+
+
+def _innermost(function: Callable[..., object]) -> Callable[..., object]:
+    """Return the function that decorators and partials are around."""
+    inner = inspect.unwrap(_called(inspect.unwrap(function)))
+    return inner if inner is function else _innermost(inner)
+
+
+def _resolve(annotation: object, function: Callable[..., object]) -> Any:
+    """Return an annotation of `function` with the names in its texts looked up."""
+    names: dict[str, Any] = getattr(function, "__globals__", {})
+    generic = {each.__name__: each for each in getattr(function, "__type_params__", ())}
+
+    def look_up(text: object) -> Any:
+        holder = SimpleNamespace(__annotations__={"it": text})
+        found = typing.get_type_hints(
+            holder, names, {**generic, "Frozen": _Frozen}, include_extras=True
+        )
+        return found["it"]
+
+    try:
+        return look_up(annotation)
+    except TypeError:
+        # Python cannot put `Annotated[str, {…}]` into a union: a dict has no hash.
+        if not isinstance(annotation, str):
+            raise
+        return look_up(ast.unparse(_FreezeDicts().visit(ast.parse(annotation))))
+
+
+class _Frozen(dict[str, Any]):
+    """A dict of an annotation, which nobody changes."""
+
+    def __hash__(self) -> int:  # type: ignore[override]  # dict has none
+        return id(self)
+
+
+class _FreezeDicts(ast.NodeTransformer):
+    def visit_Dict(self, node: ast.Dict) -> ast.Call:
+        return ast.Call(ast.Name("Frozen", ast.Load()), [node], [])
+
+
+def _documentation(function: Callable[..., object]) -> str | None:
+    if isinstance(function, partial):
+        own = vars(function).get("__doc__")
+        return own if isinstance(own, str) else _documentation(function.func)
+    return inspect.getdoc(function) or inspect.getdoc(_called(function))
+
+
+def _is_json(value: object) -> bool:
+    if isinstance(value, bool | str | int):
+        return True
+    try:
+        return bool(json.loads(json.dumps(value, allow_nan=False)) == value)
+    except (TypeError, ValueError):
+        return False
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(repr(name) for name in names)

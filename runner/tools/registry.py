@@ -23,6 +23,7 @@ from runner.tools.arguments import ArgumentCheck, ArgumentsRefused, build_parame
 from runner.tools.calls import (
     Ended,
     Failed,
+    Finished,
     call_async,
     call_plain,
     close_bounded,
@@ -180,8 +181,15 @@ class ToolRegistry:
             return await call_async(function, self._encode, timeout)
         context = contextvars.copy_context()
         job = partial(context.run, call_plain, function, self._encode)
-        async with asyncio.timeout(timeout):
-            return await self._workers.run(job)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        async with asyncio.timeout_at(deadline):
+            ended = await self._workers.run(job)
+        if isinstance(ended, Finished | Failed):
+            return ended
+        pending = ended
+        left = max(deadline - loop.time(), 0)
+        return await call_async(lambda: pending, self._encode, left)
 
 
 def wire_definition(definition: ToolDefinition) -> dict[str, Any]:

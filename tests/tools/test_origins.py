@@ -7,10 +7,10 @@ from typing import Any
 
 from runner.config.model import AgentConfig, ToolConfig
 from runner.config.provenance import Origin
-from runner.tools.function import load_function, tool
 from runner.tools.origins import default_origin, definition_origins
 from runner.tools.plugin import ConfiguredTool
-from runner.tools.tool import ToolDefinition
+from runner.tools.python import load_function
+from runner.tools.tool import ToolDefinition, tool
 
 AGENT = AgentConfig(Path(__file__), 1, "a", "Be brief.")
 PYTHON = ToolConfig("python", "test_origins.py:plain")

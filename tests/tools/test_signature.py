@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from pydantic import Field
 
 from runner.errors import ToolError
-from runner.tools.annotations import shape_of
-from runner.tools.signature import read_signature
+from runner.tools.annotations import converter_for
+from runner.tools.python import read_signature
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def test_an_argument_that_python_refuses_is_named() -> None:
 def stars(*places: str) -> None: ...
 def positional(place: str, /) -> None: ...
 def bare(place) -> None: ...  # type: ignore[no-untyped-def]  # the point of it
-def complicated(place: complex) -> None: ...
+def complicated(place: range) -> None: ...
 def anything(**rest: int) -> None: ...
 def unresolved(place: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: F821 - the point
 
@@ -79,7 +80,7 @@ def unresolved(place: Nowhere) -> None: ...  # type: ignore[name-defined]  # noq
         (stars, "by position only"),
         (positional, "by position only"),
         (bare, "'place' has no annotation"),
-        (complicated, "'place' cannot be described: complex has no"),
+        (complicated, "'place' cannot be described: range has no"),
         (anything, "of any name"),
         (unresolved, "cannot resolve: name 'Nowhere'"),
     ],
@@ -87,6 +88,76 @@ def unresolved(place: Nowhere) -> None: ...  # type: ignore[name-defined]  # noq
 def test_a_signature_without_a_schema_is_refused(function: Any, reason: str) -> None:
     with pytest.raises(ToolError, match=reason):
         read_signature(function, "it").schema()
+
+
+def fielded(
+    count: int = Field(1, ge=1, description="How many"),
+    names: list[str] = Field(default_factory=list),  # noqa: B008 - pydantic's way
+    size: Literal["s", "l"] = Field(...),
+) -> None:
+    """Do it.
+
+    Args:
+        count: Not this text.
+        names: Of the guests.
+    """
+
+
+def test_a_field_as_default_is_a_default_and_a_description() -> None:
+    signature = read_signature(fielded, "fielded")
+
+    assert signature.schema() == {
+        "type": "object",
+        "properties": {
+            "count": {
+                "type": "integer",
+                "minimum": 1,
+                "description": "How many",
+                "default": 1,
+            },
+            "names": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "Of the guests.",
+            },
+            "size": {"type": "string", "enum": ["s", "l"]},
+        },
+        "required": ["size"],
+    }
+    assert signature.bind({"size": "s"}) == {"size": "s", "count": 1, "names": []}
+
+
+def optional(
+    code: Annotated[str, {"pattern": "[0-9]{4}"}] | None = None,
+    codes: list[Annotated[str, {"pattern": "[0-9]{4}"}]] | None = None,
+) -> None: ...
+
+
+def test_keywords_may_stand_in_a_union() -> None:
+    code = {"type": "string", "pattern": "[0-9]{4}"}
+    codes = {"type": "array", "items": code}
+    none = {"type": "null"}
+
+    assert read_signature(optional, "optional").schema()["properties"] == {
+        "code": {"anyOf": [code, none]},
+        "codes": {"anyOf": [codes, none]},
+    }
+
+
+def test_an_unresolved_annotation_does_not_matter_beside_parameters() -> None:
+    signature = read_signature(unresolved, "unresolved")
+
+    signature.check(describe("place", required=("place",)))
+    assert signature.bind({"place": 1}) == {"place": 1}
+
+
+def either(*places: str, **rest: str) -> None: ...
+
+
+def test_anything_by_name_is_taken_beside_anything_by_position() -> None:
+    read_signature(either, "either").check(describe("x"))
+    with pytest.raises(ToolError, match="of any name"):
+        read_signature(either, "either").schema()
 
 
 def describe(*names: str, required: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -154,5 +225,5 @@ def test_what_the_schema_admits_the_function_gets(drawn: tuple[Any, Any]) -> Non
 
     assert Draft202012Validator(schema).is_valid({"it": value})
     bound = signature.bind({"it": value})
-    assert bound == {"it": shape_of(annotation).convert(value)}
+    assert bound == {"it": converter_for(annotation).convert(value)}
     inspect.signature(function).bind(**bound)

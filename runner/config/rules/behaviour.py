@@ -7,12 +7,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from runner.config.diagnostics import Finding
-from runner.config.functions import find_functions
-from runner.config.jsontypes import not_json
 from runner.config.names import nearest
-from runner.config.pyfiles import find_python_tools, read_marks
+from runner.config.python_files import (
+    find_functions,
+    find_python_tools,
+    find_sure_functions,
+    read_marks,
+)
+from runner.config.python_types import not_json
 from runner.config.rules.rule import rule
-from runner.config.scope import scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -163,7 +166,7 @@ def tool_is_generator(inspection: Inspection) -> Iterator[Finding]:
         tools:
           - python: tools/shop.py:list_orders
     """
-    for each in inspection.fact(find_functions):
+    for each in inspection.fact(find_sure_functions):
         if _is_generator(each.signature.function):
             message = f"`{each.name}` yields; a call has one result"
             place = each.file.place(each.signature.function)
@@ -218,7 +221,7 @@ def effect_at_import(inspection: Inspection) -> Iterator[Finding]:
         if file is None or file.problem or file.source.path in seen:
             continue
         seen.add(file.source.path)
-        scope = scope_of(file.tree)
+        scope = file.scope
         for node in _top_level_calls(file.tree):
             name = scope.resolve(node.func)
             if name in _EFFECTS:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.config.diagnostics import Finding
-from runner.config.functions import find_functions
-from runner.config.jsontypes import not_json
+from runner.config.python_files import find_sure_functions
+from runner.config.python_types import names_in, not_json
 from runner.config.rules.rule import rule
-from runner.config.signatures import names_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +30,7 @@ def argument_by_position(inspection: Inspection) -> Iterator[Finding]:
         tools:
           - python: tools/shop.py:lookup
     """
-    for each in inspection.fact(find_functions):
+    for each in inspection.fact(find_sure_functions):
         for node in each.signature.positional:
             message = f"`{each.name}` takes `{node.arg}` by position only"
             help_ = "the arguments of a call have names: give it a name of its own"
@@ -56,7 +55,7 @@ def arguments_open_ended(inspection: Inspection) -> Iterator[Finding]:
               type: object
               properties: {word: {type: string, examples: [lamp]}}
     """
-    for each in inspection.fact(find_functions):
+    for each in inspection.fact(find_sure_functions):
         rest = each.signature.rest
         if rest is not None and not each.has_schema and not each.signature.positional:
             message = f"`{each.name}` takes `**{rest.arg}`, which the model cannot know"
@@ -79,7 +78,7 @@ def argument_without_annotation(inspection: Inspection) -> Iterator[Finding]:
         tools:
           - python: tools/shop.py:lookup
     """
-    for each in inspection.fact(find_functions):
+    for each in inspection.fact(find_sure_functions):
         if each.has_schema:
             continue
         for parameter in each.signature.parameters:
@@ -104,7 +103,7 @@ def argument_not_json(inspection: Inspection) -> Iterator[Finding]:
         tools:
           - python: tools/shop.py:lookup
     """
-    for each in inspection.fact(find_functions):
+    for each in inspection.fact(find_sure_functions):
         if each.has_schema:
             continue
         for parameter in each.signature.parameters:
@@ -132,9 +131,11 @@ def annotation_not_there(inspection: Inspection) -> Iterator[Finding]:
         tools:
           - python: tools/shop.py:lookup
     """
-    for each in inspection.fact(find_functions):
-        nodes = [parameter.node.annotation for parameter in each.signature.parameters]
-        for node in [*nodes, each.signature.function.returns]:
+    for each in inspection.fact(find_sure_functions):
+        if each.has_schema:
+            continue
+        for parameter in each.signature.parameters:
+            node = parameter.node.annotation
             if node is None:
                 continue
             for name in names_in(node):

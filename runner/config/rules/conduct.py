@@ -10,7 +10,7 @@ from runner.config.dictation import find_dictated, find_dictated_arguments
 from runner.config.durations import parse_duration
 from runner.config.names import nearest
 from runner.config.passages import find_prompt
-from runner.config.pyfiles import find_python_tools, read_marks
+from runner.config.python_files import find_python_tools, read_marks
 from runner.config.rules.rule import rule
 from runner.config.toolbox import find_definitions, find_effect, find_names, plugin_name
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 from runner.config.diagnostics import Finding, replacement
 from runner.config.names import is_surely, nearest
-from runner.config.pyfiles import find_python_tools, kind_of
+from runner.config.python_files import find_python_tools
 from runner.config.rules.rule import rule
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from runner.config.diagnostics import Fix
     from runner.config.inspection import Inspection
-    from runner.config.pyfiles import PythonTool
+    from runner.config.python_files import PythonTool
 
 _LISTED = 8  # functions that are named in a help line
 
@@ -59,11 +60,11 @@ def tool_function_missing(inspection: Inspection) -> Iterator[Finding]:
     """
     for tool in inspection.fact(find_python_tools):
         content = tool.content
-        if content is None or content.problem or tool.function in content.names:
+        if content is None or content.problem:
             continue
-        names = [
-            name for name, at in content.names.items() if kind_of(at) == "function"
-        ]
+        if not content.scope.is_unbound(tool.function):
+            continue
+        names = content.scope.functions()
         guess = nearest(tool.function, names)
         fix = _rename(inspection, tool, guess) if guess else None
         if guess:
@@ -92,8 +93,8 @@ def tool_not_a_function(inspection: Inspection) -> Iterator[Finding]:
           - python: tools/shop.py:lookup
     """
     for tool in inspection.fact(find_python_tools):
-        found = tool.content.names.get(tool.function) if tool.content else None
-        if found is not None and kind_of(found) == "class":
+        found = tool.content.scope.find(tool.function) if tool.content else None
+        if isinstance(found, ast.ClassDef) and not found.decorator_list:
             message = f"`{tool.function}` in `{tool.file}` is a class, not a function"
             yield Finding(inspection.value(tool.path), message, "point at a function")
 

@@ -11,7 +11,7 @@ from runner.config.diagnostics import Finding, replacement
 from runner.config.names import is_surely, nearest
 from runner.config.placeholders import find_uses
 from runner.config.prompts import read_prompt
-from runner.config.pyfiles import find_python_tools, read_marks
+from runner.config.python_files import find_python_tools, read_marks
 from runner.config.rules.naming import tool_name
 from runner.config.rules.rule import rule
 from runner.config.secrecy import find_leaks

@@ -6,21 +6,21 @@ import ast
 from typing import TYPE_CHECKING
 
 from runner.config.diagnostics import Finding, quoted, replacement
-from runner.config.functions import find_functions
-from runner.config.jsontypes import json_types, literal_values
 from runner.config.names import is_surely, nearest
+from runner.config.python_files import find_sure_functions
+from runner.config.python_types import json_types, literal_values
 from runner.config.rules.rule import rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.config.functions import ToolFunction
     from runner.config.inspection import Inspection
+    from runner.config.python_files import ToolFunction
 
 
 def _described(inspection: Inspection) -> Iterator[ToolFunction]:
     """Yield the tools whose arguments the agent file describes soundly."""
-    for each in inspection.fact(find_functions):
+    for each in inspection.fact(find_sure_functions):
         if each.has_schema and inspection.is_sound((*each.path, "properties")):
             yield each
 
@@ -141,7 +141,7 @@ def argument_type_differs(inspection: Inspection) -> Iterator[Finding]:
             path = (*each.path, "properties", parameter.name, "type")
             taken = json_types(each.file, parameter.annotation)
             given = inspection.get(path, str)
-            if taken is None or given is None or "any" in taken or given in taken:
+            if taken is None or given is None or given in taken:
                 continue
             own = " or ".join(sorted(taken))
             message = f"`{parameter.name}` is {given} here and {own} in the function"

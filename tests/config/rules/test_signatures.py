@@ -9,9 +9,13 @@ from typing import Any
 import pytest
 
 from runner.config.diagnostics import Diagnostic
-from runner.config.loader import check_file
+from runner.config.loader import check_file, examine_agent, load_agent
+from runner.config.python_types import infer_schema
+from runner.config.reading import read_agent_text
 from runner.errors import ConfigError, ToolError
 from runner.loading import load_agent_and_tools
+from runner.tools.python import PythonKind
+from runner.tools.registry import load_each
 
 HEAD = "from __future__ import annotations\n"
 # Function f, and the parameters that the agent file gives it (None: none).
@@ -23,6 +27,24 @@ def of(*required: str, **properties: Any) -> dict[str, Any]:
 
 
 TEXT = {"type": "string"}
+# Decorators that change what a function takes or returns.
+DECORATORS = """
+import functools, inspect
+def injects(g):
+  @functools.wraps(g)
+  def w(*a, **k): return g("DB", *a, **k)
+  s = inspect.signature(g)
+  w.__signature__ = s.replace(parameters=list(s.parameters.values())[1:])
+  return w
+def gives(g):
+  @functools.wraps(g)
+  def w(**k): return g("DB", **k)
+  return w
+def collects(g):
+  @functools.wraps(g)
+  def w(*a, **k): return list(g(*a, **k))
+  return w
+"""
 LOADED: list[Case] = [
     ("def f(): ...", None),
     ("def f(a: str, b: int = 3) -> dict[str, list[int]]: ...", None),
@@ -46,14 +68,70 @@ LOADED: list[Case] = [
     ("def f(**rest): ...", of("a", a=TEXT)),
     ("def f(a, **rest): ...", of("a", a=TEXT, other=TEXT)),
     ("def f() -> bytes: ...", None),
+    ("def f(a: bytes): ...", None),
+    ("def f(a: list[complex]): ...", None),
+    ("from pathlib import Path\ndef f(a: Path | None): ...", None),
+    ("from typing import List\ndef f(a: List): ...", None),
+    ("from typing import Iterable\ndef f(a: Iterable[str]): ...", None),
+    ("def f() -> Unheard: ...", None),
+    ("def f(a: Unheard): ...", of("a", a=TEXT)),
+    ("def f(*a, **rest): ...", of("a", a=TEXT)),
+    ("def f(a: type[int]): ...", None),
+    # Whatever is not sure is not reported.
+    ("from .others import *", None),
+    ("f, g = (lambda: 1), 2", None),
+    ("(f := lambda: 1)", None),
+    ("[f] = [lambda: 1]", None),
+    ("for _ in (1,):\n  def f(a: str): ...", None),
+    ("match 1:\n  case 1:\n    def f(a: str): ...", None),
+    ("match (lambda: 1):\n  case f: ...", None),
+    ("globals()['f'] = lambda: 1", None),
+    ("def g():\n  global f\n  f = lambda: 1\ng()", None),
+    ("def g():\n  globals()['f'] = lambda: 1\ng()", None),
+    ("if True:\n  def f(a: str): ...\nelse:\n  def f(a, b, *c): ...", None),
+    ("def f(a, *b): ...\ndef f(a: str): ...", None),
+    ("def f(a): ...\nf = lambda: 1", None),
+    ("class f: ...\ndef g(): ...\nf = g", None),
+    ("class C:\n  def __call__(self, a: str): ...\nf = C()", None),
+    (DECORATORS + "@injects\ndef f(db, city: str): ...", None),
+    (DECORATORS + "@injects\ndef f(db, city: str): ...", of("city", city=TEXT)),
+    (DECORATORS + "@gives\ndef f(db, city: str): ...", of("city", city=TEXT)),
+    (DECORATORS + "@gives\ndef f(db, /, city: str): ...", of("city", city=TEXT)),
+    (DECORATORS + "@collects\ndef f(n: int):\n  yield n", None),
+    (DECORATORS + "@object.__new__\nclass f:\n  def __call__(self): ...", None),
+    ("import functools\n@functools.cache\ndef f(a: str): ...", None),
+    (
+        "from runner.tools.plugin import tool\n@tool(effect='write')\n"
+        "def f(a: str): ...",
+        None,
+    ),
+    (
+        "from typing import Annotated\nfrom pydantic import AfterValidator\n"
+        "def f(a: Annotated[int, AfterValidator(lambda v: v)]): ...",
+        None,
+    ),
+    (
+        "from typing import Annotated\nfrom pydantic import PlainValidator\n"
+        "def f(a: Annotated[range, PlainValidator(range)]): ...",
+        None,
+    ),
+    (
+        "try:\n  from typing import Annotated\nexcept ImportError:\n"
+        "  from typing_extensions import Annotated\n"
+        "def f(a: Annotated[str, 'x']): ...",
+        None,
+    ),
 ]
 REFUSED: list[Case] = [
     ("def f(a): ...", None),
-    ("def f(a: bytes): ...", None),
-    ("def f(a: list[complex]): ...", None),
+    ("def f(a: memoryview): ...", None),
+    ("def f(a: list[range]): ...", None),
     ("from collections.abc import Callable\ndef f(a: Callable[[], int]): ...", None),
-    ("from pathlib import Path\ndef f(a: Path | None): ...", None),
-    ("import pathlib as p\ndef f(a: p.Path): ...", None),
+    ("from io import BytesIO\ndef f(a: BytesIO | None): ...", None),
+    ("import io as i\ndef f(a: i.BytesIO): ...", None),
+    ("import functools\n@functools.cache\ndef f(a): ...", None),
+    ("def g(): ...", None),
+    ("class f: ...", None),
     ("class C: ...\ndef f(a: C): ...", None),
     ("def f(*a: str): ...", None),
     ("def f(a: str, /): ...", None),
@@ -63,7 +141,6 @@ REFUSED: list[Case] = [
     ("def f(a: str): ...", of(a=TEXT)),
     ("def f(a: str, b: str): ...", of("a", a=TEXT)),
     ("def f(a: Unheard): ...", None),
-    ("def f() -> Unheard: ...", None),
     (
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n"
         "  from datetime import date\ndef f(a: date): ...",
@@ -75,6 +152,7 @@ REFUSED: list[Case] = [
 
 
 def write(folder: Path, code: str, parameters: dict[str, Any] | None) -> Path:
+    (folder / "others.py").write_text("def f(a: str): ...\n", "utf-8")
     (folder / "t.py").write_text(HEAD + code + "\n", "utf-8")
     tool: dict[str, Any] = {"python": "t.py:f", "description": "It is for a test."}
     if parameters is not None:
@@ -164,6 +242,96 @@ def test_a_renamed_argument_is_one_finding(tmp_path: Path) -> None:
 
 
 def test_places_in_the_function_count_characters_not_bytes(tmp_path: Path) -> None:
-    (found,) = check(tmp_path, "def f(größe: 'str' = 'ü', länge: bytes = b''): ...")
+    (found,) = check(tmp_path, "def f(größe: 'str' = 'ü', länge: range = b''): ...")
     assert Path(found.path).name == "t.py"
-    assert found.excerpt[found.column - 1 : found.end_column - 1] == "bytes"
+    assert found.excerpt[found.column - 1 : found.end_column - 1] == "range"
+
+
+HEADER = """
+import collections.abc, datetime, decimal, enum, pathlib, typing, uuid
+from datetime import date
+from typing import *
+import typing as t
+from typing import Annotated, Any, Dict, List, Literal, Optional, Union
+from annotated_types import Ge
+from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
+LIMIT = 4
+class Size(enum.Enum):
+  SMALL = "small"
+class Order(BaseModel):
+  number: int
+Alias = int | str
+"""
+ATOMS = [
+    *("str", "int", "float", "bool", "None", "bytes", "object", "Any", "'str'"),
+    *("list", "dict", "set", "tuple", "List", "Dict", "t.Sequence", "t.Mapping"),
+    *("date", "datetime.datetime", "datetime.time", "datetime.timedelta"),
+    *("decimal.Decimal", "uuid.UUID", "pathlib.Path", "collections.abc.Set"),
+    *("Literal['a', 'b']", "Literal[1]", "Literal[1, 'b', None]", "Literal[True]"),
+    *("Literal[-1]", "Size", "Order", "Alias", "complex", "t.Iterable[str]"),
+    *("tuple[int, str]", "tuple[int, ...]", "tuple[()]", "t.Tuple[int]"),
+    *("Literal['a', 'a']", "Literal[0, False]"),
+]
+WRAPPERS = [
+    *("{}", "list[{}]", "List[{}]", "t.Set[int]", "dict[str, {}]", "dict[int, {}]"),
+    *("{} | None", "None | {}", "Optional[{}]", "Union[{}, None, int]", "{} | str"),
+    *("t.Iterable[{}]", "tuple[{}, ...]", "tuple[int, {}]", "Union[{}, list[{}]]"),
+    *("Annotated[{}, 'text']", "Annotated[{}, {{'x-a': [1]}}, 'text']"),
+    *("Annotated[{}, {{'x-a': LIMIT, 'x-b': 2}}]", "Annotated[{}, 'a', f'b']"),
+    *("Annotated[{}, 'a', Field(description='b')]", "Annotated[{}, LIMIT]"),
+    *("Annotated[{}, WithJsonSchema({{'type': 'null'}})]", "Annotated[{}, ...]"),
+    *("Annotated[{}, AfterValidator(str)]", "list[Annotated[{}, 'text']] | None"),
+    *("list[{}] | None", "Annotated[{}, {{'x-a': LIMIT}}] | None"),
+    *("Optional[Annotated[{} | None, 'text']]", "t.Final[{}]", "type[{}]"),
+]
+
+
+def says_no_more(static: Any, real: Any) -> bool:
+    """True if each keyword of one schema is one of the other."""
+    if isinstance(static, dict) and isinstance(real, dict):
+        return all(
+            key in real and says_no_more(value, real[key])
+            for key, value in static.items()
+        )
+    if isinstance(static, list) and isinstance(real, list):
+        return len(static) == len(real) and all(map(says_no_more, static, real))
+    return bool(static == real)
+
+
+@pytest.mark.parametrize("atom", ATOMS)
+def test_the_schema_in_the_source_is_that_of_the_loaded_tool(
+    tmp_path: Path, atom: str
+) -> None:
+    annotations = [each.format(*[atom] * each.count("{}")) for each in WRAPPERS]
+    code = HEADER
+    for number, annotation in enumerate(annotations):
+        code += f"def f{number}(a: {annotation}): ...\n"
+    (tmp_path / "t.py").write_text(HEAD + code, "utf-8")
+    tools = [
+        {"python": f"t.py:f{number}", "description": "It is for a test."}
+        for number in range(len(annotations))
+    ]
+    path = tmp_path / "agent.yaml"
+    agent = {"version": 1, "name": "a", "prompt": "p", "tools": tools}
+    path.write_text(json.dumps(agent), "utf-8")
+
+    _, inspection = examine_agent(
+        read_agent_text(path.read_bytes(), path), environment={}
+    )
+    assert inspection is not None
+    errors = {
+        each.line
+        for each in check_file(path, environment={})
+        if each.is_error and Path(each.path).name == "t.py"
+    }
+    config = load_agent(path, environment={})
+    first = code.count("\n") + HEAD.count("\n") - len(annotations) + 1
+    wrong = []
+    for number, loaded in enumerate(load_each(config, {"python": PythonKind()})):
+        static = infer_schema(inspection, ("tools", number))
+        if isinstance(loaded, ToolError):
+            continue  # what is said about it does not count
+        is_error = first + number in errors
+        if is_error or not says_no_more(static, dict(loaded.definition.parameters)):
+            wrong.append((annotations[number], static, loaded.definition.parameters))
+    assert wrong == []

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from runner.config.model import AgentConfig, ToolConfig
-from runner.tools.function import ToolTraits, define_tool
 from runner.tools.plugin import tool
-from runner.tools.tool import Tool, ToolDefinition
+from runner.tools.tool import Tool, ToolDefinition, ToolTraits, define_tool
 
 NUMBER = 3
 

@@ -24,14 +24,14 @@ def price(item) -> float:
     return {"lamp": 20.0}.get(item, 0.0)
 
 
-def save(picture: bytes) -> str:
+def save(picture: memoryview) -> str:
     """Save a picture that the caller has sent."""
     return f"{len(picture)} bytes"
 
 
-def due(most: int) -> date:
-    """Say when so many orders would be ready."""
-    raise LookupError(most)
+def due(day: date) -> list[str]:
+    """List the orders that are ready on a day."""
+    raise LookupError(day)
 
 
 def sizes() -> Iterator[int]:
