@@ -20,7 +20,7 @@ FLOORS: list[tuple[str, int]] = [
     ("runner.config.model", 1),
     ("runner.audio.pcm", 1),
     ("runner.audio.devices", 1),
-    ("runner.speech.parts", 1),
+    ("runner.speech.interfaces", 1),
     ("runner.config", 2),
     ("runner.audio", 2),
     ("runner.speech", 2),
@@ -87,9 +87,9 @@ ROOMS = {
     "opentelemetry": {"runner.telemetry.tracing", "runner.telemetry.collector"},
     "ctranslate2": {"runner.speech.recognizer"},
     "tokenizers": {"runner.speech.recognizer"},
-    "xllamacpp": {"runner.speech.brain.worker"},
-    "piper": {"runner.speech.voice"},
-    "onnxruntime": {"runner.speech.onnx"},
+    "xllamacpp": {"runner.speech.llm.llama"},
+    "piper": {"runner.speech.synthesizer"},
+    "onnxruntime": {"runner.speech.vad"},
 }
 PURE = {"asyncio", "numpy", "time", "logging", "socket", "os", "random", "threading"}
 

@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from runner.speech.manifest import Model
-    from runner.speech.weights import Standing, Weights
+    from runner.speech.models import ModelStatus, ModelStore
 
 models_app = typer.Typer(
     name="models",
@@ -29,9 +29,9 @@ def list_models(
     ] = False,
 ) -> None:
     """Show the models: what for, size, licence, and whether they are here."""
-    from runner.speech.weights import open_weights
+    from runner.speech.models import open_model_store
 
-    weights = open_weights()
+    weights = open_model_store()
     rows = [(m, weights.standing(m.name)) for m in weights.manifest.models.values()]
     if as_json:
         for model, standing in rows:
@@ -55,10 +55,9 @@ def fetch(
 ) -> None:
     """Download models into the cache; goes on where it was interrupted."""
     from runner.errors import UsageError
-    from runner.speech.needs import needed_models
-    from runner.speech.weights import open_weights
+    from runner.speech.models import needed_models, open_model_store
 
-    weights = open_weights()
+    weights = open_model_store()
     if everything and names:
         raise UsageError("--all and names of models exclude each other")
     if everything:
@@ -74,9 +73,9 @@ def fetch(
 def path(name: Annotated[str, typer.Argument(help="A model of the list.")]) -> None:
     """Print where a model lies: the file or folder that the engine opens."""
     from runner.errors import ModelMissing
-    from runner.speech.weights import open_weights
+    from runner.speech.models import open_model_store
 
-    standing = open_weights().standing(name)
+    standing = open_model_store().standing(name)
     if not standing.present:
         raise ModelMissing(
             f"{name} is not here: {standing.problem}",
@@ -93,16 +92,16 @@ def remove(
 ) -> None:
     """Delete models, and what an interrupted fetch left of them."""
     from runner.cli.progress import megabytes
-    from runner.speech.weights import open_weights
+    from runner.speech.models import open_model_store
 
-    weights = open_weights()
+    weights = open_model_store()
     for model in [weights.manifest[name] for name in names]:
         freed = weights.remove(model.name)
         done = f"removed, {megabytes(freed)} freed" if freed else "was not here"
         typer.echo(f"{model.name}: {done}", err=True)
 
 
-def fetch_models(weights: Weights, names: list[str]) -> None:
+def fetch_models(weights: ModelStore, names: list[str]) -> None:
     """Fetch these models with their progress on stderr; says so when all are here."""
     from runner.cli.progress import megabytes, showing_progress
 
@@ -119,7 +118,7 @@ def fetch_models(weights: Weights, names: list[str]) -> None:
         weights.fetch(*absent, progress=progress)
 
 
-def _name_the_better_brain(weights: Weights) -> None:
+def _name_the_better_brain(weights: ModelStore) -> None:
     from runner.cli.progress import megabytes
 
     if weights.standing(_BETTER_BRAIN).present or os.environ.get("VAGENT_LOCAL_LLM"):
@@ -132,7 +131,7 @@ def _name_the_better_brain(weights: Weights) -> None:
     )
 
 
-def _as_object(model: Model, standing: Standing) -> dict[str, object]:
+def _as_object(model: Model, standing: ModelStatus) -> dict[str, object]:
     return {
         "type": "vagent.model",
         "name": model.name,
@@ -147,7 +146,7 @@ def _as_object(model: Model, standing: Standing) -> dict[str, object]:
     }
 
 
-def _as_cells(model: Model, standing: Standing) -> tuple[str, ...]:
+def _as_cells(model: Model, standing: ModelStatus) -> tuple[str, ...]:
     from runner.cli.progress import megabytes
 
     here = "here" if standing.present else standing.problem or "not here"

@@ -82,7 +82,7 @@ def serve(
     from runner.loopback import is_this_machine
     from runner.server.door import EmbeddedServer
     from runner.server.lifetime import serve_until_stopped
-    from runner.speech.assembly import load_speech
+    from runner.speech.loader import load_speech
 
     if fault and "help" in fault:
         from runner.faults.grammar import describe_faults

@@ -14,8 +14,13 @@ from runner.doctor.findings import Finding, failed, passed, skipped
 from runner.doctor.platforms import Platform, this_platform
 from runner.doctor.surroundings import local_of, service_of
 from runner.doctor.wishes import Wishes
-from runner.speech.needs import memory_for, needed_models
-from runner.speech.weights import FOLDER_VARIABLE, Weights, open_weights
+from runner.speech.models import (
+    FOLDER_VARIABLE,
+    ModelStore,
+    memory_for,
+    needed_models,
+    open_model_store,
+)
 
 _VM_STAT_SECONDS = 5.0
 # What a container may use, and uses: version 2 of Linux's control groups, then 1.
@@ -30,7 +35,7 @@ _GROUPS = (
 
 def check_memory(wishes: Wishes) -> Iterator[Finding]:
     """Look at the free memory, for the models that this machine would load."""
-    weights = open_weights()
+    weights = open_model_store()
     names = needed_models(weights, local_of(wishes))
     need = memory_for([weights.manifest[name] for name in names])
     service = service_of(wishes)
@@ -40,7 +45,7 @@ def check_memory(wishes: Wishes) -> Iterator[Finding]:
 
 def check_disk(wishes: Wishes) -> Iterator[Finding]:
     """Look at the room where the models lie, for those that are still to come."""
-    weights = open_weights()
+    weights = open_model_store()
     service = service_of(wishes)
     is_needed = service is None or service.url is None
     names = needed_models(weights, local_of(wishes)) if is_needed else []
@@ -151,7 +156,7 @@ def _windows_memory() -> int | None:
     return int(status.available) if told else None
 
 
-def _still_to_come(weights: Weights, names: list[str]) -> int:
+def _still_to_come(weights: ModelStore, names: list[str]) -> int:
     absent = [name for name in names if not weights.standing(name).present]
     return sum(weights.manifest[name].size for name in absent)
 

@@ -8,13 +8,12 @@ from pathlib import Path
 from runner.doctor.findings import Finding, failed, passed, skipped
 from runner.doctor.surroundings import local_of, service_of
 from runner.doctor.wishes import Wishes
-from runner.speech.needs import needed_models
-from runner.speech.weights import Weights, open_weights
+from runner.speech.models import ModelStore, needed_models, open_model_store
 
 
 def check_models(wishes: Wishes) -> Iterator[Finding]:
     """Hash all weights that are here, and name those that a local call would miss."""
-    weights = open_weights()
+    weights = open_model_store()
     service = service_of(wishes)
     is_needed = service is None or service.url is None
     local = local_of(wishes)
@@ -24,7 +23,7 @@ def check_models(wishes: Wishes) -> Iterator[Finding]:
         yield from _own_files(weights, local.voice, local.recognizer, local.brain.name)
 
 
-def judge_models(weights: Weights, needed: list[str]) -> Iterator[Finding]:
+def judge_models(weights: ModelStore, needed: list[str]) -> Iterator[Finding]:
     """Judge each model of the manifest by its hashes; only `needed` ones may fail."""
     for model in weights.manifest.models.values():
         name = f"model-{model.name}"
@@ -42,7 +41,7 @@ def judge_models(weights: Weights, needed: list[str]) -> Iterator[Finding]:
             yield skipped(name, detail, fix)
 
 
-def _own_files(weights: Weights, *names: str | None) -> Iterator[Finding]:
+def _own_files(weights: ModelStore, *names: str | None) -> Iterator[Finding]:
     """Judge what the agent file names by its path."""
     for name in names:
         if not name or name in ("auto", "rules") or name in weights.manifest:

@@ -32,7 +32,7 @@ class WheelPart:
 
 
 @dataclass(frozen=True, slots=True)
-class WeightFile:
+class ModelFile:
     """One file of a model: the upstream original and the wheels whose members, joined
     in order, are the same bytes."""
 
@@ -54,7 +54,7 @@ class Model:
     licence: str
     upstream: str
     opens: str | None
-    files: tuple[WeightFile, ...]
+    files: tuple[ModelFile, ...]
 
     @property
     def size(self) -> int:
@@ -109,8 +109,8 @@ def _parse_model(entry: Mapping[str, Any]) -> Model:
     )
 
 
-def _parse_file(entry: Mapping[str, Any]) -> WeightFile:
-    return WeightFile(
+def _parse_file(entry: Mapping[str, Any]) -> ModelFile:
+    return ModelFile(
         name=entry["name"],
         size=entry["bytes"],
         sha256=entry["sha256"],

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from runner.errors import SpeechError
-from runner.speech.features import log_mel
-from runner.speech.parts import SPEECH_RATE, Samples, Transcript
+from runner.speech.interfaces import SPEECH_RATE, Samples, Transcript
+from runner.speech.vad import log_mel
 
 # Whisper was trained on windows of 30 s and takes half a second to read one. A shorter
 # one is read in proportion; below about 8 s it begins to loop and to invent.

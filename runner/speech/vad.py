@@ -1,14 +1,20 @@
 """Telling speech from other sound: Silero's network, or an energy gate."""
+# MERGED: 'Telling a pause for breath from the end of a turn, by how the words were spoken.'
+# MERGED: "Log-mel features as Whisper was trained on: pure functions of sound at 16 kHz.\n\nFormulas: the slaney mel scale of Malcolm Slaney's Auditory Toolbox (1998), and the\nscaling of OpenAI's Whisper (`audio.py`, `log_mel_spectrogram`)."
+# MERGED: 'Runs neural networks from ONNX files; the one place that knows onnxruntime.'
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
-from runner.speech.onnx import Network, open_network
-from runner.speech.parts import SPEECH_RATE, VAD_FRAME, Samples, Vad
+from runner.errors import SpeechError
+from runner.speech.interfaces import SPEECH_RATE, VAD_FRAME, Samples, Vad
 
 _CONTEXT = 64  # samples of the frame before that Silero wants to see again
 _STATE = (2, 1, 128)  # layers of memory, sessions, cells
@@ -77,3 +83,126 @@ def check_frame(frame: Samples) -> None:
     """Refuse what is not one frame of 512 samples: a bug of the caller."""
     if frame.shape != (VAD_FRAME,):
         raise ValueError(f"a frame has {VAD_FRAME} samples, not {frame.shape}")
+
+
+WINDOW = 8 * SPEECH_RATE  # samples: the network looks at the last 8 s
+
+
+def load_smart_turn(path: Path) -> SmartTurn:
+    """Load smart-turn; one object serves all sessions."""
+    return SmartTurn(open_network(path))
+
+
+class SmartTurn:
+    """smart-turn v3: hears intonation and filler words, not their meaning. Asked once
+    per pause (about 25 ms on one core)."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    def completeness(self, samples: Samples) -> float:
+        heard = samples[-WINDOW:]
+        # Silence goes in front: the network expects the pause at the very end.
+        window = np.pad(heard, (WINDOW - len(heard), 0))
+        features = log_mel(standardize(window))
+        (likely,) = self._network.run(input_features=features[None])
+        return float(likely[0, 0])
+
+
+MEL_BANDS = 80
+HOP = 160  # samples between two frames: 10 ms
+_WINDOW = 400  # samples in a frame: 25 ms
+_FLOOR = 1e-10  # power below which a band counts as silent
+_DYNAMIC_RANGE = 8.0  # powers of ten below the loudest band
+
+
+def log_mel(samples: Samples) -> NDArray[np.float32]:
+    """Return bands by frames (80, len // 160), roughly -1 to 1."""
+    padded = np.pad(samples, _WINDOW // 2, mode="reflect")
+    frames = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::HOP]
+    spectrum = np.fft.rfft(frames * _hann(), axis=1)[: len(samples) // HOP]
+    power = np.square(spectrum.real) + np.square(spectrum.imag)
+    level = np.log10(np.maximum(_mel_filters() @ power.T, _FLOOR))
+    limited = np.maximum(level, level.max() - _DYNAMIC_RANGE)
+    features: NDArray[np.float32] = ((limited + 4.0) / 4.0).astype(np.float32)
+    return features
+
+
+def standardize(samples: Samples) -> Samples:
+    """Shift and scale to zero mean and unit variance."""
+    scaled: Samples = (samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)
+    return scaled.astype(np.float32)
+
+
+@cache
+def _hann() -> Samples:
+    """The periodic Hann window."""
+    return np.hanning(_WINDOW + 1)[:-1].astype(np.float32)
+
+
+@cache
+def _mel_filters() -> NDArray[np.float32]:
+    """Triangles of equal area whose corners are evenly spaced in mel, (80, 201)."""
+    bins = np.fft.rfftfreq(_WINDOW, 1 / SPEECH_RATE)
+    top = _hertz_to_mel(SPEECH_RATE / 2)
+    corners = _mel_to_hertz(np.linspace(0.0, top, MEL_BANDS + 2))
+    low, centre, high = corners[:-2, None], corners[1:-1, None], corners[2:, None]
+    rising, falling = (bins - low) / (centre - low), (high - bins) / (high - centre)
+    triangles = np.maximum(0.0, np.minimum(rising, falling))
+    return (triangles * 2.0 / (high - low)).astype(np.float32)
+
+
+# The scale is linear up to 1 kHz (15 mel), logarithmic above: 27 mel for a factor 6.4.
+_KNEE_HERTZ, _KNEE_MEL = 1000.0, 15.0
+_LOG_STEP = float(np.log(6.4)) / 27.0
+
+
+def _hertz_to_mel(hertz: float) -> float:
+    if hertz < _KNEE_HERTZ:
+        return hertz * _KNEE_MEL / _KNEE_HERTZ
+    return _KNEE_MEL + float(np.log(hertz / _KNEE_HERTZ)) / _LOG_STEP
+
+
+def _mel_to_hertz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
+    linear = mel * _KNEE_HERTZ / _KNEE_MEL
+    return np.where(
+        mel < _KNEE_MEL,
+        linear,
+        _KNEE_HERTZ * np.exp(_LOG_STEP * (mel - _KNEE_MEL)),
+    )
+
+
+class Network:
+    """A loaded network. Safe to run from several threads at once."""
+
+    def __init__(self, session: Any) -> None:
+        self.session = session  # onnxruntime.InferenceSession, for engines that want it
+
+    def run(self, **inputs: Any) -> list[NDArray[Any]]:
+        """Return the outputs, in the order in which the file declares them."""
+        return cast("list[NDArray[Any]]", self.session.run(None, inputs))
+
+
+def open_network(path: Path, *, threads: int = 1) -> Network:
+    """Load a network for the CPU; raises SpeechError when that cannot be done.
+
+    Waiting threads sleep instead of spinning: a small machine has other work (the
+    language model) for the cores.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors only: its warnings are for model authors
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # its errors have no parent of their own
+        raise SpeechError(
+            f"'{path}' is not a network that can be run: {error}",
+            hint="`vagent models list` shows whether the weights are sound",
+        ) from error
+    return Network(session)

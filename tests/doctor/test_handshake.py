@@ -8,7 +8,7 @@ from runner.config.model import LocalConfig
 from runner.doctor.handshake import Refused, shake_hands
 from runner.errors import AuthenticationRejected, RemoteProtocolError, TransportError
 from runner.server.door import EmbeddedServer
-from runner.speech.assembly import load_speech
+from runner.speech.loader import load_speech
 from runner.transport import Dialer
 from tests.doctor.services import Desk, attended
 

@@ -10,26 +10,26 @@ import pytest
 from runner.doctor.findings import State
 from runner.doctor.models import check_models, judge_models
 from runner.doctor.wishes import Wishes
-from runner.speech.manifest import Manifest, Model, WeightFile
-from runner.speech.weights import Weights
+from runner.speech.manifest import Manifest, Model, ModelFile
+from runner.speech.models import ModelStore
 
 DATA = b"weights" * 1000
 
 
 @pytest.fixture
-def weights(tmp_path: Path) -> Weights:
+def weights(tmp_path: Path) -> ModelStore:
     """A cache with a model that is there, and one that is not."""
     models = {}
     for name in ("here", "absent"):
         digest = hashlib.sha256(DATA).hexdigest()
-        file = WeightFile("w.bin", len(DATA), digest, None, ())
+        file = ModelFile("w.bin", len(DATA), digest, None, ())
         models[name] = Model(name, "voice", "to speak", "MIT", "us", None, (file,))
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "w.bin").write_bytes(DATA)
-    return Weights(tmp_path, Manifest(MappingProxyType(models)))
+    return ModelStore(tmp_path, Manifest(MappingProxyType(models)))
 
 
-def test_a_model_counts_by_its_hash(weights: Weights) -> None:
+def test_a_model_counts_by_its_hash(weights: ModelStore) -> None:
     here, absent = judge_models(weights, ["here", "absent"])
 
     assert (here.name, here.state) == ("model-here", State.OK)
@@ -37,7 +37,7 @@ def test_a_model_counts_by_its_hash(weights: Weights) -> None:
     assert absent.fix == "vagent models fetch absent"
 
 
-def test_what_changed_on_the_disk_without_a_trace_is_found(weights: Weights) -> None:
+def test_what_changed_on_the_disk_without_a_trace_is_found(weights: ModelStore) -> None:
     path = weights.folder / "here" / "w.bin"
     assert weights.standing("here").present
     status = path.stat()
@@ -51,7 +51,7 @@ def test_what_changed_on_the_disk_without_a_trace_is_found(weights: Weights) -> 
     assert "'w.bin' is damaged" in here.detail
 
 
-def test_what_nobody_needs_may_be_absent(weights: Weights) -> None:
+def test_what_nobody_needs_may_be_absent(weights: ModelStore) -> None:
     _, absent = judge_models(weights, [])
 
     assert absent.state is State.SKIPPED

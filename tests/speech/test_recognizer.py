@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.errors import SpeechError
-from runner.speech.parts import SPEECH_RATE, Recognizer, Samples, Transcript
+from runner.speech.interfaces import SPEECH_RATE, Recognizer, Samples, Transcript
 from runner.speech.recognizer import (
     FULL_WINDOW,
     SHORTEST_SPEECH,

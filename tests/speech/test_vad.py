@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from runner.speech.parts import SPEECH_RATE, VAD_FRAME, Samples, Vad
+from runner.speech.interfaces import SPEECH_RATE, VAD_FRAME, Samples, Vad
 from runner.speech.vad import EnergyVad
 
 Spoken = Callable[[str], Samples]

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runner.errors import SpeechError
+from runner.speech.vad import open_network
+
+
+@pytest.mark.parametrize("content", [b"", b"no network at all" * 20, None])
+def test_a_file_that_is_no_network_is_a_sentence(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    pytest.importorskip("onnxruntime")
+    path = tmp_path / "model.onnx"
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(SpeechError, match=r"model\.onnx' is not a network"):
+        open_network(path)
