@@ -32,7 +32,7 @@ def list_models(
     from runner.speech.models import open_model_store
 
     weights = open_model_store()
-    rows = [(m, weights.standing(m.name)) for m in weights.manifest.models.values()]
+    rows = [(m, weights.status(m.name)) for m in weights.manifest.models.values()]
     if as_json:
         for model, standing in rows:
             typer.echo(json.dumps(_as_object(model, standing)))
@@ -75,7 +75,7 @@ def path(name: Annotated[str, typer.Argument(help="A model of the list.")]) -> N
     from runner.errors import ModelMissing
     from runner.speech.models import open_model_store
 
-    standing = open_model_store().standing(name)
+    standing = open_model_store().status(name)
     if not standing.present:
         raise ModelMissing(
             f"{name} is not here: {standing.problem}",
@@ -105,7 +105,7 @@ def fetch_models(weights: ModelStore, names: list[str]) -> None:
     """Fetch these models with their progress on stderr; says so when all are here."""
     from runner.cli.progress import megabytes, showing_progress
 
-    absent = [name for name in names if not weights.standing(name).present]
+    absent = [name for name in names if not weights.status(name).present]
     if not absent:
         typer.echo(f"all here already, in {weights.folder}", err=True)
         return
@@ -121,7 +121,7 @@ def fetch_models(weights: ModelStore, names: list[str]) -> None:
 def _name_the_better_brain(weights: ModelStore) -> None:
     from runner.cli.progress import megabytes
 
-    if weights.standing(_BETTER_BRAIN).present or os.environ.get("VAGENT_LOCAL_LLM"):
+    if weights.status(_BETTER_BRAIN).present or os.environ.get("VAGENT_LOCAL_LLM"):
         return
     size = megabytes(weights.manifest[_BETTER_BRAIN].size)
     typer.echo(

@@ -157,7 +157,7 @@ def _windows_memory() -> int | None:
 
 
 def _still_to_come(weights: ModelStore, names: list[str]) -> int:
-    absent = [name for name in names if not weights.standing(name).present]
+    absent = [name for name in names if not weights.status(name).present]
     return sum(weights.manifest[name].size for name in absent)
 
 

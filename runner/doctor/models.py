@@ -27,7 +27,7 @@ def judge_models(weights: ModelStore, needed: list[str]) -> Iterator[Finding]:
     """Judge each model of the manifest by its hashes; only `needed` ones may fail."""
     for model in weights.manifest.models.values():
         name = f"model-{model.name}"
-        standing = weights.standing(model.name, anew=True)
+        standing = weights.status(model.name, rehash=True)
         problem = standing.problem or ""
         fix = f"vagent models fetch {model.name}"
         if standing.present:

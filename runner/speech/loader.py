@@ -1,7 +1,7 @@
-"""Puts one machine's speech together from what is installed and fetched.
+"""Loads the speech components of this machine in the background.
 
-Loading goes on in the background, what the greeting needs first. A part that cannot be
-loaded is replaced by its light stand-in and reported with the command that mends it.
+A component that cannot be loaded is replaced by a fallback and reported with the
+command to install it.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ DEFAULT_VOICE = "joe"
 INSTALL = "pip install 'vagent[local]'"
 _RULES = BrainConfig(name="rules")
 
-# More threads than these gain nothing on models as small as ours.
-_MOST_THREADS = 4
+# Models of this size gain nothing from more threads.
+_MAX_THREADS = 4
 
 P = TypeVar("P")
 
 
 @dataclass(frozen=True, slots=True)
-class _Tried(Generic[P]):
-    """What came of loading a part: itself or its stand-in, and then why."""
+class _Loaded(Generic[P]):
+    """A component, or its fallback with the reason."""
 
     part: P
     missing: MissingComponent | None = None
@@ -53,49 +53,49 @@ def load_speech(
     *,
     threads: int | None = None,
     stand_ins: bool = False,
-    weights: ModelStore | None = None,
+    store: ModelStore | None = None,
 ) -> SpeechStack:
-    """Begin to load the speech that `local` asks for and return at once.
+    """Starts loading the components that `local` names; returns immediately.
 
-    `threads` is how many cores each model may use (None: those of this machine, at most
-    four). With `stand_ins` nothing heavy is loaded: an energy gate, no recognizer, the
-    agent's own rules, tones; and nothing counts as missing.
+    `threads` is the number of cores per model (None: all cores, at most four). With
+    `stand_ins` only the fallbacks are loaded (energy gate, no recognizer, rules, tones)
+    and nothing counts as missing.
     """
-    loader = _Loader(local, weights or open_model_store(), threads or available_cores())
-    return LoadedSpeechStack(_StandIns() if stand_ins else loader)
+    loader = _Loader(local, store or open_model_store(), threads or available_cores())
+    return LoadedSpeechStack(_Fallbacks() if stand_ins else loader)
 
 
 def load_synthesizer(
-    local: LocalConfig, *, threads: int | None = None, weights: ModelStore | None = None
+    local: LocalConfig, *, threads: int | None = None, store: ModelStore | None = None
 ) -> Synthesizer:
-    """Load the voice alone, for whoever speaks a caller's lines.
+    """Loads only the synthesizer, to speak the lines of a caller.
 
-    Raises ModelMissing where the weights are not there, SpeechError where the engine is
-    not: nobody understands tones, so there is no stand-in here.
+    Raises ModelMissing without the model files, SpeechError without the engine.
     """
-    loader = _Loader(local, weights or open_model_store(), threads or available_cores())
+    # No fallback: a recognizer does not understand tones.
+    loader = _Loader(local, store or open_model_store(), threads or available_cores())
     try:
         return loader.open_voice()
     except ImportError as error:
         raise SpeechError(
-            f"no local voice: {_not_installed(error)}", hint=INSTALL
+            f"cannot load the local voice: {_import_problem(error)}", hint=INSTALL
         ) from error
 
 
 def available_cores() -> int:
-    """Return how many cores a model should use here."""
-    # A container's share is smaller than the machine; only some systems tell.
-    ours = getattr(os, "sched_getaffinity", None)
-    cores = len(ours(0)) if ours else os.cpu_count() or 1
-    return min(cores, _MOST_THREADS)
+    """Returns the number of cores that a model should use, at most four."""
+    # A container may have fewer cores than the machine; only Linux reports that.
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return min(cores, _MAX_THREADS)
 
 
 class LoadedSpeechStack:
-    """Speech whose parts come up in the background; made by `load_speech`."""
+    """Speech components that load in the background; created by `load_speech`."""
 
-    def __init__(self, loader: _Loader | _StandIns) -> None:
-        # Two at a time: reading from the disk and setting up overlap well. They start
-        # in this order; the first two are needed for the greeting.
+    def __init__(self, loader: _Loader | _Fallbacks) -> None:
+        # Two at a time: reading from disk and initialization overlap well. They start
+        # in this order; the greeting needs the first two.
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="load-speech")
         self._vad = self._pool.submit(loader.vad)
         self._voice = self._pool.submit(loader.voice)
@@ -132,21 +132,21 @@ class LoadedSpeechStack:
         ]
 
     def close(self) -> None:
-        """Load nothing more, and close the brain, which holds most of the memory; the
-        rest goes with the last session that uses it."""
+        """Stops loading and closes the language model, which has most of the memory;
+        the rest is freed with the last session that uses it."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-        self._brain.add_done_callback(_close_brain)
+        self._brain.add_done_callback(_close_llm)
 
 
 class _Loader:
-    """Loads each part, or names what is missing."""
+    """Loads each component, or its fallback with the reason."""
 
-    def __init__(self, local: LocalConfig, weights: ModelStore, threads: int) -> None:
+    def __init__(self, local: LocalConfig, store: ModelStore, threads: int) -> None:
         self._local = local
-        self._weights = weights
+        self._store = store
         self._threads = threads
 
-    def vad(self) -> _Tried[Callable[[], Vad]]:
+    def vad(self) -> _Loaded[Callable[[], Vad]]:
         from runner.speech.vad import EnergyVad, load_silero
 
         def energy() -> Vad:
@@ -159,7 +159,7 @@ class _Loader:
             "an energy gate: more false starts, a longer silence at the end of a turn",
         )
 
-    def endpointer(self) -> _Tried[Endpointer | None]:
+    def endpointer(self) -> _Loaded[Endpointer | None]:
         from runner.speech.vad import load_smart_turn
 
         return self._try(
@@ -169,7 +169,7 @@ class _Loader:
             "a fixed silence of 500 ms ends a turn",
         )
 
-    def recognizer(self) -> _Tried[Recognizer | None]:
+    def recognizer(self) -> _Loaded[Recognizer | None]:
         from runner.speech.recognizer import load_whisper
 
         wanted = self._local.recognizer or DEFAULT_RECOGNIZER
@@ -180,20 +180,20 @@ class _Loader:
             "text input only",
         )
 
-    def voice(self) -> _Tried[Synthesizer]:
+    def voice(self) -> _Loaded[Synthesizer]:
         from runner.speech.synthesizer import ToneSynthesizer
 
         return self._try(
             "voice", self.open_voice, ToneSynthesizer(), "the transcript, and tones"
         )
 
-    def brain(self) -> _Tried[ClosableLanguageModel]:
+    def brain(self) -> _Loaded[ClosableLanguageModel]:
         from runner.speech.llm import load_llm
 
         return self._try(
             "brain",
-            lambda: load_llm(self._local.brain, self._weights.find),
-            load_llm(_RULES, self._weights.find),
+            lambda: load_llm(self._local.brain, self._store.find),
+            load_llm(_RULES, self._store.find),
             "the agent's own rules: a script, not a language model",
         )
 
@@ -204,64 +204,64 @@ class _Loader:
         return load_piper(self._path(wanted), threads=self._threads)
 
     def _path(self, wanted: str) -> Path:
-        """Return where the weights of a named model are, or a path of the user's."""
-        if wanted in self._weights.manifest:
-            standing = self._weights.standing(wanted)
-            if standing.present:
-                return standing.path
+        """Returns the path of a model of the manifest, or a path given by the user."""
+        if wanted in self._store.manifest:
+            status = self._store.status(wanted)
+            if status.present:
+                return status.path
             raise ModelMissing(
-                f"the weights of {wanted} are not usable: {standing.problem}",
+                f"model '{wanted}' is not usable: {status.problem}",
                 hint=f"vagent models fetch {wanted}",
             )
         if (path := Path(wanted).expanduser()).exists():
             return path
         raise ModelMissing(
-            f"'{wanted}' is neither the name of a model nor a path to one",
+            f"'{wanted}' is neither a model name nor a path",
             hint="vagent models list",
         )
 
     @staticmethod
-    def _try(part: str, load: Callable[[], P], stand_in: P, instead: str) -> _Tried[P]:
+    def _try(part: str, load: Callable[[], P], fallback: P, instead: str) -> _Loaded[P]:
         try:
-            return _Tried(load())
+            return _Loaded(load())
         except (ImportError, OSError) as error:
-            # A wheel whose system library is missing raises OSError.
-            reason, command = _not_installed(error), INSTALL
+            # OSError: a system library of the wheel is missing.
+            reason, command = _import_problem(error), INSTALL
         except VagentError as error:
             reason, command = error.message, error.hint or "vagent models list"
-        return _Tried(stand_in, MissingComponent(part, reason, instead, command))
+        return _Loaded(fallback, MissingComponent(part, reason, instead, command))
 
 
-class _StandIns:
-    """Gives the light parts only, with nothing missing: that is what was asked for."""
+class _Fallbacks:
+    """Returns the fallbacks only, none of them as missing."""
 
-    def vad(self) -> _Tried[Callable[[], Vad]]:
+    def vad(self) -> _Loaded[Callable[[], Vad]]:
         from runner.speech.vad import EnergyVad
 
-        return _Tried(EnergyVad)
+        return _Loaded(EnergyVad)
 
-    def endpointer(self) -> _Tried[Endpointer | None]:
-        return _Tried(None)
+    def endpointer(self) -> _Loaded[Endpointer | None]:
+        return _Loaded(None)
 
-    def recognizer(self) -> _Tried[Recognizer | None]:
-        return _Tried(None)
+    def recognizer(self) -> _Loaded[Recognizer | None]:
+        return _Loaded(None)
 
-    def brain(self) -> _Tried[ClosableLanguageModel]:
+    def brain(self) -> _Loaded[ClosableLanguageModel]:
         from runner.speech.llm import load_llm
 
-        return _Tried(load_llm(_RULES, lambda _name: None))
+        return _Loaded(load_llm(_RULES, lambda _name: None))
 
-    def voice(self) -> _Tried[Synthesizer]:
+    def voice(self) -> _Loaded[Synthesizer]:
         from runner.speech.synthesizer import ToneSynthesizer
 
-        return _Tried(ToneSynthesizer())
+        return _Loaded(ToneSynthesizer())
 
 
-def _close_brain(loaded: Future[_Tried[ClosableLanguageModel]]) -> None:
+def _close_llm(loaded: Future[_Loaded[ClosableLanguageModel]]) -> None:
     if not loaded.cancelled() and not loaded.exception():
         loaded.result().part.close()
 
 
-def _not_installed(error: ImportError | OSError) -> str:
+def _import_problem(error: ImportError | OSError) -> str:
     name = getattr(error, "name", None)
     return f"the engine '{name}' is not installed" if name else str(error)

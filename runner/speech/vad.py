@@ -1,7 +1,9 @@
-"""Telling speech from other sound: Silero's network, or an energy gate."""
-# MERGED: 'Telling a pause for breath from the end of a turn, by how the words were spoken.'
-# MERGED: "Log-mel features as Whisper was trained on: pure functions of sound at 16 kHz.\n\nFormulas: the slaney mel scale of Malcolm Slaney's Auditory Toolbox (1998), and the\nscaling of OpenAI's Whisper (`audio.py`, `log_mel_spectrogram`)."
-# MERGED: 'Runs neural networks from ONNX files; the one place that knows onnxruntime.'
+"""Voice activity and end of turn: Silero VAD, an energy gate, Smart Turn.
+
+The networks are ONNX files. The log-mel features are those Whisper was trained on.
+Sources: the slaney mel scale of Malcolm Slaney's Auditory Toolbox (1998), and the
+scaling of OpenAI's Whisper (`audio.py`, `log_mel_spectrogram`).
+"""
 
 from __future__ import annotations
 
@@ -16,18 +18,18 @@ from numpy.typing import NDArray
 from runner.errors import SpeechError
 from runner.speech.interfaces import SPEECH_RATE, VAD_FRAME, Samples, Vad
 
-_CONTEXT = 64  # samples of the frame before that Silero wants to see again
-_STATE = (2, 1, 128)  # layers of memory, sessions, cells
+_CONTEXT = 64  # samples of the previous frame that Silero takes before each frame
+_STATE = (2, 1, 128)  # layers, batch, cells
 
 
 def load_silero(path: Path) -> Callable[[], Vad]:
-    """Load the network once; what is returned makes a fresh Vad for each session."""
+    """Loads Silero VAD; the returned function creates a detector for one session."""
     network = open_network(path)
     return lambda: SileroVad(network)
 
 
 class SileroVad:
-    """Silero VAD 5/6 at 16 kHz: a recurrent network, so its state is carried along."""
+    """Silero VAD 5/6 at 16 kHz, a recurrent network: keeps state between frames."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
@@ -50,16 +52,19 @@ class SileroVad:
 
 
 class EnergyVad:
-    """Loudness over a noise floor. Knows no voice from a slammed door: a stand-in that
-    wants a longer silence (700 ms) than Silero before a turn is taken to be over."""
+    """Energy gate over an adaptive noise floor; the fallback for Silero.
+
+    Any loud noise counts as speech. A turn should end only after a longer silence
+    (700 ms) than with Silero.
+    """
 
     # The floor follows a quieter frame at once and a louder one slowly: speech has
     # gaps between words, noise has none.
-    RISE = 0.1  # dB a frame: about 3 dB a second
-    MARGIN = 12.0  # dB over the floor at which speech is as likely as not
-    SLOPE = 3.0  # dB by which the odds change e-fold
-    QUIETEST = -55.0  # dBFS: below, nobody speaks into a microphone
-    # Until noise was heard; a call that opens with speech is not taken for noise.
+    RISE = 0.1  # dB per frame: about 3 dB per second
+    MARGIN = 12.0  # dB over the floor at which the probability is 0.5
+    SLOPE = 3.0  # dB by which the odds change by a factor of e
+    MIN_LEVEL = -55.0  # dBFS: speech into a microphone is louder
+    # Initial floor, low enough that speech at the start of a call is not taken as noise
     FIRST_FLOOR = -50.0
 
     def __init__(self) -> None:
@@ -70,7 +75,7 @@ class EnergyVad:
         power = float(np.mean(np.square(frame, dtype=np.float64)))
         level = 10.0 * float(np.log10(max(power, 1e-12)))
         self._floor = max(min(level, self._floor + self.RISE), -90.0)
-        if level < self.QUIETEST:
+        if level < self.MIN_LEVEL:
             return 0.0
         excess = (level - self._floor - self.MARGIN) / self.SLOPE
         return float(1.0 / (1.0 + np.exp(-excess)))
@@ -80,29 +85,31 @@ class EnergyVad:
 
 
 def check_frame(frame: Samples) -> None:
-    """Refuse what is not one frame of 512 samples: a bug of the caller."""
+    """Raises ValueError unless `frame` has exactly 512 samples."""
     if frame.shape != (VAD_FRAME,):
         raise ValueError(f"a frame has {VAD_FRAME} samples, not {frame.shape}")
 
 
-WINDOW = 8 * SPEECH_RATE  # samples: the network looks at the last 8 s
+WINDOW = 8 * SPEECH_RATE  # samples: input length of Smart Turn
 
 
 def load_smart_turn(path: Path) -> SmartTurn:
-    """Load smart-turn; one object serves all sessions."""
+    """Loads Smart Turn; one object serves all sessions."""
     return SmartTurn(open_network(path))
 
 
 class SmartTurn:
-    """smart-turn v3: hears intonation and filler words, not their meaning. Asked once
-    per pause (about 25 ms on one core)."""
+    """Smart Turn v3: judges a pause by intonation and filler words.
+
+    Run it once per pause (about 25 ms on one core).
+    """
 
     def __init__(self, network: Network) -> None:
         self._network = network
 
     def completeness(self, samples: Samples) -> float:
         heard = samples[-WINDOW:]
-        # Silence goes in front: the network expects the pause at the very end.
+        # Padded at the start: the network expects the pause at the end.
         window = np.pad(heard, (WINDOW - len(heard), 0))
         features = log_mel(standardize(window))
         (likely,) = self._network.run(input_features=features[None])
@@ -117,7 +124,7 @@ _DYNAMIC_RANGE = 8.0  # powers of ten below the loudest band
 
 
 def log_mel(samples: Samples) -> NDArray[np.float32]:
-    """Return bands by frames (80, len // 160), roughly -1 to 1."""
+    """Returns log-mel features of shape (80, len // 160), about -1 to 1."""
     padded = np.pad(samples, _WINDOW // 2, mode="reflect")
     frames = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::HOP]
     spectrum = np.fft.rfft(frames * _hann(), axis=1)[: len(samples) // HOP]
@@ -129,20 +136,20 @@ def log_mel(samples: Samples) -> NDArray[np.float32]:
 
 
 def standardize(samples: Samples) -> Samples:
-    """Shift and scale to zero mean and unit variance."""
+    """Returns samples with zero mean and unit variance."""
     scaled: Samples = (samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)
     return scaled.astype(np.float32)
 
 
 @cache
 def _hann() -> Samples:
-    """The periodic Hann window."""
+    """Returns the periodic Hann window."""
     return np.hanning(_WINDOW + 1)[:-1].astype(np.float32)
 
 
 @cache
 def _mel_filters() -> NDArray[np.float32]:
-    """Triangles of equal area whose corners are evenly spaced in mel, (80, 201)."""
+    """Returns triangles of equal area, corners evenly spaced in mel, (80, 201)."""
     bins = np.fft.rfftfreq(_WINDOW, 1 / SPEECH_RATE)
     top = _hertz_to_mel(SPEECH_RATE / 2)
     corners = _mel_to_hertz(np.linspace(0.0, top, MEL_BANDS + 2))
@@ -173,36 +180,33 @@ def _mel_to_hertz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 class Network:
-    """A loaded network. Safe to run from several threads at once."""
+    """A loaded ONNX network. Thread-safe."""
 
     def __init__(self, session: Any) -> None:
-        self.session = session  # onnxruntime.InferenceSession, for engines that want it
+        self.session = session  # onnxruntime.InferenceSession; Piper takes it directly
 
     def run(self, **inputs: Any) -> list[NDArray[Any]]:
-        """Return the outputs, in the order in which the file declares them."""
+        """Returns the outputs in the order of the file."""
         return cast("list[NDArray[Any]]", self.session.run(None, inputs))
 
 
 def open_network(path: Path, *, threads: int = 1) -> Network:
-    """Load a network for the CPU; raises SpeechError when that cannot be done.
-
-    Waiting threads sleep instead of spinning: a small machine has other work (the
-    language model) for the cores.
-    """
+    """Loads an ONNX file for the CPU; raises SpeechError if that fails."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors only: its warnings are for model authors
+    options.log_severity_level = 3  # errors only: warnings are for model authors
+    # Waiting threads sleep: the language model needs the cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"]
         )
-    except Exception as error:  # its errors have no parent of their own
+    except Exception as error:  # onnxruntime's errors have no common base class
         raise SpeechError(
-            f"'{path}' is not a network that can be run: {error}",
-            hint="`vagent models list` shows whether the weights are sound",
+            f"cannot load the ONNX file '{path}': {error}",
+            hint="check the file with `vagent models list`",
         ) from error
     return Network(session)

@@ -39,14 +39,14 @@ def test_a_model_counts_by_its_hash(weights: ModelStore) -> None:
 
 def test_what_changed_on_the_disk_without_a_trace_is_found(weights: ModelStore) -> None:
     path = weights.folder / "here" / "w.bin"
-    assert weights.standing("here").present
+    assert weights.status("here").present
     status = path.stat()
     path.write_bytes(DATA[:-1] + b"!")
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
     here, _ = judge_models(weights, [])
 
-    assert weights.standing("here").present  # its stamp still fits
+    assert weights.status("here").present  # its stamp still fits
     assert here.state is State.FAILED
     assert "'w.bin' is damaged" in here.detail
 

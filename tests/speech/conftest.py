@@ -30,7 +30,7 @@ def weights_of() -> WeightsOf:
 
     def place(name: str, engine: str) -> Path:
         pytest.importorskip(engine)
-        standing = open_model_store().standing(name)
+        standing = open_model_store().status(name)
         if not standing.present:
             pytest.skip(f"no weights of {name}: {standing.problem}")
         return standing.path

@@ -204,10 +204,10 @@ def test_a_server_that_hangs_is_passed_over_and_not_asked_again(
     hub: Hub, source: HubSource, part: Path
 ) -> None:
     hub.answer = hang
-    with pytest.raises(SourceFailed, match="does not answer"):
+    with pytest.raises(SourceFailed, match="no answer"):
         source.complete(file_at(hub.url), part, NullProgress())
 
-    with pytest.raises(SourceStillUnavailable, match="does not answer"):
+    with pytest.raises(SourceStillUnavailable, match="no answer"):
         source.complete(file_at(hub.url), part, NullProgress())
 
     assert len(hub.ranges) == 1
@@ -216,7 +216,7 @@ def test_a_server_that_hangs_is_passed_over_and_not_asked_again(
 def test_a_host_that_refuses_is_not_asked_again(source: HubSource, part: Path) -> None:
     with Hub() as gone:
         pass
-    with pytest.raises(SourceFailed, match="cannot be reached"):
+    with pytest.raises(SourceFailed, match="cannot reach"):
         source.complete(file_at(gone.url), part, NullProgress())
 
     with pytest.raises(SourceStillUnavailable):
@@ -252,7 +252,7 @@ def test_a_range_that_was_not_asked_for_is_refused(
     hub.answer = another_range
     part.write_bytes(BODY[:50_000])
 
-    with pytest.raises(SourceFailed, match="another range"):
+    with pytest.raises(SourceFailed, match="not requested"):
         source.complete(file_at(hub.url), part, NullProgress())
 
     assert part.read_bytes() == BODY[:50_000]

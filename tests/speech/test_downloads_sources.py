@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from runner.errors import SpeechError
-from runner.speech.downloads import DiskFull, length, naming_disk_errors
+from runner.speech.downloads import DiskFull, length, reporting_disk_errors
 
 
 def test_a_full_disk_is_named_with_the_way_out(tmp_path: Path) -> None:
     with (
         pytest.raises(DiskFull, match="is full") as caught,
-        naming_disk_errors(tmp_path / "model.bin"),
+        reporting_disk_errors(tmp_path / "model.bin"),
     ):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -24,7 +24,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
     with (
         pytest.raises(SpeechError, match=r"cannot write '.*model\.bin'"),
-        naming_disk_errors(path),
+        reporting_disk_errors(path),
     ):
         path.write_bytes(b"")
 

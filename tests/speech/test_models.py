@@ -111,7 +111,7 @@ def test_what_is_here_is_not_fetched_again(weights: ModelStore) -> None:
 def test_only_the_file_that_is_missing_is_fetched(weights: ModelStore) -> None:
     weights.fetch("tiny", sources=[Stock(GOOD)])
     (weights.folder / "tiny" / "config.json").unlink()
-    assert weights.standing("tiny").problem == "'config.json' is missing"
+    assert weights.status("tiny").problem == "'config.json' is missing"
     second = Stock(GOOD)
 
     weights.fetch("tiny", sources=[second])
@@ -138,7 +138,7 @@ def test_a_file_that_changed_since_is_hashed_again(weights: ModelStore) -> None:
     spoil_keeping_time(path)
     os.utime(path)
 
-    standing = weights.standing("tiny")
+    standing = weights.status("tiny")
 
     assert not standing.present
     assert standing.problem == "'model.bin' is damaged"

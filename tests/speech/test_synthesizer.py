@@ -15,7 +15,7 @@ from runner.audio.pcm import duration_ms, loudness, to_samples
 from runner.errors import SpeechError
 from runner.speech.interfaces import Samples, Synthesizer
 from runner.speech.synthesizer import (
-    LONGEST_PIECE,
+    MAX_PIECE,
     PiperSynthesizer,
     ToneSynthesizer,
     load_piper,
@@ -50,7 +50,7 @@ class TestPieces:
     def test_no_piece_is_longer_than_its_longest_clause_allows(self) -> None:
         clauses = ", ".join(["a clause of some thirty-six letters"] * 20)
 
-        assert max(map(len, split_into_pieces(clauses))) <= LONGEST_PIECE
+        assert max(map(len, split_into_pieces(clauses))) <= MAX_PIECE
 
     @given(st.text(alphabet="ab ,;:.", max_size=400))
     def test_no_letter_is_lost(self, text: str) -> None:
@@ -80,15 +80,15 @@ class TestTones:
         assert duration_ms(long) > 1.5 * duration_ms(short)
 
     def test_the_length_is_about_that_of_speech(self) -> None:
-        sound = self.speak("What is the weather in Boston tomorrow?")
+        audio = self.speak("What is the weather in Boston tomorrow?")
 
-        assert 1500 < duration_ms(sound) < 4000
+        assert 1500 < duration_ms(audio) < 4000
 
     def test_it_can_be_heard_and_does_not_clip(self) -> None:
-        sound = self.speak("Hello there.")
+        audio = self.speak("Hello there.")
 
-        assert -30 < loudness(sound) < -10
-        assert np.abs(to_samples(sound)).max() < 0.5
+        assert -30 < loudness(audio) < -10
+        assert np.abs(to_samples(audio)).max() < 0.5
 
     def test_it_stops_at_the_next_word(self) -> None:
         answers = iter([False, True, True])
@@ -138,9 +138,9 @@ class TestPiperVoice:
     def test_each_sentence_is_given_out_as_soon_as_it_is_made(self) -> None:
         engine = Engine()
 
-        sound = PiperSynthesizer("test", engine, None).speak("One. Two. Three.", never)
+        audio = PiperSynthesizer("test", engine, None).speak("One. Two. Three.", never)
 
-        next(sound)
+        next(audio)
         assert engine.made == 1
 
     def test_nothing_is_made_after_it_was_cancelled(self) -> None:
@@ -174,13 +174,13 @@ class TestPiperVoice:
     def test_only_so_many_phrases_are_kept(self) -> None:
         engine = Engine()
         voice = PiperSynthesizer("test", engine, None)
-        for number in range(PiperSynthesizer.CANNED + 1):
+        for number in range(PiperSynthesizer.MAX_CACHED + 1):
             list(voice.speak(f"phrase {number}", never))
 
-        list(voice.speak(f"phrase {PiperSynthesizer.CANNED}", never))
+        list(voice.speak(f"phrase {PiperSynthesizer.MAX_CACHED}", never))
         list(voice.speak("phrase 0", never))
 
-        assert len(engine.asked) == PiperSynthesizer.CANNED + 2
+        assert len(engine.asked) == PiperSynthesizer.MAX_CACHED + 2
 
     def test_marks_that_nobody_pronounces_are_left_out(self) -> None:
         engine = Engine()
@@ -214,15 +214,15 @@ def test_a_description_of_something_else_is_a_sentence(tmp_path: Path) -> None:
 @pytest.mark.speech
 class TestPiper:
     def test_it_speaks_at_the_pace_of_people(self, voice: Synthesizer) -> None:
-        sound = b"".join(voice.speak("What is the weather in Boston tomorrow?", never))
+        audio = b"".join(voice.speak("What is the weather in Boston tomorrow?", never))
 
-        assert 1500 < duration_ms(sound) < 4000
-        assert -35 < loudness(sound) < -10
+        assert 1500 < duration_ms(audio) < 4000
+        assert -35 < loudness(audio) < -10
 
     def test_it_never_clips(self, voice: Synthesizer) -> None:
-        sound = to_samples(b"".join(voice.speak("Stop! Peter, put that down!", never)))
+        audio = to_samples(b"".join(voice.speak("Stop! Peter, put that down!", never)))
 
-        assert np.abs(sound).max() < 0.95
+        assert np.abs(audio).max() < 0.95
 
     def test_the_same_text_sounds_the_same(
         self, weights_of: Callable[[str, str], Path]

@@ -1,11 +1,4 @@
-"""The grammar (GBNF) that lets a small model only speak or call a tool, in legal JSON.
-
-A model of half a billion parameters that may write what it likes calls no tool at all;
-held to one line that is either `{"say": ...}` or `{"tool": ..., "arguments": ...}`, it
-decides right nine times of ten.
-"""
-# MERGED: 'Whole numbers between two bounds as GBNF.'
-# MERGED: 'Regular expressions of a JSON Schema as GBNF, for what of them tools use.\n\nThe service holds a `pattern` against the whole value, and so does this. Only characters\nthat JSON needs not escape are ever let through, so the result is always a legal string.'
+"""JSON Schema to the grammar (GBNF) that constrains a small model."""
 
 from __future__ import annotations
 

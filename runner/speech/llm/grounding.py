@@ -1,10 +1,8 @@
-"""Holds a call's arguments against what was said: a small model invents what it lacks.
+"""Checks and extracts tool arguments by what was said, and asks for missing ones.
 
-A value counts as known when it occurs in the caller's words, in a tool's result or in
-an instruction of this conversation, however it was said. Everything else is a guess.
+A small model makes up arguments. A value counts as known if it occurs in the caller's
+words, in a tool result or in an instruction of this conversation, in any spoken form.
 """
-# MERGED: "Asks for what a tool still needs, from the tool's own words, without the model.\n\nA question that is put together costs no time; the model needs a second for one."
-# MERGED: "Takes a tool's values out of a caller's words by rule."
 
 from __future__ import annotations
 
@@ -23,8 +21,8 @@ from runner.speech.interfaces import (
 from runner.speech.llm.text import digit_runs, spoken_tokens
 from runner.speech.llm.tools import ToolParameter, ToolSpec
 
-_ALIKE = 0.8  # how like a word must be to count as heard; recognizers misspell names
-_ENOUGH = 0.5  # the part of a value's words that must have been heard
+_MIN_SIMILARITY = 0.8  # of two words that count as equal; recognizers misspell names
+_MIN_SHARE = 0.5  # of a value's words that must occur in what was said
 _FILLERS = frozenset(
     ("a", "an", "the", "of", "in", "at", "on", "to", "for", "and", "my", "please")
 )
@@ -42,23 +40,23 @@ _LATER_HALF = frozenset(("pm", "afternoon", "evening", "tonight"))
 
 @dataclass(frozen=True, slots=True)
 class SpokenEvidence:
-    """What was said, in the forms in which a value may look for itself."""
+    """What was said, in the forms that values are compared with."""
 
     words: frozenset[str]
     numbers: frozenset[str]
-    squashed: str  # all words and digits without anything between them
+    joined: str  # all words and digits without spaces
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedArguments:
-    """A call's arguments without guesses; `missing` are the required ones among them"""
+    """The known arguments of a tool call; `missing` are the required unknown ones."""
 
     arguments: Mapping[str, Any]
     missing: tuple[ToolParameter, ...] = ()
 
 
 def gather_evidence(history: Sequence[HistoryMessage]) -> SpokenEvidence:
-    """Collect what the caller, the tools and the system said so far."""
+    """Collects the words and numbers of the caller, tool results and instructions."""
     tokens: list[str] = []
     runs: set[str] = set()
     for turn in history:
@@ -70,7 +68,7 @@ def gather_evidence(history: Sequence[HistoryMessage]) -> SpokenEvidence:
             case _:
                 continue
         tokens += said
-        runs |= digit_runs(said)  # turn by turn: numbers do not join across turns
+        runs |= digit_runs(said)  # per message: numbers do not join across messages
     words = frozenset(tokens)
     return SpokenEvidence(words, frozenset(runs | _late_hours(words)), "".join(tokens))
 
@@ -78,39 +76,44 @@ def gather_evidence(history: Sequence[HistoryMessage]) -> SpokenEvidence:
 def check_arguments(
     tool: ToolSpec, arguments: Mapping[str, Any], evidence: SpokenEvidence
 ) -> CheckedArguments:
-    """Sort a call's arguments into known ones and guesses.
+    """Returns the arguments that occur in `evidence`, and the missing ones.
 
-    An optional guess is dropped. A required one that has a pattern is mended when what
-    was said holds exactly one value of that pattern; else it is missing.
+    An unknown optional argument is dropped. An unknown required one is replaced if
+    exactly one number in the evidence matches its pattern; otherwise it is missing.
     """
     known: dict[str, Any] = {}
     missing: list[ToolParameter] = []
-    for slot in tool.slots:
-        if slot.name not in arguments:
-            if slot.is_required:
-                missing.append(slot)
+    for parameter in tool.parameters:
+        if parameter.name not in arguments:
+            if parameter.is_required:
+                missing.append(parameter)
             continue
-        value = arguments[slot.name]
-        if isinstance(value, bool) and not slot.is_required:
-            # True or false can stand nowhere in the caller's words, but its name can.
-            if _is_mentioned(slot, evidence):
-                known[slot.name] = value
-        elif slot.is_free_text or _is_grounded(value, slot.schema, evidence):
-            known[slot.name] = value
+        value = arguments[parameter.name]
+        if isinstance(value, bool) and not parameter.is_required:
+            # The caller does not say true or false, but may say the parameter's name.
+            if _is_mentioned(parameter, evidence):
+                known[parameter.name] = value
+        elif parameter.is_free_text or _is_grounded(value, parameter.schema, evidence):
+            known[parameter.name] = value
         elif (
-            slot.is_required
-            and (mended := find_pattern_match(slot, evidence)) is not None
+            parameter.is_required
+            and (match := find_pattern_match(parameter, evidence)) is not None
         ):
-            known[slot.name] = mended
-        elif slot.is_required:
-            missing.append(slot)
+            known[parameter.name] = match
+        elif parameter.is_required:
+            missing.append(parameter)
     return CheckedArguments(known, tuple(missing))
 
 
-def find_pattern_match(slot: ToolParameter, evidence: SpokenEvidence) -> str | None:
-    """Return the one number that was said and fully matches the slot's pattern."""
-    pattern = slot.schema.get("pattern")
-    if not isinstance(pattern, str) or slot.schema.get("type", "string") != "string":
+def find_pattern_match(
+    parameter: ToolParameter, evidence: SpokenEvidence
+) -> str | None:
+    """Returns the only number in `evidence` that matches the parameter's pattern."""
+    pattern = parameter.schema.get("pattern")
+    if (
+        not isinstance(pattern, str)
+        or parameter.schema.get("type", "string") != "string"
+    ):
         return None
     try:
         expression = re.compile(pattern)
@@ -120,8 +123,8 @@ def find_pattern_match(slot: ToolParameter, evidence: SpokenEvidence) -> str | N
     return found.pop() if len(found) == 1 else None
 
 
-def _is_mentioned(slot: ToolParameter, evidence: SpokenEvidence) -> bool:
-    words = spoken_tokens(slot.name.replace("_", " "))
+def _is_mentioned(parameter: ToolParameter, evidence: SpokenEvidence) -> bool:
+    words = spoken_tokens(parameter.name.replace("_", " "))
     return any(_was_heard(w, evidence) for w in words if w not in _FILLERS)
 
 
@@ -149,14 +152,14 @@ def _is_text_grounded(
     text: str, schema: Mapping[str, Any], evidence: SpokenEvidence
 ) -> bool:
     if schema.get("format") in ("date", "date-time", "time"):
-        # The caller says "next Friday"; whoever asks for a date has to work it out.
+        # The caller says "next Friday"; the model computes the date.
         return bool(evidence.numbers) or not _DAYS.isdisjoint(evidence.words)
     every = spoken_tokens(text.replace("_", " "))
     tokens = [token for token in every if token not in _FILLERS] or every
     if not tokens:
         return False
-    squashed = "".join(tokens)
-    if squashed in evidence.squashed or _spaceless(text) in evidence.squashed:
+    joined = "".join(tokens)
+    if joined in evidence.joined or _spaceless(text) in evidence.joined:
         return True
     heard = sum(_was_heard(token, evidence) for token in tokens)
     digits = [token for token in tokens if token[0].isdecimal()]
@@ -164,7 +167,7 @@ def _is_text_grounded(
         return re.sub(r"\D", "", text) in evidence.numbers and len(digits) == len(
             tokens
         )
-    return heard >= _ENOUGH * len(tokens)
+    return heard >= _MIN_SHARE * len(tokens)
 
 
 def _was_heard(token: str, evidence: SpokenEvidence) -> bool:
@@ -176,17 +179,19 @@ def _was_heard(token: str, evidence: SpokenEvidence) -> bool:
 
 
 def is_similar(word: str, other: str) -> bool:
-    """Whether two words are the same but for spelling, ending or a misheard letter."""
+    """True if two words differ at most in spelling, ending or a misheard letter."""
     if word == other:
         return True
     if min(len(word), len(other)) < 3 or word[0].isdecimal() or other[0].isdecimal():
         return False
     matcher = SequenceMatcher(None, word, other, autojunk=False)
-    return matcher.quick_ratio() >= _ALIKE and matcher.ratio() >= _ALIKE
+    return (
+        matcher.quick_ratio() >= _MIN_SIMILARITY and matcher.ratio() >= _MIN_SIMILARITY
+    )
 
 
 def _late_hours(words: frozenset[str]) -> set[str]:
-    """Return hours after noon as a 24-hour clock writes them: 7 pm is 19."""
+    """Returns hours after noon in 24-hour form: 7 pm is 19."""
     if _LATER_HALF.isdisjoint(words):
         return set()
     return {
@@ -202,7 +207,8 @@ def _spaceless(text: str) -> str:
     return re.sub(r"[\W_]+", "", text).lower()
 
 
-_LONGEST_NAME = 6  # words; a longer description is a sentence, not a name
+_MAX_NAME = 6  # words; a longer description is a sentence, not a name
+
 _CUT = re.compile(
     r"[,.;:(]|\be\.g\.|\bsuch as\b|\bfor example\b|\blike\b|\bin the form"
 )
@@ -224,10 +230,11 @@ _STOP = frozenset(
 )
 
 
-def parameter_question(slot: ToolParameter) -> str:
-    """Return the question for one missing value."""
-    name = parameter_words(slot)
-    choices = slot.schema.get("enum")
+def parameter_question(parameter: ToolParameter) -> str:
+    """Returns the question for a missing argument."""
+    # A composed question takes no time; the model needs a second for one.
+    name = parameter_words(parameter)
+    choices = parameter.schema.get("enum")
     if isinstance(choices, Sequence) and not isinstance(choices, str):
         spoken = [str(choice).replace("_", " ") for choice in choices]
         if 1 < len(spoken) <= 5:
@@ -235,53 +242,51 @@ def parameter_question(slot: ToolParameter) -> str:
     return f"What is the {name}?"
 
 
-def parameter_words(slot: ToolParameter) -> str:
-    """Return how a person would call the value: "order number"."""
-    text = _CUT.split(slot.description, maxsplit=1)[0].strip()
+def parameter_words(parameter: ToolParameter) -> str:
+    """Returns the spoken name of a parameter, such as "order number"."""
+    text = _CUT.split(parameter.description, maxsplit=1)[0].strip()
     text = _ARTICLE.sub("", text)
-    if not text or len(text.split()) > _LONGEST_NAME or _SENTENCE.match(text):
-        return _words_of(slot.name)
+    if not text or len(text.split()) > _MAX_NAME or _SENTENCE.match(text):
+        return _words_of(parameter.name)
     first = text.split()[0]
     keeps_case = first.isupper() and len(first) > 1
     return text if keeps_case else text[0].lower() + text[1:]
 
 
 def find_asked_parameter(tools: Iterable[ToolSpec], text: str) -> str | None:
-    """Return which required value of which tool a spoken question asks for.
-
-    The answer to such a question only makes sense together with the request that came
-    before it.
-    """
+    """Returns "tool.parameter" if `text` asks for a required argument, else None."""
     if not text.rstrip().endswith("?"):
         return None
     words = content_words(text)
     for tool in tools:
-        for slot in tool.required:
-            wanted = content_words(f"{_words_of(slot.name)} {parameter_words(slot)}")
-            if not slot.is_free_text and _overlap(words, wanted):
-                return f"{tool.name}.{slot.name}"
+        for parameter in tool.required:
+            wanted = content_words(
+                f"{_words_of(parameter.name)} {parameter_words(parameter)}"
+            )
+            if not parameter.is_free_text and _overlap(words, wanted):
+                return f"{tool.name}.{parameter.name}"
     return None
 
 
 def relevance(tool: ToolSpec, text: str) -> int:
-    """Return how many words of meaning `text` shares with the tool's own."""
+    """Returns the number of content words that `text` shares with the tool."""
     own = tool_words(tool)
     said = content_words(text)
     return sum(any(is_similar(word, other) for other in own) for word in said)
 
 
 def tool_words(tool: ToolSpec) -> frozenset[str]:
-    """Return the words of meaning in a tool's name, description and values."""
+    """Returns the content words of a tool's name, description and values."""
     texts = [_words_of(tool.name), tool.description]
-    for slot in tool.slots:
-        choices = slot.schema.get("enum")
-        texts += [_words_of(slot.name), slot.description]
+    for parameter in tool.parameters:
+        choices = parameter.schema.get("enum")
+        texts += [_words_of(parameter.name), parameter.description]
         texts += map(str, choices if isinstance(choices, Sequence) else ())
     return content_words(" ".join(texts))
 
 
 def content_words(text: str) -> frozenset[str]:
-    """Return the words that carry meaning, in lower case."""
+    """Returns the words of `text` without stop words, in lower case."""
     return frozenset(w for w in spoken_tokens(text) if w not in _STOP and len(w) > 1)
 
 
@@ -311,35 +316,35 @@ _AFTER = re.compile(
 )
 _PLEASE = re.compile(r"[ ,]*\bplease\b[ ,]*", re.I)
 _NO = re.compile(r"\b(no|not|don't|do not|without|never)\b", re.I)
-_LONGEST_REPLY = 5  # words that are a value by themselves
-_LONGEST_PHRASE = 3
+_MAX_REPLY = 5  # words of a reply that is a value by itself
+_MAX_PHRASE = 3  # words
 
 
 def extract_value(
-    slot: ToolParameter, request: str, *, reply: str | None
+    parameter: ToolParameter, request: str, *, reply: str | None
 ) -> object | None:
-    """Return the value for `slot`, or None when the words hold none.
+    """Extracts the value of `parameter` by rule; None if there is none.
 
-    `request` is all that the caller said about it; `reply` its last part when that
-    answers a question for a value.
+    `request` is the complete request; `reply` is its last part if that answers a
+    question for an argument.
     """
-    if slot.is_free_text:
+    if parameter.is_free_text:
         return request
-    kind = slot.schema.get("type")
-    choices = slot.schema.get("enum")
+    kind = parameter.schema.get("type")
+    choices = parameter.schema.get("enum")
     if isinstance(choices, Sequence) and not isinstance(choices, str):
         return _choice(choices, request)
-    if isinstance(slot.schema.get("pattern"), str):
+    if isinstance(parameter.schema.get("pattern"), str):
         return find_pattern_match(
-            slot, gather_evidence([UserMessage(reply or request)])
+            parameter, gather_evidence([UserMessage(reply or request)])
         )
     if kind in ("integer", "number"):
         return _spoken_number(reply or request, is_whole=kind == "integer")
     if kind == "boolean":
-        return not _NO.search(reply or request) if slot.is_required else None
+        return not _NO.search(reply or request) if parameter.is_required else None
     if kind not in (None, "string"):
         return None
-    return _phrase(slot, request, reply)
+    return _phrase(parameter, request, reply)
 
 
 def _choice(choices: Sequence[object], request: str) -> object | None:
@@ -360,20 +365,20 @@ def _spoken_number(text: str, *, is_whole: bool) -> float | None:
     return None
 
 
-def _phrase(slot: ToolParameter, request: str, reply: str | None) -> str | None:
-    examples = slot.schema.get("examples", ())
+def _phrase(parameter: ToolParameter, request: str, reply: str | None) -> str | None:
+    examples = parameter.schema.get("examples", ())
     for example in examples if isinstance(examples, Sequence) else ():
         if isinstance(example, str) and example.lower() in request.lower():
             return example
     if reply is not None:
         bare = _PLEASE.sub("", _LEAD_IN.sub("", reply.strip()).rstrip(".!?, "))
-        if bare and len(bare.split()) <= _LONGEST_REPLY:
+        if bare and len(bare.split()) <= _MAX_REPLY:
             return bare
     for found in _NAME.finditer(reply or request):
         if found[0] not in _NOT_NAMES:
             return re.sub(r"('s)?(\s+(of|de|la))?$", "", found[0])
-    phrase = _AFTER.search(reply or request) if slot.is_required else None
+    phrase = _AFTER.search(reply or request) if parameter.is_required else None
     if phrase is None:
         return None
-    words = phrase[1].split()[:_LONGEST_PHRASE]
+    words = phrase[1].split()[:_MAX_PHRASE]
     return " ".join(words) or None

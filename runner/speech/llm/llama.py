@@ -1,5 +1,18 @@
-"""llama.cpp through the `xllamacpp` package, in a process of its own (`worker`)."""
-# MERGED: 'The language model in a process of its own: `python -m runner.speech.llm.llama`.\n\nLoading a model holds the interpreter for seconds, in which a server in the same process\ncould neither speak nor answer; and what the engine does at its end is nobody else\'s\ntrouble here. Lines of JSON go in and out:\n\n    in    {"id": 1, "request": {...}}     {"cancel": 1}\n    out   {"ready": true} or {"failed": "why"}, once\n          {"id": 1, "piece": "..."}       {"id": 1, "problem": "..."}     {"id": 1}\n\nThe last one says that the request is over. The end of the input ends the process.'
+"""llama.cpp, through the `xllamacpp` package, in a child process.
+
+The child process is this module: `python -m runner.speech.llm.llama MODEL CONTEXT`. It
+reads and writes lines of JSON:
+
+    in    {"id": 1, "request": {...}}     {"cancel": 1}
+    out   {"ready": true} or {"failed": "why"}, once
+          {"id": 1, "piece": "..."}       {"id": 1, "problem": "..."}     {"id": 1}
+
+The line with only an ID ends a request. The end of the input ends the process.
+"""
+
+# A child process, because loading a model holds the interpreter lock for seconds, in
+# which a server in the same process could not answer, and because the engine may abort
+# or hang when it ends.
 
 from __future__ import annotations
 
@@ -22,22 +35,22 @@ from runner.errors import SpeechError
 from runner.speech.interfaces import Cancelled
 from runner.speech.llm.prompt import ChatMessage
 
-CONTEXT = 4096  # tokens of one conversation; a phone call's prompt and turns fit
-# A file below this holds less than a billion parameters at four bits.
+CONTEXT = 4096  # tokens of one conversation; the prompt and turns of a phone call fit
+# At four bits a smaller file has less than a billion parameters.
 _SMALL = 700_000_000  # bytes
 _TOO_LONG = "shorten the agent's prompt or the descriptions of its tools"
 _GGUF_MAGIC = b"GGUF"
-# How long a cancelled reader may still be held; an interruption has 100 ms in all.
-_POLL = 0.02  # seconds
+# Seconds until a cancellation is noticed; an interruption has 100 ms in total.
+_POLL = 0.02
 _CLOSE_SECONDS = 2.0
 
 _Line = Mapping[str, Any]
 
 
 class LlamaModel:
-    """One GGUF file, loaded; serves several threads, each in a slot of its own.
+    """A loaded GGUF file. Thread-safe.
 
-    Raises `SpeechError` when the engine is not installed or the file cannot be loaded.
+    Raises SpeechError if the engine is not installed or the file cannot be loaded.
     """
 
     context = CONTEXT
@@ -47,22 +60,22 @@ class LlamaModel:
         self.is_small = _check_file(path) < _SMALL
         self._numbers = itertools.count(1)
         self._answers: dict[int, queue.SimpleQueue[_Line]] = {}
-        self._writing = threading.Lock()
+        self._lock = threading.Lock()
         self._process = _start(path)
-        threading.Thread(target=self._read, name="brain", daemon=True).start()
+        threading.Thread(target=self._read, name="llm", daemon=True).start()
 
     def write(
         self,
         messages: Sequence[ChatMessage],
         *,
         grammar: str,
-        most_tokens: int,
+        max_tokens: int,
         cancelled: Cancelled,
     ) -> Iterator[str]:
-        """Yield the answer piece by piece, greedily; stop soon after `cancelled`."""
+        """Yields the answer in pieces, decoded greedily."""
         request = {
             "messages": list(messages),
-            "max_tokens": most_tokens,
+            "max_tokens": max_tokens,
             "temperature": 0.0,
             "cache_prompt": True,
             "stream": True,
@@ -92,11 +105,11 @@ class LlamaModel:
         finally:
             del self._answers[number]
             if not is_over:
-                with suppress(SpeechError):  # the process may be gone: all the better
+                with suppress(SpeechError):  # the process may have ended
                     self._send({"cancel": number})
 
     def close(self) -> None:
-        """Give the memory back; what is being generated is cut off."""
+        """Ends the child process; running requests are cut off."""
         stdin = self._process.stdin
         with suppress(OSError):
             if stdin is not None:
@@ -109,11 +122,11 @@ class LlamaModel:
 
     def _send(self, line: _Line) -> None:
         try:
-            with self._writing:
+            with self._lock:
                 _pipe(self._process.stdin).write(json.dumps(line).encode() + b"\n")
                 _pipe(self._process.stdin).flush()
         except (OSError, ValueError) as error:
-            raise SpeechError(f"the model {self.name!r} is already closed") from error
+            raise SpeechError(f"the model {self.name!r} is closed") from error
 
     def _read(self) -> None:
         with _pipe(self._process.stdout) as lines:
@@ -127,7 +140,7 @@ class LlamaModel:
 
 
 def _start(path: Path) -> subprocess.Popen[bytes]:
-    """Start the worker and wait until it has loaded the file."""
+    """Starts the child process and waits until it has loaded the file."""
     if importlib.util.find_spec("xllamacpp") is None:
         raise SpeechError(
             "the language model's engine (xllamacpp) is not installed",
@@ -138,7 +151,7 @@ def _start(path: Path) -> subprocess.Popen[bytes]:
         [sys.executable, "-m", module, str(path), str(CONTEXT)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        # The engine's own words, which nobody can act on.
+        # The engine's log is of no use to the user.
         stderr=None if os.environ.get("VAGENT_DEBUG") else subprocess.DEVNULL,
     )
     first = _pipe(process.stdout).readline()
@@ -148,7 +161,7 @@ def _start(path: Path) -> subprocess.Popen[bytes]:
     process.wait()
     for pipe in (process.stdin, process.stdout):
         _pipe(pipe).close()
-    raise _unloadable(path)
+    raise _load_error(path)
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
@@ -157,7 +170,7 @@ def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
 
 
 def _check_file(path: Path) -> int:
-    """Return the size of a GGUF file in bytes."""
+    """Returns the size of a GGUF file in bytes."""
     try:
         with path.open("rb") as file:
             magic = file.read(len(_GGUF_MAGIC))
@@ -166,42 +179,42 @@ def _check_file(path: Path) -> int:
             f"cannot read the model {str(path)!r}: {error.strerror or error}"
         ) from error
     if magic != _GGUF_MAGIC:
-        raise _unloadable(path)
+        raise _load_error(path)
     return path.stat().st_size
 
 
-def _unloadable(path: Path) -> SpeechError:
+def _load_error(path: Path) -> SpeechError:
     return SpeechError(
-        f"{str(path)!r} is not a language model that can be loaded",
-        hint="give a complete .gguf file, or: vagent models fetch qwen-0.5b",
+        f"cannot load the language model {str(path)!r}",
+        hint="give a complete .gguf file, or run: vagent models fetch qwen-0.5b",
     )
 
 
-_SLOTS = 2  # one generates while another reads ahead or is being cancelled
-_CACHE_MIB = 256  # for conversations that lost their slot; the engine's own is 8 GB
-_MOST_THREADS = 8  # beyond the physical cores of a laptop it only gets slower
+_SLOTS = 2  # one generates while the other caches a prompt or is being cancelled
+_CACHE_MIB = 256  # for conversations that lost their slot; the default is 8 GB
+_MAX_THREADS = 8  # more than a laptop's physical cores is slower
 
 
 class Worker:
-    """Serves the requests of one process, a thread each."""
+    """Serves the requests in the child process, one thread per request."""
 
     def __init__(self, server: Any, out: TextIO) -> None:
         self._server = server  # the engine's own class, which has no types
         self._out = out
-        self._writing = threading.Lock()
+        self._lock = threading.Lock()
         self._cancelled: set[int] = set()
 
-    def say(self, **line: Any) -> None:
-        """Write a line; what the reader no longer wants is dropped."""
+    def send(self, **line: Any) -> None:
+        """Writes a line; ends the process if the parent is gone."""
         try:
-            with self._writing:
+            with self._lock:
                 self._out.write(json.dumps(line) + "\n")
                 self._out.flush()
         except OSError:
             os._exit(0)
 
     def listen(self, lines: TextIO) -> None:
-        """Serve what is asked for until the input ends."""
+        """Serves requests until the input ends."""
         for line in lines:
             message = json.loads(line)
             if "cancel" in message:
@@ -214,32 +227,31 @@ class Worker:
             ).start()
 
     def _answer(self, number: int, request: dict[str, Any]) -> None:
-        # The engine stops when this returns True. It must not raise: the engine would
-        # swallow that and go on.
+        # The engine stops if this returns True. It ignores exceptions.
         def take(answer: object) -> bool:
             if number in self._cancelled:
                 return True
             for chunk in answer if isinstance(answer, list) else [answer]:
                 problem = _problem(chunk)
                 if problem is not None:
-                    self.say(id=number, problem=problem)
+                    self.send(id=number, problem=problem)
                     return True
                 if piece := _content(chunk):
-                    self.say(id=number, piece=piece)
+                    self.send(id=number, piece=piece)
             return False
 
         try:
             self._server.handle_chat_completions(request, take)
-        except Exception as error:  # a foreign engine: told to whoever asked
-            self.say(id=number, problem=f"{type(error).__name__}: {error}")
-        self.say(id=number)
+        except Exception as error:  # of any kind: reported to the parent
+            self.send(id=number, problem=f"{type(error).__name__}: {error}")
+        self.send(id=number)
         self._cancelled.discard(number)
 
 
 def load(path: str, context: int) -> Any:  # the engine's own class, without types
-    """Load a model; raises ImportError without the engine, RuntimeError for a bad file.
+    """Loads a model; `context` is the number of tokens of one conversation.
 
-    `context` is the number of tokens of one conversation.
+    Raises ImportError without the engine, RuntimeError for a bad file.
     """
     import xllamacpp
 
@@ -252,36 +264,35 @@ def load(path: str, context: int) -> Any:  # the engine's own class, without typ
     parameters.verbosity = 0
     parameters.ui = False
     parameters.endpoint_slots = False
-    # The engine opens a port on loopback whether one wants it or not; a key that
-    # nobody knows keeps everybody else out.
+    # The engine always opens a port on loopback; an unknown key keeps others out.
     parameters.api_keys = [secrets.token_urlsafe(24)]
-    # The threads of one step wait for each other, turning in circles: one core beyond
-    # two is left to ears and voice. Of two cores it takes both: a turn is decided when
-    # nobody speaks, and two write 32 tokens a second where one writes 18 (but only 1
-    # to 6 while something else keeps a core busy).
+    # The threads of one step wait for each other in busy loops: with more than two
+    # cores, one is left to recognizer and synthesizer. With two, the engine takes both:
+    # a turn is decided while there is no speech, and two threads generate 32 tokens/s
+    # where one generates 18 (but only 1 to 6 while another process uses a core).
     cores = os.cpu_count() or 1
-    threads = cores if cores <= 2 else min(_MOST_THREADS, cores - 1)
+    threads = cores if cores <= 2 else min(_MAX_THREADS, cores - 1)
     parameters.cpuparams.n_threads = threads
     parameters.cpuparams_batch.n_threads = threads
     return xllamacpp.Server(parameters)
 
 
 def main(path: str, context: int) -> None:
-    """Load the model, say so, and serve."""
-    # Ctrl-C in the terminal is for the process that owns this one.
+    """Entry point of the child process: loads the model, reports it, and serves."""
+    # Ctrl-C in the terminal is for the parent process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # What the engine prints must not get between the lines.
+    # Output of the engine must not mix with the lines.
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     worker = Worker(None, out)
     try:
         worker = Worker(load(path, context), out)
     except (ImportError, RuntimeError) as error:
-        worker.say(failed=type(error).__name__)
+        worker.send(failed=type(error).__name__)
         return
-    worker.say(ready=True)
+    worker.send(ready=True)
     worker.listen(sys.stdin)
-    os._exit(0)  # not through the engine's own end, which may abort or hang
+    os._exit(0)  # without the engine's shutdown, which may abort or hang
 
 
 def _problem(chunk: object) -> str | None:

@@ -1,13 +1,9 @@
-"""Any OpenAI-compatible endpoint as a mind, with its own tool calling.
+"""Language model behind an OpenAI-compatible endpoint, with native tool calls.
 
-Ollama, llama.cpp, vLLM and the hosted ones speak the same protocol: server-sent events
-with pieces of text and pieces of tool calls. Models behind it are large enough to be
-trusted with their arguments. A server that refuses the `tools` field is asked for one
-line of JSON instead, which is then held against the caller's words like a small
-model's.
+Ollama, llama.cpp, vLLM and hosted services use the same protocol: server-sent events
+with pieces of text and of tool calls. A server that refuses the `tools` field gets the
+prompt of a small model instead, and its arguments are checked like those of one.
 """
-# MERGED: 'The chat-completions protocol over HTTP: one request, an answer in pieces.'
-# MERGED: 'Runs a blocking source of pieces beside its reader, who may leave at any moment.'
 
 from __future__ import annotations
 
@@ -46,15 +42,15 @@ _STYLE = (
     "plain sentences, no lists, no markdown, no emoji. When you end the call, say a "
     "short goodbye together with the tool call."
 )
-_CONTEXT = 8192  # tokens; what the fallback may take, which any such server has
-_MOST_TOKENS = 400
+_CONTEXT = 8192  # tokens; for the fallback without tools, any such server has more
+_MAX_TOKENS = 400
 
 
 class OpenAiCompatibleModel:
-    """Decides with a model elsewhere; `url` is the API's root, such as `.../v1`.
+    """A model behind an endpoint; `url` is the root of the API, such as `.../v1`.
 
-    `timeout` is how long the endpoint may be silent, in seconds. `think` raises
-    `SpeechError` when the endpoint fails; no message ever holds the key.
+    `timeout` is the maximum silence of the endpoint in seconds. `think` raises
+    SpeechError if the endpoint fails; no message contains the key.
     """
 
     quality: Quality = "model"
@@ -69,59 +65,59 @@ class OpenAiCompatibleModel:
     ) -> None:
         self._endpoint = ChatEndpoint(url, model=model, key=key, timeout=timeout)
         self._plain = SmallModelPolicy(_EndpointModel(self._endpoint))
-        self._takes_tools = True
+        self._accepts_tools = True
         self.name = model or self._endpoint.address
 
-    def warm(self, brief: AgentContext) -> None:
-        """Do nothing: a server elsewhere keeps its own cache, and asking costs money"""
+    def warm(self, context: AgentContext) -> None:
+        """Does nothing: the server keeps its own cache, and a request costs money."""
 
     def think(
         self,
-        brief: AgentContext,
+        context: AgentContext,
         history: Sequence[HistoryMessage],
         cancelled: Cancelled,
     ) -> Iterator[ModelOutput]:
-        """Yield clauses to be joined with blanks, then calls; see `Brain.think`."""
-        tools = read_tool_specs(brief.tools)
+        """Yields clauses to be joined with spaces, then tool calls."""
+        tools = read_tool_specs(context.tools)
         endings = {tool.name for tool in tools if tool.ends_call}
         last = history[-1] if history else None
         if isinstance(last, ToolMessage) and last.name in endings and not last.is_error:
             return  # the goodbye was said with the call
-        if not self._takes_tools:
-            yield from self._plain.think(brief, history, cancelled)
+        if not self._accepts_tools:
+            yield from self._plain.think(context, history, cancelled)
             return
         try:
-            yield from self._think_natively(brief, history, endings, cancelled)
+            yield from self._think_natively(context, history, endings, cancelled)
         except ToolsRefused:
-            self._takes_tools = False
-            yield from self._plain.think(brief, history, cancelled)
+            self._accepts_tools = False
+            yield from self._plain.think(context, history, cancelled)
 
     def close(self) -> None:
-        """Close the connections."""
+        """Closes the connections."""
         self._endpoint.close()
 
     def _think_natively(
         self,
-        brief: AgentContext,
+        context: AgentContext,
         history: Sequence[HistoryMessage],
         endings: set[str],
         cancelled: Cancelled,
     ) -> Iterator[ModelOutput]:
-        cutter, markup = ClauseSplitter(), MarkupFilter()
+        splitter, markup = ClauseSplitter(), MarkupFilter()
         calls: dict[int, PartialCall] = {}
         has_spoken = False
-        request: dict[str, Any] = {"messages": _messages(brief, history)}
-        if brief.tools:
-            request["tools"] = [_function(tool) for tool in brief.tools]
+        request: dict[str, Any] = {"messages": _messages(context, history)}
+        if context.tools:
+            request["tools"] = [_function(tool) for tool in context.tools]
         for piece in self._endpoint.complete(request, cancelled):
             for part in piece.calls:
                 calls.setdefault(part.index, PartialCall(part.index)).add(part)
-            for clause in cutter.feed(markup.feed(piece.text)):
+            for clause in splitter.feed(markup.feed(piece.text)):
                 has_spoken = True
                 yield TextChunk(clause)
         if cancelled():
             return
-        for clause in (*cutter.feed(markup.finish()), *cutter.finish()):
+        for clause in (*splitter.feed(markup.finish()), *splitter.finish()):
             has_spoken = True
             yield TextChunk(clause)
         for _, call in sorted(calls.items()):
@@ -131,7 +127,7 @@ class OpenAiCompatibleModel:
 
 
 class _EndpointModel:
-    """The endpoint as a model that is only asked nicely: nothing enforces a grammar"""
+    """The endpoint without tools: asked for JSON, without a grammar to enforce it."""
 
     context = _CONTEXT
     is_small = False
@@ -145,14 +141,14 @@ class _EndpointModel:
         messages: Sequence[ChatMessage],
         *,
         grammar: str,
-        most_tokens: int,
+        max_tokens: int,
         cancelled: Cancelled,
     ) -> Iterator[str]:
-        if most_tokens == 0:
+        if max_tokens == 0:
             return
         request: dict[str, Any] = {
             "messages": list(messages),
-            "max_tokens": _MOST_TOKENS,
+            "max_tokens": _MAX_TOKENS,
             "temperature": 0.0,
         }
         if grammar != speech_grammar():
@@ -167,9 +163,9 @@ class _EndpointModel:
 
 
 def _messages(
-    brief: AgentContext, history: Sequence[HistoryMessage]
+    context: AgentContext, history: Sequence[HistoryMessage]
 ) -> list[dict[str, Any]]:
-    content = f"{brief.prompt.strip()}\n\n{_STYLE}".strip()
+    content = f"{context.prompt.strip()}\n\n{_STYLE}".strip()
     messages: list[dict[str, Any]] = [{"role": "system", "content": content}]
     for number, turn in enumerate(history):
         match turn:
@@ -213,28 +209,28 @@ def _arguments(call: PartialCall) -> Mapping[str, Any]:
         arguments = json.loads(call.arguments or "{}")
     except ValueError as error:
         raise SpeechError(
-            f"the endpoint's model wrote arguments for {call.name!r} that are not JSON"
+            f"the endpoint's arguments of {call.name!r} are not JSON"
         ) from error
     if not isinstance(arguments, dict):
         raise SpeechError(
-            f"the endpoint's model wrote arguments for {call.name!r} that are no object"
+            f"the endpoint's arguments of {call.name!r} are not a JSON object"
         )
     return arguments
 
 
 _PATH = "/chat/completions"
 _CONNECT = 5.0  # seconds
-_LONGEST_PROBLEM = 200  # characters of a server's own words
-_LONGEST_ERROR_BODY = 64_000  # bytes
+_MAX_PROBLEM = 200  # characters of an error message of the server
+_MAX_ERROR_BODY = 64_000  # bytes
 
 
 class ToolsRefused(Exception):
-    """The server or its model cannot be given tools."""
+    """The server or its model does not accept tools."""
 
 
 @dataclass(slots=True)
 class PartialCall:
-    """A tool call of which pieces are still arriving; `arguments` is JSON text."""
+    """A tool call received in pieces; `arguments` is JSON text."""
 
     index: int
     name: str = ""
@@ -247,14 +243,14 @@ class PartialCall:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What one event of the stream brought."""
+    """The content of one event of the stream."""
 
     text: str = ""
     calls: Sequence[PartialCall] = field(default_factory=tuple)
 
 
 class ChatEndpoint:
-    """One endpoint and its connections; safe to call from several threads."""
+    """A chat-completions endpoint and its connections. Thread-safe."""
 
     def __init__(
         self, url: str, *, model: str | None, key: str | None, timeout: float
@@ -278,10 +274,10 @@ class ChatEndpoint:
     def complete(
         self, request: Mapping[str, Any], cancelled: Cancelled
     ) -> Iterator[Piece]:
-        """Yield the answer as it arrives.
+        """Yields the answer as it arrives.
 
-        Raises `ToolsRefused` when tools were sent and not accepted, `SpeechError` for
-        every other failure. Leaves within 20 ms of `cancelled`.
+        Raises ToolsRefused if tools were sent and not accepted, SpeechError for every
+        other failure. Returns within 20 ms of `cancelled`.
         """
         body = {**request, "stream": True}
         if self._model:
@@ -298,7 +294,7 @@ class ChatEndpoint:
                 raise SpeechError(
                     f"the endpoint {self.address!r} cannot be reached: "
                     f"{self._redact(str(error)) or type(error).__name__}",
-                    hint="is it running, and is local.brain.url right?",
+                    hint="start it, or check local.brain.url in the agent file",
                 ) from error
 
         yield from stream_in_thread(produce, cancelled)
@@ -313,28 +309,28 @@ class ChatEndpoint:
                 raise self._failure(response, "tools" in body)
             kind = response.headers.get("content-type", "")
             if "json" in kind and "event-stream" not in kind:
-                # A server that does not stream answers with one whole message.
+                # A server without streaming answers with one complete message.
                 response.read()
-                self._pass_on(response.text, emit)
+                self._emit_event(response.text, emit)
                 return
             for line in response.iter_lines():
                 name, _, data = line.partition(":")
                 data = data.strip()
                 if name != "data" or not data:
                     continue
-                if data == "[DONE]" or not self._pass_on(data, emit):
+                if data == "[DONE]" or not self._emit_event(data, emit):
                     return
 
-    def _pass_on(self, text: str, emit: Callable[[Piece], bool]) -> bool:
+    def _emit_event(self, text: str, emit: Callable[[Piece], bool]) -> bool:
         try:
             event = json.loads(text)
         except ValueError as error:
             raise SpeechError(
-                f"the endpoint {self.address!r} answered something that is not JSON"
+                f"the answer of the endpoint {self.address!r} is not JSON"
             ) from error
         if not isinstance(event, dict):
             raise SpeechError(
-                f"the endpoint {self.address!r} answered JSON that is no object"
+                f"the answer of the endpoint {self.address!r} is not a JSON object"
             )
         if event.get("error"):
             raise SpeechError(
@@ -347,7 +343,7 @@ class ChatEndpoint:
         body = b""
         for chunk in response.iter_bytes():
             body += chunk
-            if len(body) > _LONGEST_ERROR_BODY:
+            if len(body) > _MAX_ERROR_BODY:
                 break
         said = self._redact(_problem(body))
         status = response.status_code
@@ -361,18 +357,18 @@ class ChatEndpoint:
         hint = None
         if status == httpx.codes.NOT_FOUND:
             hint = "check local.brain.url (it often ends in /v1) and local.brain.model"
-        told = f": {said}" if said else ""
+        detail = f": {said}" if said else ""
         return SpeechError(
-            f"the endpoint {self.address!r} answered HTTP {status}{told}", hint=hint
+            f"the endpoint {self.address!r} answered HTTP {status}{detail}", hint=hint
         )
 
     def _redact(self, text: str) -> str:
         text = text.replace(self._key, "***") if self._key else text
-        return " ".join(text.split())[:_LONGEST_PROBLEM]
+        return " ".join(text.split())[:_MAX_PROBLEM]
 
 
 def _address(parts: SplitResult) -> str:
-    """Return the URL without user, password, query and fragment: those are secrets."""
+    """Returns the URL without its secrets: user, password, query and fragment."""
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
@@ -397,7 +393,7 @@ def _read_call(call: Mapping[str, Any], number: int) -> PartialCall:
     function = call.get("function")
     function = function if isinstance(function, dict) else {}
     arguments = function.get("arguments")
-    if isinstance(arguments, dict):  # some servers parse them for us
+    if isinstance(arguments, dict):  # some servers send them parsed
         arguments = json.dumps(arguments)
     index = call.get("index")
     return PartialCall(
@@ -422,24 +418,24 @@ def _error_text(event: Mapping[str, Any]) -> str:
 
 
 T = TypeVar("T")
-# How long a cancelled reader may still be held; an interruption has 100 ms in all.
-_POLL = 0.02  # seconds
+# Seconds until a cancellation is noticed; an interruption has 100 ms in total.
+_POLL = 0.02
 
 
 def stream_in_thread(
     produce: Callable[[Callable[[T], bool]], None], cancelled: Cancelled
 ) -> Iterator[T]:
-    """Yield what `produce` emits from a thread of its own.
+    """Runs `produce` in a thread and yields what it emits.
 
-    `produce` is given `emit(piece)`, which returns False once nobody listens any more:
-    it must then return. The reader leaves within 20 ms of `cancelled` saying true, even
-    while the source is silent. An exception of the source is raised to the reader.
+    `produce` gets `emit(piece)` and must return once that returns False. The generator
+    ends within 20 ms of `cancelled`, even while `produce` blocks. Exceptions of
+    `produce` are raised here.
     """
     pieces: queue.SimpleQueue[tuple[T] | BaseException | None] = queue.SimpleQueue()
-    left = threading.Event()
+    closed = threading.Event()
 
     def emit(piece: T) -> bool:
-        if left.is_set() or cancelled():
+        if closed.is_set() or cancelled():
             return False
         pieces.put((piece,))
         return True
@@ -447,13 +443,13 @@ def stream_in_thread(
     def run() -> None:
         try:
             produce(emit)
-        except BaseException as error:  # handed over whole: the reader raises it
+        except BaseException as error:  # raised again by the generator
             pieces.put(error)
         else:
             pieces.put(None)
 
-    # A daemon: a source that hangs must not keep the process from ending.
-    threading.Thread(target=run, name="brain", daemon=True).start()
+    # A daemon thread: it must not keep the process alive if `produce` hangs.
+    threading.Thread(target=run, name="llm-stream", daemon=True).start()
     try:
         while not cancelled():
             try:
@@ -466,4 +462,4 @@ def stream_in_thread(
                 raise piece
             yield piece[0]
     finally:
-        left.set()
+        closed.set()

@@ -1,10 +1,4 @@
-"""What the small model reads: the agent, its tools, the conversation.
-
-The beginning (prompt and tools) never changes within a session, and each turn only adds
-to the end, so that the model's cache of what it has read stays good. Messages alternate
-strictly between user and assistant: some models' templates refuse anything else.
-"""
-# MERGED: "How a call is ended: with a goodbye, by the tool for it, and never by mistake.\n\nHanging up on a caller is the worst guess a mind can make, and no argument of such a\ntool could be held against the caller's words; so the words themselves must allow it."
+"""Prompts of the small model, and the rules for ending a call."""
 
 from __future__ import annotations
 
@@ -27,7 +21,7 @@ from runner.speech.llm.tools import ToolParameter, ToolSpec, read_tool_specs
 
 ChatMessage: TypeAlias = dict[str, str]  # role, content
 
-LONGEST_RESULT = 1_200  # characters of a tool's result; more would only slow it down
+MAX_RESULT = 1_200  # characters of a tool result; more would be slow
 _DECIDING = (
     "Decide what to do with the caller's words. Answer with one line of JSON:\n"
     '{"tool": <name>, "arguments": {...}} when the caller asks for something that a '
@@ -47,12 +41,18 @@ _FAILURE = "Say sorry and tell me in one short sentence what went wrong."
 
 
 def decision_messages(
-    brief: AgentContext, history: Sequence[HistoryMessage] = ()
+    context: AgentContext, history: Sequence[HistoryMessage] = ()
 ) -> list[ChatMessage]:
-    """Return what the model reads to decide: the last words and the calls before."""
-    tools = read_tool_specs(brief.tools)
+    """Returns the chat for a decision: the last user message and earlier tool calls.
+
+    Messages alternate between user and assistant.
+    """
+    # The prefix (tools and prompt) is the same in a session and each turn only appends,
+    # so that the model's prefix cache stays valid. Some chat templates refuse messages
+    # that do not alternate.
+    tools = read_tool_specs(context.tools)
     lines = "\n".join(f"- {_tool_line(tool)}" for tool in tools)
-    system = f"Tools:\n{lines}\n\n{brief.prompt.strip()}\n\n{_DECIDING}"
+    system = f"Tools:\n{lines}\n\n{context.prompt.strip()}\n\n{_DECIDING}"
     messages = [{"role": "system", "content": system}]
     for turn in _relevant(merge_pending(history)):
         for role, content in _as_decision(turn):
@@ -61,13 +61,13 @@ def decision_messages(
 
 
 def speech_messages(
-    brief: AgentContext, history: Sequence[HistoryMessage] = ()
+    context: AgentContext, history: Sequence[HistoryMessage] = ()
 ) -> list[ChatMessage]:
-    """Return what the model reads to speak: an ordinary conversation."""
-    parts = [brief.prompt.strip(), _SPEAKING]
+    """Returns the chat for speaking: the whole conversation."""
+    parts = [context.prompt.strip(), _SPEAKING]
     abilities = [
         tool.description.split(". ")[0].rstrip(".")
-        for tool in read_tool_specs(brief.tools)
+        for tool in read_tool_specs(context.tools)
         if tool.description and not tool.ends_call
     ]
     if abilities:
@@ -85,11 +85,11 @@ def speech_messages(
 
 
 def merge_pending(history: Sequence[HistoryMessage]) -> list[HistoryMessage]:
-    """Join a request with the value that the agent had to ask for.
+    """Joins each request with the answer to the agent's question for an argument.
 
-    "Where is my order?" (asked for its number) "1234." is decided as if the caller had
-    said both at once: the question in between would lead a small model to speak on.
+    "Where is my order?", (question for the number), "1234." become one user message.
     """
+    # The question in between would make a small model speak instead of call the tool.
     merged: list[HistoryMessage] = []
     for turn in history:
         if (
@@ -107,12 +107,10 @@ def merge_pending(history: Sequence[HistoryMessage]) -> list[HistoryMessage]:
 
 
 def _relevant(history: Sequence[HistoryMessage]) -> list[HistoryMessage]:
-    """Leave out of a history what would mislead a small model when it decides.
-
-    Whatever the agent said before makes it speak again where it should call (measured:
-    6 of 9 dialogues held with all turns, 9 of 9 without the chat). A bare "yes" is the
-    exception, since it means nothing without the question.
-    """
+    """Returns the tool calls, the instructions and the last message of a history."""
+    # Earlier chat makes a small model speak where it should call a tool: 6 of 9
+    # dialogues succeeded with all messages, 9 of 9 without the chat. A bare "yes" needs
+    # the question before it.
     if not history:
         return []
     last = history[-1]
@@ -128,11 +126,8 @@ def _relevant(history: Sequence[HistoryMessage]) -> list[HistoryMessage]:
 
 
 def trim(history: Sequence[HistoryMessage], room: int) -> Sequence[HistoryMessage]:
-    """Leave out the oldest turns until the rest has at most `room` characters.
-
-    It cuts off half more than it must, so that the beginning does not move at every
-    turn and the model's cache stays good for a while.
-    """
+    """Removes the oldest messages if the history has more than `room` characters."""
+    # Cut to half of `room`, so that the prefix cache stays valid for some turns.
     if sum(map(_size, history)) <= room:
         return history
     kept = 0
@@ -142,7 +137,7 @@ def trim(history: Sequence[HistoryMessage], room: int) -> Sequence[HistoryMessag
         if kept > room // 2:
             break
     start = min(start + 1, len(history) - 1)
-    # An answer without its question says nothing: begin with the caller.
+    # Start with a user message: an answer needs its question.
     while start < len(history) - 1 and not isinstance(history[start], UserMessage):
         start += 1
     return history[start:]
@@ -189,12 +184,12 @@ def _json(value: object) -> str:
 
 
 def shorten(result: str) -> str:
-    """Return a result without the white space and the length that say nothing."""
+    """Returns a tool result without extra white space, cut to 1,200 characters."""
     try:
         text = _json(json.loads(result))
     except ValueError:
         text = " ".join(result.split())
-    return text if len(text) <= LONGEST_RESULT else text[: LONGEST_RESULT - 1] + "…"
+    return text if len(text) <= MAX_RESULT else text[: MAX_RESULT - 1] + "…"
 
 
 def _append(messages: list[ChatMessage], role: str, content: str) -> None:
@@ -207,13 +202,13 @@ def _append(messages: list[ChatMessage], role: str, content: str) -> None:
 
 
 def _tool_line(tool: ToolSpec) -> str:
-    slots = ", ".join(_slot(slot) for slot in tool.slots)
-    return f"{tool.name}({slots}): {tool.description}".rstrip(": ")
+    parameters = ", ".join(_parameter(parameter) for parameter in tool.parameters)
+    return f"{tool.name}({parameters}): {tool.description}".rstrip(": ")
 
 
-def _slot(slot: ToolParameter) -> str:
-    name = slot.name if slot.is_required else f"{slot.name}?"
-    about = slot.description or _hint(slot.schema)
+def _parameter(parameter: ToolParameter) -> str:
+    name = parameter.name if parameter.is_required else f"{parameter.name}?"
+    about = parameter.description or _hint(parameter.schema)
     return f"{name}: {about}" if about else name
 
 
@@ -227,7 +222,7 @@ def _hint(schema: Mapping[str, Any]) -> str:
 
 GOODBYE = "Thank you for calling. Goodbye!"
 _BYE = frozenset(("bye", "goodbye", "byebye", "cheerio", "farewell"))
-# Said alone or with thanks, these end a call as plainly as goodbye does.
+# Alone or with thanks, these end a call as clearly as goodbye.
 _CLEAR = re.compile(
     r"\b(hang up|end (the|this|our) (call|conversation)|talk to you (later|soon)|"
     r"(that|this)('s| is| was) (all|it|everything)|nothing (else|more)|"
@@ -240,7 +235,8 @@ _LEAVING = re.compile(
     r"(have a|good) (\w+ )?(day|evening|night|weekend|one|afternoon))\b"
 )
 _MENTIONED = re.compile(r"\b(say|saying|said|word|before|mean)\b")
-# Words that may surround a goodbye without asking for anything.
+# Words around a goodbye that are not a request.
+
 _POLITE = frozenset(
     (
         *("thanks", "thank", "you", "so", "much", "very", "for", "your", "the"),
@@ -252,16 +248,16 @@ _POLITE = frozenset(
         *("bye", "goodbye", "i", "my", "to", "be", "will", "this", "helping"),
     )
 )
-_MOST_OTHERS = 2
+_MAX_OTHER_WORDS = 2
 
 
 def find_ending_tool(tools: Sequence[ToolSpec]) -> ToolSpec | None:
-    """Return the tool that ends the call, if the agent has one."""
+    """Returns the tool that ends the call, None if there is none."""
     return next((tool for tool in tools if tool.ends_call), None)
 
 
 def is_goodbye(text: str) -> bool:
-    """Whether the caller plainly says goodbye and nothing else of weight."""
+    """True if the caller clearly says goodbye and makes no request."""
     words = spoken_tokens(text.replace("bye-bye", "bye").replace("good bye", "goodbye"))
     lowered = text.lower()
     if "?" in text or _MENTIONED.search(lowered):
@@ -269,11 +265,13 @@ def is_goodbye(text: str) -> bool:
     if not _BYE.intersection(words[-3:]) and not _CLEAR.search(lowered):
         return False
     others = [word for word in words if word not in _POLITE and word not in _BYE]
-    return len(others) <= _MOST_OTHERS and not any(w[0].isdecimal() for w in others)
+    return len(others) <= _MAX_OTHER_WORDS and not any(w[0].isdecimal() for w in others)
 
 
 def allows_ending(history: Sequence[HistoryMessage]) -> bool:
-    """Whether the caller's last words can be meant as the end of the call."""
+    """True if the caller's last message can mean the end of the call."""
+    # An unwanted hang-up is the worst mistake, and a tool that ends the call has no
+    # argument to check, so the words themselves must allow it.
     last = next((t for t in reversed(history) if isinstance(t, UserMessage)), None)
     if last is None:
         return False

@@ -1,10 +1,8 @@
-"""A mind without a language model: fixed rules over the agent's own tools.
+"""Language model without a model: fixed rules over the agent's tools.
 
-It serves where no model is: it picks the tool whose words the caller used, takes the
-values that it can recognise, reads results aloud, and says that it is a script when it
-is asked anything else. Deterministic, so tests can lean on it.
+Chooses the tool whose words the caller used, extracts its arguments, and reads results
+aloud. To everything else it answers that it is a script. Deterministic.
 """
-# MERGED: 'Reads a tool\'s result aloud without a language model: always true, a little wooden.\n\nA model of half a billion parameters retells one result in three wrongly ("it is\navailable" for `"available": false`), so small results are not left to it.'
 
 from __future__ import annotations
 
@@ -37,22 +35,22 @@ _THANKS = re.compile(r"\b(thanks|thank you|cheers)\b", re.I)
 
 
 class RuleBasedModel:
-    """Decides by rules; every agent has it, no machine is too small for it."""
+    """Decides by fixed rules."""
 
     name = "rules"
     quality: Quality = "script"
 
-    def warm(self, brief: AgentContext) -> None:
-        """Do nothing: rules need no reading ahead."""
+    def warm(self, context: AgentContext) -> None:
+        """Does nothing: rules need no preparation."""
 
     def think(
         self,
-        brief: AgentContext,
+        context: AgentContext,
         history: Sequence[HistoryMessage],
         cancelled: Cancelled,
     ) -> Iterator[ModelOutput]:
-        """Yield one sentence or one call; see `Brain.think`."""
-        tools = read_tool_specs(brief.tools)
+        """Yields one sentence or one tool call; see `LanguageModel.think`."""
+        tools = read_tool_specs(context.tools)
         if cancelled():
             return
         match history[-1] if history else None:
@@ -65,7 +63,7 @@ class RuleBasedModel:
                 yield TextChunk(_introduction(tools))
 
     def close(self) -> None:
-        """Do nothing: rules hold nothing."""
+        """Does nothing."""
 
 
 def _answer(
@@ -84,12 +82,14 @@ def _answer(
         return
     is_reply = request != text.strip()
     arguments = {}
-    for slot in tool.slots:
-        value = extract_value(slot, request, reply=text if is_reply else None)
+    for parameter in tool.parameters:
+        value = extract_value(parameter, request, reply=text if is_reply else None)
         if value is not None:
-            arguments[slot.name] = value
-        elif slot.is_required:
-            yield TextChunk(parameter_question(slot), f"{tool.name}.{slot.name}")
+            arguments[parameter.name] = value
+        elif parameter.is_required:
+            yield TextChunk(
+                parameter_question(parameter), f"{tool.name}.{parameter.name}"
+            )
             return
     yield ToolCallRequest(tool.name, arguments)
 
@@ -110,14 +110,14 @@ def _small_talk(
 
 
 def _choose(tools: Sequence[ToolSpec], request: str) -> ToolSpec | None:
-    """Return the tool whose words the request uses most; the first of equals."""
+    """Returns the tool that shares most words with the request, the first of equals."""
     best, most = None, 0
     for tool in tools:
         score = relevance(tool, request)
         score += sum(
-            extract_value(slot, request, reply=None) is not None
-            for slot in tool.required
-            if "pattern" in slot.schema or "enum" in slot.schema
+            extract_value(parameter, request, reply=None) is not None
+            for parameter in tool.required
+            if "pattern" in parameter.schema or "enum" in parameter.schema
         )
         if score > most:
             best, most = tool, score
@@ -146,8 +146,8 @@ def _is_ending(tools: Sequence[ToolSpec], name: str) -> bool:
     return any(tool.ends_call for tool in tools if tool.name == name)
 
 
-_MOST_FACTS = 5
-_LONGEST = 200  # characters of one value
+_MAX_FACTS = 5
+_MAX_VALUE = 200  # characters
 _UNITS = {
     "c": "degrees Celsius",
     "celsius": "degrees Celsius",
@@ -165,7 +165,7 @@ _UNITS = {
     "hours": "hours",
     "days": "days",
 }
-# Keys whose values say by themselves what they are.
+# Keys that are not spoken: the value is clear without them.
 _SELF_EVIDENT = frozenset(
     (
         *("item", "product", "title", "name", "status", "state", "message", "text"),
@@ -182,33 +182,37 @@ _DATE = re.compile(r"\b(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])\b")
 
 
 def is_short(used: ToolMessage) -> bool:
-    """Whether a result has so few facts that all of them can be read aloud."""
+    """True if a result has few enough facts to read all of them aloud."""
     if used.result is None:
         return False
     value = _parse(used.result)
     if isinstance(value, Mapping):
         facts = _facts(used, value)
-        return len(facts) <= _MOST_FACTS and not any(
+        return len(facts) <= _MAX_FACTS and not any(
             isinstance(item, Mapping)
             for _, inner in facts
             if isinstance(inner, list)
             for item in inner
         )
-    return not isinstance(value, list) and len(str(value)) <= _LONGEST
+    return not isinstance(value, list) and len(str(value)) <= _MAX_VALUE
 
 
 def read_aloud(used: ToolMessage) -> str:
-    """Return a call's result as one sentence: "The status is shipped."."""
+    """Returns the result of a tool call as one sentence: "The status is shipped."."""
+    # A model of half a billion parameters retells one result in three wrongly ("it is
+    # available" for `"available": false`), so short results are not left to it.
     if used.result is None:
         return "One moment, please."
     value = _parse(used.result)
     if used.is_error:
-        return f"Sorry, that did not work: {_lower(_said(_error_text(value)))}."
+        return f"Sorry, that did not work: {_lower(_spoken(_error_text(value)))}."
     if isinstance(value, list):
-        return f"I found {len(value)}: {_said(value)}." if value else "I found nothing."
+        return (
+            f"I found {len(value)}: {_spoken(value)}." if value else "I found nothing."
+        )
     if not isinstance(value, Mapping):
-        return _sentence(_said(value)) if value not in (None, "") else "That is done."
-    facts = _facts(used, value)[:_MOST_FACTS]
+        return _sentence(_spoken(value)) if value not in (None, "") else "That is done."
+    facts = _facts(used, value)[:_MAX_FACTS]
     if not facts:
         return "That is done."
     if len(facts) == 1:
@@ -218,7 +222,7 @@ def read_aloud(used: ToolMessage) -> str:
 
 
 def _opens_with_truth(facts: list[tuple[str, object]]) -> bool:
-    """Whether the first fact is "confirmed" or "not available", which "it is" fits."""
+    """True if "It is" fits the first fact: "confirmed", "not available"."""
     key, value = facts[0]
     return isinstance(value, bool) and key.lower() not in _SUCCESS
 
@@ -238,7 +242,7 @@ def _error_text(value: object) -> object:
 
 
 def _facts(used: ToolMessage, value: Mapping[str, object]) -> list[tuple[str, object]]:
-    """Return what the result adds to what was asked."""
+    """Returns the facts of a result without those that repeat an argument."""
     asked = {str(argument) for argument in used.arguments.values()}
     return [
         (key, inner)
@@ -263,9 +267,9 @@ def _single(key: str, value: object) -> str:
         case bool():
             return f"It is {label}." if value else f"It is not {label}."
         case _ if key.lower() in ("message", "text", "answer", "result", "error"):
-            return _sentence(_said(value))
+            return _sentence(_spoken(value))
         case _:
-            return _sentence(f"the {label} is {_said(value)}{unit}")
+            return _sentence(f"the {label} is {_spoken(value)}{unit}")
 
 
 def _part(key: str, value: object) -> str:
@@ -276,13 +280,14 @@ def _part(key: str, value: object) -> str:
         case bool():
             return label if value else f"not {label}"
         case str() if key.lower() in _SELF_EVIDENT:
-            return _said(value)
+            return _spoken(value)
         case _:
-            return f"{label} {_said(value)}{unit}"
+            return f"{label} {_spoken(value)}{unit}"
 
 
 def _label(key: str, value: object) -> tuple[str, str]:
-    """Return a key as words, and the unit that its last word may be."""
+    """Returns a key as words, and the unit if its last word is one."""
+
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", key).replace("-", " ")
     parts = re.split(r"[_\s]+", words.strip("_ ").lower())
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -291,19 +296,19 @@ def _label(key: str, value: object) -> tuple[str, str]:
     return " ".join(parts), ""
 
 
-def _said(value: object) -> str:
+def _spoken(value: object) -> str:
     match value:
         case bool():
             return "yes" if value else "no"
         case None:
             return "nothing"
         case list():
-            return ", ".join(_said(item) for item in value[:_MOST_FACTS])
+            return ", ".join(_spoken(item) for item in value[:_MAX_FACTS])
         case Mapping():
-            facts = list(_flatten(value))[:_MOST_FACTS]
-            return " ".join(_said(inner) for _, inner in facts)
+            facts = list(_flatten(value))[:_MAX_FACTS]
+            return " ".join(_spoken(inner) for _, inner in facts)
         case _:
-            text = " ".join(str(value).replace("_", " ").split())[:_LONGEST]
+            text = " ".join(str(value).replace("_", " ").split())[:_MAX_VALUE]
             return _DATE.sub(_spoken_date, text).rstrip(".")
 
 

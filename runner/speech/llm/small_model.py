@@ -1,6 +1,4 @@
-"""A mind on a small language model: decides, checks what was decided, speaks."""
-# MERGED: 'Judges a call that a model wants: make it, ask for what it lacks, or drop it.'
-# MERGED: 'Reads the one line in which a model says whether it wants a tool or speech.'
+"""Policy around a small language model: decide, validate, speak."""
 
 from __future__ import annotations
 
@@ -46,41 +44,39 @@ from runner.speech.llm.rule_based import is_short, read_aloud
 from runner.speech.llm.text import ClauseSplitter
 from runner.speech.llm.tools import ToolSpec, read_tool_specs
 
-# How soon a reader who waits notices that it was cancelled.
-_POLL = 0.02  # seconds
-_MOST_TOKENS = 200  # of one answer; the grammar closes nearly all of them earlier
-# A model's context in characters: English has more than three to a token.
-_CHARACTERS_PER_TOKEN = 3
+_POLL = 0.02  # seconds until a waiting thread notices a cancellation
+_MAX_TOKENS = 200  # of one answer; the grammar ends nearly all answers earlier
+_CHARACTERS_PER_TOKEN = 3  # English has more
 
 
 class TextModel(Protocol):
-    """A language model in this process, held to a grammar."""
+    """A language model whose output a grammar constrains."""
 
     name: str
-    context: int  # tokens that one conversation may have
-    is_small: bool  # below a billion parameters: do not rely on its judgement
+    context: int  # maximum tokens of one conversation
+    is_small: bool  # below a billion parameters: its decisions are not reliable
 
     def write(
         self,
         messages: Sequence[ChatMessage],
         *,
         grammar: str,
-        most_tokens: int,
+        max_tokens: int,
         cancelled: Cancelled,
     ) -> Iterator[str]:
-        """Yield the answer piece by piece; `most_tokens` 0 only reads the messages."""
+        """Yields the answer in pieces; with `max_tokens` 0 only caches the messages."""
         ...
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Releases the memory."""
         ...
 
 
 class SmallModelPolicy:
-    """Decides with a small model, which is never believed.
+    """Decides with a small model and validates each decision.
 
-    Each call that it wants is held against the caller's words; a guess becomes a
-    question, and a tool that nobody asked for becomes plain speech.
+    A tool call with an argument that was not said becomes a question; a tool call that
+    was not requested becomes plain speech.
     """
 
     quality: Quality = "model"
@@ -88,62 +84,58 @@ class SmallModelPolicy:
     def __init__(self, model: TextModel) -> None:
         self._model = model
         self.name = model.name
-        # Prompts that are being read, each with an event that says when it has been.
-        self._reading: dict[str, threading.Event] = {}
-        self._was_asked = False  # since the last `warm`: reading ahead is over
+        # Prompts being cached, each with an event that is set when it is done.
+        self._warming: dict[str, threading.Event] = {}
+        self._was_asked = False  # since the last `warm`
 
-    def warm(self, brief: AgentContext) -> None:
-        """Let the model read the prompt and the tools, for deciding and for speaking.
-
-        The two begin differently, so that each keeps a slot of the engine to itself.
-        Deciding comes first, since the first turn needs it; reading for speech gives
-        way as soon as somebody asks.
-        """
-        tools = read_tool_specs(brief.tools)
+    def warm(self, context: AgentContext) -> None:
+        """Caches the prefixes of decisions and of speech in the model."""
+        # The two prefixes differ, so that each keeps its own slot of the engine. The
+        # first turn needs the decision; a turn cancels caching for speech.
+        tools = read_tool_specs(context.tools)
         hello = [UserMessage("Hello.")]
         self._was_asked = False
         if tools:
-            been_read = self._reading[brief.prompt] = threading.Event()
+            done = self._warming[context.prompt] = threading.Event()
             try:
                 grammar = decision_grammar(tools)
-                self._read(decision_messages(brief, hello), grammar, lambda: False)
+                self._cache(decision_messages(context, hello), grammar, lambda: False)
             finally:
-                been_read.set()
-                self._reading.pop(brief.prompt, None)
-        self._read(
-            speech_messages(brief, hello), speech_grammar(), lambda: self._was_asked
+                done.set()
+                self._warming.pop(context.prompt, None)
+        self._cache(
+            speech_messages(context, hello), speech_grammar(), lambda: self._was_asked
         )
 
-    def _read(
+    def _cache(
         self, messages: Sequence[ChatMessage], grammar: str, cancelled: Cancelled
     ) -> None:
         for _ in self._model.write(
-            messages, grammar=grammar, most_tokens=0, cancelled=cancelled
+            messages, grammar=grammar, max_tokens=0, cancelled=cancelled
         ):
             pass
 
-    def _wait_until_read(self, brief: AgentContext, cancelled: Cancelled) -> None:
-        """Wait for `warm`: reading a prompt twice at once takes twice as long."""
-        been_read = self._reading.get(brief.prompt)
-        while been_read is not None and not cancelled():
-            if been_read.wait(_POLL):
+    def _wait_until_warm(self, context: AgentContext, cancelled: Cancelled) -> None:
+        """Waits for `warm`: processing a prompt twice at once takes twice as long."""
+        done = self._warming.get(context.prompt)
+        while done is not None and not cancelled():
+            if done.wait(_POLL):
                 return
 
     def think(
         self,
-        brief: AgentContext,
+        context: AgentContext,
         history: Sequence[HistoryMessage],
         cancelled: Cancelled,
     ) -> Iterator[ModelOutput]:
-        """Yield clauses to be joined with blanks, or one call; see `Brain.think`.
+        """Yields clauses to be joined with spaces, or one tool call.
 
-        After the result of a tool that ended the call it yields nothing: the goodbye
-        was said with the call.
+        Yields nothing after a tool that ended the call, since the goodbye came with it.
         """
         self._was_asked = True
-        self._wait_until_read(brief, cancelled)
-        tools = read_tool_specs(brief.tools)
-        history = trim(history, self._room(brief))
+        self._wait_until_warm(context, cancelled)
+        tools = read_tool_specs(context.tools)
+        history = trim(history, self._room(context))
         match history[-1] if history else None:
             case UserMessage(text) if tools:
                 ending = find_ending_tool(tools)
@@ -151,92 +143,92 @@ class SmallModelPolicy:
                     yield TextChunk(GOODBYE)
                     yield ToolCallRequest(ending.name)
                 else:
-                    yield from self._answer(brief, tools, history, cancelled)
+                    yield from self._answer(context, tools, history, cancelled)
             case ToolMessage(name=name, is_error=False) if _ends_call(tools, name):
                 return
             case ToolMessage() as used if self._model.is_small and is_short(used):
                 yield TextChunk(read_aloud(used))
             case _:
-                yield from self._speak(brief, tools, history, cancelled)
+                yield from self._speak(context, tools, history, cancelled)
 
     def close(self) -> None:
-        """Give the model's memory back."""
+        """Releases the memory."""
         self._model.close()
 
-    def _room(self, brief: AgentContext) -> int:
-        taken = len(decision_messages(brief)[0]["content"])
-        tokens = self._model.context - _MOST_TOKENS
+    def _room(self, context: AgentContext) -> int:
+        taken = len(decision_messages(context)[0]["content"])
+        tokens = self._model.context - _MAX_TOKENS
         return max(0, tokens * _CHARACTERS_PER_TOKEN - taken)
 
     def _answer(
         self,
-        brief: AgentContext,
+        context: AgentContext,
         tools: Sequence[ToolSpec],
         history: Sequence[HistoryMessage],
         cancelled: Cancelled,
     ) -> Iterator[ModelOutput]:
-        """Call a tool, ask for what it lacks, or speak."""
+        """Calls a tool, asks for a missing argument, or speaks."""
         is_small = self._model.is_small
-        # Who was asked for a tool's value most likely gives it.
+        # The answer to a question for an argument most likely contains it.
         asked = find_pending(tools, history)
-        call = self._decide(brief, [asked] if asked else tools, history, cancelled)
-        verdict = validate_call(tools, history, call, is_small=is_small)
-        if asked and not isinstance(verdict, ToolCallRequest):
+        call = self._decide(context, [asked] if asked else tools, history, cancelled)
+        validated = validate_call(tools, history, call, is_small=is_small)
+        if asked and not isinstance(validated, ToolCallRequest):
             fresh = without_pending(tools, history)
             if fresh is not None:
-                call = self._decide(brief, tools, fresh, cancelled)
-                verdict = (
-                    validate_call(tools, fresh, call, is_small=is_small) or verdict
+                call = self._decide(context, tools, fresh, cancelled)
+                validated = (
+                    validate_call(tools, fresh, call, is_small=is_small) or validated
                 )
         if cancelled():
             return
-        if verdict is None:
-            yield from self._speak(brief, tools, history, cancelled)
+        if validated is None:
+            yield from self._speak(context, tools, history, cancelled)
             return
-        if isinstance(verdict, ToolCallRequest) and _ends_call(tools, verdict.name):
+        if isinstance(validated, ToolCallRequest) and _ends_call(tools, validated.name):
             yield TextChunk(GOODBYE)
-        yield verdict
+        yield validated
 
     def _decide(
         self,
-        brief: AgentContext,
+        context: AgentContext,
         tools: Sequence[ToolSpec],
         history: Sequence[HistoryMessage],
         cancelled: Cancelled,
     ) -> ToolDecision | None:
-        """Return the call that the model wants, None when it would rather speak."""
+        """Returns the tool call that the model wants, None if it wants to speak."""
         written = ""
         for piece in self._model.write(
-            decision_messages(brief, history),
+            decision_messages(context, history),
             grammar=decision_grammar(tools, may_speak=not self._model.is_small),
-            most_tokens=_MOST_TOKENS,
+            max_tokens=_MAX_TOKENS,
             cancelled=cancelled,
         ):
             written += piece
             if prefers_speech(written):
-                # Its words are better when it need not think of tools as well.
+                # It speaks better with the prompt for speech, which has no tools.
                 return None
         return read_tool_decision(written)
 
     def _speak(
         self,
-        brief: AgentContext,
+        context: AgentContext,
         tools: Sequence[ToolSpec],
         history: Sequence[HistoryMessage],
         cancelled: Cancelled,
     ) -> Iterator[ModelOutput]:
-        """Let the model speak and nothing else."""
-        cutter = ClauseSplitter()
+        """Yields the spoken answer of the model."""
+        splitter = ClauseSplitter()
         for piece in self._model.write(
-            speech_messages(brief, history),
+            speech_messages(context, history),
             grammar=speech_grammar(),
-            most_tokens=_MOST_TOKENS,
+            max_tokens=_MAX_TOKENS,
             cancelled=cancelled,
         ):
-            for clause in cutter.feed(piece):
+            for clause in splitter.feed(piece):
                 yield TextChunk(clause, find_asked_parameter(tools, clause))
         if not cancelled():
-            for clause in cutter.finish():
+            for clause in splitter.finish():
                 yield TextChunk(clause, find_asked_parameter(tools, clause))
 
 
@@ -251,25 +243,27 @@ def validate_call(
     *,
     is_small: bool,
 ) -> ToolCallRequest | TextChunk | None:
-    """Return the call to make, the question to ask, or None: the agent should speak.
+    """Returns the tool call to make, the question to ask, or None: the agent speaks.
 
-    A small model has to name a tool whatever was said, so what cannot be held against
-    the caller's words must at least be about the same thing.
+    `is_small`: the model had to name a tool, so a call without arguments to check must
+    share words with the request.
     """
     request = last_request(history)
     tool = next((t for t in tools if call and t.name == call.name), None)
-    verdict = _judge(tool, history, call, request, is_small) if call and tool else None
-    if is_small and not isinstance(verdict, ToolCallRequest):
+    validated = (
+        _validate(tool, history, call, request, is_small) if call and tool else None
+    )
+    if is_small and not isinstance(validated, ToolCallRequest):
         other = _plain_tool(tools, tool, request)
         if other is not None:
             return ToolCallRequest(other.name)
-    return verdict
+    return validated
 
 
 def find_pending(
     tools: Sequence[ToolSpec], history: Sequence[HistoryMessage]
 ) -> ToolSpec | None:
-    """Return the tool for which the agent asked a value just before the last words."""
+    """Returns the tool for which the agent asked an argument in the message before."""
     if len(history) < 3 or len(merge_pending(history)) == len(history):
         return None
     asked = history[-2]
@@ -281,10 +275,8 @@ def find_pending(
 def without_pending(
     tools: Sequence[ToolSpec], history: Sequence[HistoryMessage]
 ) -> Sequence[HistoryMessage] | None:
-    """Return the history without the request for which a value was asked.
-
-    None when the caller's last words are about no other tool.
-    """
+    """Returns the history without the request for which an argument was asked, None
+    unless the last user message is about another tool."""
     pending, said = find_pending(tools, history), history[-1]
     if pending is None or not isinstance(said, UserMessage):
         return None
@@ -294,12 +286,12 @@ def without_pending(
 
 
 def last_request(history: Sequence[HistoryMessage]) -> str:
-    """Return the caller's last words, with the request that they complete."""
+    """Returns the last user message, with the request that it completes."""
     last = merge_pending(history)[-1]
     return last.text if isinstance(last, UserMessage) else ""
 
 
-def _judge(
+def _validate(
     tool: ToolSpec,
     history: Sequence[HistoryMessage],
     call: ToolDecision,
@@ -310,7 +302,7 @@ def _judge(
         return ToolCallRequest(tool.name) if allows_ending(history) else None
     if (
         is_small
-        and all(slot.is_free_text for slot in tool.required)
+        and all(parameter.is_free_text for parameter in tool.required)
         and not relevance(tool, request)
     ):
         return None
@@ -321,21 +313,19 @@ def _judge(
         return ToolCallRequest(tool.name, grounded.arguments)
     if not relevance(tool, request):
         return None
-    slot = grounded.missing[0]
-    return TextChunk(parameter_question(slot), f"{tool.name}.{slot.name}")
+    parameter = grounded.missing[0]
+    return TextChunk(parameter_question(parameter), f"{tool.name}.{parameter.name}")
 
 
 def _plain_tool(
     tools: Sequence[ToolSpec], instead_of: ToolSpec | None, request: str
 ) -> ToolSpec | None:
-    """Return a tool without arguments that a question fits better than the one chosen.
-
-    "Which films run today?" makes a small model ask for the title of the film.
-    """
+    """Returns a tool without parameters that fits a question better, if any."""
+    # "Which films run today?" makes a small model ask for the title of the film.
     least = relevance(instead_of, request) if instead_of else 0
     if "?" not in request:
         return None
-    plain = [tool for tool in tools if not tool.slots and not tool.ends_call]
+    plain = [tool for tool in tools if not tool.parameters and not tool.ends_call]
     best = max(plain, key=lambda tool: relevance(tool, request), default=None)
     return best if best is not None and relevance(best, request) > least else None
 
@@ -343,10 +333,8 @@ def _plain_tool(
 def _is_repeated(
     tool: ToolSpec, arguments: Mapping[str, Any], history: Sequence[HistoryMessage]
 ) -> bool:
-    """Whether this very call was just made and the caller did not ask for it again.
-
-    A small model likes to do once more what it sees itself doing.
-    """
+    """True if the same call was the last one and was not requested again."""
+    # A small model tends to repeat the last call.
     before = next((t for t in reversed(history) if isinstance(t, ToolMessage)), None)
     return (
         before is not None
@@ -362,19 +350,20 @@ _PLAIN = re.compile(r"\s*[^\s{`]")
 
 @dataclass(frozen=True, slots=True)
 class ToolDecision:
-    """A call as the model wrote it, not yet held against what was said."""
+    """A tool call as the model wrote it, not validated."""
 
     name: str
     arguments: Mapping[str, Any]
 
 
 def prefers_speech(written: str) -> bool:
-    """Whether the line, as far as it is written, can only become speech."""
+    """True if the incomplete line can only become speech."""
     return bool(_SAY.match(written) or _PLAIN.match(written))
 
 
 def read_tool_decision(written: str) -> ToolDecision | None:
-    """Return the call in a finished line; None when it holds none, or half of one."""
+    """Returns the tool call in a complete line, None if there is none."""
+
     begin, end = written.find("{"), written.rfind("}")
     try:
         value = json.loads(written[begin : end + 1])

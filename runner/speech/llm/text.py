@@ -1,6 +1,4 @@
-"""Cuts a growing text into clauses that a voice can already speak."""
-# MERGED: "Takes out of a model's text what cannot be spoken."
-# MERGED: 'Numbers as people say them and as recognizers write them, brought to digits.\n\n"twelve thirty four", "one two three four", "12-34" and "1,234" must all lead to 1234:\na caller never says a number the way a tool wants it.'
+"""Text between model and speech: clauses, markup, spoken numbers."""
 
 from __future__ import annotations
 
@@ -8,20 +6,20 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-# The first sound decides how quick an agent feels, so the first clause may be short;
-# later ones are whole sentences, which a voice reads better.
-FIRST_CLAUSE = 10  # characters, at least
+# The delay of the first audio is what the caller notices, so the first clause may be
+# short; later ones are whole sentences, which sound better.
+FIRST_CLAUSE = 10  # minimum characters
 LATER_CLAUSE = 20
-LONG_CLAUSE = 70  # from here on a comma is enough
+LONG_CLAUSE = 70  # from this length on a comma ends a clause
 _STOPS = ".!?"
 _PAUSES = ",;:"
 _ABBREVIATION = re.compile(r"\b(?:dr|mr|mrs|ms|st|vs|e\.g|i\.e|[a-z])\.$", re.I)
 
 
 class ClauseSplitter:
-    """Takes text piece by piece and gives back each clause when it is complete.
+    """Splits streamed text into clauses that can be spoken.
 
-    The clauses have no white space around them; joined with single blanks they are the
+    The clauses have no surrounding white space; joined with single spaces they are the
     text.
     """
 
@@ -30,7 +28,7 @@ class ClauseSplitter:
         self._given = 0
 
     def feed(self, piece: str) -> Iterator[str]:
-        """Take the next piece; yield the clauses that it completes."""
+        """Adds a piece; yields the clauses that it completes."""
         self._text += piece
         while (end := self._boundary()) is not None:
             clause = self._text[:end].strip()
@@ -40,14 +38,14 @@ class ClauseSplitter:
                 yield clause
 
     def finish(self) -> Iterator[str]:
-        """Yield what is left; the text is over."""
+        """Yields the rest at the end of the text."""
         rest, self._text = self._text.strip(), ""
         if rest:
             self._given += 1
             yield rest
 
     def _boundary(self) -> int | None:
-        # Only a mark with white space after it ends a clause: 3.5 and 1,200 go on.
+        # Only a mark followed by white space ends a clause, not the one in 3.5 or 1,200
         for at, character in enumerate(self._text[:-1]):
             if self._text[at + 1].isspace() and self._ends_here(character, at + 1):
                 return at + 1
@@ -67,14 +65,14 @@ _SILENT = str.maketrans("", "", "*`#|")
 
 
 class MarkupFilter:
-    """Removes markdown's signs and a reasoning model's thoughts, piece by piece."""
+    """Removes markdown and `<think>` sections from streamed text."""
 
     def __init__(self) -> None:
         self._held = ""
         self._is_thinking = False
 
     def feed(self, piece: str) -> str:
-        """Take the next piece; return what can be spoken of what is there."""
+        """Adds a piece; returns the text that can be spoken so far."""
         self._held += piece
         spoken = []
         while True:
@@ -93,13 +91,13 @@ class MarkupFilter:
         return "".join(spoken).translate(_SILENT)
 
     def finish(self) -> str:
-        """Return what was held back; the text is over."""
+        """Returns the text held back, at the end of the text."""
         rest, self._held = self._held, ""
         return "" if self._is_thinking else rest.translate(_SILENT)
 
 
 def _begun(text: str, mark: str) -> int:
-    """Return how many characters at the end of `text` may be the mark's beginning."""
+    """Returns the length of the longest end of `text` that begins `mark`."""
     for length in range(min(len(text), len(mark) - 1), 0, -1):
         if mark.startswith(text[-length:]):
             return length
@@ -154,21 +152,22 @@ _TENS = {
 _SCALES = {"hundred": 100, "thousand": 1_000, "million": 1_000_000}
 _AMOUNTS = {"couple": "2", "dozen": "12"}
 _REPEATS = {"double": 2, "triple": 3}
-# Said for zero, but only among other digits: "four oh two", not "oh, hello".
+# Zero only next to other digits: "four oh two", not "oh, hello".
 _ZEROS = {"o", "oh"}
 
 
 def spoken_tokens(text: str) -> list[str]:
-    """Return the words of `text` in lower case, its numbers as digits.
+    """Returns the words of `text` in lower case, numbers as digits.
 
-    Numbers that were said apart stay apart: "twelve thirty four" is 12 and 34, since
-    only the reader of the value can know that they belong together.
+    "twelve", "12", "1,200" and "double four" become "12", "12", "1200" and "4", "4".
     """
+    # Numbers said separately stay separate: "twelve thirty four" is 12 and 34. Only the
+    # tool's parameter shows if they belong together (`digit_runs`).
     return list(_repeat(_read_zeros(list(_read_numbers(_split(text))))))
 
 
 def digit_runs(tokens: list[str]) -> frozenset[str]:
-    """Return every number that neighbouring numbers of `tokens` can make together."""
+    """Returns every number that adjacent numbers of `tokens` can form together."""
     runs: set[str] = set()
     for start, token in enumerate(tokens):
         joined = ""
@@ -183,7 +182,7 @@ def digit_runs(tokens: list[str]) -> frozenset[str]:
 
 
 def _split(text: str) -> list[str]:
-    # NFKC: full-width and raised digits are digits too.
+    # NFKC: full-width and superscript digits become digits.
     tokens = _TOKEN.findall(unicodedata.normalize("NFKC", text).lower())
     return [t.replace(",", "") if _THOUSANDS.fullmatch(t) else t for t in tokens]
 
@@ -201,7 +200,8 @@ def _read_numbers(words: list[str]) -> Iterator[str]:
 
 
 def _number_at(words: list[str], at: int) -> tuple[int, int]:
-    """Return the number that begins here and how many words it takes, 0 if none."""
+    """Returns the number at index `at` and its number of words, 0 if none."""
+
     value, used = _below_hundred(words, at)
     if not used or value == 0:
         return value, used

@@ -1,4 +1,4 @@
-"""A tool of the brief, read once: what it is called, what it wants, what it does."""
+"""Tool specifications: names, parameters, and whether a tool ends the call."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# Arguments in which the model sums up in its own words, so that they cannot be checked
-# against what the caller said.
+# Parameters that a model fills in with its own words, which cannot be checked against
+# the caller's words.
 _FREE_TEXT = frozenset(
     (
         *("reason", "message", "summary", "note", "notes", "comment", "comments"),
@@ -26,7 +26,7 @@ _ENDING = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ToolParameter:
-    """One argument of a tool; `schema` is its JSON Schema."""
+    """One parameter of a tool; `schema` is its JSON Schema."""
 
     name: str
     schema: Mapping[str, Any]
@@ -39,31 +39,30 @@ class ToolParameter:
 
     @property
     def is_free_text(self) -> bool:
-        """Whether the model may fill it in its own words."""
+        """True if the model may fill it in with its own words."""
         words = re.split(r"[_\-\s]+", self.name.lower())
         return bool(words) and words[-1] in _FREE_TEXT
 
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """What the mind knows of one tool; `schema` is the JSON Schema of its arguments."""
+    """One tool; `schema` is the JSON Schema of its arguments."""
 
     name: str
     description: str
     schema: Mapping[str, Any]
-    slots: tuple[ToolParameter, ...]
+    parameters: tuple[ToolParameter, ...]
 
     @property
     def required(self) -> tuple[ToolParameter, ...]:
-        return tuple(slot for slot in self.slots if slot.is_required)
+        return tuple(
+            parameter for parameter in self.parameters if parameter.is_required
+        )
 
     @property
     def ends_call(self) -> bool:
-        """Whether running it ends the call.
-
-        The wire does not say what a tool does to the call, so this is the one place
-        that tells it from the tool's name or the beginning of its description.
-        """
+        """True if the tool ends the call, by its name or description."""
+        # `session.update` does not say what a tool does to the call.
         if self.required:
             return False
         name, text = self.name.lower(), self.description.lower()
@@ -76,7 +75,7 @@ class ToolSpec:
 
 
 def read_tool_specs(tools: Sequence[Mapping[str, Any]]) -> tuple[ToolSpec, ...]:
-    """Read the tools of a brief; one without a usable name is left out."""
+    """Reads the tools of `session.update`; skips tools without a name."""
     return tuple(
         read_tool_spec(tool)
         for tool in tools
@@ -85,7 +84,8 @@ def read_tool_specs(tools: Sequence[Mapping[str, Any]]) -> tuple[ToolSpec, ...]:
 
 
 def read_tool_spec(tool: Mapping[str, Any]) -> ToolSpec:
-    """Read one tool as it is on the wire, whatever is missing from it."""
+    """Reads one tool of `session.update`; invalid fields become empty."""
+
     schema = tool.get("parameters")
     schema = schema if isinstance(schema, Mapping) else {}
     properties = schema.get("properties")
@@ -99,7 +99,7 @@ def read_tool_spec(tool: Mapping[str, Any]) -> ToolSpec:
         if isinstance(description, str)
         else "",
         schema=schema,
-        slots=tuple(
+        parameters=tuple(
             ToolParameter(
                 name, value if isinstance(value, Mapping) else {}, name in required
             )

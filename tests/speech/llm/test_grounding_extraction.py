@@ -44,13 +44,15 @@ def test_a_value_is_taken_out_of_a_request(
     ],
 )
 def test_a_short_reply_is_the_value_itself(reply: str, value: str):
-    slot = ToolParameter("v", {"type": "string"}, True)
-    assert extract_value(slot, f"A request. {reply}", reply=reply) == value
+    parameter = ToolParameter("v", {"type": "string"}, True)
+    assert extract_value(parameter, f"A request. {reply}", reply=reply) == value
 
 
 def test_free_text_is_all_that_was_said():
-    slot = ToolParameter("reason", {"type": "string"}, True)
-    assert extract_value(slot, "My bill is wrong", reply=None) == "My bill is wrong"
+    parameter = ToolParameter("reason", {"type": "string"}, True)
+    assert (
+        extract_value(parameter, "My bill is wrong", reply=None) == "My bill is wrong"
+    )
 
 
 @given(st.text(max_size=60), st.none() | st.text(max_size=20))

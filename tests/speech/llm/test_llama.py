@@ -61,8 +61,8 @@ TOOLS: list[dict[str, Any]] = [
         "description": "Hang up after saying goodbye, when the caller is done.",
     },
 ]
-BRIEF = AgentContext(
-    "You are the phone agent of Acme. Be brief. Use get_weather for the weather and "
+CONTEXT = AgentContext(
+    "You are the phone agent of Acme. Be context. Use get_weather for the weather and "
     "lookup_order for orders. When the caller needs nothing more, use end_call.",
     TOOLS,
 )
@@ -73,7 +73,7 @@ def weights() -> Path:
     pytest.importorskip("xllamacpp")
     from runner.speech.models import open_model_store
 
-    standing = open_model_store().standing("qwen-0.5b")
+    standing = open_model_store().status("qwen-0.5b")
     if not standing.present:
         pytest.skip(f"no weights of qwen-0.5b: {standing.problem}")
     return standing.path
@@ -83,7 +83,7 @@ def weights() -> Path:
 def brain() -> Iterator[ClosableLanguageModel]:
     path = weights()
     brain = load_llm(BrainConfig(name="qwen-0.5b"), lambda _: path)
-    brain.warm(BRIEF)
+    brain.warm(CONTEXT)
     yield brain
     brain.close()
 
@@ -98,7 +98,7 @@ def model() -> Iterator[LlamaModel]:
 
 
 def think(brain: ClosableLanguageModel, *history: HistoryMessage) -> list[ModelOutput]:
-    return list(brain.think(BRIEF, [GREETING, *history], lambda: False))
+    return list(brain.think(CONTEXT, [GREETING, *history], lambda: False))
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_generation_stops_when_it_is_cancelled(model: LlamaModel):
     pieces = model.write(
         [{"role": "user", "content": "Count from one to fifty in words."}],
         grammar="root ::= [a-z, ]{300,400}",
-        most_tokens=400,
+        max_tokens=400,
         cancelled=cancel.is_set,
     )
     next(pieces)
@@ -175,7 +175,7 @@ def test_a_conversation_that_does_not_fit_is_a_clear_error(model: LlamaModel):
     pieces = model.write(
         [{"role": "user", "content": "word " * 9_000}],
         grammar="root ::= [a-z]{1,9}",
-        most_tokens=5,
+        max_tokens=5,
         cancelled=lambda: False,
     )
     with pytest.raises(SpeechError, match="context"):
@@ -189,7 +189,7 @@ def test_the_engine_prints_nothing():
         "from runner.speech.llm.llama import LlamaModel\n"
         "model = LlamaModel(Path(sys.argv[1]))\n"
         "hello = [{'role': 'user', 'content': 'Hello.'}]\n"
-        "for _ in model.write(hello, grammar='root ::= [a-z]{1,9}', most_tokens=3,\n"
+        "for _ in model.write(hello, grammar='root ::= [a-z]{1,9}', max_tokens=3,\n"
         "                     cancelled=lambda: False): pass\n"
         "model.close()\n"
     )

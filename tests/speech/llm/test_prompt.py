@@ -12,7 +12,7 @@ from runner.speech.interfaces import (
     UserMessage,
 )
 from runner.speech.llm.prompt import (
-    LONGEST_RESULT,
+    MAX_RESULT,
     decision_messages,
     merge_pending,
     shorten,
@@ -28,7 +28,7 @@ TOOL: dict[str, Any] = {
         "required": ["what"],
     },
 }
-BRIEF = AgentContext("You are kind.", [TOOL])
+CONTEXT = AgentContext("You are kind.", [TOOL])
 turns: st.SearchStrategy[HistoryMessage] = st.one_of(
     st.builds(UserMessage, st.text(min_size=1, max_size=20)),
     st.builds(
@@ -51,14 +51,14 @@ turns: st.SearchStrategy[HistoryMessage] = st.one_of(
 @given(st.lists(turns, max_size=10))
 def test_roles_alternate_and_the_caller_is_last(history: list[HistoryMessage]):
     for messages in (
-        speech_messages(BRIEF, history),
-        decision_messages(BRIEF, history),
+        speech_messages(CONTEXT, history),
+        decision_messages(CONTEXT, history),
     ):
         roles = [message["role"] for message in messages]
         assert roles[0] == "system"
         assert all(role == "user" for role in roles[1::2])
         assert all(role == "assistant" for role in roles[2::2])
-    assert speech_messages(BRIEF, history)[-1]["role"] == "user"
+    assert speech_messages(CONTEXT, history)[-1]["role"] == "user"
 
 
 @given(st.lists(turns, max_size=8), turns)
@@ -66,17 +66,17 @@ def test_the_beginning_never_changes(
     history: list[HistoryMessage], turn: HistoryMessage
 ):
     for build in (speech_messages, decision_messages):
-        assert build(BRIEF, history)[0] == build(BRIEF, [*history, turn])[0]
+        assert build(CONTEXT, history)[0] == build(CONTEXT, [*history, turn])[0]
 
 
 def test_the_two_prompts_begin_differently():
-    deciding = decision_messages(BRIEF)[0]["content"]
-    speaking = speech_messages(BRIEF)[0]["content"]
+    deciding = decision_messages(CONTEXT)[0]["content"]
+    speaking = speech_messages(CONTEXT)[0]["content"]
     assert deciding[:4] != speaking[:4]
 
 
 def test_a_tool_is_described_with_its_arguments():
-    system = decision_messages(BRIEF)[0]["content"]
+    system = decision_messages(CONTEXT)[0]["content"]
     assert "- find(what: Thing, where?: a|b): Find a thing." in system
 
 
@@ -89,7 +89,7 @@ def test_chat_is_left_out_of_a_decision_and_calls_are_kept():
         AssistantMessage("It is at home."),
         UserMessage("And my coat?"),
     ]
-    texts = [message["content"] for message in decision_messages(BRIEF, history)[1:]]
+    texts = [message["content"] for message in decision_messages(CONTEXT, history)[1:]]
     assert texts == [
         "Find my hat.",
         '{"tool": "find", "arguments": {"what": "hat"}}',
@@ -103,7 +103,7 @@ def test_a_bare_yes_keeps_the_question_before_it():
         AssistantMessage("Shall I find it?"),
         UserMessage("Yes, please."),
     ]
-    messages = decision_messages(BRIEF, history)
+    messages = decision_messages(CONTEXT, history)
     assert [message["role"] for message in messages[1:]] == [
         "user",
         "assistant",
@@ -133,7 +133,7 @@ def test_an_ordinary_question_joins_nothing():
 
 def test_a_long_result_is_cut_and_white_space_goes():
     assert shorten('{\n  "a":   1\n}') == '{"a": 1}'
-    assert len(shorten("x " * 5_000)) == LONGEST_RESULT
+    assert len(shorten("x " * 5_000)) == MAX_RESULT
 
 
 @given(st.lists(turns, min_size=1, max_size=30), st.integers(0, 400))

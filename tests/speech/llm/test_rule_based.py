@@ -35,14 +35,14 @@ TOOLS: list[dict[str, Any]] = [
     },
     {"name": "end_call", "description": "End the call."},
 ]
-BRIEF = AgentContext("You work for Acme.", TOOLS)
+CONTEXT = AgentContext("You work for Acme.", TOOLS)
 
 
 def think(
-    *history: HistoryMessage | str, brief: AgentContext = BRIEF
+    *history: HistoryMessage | str, context: AgentContext = CONTEXT
 ) -> list[ModelOutput]:
     turns = [UserMessage(t) if isinstance(t, str) else t for t in history]
-    return list(RuleBasedModel().think(brief, turns, lambda: False))
+    return list(RuleBasedModel().think(context, turns, lambda: False))
 
 
 @pytest.mark.parametrize(
@@ -95,13 +95,13 @@ def test_thanks_are_taken():
 
 
 def test_an_agent_without_tools_says_so():
-    (thought,) = think("Hello", brief=AgentContext("Tell stories."))
+    (thought,) = think("Hello", context=AgentContext("Tell stories."))
     assert isinstance(thought, TextChunk) and "cannot answer" in thought.text
 
 
 def test_it_names_itself_a_script_and_obeys_a_cancellation():
     brain = RuleBasedModel()
-    brain.warm(BRIEF)
+    brain.warm(CONTEXT)
     assert brain.quality == "script"
-    assert list(brain.think(BRIEF, [UserMessage("Weather?")], lambda: True)) == []
+    assert list(brain.think(CONTEXT, [UserMessage("Weather?")], lambda: True)) == []
     brain.close()

@@ -23,7 +23,7 @@ from runner.speech.interfaces import (
 from runner.speech.llm.prompt import GOODBYE, ChatMessage
 from runner.speech.llm.small_model import SmallModelPolicy
 
-BRIEF = AgentContext(
+CONTEXT = AgentContext(
     "You work for Acme.",
     [
         {
@@ -70,11 +70,11 @@ class ScriptedModel:
         messages: Sequence[ChatMessage],
         *,
         grammar: str,
-        most_tokens: int,
+        max_tokens: int,
         cancelled: Cancelled,
     ) -> Iterator[str]:
         self.asked.append(messages)
-        if most_tokens == 0:
+        if max_tokens == 0:
             return
         answer = self.answers.pop(0)
         for at in range(0, len(answer), 3):
@@ -92,7 +92,7 @@ def think(
     model = ScriptedModel(*answers)
     model.is_small = is_small
     turns = [UserMessage(t) if isinstance(t, str) else t for t in history]
-    thoughts = list(SmallModelPolicy(model).think(BRIEF, turns, lambda: False))
+    thoughts = list(SmallModelPolicy(model).think(CONTEXT, turns, lambda: False))
     assert not model.answers, "the model was asked less often than the test says"
     return thoughts
 
@@ -126,7 +126,7 @@ def test_the_answer_to_such_a_question_completes_the_request():
         AssistantMessage("What is the order number?", ASKED),
         UserMessage("It's twelve thirty four."),
     ]
-    thoughts = list(SmallModelPolicy(model).think(BRIEF, history, lambda: False))
+    thoughts = list(SmallModelPolicy(model).think(CONTEXT, history, lambda: False))
     assert thoughts == [ToolCallRequest("lookup_order", {"order_id": "1234"})]
     (messages,) = model.asked
     assert messages[-1]["content"] == "Where is my order? It's twelve thirty four."
@@ -244,14 +244,14 @@ def test_an_agent_without_tools_never_decides():
 def test_nothing_is_yielded_once_it_is_cancelled(answers: list[str]):
     brain = SmallModelPolicy(ScriptedModel(*answers))
     history = [UserMessage("Where is my order 1234?")]
-    assert list(brain.think(BRIEF, history, lambda: True)) == []
+    assert list(brain.think(CONTEXT, history, lambda: True)) == []
 
 
 def test_warming_reads_what_thinking_will_begin_with():
     model = ScriptedModel(SAY, "Hi there.")
     brain = SmallModelPolicy(model)
-    brain.warm(BRIEF)
-    list(brain.think(BRIEF, [UserMessage("Hello.")], lambda: False))
+    brain.warm(CONTEXT)
+    list(brain.think(CONTEXT, [UserMessage("Hello.")], lambda: False))
     warmed = {messages[0]["content"] for messages in model.asked[:2]}
     used = {messages[0]["content"] for messages in model.asked[2:]}
     assert warmed == used
@@ -260,8 +260,8 @@ def test_warming_reads_what_thinking_will_begin_with():
 def test_thinking_leaves_the_history_alone_and_needs_no_order():
     history: list[Any] = [UserMessage("Where is my order?")]
     brain = SmallModelPolicy(ScriptedModel(ORDER, ORDER))
-    once = list(brain.think(BRIEF, tuple(history), lambda: False))
-    assert list(brain.think(BRIEF, tuple(history), lambda: False)) == once
+    once = list(brain.think(CONTEXT, tuple(history), lambda: False))
+    assert list(brain.think(CONTEXT, tuple(history), lambda: False)) == once
 
 
 def test_closing_gives_the_model_back():
@@ -284,10 +284,10 @@ class SlowReader(ScriptedModel):
         messages: Sequence[ChatMessage],
         *,
         grammar: str,
-        most_tokens: int,
+        max_tokens: int,
         cancelled: Cancelled,
     ) -> Iterator[str]:
-        what = "read" if most_tokens == 0 else "decide"
+        what = "read" if max_tokens == 0 else "decide"
         self.order.append(what)
         if what == "read" and not self.reads.is_set():
             self.reads.set()
@@ -295,14 +295,14 @@ class SlowReader(ScriptedModel):
             self.order.append("been read")
             return iter(())
         return super().write(
-            messages, grammar=grammar, most_tokens=most_tokens, cancelled=cancelled
+            messages, grammar=grammar, max_tokens=max_tokens, cancelled=cancelled
         )
 
 
 def test_a_turn_waits_for_its_prompt_instead_of_reading_it_twice_at_once() -> None:
     model = SlowReader("", TOKYO)
     brain = SmallModelPolicy(model)
-    warming = threading.Thread(target=brain.warm, args=(BRIEF,))
+    warming = threading.Thread(target=brain.warm, args=(CONTEXT,))
     warming.start()
     assert model.reads.wait(5)
     waits = threading.Event()
@@ -312,7 +312,7 @@ def test_a_turn_waits_for_its_prompt_instead_of_reading_it_twice_at_once() -> No
         return False
 
     def think() -> None:
-        list(brain.think(BRIEF, [UserMessage("Weather in Tokyo?")], is_cancelled))
+        list(brain.think(CONTEXT, [UserMessage("Weather in Tokyo?")], is_cancelled))
 
     thinking = threading.Thread(target=think)
     thinking.start()
@@ -329,14 +329,14 @@ def test_a_turn_waits_for_its_prompt_instead_of_reading_it_twice_at_once() -> No
 def test_a_turn_that_is_cancelled_does_not_wait_for_its_prompt() -> None:
     model = SlowReader("")
     brain = SmallModelPolicy(model)
-    warming = threading.Thread(target=brain.warm, args=(BRIEF,))
+    warming = threading.Thread(target=brain.warm, args=(CONTEXT,))
     warming.start()
     assert model.reads.wait(5)
     cancelled = threading.Event()
     cancelled.set()
 
     # It comes back although the prompt is not read yet.
-    list(brain.think(BRIEF, [UserMessage("Hello?")], cancelled.is_set))
+    list(brain.think(CONTEXT, [UserMessage("Hello?")], cancelled.is_set))
 
     assert "been read" not in model.order
     model.go_on.set()

@@ -4,7 +4,7 @@ from runner.speech.llm.tools import read_tool_spec, read_tool_specs
 
 
 def test_a_tool_without_parameters_has_no_slots():
-    assert read_tool_spec({"name": "ping"}).slots == ()
+    assert read_tool_spec({"name": "ping"}).parameters == ()
 
 
 def test_required_slots_are_told_from_optional_ones():
@@ -14,7 +14,7 @@ def test_required_slots_are_told_from_optional_ones():
             "parameters": {"properties": {"a": {}, "b": {}}, "required": ["b"]},
         }
     )
-    assert [slot.name for slot in tool.required] == ["b"]
+    assert [parameter.name for parameter in tool.required] == ["b"]
 
 
 @pytest.mark.parametrize(
