@@ -131,7 +131,7 @@ def test_a_machine_that_reaches_no_source_is_told_each_reason(
 
     assert isinstance(result.exception, SpeechError)
     assert result.exception.exit_code == 3
-    assert "cannot reach" in result.exception.message
+    assert "cannot reach huggingface.co" in result.exception.message
     assert "No matching distribution" in result.exception.message
     left = [p.name for p in (cache / "smart-turn").iterdir()]
     assert left == []

@@ -94,7 +94,7 @@ def test_a_path_that_holds_no_model_is_named(
 
 
 def test_a_voice_alone_is_refused_rather_than_hummed(nothing: ModelStore) -> None:
-    with pytest.raises(ModelMissing, match="weights of joe") as caught:
+    with pytest.raises(ModelMissing, match="model 'joe' is not usable") as caught:
         load_synthesizer(LocalConfig(), store=nothing)
 
     assert caught.value.hint == "vagent models fetch joe"

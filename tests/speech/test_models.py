@@ -273,7 +273,7 @@ def test_two_at_once_fetch_once(weights: ModelStore) -> None:
 
     class Told(NullProgress):
         def say(self, text: str) -> None:
-            assert "another process is busy with tiny" in text
+            assert "waiting for another process that uses tiny" in text
             second_waits.set()
 
     first_began = threading.Event()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.audio.pcm import duration_ms, loudness, to_samples
@@ -97,6 +97,7 @@ class TestTones:
 
         assert len(pieces) == 1
 
+    @settings(deadline=None)
     @given(st.text())
     def test_any_text_can_be_hummed(self, text: str) -> None:
         for pcm in ToneSynthesizer().speak(text, never):

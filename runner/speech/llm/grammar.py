@@ -1,5 +1,15 @@
 """JSON Schema to the grammar (GBNF) that constrains a small model."""
 
+# A model of half a billion parameters without a grammar calls no tool at all. With one
+# line that is either {"say": ...} or {"tool": ..., "arguments": ...}, nine of ten
+# decisions are right.
+#
+# llama.cpp's own `json_schema` is not used. Measured with the 0.5B model on the
+# benchmark set: 32 of 41 tool calls and 8 of 10 dialogues, against 33 and 9 with this
+# grammar. It also rejects the whole request for one unknown type or unresolved `$ref`
+# of one tool, fails within an empty range, and accepts any string for a pattern
+# without anchors.
+
 from __future__ import annotations
 
 import json
@@ -13,24 +23,24 @@ from runner.speech.llm.tools import ToolSpec
 
 # GBNF class of all characters that a JSON string may hold as they are.
 ANY_CHARACTER = r'[^"\\\x00-\x1F]'
-LONGEST_SAY = 280  # characters: some twenty seconds of speech
-LONGEST_STRING = 60
-_MOST_ITEMS = 6
-_DEEPEST = 10  # levels; only a schema that refers to itself is deeper
-_MOST_RULES = 300  # of one tool: a schema that refers to itself often is cut there
-_NUMBERED_VALUES = 64  # multiples are written out up to so many
+MAX_SPEECH = 280  # characters: about twenty seconds of speech
+MAX_STRING = 60  # characters
+_MAX_ITEMS = 6
+_MAX_DEPTH = 10  # levels; only a recursive schema is deeper
+_MAX_RULES = 300  # per tool; limits schemas that refer to themselves often
+_MAX_LISTED_MULTIPLES = 64  # with more, `multipleOf` is ignored
 
-# What is spoken has no markup in it, so the grammar has none either.
+# Speech has no markup.
 _MARKUP = r"*#`{}<>|_~\[\]\\\""
 _SPEECH = (
-    f"speech ::= first later{{1,{LONGEST_SAY - 1}}}\n"
+    f"speech ::= first later{{1,{MAX_SPEECH - 1}}}\n"
     f"first ::= [^\\x00-\\x20(){_MARKUP}]\n"
     f"later ::= [^\\x00-\\x1F(){_MARKUP}]\n"
 )
 _SAY = 'say ::= "{\\"say\\": \\"" speech "\\"}"\n' + _SPEECH
 _LEAVES = (
     f"ch ::= {ANY_CHARACTER}\n"
-    f'str ::= "\\"" ch{{1,{LONGEST_STRING}}} "\\""\n'
+    f'str ::= "\\"" ch{{1,{MAX_STRING}}} "\\""\n'
     'int ::= "-"? ("0" | [1-9] [0-9]{0,8})\n'
     'num ::= int ("." [0-9]{1,4})?\n'
     'bool ::= "true" | "false"\n'
@@ -39,15 +49,13 @@ _LEAVES = (
 
 
 def speech_grammar() -> str:
-    """Return the grammar of plain words that a voice can speak."""
+    """Returns the grammar of plain text that can be spoken."""
     return "root ::= speech\n" + _SPEECH
 
 
 def decision_grammar(tools: Sequence[ToolSpec], *, may_speak: bool = True) -> str:
-    """Return the grammar "speak, or call one of these tools with legal arguments".
-
-    `tools` must not be empty: without tools there is nothing to decide.
-    """
+    """Returns the grammar of a decision: speech, or a call of one of the tools with
+    valid arguments. `tools` must not be empty."""
     names = [f"t{number}" for number in range(len(tools))]
     choices = ["say", *names] if may_speak else names
     rules = [f"root ::= {' | '.join(choices)}\n", _SAY, _LEAVES]
@@ -60,7 +68,7 @@ def decision_grammar(tools: Sequence[ToolSpec], *, may_speak: bool = True) -> st
 
 
 class _Translator:
-    """Turns one schema into one expression; what it cannot say it says more widely."""
+    """Translates the schema of one tool; unsupported keywords are ignored."""
 
     def __init__(self, root: Mapping[str, Any], name: str) -> None:
         self._root = root
@@ -68,9 +76,9 @@ class _Translator:
         self.rules: list[str] = []
 
     def value(self, schema: object, depth: int) -> str:
-        if not isinstance(schema, Mapping) or depth > _DEEPEST:
+        if not isinstance(schema, Mapping) or depth > _MAX_DEPTH:
             return "any"
-        if len(self.rules) > _MOST_RULES:
+        if len(self.rules) > _MAX_RULES:
             return "any"
         schema = self._resolve(schema)
         if "const" in schema:
@@ -110,7 +118,7 @@ class _Translator:
         return f'"{{" {_members(wanted, optional)} "}}"'
 
     def _rule(self, expression: str) -> str:
-        """Give an expression that is used more than once a name."""
+        """Adds a named rule for an expression; returns the name."""
         name = f"{self._name}-{len(self.rules)}"
         self.rules.append(f"{name} ::= {expression}\n")
         return name
@@ -138,7 +146,7 @@ class _Translator:
         item = self._rule(self.value(schema.get("items", {}), depth + 1))
         least = _count(schema.get("minItems")) or 0
         most = _count(schema.get("maxItems"))
-        most = max(least, _MOST_ITEMS) if most is None else max(least, min(most, 20))
+        most = max(least, _MAX_ITEMS) if most is None else max(least, min(most, 20))
         if most == 0:
             return '"[]"'
         rest = f'(", " {item}){{{max(0, least - 1)},{most - 1}}}' if most > 1 else ""
@@ -146,8 +154,8 @@ class _Translator:
         return f'"[" {inner} "]"' if least else f'"[" ({inner})? "]"'
 
     def _resolve(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Follow local references and fold `allOf` into one schema."""
-        for _ in range(_DEEPEST):
+        """Follows local references and merges `allOf`."""
+        for _ in range(_MAX_DEPTH):
             reference = schema.get("$ref")
             if isinstance(reference, str):
                 found = _look_up(self._root, reference)
@@ -168,7 +176,7 @@ def _members(required: list[str], optional: list[str]) -> str:
     if required:
         tail = "".join(f' (", " {member})?' for member in optional)
         return ' ", " '.join(required) + tail
-    # Without a required member, whichever optional one comes first has no comma.
+    # Without a required member, the first optional one has no comma before it.
     starts = [
         member + "".join(f' (", " {other})?' for other in optional[at + 1 :])
         for at, member in enumerate(optional)
@@ -182,7 +190,7 @@ def _string(schema: Mapping[str, Any]) -> str:
         try:
             return f'"\\"" {translate_pattern(pattern)} "\\""'
         except UnsupportedPattern:
-            pass  # the tool's own check stays; the model just gets no help here
+            pass  # the arguments are still validated before the tool runs
     if schema.get("format") == "date":
         return (
             '"\\"20" [0-9] [0-9] "-" ("0" [1-9] | "1" [0-2]) "-" '
@@ -193,7 +201,7 @@ def _string(schema: Mapping[str, Any]) -> str:
     if least is None and most is None:
         return "str"
     least = 1 if least is None else least
-    most = LONGEST_STRING if most is None else min(most, LONGEST_STRING)
+    most = MAX_STRING if most is None else min(most, MAX_STRING)
     most = max(least, most)
     return f'"\\"" ch{{{min(least, most)},{most}}} "\\""' if most else '"\\"\\""'
 
@@ -203,7 +211,7 @@ def _bounds(schema: Mapping[str, Any]) -> tuple[float | None, float | None]:
     above, below = (
         _finite(schema.get(key)) for key in ("exclusiveMinimum", "exclusiveMaximum")
     )
-    # The next whole number: what lies between it and the bound is given up.
+    # Exclusive bounds become the next whole number; fractions in between are excluded.
     if above is not None:
         least = max(least if least is not None else above, math.floor(above) + 1)
     if below is not None:
@@ -218,7 +226,7 @@ def _integer(schema: Mapping[str, Any]) -> str:
     step = schema.get("multipleOf")
     if low is not None and high is not None and isinstance(step, int) and step > 1:
         values = range(low + -low % step, high + 1, step)
-        if 0 < len(values) <= _NUMBERED_VALUES:
+        if 0 < len(values) <= _MAX_LISTED_MULTIPLES:
             return _either([quote(str(value)) for value in values])
     if (low is None and high is None) or (
         low is not None and high is not None and low > high
@@ -236,7 +244,8 @@ def _number(schema: Mapping[str, Any]) -> str:
     if low is not None and high is not None and low > high:
         return "num"
     whole = translate_interval(low, high)
-    # A fraction leads away from zero, so it may follow only where that side has room.
+    # A fraction moves away from zero, so it needs room to the bound on that side.
+
     if low is None or low < 0:
         return whole
     if high is not None and low == high:
@@ -344,7 +353,7 @@ def _after(low: int, high: int, zeros: int) -> int:
 
 _FORBIDDEN = frozenset(('"', "\\"))
 _OPEN_END = 30  # what "any number of times" is cut to
-_MOST = 200
+_MAX_REPEATS = 200
 _SETS = {"d": "0-9", "w": "A-Za-z0-9_", "s": " "}
 _QUANTIFIER = re.compile(r"([*+?]|\{(\d*)(,?)(\d*)\})[?]?")
 
@@ -485,7 +494,7 @@ class _Reader:
         most = int(found[4]) if found[4] else (least + _OPEN_END)
         if not found[3]:
             most = least
-        if not (found[2] or found[4]) or most > _MOST or least > most:
+        if not (found[2] or found[4]) or most > _MAX_REPEATS or least > most:
             raise UnsupportedPattern(self.text)
         return f"{atom}{{{least},{most}}}" if most else '""'
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.speech.llm.grammar import LONGEST_SAY, decision_grammar, speech_grammar
+from runner.speech.llm.grammar import MAX_SPEECH, decision_grammar, speech_grammar
 from runner.speech.llm.tools import read_tool_specs
 from tests.speech.llm.gbnf import Gbnf
 
@@ -200,7 +200,7 @@ def test_speech_has_no_markup_and_no_quotes():
     grammar = Gbnf(speech_grammar())
     for _ in range(50):
         said = grammar.draw(random_)
-        assert 1 < len(said) <= LONGEST_SAY
+        assert 1 < len(said) <= MAX_SPEECH
         assert not set(said) & set('"\\*#`{}[]()<>|_~\n')
 
 
