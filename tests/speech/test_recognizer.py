@@ -56,7 +56,7 @@ class TestPieces:
 
         assert 25 <= len(first) / SPEECH_RATE <= 26
 
-    def test_a_click_is_no_speech(self) -> None:
+    def test_a_click_is_not_a_speech(self) -> None:
         assert list(split_at_pauses(SECOND[: MIN_SPEECH - 1])) == []
 
 
@@ -202,7 +202,7 @@ class TestDecoding:
         assert transcript == Transcript("", 1.0)
         assert engine.frames == []
 
-    def test_a_folder_without_a_model_is_a_sentence(self, tmp_path: Path) -> None:
+    def test_a_folder_without_a_model_is_reported(self, tmp_path: Path) -> None:
         with pytest.raises(SpeechError, match=r"'tokenizer\.json' is missing"):
             load_whisper(tmp_path)
 

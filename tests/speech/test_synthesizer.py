@@ -99,7 +99,7 @@ class TestTones:
 
     @settings(deadline=None)
     @given(st.text())
-    def test_any_text_can_be_hummed(self, text: str) -> None:
+    def test_any_text_can_be_synthesized(self, text: str) -> None:
         for pcm in ToneSynthesizer().speak(text, never):
             assert len(pcm) % 2 == 0
 
@@ -195,7 +195,7 @@ class TestPiperVoice:
         assert engine.asked == ["Order 1234 x"]
 
 
-def test_a_voice_without_its_description_is_a_sentence(tmp_path: Path) -> None:
+def test_a_voice_without_its_description_is_reported(tmp_path: Path) -> None:
     pytest.importorskip("piper")
 
     with pytest.raises(SpeechError, match="does not describe a Piper voice") as caught:
@@ -204,7 +204,7 @@ def test_a_voice_without_its_description_is_a_sentence(tmp_path: Path) -> None:
     assert "'joe'" in (caught.value.hint or "")
 
 
-def test_a_description_of_something_else_is_a_sentence(tmp_path: Path) -> None:
+def test_a_description_of_something_else_is_reported(tmp_path: Path) -> None:
     pytest.importorskip("piper")
     (tmp_path / "voice.onnx.json").write_text(json.dumps({"audio": {}}))
 

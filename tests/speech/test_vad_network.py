@@ -9,7 +9,7 @@ from runner.speech.vad import open_network
 
 
 @pytest.mark.parametrize("content", [b"", b"no network at all" * 20, None])
-def test_a_file_that_is_no_network_is_a_sentence(
+def test_a_file_that_is_not_a_network_is_reported(
     tmp_path: Path, content: bytes | None
 ) -> None:
     pytest.importorskip("onnxruntime")

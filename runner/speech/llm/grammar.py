@@ -293,10 +293,10 @@ _DIGITS = 9  # an open side is cut to numbers of so many digits
 
 
 def translate_interval(least: int | None, most: int | None) -> str:
-    """Return a GBNF expression for exactly the whole numbers from `least` to `most`.
+    """Returns a GBNF expression for exactly the whole numbers from `least` to `most`.
 
-    An open side is cut at nine digits, or at as many as the other bound has. `least`
-    must not be above `most`.
+    An open bound is nine digits, or as many as the other bound has. `least` must not
+    be above `most`.
     """
     width = max(_DIGITS, *(len(str(abs(b))) for b in (least or 0, most or 0)))
     low = least if least is not None else min(1 - 10**width, most or 0)
@@ -311,7 +311,7 @@ def translate_interval(least: int | None, most: int | None) -> str:
 
 
 def _magnitudes(low: int, high: int) -> list[str]:
-    """Cover `low` to `high` (both at least 0) with patterns of digits."""
+    """Returns digit patterns that cover `low` to `high`, both at least 0."""
     parts = []
     while low <= high:
         # The longest block of numbers that share a prefix: low, with its last digits
@@ -338,7 +338,7 @@ def _block(low: int, high: int, zeros: int) -> str:
 
 
 def _last_digit(low: int, high: int, zeros: int) -> int:
-    """How far the digit before the free ones may run, staying at or below `high`."""
+    """Returns the last value of the digit before the free ones, within `high`."""
     block = int(10**zeros)  # int() because a power may be a fraction for mypy
     prefix = low // block
     room = (high - low + 1) // block - 1
@@ -359,11 +359,11 @@ _QUANTIFIER = re.compile(r"([*+?]|\{(\d*)(,?)(\d*)\})[?]?")
 
 
 class UnsupportedPattern(ValueError):
-    """The expression uses something that has no counterpart here."""
+    """The regular expression uses an unsupported construct."""
 
 
 def translate_pattern(pattern: str) -> str:
-    """Return a GBNF expression that makes only strings which `pattern` fully matches.
+    """Returns a GBNF expression for strings that `pattern` fully matches.
 
     Raises `UnsupportedPattern` for look-around, back references, negated shorthand
     classes, anchors inside, and classes with quotes or control characters.
@@ -379,7 +379,7 @@ def translate_pattern(pattern: str) -> str:
 
 
 def quote(text: str) -> str:
-    """Return `text` as a GBNF literal."""
+    """Returns `text` as a GBNF literal."""
     return '"' + "".join(_escape(c) for c in text) + '"'
 
 
@@ -512,7 +512,8 @@ class _Reader:
 
 
 def _plain(escaped: str) -> str:
-    """Return the character that an escape stands for, if it is just that."""
+    """Returns the literal character of an escape; raises UnsupportedPattern."""
+
     if escaped.isalnum():
         raise UnsupportedPattern(f"\\{escaped}")
     return _allowed(escaped)

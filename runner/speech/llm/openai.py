@@ -258,7 +258,7 @@ class ChatEndpoint:
         parts = urlsplit(url.strip())
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise SpeechError(
-                f"the brain's url {_address(parts)!r} is not an http or https address",
+                f"the URL {_address(parts)!r} is not an http or https address",
                 hint="give the root of the API, such as http://127.0.0.1:11434/v1",
             )
         path = parts.path.rstrip("/").removesuffix(_PATH)
@@ -300,7 +300,7 @@ class ChatEndpoint:
         yield from stream_in_thread(produce, cancelled)
 
     def close(self) -> None:
-        """Close the connections."""
+        """Closes the connections."""
         self._client.close()
 
     def _request(self, body: Mapping[str, Any], emit: Callable[[Piece], bool]) -> None:

@@ -235,14 +235,14 @@ def _word(words: list[str], at: int) -> str:
 
 def _read_zeros(tokens: list[str]) -> list[str]:
     return [
-        "0" if token in _ZEROS and _is_beside_digits(tokens, at) else token
+        "0" if token in _ZEROS and _is_next_to_digits(tokens, at) else token
         for at, token in enumerate(tokens)
     ]
 
 
-def _is_beside_digits(tokens: list[str], at: int) -> bool:
-    beside = (*tokens[max(0, at - 1) : at], *tokens[at + 1 : at + 2])
-    return any(token[0].isdecimal() for token in beside)
+def _is_next_to_digits(tokens: list[str], at: int) -> bool:
+    neighbors = (*tokens[max(0, at - 1) : at], *tokens[at + 1 : at + 2])
+    return any(token[0].isdecimal() for token in neighbors)
 
 
 def _repeat(tokens: list[str]) -> Iterator[str]:

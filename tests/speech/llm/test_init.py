@@ -31,7 +31,7 @@ def test_an_unknown_name_is_quoted(name: str):
 
 
 @pytest.mark.parametrize("content", [b"", b"GGU", b"not a model at all"])
-def test_a_file_that_is_no_model_is_refused(tmp_path: Path, content: bytes):
+def test_a_file_that_is_not_a_model_is_refused(tmp_path: Path, content: bytes):
     pytest.importorskip("xllamacpp")
     path = tmp_path / "broken.gguf"
     path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""The mind elsewhere, against a real HTTP server on loopback that plays a script."""
+"""The endpoint client against a scripted HTTP server on loopback."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def test_the_address_that_is_shown_is_the_root_without_secrets(url: str, address
 @pytest.mark.parametrize(
     "url", ["", "localhost:1", "ftp://x/v1", "http://", "http:///v1"]
 )
-def test_what_is_no_address_is_refused(url: str):
+def test_what_is_not_a_address_is_refused(url: str):
     with pytest.raises(SpeechError, match="is not an http or https address"):
         endpoint(url)
 

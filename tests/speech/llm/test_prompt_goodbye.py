@@ -34,7 +34,7 @@ def test_a_plain_goodbye_is_understood(text: str):
         "No thanks.",
     ],
 )
-def test_what_is_no_goodbye_does_not_hang_up(text: str):
+def test_what_is_not_a_goodbye_does_not_hang_up(text: str):
     assert not is_goodbye(text)
 
 

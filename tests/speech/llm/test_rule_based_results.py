@@ -59,7 +59,7 @@ def test_a_failure_is_told_with_its_reason():
     assert answer == "Sorry, that did not work: no such order."
 
 
-def test_text_that_is_no_json_is_read_as_it_is():
+def test_text_that_is_not_a_json_is_read_as_it_is():
     assert read_aloud(ToolMessage("c", "t", {}, "all good")) == "All good."
 
 

@@ -1,4 +1,4 @@
-"""The mind around a small model, with a model that writes what the test tells it."""
+"""The policy around a small model, with a scripted model."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def test_a_guess_about_something_else_is_dropped():
 
 
 @pytest.mark.parametrize("call", [None, ToolDecision("unknown", {})])
-def test_no_call_is_no_verdict(call: ToolDecision | None):
+def test_no_call_is_not_a_verdict(call: ToolDecision | None):
     assert verdict("When is Alien on?", call=call) is None
 
 

@@ -79,7 +79,7 @@ def test_other_ways_to_say_numbers(said: str, number: str):
     assert number in digit_runs(spoken_tokens(said))
 
 
-def test_an_exclamation_is_no_zero():
+def test_an_exclamation_is_not_a_zero():
     assert spoken_tokens("Oh, hello") == ["oh", "hello"]
 
 
