@@ -40,7 +40,7 @@ _LATER_HALF = frozenset(("pm", "afternoon", "evening", "tonight"))
 
 @dataclass(frozen=True, slots=True)
 class SpokenEvidence:
-    """What was said, in the forms that values are compared with."""
+    """Words and numbers said so far, in comparable forms."""
 
     words: frozenset[str]
     numbers: frozenset[str]
