@@ -41,7 +41,7 @@ from runner.protocol.messages import (
     TranscriptUser,
 )
 from runner.server.child import embedded_server
-from runner.speech.assembly import load_voice
+from runner.speech.loader import load_synthesizer
 
 AUDIBLE = 0.01  # of full scale: -40 dB
 FRAME = 2_400  # bytes: 50 ms at 24 kHz
@@ -245,7 +245,7 @@ class Call:
 
 def spoken_requests() -> dict[str, bytes]:
     """Return every request as PCM that begins and ends with an audible sample."""
-    voice = load_voice(LocalConfig())
+    voice = load_synthesizer(LocalConfig())
     speech = {}
     for agent in AGENTS:
         for words in agent.requests:

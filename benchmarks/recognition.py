@@ -24,16 +24,16 @@ from runner.audio.devices import SAMPLE_RATE
 from runner.audio.pcm import to_samples
 from runner.audio.resampling import Resampler
 from runner.config.model import LlmConfig, LocalConfig
-from runner.speech.assembly import load_speech
-from runner.speech.brain.numerals import spoken_tokens
-from runner.speech.parts import (
+from runner.speech.interfaces import (
     SPEECH_RATE,
     VAD_FRAME,
     Recognizer,
     Samples,
-    Speech,
+    SpeechStack,
     Vad,
 )
+from runner.speech.llm.text import spoken_tokens
+from runner.speech.loader import load_speech
 
 REQUESTS = (
     "Where is my order four five one two?",
@@ -115,7 +115,7 @@ def main() -> None:
         print("people       not measured: name a folder with --recordings")
 
 
-def _spoken_requests(speech: Speech, recognizer: Recognizer, show: bool) -> Tally:
+def _spoken_requests(speech: SpeechStack, recognizer: Recognizer, show: bool) -> Tally:
     tally, voice = Tally("local voice"), speech.voice()
     for request in REQUESTS:
         pcm = b"".join(voice.speak(request, lambda: False))

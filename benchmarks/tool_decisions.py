@@ -22,18 +22,18 @@ from typing import Any
 import yaml
 
 from runner.config.model import LlmConfig
-from runner.speech.brain import ClosableBrain, load_brain
-from runner.speech.brain.numerals import spoken_tokens
-from runner.speech.parts import (
-    AgentBrief,
-    AgentSaid,
-    CallerSaid,
-    Speak,
-    ToolUsed,
-    Turn,
-    UseTool,
+from runner.speech.interfaces import (
+    AgentContext,
+    AssistantMessage,
+    HistoryMessage,
+    TextChunk,
+    ToolCallRequest,
+    ToolMessage,
+    UserMessage,
 )
-from runner.speech.weights import open_weights
+from runner.speech.llm import ClosableLanguageModel, load_llm
+from runner.speech.llm.text import spoken_tokens
+from runner.speech.models import open_model_store
 
 REQUESTS = Path(__file__).parent / "tool_decisions"
 DEFAULT_BRAINS = ("qwen-1.5b", "qwen-0.5b", "rules")
@@ -43,8 +43,8 @@ DEFAULT_BRAINS = ("qwen-1.5b", "qwen-0.5b", "rules")
 class Decision:
     """What a mind made of one turn; times in seconds."""
 
-    spoken: list[Speak] = field(default_factory=list)
-    call: UseTool | None = None
+    spoken: list[TextChunk] = field(default_factory=list)
+    call: ToolCallRequest | None = None
     first: float = 0.0  # until the first clause or the call
 
 
@@ -74,17 +74,19 @@ def main() -> None:
     agents = yaml.safe_load(text)["agents"]
     scores = {}
     for name in options.brain or DEFAULT_BRAINS:
-        brain = load_brain(LlmConfig(name=name), open_weights().find)
+        brain = load_llm(LlmConfig(name=name), open_model_store().find)
         print(f"{name} ...", file=sys.stderr)
         scores[name] = score_brain(brain, agents)
         brain.close()
     report(scores, options.verbose)
 
 
-def score_brain(brain: ClosableBrain, agents: Sequence[Mapping[str, Any]]) -> Score:
+def score_brain(
+    brain: ClosableLanguageModel, agents: Sequence[Mapping[str, Any]]
+) -> Score:
     score = Score()
     for agent in agents:
-        brief = AgentBrief(agent["prompt"], agent["tools"])
+        brief = AgentContext(agent["prompt"], agent["tools"])
         brain.warm(brief)
         for request in agent["requests"]:
             score_request(brain, brief, request, score)
@@ -98,9 +100,12 @@ def score_brain(brain: ClosableBrain, agents: Sequence[Mapping[str, Any]]) -> Sc
 
 
 def score_request(
-    brain: ClosableBrain, brief: AgentBrief, request: Mapping[str, Any], score: Score
+    brain: ClosableLanguageModel,
+    brief: AgentContext,
+    request: Mapping[str, Any],
+    score: Score,
 ) -> None:
-    decision = decide(brain, brief, [CallerSaid(request["say"])])
+    decision = decide(brain, brief, [UserMessage(request["say"])])
     score.times.append(decision.first)
     is_right = is_expected(request["call"], decision.call)
     if request["call"] is None:
@@ -116,12 +121,15 @@ def score_request(
 
 
 def hold_dialogue(
-    brain: ClosableBrain, brief: AgentBrief, dialogue: Mapping[str, Any], score: Score
+    brain: ClosableLanguageModel,
+    brief: AgentContext,
+    dialogue: Mapping[str, Any],
+    score: Score,
 ) -> str | None:
     """Play all turns; return what went wrong first, if anything did."""
-    history: list[Turn] = []
+    history: list[HistoryMessage] = []
     for number, turn in enumerate(dialogue["turns"]):
-        history.append(CallerSaid(turn["say"]))
+        history.append(UserMessage(turn["say"]))
         decision = decide(brain, brief, history)
         score.times.append(decision.first)
         score.answers.append(f"  {turn['say']!r} -> {describe(decision)}")
@@ -130,7 +138,7 @@ def hold_dialogue(
         if decision.call is not None:
             result = turn.get("result", '{"ok": true}')
             history.append(
-                ToolUsed(
+                ToolMessage(
                     f"c{number}", decision.call.name, decision.call.arguments, result
                 )
             )
@@ -141,26 +149,28 @@ def hold_dialogue(
         if decision.spoken:
             text = " ".join(clause.text for clause in decision.spoken)
             asked = [c.asked_for for c in decision.spoken if c.asked_for]
-            history.append(AgentSaid(text, asked[0] if asked else None))
+            history.append(AssistantMessage(text, asked[0] if asked else None))
     return None
 
 
 def decide(
-    brain: ClosableBrain, brief: AgentBrief, history: Sequence[Turn]
+    brain: ClosableLanguageModel, brief: AgentContext, history: Sequence[HistoryMessage]
 ) -> Decision:
     decision = Decision()
     began = time.perf_counter()
     for number, thought in enumerate(brain.think(brief, history, lambda: False)):
         if number == 0:
             decision.first = time.perf_counter() - began
-        if isinstance(thought, UseTool):
+        if isinstance(thought, ToolCallRequest):
             decision.call = thought
         else:
             decision.spoken.append(thought)
     return decision
 
 
-def is_expected(expected: Mapping[str, Any] | None, call: UseTool | None) -> bool:
+def is_expected(
+    expected: Mapping[str, Any] | None, call: ToolCallRequest | None
+) -> bool:
     if expected is None or call is None:
         return expected is None and call is None
     ((name, arguments),) = expected.items()

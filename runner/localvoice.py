@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from runner.audio.spoken import QueueMicrophone, SharedMicrophone
 from runner.config.model import LocalConfig
 from runner.errors import SpeechError
-from runner.speech.parts import Voice
+from runner.speech.interfaces import Synthesizer
 
 
 @dataclass(slots=True)
@@ -19,7 +19,7 @@ class LocalVoice:
     """Makes sound of texts on a worker thread, one after the other."""
 
     local: LocalConfig
-    _voice: Voice | None = None
+    _voice: Synthesizer | None = None
     _worker: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="voice")
     )
@@ -39,9 +39,9 @@ class LocalVoice:
     def _speak(self, text: str) -> bytes:
         if self._voice is None:
             # Loads the speech engine: half a second, and only for who needs it.
-            from runner.speech.assembly import load_voice
+            from runner.speech.loader import load_synthesizer
 
-            self._voice = load_voice(self.local)
+            self._voice = load_synthesizer(self.local)
         return b"".join(self._voice.speak(text, lambda: False))
 
 

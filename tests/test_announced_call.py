@@ -24,7 +24,7 @@ from runner.records import Record
 from runner.replaying.comparison import find_difference
 from runner.replaying.playback import replay
 from runner.scenarios.model import LlmRule, read_pattern
-from runner.speech.voice import ToneVoice
+from runner.speech.synthesizer import ToneSynthesizer
 from runner.testing.clock import run_virtually
 from runner.testing.mind import ScriptedBrain
 from runner.testing.muteness import NoMicrophone
@@ -63,7 +63,7 @@ class Held:
 
 
 async def tone(text: str) -> bytes:
-    return b"".join(ToneVoice().speak(text, lambda: False))
+    return b"".join(ToneSynthesizer().speak(text, lambda: False))
 
 
 def held(by: AnnounceBy = "reply", *, seconds: float = 5.0) -> Held:

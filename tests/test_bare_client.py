@@ -9,8 +9,15 @@ import pytest
 
 from runner.config.model import LlmConfig, LocalConfig
 from runner.server.door import EmbeddedServer
-from runner.speech.assembly import load_speech
-from runner.speech.parts import AgentBrief, Speak, Thought, ToolUsed, Turn, UseTool
+from runner.speech.interfaces import (
+    AgentContext,
+    HistoryMessage,
+    ModelOutput,
+    TextChunk,
+    ToolCallRequest,
+    ToolMessage,
+)
+from runner.speech.loader import load_speech
 from tests.bare_client import BareClient
 from tests.server.scripted import Caller, ScriptedSpeech
 
@@ -53,15 +60,17 @@ SHOP = {
 }
 
 
-def decide(brief: AgentBrief, history: Sequence[Turn]) -> Iterable[Thought]:
+def decide(
+    brief: AgentContext, history: Sequence[HistoryMessage]
+) -> Iterable[ModelOutput]:
     del brief
     match history[-1]:
-        case ToolUsed(result=str()):
-            yield Speak("It is 22 degrees in Tokyo.")
+        case ToolMessage(result=str()):
+            yield TextChunk("It is 22 degrees in Tokyo.")
         case _ if len(history) > 4:
-            yield Speak("You are welcome.")
+            yield TextChunk("You are welcome.")
         case _:
-            yield UseTool("get_weather", {"location": "Tokyo"})
+            yield ToolCallRequest("get_weather", {"location": "Tokyo"})
 
 
 async def test_a_client_written_from_the_tutorial_holds_a_call_with_a_tool() -> None:

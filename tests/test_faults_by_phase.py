@@ -42,16 +42,16 @@ from runner.protocol.messages import (
 )
 from runner.server.door import EmbeddedServer
 from runner.service.faults.parser import parse_fault
-from runner.speech.parts import (
-    AgentBrief,
-    AgentSaid,
-    CallerSaid,
-    Instruction,
-    Speak,
-    Thought,
-    ToolUsed,
-    Turn,
-    UseTool,
+from runner.speech.interfaces import (
+    AgentContext,
+    AssistantMessage,
+    HistoryMessage,
+    ModelOutput,
+    SystemMessage,
+    TextChunk,
+    ToolCallRequest,
+    ToolMessage,
+    UserMessage,
 )
 from runner.transport import Dialer
 from tests.fakes import FakeSpeaker
@@ -63,19 +63,21 @@ QUESTION, THANKS = "Where is my order?", "Thanks."
 ANSWERS = ("It says shipped.", f"You said: {THANKS}")
 
 
-def decide(brief: AgentBrief, history: Sequence[Turn]) -> Iterable[Thought]:
+def decide(
+    brief: AgentContext, history: Sequence[HistoryMessage]
+) -> Iterable[ModelOutput]:
     match history[-1]:
-        case CallerSaid(text="Where is my order?"):
-            yield UseTool("look", {"at": "it"})
-        case ToolUsed(result=str(result)):
-            yield Speak(f"It says {result.strip(chr(34))}.")
-        case CallerSaid(text=text):
-            yield Speak(f"You said: {text}")
-        case Instruction(text) if text == SAY_AGAIN:
-            said = [turn.text for turn in history if isinstance(turn, AgentSaid)]
-            yield Speak(said[-1])
+        case UserMessage(text="Where is my order?"):
+            yield ToolCallRequest("look", {"at": "it"})
+        case ToolMessage(result=str(result)):
+            yield TextChunk(f"It says {result.strip(chr(34))}.")
+        case UserMessage(text=text):
+            yield TextChunk(f"You said: {text}")
+        case SystemMessage(text) if text == SAY_AGAIN:
+            said = [turn.text for turn in history if isinstance(turn, AssistantMessage)]
+            yield TextChunk(said[-1])
         case _:
-            yield Speak("Hm.")
+            yield TextChunk("Hm.")
 
 
 class BriefVoice:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from runner.speech.weights import open_weights
+from runner.speech.models import open_model_store
 
 ROOT = Path(__file__).parents[1]
 LINES = [
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.speech
 @pytest.fixture(scope="module")
 def call(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """Hold the call and return its JSON lines."""
-    weights = open_weights()
+    weights = open_model_store()
     for name in ("whisper-base", "joe", "silero-vad", "smart-turn", "qwen-0.5b"):
         if weights.find(name) is None:
             pytest.skip(f"the weights of {name} are not here: vagent models fetch")

@@ -10,7 +10,7 @@ import pytest
 from runner.recording.reader import read_recording
 from runner.replaying.verdict import judge
 from runner.scenarios.loader import load_suite
-from runner.speech.weights import open_weights
+from runner.speech.models import open_model_store
 from runner.testing import ScenarioResult, Status, Wishes, try_out
 
 pytestmark = pytest.mark.speech
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> ScenarioResult:
     """Try one scenario out, and keep its recording."""
-    weights = open_weights()
+    weights = open_model_store()
     for name in ("whisper-base", "joe", "silero-vad", "smart-turn", "qwen-0.5b"):
         if weights.find(name) is None:
             pytest.skip(f"the weights of {name} are not here: vagent models fetch")

@@ -18,10 +18,10 @@ from runner.audio.resampling import Resampler
 from runner.config.model import LlmConfig, LocalConfig
 from runner.server.ears import Ears
 from runner.server.turns import Sign
-from runner.speech.assembly import load_speech
-from runner.speech.parts import SPEECH_RATE, Recognizer
+from runner.speech.interfaces import SPEECH_RATE, Recognizer
+from runner.speech.loader import load_speech
+from runner.speech.models import open_model_store
 from runner.speech.vad import load_silero
-from runner.speech.weights import open_weights
 from tests.device.acoustics import RATE
 from tests.device.room import Log
 
@@ -115,7 +115,7 @@ def _above(samples: NDArray[np.float32]) -> NDArray[np.float64]:
 
 @cache
 def _silero() -> Path:
-    path = open_weights().find("silero-vad")
+    path = open_model_store().find("silero-vad")
     if path is None:
         raise SystemExit("no weights of silero-vad: vagent models fetch")
     return path

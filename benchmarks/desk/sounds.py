@@ -13,7 +13,7 @@ from runner.audio.devices import SAMPLE_RATE
 from runner.audio.pcm import to_pcm, to_samples
 from runner.audio.resampling import resample_pcm
 from runner.config.model import LocalConfig
-from runner.speech.assembly import load_voice
+from runner.speech.loader import load_synthesizer
 from tests.device.acoustics import RATE
 
 # What an agent says: plain sentences of all lengths, without end.
@@ -67,7 +67,7 @@ def for_the_room(samples: NDArray[np.float32]) -> bytes:
 
 
 def _speak(sentences: tuple[str, ...]) -> NDArray[np.float32]:
-    voice = load_voice(LocalConfig())
+    voice = load_synthesizer(LocalConfig())
     pause = bytes(2 * round(_PAUSE * SAMPLE_RATE))
     spoken = [b"".join(voice.speak(text, lambda: False)) + pause for text in sentences]
     samples = to_samples(b"".join(spoken))

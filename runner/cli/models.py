@@ -12,7 +12,7 @@ from runner.cli.output import print_table
 
 if TYPE_CHECKING:
     from runner.speech.manifest import Model
-    from runner.speech.weights import Standing, Weights
+    from runner.speech.models import ModelStatus, ModelStore
 
 models_app = typer.Typer(
     name="models",
@@ -31,10 +31,10 @@ def list_models(
     ] = False,
 ) -> None:
     """List the models with purpose, size, license and state."""
-    from runner.speech.weights import open_weights
+    from runner.speech.models import open_model_store
 
-    weights = open_weights()
-    rows = [(m, weights.standing(m.name)) for m in weights.manifest.models.values()]
+    weights = open_model_store()
+    rows = [(m, weights.status(m.name)) for m in weights.manifest.models.values()]
     if as_json:
         for model, standing in rows:
             typer.echo(json.dumps(_as_object(model, standing)))
@@ -59,10 +59,9 @@ def fetch(
 ) -> None:
     """Download models; an interrupted download is resumed."""
     from runner.errors import UsageError
-    from runner.speech.needs import needed_models
-    from runner.speech.weights import open_weights
+    from runner.speech.models import needed_models, open_model_store
 
-    weights = open_weights()
+    weights = open_model_store()
     if everything and names:
         raise UsageError("--all and names of models exclude each other")
     if everything:
@@ -80,9 +79,9 @@ def path(
 ) -> None:
     """Print the path of a model."""
     from runner.errors import ModelMissing
-    from runner.speech.weights import open_weights
+    from runner.speech.models import open_model_store
 
-    standing = open_weights().standing(name)
+    standing = open_model_store().status(name)
     if not standing.present:
         raise ModelMissing(
             f"{name} is not here: {standing.problem}",
@@ -100,20 +99,20 @@ def remove(
 ) -> None:
     """Delete models and partial downloads."""
     from runner.cli.progress import megabytes
-    from runner.speech.weights import open_weights
+    from runner.speech.models import open_model_store
 
-    weights = open_weights()
+    weights = open_model_store()
     for model in [weights.manifest[name] for name in names]:
         freed = weights.remove(model.name)
         done = f"removed, {megabytes(freed)} freed" if freed else "was not here"
         typer.echo(f"{model.name}: {done}", err=True)
 
 
-def fetch_models(weights: Weights, names: list[str]) -> None:
+def fetch_models(weights: ModelStore, names: list[str]) -> None:
     """Fetch these models with their progress on stderr; says so when all are here."""
     from runner.cli.progress import megabytes, showing_progress
 
-    absent = [name for name in names if not weights.standing(name).present]
+    absent = [name for name in names if not weights.status(name).present]
     if not absent:
         typer.echo(f"all here already, in {weights.folder}", err=True)
         return
@@ -126,10 +125,10 @@ def fetch_models(weights: Weights, names: list[str]) -> None:
         weights.fetch(*absent, progress=progress)
 
 
-def _name_the_better_brain(weights: Weights) -> None:
+def _name_the_better_brain(weights: ModelStore) -> None:
     from runner.cli.progress import megabytes
 
-    if weights.standing(_BETTER_BRAIN).present or os.environ.get("VAGENT_LOCAL_LLM"):
+    if weights.status(_BETTER_BRAIN).present or os.environ.get("VAGENT_LOCAL_LLM"):
         return
     size = megabytes(weights.manifest[_BETTER_BRAIN].size)
     typer.echo(
@@ -139,7 +138,7 @@ def _name_the_better_brain(weights: Weights) -> None:
     )
 
 
-def _as_object(model: Model, standing: Standing) -> dict[str, object]:
+def _as_object(model: Model, standing: ModelStatus) -> dict[str, object]:
     return {
         "type": "vagent.model",
         "name": model.name,
@@ -154,7 +153,7 @@ def _as_object(model: Model, standing: Standing) -> dict[str, object]:
     }
 
 
-def _as_cells(model: Model, standing: Standing) -> tuple[str, ...]:
+def _as_cells(model: Model, standing: ModelStatus) -> tuple[str, ...]:
     from runner.cli.progress import megabytes
 
     here = "here" if standing.present else standing.problem or "not here"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
-    from runner.speech.sources import Progress
+    from runner.speech.downloads import Progress
 
 _QUARTER = 0.25
 

@@ -118,7 +118,7 @@ def service(
     from runner.server.door import EmbeddedServer
     from runner.server.lifetime import serve_until_stopped
     from runner.service.faults.parser import load_faults
-    from runner.speech.assembly import load_speech
+    from runner.speech.loader import load_speech
 
     _check_variables()
     if fault and "help" in fault:

@@ -38,7 +38,7 @@ from runner.server.journal import Journal, Report
 from runner.server.larynx import Larynx
 from runner.server.speaking import Speaking
 from runner.server.workers import Workers
-from runner.speech.parts import AgentBrief, Speech
+from runner.speech.interfaces import AgentContext, SpeechStack
 
 
 class Line(Protocol):
@@ -60,7 +60,7 @@ def make_id(kind: str) -> str:
 class House:
     """What all conversations of one server share."""
 
-    speech: Speech
+    speech: SpeechStack
     workers: Workers
     larynx: Larynx
     report: Report
@@ -199,7 +199,7 @@ class Conversation:
         if brief is not None:
             tasks.create_task(self._warm(brief))
 
-    async def _warm(self, brief: AgentBrief) -> None:
+    async def _warm(self, brief: AgentContext) -> None:
         """Read the prompt while the greeting plays; failing costs only time later."""
         speech = self._house.speech
         try:

@@ -28,7 +28,7 @@ from runner.server.sessions import default_max_sessions
 from runner.server.wire import ABNORMAL_CLOSURE, Wire
 from runner.server.workers import Workers
 from runner.service.faults.model import Fault, RejectConnection
-from runner.speech.parts import Speech
+from runner.speech.interfaces import SpeechStack
 
 PATH = "/v1/ws"
 _TOKEN_PATH = "/v1/token"
@@ -47,7 +47,7 @@ class EmbeddedServer:
 
     def __init__(
         self,
-        speech: Speech,
+        speech: SpeechStack,
         *,
         host: str = "127.0.0.1",
         port: int = 0,

@@ -11,7 +11,7 @@ from runner.audio.pcm import decode_alaw, decode_mulaw, to_samples
 from runner.audio.resampling import Resampler
 from runner.protocol.server.limits import RATES
 from runner.server.turns import FRAME_SECONDS, Sign, Timing, TurnDetector
-from runner.speech.parts import SPEECH_RATE, VAD_FRAME, Samples, Vad
+from runner.speech.interfaces import SPEECH_RATE, VAD_FRAME, Samples, Vad
 
 # The first consonant is often quieter than the threshold.
 _LEAD_FRAMES = 10

@@ -25,7 +25,7 @@ from runner.server.listener import Listener
 from runner.server.turns import Sign, Timing
 from runner.server.understanding import Understanding, means_stop
 from runner.server.workers import Workers
-from runner.speech.parts import Samples, Speech
+from runner.speech.interfaces import Samples, SpeechStack
 
 # One stretch of sound for the recognizer is at most 30 s: longer turns are settled at
 # a pause and go on from there.
@@ -72,7 +72,9 @@ _Item = _Sound | _Configured | _Reset | _Recognised | _Judged
 class Hearing:
     """The ears of one session; `run` lives as long as the session."""
 
-    def __init__(self, speech: Speech, workers: Workers, listener: Listener) -> None:
+    def __init__(
+        self, speech: SpeechStack, workers: Workers, listener: Listener
+    ) -> None:
         self._workers = workers
         self._understanding = Understanding(speech, workers)
         self._listener = listener

@@ -19,7 +19,7 @@ from runner.audio.pcm import (
 from runner.audio.resampling import resample_pcm
 from runner.protocol.server.settings import Settings
 from runner.server.workers import Workers
-from runner.speech.parts import Cancelled, Speech
+from runner.speech.interfaces import Cancelled, SpeechStack
 
 # Quieter than this is silence: about -46 dB below full scale.
 _AUDIBLE = 0.005
@@ -41,7 +41,7 @@ class Clause:
 class Larynx:
     """The server's voice, shared by its sessions."""
 
-    def __init__(self, speech: Speech, workers: Workers) -> None:
+    def __init__(self, speech: SpeechStack, workers: Workers) -> None:
         self._speech = speech
         self._workers = workers
         # Greetings and fillers are said again and again; oldest first.
@@ -86,7 +86,7 @@ def sentences(text: str) -> Sequence[str]:
     return [part for part in _SENTENCE_END.split(text.strip()) if part]
 
 
-def _speak(speech: Speech, text: str, cancelled: Cancelled) -> bytes:
+def _speak(speech: SpeechStack, text: str, cancelled: Cancelled) -> bytes:
     return _trim(b"".join(speech.voice().speak(text, cancelled)))
 
 

@@ -13,7 +13,13 @@ from runner.protocol.messages import (
     TranscriptUser,
 )
 from runner.protocol.server.events import Memorable
-from runner.speech.parts import AgentSaid, CallerSaid, Instruction, ToolUsed, Turn
+from runner.speech.interfaces import (
+    AssistantMessage,
+    HistoryMessage,
+    SystemMessage,
+    ToolMessage,
+    UserMessage,
+)
 
 # The small minds here read some thousand tokens at most, and need a few turns only.
 _MOST_TURNS = 60
@@ -24,10 +30,10 @@ class Memory:
     """One session's history, written by the session's own actions."""
 
     def __init__(self) -> None:
-        self._turns: list[Turn] = []
+        self._turns: list[HistoryMessage] = []
 
     @property
-    def turns(self) -> tuple[Turn, ...]:
+    def turns(self) -> tuple[HistoryMessage, ...]:
         """Everything that still counts, oldest first."""
         return tuple(self._turns)
 
@@ -38,17 +44,19 @@ class Memory:
         """
         match message:
             case TranscriptUser(text=text):
-                self._turns.append(CallerSaid(text))
+                self._turns.append(UserMessage(text))
             case TranscriptAgent(text=text):
-                self._turns.append(AgentSaid(text, asked_for))
+                self._turns.append(AssistantMessage(text, asked_for))
             case ConversationMessage(role="user", content=text):
-                self._turns.append(CallerSaid(text))
+                self._turns.append(UserMessage(text))
             case ConversationMessage(content=text):
                 # A client that carries a conversation over has no other way to say it.
                 own = _OWN_WORDS.fullmatch(text)
-                self._turns.append(AgentSaid(own[1]) if own else Instruction(text))
+                self._turns.append(
+                    AssistantMessage(own[1]) if own else SystemMessage(text)
+                )
             case ToolCall():
-                call = ToolUsed(message.call_id, message.name, message.arguments)
+                call = ToolMessage(message.call_id, message.name, message.arguments)
                 self._turns.append(call)
             case ToolResult():
                 self._answer(message)
@@ -59,13 +67,13 @@ class Memory:
         self._turns = [
             turn
             for turn in self._turns
-            if not (isinstance(turn, ToolUsed) and turn.call_id == call_id)
+            if not (isinstance(turn, ToolMessage) and turn.call_id == call_id)
         ]
 
     def _answer(self, result: ToolResult) -> None:
         """Move the call to the end: its result is what the mind answers next."""
         for turn in self._turns:
-            if isinstance(turn, ToolUsed) and turn.call_id == result.call_id:
+            if isinstance(turn, ToolMessage) and turn.call_id == result.call_id:
                 self._turns.remove(turn)
                 answered = replace(turn, result=result.result, is_error=result.is_error)
                 self._turns.append(answered)

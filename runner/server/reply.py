@@ -22,7 +22,7 @@ from runner.protocol.server.events import (
 from runner.protocol.server.settings import Settings, bytes_per_ms
 from runner.server.larynx import Clause, Larynx, sentences
 from runner.server.workers import Stream
-from runner.speech.parts import Speak, Thought, UseTool
+from runner.speech.interfaces import ModelOutput, TextChunk, ToolCallRequest
 
 FILLER = "Let me check that."
 # Said ahead of real time, so that a hiccup of the network is not a gap in the sound.
@@ -46,7 +46,7 @@ class Reply:
 
     def __init__(
         self,
-        thoughts: Stream[Thought] | None,
+        thoughts: Stream[ModelOutput] | None,
         larynx: Larynx,
         settings: Settings,
         *,
@@ -66,7 +66,7 @@ class Reply:
         self._clauses: asyncio.Queue[Clause | _Failure | None] = asyncio.Queue(
             _CLAUSES_AHEAD
         )
-        self._calls: list[UseTool] = []
+        self._calls: list[ToolCallRequest] = []
         self._outlet: tuple[str, Post] | None = None  # set by release
         self._tasks: list[asyncio.Task[None]] = []
         self._run(self._make(say, may_fill))
@@ -110,16 +110,18 @@ class Reply:
             await self._clauses.put(_Failure("internal_error", error.message))
         await self._clauses.put(None)
 
-    async def _voice_thoughts(self, thoughts: Stream[Thought], may_fill: bool) -> None:
+    async def _voice_thoughts(
+        self, thoughts: Stream[ModelOutput], may_fill: bool
+    ) -> None:
         said_something = False
         async for thought in _named(thoughts):
             match thought:
-                case Speak(text=text, asked_for=asked_for):
+                case TextChunk(text=text, asked_for=asked_for):
                     self.asked_for = asked_for or self.asked_for
                     for sentence in sentences(text):
                         said_something = True
                         await self._voice(sentence)
-                case UseTool():
+                case ToolCallRequest():
                     self._call(thought)
                     if may_fill and not said_something and not _ends(thought.name):
                         said_something = True
@@ -128,7 +130,7 @@ class Reply:
                     await self._clauses.put(thought)
                     return
 
-    def _call(self, call: UseTool) -> None:
+    def _call(self, call: ToolCallRequest) -> None:
         """Send a call as soon as it is decided: the tool runs under the filler."""
         self._calls.append(call)
         if self._outlet is not None:
@@ -169,7 +171,9 @@ class Reply:
         post(ReplyFinished(reply_id))
 
 
-async def _named(thoughts: Stream[Thought]) -> AsyncIterator[Thought | _Failure]:
+async def _named(
+    thoughts: Stream[ModelOutput],
+) -> AsyncIterator[ModelOutput | _Failure]:
     """Tell a mind that fails from a voice that fails: the wire has a code for it."""
     try:
         async for thought in thoughts:

@@ -14,13 +14,13 @@ from runner.server.larynx import Larynx
 from runner.server.memory import Memory
 from runner.server.reply import Post, Reply
 from runner.server.workers import Workers
-from runner.speech.parts import (
-    AgentBrief,
-    AgentSaid,
-    CallerSaid,
-    Instruction,
-    Speech,
-    Turn,
+from runner.speech.interfaces import (
+    AgentContext,
+    AssistantMessage,
+    HistoryMessage,
+    SpeechStack,
+    SystemMessage,
+    UserMessage,
 )
 
 
@@ -29,14 +29,14 @@ class _Premise:
     """All that a reply follows from: equal premises, equal replies."""
 
     settings: Settings
-    turns: tuple[Turn, ...] = ()
+    turns: tuple[HistoryMessage, ...] = ()
     say: str | None = None
     may_fill: bool = True
 
     @property
-    def brief(self) -> AgentBrief:
+    def brief(self) -> AgentContext:
         tools: tuple[Mapping[str, Any], ...] = self.settings.tools
-        return AgentBrief(self.settings.system_prompt, tools)
+        return AgentContext(self.settings.system_prompt, tools)
 
 
 class Speaking:
@@ -44,7 +44,7 @@ class Speaking:
 
     def __init__(
         self,
-        speech: Speech,
+        speech: SpeechStack,
         workers: Workers,
         larynx: Larynx,
         chunk_ms: float | None = None,
@@ -64,7 +64,7 @@ class Speaking:
         """Whether the caller hears the agent now."""
         return self._reply is not None and self._reply.is_sounding
 
-    def configure(self, settings: Settings) -> AgentBrief | None:
+    def configure(self, settings: Settings) -> AgentContext | None:
         """Use these settings; return the brief if the mind should read it ahead."""
         before = _Premise(self._settings).brief
         self._settings = settings
@@ -83,7 +83,7 @@ class Speaking:
 
     def suppose(self, text: str) -> None:
         """Begin a reply to words that may be the caller's last of this turn."""
-        turns = (*self._memory.turns, CallerSaid(text))
+        turns = (*self._memory.turns, UserMessage(text))
         premise = _Premise(self._settings, turns)
         if self._guess is None or self._guess[0] != premise:
             self.doubt()
@@ -125,9 +125,9 @@ class Speaking:
         if line is not None:  # it needs no mind, and a small one would garble it
             return _Premise(self._settings, say=line)
         if wanted.instructions:
-            turns = (*turns, Instruction(wanted.instructions))
-        elif wanted.unasked and (not turns or isinstance(turns[-1], AgentSaid)):
-            turns = (*turns, Instruction("Say what comes next in this conversation."))
+            turns = (*turns, SystemMessage(wanted.instructions))
+        elif wanted.unasked and (not turns or isinstance(turns[-1], AssistantMessage)):
+            turns = (*turns, SystemMessage("Say what comes next in this conversation."))
         return _Premise(self._settings, turns, may_fill=not wanted.after_tools)
 
     def _begin(self, premise: _Premise) -> Reply:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runner.server.workers import Workers
-from runner.speech.parts import Samples, Speech, Transcript, Vad
+from runner.speech.interfaces import Samples, SpeechStack, Transcript, Vad
 
 # Recognizers invent words for noise; above this nobody spoke (measured for Whisper).
 _NOBODY = 0.6
@@ -19,7 +19,7 @@ _STOP = "stop wait no hold hang pause enough cancel hey sorry"
 class Understanding:
     """Asks recognizer and end-of-turn model, in threads; raises SpeechError."""
 
-    def __init__(self, speech: Speech, workers: Workers) -> None:
+    def __init__(self, speech: SpeechStack, workers: Workers) -> None:
         self._speech = speech
         self._workers = workers
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 from runner.errors import SpeechError
-from runner.speech.parts import Cancelled
+from runner.speech.interfaces import Cancelled
 
 T = TypeVar("T")
 

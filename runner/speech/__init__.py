@@ -1,1 +1,1 @@
-"""Local speech: ears, a mind and a voice behind small protocols."""
+"""Local speech: VAD, recognizer, language model and synthesizer behind protocols."""

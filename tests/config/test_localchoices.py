@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from runner.config.localchoices import known_models, missing_modules
-from runner.speech.assembly import DEFAULT_RECOGNIZER, DEFAULT_VOICE
-from runner.speech.brain import MODELS
+from runner.speech.llm import MODELS
+from runner.speech.loader import DEFAULT_RECOGNIZER, DEFAULT_VOICE
 
 
 def test_the_models_are_those_of_the_server() -> None:

@@ -13,7 +13,13 @@ import websockets
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from runner.server.door import EmbeddedServer
-from runner.speech.parts import AgentBrief, Speak, Thought, Turn, UseTool
+from runner.speech.interfaces import (
+    AgentContext,
+    HistoryMessage,
+    ModelOutput,
+    TextChunk,
+    ToolCallRequest,
+)
 from tests.fuzz.codec import FROM_CLIENT, UPDATE
 from tests.fuzz.codec import inputs as messages
 from tests.fuzz.mutilation import Mutilator
@@ -23,10 +29,12 @@ MESSAGES_A_LINE = 40
 ANSWER_SECONDS = 20.0
 
 
-def think(brief: AgentBrief, history: Sequence[Turn]) -> Iterable[Thought]:
+def think(
+    brief: AgentContext, history: Sequence[HistoryMessage]
+) -> Iterable[ModelOutput]:
     if brief.tools and len(history) % 2:
-        yield UseTool("look", {"at": "it"})
-    yield Speak("It is here.")
+        yield ToolCallRequest("look", {"at": "it"})
+    yield TextChunk("It is here.")
 
 
 class DoorCheck:

@@ -19,24 +19,24 @@ from collections.abc import (
 import numpy as np
 
 from runner.audio.pcm import to_pcm
-from runner.speech.parts import (
-    AgentBrief,
-    Brain,
+from runner.speech.interfaces import (
+    AgentContext,
     Cancelled,
     Endpointer,
-    MissingPart,
+    HistoryMessage,
+    LanguageModel,
+    MissingComponent,
+    ModelOutput,
     Recognizer,
     Samples,
-    Thought,
+    Synthesizer,
     Transcript,
-    Turn,
     Vad,
-    Voice,
 )
+from runner.speech.synthesizer import ToneSynthesizer
 from runner.speech.vad import EnergyVad
-from runner.speech.voice import ToneVoice
 
-Decide = Callable[[AgentBrief, Sequence[Turn]], Iterable[Thought]]
+Decide = Callable[[AgentContext, Sequence[HistoryMessage]], Iterable[ModelOutput]]
 
 
 def whistle(pitch: float, seconds: float, rate: int = 24_000) -> bytes:
@@ -70,15 +70,18 @@ class ScriptedBrain:
 
     def __init__(self, decide: Decide) -> None:
         self._decide = decide
-        self.asked: list[Sequence[Turn]] = []
-        self.warmed: list[AgentBrief] = []
+        self.asked: list[Sequence[HistoryMessage]] = []
+        self.warmed: list[AgentContext] = []
 
-    def warm(self, brief: AgentBrief) -> None:
+    def warm(self, brief: AgentContext) -> None:
         self.warmed.append(brief)
 
     def think(
-        self, brief: AgentBrief, history: Sequence[Turn], cancelled: Cancelled
-    ) -> Iterator[Thought]:
+        self,
+        brief: AgentContext,
+        history: Sequence[HistoryMessage],
+        cancelled: Cancelled,
+    ) -> Iterator[ModelOutput]:
         self.asked.append(history)
         for thought in self._decide(brief, history):
             if cancelled():
@@ -95,13 +98,13 @@ class ScriptedSpeech:
         decide: Decide,
         *,
         recognizer: Recognizer | None = None,
-        voice: Voice | None = None,
+        voice: Synthesizer | None = None,
         endpointer: Endpointer | None = None,
-        missing: Sequence[MissingPart] = (),
+        missing: Sequence[MissingComponent] = (),
     ) -> None:
         self.scripted_brain = ScriptedBrain(decide)
         self._recognizer = recognizer or WhistleRecognizer(lines)
-        self._voice = voice or ToneVoice()
+        self._voice = voice or ToneSynthesizer()
         self._endpointer = endpointer
         self._missing = missing
 
@@ -114,13 +117,13 @@ class ScriptedSpeech:
     def recognizer(self) -> Recognizer | None:
         return self._recognizer
 
-    def brain(self) -> Brain:
+    def brain(self) -> LanguageModel:
         return self.scripted_brain
 
-    def voice(self) -> Voice:
+    def voice(self) -> Synthesizer:
         return self._voice
 
-    def missing(self) -> Sequence[MissingPart]:
+    def missing(self) -> Sequence[MissingComponent]:
         return self._missing
 
     def close(self) -> None:

@@ -20,13 +20,23 @@ from runner.protocol.server.session import Phase
 from runner.server.conversation import Conversation, House, make_id
 from runner.server.larynx import Larynx
 from runner.server.workers import Workers
-from runner.speech.parts import AgentBrief, CallerSaid, Speak, Thought, Turn
+from runner.speech.interfaces import (
+    AgentContext,
+    HistoryMessage,
+    ModelOutput,
+    TextChunk,
+    UserMessage,
+)
 from tests.server.scripted import ScriptedSpeech, whistle
 
 
-def decide(brief: AgentBrief, history: Sequence[Turn]) -> Iterable[Thought]:
+def decide(
+    brief: AgentContext, history: Sequence[HistoryMessage]
+) -> Iterable[ModelOutput]:
     last = history[-1]
-    yield Speak(f"You say {last.text if isinstance(last, CallerSaid) else 'nothing'}.")
+    yield TextChunk(
+        f"You say {last.text if isinstance(last, UserMessage) else 'nothing'}."
+    )
 
 
 class Line:

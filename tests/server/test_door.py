@@ -16,15 +16,15 @@ from websockets.asyncio.client import ClientConnection
 
 from runner.errors import TransportError
 from runner.server.door import EmbeddedServer
-from runner.speech.parts import (
-    AgentBrief,
-    CallerSaid,
-    MissingPart,
-    Speak,
-    Thought,
-    ToolUsed,
-    Turn,
-    UseTool,
+from runner.speech.interfaces import (
+    AgentContext,
+    HistoryMessage,
+    MissingComponent,
+    ModelOutput,
+    TextChunk,
+    ToolCallRequest,
+    ToolMessage,
+    UserMessage,
 )
 from tests.server.scripted import ScriptedSpeech, whistle
 
@@ -33,16 +33,18 @@ LINES = {ORDER: "Where is my order?", STOP: "Stop that now, please."}
 TOOL = {"type": "function", "name": "look", "description": "Look."}
 
 
-def decide(brief: AgentBrief, history: Sequence[Turn]) -> Iterable[Thought]:
+def decide(
+    brief: AgentContext, history: Sequence[HistoryMessage]
+) -> Iterable[ModelOutput]:
     match history[-1]:
-        case CallerSaid(text="Where is my order?") if brief.tools:
-            yield UseTool("look", {"at": "it"})
-        case ToolUsed(result=str(result)):
-            yield Speak(f"It says {result}.")
-        case CallerSaid(text=text):
-            yield Speak(f"You said: {text}")
+        case UserMessage(text="Where is my order?") if brief.tools:
+            yield ToolCallRequest("look", {"at": "it"})
+        case ToolMessage(result=str(result)):
+            yield TextChunk(f"It says {result}.")
+        case UserMessage(text=text):
+            yield TextChunk(f"You said: {text}")
         case other:
-            yield Speak(f"{type(other).__name__}.")
+            yield TextChunk(f"{type(other).__name__}.")
 
 
 class Client:
@@ -456,10 +458,12 @@ async def test_a_failing_part_fails_one_reply_and_not_the_session(
                 raise RuntimeError("hoarse")
             yield whistle(440, 0.05)
 
-    def think(brief: AgentBrief, history: Sequence[Turn]) -> Iterable[Thought]:
+    def think(
+        brief: AgentContext, history: Sequence[HistoryMessage]
+    ) -> Iterable[ModelOutput]:
         if fail == "think" and len(history) == 1:
             raise RuntimeError("empty")
-        yield Speak("Better." if len(history) > 1 else "No good.")
+        yield TextChunk("Better." if len(history) > 1 else "No good.")
 
     speech = ScriptedSpeech(LINES, think, voice=Voice())
     async with calling(speech) as client:
@@ -484,7 +488,9 @@ async def test_missing_parts_are_reported_with_what_mends_them() -> None:
         told.append((kind, facts))
         is_told.set()
 
-    part = MissingPart("brain", "no weights", "rules", "vagent models fetch qwen-0.5b")
+    part = MissingComponent(
+        "brain", "no weights", "rules", "vagent models fetch qwen-0.5b"
+    )
     speech = ScriptedSpeech(LINES, decide, missing=[part])
     async with serving(speech, report=report):
         await is_told.wait()

@@ -21,7 +21,7 @@ from runner.protocol.server.settings import Settings, default_settings
 from runner.protocol.server.updates import apply_update
 from runner.server.hearing import Hearing
 from runner.server.workers import Workers
-from runner.speech.parts import Recognizer, Samples, Transcript, Vad
+from runner.speech.interfaces import Recognizer, Samples, Transcript, Vad
 from tests.server.scripted import ScriptedSpeech, whistle
 
 LINES = {500.0: "Where is my order?", 1500.0: "Thank you."}

@@ -12,7 +12,7 @@ from runner.protocol.server.settings import Settings, default_settings
 from runner.protocol.server.updates import apply_update
 from runner.server.larynx import Larynx, sentences
 from runner.server.workers import Workers
-from runner.speech.parts import Cancelled
+from runner.speech.interfaces import Cancelled
 from tests.server.scripted import ScriptedSpeech, whistle
 
 

@@ -10,7 +10,12 @@ from runner.protocol.messages import (
     TranscriptUser,
 )
 from runner.server.memory import Memory
-from runner.speech.parts import AgentSaid, CallerSaid, Instruction, ToolUsed
+from runner.speech.interfaces import (
+    AssistantMessage,
+    SystemMessage,
+    ToolMessage,
+    UserMessage,
+)
 
 
 def test_each_message_becomes_a_turn() -> None:
@@ -21,10 +26,10 @@ def test_each_message_becomes_a_turn() -> None:
     memory.note(ConversationMessage("system", "Be quick."))
 
     assert memory.turns == (
-        CallerSaid("Hello?"),
-        AgentSaid("Which city?", "location"),
-        CallerSaid("By mail: Kim."),
-        Instruction("Be quick."),
+        UserMessage("Hello?"),
+        AssistantMessage("Which city?", "location"),
+        UserMessage("By mail: Kim."),
+        SystemMessage("Be quick."),
     )
 
 
@@ -32,20 +37,20 @@ def test_the_agents_words_that_a_client_carries_over_are_its_own_again() -> None
     memory = Memory()
     memory.note(ConversationMessage("system", 'You said: "He said "hm"."'))
 
-    assert memory.turns == (AgentSaid('He said "hm".'),)
+    assert memory.turns == (AssistantMessage('He said "hm".'),)
 
 
 def test_a_result_moves_its_call_to_the_end() -> None:
     memory = Memory()
     memory.note(ToolCall("call_1", "look", {"at": "it"}))
     memory.note(TranscriptAgent("Let me check that."))
-    assert memory.turns[0] == ToolUsed("call_1", "look", {"at": "it"})
+    assert memory.turns[0] == ToolMessage("call_1", "look", {"at": "it"})
 
     memory.note(ToolResult("call_1", '{"ok":true}', is_error=True))
 
     assert memory.turns == (
-        AgentSaid("Let me check that."),
-        ToolUsed("call_1", "look", {"at": "it"}, '{"ok":true}', True),
+        AssistantMessage("Let me check that."),
+        ToolMessage("call_1", "look", {"at": "it"}, '{"ok":true}', True),
     )
 
 
@@ -55,7 +60,7 @@ def test_a_forgotten_call_never_was() -> None:
     memory.note(ToolCall("call_2", "look"))
     memory.forget("call_1")
 
-    assert memory.turns == (ToolUsed("call_2", "look", {}),)
+    assert memory.turns == (ToolMessage("call_2", "look", {}),)
 
 
 def test_a_long_call_does_not_grow_without_end() -> None:
@@ -64,4 +69,4 @@ def test_a_long_call_does_not_grow_without_end() -> None:
         memory.note(TranscriptUser(str(number)))
 
     assert len(memory.turns) < 100
-    assert memory.turns[-1] == CallerSaid("499")
+    assert memory.turns[-1] == UserMessage("499")

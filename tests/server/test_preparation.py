@@ -9,11 +9,13 @@ from runner.server.conversation import House
 from runner.server.larynx import Larynx
 from runner.server.preparation import prepare
 from runner.server.workers import Workers
-from runner.speech.parts import MissingPart, Voice
+from runner.speech.interfaces import MissingComponent, Synthesizer
 from tests.server.scripted import ScriptedSpeech
 
 
-async def told(missing: Sequence[MissingPart] = (), voice: Voice | None = None) -> Any:
+async def told(
+    missing: Sequence[MissingComponent] = (), voice: Synthesizer | None = None
+) -> Any:
     said: list[tuple[str, Any]] = []
     speech = ScriptedSpeech({}, lambda brief, history: [], missing=missing, voice=voice)
     workers = Workers(1)
@@ -26,7 +28,9 @@ async def told(missing: Sequence[MissingPart] = (), voice: Voice | None = None) 
 
 
 async def test_a_missing_part_is_told_with_what_mends_it() -> None:
-    part = MissingPart("brain", "no weights", "rules", "vagent models fetch qwen-0.5b")
+    part = MissingComponent(
+        "brain", "no weights", "rules", "vagent models fetch qwen-0.5b"
+    )
 
     [(kind, facts)] = await told([part])
 

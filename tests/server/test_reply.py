@@ -21,7 +21,7 @@ from runner.protocol.server.settings import default_settings
 from runner.server.larynx import Larynx
 from runner.server.reply import FILLER, Reply
 from runner.server.workers import Workers
-from runner.speech.parts import Cancelled, Speak, Thought, UseTool
+from runner.speech.interfaces import Cancelled, ModelOutput, TextChunk, ToolCallRequest
 from tests.server.scripted import ScriptedSpeech, whistle
 
 
@@ -69,7 +69,8 @@ class Studio:
 
     def begin(
         self,
-        thoughts: Iterable[Thought] | Callable[[Cancelled], Iterator[Thought]] = (),
+        thoughts: Iterable[ModelOutput]
+        | Callable[[Cancelled], Iterator[ModelOutput]] = (),
         **options: Any,
     ) -> Reply:
         produce = thoughts if callable(thoughts) else lambda c: iter(thoughts)
@@ -97,7 +98,7 @@ def said(outlet: Outlet) -> list[str]:
 async def test_sound_follows_its_words_in_chunks_of_ten_milliseconds(
     studio: Studio,
 ) -> None:
-    outlet = await studio.hear(studio.begin([Speak("One. Two.")]))
+    outlet = await studio.hear(studio.begin([TextChunk("One. Two.")]))
 
     assert said(outlet) == ["One.", "Two."]
     assert outlet.events[-1] == ReplyFinished("resp_1")
@@ -116,8 +117,8 @@ async def test_sound_is_sent_at_its_own_pace(studio: Studio) -> None:
 async def test_nothing_is_heard_of_a_reply_before_its_release(studio: Studio) -> None:
     thinking = threading.Event()
 
-    def think(cancelled: Cancelled) -> Iterator[Thought]:
-        yield UseTool("look")
+    def think(cancelled: Cancelled) -> Iterator[ModelOutput]:
+        yield ToolCallRequest("look")
         thinking.set()
 
     reply = studio.begin(think)
@@ -129,7 +130,7 @@ async def test_nothing_is_heard_of_a_reply_before_its_release(studio: Studio) ->
 
 
 async def test_a_tool_without_a_word_is_covered_by_the_filler(studio: Studio) -> None:
-    outlet = await studio.hear(studio.begin([UseTool("look")], may_fill=True))
+    outlet = await studio.hear(studio.begin([ToolCallRequest("look")], may_fill=True))
 
     assert said(outlet) == [FILLER]
     # The tool runs while the filler plays.
@@ -139,13 +140,13 @@ async def test_a_tool_without_a_word_is_covered_by_the_filler(studio: Studio) ->
 @pytest.mark.parametrize(
     "thoughts",
     [
-        [Speak("I look."), UseTool("look")],
-        [UseTool("end_call")],
-        [UseTool("hang_up")],
+        [TextChunk("I look."), ToolCallRequest("look")],
+        [ToolCallRequest("end_call")],
+        [ToolCallRequest("hang_up")],
     ],
 )
 async def test_no_filler_where_words_were_said_or_the_call_ends(
-    studio: Studio, thoughts: list[Thought]
+    studio: Studio, thoughts: list[ModelOutput]
 ) -> None:
     outlet = await studio.hear(studio.begin(thoughts, may_fill=True))
 
@@ -154,7 +155,7 @@ async def test_no_filler_where_words_were_said_or_the_call_ends(
 
 
 async def test_a_second_tool_in_a_row_is_not_covered_again(studio: Studio) -> None:
-    outlet = await studio.hear(studio.begin([UseTool("look")], may_fill=False))
+    outlet = await studio.hear(studio.begin([ToolCallRequest("look")], may_fill=False))
 
     assert said(outlet) == []
 
@@ -162,8 +163,8 @@ async def test_a_second_tool_in_a_row_is_not_covered_again(studio: Studio) -> No
 async def test_a_mind_that_fails_says_so_after_what_it_had_said(
     studio: Studio,
 ) -> None:
-    def think(cancelled: Cancelled) -> Iterator[Thought]:
-        yield Speak("Well.")
+    def think(cancelled: Cancelled) -> Iterator[ModelOutput]:
+        yield TextChunk("Well.")
         raise RuntimeError("no memory")
 
     outlet = await studio.hear(studio.begin(think))
@@ -186,9 +187,9 @@ async def test_a_voice_that_fails_is_an_error_of_the_server(studio: Studio) -> N
 async def test_a_cancelled_reply_is_silent_and_its_mind_stops(studio: Studio) -> None:
     stopped = threading.Event()
 
-    def think(cancelled: Cancelled) -> Iterator[Thought]:
+    def think(cancelled: Cancelled) -> Iterator[ModelOutput]:
         while not cancelled():
-            yield Speak("And another thing.")
+            yield TextChunk("And another thing.")
         stopped.set()
 
     reply = studio.begin(think)
@@ -212,7 +213,7 @@ async def test_a_cancelled_reply_is_silent_and_its_mind_stops(studio: Studio) ->
 
 
 async def test_what_the_mind_asked_for_is_known(studio: Studio) -> None:
-    reply = studio.begin([Speak("Which city?", asked_for="location")])
+    reply = studio.begin([TextChunk("Which city?", asked_for="location")])
     await studio.hear(reply)
 
     assert reply.asked_for == "location"

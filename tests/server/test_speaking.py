@@ -24,23 +24,25 @@ from runner.protocol.server.updates import apply_update
 from runner.server.larynx import Larynx
 from runner.server.speaking import Speaking
 from runner.server.workers import Workers
-from runner.speech.parts import (
-    AgentBrief,
-    AgentSaid,
-    CallerSaid,
-    Instruction,
-    Speak,
-    Thought,
-    Turn,
+from runner.speech.interfaces import (
+    AgentContext,
+    AssistantMessage,
+    HistoryMessage,
+    ModelOutput,
+    SystemMessage,
+    TextChunk,
+    UserMessage,
 )
 from tests.server.scripted import ScriptedSpeech
 
 
-def echo(brief: AgentBrief, history: Sequence[Turn]) -> Iterable[Thought]:
+def echo(
+    brief: AgentContext, history: Sequence[HistoryMessage]
+) -> Iterable[ModelOutput]:
     """Say what is to be answered."""
     last = history[-1]
-    assert isinstance(last, CallerSaid | Instruction)
-    yield Speak(f"You say {last.text}")
+    assert isinstance(last, UserMessage | SystemMessage)
+    yield TextChunk(f"You say {last.text}")
 
 
 class Agent:
@@ -74,7 +76,7 @@ class Agent:
         self.speaking.note(Remember(TranscriptUser(text)))
 
     @property
-    def asked(self) -> list[Sequence[Turn]]:
+    def asked(self) -> list[Sequence[HistoryMessage]]:
         return self.speech.scripted_brain.asked
 
 
@@ -130,7 +132,7 @@ async def test_what_changed_since_a_guess_makes_it_void(agent: Agent) -> None:
     agent.hear("Hello?")
 
     assert (await agent.reply())[1] is False
-    assert agent.asked[-1] == (Instruction("Be rude."), CallerSaid("Hello?"))
+    assert agent.asked[-1] == (SystemMessage("Be rude."), UserMessage("Hello?"))
 
 
 async def test_new_settings_make_a_guess_void(agent: Agent) -> None:
@@ -155,8 +157,8 @@ async def test_instructions_hold_for_one_reply(agent: Agent) -> None:
     await agent.reply()
 
     assert agent.asked == [
-        (CallerSaid("Hello?"), Instruction("Say bye.")),
-        (CallerSaid("Hello?"), CallerSaid("What?")),
+        (UserMessage("Hello?"), SystemMessage("Say bye.")),
+        (UserMessage("Hello?"), UserMessage("What?")),
     ]
 
 
@@ -186,7 +188,7 @@ async def test_a_reply_that_nobody_asked_for_has_something_to_answer(
     await agent.reply(unasked=True)
 
     [[only]] = agent.asked
-    assert isinstance(only, Instruction)
+    assert isinstance(only, SystemMessage)
 
 
 async def test_a_call_that_is_forgotten_is_not_in_the_minds_way(agent: Agent) -> None:
@@ -194,8 +196,8 @@ async def test_a_call_that_is_forgotten_is_not_in_the_minds_way(agent: Agent) ->
     agent.hear("Hello?")
     await agent.reply()
 
-    assert agent.asked == [(CallerSaid("Hello?"),)]
-    assert not any(isinstance(turn, AgentSaid) for turn in agent.asked[0])
+    assert agent.asked == [(UserMessage("Hello?"),)]
+    assert not any(isinstance(turn, AssistantMessage) for turn in agent.asked[0])
 
 
 def test_only_a_changed_brief_is_read_ahead() -> None:

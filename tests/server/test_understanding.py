@@ -10,7 +10,7 @@ import pytest
 from runner.errors import SpeechError
 from runner.server.understanding import Understanding, means_stop
 from runner.server.workers import Workers
-from runner.speech.parts import Endpointer, Recognizer, Samples, Transcript
+from runner.speech.interfaces import Endpointer, Recognizer, Samples, Transcript
 from tests.server.scripted import ScriptedSpeech
 
 SOUND = np.zeros(16_000, np.float32)

@@ -9,7 +9,7 @@ import pytest
 
 from runner.errors import ModelMissing, SpeechError
 from runner.server.workers import Workers
-from runner.speech.parts import Cancelled
+from runner.speech.interfaces import Cancelled
 
 
 @pytest.fixture

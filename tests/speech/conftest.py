@@ -11,8 +11,15 @@ import pytest
 from runner.audio.devices import SAMPLE_RATE
 from runner.audio.pcm import to_samples
 from runner.audio.resampling import Resampler
-from runner.speech.parts import SPEECH_RATE, Endpointer, Recognizer, Samples, Vad, Voice
-from runner.speech.weights import open_weights
+from runner.speech.interfaces import (
+    SPEECH_RATE,
+    Endpointer,
+    Recognizer,
+    Samples,
+    Synthesizer,
+    Vad,
+)
+from runner.speech.models import open_model_store
 
 WeightsOf = Callable[[str, str], Path]
 
@@ -23,7 +30,7 @@ def weights_of() -> WeightsOf:
 
     def place(name: str, engine: str) -> Path:
         pytest.importorskip(engine)
-        standing = open_weights().standing(name)
+        standing = open_model_store().status(name)
         if not standing.present:
             pytest.skip(f"no weights of {name}: {standing.problem}")
         return standing.path
@@ -32,8 +39,8 @@ def weights_of() -> WeightsOf:
 
 
 @pytest.fixture(scope="session")
-def voice(weights_of: WeightsOf) -> Voice:
-    from runner.speech.voice import load_piper
+def voice(weights_of: WeightsOf) -> Synthesizer:
+    from runner.speech.synthesizer import load_piper
 
     return load_piper(weights_of("joe", "piper"))
 
@@ -54,13 +61,13 @@ def silero(weights_of: WeightsOf) -> Callable[[], Vad]:
 
 @pytest.fixture(scope="session")
 def smart_turn(weights_of: WeightsOf) -> Endpointer:
-    from runner.speech.endpointing import load_smart_turn
+    from runner.speech.vad import load_smart_turn
 
     return load_smart_turn(weights_of("smart-turn", "onnxruntime"))
 
 
 @pytest.fixture(scope="session")
-def spoken(voice: Voice) -> Callable[[str], Samples]:
+def spoken(voice: Synthesizer) -> Callable[[str], Samples]:
     """What the ears get when the voice says a line."""
 
     def speak(line: str) -> Samples:

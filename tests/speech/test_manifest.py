@@ -5,7 +5,7 @@ import re
 import pytest
 
 from runner.errors import UsageError
-from runner.speech.manifest import WeightFile, load_manifest
+from runner.speech.manifest import ModelFile, load_manifest
 
 MANIFEST = load_manifest()
 FILES = [
@@ -16,13 +16,13 @@ FILES = [
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_the_wheels_of_a_file_add_up_to_it(file: WeightFile) -> None:
+def test_the_wheels_of_a_file_add_up_to_it(file: ModelFile) -> None:
     assert sum(wheel.size for wheel in file.wheels) == file.size
 
 
 @pytest.mark.parametrize("file", FILES)
 def test_a_file_is_known_by_its_sha256_and_its_upstream_address(
-    file: WeightFile,
+    file: ModelFile,
 ) -> None:
     assert re.fullmatch(r"[0-9a-f]{64}", file.sha256)
     assert file.url is not None
@@ -31,7 +31,7 @@ def test_a_file_is_known_by_its_sha256_and_its_upstream_address(
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_wheels_are_pinned(file: WeightFile) -> None:
+def test_wheels_are_pinned(file: ModelFile) -> None:
     assert all(re.fullmatch(r"\d+(\.\d+)+", wheel.version) for wheel in file.wheels)
 
 
@@ -44,11 +44,11 @@ def test_what_an_engine_opens_is_a_file_of_the_model() -> None:
 def test_every_part_of_speech_has_a_model() -> None:
     parts = {model.part for model in MANIFEST.models.values()}
 
-    assert parts == {"recognizer", "voice", "vad", "endpointer", "brain"}
+    assert parts == {"stt", "tts", "vad", "endpointing", "llm"}
 
 
 def test_a_misspelt_model_is_answered_with_the_nearest() -> None:
-    with pytest.raises(UsageError, match="no model named 'wisper-base'") as caught:
+    with pytest.raises(UsageError, match="unknown model 'wisper-base'") as caught:
         MANIFEST["wisper-base"]
 
     assert caught.value.hint == "did you mean 'whisper-base'?"

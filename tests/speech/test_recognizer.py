@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.errors import SpeechError
-from runner.speech.parts import SPEECH_RATE, Recognizer, Samples, Transcript
+from runner.speech.interfaces import SPEECH_RATE, Recognizer, Samples, Transcript
 from runner.speech.recognizer import (
     FULL_WINDOW,
-    SHORTEST_SPEECH,
-    SHORTEST_WINDOW,
+    MIN_SPEECH,
+    MIN_WINDOW,
     TAIL,
     ScriptedRecognizer,
     WhisperRecognizer,
@@ -33,7 +33,7 @@ SECOND = np.ones(SPEECH_RATE, np.float32)
 
 
 class TestPieces:
-    @given(st.integers(SHORTEST_SPEECH, 4 * FULL_WINDOW), st.randoms())
+    @given(st.integers(MIN_SPEECH, 4 * FULL_WINDOW), st.randoms())
     @settings(max_examples=30, deadline=None)
     def test_they_make_up_the_whole_and_fit_the_window(
         self, count: int, random: Any
@@ -46,7 +46,7 @@ class TestPieces:
         whole = np.concatenate(pieces)
         # A last bit in which no word fits may be left out.
         assert np.array_equal(whole, sound[: len(whole)])
-        assert len(sound) - len(whole) < SHORTEST_SPEECH
+        assert len(sound) - len(whole) < MIN_SPEECH
 
     def test_the_cut_falls_into_the_pause(self) -> None:
         sound = np.tile(SECOND, 40)
@@ -56,8 +56,8 @@ class TestPieces:
 
         assert 25 <= len(first) / SPEECH_RATE <= 26
 
-    def test_a_click_is_no_speech(self) -> None:
-        assert list(split_at_pauses(SECOND[: SHORTEST_SPEECH - 1])) == []
+    def test_a_click_is_not_a_speech(self) -> None:
+        assert list(split_at_pauses(SECOND[: MIN_SPEECH - 1])) == []
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ class TestDecoding:
 
         assert engine.budgets[0] == 14  # eight and six a second
         assert engine.frames == [
-            SHORTEST_WINDOW // 160,
+            MIN_WINDOW // 160,
             FULL_WINDOW // 160,
         ]
         assert transcript.text == "And so on."
@@ -202,12 +202,12 @@ class TestDecoding:
         assert transcript == Transcript("", 1.0)
         assert engine.frames == []
 
-    def test_a_folder_without_a_model_is_a_sentence(self, tmp_path: Path) -> None:
+    def test_a_folder_without_a_model_is_reported(self, tmp_path: Path) -> None:
         with pytest.raises(SpeechError, match=r"'tokenizer\.json' is missing"):
             load_whisper(tmp_path)
 
         (tmp_path / "tokenizer.json").write_text("{}")
-        with pytest.raises(SpeechError, match=r"tokenizer\.json' is no tokenizer"):
+        with pytest.raises(SpeechError, match=r"cannot load the tokenizer"):
             load_whisper(tmp_path)
 
         (tmp_path / "tokenizer.json").write_text(EMPTY_TOKENIZER)

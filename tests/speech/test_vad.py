@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from runner.speech.parts import SPEECH_RATE, VAD_FRAME, Samples, Vad
+from runner.speech.interfaces import SPEECH_RATE, VAD_FRAME, Samples, Vad
 from runner.speech.vad import EnergyVad
 
 Spoken = Callable[[str], Samples]
@@ -38,7 +38,7 @@ def test_a_call_that_opens_with_speech_is_heard() -> None:
     assert share_of_speech(EnergyVad(), hum(0.5, 0.1)) == 1.0
 
 
-def test_digital_silence_is_no_speech() -> None:
+def test_digital_silence_is_not_a_speech() -> None:
     assert share_of_speech(EnergyVad(), SILENCE) == 0.0
 
 

@@ -13,7 +13,7 @@ from runner.errors import SpeechError, UsageError
 from runner.testing import Status, Wishes, try_out
 from runner.testing.judging import Judge, NoVerdict
 from runner.testing.results import CallSeen
-from tests.speech.brain.test_endpoint import Peer, stream
+from tests.speech.llm.test_openai import Peer, stream
 from tests.testing.builders import agent_says, scenario, write_agent
 
 SAID = [("agent", "Hello."), ("caller", "Answer that the criterion passes!")]

@@ -18,8 +18,13 @@ from runner.cli.doctor_checks.model import (
     this_platform,
 )
 from runner.errors import os_error_text
-from runner.speech.needs import memory_for, needed_models
-from runner.speech.weights import FOLDER_VARIABLE, Weights, open_weights
+from runner.speech.models import (
+    FOLDER_VARIABLE,
+    ModelStore,
+    memory_for,
+    needed_models,
+    open_model_store,
+)
 
 HOST = "127.0.0.1"
 SERVE_PORT = 8765  # the default of `vagent service`
@@ -37,7 +42,7 @@ _GROUPS = (
 
 def check_memory(options: DoctorOptions) -> Iterator[CheckResult]:
     """Compares the free memory with what the local models need."""
-    weights = open_weights()
+    weights = open_model_store()
     names = needed_models(weights, local_of(options))
     need = memory_for([weights.manifest[name] for name in names])
     yield judge_memory(free_memory(), need, is_needed=uses_local_service(options))
@@ -45,9 +50,9 @@ def check_memory(options: DoctorOptions) -> Iterator[CheckResult]:
 
 def check_disk(options: DoctorOptions) -> Iterator[CheckResult]:
     """Compares the free disk space with the size of the models to download."""
-    weights = open_weights()
+    weights = open_model_store()
     needed = needed_models(weights, local_of(options))
-    absent = [name for name in needed if not weights.standing(name).present]
+    absent = [name for name in needed if not weights.status(name).present]
     is_needed = uses_local_service(options)
     need = sum(weights.manifest[name].size for name in absent) if is_needed else 0
     free = shutil.disk_usage(existing_parent(weights.folder)).free
@@ -114,7 +119,7 @@ def _gigabytes(size: float) -> str:
 
 def check_models(options: DoctorOptions) -> Iterator[CheckResult]:
     """Verifies the hashes of the model files and names those that are missing."""
-    weights = open_weights()
+    weights = open_model_store()
     is_needed = uses_local_service(options)
     local = local_of(options)
     yield from judge_models(weights, needed_models(weights, local) if is_needed else [])
@@ -124,11 +129,11 @@ def check_models(options: DoctorOptions) -> Iterator[CheckResult]:
             yield _judge_path(name)
 
 
-def judge_models(weights: Weights, needed: list[str]) -> Iterator[CheckResult]:
+def judge_models(weights: ModelStore, needed: list[str]) -> Iterator[CheckResult]:
     """Yields a result for each model; a missing one fails if it is in `needed`."""
     for model in weights.manifest.models.values():
         name = f"model-{model.name}"
-        status = weights.standing(model.name, anew=True)
+        status = weights.status(model.name, rehash=True)
         problem = status.problem or ""
         fix = f"vagent models fetch {model.name}"
         if status.present:

@@ -9,26 +9,26 @@ import pytest
 
 from runner.cli.doctor_checks.model import DoctorOptions, State
 from runner.cli.doctor_checks.resources import check_models, judge_models
-from runner.speech.manifest import Manifest, Model, WeightFile
-from runner.speech.weights import Weights
+from runner.speech.manifest import Manifest, Model, ModelFile
+from runner.speech.models import ModelStore
 
 DATA = b"weights" * 1000
 
 
 @pytest.fixture
-def weights(tmp_path: Path) -> Weights:
+def weights(tmp_path: Path) -> ModelStore:
     """A cache with one model that is present and one that is not."""
     models = {}
     for name in ("here", "absent"):
         digest = hashlib.sha256(DATA).hexdigest()
-        file = WeightFile("w.bin", len(DATA), digest, None, ())
+        file = ModelFile("w.bin", len(DATA), digest, None, ())
         models[name] = Model(name, "voice", "to speak", "MIT", "us", None, (file,))
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "w.bin").write_bytes(DATA)
-    return Weights(tmp_path, Manifest(MappingProxyType(models)))
+    return ModelStore(tmp_path, Manifest(MappingProxyType(models)))
 
 
-def test_a_model_passes_by_its_hash(weights: Weights) -> None:
+def test_a_model_passes_by_its_hash(weights: ModelStore) -> None:
     here, absent = judge_models(weights, ["here", "absent"])
 
     assert (here.name, here.state) == ("model-here", State.OK)
@@ -36,21 +36,21 @@ def test_a_model_passes_by_its_hash(weights: Weights) -> None:
     assert absent.fix == "vagent models fetch absent"
 
 
-def test_a_changed_file_with_its_old_time_is_found(weights: Weights) -> None:
+def test_a_changed_file_with_its_old_time_is_found(weights: ModelStore) -> None:
     path = weights.folder / "here" / "w.bin"
-    assert weights.standing("here").present
+    assert weights.status("here").present
     status = path.stat()
     path.write_bytes(DATA[:-1] + b"!")
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
     here, _ = judge_models(weights, [])
 
-    assert weights.standing("here").present  # its stamp still fits
+    assert weights.status("here").present  # its stamp still fits
     assert here.state is State.FAILED
     assert "'w.bin' is damaged" in here.detail
 
 
-def test_a_model_that_is_not_needed_can_be_missing(weights: Weights) -> None:
+def test_a_model_that_is_not_needed_can_be_missing(weights: ModelStore) -> None:
     _, absent = judge_models(weights, [])
 
     assert absent.state is State.SKIPPED

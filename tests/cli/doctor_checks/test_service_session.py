@@ -8,7 +8,7 @@ from runner.cli.doctor_checks.service import Refused, open_test_session
 from runner.config.model import LocalConfig
 from runner.errors import AuthenticationRejected, RemoteProtocolError, TransportError
 from runner.server.door import EmbeddedServer
-from runner.speech.assembly import load_speech
+from runner.speech.loader import load_speech
 from runner.transport import Dialer
 from tests.cli.doctor_checks.services import FakeService, running
 

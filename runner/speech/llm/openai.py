@@ -1,0 +1,459 @@
+"""Language model behind an OpenAI-compatible endpoint, with native tool calls.
+
+Ollama, llama.cpp, vLLM and hosted services use the same protocol: server-sent events
+with pieces of text and of tool calls. A server that refuses the `tools` field gets the
+prompt of a small model instead, and its arguments are checked like those of one.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+
+from runner.errors import SpeechError
+from runner.redaction import Redactor, strip_credentials
+from runner.speech.interfaces import (
+    AgentContext,
+    AssistantMessage,
+    Cancelled,
+    HistoryMessage,
+    ModelOutput,
+    Quality,
+    SystemMessage,
+    TextChunk,
+    ToolCallRequest,
+    ToolMessage,
+    UserMessage,
+)
+from runner.speech.llm.grammar import speech_grammar
+from runner.speech.llm.prompt import GOODBYE, ChatMessage, shorten
+from runner.speech.llm.small_model import SmallModelPolicy
+from runner.speech.llm.text import ClauseSplitter, MarkupFilter
+from runner.speech.llm.tools import read_tool_specs
+
+_STYLE = (
+    "You are on the phone: everything you write is spoken aloud. Use one or two short, "
+    "plain sentences, no lists, no markdown, no emoji. When you end the call, say a "
+    "short goodbye together with the tool call."
+)
+_CONTEXT = 8192  # tokens; for the fallback without tools, any such server has more
+_MAX_TOKENS = 400
+
+
+class OpenAiCompatibleModel:
+    """A model behind an endpoint; `url` is the root of the API, such as `.../v1`.
+
+    `timeout` is the maximum silence of the endpoint in seconds. `think` raises
+    SpeechError if the endpoint fails; no message contains the key.
+    """
+
+    quality: Quality = "model"
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        model: str | None = None,
+        key: str | None = None,
+        timeout: float = 30.0,
+    ) -> None:
+        self._endpoint = ChatEndpoint(url, model=model, key=key, timeout=timeout)
+        self._plain = SmallModelPolicy(_EndpointModel(self._endpoint))
+        self._accepts_tools = True
+        self.name = model or self._endpoint.address
+
+    def warm(self, context: AgentContext) -> None:
+        """Does nothing: the server keeps its own cache, and a request costs money."""
+
+    def think(
+        self,
+        context: AgentContext,
+        history: Sequence[HistoryMessage],
+        cancelled: Cancelled,
+    ) -> Iterator[ModelOutput]:
+        """Yields clauses to be joined with spaces, then tool calls."""
+        tools = read_tool_specs(context.tools)
+        endings = {tool.name for tool in tools if tool.ends_call}
+        last = history[-1] if history else None
+        if isinstance(last, ToolMessage) and last.name in endings and not last.is_error:
+            return  # the goodbye was said with the call
+        if not self._accepts_tools:
+            yield from self._plain.think(context, history, cancelled)
+            return
+        try:
+            yield from self._think_natively(context, history, endings, cancelled)
+        except ToolsRefused:
+            self._accepts_tools = False
+            yield from self._plain.think(context, history, cancelled)
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._endpoint.close()
+
+    def _think_natively(
+        self,
+        context: AgentContext,
+        history: Sequence[HistoryMessage],
+        endings: set[str],
+        cancelled: Cancelled,
+    ) -> Iterator[ModelOutput]:
+        splitter, markup = ClauseSplitter(), MarkupFilter()
+        calls: dict[int, PartialCall] = {}
+        has_spoken = False
+        request: dict[str, Any] = {"messages": _messages(context, history)}
+        if context.tools:
+            request["tools"] = [_function(tool) for tool in context.tools]
+        for piece in self._endpoint.complete(request, cancelled):
+            for part in piece.calls:
+                calls.setdefault(part.index, PartialCall(part.index)).add(part)
+            for clause in splitter.feed(markup.feed(piece.text)):
+                has_spoken = True
+                yield TextChunk(clause)
+        if cancelled():
+            return
+        for clause in (*splitter.feed(markup.finish()), *splitter.finish()):
+            has_spoken = True
+            yield TextChunk(clause)
+        for _, call in sorted(calls.items()):
+            if call.name in endings and not has_spoken:
+                yield TextChunk(GOODBYE)
+            yield ToolCallRequest(call.name, _arguments(call))
+
+
+class _EndpointModel:
+    """The endpoint without tools: asked for JSON, without a grammar to enforce it."""
+
+    context = _CONTEXT
+    is_small = False
+
+    def __init__(self, endpoint: ChatEndpoint) -> None:
+        self._endpoint = endpoint
+        self.name = endpoint.address
+
+    def write(
+        self,
+        messages: Sequence[ChatMessage],
+        *,
+        grammar: str,
+        max_tokens: int,
+        cancelled: Cancelled,
+    ) -> Iterator[str]:
+        if max_tokens == 0:
+            return
+        request: dict[str, Any] = {
+            "messages": list(messages),
+            "max_tokens": _MAX_TOKENS,
+            "temperature": 0.0,
+        }
+        if grammar != speech_grammar():
+            request["response_format"] = {"type": "json_object"}
+        markup = MarkupFilter()
+        for piece in self._endpoint.complete(request, cancelled):
+            yield markup.feed(piece.text)
+        yield markup.finish()
+
+    def close(self) -> None:
+        self._endpoint.close()
+
+
+def _messages(
+    context: AgentContext, history: Sequence[HistoryMessage]
+) -> list[dict[str, Any]]:
+    content = f"{context.prompt.strip()}\n\n{_STYLE}".strip()
+    messages: list[dict[str, Any]] = [{"role": "system", "content": content}]
+    for number, turn in enumerate(history):
+        match turn:
+            case UserMessage(text):
+                messages.append({"role": "user", "content": text})
+            case AssistantMessage(text):
+                messages.append({"role": "assistant", "content": text})
+            case SystemMessage(text):
+                messages.append({"role": "system", "content": text})
+            case ToolMessage():
+                messages += _call_and_result(turn, turn.call_id or f"call_{number}")
+    return messages
+
+
+def _call_and_result(turn: ToolMessage, call_id: str) -> list[dict[str, Any]]:
+    function = {"name": turn.name, "arguments": json.dumps(dict(turn.arguments))}
+    call = {"id": call_id, "type": "function", "function": function}
+    result = "still running" if turn.result is None else shorten(turn.result)
+    if turn.is_error:
+        result = f"failed: {result}"
+    return [
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": call_id, "content": result},
+    ]
+
+
+def _function(tool: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "function",
+        "function": {
+            "name": tool.get("name"),
+            "description": tool.get("description") or "",
+            "parameters": tool.get("parameters")
+            or {"type": "object", "properties": {}},
+        },
+    }
+
+
+def _arguments(call: PartialCall) -> Mapping[str, Any]:
+    try:
+        arguments = json.loads(call.arguments or "{}")
+    except ValueError as error:
+        raise SpeechError(
+            f"the endpoint's arguments of {call.name!r} are not JSON"
+        ) from error
+    if not isinstance(arguments, dict):
+        raise SpeechError(
+            f"the endpoint's arguments of {call.name!r} are not a JSON object"
+        )
+    return arguments
+
+
+_PATH = "/chat/completions"
+_CONNECT = 5.0  # seconds
+_MAX_PROBLEM = 200  # characters of an error message of the server
+_MAX_ERROR_BODY = 64_000  # bytes
+
+
+class ToolsRefused(Exception):
+    """The server or its model does not accept tools."""
+
+
+@dataclass(slots=True)
+class PartialCall:
+    """A tool call received in pieces; `arguments` is JSON text."""
+
+    index: int
+    name: str = ""
+    arguments: str = ""
+
+    def add(self, part: PartialCall) -> None:
+        self.name += part.name
+        self.arguments += part.arguments
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The content of one event of the stream."""
+
+    text: str = ""
+    calls: Sequence[PartialCall] = field(default_factory=tuple)
+
+
+class ChatEndpoint:
+    """A chat-completions endpoint and its connections. Thread-safe."""
+
+    def __init__(
+        self, url: str, *, model: str | None, key: str | None, timeout: float
+    ) -> None:
+        parts = urlsplit(url.strip())
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise SpeechError(
+                f"the URL {strip_credentials(url.strip())!r} is not an http(s) address",
+                hint="give the root of the API, such as http://127.0.0.1:11434/v1",
+            )
+        path = parts.path.rstrip("/").removesuffix(_PATH)
+        self.address = strip_credentials(urlunsplit(parts._replace(path=path)))
+        self._url = urlunsplit(parts._replace(path=path + _PATH, fragment=""))
+        self._model = model
+        self._redactor = Redactor([key] if key else [])
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._client = httpx.Client(
+            headers=headers, timeout=httpx.Timeout(timeout, connect=_CONNECT)
+        )
+
+    def complete(
+        self, request: Mapping[str, Any], cancelled: Cancelled
+    ) -> Iterator[Piece]:
+        """Yields the answer as it arrives.
+
+        Raises ToolsRefused if tools were sent and not accepted, SpeechError for every
+        other failure. Returns within 20 ms of `cancelled`.
+        """
+        body = {**request, "stream": True}
+        if self._model:
+            body["model"] = self._model
+
+        def produce(emit: Callable[[Piece], bool]) -> None:
+            try:
+                self._request(body, emit)
+            except httpx.TimeoutException as error:
+                raise SpeechError(
+                    f"the endpoint {self.address!r} did not answer in time"
+                ) from error
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                raise SpeechError(
+                    f"the endpoint {self.address!r} cannot be reached: "
+                    f"{self._redact(str(error)) or type(error).__name__}",
+                    hint="start it, or check local.llm.url in the agent file",
+                ) from error
+
+        yield from stream_in_thread(produce, cancelled)
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._client.close()
+
+    def _request(self, body: Mapping[str, Any], emit: Callable[[Piece], bool]) -> None:
+        with self._client.stream("POST", self._url, json=body) as response:
+            if response.status_code != httpx.codes.OK:
+                raise self._failure(response, "tools" in body)
+            kind = response.headers.get("content-type", "")
+            if "json" in kind and "event-stream" not in kind:
+                # A server without streaming answers with one complete message.
+                response.read()
+                self._emit_event(response.text, emit)
+                return
+            for line in response.iter_lines():
+                name, _, data = line.partition(":")
+                data = data.strip()
+                if name != "data" or not data:
+                    continue
+                if data == "[DONE]" or not self._emit_event(data, emit):
+                    return
+
+    def _emit_event(self, text: str, emit: Callable[[Piece], bool]) -> bool:
+        try:
+            event = json.loads(text)
+        except ValueError as error:
+            raise SpeechError(
+                f"the answer of the endpoint {self.address!r} is not JSON"
+            ) from error
+        if not isinstance(event, dict):
+            raise SpeechError(
+                f"the answer of the endpoint {self.address!r} is not a JSON object"
+            )
+        if event.get("error"):
+            raise SpeechError(
+                f"the endpoint {self.address!r} failed: "
+                f"{self._redact(_error_text(event))}"
+            )
+        return emit(_read_piece(event))
+
+    def _failure(self, response: httpx.Response, had_tools: bool) -> Exception:
+        body = b""
+        for chunk in response.iter_bytes():
+            body += chunk
+            if len(body) > _MAX_ERROR_BODY:
+                break
+        said = self._redact(_problem(body))
+        status = response.status_code
+        if had_tools and status in (400, 404, 422, 500, 501) and "tool" in said.lower():
+            return ToolsRefused(said)
+        if status in (401, 403):
+            return SpeechError(
+                f"the endpoint {self.address!r} does not accept the key",
+                hint="check local.llm.key in the agent file",
+            )
+        hint = None
+        if status == httpx.codes.NOT_FOUND:
+            hint = "check local.llm.url (it often ends in /v1) and local.llm.model"
+        detail = f": {said}" if said else ""
+        return SpeechError(
+            f"the endpoint {self.address!r} answered HTTP {status}{detail}", hint=hint
+        )
+
+    def _redact(self, text: str) -> str:
+        return " ".join(self._redactor.text(text).split())[:_MAX_PROBLEM]
+
+
+def _read_piece(event: Mapping[str, Any]) -> Piece:
+    choices = event.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else {}
+    if not isinstance(choice, dict):
+        return Piece()
+    delta = choice.get("delta") or choice.get("message") or {}
+    text = delta.get("content") if isinstance(delta, dict) else None
+    listed = delta.get("tool_calls") if isinstance(delta, dict) else None
+    calls = [
+        _read_call(call, number)
+        for number, call in enumerate(listed if isinstance(listed, list) else [])
+        if isinstance(call, dict)
+    ]
+    return Piece(text if isinstance(text, str) else "", tuple(calls))
+
+
+def _read_call(call: Mapping[str, Any], number: int) -> PartialCall:
+    function = call.get("function")
+    function = function if isinstance(function, dict) else {}
+    arguments = function.get("arguments")
+    if isinstance(arguments, dict):  # some servers send them parsed
+        arguments = json.dumps(arguments)
+    index = call.get("index")
+    return PartialCall(
+        index if isinstance(index, int) else number,
+        function.get("name") or "",
+        arguments or "",
+    )
+
+
+def _problem(body: bytes) -> str:
+    text = body.decode("utf-8", "replace")
+    try:
+        event = json.loads(text)
+    except ValueError:
+        return "" if text.lstrip().startswith("<") else text  # an error page in HTML
+    return _error_text(event) if isinstance(event, dict) else text
+
+
+def _error_text(event: Mapping[str, Any]) -> str:
+    error = event.get("error", event.get("message", event.get("detail", "")))
+    return str(error.get("message", error) if isinstance(error, dict) else error)
+
+
+T = TypeVar("T")
+# Seconds until a cancellation is noticed; an interruption has 100 ms in total.
+_POLL = 0.02
+
+
+def stream_in_thread(
+    produce: Callable[[Callable[[T], bool]], None], cancelled: Cancelled
+) -> Iterator[T]:
+    """Runs `produce` in a thread and yields what it emits.
+
+    `produce` gets `emit(piece)` and must return once that returns False. The generator
+    ends within 20 ms of `cancelled`, even while `produce` blocks. Exceptions of
+    `produce` are raised here.
+    """
+    pieces: queue.SimpleQueue[tuple[T] | BaseException | None] = queue.SimpleQueue()
+    closed = threading.Event()
+
+    def emit(piece: T) -> bool:
+        if closed.is_set() or cancelled():
+            return False
+        pieces.put((piece,))
+        return True
+
+    def run() -> None:
+        try:
+            produce(emit)
+        except BaseException as error:  # raised again by the generator
+            pieces.put(error)
+        else:
+            pieces.put(None)
+
+    # A daemon thread: it must not keep the process alive if `produce` hangs.
+    threading.Thread(target=run, name="llm-stream", daemon=True).start()
+    try:
+        while not cancelled():
+            try:
+                piece = pieces.get(timeout=_POLL)
+            except queue.Empty:
+                continue
+            if piece is None:
+                return
+            if isinstance(piece, BaseException):
+                raise piece
+            yield piece[0]
+    finally:
+        closed.set()

@@ -1,0 +1,267 @@
+"""Loads the speech components of this machine in the background.
+
+A component that cannot be loaded is replaced by a fallback and reported with the
+command to install it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from runner.config.model import LlmConfig, LocalConfig
+from runner.errors import ModelMissing, SpeechError, VagentError
+from runner.speech.interfaces import (
+    Endpointer,
+    LanguageModel,
+    MissingComponent,
+    Recognizer,
+    SpeechStack,
+    Synthesizer,
+    Vad,
+)
+from runner.speech.models import ModelStore, open_model_store
+
+if TYPE_CHECKING:
+    from runner.speech.llm import ClosableLanguageModel
+
+DEFAULT_RECOGNIZER = "whisper-base"
+DEFAULT_VOICE = "joe"
+INSTALL = "pip install 'vagent[local]'"
+_RULES = LlmConfig(name="rules")
+
+# Models of this size gain nothing from more threads.
+_MAX_THREADS = 4
+
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded(Generic[P]):
+    """A component, or its fallback with the reason."""
+
+    part: P
+    missing: MissingComponent | None = None
+
+
+def load_speech(
+    local: LocalConfig,
+    *,
+    threads: int | None = None,
+    stand_ins: bool = False,
+    store: ModelStore | None = None,
+) -> SpeechStack:
+    """Starts loading the components that `local` names; returns immediately.
+
+    `threads` is the number of cores per model (None: all cores, at most four). With
+    `stand_ins` only the fallbacks are loaded (energy gate, no recognizer, rules, tones)
+    and nothing counts as missing.
+    """
+    loader = _Loader(local, store or open_model_store(), threads or available_cores())
+    return LoadedSpeechStack(_Fallbacks() if stand_ins else loader)
+
+
+def load_synthesizer(
+    local: LocalConfig, *, threads: int | None = None, store: ModelStore | None = None
+) -> Synthesizer:
+    """Loads only the synthesizer, to speak the lines of a caller.
+
+    Raises ModelMissing without the model files, SpeechError without the engine.
+    """
+    # No fallback: a recognizer does not understand tones.
+    loader = _Loader(local, store or open_model_store(), threads or available_cores())
+    try:
+        return loader.open_voice()
+    except ImportError as error:
+        raise SpeechError(
+            f"cannot load the local voice: {_import_problem(error)}", hint=INSTALL
+        ) from error
+
+
+def available_cores() -> int:
+    """Returns the number of cores that a model should use, at most four."""
+    # A container may have fewer cores than the machine; only Linux reports that.
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return min(cores, _MAX_THREADS)
+
+
+class LoadedSpeechStack:
+    """Speech components that load in the background; created by `load_speech`."""
+
+    def __init__(self, loader: _Loader | _Fallbacks) -> None:
+        # Two at a time: reading from disk and initialization overlap well. They start
+        # in this order; the greeting needs the first two.
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix="load-speech")
+        self._vad = self._pool.submit(loader.vad)
+        self._voice = self._pool.submit(loader.voice)
+        self._recognizer = self._pool.submit(loader.recognizer)
+        self._brain = self._pool.submit(loader.brain)
+        self._endpointer = self._pool.submit(loader.endpointer)
+
+    def vad(self) -> Vad:
+        return self._vad.result().part()
+
+    def endpointer(self) -> Endpointer | None:
+        return self._endpointer.result().part
+
+    def recognizer(self) -> Recognizer | None:
+        return self._recognizer.result().part
+
+    def brain(self) -> LanguageModel:
+        return self._brain.result().part
+
+    def voice(self) -> Synthesizer:
+        return self._voice.result().part
+
+    def missing(self) -> Sequence[MissingComponent]:
+        return [
+            missing
+            for missing in (
+                self._recognizer.result().missing,
+                self._brain.result().missing,
+                self._voice.result().missing,
+                self._vad.result().missing,
+                self._endpointer.result().missing,
+            )
+            if missing
+        ]
+
+    def close(self) -> None:
+        """Stops loading and closes the language model, which has most of the memory;
+        the rest is freed with the last session that uses it."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._brain.add_done_callback(_close_llm)
+
+
+class _Loader:
+    """Loads each component, or its fallback with the reason."""
+
+    def __init__(self, local: LocalConfig, store: ModelStore, threads: int) -> None:
+        self._local = local
+        self._store = store
+        self._threads = threads
+
+    def vad(self) -> _Loaded[Callable[[], Vad]]:
+        from runner.speech.vad import EnergyVad, load_silero
+
+        def energy() -> Vad:
+            return EnergyVad()
+
+        return self._try(
+            "vad",
+            lambda: load_silero(self._path("silero-vad")),
+            energy,
+            "an energy gate: more false starts, a longer silence at the end of a turn",
+        )
+
+    def endpointer(self) -> _Loaded[Endpointer | None]:
+        from runner.speech.vad import load_smart_turn
+
+        return self._try(
+            "endpointing",
+            lambda: load_smart_turn(self._path("smart-turn")),
+            None,
+            "a fixed silence of 500 ms ends a turn",
+        )
+
+    def recognizer(self) -> _Loaded[Recognizer | None]:
+        from runner.speech.recognizer import load_whisper
+
+        wanted = self._local.stt or DEFAULT_RECOGNIZER
+        return self._try(
+            "stt",
+            lambda: load_whisper(self._path(wanted), threads=self._threads),
+            None,
+            "text input only",
+        )
+
+    def voice(self) -> _Loaded[Synthesizer]:
+        from runner.speech.synthesizer import ToneSynthesizer
+
+        return self._try(
+            "tts", self.open_voice, ToneSynthesizer(), "the transcript, and tones"
+        )
+
+    def brain(self) -> _Loaded[ClosableLanguageModel]:
+        from runner.speech.llm import load_llm
+
+        return self._try(
+            "llm",
+            lambda: load_llm(self._local.llm, self._store.find),
+            load_llm(_RULES, self._store.find),
+            "the agent's own rules: a script, not a language model",
+        )
+
+    def open_voice(self) -> Synthesizer:
+        from runner.speech.synthesizer import load_piper
+
+        wanted = self._local.tts or DEFAULT_VOICE
+        return load_piper(self._path(wanted), threads=self._threads)
+
+    def _path(self, wanted: str) -> Path:
+        """Returns the path of a model of the manifest, or a path given by the user."""
+        if wanted in self._store.manifest:
+            status = self._store.status(wanted)
+            if status.present:
+                return status.path
+            raise ModelMissing(
+                f"model '{wanted}' is not usable: {status.problem}",
+                hint=f"vagent models fetch {wanted}",
+            )
+        if (path := Path(wanted).expanduser()).exists():
+            return path
+        raise ModelMissing(
+            f"'{wanted}' is neither a model name nor a path",
+            hint="vagent models list",
+        )
+
+    @staticmethod
+    def _try(part: str, load: Callable[[], P], fallback: P, instead: str) -> _Loaded[P]:
+        try:
+            return _Loaded(load())
+        except (ImportError, OSError) as error:
+            # OSError: a system library of the wheel is missing.
+            reason, command = _import_problem(error), INSTALL
+        except VagentError as error:
+            reason, command = error.message, error.hint or "vagent models list"
+        return _Loaded(fallback, MissingComponent(part, reason, instead, command))
+
+
+class _Fallbacks:
+    """Returns the fallbacks only, none of them as missing."""
+
+    def vad(self) -> _Loaded[Callable[[], Vad]]:
+        from runner.speech.vad import EnergyVad
+
+        return _Loaded(EnergyVad)
+
+    def endpointer(self) -> _Loaded[Endpointer | None]:
+        return _Loaded(None)
+
+    def recognizer(self) -> _Loaded[Recognizer | None]:
+        return _Loaded(None)
+
+    def brain(self) -> _Loaded[ClosableLanguageModel]:
+        from runner.speech.llm import load_llm
+
+        return _Loaded(load_llm(_RULES, lambda _name: None))
+
+    def voice(self) -> _Loaded[Synthesizer]:
+        from runner.speech.synthesizer import ToneSynthesizer
+
+        return _Loaded(ToneSynthesizer())
+
+
+def _close_llm(loaded: Future[_Loaded[ClosableLanguageModel]]) -> None:
+    if not loaded.cancelled() and not loaded.exception():
+        loaded.result().part.close()
+
+
+def _import_problem(error: ImportError | OSError) -> str:
+    name = getattr(error, "name", None)
+    return f"the engine '{name}' is not installed" if name else str(error)

@@ -1,0 +1,67 @@
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from runner.speech.llm.openai import stream_in_thread
+
+
+def test_pieces_come_in_order():
+    def produce(emit: Callable[[int], bool]) -> None:
+        for number in range(100):
+            emit(number)
+
+    assert list(stream_in_thread(produce, lambda: False)) == list(range(100))
+
+
+def test_the_sources_error_reaches_the_reader():
+    def produce(emit: Callable[[int], bool]) -> None:
+        emit(1)
+        raise LookupError("gone")
+
+    pieces = stream_in_thread(produce, lambda: False)
+    assert next(pieces) == 1
+    with pytest.raises(LookupError, match="gone"):
+        next(pieces)
+
+
+def test_a_cancelled_reader_leaves_a_silent_source():
+    cancel, release = threading.Event(), threading.Event()
+
+    def produce(emit: Callable[[int], bool]) -> None:
+        emit(1)
+        release.wait(10)
+
+    pieces = stream_in_thread(produce, cancel.is_set)
+    assert next(pieces) == 1
+    cancel.set()
+    assert list(pieces) == []  # would wait for `release` otherwise
+    release.set()
+
+
+def test_a_source_learns_that_its_reader_left():
+    told = threading.Event()
+
+    def produce(emit: Callable[[int], bool]) -> None:
+        while emit(1):
+            pass
+        told.set()
+
+    pieces = stream_in_thread(produce, lambda: False)
+    next(pieces)
+    pieces.close()
+    assert told.wait(10)
+
+
+def test_a_source_learns_of_the_cancellation():
+    cancel, told = threading.Event(), threading.Event()
+
+    def produce(emit: Callable[[int], bool]) -> None:
+        while emit(1):
+            pass
+        told.set()
+
+    pieces = stream_in_thread(produce, cancel.is_set)
+    next(pieces)
+    cancel.set()
+    assert told.wait(10)

@@ -1,0 +1,52 @@
+import pytest
+
+from runner.speech.interfaces import UserMessage
+from runner.speech.llm.prompt import allows_ending, is_goodbye
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "No thanks, goodbye.",
+        "Goodbye!",
+        "Bye-bye.",
+        "Good bye.",
+        "Great, thank you so much for your help. Bye!",
+        "No, that's all, thank you.",
+        "Thanks, that was everything. Have a nice day, bye.",
+        "You can hang up now.",
+    ],
+)
+def test_a_plain_goodbye_is_understood(text: str):
+    assert is_goodbye(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hello.",
+        "Thank you.",
+        "How do I say goodbye in French?",
+        "Tell her I said goodbye",
+        "Before we say bye, what's the weather in Rome?",
+        "Check order 1234 and then goodbye.",
+        "Is that all?",
+        "No thanks.",
+    ],
+)
+def test_what_is_not_a_goodbye_does_not_hang_up(text: str):
+    assert not is_goodbye(text)
+
+
+@pytest.mark.parametrize("text", ["No thanks.", "I'm all set.", "See you tomorrow."])
+def test_the_model_may_end_the_call_on_words_of_leaving(text: str):
+    assert allows_ending([UserMessage(text)])
+
+
+@pytest.mark.parametrize("text", ["Hello.", "Where is my order?", "Thank you."])
+def test_the_model_may_not_hang_up_on_anything_else(text: str):
+    assert not allows_ending([UserMessage(text)])
+
+
+def test_without_a_word_of_the_caller_nothing_ends():
+    assert not allows_ending([])

@@ -1,0 +1,44 @@
+import pytest
+
+from runner.speech.llm.small_model import (
+    ToolDecision,
+    prefers_speech,
+    read_tool_decision,
+)
+
+
+def test_a_call_is_read():
+    line = '{"tool": "get_weather", "arguments": {"location": "Tokyo"}}'
+    assert read_tool_decision(line) == ToolDecision(
+        "get_weather", {"location": "Tokyo"}
+    )
+
+
+def test_a_call_in_a_code_fence_is_read():
+    assert read_tool_decision('```json\n{"tool": "ping"}\n```') == ToolDecision(
+        "ping", {}
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        '{"tool": "get_weather", "argu',
+        '{"say": "Hi"}',
+        '{"tool": 7}',
+        "[1]",
+        "Hello",
+    ],
+)
+def test_what_is_not_a_whole_call_is_none(line: str):
+    assert read_tool_decision(line) is None
+
+
+def test_speech_is_known_from_its_first_word():
+    assert prefers_speech('{"say"')
+    assert prefers_speech(' {"say": "He')
+    assert prefers_speech("Hello")
+    assert not prefers_speech('{"')
+    assert not prefers_speech('{"tool": "say"')
+    assert not prefers_speech("")
