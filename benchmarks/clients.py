@@ -37,7 +37,8 @@ from runner.counters import Tally
 from runner.engine import Engine
 from runner.protocol.client.actions import Action
 from runner.protocol.client.events import Event, HangUp, Received
-from runner.protocol.client.session import ClientConfig, ClientSession
+from runner.protocol.client.session import ClientSession
+from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.messages import (
     InputSpeechStarted,
     ReplyDone,

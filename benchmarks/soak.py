@@ -37,7 +37,8 @@ from runner.engine import Engine
 from runner.protocol.client.actions import Outcome
 from runner.protocol.client.calls import CallRules
 from runner.protocol.client.events import HangUp, Say
-from runner.protocol.client.session import ClientConfig, ClientSession
+from runner.protocol.client.session import ClientSession
+from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.messages import ToolCall
 from runner.transport import Dialer
 

@@ -16,7 +16,8 @@ from runner.protocol.client.events import (
     Tick,
     ToolFinished,
 )
-from runner.protocol.client.session import ClientConfig, ClientSession
+from runner.protocol.client.session import ClientSession
+from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.messages import (
     ReplyAudio,
     ReplyDone,

@@ -24,7 +24,9 @@ DEVICE = st.builds(KnownDevice, NAME, NAME)
 
 @given(st.dictionaries(st.sampled_from(["input", "output"]), DEVICE))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_what_is_remembered_comes_back_whatever_drivers_call_it(tmp_path, devices):
+def test_what_is_remembered_comes_back_whatever_drivers_call_it(
+    tmp_path: Path, devices
+) -> None:
     path = tmp_path / "devices.toml"
     path.unlink(missing_ok=True)
     remember_devices(path, devices)

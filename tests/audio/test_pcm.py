@@ -166,7 +166,7 @@ def test_alaw_ends_of_scale_expand_to_the_standards_values() -> None:
     ("decode", "subtype"), [(decode_mulaw, "ULAW"), (decode_alaw, "ALAW")]
 )
 def test_every_code_expands_as_another_implementation_has_it(
-    decode, subtype, tmp_path
+    decode, subtype, tmp_path: Path
 ) -> None:
     path = tmp_path / "codes.raw"
     path.write_bytes(bytes(range(256)))

@@ -47,7 +47,7 @@ def wav(tmp_path: Path) -> Path:
     ],
 )
 def test_any_file_becomes_24_khz_mono(
-    rate, channels, subtype, format, error, tmp_path
+    rate, channels, subtype, format, error, tmp_path: Path
 ) -> None:
     path = write(tmp_path / "tone", rate, channels, subtype, format=format)
     heard = to_samples(load_pcm(path))
@@ -69,7 +69,7 @@ def test_any_file_becomes_24_khz_mono(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_every_format_keeps_the_length(
-    rate, channels, subtype, count, tmp_path
+    rate, channels, subtype, count, tmp_path: Path
 ) -> None:
     path = tmp_path / "noise.wav"
     soundfile.write(path, np.zeros((count, channels)), rate, subtype=subtype)
@@ -218,7 +218,7 @@ def test_a_pipe_is_refused_rather_than_waited_for(tmp_path: Path) -> None:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_no_damage_to_a_header_gets_past_as_anything_but_a_sentence(
-    data, tmp_path
+    data, tmp_path: Path
 ) -> None:
     path = write(tmp_path / "tone.wav", 16_000, 2, "PCM_24")
     content = bytearray(path.read_bytes()[:2_000])

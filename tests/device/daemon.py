@@ -57,7 +57,7 @@ class Daemon:
 
 
 @pytest.fixture
-def daemon(tmp_path_factory, monkeypatch):
+def daemon(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch):
     folder = tmp_path_factory.mktemp("pulse")
     monkeypatch.setenv("XDG_RUNTIME_DIR", os.fspath(folder))
     monkeypatch.setenv("PULSE_SERVER", f"unix:{folder}/pulse/native")

@@ -3,12 +3,12 @@ import pytest
 from runner.speech.brain.decision import Call, prefers_speech, read_call
 
 
-def test_a_call_is_read():
+def test_a_call_is_read() -> None:
     line = '{"tool": "get_weather", "arguments": {"location": "Tokyo"}}'
     assert read_call(line) == Call("get_weather", {"location": "Tokyo"})
 
 
-def test_a_call_in_a_code_fence_is_read():
+def test_a_call_in_a_code_fence_is_read() -> None:
     assert read_call('```json\n{"tool": "ping"}\n```') == Call("ping", {})
 
 
@@ -23,11 +23,11 @@ def test_a_call_in_a_code_fence_is_read():
         "Hello",
     ],
 )
-def test_what_is_no_whole_call_is_none(line: str):
+def test_what_is_no_whole_call_is_none(line: str) -> None:
     assert read_call(line) is None
 
 
-def test_speech_is_known_from_its_first_word():
+def test_speech_is_known_from_its_first_word() -> None:
     assert prefers_speech('{"say"')
     assert prefers_speech(' {"say": "He')
     assert prefers_speech("Hello")

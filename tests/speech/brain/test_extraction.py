@@ -30,7 +30,7 @@ from runner.speech.brain.signature import Slot
 )
 def test_a_value_is_taken_out_of_a_request(
     schema: dict[str, Any], said: str, value: object
-):
+) -> None:
     assert extract(Slot("v", schema, True), said, reply=None) == value
 
 
@@ -43,17 +43,17 @@ def test_a_value_is_taken_out_of_a_request(
         ("tomorrow at six", "tomorrow at six"),
     ],
 )
-def test_a_short_reply_is_the_value_itself(reply: str, value: str):
+def test_a_short_reply_is_the_value_itself(reply: str, value: str) -> None:
     slot = Slot("v", {"type": "string"}, True)
     assert extract(slot, f"A request. {reply}", reply=reply) == value
 
 
-def test_free_text_is_all_that_was_said():
+def test_free_text_is_all_that_was_said() -> None:
     slot = Slot("reason", {"type": "string"}, True)
     assert extract(slot, "My bill is wrong", reply=None) == "My bill is wrong"
 
 
 @given(st.text(max_size=60), st.none() | st.text(max_size=20))
-def test_any_words_are_taken(said: str, reply: str | None):
+def test_any_words_are_taken(said: str, reply: str | None) -> None:
     for schema in ({}, {"type": "integer"}, {"enum": ["a", 1]}, {"pattern": "("}):
         extract(Slot("v", schema, True), said, reply=reply)

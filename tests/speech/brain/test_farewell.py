@@ -17,7 +17,7 @@ from runner.speech.parts import CallerSaid
         "You can hang up now.",
     ],
 )
-def test_a_plain_goodbye_is_understood(text: str):
+def test_a_plain_goodbye_is_understood(text: str) -> None:
     assert is_goodbye(text)
 
 
@@ -34,19 +34,19 @@ def test_a_plain_goodbye_is_understood(text: str):
         "No thanks.",
     ],
 )
-def test_what_is_no_goodbye_does_not_hang_up(text: str):
+def test_what_is_no_goodbye_does_not_hang_up(text: str) -> None:
     assert not is_goodbye(text)
 
 
 @pytest.mark.parametrize("text", ["No thanks.", "I'm all set.", "See you tomorrow."])
-def test_the_model_may_end_the_call_on_words_of_leaving(text: str):
+def test_the_model_may_end_the_call_on_words_of_leaving(text: str) -> None:
     assert allows_ending([CallerSaid(text)])
 
 
 @pytest.mark.parametrize("text", ["Hello.", "Where is my order?", "Thank you."])
-def test_the_model_may_not_hang_up_on_anything_else(text: str):
+def test_the_model_may_not_hang_up_on_anything_else(text: str) -> None:
     assert not allows_ending([CallerSaid(text)])
 
 
-def test_without_a_word_of_the_caller_nothing_ends():
+def test_without_a_word_of_the_caller_nothing_ends() -> None:
     assert not allows_ending([])

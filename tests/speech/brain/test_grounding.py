@@ -37,7 +37,7 @@ def grounded(said: str, value: Any, name: str = "v", **schema: Any) -> bool:
         ("at half past seven", "half past seven"),
     ],
 )
-def test_what_was_said_is_grounded(said: str, value: str):
+def test_what_was_said_is_grounded(said: str, value: str) -> None:
     assert grounded(said, value)
 
 
@@ -54,38 +54,38 @@ def test_what_was_said_is_grounded(said: str, value: str):
         ("the fox", "a"),
     ],
 )
-def test_a_guess_is_not_grounded(said: str, value: str):
+def test_a_guess_is_not_grounded(said: str, value: str) -> None:
     assert not grounded(said, value)
 
 
-def test_numbers_are_held_against_what_was_said():
+def test_numbers_are_held_against_what_was_said() -> None:
     assert grounded("four of us", 4, type="integer")
     assert grounded("a fee of 2.5", 2.5, type="number")
     assert not grounded("some of us", 4, type="integer")
 
 
-def test_an_hour_after_noon_may_be_written_for_a_24_hour_clock():
+def test_an_hour_after_noon_may_be_written_for_a_24_hour_clock() -> None:
     assert grounded("at seven in the evening", 19, type="integer")
     assert not grounded("at seven", 19, type="integer")
 
 
-def test_truth_values_and_free_text_are_never_doubted():
+def test_truth_values_and_free_text_are_never_doubted() -> None:
     assert grounded("Hello", True, type="boolean")
     assert grounded("Let me talk to someone", "The caller is upset", name="reason")
     assert grounded("Let me talk to someone", "upset", name="transfer_reason")
 
 
-def test_a_date_may_be_worked_out_from_a_day():
+def test_a_date_may_be_worked_out_from_a_day() -> None:
     assert grounded("next Friday", "2026-11-27", format="date")
     assert not grounded("soon", "2026-11-27", format="date")
 
 
-def test_a_list_is_known_when_all_of_it_is():
+def test_a_list_is_known_when_all_of_it_is() -> None:
     assert grounded("milk and eggs", ["milk", "eggs"], type="array")
     assert not grounded("milk", ["milk", "eggs"], type="array")
 
 
-def test_a_wrong_number_is_mended_by_its_pattern():
+def test_a_wrong_number_is_mended_by_its_pattern() -> None:
     tool = read_signature(
         {
             "name": "t",
@@ -99,7 +99,7 @@ def test_a_wrong_number_is_mended_by_its_pattern():
     assert call.arguments == {"id": "1234"}
 
 
-def test_two_values_of_a_pattern_mend_nothing():
+def test_two_values_of_a_pattern_mend_nothing() -> None:
     tool = read_signature(
         {
             "name": "t",
@@ -113,7 +113,7 @@ def test_two_values_of_a_pattern_mend_nothing():
     assert ground(tool, {"id": "9999"}, gather(said)).missing
 
 
-def test_an_optional_guess_is_dropped_and_the_call_stays():
+def test_an_optional_guess_is_dropped_and_the_call_stays() -> None:
     tool = read_signature(
         {
             "name": "t",
@@ -129,7 +129,7 @@ def test_an_optional_guess_is_dropped_and_the_call_stays():
     assert (dict(call.arguments), call.missing) == ({"to": "airport"}, ())
 
 
-def test_an_optional_truth_value_needs_its_name_said():
+def test_an_optional_truth_value_needs_its_name_said() -> None:
     tool = read_signature(
         {"name": "t", "parameters": {"properties": {"gift_wrap": {"type": "boolean"}}}}
     )
@@ -141,12 +141,12 @@ def test_an_optional_truth_value_needs_its_name_said():
         assert call.arguments == arguments
 
 
-def test_a_value_of_small_words_is_still_a_value():
+def test_a_value_of_small_words_is_still_a_value() -> None:
     assert grounded("kitchen light on, please", "on", enum=["on", "off"])
     assert not grounded("the kitchen light", "on", enum=["on", "off"])
 
 
-def test_results_and_instructions_count_but_the_agents_own_words_do_not():
+def test_results_and_instructions_count_but_the_agents_own_words_do_not() -> None:
     tool = read_signature(
         {"name": "t", "parameters": {"properties": {"v": {}}, "required": ["v"]}}
     )
@@ -159,12 +159,12 @@ def test_results_and_instructions_count_but_the_agents_own_words_do_not():
         assert (not ground(tool, {"v": "K77"}, evidence).missing) is is_known
 
 
-def test_numbers_do_not_join_across_turns():
+def test_numbers_do_not_join_across_turns() -> None:
     assert "1234" not in gather([CallerSaid("12"), CallerSaid("34")]).numbers
 
 
 @given(st.text(max_size=12), st.text(max_size=12))
-def test_likeness_is_symmetric_for_equal_words(one: str, other: str):
+def test_likeness_is_symmetric_for_equal_words(one: str, other: str) -> None:
     assert is_alike(one, one)
     if one == other:
         assert is_alike(other, one)
@@ -177,5 +177,5 @@ def test_likeness_is_symmetric_for_equal_words(one: str, other: str):
         max_leaves=8,
     )
 )
-def test_any_value_is_judged_without_an_error(value: Any):
+def test_any_value_is_judged_without_an_error(value: Any) -> None:
     grounded("twelve people at seven", value)

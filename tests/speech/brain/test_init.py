@@ -11,13 +11,13 @@ def nothing(name: str) -> Path | None:
     return None
 
 
-def test_rules_need_no_weights():
+def test_rules_need_no_weights() -> None:
     brain = load_brain(BrainConfig(name="rules"), nothing, {})
     assert (brain.name, brain.quality) == ("rules", "script")
 
 
 @pytest.mark.parametrize("name", ["auto", "qwen-0.5b", "qwen-1.5b"])
-def test_weights_that_are_not_there_are_missing_with_the_command(name: str):
+def test_weights_that_are_not_there_are_missing_with_the_command(name: str) -> None:
     with pytest.raises(ModelMissing) as caught:
         load_brain(BrainConfig(name=name), nothing, {})
     wanted = "qwen-0.5b" if name == "auto" else name
@@ -25,13 +25,13 @@ def test_weights_that_are_not_there_are_missing_with_the_command(name: str):
 
 
 @pytest.mark.parametrize("name", ["no/such/file.gguf", "gpt-9"])
-def test_an_unknown_name_is_quoted(name: str):
+def test_an_unknown_name_is_quoted(name: str) -> None:
     with pytest.raises(ModelMissing, match=name):
         load_brain(BrainConfig(name=name), nothing, {})
 
 
 @pytest.mark.parametrize("content", [b"", b"GGU", b"not a model at all"])
-def test_a_file_that_is_no_model_is_refused(tmp_path: Path, content: bytes):
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path, content: bytes) -> None:
     pytest.importorskip("xllamacpp")
     path = tmp_path / "broken.gguf"
     path.write_bytes(content)
@@ -39,7 +39,9 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path, content: bytes):
         load_brain(BrainConfig(name=str(path)), nothing, {})
 
 
-def test_auto_takes_the_best_that_is_there_and_the_environment_wins(tmp_path: Path):
+def test_auto_takes_the_best_that_is_there_and_the_environment_wins(
+    tmp_path: Path,
+) -> None:
     pytest.importorskip("xllamacpp")
     folder = tmp_path / "qwen-0.5b"
     folder.mkdir()
@@ -56,7 +58,7 @@ def test_auto_takes_the_best_that_is_there_and_the_environment_wins(tmp_path: Pa
         load_brain(BrainConfig(name="qwen-0.5b"), found, own)
 
 
-def test_an_endpoint_is_taken_by_its_url():
+def test_an_endpoint_is_taken_by_its_url() -> None:
     config = BrainConfig(url="http://127.0.0.1:9/v1", model="m", key="s3cret")
     brain = load_brain(config, nothing, {})
     assert brain.name == "m"
@@ -64,6 +66,6 @@ def test_an_endpoint_is_taken_by_its_url():
     brain.close()
 
 
-def test_a_url_that_is_none_is_refused():
+def test_a_url_that_is_none_is_refused() -> None:
     with pytest.raises(SpeechError, match="localhost"):
         load_brain(BrainConfig(url="localhost:11434"), nothing, {})

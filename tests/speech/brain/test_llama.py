@@ -110,12 +110,12 @@ def think(brain: ClosableBrain, *history: Turn) -> list[Thought]:
         "Where is my order 12 34?",
     ],
 )
-def test_the_demos_order_is_looked_up(brain: ClosableBrain, said: str):
+def test_the_demos_order_is_looked_up(brain: ClosableBrain, said: str) -> None:
     call = UseTool("lookup_order", {"order_id": "1234"})
     assert think(brain, CallerSaid(said)) == [call]
 
 
-def test_the_demos_call_goes_all_the_way(brain: ClosableBrain):
+def test_the_demos_call_goes_all_the_way(brain: ClosableBrain) -> None:
     history: list[Turn] = [CallerSaid("What's the weather in Tokyo?")]
     assert think(brain, *history) == [UseTool("get_weather", {"location": "Tokyo"})]
     result = '{"location": "Tokyo", "temperature_c": 18, "sky": "light rain"}'
@@ -132,11 +132,11 @@ def test_the_demos_call_goes_all_the_way(brain: ClosableBrain):
     assert think(brain, *history) == [Speak(GOODBYE), UseTool("end_call")]
 
 
-def test_chat_gets_speech_and_no_call(brain: ClosableBrain):
+def test_chat_gets_speech_and_no_call(brain: ClosableBrain) -> None:
     assert speech(think(brain, CallerSaid("Hello, how are you?")))
 
 
-def test_two_threads_may_think_at_once(brain: ClosableBrain):
+def test_two_threads_may_think_at_once(brain: ClosableBrain) -> None:
     cities = ("Tokyo", "Paris", "Oslo")
     answers: dict[str, list[Thought]] = {}
 
@@ -152,7 +152,7 @@ def test_two_threads_may_think_at_once(brain: ClosableBrain):
     assert answers == {c: [UseTool("get_weather", {"location": c})] for c in cities}
 
 
-def test_generation_stops_when_it_is_cancelled(model: LlamaModel):
+def test_generation_stops_when_it_is_cancelled(model: LlamaModel) -> None:
     cancel = threading.Event()
     pieces = model.write(
         [{"role": "user", "content": "Count from one to fifty in words."}],
@@ -165,7 +165,7 @@ def test_generation_stops_when_it_is_cancelled(model: LlamaModel):
     assert list(pieces) == []
 
 
-def test_a_conversation_that_does_not_fit_is_a_clear_error(model: LlamaModel):
+def test_a_conversation_that_does_not_fit_is_a_clear_error(model: LlamaModel) -> None:
     pieces = model.write(
         [{"role": "user", "content": "word " * 9_000}],
         grammar="root ::= [a-z]{1,9}",
@@ -176,7 +176,7 @@ def test_a_conversation_that_does_not_fit_is_a_clear_error(model: LlamaModel):
         list(pieces)
 
 
-def test_the_engine_prints_nothing():
+def test_the_engine_prints_nothing() -> None:
     # A process of its own, because the engine writes to the file descriptors.
     code = (
         "import sys; from pathlib import Path\n"

@@ -98,29 +98,29 @@ def think(
     return thoughts
 
 
-def test_a_grounded_call_is_made():
+def test_a_grounded_call_is_made() -> None:
     assert think("What's the weather in Tokyo?", answers=[TOKYO]) == [
         UseTool("get_weather", {"location": "Tokyo"})
     ]
 
 
-def test_speech_comes_clause_by_clause_from_a_second_look():
+def test_speech_comes_clause_by_clause_from_a_second_look() -> None:
     thoughts = think("Hello.", answers=[SAY, "Hello and welcome. How can I help?"])
     assert thoughts == [Speak("Hello and welcome."), Speak("How can I help?")]
 
 
-def test_a_guess_about_something_else_becomes_speech():
+def test_a_guess_about_something_else_becomes_speech() -> None:
     thoughts = think("Hello.", answers=[TOKYO, "Hello! How can I help?"])
     assert all(isinstance(thought, Speak) for thought in thoughts)
 
 
-def test_a_missing_value_is_asked_for_without_the_model():
+def test_a_missing_value_is_asked_for_without_the_model() -> None:
     assert think("Where is my order?", answers=[ORDER]) == [
         Speak("What is the order number?", ASKED)
     ]
 
 
-def test_the_answer_to_such_a_question_completes_the_request():
+def test_the_answer_to_such_a_question_completes_the_request() -> None:
     model = ScriptedModel(ORDER)
     history = [
         CallerSaid("Where is my order?"),
@@ -133,12 +133,12 @@ def test_the_answer_to_such_a_question_completes_the_request():
     assert messages[-1]["content"] == "Where is my order? It's twelve thirty four."
 
 
-def test_the_models_own_question_for_a_value_is_marked():
+def test_the_models_own_question_for_a_value_is_marked() -> None:
     thoughts = think("My order!", answers=[SAY, "What is your order number?"])
     assert thoughts == [Speak("What is your order number?", ASKED)]
 
 
-def test_who_wants_something_else_is_not_asked_again():
+def test_who_wants_something_else_is_not_asked_again() -> None:
     thoughts = think(
         "Where is my order?",
         AgentSaid("What is the order number?", ASKED),
@@ -148,7 +148,7 @@ def test_who_wants_something_else_is_not_asked_again():
     assert thoughts == [UseTool("get_weather", {"location": "Tokyo"})]
 
 
-def test_who_does_not_know_the_value_is_asked_again():
+def test_who_does_not_know_the_value_is_asked_again() -> None:
     thoughts = think(
         "Where is my order?",
         AgentSaid("What is the order number?", ASKED),
@@ -158,47 +158,47 @@ def test_who_does_not_know_the_value_is_asked_again():
     assert thoughts == [Speak("What is the order number?", ASKED)]
 
 
-def test_goodbye_is_said_and_the_call_ended_without_the_model():
+def test_goodbye_is_said_and_the_call_ended_without_the_model() -> None:
     assert think("No thanks, goodbye.") == [Speak(GOODBYE), UseTool("end_call")]
 
 
-def test_the_model_may_end_the_call_when_the_caller_leaves():
+def test_the_model_may_end_the_call_when_the_caller_leaves() -> None:
     end = '{"tool": "end_call", "arguments": {}}'
     assert think("I'm all set.", answers=[end]) == [Speak(GOODBYE), UseTool("end_call")]
 
 
-def test_the_model_may_not_hang_up_on_a_caller():
+def test_the_model_may_not_hang_up_on_a_caller() -> None:
     end = '{"tool": "end_call", "arguments": {}}'
     assert think("Thank you.", answers=[end, "You are welcome."]) == [
         Speak("You are welcome.")
     ]
 
 
-def test_after_the_end_of_the_call_nothing_is_said():
+def test_after_the_end_of_the_call_nothing_is_said() -> None:
     assert think("Bye.", ToolUsed("c", "end_call", {}, '{"ended": true}')) == []
 
 
-def test_a_result_is_retold_by_a_model_that_can():
+def test_a_result_is_retold_by_a_model_that_can() -> None:
     used = ToolUsed("c", "get_weather", {"location": "Tokyo"}, '{"sky": "clear"}')
     assert think("Weather in Tokyo?", used, answers=["It is clear in Tokyo."]) == [
         Speak("It is clear in Tokyo.")
     ]
 
 
-def test_a_short_result_is_read_aloud_for_a_model_that_cannot():
+def test_a_short_result_is_read_aloud_for_a_model_that_cannot() -> None:
     used = ToolUsed("c", "get_weather", {"location": "Tokyo"}, '{"sky": "clear"}')
     assert think("Weather in Tokyo?", used, is_small=True) == [
         Speak("The sky is clear.")
     ]
 
 
-def test_a_failure_of_the_ending_tool_is_told():
+def test_a_failure_of_the_ending_tool_is_told() -> None:
     used = ToolUsed("c", "end_call", {}, "no line", is_error=True)
     thoughts = think("Bye.", used, answers=["Sorry, that did not work."])
     assert thoughts == [Speak("Sorry, that did not work.")]
 
 
-def test_the_same_call_is_not_made_twice_unasked():
+def test_the_same_call_is_not_made_twice_unasked() -> None:
     used = ToolUsed("c", "get_weather", {"location": "Tokyo"}, '{"sky": "clear"}')
     thoughts = think(
         "Weather in Tokyo?",
@@ -214,16 +214,16 @@ def test_the_same_call_is_not_made_twice_unasked():
     "broken",
     ["", '{"tool": "get_weather", "argum', '{"tool": "unknown", "arguments": {}}'],
 )
-def test_a_broken_decision_becomes_speech(broken: str):
+def test_a_broken_decision_becomes_speech(broken: str) -> None:
     assert think("Hello.", answers=[broken, "Hello there."]) == [Speak("Hello there.")]
 
 
-def test_an_instruction_or_nothing_is_answered_with_speech():
+def test_an_instruction_or_nothing_is_answered_with_speech() -> None:
     assert think(Instruction("Greet the caller."), answers=["Hello there."])
     assert think(answers=["Hello there."]) == [Speak("Hello there.")]
 
 
-def test_an_agent_without_tools_never_decides():
+def test_an_agent_without_tools_never_decides() -> None:
     model = ScriptedModel("Once upon a time.")
     brain = ModelBrain(model)
     history = [CallerSaid("Tell me a story.")]
@@ -234,13 +234,13 @@ def test_an_agent_without_tools_never_decides():
 
 
 @pytest.mark.parametrize("answers", [[ORDER], [SAY, "Hello there. How are you?"]])
-def test_nothing_is_yielded_once_it_is_cancelled(answers: list[str]):
+def test_nothing_is_yielded_once_it_is_cancelled(answers: list[str]) -> None:
     brain = ModelBrain(ScriptedModel(*answers))
     history = [CallerSaid("Where is my order 1234?")]
     assert list(brain.think(BRIEF, history, lambda: True)) == []
 
 
-def test_warming_reads_what_thinking_will_begin_with():
+def test_warming_reads_what_thinking_will_begin_with() -> None:
     model = ScriptedModel(SAY, "Hi there.")
     brain = ModelBrain(model)
     brain.warm(BRIEF)
@@ -250,14 +250,14 @@ def test_warming_reads_what_thinking_will_begin_with():
     assert warmed == used
 
 
-def test_thinking_leaves_the_history_alone_and_needs_no_order():
+def test_thinking_leaves_the_history_alone_and_needs_no_order() -> None:
     history: list[Any] = [CallerSaid("Where is my order?")]
     brain = ModelBrain(ScriptedModel(ORDER, ORDER))
     once = list(brain.think(BRIEF, tuple(history), lambda: False))
     assert list(brain.think(BRIEF, tuple(history), lambda: False)) == once
 
 
-def test_closing_gives_the_model_back():
+def test_closing_gives_the_model_back() -> None:
     model = ScriptedModel()
     ModelBrain(model).close()
     assert model.is_closed

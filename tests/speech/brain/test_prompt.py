@@ -47,7 +47,7 @@ turns: st.SearchStrategy[Turn] = st.one_of(
 
 
 @given(st.lists(turns, max_size=10))
-def test_roles_alternate_and_the_caller_is_last(history: list[Turn]):
+def test_roles_alternate_and_the_caller_is_last(history: list[Turn]) -> None:
     for messages in (
         speech_messages(BRIEF, history),
         decision_messages(BRIEF, history),
@@ -60,23 +60,23 @@ def test_roles_alternate_and_the_caller_is_last(history: list[Turn]):
 
 
 @given(st.lists(turns, max_size=8), turns)
-def test_the_beginning_never_changes(history: list[Turn], turn: Turn):
+def test_the_beginning_never_changes(history: list[Turn], turn: Turn) -> None:
     for build in (speech_messages, decision_messages):
         assert build(BRIEF, history)[0] == build(BRIEF, [*history, turn])[0]
 
 
-def test_the_two_prompts_begin_differently():
+def test_the_two_prompts_begin_differently() -> None:
     deciding = decision_messages(BRIEF)[0]["content"]
     speaking = speech_messages(BRIEF)[0]["content"]
     assert deciding[:4] != speaking[:4]
 
 
-def test_a_tool_is_described_with_its_arguments():
+def test_a_tool_is_described_with_its_arguments() -> None:
     system = decision_messages(BRIEF)[0]["content"]
     assert "- find(what: Thing, where?: a|b): Find a thing." in system
 
 
-def test_chat_is_left_out_of_a_decision_and_calls_are_kept():
+def test_chat_is_left_out_of_a_decision_and_calls_are_kept() -> None:
     history = [
         CallerSaid("Hello."),
         AgentSaid("Hi!"),
@@ -93,7 +93,7 @@ def test_chat_is_left_out_of_a_decision_and_calls_are_kept():
     ]
 
 
-def test_a_bare_yes_keeps_the_question_before_it():
+def test_a_bare_yes_keeps_the_question_before_it() -> None:
     history = [
         CallerSaid("I lost my hat."),
         AgentSaid("Shall I find it?"),
@@ -107,7 +107,7 @@ def test_a_bare_yes_keeps_the_question_before_it():
     ]
 
 
-def test_a_request_is_joined_with_all_values_that_were_asked_for():
+def test_a_request_is_joined_with_all_values_that_were_asked_for() -> None:
     history = [
         CallerSaid("A table."),
         AgentSaid("For how many?", "book.people"),
@@ -118,24 +118,24 @@ def test_a_request_is_joined_with_all_values_that_were_asked_for():
     assert merge_pending(history) == [CallerSaid("A table. Three. At six.")]
 
 
-def test_an_ordinary_question_joins_nothing():
+def test_an_ordinary_question_joins_nothing() -> None:
     history = [CallerSaid("Hi."), AgentSaid("How are you?"), CallerSaid("Fine.")]
     assert merge_pending(history) == history
 
 
-def test_a_long_result_is_cut_and_white_space_goes():
+def test_a_long_result_is_cut_and_white_space_goes() -> None:
     assert shorten('{\n  "a":   1\n}') == '{"a": 1}'
     assert len(shorten("x " * 5_000)) == LONGEST_RESULT
 
 
 @given(st.lists(turns, min_size=1, max_size=30), st.integers(0, 400))
-def test_trimming_keeps_the_end(history: list[Turn], room: int):
+def test_trimming_keeps_the_end(history: list[Turn], room: int) -> None:
     kept = trim(history, room)
     assert 1 <= len(kept) <= len(history)
     assert list(kept) == history[-len(kept) :]
 
 
-def test_trimming_begins_with_the_caller_and_leaves_room_for_some_turns():
+def test_trimming_begins_with_the_caller_and_leaves_room_for_some_turns() -> None:
     history = [CallerSaid("x" * 90), AgentSaid("y" * 90)] * 20 + [CallerSaid("z")]
     kept = trim(history, 2_000)
     assert isinstance(kept[0], CallerSaid)

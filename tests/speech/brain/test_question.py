@@ -52,22 +52,22 @@ TOOLS = read_signatures(
 )
 def test_the_question_uses_the_tools_own_words(
     name: str, schema: dict[str, Any], question: str
-):
+) -> None:
     assert slot_question(Slot(name, schema, True)) == question
 
 
-def test_a_question_for_a_value_is_recognised():
+def test_a_question_for_a_value_is_recognised() -> None:
     asked = find_asked(TOOLS, "Sure! Could you tell me the order number?")
     assert asked == "lookup_order.order_id"
     assert find_asked(TOOLS, "Which city are you in?") == "get_weather.location"
 
 
 @pytest.mark.parametrize("text", ["How can I help you?", "I have your order number."])
-def test_other_sentences_ask_for_nothing(text: str):
+def test_other_sentences_ask_for_nothing(text: str) -> None:
     assert find_asked(TOOLS, text) is None
 
 
-def test_a_request_is_about_the_tool_whose_words_it_uses():
+def test_a_request_is_about_the_tool_whose_words_it_uses() -> None:
     tool = read_signature(
         {"name": "renew_loan", "description": "Renew a library card."}
     )

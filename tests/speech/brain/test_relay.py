@@ -6,7 +6,7 @@ import pytest
 from runner.speech.brain.relay import relay
 
 
-def test_pieces_come_in_order():
+def test_pieces_come_in_order() -> None:
     def produce(emit: Callable[[int], bool]) -> None:
         for number in range(100):
             emit(number)
@@ -14,7 +14,7 @@ def test_pieces_come_in_order():
     assert list(relay(produce, lambda: False)) == list(range(100))
 
 
-def test_the_sources_error_reaches_the_reader():
+def test_the_sources_error_reaches_the_reader() -> None:
     def produce(emit: Callable[[int], bool]) -> None:
         emit(1)
         raise LookupError("gone")
@@ -25,7 +25,7 @@ def test_the_sources_error_reaches_the_reader():
         next(pieces)
 
 
-def test_a_cancelled_reader_leaves_a_silent_source():
+def test_a_cancelled_reader_leaves_a_silent_source() -> None:
     cancel, release = threading.Event(), threading.Event()
 
     def produce(emit: Callable[[int], bool]) -> None:
@@ -39,7 +39,7 @@ def test_a_cancelled_reader_leaves_a_silent_source():
     release.set()
 
 
-def test_a_source_learns_that_its_reader_left():
+def test_a_source_learns_that_its_reader_left() -> None:
     told = threading.Event()
 
     def produce(emit: Callable[[int], bool]) -> None:
@@ -53,7 +53,7 @@ def test_a_source_learns_that_its_reader_left():
     assert told.wait(10)
 
 
-def test_a_source_learns_of_the_cancellation():
+def test_a_source_learns_of_the_cancellation() -> None:
     cancel, told = threading.Event(), threading.Event()
 
     def produce(emit: Callable[[int], bool]) -> None:

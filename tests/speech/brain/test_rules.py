@@ -53,11 +53,13 @@ def think(*history: Turn | str, brief: AgentBrief = BRIEF) -> list[Thought]:
         ("Check order five six seven eight", "lookup_order", {"order_id": "5678"}),
     ],
 )
-def test_a_request_becomes_a_call(said: str, name: str, arguments: dict[str, str]):
+def test_a_request_becomes_a_call(
+    said: str, name: str, arguments: dict[str, str]
+) -> None:
     assert think(said) == [UseTool(name, arguments)]
 
 
-def test_a_missing_value_is_asked_for_and_taken():
+def test_a_missing_value_is_asked_for_and_taken() -> None:
     question = Speak("What is the order number?", "lookup_order.order_id")
     assert think("Where is my order?") == [question]
     assert think(
@@ -68,34 +70,34 @@ def test_a_missing_value_is_asked_for_and_taken():
 
 
 @pytest.mark.parametrize("said", ["No thanks, goodbye.", "No thanks.", "That's all."])
-def test_goodbye_ends_the_call(said: str):
+def test_goodbye_ends_the_call(said: str) -> None:
     assert think(said) == [Speak(GOODBYE), UseTool("end_call")]
 
 
-def test_a_result_is_read_aloud_and_the_end_is_silent():
+def test_a_result_is_read_aloud_and_the_end_is_silent() -> None:
     used = ToolUsed("c", "lookup_order", {"order_id": "1"}, '{"status": "shipped"}')
     assert think("Order?", used) == [Speak("The status is shipped.")]
     assert think("Bye.", ToolUsed("c", "end_call", {}, '{"ended": true}')) == []
 
 
 @pytest.mark.parametrize("history", [["Sing me a song."], [Instruction("Sing.")], []])
-def test_anything_else_is_answered_with_what_it_is(history: list[Any]):
+def test_anything_else_is_answered_with_what_it_is(history: list[Any]) -> None:
     (thought,) = think(*history)
     assert isinstance(thought, Speak)
     assert "script without a language model" in thought.text
     assert "get the weather in a city" in thought.text
 
 
-def test_thanks_are_taken():
+def test_thanks_are_taken() -> None:
     assert think("Thank you.") == [Speak("You are welcome. Is there anything else?")]
 
 
-def test_an_agent_without_tools_says_so():
+def test_an_agent_without_tools_says_so() -> None:
     (thought,) = think("Hello", brief=AgentBrief("Tell stories."))
     assert isinstance(thought, Speak) and "cannot answer" in thought.text
 
 
-def test_it_names_itself_a_script_and_obeys_a_cancellation():
+def test_it_names_itself_a_script_and_obeys_a_cancellation() -> None:
     brain = RulesBrain()
     brain.warm(BRIEF)
     assert brain.quality == "script"

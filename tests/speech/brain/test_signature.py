@@ -3,11 +3,11 @@ import pytest
 from runner.speech.brain.signature import read_signature, read_signatures
 
 
-def test_a_tool_without_parameters_has_no_slots():
+def test_a_tool_without_parameters_has_no_slots() -> None:
     assert read_signature({"name": "ping"}).slots == ()
 
 
-def test_required_slots_are_told_from_optional_ones():
+def test_required_slots_are_told_from_optional_ones() -> None:
     tool = read_signature(
         {
             "name": "t",
@@ -25,11 +25,11 @@ def test_required_slots_are_told_from_optional_ones():
         {"name": "t", "parameters": {"properties": {"a": True}}, "description": 7},
     ],
 )
-def test_a_broken_schema_is_read_as_far_as_it_goes(broken: dict[str, object]):
+def test_a_broken_schema_is_read_as_far_as_it_goes(broken: dict[str, object]) -> None:
     assert read_signature(broken).name == "t"
 
 
-def test_a_tool_without_a_name_is_left_out():
+def test_a_tool_without_a_name_is_left_out() -> None:
     assert read_signatures([{"description": "x"}, {"name": ""}, {"name": "t"}])[0].name
 
 
@@ -44,7 +44,7 @@ def test_a_tool_without_a_name_is_left_out():
         ("leave", "End the phone call, after a goodbye."),
     ],
 )
-def test_a_tool_that_ends_the_call_is_recognised(name: str, description: str):
+def test_a_tool_that_ends_the_call_is_recognised(name: str, description: str) -> None:
     assert read_signature({"name": name, "description": description}).ends_call
 
 
@@ -57,11 +57,11 @@ def test_a_tool_that_ends_the_call_is_recognised(name: str, description: str):
         ("close_account", "Close an account."),
     ],
 )
-def test_other_tools_do_not_end_the_call(name: str, description: str):
+def test_other_tools_do_not_end_the_call(name: str, description: str) -> None:
     assert not read_signature({"name": name, "description": description}).ends_call
 
 
-def test_a_tool_that_wants_an_argument_does_not_end_the_call():
+def test_a_tool_that_wants_an_argument_does_not_end_the_call() -> None:
     tool = {
         "name": "end_call",
         "parameters": {"required": ["x"], "properties": {"x": {}}},
