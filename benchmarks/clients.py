@@ -215,8 +215,13 @@ class VagentClient:
 def build(name: str, url: str, clock: Clock | None, delays: list[float]) -> Client:
     """Make one session of a client, with devices of its own."""
     microphone, speaker = PacedMicrophone(), BufferSpeaker()
+
+    def tick() -> None:
+        microphone.tick()
+        speaker.tick()
+
     if clock is not None:
-        clock.add(lambda: (microphone.tick(), speaker.tick()))
+        clock.add(tick)
 
     def note(at: float) -> None:
         delays.append(time.time() - at)

@@ -39,7 +39,10 @@ def tallied(*events: tuple[float, Event]) -> Tally:
             tally.observe(now, action)
 
     note(session.start(0.0), 0.0)
-    ready = [(0.0, Connected()), (0.0, Received(SessionReady("s")))]
+    ready: list[tuple[float, Event]] = [
+        (0.0, Connected()),
+        (0.0, Received(SessionReady("s"))),
+    ]
     for now, event in (*ready, *events):
         tally.observe(now, event)
         note(session.feed(event, now), now)

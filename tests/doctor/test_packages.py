@@ -102,9 +102,14 @@ def test_a_package_that_cannot_be_loaded_says_why(error: type[Exception]) -> Non
     assert finding.fix == "python -m pip install --force-reinstall 'soundfile>=0.12'"
 
 
+def nowhere(package: str) -> str | None:
+    """No package is installed."""
+    return None
+
+
 def test_an_extra_that_is_not_there_is_fine_unless_it_is_needed() -> None:
-    spare = judge_extra("local", {}.get, loads, DEBIAN)
-    needed = judge_extra("local", {}.get, loads, DEBIAN, needed=True)
+    spare = judge_extra("local", nowhere, loads, DEBIAN)
+    needed = judge_extra("local", nowhere, loads, DEBIAN, needed=True)
 
     assert (spare.state, needed.state) == (State.SKIPPED, State.FAILED)
     assert spare.fix == needed.fix == "python -m pip install 'vagent[local]'"

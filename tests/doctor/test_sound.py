@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from runner.audio.echo import EchoCancelling
+from runner.audio.echo import EchoCancelling, FrontEnd
 from runner.audio.pcm import Samples
 from runner.audio.portaudio import Direction
 from runner.doctor.findings import Finding, State, passed, skipped
@@ -25,7 +25,11 @@ DEBIAN = Platform("linux", ("debian",))
 
 
 def judge(
-    samples: Samples, *, slow: float = 0.0, canceller: object = None, glitches: int = 0
+    samples: Samples,
+    *,
+    slow: float = 0.0,
+    canceller: FrontEnd | None = None,
+    glitches: int = 0,
 ) -> list[Finding]:
     recording = Recording(samples, AUDIBLE - slow, AUDIBLE, glitches)
     return list(judge_loop(recording, DEBIAN, canceller))

@@ -6,7 +6,7 @@ from runner.speech.brain.clauses import ClauseCutter
 
 def cut(text: str, size: int = 1) -> list[str]:
     cutter = ClauseCutter()
-    clauses = []
+    clauses: list[str] = []
     for at in range(0, len(text), size):
         clauses += cutter.feed(text[at : at + size])
     return [*clauses, *cutter.finish()]

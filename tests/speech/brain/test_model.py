@@ -122,7 +122,7 @@ def test_a_missing_value_is_asked_for_without_the_model() -> None:
 
 def test_the_answer_to_such_a_question_completes_the_request() -> None:
     model = ScriptedModel(ORDER)
-    history = [
+    history: list[Turn] = [
         CallerSaid("Where is my order?"),
         AgentSaid("What is the order number?", ASKED),
         CallerSaid("It's twelve thirty four."),
@@ -226,7 +226,7 @@ def test_an_instruction_or_nothing_is_answered_with_speech() -> None:
 def test_an_agent_without_tools_never_decides() -> None:
     model = ScriptedModel("Once upon a time.")
     brain = ModelBrain(model)
-    history = [CallerSaid("Tell me a story.")]
+    history: list[Turn] = [CallerSaid("Tell me a story.")]
     thoughts = list(brain.think(AgentBrief("Tell stories."), history, lambda: False))
     assert thoughts == [Speak("Once upon a time.")]
     brain.warm(AgentBrief("Tell stories."))
@@ -236,7 +236,7 @@ def test_an_agent_without_tools_never_decides() -> None:
 @pytest.mark.parametrize("answers", [[ORDER], [SAY, "Hello there. How are you?"]])
 def test_nothing_is_yielded_once_it_is_cancelled(answers: list[str]) -> None:
     brain = ModelBrain(ScriptedModel(*answers))
-    history = [CallerSaid("Where is my order 1234?")]
+    history: list[Turn] = [CallerSaid("Where is my order 1234?")]
     assert list(brain.think(BRIEF, history, lambda: True)) == []
 
 

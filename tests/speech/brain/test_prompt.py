@@ -77,7 +77,7 @@ def test_a_tool_is_described_with_its_arguments() -> None:
 
 
 def test_chat_is_left_out_of_a_decision_and_calls_are_kept() -> None:
-    history = [
+    history: list[Turn] = [
         CallerSaid("Hello."),
         AgentSaid("Hi!"),
         CallerSaid("Find my hat."),
@@ -94,7 +94,7 @@ def test_chat_is_left_out_of_a_decision_and_calls_are_kept() -> None:
 
 
 def test_a_bare_yes_keeps_the_question_before_it() -> None:
-    history = [
+    history: list[Turn] = [
         CallerSaid("I lost my hat."),
         AgentSaid("Shall I find it?"),
         CallerSaid("Yes, please."),
@@ -108,7 +108,7 @@ def test_a_bare_yes_keeps_the_question_before_it() -> None:
 
 
 def test_a_request_is_joined_with_all_values_that_were_asked_for() -> None:
-    history = [
+    history: list[Turn] = [
         CallerSaid("A table."),
         AgentSaid("For how many?", "book.people"),
         CallerSaid("Three."),
@@ -119,7 +119,11 @@ def test_a_request_is_joined_with_all_values_that_were_asked_for() -> None:
 
 
 def test_an_ordinary_question_joins_nothing() -> None:
-    history = [CallerSaid("Hi."), AgentSaid("How are you?"), CallerSaid("Fine.")]
+    history: list[Turn] = [
+        CallerSaid("Hi."),
+        AgentSaid("How are you?"),
+        CallerSaid("Fine."),
+    ]
     assert merge_pending(history) == history
 
 
@@ -136,7 +140,9 @@ def test_trimming_keeps_the_end(history: list[Turn], room: int) -> None:
 
 
 def test_trimming_begins_with_the_caller_and_leaves_room_for_some_turns() -> None:
-    history = [CallerSaid("x" * 90), AgentSaid("y" * 90)] * 20 + [CallerSaid("z")]
+    history: list[Turn] = [CallerSaid("x" * 90), AgentSaid("y" * 90)] * 20 + [
+        CallerSaid("z")
+    ]
     kept = trim(history, 2_000)
     assert isinstance(kept[0], CallerSaid)
     assert 3 <= len(kept) <= 12

@@ -1,5 +1,5 @@
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
 import pytest
 
@@ -49,6 +49,7 @@ def test_a_source_learns_that_its_reader_left() -> None:
 
     pieces = relay(produce, lambda: False)
     next(pieces)
+    assert isinstance(pieces, Generator)
     pieces.close()
     assert told.wait(10)
 

@@ -83,7 +83,11 @@ def test_the_same_call_needs_to_be_asked_for_again() -> None:
 
 
 def test_the_tool_whose_value_was_asked_for_is_pending() -> None:
-    history = [CallerSaid("When is the film on?"), ASKED, CallerSaid("Alien.")]
+    history: list[Turn] = [
+        CallerSaid("When is the film on?"),
+        ASKED,
+        CallerSaid("Alien."),
+    ]
     tool = find_pending(TOOLS, history)
     assert tool is not None and tool.name == "showtimes"
     assert without_pending(TOOLS, history) is None
@@ -91,11 +95,20 @@ def test_the_tool_whose_value_was_asked_for_is_pending() -> None:
 
 def test_who_turns_to_another_tool_leaves_the_pending_request() -> None:
     said = CallerSaid("Let me speak to your staff.")
-    history = [CallerSaid("Hi."), CallerSaid("When is the film on?"), ASKED, said]
+    history: list[Turn] = [
+        CallerSaid("Hi."),
+        CallerSaid("When is the film on?"),
+        ASKED,
+        said,
+    ]
     assert without_pending(TOOLS, history) == [CallerSaid("Hi."), said]
 
 
 def test_without_a_question_nothing_is_pending() -> None:
-    history = [CallerSaid("Hi."), AgentSaid("Hello."), CallerSaid("When is Alien on?")]
+    history: list[Turn] = [
+        CallerSaid("Hi."),
+        AgentSaid("Hello."),
+        CallerSaid("When is Alien on?"),
+    ]
     assert find_pending(TOOLS, history) is None
     assert find_pending(TOOLS, history[-1:]) is None
