@@ -40,6 +40,7 @@ from runner.protocol.client.turn import Turn
 from runner.protocol.client.wishes import ClientConfig, Idle, Patience
 from runner.protocol.messages import (
     ConversationMessage,
+    InputAudio,
     InputSpeechStarted,
     InputSpeechStopped,
     ReplyAudio,

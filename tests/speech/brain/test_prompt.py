@@ -140,9 +140,8 @@ def test_trimming_keeps_the_end(history: list[Turn], room: int) -> None:
 
 
 def test_trimming_begins_with_the_caller_and_leaves_room_for_some_turns() -> None:
-    history: list[Turn] = [CallerSaid("x" * 90), AgentSaid("y" * 90)] * 20 + [
-        CallerSaid("z")
-    ]
+    pair: list[Turn] = [CallerSaid("x" * 90), AgentSaid("y" * 90)]
+    history = [*pair * 20, CallerSaid("z")]
     kept = trim(history, 2_000)
     assert isinstance(kept[0], CallerSaid)
     assert 3 <= len(kept) <= 12
