@@ -46,6 +46,7 @@ from runner.speech.assembly import load_voice
 
 AUDIBLE = 0.01  # of full scale: -40 dB
 FRAME = 2_400  # bytes: 50 ms at 24 kHz
+GIVE_UP = 120.0  # seconds: on a busy machine small models take their time
 PAUSE = 0.7  # seconds between an answer and the next request
 
 
@@ -184,7 +185,7 @@ class Call:
     async def _ask(self, words: str) -> Request:
         self._request = request = Request(words)
         self._saying = self._speech[words]
-        deadline = time.perf_counter() + 30
+        deadline = time.perf_counter() + GIVE_UP
         while time.perf_counter() < deadline:
             await asyncio.sleep(0.05)
             quiet = time.perf_counter() - self._last_sound > PAUSE
