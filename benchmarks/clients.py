@@ -36,7 +36,8 @@ from runner.counters import Tally
 from runner.engine import Engine
 from runner.protocol.client.actions import Action
 from runner.protocol.client.events import Event, HangUp, Received
-from runner.protocol.client.session import ClientConfig, ClientSession
+from runner.protocol.client.session import ClientSession
+from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.messages import (
     InputSpeechStarted,
     ReplyDone,
@@ -196,11 +197,12 @@ class VagentClient:
             elif type(what.message) is SessionReady:
                 self.live.set()
 
-    def _stop_and_note(self) -> None:
-        self._stop()
+    def _stop_and_note(self) -> float:
+        dropped_ms = self._stop()
         if self._interrupted_at:
             self._on_interrupted(self._interrupted_at)
             self._interrupted_at = 0.0
+        return dropped_ms
 
     async def _run_tool(self, call: ToolCall) -> Any:
         raise AssertionError("the streamer calls no tools")
@@ -209,8 +211,13 @@ class VagentClient:
 def build(name: str, url: str, clock: Clock | None, delays: list[float]) -> Client:
     """Make one session of a client, with devices of its own."""
     microphone, speaker = PacedMicrophone(), BufferSpeaker()
+
+    def tick() -> None:
+        microphone.tick()
+        speaker.tick()
+
     if clock is not None:
-        clock.add(lambda: (microphone.tick(), speaker.tick()))
+        clock.add(tick)
 
     def note(at: float) -> None:
         delays.append(time.time() - at)
@@ -231,14 +238,16 @@ def _recorder() -> Recorder:
     return Recorder(folder, header, "")
 
 
-async def measure(name: str, url: str, sessions: int, seconds: float) -> dict[str, Any]:
+async def measure(
+    name: str, url: str, sessions: int, seconds: float, warm_up: float
+) -> dict[str, Any]:
     """Hold so many sessions at once; return what they cost."""
     clock, delays = Clock(), list[float]()
     clients = [build(name, url, clock, delays) for _ in range(sessions)]
     running = [asyncio.create_task(client.run()) for client in clients]
     for client in clients:
         await client.live.wait()
-    await asyncio.sleep(WARM_UP_SECONDS)
+    await asyncio.sleep(warm_up)
     delays.clear()
     cpu, began = time.process_time(), time.perf_counter()
     await asyncio.sleep(seconds)
@@ -292,13 +301,16 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("--sessions", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--warm-up", type=float, default=WARM_UP_SECONDS)
     parser.add_argument("--memory", type=int)
     options = parser.parse_args()
     name: str = options.client
     if options.memory:
         work = remember(name, options.url, options.memory)
     else:
-        work = measure(name, options.url, options.sessions, options.seconds)
+        work = measure(
+            name, options.url, options.sessions, options.seconds, options.warm_up
+        )
     with asyncio.Runner(loop_factory=_loop_factory(name)) as runner:
         print(json.dumps(runner.run(work)))
 

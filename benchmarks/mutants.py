@@ -97,7 +97,7 @@ def live(mutant: Mutant | None, tests: list[str]) -> None:
     for stream in (0, 1, 2):
         os.dup2(null, stream)
     if mutant is not None:
-        sys.meta_path.insert(0, Substitution(mutant))  # type: ignore[arg-type]  # a finder needs no more than find_spec
+        sys.meta_path.insert(0, Substitution(mutant))
     os.chdir(ROOT)
     os.environ["VAGENT_ORDERS"] = ORDERS
     hypothesis.settings.register_profile(

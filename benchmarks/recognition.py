@@ -1,6 +1,7 @@
 """How well and how fast speech is understood on this machine.
 
     python benchmarks/recognition.py [--recordings FOLDER] [--show] [--threads N]
+                                     [--count N]
 
 Two sets: 25 requests spoken by the local voice, and, with --recordings, people: every
 `NAME.wav` of the folder that a `NAME.txt` with the true words lies beside. Recordings
@@ -91,6 +92,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("--recordings", type=Path, help="folder of .wav and .txt")
     options.add_argument("--threads", type=int, help="default: as a call would use")
+    options.add_argument("--count", type=int, help="of the 25 requests; default: all")
     options.add_argument("--show", action="store_true", help="print what was misheard")
     chosen = options.parse_args()
     speech = load_speech(
@@ -103,7 +105,7 @@ def main() -> None:
             print(f"{part.part}: {part.reason}; {part.command}")
         raise SystemExit(3)
     recognizer.transcribe(np.zeros(SPEECH_RATE, np.float32))  # warm up
-    tallies = [_spoken_requests(speech, recognizer, chosen.show)]
+    tallies = [_spoken_requests(speech, recognizer, chosen.show, chosen.count)]
     if chosen.recordings:
         tallies.append(
             _recordings(chosen.recordings, speech.vad(), recognizer, chosen.show)
@@ -115,9 +117,11 @@ def main() -> None:
         print("people       not measured: name a folder with --recordings")
 
 
-def _spoken_requests(speech: SpeechStack, recognizer: Recognizer, show: bool) -> Tally:
+def _spoken_requests(
+    speech: SpeechStack, recognizer: Recognizer, show: bool, count: int | None
+) -> Tally:
     tally, voice = Tally("local voice"), speech.voice()
-    for request in REQUESTS:
+    for request in REQUESTS[:count]:
         pcm = b"".join(voice.speak(request, lambda: False))
         heard = _hear(_at_speech_rate(to_samples(pcm), SAMPLE_RATE), recognizer, tally)
         _count(request, heard, tally, show)

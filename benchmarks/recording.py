@@ -1,12 +1,12 @@
 """What recording a call costs.
 
-    python benchmarks/recording.py [--rounds 10] [--seconds 10]      (Linux)
+    python benchmarks/recording.py [--rounds 10] [--seconds 10] [--warm-up 1.5]
     python benchmarks/recording.py --sessions 1 10
 
-Holds calls of `vagent run`, by turns without and with a recording, with a far end that
-speaks in pieces of 10 ms as the service does, and prints the CPU of both and their
-ratio. With `--sessions` it does so with the bare engines of `sessions.py`, so many in
-one process. What a kill leaves is told by `kills.py`.
+Needs Linux. Holds calls of `vagent run`, by turns without and with a recording, with a
+far end that speaks in pieces of 10 ms as the service does, and prints the CPU of both
+and their ratio. With `--sessions` it does so with the bare engines of `sessions.py`, so
+many in one process. What a kill leaves is told by `kills.py`.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.clients import WARM_UP_SECONDS
 from benchmarks.kills import far_end
 from benchmarks.sessions import run, streamer
 
-WARM_UP_SECONDS = 1.5
 CLIENTS = ("vagent", "vagent+fast")
 
 
-async def price(rounds: int, seconds: float) -> None:
+async def price(rounds: int, seconds: float, warm_up: float) -> None:
     """Print what a second of a call costs, without and with a recording."""
     without, recorded = [], []
     for _ in range(rounds):
-        without.append(await cpu_of_call(seconds, is_recorded=False))
-        recorded.append(await cpu_of_call(seconds, is_recorded=True))
+        without.append(await cpu_of_call(seconds, warm_up, is_recorded=False))
+        recorded.append(await cpu_of_call(seconds, warm_up, is_recorded=True))
     ratios = [b / a for a, b in zip(without, recorded, strict=True)]
     quarters = statistics.quantiles(ratios, n=4)
     print(f"{rounds} calls of {seconds:g} s each, CPU in ms a second: median, least")
@@ -46,7 +46,7 @@ async def price(rounds: int, seconds: float) -> None:
     )
 
 
-async def cpu_of_call(seconds: float, *, is_recorded: bool) -> float:
+async def cpu_of_call(seconds: float, warm_up: float, *, is_recorded: bool) -> float:
     """Return the CPU that a process of `vagent run` uses in a call, in ms a second."""
     with tempfile.TemporaryDirectory() as folder:
         agent = write_agent(Path(folder))
@@ -59,7 +59,7 @@ async def cpu_of_call(seconds: float, *, is_recorded: bool) -> float:
             )
             try:
                 await end.is_live.wait()
-                await asyncio.sleep(WARM_UP_SECONDS)
+                await asyncio.sleep(warm_up)
                 before = cpu_ms(process.pid)
                 await asyncio.sleep(seconds)
                 return (cpu_ms(process.pid) - before) / seconds
@@ -81,12 +81,17 @@ def cpu_ms(pid: int) -> float:
     return sum(int(each.read_text().split()[0]) for each in threads) / 1e6
 
 
-def compare(sessions: Sequence[int], rounds: int, seconds: float) -> None:
+def compare(
+    sessions: Sequence[int], rounds: int, seconds: float, warm_up: float
+) -> None:
     """Print a row for each client and number of sessions."""
     print(f"{'client':14}{'sessions':>9}{'without':>9}{'with':>9}{'ratio':>8}  spread")
     for client in CLIENTS:
         for count in sessions:
-            options = ("--sessions", str(count), "--seconds", str(seconds))
+            options = (
+                *("--sessions", str(count), "--seconds", str(seconds)),
+                *("--warm-up", str(warm_up)),
+            )
             found: dict[str, list[float]] = {client: [], f"{client}+recording": []}
             for _ in range(rounds):
                 for name, costs in found.items():
@@ -107,12 +112,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--warm-up", type=float, default=WARM_UP_SECONDS)
     parser.add_argument("--sessions", type=int, nargs="+")
     options = parser.parse_args()
     if options.sessions:
-        compare(options.sessions, options.rounds, options.seconds)
+        compare(options.sessions, options.rounds, options.seconds, options.warm_up)
     else:
-        asyncio.run(price(options.rounds, options.seconds))
+        asyncio.run(price(options.rounds, options.seconds, options.warm_up))
 
 
 if __name__ == "__main__":

@@ -106,7 +106,18 @@ def _sound(since: float, until: float, reply_id: str) -> Iterator[tuple[float, E
     for number in range(round((until - since) * 10) - 1):
         at, size = since + 0.01 + number / 10, BYTES_A_SECOND // 10
         heard = size if reply_id else 0
-        yield at, Sound(at + 0.05, size, size, heard, heard, reply_id)
+        yield (
+            at,
+            Sound(
+                at + 0.05,
+                mic=size,
+                sent=size,
+                received=heard,
+                audible=heard,
+                played=heard,
+                reply_id=reply_id,
+            ),
+        )
 
 
 def make_recording(folder: Path, seconds: float) -> None:

@@ -5,7 +5,7 @@
 Writes so many scenarios (interruptions, tools, lost lines among them), runs
 `vagent test` on them with one process and with one for each core, start included, and
 then again and again with other hash seeds and a busy neighbour: the JSON must be equal,
-byte for byte.
+byte for byte; else it exits with 1.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+ROOT = Path(__file__).parents[1]
 AGENT = """\
 version: 1
 name: shop
@@ -79,7 +80,7 @@ def run(folder: Path, jobs: str, seed: str = "0") -> tuple[bytes, float, float]:
     done = subprocess.run(
         [sys.executable, "-m", "runner", "test", "--format", "json", "--jobs", jobs],
         cwd=folder,
-        env={**environment, "PYTHONPATH": os.getcwd()},
+        env={**environment, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         check=True,
@@ -133,6 +134,7 @@ def main() -> None:
                 else f"{len(outputs)} different outputs"
             )
         )
+    sys.exit(len(outputs) != 1)
 
 
 if __name__ == "__main__":

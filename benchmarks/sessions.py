@@ -1,6 +1,7 @@
 """What many sessions at once cost, beside a bare client.
 
     python benchmarks/sessions.py [--count 1 10 50 200] [--rounds 3] [--seconds 5]
+                                  [--warm-up 1.5]
     python benchmarks/sessions.py --memory 1000
 
 Each session sends 50 ms of sound twenty times a second and receives as much, from one
@@ -22,6 +23,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.clients import WARM_UP_SECONDS
 
 HERE = Path(__file__).parent
 CLIENTS = ["bare", "vagent"]
@@ -50,14 +55,21 @@ def run(client: str, url: str, *options: str) -> dict[str, Any]:
 
 
 def compare(
-    counts: Sequence[int], clients: list[str], rounds: int, seconds: float
+    counts: Sequence[int],
+    clients: list[str],
+    rounds: int,
+    seconds: float,
+    warm_up: float,
 ) -> None:
     """Print a table for each number of sessions."""
     for count in counts:
         found: dict[str, list[dict[str, Any]]] = {client: [] for client in clients}
         for _ in range(rounds):
             for client in clients:
-                options = ("--sessions", str(count), "--seconds", str(seconds))
+                options = (
+                    *("--sessions", str(count), "--seconds", str(seconds)),
+                    *("--warm-up", str(warm_up)),
+                )
                 with streamer() as url:
                     found[client].append(run(client, url, *options))
         print(f"\n{count} sessions, {rounds} rounds of {seconds:g} s")
@@ -105,6 +117,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, nargs="+", default=[1, 10, 50, 200])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--warm-up", type=float, default=WARM_UP_SECONDS)
     parser.add_argument("--memory", type=int)
     options = parser.parse_args()
     clients = list(CLIENTS)
@@ -113,7 +126,9 @@ def main() -> None:
     if options.memory:
         remember(options.memory, [each for each in clients if each != "vagent+uvloop"])
     else:
-        compare(options.count, clients, options.rounds, options.seconds)
+        compare(
+            options.count, clients, options.rounds, options.seconds, options.warm_up
+        )
 
 
 if __name__ == "__main__":

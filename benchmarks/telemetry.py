@@ -1,13 +1,13 @@
 """What seeing inside a call costs.
 
-    python benchmarks/telemetry.py [--rounds 5] [--seconds 10]      (Linux)
+    python benchmarks/telemetry.py [--rounds 5] [--seconds 10] [--warm-up 1.5]
 
-Holds calls of `vagent run`, by turns without anything, with --metrics, with a log, with
-a log of every message, and with --otel, with a far end that speaks in pieces of 10 ms
-as the service does. With -v every message is also printed, hence a row of its own.
-Prints the CPU of a second of a call, and its ratio to a call without. Metrics are
-scraped every second, ten to fifteen times as often as usual; the collector is one that
-takes everything, in this process.
+Needs Linux. Holds calls of `vagent run`, by turns without anything, with --metrics,
+with a log, with a log of every message, and with --otel, with a far end that speaks in
+pieces of 10 ms as the service does. With -v every message is also printed, hence a row
+of its own. Prints the CPU of a second of a call, and its ratio to a call without.
+Metrics are scraped every second, ten to fifteen times as often as usual; the collector
+is one that takes everything, in this process.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ import httpx
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.clients import WARM_UP_SECONDS
 from benchmarks.kills import far_end
-from benchmarks.recording import WARM_UP_SECONDS, cpu_ms, write_agent
+from benchmarks.recording import cpu_ms, write_agent
 
 WISHES = {
     "nothing": (),
@@ -64,7 +65,9 @@ def collector() -> Iterator[str]:
         server.shutdown()
 
 
-async def cpu_of_call(wish: str, seconds: float, collecting: str) -> float:
+async def cpu_of_call(
+    wish: str, seconds: float, warm_up: float, collecting: str
+) -> float:
     """Return the CPU that a process of `vagent run` uses in a call, in ms a second."""
     with tempfile.TemporaryDirectory() as folder:
         agent = write_agent(Path(folder))
@@ -83,7 +86,7 @@ async def cpu_of_call(wish: str, seconds: float, collecting: str) -> float:
             try:
                 async with scraped(process.stderr if wish == "metrics" else None):
                     await end.is_live.wait()
-                    await asyncio.sleep(WARM_UP_SECONDS)
+                    await asyncio.sleep(warm_up)
                     before = cpu_ms(process.pid)
                     await asyncio.sleep(seconds)
                     return (cpu_ms(process.pid) - before) / seconds
@@ -114,13 +117,13 @@ async def scraped(stderr: asyncio.StreamReader | None) -> AsyncIterator[None]:
         scraping.cancel()
 
 
-async def price(rounds: int, seconds: float) -> None:
+async def price(rounds: int, seconds: float, warm_up: float) -> None:
     """Print a row for each wish."""
     found: dict[str, list[float]] = {wish: [] for wish in WISHES}
     with collector() as url:
         for _ in range(rounds):
             for wish, costs in found.items():
-                costs.append(await cpu_of_call(wish, seconds, url))
+                costs.append(await cpu_of_call(wish, seconds, warm_up, url))
     print(f"{rounds} calls of {seconds:g} s each, CPU in ms a second")
     print(f"{'with':20}{'median':>8}{'least':>8}{'ratio':>8}  from - to")
     for wish, costs in found.items():
@@ -135,8 +138,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--warm-up", type=float, default=WARM_UP_SECONDS)
     options = parser.parse_args()
-    asyncio.run(price(options.rounds, options.seconds))
+    asyncio.run(price(options.rounds, options.seconds, options.warm_up))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """How well the small models decide: right tool and argument, false calls, dialogues.
 
     python benchmarks/tool_decisions.py [--set benchmark] [--brain NAME ...]
+                                        [--count N]
 
 The requests in `tool_decisions/benchmark.yaml` were written before the mind was tuned
 and are never looked at for tuning; `tool_decisions/development.yaml` is for that. All
@@ -68,10 +69,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--set", default="benchmark", dest="name")
     parser.add_argument("--brain", action="append", help="a name or a .gguf path")
+    parser.add_argument("--count", type=int, help="of requests, and of dialogues")
     parser.add_argument("--verbose", action="store_true", help="show every answer")
     options = parser.parse_args()
     text = (REQUESTS / f"{options.name}.yaml").read_text(encoding="utf-8")
-    agents = yaml.safe_load(text)["agents"]
+    agents = first(yaml.safe_load(text)["agents"], options.count)
     scores = {}
     for name in options.brain or DEFAULT_BRAINS:
         brain = load_llm(LlmConfig(name=name), open_model_store().find)
@@ -79,6 +81,23 @@ def main() -> None:
         scores[name] = score_brain(brain, agents)
         brain.close()
     report(scores, options.verbose)
+
+
+def first(
+    agents: Sequence[Mapping[str, Any]], count: int | None
+) -> list[Mapping[str, Any]]:
+    """Return the agents with the first requests and dialogues, so many of each."""
+    left = {"requests": count, "dialogues": count}
+    kept: list[Mapping[str, Any]] = []
+    for agent in agents:
+        own = dict(agent)
+        for key, number in left.items():
+            own[key] = agent[key][:number]
+            if number is not None:
+                left[key] = number - len(own[key])
+        if own["requests"] or own["dialogues"]:
+            kept.append(own)
+    return kept
 
 
 def score_brain(

@@ -6,12 +6,17 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 from runner.errors import ConnectionLost, TransportError
 from runner.line import Listener
 from runner.protocol.codec import encode
 from runner.protocol.messages import Message
+
+
+def _receive(text: str, listener: Listener) -> None:
+    listener.received(text)
 
 
 class FakeTransport:
@@ -40,7 +45,7 @@ class FakeTransport:
         """Let the peer send messages, or raw text; they come a moment later."""
         for message in messages:
             text = message if isinstance(message, str) else encode(message)
-            self._soon(lambda listener, text=text: listener.received(text))
+            self._soon(partial(_receive, text))
 
     def drop(self, code: int | None = None) -> None:
         """Cut the connection."""

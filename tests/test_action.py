@@ -28,6 +28,7 @@ pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="no bash he
 
 
 def step(name: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any]
     (found,) = (each for each in ACTION["runs"]["steps"] if each["name"] == name)
     return found
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from runner.audio.silence import NullSpeaker
 from runner.engine import Engine
@@ -38,7 +39,7 @@ BRAIN = (
     LlmRule(after="find_guest", tool_calls=(("check_table", {}),)),
     LlmRule(after="check_table", says="It is free."),
 )
-TOOLS = [
+TOOLS: list[dict[str, Any]] = [
     {"type": "function", "name": name, "description": "", "parameters": {}}
     for name in ("find_guest", "check_table")
 ]

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from runner.caller import Caller
 from runner.engine import Engine
 from runner.protocol.client.events import Say
-from runner.protocol.client.session import ClientConfig, ClientSession
+from runner.protocol.client.session import ClientSession
+from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.messages import (
     ReplyAudio,
     ReplyDone,

@@ -22,7 +22,8 @@ from runner.commands import (
 from runner.controls import Controls, Standing
 from runner.engine import Engine
 from runner.protocol.client.events import HangUp
-from runner.protocol.client.session import ClientConfig, ClientSession
+from runner.protocol.client.session import ClientSession
+from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.messages import SessionEnded, SessionReady, ToolCall
 from tests.fakes import FakeDialer, FakeMicrophone, FakeSpeaker, FakeTransport, Outcome
 

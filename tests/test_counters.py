@@ -17,7 +17,8 @@ from runner.protocol.client.events import (
     Tick,
     ToolFinished,
 )
-from runner.protocol.client.session import ClientConfig, ClientSession
+from runner.protocol.client.session import ClientSession
+from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.messages import (
     ReplyAudio,
     ReplyDone,
@@ -44,7 +45,10 @@ def tallied(*events: tuple[float, Event]) -> Tally:
             see(now, action)
 
     note(session.start(0.0), 0.0)
-    ready = [(0.0, Connected()), (0.0, Received(SessionReady("s")))]
+    ready: list[tuple[float, Event]] = [
+        (0.0, Connected()),
+        (0.0, Received(SessionReady("s"))),
+    ]
     for now, event in (*ready, *events):
         see(now, event)
         note(session.feed(event, now), now)

@@ -15,7 +15,8 @@ from runner.protocol.client.actions import Action, Close
 from runner.protocol.client.actions import Outcome as Ending
 from runner.protocol.client.calls import CallRules
 from runner.protocol.client.events import Event, HangUp, Received
-from runner.protocol.client.session import ClientConfig, ClientSession
+from runner.protocol.client.session import ClientSession
+from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.messages import (
     InputSpeechStarted,
     ReplyAudio,

@@ -17,7 +17,8 @@ from runner.caller import Caller
 from runner.controls import Controls
 from runner.engine import Engine
 from runner.nearend import NearEnd
-from runner.protocol.client.session import ClientConfig, ClientSession
+from runner.protocol.client.session import ClientSession
+from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.messages import SessionEnded, SessionReady, ToolCall
 from tests.fakes import FakeDialer, FakeMicrophone, FakeSpeaker, FakeTransport, Outcome
 from tests.terminal import running, service

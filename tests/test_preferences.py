@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runner.audio.portaudio import KnownDevice
+from runner.audio.portaudio import Direction, KnownDevice
 from runner.errors import FileUnreadable, UsageError
 from runner.preferences import (
     FOLDER_VARIABLE,
@@ -19,12 +19,15 @@ from runner.preferences import (
 )
 
 NAME = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+SIDES: list[Direction] = ["input", "output"]
 DEVICE = st.builds(KnownDevice, NAME, NAME)
 
 
-@given(st.dictionaries(st.sampled_from(["input", "output"]), DEVICE))
+@given(st.dictionaries(st.sampled_from(SIDES), DEVICE))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_what_is_remembered_comes_back_whatever_drivers_call_it(tmp_path, devices):
+def test_what_is_remembered_comes_back_whatever_drivers_call_it(
+    tmp_path: Path, devices: dict[Direction, KnownDevice]
+) -> None:
     path = tmp_path / "devices.toml"
     path.unlink(missing_ok=True)
     remember_devices(path, devices)

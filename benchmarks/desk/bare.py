@@ -14,7 +14,8 @@ import importlib
 import json
 import sys
 from collections import deque
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import numpy as np
 import sounddevice
@@ -72,7 +73,17 @@ class Nothing:
         return heard
 
 
-_KINDS = {"livekit": LiveKit, "pywebrtc": PyWebRtc, "none": Nothing}
+class Canceller(Protocol):
+    """Takes what was played out of what was heard, 10 ms at a time."""
+
+    def process(self, heard: bytes, played: bytes) -> bytes: ...
+
+
+_KINDS: dict[str, Callable[[], Canceller]] = {
+    "livekit": LiveKit,
+    "pywebrtc": PyWebRtc,
+    "none": Nothing,
+}
 
 
 def _steady(from_rate: int, to_rate: int) -> Any:

@@ -96,12 +96,16 @@ def find_clicks(samples: NDArray[np.int16]) -> tuple[int, float]:
     """
     count, loudest, last = 0, 0.0, -RATE
     for start in range(0, len(samples), RATE * 10):
-        above = _above(samples[start : start + RATE * 10].astype(np.float32) / 32_768)
+        above = _above(_full_scale(samples[start : start + RATE * 10]))
         loudest = max(loudest, float(np.abs(above).max(initial=0)))
         for place in np.flatnonzero(np.abs(above) > 0.003) + start:
             count += int(place - last > RATE // 50)
             last = int(place)
     return count, loudest
+
+
+def _full_scale(pcm: NDArray[np.int16]) -> NDArray[np.float32]:
+    return (pcm / 32_768).astype(np.float32)
 
 
 def _above(samples: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -171,7 +175,7 @@ def _misheard(capture: Capture, pcm: NDArray[np.int16], column: int) -> tuple[in
     for utterance in capture.utterances:
         first = int(np.interp(utterance.began - 0.1, times, counts))
         last = int(np.interp(utterance.ended + 0.4, times, counts))
-        piece = pcm[first:last].astype(np.float32) / 32_768
+        piece = _full_scale(pcm[first:last])
         sound = Resampler(SAMPLE_RATE, SPEECH_RATE).process(piece, last=True)
         truth = words_of(said[utterance.number % len(said)][0])
         errors += word_errors(truth, words_of(recognizer.transcribe(sound).text))
@@ -254,7 +258,7 @@ def _window(log: Log, since: float, until: float) -> tuple[NDArray[np.float64], 
     last = first + round((until - since) * RATE)
     if first < 0 or last > len(log.samples):
         return np.zeros(0), since
-    piece = log.samples[first:last].astype(np.float32) / 32_768
+    piece = _full_scale(log.samples[first:last])
     window = Resampler(RATE, SAMPLE_RATE).process(piece, last=True)
     return window.astype(np.float64), log.time_of(first)
 

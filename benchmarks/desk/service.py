@@ -156,7 +156,7 @@ class Script:
             await self._play(reply, sound[start : start + _CHUNK])
             if number % 10 == 0:
                 word = _WORDS[number // 10 % len(_WORDS)]
-                await self._send(TranscriptAgentDelta(reply, word + " ", 0, 0))
+                await self._send(TranscriptAgentDelta(word + " ", reply))
         await self._send(TranscriptAgent(" ".join(_WORDS), reply))
         await self._send(ReplyDone(reply))
 

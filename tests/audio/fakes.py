@@ -164,7 +164,7 @@ LAPTOP = (
 class FakePortAudio:
     """The module `sounddevice` with devices of the test's choice."""
 
-    PortAudioError = FakePortAudioError
+    PortAudioError: type[Exception] = FakePortAudioError
 
     def __init__(
         self,

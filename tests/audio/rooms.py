@@ -213,7 +213,8 @@ class _Heard:
         if not len(piece):
             return np.zeros(len(times))
         index = np.arange(len(piece)) + first
-        return np.interp(places, index, piece, left=0.0, right=0.0)
+        heard: np.ndarray = np.interp(places, index, piece, left=0.0, right=0.0)
+        return heard
 
 
 def speechlike(seconds: float, seed: int = 1, level: float = -20.0) -> Samples:
@@ -257,7 +258,8 @@ def _convolve(sound: Samples, response: Samples) -> Samples:
 def _at_rate(samples: Samples, rate: int) -> Samples:
     if rate == SAMPLE_RATE:
         return samples
-    return soxr.resample(samples, SAMPLE_RATE, rate)
+    resampled: Samples = soxr.resample(samples, SAMPLE_RATE, rate)
+    return resampled
 
 
 def _pcm(samples: Samples) -> bytes:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from runner.audio.card_speaker import CardSpeaker
 from runner.audio.devices import SAMPLE_RATE
@@ -21,6 +23,11 @@ BLOCK = 0.01  # seconds between two blocks of the device
 
 class Card:
     is_open = True
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
 
     def raise_if_lost(self) -> None: ...
 
@@ -46,7 +53,7 @@ class Desk:
 
     def run(
         self,
-        arrivals: Sequence[float],
+        arrivals: Sequence[float] | NDArray[np.float64],
         seconds: float,
         piece: int = PIECE,
         cut: float | None = None,
@@ -76,7 +83,7 @@ class Desk:
         times = (self._position + np.arange(count)) / SAMPLE_RATE
         self._position += count
         tone = LEVEL * np.sin(2 * np.pi * HERTZ * times)
-        return np.rint(tone).astype("<i2").tobytes()
+        return bytes(np.rint(tone).astype("<i2").tobytes())
 
     @property
     def steepest(self) -> float:
@@ -119,7 +126,7 @@ def sounding_ms(played: np.ndarray, rate: int) -> float:
         pytest.param(paced(4.0) * 0, id="all at once"),
     ],
 )
-def test_where_the_data_is_there_is_no_gap(arrivals) -> None:
+def test_where_the_data_is_there_is_no_gap(arrivals: NDArray[np.float64]) -> None:
     desk = Desk()
     played = desk.run(arrivals, 5.0)
     assert desk.underruns == 0

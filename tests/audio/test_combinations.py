@@ -6,10 +6,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runner.audio.portaudio import Direction
 from runner.audio.soundcard import Ground, SoundCard
 from tests.audio.fakes import (
     FakePortAudio,
     FakePortAudioError,
+    FakeStream,
     InlineWorker,
     SteppedPace,
     device,
@@ -24,7 +26,7 @@ HEARD, PLAYED = 7_000, 5_000
 
 
 @st.composite
-def libraries(draw) -> FakePortAudio:
+def libraries(draw: st.DrawFn) -> FakePortAudio:
     """A microphone and a speaker, each strict in its own way."""
     rates = [draw(RATES), draw(RATES)]
     channels = [draw(CHANNELS), draw(CHANNELS)]
@@ -41,7 +43,7 @@ def libraries(draw) -> FakePortAudio:
     )
 
 
-def exchange(stream) -> bytes:
+def exchange(stream: FakeStream) -> bytes:
     """Record a steady level on all channels for one block; return what is played."""
     kind, frames = stream.kind, stream.settings["blocksize"]
     channels, dtype = stream.settings["channels"], stream.settings["dtype"]
@@ -54,7 +56,7 @@ def exchange(stream) -> bytes:
     return stream.exchange(level.tobytes(), frames)
 
 
-def samples(played: bytes, stream) -> np.ndarray:
+def samples(played: bytes, stream: FakeStream) -> np.ndarray:
     """Return what a speaker played, by channel, at the level of int16."""
     channels, dtype = stream.settings["channels"], stream.settings["dtype"]
     if stream.kind == "duplex":
@@ -64,8 +66,12 @@ def samples(played: bytes, stream) -> np.ndarray:
     return np.frombuffer(played, "<i2").astype(float).reshape(-1, channels)
 
 
+async def nothing_found() -> set[Direction]:
+    return set()
+
+
 async def hold(library: FakePortAudio) -> None:
-    ground = Ground(SteppedPace(), InlineWorker(), search=None)
+    ground = Ground(SteppedPace(), InlineWorker(), search=nothing_found)
     heard: list[bytes] = []
     async with SoundCard(library=library, ground=ground) as card:
 
@@ -92,5 +98,7 @@ async def hold(library: FakePortAudio) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(libraries())
-def test_sound_goes_both_ways_through_any_pair_of_devices(library) -> None:
+def test_sound_goes_both_ways_through_any_pair_of_devices(
+    library: FakePortAudio,
+) -> None:
     asyncio.run(hold(library))

@@ -5,10 +5,11 @@ from typing import Self
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from runner.audio.card_microphone import CardMicrophone
 from runner.audio.card_speaker import CardSpeaker
-from runner.audio.devices import CARD_FRAME_BYTES, Microphone, Speaker
+from runner.audio.devices import CARD_FRAME_BYTES, Speaker
 from runner.audio.pcm import to_samples
 from runner.audio.playback import FADE_MS
 from runner.audio.portaudio import SoundDevice
@@ -50,10 +51,15 @@ def speaker_at(rate: int, channels: int = 1, latency: float = 0.0) -> CardSpeake
 
 def tone(rate: int, seconds: float) -> np.ndarray:
     times = np.arange(round(rate * seconds)) / rate
-    return np.rint(9_000 * np.sin(2 * np.pi * 440 * times)).astype("<i2")
+    sine: NDArray[np.int16] = np.rint(9_000 * np.sin(2 * np.pi * 440 * times)).astype(
+        "<i2"
+    )
+    return sine
 
 
-async def hear(microphone: Microphone, blocks: list[bytes], card: OpenCard) -> bytes:
+async def hear(
+    microphone: CardMicrophone, blocks: list[bytes], card: OpenCard
+) -> bytes:
     """Feed the microphone block by block, as fast as it takes them."""
     heard: list[bytes] = []
 

@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import numpy as np
 import pytest
 
 from runner.audio.devices import CARD_FRAME_MS
 from runner.audio.pcm import to_samples
+from runner.audio.portaudio import Direction
 from runner.audio.soundcard import Ground, SoundCard
 from tests.audio.fakes import (
     FakePortAudio,
@@ -29,13 +31,18 @@ OUTPUT = device("Out", outputs=2)
 class Bench:
     """A card, its devices, its clock, and who listens to it."""
 
-    def __init__(self, *devices, hosts=("Core Audio",), **wishes) -> None:
+    def __init__(
+        self,
+        *devices: dict[str, Any],
+        hosts: tuple[str, ...] = ("Core Audio",),
+        **wishes: Any,
+    ) -> None:
         self.library = FakePortAudio(*devices, hosts=hosts)
         self.pace = SteppedPace()
         self.worker = InlineWorker()
         self.notices: list[str] = []
         self.heard: list[bytes] = []
-        self.sides_elsewhere: set[str] = set()
+        self.sides_elsewhere: set[Direction] = set()
         self.searches = 0
         self.is_still = False  # whether the streams stand still
         self.card = SoundCard(
@@ -45,7 +52,7 @@ class Bench:
             **wishes,
         )
 
-    async def _search(self) -> set[str]:
+    async def _search(self) -> set[Direction]:
         self.searches += 1
         return self.sides_elsewhere
 
@@ -250,12 +257,12 @@ async def test_a_device_that_is_refused_is_followed_by_the_default() -> None:
         refused = FakePortAudioError("Device unavailable", -9985)
         make = bench.library._make
 
-        def refuse_headset(kind, settings):
+        def refuse_headset(kind: str, settings: dict[str, Any]) -> FakeStream:
             if settings["device"] == 2:
                 raise refused
             return make(kind, settings)
 
-        bench.library._make = refuse_headset
+        bench.library._make = refuse_headset  # type: ignore[method-assign]  # a fault
         bench.open_streams[0].lose()
         await bench.run(0.5)
         assert {s.settings["device"] for s in bench.open_streams} == {0, 1}

@@ -53,7 +53,7 @@ async def test_the_loops_clock_is_the_default() -> None:
 
 
 async def test_a_time_that_is_past_still_lets_others_run() -> None:
-    ran = []
+    ran: list[bool] = []
     asyncio.get_running_loop().call_soon(ran.append, True)
     await LoopPace().wait_until(0.0)
     assert ran == [True]

@@ -1,5 +1,7 @@
 import math
 import struct
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from hypothesis.extra import numpy as arrays
 
 from runner.audio.pcm import (
     SILENCE_DBFS,
+    Samples,
     decode_alaw,
     decode_mulaw,
     duration_ms,
@@ -35,7 +38,7 @@ def pack(*values: int) -> bytes:
 
 
 def values(pcm: bytes) -> list[int]:
-    return np.frombuffer(pcm, "<i2").tolist()
+    return [int(value) for value in np.frombuffer(pcm, "<i2")]
 
 
 def test_every_value_survives_the_way_through_samples() -> None:
@@ -48,7 +51,7 @@ def test_samples_beyond_full_scale_are_clipped_not_wrapped() -> None:
 
 
 def test_samples_are_rounded_to_the_nearest_value() -> None:
-    near = np.array([0.6, -0.6, 0.4], np.float32) / 32_768
+    near = np.array([0.6 / 32_768, -0.6 / 32_768, 0.4 / 32_768], np.float32)
     assert values(to_pcm(near)) == [1, -1, 0]
 
 
@@ -166,7 +169,7 @@ def test_alaw_ends_of_scale_expand_to_the_standards_values() -> None:
     ("decode", "subtype"), [(decode_mulaw, "ULAW"), (decode_alaw, "ALAW")]
 )
 def test_every_code_expands_as_another_implementation_has_it(
-    decode, subtype, tmp_path
+    decode: Callable[[bytes], bytes], subtype: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "codes.raw"
     path.write_bytes(bytes(range(256)))
@@ -181,15 +184,30 @@ def test_every_code_expands_as_another_implementation_has_it(
     [(encode_mulaw, decode_mulaw, 644), (encode_alaw, decode_alaw, 512)],
 )
 class TestBothLaws:
-    def test_louder_never_becomes_quieter(self, encode, decode, error) -> None:
+    def test_louder_never_becomes_quieter(
+        self,
+        encode: Callable[[bytes], bytes],
+        decode: Callable[[bytes], bytes],
+        error: float,
+    ) -> None:
         there_and_back = np.frombuffer(decode(encode(EVERY_VALUE.tobytes())), "<i2")
         assert np.all(np.diff(there_and_back.astype(int)) >= 0)
 
-    def test_a_second_passage_changes_nothing(self, encode, decode, error) -> None:
+    def test_a_second_passage_changes_nothing(
+        self,
+        encode: Callable[[bytes], bytes],
+        decode: Callable[[bytes], bytes],
+        error: float,
+    ) -> None:
         once = decode(encode(EVERY_VALUE.tobytes()))
         assert decode(encode(once)) == once
 
-    def test_the_error_is_at_most_half_a_step(self, encode, decode, error) -> None:
+    def test_the_error_is_at_most_half_a_step(
+        self,
+        encode: Callable[[bytes], bytes],
+        decode: Callable[[bytes], bytes],
+        error: float,
+    ) -> None:
         back = np.frombuffer(decode(encode(EVERY_VALUE.tobytes())), "<i2")
         away = np.abs(back.astype(int) - EVERY_VALUE)
         assert away.max() == error
@@ -199,7 +217,13 @@ class TestBothLaws:
 
     @given(pcm=SOUND)
     @settings(deadline=None)  # machines stall
-    def test_a_byte_a_sample(self, encode, decode, error, pcm) -> None:
+    def test_a_byte_a_sample(
+        self,
+        encode: Callable[[bytes], bytes],
+        decode: Callable[[bytes], bytes],
+        error: float,
+        pcm: bytes,
+    ) -> None:
         assert len(encode(pcm)) == len(pcm) // 2
         assert len(decode(encode(pcm))) == len(pcm)
 
@@ -208,7 +232,7 @@ class TestBothLaws:
     arrays.arrays(np.float32, st.integers(0, 50), elements=st.floats(-4, 4, width=32))
 )
 @settings(deadline=None)  # machines stall
-def test_conversion_is_off_by_at_most_half_a_value(samples) -> None:
+def test_conversion_is_off_by_at_most_half_a_value(samples: Samples) -> None:
     back = to_samples(to_pcm(samples))
     limited = np.clip(samples, -1.0, 32_767 / 32_768)
     assert np.all(np.abs(back - limited) <= 0.5 / 32_768)

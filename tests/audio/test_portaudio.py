@@ -39,7 +39,9 @@ def test_a_missing_python_package_is_told_apart() -> None:
         ("win32", [], "pip install --force-reinstall sounddevice"),
     ],
 )
-def test_each_platform_gets_its_command(system, linux, command) -> None:
+def test_each_platform_gets_its_command(
+    system: str, linux: list[str], command: str
+) -> None:
     assert install_command(system, linux) == command
 
 
@@ -56,7 +58,7 @@ def test_without_a_wish_it_is_the_default() -> None:
 
 
 @pytest.mark.parametrize("wanted", [2, "2", "USB Headset", "usb headset", "head"])
-def test_a_device_goes_by_number_name_or_part(wanted) -> None:
+def test_a_device_goes_by_number_name_or_part(wanted: int | str | None) -> None:
     found = find_device(FakePortAudio(*LAPTOP), wanted, "input")
     assert (found.index, found.rate, found.channels) == (2, 44_100, 1)
 
@@ -81,7 +83,9 @@ def test_one_device_under_several_host_apis_is_one_device() -> None:
         ("99", "no microphone goes by '99'"),
     ],
 )
-def test_a_wrong_name_is_answered_with_the_right_ones(wanted, message) -> None:
+def test_a_wrong_name_is_answered_with_the_right_ones(
+    wanted: int | str | None, message: str
+) -> None:
     library = FakePortAudio(
         device("Built-in", inputs=1),
         device("Out", outputs=2),
@@ -94,7 +98,7 @@ def test_a_wrong_name_is_answered_with_the_right_ones(wanted, message) -> None:
 
 
 @pytest.mark.parametrize("wanted", [None, "anything", 0])
-def test_a_machine_without_a_card_says_so(wanted) -> None:
+def test_a_machine_without_a_card_says_so(wanted: int | str | None) -> None:
     with pytest.raises(AudioUnavailable, match="has no microphone") as caught:
         find_device(FakePortAudio(device("Out", outputs=2)), wanted, "input")
     assert "--input FILE.wav" in (caught.value.hint or "")

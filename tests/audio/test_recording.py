@@ -13,7 +13,7 @@ SOUND = b"\x01\x02" * 1_200
 def frames_of(path: Path) -> int:
     info = soundfile.info(path)
     assert (info.samplerate, info.channels, info.subtype) == (24_000, 1, "PCM_16")
-    return info.frames
+    return int(info.frames)
 
 
 def test_the_file_is_valid_after_every_write(tmp_path: Path) -> None:

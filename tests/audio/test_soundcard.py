@@ -1,5 +1,6 @@
 import asyncio
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,13 @@ from runner.audio.devices import Microphone, Speaker
 from runner.audio.playback import CUSHION_MS
 from runner.audio.soundcard import SoundCard
 from runner.errors import AudioUnavailable, DeviceNotFound
-from tests.audio.fakes import LAPTOP, FakePortAudio, FakePortAudioError, device
+from tests.audio.fakes import (
+    LAPTOP,
+    FakePortAudio,
+    FakePortAudioError,
+    FakeStream,
+    device,
+)
 
 BLOCK = bytes(960)  # 10 ms at 48 kHz, mono
 CARD = (device("Mic", inputs=1), device("Out", outputs=2))
@@ -43,7 +50,7 @@ async def test_halves_share_the_stream_however_they_are_entered() -> None:
     ("sides", "kind"),
     [({"input": False}, "output"), ({"output": False}, "input")],
 )
-async def test_only_what_is_wanted_is_opened(sides, kind) -> None:
+async def test_only_what_is_wanted_is_opened(sides: dict[str, Any], kind: str) -> None:
     library = FakePortAudio(*CARD)
     async with SoundCard(library=library, **sides):
         assert [stream.kind for stream in library.streams] == [kind]
@@ -123,9 +130,11 @@ async def test_a_card_can_be_opened_again() -> None:
 
 
 @pytest.mark.parametrize("hosts", [("Core Audio",), ("ALSA",)])
-async def test_the_outputs_latency_is_known_with_one_stream_or_two(hosts) -> None:
+async def test_the_outputs_latency_is_known_with_one_stream_or_two(
+    hosts: tuple[str, ...],
+) -> None:
     class Slow(FakePortAudio):
-        def _make(self, kind, settings):
+        def _make(self, kind: str, settings: dict[str, Any]) -> FakeStream:
             stream = super()._make(kind, settings)
             latencies = {"duplex": (0.25, 0.5), "input": 0.25, "output": 0.5}
             stream.latency = latencies[kind]
@@ -146,9 +155,9 @@ async def test_reopening_at_once_is_not_taken_for_a_loss() -> None:
 
 async def test_a_refusal_to_start_closes_what_was_opened() -> None:
     class Stubborn(FakePortAudio):
-        def _make(self, kind, settings):
+        def _make(self, kind: str, settings: dict[str, Any]) -> FakeStream:
             stream = super()._make(kind, settings)
-            stream.start = self.refuse_to_start
+            stream.start = self.refuse_to_start  # type: ignore[method-assign]  # a fault
             return stream
 
         def refuse_to_start(self) -> None:

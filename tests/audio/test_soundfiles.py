@@ -1,6 +1,7 @@
 import os
 import sys
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ def wav(tmp_path: Path) -> Path:
     ],
 )
 def test_any_file_becomes_24_khz_mono(
-    rate, channels, subtype, format, error, tmp_path
+    rate: int, channels: int, subtype: str, format: str, error: float, tmp_path: Path
 ) -> None:
     path = write(tmp_path / "tone", rate, channels, subtype, format=format)
     heard = to_samples(load_pcm(path))
@@ -69,7 +70,7 @@ def test_any_file_becomes_24_khz_mono(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_every_format_keeps_the_length(
-    rate, channels, subtype, count, tmp_path
+    rate: int, channels: int, subtype: str, count: int, tmp_path: Path
 ) -> None:
     path = tmp_path / "noise.wav"
     soundfile.write(path, np.zeros((count, channels)), rate, subtype=subtype)
@@ -138,11 +139,11 @@ def test_what_is_no_number_is_silence(tmp_path: Path) -> None:
     assert to_pcm(heard[:2]) == to_pcm(np.array([0.5, 0.0], np.float32))
 
 
-def cut(count: int):
+def cut(count: int) -> Callable[[bytes], bytes]:
     return lambda data: data[:count]
 
 
-def patch(offset: int, piece: bytes):
+def patch(offset: int, piece: bytes) -> Callable[[bytes], bytes]:
     return lambda data: data[:offset] + piece + data[offset + len(piece) :]
 
 
@@ -166,7 +167,9 @@ def patch(offset: int, piece: bytes):
         *("half", "no data", "rate 0", "rate 2e9", "no channels"),
     ],
 )
-def test_a_broken_file_is_one_clear_sentence(wav: Path, spoil, sentence) -> None:
+def test_a_broken_file_is_one_clear_sentence(
+    wav: Path, spoil: Callable[[bytes], bytes], sentence: str
+) -> None:
     wav.write_bytes(spoil(wav.read_bytes()))
     with pytest.raises(AudioFileError) as caught:
         load_pcm(wav)
@@ -218,7 +221,7 @@ def test_a_pipe_is_refused_rather_than_waited_for(tmp_path: Path) -> None:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_no_damage_to_a_header_gets_past_as_anything_but_a_sentence(
-    data, tmp_path
+    data: st.DataObject, tmp_path: Path
 ) -> None:
     path = write(tmp_path / "tone.wav", 16_000, 2, "PCM_24")
     content = bytearray(path.read_bytes()[:2_000])

@@ -75,7 +75,9 @@ def test_devices_that_cannot_share_get_a_stream_each_at_their_own_rate(
 
 
 @pytest.mark.parametrize(("host", "latency"), [("ALSA", 0.05), ("Core Audio", "low")])
-def test_latency_is_low_but_where_that_underruns(host, latency) -> None:
+def test_latency_is_low_but_where_that_underruns(
+    host: str, latency: float | str
+) -> None:
     library = FakePortAudio(*LAPTOP, hosts=(host,))
     open_streams(library, both(library), CALLBACKS)
     assert {s.settings["latency"] for s in library.streams} == {latency}

@@ -126,7 +126,9 @@ async def test_an_output_that_cannot_be_written_is_told_before_the_call(
             pytest.fail("the call began")
 
 
-async def test_a_call_that_never_began_leaves_no_file(wav, tmp_path: Path) -> None:
+async def test_a_call_that_never_began_leaves_no_file(
+    wav: Path, tmp_path: Path
+) -> None:
     path = tmp_path / "agent.wav"
     microphone = FileMicrophone(wav)
     async with FileSpeaker(path, begins_with=microphone, pace=SteppedPace()):

@@ -69,7 +69,8 @@ def slips(draw: st.DrawFn) -> bytes:
     text = draw(st.sampled_from(TEXTS))
     for _ in range(draw(st.integers(1, 4))):
         here = [each for each in SWAPS if each in text]
-        if here and draw(st.booleans()):
+        is_swapped = draw(st.booleans()) if here else False
+        if is_swapped:
             old = draw(st.sampled_from(here))
             text = text.replace(old, draw(st.sampled_from(SWAPS[old])), 1)
         else:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ exclude = ["old"]
 [per-file-ignores]
 "drafts/*.yaml" = ["VA301"]
 """
-EXPECTED = {
+EXPECTED: dict[str, Any] = {
     "select": ("VA1", "VA2"),
     "ignore": ("unknown-key",),
     "strict": True,

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,8 +26,8 @@ def add(*names: str, text: str = AGENT) -> None:
         Path(name).write_text(text)
 
 
-def found(*paths: str, **settings: object) -> list[str]:
-    targets = Targets([Path(each) for each in paths], Settings(**settings))  # type: ignore[arg-type]
+def found(*paths: str, **settings: Any) -> list[str]:
+    targets = Targets([Path(each) for each in paths], Settings(**settings))
     readings = targets.readings()
     return [each.path.as_posix() for each in readings]
 

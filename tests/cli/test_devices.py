@@ -68,5 +68,7 @@ def test_what_was_not_tried_does_not_work_nor_fail(
         ([], {}, ["input", "output"]),
     ],
 )
-def test_a_side_without_a_working_device_is_lacking(found, trials, lacking) -> None:
+def test_a_side_without_a_working_device_is_lacking(
+    found: list[ListedDevice], trials: dict[int, list[Trial]], lacking: list[str]
+) -> None:
     assert what_is_lacking(found, trials) == lacking

@@ -7,8 +7,15 @@ import io
 from runner.cli.view import Detail, Printer, WireView
 from runner.config.diagnostics import Diagnostic
 from runner.counters import Counters
-from runner.protocol.client.actions import Announce, Close, Notify, Outcome, Send
-from runner.protocol.client.events import Received
+from runner.protocol.client.actions import (
+    Action,
+    Announce,
+    Close,
+    Notify,
+    Outcome,
+    Send,
+)
+from runner.protocol.client.events import Event, Received
 from runner.protocol.messages import (
     InputAudio,
     ReplyAudio,
@@ -23,7 +30,7 @@ from runner.protocol.messages import (
 )
 from runner.records import Record
 
-CALL = [
+CALL: list[Event | Action] = [
     Received(TranscriptUserDelta("where is")),
     Received(TranscriptUser("Where is it?")),
     Received(ReplyStarted("r1")),

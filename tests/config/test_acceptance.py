@@ -129,7 +129,8 @@ def test_the_agents_of_the_project_are_decided_without_jsonschema(agent: Any) ->
 
 def test_the_packaged_schema_has_no_keyword_that_is_unknown_here() -> None:
     assert not fits({}, SCHEMA)
-    for value in ("x", 1, [], {}):
+    values: list[Any] = ["x", 1, [], {}]
+    for value in values:
         for each in SCHEMA["$defs"].values():
             fits(value, each, SCHEMA)
         for each in SCHEMA["properties"].values():

@@ -139,4 +139,5 @@ def _between() -> NDArray[np.float32]:
     window = np.cos(np.pi * taps / (_TAPS + 1)) ** 2
     filters = np.sinc(taps) * window
     filters /= filters.sum(axis=1, keepdims=True)
-    return filters.astype(np.float32)
+    single: NDArray[np.float32] = filters.astype(np.float32)
+    return single

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,9 @@ class Daemon:
 
 
 @pytest.fixture
-def daemon(tmp_path_factory, monkeypatch):
+def daemon(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Daemon]:
     folder = tmp_path_factory.mktemp("pulse")
     monkeypatch.setenv("XDG_RUNTIME_DIR", os.fspath(folder))
     monkeypatch.setenv("PULSE_SERVER", f"unix:{folder}/pulse/native")

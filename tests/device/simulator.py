@@ -107,7 +107,8 @@ class Room:
         if "speak" in command:
             pcm = np.fromfile(command["speak"], "<i2").astype(np.float32) / 32_768
             start = round(self.input.position(command["at"]))
-            self._speech.append(Speech(pcm * np.float32(command["gain"]), start))
+            louder = (pcm * command["gain"]).astype(np.float32)
+            self._speech.append(Speech(louder, start))
 
     def advance(self, now: float) -> None:
         """Play and hear what is due."""

@@ -112,7 +112,7 @@ class LanguageServer:
 
     def _handle(self, message: dict[str, Any]) -> None:
         """Take note of what the server tells, and answer what it asks."""
-        parameters = message.get("params")
+        parameters: Any = message.get("params")
         match message.get("method"):
             case "textDocument/publishDiagnostics":
                 self._diagnostics[parameters["uri"]] = parameters["diagnostics"]

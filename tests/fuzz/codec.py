@@ -9,7 +9,8 @@ from typing import Any
 from runner.errors import RemoteProtocolError
 from runner.protocol.client.events import Connected, Garbled
 from runner.protocol.client.events import Received as ClientReceived
-from runner.protocol.client.session import ClientConfig, ClientSession
+from runner.protocol.client.session import ClientSession
+from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.codec import decode_client, decode_server, encode
 from runner.protocol.messages import (
     ConversationMessage,

@@ -133,7 +133,7 @@ def sounds(draw: st.DrawFn) -> Voices | None:
 
 def _voice(pattern: list[bool]) -> Voice:
     loud = np.repeat(np.array(pattern, np.bool_), 12)
-    return Voice(loud.astype(np.float32) / 2, loud)
+    return Voice((loud / 2).astype(np.float32), loud)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from runner.protocol.client import events as client_events
 from runner.protocol.client.actions import CancelTool, Connect, Play, RunTool
 from runner.protocol.client.calls import CallRules
 from runner.protocol.client.phases import Phase as ClientPhase
-from runner.protocol.client.session import ClientConfig, ClientSession
+from runner.protocol.client.session import ClientSession
+from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.codec import decode_client, decode_server, encode
 from runner.protocol.messages import (
     InputSpeechStarted,

@@ -54,7 +54,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 @st.composite
 def messages(draw: st.DrawFn, kinds: dict[str, type[Any]]) -> Any:
     kind = draw(st.sampled_from(sorted(kinds.values(), key=lambda k: k.TYPE)))
-    return kind(**{field.name: draw(VALUES[field.type]) for field in fields(kind)})
+    return kind(**{field.name: draw(VALUES[str(field.type)]) for field in fields(kind)})
 
 
 @given(messages(CLIENT_MESSAGES))
@@ -211,7 +211,7 @@ KEYS = st.sampled_from(
     ["type", "data", "reply_id", "timestamp", "x", 'a"data', "d_a_t_a", "audio"]
 )
 SOUND = st.binary(max_size=12).map(lambda pcm: b64encode(pcm).decode())
-AUDIO_VALUES = (
+AUDIO_VALUES: st.SearchStrategy[Any] = (
     st.just("reply.audio")
     | SOUND
     | st.sampled_from(["", "A", "AA=A", "AA==AA==", "AAA", "====", "A A=", "é", "\\"])

@@ -21,7 +21,8 @@ from runner.protocol.client.actions import Connect, Play, RunTool, StopPlayback
 from runner.protocol.client.calls import CallRules
 from runner.protocol.client.events import Connected, HangUp, ToolFinished
 from runner.protocol.client.phases import Phase
-from runner.protocol.client.session import ClientConfig, ClientSession
+from runner.protocol.client.session import ClientSession
+from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.codec import decode_client, decode_server, encode
 from runner.protocol.messages import ReplyDone, SessionError, ToolCall
 from runner.protocol.server import events as server_events

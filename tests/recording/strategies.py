@@ -71,10 +71,10 @@ def build(kind: type[Any]) -> st.SearchStrategy[Any]:
 
 
 CLIENT = st.one_of(
-    build(kind) for kind in CLIENT_MESSAGES.values() if kind is not InputAudio
+    [build(kind) for kind in CLIENT_MESSAGES.values() if kind is not InputAudio]
 )
 SERVER = st.one_of(
-    build(kind) for kind in SERVER_MESSAGES.values() if kind is not ReplyAudio
+    [build(kind) for kind in SERVER_MESSAGES.values() if kind is not ReplyAudio]
 )
 RULES = st.builds(
     CallRules,
@@ -122,4 +122,4 @@ ENTRIES: dict[type, st.SearchStrategy[Any]] = {
     ),
     Sound: SOUND,
 }
-ENTRY: st.SearchStrategy[Entry] = st.one_of(ENTRIES.values())
+ENTRY: st.SearchStrategy[Entry] = st.one_of(list(ENTRIES.values()))

@@ -15,6 +15,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from typing import Literal
 
 import numpy as np
 
@@ -66,7 +67,7 @@ class ScriptedBrain:
     """Thinks what a function says."""
 
     name = "script"
-    quality = "script"
+    quality: Literal["model", "script"] = "script"
 
     def __init__(self, decide: Decide) -> None:
         self._decide = decide

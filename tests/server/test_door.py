@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -453,7 +453,7 @@ async def test_a_failing_part_fails_one_reply_and_not_the_session(
     class Voice:
         name = "hoarse"
 
-        def speak(self, text: str, cancelled: Callable[[], bool]) -> Iterable[bytes]:
+        def speak(self, text: str, cancelled: Callable[[], bool]) -> Iterator[bytes]:
             if fail == "speak" and "good" in text:
                 raise RuntimeError("hoarse")
             yield whistle(440, 0.05)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from runner.server.conversation import House
@@ -43,7 +43,7 @@ async def test_a_voice_that_fails_is_warned_of() -> None:
     class Hoarse:
         name = "hoarse"
 
-        def speak(self, text: str, cancelled: Callable[[], bool]) -> Iterable[bytes]:
+        def speak(self, text: str, cancelled: Callable[[], bool]) -> Iterator[bytes]:
             raise RuntimeError("hoarse")
 
     [(kind, facts)] = await told(voice=Hoarse())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,8 +23,8 @@ S, A, P, R, O, M, G = (  # noqa: E741  # O is the sign OVER, beside A for ASK
 )
 
 
-def wanted(**given: object) -> TurnDetection:
-    values: dict[str, object] = {
+def wanted(**given: Any) -> TurnDetection:
+    values: dict[str, Any] = {
         "vad_threshold": 0.5,
         "min_silence": None,
         "max_silence": None,

@@ -176,7 +176,12 @@ def test_a_scenario_fails_at_its_turn_on(
 
 
 def test_the_same_scenario_comes_to_the_same_result_each_time(agent: Path) -> None:
-    turns = [ORDER, agent_says("shipped"), line_drops(1.0), user("Thanks, goodbye")]
+    turns: list[Turn] = [
+        ORDER,
+        agent_says("shipped"),
+        line_drops(1.0),
+        user("Thanks, goodbye"),
+    ]
 
     results = [run(agent, *turns) for _ in range(3)]
 
@@ -206,7 +211,12 @@ def test_a_mock_answers_in_turn_and_by_arguments(agent: Path) -> None:
 def test_a_mock_that_is_used_up_fails_the_call(agent: Path) -> None:
     mock = {"lookup_order": (returned({"status": "packed"}, times=1),)}
 
-    turns = [ORDER, agent_says("packed"), ORDER, called("lookup_order", fails=True)]
+    turns: list[Turn] = [
+        ORDER,
+        agent_says("packed"),
+        ORDER,
+        called("lookup_order", fails=True),
+    ]
     result = run(agent, *turns, mock=mock)
 
     assert result.failure is None

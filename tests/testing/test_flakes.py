@@ -28,7 +28,7 @@ def test_the_interval_is_wilsons(
 ) -> None:
     interval = Flake(HERE, "x", passed, runs).interval
 
-    assert interval == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
+    assert interval == pytest.approx((low, high), abs=1e-4)
 
 
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))

@@ -24,7 +24,7 @@ def report(status: Status) -> Report:
 def test_a_failure_is_remembered(tmp_path: Path, status: Status) -> None:
     note_failed(report(status), tmp_path / "new")
 
-    assert load_failed(tmp_path / "new") == {key(TRIED)}
+    assert load_failed(tmp_path / "new") == frozenset({key(TRIED)})
 
 
 @pytest.mark.parametrize("status", [Status.PASSED, Status.SKIPPED])
@@ -41,7 +41,7 @@ def test_what_was_not_run_stays_remembered(tmp_path: Path) -> None:
     note_failed(report(Status.FAILED), tmp_path)
     note_failed(Report(), tmp_path)
 
-    assert load_failed(tmp_path) == {key(TRIED)}
+    assert load_failed(tmp_path) == frozenset({key(TRIED)})
 
 
 def test_a_clean_run_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_spoilt_memory_is_as_good_as_none(tmp_path: Path, text: str) -> None:
 
     assert load_failed(tmp_path) is None
     note_failed(report(Status.FAILED), tmp_path)
-    assert load_failed(tmp_path) == {key(TRIED)}
+    assert load_failed(tmp_path) == frozenset({key(TRIED)})
 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_the_wire_gets_an_object_with_both_lists() -> None:
 @settings(deadline=None)  # machines differ
 @given(
     st.dictionaries(
-        st.sampled_from([*ORDER["properties"], "other"]),  # type: ignore[misc]  # a dict
+        st.sampled_from([*ORDER["properties"], "other"]),
         st.recursive(
             st.none() | st.booleans() | st.integers() | st.text(),
             st.lists,

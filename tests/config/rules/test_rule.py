@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from runner.config.diagnostics import Diagnostic
+from runner.config.diagnostics import Diagnostic, Finding
+from runner.config.inspection import Inspection
 from runner.config.loader import check_file
 from runner.config.rendering import render
 from runner.config.rules import RULES
@@ -112,7 +114,7 @@ def test_every_rule_has_a_bad_and_a_good_file() -> None:
 
 def test_a_rule_without_examples_cannot_be_explained() -> None:
     @rule("VA999", "nothing")
-    def nothing(inspection: object) -> object:
+    def nothing(inspection: Inspection) -> Iterator[Finding]:
         """It says nothing."""
         return iter(())
 

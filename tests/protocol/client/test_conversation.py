@@ -40,6 +40,7 @@ from runner.protocol.client.turn import Turn
 from runner.protocol.client.wishes import ClientConfig, Idle, Patience
 from runner.protocol.messages import (
     ConversationMessage,
+    InputAudio,
     InputSpeechStarted,
     InputSpeechStopped,
     ReplyAudio,
@@ -68,6 +69,11 @@ from tests.protocol.client.driving import (
 )
 
 GREETING = {"system_prompt": "Be brief.", "greeting": "Hi."}
+
+
+def phase_of(session: ClientSession) -> Phase:
+    """Return the phase; an attribute would be taken for unchanged later on."""
+    return session.phase
 
 
 def tick(session: ClientSession) -> list[Action]:
@@ -133,7 +139,7 @@ def test_what_is_said_during_an_outage_is_counted_and_never_sent() -> None:
 
     assert fed(session, *[MicFrame(b"\0\0")] * 7) == []
     resume(session)
-    assert fed(session, MicFrame(b"\2\0"))[0] != MicFrame(b"\0\0")
+    assert fed(session, MicFrame(b"\2\0")) == [Send(InputAudio(b"\2\0"))]
     assert session.line.unsent_bytes == 14
 
 
@@ -373,7 +379,7 @@ def test_a_line_that_never_comes_back_is_given_up_after_a_while() -> None:
         if session.phase in (Phase.RESUMING, Phase.CONNECTING):
             fed(session, Disconnected("cannot reach it"), now=now)
 
-    assert now >= 5.0 + OUTAGE_SECONDS
+    assert now is not None and now >= 5.0 + OUTAGE_SECONDS
     assert 10 < tries < 25
     assert closing(actions).reason == (
         "the line was gone for 60 s (after 30 s no session is kept)"
@@ -385,7 +391,7 @@ def test_a_service_that_hangs_while_it_is_dialled_again_is_tried_again() -> None
     drop(session)
     session.line.forget("gone")
     tick(session)
-    assert session.phase is Phase.CONNECTING
+    assert phase_of(session) is Phase.CONNECTING
 
     tick(session)
     assert session.phase is Phase.WAITING
@@ -748,7 +754,7 @@ def test_a_refusal_while_a_lost_call_starts_afresh_is_an_outage() -> None:
     drop(session)
     session.line.forget("gone")
     tick(session)
-    assert session.phase is Phase.CONNECTING
+    assert phase_of(session) is Phase.CONNECTING
 
     fed(session, Disconnected("HTTP 403", status=403), now=6.0)
 

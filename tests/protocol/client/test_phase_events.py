@@ -16,7 +16,8 @@ from runner.protocol.client.events import (
     Tick,
 )
 from runner.protocol.client.phases import Phase
-from runner.protocol.client.session import ClientConfig, ClientSession
+from runner.protocol.client.session import ClientSession
+from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.messages import SessionEnded, SessionError, SessionReady
 
 READY = Received(SessionReady("s1", resume_token="t"))

@@ -68,8 +68,8 @@ def test_what_ends_the_start_says_what_to_do() -> None:
 
 def test_nothing_but_a_flood_is_fatal_while_a_session_may_be_resumed() -> None:
     final = (Recovery.REJECTED, Recovery.FATAL, Recovery.END)
-    rows = {**ERRORS, **CLOSES, **REFUSALS}
-    assert [code for code, rule in rows.items() if rule.resuming in final] == [1009]
+    rows = [*ERRORS.items(), *CLOSES.items(), *REFUSALS.items()]
+    assert [code for code, rule in rows if rule.resuming in final] == [1009]
 
 
 def test_the_tables_have_these_rows_and_no_others() -> None:

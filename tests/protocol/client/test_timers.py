@@ -19,8 +19,8 @@ def test_what_is_due_is_taken_once_and_earliest_first(
         timers.set(timer, at)
 
     taken: list[Timer] = []
-    while (timer := timers.take_due(now)) is not None:
-        taken.append(timer)
+    while (first := timers.take_due(now)) is not None:
+        taken.append(first)
 
     assert sorted(due[timer] for timer in taken) == [due[timer] for timer in taken]
     assert set(taken) == {timer for timer, at in due.items() if at <= now}

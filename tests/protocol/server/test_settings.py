@@ -76,7 +76,8 @@ def test_what_nobody_configured_is_the_services_own() -> None:
     settings = default_settings()
 
     assert settings.system_prompt == settings.greeting == ""
-    assert settings.tools == settings.key_terms == ()
+    assert settings.tools == ()
+    assert settings.key_terms == ()
     assert settings.input_encoding == settings.output_encoding == "audio/pcm"
     assert settings.speaks
     assert settings.volume == 1.0

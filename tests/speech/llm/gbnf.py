@@ -19,7 +19,9 @@ class Gbnf:
         self.rules: dict[str, Draw] = {}
         self._used: set[str] = set()
         for line in source.strip().splitlines():
-            name, body = re.fullmatch(r"([a-z][a-z0-9-]*) ::= (.*)", line).groups()
+            rule = re.fullmatch(r"([a-z][a-z0-9-]*) ::= (.*)", line)
+            assert rule is not None, line
+            name, body = rule.groups()
             assert name not in self.rules, f"rule {name} is there twice"
             self._text, self._at = body, 0
             self.rules[name] = self._alternatives()

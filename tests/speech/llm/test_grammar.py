@@ -131,7 +131,9 @@ schemas = objects(
 
 @settings(deadline=None, max_examples=80)
 @given(schemas)
-def test_every_text_of_the_grammar_is_valid_for_the_schema(schema: dict[str, Any]):
+def test_every_text_of_the_grammar_is_valid_for_the_schema(
+    schema: dict[str, Any],
+) -> None:
     validator = jsonschema.Draft202012Validator(schema)
     for arguments in draws(schema, times=8):
         validator.validate(arguments)
@@ -152,30 +154,32 @@ def test_every_text_of_the_grammar_is_valid_for_the_schema(schema: dict[str, Any
         max_leaves=12,
     )
 )
-def test_any_schema_however_broken_gives_a_legal_grammar_of_json(schema: Any):
+def test_any_schema_however_broken_gives_a_legal_grammar_of_json(schema: Any) -> None:
     for arguments in draws({"type": "object", "properties": {"v": schema}}, times=4):
         assert isinstance(arguments, dict)
 
 
 @settings(deadline=None, max_examples=60)
 @given(st.integers(-3_000, 3_000), st.integers(0, 3_000))
-def test_whole_numbers_reach_both_bounds_and_never_pass_them(least: int, width: int):
+def test_whole_numbers_reach_both_bounds_and_never_pass_them(
+    least: int, width: int
+) -> None:
     seen = values({"type": "integer", "minimum": least, "maximum": least + width}, 40)
     assert all(least <= value <= least + width for value in seen)
 
 
 @pytest.mark.parametrize(("least", "most"), [(1, 20), (0, 0), (-12, 3), (95, 105)])
-def test_every_whole_number_of_a_range_can_be_written(least: int, most: int):
+def test_every_whole_number_of_a_range_can_be_written(least: int, most: int) -> None:
     seen = values({"type": "integer", "minimum": least, "maximum": most}, 2_000)
     assert set(seen) == set(range(least, most + 1))
 
 
-def test_multiples_are_kept():
+def test_multiples_are_kept() -> None:
     schema = {"type": "integer", "minimum": 3, "maximum": 21, "multipleOf": 5}
     assert set(values(schema)) == {5, 10, 15, 20}
 
 
-def test_references_and_all_of_are_followed():
+def test_references_and_all_of_are_followed() -> None:
     schema = {
         "type": "object",
         "$defs": {"size": {"enum": ["S", "L"]}},
@@ -185,17 +189,17 @@ def test_references_and_all_of_are_followed():
     assert {arguments["size"] for arguments in draws(schema)} == {"S", "L"}
 
 
-def test_a_reference_to_itself_ends():
+def test_a_reference_to_itself_ends() -> None:
     schema = {"type": "object", "properties": {"v": {"$ref": "#"}}, "required": ["v"]}
     assert draws(schema, times=3)
 
 
-def test_a_pattern_beyond_this_translator_leaves_a_plain_string():
+def test_a_pattern_beyond_this_translator_leaves_a_plain_string() -> None:
     seen = values({"type": "string", "pattern": "(?=x)\\bx"})
     assert all(isinstance(value, str) and 1 <= len(value) <= 60 for value in seen)
 
 
-def test_speech_has_no_markup_and_no_quotes():
+def test_speech_has_no_markup_and_no_quotes() -> None:
     random_ = random.Random(3)
     grammar = Gbnf(speech_grammar())
     for _ in range(50):
@@ -211,7 +215,7 @@ def test_a_decision_may_always_be_speech():
     assert {next(iter(line)) for line in lines} == {"tool", "say"}
 
 
-def test_optional_arguments_may_be_left_out():
+def test_optional_arguments_may_be_left_out() -> None:
     schema = {"type": "object", "properties": {"a": {"enum": [1]}, "b": {"enum": [2]}}}
     seen = {json.dumps(arguments) for arguments in draws(schema, times=200)}
     assert seen == {"{}", '{"a": 1}', '{"b": 2}', '{"a": 1, "b": 2}'}

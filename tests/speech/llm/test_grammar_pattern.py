@@ -18,7 +18,7 @@ COUNTS = st.sampled_from(["", "?", "*", "+", "{2}", "{1,3}", "{0,2}", "{2,}"])
 @given(st.lists(st.tuples(PARTS, COUNTS), min_size=1, max_size=5), st.randoms())
 def test_what_the_translation_allows_matches_the_pattern(
     parts: list[tuple[str, str]], random_: random.Random
-):
+) -> None:
     pattern = "".join(part + count for part, count in parts)
     grammar = Gbnf(f"root ::= {translate_pattern(f'^{pattern}$')}")
     for _ in range(5):
@@ -49,16 +49,16 @@ def test_what_the_translation_allows_matches_the_pattern(
         "\n",
     ],
 )
-def test_what_has_no_counterpart_is_refused(pattern: str):
+def test_what_has_no_counterpart_is_refused(pattern: str) -> None:
     with pytest.raises(UnsupportedPattern):
         translate_pattern(pattern)
 
 
 @given(st.text(max_size=20))
-def test_any_pattern_is_translated_or_refused(pattern: str):
+def test_any_pattern_is_translated_or_refused(pattern: str) -> None:
     with suppress(UnsupportedPattern):
         translate_pattern(pattern)
 
 
-def test_a_literal_is_escaped():
+def test_a_literal_is_escaped() -> None:
     assert quote('{"é\n') == '"{\\x22\\u00E9\\x0A"'

@@ -42,7 +42,7 @@ def grounded(said: str, value: Any, name: str = "v", **schema: Any) -> bool:
         ("at half past seven", "half past seven"),
     ],
 )
-def test_what_was_said_is_grounded(said: str, value: str):
+def test_what_was_said_is_grounded(said: str, value: str) -> None:
     assert grounded(said, value)
 
 
@@ -59,33 +59,33 @@ def test_what_was_said_is_grounded(said: str, value: str):
         ("the fox", "a"),
     ],
 )
-def test_a_guess_is_not_grounded(said: str, value: str):
+def test_a_guess_is_not_grounded(said: str, value: str) -> None:
     assert not grounded(said, value)
 
 
-def test_numbers_are_held_against_what_was_said():
+def test_numbers_are_held_against_what_was_said() -> None:
     assert grounded("four of us", 4, type="integer")
     assert grounded("a fee of 2.5", 2.5, type="number")
     assert not grounded("some of us", 4, type="integer")
 
 
-def test_an_hour_after_noon_may_be_written_for_a_24_hour_clock():
+def test_an_hour_after_noon_may_be_written_for_a_24_hour_clock() -> None:
     assert grounded("at seven in the evening", 19, type="integer")
     assert not grounded("at seven", 19, type="integer")
 
 
-def test_truth_values_and_free_text_are_never_doubted():
+def test_truth_values_and_free_text_are_never_doubted() -> None:
     assert grounded("Hello", True, type="boolean")
     assert grounded("Let me talk to someone", "The caller is upset", name="reason")
     assert grounded("Let me talk to someone", "upset", name="transfer_reason")
 
 
-def test_a_date_may_be_worked_out_from_a_day():
+def test_a_date_may_be_worked_out_from_a_day() -> None:
     assert grounded("next Friday", "2026-11-27", format="date")
     assert not grounded("soon", "2026-11-27", format="date")
 
 
-def test_a_list_is_known_when_all_of_it_is():
+def test_a_list_is_known_when_all_of_it_is() -> None:
     assert grounded("milk and eggs", ["milk", "eggs"], type="array")
     assert not grounded("milk", ["milk", "eggs"], type="array")
 
@@ -152,7 +152,7 @@ def test_an_optional_truth_value_needs_its_name_said():
         assert call.arguments == arguments
 
 
-def test_a_value_of_small_words_is_still_a_value():
+def test_a_value_of_small_words_is_still_a_value() -> None:
     assert grounded("kitchen light on, please", "on", enum=["on", "off"])
     assert not grounded("the kitchen light", "on", enum=["on", "off"])
 
@@ -188,5 +188,5 @@ def test_likeness_is_symmetric_for_equal_words(one: str, other: str):
         max_leaves=8,
     )
 )
-def test_any_value_is_judged_without_an_error(value: Any):
+def test_any_value_is_judged_without_an_error(value: Any) -> None:
     grounded("twelve people at seven", value)

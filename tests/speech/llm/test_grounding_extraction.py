@@ -56,6 +56,6 @@ def test_free_text_is_all_that_was_said():
 
 
 @given(st.text(max_size=60), st.none() | st.text(max_size=20))
-def test_any_words_are_taken(said: str, reply: str | None):
+def test_any_words_are_taken(said: str, reply: str | None) -> None:
     for schema in ({}, {"type": "integer"}, {"enum": ["a", 1]}, {"pattern": "("}):
         extract_value(ToolParameter("v", schema, True), said, reply=reply)

@@ -17,7 +17,7 @@ def test_rules_need_no_weights():
 
 
 @pytest.mark.parametrize("name", ["auto", "qwen-0.5b", "qwen-1.5b"])
-def test_weights_that_are_not_there_are_missing_with_the_command(name: str):
+def test_weights_that_are_not_there_are_missing_with_the_command(name: str) -> None:
     with pytest.raises(ModelMissing) as caught:
         load_llm(LlmConfig(name=name), nothing, {})
     wanted = "qwen-0.5b" if name == "auto" else name
@@ -25,7 +25,7 @@ def test_weights_that_are_not_there_are_missing_with_the_command(name: str):
 
 
 @pytest.mark.parametrize("name", ["no/such/file.gguf", "gpt-9"])
-def test_an_unknown_name_is_quoted(name: str):
+def test_an_unknown_name_is_quoted(name: str) -> None:
     with pytest.raises(ModelMissing, match=name):
         load_llm(LlmConfig(name=name), nothing, {})
 
@@ -39,7 +39,9 @@ def test_a_file_that_is_not_a_model_is_refused(tmp_path: Path, content: bytes):
         load_llm(LlmConfig(name=str(path)), nothing, {})
 
 
-def test_auto_takes_the_best_that_is_there_and_the_environment_wins(tmp_path: Path):
+def test_auto_takes_the_best_that_is_there_and_the_environment_wins(
+    tmp_path: Path,
+) -> None:
     pytest.importorskip("xllamacpp")
     folder = tmp_path / "qwen-0.5b"
     folder.mkdir()
@@ -64,6 +66,6 @@ def test_an_endpoint_is_taken_by_its_url():
     brain.close()
 
 
-def test_a_url_that_is_none_is_refused():
+def test_a_url_that_is_none_is_refused() -> None:
     with pytest.raises(SpeechError, match="localhost"):
         load_llm(LlmConfig(url="localhost:11434"), nothing, {})

@@ -158,7 +158,7 @@ def test_two_threads_may_think_at_once(brain: ClosableLanguageModel):
     }
 
 
-def test_generation_stops_when_it_is_cancelled(model: LlamaModel):
+def test_generation_stops_when_it_is_cancelled(model: LlamaModel) -> None:
     cancel = threading.Event()
     pieces = model.write(
         [{"role": "user", "content": "Count from one to fifty in words."}],
@@ -171,7 +171,7 @@ def test_generation_stops_when_it_is_cancelled(model: LlamaModel):
     assert list(pieces) == []
 
 
-def test_a_conversation_that_does_not_fit_is_a_clear_error(model: LlamaModel):
+def test_a_conversation_that_does_not_fit_is_a_clear_error(model: LlamaModel) -> None:
     pieces = model.write(
         [{"role": "user", "content": "word " * 9_000}],
         grammar="root ::= [a-z]{1,9}",
@@ -182,7 +182,7 @@ def test_a_conversation_that_does_not_fit_is_a_clear_error(model: LlamaModel):
         list(pieces)
 
 
-def test_the_engine_prints_nothing():
+def test_the_engine_prints_nothing() -> None:
     # A process of its own, because the engine writes to the file descriptors.
     code = (
         "import sys; from pathlib import Path\n"

@@ -142,7 +142,7 @@ def failure(*plays: Play, timeout: float = 10.0) -> SpeechError:
     return caught.value
 
 
-def test_speech_comes_clause_by_clause():
+def test_speech_comes_clause_by_clause() -> None:
     peer = Peer(said("Hello ", "and wel", "come. How", " can I **help**?"))
     assert think(peer, "Hello.") == [
         TextChunk("Hello and welcome."),
@@ -150,7 +150,7 @@ def test_speech_comes_clause_by_clause():
     ]
 
 
-def test_the_request_is_the_protocols():
+def test_the_request_is_the_protocols() -> None:
     peer = Peer(said("Fine."))
     used = ToolMessage("c1", "get_weather", {"location": "Rome"}, '{"sky": "clear"}')
     think(
@@ -178,7 +178,7 @@ def test_the_request_is_the_protocols():
     assert json.loads(call["function"]["arguments"]) == {"location": "Rome"}
 
 
-def test_a_call_in_pieces_is_put_together():
+def test_a_call_in_pieces_is_put_together() -> None:
     pieces = [
         {"index": 0, "id": "x", "function": {"name": "get_weather", "arguments": ""}},
         {"index": 0, "function": {"arguments": '{"loca'}},
@@ -193,7 +193,7 @@ def test_a_call_in_pieces_is_put_together():
     ]
 
 
-def test_two_calls_keep_their_order():
+def test_two_calls_keep_their_order() -> None:
     calls = [
         {"index": n, "function": {"name": "get_weather", "arguments": arguments}}
         for n, arguments in ((1, '{"location": "Oslo"}'), (0, '{"location": "Rome"}'))
@@ -205,7 +205,7 @@ def test_two_calls_keep_their_order():
     ]
 
 
-def test_a_silent_end_of_the_call_gets_a_goodbye():
+def test_a_silent_end_of_the_call_gets_a_goodbye() -> None:
     call = {"index": 0, "function": {"name": "end_call", "arguments": ""}}
     bye = [TextChunk(GOODBYE), ToolCallRequest("end_call")]
     assert think(Peer(stream({"tool_calls": [call]})), "Bye.") == bye
@@ -217,7 +217,7 @@ def test_after_the_end_of_the_call_the_endpoint_is_not_asked():
     assert think(Peer(), "Bye.", ToolMessage("c", "end_call", {}, "{}")) == []
 
 
-def test_a_server_that_does_not_stream_is_understood():
+def test_a_server_that_does_not_stream_is_understood() -> None:
     message = {
         "content": "One moment.",
         "tool_calls": [
@@ -231,7 +231,7 @@ def test_a_server_that_does_not_stream_is_understood():
     ]
 
 
-def test_a_server_without_tools_is_asked_for_json_and_remembered():
+def test_a_server_without_tools_is_asked_for_json_and_remembered() -> None:
     refusal = answer(400, {"error": {"message": "m does not support tools"}})
     call = '{"tool": "get_weather", "arguments": {"location": "Rome"}}'
     peer = Peer(refusal, said(call), said(call))
@@ -240,7 +240,7 @@ def test_a_server_without_tools_is_asked_for_json_and_remembered():
     assert "tools" not in peer.requests[1]
 
 
-def test_a_guess_of_such_a_server_is_not_believed():
+def test_a_guess_of_such_a_server_is_not_believed() -> None:
     refusal = answer(400, {"error": "tools are not supported"})
     call = '{"tool": "get_weather", "arguments": {"location": "Rome"}}'
     peer = Peer(refusal, said(call))
@@ -249,7 +249,7 @@ def test_a_guess_of_such_a_server_is_not_believed():
     ]
 
 
-def test_such_a_server_is_asked_for_plain_words_to_speak():
+def test_such_a_server_is_asked_for_plain_words_to_speak() -> None:
     refusal = answer(400, {"error": "tools are not supported"})
     peer = Peer(refusal, said('{"say": "Hi"}'), said("Hello *and* welcome."))
     assert think(peer, "Hello.") == [TextChunk("Hello and welcome.")]
@@ -257,29 +257,29 @@ def test_such_a_server_is_asked_for_plain_words_to_speak():
     assert formats == [None, {"type": "json_object"}, None]
 
 
-def test_words_of_a_reasoning_model_to_itself_are_not_spoken():
+def test_words_of_a_reasoning_model_to_itself_are_not_spoken() -> None:
     peer = Peer(said("<think>They greet", " me.</think>Hello there."))
     assert think(peer, "Hello.") == [TextChunk("Hello there.")]
 
 
-def test_a_rejected_key_is_told_without_the_key():
+def test_a_rejected_key_is_told_without_the_key() -> None:
     error = failure(answer(401, {"error": {"message": f"bad key {KEY}"}}))
     assert "does not accept the key" in error.message
     assert error.hint is not None and "local.llm.key" in error.hint
 
 
-def test_an_error_of_the_server_is_quoted_without_the_key():
+def test_an_error_of_the_server_is_quoted_without_the_key() -> None:
     error = failure(answer(500, {"error": {"message": f"{KEY} broke\n it"}}))
     assert error.message.endswith("answered HTTP 500: *** broke it")
 
 
-def test_a_missing_page_points_at_the_url():
+def test_a_missing_page_points_at_the_url() -> None:
     error = failure(answer(404, "<html>nothing here</html>", "text/html"))
     assert error.hint is not None and "/v1" in error.hint
     assert "html" not in error.message
 
 
-def test_a_server_that_hangs_is_given_up():
+def test_a_server_that_hangs_is_given_up() -> None:
     release = threading.Event()
 
     def hang(handler: BaseHTTPRequestHandler) -> None:
@@ -309,7 +309,7 @@ def test_a_server_that_is_not_there_is_named():
         stream({"tool_calls": [{"function": {"name": "t", "arguments": "[]"}}]}),
     ],
 )
-def test_garbage_is_a_clear_error(play: Play):
+def test_garbage_is_a_clear_error(play: Play) -> None:
     assert "endpoint" in failure(play).message
 
 
@@ -317,12 +317,12 @@ def test_garbage_is_a_clear_error(play: Play):
     "event",
     ['{"choices": []}', '{"choices": [7]}', '{"choices": [{"delta": null}]}', "{}"],
 )
-def test_events_without_content_are_passed_over(event: str):
+def test_events_without_content_are_passed_over(event: str) -> None:
     peer = Peer(stream(ending=f"data: {event}\n\ndata: [DONE]\n\n".encode()))
     assert think(peer, "Hello.") == []
 
 
-def test_a_cancelled_reader_leaves_a_hanging_server_at_once():
+def test_a_cancelled_reader_leaves_a_hanging_server_at_once() -> None:
     cancel, release = threading.Event(), threading.Event()
 
     def hang(handler: BaseHTTPRequestHandler) -> None:

@@ -17,7 +17,9 @@ def endpoint(url: str) -> ChatEndpoint:
         ("https://u:p@api.example.com/v1?key=k#f", "https://api.example.com/v1"),
     ],
 )
-def test_the_address_that_is_shown_is_the_root_without_secrets(url: str, address: str):
+def test_the_address_that_is_shown_is_the_root_without_secrets(
+    url: str, address: str
+) -> None:
     chat = endpoint(url)
     assert chat.address == address
     chat.close()
@@ -31,7 +33,7 @@ def test_what_is_not_an_address_is_refused(url: str):
         endpoint(url)
 
 
-def test_pieces_of_a_call_add_up():
+def test_pieces_of_a_call_add_up() -> None:
     call = PartialCall(0)
     call.add(PartialCall(0, "find", '{"a"'))
     call.add(PartialCall(0, "", ": 1}"))

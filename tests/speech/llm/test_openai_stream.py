@@ -1,12 +1,12 @@
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
 import pytest
 
 from runner.speech.llm.openai import stream_in_thread
 
 
-def test_pieces_come_in_order():
+def test_pieces_come_in_order() -> None:
     def produce(emit: Callable[[int], bool]) -> None:
         for number in range(100):
             emit(number)
@@ -14,7 +14,7 @@ def test_pieces_come_in_order():
     assert list(stream_in_thread(produce, lambda: False)) == list(range(100))
 
 
-def test_the_sources_error_reaches_the_reader():
+def test_the_sources_error_reaches_the_reader() -> None:
     def produce(emit: Callable[[int], bool]) -> None:
         emit(1)
         raise LookupError("gone")
@@ -25,7 +25,7 @@ def test_the_sources_error_reaches_the_reader():
         next(pieces)
 
 
-def test_a_cancelled_reader_leaves_a_silent_source():
+def test_a_cancelled_reader_leaves_a_silent_source() -> None:
     cancel, release = threading.Event(), threading.Event()
 
     def produce(emit: Callable[[int], bool]) -> None:
@@ -39,7 +39,7 @@ def test_a_cancelled_reader_leaves_a_silent_source():
     release.set()
 
 
-def test_a_source_learns_that_its_reader_left():
+def test_a_source_learns_that_its_reader_left() -> None:
     told = threading.Event()
 
     def produce(emit: Callable[[int], bool]) -> None:
@@ -49,11 +49,12 @@ def test_a_source_learns_that_its_reader_left():
 
     pieces = stream_in_thread(produce, lambda: False)
     next(pieces)
+    assert isinstance(pieces, Generator)
     pieces.close()
     assert told.wait(10)
 
 
-def test_a_source_learns_of_the_cancellation():
+def test_a_source_learns_of_the_cancellation() -> None:
     cancel, told = threading.Event(), threading.Event()
 
     def produce(emit: Callable[[int], bool]) -> None:

@@ -131,7 +131,7 @@ def test_an_ordinary_question_joins_nothing():
     assert merge_pending(history) == history
 
 
-def test_a_long_result_is_cut_and_white_space_goes():
+def test_a_long_result_is_cut_and_white_space_goes() -> None:
     assert shorten('{\n  "a":   1\n}') == '{"a": 1}'
     assert len(shorten("x " * 5_000)) == MAX_RESULT
 

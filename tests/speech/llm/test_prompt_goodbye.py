@@ -17,7 +17,7 @@ from runner.speech.llm.prompt import allows_ending, is_goodbye
         "You can hang up now.",
     ],
 )
-def test_a_plain_goodbye_is_understood(text: str):
+def test_a_plain_goodbye_is_understood(text: str) -> None:
     assert is_goodbye(text)
 
 
@@ -48,5 +48,5 @@ def test_the_model_may_not_hang_up_on_anything_else(text: str):
     assert not allows_ending([UserMessage(text)])
 
 
-def test_without_a_word_of_the_caller_nothing_ends():
+def test_without_a_word_of_the_caller_nothing_ends() -> None:
     assert not allows_ending([])

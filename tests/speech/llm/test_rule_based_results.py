@@ -45,16 +45,16 @@ def used(result: Any, is_error: bool = False, **arguments: Any) -> ToolMessage:
         ({"a": {"b": 1}}, "The b is 1."),
     ],
 )
-def test_a_result_becomes_one_sentence(result: Any, sentence: str):
+def test_a_result_becomes_one_sentence(result: Any, sentence: str) -> None:
     assert read_aloud(used(result)) == sentence
 
 
-def test_what_the_caller_said_is_not_repeated():
+def test_what_the_caller_said_is_not_repeated() -> None:
     answer = read_aloud(used({"city": "Rome", "sky": "clear"}, location="Rome"))
     assert answer == "The sky is clear."
 
 
-def test_a_failure_is_told_with_its_reason():
+def test_a_failure_is_told_with_its_reason() -> None:
     answer = read_aloud(used({"error": "No such order."}, is_error=True))
     assert answer == "Sorry, that did not work: no such order."
 
@@ -68,7 +68,7 @@ def test_a_call_that_still_runs_asks_for_patience():
     assert not is_short(ToolMessage("c", "t", {}))
 
 
-def test_only_a_few_facts_are_short():
+def test_only_a_few_facts_are_short() -> None:
     assert is_short(used({"a": 1, "b": 2}))
     assert not is_short(used({str(n): n for n in range(9)}))
     assert not is_short(used({"flights": [{"at": "7:00"}, {"at": "8:00"}]}))
@@ -85,7 +85,7 @@ def test_only_a_few_facts_are_short():
     ),
     st.booleans(),
 )
-def test_every_result_is_read_as_some_sentence(result: Any, is_error: bool):
+def test_every_result_is_read_as_some_sentence(result: Any, is_error: bool) -> None:
     sentence = read_aloud(used(result, is_error))
     assert sentence.endswith((".", "!", "?"))
     is_short(used(result, is_error))

@@ -97,29 +97,29 @@ def think(
     return thoughts
 
 
-def test_a_grounded_call_is_made():
+def test_a_grounded_call_is_made() -> None:
     assert think("What's the weather in Tokyo?", answers=[TOKYO]) == [
         ToolCallRequest("get_weather", {"location": "Tokyo"})
     ]
 
 
-def test_speech_comes_clause_by_clause_from_a_second_look():
+def test_speech_comes_clause_by_clause_from_a_second_look() -> None:
     thoughts = think("Hello.", answers=[SAY, "Hello and welcome. How can I help?"])
     assert thoughts == [TextChunk("Hello and welcome."), TextChunk("How can I help?")]
 
 
-def test_a_guess_about_something_else_becomes_speech():
+def test_a_guess_about_something_else_becomes_speech() -> None:
     thoughts = think("Hello.", answers=[TOKYO, "Hello! How can I help?"])
     assert all(isinstance(thought, TextChunk) for thought in thoughts)
 
 
-def test_a_missing_value_is_asked_for_without_the_model():
+def test_a_missing_value_is_asked_for_without_the_model() -> None:
     assert think("Where is my order?", answers=[ORDER]) == [
         TextChunk("What is the order number?", ASKED)
     ]
 
 
-def test_the_answer_to_such_a_question_completes_the_request():
+def test_the_answer_to_such_a_question_completes_the_request() -> None:
     model = ScriptedModel(ORDER)
     history = [
         UserMessage("Where is my order?"),
@@ -132,12 +132,12 @@ def test_the_answer_to_such_a_question_completes_the_request():
     assert messages[-1]["content"] == "Where is my order? It's twelve thirty four."
 
 
-def test_the_models_own_question_for_a_value_is_marked():
+def test_the_models_own_question_for_a_value_is_marked() -> None:
     thoughts = think("My order!", answers=[SAY, "What is your order number?"])
     assert thoughts == [TextChunk("What is your order number?", ASKED)]
 
 
-def test_who_wants_something_else_is_not_asked_again():
+def test_who_wants_something_else_is_not_asked_again() -> None:
     thoughts = think(
         "Where is my order?",
         AssistantMessage("What is the order number?", ASKED),
@@ -147,7 +147,7 @@ def test_who_wants_something_else_is_not_asked_again():
     assert thoughts == [ToolCallRequest("get_weather", {"location": "Tokyo"})]
 
 
-def test_who_does_not_know_the_value_is_asked_again():
+def test_who_does_not_know_the_value_is_asked_again() -> None:
     thoughts = think(
         "Where is my order?",
         AssistantMessage("What is the order number?", ASKED),
@@ -164,7 +164,7 @@ def test_goodbye_is_said_and_the_call_ended_without_the_model():
     ]
 
 
-def test_the_model_may_end_the_call_when_the_caller_leaves():
+def test_the_model_may_end_the_call_when_the_caller_leaves() -> None:
     end = '{"tool": "end_call", "arguments": {}}'
     assert think("I'm all set.", answers=[end]) == [
         TextChunk(GOODBYE),
@@ -172,7 +172,7 @@ def test_the_model_may_end_the_call_when_the_caller_leaves():
     ]
 
 
-def test_the_model_may_not_hang_up_on_a_caller():
+def test_the_model_may_not_hang_up_on_a_caller() -> None:
     end = '{"tool": "end_call", "arguments": {}}'
     assert think("Thank you.", answers=[end, "You are welcome."]) == [
         TextChunk("You are welcome.")
@@ -230,7 +230,7 @@ def test_an_instruction_or_nothing_is_answered_with_speech():
     assert think(answers=["Hello there."]) == [TextChunk("Hello there.")]
 
 
-def test_an_agent_without_tools_never_decides():
+def test_an_agent_without_tools_never_decides() -> None:
     model = ScriptedModel("Once upon a time.")
     brain = SmallModelPolicy(model)
     history = [UserMessage("Tell me a story.")]
@@ -247,7 +247,7 @@ def test_nothing_is_yielded_once_it_is_cancelled(answers: list[str]):
     assert list(brain.think(CONTEXT, history, lambda: True)) == []
 
 
-def test_warming_reads_what_thinking_will_begin_with():
+def test_warming_reads_what_thinking_will_begin_with() -> None:
     model = ScriptedModel(SAY, "Hi there.")
     brain = SmallModelPolicy(model)
     brain.warm(CONTEXT)
@@ -264,7 +264,7 @@ def test_thinking_leaves_the_history_alone_and_needs_no_order():
     assert list(brain.think(CONTEXT, tuple(history), lambda: False)) == once
 
 
-def test_closing_gives_the_model_back():
+def test_closing_gives_the_model_back() -> None:
     model = ScriptedModel()
     SmallModelPolicy(model).close()
     assert model.is_closed

@@ -7,7 +7,7 @@ from runner.speech.llm.small_model import (
 )
 
 
-def test_a_call_is_read():
+def test_a_call_is_read() -> None:
     line = '{"tool": "get_weather", "arguments": {"location": "Tokyo"}}'
     assert read_tool_decision(line) == ToolDecision(
         "get_weather", {"location": "Tokyo"}
@@ -35,7 +35,7 @@ def test_what_is_not_a_whole_call_is_none(line: str):
     assert read_tool_decision(line) is None
 
 
-def test_speech_is_known_from_its_first_word():
+def test_speech_is_known_from_its_first_word() -> None:
     assert prefers_speech('{"say"')
     assert prefers_speech(' {"say": "He')
     assert prefers_speech("Hello")

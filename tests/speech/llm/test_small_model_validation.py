@@ -57,7 +57,7 @@ def test_a_missing_value_is_asked_for_when_the_request_is_about_the_tool():
     assert verdict("When does the film start?", call=FILM) == question
 
 
-def test_a_guess_about_something_else_is_dropped():
+def test_a_guess_about_something_else_is_dropped() -> None:
     assert verdict("Hello there.", call=FILM) is None
 
 
@@ -80,7 +80,7 @@ def test_a_small_model_may_not_call_what_nobody_spoke_of():
     assert verdict("Staff, please.", call=call, is_small=True) is not None
 
 
-def test_a_question_that_fits_a_tool_without_arguments_better_goes_to_it():
+def test_a_question_that_fits_a_tool_without_arguments_better_goes_to_it() -> None:
     said = "Which films run today?"
     assert verdict(said, call=FILM, is_small=True) == ToolCallRequest(
         "todays_programme"

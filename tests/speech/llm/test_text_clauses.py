@@ -12,7 +12,7 @@ def cut(text: str, size: int = 1) -> list[str]:
     return [*clauses, *cutter.finish()]
 
 
-def test_the_first_clause_comes_at_the_first_comma():
+def test_the_first_clause_comes_at_the_first_comma() -> None:
     assert cut("Your order, number 12, has shipped. It arrives on Tuesday.") == [
         "Your order,",
         "number 12, has shipped.",
@@ -25,16 +25,16 @@ def test_a_clause_is_given_before_the_text_is_over():
     assert list(cutter.feed("That is right. And")) == ["That is right."]
 
 
-def test_very_short_beginnings_wait():
+def test_very_short_beginnings_wait() -> None:
     assert cut("Yes, I can do that for you.") == ["Yes, I can do that for you."]
 
 
-def test_numbers_and_titles_are_not_cut():
+def test_numbers_and_titles_are_not_cut() -> None:
     text = "It costs 3.50 or 1,200 in all says Dr. Who to me"
     assert cut(text) == [text]
 
 
-def test_a_long_sentence_is_cut_at_a_comma():
+def test_a_long_sentence_is_cut_at_a_comma() -> None:
     text = "One moment please. " + "word " * 16 + "here, and more words."
     assert len(cut(text)) == 3
 
@@ -42,7 +42,7 @@ def test_a_long_sentence_is_cut_at_a_comma():
 @given(st.text("ab ,.!?;:1\n", max_size=200), st.integers(1, 7))
 def test_nothing_is_lost_and_the_size_of_the_pieces_does_not_matter(
     text: str, size: int
-):
+) -> None:
     clauses = cut(text, size)
     assert " ".join(clauses).split() == text.split()
     assert all(clause == clause.strip() != "" for clause in clauses)

@@ -32,12 +32,12 @@ def in_words(number: int) -> str:
 
 
 @given(st.integers(0, 9_999_999))
-def test_a_number_in_words_is_read_back(number: int):
+def test_a_number_in_words_is_read_back(number: int) -> None:
     assert spoken_tokens(in_words(number)) == [str(number)]
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=12))
-def test_digits_said_one_by_one_join(digits: list[int]):
+def test_digits_said_one_by_one_join(digits: list[int]) -> None:
     words = spoken_tokens(" ".join(ONES[digit] for digit in digits))
     assert "".join(map(str, digits)) in digit_runs(words)
 
@@ -58,7 +58,7 @@ def test_digits_said_one_by_one_join(digits: list[int]):
         "one thousand two hundred thirty four",
     ],
 )
-def test_every_way_to_say_1234_is_heard(said: str):
+def test_every_way_to_say_1234_is_heard(said: str) -> None:
     assert "1234" in digit_runs(spoken_tokens(said))
 
 
@@ -75,7 +75,7 @@ def test_every_way_to_say_1234_is_heard(said: str):
         ("on the third", "3"),
     ],
 )
-def test_other_ways_to_say_numbers(said: str, number: str):
+def test_other_ways_to_say_numbers(said: str, number: str) -> None:
     assert number in digit_runs(spoken_tokens(said))
 
 
@@ -83,11 +83,11 @@ def test_an_exclamation_is_not_a_zero():
     assert spoken_tokens("Oh, hello") == ["oh", "hello"]
 
 
-def test_numbers_with_words_between_do_not_join():
+def test_numbers_with_words_between_do_not_join() -> None:
     runs = digit_runs(spoken_tokens("two people at seven"))
     assert runs == {"2", "7"}
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_taken(text: str):
+def test_any_text_is_taken(text: str) -> None:
     digit_runs(spoken_tokens(text))

@@ -61,7 +61,7 @@ def test_other_tools_do_not_end_the_call(name: str, description: str):
     assert not read_tool_spec({"name": name, "description": description}).ends_call
 
 
-def test_a_tool_that_wants_an_argument_does_not_end_the_call():
+def test_a_tool_that_wants_an_argument_does_not_end_the_call() -> None:
     tool = {
         "name": "end_call",
         "parameters": {"required": ["x"], "properties": {"x": {}}},
