@@ -26,7 +26,7 @@ by id, by the start of an id (`VA5`) or by name. A comment silences one warning 
 line:
 
 ```yaml
-voice: alba  # vagent: ignore[VA501] our own voice, the service knows it
+voice: ivy  # vagent: ignore[VA521] our account still has it
 ```"""
 
 

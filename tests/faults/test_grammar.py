@@ -31,11 +31,11 @@ from runner.faults.grammar import parse_fault
 from runner.faults.kinds import KINDS
 
 UP, DOWN = (Direction.UP,), (Direction.DOWN,)
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "inject-faults.md"
 
 
-def test_every_fault_of_the_readme_parses() -> None:
-    section = README[README.index("## Faults") : README.index("## Troubleshooting")]
+def test_every_fault_of_the_documentation_parses() -> None:
+    section = PAGE.read_text("utf-8")
     specs = re.findall(r'--fault "([^"]+)"', section)
     specs += [each.partition("#")[0] for each in re.findall(r"^- (.+)$", section, re.M)]
 
