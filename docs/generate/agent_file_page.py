@@ -10,9 +10,9 @@ from schema_tables import field_sections
 
 ROOT = Path(__file__).resolve().parents[2]
 
-_INTRODUCTION = """An agent is one YAML file. Only `version`, `name` and a prompt (`prompt`
-or `prompt_file`) are required. Unknown fields are errors, with a suggestion if the name
-is close to a known one.
+_INTRODUCTION = """An agent is one YAML file. Only `version`, `name` and a prompt
+(`prompt` or `prompt_file`) are required. Unknown fields are errors, with a suggestion
+if the name is close to a known one.
 
 Durations are written as `500ms`, `1.5s` or `30m`.
 

@@ -7,11 +7,11 @@ from prometheus_client import CollectorRegistry
 
 from runner.telemetry.metrics import CallMetrics, ServerMetrics, new_registry
 
-_INTRODUCTION = """`vagent run --metrics PORT` and `vagent service --metrics PORT` answer
-`GET http://127.0.0.1:PORT/metrics` in the Prometheus text format or in OpenMetrics,
-whichever the scraper requests. Only this machine can connect. `--metrics 0` selects a
-free port and prints it. [Watch a call](../how-to/watch-a-call.md) shows the metrics in
-use."""
+_INTRODUCTION = """`vagent run --metrics PORT` and `vagent service --metrics PORT`
+answer `GET http://127.0.0.1:PORT/metrics` in the Prometheus text format or in
+OpenMetrics, whichever the scraper requests. Only this machine can connect.
+`--metrics 0` selects a free port and prints it.
+[Watch a call](../how-to/watch-a-call.md) shows the metrics in use."""
 
 _CALLS = """Every metric of a call has the labels `agent` (the name in the file) and
 `service` (the kind of service). Other labels:
@@ -22,9 +22,10 @@ _CALLS = """Every metric of a call has the labels `agent` (the name in the file)
 | `direction` | `sent`, `received` |
 | `outcome` of a call | `clean`, `failed`, `rejected` |
 | `outcome` of a tool call | `ok`, `error`, `cancelled` |
-| `place` | where audio was dropped: `microphone`, `no_line`, `outbox`, `late_reply`, `interruption`, `playback` |
+| `place` of dropped audio | `microphone`, `no_line`, `outbox`, `late_reply`, \
+`interruption`, `playback` |
 | `session` | `resumed`, `fresh` |
-| `tool` | the name of the tool; `unknown` for a name that the agent file does not have |
+| `tool` | the name of the tool; `unknown` for a name that is not in the file |
 
 No label contains a session id or anything that was said, so the number of time series
 is limited. The metrics end with the process: a call that is shorter than the interval

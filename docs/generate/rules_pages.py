@@ -19,8 +19,8 @@ _FAMILIES = {
     "VA7": "Scenarios",
 }
 
-_INTRODUCTION = """The findings of `vagent validate`. An **error** stops `vagent run` and
-fails the check; a **warning** fails it with `--strict`. In the terminal,
+_INTRODUCTION = """The findings of `vagent validate`. An **error** stops `vagent run`
+and fails the check; a **warning** fails it with `--strict`. In the terminal,
 `vagent validate --explain VA203` shows a rule. `--select` and `--ignore` choose rules
 by id, by the start of an id (`VA5`) or by name. A comment silences one warning in one
 line:
