@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import click
+from typing import Any
+
 import typer
 from markdown import page, table
 
@@ -19,24 +20,26 @@ def make_page() -> str:
     return page("# Command line", _INTRODUCTION, *_group(app, "vagent", 2))
 
 
-def _group(command: click.Command, path: str, depth: int) -> list[str]:
-    # typer brings a copy of click, so the classes differ; the interface does not.
-    commands: dict[str, click.Command] = getattr(command, "commands", {})
+# Commands are Any: typer's copy of click is private and has no public types.
+
+
+def _group(command: Any, path: str, depth: int) -> list[str]:
     blocks = []
-    for name, each in commands.items():
+    for name, each in getattr(command, "commands", {}).items():
         full = f"{path} {name}"
         blocks += [f"{'#' * depth} {full}", *_command(each, full)]
         blocks += _group(each, full, depth + 1)
     return blocks
 
 
-def _command(command: click.Command, path: str) -> list[str]:
+def _command(command: Any, path: str) -> list[str]:
     # The widest terminal: texts of options are not broken into lines.
     context = command.make_context(
         path, [], resilient_parsing=True, terminal_width=1000, max_content_width=1000
     )
     usage = " ".join((path, *command.collect_usage_pieces(context)))
-    arguments, options = [], []
+    arguments: list[tuple[str, str]] = []
+    options: list[tuple[str, str]] = []
     for each in command.get_params(context):
         record = each.get_help_record(context)
         if record is None or "--help" in each.opts:

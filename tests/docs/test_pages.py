@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer
 import yaml
@@ -377,10 +377,10 @@ CHECKS: dict[str, Callable[[Path], None]] = {
 }
 
 
-def options_of(command: click.Command) -> Iterator[str]:
+def options_of(command: Any) -> Iterator[str]:
+    # Any: typer's copy of click is private and has no public types.
     for each in command.params:
         yield from (*each.opts, *each.secondary_opts)
-    # typer brings a copy of click, whose groups are of another class.
     for each in getattr(command, "commands", {}).values():
         yield from options_of(each)
 
