@@ -99,7 +99,7 @@ $(VENV)/.created:
 
 $(VENV)/.engines: $(VENV)/.created pyproject.toml
 	@echo "installing vagent and its speech engines into $(VENV) (about 150 MB)"
-	$(PIP) install --editable '.[local,desk]'
+	$(PIP) install --editable '.[local,echo]'
 	@touch $@
 
 $(VENV)/.develop: $(VENV)/.engines

@@ -26,7 +26,7 @@ import numpy as np
 import websockets
 
 from runner.audio.pcm import to_samples
-from runner.config.model import BrainConfig, LocalConfig
+from runner.config.model import LlmConfig, LocalConfig
 from runner.protocol.codec import decode_server, encode
 from runner.protocol.messages import (
     InputAudio,
@@ -258,7 +258,7 @@ def spoken_requests() -> dict[str, bytes]:
 async def measure(brain: str, speech: Mapping[str, bytes]) -> list[Request]:
     """Hold all calls with one brain."""
     done: list[Request] = []
-    async with embedded_server(LocalConfig(brain=BrainConfig(name=brain))) as url:
+    async with embedded_server(LocalConfig(llm=LlmConfig(name=brain))) as url:
         for agent in AGENTS:
             async with websockets.connect(url, compression=None) as socket:
                 done += await Call(socket, agent, speech).hold()

@@ -23,7 +23,7 @@ import numpy as np
 from runner.audio.devices import SAMPLE_RATE
 from runner.audio.pcm import to_samples
 from runner.audio.resampling import Resampler
-from runner.config.model import BrainConfig, LocalConfig
+from runner.config.model import LlmConfig, LocalConfig
 from runner.speech.assembly import load_speech
 from runner.speech.brain.numerals import spoken_tokens
 from runner.speech.parts import (
@@ -94,7 +94,7 @@ def main() -> None:
     options.add_argument("--show", action="store_true", help="print what was misheard")
     chosen = options.parse_args()
     speech = load_speech(
-        LocalConfig(brain=BrainConfig(name="rules")), threads=chosen.threads
+        LocalConfig(llm=LlmConfig(name="rules")), threads=chosen.threads
     )
     recognizer = speech.recognizer()
     missing = [part for part in speech.missing() if part.part != "brain"]

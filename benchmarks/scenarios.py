@@ -41,7 +41,7 @@ SCENARIO = """\
     turns:
       - agent: How can I help
       - user: Where is my order {order}?
-      - call: {{tool: lookup_order, arguments: {{order_id: "{order}"}}}}
+      - tool_call: {{tool: lookup_order, arguments: {{order_id: "{order}"}}}}
       - agent: shipped
 {middle}
       - user: Thanks, goodbye
@@ -52,7 +52,7 @@ MIDDLES = (
     "      - user: What can you do?\n"
     "      - user: {says: Stop, interrupts: {after: 400ms}}\n"
     "      - expect: {interruptions: 1, silence_within: 100ms}",
-    "      - line: {drops: 2s}\n      - wait: 4s\n      - expect: {resumed: true}",
+    "      - connection: {drops: 2s}\n      - wait: 4s\n      - expect: {resumed: true}",
 )
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from runner.config.model import BrainConfig
+from runner.config.model import LlmConfig
 from runner.speech.brain import ClosableBrain, load_brain
 from runner.speech.brain.numerals import spoken_tokens
 from runner.speech.parts import (
@@ -74,7 +74,7 @@ def main() -> None:
     agents = yaml.safe_load(text)["agents"]
     scores = {}
     for name in options.brain or DEFAULT_BRAINS:
-        brain = load_brain(BrainConfig(name=name), open_weights().find)
+        brain = load_brain(LlmConfig(name=name), open_weights().find)
         print(f"{name} ...", file=sys.stderr)
         scores[name] = score_brain(brain, agents)
         brain.close()

@@ -36,34 +36,34 @@ _BYTES_A_SECOND = 48_000  # 24 kHz, 16 bits, mono
 class Counters:
     """What happened in one call; the names are those of `--json` and stay.
 
-    Seconds are of sound, but for `line_lost_seconds`, which are of the clock.
+    Seconds are of sound, but for `connection_lost_seconds`, which are of the clock.
     """
 
     messages_sent: int = 0
     messages_received: int = 0
-    sound_sent_seconds: float = 0.0
-    sound_received_seconds: float = 0.0
+    audio_sent_seconds: float = 0.0
+    audio_received_seconds: float = 0.0
     # The caller's sound that was not sent: not taken from the device in time; spoken
     # while there was no line; left in the outbox by a slow network.
     microphone_dropped_seconds: float = 0.0
     microphone_unsent_seconds: float = 0.0
     outbox_dropped_seconds: float = 0.0
-    line_drops: int = 0
-    line_lost_seconds: float = 0.0
-    messages_garbled: int = 0
+    connection_drops: int = 0
+    connection_lost_seconds: float = 0.0
+    messages_malformed: int = 0
     messages_unknown: int = 0
     # The agent's sound that was not heard: of replies that were over; thrown away at an
     # interruption; refused by a full buffer.
-    sound_ignored_seconds: float = 0.0
+    audio_ignored_seconds: float = 0.0
     playback_cleared_seconds: float = 0.0
     playback_dropped_seconds: float = 0.0
     playback_underruns: int = 0
-    calls_run: int = 0
-    calls_failed: int = 0
-    calls_cancelled: int = 0
-    calls_late: int = 0  # ended when nobody wanted the result any more
+    tool_calls_run: int = 0
+    tool_calls_failed: int = 0
+    tool_calls_cancelled: int = 0
+    tool_calls_late: int = 0  # ended when nobody wanted the result any more
     threads_hung: int = 0
-    replies_asked_again: int = 0
+    replies_retried: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the counters by name, seconds rounded to milliseconds."""
@@ -159,23 +159,23 @@ def gather(
     return Counters(
         messages_sent=tally.messages_sent - dropped_frames,
         messages_received=tally.messages_received,
-        sound_sent_seconds=max(0.0, tally.bytes_sent / _BYTES_A_SECOND - dropped),
-        sound_received_seconds=tally.bytes_received / _BYTES_A_SECOND,
+        audio_sent_seconds=max(0.0, tally.bytes_sent / _BYTES_A_SECOND - dropped),
+        audio_received_seconds=tally.bytes_received / _BYTES_A_SECOND,
         microphone_dropped_seconds=microphone.dropped_ms / 1000,
         microphone_unsent_seconds=line.unsent_bytes / _BYTES_A_SECOND,
         outbox_dropped_seconds=dropped,
-        line_drops=line.drops,
-        line_lost_seconds=lost,
-        messages_garbled=tally.garbled,
+        connection_drops=line.drops,
+        connection_lost_seconds=lost,
+        messages_malformed=tally.garbled,
         messages_unknown=tally.unknown,
-        sound_ignored_seconds=tally.bytes_ignored / _BYTES_A_SECOND,
+        audio_ignored_seconds=tally.bytes_ignored / _BYTES_A_SECOND,
         playback_cleared_seconds=playback.cleared_frames / playback.rate,
         playback_dropped_seconds=playback.dropped_frames / playback.rate,
         playback_underruns=playback.underruns,
-        calls_run=tally.calls["run"],
-        calls_failed=tally.calls["failed"],
-        calls_cancelled=tally.calls["cancelled"],
-        calls_late=tally.calls["late"],
+        tool_calls_run=tally.calls["run"],
+        tool_calls_failed=tally.calls["failed"],
+        tool_calls_cancelled=tally.calls["cancelled"],
+        tool_calls_late=tally.calls["late"],
         threads_hung=hung,
-        replies_asked_again=tally.asked_again,
+        replies_retried=tally.asked_again,
     )

@@ -9,27 +9,28 @@ def describe_losses(counters: Counters) -> list[str]:
     """Return what is not as it should be, a part each; nothing of a call without."""
     c = counters
     parts: list[str] = []
-    if c.line_drops:
-        text = f"line lost {_times(c.line_drops)} for {c.line_lost_seconds:.1f} s"
+    if c.connection_drops:
+        lost = f"{c.connection_lost_seconds:.1f} s"
+        text = f"connection lost {_times(c.connection_drops)} for {lost}"
         if c.microphone_unsent_seconds:
             text += f", with {c.microphone_unsent_seconds:.1f} s of the microphone"
         parts.append(text)
     unsent = c.microphone_dropped_seconds + c.outbox_dropped_seconds
     if unsent:
         parts.append(f"{unsent:.2f} s of the microphone dropped")
-    if c.messages_garbled:
-        parts.append(f"{_count(c.messages_garbled, 'message')} unreadable")
+    if c.messages_malformed:
+        parts.append(f"{_count(c.messages_malformed, 'message')} malformed")
     if c.playback_dropped_seconds:
-        parts.append(f"{c.playback_dropped_seconds:.1f} s of the agent's voice cut off")
+        parts.append(f"{c.playback_dropped_seconds:.1f} s of the agent's audio dropped")
     if c.playback_underruns:
-        parts.append(_count(c.playback_underruns, "gap") + " in the agent's voice")
-    if c.calls_late:
-        parts.append(_count(c.calls_late, "result") + " of tools came too late")
+        parts.append(_count(c.playback_underruns, "gap") + " in the agent's audio")
+    if c.tool_calls_late:
+        parts.append(_count(c.tool_calls_late, "tool result") + " too late")
     if c.threads_hung:
-        parts.append(f"{_count(c.threads_hung, 'tool')} still hanging")
-    if c.replies_asked_again:
-        replies = _count(c.replies_asked_again, "reply", "replies")
-        parts.append(f"{replies} asked for again")
+        parts.append(f"{_count(c.threads_hung, 'tool')} still running")
+    if c.replies_retried:
+        replies = _count(c.replies_retried, "reply", "replies")
+        parts.append(f"{replies} requested again")
     return parts
 
 

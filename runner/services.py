@@ -56,7 +56,7 @@ def choose_service(
 
 
 def _embedded(why: str) -> Service:
-    return Service("the embedded server on this machine", None, why)
+    return Service("the local service on this machine", None, why)
 
 
 def _at(url: str, why: str, environment: Mapping[str, str]) -> Service:

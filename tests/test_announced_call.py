@@ -23,7 +23,7 @@ from runner.recording.timeline import trace
 from runner.records import Record
 from runner.replaying.comparison import find_difference
 from runner.replaying.playback import replay
-from runner.scenarios.model import BrainRule, read_pattern
+from runner.scenarios.model import LlmRule, read_pattern
 from runner.speech.voice import ToneVoice
 from runner.testing.clock import run_virtually
 from runner.testing.mind import ScriptedBrain
@@ -34,9 +34,9 @@ from runner.tools.tool import ToolOutcome
 WORDS = "One moment, I'm looking at the book."
 # The service fills the wait for the first call by itself, and is silent at the second.
 BRAIN = (
-    BrainRule((read_pattern("table"),), calls=(("find_guest", {}),)),
-    BrainRule(after="find_guest", calls=(("check_table", {}),)),
-    BrainRule(after="check_table", says="It is free."),
+    LlmRule((read_pattern("table"),), tool_calls=(("find_guest", {}),)),
+    LlmRule(after="find_guest", tool_calls=(("check_table", {}),)),
+    LlmRule(after="check_table", says="It is free."),
 )
 TOOLS = [
     {"type": "function", "name": name, "description": "", "parameters": {}}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
-from runner.config.model import BrainConfig, LocalConfig
+from runner.config.model import LlmConfig, LocalConfig
 from runner.server.door import EmbeddedServer
 from runner.speech.assembly import load_speech
 from runner.speech.parts import AgentBrief, Speak, Thought, ToolUsed, Turn, UseTool
@@ -96,7 +96,7 @@ async def test_a_client_written_from_the_tutorial_holds_a_call_with_a_tool() -> 
 
 @pytest.mark.speech
 async def test_it_holds_a_call_with_real_ears_a_real_mind_and_a_real_voice() -> None:
-    speech = load_speech(LocalConfig(brain=BrainConfig(name="qwen-0.5b")))
+    speech = load_speech(LocalConfig(llm=LlmConfig(name="qwen-0.5b")))
     missing = await asyncio.to_thread(speech.missing)
     if missing:
         pytest.skip(f"not here: {', '.join(part.part for part in missing)}")

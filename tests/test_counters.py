@@ -111,6 +111,6 @@ def test_the_names_in_json_are_those_of_the_documentation() -> None:
 
 
 def test_seconds_are_told_to_the_millisecond() -> None:
-    told = Counters(line_lost_seconds=1.23456, line_drops=1).as_dict()
+    told = Counters(connection_lost_seconds=1.23456, connection_drops=1).as_dict()
 
-    assert (told["line_lost_seconds"], told["line_drops"]) == (1.235, 1)
+    assert (told["connection_lost_seconds"], told["connection_drops"]) == (1.235, 1)

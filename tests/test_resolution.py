@@ -44,7 +44,7 @@ tools:
       url: "https://api.example.com/orders/{order_id}?key=${env:ORDERS_KEY}"
       headers: {Authorization: "Bearer ${env:ORDERS_TOKEN}"}
   - plugin: end_call
-local: {brain: {url: "http://127.0.0.1:1/v1", key: "${env:BRAIN_KEY}"}}
+local: {llm: {url: "http://127.0.0.1:1/v1", key: "${env:BRAIN_KEY}"}}
 """
 SUMS = '''\
 from typing import Annotated
@@ -106,7 +106,7 @@ def test_each_value_has_its_origin(agent: Path) -> None:
         "variables/company": ("given", None, None),
         "variables/caller": ("unset", None, None),
         "session/tool_results": ("default", None, None),
-        "local/brain/key": ("file", None, 25),
+        "local/llm/key": ("file", None, 25),
         "tools/0/timeout": ("file", None, 13),
         "tools/0/effect": ("default", None, None),
         "tools/0/description": ("docstring", "tools/sums.py", 6),
@@ -153,7 +153,7 @@ def test_a_placeholder_says_where_its_value_is_from(agent: Path) -> None:
         ("caller", "unset", None),
     ]
     header = shown.traced.origin(("tools", 2, "http", "headers", "Authorization"))
-    key = shown.traced.origin(("local", "brain", "key"))
+    key = shown.traced.origin(("local", "llm", "key"))
     assert [(use.name, use.origin) for use in (*header.uses, *key.uses)] == [
         ("env:ORDERS_TOKEN", "environment"),
         ("env:BRAIN_KEY", "unset"),
@@ -170,7 +170,7 @@ def test_what_is_not_set_is_told_and_stops_nothing(agent: Path) -> None:
     )
     assert shown.problems == ()
     assert shown.traced.values["greeting"] == "Welcome to Acme, ${caller}."
-    assert shown.traced.values["local"]["brain"]["key"] == "${env:BRAIN_KEY}"
+    assert shown.traced.values["local"]["llm"]["key"] == "${env:BRAIN_KEY}"
 
 
 def test_an_http_tool_whose_address_is_not_set_is_shown_as_the_file_has_it(

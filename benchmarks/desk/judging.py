@@ -15,7 +15,7 @@ from benchmarks.desk.sounds import requests, story
 from benchmarks.recognition import word_errors, words_of
 from runner.audio.devices import SAMPLE_RATE
 from runner.audio.resampling import Resampler
-from runner.config.model import BrainConfig, LocalConfig
+from runner.config.model import LlmConfig, LocalConfig
 from runner.server.ears import Ears
 from runner.server.turns import Sign
 from runner.speech.assembly import load_speech
@@ -122,7 +122,7 @@ def _silero() -> Path:
 
 
 def _recognizer() -> Recognizer:
-    speech = load_speech(LocalConfig(brain=BrainConfig(name="rules")), threads=1)
+    speech = load_speech(LocalConfig(llm=LlmConfig(name="rules")), threads=1)
     recognizer = speech.recognizer()
     if recognizer is None:
         raise SystemExit("no weights of whisper-base: vagent models fetch")

@@ -22,7 +22,7 @@ _CALLS = """Every metric of a call has the labels `agent` (the name in the file)
 | `direction` | `sent`, `received` |
 | `outcome` of a call | `clean`, `failed`, `rejected` |
 | `outcome` of a tool call | `ok`, `error`, `cancelled` |
-| `place` of dropped audio | `microphone`, `no_line`, `outbox`, `late_reply`, \
+| `place` of dropped audio | `microphone`, `no_connection`, `outbox`, `late_reply`, \
 `interruption`, `playback` |
 | `session` | `resumed`, `fresh` |
 | `tool` | the name of the tool; `unknown` for a name that is not in the file |
@@ -31,8 +31,8 @@ No label contains a session id or anything that was said, so the number of time 
 is limited. The metrics end with the process: a call that is shorter than the interval
 of the scraper leaves none."""
 
-_SERVICE = """The local service counts all its sessions. `vagent_server_turns` has the
-label `thought_ahead`: `true` if the answer was prepared before the turn had ended."""
+_SERVICE = """The local service counts all its sessions. `vagent_service_turns` has the
+label `speculative`: `true` if the answer was prepared before the turn had ended."""
 
 
 def make_page() -> str:

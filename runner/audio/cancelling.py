@@ -18,7 +18,7 @@ from runner.errors import AudioUnavailable
 # What is processed at once: 10 ms, as WebRTC has it.
 PIECE = SAMPLE_RATE // 100
 _PACKAGE = "pywebrtc_audio"
-INSTALL = "pip install pywebrtc-audio"  # what the desk extra holds
+INSTALL = "pip install pywebrtc-audio"  # the echo extra
 
 
 class Canceller:
@@ -61,5 +61,5 @@ def _load() -> Any:
         raise AudioUnavailable(
             "echo and noise are taken out by the package pywebrtc-audio, "
             "which is not installed",
-            hint=f"{INSTALL} (the desk extra), or --headphones, or --echo half-duplex",
+            hint=f"{INSTALL} (the echo extra), or --headphones, or --echo half-duplex",
         ) from error

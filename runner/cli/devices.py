@@ -28,18 +28,18 @@ _HEADINGS = ("", "name", "host API", "in", "out", "rate", "default", "works")
 def devices(
     no_test: Annotated[
         bool,
-        typer.Option("--no-test", help="List only, do not open anything."),
+        typer.Option("--no-test", help="List the devices without opening them."),
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object a line, on stdout.")
+        bool, typer.Option("--json", help="Write one JSON object per line to stdout.")
     ] = False,
 ) -> None:
-    """Show the microphones and speakers, and whether each can really be opened.
+    """List microphones and speakers, and test them.
 
-    Takes some seconds; a device that hangs is given up after eight. The system may ask
-    whether the terminal may use the microphone.
+    The test takes some seconds; a device that does not answer is skipped after eight.
+    The system can ask for permission to use the microphone.
 
-    Ends with 0; 1 when no microphone or no speaker works; 3 when PortAudio is missing.
+    Exits with 0; 1 when no microphone or no speaker works; 3 when PortAudio is missing.
     """
     import asyncio
 

@@ -24,43 +24,49 @@ def diff(
     old: Annotated[
         str,
         typer.Argument(
-            help="An agent file, or REVISION:PATH (HEAD~1:agents/support.yaml)."
+            help="Agent file, or REVISION:PATH (HEAD~1:agents/support.yaml)."
         ),
     ],
     new: Annotated[
         str | None,
         typer.Argument(
-            help="The other one. Left out, OLD is compared with the last commit of it."
+            help="Agent file to compare with. Default: OLD is compared with its "
+            "last commit."
         ),
     ] = None,
     scenarios: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="PATH", help="Scenario files to run on both. Default: those of NEW."
+            metavar="PATH",
+            help="Scenario files to run on both. Default: the scenarios of NEW.",
         ),
     ] = None,
     no_scenarios: Annotated[
-        bool, typer.Option("--no-scenarios", help="Compare only what is sent.")
+        bool, typer.Option("--no-scenarios", help="Compare only the configuration.")
     ] = False,
     service: Annotated[
-        str, typer.Option(metavar="script|local|assemblyai|URL", help="Who answers.")
+        str,
+        typer.Option(
+            metavar="script|local|assemblyai|URL", help="Voice-agent service."
+        ),
     ] = "script",
     format: Annotated[
-        str, typer.Option(metavar="|".join(FORMATS), help="How it is written.")
+        str, typer.Option(metavar="|".join(FORMATS), help="Format of the report.")
     ] = "text",
     output_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write it there.")
+        Path | None, typer.Option(metavar="FILE", help="Write the report to this file.")
     ] = None,
     exit_zero: Annotated[
-        bool, typer.Option("--exit-zero", help="End with 0 whatever differs.")
+        bool,
+        typer.Option("--exit-zero", help="Exit with 0 even if there are differences."),
     ] = False,
 ) -> None:
-    """Show what changes between two agents: what is sent, and how they behave.
+    """Show the differences between two agents.
 
-    The prompt is compared word by word, tools by their names and schemas; and the
-    scenarios of NEW are run on both.
+    The prompt is compared word by word, tools by name and schema. For the behavior, the
+    scenarios of NEW run on both agents.
 
-    Ends with 0 when nothing differs, 1 when something does, 2 for wrong usage, 3 when
+    Exits with 0 when nothing differs, 1 when something does, 2 for wrong usage, 3 when
     a file cannot be read.
     """
     if format not in FORMATS:

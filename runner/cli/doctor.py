@@ -23,27 +23,28 @@ if TYPE_CHECKING:
 def doctor(
     agent: Annotated[
         Path | None,
-        typer.Argument(help="An agent's YAML file, to be looked at too."),
+        typer.Argument(help="Agent file to check, too."),
     ] = None,
     service: Annotated[
         str | None,
         typer.Option(
             metavar="assemblyai|local|URL",
-            help="Who is to answer calls. Default: as `vagent run` chooses.",
+            help="Voice-agent service to check. Default: the one that `vagent "
+            "run` uses.",
         ),
     ] = None,
     online: Annotated[
         bool,
         typer.Option(
             "--online",
-            help="Call the service: whether it takes the key, and what time it has.",
+            help="Connect to the service to check the key and the clock.",
         ),
     ] = False,
-    no_sound: Annotated[
+    no_audio: Annotated[
         bool,
         typer.Option(
-            "--no-sound",
-            help="Play nothing; and a machine without a sound card is fine.",
+            "--no-audio",
+            help="Skip the checks of audio devices.",
         ),
     ] = False,
     input_device: InputDevice = None,
@@ -53,28 +54,31 @@ def doctor(
         typer.Option(
             min=1,
             max=65_535,
-            help="A port that should be free, such as that of --metrics. Repeatable.",
+            help="Port that has to be free, such as that of --metrics. Repeatable.",
         ),
     ] = None,
     var: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Set a variable of the agent file."),
+        typer.Option(
+            metavar="NAME=VALUE", help="Set a variable of the agent file. Repeatable."
+        ),
     ] = None,
     as_json: Annotated[
         bool,
         typer.Option(
             "--json",
-            help="One JSON object a line on stdout: name, state (ok, failed, skipped), "
-            "detail, fix.",
+            help="Write one JSON object per check and line to stdout: name, "
+            "state (ok, failed, skipped), detail, fix.",
         ),
     ] = False,
 ) -> None:
-    """Look at this machine, and say what mends it: packages, sound, models, key, ports.
+    """Check this machine and suggest fixes.
 
-    Plays two seconds of quiet tones and listens for them, unless --no-sound. Imports
-    the agent's tools. Needs no network unless --online.
+    Covers packages, audio, models, the key, ports and, if given, an agent file with
+    its tools, which are imported. Plays two seconds of quiet tones and records them,
+    unless --no-audio. Uses the network only with --online.
 
-    Exits with 0 when nothing is wrong, 1 when something is, 2 for wrong usage.
+    Exits with 0 when nothing failed, 1 when a check failed, 2 for wrong usage.
     """
     from runner.doctor.findings import State
     from runner.doctor.wishes import Wishes
@@ -86,7 +90,7 @@ def doctor(
         service,
         parse_variables(var or []),
         online,
-        not no_sound,
+        not no_audio,
         input_device,
         output_device,
         tuple(port or ()),
@@ -110,7 +114,7 @@ def _examine(wishes: Wishes, *, as_json: bool) -> list[Finding]:
     def announce(check: Check) -> None:
         working = {each.name for each in findings if each.state is State.OK}
         if check.name == LOOP and wishes.sound and working >= {"microphone", "speaker"}:
-            text = "playing two seconds of quiet tones (--no-sound: none)"
+            text = "playing two seconds of quiet tones (--no-audio: none)"
             typer.echo(text, err=True)
 
     for finding in examine(CHECKS, wishes, announce):

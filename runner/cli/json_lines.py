@@ -78,7 +78,7 @@ class JsonView:
             case Notify(text):
                 self._own(at, "notice", text=text)
             case Garbled(reason):
-                self._own(at, "garbled", reason=reason)
+                self._own(at, "malformed", reason=reason)
             case Close(outcome, reason):
                 self._own(at, "closed", outcome=outcome.value, reason=reason)
             case _:
@@ -106,9 +106,11 @@ class JsonView:
                 "type": "vagent.summary",
                 "outcome": close.outcome.value,
                 "reason": close.reason,
-                "waits": [round(wait, 3) for wait in record.waits],
-                "calls": len(record.calls),
-                "calls_failed": sum(call.is_error for call in record.calls.values()),
+                "latencies": [round(wait, 3) for wait in record.waits],
+                "tool_calls": len(record.calls),
+                "tool_calls_failed": sum(
+                    call.is_error for call in record.calls.values()
+                ),
                 "interruptions": record.interruptions,
                 "counters": counters.as_dict(),
             }
@@ -117,7 +119,7 @@ class JsonView:
     def _waits(self, at: float) -> None:
         if len(self.record.waits) > self._waits_shown:
             self._waits_shown = len(self.record.waits)
-            self._own(at, "wait", seconds=round(self.record.waits[-1], 3))
+            self._own(at, "latency", seconds=round(self.record.waits[-1], 3))
 
     def _wire(self, at: float, direction: str, message: Message) -> None:
         if isinstance(message, InputAudio | ReplyAudio):

@@ -7,18 +7,32 @@ Command modules import what is heavy inside their functions, so that `--help` an
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from runner import __version__
-from runner.errors import ConfigError, VagentError
+from runner.errors import ConfigError, UsageError, VagentError
 
 if TYPE_CHECKING:
     from runner.config.diagnostics import Diagnostic
+
+# Options that had another name in earlier versions, by command.
+RENAMED_OPTIONS: dict[tuple[str, str], str] = {
+    ("doctor", "--no-sound"): "--no-audio",
+    ("service", "--brain"): "--llm",
+    ("service", "--brain-model"): "--llm-model",
+    ("service", "--recognizer"): "--stt",
+    ("service", "--stand-ins"): "--no-models",
+    ("service", "--voice"): "--tts",
+    ("test", "--keep"): "--recordings",
+    ("test", "--keep-passed"): "--record-passed",
+}
 
 # The commands in the order of `--help`: the module of each is called like it, and this
 # is the name that it has there.
@@ -34,9 +48,12 @@ COMMANDS = {
     "schema": "schema",
     "tools": "tools",
     "serve": "serve",
+    "service": "service",
     "models": "models_app",
     "devices": "devices",
 }
+# `vagent serve` answers whatever follows it: its old options, too.
+CONTEXT = {"serve": {"allow_extra_args": True, "ignore_unknown_options": True}}
 
 
 def build_app(wanted: str = "") -> typer.Typer:
@@ -47,7 +64,7 @@ def build_app(wanted: str = "") -> typer.Typer:
     """
     app = typer.Typer(
         name="vagent",
-        help="Write, talk to, test and run voice agents as plain YAML files.",
+        help="Write, call, test and run voice agents as YAML files.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -60,8 +77,17 @@ def build_app(wanted: str = "") -> typer.Typer:
         if isinstance(command, typer.Typer):
             app.add_typer(command)
         else:
-            app.command()(command)
+            app.command(context_settings=CONTEXT.get(name))(command)
     return app
+
+
+def _refuse_renamed(arguments: Sequence[str]) -> None:
+    """Name the new option where an old one is given; raises UsageError."""
+    command, *rest = arguments or ("",)
+    for each in itertools.takewhile(lambda text: text != "--", rest):
+        old = each.partition("=")[0]
+        if new := RENAMED_OPTIONS.get((command, old)):
+            raise UsageError(f"there is no option '{old}'", hint=f"use {new}")
 
 
 def _print_version(wanted: bool) -> None:
@@ -77,7 +103,7 @@ def _options(
             "--version",
             callback=_print_version,
             is_eager=True,
-            help="Show the version.",
+            help="Show the version and exit.",
         ),
     ] = False,
 ) -> None:
@@ -91,6 +117,7 @@ def run_command_line() -> None:
     else is a bug, said in one sentence too, with the traceback behind VAGENT_DEBUG=1.
     """
     try:
+        _refuse_renamed(sys.argv[1:])
         build_app(*sys.argv[1:2])()
     except VagentError as error:
         say_error(error)

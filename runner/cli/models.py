@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 models_app = typer.Typer(
     name="models",
-    help="List, fetch, find and remove the weights of the embedded server's speech.",
+    help="List, download, locate and remove the models of the local service.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -25,10 +25,10 @@ _BETTER_BRAIN = "qwen-1.5b"
 @models_app.command("list")
 def list_models(
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object a line, on stdout.")
+        bool, typer.Option("--json", help="Write one JSON object per line to stdout.")
     ] = False,
 ) -> None:
-    """Show the models: what for, size, licence, and whether they are here."""
+    """List the models with purpose, size, license and state."""
     from runner.speech.weights import open_weights
 
     weights = open_weights()
@@ -46,14 +46,15 @@ def fetch(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[NAME]...", help="Models; without any: what `vagent run` needs."
+            metavar="[NAME]...",
+            help="Models to download. Default: those that `vagent run` needs.",
         ),
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Fetch every model.")
+        bool, typer.Option("--all", help="Download every model.")
     ] = False,
 ) -> None:
-    """Download models into the cache; goes on where it was interrupted."""
+    """Download models; an interrupted download is resumed."""
     from runner.errors import UsageError
     from runner.speech.needs import needed_models
     from runner.speech.weights import open_weights
@@ -71,8 +72,10 @@ def fetch(
 
 
 @models_app.command("path")
-def path(name: Annotated[str, typer.Argument(help="A model of the list.")]) -> None:
-    """Print where a model lies: the file or folder that the engine opens."""
+def path(
+    name: Annotated[str, typer.Argument(help="Name of a model in the list.")],
+) -> None:
+    """Print the path of a model."""
     from runner.errors import ModelMissing
     from runner.speech.weights import open_weights
 
@@ -88,10 +91,11 @@ def path(name: Annotated[str, typer.Argument(help="A model of the list.")]) -> N
 @models_app.command("remove")
 def remove(
     names: Annotated[
-        list[str], typer.Argument(metavar="NAME...", help="Models of the list.")
+        list[str],
+        typer.Argument(metavar="NAME...", help="Names of models in the list."),
     ],
 ) -> None:
-    """Delete models, and what an interrupted fetch left of them."""
+    """Delete models and partial downloads."""
     from runner.cli.progress import megabytes
     from runner.speech.weights import open_weights
 
@@ -139,7 +143,7 @@ def _as_object(model: Model, standing: Standing) -> dict[str, object]:
         "part": model.part,
         "purpose": model.purpose,
         "bytes": model.size,
-        "licence": model.licence,
+        "license": model.licence,
         "upstream": model.upstream,
         "present": standing.present,
         "path": str(standing.path),
@@ -155,7 +159,7 @@ def _as_cells(model: Model, standing: Standing) -> tuple[str, ...]:
 
 
 def _print_table(rows: list[tuple[str, ...]]) -> None:
-    table = [("model", "what for", "size", "", "licence"), *rows]
+    table = [("model", "what for", "size", "", "license"), *rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))

@@ -23,7 +23,7 @@ def new(
         str | None,
         typer.Argument(
             metavar="NAME",
-            help="Name of the agent; a folder before it says where: agents/pizza.",
+            help="Name of the agent, with a folder if wanted: agents/pizza.",
             show_default=False,
         ),
     ] = None,
@@ -31,32 +31,32 @@ def new(
         str | None,
         typer.Option(
             metavar="support|booking|blank|http-only",
-            help="What to begin with (default: support).",
+            help="Template. Default: support.",
         ),
     ] = None,
     greeting: Annotated[
         str | None,
         typer.Option(
             metavar="TEXT",
-            help="First words of the agent; '' for none: then it listens first.",
+            help="Greeting of the agent; '' for none.",
         ),
     ] = None,
     voice: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The voice that speaks."),
+        typer.Option(metavar="NAME", help="Voice of the agent."),
     ] = None,
     yes: Annotated[
         bool,
-        typer.Option("--yes", "-y", help="Ask nothing: take the defaults."),
+        typer.Option("--yes", "-y", help="Use the defaults without asking."),
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Overwrite what is there.")
+        bool, typer.Option("--force", help="Overwrite existing files.")
     ] = False,
 ) -> None:
-    """Write a new agent: its file, its tools, a first test and the schema for editors.
+    """Create an agent from a template.
 
-    On a terminal it asks for what the options leave open; with --yes it takes the
-    defaults. It writes all files or none, and overwrites nothing without --force.
+    Writes the agent file, its tools, a first test and the schema for editors; all files
+    or none. At a terminal it asks for the values that the options leave open.
     """
     from runner import scaffold
 

@@ -76,7 +76,7 @@ class PlainView:
         if state == "live":
             self.printer.notice("Connected.")
         elif state == "reconnecting":
-            self.printer.notice("The line broke, reconnecting.")
+            self.printer.notice("Connection lost, reconnecting.")
 
     def _print(self, entries: Sequence[Entry]) -> None:
         for entry in entries:

@@ -21,34 +21,38 @@ if TYPE_CHECKING:
 def replay(
     recordings: Annotated[
         list[Path],
-        typer.Argument(metavar="DIR...", help="Recordings, or folders that hold some."),
+        typer.Argument(
+            metavar="DIR...", help="Recorded calls, or folders of recorded calls."
+        ),
     ],
     tools: Annotated[
         str,
         typer.Option(
             metavar="recorded|live",
-            help="recorded: tools answer as they did. live: the agent's tools are run "
-            "again, from the agent file where it lay.",
+            help="Results of tools. recorded: from the recording. live: the "
+            "tools of the agent file run again.",
         ),
     ] = "recorded",
     update: Annotated[
         bool,
         typer.Option(
-            "--update", help="Accept what the engine does now as what is recorded."
+            "--update",
+            help="Update the recordings with the behavior of the current engine.",
         ),
     ] = False,
     json: Annotated[
-        bool, typer.Option("--json", help="One JSON object a recording on stdout.")
+        bool,
+        typer.Option("--json", help="Write one JSON object per recording to stdout."),
     ] = False,
 ) -> None:
-    """Play recorded calls back to the engine of today, and compare.
+    """Replay recorded calls with the current engine and compare.
 
-    The far end, the caller and the tools do what they did; time is virtual, and there
-    is no network. Compared is everything that this side does: the messages it sends and
-    when, the tools it runs, what it plays after an interruption, how it ends.
+    Service, caller and tools act as recorded; time is virtual, and there is no network.
+    The comparison covers everything that this side does: the messages it sends and
+    when, the tools it runs, the audio it plays after an interruption, and the end.
 
-    Ends with 0 when all are equal (or were updated), 1 when one differs, 2 for wrong
-    usage, 3 when one cannot be replayed.
+    Exits with 0 when all recordings are equal (or were updated), 1 when one differs, 2
+    for wrong usage, 3 when one cannot be replayed.
     """
     if tools not in ("recorded", "live"):
         raise UsageError(f"there is no --tools '{tools}'", hint="recorded or live")
@@ -117,7 +121,7 @@ def _describe_entry(entry: Entry, content: dict[str, Any]) -> str:
         case RunTool(call):
             return f"run {describe_received(call).removeprefix('tool.call ')}"
         case Sound():
-            return f"sound: {_describe_sound(content['sound'])}"
+            return f"audio: {_describe_sound(content['sound'])}"
         case _:
             name = content.get("on") or content.get("do") or ""
             rest = {k: v for k, v in content.items() if k not in ("on", "do") and v}
@@ -150,8 +154,8 @@ def _object(verdict: Verdict) -> dict[str, Any]:
         content["difference"] = {
             "step": verdict.difference.number,
             "further": verdict.difference.further,
-            "then": [each.content for each in verdict.difference.then],
-            "now": [each.content for each in verdict.difference.now],
+            "recorded": [each.content for each in verdict.difference.then],
+            "replayed": [each.content for each in verdict.difference.now],
         }
     return content
 

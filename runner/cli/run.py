@@ -40,92 +40,100 @@ if TYPE_CHECKING:
 
 
 def run(
-    agent: Annotated[Path, typer.Argument(help="The agent's YAML file.")],
+    agent: Annotated[Path, typer.Argument(help="Agent file.")],
     input: Annotated[
         str | None,
         typer.Option(
             metavar="mic|text|none|FILE",
-            help="Where the caller's words come from; a FILE is a sound file "
-            "of any rate. Default: mic.",
+            help="Source of the caller's speech; FILE is an audio file of any "
+            "sample rate. Default: mic.",
         ),
     ] = None,
     output: Annotated[
         str | None,
         typer.Option(
             metavar="speaker|null|FILE.wav",
-            help="Where the agent's voice goes. Default: speaker.",
+            help="Output of the agent's audio. Default: speaker.",
         ),
     ] = None,
     say: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="LINE",
-            help="Speak this line into the call with the local voice when the agent "
-            "has finished, then hang up after the last answer. Repeatable.",
+            metavar="TEXT",
+            help="Say this text with the local voice when the agent has "
+            "finished; hang up after the last reply. Repeatable.",
         ),
     ] = None,
     text: Annotated[
         bool,
-        typer.Option("--text", help="Type and read; the same as --input text."),
+        typer.Option(
+            "--text", help="Type instead of speaking; the same as --input text."
+        ),
     ] = False,
     service: Annotated[
         str | None,
         typer.Option(
             metavar="assemblyai|local|URL",
-            help="Who answers. Default: AssemblyAI when ASSEMBLYAI_API_KEY is set, "
-            "else the embedded server on this machine, which needs no key.",
+            help="Voice-agent service. Default: assemblyai if ASSEMBLYAI_API_KEY "
+            "is set, else local, which needs no key.",
         ),
     ] = None,
     var: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Set a variable of the agent file."),
+        typer.Option(
+            metavar="NAME=VALUE", help="Set a variable of the agent file. Repeatable."
+        ),
     ] = None,
     max_duration: Annotated[
         str | None,
-        typer.Option(metavar="DURATION", help="End the call after 90s, 5m, ..."),
+        typer.Option(
+            metavar="DURATION",
+            help="End the call after this time: 90s, 5m, ... Default: no limit.",
+        ),
     ] = None,
     watch: Annotated[
         bool,
         typer.Option(
             "--watch",
-            help="Follow the agent file, its prompt file and its Python tools while "
-            "they are edited, in the running call.",
+            help="Apply changes of the agent file, its prompt file and its "
+            "Python tools to the running call.",
         ),
     ] = False,
     transport: Annotated[
         str,
         typer.Option(
             metavar="auto|picows|websockets",
-            help="What carries the wire. picows, and uvloop under it, cost less CPU; "
-            "auto takes them when the fast extra is installed.",
+            help="WebSocket library. `auto` uses picows with uvloop (less CPU) "
+            "if the `fast` extra is installed.",
         ),
     ] = "auto",
     record: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Record the call in a new folder inside this one: every message, the "
-            "calls of tools, both voices. Secrets are masked.",
+            help="Record the call in a new folder inside this one: messages, "
+            "tool calls and the audio of both sides. Secrets are redacted.",
         ),
     ] = None,
     record_audio: Annotated[
         str | None,
         typer.Option(
             metavar="on|off",
-            help="Whether a recording has sound. Default: on; off with --redact, since "
-            "sound cannot be redacted.",
+            help="Record audio. Default: on; off with --redact.",
         ),
     ] = None,
     redact: Annotated[
         bool,
         typer.Option(
             "--redact",
-            help="Take digits and e-mail addresses out of what a recording says.",
+            help="Remove digits and e-mail addresses from the recording.",
         ),
     ] = False,
     no_record: Annotated[
         bool,
-        typer.Option("--no-record", help="Do not record, whatever the settings say."),
+        typer.Option(
+            "--no-record", help="Do not record, even if the settings file says so."
+        ),
     ] = False,
     input_device: InputDevice = None,
     output_device: OutputDevice = None,
@@ -141,30 +149,31 @@ def run(
     log_file: LogFile = None,
     log_format: LogFormat = None,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Show only the words of both sides.")
+        bool, typer.Option("--quiet", "-q", help="Show only the transcript.")
     ] = False,
     verbose: Annotated[
         bool,
-        typer.Option("--verbose", "-v", help="Show every message, sound included."),
+        typer.Option("--verbose", "-v", help="Show every message, including audio."),
     ] = False,
     json: Annotated[
         bool,
         typer.Option(
             "--json",
-            help="One JSON object a line on stdout. Wire messages keep their type, "
-            "own ones begin with vagent.; ignore types you do not know.",
+            help="Write one JSON object per line to stdout. Messages of the "
+            "service keep their type; the types of vagent begin with "
+            "`vagent.`. Ignore unknown types.",
         ),
     ] = False,
 ) -> None:
-    """Hold a call with an agent: speak, type, or let a file or --say speak.
+    """Call an agent by microphone, audio file or text.
 
-    What you type at a terminal is said to the agent, also beside the microphone; lines
-    that begin with a slash are commands (/mute, /unmute, /talk, /volume 0-100,
-    /say WORDS, /end, /help), in a pipe too.
+    Text typed at the terminal is sent to the agent, also while the microphone is on.
+    Lines that start with a slash are commands: /mute, /unmute, /talk, /volume 0-100,
+    /say TEXT, /end, /help. Piped text works the same way.
 
-    Ends with 0 when the call ended cleanly, whoever ended it; 1 when the agent file has
-    findings; 2 for wrong usage; 3 when the call could not be set up or went on no more;
-    4 when the service does not accept the key; 130 after a second Ctrl-C.
+    Exits with 0 when the call ended cleanly, 1 when the agent file has errors, 2 for
+    wrong usage, 3 when the call could not start or was cut off, 4 when the service
+    rejects the key, 130 after a second Ctrl-C.
     """
     from runner.cli.keeping import choose_keeping
     from runner.cli.remembering import choose_devices

@@ -1,4 +1,4 @@
-"""The options of `vagent run` that are about the desk, the view and the telemetry."""
+"""Options of `vagent run` for audio devices, the view and telemetry."""
 
 from __future__ import annotations
 
@@ -7,121 +7,122 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-_DESK = "Microphone and speaker"
-_SCREEN = "The terminal"
-_INSIDE = "Seeing inside"
+_AUDIO = "Microphone and speaker"
+_TERMINAL = "Terminal"
+_OBSERVABILITY = "Observability"
 
 InputDevice: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="DEVICE",
-        help="The microphone: its number in `vagent devices`, its name or a unique "
-        "part of it. Default: the one that was remembered, else the system's.",
-        rich_help_panel=_DESK,
+        help="Microphone: its number in `vagent devices`, or its name or a "
+        "unique part of the name. Default: the remembered device, else "
+        "the system's.",
+        rich_help_panel=_AUDIO,
     ),
 ]
 OutputDevice: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="DEVICE",
-        help="The speaker, likewise.",
-        rich_help_panel=_DESK,
+        help="Speaker, given like the microphone.",
+        rich_help_panel=_AUDIO,
     ),
 ]
 RememberDevices: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--remember-devices",
-        help="Use the devices that are named here in later runs, too.",
-        rich_help_panel=_DESK,
+        help="Use the given devices in later runs, too.",
+        rich_help_panel=_AUDIO,
     ),
 ]
 ForgetDevices: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--forget-devices",
-        help="Use the system's devices again, now and later.",
-        rich_help_panel=_DESK,
+        help="Forget the remembered devices and use the system's.",
+        rich_help_panel=_AUDIO,
     ),
 ]
 Echo: TypeAlias = Annotated[
     str,
     typer.Option(
         metavar="auto|on|off|half-duplex",
-        help="The agent's voice in the microphone: cancelled, left in, or nobody "
-        "listens while the agent speaks. auto cancels where the output is a speaker "
-        "and the desk extra is installed, else is half duplex.",
-        rich_help_panel=_DESK,
+        help="Echo cancellation. `half-duplex` mutes the microphone while "
+        "the agent speaks. `auto` is `on` for a speaker if the `echo` "
+        "extra is installed, else `half-duplex`.",
+        rich_help_panel=_AUDIO,
     ),
 ]
 Headphones: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--headphones",
-        help="You wear headphones: nothing is done about echo.",
-        rich_help_panel=_DESK,
+        help="Turn echo cancellation off; for headphones.",
+        rich_help_panel=_AUDIO,
     ),
 ]
 NoiseSuppression: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--noise-suppression",
-        help="Take noise out of the microphone here; the service does its own.",
-        rich_help_panel=_DESK,
+        help="Suppress noise in the microphone audio before it is sent.",
+        rich_help_panel=_AUDIO,
     ),
 ]
 View: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="chat|wire|plain",
-        help="How the call is shown: as a chat with a line of state, message by "
-        "message, or in whole sentences for screen readers. Default: chat at a "
-        "terminal that can, else wire.",
-        rich_help_panel=_SCREEN,
+        help="Display of the call: `chat` with a status line, `wire` message "
+        "by message, `plain` sentences for screen readers. Default: "
+        "chat if the terminal supports it, else wire.",
+        rich_help_panel=_TERMINAL,
     ),
 ]
 PushToTalk: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--push-to-talk",
-        help="The far end hears you only while you want it to: from one press of the "
-        "space bar (or /talk) to the next.",
-        rich_help_panel=_DESK,
+        help="Send microphone audio only between two presses of the space "
+        "bar (or /talk).",
+        rich_help_panel=_AUDIO,
     ),
 ]
 Metrics: TypeAlias = Annotated[
     int | None,
     typer.Option(
         metavar="PORT",
-        help="Tell Prometheus what happens at http://127.0.0.1:PORT/metrics; 0 takes a "
-        "free port.",
-        rich_help_panel=_INSIDE,
+        help="Serve Prometheus metrics at http://127.0.0.1:PORT/metrics; 0 "
+        "for any free port.",
+        rich_help_panel=_OBSERVABILITY,
     ),
 ]
 Otel: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--otel",
-        help="Send a trace of the call to an OpenTelemetry collector: the otel extra, "
-        "set up by the variables OTEL_….",
-        rich_help_panel=_INSIDE,
+        help="Send a trace of the call to an OpenTelemetry collector, "
+        "configured by the OTEL_… variables. Needs the `otel` extra.",
+        rich_help_panel=_OBSERVABILITY,
     ),
 ]
 LogFile: TypeAlias = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Append a log of the call to this file. Secrets are masked; words only "
-        "with -v.",
-        rich_help_panel=_INSIDE,
+        help="Append a log of the call to this file. Secrets are redacted; "
+        "transcripts only with -v.",
+        rich_help_panel=_OBSERVABILITY,
     ),
 ]
 LogFormat: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="text|json",
-        help="The log as text or as a JSON object a line; without --log-file on "
-        "stderr. Default: text.",
-        rich_help_panel=_INSIDE,
+        help="Log format; json writes one object per line. Without "
+        "--log-file the log goes to stderr. Default: text.",
+        rich_help_panel=_OBSERVABILITY,
     ),
 ]

@@ -19,34 +19,36 @@ def schema(
     place: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[PLACE]",
-            help="With --write: a folder, or a .json file. Default: this folder.",
+            metavar="[PATH]",
+            help="With --write: a folder, or a .json file. Default: the current "
+            "folder.",
             show_default=False,
         ),
     ] = None,
     scenario: Annotated[
         bool,
-        typer.Option("--scenario", help="That of scenario files, not of agent files."),
+        typer.Option("--scenario", help="Print the schema of scenario files."),
     ] = False,
     write: Annotated[
         bool,
         typer.Option(
-            "--write", help=f"Write both to files, {AGENT_SCHEMA} and {SUITE_SCHEMA}."
+            "--write", help=f"Write the files {AGENT_SCHEMA} and {SUITE_SCHEMA}."
         ),
     ] = False,
     vscode: Annotated[
         bool,
         typer.Option(
             "--vscode",
-            help="With --write: also tell VS Code, in .vscode/settings.json.",
+            help="With --write: also add the schemas to .vscode/settings.json.",
         ),
     ] = False,
 ) -> None:
-    """Print the JSON Schema of agent files, with the tool kinds that plugins add.
+    """Print the JSON Schema of agent or scenario files.
 
-    `vagent schema --write agents` puts it beside the agents there, where their first
-    line (# yaml-language-server: $schema=./agent.schema.json) finds it, together with
-    that of scenario files. Into a .json file that is named, only the one is written.
+    The schema includes the tool kinds that plugins add. `vagent schema --write agents`
+    writes both schemas into the folder of the agents, where editors find them by the
+    first line of a file (# yaml-language-server: $schema=./agent.schema.json). If PATH
+    is a .json file, one schema is written.
     """
     if not write:
         if vscode or place is not None:

@@ -23,43 +23,45 @@ def show(
         Path,
         typer.Argument(
             metavar="AGENT|RECORDING",
-            help="The agent's YAML file; or a recorded call, or a folder of them.",
+            help="Agent file, recorded call, or folder of recorded calls.",
         ),
     ],
     format: Annotated[
         str | None,
         typer.Option(
             metavar="yaml|json|wire|text",
-            help="yaml: for people, each line with where its value comes from. json: "
-            "the same for programs, origins by JSON pointer. wire: the session.update "
-            "message that opens a call. text: a recorded call on one page.",
+            help="Format. yaml: with the origin of each value. json: the same as JSON. "
+            "wire: the session.update message. text: a recorded call on one page.",
             show_default="yaml, and text for a recording",
         ),
     ] = None,
     var: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Set a variable of the agent file."),
+        typer.Option(
+            metavar="NAME=VALUE", help="Set a variable of the agent file. Repeatable."
+        ),
     ] = None,
     html: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Write a recorded call as one page for a browser, sound included; "
-            "- is stdout.",
+            help="Write a recorded call, including audio, as one HTML file; - "
+            "for stdout.",
         ),
     ] = None,
 ) -> None:
-    """Show what an agent comes to: variables, prompt file, tools and defaults resolved.
+    """Show an agent with all values resolved, or a recorded call.
 
-    Loading the tools imports the agent's own Python files. What comes from the
-    environment is not shown, nor is any other text that equals it. What is not set does
-    not matter here; a tool that cannot be loaded is shown with its problem.
+    An agent is shown with variables, prompt file, tools and defaults resolved. This
+    imports its Python files. Values from the environment are redacted. An unset
+    variable is not an error, and a tool that does not load is shown with its problem.
 
-    Of a call that was recorded (vagent run … --record FOLDER): both voices, turns,
-    calls, waits, interruptions and losses; of a folder of them, a line each.
+    A recorded call (vagent run … --record FOLDER) is shown with both voices, turns,
+    tool calls, latencies, interruptions and losses; a folder of recordings with one
+    line for each.
 
-    Ends with 0; 1 when the file has findings or a tool cannot be loaded; 2 for wrong
-    usage; 3 when the file cannot be read.
+    Exits with 0; 1 when the file has errors or a tool does not load; 2 for wrong usage;
+    3 when the file cannot be read.
     """
     import sys
 

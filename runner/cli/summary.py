@@ -30,7 +30,7 @@ class Summary:
         lines = [f"{length}, {_count(self.turns, 'turn')} of yours"]
         if self.waits:
             lines.append(
-                f"first sound after {median(self.waits):.2f} s (median), "
+                f"first audio after {median(self.waits):.2f} s (median), "
                 f"{max(self.waits):.2f} s (longest)"
             )
         if self.interruptions:

@@ -26,67 +26,81 @@ def test(
         list[str] | None,
         typer.Argument(
             metavar="[PATH|PATH::SCENARIO]...",
-            help="Scenario files, folders, patterns, or agent files (then what is "
-            "about them). Default: the current folder.",
+            help="Scenario files, folders, patterns, or agent files (for the "
+            "scenarios that test them). Default: the current folder.",
         ),
     ] = None,
     keywords: Annotated[
         str | None,
         typer.Option(
             "-k",
-            metavar="WORDS",
-            help="Only scenarios whose name, file or tags have the words; and, or, not "
-            "and parentheses are understood.",
+            metavar="EXPRESSION",
+            help="Run only scenarios whose name, file or tags match the "
+            "expression: words with and, or, not and parentheses.",
         ),
     ] = None,
     tag: Annotated[
-        list[str] | None, typer.Option(help="Only scenarios with this tag. Repeatable.")
+        list[str] | None,
+        typer.Option(help="Run only scenarios with this tag. Repeatable."),
     ] = None,
     last_failed: Annotated[
         bool,
-        typer.Option("--last-failed", help="Only what failed last time, if anything."),
+        typer.Option(
+            "--last-failed",
+            help="Run only the scenarios that failed last time, or all if none did.",
+        ),
     ] = False,
     list_only: Annotated[
-        bool, typer.Option("--list", help="Show what would be run, and run nothing.")
+        bool, typer.Option("--list", help="List the scenarios and run none.")
     ] = False,
     service: Annotated[
         str,
         typer.Option(
             metavar="script|local|assemblyai|URL",
-            help="Who answers. script: no model, no sound, no key, each time the same "
-            "result. local: real speech and a real model on this machine.",
+            help="Voice-agent service. `script` has no models, audio or key and "
+            "gives the same result each time; `local` runs real speech and "
+            "language models on this machine.",
         ),
     ] = "script",
     var: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Set a variable of the agents."),
+        typer.Option(
+            metavar="NAME=VALUE", help="Set a variable of the agents. Repeatable."
+        ),
     ] = None,
     fault: Annotated[
         list[str] | None,
         typer.Option(
             metavar="SPEC|FILE.yaml",
-            help="Let the service misbehave, as serve --fault does. Repeatable.",
+            help="Inject a fault, like `vagent service --fault`. Repeatable.",
         ),
     ] = None,
     noise: Annotated[
         float | None,
         typer.Option(
-            metavar="DB", max=0, help="Noise around the caller, in dB below full scale."
+            metavar="DB",
+            max=0,
+            help="Background noise of the caller, in dB relative to full scale.",
         ),
     ] = None,
     packet_loss: Annotated[
         float,
         typer.Option(
-            metavar="PERCENT", min=0, max=100, help="Share of the sound that is lost."
+            metavar="PERCENT", min=0, max=100, help="Share of the audio that is lost."
         ),
     ] = 0.0,
     repeat: Annotated[
-        int, typer.Option(min=1, help="Run each scenario so often, and say how sure.")
+        int,
+        typer.Option(
+            min=1,
+            help="Number of runs of each scenario; the report has the confidence "
+            "interval.",
+        ),
     ] = 1,
-    seed: Annotated[int, typer.Option(help="For faults and what else is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of faults and noise.")] = 0,
     jobs: Annotated[
         str,
-        typer.Option(metavar="N|auto", help="Processes side by side. Default: auto."),
+        typer.Option(metavar="N|auto", help="Number of parallel processes."),
     ] = "auto",
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", "-x", help="Stop at the first failure.")
@@ -94,22 +108,23 @@ def test(
     live_tools: Annotated[
         bool,
         typer.Option(
-            "--live-tools", help="Let HTTP tools that are not mocked call their URLs."
+            "--live-tools", help="Let HTTP tools without a mock call their URLs."
         ),
     ] = False,
     judge: Annotated[
         str | None,
         typer.Option(
             metavar="URL",
-            help="An OpenAI-compatible endpoint that decides `judge:`; its key in "
-            "VAGENT_JUDGE_KEY. Without one these are left out, and counted.",
+            help="OpenAI-compatible endpoint that decides `judge:`; its key is "
+            "read from VAGENT_JUDGE_KEY. Default: `judge:` is skipped.",
         ),
     ] = None,
     judge_model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The model to ask for there.")
+        str | None,
+        typer.Option(metavar="NAME", help="Name of the model at the --judge endpoint."),
     ] = None,
     judge_votes: Annotated[
-        int, typer.Option(min=1, help="How often it is asked: an odd number.")
+        int, typer.Option(min=1, help="Number of votes of the judge; an odd number.")
     ] = 3,
     coverage: Annotated[
         bool,
@@ -118,52 +133,54 @@ def test(
             help="Show which tools, variables, interruptions and ends were exercised.",
         ),
     ] = False,
-    keep: Annotated[
+    recordings: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Where recordings go. Default: .vagent/recordings."
+            metavar="DIR", help="Folder of the recordings. Default: .vagent/recordings."
         ),
     ] = None,
-    keep_passed: Annotated[
+    record_passed: Annotated[
         bool,
-        typer.Option("--keep-passed", help="Keep recordings of what passed, too."),
+        typer.Option("--record-passed", help="Record scenarios that pass, too."),
     ] = False,
     from_recording: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Make a scenario of a recorded call, and run nothing.",
+            help="Convert a recorded call to a scenario and run nothing.",
         ),
     ] = None,
     write: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Where that goes. Default: stdout."),
+        typer.Option(
+            metavar="FILE", help="File for --from-recording. Default: stdout."
+        ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Overwrite that file if it is there.")
+        bool, typer.Option("--force", help="Overwrite an existing file.")
     ] = False,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Run again whenever a file changes.")
+        bool, typer.Option("--watch", help="Run again when a file changes.")
     ] = False,
     format: Annotated[
-        str, typer.Option(metavar="|".join(FORMATS), help="How results are written.")
+        str, typer.Option(metavar="|".join(FORMATS), help="Format of the report.")
     ] = "auto",
     output_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write the results there."),
+        typer.Option(metavar="FILE", help="Write the report to this file."),
     ] = None,
     color: Annotated[
-        Colour, typer.Option(help="Colours of the text format.")
+        Colour, typer.Option(help="Color of the text format.")
     ] = Colour.AUTO,
 ) -> None:
-    """Try agents out on their scenarios.
+    """Test agents with scenarios.
 
-    A scenario says what a caller says and what the agent is to say and do. On script,
-    the default, nothing is heard and no model thinks: the words are handed over on the
-    same wire, tools run (or are mocked), time is virtual and each run gives the same.
+    A scenario lists what the caller says and what the agent has to say and do. The
+    default service, `script`, uses no audio and no models: text replaces speech on the
+    same protocol, tools run or are mocked, and time is virtual.
 
-    Ends with 0 when all passed; 1 when one failed; 2 for wrong usage, also when there
-    are no scenarios; 3 when one could not be tried; 130 after Ctrl-C.
+    Exits with 0 when all scenarios passed, 1 when one failed, 2 for wrong usage or
+    when there are no scenarios, 3 when one could not run, 130 after Ctrl-C.
     """
     if format not in FORMATS:
         raise UsageError(
@@ -196,8 +213,8 @@ def test(
         packet_loss=packet_loss / 100,
         live_tools=live_tools,
         judge=_judge(judge, judge_model, judge_votes, environment),
-        keep=keep or RECORDINGS,
-        keep_passed=keep_passed,
+        keep=recordings or RECORDINGS,
+        keep_passed=record_passed,
     )
     _check_far_end(wishes)
     manners = Manners(format, color, output_file, coverage)

@@ -17,34 +17,42 @@ if TYPE_CHECKING:
 
 
 def tools(
-    agent: Annotated[Path, typer.Argument(help="The agent's YAML file.")],
+    agent: Annotated[Path, typer.Argument(help="Agent file.")],
     action: Annotated[
         str | None,
         typer.Argument(
-            metavar="[call]", help="call: run one tool.", show_default=False
+            metavar="[call]", help="`call` runs a tool.", show_default=False
         ),
     ] = None,
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="Which tool.", show_default=False),
+        typer.Argument(
+            metavar="[NAME]", help="Name of the tool to run.", show_default=False
+        ),
     ] = None,
     arguments: Annotated[
         str,
-        typer.Argument(metavar="[JSON]", help="Its arguments, as a JSON object."),
+        typer.Argument(
+            metavar="[JSON]", help="Arguments of the tool, as a JSON object."
+        ),
     ] = "{}",
     as_json: Annotated[
         bool,
-        typer.Option("--json", help="One JSON object a line for each tool."),
+        typer.Option("--json", help="Write one JSON object per tool and line."),
     ] = False,
     var: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Set a variable of the agent file."),
+        typer.Option(
+            metavar="NAME=VALUE", help="Set a variable of the agent file. Repeatable."
+        ),
     ] = None,
 ) -> None:
-    """List what the model will see of an agent's tools, or run one of them.
+    """List the tools of an agent, or run one.
 
-    vagent tools AGENT call NAME '{"city": "Tokyo"}' runs a tool as a call would, writes
-    its result to stdout, and exits with 1 when it failed.
+    The list has the tools as the model sees them.
+
+    vagent tools AGENT call NAME '{"city": "Tokyo"}' runs a tool as in a call, writes
+    its result to stdout, and exits with 1 when the tool failed.
     """
     import asyncio
     import json

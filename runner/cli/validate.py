@@ -45,8 +45,8 @@ def validate(
         list[Path] | None,
         typer.Argument(
             metavar="[PATH]...",
-            help="Agent and scenario files, patterns (agents/**/*.yaml), folders that "
-            "are searched for them, or - for standard input. Default: the current "
+            help="Agent and scenario files, patterns (agents/**/*.yaml), folders "
+            "to search, or - for standard input. Default: the current "
             "folder.",
             show_default=False,
         ),
@@ -54,7 +54,7 @@ def validate(
     format: Annotated[
         Format | None,
         typer.Option(
-            help="How findings are written. auto: annotations under GitHub Actions, "
+            help="Format of the findings. auto: annotations in GitHub Actions, "
             "else text. Default: auto.",
         ),
     ] = None,
@@ -64,19 +64,19 @@ def validate(
     ] = None,
     color: Annotated[
         Colour,
-        typer.Option(help="Colours; auto: on a terminal, unless NO_COLOR is set."),
+        typer.Option(help="Color. auto: on a terminal unless NO_COLOR is set."),
     ] = Colour.AUTO,
     select: Annotated[
         list[str] | None,
         typer.Option(
             metavar="RULES",
-            help="Only these rules: ids, heads of ids (VA5) or names, separated by "
-            "commas. Repeatable.",
+            help="Check only these rules: ids, prefixes of ids (VA5) or names, "
+            "separated by commas. Repeatable.",
         ),
     ] = None,
     ignore: Annotated[
         list[str] | None,
-        typer.Option(metavar="RULES", help="All but these rules. Repeatable."),
+        typer.Option(metavar="RULES", help="Skip these rules. Repeatable."),
     ] = None,
     strict: Annotated[
         bool | None,
@@ -86,79 +86,81 @@ def validate(
         bool,
         typer.Option(
             "--env",
-            help="What a run would miss in the environment, and variables without a "
-            "value, are errors.",
+            help="Report unset environment variables and variables without a "
+            "value as errors.",
         ),
     ] = False,
     var: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Set a variable of the agent files."),
+        typer.Option(
+            metavar="NAME=VALUE", help="Set a variable of the agent files. Repeatable."
+        ),
     ] = None,
     stdin_filename: Annotated[
         Path | None,
         typer.Option(
             metavar="NAME",
-            help="What - is called; in its folder tools are looked for.",
+            help="File name of standard input; tools are searched in its folder.",
         ),
     ] = None,
     max_findings: Annotated[
         int | None,
-        typer.Option(min=0, metavar="N", help="Show no more; the rest are counted."),
+        typer.Option(min=0, metavar="N", help="Limit of findings to show."),
     ] = None,
     exit_zero: Annotated[
-        bool, typer.Option("--exit-zero", help="End with 0 whatever is found.")
+        bool, typer.Option("--exit-zero", help="Exit with 0 even if there are errors.")
     ] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Show errors only, and no summary.")
+        bool, typer.Option("--quiet", "-q", help="Show only errors and no summary.")
     ] = False,
     no_config: Annotated[
         bool,
-        typer.Option("--no-config", help="Read no vagent.toml and no pyproject.toml."),
+        typer.Option("--no-config", help="Ignore vagent.toml and pyproject.toml."),
     ] = False,
     fix: Annotated[
         bool,
-        typer.Option("--fix", help="Mend what can be mended safely; show the rest."),
+        typer.Option("--fix", help="Apply safe fixes and show the remaining findings."),
     ] = False,
     diff: Annotated[
         bool,
-        typer.Option("--diff", help="Show what --fix would change; change nothing."),
+        typer.Option("--diff", help="Show the changes of --fix without applying them."),
     ] = False,
     unsafe_fixes: Annotated[
         bool,
         typer.Option(
             "--unsafe-fixes",
-            help="With --fix or --diff, also what may change how the agent behaves.",
+            help="With --fix or --diff, also apply fixes that can change the "
+            "agent's behavior.",
         ),
     ] = False,
     watch: Annotated[
         bool,
         typer.Option(
             "--watch",
-            help="Check again whenever an agent file, its prompt file or its Python "
+            help="Check again when an agent file, its prompt file or its Python "
             "tools change, until Ctrl-C.",
         ),
     ] = False,
     explain: Annotated[
         str | None,
         typer.Option(
-            metavar="RULE", help="Say what a rule means, by its id or name, and end."
+            metavar="RULE", help="Explain a rule, given by id or name, and exit."
         ),
     ] = None,
     rules: Annotated[
-        bool, typer.Option("--rules", help="List all rules, and end.")
+        bool, typer.Option("--rules", help="List all rules and exit.")
     ] = False,
 ) -> None:
-    """Check agent and scenario files and show what is wrong with them, and where.
+    """Check agent and scenario files.
 
-    In a folder, YAML files that look like agents are checked (they have a version,
-    and a prompt or tools), and those with scenarios. Nothing in the files is run or
-    imported. Settings are read from vagent.toml, or from [tool.vagent] of
-    pyproject.toml, in the current folder or above it.
+    In a folder, YAML files that look like agents (a version, and a prompt or tools) or
+    scenarios are checked. The check runs and imports no code of the files. Settings
+    come from vagent.toml, or from [tool.vagent] of pyproject.toml, in the current
+    folder or above it.
 
-    Exits with 0 when no file has an error (warnings are fine), 1 when one has, 2 for
-    wrong usage and when a folder has no such files, 3 when a file could not be read,
-    130 when --watch was ended by Ctrl-C. With --diff, 1 means that there is something
-    to change.
+    Exits with 0 when no file has an error (warnings are allowed), 1 when one has, 2
+    for wrong usage or when a folder has no such files, 3 when a file could not be read,
+    130 when Ctrl-C ended --watch. With --diff, 1 means that there are changes.
     """
     _write_any_character()
     if explain is not None or rules:

@@ -140,7 +140,7 @@ class WireView:
         parts = [f"{len(record.waits)} answers"]
         if record.waits:
             parts.append(
-                f"first sound after {median(record.waits):.2f} s (median), "
+                f"first audio after {median(record.waits):.2f} s (median), "
                 f"{max(record.waits):.2f} s (longest)"
             )
         if record.calls:
@@ -175,7 +175,7 @@ class WireView:
                 self._reply_ms = 0.0
         text = describe_received(message)
         if isinstance(message, ReplyDone):
-            text += f", {self._reply_ms / 1000:.1f} s of sound"
+            text += f", {self._reply_ms / 1000:.1f} s of audio"
         self._wire(f"← {text}")
         match message:
             case TranscriptUser(text=words):

@@ -70,7 +70,7 @@ def write_json(comparison: Comparison) -> str:
         "type": "vagent.diff",
         "old": comparison.old,
         "new": comparison.new,
-        "sending": [
+        "config": [
             {
                 "where": each.where,
                 "kind": each.kind,
@@ -163,7 +163,9 @@ def _told(result: ScenarioResult) -> str:
     """Say in one line what a scenario came to."""
     parts = [result.status.value]
     if result.failure is not None:
-        parts.append(f"expected {result.failure.expected}, came {result.failure.came}")
+        parts.append(
+            f"expected {result.failure.expected}, actual {result.failure.came}"
+        )
     if result.error is not None:
         parts.append(result.error.partition("\n")[0])
     calls = [f"{each.tool}({_show(dict(each.arguments))})" for each in result.calls]
@@ -178,9 +180,9 @@ def _told(result: ScenarioResult) -> str:
 def _result(result: ScenarioResult) -> dict[str, Any]:
     return {
         "status": result.status.value,
-        "calls": [[each.tool, dict(each.arguments)] for each in result.calls],
-        "said": [[speaker, text] for speaker, text in result.said],
-        "waits": list(result.waits),
+        "tool_calls": [[each.tool, dict(each.arguments)] for each in result.calls],
+        "transcript": [[speaker, text] for speaker, text in result.said],
+        "latencies": list(result.waits),
     }
 
 

@@ -8,8 +8,8 @@ from runner.config.durations import parse_duration
 from runner.config.interpolation import Expander
 from runner.config.model import (
     AgentConfig,
-    BrainConfig,
     IdleConfig,
+    LlmConfig,
     LocalConfig,
     SessionConfig,
     ToolConfig,
@@ -108,13 +108,13 @@ def _idle(value: Mapping[str, Any]) -> IdleConfig:
 
 
 def _local(value: Mapping[str, Any]) -> LocalConfig:
-    brain = value.get("brain", "auto")
-    if isinstance(brain, str):
-        mind = BrainConfig(name=brain)
+    llm = value.get("llm", "auto")
+    if isinstance(llm, str):
+        config = LlmConfig(name=llm)
     else:
-        # An endpoint is the mind: nothing is left to choose.
-        mind = BrainConfig(name="endpoint", **brain)
-    return LocalConfig(value.get("recognizer"), mind, value.get("voice"))
+        # An endpoint has its own model: nothing is left to choose.
+        config = LlmConfig(name="endpoint", **llm)
+    return LocalConfig(value.get("stt"), config, value.get("tts"))
 
 
 def _tool(value: Mapping[str, Any]) -> ToolConfig:

@@ -20,8 +20,8 @@ _SCHEME = re.compile(r"\s*(?:Bearer|Basic|Token|ApiKey|Key)\s+", re.IGNORECASE)
 def confidential(agent: AgentConfig) -> frozenset[str]:
     """Return what came from the environment, keys, and what telling headers hold."""
     found = {*agent.secrets, *_in_headers(agent), *credentials_in(agent.prompt)}
-    if agent.local.brain.key:
-        found.add(agent.local.brain.key)
+    if agent.local.llm.key:
+        found.add(agent.local.llm.key)
     return frozenset(found)
 
 

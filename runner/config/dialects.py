@@ -51,9 +51,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "language_code": ("languages",),
     "language_codes": ("languages",),
     "locale": ("languages",),
-    "stt": ("recognizer",),
-    "llm": ("brain",),
-    "tts": ("voice",),
+    "asr": ("stt",),
+    "transcriber": ("stt",),
+    "synthesizer": ("tts",),
     # turns
     "turn_taking": ("turn_detection",),
     "endpointing": ("turn_detection",),
@@ -159,6 +159,23 @@ _UNITS = {
     "min_interruption_duration": "s",
 }
 
+# Keys that had another name in earlier versions of vagent, in agent and in scenario
+# files. The new name counts only where the schema knows it.
+RENAMED: dict[str, str] = {
+    "recognizer": "stt",
+    "brain": "llm",
+    "voice": "tts",
+    "call": "tool_call",
+    "calls": "tool_calls",
+    "line": "connection",
+    "hears": "user_says",
+}
+# Renamed keys below a renamed one. They change in one fix: the schema finds nothing
+# below a key that it does not know, and the new one alone would bring more errors.
+RENAMED_BELOW: dict[str, dict[str, str]] = {
+    "brain": {"hears": "user_says", "calls": "tool_calls"},
+}
+
 # Where a key belongs that somebody has put elsewhere: our own, and others' that became
 # part of a mapping here.
 HOMES: dict[str, str] = {
@@ -177,7 +194,7 @@ HOMES: dict[str, str] = {
         "session",
     ),
     **dict.fromkeys(("nudge_after", "end_after", "say"), "session: {idle: …}"),
-    **dict.fromkeys(("recognizer", "brain"), "local"),
+    **dict.fromkeys(("stt", "llm", "tts"), "local"),
     **dict.fromkeys(
         (
             "python",

@@ -56,7 +56,7 @@ def policy(path: Pointer) -> Policy:
     match path:
         case ("tools", _, key, *rest):
             return _tool_policy(key, rest)
-        case ("service", "url") | ("local", "brain", "url" | "key"):
+        case ("service", "url") | ("local", "llm", "url" | "key"):
             return "secret"
         case ("session", "one_minute_left") | ("session", "idle", "say"):
             return "text"

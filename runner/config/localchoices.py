@@ -1,4 +1,4 @@
-"""What the embedded server can be told to use, and what of it is installed here."""
+"""Models of the local service that a file can choose, and the modules they need."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import json
 from importlib import resources
 from typing import Literal
 
-Part = Literal["recognizer", "brain", "voice"]
+Part = Literal["stt", "llm", "tts"]
 
 # Modules of the extra `local` that a part runs on.
 _ENGINES: dict[Part, tuple[str, ...]] = {
-    "recognizer": ("ctranslate2", "tokenizers"),
-    "brain": ("xllamacpp",),
-    "voice": ("piper",),
+    "stt": ("ctranslate2", "tokenizers"),
+    "llm": ("xllamacpp",),
+    "tts": ("piper",),
 }
 
 

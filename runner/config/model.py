@@ -92,8 +92,8 @@ class SessionConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class BrainConfig:
-    """Which mind the embedded server uses: a name, a GGUF path, or an endpoint."""
+class LlmConfig:
+    """Language model of the local service: a name, a GGUF path, or an endpoint."""
 
     name: str = "auto"  # auto | rules | qwen-1.5b | qwen-0.5b | a path to a .gguf
     url: str | None = field(default=None, repr=False)
@@ -103,11 +103,11 @@ class BrainConfig:
 
 @dataclass(frozen=True, slots=True)
 class LocalConfig:
-    """What the embedded server uses for speech; None: the best that is there."""
+    """Models of the local service; None: the default model."""
 
-    recognizer: str | None = None
-    brain: BrainConfig = BrainConfig()
-    voice: str | None = None
+    stt: str | None = None
+    llm: LlmConfig = LlmConfig()
+    tts: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

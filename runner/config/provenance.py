@@ -106,9 +106,9 @@ _LEFT: tuple[tuple[Pointer, Any, Kind, str], ...] = (
     (("session", "tool_results"), "after_reply", "default", ""),
     (("session", "carry_over"), None, "default", "on with a service on this machine"),
     (("service", "url"), None, "default", "chosen at the start"),
-    (("local", "recognizer"), None, "default", "the best that is there"),
-    (("local", "brain"), "auto", "default", ""),
-    (("local", "voice"), None, "default", "the best that is there"),
+    (("local", "stt"), None, "default", "whisper-base"),
+    (("local", "llm"), "auto", "default", ""),
+    (("local", "tts"), None, "default", "joe"),
 )
 
 

@@ -11,12 +11,14 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.config.diagnostics import Edit, Fix
-from runner.config.dialects import unit_of
+from runner.config.dialects import RENAMED_BELOW, unit_of
 from runner.config.durations import guess_unit, respell_duration
 from runner.config.names import is_surely, nearest, snake
 from runner.config.scalars import NotJson, resolve_plain
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from runner.config.document import Document
     from runner.config.nodes import Node, Pointer
     from runner.config.source import Span
@@ -75,22 +77,34 @@ def mend_value(document: Document, path: Pointer, broken: Violation) -> Fix | No
 
 
 def mend_key(
-    document: Document, path: Pointer, key: Span, guess: str, schema: dict[str, Any]
+    document: Document,
+    path: Pointer,
+    key: Span,
+    guess: str,
+    schema: dict[str, Any],
+    *,
+    is_renamed: bool = False,
 ) -> Fix | None:
     """Return the fix of a key that was meant to be `guess`, whose schema is `schema`.
 
-    Where the unit of a number is part of the name, it moves to the value.
+    `is_renamed`: the key had this name in an earlier version, so its value may have
+    old keys, too, and the fix is safe all the same. Where the unit of a number is part
+    of the name, it moves to the value.
     """
     name = str(path[-1])
     node = written_node(document, path)
     text = document.source.text
     start, end = key
+    if is_renamed and node is None:
+        return _rename(document, path, key, guess)
     if text[start:end] in (f"'{name}'", f'"{name}"'):
         start, end = start + 1, end - 1
     if node is None or text[start:end] != name:
         return None
-    is_safe = is_surely(name, guess) and _fits(node.value, schema)
+    is_safe = is_renamed or (is_surely(name, guess) and _fits(node.value, schema))
     edits = [Edit(start, end, guess)]
+    if is_renamed:
+        edits += _renames_below(text, node, RENAMED_BELOW.get(name, {}))
     title = f"replace `{name}` by `{guess}`"
     _, unit = unit_of(snake(name))
     written = text[node.span.start : node.span.end]
@@ -99,6 +113,27 @@ def mend_key(
         edits.append(Edit(*node.span, bare + unit))
         title = f"replace `{name}: {written}` by `{guess}: {bare}{unit}`"
     return Fix(title, tuple(edits), is_safe)
+
+
+def _rename(document: Document, path: Pointer, key: Span, new: str) -> Fix | None:
+    """Return the fix of a renamed key whose value is an alias; the value stays."""
+    name = str(path[-1])
+    above = written_node(document, path[:-1])
+    entry = (above.entries or {}).get(name) if above else None
+    if entry is None or entry.origin or document.source.text[slice(*key)] != name:
+        return None
+    return Fix(f"replace `{name}` by `{new}`", (Edit(*key, new),))
+
+
+def _renames_below(text: str, node: Node, names: Mapping[str, str]) -> Iterator[Edit]:
+    """Yield the edits of renamed keys in the entries of a list."""
+    for item in node.items or ():
+        for entry in (item.entries or {}).values():
+            new = names.get(entry.name)
+            # Not those that a merge or an alias brings from elsewhere.
+            is_written = not (item.is_alias or entry.origin)
+            if new and is_written and text[slice(*entry.key)] == entry.name:
+                yield Edit(*entry.key, new)
 
 
 def _repair(

@@ -96,8 +96,8 @@ def _is_named_secret(path: Pointer) -> bool:
     if path[-1] == "description":
         return False
     name = _name(path)
-    is_brain = path == ("local", "brain", "key")
-    return is_brain or bool(re.search(SECRET_NAME, str(name)))
+    is_llm_key = path == ("local", "llm", "key")
+    return is_llm_key or bool(re.search(SECRET_NAME, str(name)))
 
 
 def _looks_chosen(text: str) -> bool:

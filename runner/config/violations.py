@@ -98,7 +98,7 @@ class _Scene:
     def add_unknown_keys(self, violation: Violation) -> None:
         """Report each key that the schema does not know."""
         # These are for broken files only, as below.
-        from runner.config.dialects import HOMES
+        from runner.config.dialects import HOMES, RENAMED
         from runner.config.repairs import mend_key
 
         homes = HOMES if self._homes is None else self._homes
@@ -109,20 +109,28 @@ class _Scene:
                 continue
             if self._document.is_broken((*here, key)):
                 continue
-            guess, home = nearest(key, known), homes.get(snake(key))
-            # A key of ours that stands in the wrong place is not a misspelt one.
-            if guess and home and not is_surely(key, guess):
+            renamed = RENAMED.get(key)
+            is_renamed = renamed in known
+            guess = renamed if is_renamed else nearest(key, known)
+            home = homes.get(snake(key))
+            # A known key in the wrong place is not a misspelt one.
+            if guess and home and not is_renamed and not is_surely(key, guess):
                 guess = None
             if guess:
                 self._meant.add((*here, guess))
-            words = wording.unknown_key(key, guess, known, home)
+            if is_renamed and renamed:
+                words = wording.renamed_key(key, renamed)
+            else:
+                words = wording.unknown_key(key, guess, known, home)
             path = (*here, key)
             span = self._document.key_span(path)
             fix = None
             if guess and guess not in violation.instance:
                 schema = violation.schema["properties"][guess]
                 schema = schema if isinstance(schema, dict) else {}
-                fix = mend_key(self._document, path, span, guess, schema)
+                fix = mend_key(
+                    self._document, path, span, guess, schema, is_renamed=is_renamed
+                )
             meant = (*here, guess) if guess else None
             self._report("VA203", path, span, words, fix=fix, meant=meant)
 

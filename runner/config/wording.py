@@ -55,6 +55,12 @@ def unknown_key(
     return message, None
 
 
+def renamed_key(key: str, new: str) -> Words:
+    """For a key that had another name in an earlier version."""
+    message = f"unknown key `{key}`: its name is now `{new}`"
+    return message, "rename it; `vagent validate --fix` does so"
+
+
 def missing_keys(path: Pointer, missing: Sequence[str], because: str | None) -> Words:
     """For fields that must be there."""
     are = "is" if len(missing) == 1 else "are"

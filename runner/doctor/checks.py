@@ -14,7 +14,7 @@ LOOP = "loop"  # the check that makes a noise
 CHECKS = (
     Check("python", "runner.doctor.packages:check_python"),
     Check("packages", "runner.doctor.packages:check_required", _LOAD),
-    Check("extra-desk", "runner.doctor.packages:check_desk", _LOAD),
+    Check("extra-echo", "runner.doctor.packages:check_desk", _LOAD),
     Check("extra-local", "runner.doctor.packages:check_local", _LOAD),
     Check("extra-fast", "runner.doctor.packages:check_fast", _LOAD),
     Check("extra-otel", "runner.doctor.packages:check_otel", _LOAD),

@@ -36,7 +36,7 @@ class Finding:
     def as_object(self) -> Mapping[str, str | None]:
         """Return what `--json` writes; its fields stay as they are."""
         return {
-            "type": "vagent.finding",
+            "type": "vagent.check",
             "name": self.name,
             "state": self.state.value,
             "detail": self.detail,

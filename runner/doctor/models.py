@@ -21,7 +21,7 @@ def check_models(wishes: Wishes) -> Iterator[Finding]:
     needed = needed_models(weights, local) if is_needed else []
     yield from judge_models(weights, needed)
     if is_needed:
-        yield from _own_files(weights, local.voice, local.recognizer, local.brain.name)
+        yield from _own_files(weights, local.tts, local.stt, local.llm.name)
 
 
 def judge_models(weights: Weights, needed: list[str]) -> Iterator[Finding]:

@@ -47,7 +47,7 @@ REQUIRED = (
     Package("prometheus-client", "0.20", "prometheus_client"),
 )
 EXTRAS: Mapping[str, tuple[Package, ...]] = {
-    "desk": (Package("pywebrtc-audio", "0.2", "pywebrtc_audio"),),
+    "echo": (Package("pywebrtc-audio", "0.2", "pywebrtc_audio"),),
     "local": (
         Package("ctranslate2", "4.5", "ctranslate2"),
         Package("tokenizers", "0.20", "tokenizers"),
@@ -69,7 +69,7 @@ EXTRAS: Mapping[str, tuple[Package, ...]] = {
     ),
 }
 _GAINS = {
-    "desk": "echo cancellation, for a microphone beside a loudspeaker",
+    "echo": "echo cancellation, for a microphone near a loudspeaker",
     "local": "speech and a language model on this machine",
     "fast": "less CPU for a call",
     "otel": "traces of calls",
@@ -99,9 +99,9 @@ def check_required(wishes: Wishes) -> Iterator[Finding]:
 
 
 def check_desk(wishes: Wishes) -> Iterator[Finding]:
-    """Look at the desk extra."""
+    """Check the echo extra."""
     del wishes
-    yield _judge_here("desk")
+    yield _judge_here("echo")
 
 
 def check_local(wishes: Wishes) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from runner.doctor.findings import Finding, failed, passed, skipped
 from runner.doctor.wishes import Wishes
 
 HOST = "127.0.0.1"
-SERVE_PORT = 8765  # the default of `vagent serve`
+SERVE_PORT = 8765  # the default of `vagent service`
 
 
 def check_ports(wishes: Wishes) -> Iterator[Finding]:
@@ -41,7 +41,7 @@ def judge_port(port: int, *, is_asked: bool) -> Finding:
     One that nobody `is_asked` about may well be held by a server that runs already.
     """
     name = f"port-{port}"
-    about = " (the default of vagent serve)" if port == SERVE_PORT else ""
+    about = " (the default of vagent service)" if port == SERVE_PORT else ""
     try:
         with socket.create_server((HOST, port)):
             return passed(name, f"free{about}")
@@ -50,4 +50,4 @@ def judge_port(port: int, *, is_asked: bool) -> Finding:
         detail = f"cannot be had{about}: {reason}"
     if is_asked:
         return failed(name, detail, "choose another port, or end what holds this one")
-    return skipped(name, detail, "vagent serve --port 0")
+    return skipped(name, detail, "vagent service --port 0")

@@ -59,7 +59,7 @@ def check_online(wishes: Wishes) -> Iterator[Finding]:
         yield skipped("online", "no service to call")
         return
     if service.url is None:
-        yield skipped("online", "the embedded server needs no network")
+        yield skipped("online", "the local service needs no network")
     elif not wishes.online:
         yield skipped("online", "whether the service takes the key: not asked", _ASK)
     else:
@@ -122,7 +122,7 @@ def _touch(url: str, detail: str) -> Finding:
         with socket.create_connection((address.hostname, port), _TOUCH_SECONDS):
             return passed("service", f"{detail}; something listens there")
     except OSError as error:
-        fix = f"vagent serve --port {port}"
+        fix = f"vagent service --port {port}"
         return failed("service", f"{detail}: {_words(error)}", fix)
 
 

@@ -58,7 +58,7 @@ def check_speaker(wishes: Wishes) -> Iterator[Finding]:
 def check_loop(wishes: Wishes) -> Iterator[Finding]:
     """Play two seconds of tones and listen for them."""
     if not wishes.sound:
-        yield skipped("loop", "no tones were played: --no-sound")
+        yield skipped("loop", "no tones were played: --no-audio")
         yield _UNMEASURED
         return
     try:
@@ -147,7 +147,7 @@ def _judge_echo(
 ) -> Finding:
     strength = f"{round(found.echo_path):+d} dB comes back"
     if front_end is None:
-        fix = platform.install_extra("desk")
+        fix = platform.install_extra("echo")
         return skipped("echo", f"{strength}; no cancellation", fix)
     taken = cancelled_by(recording.samples, found, recording.audible_at, front_end)
     left = found.level - taken

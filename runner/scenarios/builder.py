@@ -8,16 +8,16 @@ from runner.config.durations import parse_duration
 from runner.scenarios.drafts import listed
 from runner.scenarios.model import (
     AgentTurn,
-    BrainRule,
-    CallTurn,
+    ConnectionTurn,
     EndTurn,
     ExpectTurn,
-    LineTurn,
+    LlmRule,
     MockAnswer,
     Pattern,
     Place,
     Scenario,
     Suite,
+    ToolCallTurn,
     Turn,
     UserTurn,
     WaitTurn,
@@ -68,7 +68,7 @@ class _Builder:
             variables={**variables, **self._variables},
             environment={k: each.value for k, each in entries["environment"].items()},
             mock={name: _answers(each.value) for name, each in entries["mock"].items()},
-            brain=tuple(_rule(each) for each in draft.value("brain", ())),
+            llm=tuple(_rule(each) for each in draft.value("llm", ())),
             faults=tuple(listed(draft.value("faults", []))),
             seed=int(draft.value("seed", 0)),
             services=tuple(listed(draft.value("services", []))),
@@ -106,9 +106,9 @@ def _user(value: Any, place: Place) -> UserTurn:
     return UserTurn(place, value["says"], _seconds(interrupts.get("after")))
 
 
-def _call(value: Any, place: Place) -> CallTurn:
+def _call(value: Any, place: Place) -> ToolCallTurn:
     fields: Any = {"tool": value} if isinstance(value, str) else value
-    return CallTurn(
+    return ToolCallTurn(
         place,
         fields["tool"],
         arguments=fields.get("arguments"),
@@ -119,13 +119,13 @@ def _call(value: Any, place: Place) -> CallTurn:
 
 
 def _expect(value: Any, place: Place) -> ExpectTurn:
-    calls, any_order = read_calls(value.get("calls"))
+    calls, any_order = read_calls(value.get("tool_calls"))
     interruptions = value.get("interruptions")
     return ExpectTurn(
         place,
         silence_within=_seconds(value.get("silence_within")),
         latency_within=_seconds(value.get("latency_within")),
-        calls=calls,
+        tool_calls=calls,
         any_order=any_order,
         interruptions=None if interruptions is None else int(interruptions),
         resumed=value.get("resumed"),
@@ -137,7 +137,7 @@ def _expect(value: Any, place: Place) -> ExpectTurn:
 
 
 def read_calls(value: Any) -> tuple[tuple[str, ...] | None, bool]:
-    """Return the tools of an `expect: {calls: …}`, and whether in any order."""
+    """Return the tools of an `expect: {tool_calls: …}`, and whether in any order."""
     match value:
         case None:
             return None, False
@@ -156,9 +156,11 @@ def _end(value: Any, place: Place) -> EndTurn:
 _TURNS: dict[str, Callable[[Any, Place], Turn]] = {
     "agent": _agent,
     "user": _user,
-    "call": _call,
+    "tool_call": _call,
     "expect": _expect,
-    "line": lambda value, place: LineTurn(place, parse_duration(value["drops"])),
+    "connection": lambda value, place: ConnectionTurn(
+        place, parse_duration(value["drops"])
+    ),
     "wait": lambda value, place: WaitTurn(place, parse_duration(value)),
     "end": _end,
 }
@@ -181,18 +183,18 @@ def _answer(value: Mapping[str, Any]) -> MockAnswer:
     )
 
 
-def _rule(value: Mapping[str, Any]) -> BrainRule:
+def _rule(value: Mapping[str, Any]) -> LlmRule:
     calls = (
         (each, {})
         if isinstance(each, str)
         else (each["tool"], each.get("arguments", {}))
-        for each in value.get("calls", ())
+        for each in value.get("tool_calls", ())
     )
-    return BrainRule(
-        hears=patterns(value.get("hears")),
+    return LlmRule(
+        user_says=patterns(value.get("user_says")),
         after=value.get("after"),
         says=value.get("says"),
-        calls=tuple(calls),
+        tool_calls=tuple(calls),
     )
 
 

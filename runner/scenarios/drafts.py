@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Mappings of which a scenario adds to, or replaces, single entries.
 MERGED = ("variables", "environment", "mock")
 # What replaces the default as a whole.
-REPLACED = ("agent", "brain", "faults", "seed", "services")
+REPLACED = ("agent", "llm", "faults", "seed", "services")
 # What a scenario has beside those of the file.
 ADDED = ("tags",)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from runner.scenarios.agents import Agent
     from runner.scenarios.drafts import Draft
 
-Role = Literal["mock", "call", "expect", "brain"]
+Role = Literal["mock", "tool_call", "expect", "llm"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,25 +62,25 @@ def find_mentions(inspection: Inspection) -> list[Mentioned]:
 def _mentions(draft: Draft) -> Iterator[Mention]:
     for name, part in draft.entries["mock"].items():
         yield Mention("mock", name, part.path, is_key=True)
-    brain = draft.part("brain")
-    if brain is not None:
-        yield from _in_brain(brain.value, brain.path)
+    llm = draft.part("llm")
+    if llm is not None:
+        yield from _in_llm(llm.value, llm.path)
     for turn in draft.turns:
         ((kind, value),) = turn.value.items()
         path = (*turn.path, kind)
-        if kind == "call":
-            yield _called("call", value, path)
+        if kind == "tool_call":
+            yield _called("tool_call", value, path)
         elif kind == "expect":
-            yield from _expected(value.get("calls"), (*path, "calls"))
+            yield from _expected(value.get("tool_calls"), (*path, "tool_calls"))
 
 
-def _in_brain(rules: Any, path: Pointer) -> Iterator[Mention]:
+def _in_llm(rules: Any, path: Pointer) -> Iterator[Mention]:
     for index, rule in enumerate(rules):
         at = (*path, index)
         if "after" in rule:
-            yield Mention("brain", rule["after"], (*at, "after"))
-        for number, call in enumerate(rule.get("calls", ())):
-            yield _called("brain", call, (*at, "calls", number))
+            yield Mention("llm", rule["after"], (*at, "after"))
+        for number, call in enumerate(rule.get("tool_calls", ())):
+            yield _called("llm", call, (*at, "tool_calls", number))
 
 
 def _called(role: Role, value: Any, path: Pointer) -> Mention:

@@ -78,18 +78,18 @@ class MockAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class BrainRule:
-    """What the scripted mind does, in place of a model.
+class LlmRule:
+    """What the scripted service does, in place of a language model.
 
-    It applies when the caller's words match `hears`, or after a result of the tool
+    It applies when the caller's words match `user_says`, or after a result of the tool
     `after`; with neither it is a step of a script: used once, in order. It says `says`
     (`${key}` stands for a key of the last result) and then asks for the calls.
     """
 
-    hears: tuple[Pattern, ...] = ()
+    user_says: tuple[Pattern, ...] = ()
     after: str | None = None
     says: str | None = None
-    calls: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    tool_calls: tuple[tuple[str, Mapping[str, Any]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class UserTurn:
 
 
 @dataclass(frozen=True, slots=True)
-class CallTurn:
+class ToolCallTurn:
     """A tool is to be called; `arguments` are equal, `matching` is a JSON Schema."""
 
     place: Place
@@ -128,14 +128,14 @@ class CallTurn:
 class ExpectTurn:
     """What is to hold at this point; None and empty: not asked.
 
-    `calls` are those since the caller's last words: an empty tuple for none, else the
-    tools in their order.
+    `tool_calls` are those since the caller's last utterance: an empty tuple for none,
+    else the tools in their order.
     """
 
     place: Place
     silence_within: float | None = None  # after the last interruption
     latency_within: float | None = None  # the longest wait so far
-    calls: tuple[str, ...] | None = None
+    tool_calls: tuple[str, ...] | None = None
     any_order: bool = False
     interruptions: int | None = None
     resumed: bool | None = None
@@ -146,8 +146,8 @@ class ExpectTurn:
 
 
 @dataclass(frozen=True, slots=True)
-class LineTurn:
-    """The line is cut, and cannot be had again for so long."""
+class ConnectionTurn:
+    """The connection is cut, and new ones fail for `drops` seconds."""
 
     place: Place
     drops: float
@@ -171,7 +171,13 @@ class EndTurn:
 
 
 Turn: TypeAlias = (
-    AgentTurn | UserTurn | CallTurn | ExpectTurn | LineTurn | WaitTurn | EndTurn
+    AgentTurn
+    | UserTurn
+    | ToolCallTurn
+    | ExpectTurn
+    | ConnectionTurn
+    | WaitTurn
+    | EndTurn
 )
 
 
@@ -190,7 +196,7 @@ class Scenario:
     variables: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     mock: Mapping[str, tuple[MockAnswer, ...] | None] = field(default_factory=dict)
-    brain: tuple[BrainRule, ...] = ()
+    llm: tuple[LlmRule, ...] = ()
     faults: tuple[str, ...] = ()
     seed: int = 0
     services: tuple[str, ...] = ()  # where it makes sense; empty: everywhere

@@ -87,7 +87,7 @@ def fill_text(text: str, values: Mapping[str, Any], *, speaks: bool) -> Any:
 def speaks(path: Pointer) -> bool:
     """Whether a text at this path of a scenario is one that the mind says."""
     match path:
-        case ("brain", int(), "says"):
+        case ("llm", int(), "says"):
             return True
     return False
 

@@ -41,12 +41,12 @@ from runner.recording.header import Header
 from runner.recording.lines import Entry, Sound
 from runner.scenarios.model import (
     AgentTurn,
-    CallTurn,
+    ConnectionTurn,
     EndTurn,
     ExpectTurn,
-    LineTurn,
     Party,
     Place,
+    ToolCallTurn,
     Turn,
     UserTurn,
     WaitTurn,
@@ -204,7 +204,7 @@ class Account:
         rules = self._header.config.tools.get(call.name)
         if rules is not None and rules.terminal:
             return  # who ends the call is said at the end
-        turn = CallTurn(self._place, call.name, dict(call.arguments))
+        turn = ToolCallTurn(self._place, call.name, dict(call.arguments))
         remark = "all arguments; `matching:` takes a schema" if call.arguments else None
         self._add(at, turn, remark)
 
@@ -238,7 +238,7 @@ class Account:
         now.is_live = True
         if now.lost_at is not None:
             drops = max(_SOONEST_SECONDS, round(at - now.lost_at, 1))
-            self._add(at, LineTurn(self._place, drops), now.reason)
+            self._add(at, ConnectionTurn(self._place, drops), now.reason)
             if now.is_resuming:
                 self._add(at, ExpectTurn(self._place, resumed=True))
         now.lost_at, now.is_resuming = None, False

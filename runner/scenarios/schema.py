@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 # Where keys belong that somebody has put elsewhere.
 _HOMES = {
     **dict.fromkeys(("returns", "raises", "delay", "times", "match"), "mock"),
-    **dict.fromkeys(("hears", "after"), "brain"),
-    **dict.fromkeys(("tool", "arguments", "matching", "fails"), "call"),
-    **dict.fromkeys(("silence_within", "latency_within", "calls"), "expect"),
+    **dict.fromkeys(("user_says", "after"), "llm"),
+    **dict.fromkeys(("tool", "arguments", "matching", "fails"), "tool_call"),
+    **dict.fromkeys(("silence_within", "latency_within", "tool_calls"), "expect"),
     **dict.fromkeys(("interruptions", "resumed", "never_says"), "expect"),
     **dict.fromkeys(("nothing_dropped", "no_errors"), "expect"),
     "never": "agent: {says: …}",
     "interrupts": "user: {says: …}",
-    "drops": "line",
+    "drops": "connection",
     "by": "end",
     **dict.fromkeys(("turns", "parameters", "name"), "scenarios, in an entry"),
 }

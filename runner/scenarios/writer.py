@@ -13,10 +13,10 @@ from runner.config.modeline import SUITE_SCHEMA
 from runner.config.scalars import NotJson, resolve_plain
 from runner.scenarios.model import (
     AgentTurn,
-    CallTurn,
+    ConnectionTurn,
     EndTurn,
     ExpectTurn,
-    LineTurn,
+    ToolCallTurn,
     UserTurn,
     WaitTurn,
 )
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.scenarios.model import (
-        BrainRule,
+        LlmRule,
         MockAnswer,
         Pattern,
         Scenario,
@@ -78,9 +78,9 @@ def _scenario(scenario: Scenario, folder: Path) -> Iterator[str]:
         if value:
             shown = value if key == "parameters" else _escape(value)
             yield f"    {key}: {_flow(shown)}\n"
-    if scenario.brain:
-        yield "    brain:\n"
-        for rule in scenario.brain:
+    if scenario.llm:
+        yield "    llm:\n"
+        for rule in scenario.llm:
             yield f"      - {_flow(_rule(rule))}\n"
     yield "    turns:\n"
     for turn in scenario.turns:
@@ -98,13 +98,13 @@ def _turn(turn: Turn) -> dict[str, Any]:
             return {"user": says}
         case UserTurn(says=says, interrupts_after=after):
             return {"user": {"says": says, "interrupts": {"after": _time(after)}}}
-        case CallTurn():
+        case ToolCallTurn():
             fields = _call(turn)
-            return {"call": turn.tool if len(fields) == 1 else fields}
+            return {"tool_call": turn.tool if len(fields) == 1 else fields}
         case ExpectTurn():
             return {"expect": _expect(turn)}
-        case LineTurn(drops=drops):
-            return {"line": {"drops": _time(drops)}}
+        case ConnectionTurn(drops=drops):
+            return {"connection": {"drops": _time(drops)}}
         case WaitTurn(seconds=seconds):
             return {"wait": _time(seconds)}
         case EndTurn(by=by, within=within):
@@ -123,7 +123,7 @@ def _agent(turn: AgentTurn) -> dict[str, Any]:
     )
 
 
-def _call(turn: CallTurn) -> dict[str, Any]:
+def _call(turn: ToolCallTurn) -> dict[str, Any]:
     return _given(
         tool=turn.tool,
         arguments=turn.arguments,
@@ -134,14 +134,14 @@ def _call(turn: CallTurn) -> dict[str, Any]:
 
 
 def _expect(turn: ExpectTurn) -> dict[str, Any]:
-    calls: Any = turn.calls
+    calls: Any = turn.tool_calls
     if calls is not None:
         calls = list(calls) or "none"
         calls = {"any_order": calls} if turn.any_order else calls
     return _given(
         silence_within=_time(turn.silence_within),
         latency_within=_time(turn.latency_within),
-        calls=calls,
+        tool_calls=calls,
         interruptions=turn.interruptions,
         resumed=turn.resumed,
         nothing_dropped=turn.nothing_dropped or None,
@@ -162,13 +162,17 @@ def _answer(answer: MockAnswer) -> dict[str, Any]:
     )
 
 
-def _rule(rule: BrainRule) -> dict[str, Any]:
+def _rule(rule: LlmRule) -> dict[str, Any]:
     calls = [
         _given(tool=tool, arguments=dict(arguments) or None)
-        for tool, arguments in rule.calls
+        for tool, arguments in rule.tool_calls
     ]
     escaped: dict[str, Any] = _escape(
-        _given(hears=_patterns(rule.hears), after=rule.after, calls=calls or None)
+        _given(
+            user_says=_patterns(rule.user_says),
+            after=rule.after,
+            tool_calls=calls or None,
+        )
     )
     # What it says keeps its placeholders: they are about a result.
     return escaped | _given(says=rule.says)

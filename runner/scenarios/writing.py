@@ -10,7 +10,7 @@ from pathlib import Path
 
 from runner.recording.header import Header, NotARecording
 from runner.recording.reader import Recording
-from runner.scenarios.model import BrainRule, MockAnswer, Place, Scenario, Suite
+from runner.scenarios.model import LlmRule, MockAnswer, Place, Scenario, Suite
 from runner.scenarios.recorded import Account, Remarked
 from runner.scenarios.replies import Reply, Run, calls_of, told
 from runner.scenarios.writer import write_suite
@@ -46,7 +46,7 @@ def scenario_from_recording(recording: Recording, file: Path) -> str:
         tuple(each.turn for each in turns),
         variables=dict(header.variables),
         mock=_mocks(header, list(account.runs.values())),
-        brain=tuple(_steps(account.replies)),
+        llm=tuple(_steps(account.replies)),
     )
     text = write_suite(Suite(file, (scenario,)))
     return _with_remarks(text, turns, _preface(recording, account))
@@ -82,11 +82,11 @@ def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text.lower())
 
 
-def _steps(replies: Sequence[Reply]) -> Iterator[BrainRule]:
+def _steps(replies: Sequence[Reply]) -> Iterator[LlmRule]:
     for reply in replies:
         calls = tuple(calls_of(reply))
         if reply.is_thought and (reply.says or calls):
-            yield BrainRule(says=reply.says or None, calls=calls)
+            yield LlmRule(says=reply.says or None, tool_calls=calls)
 
 
 def _mocks(header: Header, runs: Sequence[Run]) -> dict[str, tuple[MockAnswer, ...]]:

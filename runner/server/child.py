@@ -19,7 +19,8 @@ from runner.errors import SpeechError
 
 START_SECONDS = 30.0
 STOP_SECONDS = 3.0
-BRAIN_KEY = "VAGENT_BRAIN_KEY"
+LLM_KEY = "VAGENT_LLM_KEY"
+SERVICE_KEY = "VAGENT_SERVICE_KEY"
 
 Listener = Callable[[Mapping[str, Any]], None]
 
@@ -59,18 +60,18 @@ async def embedded_server(
 
 
 def _arguments(local: LocalConfig, faults: Sequence[str]) -> Sequence[str]:
-    arguments = ["serve", "--port", "0", "--log-json", "--exit-with-parent"]
-    brain = local.brain
-    if brain.url:
-        arguments += ["--brain", brain.url]
-        if brain.model:
-            arguments += ["--brain-model", brain.model]
-    elif brain.name != "auto":
-        arguments += ["--brain", brain.name]
-    if local.voice:
-        arguments += ["--voice", local.voice]
-    if local.recognizer:
-        arguments += ["--recognizer", local.recognizer]
+    arguments = ["service", "--port", "0", "--log-json", "--exit-with-parent"]
+    llm = local.llm
+    if llm.url:
+        arguments += ["--llm", llm.url]
+        if llm.model:
+            arguments += ["--llm-model", llm.model]
+    elif llm.name != "auto":
+        arguments += ["--llm", llm.name]
+    if local.tts:
+        arguments += ["--tts", local.tts]
+    if local.stt:
+        arguments += ["--stt", local.stt]
     for fault in faults:
         arguments += ["--fault", fault]
     return arguments
@@ -78,8 +79,10 @@ def _arguments(local: LocalConfig, faults: Sequence[str]) -> Sequence[str]:
 
 def _environment(local: LocalConfig) -> dict[str, str]:
     environment = dict(os.environ)
-    if local.brain.key:
-        environment[BRAIN_KEY] = local.brain.key
+    # The key that clients send elsewhere: this service takes calls of its owner only.
+    environment.pop(SERVICE_KEY, None)
+    if local.llm.key:
+        environment[LLM_KEY] = local.llm.key
     return environment
 
 
@@ -91,11 +94,11 @@ async def _read_address(process: asyncio.subprocess.Process, listen: Listener) -
                 if line.get("type") == "vagent.listening":
                     return str(line["url"])
     except TimeoutError:
-        raise SpeechError("the embedded server did not start in time") from None
+        raise SpeechError("the local service did not start in time") from None
     code = await process.wait()
     raise SpeechError(
-        f"the embedded server stopped at once (exit code {code})",
-        hint="`vagent serve` shows why",
+        f"the local service stopped at once (exit code {code})",
+        hint="run `vagent service` to see why",
     )
 
 

@@ -45,9 +45,9 @@ class Journal:
         self._turns += 1
         self._tell(
             "vagent.turn",
-            decided_ms=round(self._decided_after * 1000),
-            first_sound_ms=round((time.monotonic() - self._silent_since) * 1000),
-            thought_ahead=self._was_guessed,
+            endpointing_ms=round(self._decided_after * 1000),
+            first_audio_ms=round((time.monotonic() - self._silent_since) * 1000),
+            speculative=self._was_guessed,
         )
         self._silent_since = None
 

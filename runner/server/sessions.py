@@ -103,7 +103,7 @@ class Sessions:
             await conversation.run()
         # The outermost edge of one session: a bug ends it and no other.
         except Exception as error:
-            self._house.report("vagent.bug", {"message": repr(error)})
+            self._house.report("vagent.internal_error", {"message": repr(error)})
             conversation.hang_up(1011)
         finally:
             self._conversations.pop(conversation.session.session_id, None)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from runner.config.model import BrainConfig, LocalConfig
+from runner.config.model import LlmConfig, LocalConfig
 from runner.errors import ModelMissing, SpeechError, VagentError
 from runner.speech.parts import (
     Brain,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 DEFAULT_RECOGNIZER = "whisper-base"
 DEFAULT_VOICE = "joe"
 INSTALL = "pip install 'vagent[local]'"
-_RULES = BrainConfig(name="rules")
+_RULES = LlmConfig(name="rules")
 
 # More threads than these gain nothing on models as small as ours.
 _MOST_THREADS = 4
@@ -163,7 +163,7 @@ class _Loader:
         from runner.speech.endpointing import load_smart_turn
 
         return self._try(
-            "endpointer",
+            "endpointing",
             lambda: load_smart_turn(self._path("smart-turn")),
             None,
             "a fixed silence of 500 ms ends a turn",
@@ -172,9 +172,9 @@ class _Loader:
     def recognizer(self) -> _Tried[Recognizer | None]:
         from runner.speech.recognizer import load_whisper
 
-        wanted = self._local.recognizer or DEFAULT_RECOGNIZER
+        wanted = self._local.stt or DEFAULT_RECOGNIZER
         return self._try(
-            "recognizer",
+            "stt",
             lambda: load_whisper(self._path(wanted), threads=self._threads),
             None,
             "text input only",
@@ -184,15 +184,15 @@ class _Loader:
         from runner.speech.voice import ToneVoice
 
         return self._try(
-            "voice", self.open_voice, ToneVoice(), "the transcript, and tones"
+            "tts", self.open_voice, ToneVoice(), "the transcript, and tones"
         )
 
     def brain(self) -> _Tried[ClosableBrain]:
         from runner.speech.brain import load_brain
 
         return self._try(
-            "brain",
-            lambda: load_brain(self._local.brain, self._weights.find),
+            "llm",
+            lambda: load_brain(self._local.llm, self._weights.find),
             load_brain(_RULES, self._weights.find),
             "the agent's own rules: a script, not a language model",
         )
@@ -200,7 +200,7 @@ class _Loader:
     def open_voice(self) -> Voice:
         from runner.speech.voice import load_piper
 
-        wanted = self._local.voice or DEFAULT_VOICE
+        wanted = self._local.tts or DEFAULT_VOICE
         return load_piper(self._path(wanted), threads=self._threads)
 
     def _path(self, wanted: str) -> Path:

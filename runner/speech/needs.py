@@ -9,22 +9,22 @@ from runner.speech.brain import MODELS, OWN_MODEL
 from runner.speech.manifest import Model
 from runner.speech.weights import Weights
 
-_EARS = ("silero-vad", "smart-turn")
-_DEFAULT_VOICE, _DEFAULT_RECOGNIZER = "joe", "whisper-base"
+_TURN_MODELS = ("silero-vad", "smart-turn")
+_DEFAULT_TTS, _DEFAULT_STT = "joe", "whisper-base"
 # Room for the engines beside the weights: with the better brain the whole server was
 # measured at 2.31 GB for 1.34 GB of files, with the small one at 1.07 GB for 0.71 GB.
 _ROOM = 1.75
 
 
 def needed_models(weights: Weights, local: LocalConfig | None = None) -> list[str]:
-    """Return what a spoken call needs: ears, a voice, a brain where there is none.
+    """Return the models that a spoken call needs: VAD, endpointing, TTS, STT and LLM.
 
     What `local` names by a path of the user's own is not among them.
     """
     local = local or LocalConfig()
-    voice = local.voice or _DEFAULT_VOICE
-    recognizer = local.recognizer or _DEFAULT_RECOGNIZER
-    named = [*_EARS, voice, recognizer, *_brain(weights, local)]
+    tts = local.tts or _DEFAULT_TTS
+    stt = local.stt or _DEFAULT_STT
+    named = [*_TURN_MODELS, tts, stt, *_llm(weights, local)]
     return [name for name in named if name in weights.manifest]
 
 
@@ -33,11 +33,11 @@ def memory_for(models: list[Model]) -> int:
     return round(_ROOM * sum(model.size for model in models))
 
 
-def _brain(weights: Weights, local: LocalConfig) -> list[str]:
-    if local.brain.url is not None or local.brain.name == "rules":
+def _llm(weights: Weights, local: LocalConfig) -> list[str]:
+    if local.llm.url is not None or local.llm.name == "rules":
         return []
-    if local.brain.name != "auto":
-        return [local.brain.name]
+    if local.llm.name != "auto":
+        return [local.llm.name]
     if os.environ.get(OWN_MODEL):
         return []
     present = [name for name in MODELS if weights.standing(name).present]

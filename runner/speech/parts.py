@@ -157,7 +157,7 @@ class Voice(Protocol):
 class MissingPart:
     """A part that is not there, what stands in for it, and the command that mends."""
 
-    part: str  # recognizer, brain, voice, vad, endpointer
+    part: str  # stt, llm, tts, vad, endpointing
     reason: str
     instead: str
     command: str

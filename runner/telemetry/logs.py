@@ -137,7 +137,7 @@ class MessageLog:
             else:
                 self._message(at, "received", what.message)
         elif isinstance(what, Garbled):
-            self._log.say("warning", "message.garbled", at, reason=what.reason)
+            self._log.say("warning", "message.malformed", at, reason=what.reason)
 
     def _message(self, at: float, way: str, message: Message) -> None:
         self.flush(at)
@@ -158,7 +158,7 @@ class MessageLog:
         sums = {name: each // _BYTES_A_MS for name, each in self._sums.items() if each}
         if sums and self._since is not None:
             seconds = round(at - self._since, 3)
-            self._log.say("debug", "sound", at, "", seconds=seconds, **sums)
+            self._log.say("debug", "audio", at, "", seconds=seconds, **sums)
         self._since = None
         self._sums = dict.fromkeys(self._sums, 0)
 
@@ -174,15 +174,15 @@ def _describe(moment: Moment, is_detailed: bool) -> _Described | None:
         case ToolBegan() | ToolEnded():
             return _describe_tool(moment, is_detailed)
         case TurnBegan(number, by):
-            return "info", "turn.began", "", {"turn": number, "by": by}
+            return "info", "turn.started", "", {"turn": number, "by": by}
         case AnswerHeard(since_decision, since_voice):
-            waited = {} if since_voice is None else {"waited_s": _s(since_voice)}
+            waited = {} if since_voice is None else {"latency_s": _s(since_voice)}
             decided = {"since_decision_s": _s(since_decision)}
-            return "info", "answer.heard", "", {**waited, **decided}
+            return "info", "reply.first_audio", "", {**waited, **decided}
         case WordsSaid(side, text, is_interrupted):
             words = {"text": text} if is_detailed else {"characters": len(text)}
             cut = {"interrupted": True} if is_interrupted else {}
-            return "info", "words", "", {"by": side, **words, **cut}
+            return "info", "transcript", "", {"by": side, **words, **cut}
         case Interrupted(reply_id):
             return "info", "reply.interrupted", "", {"reply": reply_id}
         case _:
@@ -194,14 +194,19 @@ def _describe_line(
 ) -> _Described:
     match moment:
         case CallBegan():
-            return "info", "call.began", "", {}
+            return "info", "call.started", "", {}
         case SessionStood(gone=None):
             return "info", "session.ready", "", {}
         case SessionStood(is_resumed=is_resumed, gone=float(gone)):
             how = "resumed" if is_resumed else "fresh"
-            return "info", "session.back", "", {"gone_s": _s(gone), "session_is": how}
+            return (
+                "info",
+                "session.restored",
+                "",
+                {"gone_s": _s(gone), "session_is": how},
+            )
         case LineLost(reason):
-            return "warning", "line.lost", "", {"reason": reason}
+            return "warning", "connection.lost", "", {"reason": reason}
         case CallEnded(close):
             level: Level = "info" if close.outcome.value == "clean" else "error"
             fields = {"outcome": close.outcome.value, "reason": close.reason}
@@ -214,7 +219,7 @@ def _describe_tool(moment: ToolBegan | ToolEnded, is_detailed: bool) -> _Describ
     if isinstance(moment, ToolBegan):
         call = moment.call
         given = {"arguments": dict(call.arguments)} if is_detailed else {}
-        return "info", "tool.began", call.call_id, {"tool": call.name, **given}
+        return "info", "tool.started", call.call_id, {"tool": call.name, **given}
     result = {"result": _json(moment.text)} if is_detailed and moment.text else {}
     fields = {
         "tool": moment.name,

@@ -76,35 +76,37 @@ class _Instruments:
             every = [*_WHO, *labels]
             return Histogram(name, text, every, buckets=buckets, registry=registry)
 
-        self.started = counter("vagent_sessions_started", "Calls that began.")
+        self.started = counter("vagent_sessions_started", "Calls that started.")
         self.ended = counter(
             "vagent_sessions_ended", "Calls that ended, by outcome.", "outcome"
         )
         self.active = Gauge(
-            "vagent_sessions_active", "Calls that go on.", _WHO, registry=registry
+            "vagent_sessions_active", "Calls in progress.", _WHO, registry=registry
         )
-        self.turns = counter("vagent_turns", "Turns, by who began them.", "by")
+        self.turns = counter(
+            "vagent_turns", "Turns, by the side that started them.", "by"
+        )
         self.latency = timing(
-            "vagent_answer_latency_seconds",
-            "From the caller's last sound to the first audible one of the answer.",
+            "vagent_reply_latency_seconds",
+            "From the end of the caller's speech to the first audible reply audio.",
         )
         self.decision_latency = timing(
-            "vagent_answer_decision_latency_seconds",
-            "From when the caller's turn was held to be over, or he had typed, to the "
-            "first audible sound of the answer.",
+            "vagent_reply_decision_latency_seconds",
+            "From the detected end of the caller's turn, or the typed text, to the "
+            "first audible reply audio.",
         )
         self.tools = timing(
             "vagent_tool_call_duration_seconds",
-            "How long calls of tools took, by tool and outcome.",
+            "Duration of tool calls, by tool and outcome.",
             "tool",
             "outcome",
         )
         self.interruptions = counter(
-            "vagent_interruptions", "Replies of the agent that were cut off."
+            "vagent_interruptions", "Replies of the agent that were interrupted."
         )
         self.reconnects = counter(
             "vagent_reconnects",
-            "Lines that were lost and came back, by what came back.",
+            "Connections that were lost and restored, by the session that followed.",
             "session",
         )
 
@@ -189,7 +191,7 @@ class CallMetrics:
         yield failures
         hung = GaugeMetricFamily(
             "vagent_tool_threads_hung",
-            "Plain functions that were given up and still run.",
+            "Tool functions that timed out and still run.",
             labels=_WHO,
         )
         hung.add_metric(self._who, counters.threads_hung)
@@ -198,40 +200,57 @@ class CallMetrics:
 
 def _counted(c: Counters) -> Iterable[tuple[str, str, str, Mapping[str, float]]]:
     """Yield name, help, label and the values by label of a call's own counters."""
-    seconds = {"sent": c.sound_sent_seconds, "received": c.sound_received_seconds}
+    seconds = {"sent": c.audio_sent_seconds, "received": c.audio_received_seconds}
     sound_bytes = {
         way: float(round(each * _SOUND_BYTES_A_SECOND)) for way, each in seconds.items()
     }
     dropped = {
         "microphone": c.microphone_dropped_seconds,
-        "no_line": c.microphone_unsent_seconds,
+        "no_connection": c.microphone_unsent_seconds,
         "outbox": c.outbox_dropped_seconds,
-        "late_reply": c.sound_ignored_seconds,
+        "late_reply": c.audio_ignored_seconds,
         "interruption": c.playback_cleared_seconds,
         "playback": c.playback_dropped_seconds,
     }
     yield (
         "vagent_messages",
-        "Messages on the wire, sound included.",
+        "Messages sent and received, audio included.",
         "direction",
         {"sent": c.messages_sent, "received": c.messages_received},
     )
-    yield "vagent_sound_seconds", "Sound on the wire.", "direction", seconds
-    yield "vagent_sound_bytes", "The same as PCM.", "direction", sound_bytes
+    yield "vagent_audio_seconds", "Audio sent and received.", "direction", seconds
     yield (
-        "vagent_sound_dropped_seconds",
-        "Sound that was thrown away, by place.",
+        "vagent_audio_bytes",
+        "Audio sent and received, as PCM.",
+        "direction",
+        sound_bytes,
+    )
+    yield (
+        "vagent_audio_dropped_seconds",
+        "Audio that was discarded, by place.",
         "place",
         dropped,
     )
     for name, text, value in (
-        ("line_drops", "Times that the line was lost.", c.line_drops),
-        ("line_lost_seconds", "How long it was gone.", c.line_lost_seconds),
-        ("messages_garbled", "Messages that are none.", c.messages_garbled),
+        ("connection_drops", "Times that the connection was lost.", c.connection_drops),
+        (
+            "connection_lost_seconds",
+            "Seconds without a connection.",
+            c.connection_lost_seconds,
+        ),
+        (
+            "messages_malformed",
+            "Messages that could not be parsed.",
+            c.messages_malformed,
+        ),
         ("messages_unknown", "Messages of unknown types.", c.messages_unknown),
         ("playback_underruns", "Gaps in the agent's voice.", c.playback_underruns),
-        ("tool_results_late", "Results that nobody wanted.", c.calls_late),
-        ("replies_asked_again", "Replies asked for again.", c.replies_asked_again),
+        (
+            "tool_results_late",
+            "Results that came after their tool call was cancelled.",
+            c.tool_calls_late,
+        ),
+        ("replies_retried", "Replies requested again.", c.replies_retried),
     ):
         yield f"vagent_{name}", text, "", {"": value}
 
@@ -241,29 +260,29 @@ class ServerMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"vagent_server_{name}", text, labels, registry=registry)
+            return Counter(f"vagent_service_{name}", text, labels, registry=registry)
 
         def timing(name: str, text: str) -> Histogram:
-            name = f"vagent_server_{name}"
+            name = f"vagent_service_{name}"
             return Histogram(name, text, buckets=_LATENCIES, registry=registry)
 
         self._started = counter("sessions_started", "Sessions that were opened.")
         self._ended = counter("sessions_ended", "Sessions that are over.")
         self._active = Gauge(
-            "vagent_server_sessions_active",
-            "Sessions that are held, also while their line is gone.",
+            "vagent_service_sessions_active",
+            "Sessions that are open, including those without a connection.",
             registry=registry,
         )
-        self._turns = counter("turns", "Turns that were answered.", "thought_ahead")
+        self._turns = counter("turns", "Turns that were answered.", "speculative")
         self._decision = timing(
-            "turn_decision_seconds",
-            "From the caller's last sound to when his turn was held to be over.",
+            "endpointing_seconds",
+            "From the end of the caller's speech to the detected end of the turn.",
         )
         self._latency = timing(
-            "answer_latency_seconds",
-            "From the caller's last sound to the first one of the answer.",
+            "reply_latency_seconds",
+            "From the end of the caller's speech to the first audio of the reply.",
         )
-        self._faults = counter("faults", "Faults that were made on purpose.")
+        self._faults = counter("faults", "Faults that were injected.")
 
     def report(self, kind: str, facts: Mapping[str, Any]) -> None:
         """Count what the server reports of a session."""
@@ -275,9 +294,9 @@ class ServerMetrics:
                 self._ended.inc()
                 self._active.dec()
             case "vagent.turn":
-                self._turns.labels(str(bool(facts["thought_ahead"])).lower()).inc()
-                self._decision.observe(facts["decided_ms"] / 1000)
-                self._latency.observe(facts["first_sound_ms"] / 1000)
+                self._turns.labels(str(bool(facts["speculative"])).lower()).inc()
+                self._decision.observe(facts["endpointing_ms"] / 1000)
+                self._latency.observe(facts["first_audio_ms"] / 1000)
             case "vagent.fault":
                 self._faults.inc()
             case _:

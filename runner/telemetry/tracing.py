@@ -119,12 +119,12 @@ class CallTrace:
                     self._event(session, at, "vagent.reconnected", back)
             case LineLost(reason):
                 lost = {"vagent.reason": text(reason)}
-                self._event(session, at, "vagent.line_lost", lost)
+                self._event(session, at, "vagent.connection_lost", lost)
             case AnswerHeard(since_decision, since_voice):
                 waits = {"vagent.since_decision_seconds": since_decision}
                 if since_voice is not None:
                     waits["vagent.since_voice_seconds"] = since_voice
-                self._event(turn, at, "vagent.first_sound", waits)
+                self._event(turn, at, "vagent.first_audio", waits)
             case Interrupted(reply_id):
                 cut = {"vagent.reply_id": text(reply_id)}
                 self._event(turn, at, "vagent.interrupted", cut)

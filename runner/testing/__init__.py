@@ -19,7 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from runner.scenarios.model import BrainRule, MockAnswer
+    from runner.scenarios.model import LlmRule, MockAnswer
     from runner.testing.call import CallUnderTest, Ending, NeverHappened
     from runner.testing.clock import VirtualTimeLoop, run_virtually
     from runner.testing.execution import Wishes, try_out
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from runner.testing.script import ScriptedService
 
 __all__ = [
-    "BrainRule",
+    "LlmRule",
     "CallSeen",
     "CallUnderTest",
     "Ending",
@@ -52,7 +52,7 @@ __all__ = [
 
 # Loaded when asked for: who only reads results should not load an engine.
 _HOMES = {
-    "runner.scenarios.model": ("BrainRule", "MockAnswer"),
+    "runner.scenarios.model": ("LlmRule", "MockAnswer"),
     "runner.testing.call": ("CallUnderTest", "Ending", "NeverHappened"),
     "runner.testing.execution": ("Wishes", "try_out"),
     "runner.testing.mind": ("ScriptedBrain",),

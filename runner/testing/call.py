@@ -71,7 +71,7 @@ class CallSoFar:
 
     def losses(self) -> Sequence[str]:
         """Return in words what was lost, but for the time without a line."""
-        return describe_losses(replace(self.counters(), line_drops=0))
+        return describe_losses(replace(self.counters(), connection_drops=0))
 
 
 class CallUnderTest(CallSoFar):

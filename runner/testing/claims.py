@@ -32,9 +32,9 @@ def _unmet(call: CallUnderTest, turn: ExpectTurn, calls_from: int) -> Iterator[U
         yield from _check_silence(call, turn.silence_within)
     if turn.latency_within is not None:
         yield from _check_latency(call, turn.latency_within)
-    if turn.calls is not None:
+    if turn.tool_calls is not None:
         records = list(call.witness.calls.values())[calls_from:]
-        yield from _check_calls(turn.calls, turn.any_order, records)
+        yield from _check_calls(turn.tool_calls, turn.any_order, records)
     if turn.interruptions is not None:
         count = len(call.witness.interruptions)
         if count != turn.interruptions:

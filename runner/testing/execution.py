@@ -125,8 +125,8 @@ def _prepare(
     impairment = Impairment(wishes.noise_db, wishes.packet_loss)
     if is_scripted and not impairment.is_none:
         left_out.append("noise and packet loss: nothing is heard on script")
-    if scenario.brain and not is_scripted:
-        left_out.append("brain: only the scripted service follows it")
+    if scenario.llm and not is_scripted:
+        left_out.append("llm: only the scripted service uses it")
     faults = (*scenario.faults, *wishes.faults)
     if faults and wishes.service not in (SCRIPT, "local"):
         left_out.append("faults: only services of vagent's own make them")
@@ -137,7 +137,7 @@ def _prepare(
         variables={**scenario.variables, **wishes.variables},
         environment={**wishes.environment, **scenario.environment},
         mock=scenario.mock,
-        brain=scenario.brain,
+        llm=scenario.llm,
         faults=faults,
         seed=wishes.seed + scenario.seed + run,
         live_tools=wishes.live_tools,

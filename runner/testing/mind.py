@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from runner.scenarios.model import BrainRule
+from runner.scenarios.model import LlmRule
 from runner.speech.brain.rules import RulesBrain
 from runner.speech.parts import (
     AgentBrief,
@@ -36,9 +36,9 @@ class ScriptedBrain:
     name = "script"
     quality: Quality = "script"
 
-    def __init__(self, rules: Sequence[BrainRule] = ()) -> None:
-        self._rules = [rule for rule in rules if rule.hears or rule.after]
-        self._steps = [rule for rule in rules if not (rule.hears or rule.after)]
+    def __init__(self, rules: Sequence[LlmRule] = ()) -> None:
+        self._rules = [rule for rule in rules if rule.user_says or rule.after]
+        self._steps = [rule for rule in rules if not (rule.user_says or rule.after)]
         self._otherwise = RulesBrain()
 
     def warm(self, brief: AgentBrief) -> None:
@@ -57,17 +57,17 @@ class ScriptedBrain:
             return
         if rule.says:
             yield Speak(_filled(rule.says, last))
-        for tool, arguments in rule.calls:
+        for tool, arguments in rule.tool_calls:
             yield UseTool(tool, arguments)
 
     def close(self) -> None:
         """Do nothing: nothing is held."""
 
 
-def _fits(rule: BrainRule, last: Turn | None) -> bool:
+def _fits(rule: LlmRule, last: Turn | None) -> bool:
     match last:
         case CallerSaid(text):
-            return any(pattern.matches(text) for pattern in rule.hears)
+            return any(pattern.matches(text) for pattern in rule.user_says)
         case ToolUsed(name=name):
             return rule.after == name
         case _:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from pathlib import Path
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
-from runner.scenarios.model import BrainRule, MockAnswer
+from runner.scenarios.model import LlmRule, MockAnswer
 from runner.testing.call import CallUnderTest
 from runner.testing.clock import run_virtually
 from runner.testing.session import CallSetup, open_call_under_test
@@ -39,7 +39,7 @@ async def vagent_session(
     mock: Mapping[str, Mock] | None = None,
     variables: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
-    brain: Sequence[BrainRule] = (),
+    llm: Sequence[LlmRule] = (),
     faults: Sequence[str] = (),
     service: str = SCRIPT,
     live_tools: bool = False,
@@ -47,7 +47,7 @@ async def vagent_session(
     """Hold a call with an agent while the context lasts.
 
     On the scripted service, the default, nothing is heard, no model thinks and nothing
-    leaves this process: `brain` plays the agent, or fixed rules over the agent's own
+    leaves this process: `llm` plays the agent, or fixed rules over the agent's own
     tools do. HTTP tools must be mocked there, or `live_tools` be true. `service` may
     also be local, assemblyai or a URL. `environment` is the process's own by default.
 
@@ -60,7 +60,7 @@ async def vagent_session(
         variables=variables or {},
         environment=os.environ if environment is None else environment,
         mock={name: _answers(answer) for name, answer in (mock or {}).items()},
-        brain=brain,
+        llm=llm,
         faults=faults,
         live_tools=live_tools,
     )

@@ -166,7 +166,7 @@ class ScriptedService:
     def _note(self, kind: str, facts: Mapping[str, Any]) -> None:
         if kind == "vagent.fault":
             self.happened.append(f"{facts['did']} ({facts['fault']})")
-        elif kind in ("vagent.bug", "vagent.warning"):
+        elif kind in ("vagent.internal_error", "vagent.warning"):
             self.happened.append(str(facts["message"]))
 
 

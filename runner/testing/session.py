@@ -25,7 +25,7 @@ from runner.localvoice import LocalVoice, SpokenAnnouncements, SpokenLines
 from runner.protocol.client.session import ClientSession
 from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.messages import ToolCall
-from runner.scenarios.model import BrainRule, MockAnswer
+from runner.scenarios.model import LlmRule, MockAnswer
 from runner.services import Service, choose_service
 from runner.tasks import ToolOutcome
 from runner.terms import client_config
@@ -55,7 +55,7 @@ class CallSetup:
     variables: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     mock: Mapping[str, Sequence[MockAnswer] | None] = field(default_factory=dict)
-    brain: Sequence[BrainRule] = ()
+    llm: Sequence[LlmRule] = ()
     faults: Sequence[str] = ()
     seed: int = 0
     live_tools: bool = False
@@ -151,7 +151,7 @@ async def _far_end(
 
 @contextlib.asynccontextmanager
 async def _scripted(setup: CallSetup) -> AsyncIterator[_FarEnd]:
-    brain = ScriptedBrain(setup.brain)
+    brain = ScriptedBrain(setup.llm)
     faults = load_faults(setup.faults)
     async with ScriptedService(brain, faults=faults, fault_seed=setup.seed) as script:
 

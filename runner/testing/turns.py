@@ -9,11 +9,11 @@ from typing import Any, Protocol
 
 from runner.scenarios.model import (
     AgentTurn,
-    CallTurn,
+    ConnectionTurn,
     EndTurn,
     ExpectTurn,
-    LineTurn,
     Place,
+    ToolCallTurn,
     Turn,
     UserTurn,
     WaitTurn,
@@ -103,13 +103,13 @@ class Performance:
                 await self._speak(turn)
             case AgentTurn():
                 await self._hear_agent(turn)
-            case CallTurn():
+            case ToolCallTurn():
                 await self._see_call(turn)
             case ExpectTurn():
                 await self.call.agent_finished()
                 check_claims(self.call, turn, self._answer_from)
                 await self._ask_judge(turn.judge)
-            case LineTurn():
+            case ConnectionTurn():
                 # Before there is a session there is nothing that could be resumed.
                 await self.call.waits_for(lambda: self.call.witness.ready_at > 0)
                 self.call.drop_line(turn.drops)
@@ -203,7 +203,7 @@ class Performance:
 
     # ----------------------------------------------------------------------- the calls
 
-    async def _see_call(self, turn: CallTurn) -> None:
+    async def _see_call(self, turn: ToolCallTurn) -> None:
         def find() -> int | None:
             records = list(self.call.witness.calls.values())
             for number, record in enumerate(records[self._calls_from :]):
@@ -225,7 +225,7 @@ class Performance:
         if turn.fails is not None:
             await self._see_outcome(turn, record)
 
-    async def _see_outcome(self, turn: CallTurn, record: CallRecord) -> None:
+    async def _see_outcome(self, turn: ToolCallTurn, record: CallRecord) -> None:
         await self.call.waits_for(lambda: record.ended is not None)
         if record.ended is None:
             raise Unmet(f"{turn.tool} comes to an end", "it was cancelled")
@@ -253,7 +253,7 @@ class Performance:
             raise Unmet(_wish(turn), f"{ending.by}: {ending.reason}")
 
 
-def _fits(turn: CallTurn, record: CallRecord) -> bool:
+def _fits(turn: ToolCallTurn, record: CallRecord) -> bool:
     given = dict(record.message.arguments)
     if record.message.name != turn.tool:
         return False
@@ -269,11 +269,11 @@ def _wish(turn: Turn) -> str:
             return f"the agent says {' or '.join(str(each) for each in patterns)}"
         case AgentTurn():
             return "the agent says something"
-        case CallTurn(tool=tool, arguments=None, matching=None):
+        case ToolCallTurn(tool=tool, arguments=None, matching=None):
             return f"a call of {tool}"
-        case CallTurn(tool=tool, arguments=None, matching=schema):
+        case ToolCallTurn(tool=tool, arguments=None, matching=schema):
             return f"a call of {tool} with arguments that match {_spelt(schema)}"
-        case CallTurn(tool=tool, arguments=arguments):
+        case ToolCallTurn(tool=tool, arguments=arguments):
             return f"a call of {tool}({_spelt(arguments)})"
         case EndTurn(by=None):
             return "the call ends"

@@ -68,7 +68,7 @@ def machine(
         folder,
         "agent.yaml",
         "--json",
-        "--no-sound",
+        "--no-audio",
         ASSEMBLYAI_API_KEY=KEY,
         ORDERS_TOKEN=TOKEN,
         HTTP_PROXY=f"http://jane:{PASSWORD}@proxy.example.com:8080",
@@ -85,7 +85,7 @@ def test_each_line_of_json_is_a_finding_of_stable_shape(
 ) -> None:
     for line in lines:
         assert list(line) == ["type", "name", "state", "detail", "fix"]
-        assert line["type"] == "vagent.finding"
+        assert line["type"] == "vagent.check"
         assert line["state"] in ("ok", "failed", "skipped")
         assert isinstance(line["detail"], str)
         assert line["fix"] is None or isinstance(line["fix"], str)
@@ -99,7 +99,7 @@ def test_everything_is_looked_at_in_order(lines: list[dict[str, Any]]) -> None:
     assert [each for each in names if not each.startswith(("model-", "port-"))] == [
         "python",
         "packages",
-        "extra-desk",
+        "extra-echo",
         "extra-local",
         "extra-fast",
         "extra-otel",
@@ -155,7 +155,7 @@ def broken(
     (folder / "agent.yaml").write_text("version: 1\nname: x\n")
     (folder / "soxr.py").write_text("raise ImportError('libsoxr.so.0 is missing')\n")
     path = os.pathsep.join([str(folder), ROOT])
-    return vagent_doctor(folder, "agent.yaml", "--no-sound", PYTHONPATH=path)
+    return vagent_doctor(folder, "agent.yaml", "--no-audio", PYTHONPATH=path)
 
 
 def test_something_to_mend_is_marked_counted_and_an_exit_code(

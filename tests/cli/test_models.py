@@ -33,7 +33,7 @@ def test_the_list_shows_what_each_model_is_for_and_that_it_is_not_here() -> None
 
     assert result.exit_code == 0
     head, *rows = result.stdout.splitlines()
-    assert head.split() == ["model", "what", "for", "size", "licence"]
+    assert head.split() == ["model", "what", "for", "size", "license"]
     assert [row.split()[0] for row in rows] == NAMES
     assert all("not fetched" in row for row in rows)
     assert "Apache-2.0" in rows[-1]

@@ -80,7 +80,7 @@ def test_json_is_an_object_a_recording(calls: Path) -> None:
         "seconds": 25.62,
     } | {"seconds": equal["seconds"]}
     assert differs["equal"] is False
-    assert differs["difference"]["now"][0]["message"]["type"] == "reply.create"
+    assert differs["difference"]["replayed"][0]["message"]["type"] == "reply.create"
 
 
 def test_what_cannot_be_read_is_told_and_ends_with_3(calls: Path) -> None:

@@ -144,8 +144,8 @@ async def test_json_lines_are_objects_with_types_and_directions(agent: Path) -> 
     assert all(line["ms"] == 50 and "audio" not in line for line in sound)
     counters = lines[-1]["counters"]
     assert counters["messages_sent"] == len(sound) + 2
-    assert counters["sound_sent_seconds"] == pytest.approx(len(sound) * 0.05)
-    assert (counters["messages_received"], counters["line_drops"]) == (3, 0)
+    assert counters["audio_sent_seconds"] == pytest.approx(len(sound) * 0.05)
+    assert (counters["messages_received"], counters["connection_drops"]) == (3, 0)
 
 
 # ------------------------------------------------- services that misbehave
@@ -274,7 +274,7 @@ async def test_a_line_that_drops_is_taken_up_again(agent: Path) -> None:
     assert done.code == 0, done
     assert firsts == ["session.update", "session.resume"]
     assert "* the line was lost, reconnecting…\n* back after" in done.err
-    assert "\nline lost once for " in done.err
+    assert "\nconnection lost once for " in done.err
 
 
 # ---------------------------------------------------------- what is typed wrong

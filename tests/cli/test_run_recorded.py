@@ -33,7 +33,7 @@ version: 1
 name: tester
 prompt: You test.
 local:
-  brain: {url: http://127.0.0.1:9/v1, model: none, key: "${env:TEST_TOKEN}"}
+  llm: {url: http://127.0.0.1:9/v1, model: none, key: "${env:TEST_TOKEN}"}
 tools:
   - python: tool.py:echo
   - name: look

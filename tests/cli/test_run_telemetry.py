@@ -33,7 +33,7 @@ version: 1
 name: tester
 prompt: You test.
 local:
-  brain: {url: http://127.0.0.1:9/v1, model: none, key: "${env:TEST_TOKEN}"}
+  llm: {url: http://127.0.0.1:9/v1, model: none, key: "${env:TEST_TOKEN}"}
 tools:
   - python: tool.py:echo
 """
@@ -119,7 +119,7 @@ async def test_what_libraries_log_is_a_masked_notice_without_a_log(agent: Path) 
 async def test_a_log_without_a_file_goes_to_stderr(agent: Path) -> None:
     terminal, _ = await hold_call(agent, "--quiet", "--log-format", "json")
 
-    assert {"call.began", "session.ready", "tool.ended", "call.ended"} <= {
+    assert {"call.started", "session.ready", "tool.ended", "call.ended"} <= {
         each["event"] for each in entries(terminal.out)
     }
 

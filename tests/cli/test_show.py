@@ -30,7 +30,7 @@ variables: {company: {description: Whose shop}}
 tools:
   - name: look/up
     python: tools/sums.py:add
-local: {brain: {url: "http://127.0.0.1:1/v1", key: "${env:SHOP_BRAIN_KEY}"}}
+local: {llm: {url: "http://127.0.0.1:1/v1", key: "${env:SHOP_BRAIN_KEY}"}}
 """
 
 
@@ -183,7 +183,7 @@ def test_a_call_is_shown_on_one_page(
 def test_a_call_without_sound_is_drawn_by_its_turns(call: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(call, tmp_path / "silent", ignore=_wavs)
     done = invoke(copy)
-    assert "by the messages: there is no sound" in done.stdout
+    assert "by the messages: the recording has no audio" in done.stdout
     lanes = done.stdout.splitlines()[3:5]
     assert [lane[:8].strip() for lane in lanes] == ["caller", "agent"]
     assert all("▅▅" in lane for lane in lanes)
@@ -201,7 +201,7 @@ def test_a_call_with_broken_sound_is_shown_without_it(
     done = invoke(copy)
     assert done.exit_code == 0
     assert "agent.wav' cannot be read" in done.stderr
-    assert "there is no sound" in done.stdout
+    assert "has no audio" in done.stdout
 
 
 def test_what_was_said_commands_no_terminal(call: Path) -> None:

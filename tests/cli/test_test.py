@@ -34,13 +34,13 @@ FAILING = SUITE + "      - agent: lost\n"
 
 HANGING = SUITE.replace(
     "    turns:\n      - user",
-    "    brain: [{calls: [{tool: count_letters, arguments: {word: sun}}]}]\n"
+    "    llm: [{tool_calls: [{tool: count_letters, arguments: {word: sun}}]}]\n"
     "    turns:\n      - user",
 )
 TOOL_ANSWER = """\
   - name: counts letters
-    brain:
-      - calls: [{tool: count_letters, arguments: {word: sun}}]
+    llm:
+      - tool_calls: [{tool: count_letters, arguments: {word: sun}}]
       - {after: count_letters, says: "${letters} letters"}
     turns: [user: Count, agent: 3 letters]
 """
@@ -387,7 +387,7 @@ def test_help_loads_no_engine_and_neither_does_handing_out() -> None:
 def test_a_recording_becomes_a_scenario_that_passes(
     vagent: Vagent, tmp_path: Path
 ) -> None:
-    vagent("test", "--keep-passed", "--keep", "kept")
+    vagent("test", "--record-passed", "--recordings", "kept")
     recording = "kept/orders-8-finds-an-order"
 
     made = vagent("test", "--from-recording", recording, "--write", "new.test.yaml")

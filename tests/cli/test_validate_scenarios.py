@@ -53,13 +53,13 @@ def test_a_folders_scenarios_are_checked_with_its_agents(folder: Path) -> None:
         ("sarif", '"ruleId": "VA710"'),
         ("github", "title=VA710 tool-not-had"),
         ("gitlab", '"check_name": "VA710"'),
-        ("junit", 'name="VA710 tool-not-had (6:11)"'),
+        ("junit", 'name="VA710 tool-not-had (6:16)"'),
     ],
 )
 def test_every_report_tells_of_scenarios(
     format_: str, words: str, folder: Path
 ) -> None:
-    (folder / "a.test.yaml").write_text(f"{BAD}  - call: lookup\n", "utf-8")
+    (folder / "a.test.yaml").write_text(f"{BAD}  - tool_call: lookup\n", "utf-8")
     done = vagent(folder, "--format", format_, "a.test.yaml")
     assert done.returncode == 1
     assert words in done.stdout
@@ -67,17 +67,17 @@ def test_every_report_tells_of_scenarios(
 
 def test_what_is_misspelt_is_mended(folder: Path) -> None:
     path = folder / "a.test.yaml"
-    path.write_text(f"{BAD}  - call: lookup_ordr\n  - wait: 2\n", "utf-8")
+    path.write_text(f"{BAD}  - tool_call: lookup_ordr\n  - wait: 2\n", "utf-8")
     done = vagent(folder, "--fix", "a.test.yaml")
     assert done.returncode == 0, done.stdout
     mended = path.read_text("utf-8")
-    assert mended == BAD.replace("agnt", "agent") + "  - call: lookup_order\n" + (
+    assert mended == BAD.replace("agnt", "agent") + "  - tool_call: lookup_order\n" + (
         "  - wait: 2s\n"
     )
 
 
 def test_rules_for_scenarios_can_be_chosen_and_explained(folder: Path) -> None:
-    (folder / "a.test.yaml").write_text(f"{BAD}  - call: lookup\n", "utf-8")
+    (folder / "a.test.yaml").write_text(f"{BAD}  - tool_call: lookup\n", "utf-8")
     done = vagent(folder, "--select", "tool-not-had", "a.test.yaml", "--format", "json")
     assert [each["rule"] for each in json.loads(done.stdout)["findings"]] == ["VA710"]
     explained = vagent(folder, "--explain", "va710")

@@ -57,7 +57,7 @@ def test_a_line_a_message_with_an_arrow_and_the_words_of_both() -> None:
         '← tool.call look({"at": "it"}) id=c1',
         "← transcript.agent",
         "Agent:  Here.",
-        "← reply.done (r1) completed, 0.1 s of sound",
+        "← reply.done (r1) completed, 0.1 s of audio",
         '→ tool.result "here" id=c1',
     ]
     assert err.splitlines() == ["* something happened", "the agent hung up."]
@@ -143,33 +143,33 @@ def summary(counters: Counters, detail: Detail = Detail.NORMAL) -> list[str]:
 
 
 def test_a_call_without_losses_ends_with_one_line() -> None:
-    fine = Counters(messages_sent=9, sound_sent_seconds=3.0, calls_run=1)
+    fine = Counters(messages_sent=9, audio_sent_seconds=3.0, tool_calls_run=1)
 
     assert summary(fine) == ["0 answers"]
 
 
 def test_what_was_lost_is_said_in_words() -> None:
     lost = Counters(
-        line_drops=1,
-        line_lost_seconds=1.3,
+        connection_drops=1,
+        connection_lost_seconds=1.3,
         microphone_dropped_seconds=0.15,
         outbox_dropped_seconds=0.05,
         microphone_unsent_seconds=1.2,
-        replies_asked_again=1,
+        replies_retried=1,
         threads_hung=2,
     )
 
     assert summary(lost)[1:] == [
-        "line lost once for 1.3 s, with 1.2 s of the microphone; "
-        "0.20 s of the microphone dropped; 2 tools still hanging; "
-        "1 reply asked for again"
+        "connection lost once for 1.3 s, with 1.2 s of the microphone; "
+        "0.20 s of the microphone dropped; 2 tools still running; "
+        "1 reply requested again"
     ]
 
 
 def test_verbose_shows_every_counter_by_its_name() -> None:
-    (_, told) = summary(Counters(line_drops=2), Detail.VERBOSE)
+    (_, told) = summary(Counters(connection_drops=2), Detail.VERBOSE)
 
-    assert "line_drops 2" in told
+    assert "connection_drops 2" in told
     assert all(name in told for name in Counters().as_dict())
 
 

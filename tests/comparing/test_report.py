@@ -79,7 +79,7 @@ def test_markdown_fits_into_a_comment() -> None:
 def test_json_has_both_sides() -> None:
     content = json.loads(write_json(BOTH))
 
-    assert content["sending"][1]["old"] == "alba"
+    assert content["config"][1]["old"] == "alba"
     assert content["scenarios"][0]["new"]["status"] == "error"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from runner.config.builder import build_agent, resolve_variables
-from runner.config.model import BrainConfig, VoiceConfig
+from runner.config.model import LlmConfig, VoiceConfig
 
 PLAIN = {"version": 1, "name": "a", "prompt": "p"}
 
@@ -28,9 +28,9 @@ def test_a_voice_is_a_name_or_a_mapping(voice: Any, expected: VoiceConfig) -> No
 
 
 def test_a_brain_is_a_name_or_an_endpoint() -> None:
-    assert build(local={"brain": "rules"}).local.brain == BrainConfig("rules")
-    assert build(local={"brain": {"url": "http://h"}}).local.brain.url == "http://h"
-    assert build(local={}).local.brain == BrainConfig("auto")
+    assert build(local={"llm": "rules"}).local.llm == LlmConfig("rules")
+    assert build(local={"llm": {"url": "http://h"}}).local.llm.url == "http://h"
+    assert build(local={}).local.llm == LlmConfig("auto")
 
 
 def test_a_version_that_was_written_as_a_float_is_whole() -> None:

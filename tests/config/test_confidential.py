@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from runner.config.confidential import confidential, credentials_in
-from runner.config.model import AgentConfig, BrainConfig, LocalConfig, ToolConfig
+from runner.config.model import AgentConfig, LlmConfig, LocalConfig, ToolConfig
 
 KEY = "sk-proj-Zq8pLm3vT9xWc2Rb7KdYh5"
 
@@ -17,7 +17,7 @@ def test_what_came_from_the_environment_and_keys_are_secret() -> None:
     found = confidential(
         agent(
             secrets=frozenset({"from-the-environment"}),
-            local=LocalConfig(brain=BrainConfig(key="key-of-the-brain")),
+            local=LocalConfig(llm=LlmConfig(key="key-of-the-brain")),
             prompt=f"Use {KEY}.",
         )
     )

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from runner.config.dialects import ALIASES, HOMES, unit_of
+from runner.config.dialects import ALIASES, HOMES, RENAMED, RENAMED_BELOW, unit_of
 from runner.config.packaged import packaged_schema
+from runner.scenarios.packaged import packaged_schema as scenario_schema
 
 
 def words(schema: object) -> set[str]:
@@ -58,3 +59,10 @@ def test_a_unit_in_a_name_is_told_from_it(
     name: str, parts: tuple[str, str | None]
 ) -> None:
     assert unit_of(name) == parts
+
+
+def test_a_renamed_key_leads_to_a_key_of_the_files() -> None:
+    assert set(RENAMED.values()) <= OURS | words(scenario_schema())
+    for old, below in RENAMED_BELOW.items():
+        assert old in RENAMED
+        assert set(below.items()) <= set(RENAMED.items())

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from runner.config.diagnostics import Diagnostic
 from runner.config.loader import check_file, load_agent
-from runner.config.model import AgentConfig, BrainConfig
+from runner.config.model import AgentConfig, LlmConfig
 from runner.config.packaged import packaged_schema
 from runner.config.reading import read_agent_file
 from runner.config.rendering import render
@@ -94,8 +94,8 @@ def test_every_field_of_a_file_arrives(tmp_path: Path) -> None:
         "after_reply",
     )
     assert agent.service_url == "wss://agents.assemblyai.com/v1/ws"
-    assert (agent.local.recognizer, agent.local.voice) == ("whisper-base", "joe")
-    assert agent.local.brain == BrainConfig("auto")
+    assert (agent.local.stt, agent.local.tts) == ("whisper-base", "joe")
+    assert agent.local.llm == LlmConfig("auto")
     assert agent.folder == good.parent
 
 
@@ -107,9 +107,9 @@ def test_the_model_has_a_place_for_every_field_of_the_schema() -> None:
 
 
 def test_a_brain_can_be_an_endpoint(tmp_path: Path) -> None:
-    text = "local: {brain: {url: 'http://h/v1', model: m, key: '${env:K}'}}\n"
+    text = "local: {llm: {url: 'http://h/v1', model: m, key: '${env:K}'}}\n"
     agent = load(tmp_path, MINIMAL + text, environment={"K": "s3cret"})
-    brain = agent.local.brain
+    brain = agent.local.llm
     assert (brain.url, brain.model, brain.key) == ("http://h/v1", "m", "s3cret")
 
 
@@ -117,7 +117,7 @@ def test_values_of_the_environment_are_secrets_that_are_not_shown(
     tmp_path: Path,
 ) -> None:
     text = (
-        "local: {brain: {url: 'http://${env:K}/v1', key: '${env:K}'}}\n"
+        "local: {llm: {url: 'http://${env:K}/v1', key: '${env:K}'}}\n"
         "service: {url: 'wss://${env:K}'}\n"
         "tools:\n  - name: x\n    description: X.\n"
         "    http: {url: 'https://${env:K}/', headers: {A: '${env:K}'}}\n"

@@ -10,11 +10,11 @@ from runner.speech.brain import MODELS
 
 
 def test_the_models_are_those_of_the_server() -> None:
-    assert DEFAULT_RECOGNIZER in known_models("recognizer")
-    assert DEFAULT_VOICE in known_models("voice")
-    assert set(known_models("brain")) == set(MODELS)
+    assert DEFAULT_RECOGNIZER in known_models("stt")
+    assert DEFAULT_VOICE in known_models("tts")
+    assert set(known_models("llm")) == set(MODELS)
 
 
 def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    assert "tokenizers" in missing_modules("recognizer")
+    assert "tokenizers" in missing_modules("stt")

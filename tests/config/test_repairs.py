@@ -180,7 +180,7 @@ def test_what_is_not_clear_is_left(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "greeting: &x Hi\ntranscription: &t {mode: balancd}\nlocal: {voice: *x}",
+        "greeting: &x Hi\ntranscription: &t {mode: balancd}\nlocal: {tts: *x}",
     ],
 )
 def test_an_anchored_value_is_mended_where_it_stands(text: str) -> None:

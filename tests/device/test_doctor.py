@@ -101,7 +101,7 @@ def test_a_silent_microphone_is_called_out(tmp_path: Path) -> None:
 @needs_pulse
 def test_nothing_is_played_without_leave(tmp_path: Path) -> None:
     with sound_card(tmp_path, "room.monitor") as environment:
-        found = look(environment, "--no-sound")
+        found = look(environment, "--no-audio")
 
     assert found["microphone"]["state"] == "ok"
     assert found["loop"]["state"] == "skipped"

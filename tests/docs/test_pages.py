@@ -25,9 +25,8 @@ import typer
 import yaml
 
 from runner.checking.catalogue import all_rules
-from runner.cli.main import COMMANDS, build_app
+from runner.cli.main import build_app
 from runner.config.loader import check_file
-from runner.config.packaged import packaged_schema
 from runner.faults.grammar import parse_fault
 from runner.settings import find_table
 from runner.testing import Wishes, try_out
@@ -60,7 +59,7 @@ NOT_RUN = {
     r"vagent devices": "it needs a sound card",
     r"vagent doctor .*--online": "it needs a key and the network",
     r"vagent doctor": "its result depends on the machine; tests/doctor run it",
-    r"vagent (service|serve) (?!--fault help)": "it does not end by itself",
+    r"vagent service (?!--fault help)": "it does not end by itself",
     r"vagent .*--service (local|assemblyai)": "it needs the models, or a key",
     r"vagent models (fetch|path)": "it needs the network, or the models",
     r"vagent .*--judge": "it needs a language model",
@@ -112,10 +111,6 @@ def read_commands(block: Block) -> Iterator[Command]:
 # program gets at the end of its restructuring; until then they are translated here.
 def todays(text: str) -> str:
     """Returns the text with the names of today, as far as they are not there yet."""
-    if "service" not in COMMANDS:
-        text = text.replace("vagent service", "vagent serve")
-    if "llm" not in packaged_schema()["properties"]["local"]["properties"]:
-        text = re.sub(r"^  llm:", "  brain:", text, flags=re.MULTILINE)
     if find_spec("vagent") is None:
         homes = {
             "AgentConfig": "runner.config.model",
@@ -150,8 +145,7 @@ WITH_COMMANDS = [
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a local service without models, for the calls of the pages."""
-    name = "service" if "service" in COMMANDS else "serve"
-    command = [sys.executable, "-m", "runner", name, "--stand-ins"]
+    command = [sys.executable, "-m", "runner", "service", "--no-models"]
     errors = (tmp_path_factory.mktemp("service") / "stderr").open("wb")
     with (
         errors,
@@ -438,8 +432,9 @@ def test_every_environment_variable_is_documented() -> None:
     for path in (ROOT / "runner").rglob("*.py"):
         with contextlib.suppress(UnicodeDecodeError):
             used |= set(re.findall(r'"(VAGENT_[A-Z_]+)"', path.read_text("utf-8")))
-    examples = {"VAGENT_EXAMPLE_NOT_SET"}
-    assert [name for name in sorted(used - examples) if f"`{name}`" not in page] == []
+    used -= {"VAGENT_EXAMPLE_NOT_SET"}
+    used -= {"VAGENT_BRAIN_KEY", "VAGENT_SERVE_KEY"}  # refused, with the new name
+    assert [name for name in sorted(used) if f"`{name}`" not in page] == []
 
 
 def test_every_setting_is_documented() -> None:

@@ -27,7 +27,7 @@ def test_without_a_key_the_embedded_server_answers(tmp_path: Path) -> None:
 
     assert finding.state is State.SKIPPED
     assert finding.detail == (
-        "ASSEMBLYAI_API_KEY is not set, and the embedded server on this machine "
+        "ASSEMBLYAI_API_KEY is not set, and the local service on this machine "
         "needs none"
     )
 

@@ -85,7 +85,7 @@ def test_weights_of_ones_own_are_looked_for(
     agent = tmp_path / "agent.yaml"
     agent.write_text(
         "version: 1\nname: x\nprompt: Be brief.\n"
-        f"local: {{brain: {tmp_path / 'mine.gguf'}, voice: {tmp_path / 'no.onnx'}}}\n"
+        f"local: {{llm: {tmp_path / 'mine.gguf'}, tts: {tmp_path / 'no.onnx'}}}\n"
     )
     found = {each.name: each for each in check_models(Wishes({}, tmp_path, agent))}
 

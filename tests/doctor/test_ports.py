@@ -30,7 +30,7 @@ def test_a_default_port_may_be_held_by_a_server_that_runs(held: int) -> None:
     finding = judge_port(held, is_asked=False)
 
     assert finding.state is State.SKIPPED
-    assert finding.fix == "vagent serve --port 0"
+    assert finding.fix == "vagent service --port 0"
 
 
 def test_a_port_is_free_once_nobody_listens() -> None:

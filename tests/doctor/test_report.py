@@ -87,7 +87,7 @@ def test_the_last_word_counts_what_is_wrong() -> None:
 
 def test_a_finding_has_stable_fields() -> None:
     assert Finding("key", State.SKIPPED, "not set", None).as_object() == {
-        "type": "vagent.finding",
+        "type": "vagent.check",
         "name": "key",
         "state": "skipped",
         "detail": "not set",

@@ -174,7 +174,7 @@ async def test_a_service_on_this_machine_is_called_on(
 
     assert there.detail.endswith("something listens there")
     assert gone.state is State.FAILED
-    assert (gone.fix or "").startswith("vagent serve --port ")
+    assert (gone.fix or "").startswith("vagent service --port ")
 
 
 async def test_the_clock_is_held_against_the_date_of_the_service() -> None:

@@ -157,4 +157,4 @@ def test_no_sound_plays_nothing(tmp_path: Path) -> None:
     loop, echo = check_loop(Wishes({}, tmp_path, sound=False))
 
     assert (loop.state, echo.state) == (State.SKIPPED, State.SKIPPED)
-    assert loop.detail == "no tones were played: --no-sound"
+    assert loop.detail == "no tones were played: --no-audio"

@@ -18,7 +18,7 @@ from runner.protocol.client.actions import Action
 from runner.protocol.client.events import Event, HangUp, MicFrame, Say
 from runner.recording.header import Header
 from runner.recording.recorder import Recorder
-from runner.scenarios.model import BrainRule, MockAnswer, read_pattern
+from runner.scenarios.model import LlmRule, MockAnswer, read_pattern
 from runner.testing.call import CallUnderTest
 from runner.testing.clock import run_virtually
 from runner.testing.session import CallSetup, Stage, open_call_under_test
@@ -65,8 +65,8 @@ _LONG = "Let me look into that for you, it will take me but a moment or two."
 
 def _hears(
     words: str, says: str | None, *calls: tuple[str, Mapping[str, str]]
-) -> BrainRule:
-    return BrainRule((read_pattern(words),), None, says, calls)
+) -> LlmRule:
+    return LlmRule((read_pattern(words),), None, says, calls)
 
 
 BRAIN = (
@@ -74,16 +74,16 @@ BRAIN = (
     _hears("change", _LONG, _CHANGE),
     _hears("order", _LONG, _LOOK),
     _hears("story", " ".join([_LONG] * 6)),
-    BrainRule(after="lookup_order", says="Your order was shipped yesterday."),
-    BrainRule(after="change_order", says="It will come on Friday."),
+    LlmRule(after="lookup_order", says="Your order was shipped yesterday."),
+    LlmRule(after="change_order", says="It will come on Friday."),
 )
 
 
 # The script fills the wait for a first call itself, and is silent at a second.
 CHAINED = (
-    BrainRule((read_pattern("order"),), calls=(_LOOK,)),
-    BrainRule(after="lookup_order", calls=(_CHANGE,)),
-    BrainRule(after="change_order", says="It will come on Friday."),
+    LlmRule((read_pattern("order"),), tool_calls=(_LOOK,)),
+    LlmRule(after="lookup_order", tool_calls=(_CHANGE,)),
+    LlmRule(after="change_order", says="It will come on Friday."),
 )
 
 
@@ -95,7 +95,7 @@ class Made:
     agent: str = AGENT
     delays: tuple[float, float] = (0.2, 0.2)  # of lookup_order and change_order
     faults: Sequence[str] = ()
-    brain: Sequence[BrainRule] = field(default=BRAIN)
+    llm: Sequence[LlmRule] = field(default=BRAIN)
 
 
 async def _goodbye(call: CallUnderTest) -> None:
@@ -241,7 +241,7 @@ CALLS: dict[str, Made] = {
     "answer-lost": Made(_asked, faults=("lose on=tool.result", "drop at=15s")),
     "late-sound": Made(_interrupted, faults=("late on=reply.audio:8 by=1s",)),
     "garbled": Made(_asked, faults=("garbage on=reply.started form=truncated",)),
-    "announced": Made(_announced, ANNOUNCED, delays=(0.2, 4.0), brain=CHAINED),
+    "announced": Made(_announced, ANNOUNCED, delays=(0.2, 4.0), llm=CHAINED),
     "unanswered": Made(_waited, faults=("lose on=reply.done:2",)),
     "never-done": Made(_told, faults=("lose on=reply.done:2",)),
 }
@@ -257,7 +257,7 @@ def record(folder: Path, made: Made) -> None:
             "lookup_order": [MockAnswer({"status": "shipped"}, delay=lookup)],
             "change_order": [MockAnswer({"day": "Friday"}, delay=change)],
         }
-        setup = CallSetup(agent, mock=mock, brain=made.brain, faults=made.faults)
+        setup = CallSetup(agent, mock=mock, llm=made.llm, faults=made.faults)
         watch = [lambda at, what: happened.append((at, what))]
         async with open_call_under_test(setup, watch) as (call, stage):
             await made.hold(call)

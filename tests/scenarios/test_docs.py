@@ -36,7 +36,7 @@ def test_every_field_is_named() -> None:
     names = set(schema["properties"])
     for definition in ("scenario", "turn", "answer"):
         names |= set(schema["$defs"][definition]["properties"])
-    names |= set(schema["$defs"]["brain"]["items"]["properties"])
+    names |= set(schema["$defs"]["llm"]["items"]["properties"])
     for each in schema["$defs"]["turn"]["properties"].values():
         names |= set(each.get("properties", ()))
     assert [each for each in sorted(names) if not re.search(rf"\b{each}\b", TEXT)] == []

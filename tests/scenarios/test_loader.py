@@ -16,15 +16,15 @@ from runner.errors import ConfigError, FileUnreadable
 from runner.scenarios.loader import check_suite, load_suite
 from runner.scenarios.model import (
     AgentTurn,
-    BrainRule,
-    CallTurn,
+    ConnectionTurn,
     EndTurn,
     ExpectTurn,
-    LineTurn,
+    LlmRule,
     MockAnswer,
     Place,
     Scenario,
     Suite,
+    ToolCallTurn,
     UserTurn,
     WaitTurn,
     read_pattern,
@@ -70,16 +70,18 @@ def test_every_turn_is_read(folder: Path) -> None:
         "agent: {}",
         "user: Hello",
         "user: {says: Stop, interrupts: {after: 400ms}}",
-        "call: lookup_order",
-        "call: {tool: find_size, arguments: {size: small}, within: 1.5s, fails: false}",
-        "call: {tool: lookup_order, matching: {required: [order_id]}, fails: true}",
-        "line: {drops: 2s}",
+        "tool_call: lookup_order",
+        "tool_call: {tool: find_size, arguments: {size: small}, within: 1.5s, "
+        "fails: false}",
+        "tool_call: {tool: lookup_order, matching: {required: [order_id]}, "
+        "fails: true}",
+        "connection: {drops: 2s}",
         "wait: 1m",
         "expect: {silence_within: 100ms, latency_within: 2s, interruptions: 1}",
         "expect: {resumed: true, nothing_dropped: true, no_errors: true}",
-        "expect: {calls: none, never_says: [help], judge: All is well.}",
-        "expect: {calls: [lookup_order, end_call]}",
-        "expect: {calls: {any_order: [end_call, lookup_order]}}",
+        "expect: {tool_calls: none, never_says: [help], judge: All is well.}",
+        "expect: {tool_calls: [lookup_order, end_call]}",
+        "expect: {tool_calls: {any_order: [end_call, lookup_order]}}",
         "end: agent",
     ) == [
         AgentTurn(NOWHERE, (help_,)),
@@ -88,20 +90,20 @@ def test_every_turn_is_read(folder: Path) -> None:
         AgentTurn(NOWHERE),
         UserTurn(NOWHERE, "Hello"),
         UserTurn(NOWHERE, "Stop", 0.4),
-        CallTurn(NOWHERE, "lookup_order"),
-        CallTurn(
+        ToolCallTurn(NOWHERE, "lookup_order"),
+        ToolCallTurn(
             NOWHERE, "find_size", arguments={"size": "small"}, within=1.5, fails=False
         ),
-        CallTurn(
+        ToolCallTurn(
             NOWHERE, "lookup_order", matching={"required": ["order_id"]}, fails=True
         ),
-        LineTurn(NOWHERE, 2.0),
+        ConnectionTurn(NOWHERE, 2.0),
         WaitTurn(NOWHERE, 60.0),
         ExpectTurn(NOWHERE, silence_within=0.1, latency_within=2.0, interruptions=1),
         ExpectTurn(NOWHERE, resumed=True, nothing_dropped=True, no_errors=True),
-        ExpectTurn(NOWHERE, calls=(), never_says=(help_,), judge="All is well."),
-        ExpectTurn(NOWHERE, calls=("lookup_order", "end_call")),
-        ExpectTurn(NOWHERE, calls=("end_call", "lookup_order"), any_order=True),
+        ExpectTurn(NOWHERE, tool_calls=(), never_says=(help_,), judge="All is well."),
+        ExpectTurn(NOWHERE, tool_calls=("lookup_order", "end_call")),
+        ExpectTurn(NOWHERE, tool_calls=("end_call", "lookup_order"), any_order=True),
         EndTurn(NOWHERE, by="agent"),
     ]
 
@@ -131,7 +133,7 @@ environment: {TOKEN: made-up, HOST: a}
 mock:
   lookup_order: {returns: {status: shipped}}
   find_size: live
-brain: [{says: Hello}]
+llm: [{says: Hello}]
 faults: drop on=tool.call
 seed: 7
 services: [script, local]
@@ -144,7 +146,7 @@ scenarios:
     variables: {doctor: Grey}
     environment: {HOST: b}
     mock: {end_call: {raises: no}}
-    brain: [{hears: hi, says: Hello}]
+    llm: [{user_says: hi, says: Hello}]
     faults: ["drop on=tool.call:2"]
     seed: 8
     services: script
@@ -156,14 +158,14 @@ scenarios:
     assert one.agent == folder / "shop.yaml"
     assert one.environment == {"TOKEN": "made-up", "HOST": "a"}
     assert one.mock == {"lookup_order": shipped, "find_size": None}
-    assert one.brain == (BrainRule(says="Hello"),)
+    assert one.llm == (LlmRule(says="Hello"),)
     assert (one.faults, one.seed) == (("drop on=tool.call",), 7)
     assert (one.services, one.tags) == (("script", "local"), ("slow",))
     assert other.agent == folder / "clinic.yaml"
     assert other.variables == {"doctor": "Grey"}
     assert other.environment == {"TOKEN": "made-up", "HOST": "b"}
     assert other.mock == {**one.mock, "end_call": (MockAnswer(raises="no"),)}
-    assert other.brain == (BrainRule((read_pattern("hi"),), says="Hello"),)
+    assert other.llm == (LlmRule((read_pattern("hi"),), says="Hello"),)
     assert (other.faults, other.seed) == (("drop on=tool.call:2",), 8)
     assert (other.services, other.tags) == (("script",), ("slow", "smoke"))
 
@@ -179,10 +181,10 @@ scenarios:
         - {raises: down, times: 2, delay: 1.5s}
         - {returns: [1, null], match: {order_id: "1234"}}
         - {returns: null}
-    brain:
-      - {hears: [order, /parcel/], calls: [end_call, {tool: find_size}]}
+    llm:
+      - {user_says: [order, /parcel/], tool_calls: [end_call, {tool: find_size}]}
       - {after: lookup_order, says: "It is ${status}, $${ok}."}
-      - calls: [{tool: lookup_order, arguments: {order_id: "1"}}]
+      - tool_calls: [{tool: lookup_order, arguments: {order_id: "1"}}]
     turns: [{agent: {}}]
 """,
     )
@@ -192,10 +194,10 @@ scenarios:
         MockAnswer(),
     )
     heard = (read_pattern("order"), read_pattern("/parcel/"))
-    assert scenario.brain == (
-        BrainRule(heard, calls=(("end_call", {}), ("find_size", {}))),
-        BrainRule(after="lookup_order", says="It is ${status}, $${ok}."),
-        BrainRule(calls=(("lookup_order", {"order_id": "1"}),)),
+    assert scenario.llm == (
+        LlmRule(heard, tool_calls=(("end_call", {}), ("find_size", {}))),
+        LlmRule(after="lookup_order", says="It is ${status}, $${ok}."),
+        LlmRule(tool_calls=(("lookup_order", {"order_id": "1"}),)),
     )
 
 
@@ -215,11 +217,11 @@ MATRIX = """
 scenarios:
   - name: counts ${size}
     parameters: {size: [small, large], number: [1, 2.5], quick: [true], pause: [2s]}
-    brain: [{says: "${size}, ${colour}"}]
+    llm: [{says: "${size}, ${colour}"}]
     turns:
       - user: There are ${number} of $${size}, ${quick}ly
       - wait: ${pause}
-      - call: {tool: lookup_order, arguments: {n: "${number}"}, fails: "${quick}"}
+      - tool_call: {tool: lookup_order, arguments: {n: "${number}"}, fails: "${quick}"}
 """
 
 
@@ -231,11 +233,11 @@ def test_a_scenario_is_made_for_each_combination_of_its_parameters(
     assert [each.parameters["number"] for each in made] == [1, 2.5, 1, 2.5]
     assert made[1].id == "counts small [size=small, number=2.5, quick=True, pause=2s]"
     user, wait, call = made[1].turns
-    assert isinstance(user, UserTurn) and isinstance(call, CallTurn)
+    assert isinstance(user, UserTurn) and isinstance(call, ToolCallTurn)
     assert user.says == "There are 2.5 of ${size}, truely"
     assert wait == WaitTurn(wait.place, 2.0)
     assert (call.arguments, call.fails) == ({"n": 2.5}, True)
-    assert made[1].brain == (BrainRule(says="small, ${colour}"),)
+    assert made[1].llm == (LlmRule(says="small, ${colour}"),)
 
 
 def test_what_is_given_for_the_run_goes_before_what_scenarios_set(folder: Path) -> None:

@@ -65,5 +65,5 @@ def test_every_text_below_a_value_is_filled_and_no_key() -> None:
 
 def test_what_the_mind_says_keeps_what_is_about_a_result() -> None:
     rules = [{"hears": "$${x}", "says": "${status} ${n} $${x}"}]
-    filled = fill(rules, VALUES, ("brain",))
+    filled = fill(rules, VALUES, ("llm",))
     assert filled == [{"hears": "${x}", "says": "${status} 5 $${x}"}]

@@ -54,15 +54,15 @@ HEAD = "agent: shop.yaml\nscenarios:\n- name: a\n  turns:\n"
     "written",
     [
         # others' tools, schemas and variables are not judged by guesswork
-        "  - call: {tool: lookup_order, arguments: {order_id: x}, fails: true}\n",
-        "  - call: {tool: end_call, arguments: {whatever: 1}}\n",
-        "  - call: {tool: lookup_order, matching: {}}\n",
+        "  - tool_call: {tool: lookup_order, arguments: {order_id: x}, fails: true}\n",
+        "  - tool_call: {tool: end_call, arguments: {whatever: 1}}\n",
+        "  - tool_call: {tool: lookup_order, matching: {}}\n",
         # what a caller says is no pattern
         "  - user: /(/\n  - agent: {}\n",
         # an interruption of the greeting
         "  - user: {says: Stop, interrupts: {after: 1s}}\n"
         "  - expect: {silence_within: 100ms, interruptions: 1}\n",
-        "  - line: {drops: 1s}\n  - expect: {resumed: true}\n",
+        "  - connection: {drops: 1s}\n  - expect: {resumed: true}\n",
         "  - end: agent\n  - expect: {no_errors: true}\n",
     ],
 )
@@ -85,7 +85,8 @@ def test_a_default_may_be_for_one_of_several_agents() -> None:
 def test_nothing_is_said_of_tools_where_the_agent_cannot_be_read() -> None:
     found = check(
         "agent: broken.yaml\nscenarios:\n"
-        "- {name: a, mock: {x: {returns: 1}}, variables: {y: z}, turns: [call: w]}\n"
+        "- {name: a, mock: {x: {returns: 1}}, variables: {y: z},"
+        " turns: [tool_call: w]}\n"
     )
     assert [each.rule for each in found] == ["VA702"]
 

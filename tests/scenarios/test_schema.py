@@ -101,11 +101,11 @@ KEYS = {"place", "path", "interrupts_after", "seconds", "any_order"}  # said oth
     [
         (model.Scenario, SCHEMA["$defs"]["scenario"]),
         (model.MockAnswer, SCHEMA["$defs"]["answer"]),
-        (model.BrainRule, SCHEMA["$defs"]["brain"]["items"]),
+        (model.LlmRule, SCHEMA["$defs"]["llm"]["items"]),
         (model.AgentTurn, SCHEMA["$defs"]["turn"]["properties"]["agent"]),
-        (model.CallTurn, SCHEMA["$defs"]["turn"]["properties"]["call"]),
+        (model.ToolCallTurn, SCHEMA["$defs"]["turn"]["properties"]["tool_call"]),
         (model.ExpectTurn, SCHEMA["$defs"]["turn"]["properties"]["expect"]),
-        (model.LineTurn, SCHEMA["$defs"]["turn"]["properties"]["line"]),
+        (model.ConnectionTurn, SCHEMA["$defs"]["turn"]["properties"]["connection"]),
         (model.EndTurn, SCHEMA["$defs"]["turn"]["properties"]["end"]["anyOf"][1]),
     ],
 )
@@ -119,7 +119,8 @@ def test_the_schema_and_the_model_have_the_same_fields(
 def test_every_kind_of_turn_is_one_of_the_models() -> None:
     turns = SCHEMA["$defs"]["turn"]
     classes = re.findall(r"(\w+)Turn\b", str(model.Turn))
-    assert {each.lower() for each in classes} == set(turns["properties"])
+    names = {re.sub(r"(?<!^)(?=[A-Z])", "_", each).lower() for each in classes}
+    assert names == set(turns["properties"])
     assert [{"required": [each]} for each in turns["properties"]] == turns["oneOf"]
 
 

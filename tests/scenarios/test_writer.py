@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 from runner.scenarios.loader import load_suite
 from runner.scenarios.model import (
     AgentTurn,
-    BrainRule,
-    CallTurn,
+    ConnectionTurn,
     EndTurn,
     ExpectTurn,
-    LineTurn,
+    LlmRule,
     MockAnswer,
     Place,
     Scenario,
     Suite,
+    ToolCallTurn,
     UserTurn,
     WaitTurn,
     read_pattern,
@@ -64,15 +64,17 @@ turn = st.one_of(
     st.builds(AgentTurn, here, patterns, patterns, maybe | seconds, maybe | text),
     st.builds(UserTurn, here, text),
     st.builds(
-        CallTurn, here, tool, maybe | mapping, maybe, maybe | seconds, st.just(True)
+        ToolCallTurn, here, tool, maybe | mapping, maybe, maybe | seconds, st.just(True)
     ),
-    st.builds(LineTurn, here, seconds),
+    st.builds(ConnectionTurn, here, seconds),
     st.builds(WaitTurn, here, seconds),
     st.builds(
         ExpectTurn,
         here,
         latency_within=seconds,
-        calls=maybe | st.lists(tool, min_size=1, max_size=2).map(tuple) | st.just(()),
+        tool_calls=maybe
+        | st.lists(tool, min_size=1, max_size=2).map(tuple)
+        | st.just(()),
         nothing_dropped=st.booleans(),
         no_errors=st.booleans(),
         never_says=patterns,
@@ -96,7 +98,7 @@ answer = st.builds(
     )
 )
 rule = st.builds(
-    BrainRule,
+    LlmRule,
     patterns,
     maybe | tool,
     text,
@@ -156,10 +158,10 @@ def test_it_reads_as_a_person_would_write_it(suites: Path) -> None:
     turns = (
         AgentTurn(HERE, (read_pattern("help"),)),
         UserTurn(HERE, "Where is my order 1234, please?"),
-        CallTurn(HERE, "lookup_order", {"order_id": "1234"}),
+        ToolCallTurn(HERE, "lookup_order", {"order_id": "1234"}),
         UserTurn(HERE, "Stop", 0.4),
-        ExpectTurn(HERE, silence_within=0.1, calls=()),
-        LineTurn(HERE, 2.0),
+        ExpectTurn(HERE, silence_within=0.1, tool_calls=()),
+        ConnectionTurn(HERE, 2.0),
         WaitTurn(HERE, 90.0),
         EndTurn(HERE, "agent"),
     )
@@ -179,10 +181,10 @@ def test_it_reads_as_a_person_would_write_it(suites: Path) -> None:
         "    turns:\n"
         "      - agent: help\n"
         "      - user: Where is my order 1234, please?\n"
-        '      - call: {tool: lookup_order, arguments: {order_id: "1234"}}\n'
+        '      - tool_call: {tool: lookup_order, arguments: {order_id: "1234"}}\n'
         "      - user: {says: Stop, interrupts: {after: 400ms}}\n"
-        "      - expect: {silence_within: 100ms, calls: none}\n"
-        "      - line: {drops: 2s}\n"
+        "      - expect: {silence_within: 100ms, tool_calls: none}\n"
+        "      - connection: {drops: 2s}\n"
         "      - wait: 90s\n"
         "      - end: agent\n"
     )

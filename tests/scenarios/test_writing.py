@@ -12,7 +12,7 @@ from runner.protocol.messages import TranscriptUser
 from runner.recording.header import NotARecording
 from runner.recording.reader import Recording, read_recording
 from runner.scenarios.loader import load_suite
-from runner.scenarios.model import CallTurn, MockAnswer, Scenario, UserTurn
+from runner.scenarios.model import MockAnswer, Scenario, ToolCallTurn, UserTurn
 from runner.scenarios.writing import scenario_from_recording
 from runner.testing.execution import Wishes, try_out
 from tests.replaying.calls import CALLS, RECORDINGS
@@ -108,7 +108,7 @@ def test_answers_that_differ_come_in_their_order(tmp_path: Path) -> None:
 def test_who_ends_the_call_is_no_call_of_a_tool(tmp_path: Path) -> None:
     _, scenario = loaded(recorded("results-held", tmp_path), tmp_path)
 
-    tools = [each.tool for each in scenario.turns if isinstance(each, CallTurn)]
+    tools = [each.tool for each in scenario.turns if isinstance(each, ToolCallTurn)]
     assert tools == ["lookup_order", "change_order", "lookup_order"]
     assert "end_call" not in scenario.mock
 

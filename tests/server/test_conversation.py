@@ -122,7 +122,7 @@ async def test_words_are_heard_thought_about_and_answered() -> None:
 
     assert said["text"] == "You say Where is my order?."
     turns = [facts for kind, facts in here.reports if kind == "vagent.turn"]
-    assert [turn["thought_ahead"] for turn in turns] == [True]
+    assert [turn["speculative"] for turn in turns] == [True]
 
 
 async def test_a_mind_that_cannot_warm_up_is_reported_and_tried_again_later() -> None:

@@ -46,6 +46,6 @@ def test_the_first_sound_after_a_turn_ends_the_wait_and_later_sound_does_not() -
 
     [(kind, facts)] = told
     assert kind == "vagent.turn"
-    assert facts["decided_ms"] == 300
-    assert facts["first_sound_ms"] >= 300
-    assert facts["thought_ahead"] is True
+    assert facts["endpointing_ms"] == 300
+    assert facts["first_audio_ms"] >= 300
+    assert facts["speculative"] is True

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runner.config.model import BrainConfig, LocalConfig
+from runner.config.model import LlmConfig, LocalConfig
 from runner.errors import ModelMissing
 from runner.speech.assembly import available_cores, load_speech, load_voice
 from runner.speech.manifest import load_manifest
 from runner.speech.parts import SPEECH_RATE, VAD_FRAME
 from runner.speech.weights import Weights
 
-RULES = LocalConfig(brain=BrainConfig(name="rules"))
+RULES = LocalConfig(llm=LlmConfig(name="rules"))
 
 
 @pytest.fixture
@@ -45,10 +45,10 @@ def test_without_weights_every_part_is_named_with_its_command(
 
     missing = {part.part: part for part in speech.missing()}
 
-    assert list(missing) == ["recognizer", "brain", "voice", "vad", "endpointer"]
+    assert list(missing) == ["stt", "llm", "tts", "vad", "endpointing"]
     assert all(part.reason and part.instead for part in missing.values())
     assert all(part.command.startswith(("vagent", "pip")) for part in missing.values())
-    assert "joe" in missing["voice"].reason
+    assert "joe" in missing["tts"].reason
     speech.close()
 
 
@@ -74,20 +74,18 @@ def test_every_session_gets_its_own_vad(nothing: Weights) -> None:
 def test_rules_that_were_asked_for_are_not_missing(nothing: Weights) -> None:
     speech = load_speech(RULES, weights=nothing)
 
-    assert "brain" not in {part.part for part in speech.missing()}
+    assert "llm" not in {part.part for part in speech.missing()}
     speech.close()
 
 
 def test_a_path_that_holds_no_model_is_named(nothing: Weights, tmp_path: Path) -> None:
-    local = LocalConfig(
-        recognizer=str(tmp_path), brain=RULES.brain, voice="/no/such/voice.onnx"
-    )
+    local = LocalConfig(stt=str(tmp_path), llm=RULES.llm, tts="/no/such/voice.onnx")
     speech = load_speech(local, weights=nothing)
 
     reasons = {part.part: part.reason for part in speech.missing()}
 
-    assert str(tmp_path) in reasons["recognizer"]
-    assert "'/no/such/voice.onnx'" in reasons["voice"]
+    assert str(tmp_path) in reasons["stt"]
+    assert "'/no/such/voice.onnx'" in reasons["tts"]
     speech.close()
 
 

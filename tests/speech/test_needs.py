@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 import pytest
 
-from runner.config.model import BrainConfig, LocalConfig
+from runner.config.model import LlmConfig, LocalConfig
 from runner.speech.manifest import Manifest, Model, WeightFile, load_manifest
 from runner.speech.needs import memory_for, needed_models
 from runner.speech.weights import Weights
@@ -26,7 +26,7 @@ def weights(tmp_path: Path) -> Weights:
 
 
 def brain(**choice: str) -> LocalConfig:
-    return LocalConfig(brain=BrainConfig(**choice))
+    return LocalConfig(llm=LlmConfig(**choice))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_the_brain_is_what_the_agent_asks_for(
 
 
 def test_files_of_ones_own_stand_in_for_models(weights: Weights) -> None:
-    local = LocalConfig(recognizer="/models/ears", voice="/models/voice.onnx")
+    local = LocalConfig(stt="/models/ears", tts="/models/voice.onnx")
 
     assert needed_models(weights, local) == ["silero-vad", "smart-turn", "qwen-0.5b"]
 
@@ -64,7 +64,7 @@ def test_the_better_brain_is_taken_where_both_are(tmp_path: Path) -> None:
     file = WeightFile("w", 1, digest, None, ())
     models = {}
     for name in ("qwen-0.5b", "qwen-1.5b"):
-        models[name] = Model(name, "brain", "", "", "", None, (file,))
+        models[name] = Model(name, "llm", "", "", "", None, (file,))
         (tmp_path / name).mkdir()
         (tmp_path / name / "w").write_bytes(b"x")
     weights = Weights(tmp_path, Manifest(MappingProxyType(models)))

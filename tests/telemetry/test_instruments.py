@@ -41,7 +41,7 @@ async def test_a_log_goes_to_its_file(tmp_path: Path) -> None:
             all_of.observe(at, what)
 
     entries = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    assert entries[0]["event"] == "call.began"
+    assert entries[0]["event"] == "call.started"
     assert entries[-1]["event"] == "call.ended"
     assert entries[1]["session"] == "***"
 
@@ -55,7 +55,7 @@ async def test_a_log_without_a_file_goes_to_who_shows_the_call() -> None:
         all_of.observe(*GREETING[0])
 
     assert len(lines) == 1
-    assert lines[0].endswith("call.began agent=support")
+    assert lines[0].endswith("call.started agent=support")
 
 
 async def test_why_a_call_could_not_be_made_is_logged_and_raised() -> None:

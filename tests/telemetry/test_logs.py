@@ -85,19 +85,19 @@ def test_a_call_is_logged_from_its_beginning_to_its_end() -> None:
     watch([*GREETING, *QUESTION, *OUTAGE, *END], written.log.note)
 
     assert [each["event"] for each in written.entries] == [
-        "call.began",
+        "call.started",
         "session.ready",
-        "turn.began",
-        "words",
-        "turn.began",
-        "words",
-        "tool.began",
+        "turn.started",
+        "transcript",
+        "turn.started",
+        "transcript",
+        "tool.started",
         "tool.ended",
-        "answer.heard",
-        "words",
+        "reply.first_audio",
+        "transcript",
         "reply.interrupted",
-        "line.lost",
-        "session.back",
+        "connection.lost",
+        "session.restored",
         "call.ended",
     ]
     assert {each["agent"] for each in written.entries} == {"support"}
@@ -121,8 +121,8 @@ def test_an_entry_has_its_time_its_call_and_its_numbers() -> None:
             "seconds": 0.5,
         }
     ]
-    [answer] = written.of("answer.heard")
-    assert (answer["waited_s"], answer["since_decision_s"]) == (2.0, 1.25)
+    [answer] = written.of("reply.first_audio")
+    assert (answer["latency_s"], answer["since_decision_s"]) == (2.0, 1.25)
 
 
 def test_what_was_said_is_not_in_a_log_without_detail() -> None:
@@ -131,15 +131,15 @@ def test_what_was_said_is_not_in_a_log_without_detail() -> None:
 
     assert "order" not in "".join(written.lines)
     assert "home" not in "".join(written.lines)
-    assert written.of("words")[1]["characters"] == len("Where is my order?")
+    assert written.of("transcript")[1]["characters"] == len("Where is my order?")
 
 
 def test_what_was_said_is_in_a_log_with_detail() -> None:
     written = Written(is_detailed=True)
     watch([*GREETING, *QUESTION, *END], written.log.note)
 
-    assert written.of("words")[1]["text"] == "Where is my order?"
-    assert written.of("tool.began")[0]["arguments"] == {"order": "4711"}
+    assert written.of("transcript")[1]["text"] == "Where is my order?"
+    assert written.of("tool.started")[0]["arguments"] == {"order": "4711"}
     assert written.of("tool.ended")[0]["result"] == {"at": "home"}
 
 
@@ -169,13 +169,13 @@ def test_every_message_is_in_a_log_with_detail_and_sound_is_summed_up() -> None:
 
     sums = [
         (each["seconds"], each["sent_ms"], each["received_ms"], each["played_ms"])
-        for each in written.of("sound")
+        for each in written.of("audio")
     ]
     assert sums == [(1.0, 1000, 1000, 1000), (1.0, 500, 500, 500)]
     update, result = written.of("message.sent")
     assert update["message"]["session"] == {"system_prompt": "Be brief."}
     assert (result["call"], result["level"]) == ("call_1", "debug")
-    assert written.of("message.garbled")[0]["reason"] == "no JSON"
+    assert written.of("message.malformed")[0]["reason"] == "no JSON"
     assert len(written.lines) == 5
 
 

@@ -29,12 +29,12 @@ COUNTED = {
     "interruptions",
     "reconnects",
     "messages",
-    "messages_garbled",
+    "messages_malformed",
     "messages_unknown",
-    "line_drops",
+    "connection_drops",
     "playback_underruns",
     "tool_results_late",
-    "replies_asked_again",
+    "replies_retried",
     "recording_failures",
     "tool_threads_hung",
 }
@@ -80,10 +80,10 @@ def test_a_call_is_counted_and_timed() -> None:
     assert scraped.value("vagent_turns_total", by="caller") == 1
     assert scraped.value("vagent_interruptions_total", **WHO) == 1
     assert scraped.value("vagent_reconnects_total", session="resumed") == 1
-    assert scraped.value("vagent_answer_latency_seconds_sum") == 2.0
-    assert scraped.value("vagent_answer_latency_seconds_bucket", le="1.5") == 0
-    assert scraped.value("vagent_answer_latency_seconds_bucket", le="2.0") == 1
-    assert scraped.value("vagent_answer_decision_latency_seconds_sum") == 1.25
+    assert scraped.value("vagent_reply_latency_seconds_sum") == 2.0
+    assert scraped.value("vagent_reply_latency_seconds_bucket", le="1.5") == 0
+    assert scraped.value("vagent_reply_latency_seconds_bucket", le="2.0") == 1
+    assert scraped.value("vagent_reply_decision_latency_seconds_sum") == 1.25
     tool = {"tool": "lookup", "outcome": "ok"}
     assert scraped.value("vagent_tool_call_duration_seconds_sum", **tool) == 0.5
 
@@ -117,7 +117,7 @@ def test_a_tool_that_a_model_made_up_has_no_label_of_its_own() -> None:
 def test_what_the_call_counts_itself_is_read_when_asked_for() -> None:
     counters = Counters(
         messages_sent=7,
-        sound_sent_seconds=2.0,
+        audio_sent_seconds=2.0,
         outbox_dropped_seconds=0.25,
         playback_underruns=3,
     )
@@ -126,9 +126,9 @@ def test_what_the_call_counts_itself_is_read_when_asked_for() -> None:
     scraped = Scraped(registry)
 
     assert scraped.value("vagent_messages_total", direction="sent") == 7
-    assert scraped.value("vagent_sound_seconds_total", direction="sent") == 2.0
-    assert scraped.value("vagent_sound_bytes_total", direction="sent") == 96_000
-    dropped = scraped.value("vagent_sound_dropped_seconds_total", place="outbox")
+    assert scraped.value("vagent_audio_seconds_total", direction="sent") == 2.0
+    assert scraped.value("vagent_audio_bytes_total", direction="sent") == 96_000
+    dropped = scraped.value("vagent_audio_dropped_seconds_total", place="outbox")
     assert dropped == 0.25
     assert scraped.value("vagent_playback_underruns_total") == 3
     assert scraped.value("vagent_recording_failures_total") == 1
@@ -179,7 +179,7 @@ def test_a_scraper_that_takes_openmetrics_gets_it() -> None:
 def test_a_server_counts_its_sessions_and_their_waits() -> None:
     registry = new_registry()
     metrics = ServerMetrics(registry)
-    turn = {"decided_ms": 600, "first_sound_ms": 1800, "thought_ahead": True}
+    turn = {"endpointing_ms": 600, "first_audio_ms": 1800, "speculative": True}
     metrics.report("vagent.session.opened", {"session_id": "sess_1"})
     metrics.report("vagent.turn", {"session_id": "sess_1", **turn})
     metrics.report("vagent.session.opened", {"session_id": "sess_2"})
@@ -188,9 +188,9 @@ def test_a_server_counts_its_sessions_and_their_waits() -> None:
 
     scraped = Scraped(registry)
 
-    assert scraped.value("vagent_server_sessions_started_total") == 2
-    assert scraped.value("vagent_server_sessions_ended_total") == 1
-    assert scraped.value("vagent_server_sessions_active") == 1
-    assert scraped.value("vagent_server_turns_total", thought_ahead="true") == 1
-    assert scraped.value("vagent_server_answer_latency_seconds_sum") == 1.8
-    assert scraped.value("vagent_server_turn_decision_seconds_sum") == 0.6
+    assert scraped.value("vagent_service_sessions_started_total") == 2
+    assert scraped.value("vagent_service_sessions_ended_total") == 1
+    assert scraped.value("vagent_service_sessions_active") == 1
+    assert scraped.value("vagent_service_turns_total", speculative="true") == 1
+    assert scraped.value("vagent_service_reply_latency_seconds_sum") == 1.8
+    assert scraped.value("vagent_service_endpointing_seconds_sum") == 0.6

@@ -116,11 +116,11 @@ def test_first_sounds_interruptions_and_outages_are_events() -> None:
     spans = traced([*GREETING, *QUESTION, *OUTAGE, *END])
 
     assert events(spans["turn"][1]) == [
-        ("vagent.first_sound", 4.5),
+        ("vagent.first_audio", 4.5),
         ("vagent.interrupted", 5.0),
     ]
     assert events(spans["invoke_agent support"][0]) == [
-        ("vagent.line_lost", 6.0),
+        ("vagent.connection_lost", 6.0),
         ("vagent.reconnected", 8.0),
     ]
     assert spans["turn"][1].events[0].attributes == {

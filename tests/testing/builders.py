@@ -7,13 +7,13 @@ from typing import Any
 
 from runner.scenarios.model import (
     AgentTurn,
-    CallTurn,
+    ConnectionTurn,
     EndTurn,
     ExpectTurn,
-    LineTurn,
     MockAnswer,
     Place,
     Scenario,
+    ToolCallTurn,
     Turn,
     UserTurn,
     WaitTurn,
@@ -99,16 +99,16 @@ def agent_never_says(*patterns: str) -> AgentTurn:
     return AgentTurn(at(3), never=tuple(read_pattern(each) for each in patterns))
 
 
-def called(tool: str, **others: Any) -> CallTurn:
-    return CallTurn(at(4), tool, **others)
+def called(tool: str, **others: Any) -> ToolCallTurn:
+    return ToolCallTurn(at(4), tool, **others)
 
 
 def expect(**claims: Any) -> ExpectTurn:
     return ExpectTurn(at(5), **claims)
 
 
-def line_drops(seconds: float) -> LineTurn:
-    return LineTurn(at(6), seconds)
+def line_drops(seconds: float) -> ConnectionTurn:
+    return ConnectionTurn(at(6), seconds)
 
 
 def wait(seconds: float) -> WaitTurn:

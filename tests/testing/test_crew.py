@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.scenarios.model import BrainRule
+from runner.scenarios.model import LlmRule
 from runner.testing import Status, Wishes
 from runner.testing.crew import Crew, choose_processes
 from tests.testing.builders import ORDER, agent_says, scenario, write_agent
@@ -40,7 +40,7 @@ def test_two_processes_come_to_what_one_does_in_the_same_order(tmp_path: Path) -
     assert all(each.status is Status.PASSED for each in together)
 
 
-DYING = (BrainRule(calls=(("count_letters", {"word": "sun"}),)),)
+DYING = (LlmRule(tool_calls=(("count_letters", {"word": "sun"}),)),)
 
 
 def with_tool(folder: Path, does: str) -> Path:
@@ -61,7 +61,7 @@ def test_a_process_that_dies_costs_the_scenario_that_it_ran(
     tmp_path: Path, does: str, how: str
 ) -> None:
     agent = with_tool(tmp_path, does)
-    dying = scenario(agent, ORDER, agent_says(), brain=DYING)
+    dying = scenario(agent, ORDER, agent_says(), llm=DYING)
     fine = scenario(agent, ORDER, agent_says("shipped"))
     jobs = [(dying, 0), (fine, 0), (dying, 1), (fine, 1), (fine, 2)]
 
@@ -75,7 +75,7 @@ def test_a_process_that_dies_costs_the_scenario_that_it_ran(
 def test_who_leaves_early_ends_what_still_runs(tmp_path: Path) -> None:
     agent = with_tool(tmp_path, "time.sleep(600)")
     fine = scenario(agent, ORDER, agent_says("shipped"))
-    hanging = scenario(agent, ORDER, agent_says("shipped"), brain=DYING)
+    hanging = scenario(agent, ORDER, agent_says("shipped"), llm=DYING)
 
     coming = Crew(Wishes(), 2).run([(fine, 0), (hanging, 0), (hanging, 1)])
     with closing(coming):

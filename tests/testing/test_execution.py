@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.scenarios.model import BrainRule, MockAnswer, Turn, read_pattern
+from runner.scenarios.model import LlmRule, MockAnswer, Turn, read_pattern
 from runner.testing import Status, Wishes, try_out
 from tests.testing.builders import (
     AGENT,
@@ -58,10 +58,10 @@ PASSING: dict[str, list[Turn]] = {
         line_drops(2.0),
         ORDER,
         called("lookup_order"),
-        expect(resumed=True, calls=("lookup_order",)),
+        expect(resumed=True, tool_calls=("lookup_order",)),
     ],
     "nothing is resumed without a drop": [expect(resumed=False, nothing_dropped=True)],
-    "no calls": [agent_says("help"), expect(calls=())],
+    "no calls": [agent_says("help"), expect(tool_calls=())],
     "the agent hangs up": [user("Thanks, goodbye"), end(by="agent")],
     "the caller hangs up": [agent_says("help"), end(by="caller")],
     "time passes": [wait(30.0), ORDER, agent_says("shipped")],
@@ -119,12 +119,12 @@ FAILING: dict[str, tuple[list[Turn], str, str]] = {
         "it answered after",
     ),
     "calls where none were expected": (
-        [ORDER, expect(calls=())],
+        [ORDER, expect(tool_calls=())],
         "no calls",
         "lookup_order",
     ),
     "an order of calls": (
-        [ORDER, expect(calls=("count_letters", "lookup_order"))],
+        [ORDER, expect(tool_calls=("count_letters", "lookup_order"))],
         "calls of count_letters, lookup_order",
         "lookup_order",
     ),
@@ -223,9 +223,11 @@ def test_a_mocked_call_is_bounded_by_the_tools_timeout(agent: Path) -> None:
 
 
 def test_arguments_of_a_mocked_tool_are_checked(agent: Path) -> None:
-    brain = (BrainRule(hears=(read_pattern("order"),), calls=(("lookup_order", {}),)),)
+    brain = (
+        LlmRule(user_says=(read_pattern("order"),), tool_calls=(("lookup_order", {}),)),
+    )
 
-    result = run(agent, ORDER, called("lookup_order", fails=True), brain=brain)
+    result = run(agent, ORDER, called("lookup_order", fails=True), llm=brain)
 
     assert result.failure is None
     assert "order_id" in str(result.calls[0].result)
@@ -241,12 +243,12 @@ def test_a_url_is_not_called_from_a_dry_run(agent: Path) -> None:
 
 def test_rules_of_the_scenario_play_the_agent(agent: Path) -> None:
     brain = (
-        BrainRule(
-            hears=(read_pattern("weather"),),
+        LlmRule(
+            user_says=(read_pattern("weather"),),
             says="One moment.",
-            calls=(("count_letters", {"word": "sun"}),),
+            tool_calls=(("count_letters", {"word": "sun"}),),
         ),
-        BrainRule(after="count_letters", says="It has ${letters} letters."),
+        LlmRule(after="count_letters", says="It has ${letters} letters."),
     )
 
     result = run(
@@ -254,20 +256,20 @@ def test_rules_of_the_scenario_play_the_agent(agent: Path) -> None:
         user("How is the weather?"),
         called("count_letters", arguments={"word": "sun"}),
         agent_says("It has 3 letters."),
-        brain=brain,
+        llm=brain,
     )
 
     assert result.failure is None
 
 
 def test_steps_of_a_script_are_used_in_their_order(agent: Path) -> None:
-    brain = (BrainRule(says="First."), BrainRule(says="Second."))
+    brain = (LlmRule(says="First."), LlmRule(says="Second."))
 
     result = run(
         agent,
         *(user("Go on"), agent_says("First")),
         *(user("Go on"), agent_says("Second")),
-        brain=brain,
+        llm=brain,
     )
 
     assert result.failure is None
@@ -303,9 +305,9 @@ def test_a_mutter_does_not_interrupt(agent: Path) -> None:
 
 @pytest.mark.parametrize("tool", ["count_letters", "spell_slowly"])
 def test_a_real_tool_runs_beside_the_virtual_clock(agent: Path, tool: str) -> None:
-    rule = BrainRule(calls=((tool, {"word": "sun"}),))
+    rule = LlmRule(tool_calls=((tool, {"word": "sun"}),))
 
-    result = run(agent, ORDER, called(tool), agent_says(), brain=(rule,))
+    result = run(agent, ORDER, called(tool), agent_says(), llm=(rule,))
 
     assert result.failure is None
     assert not result.calls[0].is_error
@@ -394,9 +396,9 @@ def test_modules_of_tools_are_fresh_in_every_call(tmp_path: Path) -> None:
         'def spell_slowly(word: str) -> str:\n    """Spell."""\n    return word\n'
     )
     (tmp_path / "tools.py").write_text(counting, "utf-8")
-    rule = BrainRule(calls=(("count_letters", {"word": "sun"}),))
+    rule = LlmRule(tool_calls=(("count_letters", {"word": "sun"}),))
 
-    results = [run(agent, ORDER, agent_says(), brain=(rule,)) for _ in range(2)]
+    results = [run(agent, ORDER, agent_says(), llm=(rule,)) for _ in range(2)]
 
     assert [result.calls[0].result for result in results] == ["1", "1"]
 

@@ -86,7 +86,7 @@ def test_a_failure_shows_the_turn_what_was_expected_and_what_came(
             "orders.test.yaml:5:9: failed: says goodbye at once",
             "  5 |       - agent: goodbye",
             "  expected: the agent says goodbye",
-            "  came:     *how can I help*",
+            "  actual:   *how can I help*",
         ]
     )
     result.stdout.no_fnmatch_line("*Traceback*")

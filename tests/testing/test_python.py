@@ -9,8 +9,8 @@ import pytest
 import runner.testing
 from runner.errors import ConfigError
 from runner.testing import (
-    BrainRule,
     CallUnderTest,
+    LlmRule,
     NeverHappened,
     raises,
     returns,
@@ -91,8 +91,8 @@ async def test_a_call_that_goes_on_has_no_end(tmp_path: Path) -> None:
 
 @virtual_time
 async def test_a_brain_plays_the_agent(tmp_path: Path) -> None:
-    brain = [BrainRule(says="Good question.")]
-    async with vagent_session(write_agent(tmp_path), mock=SHIPPED, brain=brain) as call:
+    brain = [LlmRule(says="Good question.")]
+    async with vagent_session(write_agent(tmp_path), mock=SHIPPED, llm=brain) as call:
         assert await call.user("Why?") == "Good question."
 
 

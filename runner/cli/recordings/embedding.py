@@ -44,10 +44,10 @@ def embed(folder: Path, sizes: Sizes | None = None) -> Embedded:
             if len(sound := compress(path, "OGG")) <= sizes.ogg:
                 return _as("audio/ogg", "Ogg Vorbis, compressed with loss", sound)
     except FileNotFoundError:
-        return Embedded(None, "This call was recorded without sound.")
+        return Embedded(None, "This call was recorded without audio.")
     except AudioFileError as error:
-        return Embedded(None, f"The sound is left out: {error.message}.")
-    return Embedded(None, "The sound is too long for a page; it is in both.wav.")
+        return Embedded(None, f"The audio is left out: {error.message}.")
+    return Embedded(None, "The audio is too long for a page; it is in both.wav.")
 
 
 def _as(kind: str, name: str, sound: bytes) -> Embedded:

@@ -68,9 +68,9 @@ def draw(line: TimeLine, voices: Voices | None, columns: int, ink: Ink) -> Lanes
     cuts = [(each.at, each.at) for each in line.interruptions]
     events = _mark(events, cuts, seconds, "!")
     words = (
-        (ink.silent, "words without sound"),
+        (ink.silent, "text without audio"),
         (ink.tool, "tool"),
-        (ink.drop, "line lost"),
+        (ink.drop, "connection lost"),
         ("!", "interruption"),
     )
     drawn = events + (caller + agent if any(t.silent for t in line.turns) else "")

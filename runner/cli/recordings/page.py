@@ -105,7 +105,7 @@ def _figures(line: TimeLine) -> str:
     middle = line.median_latency
     figures = [
         ("Length", clock(line.seconds, 0), _talked(line)),
-        ("First sound", "–" if middle is None else f"{middle:.2f} s", "median wait"),
+        ("First audio", "–" if middle is None else f"{middle:.2f} s", "median wait"),
         ("Turns", str(len(line.turns)), "of both voices"),
         ("Tool calls", str(len(line.tools)), _unwell(line)),
         ("Interruptions", str(len(line.interruptions)), _silenced(line)),
@@ -164,11 +164,15 @@ def _waits(line: TimeLine) -> str:
             f'<rect class="answer" x="{first:.1f}%" width="{second - first:.1f}%" '
             'height="10"/></svg></td></tr>'
         )
-    how = "" if line.is_heard else " There is no sound: by the messages alone."
+    how = (
+        ""
+        if line.is_heard
+        else " The recording has no audio: times are those of the messages."
+    )
     return (
         f"<p>{_text(describe_latencies(line))}.{how}</p>\n<table>\n<thead><tr>"
         '<th scope="col">Caller ends</th><th scope="col">To decision</th>'
-        '<th scope="col">To sound</th><th scope="col">Waited</th>'
+        '<th scope="col">To audio</th><th scope="col">Waited</th>'
         '<th scope="col"><span class="unseen">Share</span></th></tr></thead>\n'
         "<tbody>\n" + "\n".join(rows) + "\n</tbody>\n</table>"
     )

@@ -34,7 +34,7 @@ def report(recording: Recording, line: TimeLine) -> dict[str, Any]:
         "is_complete": recording.is_complete,
         "stopped": recording.stopped,
         "lines_skipped": recording.skipped,
-        **_rounded(asdict(line)),
+        **_rounded(_line_fields(line)),
         "totals": _rounded(
             {
                 "turns": len(line.turns),
@@ -47,6 +47,14 @@ def report(recording: Recording, line: TimeLine) -> dict[str, Any]:
             }
         ),
     }
+
+
+def _line_fields(line: TimeLine) -> dict[str, Any]:
+    fields = asdict(line)
+    fields["notices"] = fields.pop("remarks")
+    losses = fields["losses"]
+    losses["messages_malformed"] = losses.pop("messages_garbled")
+    return fields
 
 
 def _rounded(value: Any) -> Any:

@@ -71,7 +71,7 @@ def _voices(folder: Path) -> Voices | None:
     try:
         return read_voices(folder)
     except AudioFileError as error:
-        typer.echo(f"vagent: {error.message}: shown without sound", err=True)
+        typer.echo(f"vagent: {error.message}: shown without audio", err=True)
         return None
 
 

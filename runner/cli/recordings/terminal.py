@@ -151,7 +151,7 @@ def _print_sums(console: Console, line: TimeLine) -> None:
     for part in describe_losses(line.losses) or ["nothing"]:
         table.add_row("dropped", part)
     if not line.is_heard:
-        table.add_row("times", "by the messages: there is no sound")
+        table.add_row("times", "by the messages: the recording has no audio")
     console.print(table)
 
 

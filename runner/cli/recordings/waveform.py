@@ -78,7 +78,7 @@ def _silent(line: TimeLine, speaker: str, top: int, seconds: float) -> list[str]
         f'<rect class="{speaker} silent" x="{_share(turn.start, seconds)}" '
         f'y="{top + _LANE // 2 - 4}" height="8" rx="4" '
         f'width="{_share(max(turn.end - turn.start, seconds / 200), seconds)}">'
-        "<title>words without sound</title></rect>"
+        "<title>text without audio</title></rect>"
         for turn in line.turns
         if turn.speaker == speaker and turn.silent
     ]
@@ -106,7 +106,7 @@ def _drops(line: TimeLine, seconds: float) -> list[str]:
     return [
         f'<rect class="drop" x="{_share(drop.at, seconds)}" height="{_HEIGHT}" '
         f'width="{_share((drop.until or seconds) - drop.at, seconds)}">'
-        "<title>the line was lost</title></rect>"
+        "<title>the connection was lost</title></rect>"
         for drop in line.drops
     ]
 

@@ -90,7 +90,7 @@ def describe_interruption(each: Interruption) -> str:
     if each.heard is not None:
         whole = duration(each.heard + each.cut)
         return f"{text}, heard {duration(each.heard)} of {whole}"
-    return text + (f", {duration(each.cut)} of sound dropped" if each.cut else "")
+    return text + (f", {duration(each.cut)} of audio dropped" if each.cut else "")
 
 
 def describe_drop(drop: Drop) -> str:
@@ -109,7 +109,7 @@ def describe_latencies(line: TimeLine) -> str:
     longest = max(each.seconds for each in line.latencies)
     answers = count(len(line.latencies), "answer")
     figures = f"{middle:.2f} s (median), {longest:.2f} s (longest)"
-    return f"{answers}, first sound after {figures}"
+    return f"{answers}, first audio after {figures}"
 
 
 def describe_tools(line: TimeLine) -> str:
@@ -131,7 +131,7 @@ def describe_losses(losses: Losses) -> list[str]:
     ]
     counts = [
         (losses.messages_unsent, "lost with the line"),
-        (losses.messages_garbled, "unreadable"),
+        (losses.messages_garbled, "malformed"),
         (losses.messages_unknown, "unknown to this version"),
     ]
     return [f"{duration(each)} {text}" for each, text in seconds if each >= 0.0005] + [

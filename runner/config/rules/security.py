@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from runner.config.diagnostics import Severity
     from runner.config.inspection import Inspection
 
-_WHERE_ENV = "${env:…} may stand in http tools, service.url and local.brain"
+_WHERE_ENV = "${env:…} may stand in http tools, service.url and local.llm"
 _WHERE_SECRETS = "put it into the environment or .env, and write ${env:NAME} here"
 # Confirmation, agreement, consent, in the languages that agents are written in most.
 _CONFIRMATION = (
@@ -97,13 +97,13 @@ def secret_in_clear(inspection: Inspection) -> Iterator[Finding]:
 
     Bad:
         local:
-          brain:
+          llm:
             url: https://api.openai.com/v1
             key: sk-proj-Jq3vT8mZc1LwX7rN5kYdB2sHfG9aQeU4
 
     Good:
         local:
-          brain:
+          llm:
             url: https://api.openai.com/v1
             key: ${env:OPENAI_API_KEY}
     """
@@ -225,7 +225,7 @@ def service_key_given_away(inspection: Inspection) -> Iterator[Finding]:
         url = ""
         if use.path[0] == "tools":
             url = inspection.get((*use.path[:2], "http", "url"), str) or ""
-        elif use.path[:2] != ("local", "brain"):
+        elif use.path[:2] != ("local", "llm"):
             continue
         if not re.match(_SERVICE_HOST, url):
             message = f"`{name}` is the key of the voice-agent service"

@@ -18,9 +18,14 @@ if TYPE_CHECKING:
     from runner.config.nodes import Pointer
 
 _SERVICE = "assemblyai.com"
-_PARTS: tuple[Part, ...] = ("recognizer", "brain", "voice")
-# Choices of a mind that need no model.
-_MINDS = ("auto", "rules")
+_PARTS: tuple[Part, ...] = ("stt", "llm", "tts")
+_NOUNS: dict[Part, str] = {
+    "stt": "speech recognition model",
+    "llm": "language model",
+    "tts": "speech synthesis voice",
+}
+# Values of `llm` that need no model file.
+_NO_MODEL = ("auto", "rules")
 
 
 @rule("VA521", "voice-unknown", "warning")
@@ -103,22 +108,22 @@ def language_not_spoken(inspection: Inspection) -> Iterator[Finding]:
 
 @rule("VA523", "local-choice", "warning")
 def local_choice(inspection: Inspection) -> Iterator[Finding]:
-    """A choice for the embedded server is not known or not installed here.
+    """A model for the local service is unknown or not installed.
 
-    The server then takes a light stand-in: tones for a voice, a script for a mind,
-    typed words for a recognizer. `vagent models` lists what there is, and
-    `pip install 'vagent[local]'` brings what it runs on.
+    The service then uses a fallback: tones for speech synthesis, rules for the language
+    model, typed text for speech recognition. `vagent models list` shows the models, and
+    `pip install 'vagent[local]'` installs the engines that run them.
 
     Bad:
-        local: {voice: jo}
+        local: {tts: jo}
 
     Good:
-        local: {brain: rules}
+        local: {llm: rules}
     """
     for part in _PARTS:
         path = ("local", part)
         name = inspection.get(path, str)
-        if name is None or "${" in name or (part == "brain" and name in _MINDS):
+        if name is None or "${" in name or (part == "llm" and name in _NO_MODEL):
             continue
         finding = _judge_choice(inspection, part, name, path)
         if finding is not None:
@@ -131,19 +136,19 @@ def _judge_choice(
     from runner.config.localchoices import known_models, missing_modules
 
     place = inspection.value(path)
-    if part == "brain" and name.lower().endswith(".gguf"):
+    if part == "llm" and name.lower().endswith(".gguf"):
         # As the server opens it: from the folder where vagent is started.
         if not Path(name).expanduser().is_file():
             return Finding(place, f"there is no file `{name}`", "see `vagent models`")
     else:
         models = known_models(part)
         if name not in models:
-            choices = [*models, *(_MINDS if part == "brain" else ())]
+            choices = [*models, *(_NO_MODEL if part == "llm" else ())]
             guess = nearest(name, choices)
             help_ = f"there is {', '.join(f'`{each}`' for each in choices)}"
             help_ = f"did you mean `{guess}`?" if guess else help_
             fix = replacement(place, name, guess) if guess else None
-            return Finding(place, f"no {part} is called `{name}`", help_, fix)
+            return Finding(place, f"unknown {_NOUNS[part]} `{name}`", help_, fix)
     missing = missing_modules(part)
     if missing:
         message = f"`{name}` needs {' and '.join(missing)}, not installed here"

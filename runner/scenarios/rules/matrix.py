@@ -26,7 +26,7 @@ def parameter_unknown(inspection: Inspection) -> Iterator[Finding]:
 
     In scenarios `${name}` stands for a parameter of the same scenario, and nothing
     else: not for a variable of the agent, nor for the environment. `$${` writes a plain
-    `${`. What the `brain` says may also name keys of the last result.
+    `${`. `says` in `llm` may also name keys of the last result.
 
     Bad:
         agent: shop.yaml
@@ -35,7 +35,7 @@ def parameter_unknown(inspection: Inspection) -> Iterator[Finding]:
             parameters: {order: ["1234", "5678"]}
             turns:
               - user: Where is my order ${number}?
-              - call: {tool: lookup_order, arguments: {order_id: "${order}"}}
+              - tool_call: {tool: lookup_order, arguments: {order_id: "${order}"}}
 
     Good:
         agent: shop.yaml
@@ -44,7 +44,7 @@ def parameter_unknown(inspection: Inspection) -> Iterator[Finding]:
             parameters: {order: ["1234", "5678"]}
             turns:
               - user: Where is my order ${order}?
-              - call: {tool: lookup_order, arguments: {order_id: "${order}"}}
+              - tool_call: {tool: lookup_order, arguments: {order_id: "${order}"}}
     """
     for path, text, found in _placeholders(inspection):
         names = _parameters(inspection, path)
@@ -94,7 +94,7 @@ def parameter_unused(inspection: Inspection) -> Iterator[Finding]:
             parameters: {order: ["1234", "5678"]}
             turns:
               - user: Where is my order 1234?
-              - call: lookup_order
+              - tool_call: lookup_order
 
     Good:
         agent: shop.yaml
@@ -103,7 +103,7 @@ def parameter_unused(inspection: Inspection) -> Iterator[Finding]:
             parameters: {order: ["1234", "5678"]}
             turns:
               - user: Where is my order ${order}?
-              - call: lookup_order
+              - tool_call: lookup_order
     """
     used: dict[Pointer, set[str]] = {}
     for at, _, found in _placeholders(inspection):

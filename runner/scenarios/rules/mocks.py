@@ -33,7 +33,7 @@ def answer_unreachable(inspection: Inspection) -> Iterator[Finding]:
                 - returns: {status: shipped}
             turns:
               - user: Where is my order 1234?
-              - call: {tool: lookup_order, fails: true}
+              - tool_call: {tool: lookup_order, fails: true}
 
     Good:
         agent: shop.yaml
@@ -45,7 +45,7 @@ def answer_unreachable(inspection: Inspection) -> Iterator[Finding]:
                 - returns: {status: shipped}
             turns:
               - user: Where is my order 1234?
-              - call: {tool: lookup_order, fails: true}
+              - tool_call: {tool: lookup_order, fails: true}
     """
     seen: set[Pointer] = set()
     for draft in inspection.fact(find_drafts):
@@ -80,17 +80,17 @@ def _line(inspection: Inspection, path: Pointer, index: int) -> int:
     return place.source.point(place.span.start)[0]
 
 
-@rule("VA714", "brain-rule-in-vain")
-def brain_rule_in_vain(inspection: Inspection) -> Iterator[Finding]:
-    """A rule of the `brain` does nothing.
+@rule("VA714", "llm-rule-unused")
+def llm_rule_unused(inspection: Inspection) -> Iterator[Finding]:
+    """A rule of `llm` has no effect.
 
-    A rule says something, calls tools, or both: when the caller's words match `hears`,
-    after a result of the tool `after`, or, with neither, once and in order.
+    A rule says something, calls tools, or both: when the caller's utterance matches
+    `user_says`, after a result of the tool `after`, or, with neither, once in order.
 
     Bad:
         agent: shop.yaml
-        brain:
-          - hears: order
+        llm:
+          - user_says: order
         scenarios:
           - name: looks up an order
             turns:
@@ -99,8 +99,8 @@ def brain_rule_in_vain(inspection: Inspection) -> Iterator[Finding]:
 
     Good:
         agent: shop.yaml
-        brain:
-          - {hears: order, says: Tell me its number.}
+        llm:
+          - {user_says: order, says: Tell me its number.}
         scenarios:
           - name: looks up an order
             turns:
@@ -109,14 +109,14 @@ def brain_rule_in_vain(inspection: Inspection) -> Iterator[Finding]:
     """
     seen: set[Pointer] = set()
     for draft in inspection.fact(find_drafts):
-        brain = draft.part("brain")
-        for index, each in enumerate(brain.value if brain is not None else ()):
-            assert brain is not None
-            path = (*brain.path, index)
+        llm = draft.part("llm")
+        for index, each in enumerate(llm.value if llm is not None else ()):
+            assert llm is not None
+            path = (*llm.path, index)
             if path in seen:
                 continue
             seen.add(path)
-            if "says" not in each and "calls" not in each:
+            if "says" not in each and "tool_calls" not in each:
                 help_ = "give it something to say, or tools to call"
                 message = "this rule neither says nor calls anything"
                 yield Finding(inspection.start(path), message, help_)
@@ -135,7 +135,7 @@ def tool_not_mocked(inspection: Inspection) -> Iterator[Finding]:
           - name: finds a parcel
             turns:
               - user: Where is my parcel 123456?
-              - call: find_parcel
+              - tool_call: find_parcel
 
     Good:
         agent: courier.yaml
@@ -144,7 +144,7 @@ def tool_not_mocked(inspection: Inspection) -> Iterator[Finding]:
             mock: {find_parcel: {returns: {place: Berlin}}}
             turns:
               - user: Where is my parcel 123456?
-              - call: find_parcel
+              - tool_call: find_parcel
     """
     seen: set[Pointer] = set()
     for draft in inspection.fact(find_drafts):
@@ -153,12 +153,12 @@ def tool_not_mocked(inspection: Inspection) -> Iterator[Finding]:
         if agent is None or "script" not in services:
             continue
         for turn in draft.turns:
-            call = turn.value.get("call")
+            call = turn.value.get("tool_call")
             fields = call if isinstance(call, dict) else {"tool": call}
             name, fails = fields["tool"], fields.get("fails") is True
             if name not in agent.remote or name in draft.entries["mock"] or fails:
                 continue
-            path: Pointer = (*turn.path, "call")
+            path: Pointer = (*turn.path, "tool_call")
             path = (*path, "tool") if fields is call else path
             if path not in seen:
                 seen.add(path)

@@ -67,10 +67,10 @@ def _fault(text: str) -> tuple[str, str] | None:
 
 
 def _patterns(draft: Draft) -> Iterator[tuple[Pointer, str]]:
-    brain = draft.part("brain")
-    for index, each in enumerate(brain.value if brain is not None else ()):
-        assert brain is not None
-        yield from _each(each.get("hears"), (*brain.path, index, "hears"))
+    llm = draft.part("llm")
+    for index, each in enumerate(llm.value if llm is not None else ()):
+        assert llm is not None
+        yield from _each(each.get("user_says"), (*llm.path, index, "user_says"))
     for turn in draft.turns:
         ((kind, value),) = turn.value.items()
         path = (*turn.path, kind)

@@ -69,8 +69,8 @@ def _is_address(name: str) -> bool:
 def fault_invalid(inspection: Inspection) -> Iterator[Finding]:
     """What is to go wrong is not written as faults are.
 
-    A fault is a kind, then `key=value`, as `vagent serve --fault` takes it;
-    `vagent serve --fault help` lists them.
+    A fault is a kind, then `key=value`, as `vagent service --fault` takes it;
+    `vagent service --fault help` lists them.
 
     Bad:
         agent: shop.yaml

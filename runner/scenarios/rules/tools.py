@@ -33,7 +33,7 @@ def tool_not_had(inspection: Inspection) -> Iterator[Finding]:
           - name: looks up an order
             turns:
               - user: Where is my order 1234?
-              - call: lookup_ordr
+              - tool_call: lookup_ordr
 
     Good:
         agent: shop.yaml
@@ -41,7 +41,7 @@ def tool_not_had(inspection: Inspection) -> Iterator[Finding]:
           - name: looks up an order
             turns:
               - user: Where is my order 1234?
-              - call: lookup_order
+              - tool_call: lookup_order
     """
     for each in inspection.fact(find_mentions):
         names = {name for agent in each.agents for name in agent.tools or ()}
@@ -65,7 +65,7 @@ def arguments_refused(inspection: Inspection) -> Iterator[Finding]:
     """A call has arguments that the tool's schema refuses.
 
     The tool would not be run with them, so the call that is expected cannot happen. To
-    try out that a tool is called wrongly, say `fails: true`. For what a `brain` calls
+    try out that a tool is called wrongly, say `fails: true`. For the calls of `llm`
     it is only a warning.
 
     Bad:
@@ -74,7 +74,7 @@ def arguments_refused(inspection: Inspection) -> Iterator[Finding]:
           - name: looks up an order
             turns:
               - user: Where is my order 12?
-              - call: {tool: lookup_order, arguments: {order_id: "12"}}
+              - tool_call: {tool: lookup_order, arguments: {order_id: "12"}}
 
     Good:
         agent: shop.yaml
@@ -82,7 +82,7 @@ def arguments_refused(inspection: Inspection) -> Iterator[Finding]:
           - name: looks up an order
             turns:
               - user: Where is my order 1234?
-              - call: {tool: lookup_order, arguments: {order_id: "1234"}}
+              - tool_call: {tool: lookup_order, arguments: {order_id: "1234"}}
     """
     checks: dict[tuple[int, str], ArgumentCheck | None] = {}
     for each in inspection.fact(find_mentions):
@@ -100,10 +100,10 @@ def arguments_refused(inspection: Inspection) -> Iterator[Finding]:
         if refusal is not None:
             message = f"`{mention.tool}` refuses these arguments: {refusal}"
             help_ = "correct them, or say `fails: true` if that is what is tried out"
-            if mention.role == "brain":
+            if mention.role == "llm":
                 help_ = "correct them, unless that is what is tried out"
             # A mind may be meant to get it wrong, to see what the agent makes of it.
-            severity: Severity = "error" if mention.role == "call" else "warning"
+            severity: Severity = "error" if mention.role == "tool_call" else "warning"
             place = inspection.start(path)
             yield Finding(place, message, help_, severity=severity)
 
@@ -146,7 +146,7 @@ def matching_invalid(inspection: Inspection) -> Iterator[Finding]:
           - name: looks up an order
             turns:
               - user: Where is my order 1234?
-              - call: {tool: lookup_order, matching: {type: mapping}}
+              - tool_call: {tool: lookup_order, matching: {type: mapping}}
 
     Good:
         agent: shop.yaml
@@ -154,15 +154,15 @@ def matching_invalid(inspection: Inspection) -> Iterator[Finding]:
           - name: looks up an order
             turns:
               - user: Where is my order 1234?
-              - call: {tool: lookup_order, matching: {required: [order_id]}}
+              - tool_call: {tool: lookup_order, matching: {required: [order_id]}}
     """
     seen: set[Pointer] = set()
     for draft in inspection.fact(find_drafts):
         for turn in draft.turns:
-            call = turn.value.get("call")
+            call = turn.value.get("tool_call")
             if not isinstance(call, dict) or "matching" not in call:
                 continue
-            path = (*turn.path, "call", "matching")
+            path = (*turn.path, "tool_call", "matching")
             why = _fault(call["matching"])
             if why is None or path in seen:
                 continue

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from runner.config.nodes import Pointer
     from runner.scenarios.drafts import Draft
 
-_EXPECTATIONS = {"agent", "call", "expect", "end"}
+_EXPECTATIONS = {"agent", "tool_call", "expect", "end"}
 
 
 @rule("VA715", "turn-in-vain")
@@ -74,7 +74,7 @@ def _vain(
             message = "the agent has no greeting, so it says nothing before the caller"
             yield path, message, "begin with a `user` turn"
         elif kind == "expect":
-            drops = "line" in before or draft.part("faults") is not None
+            drops = "connection" in before or draft.part("faults") is not None
             yield from _unexpected(value, path, interruptions, drops=drops)
         before.append(kind)
         interruptions += isinstance(value, dict) and "interrupts" in value
@@ -95,8 +95,8 @@ def _unexpected(
             message = "nobody has interrupted the agent before this"
         yield (*path, "interruptions"), message, "add turns with `interrupts`"
     if value.get("resumed") is True and not drops:
-        message = "the line has not dropped before this"
-        yield (*path, "resumed"), message, "have `line: {drops: 2s}` before it"
+        message = "the connection has not dropped before this"
+        yield (*path, "resumed"), message, "have `connection: {drops: 2s}` before it"
 
 
 @rule("VA716", "interruption-in-vain")
@@ -145,7 +145,7 @@ def interruption_in_vain(inspection: Inspection) -> Iterator[Finding]:
 def nothing_expected(inspection: Inspection) -> Iterator[Finding]:
     """A scenario expects nothing, so it cannot fail.
 
-    One of `agent`, `call`, `expect` and `end` says what is to happen. `expect:
+    One of `agent`, `tool_call`, `expect` and `end` says what is to happen. `expect:
     {no_errors: true}` is the least.
 
     Bad:
@@ -169,6 +169,6 @@ def nothing_expected(inspection: Inspection) -> Iterator[Finding]:
         if not turns or not inspection.is_whole((*path, "turns")):
             continue
         if all(_EXPECTATIONS.isdisjoint(turn) for turn in turns):
-            help_ = "add an `agent`, `call`, `expect` or `end` turn"
+            help_ = "add an `agent`, `tool_call`, `expect` or `end` turn"
             message = "this scenario expects nothing"
             yield Finding(inspection.key((*path, "turns")), message, help_)

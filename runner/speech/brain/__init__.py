@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from runner.config.model import BrainConfig
+from runner.config.model import LlmConfig
 from runner.errors import ModelMissing
 from runner.speech.parts import Brain
 
@@ -26,7 +26,7 @@ class ClosableBrain(Brain, Protocol):
 
 
 def load_brain(
-    config: BrainConfig,
+    config: LlmConfig,
     find_weights: FindWeights,
     environment: Mapping[str, str] = os.environ,
 ) -> ClosableBrain:

@@ -54,7 +54,7 @@ class ChatEndpoint:
         parts = urlsplit(url.strip())
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise SpeechError(
-                f"the brain's url {_address(parts)!r} is not an http or https address",
+                f"the endpoint's url {_address(parts)!r} is not an http(s) address",
                 hint="give the root of the API, such as http://127.0.0.1:11434/v1",
             )
         path = parts.path.rstrip("/").removesuffix(_PATH)
@@ -90,7 +90,7 @@ class ChatEndpoint:
                 raise SpeechError(
                     f"the endpoint {self.address!r} cannot be reached: "
                     f"{self._redact(str(error)) or type(error).__name__}",
-                    hint="is it running, and is local.brain.url right?",
+                    hint="is it running, and is local.llm.url right?",
                 ) from error
 
         yield from relay(produce, cancelled)
@@ -148,11 +148,11 @@ class ChatEndpoint:
         if status in (401, 403):
             return SpeechError(
                 f"the endpoint {self.address!r} does not accept the key",
-                hint="check local.brain.key in the agent file",
+                hint="check local.llm.key in the agent file",
             )
         hint = None
         if status == httpx.codes.NOT_FOUND:
-            hint = "check local.brain.url (it often ends in /v1) and local.brain.model"
+            hint = "check local.llm.url (it often ends in /v1) and local.llm.model"
         told = f": {said}" if said else ""
         return SpeechError(
             f"the endpoint {self.address!r} answered HTTP {status}{told}", hint=hint

@@ -55,9 +55,9 @@ def result_object(result: ScenarioResult, root: PurePath) -> dict[str, Any]:
         "service": result.service,
         "status": result.status.value,
         "seconds": result.seconds,
-        "said": [{"by": speaker, "text": text} for speaker, text in result.said],
-        "calls": [_call(each) for each in result.calls],
-        "waits": list(result.waits),
+        "transcript": [{"by": speaker, "text": text} for speaker, text in result.said],
+        "tool_calls": [_call(each) for each in result.calls],
+        "latencies": list(result.waits),
         "interruptions": result.interruptions,
         "ended_by": result.ended_by,
     }
@@ -66,7 +66,7 @@ def result_object(result: ScenarioResult, root: PurePath) -> dict[str, Any]:
             "line": failure.place.line,
             "column": failure.place.column,
             "expected": failure.expected,
-            "came": failure.came,
+            "actual": failure.came,
         }
     optional = {
         "run": result.run,

@@ -9,7 +9,16 @@ from runner.testing.reports.objects import result_object
 from runner.testing.results import Report, ScenarioResult, Status
 
 # Of what JSON says about a result.
-_SHOWN = ("file", "line", "failure", "error", "said", "calls", "seed", "recording")
+_SHOWN = (
+    "file",
+    "line",
+    "failure",
+    "error",
+    "transcript",
+    "tool_calls",
+    "seed",
+    "recording",
+)
 
 
 def write_tap(report: Report) -> str:

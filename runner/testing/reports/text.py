@@ -67,7 +67,7 @@ def _describe(result: ScenarioResult, root: PurePath, *, colour: bool) -> Iterat
     yield from _source_line(place.path, place.line, place.column)
     if failure is not None:
         yield f"  expected: {printable(failure.expected)}"
-        yield f"  came:     {printable(failure.came)}"
+        yield f"  actual:   {printable(failure.came)}"
     for line in (result.error or "").splitlines():
         yield f"  {printable(line)}"
     if result.said or result.calls:

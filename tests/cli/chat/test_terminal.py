@@ -39,7 +39,7 @@ AGENT = """\
 version: 1
 name: tester
 prompt: You test.
-local: {voice: none.onnx}
+local: {tts: none.onnx}
 tools:
   - name: where
     description: Where an order is.

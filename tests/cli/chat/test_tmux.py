@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif(
     shutil.which("tmux") is None, reason="tmux is not installed"
 )
 
-AGENT = "version: 1\nname: tester\nprompt: You test.\nlocal: {voice: none.onnx}\n"
+AGENT = "version: 1\nname: tester\nprompt: You test.\nlocal: {tts: none.onnx}\n"
 
 
 class Tmux:

@@ -50,7 +50,7 @@ def test_without_sound_it_is_drawn_by_the_turns() -> None:
 
 def test_what_is_drawn_is_explained_and_nothing_else() -> None:
     lanes = draw(trace(ENTRIES), None, 10, ASCII)
-    words = "_ words without sound   = tool   x line lost   ! interruption"
+    words = "_ text without audio   = tool   x connection lost   ! interruption"
 
     assert lanes.legend == words
     assert draw(trace([]), None, 10, ASCII).legend == ""

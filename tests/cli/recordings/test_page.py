@@ -81,7 +81,7 @@ def test_it_holds_everything_without_its_script(page: str) -> None:
         '"carrier": "<b>DHL</b>"',
         "cancelled after 1.50 s",
         "the connection was reset; resumed after 2.00 s",
-        "4 answers, first sound after 0.85 s (median), 1.04 s (longest)",
+        "4 answers, first audio after 0.85 s (median), 1.04 s (longest)",
         "2.00 s of the microphone not sent",
         "reply.audio 300 ms",
         "microphone 1000 ms, not sent",
@@ -141,10 +141,10 @@ def test_sound_is_whole_or_compressed_or_left_out_with_a_word(folder: Path) -> N
 
 
 def test_without_sound_or_with_broken_sound_that_is_said(tmp_path: Path) -> None:
-    assert embed(tmp_path).words == "This call was recorded without sound."
+    assert embed(tmp_path).words == "This call was recorded without audio."
     (tmp_path / "both.wav").write_bytes(b"no sound")
     assert embed(tmp_path).uri is None
-    assert "The sound is left out: " in embed(tmp_path).words
+    assert "The audio is left out: " in embed(tmp_path).words
 
 
 def test_the_sound_of_the_page_is_that_of_the_recording(

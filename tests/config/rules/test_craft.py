@@ -324,7 +324,7 @@ def test_how_the_caller_is_heard(tmp_path: Path, text: str, rules: list[str]) ->
         ("languages: [de]\n", ["VA522"]),
         ("languages: [de, en]\n", []),
         ("languages: [de]\nvoice: {volume: 80}\n", []),
-        ("languages: [de]\nlocal: {brain: rules}\n", []),
+        ("languages: [de]\nlocal: {llm: rules}\n", []),
         ("languages: [de]\nservice: {url: 'ws://127.0.0.1:1/'}\n", []),
         ("languages: [en, de]\nvoice: alba\n", ["VA522"]),
         ("languages: [en, de]\nvoice: juergen\n", []),
@@ -332,14 +332,14 @@ def test_how_the_caller_is_heard(tmp_path: Path, text: str, rules: list[str]) ->
         ("languages: [de, fr]\nvoice: iris\n", []),
         ("languages: [de]\nvoice: ivy\n", ["VA521"]),
         ("languages: [xx]\nvoice: alba\n", []),
-        ("local: {brain: auto}\n", []),
-        ("local: {brain: rules}\n", []),
-        ("local: {brain: qwen-9b}\n", ["VA523"]),
-        ("local: {brain: ./none.gguf}\n", ["VA523"]),
-        ("local: {brain: {url: 'http://127.0.0.1:1/v1', model: qwen-9b}}\n", []),
-        ("local: {recognizer: joe}\n", ["VA523"]),
-        ("local: {voice: zoroaster}\n", ["VA523"]),
-        ("local: {voice: '${name}'}\n", []),
+        ("local: {llm: auto}\n", []),
+        ("local: {llm: rules}\n", []),
+        ("local: {llm: qwen-9b}\n", ["VA523"]),
+        ("local: {llm: ./none.gguf}\n", ["VA523"]),
+        ("local: {llm: {url: 'http://127.0.0.1:1/v1', model: qwen-9b}}\n", []),
+        ("local: {stt: joe}\n", ["VA523"]),
+        ("local: {tts: zoroaster}\n", ["VA523"]),
+        ("local: {tts: '${name}'}\n", []),
     ],
 )
 def test_who_speaks(tmp_path: Path, text: str, rules: list[str]) -> None:
@@ -361,7 +361,7 @@ def test_what_a_local_choice_runs_on_is_looked_for(
     mind = tmp_path / "mind.gguf"
     mind.write_bytes(b"GGUF")
     monkeypatch.setitem(sys.modules, "xllamacpp", None)  # as if not installed
-    text = f"local: {{brain: '{mind.as_posix()}'}}\n{END}"
+    text = f"local: {{llm: '{mind.as_posix()}'}}\n{END}"
     [found] = check(tmp_path, text)
     assert (found.rule, found.help) == ("VA523", "pip install 'vagent[local]'")
     assert "xllamacpp" in found.message
@@ -374,4 +374,4 @@ def test_what_is_installed_is_not_loaded(
     (tmp_path / "xllamacpp.py").write_text("raise SystemExit(7)\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "xllamacpp", raising=False)
-    assert rules_of(tmp_path, f"local: {{brain: qwen-0.5b}}\n{END}") == []
+    assert rules_of(tmp_path, f"local: {{llm: qwen-0.5b}}\n{END}") == []

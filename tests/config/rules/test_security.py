@@ -108,9 +108,9 @@ def test_a_parameter_may_be_called_token(tmp_path: Path) -> None:
 
 
 def test_a_wrong_value_of_a_secret_name_is_not_shown(tmp_path: Path) -> None:
-    brain = {"url": "http://127.0.0.1/v1", "key": 123456789}
+    llm = {"url": "http://127.0.0.1/v1", "key": 123456789}
     path = tmp_path / "agent.yaml"
-    agent = {"version": 1, "name": "a", "prompt": "p", "local": {"brain": brain}}
+    agent = {"version": 1, "name": "a", "prompt": "p", "local": {"llm": llm}}
     path.write_text(json.dumps(agent), "utf-8")
     found = check_file(path, environment={})
     assert "VA201" in {each.rule for each in found}

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.config.model import BrainConfig
+from runner.config.model import LlmConfig
 from runner.errors import ModelMissing, SpeechError
 from runner.speech.brain import OWN_MODEL, load_brain
 
@@ -12,14 +12,14 @@ def nothing(name: str) -> Path | None:
 
 
 def test_rules_need_no_weights():
-    brain = load_brain(BrainConfig(name="rules"), nothing, {})
+    brain = load_brain(LlmConfig(name="rules"), nothing, {})
     assert (brain.name, brain.quality) == ("rules", "script")
 
 
 @pytest.mark.parametrize("name", ["auto", "qwen-0.5b", "qwen-1.5b"])
 def test_weights_that_are_not_there_are_missing_with_the_command(name: str):
     with pytest.raises(ModelMissing) as caught:
-        load_brain(BrainConfig(name=name), nothing, {})
+        load_brain(LlmConfig(name=name), nothing, {})
     wanted = "qwen-0.5b" if name == "auto" else name
     assert caught.value.hint == f"vagent models fetch {wanted}"
 
@@ -27,7 +27,7 @@ def test_weights_that_are_not_there_are_missing_with_the_command(name: str):
 @pytest.mark.parametrize("name", ["no/such/file.gguf", "gpt-9"])
 def test_an_unknown_name_is_quoted(name: str):
     with pytest.raises(ModelMissing, match=name):
-        load_brain(BrainConfig(name=name), nothing, {})
+        load_brain(LlmConfig(name=name), nothing, {})
 
 
 @pytest.mark.parametrize("content", [b"", b"GGU", b"not a model at all"])
@@ -36,7 +36,7 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path, content: bytes):
     path = tmp_path / "broken.gguf"
     path.write_bytes(content)
     with pytest.raises(SpeechError, match=r"broken\.gguf"):
-        load_brain(BrainConfig(name=str(path)), nothing, {})
+        load_brain(LlmConfig(name=str(path)), nothing, {})
 
 
 def test_auto_takes_the_best_that_is_there_and_the_environment_wins(tmp_path: Path):
@@ -48,16 +48,16 @@ def test_auto_takes_the_best_that_is_there_and_the_environment_wins(tmp_path: Pa
     found = {"qwen-0.5b": folder}.get
     # Which file it takes shows in which one it complains about.
     with pytest.raises(SpeechError, match=r"weights\.gguf"):
-        load_brain(BrainConfig(), found, {})
+        load_brain(LlmConfig(), found, {})
     own = {OWN_MODEL: str(tmp_path / "own.gguf")}
     with pytest.raises(SpeechError, match=r"own\.gguf"):
-        load_brain(BrainConfig(), found, own)
+        load_brain(LlmConfig(), found, own)
     with pytest.raises(SpeechError, match=r"weights\.gguf"):
-        load_brain(BrainConfig(name="qwen-0.5b"), found, own)
+        load_brain(LlmConfig(name="qwen-0.5b"), found, own)
 
 
 def test_an_endpoint_is_taken_by_its_url():
-    config = BrainConfig(url="http://127.0.0.1:9/v1", model="m", key="s3cret")
+    config = LlmConfig(url="http://127.0.0.1:9/v1", model="m", key="s3cret")
     brain = load_brain(config, nothing, {})
     assert brain.name == "m"
     assert "s3cret" not in repr(brain)
@@ -66,4 +66,4 @@ def test_an_endpoint_is_taken_by_its_url():
 
 def test_a_url_that_is_none_is_refused():
     with pytest.raises(SpeechError, match="localhost"):
-        load_brain(BrainConfig(url="localhost:11434"), nothing, {})
+        load_brain(LlmConfig(url="localhost:11434"), nothing, {})

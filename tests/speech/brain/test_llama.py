@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runner.config.model import BrainConfig
+from runner.config.model import LlmConfig
 from runner.errors import SpeechError
 from runner.speech.brain import load_brain
 from runner.speech.brain.farewell import GOODBYE
@@ -82,7 +82,7 @@ def weights() -> Path:
 @pytest.fixture(scope="module")
 def brain() -> Iterator[ClosableBrain]:
     path = weights()
-    brain = load_brain(BrainConfig(name="qwen-0.5b"), lambda _: path)
+    brain = load_brain(LlmConfig(name="qwen-0.5b"), lambda _: path)
     brain.warm(BRIEF)
     yield brain
     brain.close()

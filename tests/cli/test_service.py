@@ -1,4 +1,4 @@
-"""`vagent serve` as a person and as `vagent run` start it."""
+"""`vagent service` as a person and as `vagent run` start it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from runner.cli.serve import _line
+from runner.cli.service import _line
 
 PATIENCE = 30  # seconds
 
 
 @contextmanager
 def serving(*options: str, **popen: Any) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "runner", "serve", "--stand-ins", *options]
+    command = [sys.executable, "-m", "runner", "service", "--no-models", *options]
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -93,7 +93,7 @@ def test_a_port_in_use_is_one_sentence_and_exit_code_3() -> None:
 
 
 def test_a_model_name_without_an_endpoint_is_wrong_usage() -> None:
-    with serving("--brain-model", "gpt") as process:
+    with serving("--llm-model", "gpt") as process:
         stderr = process.communicate(timeout=PATIENCE)[1]
 
     assert process.returncode == 2
@@ -166,7 +166,7 @@ def test_listening_beyond_this_machine_is_warned_of() -> None:
             {"part": "brain", "reason": "r", "instead": "i", "command": "do this"},
             "do this",
         ),
-        ("vagent.turn", {"session_id": "s", "first_sound_ms": 840}, "0.84 s"),
+        ("vagent.turn", {"session_id": "s", "first_audio_ms": 840}, "0.84 s"),
         ("vagent.session.closed", {"session_id": "s", "seconds": 9, "turns": 2}, "2 t"),
         (
             "vagent.fault",
@@ -192,5 +192,5 @@ def test_its_sessions_can_be_scraped() -> None:
             assert read_line(process)["type"] == "vagent.session.opened"
             text = httpx.get(metrics["url"]).text
 
-    assert "vagent_server_sessions_started_total 1.0" in text
-    assert "vagent_server_sessions_active 1.0" in text
+    assert "vagent_service_sessions_started_total 1.0" in text
+    assert "vagent_service_sessions_active 1.0" in text

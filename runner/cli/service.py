@@ -1,0 +1,235 @@
+"""`vagent service`: the local service, by itself or as the child of `vagent run`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from runner.cli.run_options import Metrics
+
+if TYPE_CHECKING:
+    from runner.config.model import LlmConfig
+    from runner.server.journal import Report
+
+_LLM_KEY = "VAGENT_LLM_KEY"
+# Names that these variables had; ignoring one would start a service without its key.
+_RENAMED_VARIABLES = {
+    "VAGENT_BRAIN_KEY": _LLM_KEY,
+    "VAGENT_SERVE_KEY": "VAGENT_SERVICE_KEY",
+}
+
+
+def service(
+    port: Annotated[
+        int,
+        typer.Option(
+            min=0, max=65_535, metavar="PORT", help="Port; 0 for any free port."
+        ),
+    ] = 8765,
+    host: Annotated[
+        str, typer.Option(metavar="HOST", help="Address to listen on.")
+    ] = "127.0.0.1",
+    key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="VAGENT_SERVICE_KEY",
+            metavar="KEY",
+            help="Key that clients must send. Default: no key.",
+        ),
+    ] = None,
+    max_sessions: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Limit of concurrent sessions. Default: one for every two cores.",
+        ),
+    ] = None,
+    stt: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Speech recognition: whisper-base, or a CTranslate2 folder. "
+            "Default: whisper-base.",
+        ),
+    ] = None,
+    llm: Annotated[
+        str,
+        typer.Option(
+            metavar="MODEL",
+            help="Language model: auto, rules, qwen-1.5b, qwen-0.5b, a .gguf file, or "
+            f"the URL of an OpenAI-compatible endpoint (its key in {_LLM_KEY}).",
+        ),
+    ] = "auto",
+    llm_model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Name of the model at the --llm endpoint."),
+    ] = None,
+    tts: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VOICE",
+            help="Speech synthesis: joe, or a Piper voice's .onnx file. Default: joe.",
+        ),
+    ] = None,
+    no_models: Annotated[
+        bool,
+        typer.Option(
+            "--no-models",
+            help="Load no models: rules as the language model, tones as the voice.",
+        ),
+    ] = False,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SPEC|FILE.yaml",
+            help="Inject a fault, to test clients. Repeatable; `help` lists them.",
+        ),
+    ] = None,
+    fault_seed: Annotated[
+        int, typer.Option(metavar="N", help="Seed of random faults.")
+    ] = 0,
+    metrics: Metrics = None,
+    log_json: Annotated[
+        bool,
+        typer.Option("--log-json", help="Log to stdout, one JSON object per line."),
+    ] = False,
+    exit_with_parent: Annotated[
+        bool, typer.Option("--exit-with-parent", help="Exit when stdin is closed.")
+    ] = False,
+) -> None:
+    """Run the local service.
+
+    It runs speech recognition, a language model and speech synthesis on this machine,
+    needs no key, and speaks the protocol of the voice-agent service. `vagent run`
+    starts one for each call; run it yourself for other clients, or to see its log.
+    """
+    import asyncio
+
+    from runner.config.model import LocalConfig
+    from runner.faults.sources import load_faults
+    from runner.loopback import is_this_machine
+    from runner.server.door import EmbeddedServer
+    from runner.server.lifetime import serve_until_stopped
+    from runner.speech.assembly import load_speech
+
+    _check_variables()
+    if fault and "help" in fault:
+        from runner.faults.grammar import describe_faults
+
+        typer.echo(describe_faults())
+        return
+    faults = load_faults(fault or ())
+    say = _say_json if log_json else _say_text
+    if not is_this_machine(host):
+        text = f"listening on {host}: every machine that reaches it can call"
+        say("vagent.warning", {"message": text})
+    local = LocalConfig(stt, _llm_config(llm, llm_model), tts)
+    speech = load_speech(local, stand_ins=no_models)
+    try:
+        with _counted(say, metrics) as report:
+            server = EmbeddedServer(
+                speech,
+                host=host,
+                port=port,
+                key=key,
+                max_sessions=max_sessions,
+                report=report,
+                faults=faults,
+                fault_seed=fault_seed,
+            )
+            serving = serve_until_stopped(
+                server, report, exit_with_parent=exit_with_parent
+            )
+            asyncio.run(serving)
+    finally:
+        speech.close()
+
+
+@contextlib.contextmanager
+def _counted(say: Report, port: int | None) -> Iterator[Report]:
+    """Yield how to say something that metrics are made of, if a port is asked for."""
+    from runner.telemetry.wishes import read_port
+
+    if read_port(port) is None or port is None:
+        yield say
+        return
+    from runner.telemetry.metrics import ServerMetrics, new_registry, render
+    from runner.telemetry.scraping import serve_metrics
+
+    registry = new_registry()
+    metrics = ServerMetrics(registry)
+
+    def say_and_count(kind: str, facts: Mapping[str, Any]) -> None:
+        metrics.report(kind, facts)
+        say(kind, facts)
+
+    with serve_metrics(port, lambda accept: render(registry, accept)) as url:
+        say("vagent.metrics", {"url": url})
+        yield say_and_count
+
+
+def _check_variables() -> None:
+    """Refuse environment variables under their old names; raises UsageError."""
+    from runner.errors import UsageError
+
+    for old, new in _RENAMED_VARIABLES.items():
+        if old in os.environ and new not in os.environ:
+            raise UsageError(f"{old} is now {new}", hint=f"set {new} instead")
+
+
+def _llm_config(llm: str, model: str | None) -> LlmConfig:
+    from runner.config.model import LlmConfig
+    from runner.errors import UsageError
+
+    is_url = llm.startswith(("http://", "https://"))
+    if model is not None and not is_url:
+        raise UsageError(
+            f"--llm-model '{model}' needs an endpoint",
+            hint="give --llm the endpoint's URL",
+        )
+    if not is_url:
+        return LlmConfig(name=str(Path(llm)) if llm.endswith(".gguf") else llm)
+    return LlmConfig(url=llm, model=model, key=os.environ.get(_LLM_KEY))
+
+
+def _say_json(kind: str, facts: Mapping[str, Any]) -> None:
+    typer.echo(json.dumps({"type": kind, **facts}, ensure_ascii=False))
+    sys.stdout.flush()
+
+
+def _say_text(kind: str, facts: Mapping[str, Any]) -> None:
+    typer.echo(_line(kind, facts), err=True)
+
+
+def _line(kind: str, facts: Mapping[str, Any]) -> str:
+    """Return an event as a person reads it."""
+    match kind:
+        case "vagent.listening":
+            return f"listening on {facts['url']} (Ctrl-C stops)"
+        case "vagent.metrics":
+            return f"metrics: {facts['url']}"
+        case "vagent.missing":
+            return (
+                f"no {facts['part'].upper()}: {facts['reason']}; "
+                f"fallback: {facts['instead']}\n  hint: {facts['command']}"
+            )
+        case "vagent.session.opened":
+            return f"{facts['session_id']} opened"
+        case "vagent.session.closed":
+            spent = f"{facts['seconds']:.0f} s, {facts['turns']} turns"
+            return f"{facts['session_id']} closed after {spent}"
+        case "vagent.fault":
+            return f"fault at {facts['at']:.2f} s: {facts['did']} ({facts['fault']})"
+        case "vagent.turn":
+            waited = f"{facts['first_audio_ms'] / 1000:.2f} s"
+            return f"{facts['session_id']} first audio after {waited}"
+        case _:
+            return str(facts.get("message", kind))
