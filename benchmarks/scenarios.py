@@ -52,7 +52,8 @@ MIDDLES = (
     "      - user: What can you do?\n"
     "      - user: {says: Stop, interrupts: {after: 400ms}}\n"
     "      - expect: {interruptions: 1, silence_within: 100ms}",
-    "      - connection: {drops: 2s}\n      - wait: 4s\n      - expect: {resumed: true}",
+    "      - connection: {drops: 2s}\n      - wait: 4s\n"
+    "      - expect: {resumed: true}",
 )
 
 

@@ -76,7 +76,7 @@ def test_without_a_canceller_the_command_for_one_is_named() -> None:
     _, echo = judge(room(50, -6))
 
     assert echo.state is State.SKIPPED
-    assert echo.fix == "python -m pip install 'vagent[desk]'"
+    assert echo.fix == "python -m pip install 'vagent[echo]'"
 
 
 def test_a_canceller_that_does_not_hold_is_told() -> None:
