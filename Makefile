@@ -71,7 +71,7 @@ soak: $(VENV)/.develop ## a thousand calls, and one of an hour, quicker than rea
 	$(BIN)/python benchmarks/soak.py
 
 docs: $(VENV)/.develop ## write the generated pages, and serve the documentation on this machine
-	$(BIN)/python docs/generate
+	$(BIN)/python -m docs.generate
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 terminal: $(VENV)/.develop ## record a call in a terminal, with real speech, as docs/terminal.svg

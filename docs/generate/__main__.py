@@ -1,4 +1,4 @@
-"""Writes the generated pages of the reference: `python docs/generate`.
+"""Writes the generated pages of the reference: `python -m docs.generate`.
 
 The texts come from the program itself: its tables, JSON Schemas, rules and `--help`.
 `make docs` runs this; a test compares the pages with what it would write.
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import agent_file_page
-import cli_page
-import errors_page
-import metrics_page
-import rules_pages
-import scenario_file_page
+from docs.generate import (
+    agent_file_page,
+    cli_page,
+    errors_page,
+    metrics_page,
+    rules_pages,
+    scenario_file_page,
+)
 
 DOCS = Path(__file__).resolve().parents[1]
 RULES = "reference/rules"

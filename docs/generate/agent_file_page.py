@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from markdown import page
-from schema_tables import field_sections
+from docs.generate.markdown import page
+from docs.generate.schema_tables import field_sections
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import typer
-from markdown import page, table
+from docs.generate.markdown import page, table
 
 from runner.cli.main import build_app
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from markdown import page, paragraph, table
+from docs.generate.markdown import page, paragraph, table
 
 from runner.protocol.client import recovery
 from runner.protocol.client.line import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from markdown import page, table
+from docs.generate.markdown import page, table
 from prometheus_client import CollectorRegistry
 
 from runner.telemetry.metrics import CallMetrics, ServerMetrics, new_registry

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from markdown import fenced, page, table
+from docs.generate.markdown import fenced, page, table
 
 from runner.checking.catalogue import all_rules
 from runner.config.rules.rule import Rule

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from markdown import table
+from docs.generate.markdown import table
 
 Schema = Mapping[str, Any]
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import runpy
-import sys
 from pathlib import Path
 
 import pytest
 
+from docs.generate.__main__ import make_pages
 from runner.checking.catalogue import all_rules
 from runner.cli.main import COMMANDS
 from runner.config.packaged import packaged_schema
@@ -21,14 +20,7 @@ RULES = all_rules()
 @pytest.fixture(scope="module")
 def pages() -> dict[str, str]:
     """The pages by their path, as `make docs` would write them."""
-    before = list(sys.path)
-    sys.path.insert(0, str(DOCS / "generate"))
-    try:
-        make_pages = runpy.run_path(str(DOCS / "generate" / "__main__.py"))
-        found: dict[str, str] = make_pages["make_pages"]()
-    finally:
-        sys.path[:] = before
-    return found
+    return make_pages()
 
 
 def test_the_pages_are_current(pages: dict[str, str]) -> None:
