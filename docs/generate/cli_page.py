@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import typer
-from docs.generate.markdown import page, table
 
+from docs.generate.markdown import page, table
 from runner.cli.main import build_app
 
 _INTRODUCTION = """Every command has `--help`, which shows the texts of this page in the

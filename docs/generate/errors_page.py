@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from docs.generate.markdown import page, paragraph, table
-
 from runner.protocol.client import recovery
 from runner.protocol.client.line import (
     BACKOFF_LIMIT_SECONDS,

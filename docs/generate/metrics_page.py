@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from docs.generate.markdown import page, table
 from prometheus_client import CollectorRegistry
 
+from docs.generate.markdown import page, table
 from runner.telemetry.metrics import CallMetrics, ServerMetrics, new_registry
 
 _INTRODUCTION = """`vagent run --metrics PORT` and `vagent service --metrics PORT`

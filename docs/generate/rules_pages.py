@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from docs.generate.markdown import fenced, page, table
-
 from runner.checking.catalogue import all_rules
 from runner.config.rules.rule import Rule
 
