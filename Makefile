@@ -34,10 +34,11 @@ run: $(VENV)/.engines ## set everything up and hold one spoken call, with no key
 test: check models ## set everything up and pass every test, real speech included
 	$(BIN)/python -m pytest -q -rs -m "speech and not device"
 
-check: $(VENV)/.develop ## format, lint, types, scenarios, and the tests that need no models
+check: $(VENV)/.develop ## format, lint, types, documentation, scenarios, and the tests that need no models
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	$(BIN)/vagent test agents
 	$(QUICK)
 
@@ -48,7 +49,7 @@ models: $(VENV)/.engines ## fetch what the embedded server needs, once
 	@$(BIN)/vagent models fetch || \
 	  { test -z "$$CI" && echo "no weights: the tests that need them are skipped" >&2; }
 
-format: $(VENV)/.develop ## mend format and imports
+format: $(VENV)/.develop ## fix format and imports
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -69,12 +70,12 @@ mutants: $(VENV)/.develop ## break each rule of the cores, and list what the tes
 soak: $(VENV)/.develop ## a thousand calls, and one of an hour, quicker than real time: nothing may grow
 	$(BIN)/python benchmarks/soak.py
 
-docs: $(VENV)/.develop ## write docs/errors.md and docs/rules/ from the tables and the rules
-	$(BIN)/python docs/make_errors.py
-	$(BIN)/python docs/make_rules.py
+docs: $(VENV)/.develop ## write the generated pages, and serve the documentation on this machine
+	$(BIN)/python -m docs.generate
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 terminal: $(VENV)/.develop ## record a call in a terminal, with real speech, as docs/terminal.svg
-	$(BIN)/python docs/make_terminal.py
+	$(BIN)/python docs/generate/terminal.py
 
 bench: $(VENV)/.develop ## what the engine costs beside a bare client, in some minutes
 	$(BIN)/python benchmarks/cold_start.py

@@ -67,10 +67,11 @@ def test_a_command_that_is_none_is_told_and_never_said(line: str, text: str) -> 
     assert text in typed.text
 
 
-def test_help_and_the_readme_name_every_command() -> None:
-    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+def test_help_and_the_documentation_name_every_command() -> None:
+    path = Path(__file__).parents[1] / "docs" / "how-to" / "talk.md"
+    page = path.read_text("utf-8")
 
     for command, line in zip(COMMANDS.values(), describe_commands(), strict=True):
         assert line.startswith(command.usage)
         assert line.endswith(command.help)
-        assert f"`{command.usage}`" in readme
+        assert f"`{command.usage}`" in page

@@ -112,9 +112,10 @@ def test_only_a_reply_that_is_asked_for_again_counts_as_such() -> None:
     assert tally.asked_again == 2
 
 
-def test_the_names_in_json_are_those_of_the_readme() -> None:
-    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
-    table = readme[readme.index("| counter | meaning |") : readme.index("## The agent")]
+def test_the_names_in_json_are_those_of_the_documentation() -> None:
+    path = Path(__file__).parents[1] / "docs" / "reference" / "json-output.md"
+    page = path.read_text("utf-8")
+    table = page[page.index("| counter | meaning |") : page.index("## Other commands")]
     for name in Counters().as_dict():
         assert f"`{name}`" in table, name
 

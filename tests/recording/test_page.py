@@ -24,7 +24,9 @@ from tests.recording.calls import header, record
 from tests.recording.strategies import ENTRY
 from tests.recording.test_recorder import BEGAN, DONE
 
-PAGE = (Path(__file__).parents[2] / "docs" / "recordings.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "recordings.md").read_text(
+    "utf-8"
+)
 CODE = set(re.findall(r"`([^`\n]+)`", PAGE))
 # What these hold is the wire's, or whoever's tools they are.
 FOREIGN = {"tools", "message", "call", "session", "arguments", "unsent", "variables"}

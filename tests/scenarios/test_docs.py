@@ -1,4 +1,4 @@
-"""docs/scenarios.md shows files that are right, and names every field."""
+"""docs/reference/scenarios.md shows files that are right, and names every field."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from runner.testing.execution import Wishes, try_out
 from runner.testing.results import Status
 from tests.scenarios.reading import read
 
-TEXT = (Path(__file__).parents[2] / "docs" / "scenarios.md").read_text("utf-8")
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "scenarios.md"
+TEXT = PAGE.read_text("utf-8")
 MODELINE = "# yaml-language-server: $schema=./scenario.schema.json\n"
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 

@@ -2,7 +2,7 @@
 
 The documentation is the function's docstring: a summary in the first line, the reason
 in paragraphs, and two examples under `Bad:` and `Good:`. `vagent validate --explain`
-and docs/rules/ show it; tests hold the examples to what they claim.
+and docs/reference/rules/ show it; tests hold the examples to what they claim.
 """
 
 from __future__ import annotations

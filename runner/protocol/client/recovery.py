@@ -11,7 +11,7 @@ In DRAINING and ENDING the end is already decided: an error is reported, a lost
 connection is the end. Codes are compared in lower case: the service's documentation and
 its wire disagree about `UNAUTHORIZED`. What is in no table has a row of its own; an
 unknown error code is reported, and the session goes on for as long as the connection
-lives. `docs/errors.md` is made from these tables.
+lives. `docs/reference/errors.md` is made from these tables.
 """
 
 from __future__ import annotations
