@@ -22,11 +22,11 @@ from runner.service.faults.parser import (
 
 ALL = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 UP, DOWN = (Direction.UP,), (Direction.DOWN,)
-README = (Path(__file__).parents[3] / "README.md").read_text("utf-8")
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "inject-faults.md"
 
 
-def test_every_fault_of_the_readme_parses() -> None:
-    section = README[README.index("## Faults") : README.index("## Troubleshooting")]
+def test_every_fault_of_the_documentation_parses() -> None:
+    section = PAGE.read_text("utf-8")
     specs = re.findall(r'--fault "([^"]+)"', section)
     specs += [each.partition("#")[0] for each in re.findall(r"^- (.+)$", section, re.M)]
 
