@@ -32,22 +32,22 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.bare import BareClient
 from runner.audio.devices import FRAME_BYTES, FRAME_MS
 from runner.audio.playback import PlaybackBuffer
-from runner.counters import Tally
-from runner.engine import Engine
+from runner.counters import CounterObserver
+from runner.engine.engine import Engine
+from runner.engine.transports import Dialer
+from runner.observers.call_stats import CallStats
 from runner.protocol.client.actions import Action
+from runner.protocol.client.config import ClientConfig
 from runner.protocol.client.events import Event, HangUp, Received
 from runner.protocol.client.session import ClientSession
-from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.messages import (
     InputSpeechStarted,
     ReplyDone,
     SessionReady,
     ToolCall,
 )
-from runner.recording.header import AgentOfRecord, Header
+from runner.recording.header import Header, RecordedAgent
 from runner.recording.recorder import Recorder
-from runner.records import Record
-from runner.transport import Dialer
 
 # The bare client, and vagent by the library of its wire and by its event loop.
 CLIENTS = ("bare", "vagent", "vagent+uvloop", "vagent+picows", "vagent+fast")
@@ -157,14 +157,14 @@ class VagentClient:
         on_interrupted: Callable[[float], None],
         recorder: Recorder | None = None,
     ) -> None:
-        self.record = Record()
+        self.record = CallStats()
         self._recorder = recorder
         self.live = asyncio.Event()
         self.interrupted = asyncio.Event()
         self._on_interrupted = on_interrupted
         self._interrupted_at = 0.0
         session = ClientSession(ClientConfig({"system_prompt": "Be brief."}))
-        tally = Tally(session)
+        tally = CounterObserver(session)
         self.record.events.subscribe(tally.note)
         self.engine = Engine(
             session,
@@ -233,7 +233,7 @@ def build(name: str, url: str, clock: Clock | None, delays: list[float]) -> Clie
 def _recorder() -> Recorder:
     folder = Path(tempfile.mkdtemp(prefix="vagent-recording-"))
     atexit.register(shutil.rmtree, folder)
-    agent = AgentOfRecord("bench", "bench.yaml", "0" * 64)
+    agent = RecordedAgent("bench", "bench.yaml", "0" * 64)
     header = Header(agent, "streamer", ClientConfig(), 0, "", "", "", "")
     return Recorder(folder, header, "")
 

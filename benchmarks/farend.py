@@ -42,7 +42,7 @@ from runner.protocol.server.events import (
     StartReply,
     StopReply,
     Tick,
-    ToolDecided,
+    ToolCallRequested,
     TurnCommitted,
 )
 from runner.protocol.server.session import Phase, ServerSession
@@ -106,7 +106,10 @@ class Script:
         self._reply = None
         self._turns += 1
         if self._turns % 3 == 0:
-            return [ToolDecided(reply, "look", {"at": "it"}), ReplyFinished(reply)]
+            return [
+                ToolCallRequested(reply, "look", {"at": "it"}),
+                ReplyFinished(reply),
+            ]
         return [ReplyFinished(reply)]
 
 

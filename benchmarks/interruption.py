@@ -18,10 +18,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from runner.engine import Engine
+from runner.engine.engine import Engine
+from runner.protocol.client.config import ClientConfig
 from runner.protocol.client.events import HangUp
 from runner.protocol.client.session import ClientSession
-from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.messages import (
     InputSpeechStarted,
     InputSpeechStopped,

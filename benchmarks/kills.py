@@ -27,10 +27,11 @@ from websockets.exceptions import ConnectionClosed
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from runner.audio.silence import NullSpeaker, SilentMicrophone
-from runner.engine import Engine
+from runner.audio.virtual import NullSpeaker, SilentMicrophone
+from runner.engine.engine import Engine
+from runner.engine.transports import Dialer
+from runner.protocol.client.config import ClientConfig
 from runner.protocol.client.session import ClientSession
-from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.codec import decode_client, encode
 from runner.protocol.messages import (
     InputAudio,
@@ -41,11 +42,10 @@ from runner.protocol.messages import (
     SessionUpdated,
     ToolCall,
 )
-from runner.recording.header import AgentOfRecord, Header
-from runner.recording.lines import Sound
+from runner.recording.format import AudioSummary
+from runner.recording.header import Header, RecordedAgent
 from runner.recording.reader import read_recording
 from runner.recording.recorder import Recorder
-from runner.transport import Dialer
 
 MAY_BE_LOST = 0.1  # seconds, on a quiet machine
 RATE = 24_000
@@ -113,7 +113,7 @@ async def hold_call(url: str, folder: Path) -> None:
     async def run_tool(call: ToolCall) -> None:
         raise AssertionError("the far end calls no tools")
 
-    agent = AgentOfRecord("bench", "bench.yaml", "0" * 64)
+    agent = RecordedAgent("bench", "bench.yaml", "0" * 64)
     header = Header(agent, url, ClientConfig(), 0, "", "", "", "")
     async with SilentMicrophone() as microphone, NullSpeaker() as speaker:
         with Recorder(folder, header, "") as recorder:
@@ -159,10 +159,14 @@ async def kill_once(
 def judge(folder: Path, end: FarEnd, killed: float, may_be_lost: float) -> Remains:
     """Compare a recording with what its far end knew just before the kill."""
     recording = read_recording(folder)
-    sent = sum(each.sent for _, each in recording.entries if isinstance(each, Sound))
+    sent = sum(
+        each.sent for _, each in recording.entries if isinstance(each, AudioSummary)
+    )
     # Caller and agent begin with the call: what came before the first frame is silence.
     began = next(
-        at for at, each in recording.entries if isinstance(each, Sound) and each.mic
+        at
+        for at, each in recording.entries
+        if isinstance(each, AudioSummary) and each.mic
     )
     caller, agent = (read_wav(folder / f"{name}.wav") for name in ("caller", "agent"))
     both = read_wav(folder / "both.wav", channels=2)

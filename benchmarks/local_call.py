@@ -41,7 +41,7 @@ from runner.protocol.messages import (
     ToolResult,
     TranscriptUser,
 )
-from runner.server.child import embedded_server
+from runner.service.subprocess import embedded_server
 from runner.speech.loader import load_synthesizer
 
 AUDIBLE = 0.01  # of full scale: -40 dB

@@ -23,7 +23,7 @@ import numpy as np
 
 from runner.audio.devices import SAMPLE_RATE
 from runner.audio.pcm import to_samples
-from runner.audio.resampling import Resampler
+from runner.audio.resampler import Resampler
 from runner.config.model import LlmConfig, LocalConfig
 from runner.speech.interfaces import (
     SPEECH_RATE,

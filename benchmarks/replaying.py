@@ -29,13 +29,13 @@ from runner.protocol.client.actions import (
     Send,
     StopPlayback,
 )
+from runner.protocol.client.config import ClientConfig
 from runner.protocol.client.events import (
     Connected,
     HangUp,
     Received,
     ToolFinished,
 )
-from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.messages import (
     InputSpeechStarted,
     InputSpeechStopped,
@@ -50,12 +50,12 @@ from runner.protocol.messages import (
     TranscriptAgent,
     TranscriptUser,
 )
-from runner.protocol.notation import write
-from runner.recording.header import AgentOfRecord, Header, write_header
-from runner.recording.lines import Entry, Sound, write_line
+from runner.protocol.notation import dumps
+from runner.recording.format import AudioSummary, Entry, write_line
+from runner.recording.header import Header, RecordedAgent, write_header
 from runner.recording.reader import SESSION_FILE, read_recording
-from runner.replaying.comparison import find_difference
-from runner.replaying.playback import replay
+from runner.testing.replay import replay
+from runner.testing.replay_result import find_difference
 
 TURN_SECONDS = 12.0
 REPLY_SECONDS = 5.0
@@ -108,7 +108,7 @@ def _sound(since: float, until: float, reply_id: str) -> Iterator[tuple[float, E
         heard = size if reply_id else 0
         yield (
             at,
-            Sound(
+            AudioSummary(
                 at + 0.05,
                 mic=size,
                 sent=size,
@@ -123,7 +123,7 @@ def _sound(since: float, until: float, reply_id: str) -> Iterator[tuple[float, E
 def make_recording(folder: Path, seconds: float) -> None:
     """Write a recording of such a call."""
     header = Header(
-        AgentOfRecord("orders", "orders.yaml", ""),
+        RecordedAgent("orders", "orders.yaml", ""),
         "made up",
         ClientConfig(),
         0,
@@ -131,7 +131,7 @@ def make_recording(folder: Path, seconds: float) -> None:
         *("1", "3", "any"),
     )
     lines = [write_line(at, entry) for at, entry in make_call(seconds)]
-    text = "".join(f"{write(line)}\n" for line in [write_header(header), *lines])
+    text = "".join(f"{dumps(line)}\n" for line in [write_header(header), *lines])
     (folder / SESSION_FILE).write_text(f'{text}{{"at":0,"end":true}}\n', "utf-8")
 
 

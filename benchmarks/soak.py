@@ -33,18 +33,19 @@ from typing import Self
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.farend import DROP
-from runner.engine import Engine
+from runner.engine.engine import Engine
+from runner.engine.transports import Dialer
 from runner.protocol.client.actions import Outcome
-from runner.protocol.client.calls import CallRules
+from runner.protocol.client.config import ClientConfig
 from runner.protocol.client.events import HangUp, Say
 from runner.protocol.client.session import ClientSession
-from runner.protocol.client.wishes import ClientConfig
+from runner.protocol.client.tool_calls import ToolPolicy
 from runner.protocol.messages import ToolCall
-from runner.transport import Dialer
 
 TOOL = {"type": "function", "name": "look", "timeout_seconds": 20}
 CONFIG = ClientConfig(
-    session={"system_prompt": "Be brief.", "tools": [TOOL]}, tools={"look": CallRules()}
+    session={"system_prompt": "Be brief.", "tools": [TOOL]},
+    tools={"look": ToolPolicy()},
 )
 FRAME = bytes(2_400)  # 50 ms at 24 kHz
 # What may be there in the end beyond the first figure after the warm-up.

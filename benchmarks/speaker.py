@@ -20,7 +20,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.audio.test_card_speaker import LEVEL, Desk, largest_step, late, paced
+from tests.audio.portaudio.test_speaker import LEVEL, Desk, largest_step, late, paced
 
 
 def measure_cost(seconds: float) -> float:

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from runner.config.names import nearest
+from runner.config.spelling import nearest
 
 FULL_VOLUME = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class SayText:
     """The caller's words, to be said as they stand."""
 
     text: str
@@ -38,7 +38,7 @@ class ToggleMute:
 
 
 @dataclass(frozen=True, slots=True)
-class Talk:
+class PushToTalk:
     """Push-to-talk was pressed: the caller begins to be heard, or ends."""
 
 
@@ -60,14 +60,16 @@ class Help:
 
 
 @dataclass(frozen=True, slots=True)
-class Mistake:
+class InvalidCommand:
     """A line that begins like a command and is none; `text` says why."""
 
     text: str
 
 
-Control: TypeAlias = Mute | ToggleMute | Talk | Volume | VolumeStep | Help | Mistake
-Typed: TypeAlias = Words | End | Control
+Control: TypeAlias = (
+    Mute | ToggleMute | PushToTalk | Volume | VolumeStep | Help | InvalidCommand
+)
+Typed: TypeAlias = SayText | End | Control
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ COMMANDS: dict[str, Command] = {
     "/mute": Command("/mute", "let the far end hear silence", _bare(Mute(True))),
     "/unmute": Command("/unmute", "be heard again", _bare(Mute(False))),
     "/talk": Command(
-        "/talk", "begin to be heard, and again: end (push-to-talk)", _bare(Talk())
+        "/talk", "begin to be heard, and again: end (push-to-talk)", _bare(PushToTalk())
     ),
     "/volume": Command(
         "/volume 0-100", "how loud the agent speaks, from its next reply", _parse_volume
@@ -106,7 +108,7 @@ COMMANDS: dict[str, Command] = {
     "/say": Command(
         "/say WORDS",
         "say words that begin with a slash",
-        lambda rest: Words(rest) if rest else None,
+        lambda rest: SayText(rest) if rest else None,
     ),
     "/end": Command("/end", "hang up when the agent has finished", _bare(End())),
     "/help": Command("/help", "list the commands", _bare(Help())),
@@ -117,14 +119,14 @@ def parse_line(line: str) -> Typed:
     """Read a typed line; only one that begins with a slash is a command."""
     line = line.strip()
     if not line.startswith("/"):
-        return Words(line)
+        return SayText(line)
     name, _, rest = line.partition(" ")
     command = COMMANDS.get(name.lower())
     if command is not None:
-        return command.parse(rest.strip()) or Mistake(f"write {command.usage}")
+        return command.parse(rest.strip()) or InvalidCommand(f"write {command.usage}")
     near = nearest(name, COMMANDS)
     advice = f"did you mean {near}?" if near else "/help lists the commands"
-    return Mistake(
+    return InvalidCommand(
         f"there is no command {name!r}; {advice} (/say {line} says it to the agent)"
     )
 

@@ -6,23 +6,23 @@ import asyncio
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from runner.audio.card_speaker import CardSpeaker
 from runner.audio.devices import Microphone, Speaker
 from runner.audio.pcm import BYTES_A_SECOND
 from runner.audio.playback import PlaybackCounts
-from runner.audio.speaker import PacedSpeaker
-from runner.engine import Engine
+from runner.audio.portaudio.speaker import CardSpeaker
+from runner.audio.speaker import ClockedSpeaker
+from runner.engine.engine import Engine
 from runner.observers.events import CallEvent, ErrorReported, ToolEnded, ToolStarted
 from runner.protocol.client.actions import Action, Play, Send
-from runner.protocol.client.calls import CallState
 from runner.protocol.client.events import (
     Event,
-    Garbled,
+    MalformedMessage,
     MicFrame,
     Received,
     ToolFinished,
 )
 from runner.protocol.client.session import ClientSession
+from runner.protocol.client.tool_calls import CallState
 from runner.protocol.messages import InputAudio, ReplyAudio, ReplyCreate, Unknown
 
 
@@ -68,7 +68,7 @@ class Counters:
 
 
 @dataclass(slots=True)
-class Tally:
+class CounterObserver:
     """Counts messages and audio as an observer, and tool calls by call events."""
 
     session: ClientSession
@@ -112,7 +112,7 @@ class Tally:
             self.unknown += isinstance(what.message, Unknown)
             # The event is not fed yet: what follows from it shows by the difference.
             self._was_asked_again = self._is_asked_again
-        elif isinstance(what, Garbled):
+        elif isinstance(what, MalformedMessage):
             self.messages_received += 1
         elif isinstance(what, ToolFinished):
             # Only the session knows if a result is still wanted.
@@ -139,8 +139,12 @@ class Tally:
         return self.session.dialogue.expectation.was_asked_again
 
 
-def gather(
-    tally: Tally, engine: Engine, microphone: Microphone, speaker: Speaker, hung: int
+def collect_counters(
+    tally: CounterObserver,
+    engine: Engine,
+    microphone: Microphone,
+    speaker: Speaker,
+    hung: int,
 ) -> Counters:
     """Bring together what is counted all over the house; on the loop, at the end."""
     line = tally.session.line
@@ -150,7 +154,7 @@ def gather(
     dropped_frames = engine.line.counts.dropped_frames
     dropped = engine.line.counts.dropped_bytes / BYTES_A_SECOND
     playback = PlaybackCounts()
-    if isinstance(speaker, PacedSpeaker | CardSpeaker):
+    if isinstance(speaker, ClockedSpeaker | CardSpeaker):
         playback = speaker.counts
     return Counters(
         messages_sent=tally.messages_sent - dropped_frames,

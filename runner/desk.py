@@ -9,11 +9,11 @@ from typing import Literal, TypeAlias, cast, get_args
 
 from runner.audio.cancelling import INSTALL, is_available, require
 from runner.audio.devices import Microphone, Speaker
-from runner.audio.echo import EchoCancelling, FrontEnd, HalfDuplex
+from runner.audio.echo import AudioProcessor, EchoCanceller, HalfDuplexGate
 from runner.audio.pcm import Samples
-from runner.audio.portaudio import DeviceName, PortAudio
-from runner.audio.soundcard import SoundCard
-from runner.caller import Notice
+from runner.audio.portaudio.library import DeviceName, PortAudio
+from runner.audio.portaudio.soundcard import SoundCard
+from runner.engine.caller import Notice
 from runner.errors import UsageError
 
 # In names of outputs that put no sound into the room, on all platforms; and in names of
@@ -47,7 +47,7 @@ def is_headphones(name: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class DeskWishes:
+class AudioOptions:
     """Which devices, by index, name or a part of it, and what is done about echo.
 
     With `headphones` there is no echo, whatever the output is called.
@@ -68,7 +68,7 @@ class EchoChoice:
     why: str | None = None
 
 
-def choose_echo(wishes: DeskWishes, speaker: str, can_cancel: bool) -> EchoChoice:
+def choose_echo(wishes: AudioOptions, speaker: str, can_cancel: bool) -> EchoChoice:
     """Choose for a speaker of this name."""
     if wishes.headphones or wishes.echo == "off":
         return EchoChoice("nothing")
@@ -89,13 +89,13 @@ _HALF_DUPLEX = (
 )
 
 
-class ChosenFrontEnd:
+class AdaptiveAudioProcessor:
     """What is done about echo, chosen anew whenever another speaker is taken up.
 
     Says what was chosen, whenever that has changed.
     """
 
-    def __init__(self, wishes: DeskWishes, notice: Notice) -> None:
+    def __init__(self, wishes: AudioOptions, notice: Notice) -> None:
         """Raise AudioUnavailable when what is asked for needs a missing package."""
         if wishes.echo == "on" or wishes.noise_suppression:
             require()
@@ -103,7 +103,7 @@ class ChosenFrontEnd:
         self._notice = notice
         self._can_cancel = is_available()
         self._choice: EchoChoice | None = None
-        self._chosen: FrontEnd | None = None
+        self._chosen: AudioProcessor | None = None
 
     def attach(self, rate: int, channels: int, name: str = "") -> None:
         """Make ready for this speaker; without any, what was chosen stays."""
@@ -124,16 +124,16 @@ class ChosenFrontEnd:
         """Take what was recorded from this time on; return what goes on."""
         return samples if self._chosen is None else self._chosen.hear(samples, at)
 
-    def _make(self, choice: EchoChoice) -> FrontEnd | None:
+    def _make(self, choice: EchoChoice) -> AudioProcessor | None:
         noise = self._wishes.noise_suppression
         if choice.mode == "cancel":
-            return EchoCancelling(noise=noise)
-        quiet = EchoCancelling(echo=False, noise=True) if noise else None
-        return HalfDuplex(quiet) if choice.mode == "half-duplex" else quiet
+            return EchoCanceller(noise=noise)
+        quiet = EchoCanceller(echo=False, noise=True) if noise else None
+        return HalfDuplexGate(quiet) if choice.mode == "half-duplex" else quiet
 
 
 async def open_desk(
-    wishes: DeskWishes,
+    wishes: AudioOptions,
     stack: contextlib.AsyncExitStack,
     notice: Notice,
     *,
@@ -160,10 +160,10 @@ async def open_desk(
 
 
 def _front_end(
-    wishes: DeskWishes, with_speaker: bool, notice: Notice
-) -> FrontEnd | None:
+    wishes: AudioOptions, with_speaker: bool, notice: Notice
+) -> AudioProcessor | None:
     if with_speaker:
-        return ChosenFrontEnd(wishes, notice)
+        return AdaptiveAudioProcessor(wishes, notice)
     if wishes.noise_suppression:
-        return EchoCancelling(echo=False, noise=True)
+        return EchoCanceller(echo=False, noise=True)
     return None

@@ -11,7 +11,7 @@ from runner.protocol.client.events import PlaybackCut
 _MOST_REPLIES = 8
 
 
-class Heard:
+class PlaybackTracker:
     """Keeps account of what was handed to the speaker, reply by reply."""
 
     def __init__(self) -> None:

@@ -17,17 +17,17 @@ from runner import __version__
 from runner.config.confidential import credentials_in
 from runner.config.credentials import SECRET_NAME
 from runner.config.model import AgentConfig
+from runner.engine.services import Service
 from runner.errors import FileUnreadable
-from runner.protocol.client.wishes import ClientConfig
+from runner.protocol.client.config import ClientConfig
 from runner.recording.folders import new_folder
-from runner.recording.header import AgentOfRecord, Header
+from runner.recording.header import Header, RecordedAgent
 from runner.recording.recorder import Recorder
 from runner.redaction import Redactor, find_password, strip_credentials
-from runner.services import Service
 
 
 @dataclass(frozen=True, slots=True)
-class Keeping:
+class RecordingOptions:
     """The wish for a recording, in a new folder inside `into`.
 
     With `redact`, figures and addresses are taken out of all that is said; `sound`
@@ -53,14 +53,14 @@ def describe_call(
     config: ClientConfig,
     service: str,
     seed: int,
-    keeping: Keeping,
+    keeping: RecordingOptions,
 ) -> Header:
     """Return the header of a recording that begins now.
 
     `text` is the agent file's, `service` the name of who answers.
     """
     return Header(
-        agent=AgentOfRecord(
+        agent=RecordedAgent(
             agent.name, str(agent.path), hashlib.sha256(text.encode()).hexdigest()
         ),
         service=strip_credentials(service) if "://" in service else service,
@@ -77,9 +77,9 @@ def describe_call(
 
 
 @contextlib.contextmanager
-def keep(
-    keeping: Keeping | None,
-    describe: Callable[[Keeping], Header],
+def record_call(
+    keeping: RecordingOptions | None,
+    describe: Callable[[RecordingOptions], Header],
     text: str,
     redactor: Redactor,
     notice: Callable[[str], None],
@@ -106,7 +106,7 @@ def keep(
         yield recorder
 
 
-def find_keys(text: str, service: Service) -> frozenset[str]:
+def find_secrets(text: str, service: Service) -> frozenset[str]:
     """Return the keys in an agent file's text, and those to a service."""
     found = {*credentials_in(text), *_in_address(service.url or "")}
     if service.key:

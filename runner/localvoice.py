@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from runner.audio.spoken import QueueMicrophone, SharedMicrophone
+from runner.audio.spoken import InjectedMicrophone, MixedMicrophone
 from runner.config.model import LocalConfig
 from runner.errors import SpeechError
 from runner.speech.interfaces import Synthesizer
 
 
 @dataclass(slots=True)
-class LocalVoice:
+class LocalSynthesizer:
     """Makes sound of texts on a worker thread, one after the other."""
 
     local: LocalConfig
@@ -46,11 +46,11 @@ class LocalVoice:
 
 
 @dataclass(slots=True)
-class SpokenLines:
+class SpokenInput:
     """Delivers the caller's lines; those that are known are spoken ahead."""
 
-    microphone: QueueMicrophone | SharedMicrophone
-    voice: LocalVoice
+    microphone: InjectedMicrophone | MixedMicrophone
+    voice: LocalSynthesizer
     known: Sequence[str] = ()
     _ahead: dict[str, asyncio.Future[bytes]] = field(default_factory=dict)
 
@@ -70,7 +70,7 @@ class SpokenLines:
 
 
 @dataclass(slots=True)
-class SpokenAnnouncements:
+class AnnouncementSynthesizer:
     """Says announcements for the engine, each text made once; tells once if it cannot.
 
     An agent has as many texts as it has tools, so what was made is kept.

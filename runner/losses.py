@@ -6,7 +6,7 @@ from runner.counters import Counters
 from runner.errors import counted
 
 
-def describe_losses(counters: Counters) -> list[str]:
+def format_losses(counters: Counters) -> list[str]:
     """Return what is not as it should be, a part each; nothing of a call without."""
     c = counters
     parts: list[str] = []

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from runner.audio.portaudio import Direction, KnownDevice
+from runner.audio.portaudio.library import Direction, KnownDevice
 from runner.errors import FileUnreadable, UsageError
 from runner.writing import write_all
 
@@ -29,7 +29,7 @@ def default_file() -> Path:
     return platformdirs.user_config_path("vagent", appauthor=False) / _FILE
 
 
-def recall_devices(path: Path) -> dict[Direction, KnownDevice]:
+def load_devices(path: Path) -> dict[Direction, KnownDevice]:
     """Return what is remembered, for neither, one or both sides.
 
     Raises `UsageError` for a file that was edited into something else, and
@@ -54,9 +54,9 @@ def recall_devices(path: Path) -> dict[Direction, KnownDevice]:
     }
 
 
-def remember_devices(path: Path, devices: Mapping[Direction, KnownDevice]) -> None:
+def save_devices(path: Path, devices: Mapping[Direction, KnownDevice]) -> None:
     """Remember these, and of other sides what was remembered before."""
-    known = {**recall_devices(path), **devices}
+    known = {**load_devices(path), **devices}
     lines = [
         "# The devices of `vagent run`; --forget-devices deletes this file.",
         *(
@@ -68,7 +68,7 @@ def remember_devices(path: Path, devices: Mapping[Direction, KnownDevice]) -> No
     write_all({path: "\n".join(lines).encode()}, overwrite=True)
 
 
-def forget_devices(path: Path) -> bool:
+def clear_devices(path: Path) -> bool:
     """Forget both; tell whether anything was remembered. Raises `FileUnreadable`."""
     try:
         path.unlink()

@@ -15,21 +15,27 @@ from typing import Any
 
 from runner.config.builder import TOOL_FIELDS, build_agent, resolve_variables
 from runner.config.credentials import find_environment_secrets
-from runner.config.inspection import Inspection
+from runner.config.lint.context import RuleContext
+from runner.config.lint.references import read_prompt
+from runner.config.lint.secrets import find_leaks
 from runner.config.loader import inspect_agent
 from runner.config.model import AgentConfig
-from runner.config.nodes import Pointer
 from runner.config.placeholders import find_uses
-from runner.config.prompts import read_prompt
-from runner.config.provenance import Origin, Origins, Traced, stand_in, trace
-from runner.config.secrecy import find_leaks
+from runner.config.provenance import (
+    Origin,
+    Origins,
+    TracedConfig,
+    placeholder_for,
+    trace,
+)
 from runner.config.wire import session_fields
+from runner.config.yaml.nodes import Pointer
+from runner.engine.services import ASSEMBLYAI_KEY, OTHER_KEY, choose_service
 from runner.errors import ToolError
 from runner.protocol.messages import SessionUpdate
 from runner.redaction import Redactor
-from runner.services import ASSEMBLYAI_KEY, OTHER_KEY, choose_service
 from runner.tools.origins import default_origin, definition_origins
-from runner.tools.plugin import installed_kinds
+from runner.tools.plugins import installed_kinds
 from runner.tools.registry import ToolRegistry, load_each, wire_definition
 from runner.tools.tool import Tool, ToolDefinition, ToolTraits, define_tool
 
@@ -37,7 +43,7 @@ HIDDEN = "••••"
 
 
 @dataclass(frozen=True, slots=True)
-class Resolution:
+class ResolvedAgent:
     """What there is to show of an agent; nothing in it is secret.
 
     `update` is the message that opens a session. `unset` are the variables (`name`) and
@@ -46,7 +52,7 @@ class Resolution:
     """
 
     path: Path
-    traced: Traced
+    traced: TracedConfig
     update: SessionUpdate
     unset: tuple[str, ...]
     problems: tuple[str, ...]
@@ -69,7 +75,7 @@ class _Shown:
 
 def resolve(
     path: Path, given: Mapping[str, str], environment: Mapping[str, str]
-) -> Resolution:
+) -> ResolvedAgent:
     """Resolve an agent file with the variables that were `given`.
 
     Raises:
@@ -87,7 +93,7 @@ def resolve(
     declared = {name: f"${{{name}}}" for name in value.get("variables", {})}
     variables = {**declared, **resolve_variables(value, given)}
     names = _environment_names(inspection)
-    hidden = {name: stand_in(name) for name in names}
+    hidden = {name: placeholder_for(name) for name in names}
     redactor = _redactor(inspection, names, environment)
     real = _build(inspection, path, variables, {**hidden, **environment})
     shown = _build(inspection, path, variables, hidden)
@@ -99,7 +105,7 @@ def resolve(
     fields = session_fields(shown, wired)
     unset = [each for each in declared if traced.values["variables"][each] is None]
     unset += [f"env:{name}" for name in names if name not in environment]
-    return Resolution(
+    return ResolvedAgent(
         path,
         _mask(traced, redactor),
         SessionUpdate(redactor.tree(fields, keys=False)),
@@ -109,7 +115,7 @@ def resolve(
 
 
 def _build(
-    inspection: Inspection,
+    inspection: RuleContext,
     path: Path,
     variables: Mapping[str, str],
     environment: Mapping[str, str],
@@ -119,14 +125,14 @@ def _build(
     return build_agent(path, inspection.document.value, text, variables, environment)
 
 
-def _environment_names(inspection: Inspection) -> list[str]:
+def _environment_names(inspection: RuleContext) -> list[str]:
     """Return the environment variables that the file uses, each once, in order."""
     uses = (use.placeholder for use in inspection.fact(find_uses))
     return list(dict.fromkeys(use.name for use in uses if use.kind == "environment"))
 
 
 def _redactor(
-    inspection: Inspection, names: list[str], environment: Mapping[str, str]
+    inspection: RuleContext, names: list[str], environment: Mapping[str, str]
 ) -> Redactor:
     """Redact what the file takes from the environment, secrets in clear, and keys that
     a tool might read by itself.
@@ -136,12 +142,12 @@ def _redactor(
         redactor.add((leak.place.source.text[slice(*leak.place.span)],), HIDDEN)
     always = (ASSEMBLYAI_KEY, OTHER_KEY, *names)
     for name, value in find_environment_secrets(environment, always):
-        redactor.add((value,), stand_in(name))
+        redactor.add((value,), placeholder_for(name))
     return redactor
 
 
 def _load(
-    inspection: Inspection,
+    inspection: RuleContext,
     real: AgentConfig,
     shown: AgentConfig,
     kinds: Mapping[str, Any],
@@ -178,7 +184,7 @@ def _one_line(error: ToolError) -> str:
     return error.with_hint.replace("\n", " ")
 
 
-def _unset_in(inspection: Inspection, path: Pointer) -> list[str]:
+def _unset_in(inspection: RuleContext, path: Pointer) -> list[str]:
     """Return the placeholders below `path` that have no value, as they are written."""
     missing = []
     variables = inspection.document.value.get("variables", {})
@@ -196,7 +202,10 @@ def _unset_in(inspection: Inspection, path: Pointer) -> list[str]:
 
 
 def _add_tools(
-    traced: Traced, agent: AgentConfig, value: Mapping[str, Any], tools: list[_Shown]
+    traced: TracedConfig,
+    agent: AgentConfig,
+    value: Mapping[str, Any],
+    tools: list[_Shown],
 ) -> None:
     entries = []
     for index, (config, tool) in enumerate(zip(agent.tools, tools, strict=True)):
@@ -236,7 +245,7 @@ def _tool_origins(
     return origins | {(name,): default_origin(name, tool.definition) for name in unsaid}
 
 
-def _add_service(traced: Traced, environment: Mapping[str, str]) -> None:
+def _add_service(traced: TracedConfig, environment: Mapping[str, str]) -> None:
     """Say which service a call would go to that is not told where."""
     if traced.values["service"]["url"] is None:
         service = choose_service(None, None, environment)
@@ -263,7 +272,7 @@ def _leaves(value: Any, path: Pointer) -> Iterator[Pointer]:
         yield path
 
 
-def _mask(traced: Traced, redactor: Redactor) -> Traced:
+def _mask(traced: TracedConfig, redactor: Redactor) -> TracedConfig:
     values = redactor.tree(traced.values, keys=False)
     origins = {}
     for path, origin in traced.origins.items():
@@ -271,9 +280,9 @@ def _mask(traced: Traced, redactor: Redactor) -> Traced:
         file = origin.file and redactor.text(origin.file)
         detail = redactor.text(origin.detail)
         origins[shown] = replace(origin, file=file, detail=detail)
-    return Traced(values, origins)
+    return TracedConfig(values, origins)
 
 
-def spell(path: Path) -> str:
+def posix_path(path: Path) -> str:
     """Return a path as output names it, the same on every system."""
     return str(path).replace(os.sep, "/")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from runner.config.interpolation import find_placeholders
 from runner.config.packaged import packaged_schema
-from runner.config.scalars import NotJson, resolve_plain
+from runner.config.scalars import NotJsonError, resolve_plain
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def split_name(given: str) -> tuple[Path, str]:
     return path.parent, name
 
 
-def draft(
+def render_template(
     template: Template, name: str, *, greeting: str, voice: str | None = None
 ) -> dict[str, str]:
     """Return the texts of a new agent's files by their paths, the agent file first.
@@ -121,7 +121,7 @@ def _scalar(text: str) -> str:
     """Write a text as YAML: plain where that is the same text again, else quoted."""
     try:
         is_text = resolve_plain(text) == text
-    except NotJson:
+    except NotJsonError:
         is_text = False
     if is_text and _PLAIN.fullmatch(text):
         return text
@@ -150,8 +150,8 @@ def _check_variables(greeting: str, template: Template, text: str) -> None:
 
 
 def _declared_variables(text: str) -> list[str]:
-    from runner.config.document import parse_document
     from runner.config.source import Source
+    from runner.config.yaml.parser import parse_document
 
     document, _ = parse_document(Source("", text))
     assert document is not None, "a template is YAML"

@@ -17,7 +17,7 @@ Mark: TypeAlias = tuple[int, int, int] | None
 Marks: TypeAlias = Mapping[Path, Mark]
 
 
-class AgentFiles:
+class AgentFileWatcher:
     """An agent file and what it draws on, as its text says at the moment."""
 
     def __init__(self, path: Path) -> None:
@@ -36,7 +36,7 @@ class AgentFiles:
         return _marks({self._path, *self._others})
 
 
-async def changes(
+async def watch_changes(
     before: Marks,
     look: Callable[[], Awaitable[Marks]],
     pause: Callable[[], Awaitable[None]],

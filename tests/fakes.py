@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
 
+from runner.engine.connection import TransportListener
 from runner.errors import ConnectionLost, TransportError
-from runner.line import Listener
 from runner.protocol.codec import encode
 from runner.protocol.messages import Message
 
 
-def _receive(text: str, listener: Listener) -> None:
+def _receive(text: str, listener: TransportListener) -> None:
     listener.received(text)
 
 
@@ -26,10 +26,10 @@ class FakeTransport:
         self.sent: list[dict[str, Any]] = []
         self.is_closed = False
         self.is_writable = True
-        self._listener: Listener | None = None
+        self._listener: TransportListener | None = None
         self._said = asyncio.Event()
 
-    def open(self, listener: Listener) -> None:
+    def open(self, listener: TransportListener) -> None:
         """Stand, as far as the listener knows."""
         self._listener = listener
         listener.opened(self)
@@ -72,7 +72,7 @@ class FakeTransport:
                 self._said.clear()
                 await self._said.wait()
 
-    def _soon(self, tell: Callable[[Listener], None]) -> None:
+    def _soon(self, tell: Callable[[TransportListener], None]) -> None:
         assert self._listener is not None, "the peer speaks before it is open"
         asyncio.get_running_loop().call_soon(tell, self._listener)
 
@@ -84,7 +84,7 @@ class FakeDialer:
         self.tokens: list[str | None] = []
         self._connections = list(connections)
 
-    async def __call__(self, token: str | None, listener: Listener) -> None:
+    async def __call__(self, token: str | None, listener: TransportListener) -> None:
         self.tokens.append(token)
         connection = self._connections.pop(0)
         if isinstance(connection, TransportError):

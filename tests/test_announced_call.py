@@ -8,28 +8,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runner.audio.silence import NullSpeaker
-from runner.engine import Engine
+from runner.audio.virtual import NullSpeaker
+from runner.engine.engine import Engine
+from runner.observers.call_stats import CallStats
 from runner.observers.timeline import trace
 from runner.protocol.client.actions import Action, Announce, Play, Send
-from runner.protocol.client.calls import CallRules
+from runner.protocol.client.config import AnnounceBy, ClientConfig
 from runner.protocol.client.events import Event, HangUp, Received, Say, ToolFinished
 from runner.protocol.client.session import ClientSession
-from runner.protocol.client.wishes import AnnounceBy, ClientConfig
-from runner.protocol.dictation import dictate
+from runner.protocol.client.tool_calls import ToolPolicy
+from runner.protocol.dictation import say_verbatim
 from runner.protocol.messages import ReplyCreate, ToolCall, ToolResult, TranscriptAgent
-from runner.recording.header import AgentOfRecord, Header
+from runner.recording.header import Header, RecordedAgent
 from runner.recording.reader import Recording, read_recording
 from runner.recording.recorder import Recorder
-from runner.records import Record
-from runner.replaying.comparison import find_difference
-from runner.replaying.playback import replay
-from runner.scenarios.model import LlmRule, read_pattern
 from runner.speech.synthesizer import ToneSynthesizer
-from runner.testing.clock import run_virtually
-from runner.testing.mind import ScriptedBrain
-from runner.testing.muteness import NoMicrophone
-from runner.testing.script import ScriptedService
+from runner.testing.mind import ScriptedModel
+from runner.testing.muteness import NullMicrophone
+from runner.testing.replay import replay
+from runner.testing.replay_result import find_difference
+from runner.testing.scenarios.model import LlmRule, read_pattern
+from runner.testing.scripted_service import ScriptedService
+from runner.testing.virtual_time import run_virtually
 from runner.tools.tool import ToolOutcome
 
 WORDS = "One moment, I'm looking at the book."
@@ -51,7 +51,7 @@ class Held:
 
     config: ClientConfig
     happened: list[tuple[float, Event | Action]] = field(default_factory=list)
-    record: Record = field(default_factory=Record)
+    record: CallStats = field(default_factory=CallStats)
 
     @property
     def agent_said(self) -> list[str]:
@@ -70,7 +70,7 @@ async def tone(text: str) -> bytes:
 def held(by: AnnounceBy = "reply", *, seconds: float = 5.0) -> Held:
     """Hold a call in which a tool takes so long."""
     session = {"system_prompt": "Be brief.", "tools": TOOLS}
-    rules = {"find_guest": CallRules(), "check_table": CallRules(announce=WORDS)}
+    rules = {"find_guest": ToolPolicy(), "check_table": ToolPolicy(announce=WORDS)}
     call = Held(ClientConfig(session=session, tools=rules, announce_by=by))
 
     async def run_tool(wanted: ToolCall) -> ToolOutcome:
@@ -83,13 +83,13 @@ def held(by: AnnounceBy = "reply", *, seconds: float = 5.0) -> Held:
 
     async def hold() -> None:
         async with (
-            ScriptedService(ScriptedBrain(BRAIN)) as service,
+            ScriptedService(ScriptedModel(BRAIN)) as service,
             NullSpeaker() as speaker,
         ):
             engine = Engine(
                 ClientSession(call.config),
                 service.dial,
-                microphone=NoMicrophone(),
+                microphone=NullMicrophone(),
                 speaker=speaker,
                 run_tool=run_tool,
                 voice=tone,
@@ -116,7 +116,7 @@ def is_call(what: Event | Action) -> bool:
 
 
 def is_announcement(what: Event | Action) -> bool:
-    return what in (Send(ReplyCreate(dictate(WORDS))), Announce(WORDS))
+    return what in (Send(ReplyCreate(say_verbatim(WORDS))), Announce(WORDS))
 
 
 def test_a_slow_tool_is_announced_by_the_service_in_its_own_voice() -> None:
@@ -200,7 +200,7 @@ def test_announced_calls_replay_as_equal(tmp_path: Path) -> None:
 
 def recorded(folder: Path, call: Held) -> Recording:
     header = Header(
-        AgentOfRecord("booking", "booking.yaml", ""),
+        RecordedAgent("booking", "booking.yaml", ""),
         "the scripted service",
         call.config,
         0,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import pytest
 
 from runner.config.model import LlmConfig, LocalConfig
-from runner.server.door import EmbeddedServer
+from runner.service.app import EmbeddedServer
 from runner.speech.interfaces import (
     AgentContext,
     HistoryMessage,
@@ -19,7 +19,7 @@ from runner.speech.interfaces import (
 )
 from runner.speech.loader import load_speech
 from tests.bare_client import BareClient
-from tests.server.scripted import Caller, ScriptedSpeech
+from tests.service.scripted import Caller, ScriptedSpeech
 
 WEATHER = 500.0
 THANKS = 1500.0

@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 
-from runner.audio.silence import SilentMicrophone
-from runner.engine import Engine
+from runner.audio.virtual import SilentMicrophone
+from runner.engine.engine import Engine
+from runner.engine.transports import Dialer
 from runner.protocol.client.actions import (
     Close,
     Notify,
@@ -27,11 +28,11 @@ from runner.protocol.client.actions import (
     RunTool,
     Send,
 )
-from runner.protocol.client.calls import CallRules
+from runner.protocol.client.config import ClientConfig, Timeouts
 from runner.protocol.client.conversation import SAY_AGAIN
 from runner.protocol.client.events import HangUp, Received, Say
 from runner.protocol.client.session import ClientSession
-from runner.protocol.client.wishes import ClientConfig, Patience
+from runner.protocol.client.tool_calls import ToolPolicy
 from runner.protocol.messages import (
     ClientMessage,
     SessionReady,
@@ -40,7 +41,7 @@ from runner.protocol.messages import (
     ToolResult,
     TranscriptAgent,
 )
-from runner.server.door import EmbeddedServer
+from runner.service.app import EmbeddedServer
 from runner.service.faults.parser import parse_fault
 from runner.speech.interfaces import (
     AgentContext,
@@ -53,10 +54,9 @@ from runner.speech.interfaces import (
     ToolMessage,
     UserMessage,
 )
-from runner.transport import Dialer
 from tests.fakes import FakeSpeaker
 from tests.fakes import Outcome as ToolOutcome
-from tests.server.scripted import ScriptedSpeech
+from tests.service.scripted import ScriptedSpeech
 
 GREETING = "Hello."
 QUESTION, THANKS = "Where is my order?", "Thanks."
@@ -169,9 +169,9 @@ async def hold_call(case: Case) -> Story:
             "greeting": GREETING,
             "tools": [{"type": "function", "name": "look", "description": "Look."}],
         },
-        tools={"look": CallRules()},
+        tools={"look": ToolPolicy()},
         carry_over=True,
-        patience=Patience(ready=4.0, reply=2.0, sound=2.0),
+        patience=Timeouts(ready=4.0, reply=2.0, sound=2.0),
     )
     faults = [parse_fault(line) for line in case.faults.splitlines() if line.strip()]
     speech = ScriptedSpeech({}, decide, voice=BriefVoice())

@@ -32,7 +32,7 @@ def test_the_wheel_holds_the_data_and_nothing_but_the_package(wheel: Path) -> No
     names = zipfile.ZipFile(wheel).namelist()
 
     assert "runner/config/agent.schema.json" in names
-    assert "runner/scenarios/scenario.schema.json" in names
+    assert "runner/testing/scenarios/scenario.schema.json" in names
     assert "runner/speech/manifest.json" in names
     assert "runner/py.typed" in names
     templates = ROOT / "runner" / "templates"

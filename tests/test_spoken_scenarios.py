@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from runner.recording.reader import read_recording
-from runner.replaying.verdict import judge
-from runner.scenarios.loader import load_suite
+from runner.replaying.verdict import replay_and_compare
 from runner.speech.models import open_model_store
 from runner.testing import ScenarioResult, Status, Wishes, try_out
+from runner.testing.scenarios.loader import load_suite
 
 pytestmark = pytest.mark.speech
 
@@ -44,6 +44,6 @@ def test_its_recording_has_both_voices_and_replays(result: ScenarioResult) -> No
     recording = read_recording(result.recording)
 
     assert recording.is_complete
-    assert judge(result.recording).is_equal
+    assert replay_and_compare(result.recording).is_equal
     for name in ("caller.wav", "agent.wav", "both.wav"):
         assert (result.recording / name).stat().st_size > 100_000

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from benchmarks.desk.sounds import for_the_room, level_of, requests, story
 from runner.audio.devices import SAMPLE_RATE
-from runner.audio.echo import EchoCancelling
+from runner.audio.echo import EchoCanceller
 from runner.audio.pcm import Samples, to_pcm
-from runner.audio.soundcard import SoundCard
+from runner.audio.portaudio.soundcard import SoundCard
 from tests.device.acoustics import Acoustics
 from tests.device.room import Faults, Room, entered, open_room
 
@@ -76,7 +76,7 @@ class Standing:
 class Listening:
     """A front end that keeps what goes in and what comes out."""
 
-    def __init__(self, inner: EchoCancelling) -> None:
+    def __init__(self, inner: EchoCanceller) -> None:
         self._inner = inner
         self.raw: list[bytes] = []
         self.clean: list[bytes] = []
@@ -192,7 +192,7 @@ class Talk:
 
 async def capture(room: Room, wanted: Wanted) -> Capture:
     """Talk in this room for as long as is wanted."""
-    listening = Listening(EchoCancelling())
+    listening = Listening(EchoCanceller())
     async with SoundCard(front_end=listening) as card:
         reading = asyncio.create_task(_read(card))
         await listening.has_begun.wait()

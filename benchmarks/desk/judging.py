@@ -14,10 +14,10 @@ from benchmarks.desk.capture import Capture, Utterance, Wanted, ears_open
 from benchmarks.desk.sounds import requests, story
 from benchmarks.recognition import word_errors, words_of
 from runner.audio.devices import SAMPLE_RATE
-from runner.audio.resampling import Resampler
+from runner.audio.resampler import Resampler
 from runner.config.model import LlmConfig, LocalConfig
-from runner.server.ears import Ears
-from runner.server.turns import Sign
+from runner.server.ears import SpeechSegmenter
+from runner.service.endpointing import TurnSignal
 from runner.speech.interfaces import SPEECH_RATE, Recognizer
 from runner.speech.loader import load_speech
 from runner.speech.models import open_model_store
@@ -137,13 +137,13 @@ def _listen(
     capture: Capture, pcm: NDArray[np.int16], column: int, with_words: bool
 ) -> Branch:
     """Let the server's ears hear it, as while the agent speaks."""
-    ears = Ears(load_silero(_silero())(), "audio/pcm")
+    ears = SpeechSegmenter(load_silero(_silero())(), "audio/pcm")
     times, counts = capture.stamps[:, 2], capture.stamps[:, column]
     opened, false = ears_open(capture), 0
     first: dict[int, float] = {}  # the first decision within each utterance
     for start in range(0, len(pcm) - _PIECE, _PIECE):
         signs = ears.hear(pcm[start : start + _PIECE].tobytes(), agent_speaks=True)
-        if not any(sign is Sign.STARTED for sign, _ in signs):
+        if not any(sign is TurnSignal.STARTED for sign, _ in signs):
             continue
         ears.next_turn()
         index = min(int(np.searchsorted(counts, start + _PIECE)), len(times) - 1)

@@ -20,16 +20,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.audio.echo import EchoCancelling
-from runner.audio.portaudio import load_portaudio
-from runner.audio.soundcard import SoundCard
-from runner.engine import Engine
+from runner.audio.echo import EchoCanceller
+from runner.audio.portaudio.library import load_portaudio
+from runner.audio.portaudio.soundcard import SoundCard
+from runner.engine.engine import Engine
+from runner.engine.transports import Dialer, choose_library
 from runner.protocol.client.actions import StopPlayback
+from runner.protocol.client.config import ClientConfig
 from runner.protocol.client.events import HangUp
 from runner.protocol.client.session import ClientSession
-from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.messages import ToolCall
-from runner.transport import Dialer, choose_library
 from tests.device.room import ROOT
 from tests.fakes import Outcome
 
@@ -129,7 +129,7 @@ async def _hold(url: str, seconds: float) -> tuple[StampedPortAudio, list[float]
             cuts.append(time.monotonic())
 
     library = StampedPortAudio()
-    async with SoundCard(front_end=EchoCancelling(), library=library) as card:
+    async with SoundCard(front_end=EchoCanceller(), library=library) as card:
         engine = Engine(
             ClientSession(ClientConfig()),
             Dialer(url, library=choose_library("auto")),

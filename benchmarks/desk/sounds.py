@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from benchmarks.recognition import REQUESTS
 from runner.audio.devices import SAMPLE_RATE
 from runner.audio.pcm import to_pcm, to_samples
-from runner.audio.resampling import resample_pcm
+from runner.audio.resampler import resample_pcm
 from runner.config.model import LocalConfig
 from runner.speech.loader import load_synthesizer
 from tests.device.acoustics import RATE

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from docs.generate.markdown import page, paragraph, table
 from runner.protocol.client import recovery
+from runner.protocol.client.config import READY_SECONDS
 from runner.protocol.client.line import (
     BACKOFF_LIMIT_SECONDS,
     BACKOFF_SECONDS,
@@ -15,7 +16,6 @@ from runner.protocol.client.line import (
 )
 from runner.protocol.client.recovery import Rule
 from runner.protocol.client.session import CONNECT_SECONDS
-from runner.protocol.client.wishes import READY_SECONDS
 
 _INTRODUCTION = """A voice-agent service reports an error in one of three ways: with an
 error code in a `session.error` message, with the close code of the WebSocket, or with

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry
 
 from docs.generate.markdown import page, table
-from runner.telemetry.metrics import CallMetrics, ServerMetrics, new_registry
+from runner.observers.metrics import CallMetrics, ServerMetrics, new_registry
 
 _INTRODUCTION = """`vagent run --metrics PORT` and `vagent service --metrics PORT`
 answer `GET http://127.0.0.1:PORT/metrics` in the Prometheus text format or in

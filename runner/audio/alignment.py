@@ -150,7 +150,7 @@ class StreamClock:
         self._period = self._nominal + min(max(bent, -most), most)
 
 
-class PlayedSound:
+class PlaybackReference:
     """What the loudspeaker played lately, to be read by the microphone's times.
 
     24 kHz mono. Reading goes on without a seam, a little faster or slower where the

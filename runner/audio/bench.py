@@ -9,8 +9,8 @@ import atexit
 import contextlib
 from collections.abc import Mapping
 
-from runner.audio.opening import Opening
-from runner.audio.portaudio import (
+from runner.audio.opening import StreamSession
+from runner.audio.portaudio.library import (
     DeviceName,
     Direction,
     KnownDevice,
@@ -23,7 +23,7 @@ from runner.audio.portaudio import (
 from runner.errors import AudioError, DeviceNotFound
 
 
-class Bench:
+class PortAudioSession:
     """Holds the one opening there is at a time; the sound card's own.
 
     PortAudio is one for the process: two benches at a time would take each other's
@@ -35,9 +35,9 @@ class Bench:
     ) -> None:
         self.wishes = dict(wishes)
         self._library = library
-        self._opening: Opening | None = None
+        self._opening: StreamSession | None = None
 
-    def open(self, opening: Opening) -> None:
+    def open(self, opening: StreamSession) -> None:
         """Open what is wished for; raises AudioUnavailable, DeviceNotFound.
 
         From then on the same devices are meant, whatever their numbers become; who
@@ -51,7 +51,7 @@ class Bench:
             if isinstance(self.wishes[device.direction], int | str):
                 self.wishes[device.direction] = device.known
 
-    def reopen(self, opening: Opening) -> None:
+    def reopen(self, opening: StreamSession) -> None:
         """Close what is open, look for devices again, open what can be had of them.
 
         For each side the same device, else the default, else none: the opening says.
@@ -99,7 +99,7 @@ class Bench:
             return find_device(library, None, side)
 
     def _open_alone(
-        self, library: PortAudio, opening: Opening, device: SoundDevice
+        self, library: PortAudio, opening: StreamSession, device: SoundDevice
     ) -> None:
         with contextlib.suppress(AudioError):
             opening.open(library, [device])

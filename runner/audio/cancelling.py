@@ -21,7 +21,7 @@ _PACKAGE = "pywebrtc_audio"
 INSTALL = "pip install pywebrtc-audio"  # the echo extra
 
 
-class Canceller:
+class WebRtcProcessor:
     """Takes what was played out of what was heard, piece by piece of `PIECE` samples.
 
     It finds the echo by itself up to some 400 ms after its cause.

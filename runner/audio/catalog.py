@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
-from runner.audio.portaudio import Direction, PortAudio
+from runner.audio.portaudio.library import Direction, PortAudio
 
 
 @dataclass(frozen=True, slots=True)

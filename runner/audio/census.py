@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.audio.catalog import ListedDevice
-from runner.audio.portaudio import Direction
+from runner.audio.portaudio.library import Direction
 from runner.errors import AudioError, AudioUnavailable
 
-PROBE = (sys.executable, "-m", "runner.audio.probe")
+PROBE = (sys.executable, "-m", "runner.audio.portaudio.probe")
 # Seconds. A start of Python and of PortAudio, with slow drivers.
 LIST_SECONDS = 10.0
 # The probe gives a device 3 s to its first block; the rest is for opening and closing.
@@ -27,7 +27,7 @@ DEVICE_SECONDS = 8.0
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class ProbeResult:
     """One side of a device that was tried; no reason means that it works."""
 
     index: int
@@ -35,7 +35,7 @@ class Trial:
     reason: str | None
 
 
-class Census:
+class DeviceProber:
     """Asks probes; the command line, the doctor and the sound card make one."""
 
     def __init__(
@@ -64,7 +64,7 @@ class Census:
 
     async def try_out(
         self, wanted: Sequence[tuple[Direction, int]]
-    ) -> AsyncIterator[Trial]:
+    ) -> AsyncIterator[ProbeResult]:
         """Open these sides of devices one after another; yield what came of each.
 
         One that hangs, or brings its process down, costs no more than its time.
@@ -85,7 +85,7 @@ class Census:
                             None,
                             (f"it did not answer for {self._device_seconds:g} s"),
                         )
-                    yield Trial(index, side, reason)
+                    yield ProbeResult(index, side, reason)
                     left.pop(0)
                     if line is None:
                         break
@@ -106,7 +106,7 @@ class Census:
 async def find_sides() -> frozenset[Direction]:
     """Return whether there is a microphone now, and whether there is a speaker."""
     try:
-        devices = await Census().list_devices()
+        devices = await DeviceProber().list_devices()
     except AudioError:
         return frozenset()
     return frozenset(side for device in devices for side in device.sides)

@@ -11,11 +11,11 @@ from typing import Protocol
 
 import numpy as np
 
-from runner.audio.alignment import PlayedSound
-from runner.audio.cancelling import PIECE, Canceller
+from runner.audio.alignment import PlaybackReference
+from runner.audio.cancelling import PIECE, WebRtcProcessor
 from runner.audio.devices import SAMPLE_RATE
 from runner.audio.pcm import Samples, mix_to_mono, to_samples
-from runner.audio.resampling import SteadyResampler
+from runner.audio.resampler import SteadyResampler
 
 # The agent's voice is audible above this; the fade of a cut passes it in 10 ms.
 _AUDIBLE = 10 ** (-60 / 20)
@@ -29,7 +29,7 @@ _MOST_MADE_UP = 40
 _MOST_BLOCKS = 300
 
 
-class FrontEnd(Protocol):
+class AudioProcessor(Protocol):
     """Hears what is played and what is recorded, and lets through what is the caller's.
 
     A card tells it what it is attached to before it is played on, and again whenever
@@ -49,11 +49,11 @@ class FrontEnd(Protocol):
         ...
 
 
-class Reference:
+class EchoReference:
     """Collects what is played, from the loudspeaker's format to 24 kHz mono."""
 
     def __init__(self) -> None:
-        self.sound = PlayedSound()
+        self.sound = PlaybackReference()
         self._blocks: deque[tuple[bytes, float]] = deque(maxlen=_MOST_BLOCKS)
         self._rate, self._channels = SAMPLE_RATE, 1
         self._given = 0  # frames of the loudspeaker's so far
@@ -65,7 +65,7 @@ class Reference:
         self._rate, self._channels = rate, channels
         self._given = 0
         self._resampler = SteadyResampler(rate, SAMPLE_RATE)
-        self.sound = PlayedSound()
+        self.sound = PlaybackReference()
 
     def played(self, pcm: bytes, at: float) -> None:
         """Take note of a block; in PortAudio's thread."""
@@ -85,7 +85,7 @@ class _WithReference:
     """Collects what the loudspeaker plays."""
 
     def __init__(self) -> None:
-        self._reference = Reference()
+        self._reference = EchoReference()
 
     def attach(self, rate: int, channels: int, name: str = "") -> None:
         """Make ready for a speaker with this format."""
@@ -97,13 +97,13 @@ class _WithReference:
         self._reference.played(pcm, at)
 
 
-class EchoCancelling(_WithReference):
+class EchoCanceller(_WithReference):
     """Takes the agent's voice out of the microphone, and noise if that is wished."""
 
     def __init__(self, *, echo: bool = True, noise: bool = False) -> None:
         """Raise AudioUnavailable when the package is missing."""
         super().__init__()
-        self._canceller = Canceller(echo=echo, noise=noise)
+        self._canceller = WebRtcProcessor(echo=echo, noise=noise)
         self._rest = np.zeros(0, np.float32)
         self._next: float | None = None  # when the piece after the last one is heard
 
@@ -134,13 +134,13 @@ class EchoCancelling(_WithReference):
             self._canceller.process(silence, before)
 
 
-class HalfDuplex(_WithReference):
+class HalfDuplexGate(_WithReference):
     """Lets nothing through while the agent's voice is audible, nor shortly after.
 
     What goes through goes on to `then`, if there is one.
     """
 
-    def __init__(self, then: FrontEnd | None = None) -> None:
+    def __init__(self, then: AudioProcessor | None = None) -> None:
         super().__init__()
         self._then = then
         self._muted = 0  # samples that are yet to be silenced

@@ -18,7 +18,7 @@ class Card(Protocol):
     async def __aexit__(self, *exc: object) -> None: ...
 
 
-class Half:
+class SoundCardDevice:
     """One side of a card; entering either opens the card, leaving both closes it."""
 
     def __init__(self, card: Card) -> None:

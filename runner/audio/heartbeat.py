@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.audio.portaudio import Direction
+from runner.audio.portaudio.library import Direction
 
 # Seconds. Blocks come each 10 ms; whatever takes a hundred of them is no hiccup.
 STALL_SECONDS = 1.0
@@ -18,7 +18,7 @@ def has_begun(side: Direction, blocks: int) -> bool:
     return blocks >= _FIRST_BLOCKS[side]
 
 
-class Heartbeat:
+class StallDetector:
     """Judges one side of one opening; asked several times a second."""
 
     def __init__(self, side: Direction, now: float) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from runner.audio.opening import Opening
-from runner.audio.portaudio import (
+from runner.audio.opening import StreamSession
+from runner.audio.portaudio.library import (
     NOUNS,
     DeviceName,
     Direction,
@@ -19,7 +19,7 @@ InUse: TypeAlias = Mapping[Direction, SoundDevice | None]
 Notice: TypeAlias = Callable[[str], None]
 
 
-class Herald:
+class DeviceNotifier:
     """Tells what became of the devices, each change once."""
 
     def __init__(self, notice: Notice) -> None:
@@ -51,7 +51,7 @@ class Herald:
             self._notice("; ".join(news))
             self.is_disturbed = False
 
-    def tell_silence(self, opening: Opening) -> None:
+    def tell_silence(self, opening: StreamSession) -> None:
         """Call a microphone out that gives nothing, once."""
         if opening.quiet.is_silent:
             name = opening.devices["input"].name

@@ -29,7 +29,7 @@ _MOST_STEERING = 0.0005
 _WINDOW_SECONDS = 1.0
 
 
-class Lateness:
+class JitterEstimator:
     """The worst lateness of sound behind the first piece of its run, slowly forgotten.
 
     A run is what is played without a gap. A piece that comes as fast as it is spoken,
@@ -67,7 +67,7 @@ class Lateness:
         self._sound += seconds
 
 
-class Steering:
+class ClockDriftController:
     """Keeps the level of a buffer by playing a very little faster or slower.
 
     A sound card's clock is some parts in a million off the service's: without this, a

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable, Set
 from functools import partial
 from typing import TypeAlias
 
-from runner.audio.bench import Bench
-from runner.audio.heartbeat import Heartbeat, has_begun
-from runner.audio.herald import Herald, InUse
-from runner.audio.opening import Opening
-from runner.audio.portaudio import Direction
-from runner.audio.sides import Sides
+from runner.audio.bench import PortAudioSession
+from runner.audio.heartbeat import StallDetector, has_begun
+from runner.audio.herald import DeviceNotifier, InUse
+from runner.audio.opening import StreamSession
+from runner.audio.portaudio.library import Direction
+from runner.audio.sides import DeviceRouter
 from runner.audio.worker import Worker
 
 # Seconds.
@@ -40,18 +40,18 @@ _CLOSING_SECONDS = 3.0
 Search: TypeAlias = Callable[[], Awaitable[Set[Direction]]]
 
 
-class Lasting:
+class DeviceSupervisor:
     """Runs beside a call, from the first opening of its card to the last closing."""
 
     def __init__(
         self,
-        bench: Bench,
-        sides: Sides,
-        opening: Opening,
+        bench: PortAudioSession,
+        sides: DeviceRouter,
+        opening: StreamSession,
         *,
         worker: Worker,
         search: Search,
-        herald: Herald,
+        herald: DeviceNotifier,
     ) -> None:
         """Begin with an opening that is not open yet."""
         self.opening = opening
@@ -102,7 +102,7 @@ class Lasting:
     async def _watch(self, patience: float) -> None:
         """Return when something is to be done about the devices."""
         now = self._pace.now()
-        hearts = {side: Heartbeat(side, now) for side in self._wanted}
+        hearts = {side: StallDetector(side, now) for side in self._wanted}
         search_at, impatient_at = now + _SEARCH, now + patience
         while not self.opening.has_ended:
             await self._pace.wait_until(now + _WATCH_STEP)

@@ -12,48 +12,55 @@ from typing import Any, Protocol
 import numpy as np
 
 from runner.audio.pcm import to_pcm, to_samples
-from runner.audio.portaudio import Direction, PortAudio, SoundDevice, Stream
-from runner.audio.stillness import SilenceWatch
-from runner.audio.streams import Callbacks, cannot_open, close_streams, open_streams
+from runner.audio.portaudio.library import Direction, PortAudio, SoundDevice, Stream
+from runner.audio.portaudio.streams import (
+    Callbacks,
+    cannot_open,
+    close_streams,
+    open_streams,
+)
+from runner.audio.stillness import SilenceDetector
 
 # Seconds. No device is so far from its stream's clock: such a time was not told. MME
 # tells none of what it recorded, WDM-KS none at all (PortAudio's issues 135 and 531).
 _FARTHEST = 5.0
 
 
-class Ear(Protocol):
+class CaptureSink(Protocol):
     """Takes what a microphone records; in PortAudio's thread."""
 
     def capture(self, pcm: bytes, at: float) -> bool: ...
 
 
-class Mouth(Protocol):
+class PlaybackSource(Protocol):
     """Gives what a speaker plays; in PortAudio's thread."""
 
     def render(self, size: int, at: float) -> bytes: ...
 
 
-class Opening:
+class StreamSession:
     """The streams that were opened at one time; made, opened and closed by the card.
 
     Sound passes a side once it was let through: until then what is recorded is
     forgotten, and silence is played. `blocks` counts what came and went all the same.
     """
 
-    def __init__(self, ear: Ear, mouth: Mouth, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, ear: CaptureSink, mouth: PlaybackSource, wake: Callable[[], None]
+    ) -> None:
         """`wake` is called in PortAudio's thread when there is something to read."""
         self.devices: Mapping[Direction, SoundDevice] = {}
         self.blocks: dict[Direction, int] = {"input": 0, "output": 0}
         self.glitches = 0  # blocks with which PortAudio reported lost or missing sound
         self.has_ended = False  # a stream stopped, by itself or because it was closed
-        self.quiet = SilenceWatch(1, 1)
+        self.quiet = SilenceDetector(1, 1)
         self._sides = ear, mouth, wake
         self._streams: dict[Direction, Stream] = {}
         self._let_through: frozenset[Direction] = frozenset()
 
-    def again(self) -> Opening:
+    def again(self) -> StreamSession:
         """Return one that is not open yet, between the same ends, counting on."""
-        fresh = Opening(*self._sides)
+        fresh = StreamSession(*self._sides)
         fresh.glitches = self.glitches
         return fresh
 
@@ -72,7 +79,7 @@ class Opening:
         opened = {device.direction: device for device in devices}
         self.devices = {**self.devices, **opened}
         if device := opened.get("input"):
-            self.quiet = SilenceWatch(device.rate, device.channels)
+            self.quiet = SilenceDetector(device.rate, device.channels)
         try:
             for stream in streams:
                 stream.start()

@@ -1,6 +1,6 @@
 """Real time for devices that have no clock of their own, on the loop's clock.
 
-`Pace` is the seam: tests, and whoever wants a call faster than real time, give another.
+`Clock` is the seam: tests, and whoever wants a call faster than real time, give another.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import asyncio
 from typing import Protocol
 
 
-class Pace(Protocol):
+class Clock(Protocol):
     """A clock in seconds, and a way to wait for a time on it."""
 
     def now(self) -> float: ...
@@ -19,7 +19,7 @@ class Pace(Protocol):
         ...
 
 
-class LoopPace:
+class LoopClock:
     """The running event loop's clock."""
 
     def now(self) -> float:
@@ -37,7 +37,7 @@ class Ticker:
     would hand the far end sound faster than real time.
     """
 
-    def __init__(self, pace: Pace, period: float) -> None:
+    def __init__(self, pace: Clock, period: float) -> None:
         self._pace = pace
         self._period = period
         self._due: float | None = None

@@ -11,7 +11,7 @@ from threading import Lock
 
 from runner.audio.devices import SAMPLE_RATE
 from runner.audio.jitter import PAUSE_MS
-from runner.audio.smoothing import SmoothQueue
+from runner.audio.smoothing import FadeBuffer
 
 # Between a click (under 10 ms) and a word that still ends (over 20 ms).
 FADE_MS = 15.0
@@ -81,7 +81,7 @@ class PlaybackBuffer:
         self._limits = limits or PlaybackLimits()
         self._on_low = on_low
         self._lock = Lock()
-        self._sound = SmoothQueue(channels, self._frames(self._limits.soft_ms))
+        self._sound = FadeBuffer(channels, self._frames(self._limits.soft_ms))
         self._lead = 0  # bytes of the cushion that are still to be read
         self._ahead = 0  # bytes of an earlier run that are to be read before it
         # Bytes of silence read since the sound ran out; None when that was no accident.

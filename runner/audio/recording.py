@@ -30,7 +30,7 @@ def wav_header(data_bytes: int, channels: int = 1) -> bytes:
     )
 
 
-class WavRecording:
+class WavWriter:
     """One WAV file on disk, 24 kHz PCM16, mono unless said otherwise.
 
     `open` proves that the file can be written and leaves an older one as it was; the

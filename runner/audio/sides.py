@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from runner.audio.card_microphone import CardMicrophone
-from runner.audio.card_speaker import CardSpeaker
 from runner.audio.devices import SAMPLE_RATE
-from runner.audio.opening import Opening
-from runner.audio.pace import Pace, Ticker
-from runner.audio.portaudio import Direction, SoundDevice
+from runner.audio.opening import StreamSession
+from runner.audio.pace import Clock, Ticker
+from runner.audio.portaudio.library import Direction, SoundDevice
+from runner.audio.portaudio.microphone import CardMicrophone
+from runner.audio.portaudio.speaker import CardSpeaker
 
 _STEP = 0.02  # seconds of sound at a time
 _STEP_BYTES = 2 * round(SAMPLE_RATE * _STEP)
 _NOTHING = SoundDevice(-1, "", "input", "", SAMPLE_RATE, 1)
 
 
-class Sides:
+class DeviceRouter:
     """Joins the halves to what is there; they stay the same objects for a whole call.
 
     A stand-in gives silence and takes sound by the clock, so that the session at the
@@ -25,14 +25,14 @@ class Sides:
     """
 
     def __init__(
-        self, microphone: CardMicrophone, speaker: CardSpeaker, pace: Pace
+        self, microphone: CardMicrophone, speaker: CardSpeaker, pace: Clock
     ) -> None:
         self._microphone = microphone
         self._speaker = speaker
         self.pace = pace
         self._standing_in: dict[Direction, asyncio.Task[None]] = {}
 
-    def join(self, opening: Opening, side: Direction) -> None:
+    def join(self, opening: StreamSession, side: Direction) -> None:
         """Let the sound of this side pass between its half and its device."""
         self._dismiss(side)
         device = opening.devices[side]

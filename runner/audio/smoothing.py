@@ -13,7 +13,7 @@ from runner.audio.framing import ByteQueue
 from runner.audio.pcm import fade_out, scale
 
 
-class SmoothQueue:
+class FadeBuffer:
     """Interleaved PCM16, appended in pieces and taken in others.
 
     Not thread-safe: whoever shares one holds a lock.

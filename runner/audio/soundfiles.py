@@ -14,7 +14,7 @@ import numpy as np
 
 from runner.audio.devices import SAMPLE_RATE
 from runner.audio.pcm import Samples, to_pcm
-from runner.audio.resampling import Resampler
+from runner.audio.resampler import Resampler
 from runner.errors import AudioFileError, FileUnreadable, os_error_text
 
 if TYPE_CHECKING:

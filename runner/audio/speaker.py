@@ -8,14 +8,14 @@ from collections.abc import Callable
 from typing import Protocol, Self
 
 from runner.audio.devices import SAMPLE_RATE
-from runner.audio.pace import LoopPace, Pace, Ticker
+from runner.audio.pace import Clock, LoopClock, Ticker
 from runner.audio.playback import PlaybackBuffer, PlaybackCounts
 from runner.errors import AudioFileError
 
 _STEP = 0.05  # seconds between two writes to a recording
 
 
-class Recording(Protocol):
+class AudioSink(Protocol):
     """Takes what was played, silence included."""
 
     def open(self) -> None:
@@ -29,7 +29,7 @@ class Recording(Protocol):
     def close(self) -> None: ...
 
 
-class PacedSpeaker:
+class ClockedSpeaker:
     """Plays its buffer exactly as the clock goes on.
 
     The clock is read when something happens (`play`, `stop`, a question), and what was
@@ -40,10 +40,10 @@ class PacedSpeaker:
 
     def __init__(
         self,
-        recording: Recording | None = None,
+        recording: AudioSink | None = None,
         *,
         begins_at: Callable[[], float | None] | None = None,
-        pace: Pace | None = None,
+        pace: Clock | None = None,
     ) -> None:
         """Play from the entering on, or from `begins_at`, asked until it knows.
 
@@ -51,7 +51,7 @@ class PacedSpeaker:
         """
         self._recording = recording
         self._begins_at = begins_at
-        self._pace = pace or LoopPace()
+        self._pace = pace or LoopClock()
         self._buffer = PlaybackBuffer()
         self._started_at: float | None = None
         self._position = 0  # samples since the start

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Self
 
 from runner.audio.devices import FRAME_BYTES, FRAME_MS, Microphone
-from runner.audio.pace import LoopPace, Pace, Ticker
+from runner.audio.pace import Clock, LoopClock, Ticker
 from runner.audio.pcm import duration_ms
 from runner.errors import AudioError
 
@@ -65,15 +65,15 @@ class _Lines:
                 )
 
 
-class QueueMicrophone:
+class InjectedMicrophone:
     """Gives silence at real-time pace, and the lines it is handed, one after another.
 
     Each line begins a frame of its own. A line whose `say` is cancelled breaks off.
     """
 
-    def __init__(self, *, pace: Pace | None = None) -> None:
+    def __init__(self, *, pace: Clock | None = None) -> None:
         self.dropped_ms = 0.0
-        self._pace = pace or LoopPace()
+        self._pace = pace or LoopClock()
         self._lines = _Lines()
 
     async def __aenter__(self) -> Self:
@@ -102,16 +102,16 @@ class QueueMicrophone:
             yield self._lines.take(now, FRAME_BYTES) or bytes(FRAME_BYTES)
 
 
-class SharedMicrophone:
+class MixedMicrophone:
     """A microphone of a person who also types: a line takes the place of the sound.
 
     Lines go out at the pace of the microphone's own frames. Entering and leaving open
     and close the microphone that is shared.
     """
 
-    def __init__(self, microphone: Microphone, *, pace: Pace | None = None) -> None:
+    def __init__(self, microphone: Microphone, *, pace: Clock | None = None) -> None:
         self._microphone = microphone
-        self._pace = pace or LoopPace()
+        self._pace = pace or LoopClock()
         self._lines = _Lines()
 
     @property

@@ -19,7 +19,7 @@ _REASONS = {
 _OTHER_REASON = "is it muted in the sound settings (pavucontrol, alsamixer)?"
 
 
-class SilenceWatch:
+class SilenceDetector:
     """Finds out whether a microphone gave nothing but digital silence from its start.
 
     Fed in the device's thread. Once there was any sound it costs nothing more: who

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.config.rules import RULES
+from runner.config.lint.rules import RULES
 
 if TYPE_CHECKING:
     from runner.config.rules.rule import Rule
@@ -21,6 +21,6 @@ def find_rule(identifier: str) -> Rule:
 
 def all_rules() -> dict[str, Rule]:
     """Return every rule by its id, those for agent files first."""
-    from runner.scenarios.rules import RULES as SCENARIO_RULES
+    from runner.testing.scenarios.rules import RULES as SCENARIO_RULES
 
     return {**RULES, **SCENARIO_RULES}

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.checking.fixing import Mending, mend
 from runner.config.credentials import find_credentials, hide
+from runner.config.lint.fixes import FixResult, apply_fixes
 from runner.config.source import read_content
 from runner.errors import FileUnreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from runner.checking.fixing import Choice
     from runner.config.diagnostics import Diagnostic
+    from runner.config.lint.fixes import Choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class FixedFile:
     shown: str
     before: bytes
     after: bytes
-    mending: Mending
+    mending: FixResult
 
     @property
     def is_changed(self) -> bool:
@@ -84,7 +84,7 @@ def fix_content(
         text = data[len(mark) :].decode()
     except UnicodeDecodeError:
         findings = tuple(check(data))  # it says why; there is no text to mend
-        return FixedFile(shown, data, data, Mending("", (), (), findings))
+        return FixedFile(shown, data, data, FixResult("", (), (), findings))
 
     def allows(found: Diagnostic) -> bool:
         return (
@@ -94,7 +94,7 @@ def fix_content(
             and (chosen is None or chosen(found))
         )
 
-    done = mend(text, lambda new: check(mark + new.encode()), allows=allows)
+    done = apply_fixes(text, lambda new: check(mark + new.encode()), allows=allows)
     return FixedFile(shown, data, mark + done.text.encode(), done)
 
 

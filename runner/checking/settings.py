@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.checking.reports import FORMATS
+from runner.cli.reports import FORMATS
+from runner.config.settings import find_table, read_flag
 from runner.errors import UsageError
-from runner.settings import find_table, read_flag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +54,7 @@ def _texts(path: Path, key: str, value: Any) -> tuple[str, ...]:
 
 
 def _rules(path: Path, key: str, value: Any) -> tuple[str, ...]:
-    from runner.checking.selection import find_rules
+    from runner.config.lint.selection import find_rules
 
     selectors = _texts(path, key, value)
     for each in selectors:

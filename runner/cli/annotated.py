@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from runner.config.nodes import Pointer
-    from runner.config.provenance import Origin, Traced, Use
+    from runner.config.provenance import Origin, TracedConfig, Use
+    from runner.config.yaml.nodes import Pointer
 
 _COMMENTS = 44  # the column where they begin, if there is room
 _CONTAINERS = {("variables",), ("tools",)}
@@ -22,7 +22,7 @@ _DURATION = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:ms|s|m)")
 _ODD = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 
 
-def annotate(traced: Traced, dim: Callable[[str], str] = str) -> Iterator[str]:
+def annotate(traced: TracedConfig, dim: Callable[[str], str] = str) -> Iterator[str]:
     """Yield the lines; `dim` is what comments are passed through."""
     for text, comment in _Emitter(traced).mapping(traced.values, (), "", ""):
         if not comment:
@@ -67,7 +67,7 @@ def _use(use: Use) -> str:
 class _Emitter:
     """Yields lines as text and comment; nothing is recursive but the value itself."""
 
-    def __init__(self, traced: Traced) -> None:
+    def __init__(self, traced: TracedConfig) -> None:
         self._traced = traced
 
     def mapping(

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from runner.audio.catalog import ListedDevice
-    from runner.audio.census import Census, Trial
+    from runner.audio.census import DeviceProber, ProbeResult
 
     # What was tried of each device, by index; empty where nothing was.
-    Trials = Mapping[int, Sequence[Trial]]
+    Trials = Mapping[int, Sequence[ProbeResult]]
 
 _SHORT = {"input": "in", "output": "out"}
 _NOUNS = {"input": "microphone", "output": "speaker"}
@@ -44,9 +44,9 @@ def devices(
     """
     import asyncio
 
-    from runner.audio.census import Census
+    from runner.audio.census import DeviceProber
 
-    found, trials = asyncio.run(_look(Census(), with_test=not no_test))
+    found, trials = asyncio.run(_look(DeviceProber(), with_test=not no_test))
     show(found, trials, as_json=as_json)
     lacking = what_is_lacking(found, trials)
     for side in lacking:
@@ -57,10 +57,10 @@ def devices(
 
 
 async def _look(
-    census: Census, *, with_test: bool
-) -> tuple[list[ListedDevice], dict[int, list[Trial]]]:
+    census: DeviceProber, *, with_test: bool
+) -> tuple[list[ListedDevice], dict[int, list[ProbeResult]]]:
     found = await census.list_devices()
-    trials: dict[int, list[Trial]] = {device.index: [] for device in found}
+    trials: dict[int, list[ProbeResult]] = {device.index: [] for device in found}
     if not with_test:
         return found, {}
     from rich.console import Console
@@ -110,7 +110,7 @@ def show(found: Sequence[ListedDevice], trials: Trials, *, as_json: bool) -> Non
 
 
 def _as_object(
-    device: ListedDevice, trials: Sequence[Trial] | None
+    device: ListedDevice, trials: Sequence[ProbeResult] | None
 ) -> dict[str, object]:
     tried = trials or ()
     return {
@@ -128,7 +128,9 @@ def _as_object(
     }
 
 
-def _as_cells(device: ListedDevice, trials: Sequence[Trial] | None) -> tuple[str, ...]:
+def _as_cells(
+    device: ListedDevice, trials: Sequence[ProbeResult] | None
+) -> tuple[str, ...]:
     cells = (
         str(device.index),
         printable(device.name),
@@ -141,7 +143,7 @@ def _as_cells(device: ListedDevice, trials: Sequence[Trial] | None) -> tuple[str
     return cells if trials is None else (*cells, _verdict(trials))
 
 
-def _verdict(trials: Sequence[Trial]) -> str:
+def _verdict(trials: Sequence[ProbeResult]) -> str:
     failed = [trial for trial in trials if trial.reason is not None]
     if not trials:
         return "no sides"

@@ -14,8 +14,8 @@ from runner.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.comparing.report import Comparison
-    from runner.scenarios.model import Scenario
+    from runner.cli.reports.diff import Comparison
+    from runner.testing.scenarios.model import Scenario
 
 FORMATS = ("text", "markdown", "json")
 
@@ -76,7 +76,7 @@ def diff(
     if no_scenarios and scenarios:
         raise UsageError("--scenarios and --no-scenarios contradict each other")
     from runner.cli.output import save
-    from runner.comparing import report
+    from runner.cli.reports import diff
     from runner.comparing.revisions import committed
 
     if new is None:
@@ -84,7 +84,7 @@ def diff(
     comparison = _compare(
         old, new, None if no_scenarios else tuple(scenarios or ()), service
     )
-    text = getattr(report, f"write_{format}")(comparison)
+    text = getattr(diff, f"write_{format}")(comparison)
     if output_file is None:
         typer.echo(text, nl=False)
     else:
@@ -96,13 +96,13 @@ def diff(
 def _compare(
     old: str, new: str, targets: Sequence[str] | None, service: str
 ) -> Comparison:
-    from runner.comparing.behaviour import compare_behaviour
-    from runner.comparing.report import Comparison
+    from runner.cli.reports.diff import Comparison
     from runner.comparing.revisions import agent_file
     from runner.comparing.sending import compare_sending
     from runner.config.environment import load_environment
     from runner.resolution import resolve
-    from runner.testing.execution import Wishes
+    from runner.testing.diff import compare_behaviour
+    from runner.testing.runner import TestOptions
 
     environment = load_environment(Path(), os.environ)
     with agent_file(old) as before, agent_file(new) as after:
@@ -110,7 +110,7 @@ def _compare(
             resolve(path, {}, environment).traced.values for path in (before, after)
         ]
         tried = () if targets is None else _scenarios(targets, after)
-        wishes = Wishes(service=service, environment=environment)
+        wishes = TestOptions(service=service, environment=environment)
         return Comparison(
             old,
             new,

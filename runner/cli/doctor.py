@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from runner.cli.options import InputDevice, OutputDevice
 from runner.cli.output import write_any_character
-from runner.cli.run_options import InputDevice, OutputDevice
 from runner.cli.variables import parse_variables
 
 if TYPE_CHECKING:

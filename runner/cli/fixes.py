@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from runner.checking.files import fix_content, write_back
-from runner.checking.results import UnreadableFile
-from runner.checking.selection import Selection
-from runner.checking.targets import STDIN
 from runner.config.diagnostics import printable
+from runner.config.lint.discovery import STDIN
+from runner.config.lint.results import UnreadableFile
+from runner.config.lint.selection import Selection
 from runner.config.reading import read_agent_text
 from runner.config.source import read_content
 from runner.errors import FileUnreadable, counted
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from runner.checking.checker import Checker
     from runner.checking.files import FixedFile
-    from runner.checking.fixing import Choice
-    from runner.checking.targets import Targets
     from runner.config.diagnostics import Diagnostic
-    from runner.config.reading import Reading
+    from runner.config.lint.checker import Checker
+    from runner.config.lint.discovery import FileDiscovery
+    from runner.config.lint.fixes import Choice
+    from runner.config.reading import ParsedFile
 
 
 class Fixes:
@@ -37,7 +37,7 @@ class Fixes:
     """
 
     def __init__(
-        self, targets: Targets, checker: Checker, *, shows: bool, unsafe: bool
+        self, targets: FileDiscovery, checker: Checker, *, shows: bool, unsafe: bool
     ) -> None:
         self.shows = shows
         self.made = 0
@@ -53,8 +53,8 @@ class Fixes:
         return self.shows or STDIN in self._targets.paths
 
     def mend(
-        self, readings: Iterable[Reading | UnreadableFile]
-    ) -> Iterator[Reading | UnreadableFile]:
+        self, readings: Iterable[ParsedFile | UnreadableFile]
+    ) -> Iterator[ParsedFile | UnreadableFile]:
         """Yield every file as it is after the fixes, written back unless shown."""
         for each in readings:
             if isinstance(each, UnreadableFile):
@@ -73,7 +73,7 @@ class Fixes:
             text += f", {self._withheld} more with --unsafe-fixes"
         return text
 
-    def _mend(self, reading: Reading) -> Reading:
+    def _mend(self, reading: ParsedFile) -> ParsedFile:
         is_input = self._is_input(reading.path)
         path = reading.path
         data = self._targets.input() if is_input else read_content(path)

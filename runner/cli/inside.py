@@ -9,26 +9,26 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from runner.compose import Call, CallWishes, View, open_call
+from runner.engine.compose import CallOptions, CallSession, View, open_call
 from runner.redaction import Redactor
-from runner.telemetry.strays import catch_strays
+from runner.telemetry.strays import capture_library_logs
 
 if TYPE_CHECKING:
-    from runner.cli.view import Printer
+    from runner.cli.views.wire import Printer
     from runner.config.diagnostics import Diagnostic
-    from runner.nearend import Typing
-    from runner.records import Record
-    from runner.services import Service
-    from runner.telemetry.instruments import Instruments, Watched
-    from runner.telemetry.logs import Log
-    from runner.telemetry.metrics import Reading
-    from runner.telemetry.wishes import TelemetryWishes
+    from runner.engine.audio_setup import Typing
+    from runner.engine.services import Service
+    from runner.observers.call_stats import CallStats
+    from runner.observers.logs import Log
+    from runner.observers.metrics import MetricsSnapshot
+    from runner.observers.options import TelemetryOptions
+    from runner.observers.telemetry import CallInfo, Telemetry
 
 # What these have to say is about telemetry itself, and is told in one sentence.
 _QUIET_LIBRARIES = ("opentelemetry", "urllib3")
 
 
-class Screen(View, Protocol):
+class PrintingView(View, Protocol):
     """A view that writes with a printer."""
 
     printer: Printer
@@ -58,7 +58,7 @@ class LoggedView:
 
 
 def _strays(
-    view: View, log: Log | None, seeing: TelemetryWishes
+    view: View, log: Log | None, seeing: TelemetryOptions
 ) -> contextlib.AbstractContextManager[None]:
     """Catch what libraries log: for the log, or else warnings for the person."""
     loop = asyncio.get_running_loop()
@@ -75,21 +75,21 @@ def _strays(
             loop.call_soon_threadsafe(deliver, text, level, library)
 
     is_detailed = log is not None and seeing.is_verbose
-    return catch_strays(tell, logging.INFO if is_detailed else logging.WARNING)
+    return capture_library_logs(tell, logging.INFO if is_detailed else logging.WARNING)
 
 
-def _watched(call: Call) -> Watched:
-    from runner.telemetry.instruments import Watched
+def _watched(call: CallSession) -> CallInfo:
+    from runner.observers.telemetry import CallInfo
 
     changes = call.engine.session.conversation.changes
 
-    def read() -> Reading:
-        from runner.telemetry.metrics import Reading
+    def read() -> MetricsSnapshot:
+        from runner.observers.metrics import MetricsSnapshot
 
         has_failed = call.recorder is not None and call.recorder.has_stopped
-        return Reading(call.counters(), int(has_failed))
+        return MetricsSnapshot(call.counters(), int(has_failed))
 
-    return Watched(
+    return CallInfo(
         call.agent,
         _kind(call.service),
         call.service.url,
@@ -109,14 +109,14 @@ def _kind(service: Service) -> str:
 
 @contextlib.asynccontextmanager
 async def open_watched_call(
-    wishes: CallWishes,
-    seeing: TelemetryWishes,
+    wishes: CallOptions,
+    seeing: TelemetryOptions,
     environment: Mapping[str, str],
-    view: Screen,
-    record: Record,
+    view: PrintingView,
+    record: CallStats,
     typing: Typing | None = None,
     sink: Callable[[str], None] | None = None,
-) -> AsyncIterator[Call]:
+) -> AsyncIterator[CallSession]:
     """Build a call that is watched; raises like `open_call` and `open_instruments`.
 
     A log without a file goes to `sink`, by default to the view's stderr.
@@ -125,9 +125,9 @@ async def open_watched_call(
     view.printer.mask = secrets.text
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        instruments: Instruments | None = None
+        instruments: Telemetry | None = None
         if not seeing.is_off:
-            from runner.telemetry.instruments import open_instruments
+            from runner.observers.telemetry import open_instruments
 
             sink = sink or view.printer.notice
             opening = open_instruments(

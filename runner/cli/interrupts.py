@@ -13,7 +13,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
 @contextlib.contextmanager
-def polite_interrupts(
+def graceful_sigint(
     on_first: Callable[[], None], at_once: Callable[[], None] = lambda: None
 ) -> Iterator[None]:
     """Call `on_first` on the running loop at the first Ctrl-C.

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
-    from runner.keeping import Keeping
+    from runner.keeping import RecordingOptions
 
 
-def choose_keeping(
+def recording_options(
     record: Path | None, no_record: bool, record_audio: str | None, redact: bool
-) -> Keeping | None:
+) -> RecordingOptions | None:
     """Return the wish for a recording; None for none.
 
     What was redacted has no sound unless it is asked for. Raises `UsageError`.
     """
-    from runner.keeping import Keeping
-    from runner.settings import load_call_settings
+    from runner.config.settings import load_call_settings
+    from runner.keeping import RecordingOptions
 
     if record_audio not in (None, "on", "off"):
         raise UsageError(f"--record-audio takes on or off, not '{record_audio}'")
@@ -41,4 +41,6 @@ def choose_keeping(
     sound = settings.record_audio
     if record_audio is not None:
         sound = record_audio == "on"
-    return Keeping(into, sound=not redacts if sound is None else sound, redact=redacts)
+    return RecordingOptions(
+        into, sound=not redacts if sound is None else sound, redact=redacts
+    )

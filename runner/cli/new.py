@@ -68,7 +68,7 @@ def new(
     known = scaffold.templates()
     chosen = _find(known, template) if template is not None else ask.template(known)
     words = greeting if greeting is not None else ask.greeting(chosen, short)
-    texts = scaffold.draft(chosen, short, greeting=words, voice=voice)
+    texts = scaffold.render_template(chosen, short, greeting=words, voice=voice)
     _write(folder, texts, force=force)
     _say_next([folder / each for each in texts])
 
@@ -106,10 +106,10 @@ class _Questions:
         return known[asked]
 
     def greeting(self, template: Template, name: str) -> str:
-        from runner.scaffold import draft
+        from runner.scaffold import render_template
 
         def check(words: str) -> str:
-            draft(template, name, greeting=words)
+            render_template(template, name, greeting=words)
             return words
 
         if not self._may_ask("--greeting"):

@@ -22,7 +22,7 @@ _QUARTER = 0.25
 def showing_progress() -> Iterator[Progress]:
     """Yield what suits stderr: it may be a terminal, a file or a pipe."""
     if not sys.stderr.isatty():
-        yield Lines()
+        yield PlainProgress()
         return
     from rich.console import Console
     from rich.progress import (
@@ -42,10 +42,10 @@ def showing_progress() -> Iterator[Progress]:
         TimeRemainingColumn(),
         console=Console(stderr=True),
     ) as bars:
-        yield Bars(bars)
+        yield ProgressBars(bars)
 
 
-class Bars:
+class ProgressBars:
     """A bar for each file, with sizes, speed and time left."""
 
     def __init__(self, bars: RichProgress) -> None:
@@ -66,7 +66,7 @@ class Bars:
         self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-class Lines:
+class PlainProgress:
     """A line at the beginning, at each quarter of a big file and at the end."""
 
     def __init__(self) -> None:

@@ -14,9 +14,9 @@ from runner.errors import UsageError, counted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.recording.lines import Entry
-    from runner.replaying.comparison import Step
-    from runner.replaying.verdict import Verdict
+    from runner.recording.format import Entry
+    from runner.replaying.verdict import ReplayResult
+    from runner.testing.replay_result import Step
 
 
 def replay(
@@ -58,11 +58,11 @@ def replay(
     if tools not in ("recorded", "live"):
         raise UsageError(f"there is no --tools '{tools}'", hint="recorded or live")
     from runner.recording.reader import find_recordings
-    from runner.replaying.verdict import judge
+    from runner.replaying.verdict import replay_and_compare
 
     verdicts = []
     for folder in find_recordings(recordings):
-        verdict = judge(folder, live_tools=tools == "live", update=update)
+        verdict = replay_and_compare(folder, live_tools=tools == "live", update=update)
         verdicts.append(verdict)
         if json:
             typer.echo(json_format.dumps(_object(verdict), ensure_ascii=False))
@@ -76,7 +76,7 @@ def replay(
         raise typer.Exit(3)
 
 
-def describe(verdict: Verdict) -> Iterator[str]:
+def describe(verdict: ReplayResult) -> Iterator[str]:
     """Yield the lines that tell of one recording."""
     folder = verdict.folder.as_posix()
     cut = "" if verdict.is_complete else ", cut off there"
@@ -112,7 +112,7 @@ def _describe_entry(entry: Entry, content: dict[str, Any]) -> str:
     from runner.cli.lines import describe_received, describe_sent, shorten
     from runner.protocol.client.actions import RunTool, Send
     from runner.protocol.client.events import Received
-    from runner.recording.lines import Sound
+    from runner.recording.format import AudioSummary
 
     match entry:
         case Received(message):
@@ -121,7 +121,7 @@ def _describe_entry(entry: Entry, content: dict[str, Any]) -> str:
             return f"→ {describe_sent(message)}"
         case RunTool(call):
             return f"run {describe_received(call).removeprefix('tool.call ')}"
-        case Sound():
+        case AudioSummary():
             return f"audio: {_describe_sound(content['sound'])}"
         case _:
             name = content.get("on") or content.get("do") or ""
@@ -143,7 +143,7 @@ def _describe_sound(sound: dict[str, Any]) -> str:
     return "; ".join(parts)
 
 
-def _object(verdict: Verdict) -> dict[str, Any]:
+def _object(verdict: ReplayResult) -> dict[str, Any]:
     content: dict[str, Any] = {
         "type": "vagent.replay",
         "folder": verdict.folder.as_posix(),
@@ -164,7 +164,7 @@ def _object(verdict: Verdict) -> dict[str, Any]:
     return content
 
 
-def _say_sums(verdicts: list[Verdict]) -> None:
+def _say_sums(verdicts: list[ReplayResult]) -> None:
     sums = {
         "equal": sum(each.is_equal and not each.was_updated for each in verdicts),
         "updated": sum(each.was_updated for each in verdicts),

@@ -14,8 +14,8 @@ import typer
 from runner.cli.output import save
 
 if TYPE_CHECKING:
-    from runner.checking.results import Results
     from runner.cli.fixes import Fixes
+    from runner.config.lint.results import Results
 
 
 class Colour(StrEnum):
@@ -27,7 +27,7 @@ class Colour(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Manners:
+class ReportOptions:
     """How results are shown, and what they come to."""
 
     format: str
@@ -39,10 +39,10 @@ class Manners:
     fixes: Fixes | None = None
 
 
-def report(results: Results, manners: Manners) -> None:
+def report(results: Results, manners: ReportOptions) -> None:
     """Write the findings where they go, and the sums to standard error."""
-    from runner.checking.colours import wants_colour
-    from runner.checking.reports import choose_format, load_report
+    from runner.cli.reports import choose_format, load_report
+    from runner.cli.reports.common import wants_colour
 
     for each in results.unreadable:
         typer.echo(f"vagent: {each.message}", err=True)

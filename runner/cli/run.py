@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from runner.cli.run_options import (
+from runner.cli.options import (
     Echo,
     ForgetDevices,
     Headphones,
@@ -22,7 +22,7 @@ from runner.cli.run_options import (
     OutputDevice,
     PushToTalk,
     RememberDevices,
-    View,
+    ViewOption,
 )
 from runner.cli.variables import parse_variables
 from runner.errors import UsageError
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable, Mapping
 
-    from runner.cli.views import CallView, ViewWishes
-    from runner.compose import CallWishes
+    from runner.cli.views.select import CallView, ViewOptions
     from runner.counters import Counters
+    from runner.engine.compose import CallOptions
+    from runner.observers.call_stats import CallStats
+    from runner.observers.options import TelemetryOptions
     from runner.protocol.client.actions import Close
-    from runner.records import Record
-    from runner.telemetry.wishes import TelemetryWishes
 
 
 def run(
@@ -143,7 +143,7 @@ def run(
     headphones: Headphones = False,
     noise_suppression: NoiseSuppression = False,
     push_to_talk: PushToTalk = False,
-    view: View = None,
+    view: ViewOption = None,
     metrics: Metrics = None,
     otel: Otel = False,
     log_file: LogFile = None,
@@ -175,12 +175,12 @@ def run(
     wrong usage, 3 when the call could not start or was cut off, 4 when the service
     rejects the key, 130 after a second Ctrl-C.
     """
-    from runner.cli.keeping import choose_keeping
-    from runner.cli.remembering import choose_devices
-    from runner.cli.views import ViewWishes
-    from runner.compose import CallWishes
-    from runner.desk import DeskWishes, read_echo_mode
-    from runner.telemetry.wishes import TelemetryWishes, read_log_format, read_port
+    from runner.cli.device_preferences import resolve_devices
+    from runner.cli.keeping import recording_options
+    from runner.cli.views.select import ViewOptions
+    from runner.desk import AudioOptions, read_echo_mode
+    from runner.engine.compose import CallOptions
+    from runner.observers.options import TelemetryOptions, read_log_format, read_port
 
     if text and input not in (None, "text"):
         raise UsageError(f"--text and --input {input} contradict each other")
@@ -189,9 +189,9 @@ def run(
             "--push-to-talk is for the microphone",
             hint="leave out --input, --text and --say",
         )
-    seen = ViewWishes(view, quiet, verbose, json)
+    seen = ViewOptions(view, quiet, verbose, json)
     seen.check()
-    wishes = CallWishes(
+    wishes = CallOptions(
         agent,
         "text" if text else input,
         output,
@@ -201,9 +201,9 @@ def run(
         _seconds(max_duration),
         watch,
         transport,
-        keeping=choose_keeping(record, no_record, record_audio, redact),
-        desk=DeskWishes(
-            *choose_devices(
+        keeping=recording_options(record, no_record, record_audio, redact),
+        desk=AudioOptions(
+            *resolve_devices(
                 input_device, output_device, remember_devices, forget_devices
             ),
             read_echo_mode(echo),
@@ -212,22 +212,22 @@ def run(
         ),
         push_to_talk=push_to_talk,
     )
-    seeing = TelemetryWishes(
+    seeing = TelemetryOptions(
         read_port(metrics), otel, log_file, read_log_format(log_format), verbose
     )
     _exit(_hold(wishes, seen, seeing))
 
 
-def _hold(wishes: CallWishes, seen: ViewWishes, seeing: TelemetryWishes) -> Close:
+def _hold(wishes: CallOptions, seen: ViewOptions, seeing: TelemetryOptions) -> Close:
     import asyncio
     import os
 
-    from runner.cli.views import choose_view
+    from runner.cli.views.select import choose_view
     from runner.config.environment import load_environment
-    from runner.records import Record
+    from runner.observers.call_stats import CallStats
 
     environment = load_environment(Path.cwd(), os.environ)
-    record = Record()
+    record = CallStats()
     view = choose_view(seen, wishes, record)
     with asyncio.Runner(loop_factory=_loop_factory(wishes.transport)) as loop:
         close, counters, kept = loop.run(
@@ -241,7 +241,7 @@ def _hold(wishes: CallWishes, seen: ViewWishes, seeing: TelemetryWishes) -> Clos
 
 def _loop_factory(transport: str) -> Callable[[], AbstractEventLoop] | None:
     """Return how to make a fast event loop, if it is wished and there is one."""
-    from runner.transport import choose_library
+    from runner.engine.transports import choose_library
 
     if choose_library(transport) == "websockets":
         return None
@@ -254,26 +254,26 @@ def _loop_factory(transport: str) -> Callable[[], AbstractEventLoop] | None:
 
 
 async def _call(
-    wishes: CallWishes,
-    seeing: TelemetryWishes,
+    wishes: CallOptions,
+    seeing: TelemetryOptions,
     environment: Mapping[str, str],
     view: CallView,
-    record: Record,
+    record: CallStats,
 ) -> tuple[Close, Counters, Path | None]:
     """Hold the call; return how it ended, what was counted, and where it is kept."""
     from runner.cli.inside import open_watched_call
-    from runner.cli.interrupts import polite_interrupts
-    from runner.cli.views import attach, showing, sink_of
+    from runner.cli.interrupts import graceful_sigint
+    from runner.cli.views.select import attach, display, log_sink
 
     async with contextlib.AsyncExitStack() as stack:
-        typing = stack.enter_context(showing(view))
+        typing = stack.enter_context(display(view))
         opening = open_watched_call(
-            wishes, seeing, environment, view, record, typing, sink_of(view)
+            wishes, seeing, environment, view, record, typing, log_sink(view)
         )
         call = await stack.enter_async_context(opening)
         give_back = attach(view, call)
         hang_up = partial(call.hang_up, "interrupted from the keyboard")
-        with polite_interrupts(hang_up, give_back):
+        with graceful_sigint(hang_up, give_back):
             close = await call.hold()
             kept = call.recorder.folder if call.recorder else None
             return close, call.counters(), kept

@@ -87,7 +87,7 @@ def _text(name: str) -> str:
 
 
 def _installed_schemas() -> Kinds:
-    from runner.tools.plugin import installed_kinds
+    from runner.tools.plugins import installed_kinds
 
     return {key: kind.schema for key, kind in installed_kinds().items()}
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runner.cli.run_options import Metrics
+from runner.cli.options import Metrics
 
 if TYPE_CHECKING:
     from runner.config.model import LlmConfig
@@ -115,8 +115,8 @@ def service(
 
     from runner.config.model import LocalConfig
     from runner.hosts import is_this_machine
-    from runner.server.door import EmbeddedServer
     from runner.server.lifetime import serve_until_stopped
+    from runner.service.app import EmbeddedServer
     from runner.service.faults.parser import load_faults
     from runner.speech.loader import load_speech
 
@@ -156,12 +156,12 @@ def service(
 @contextlib.contextmanager
 def _counted(say: Report, port: int | None) -> Iterator[Report]:
     """Yield how to say something that metrics are made of, if a port is asked for."""
-    from runner.telemetry.wishes import read_port
+    from runner.observers.options import read_port
 
     if read_port(port) is None or port is None:
         yield say
         return
-    from runner.telemetry.metrics import ServerMetrics, new_registry, render
+    from runner.observers.metrics import ServerMetrics, new_registry, render
     from runner.telemetry.scraping import serve_metrics
 
     registry = new_registry()

@@ -14,7 +14,7 @@ from runner.errors import UsageError
 
 if TYPE_CHECKING:
     from runner.config.provenance import Origin
-    from runner.resolution import Resolution
+    from runner.resolution import ResolvedAgent
 
 FORMATS = ("yaml", "json", "wire")
 
@@ -66,7 +66,7 @@ def show(
     """
     write_any_character()  # a prompt may have any
     if agent.is_dir() or (agent.name == "session.jsonl" and agent.is_file()):
-        from runner.cli.recordings.showing import show_recordings
+        from runner.cli.recordings.show import show_recordings
 
         if var:
             raise UsageError("--var is for agent files, and this is a recording")
@@ -105,7 +105,7 @@ def show_agent(path: Path, format: str, variables: list[str]) -> None:
         raise typer.Exit(1)
 
 
-def write(resolution: Resolution, format: str, *, is_coloured: bool = False) -> str:
+def write(resolution: ResolvedAgent, format: str, *, is_coloured: bool = False) -> str:
     """Return a resolution in one of `FORMATS`, with the end of its last line."""
     import json
 
@@ -117,20 +117,20 @@ def write(resolution: Resolution, format: str, *, is_coloured: bool = False) -> 
     if format == "json":
         return json.dumps(_report(resolution), indent=2, ensure_ascii=False) + "\n"
     from runner.cli.annotated import annotate
-    from runner.resolution import spell
+    from runner.resolution import posix_path
 
     dim = partial(typer.style, dim=True) if is_coloured else str
     lines = annotate(resolution.traced, dim)
-    return "\n".join([f"# {spell(resolution.path)}", *lines, ""])
+    return "\n".join([f"# {posix_path(resolution.path)}", *lines, ""])
 
 
-def _report(resolution: Resolution) -> dict[str, Any]:
+def _report(resolution: ResolvedAgent) -> dict[str, Any]:
     """Return the one object of `--format json`; keys may be added, none goes away."""
-    from runner.resolution import spell
+    from runner.resolution import posix_path
 
     return {
         "type": "vagent.show",
-        "path": spell(resolution.path),
+        "path": posix_path(resolution.path),
         "agent": resolution.traced.values,
         "origins": {
             _pointer(path): _origin(origin) for path, origin in resolution.origins()

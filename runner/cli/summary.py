@@ -8,8 +8,8 @@ from statistics import median
 
 from runner.counters import Counters
 from runner.errors import counted
-from runner.losses import describe_all, describe_losses
-from runner.records import Record
+from runner.losses import describe_all, format_losses
+from runner.observers.call_stats import CallStats
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Summary:
 
 
 def summarise(
-    record: Record, turns: int, counters: Counters, seconds: float
+    record: CallStats, turns: int, counters: Counters, seconds: float
 ) -> Summary:
     """Gather the facts of a call."""
     return Summary(
@@ -55,7 +55,7 @@ def summarise(
         record.interruptions,
         len(record.calls),
         sum(call.is_error for call in record.calls.values()),
-        tuple(describe_losses(counters)),
+        tuple(format_losses(counters)),
     )
 
 

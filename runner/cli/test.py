@@ -15,8 +15,8 @@ from runner.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runner.testing.judging import Judge
-    from runner.testing.wishes import Wishes
+    from runner.testing.judge import Judge
+    from runner.testing.options import TestOptions
 
 FORMATS = ("auto", "text", "json", "junit", "github", "tap")
 
@@ -193,18 +193,25 @@ def test(
         return
     if write is not None:
         raise UsageError("--write goes with --from-recording")
-    from runner.cli.trials import Choice, Manners, Trial, list_scenarios
+    from runner.cli.trials import (
+        ReportOptions,
+        ScenarioSelection,
+        TestRun,
+        list_scenarios,
+    )
 
-    choice = Choice(tuple(targets or ()), keywords, tuple(tag or ()), last_failed)
+    choice = ScenarioSelection(
+        tuple(targets or ()), keywords, tuple(tag or ()), last_failed
+    )
     if list_only:
         list_scenarios(choice.load())
         return
     from runner.config.environment import load_environment
     from runner.testing.history import RECORDINGS
-    from runner.testing.wishes import Wishes
+    from runner.testing.options import TestOptions
 
     environment = load_environment(Path(), os.environ)
-    wishes = Wishes(
+    wishes = TestOptions(
         service=service,
         environment=environment,
         faults=tuple(fault or ()),
@@ -217,32 +224,32 @@ def test(
         keep_passed=record_passed,
     )
     _check_far_end(wishes)
-    manners = Manners(format, color, output_file, coverage)
+    manners = ReportOptions(format, color, output_file, coverage)
     variables = parse_variables(var or [])
-    trial = Trial(choice, wishes, manners, repeat, jobs, fail_fast, variables)
+    trial = TestRun(choice, wishes, manners, repeat, jobs, fail_fast, variables)
     if watch:
-        from runner.cli.rechecking import check_and_watch
+        from runner.cli.watch import run_and_watch
 
-        check_and_watch(trial.files, trial.run)
+        run_and_watch(trial.files, trial.run)
         return
     code = trial.run()
     if code:
         raise typer.Exit(code)
 
 
-def _check_far_end(wishes: Wishes) -> None:
+def _check_far_end(wishes: TestOptions) -> None:
     """Say what is wrong with the service or the faults once, not of each scenario.
 
     Raises UsageError, AuthenticationRejected, ConfigError, FileUnreadable.
     """
-    from runner.testing.wishes import SCRIPT
+    from runner.testing.options import SCRIPT
 
     if wishes.faults:
         from runner.service.faults.parser import load_faults
 
         load_faults(wishes.faults)
     if wishes.service != SCRIPT:
-        from runner.services import choose_service
+        from runner.engine.services import choose_service
 
         choose_service(wishes.service, None, wishes.environment)
 
@@ -253,7 +260,7 @@ def _judge(
     if url is None:
         return None
     from runner.testing.history import FOLDER
-    from runner.testing.judging import KEY, Judge
+    from runner.testing.judge import KEY, Judge
 
     return Judge(url, model, environment.get(KEY), votes, FOLDER / "verdicts")
 

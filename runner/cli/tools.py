@@ -94,7 +94,7 @@ def _load(path: Path, variables: Mapping[str, str]) -> ToolRegistry:
     import os
 
     from runner.config.environment import load_environment
-    from runner.loading import load_agent_and_tools
+    from runner.engine.agent import load_agent_and_tools
 
     environment = load_environment(Path(), os.environ)
     _, registry = load_agent_and_tools(path, variables, environment)

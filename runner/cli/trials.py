@@ -24,15 +24,15 @@ from runner.testing.selection import concerned, give_variables, select
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runner.scenarios.model import Scenario
-    from runner.testing.wishes import Wishes
+    from runner.testing.options import TestOptions
+    from runner.testing.scenarios.model import Scenario
 
 # Fewer than these are over before a bar can be read.
 _WORTH_A_BAR = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ScenarioSelection:
     """Which scenarios were asked for."""
 
     targets: tuple[str, ...]
@@ -51,7 +51,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Manners:
+class ReportOptions:
     """How results are shown."""
 
     format: str
@@ -61,12 +61,12 @@ class Manners:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class TestRun:
     """One `vagent test`, which `--watch` repeats."""
 
-    choice: Choice
-    wishes: Wishes
-    manners: Manners
+    choice: ScenarioSelection
+    wishes: TestOptions
+    manners: ReportOptions
     repeat: int
     jobs: str
     fail_fast: bool
@@ -127,8 +127,8 @@ class Trial:
         return Report(tuple(results), Path.cwd(), tuple(measured))
 
     def _tell(self, report: Report, wanted: int, took: float) -> None:
-        from runner.checking.colours import wants_colour
-        from runner.checking.reports import choose_format
+        from runner.cli.reports import choose_format
+        from runner.cli.reports.common import wants_colour
         from runner.testing.reports import load_writer
 
         manners = self.manners

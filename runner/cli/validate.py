@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runner.cli.output import write_any_character
-from runner.cli.reporting import Colour, Manners, report
+from runner.cli.reporting import Colour, ReportOptions, report
 from runner.cli.variables import parse_variables
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.checking.checker import Checker
     from runner.checking.settings import Settings
-    from runner.checking.targets import Targets
     from runner.cli.fixes import Fixes
+    from runner.config.lint.checker import Checker
+    from runner.config.lint.discovery import FileDiscovery
 
 
 class Format(StrEnum):
@@ -166,7 +166,7 @@ def validate(
     if explain is not None or rules:
         typer.echo(_documentation(explain, format), nl=False)
         return
-    from runner.checking.targets import STDIN, Targets
+    from runner.config.lint.discovery import STDIN, FileDiscovery
 
     asked = list(paths or [])
     if stdin_filename is not None and STDIN not in asked:
@@ -178,20 +178,20 @@ def validate(
     settings = _settings(
         no_config, select=select, ignore=ignore, strict=strict, format=format
     )
-    targets = Targets(asked, settings, stdin_filename)
+    targets = FileDiscovery(asked, settings, stdin_filename)
     checker = _checker(settings, parse_variables(var or []), env)
     fixes = _fixes(fix, diff, unsafe_fixes, targets, checker)
-    manners = Manners(
+    manners = ReportOptions(
         settings.format, color, output_file, max_findings, quiet, exit_zero, fixes
     )
     if watch:
-        from runner.cli.rechecking import check_and_watch
+        from runner.cli.watch import run_and_watch
 
         def again(changed: frozenset[Path]) -> int:
             del changed  # it takes less than a blink to check all
             return _run(targets, checker, manners)
 
-        check_and_watch(targets.candidates, again)
+        run_and_watch(targets.candidates, again)
         return
     with _without_collection():
         code = _run(targets, checker, manners)
@@ -211,9 +211,9 @@ def _without_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _run(targets: Targets, checker: Checker, manners: Manners) -> int:
+def _run(targets: FileDiscovery, checker: Checker, manners: ReportOptions) -> int:
     """Check once, report, and return the exit code."""
-    from runner.checking.results import CheckedFile, UnreadableFile, gather
+    from runner.config.lint.results import CheckedFile, UnreadableFile, gather
 
     fixes = manners.fixes
     readings = targets.readings()
@@ -255,16 +255,16 @@ def _settings(
 
 
 def _checker(settings: Settings, variables: dict[str, str], env: bool) -> Checker:
-    from runner.checking.checker import Checker
-    from runner.checking.selection import build_selection
     from runner.config.environment import load_environment
+    from runner.config.lint.checker import Checker
+    from runner.config.lint.selection import build_selection
 
     environment = load_environment(Path(), os.environ)
     return Checker(build_selection(settings), environment, variables, env)
 
 
 def _fixes(
-    fix: bool, diff: bool, unsafe: bool, targets: Targets, checker: Checker
+    fix: bool, diff: bool, unsafe: bool, targets: FileDiscovery, checker: Checker
 ) -> Fixes | None:
     if not fix and not diff:
         if unsafe:
@@ -280,8 +280,8 @@ def _split(texts: list[str]) -> tuple[str, ...]:
 
 
 def _documentation(rule: str | None, format: Format | None) -> str:
-    from runner.checking.explanation import explain, list_rules, rules_as_json
-    from runner.checking.selection import find_rules
+    from runner.config.lint.explain import explain, list_rules, rules_as_json
+    from runner.config.lint.selection import find_rules
 
     if rule is not None:
         return "\n".join(explain(each) for each in find_rules(rule))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from runner.comparing.words import Run, compare_words
+from runner.comparing.words import DiffSegment, compare_words
 
 Kind = Literal["added", "removed", "changed", "renamed"]
 # Texts that are compared word by word.
@@ -25,7 +25,7 @@ class Change:
     note: str | None = None
 
     @property
-    def runs(self) -> Sequence[Run] | None:
+    def runs(self) -> Sequence[DiffSegment] | None:
         """Both texts word by word, for texts."""
         is_text = isinstance(self.old, str) and isinstance(self.new, str)
         if not is_text or self.where.rpartition(".")[2] not in _TEXTS:

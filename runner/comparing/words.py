@@ -12,14 +12,14 @@ _WORD = re.compile(r"\s+|[^\s]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class DiffSegment:
     """Words that both texts have, or only the old or the new one."""
 
     kind: Literal["same", "old", "new"]
     text: str
 
 
-def compare_words(old: str, new: str) -> Sequence[Run]:
+def compare_words(old: str, new: str) -> Sequence[DiffSegment]:
     """Return how the new text comes from the old one, in as few pieces as can be read.
 
     Changes with nothing but white space between them are one.
@@ -42,24 +42,26 @@ def _is_gap(before: tuple[str, str], gap: tuple[str, str]) -> bool:
     return before[0] != before[1] and gap[0] == gap[1] and gap[0].isspace()
 
 
-def _runs(old: str, new: str) -> Iterator[Run]:
+def _runs(old: str, new: str) -> Iterator[DiffSegment]:
     if old == new:
-        yield Run("same", old)
+        yield DiffSegment("same", old)
         return
     if old:
-        yield Run("old", old)
+        yield DiffSegment("old", old)
     if new:
-        yield Run("new", new)
+        yield DiffSegment("new", new)
 
 
-def shorten_runs(runs: Sequence[Run], context: int = 60) -> Sequence[Run]:
+def shorten_runs(
+    runs: Sequence[DiffSegment], context: int = 60
+) -> Sequence[DiffSegment]:
     """Leave of what is the same only so many characters beside each difference."""
-    shown: list[Run] = []
+    shown: list[DiffSegment] = []
     for number, run in enumerate(runs):
         if run.kind != "same" or len(run.text) <= 2 * context + 1:
             shown.append(run)
             continue
         head = run.text[:context] if number else ""
         tail = run.text[-context:] if number < len(runs) - 1 else ""
-        shown.append(Run("same", f"{head}…{tail}"))
+        shown.append(DiffSegment("same", f"{head}…{tail}"))
     return shown

@@ -30,19 +30,19 @@ _NOTES = frozenset(
 )
 
 
-class Undecided(Exception):
+class UnsupportedKeyword(Exception):
     """The schema has something that is not known here."""
 
 
 def fits(value: Any, schema: Schema, root: Schema = None) -> bool:
-    """Whether jsonschema would find nothing; raises `Undecided`.
+    """Whether jsonschema would find nothing; raises `UnsupportedKeyword`.
 
     `root` is what `$ref`s are looked up in: by default the schema itself.
     """
     if isinstance(schema, bool):
         return schema
     if not isinstance(schema, dict):
-        raise Undecided
+        raise UnsupportedKeyword
     is_root = root is None
     root = schema if is_root else root
     for keyword, wanted in schema.items():
@@ -50,7 +50,7 @@ def fits(value: Any, schema: Schema, root: Schema = None) -> bool:
             continue
         check = _CHECKS.get(keyword)
         if check is None:
-            raise Undecided
+            raise UnsupportedKeyword
         if not check(value, wanted, schema, root):
             return False
     return True
@@ -64,11 +64,11 @@ def matches_pattern(pattern: str, text: str) -> bool:
 
 def _ref(value: Any, wanted: Any, schema: Schema, root: Schema) -> bool:
     if not isinstance(wanted, str) or not wanted.startswith("#"):
-        raise Undecided
+        raise UnsupportedKeyword
     found = root
     for part in wanted.split("/")[1:]:
         if not isinstance(found, dict) or part not in found:
-            raise Undecided
+            raise UnsupportedKeyword
         found = found[part]
     return fits(value, found, root)
 
@@ -80,7 +80,7 @@ def _type(value: Any, wanted: Any, schema: Schema, root: Schema) -> bool:
 
 def _is_of(value: Any, name: Any) -> bool:
     if name not in _TYPES:
-        raise Undecided
+        raise UnsupportedKeyword
     if isinstance(value, bool):
         return bool(name == "boolean")
     if name == "integer" and isinstance(value, float):
@@ -143,7 +143,7 @@ def _unique(value: Any, wanted: Any, schema: Schema, root: Schema) -> bool:
     if not isinstance(value, list) or not wanted:
         return True
     if not all(isinstance(each, str) for each in value):
-        raise Undecided
+        raise UnsupportedKeyword
     return len(set(value)) == len(value)
 
 
@@ -158,7 +158,7 @@ def _const(value: Any, wanted: Any, schema: Schema, root: Schema) -> bool:
 def _is_same(one: Any, other: Any) -> bool:
     """Whether two plain values are the same in JSON, where 1 is 1.0 and not true."""
     if isinstance(one, (list, dict)) and isinstance(other, (list, dict)):
-        raise Undecided
+        raise UnsupportedKeyword
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 

@@ -17,7 +17,7 @@ _SECRET_HEADERS = frozenset({"cookie", "proxy-authorization"})
 _SCHEME = re.compile(r"\s*(?:Bearer|Basic|Token|ApiKey|Key)\s+", re.IGNORECASE)
 
 
-def confidential(agent: AgentConfig) -> frozenset[str]:
+def agent_secrets(agent: AgentConfig) -> frozenset[str]:
     """Return what came from the environment, keys, and what telling headers hold."""
     found = {*agent.secrets, *_in_headers(agent), *credentials_in(agent.prompt)}
     if agent.local.llm.key:

@@ -101,7 +101,7 @@ def find_environment_secrets(
             yield name, value[slice(*each.span)]
 
 
-def find_disorder(text: str) -> Iterator[Span]:
+def find_high_entropy(text: str) -> Iterator[Span]:
     """Yield long tokens of mixed letters and digits that look drawn by lot."""
     for found in re.finditer(_TOKEN, text):
         token = found[0]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from runner.config.nodes import Pointer
     from runner.config.source import Source, Span
+    from runner.config.yaml.nodes import Pointer
 
 Severity = Literal["error", "warning"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.config.nodes import Pointer
+    from runner.config.yaml.nodes import Pointer
 
 # Any of these tells the service when a value is whole.
 _HINTS = {"pattern", "format", "enum", "const", "examples"}
@@ -72,7 +72,7 @@ _INTERNAL = (
 
 
 @dataclass(frozen=True, slots=True)
-class Dictated:
+class DictatedArgument:
     """A value that is heard: `path` leads to it from the tool, or it is an argument of
     the Python function."""
 
@@ -81,7 +81,7 @@ class Dictated:
     path: Pointer = ()
 
 
-def find_dictated(schema: Any, path: Pointer) -> Iterator[Dictated]:
+def find_dictated(schema: Any, path: Pointer) -> Iterator[DictatedArgument]:
     """Yield the properties of a schema that are dictated and say nothing of how."""
     properties = schema.get("properties") if isinstance(schema, dict) else None
     if not isinstance(properties, dict):
@@ -93,13 +93,13 @@ def find_dictated(schema: Any, path: Pointer) -> Iterator[Dictated]:
         if each.get("type") in ("string", ["string", "null"]):
             kind = kind_of_value(name, each.get("description"))
             if kind and not each.keys() & (_HINTS | _INDIRECT):
-                yield Dictated(name, kind, here)
+                yield DictatedArgument(name, kind, here)
         yield from find_dictated(each, here)
 
 
 def find_dictated_arguments(
     function: ast.FunctionDef | ast.AsyncFunctionDef,
-) -> Iterator[Dictated]:
+) -> Iterator[DictatedArgument]:
     """Yield the arguments of a function that are dictated plain strings."""
     taken = function.args
     for each in (*taken.posonlyargs, *taken.args, *taken.kwonlyargs):
@@ -107,7 +107,7 @@ def find_dictated_arguments(
         if texts is not None:
             kind = kind_of_value(each.arg, texts[0] if texts else None)
             if kind:
-                yield Dictated(each.arg, kind)
+                yield DictatedArgument(each.arg, kind)
 
 
 def kind_of_value(name: str, description: object) -> str | None:

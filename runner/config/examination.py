@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 from runner.config.credentials import find_credentials, mask_credentials
 from runner.config.diagnostics import Diagnostic, diagnose
-from runner.config.suppressions import find_suppressions
+from runner.config.lint.suppressions import find_suppressions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from runner.config.diagnostics import Finding
-    from runner.config.document import Document
-    from runner.config.inspection import Inspection
-    from runner.config.reading import Reading
+    from runner.config.lint.context import RuleContext
+    from runner.config.reading import ParsedFile
     from runner.config.rules.rule import Rule
+    from runner.config.yaml.parser import Document
 
 # Of one rule about one file. A file made to have a million findings would only make
 # the checker slow.
@@ -29,9 +29,9 @@ _YAML = "VA1"
 _SCHEMA = "VA2"
 
 
-def examine(
-    reading: Reading,
-    inspection: Inspection,
+def run_rules(
+    reading: ParsedFile,
+    inspection: RuleContext,
     faults: Iterable[tuple[str, Finding]],
     rules: Mapping[str, Rule],
     references: Mapping[str, set[int]],
@@ -41,7 +41,7 @@ def examine(
     `faults` are what the schema finds, with the ids of its rules; the rules are checked
     in their order. `references` are the lines that name another file, by its path.
     """
-    from runner.config.secrecy import find_leaks  # for files that are YAML only
+    from runner.config.lint.secrets import find_leaks  # for files that are YAML only
 
     document = inspection.document
     found = {*reading.findings}
@@ -55,14 +55,14 @@ def examine(
     return shown
 
 
-def describe_bare(reading: Reading, what: str, beginning: str) -> list[Diagnostic]:
+def describe_bare(reading: ParsedFile, what: str, beginning: str) -> list[Diagnostic]:
     """Return the findings about a file that is no mapping; `what` it should be."""
     bare = sorted({*reading.findings, *_no_mapping(reading, what, beginning)})
     spans = [each.span for each in find_credentials(reading.source.text)]
     return mask_credentials(bare, reading.source, spans)
 
 
-def _apply(rule: Rule, inspection: Inspection) -> Iterator[Diagnostic]:
+def _apply(rule: Rule, inspection: RuleContext) -> Iterator[Diagnostic]:
     if rule.check is None:
         return
     for each in islice(rule.check(inspection), _MOST):
@@ -133,7 +133,7 @@ def _extent(found: Diagnostic) -> tuple[int, int, int, int]:
     return found.line, found.column, found.end_line, found.end_column
 
 
-def _no_mapping(reading: Reading, what: str, beginning: str) -> list[Diagnostic]:
+def _no_mapping(reading: ParsedFile, what: str, beginning: str) -> list[Diagnostic]:
     document = reading.document
     if document is None or document.root.is_broken:
         return []

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from runner.config.document import parse_document
 from runner.config.paths import resolve_inside
-from runner.config.source import SourceFault, read_source
+from runner.config.source import SourceError, read_source
+from runner.config.yaml.parser import parse_document
 from runner.errors import FileUnreadable
 
 
@@ -29,7 +29,7 @@ def referenced_files(path: Path) -> frozenset[Path]:
 def _value(path: Path) -> dict[str, Any]:
     try:
         document, _ = parse_document(read_source(path))
-    except (FileUnreadable, SourceFault):
+    except (FileUnreadable, SourceError):
         return {}
     value = document.value if document is not None else None
     return value if isinstance(value, dict) else {}

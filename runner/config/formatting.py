@@ -46,7 +46,7 @@ _ELSEWHERE = (
 _BULLET = r"[ \t]*(?:[-*+•]|\d+[.)])[ \t]"
 
 
-class Request(NamedTuple):
+class MarkupRequest(NamedTuple):
     """What a prompt asks for, by offsets into it."""
 
     what: str
@@ -54,7 +54,7 @@ class Request(NamedTuple):
     end: int
 
 
-def find_requests(prompt: str) -> Iterator[Request]:
+def find_requests(prompt: str) -> Iterator[MarkupRequest]:
     """Yield what a prompt asks to be formatted: at most one to a sentence."""
     lead = ""
     for start, block in _blocks(prompt):
@@ -68,7 +68,7 @@ def find_requests(prompt: str) -> Iterator[Request]:
                 if found and sentence.count('"', 0, found.start("what")) % 2 == 0:
                     offset = start + at
                     first, last = found.span("what")
-                    yield Request(found["what"], offset + first, offset + last)
+                    yield MarkupRequest(found["what"], offset + first, offset + last)
                     break
         if not is_item:
             lead = block.rstrip().rpartition("\n")[2]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from runner.config.nodes import Pointer
+    from runner.config.yaml.nodes import Pointer
 
 # literal: `${` means nothing there. text: variables. secret: the environment too.
 Policy: TypeAlias = Literal["literal", "text", "secret"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runner.config.document import AGENT_BEGINNING
-from runner.config.examination import describe_bare, examine
-from runner.config.reading import Reading, read_agent_file
+from runner.config.examination import describe_bare, run_rules
+from runner.config.reading import ParsedFile, read_agent_file
+from runner.config.yaml.parser import AGENT_BEGINNING
 from runner.errors import ConfigError, UsageError, counted
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.config.diagnostics import Diagnostic
-    from runner.config.inspection import Inspection
+    from runner.config.lint.context import RuleContext
     from runner.config.model import AgentConfig, Kinds
 
 
@@ -44,7 +44,7 @@ def check_file(
 
 
 def check_reading(
-    reading: Reading,
+    reading: ParsedFile,
     *,
     environment: Mapping[str, str],
     variables: Mapping[str, str] | None = None,
@@ -78,7 +78,7 @@ def load_agent(
     inspection = _inspect(path, environment, variables, kinds, must_run=True)
     # Cheap to import once here, but not needed to check a file.
     from runner.config.builder import build_agent, resolve_variables
-    from runner.config.prompts import read_prompt
+    from runner.config.lint.references import read_prompt
 
     prompt = inspection.fact(read_prompt).source
     value = inspection.document.value
@@ -97,7 +97,7 @@ def inspect_agent(
     environment: Mapping[str, str],
     variables: Mapping[str, str] | None = None,
     kinds: Kinds | None = None,
-) -> Inspection:
+) -> RuleContext:
     """Return what there is to know of an agent file that is to be looked at only.
 
     What is not set, and variables without a value, are let pass. Raises as
@@ -113,7 +113,7 @@ def _inspect(
     kinds: Kinds | None,
     *,
     must_run: bool,
-) -> Inspection:
+) -> RuleContext:
     found, inspection = examine_agent(
         read_agent_file(path),
         environment=environment,
@@ -129,13 +129,13 @@ def _inspect(
 
 
 def examine_agent(
-    reading: Reading,
+    reading: ParsedFile,
     *,
     environment: Mapping[str, str],
     variables: Mapping[str, str] | None = None,
     kinds: Kinds | None = None,
     must_run: bool = False,
-) -> tuple[list[Diagnostic], Inspection | None]:
+) -> tuple[list[Diagnostic], RuleContext | None]:
     """Return all findings, and what was looked at if the text is a mapping.
 
     Raises `UsageError` as `check_file` does.
@@ -145,14 +145,14 @@ def examine_agent(
         return describe_bare(reading, "an agent file", AGENT_BEGINNING), None
     _refuse_unknown(document.value, variables, reading.path)
     # The rules take most of the time; a file that is no YAML does not need them.
-    from runner.config.inspection import Inspection
+    from runner.config.lint.context import RuleContext
+    from runner.config.lint.rules import RULES
     from runner.config.references import find_references
-    from runner.config.rules import RULES
     from runner.config.schema import find_agent_violations
-    from runner.config.violations import judge
+    from runner.config.schema_errors import to_findings
 
-    faults = judge(document, find_agent_violations(document.value, kinds))
-    inspection = Inspection(
+    faults = to_findings(document, find_agent_violations(document.value, kinds))
+    inspection = RuleContext(
         document,
         reading.path.parent,
         environment,
@@ -161,7 +161,7 @@ def examine_agent(
         must_run=must_run,
     )
     references = inspection.fact(find_references)
-    found = examine(reading, inspection, faults, RULES, references)
+    found = run_rules(reading, inspection, faults, RULES, references)
     return found, inspection
 
 

@@ -13,19 +13,19 @@ from runner.config.interpolation import (
     find_texts,
     policy,
 )
-from runner.config.prompts import read_prompt
+from runner.config.lint.references import read_prompt
 from runner.config.source import Span
 
 if TYPE_CHECKING:
-    from runner.config.inspection import Inspection
-    from runner.config.nodes import Pointer
+    from runner.config.lint.context import RuleContext
+    from runner.config.yaml.nodes import Pointer
 
 # In one text. A file made to have a million would only make the checker slow.
 _MOST = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class PlaceholderUse:
     """One placeholder: where, and what may stand there.
 
     `path` is that of its text; of `prompt_file` for a placeholder in that file.
@@ -43,17 +43,17 @@ class Use:
         return self.place.source.text[start:end]
 
 
-def find_uses(inspection: Inspection) -> list[Use]:
+def find_uses(inspection: RuleContext) -> list[PlaceholderUse]:
     """Return the placeholders of all sound texts, in the order of the file."""
-    found: list[Use] = []
+    found: list[PlaceholderUse] = []
     for path, text in find_texts(inspection.document.value):
         if "${" in text and inspection.is_sound(path):
             for each in list(find_placeholders(text))[:_MOST]:
                 place = inspection.part(path, each.start, each.end)
-                found.append(Use(each, place, policy(path), path))
+                found.append(PlaceholderUse(each, place, policy(path), path))
     prompt = inspection.fact(read_prompt).source
     if prompt is not None:
         for each in list(find_placeholders(prompt.text))[:_MOST]:
             place = Place(prompt, Span(each.start, each.end))
-            found.append(Use(each, place, "text", ("prompt_file",)))
+            found.append(PlaceholderUse(each, place, "text", ("prompt_file",)))
     return found

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from runner.config.interpolation import Expander, find_placeholders
-from runner.config.prompts import read_prompt
+from runner.config.lint.references import read_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from runner.config.inspection import Inspection
-    from runner.config.nodes import Pointer
+    from runner.config.lint.context import RuleContext
+    from runner.config.yaml.nodes import Pointer
 
 # file: it is written there. given: --var. default: vagent's own. service: nothing is
 # sent, so it is the service's own. unset: it has no value. signature, docstring, mark:
@@ -64,7 +64,7 @@ Origins: TypeAlias = "dict[Pointer, Origin]"
 
 
 @dataclass(frozen=True, slots=True)
-class Traced:
+class TracedConfig:
     """An agent's values, and by pointer where they came from.
 
     A pointer that is not in `origins` has that of the nearest one above it.
@@ -112,17 +112,17 @@ _LEFT: tuple[tuple[Pointer, Any, Kind, str], ...] = (
 )
 
 
-def stand_in(name: str) -> str:
+def placeholder_for(name: str) -> str:
     """Return what is shown in place of an environment variable's value."""
     return f"${{env:{name}}}"
 
 
 def trace(
-    inspection: Inspection,
+    inspection: RuleContext,
     given: Mapping[str, str],
     variables: Mapping[str, str],
     environment: Mapping[str, str],
-) -> Traced:
+) -> TracedConfig:
     """Return the values of a sound agent file with where they came from.
 
     `given` are the variables of the command line; `variables` are the values of all,
@@ -130,7 +130,7 @@ def trace(
     """
     tracer = _Tracer(inspection, given, Expander(variables, environment))
     source = dict(inspection.document.value)
-    traced = Traced({"version": source["version"], "name": source["name"]})
+    traced = TracedConfig({"version": source["version"], "name": source["name"]})
     for key in ("version", "name"):
         traced.origins[key,] = tracer.written((key,), None)
     tracer.prompt(traced)
@@ -147,7 +147,7 @@ def trace(
 
 class _Tracer:
     def __init__(
-        self, inspection: Inspection, given: Mapping[str, str], expander: Expander
+        self, inspection: RuleContext, given: Mapping[str, str], expander: Expander
     ) -> None:
         self._inspection = inspection
         self._document = inspection.document
@@ -175,7 +175,7 @@ class _Tracer:
         line, column = source.point(self._document.value_span(path).start)
         return Origin("file", None, line, column, uses=tuple(self._uses(value)))
 
-    def prompt(self, traced: Traced) -> None:
+    def prompt(self, traced: TracedConfig) -> None:
         """Put the prompt in, from the file or from its own one."""
         found = self._inspection.fact(read_prompt)
         value = self._document.value
@@ -243,7 +243,7 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(each)
 
 
-def _put(traced: Traced, path: Pointer, value: Any, origin: Origin) -> None:
+def _put(traced: TracedConfig, path: Pointer, value: Any, origin: Origin) -> None:
     place = traced.values
     for key in path[:-1]:
         place = place.setdefault(str(key), {})

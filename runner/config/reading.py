@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.config.diagnostics import Diagnostic, diagnose
-from runner.config.document import AGENT_BEGINNING, Document, parse_document
-from runner.config.source import Source, SourceFault, decode_source, read_source
+from runner.config.source import Source, SourceError, decode_source, read_source
+from runner.config.yaml.parser import AGENT_BEGINNING, Document, parse_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ SUITE_BEGINNING = "begin with `agent: NAME.yaml` and a list of `scenarios`"
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ParsedFile:
     """A file's text, its document (None when it is no YAML), and the findings so far.
 
     `path` says where the file is, or where a text that has no file would be: its folder
@@ -63,12 +63,12 @@ class Reading:
         return {line.partition(":")[0] for line in lines if ":" in line}
 
 
-def read_agent_file(path: Path) -> Reading:
+def read_agent_file(path: Path) -> ParsedFile:
     """Read an agent or scenario file; raises `FileUnreadable` when there is none."""
     return _read(path, lambda: read_source(path))
 
 
-def find_file(path: Path) -> Reading | None:
+def find_file(path: Path) -> ParsedFile | None:
     """Read a file if it looks like an agent's or like scenarios; else None.
 
     Raises `FileUnreadable`.
@@ -77,7 +77,7 @@ def find_file(path: Path) -> Reading | None:
     """
     try:
         source = read_source(path)
-    except SourceFault:
+    except SourceError:
         reading = read_agent_file(path)
     else:
         text = source.text
@@ -89,20 +89,20 @@ def find_file(path: Path) -> Reading | None:
     return reading if reading.is_agent or reading.is_suite else None
 
 
-def read_agent_text(data: bytes, path: Path) -> Reading:
+def read_agent_text(data: bytes, path: Path) -> ParsedFile:
     """Read the content of a file, as if it lay at `path`."""
     return _read(path, lambda: decode_source(data, str(path)))
 
 
-def _read(path: Path, source_of: Callable[[], Source]) -> Reading:
+def _read(path: Path, source_of: Callable[[], Source]) -> ParsedFile:
     try:
         source = source_of()
-    except SourceFault as fault:
+    except SourceError as fault:
         found = diagnose(
             fault.source, fault.span, fault.rule, fault.message, fault.help
         )
-        return Reading(path, fault.source, None, (found,))
+        return ParsedFile(path, fault.source, None, (found,))
     is_suite = path.name.endswith(_SUITE_ENDS)
     beginning = SUITE_BEGINNING if is_suite else AGENT_BEGINNING
     document, findings = parse_document(source, beginning=beginning)
-    return Reading(path, source, document, tuple(findings))
+    return ParsedFile(path, source, document, tuple(findings))

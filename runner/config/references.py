@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.config.prompts import read_prompt
-from runner.config.python_files import find_python_tools
+from runner.config.lint.python_files import find_python_tools
+from runner.config.lint.references import read_prompt
 
 if TYPE_CHECKING:
-    from runner.config.inspection import Inspection
-    from runner.config.nodes import Pointer
+    from runner.config.lint.context import RuleContext
+    from runner.config.yaml.nodes import Pointer
 
 
-def find_references(inspection: Inspection) -> dict[str, set[int]]:
+def find_references(inspection: RuleContext) -> dict[str, set[int]]:
     """Return the lines that name a file, by its path as findings show it."""
     found: dict[str, set[int]] = {}
     prompt = inspection.fact(read_prompt).source

@@ -26,12 +26,12 @@ _NOT_JSON = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _MAX_DIGITS = 400
 
 
-class NotJson(ValueError):
+class NotJsonError(ValueError):
     """A scalar that JSON has no word for (infinity, not-a-number, a huge number)."""
 
 
 def resolve_plain(text: str) -> str | int | float | bool | None:
-    """Turn an unquoted scalar into its value; raises `NotJson`."""
+    """Turn an unquoted scalar into its value; raises `NotJsonError`."""
     if text in _NULL:
         return None
     if text in _BOOLEAN:
@@ -44,16 +44,16 @@ def resolve_plain(text: str) -> str | int | float | bool | None:
     if _FLOAT.fullmatch(text):
         number = float(text)
         if math.isinf(number):
-            raise NotJson(text)
+            raise NotJsonError(text)
         return number
     if _NOT_JSON.fullmatch(text):
-        raise NotJson(text)
+        raise NotJsonError(text)
     return text
 
 
 def _read_integer(text: str) -> int:
     if len(text) > _MAX_DIGITS:
-        raise NotJson(text)
+        raise NotJsonError(text)
     if text.startswith("0o"):
         return int(text[2:], 8)
     if text.startswith("0x"):

@@ -9,9 +9,14 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from runner.config.acceptance import PLAIN_SCHEMA, Undecided, fits, matches_pattern
+from runner.config.acceptance import (
+    PLAIN_SCHEMA,
+    UnsupportedKeyword,
+    fits,
+    matches_pattern,
+)
 from runner.config.packaged import KIND, Schema, packaged_schema
-from runner.config.violations import Violation
+from runner.config.schema_errors import Violation
 from runner.errors import ToolError
 
 if TYPE_CHECKING:
@@ -20,7 +25,7 @@ if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
 
     from runner.config.model import Kinds
-    from runner.config.nodes import Pointer
+    from runner.config.yaml.nodes import Pointer
 
 _KIND_ID = "https://vagent.dev/schema/kind/"
 
@@ -111,7 +116,7 @@ def resolves(reference: str, schema: Any) -> bool:
 def _surely_fits(value: Any, schema: Schema) -> bool:
     try:
         return fits(value, schema)
-    except Undecided:
+    except UnsupportedKeyword:
         return False
 
 

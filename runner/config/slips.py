@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from runner.config.diagnostics import Edit
 from runner.config.lines import Lines
-from runner.config.syntax import Words, words
+from runner.config.yaml.syntax import Message, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.config.syntax import Complaint
+    from runner.config.yaml.syntax import ParserError
 
 _BEGIN = r"[ \t]*(?:-[ \t]+)*"
 _WORD = r"[A-Za-z_][\w.$-]*"
@@ -40,7 +40,7 @@ _MOST_LINES = 400  # upwards, in search of the quote that was never closed
 
 
 @dataclass(frozen=True, slots=True)
-class Slip:
+class SyntaxGuess:
     """What may have gone wrong at an offset.
 
     `edit` takes it back; `is_sure` says that what stands around it then means what it
@@ -48,12 +48,12 @@ class Slip:
     """
 
     at: int
-    words: Words
+    words: Message
     edit: Edit
     is_sure: bool = True
 
 
-def find_slips(text: str, complaint: Complaint) -> Iterator[Slip]:
+def find_slips(text: str, complaint: ParserError) -> Iterator[SyntaxGuess]:
     """Yield what may have gone wrong, the more telling slips first."""
     lines = Lines(text)
     here = lines.at(complaint.at)
@@ -73,7 +73,7 @@ def find_slips(text: str, complaint: Complaint) -> Iterator[Slip]:
     yield from _left_over(lines, complaint)
 
 
-def _tabs(lines: Lines, number: int) -> Iterator[Slip]:
+def _tabs(lines: Lines, number: int) -> Iterator[SyntaxGuess]:
     start, line = lines.start(number), lines[number]
     found = _TABS.match(line)
     if found is None:
@@ -82,7 +82,9 @@ def _tabs(lines: Lines, number: int) -> Iterator[Slip]:
     for width in widths:
         edit = Edit(start, start + found.end(), " " * width)
         # A tab may stand for any number of blanks.
-        yield Slip(start + found.start(1), words("tab"), edit, is_sure=len(widths) == 1)
+        yield SyntaxGuess(
+            start + found.start(1), words("tab"), edit, is_sure=len(widths) == 1
+        )
 
 
 def _fitting_widths(lines: Lines, number: int) -> Iterator[int]:
@@ -120,30 +122,34 @@ def _open_widths(lines: Lines, number: int) -> Iterator[int]:
             return
 
 
-def _no_dash_blank(lines: Lines, number: int) -> Iterator[Slip]:
+def _no_dash_blank(lines: Lines, number: int) -> Iterator[SyntaxGuess]:
     found = _NO_DASH_BLANK.match(lines[number])
     if found:
         at = lines.start(number) + found.end(1)
-        yield Slip(at, words("dash"), Edit(at + 1, at + 1, " "))
+        yield SyntaxGuess(at, words("dash"), Edit(at + 1, at + 1, " "))
 
 
-def _no_blank(lines: Lines, number: int) -> Iterator[Slip]:
+def _no_blank(lines: Lines, number: int) -> Iterator[SyntaxGuess]:
     found = _NO_BLANK.match(lines[number])
     if found:
         start = lines.start(number)
         after = start + found.end()
-        yield Slip(start + found.start(2), words("blank"), Edit(after, after, " "))
+        yield SyntaxGuess(
+            start + found.start(2), words("blank"), Edit(after, after, " ")
+        )
 
 
-def _no_colon(lines: Lines, number: int) -> Iterator[Slip]:
+def _no_colon(lines: Lines, number: int) -> Iterator[SyntaxGuess]:
     found = _NO_COLON.match(lines[number])
     if found:
         start = lines.start(number)
         after = start + found.end(2)
-        yield Slip(start + found.start(2), words("colon"), Edit(after, after, ":"))
+        yield SyntaxGuess(
+            start + found.start(2), words("colon"), Edit(after, after, ":")
+        )
 
 
-def _indentation(lines: Lines, complaint: Complaint) -> Iterator[Slip]:
+def _indentation(lines: Lines, complaint: ParserError) -> Iterator[SyntaxGuess]:
     number = lines.at(complaint.at)
     line, own = lines[number], lines.indent(number)
     entry = _BEGINS_ENTRY.match(line)
@@ -161,10 +167,10 @@ def _indentation(lines: Lines, complaint: Complaint) -> Iterator[Slip]:
     for width in by_distance:
         edit = Edit(start, start + own, " " * width)
         alone = sum(abs(each - own) <= abs(width - own) for each in widths) == 1
-        yield Slip(start + own, words("indentation"), edit, is_sure=alone)
+        yield SyntaxGuess(start + own, words("indentation"), edit, is_sure=alone)
 
 
-def _open_quotes(lines: Lines, number: int) -> Iterator[Slip]:
+def _open_quotes(lines: Lines, number: int) -> Iterator[SyntaxGuess]:
     """Yield quotes that no line before the complaint's closes, the nearest first."""
     for each in range(number, max(-1, number - _MOST_LINES), -1):
         line, start = lines[each], lines.start(each)
@@ -175,7 +181,7 @@ def _open_quotes(lines: Lines, number: int) -> Iterator[Slip]:
                 continue
             for end in _quote_ends(line, at, closed):
                 edit = Edit(start + end, start + end, mark)
-                yield Slip(start + at, words("quote"), edit)
+                yield SyntaxGuess(start + at, words("quote"), edit)
 
 
 def _closing(line: str, at: int) -> int | None:
@@ -198,7 +204,7 @@ def _quote_ends(line: str, at: int, closed: int | None) -> Iterator[int]:
             yield at + 1 + found.start()
 
 
-def _no_comma(lines: Lines, complaint: Complaint) -> Iterator[Slip]:
+def _no_comma(lines: Lines, complaint: ParserError) -> Iterator[SyntaxGuess]:
     at = complaint.at
     number = lines.at(at)
     before = lines.text[lines.start(number) : at]
@@ -207,13 +213,13 @@ def _no_comma(lines: Lines, complaint: Complaint) -> Iterator[Slip]:
         if found:
             gap = lines.start(number) + found.start()
             key = lines.start(number) + found.start(1)
-            yield Slip(key, words("comma"), Edit(gap, gap, ","))
+            yield SyntaxGuess(key, words("comma"), Edit(gap, gap, ","))
     elif before.endswith((" ", "\t")):
         gap = at - len(before) + len(before.rstrip())
-        yield Slip(at, words("comma"), Edit(gap, gap, ","))
+        yield SyntaxGuess(at, words("comma"), Edit(gap, gap, ","))
 
 
-def _open_bracket(lines: Lines, complaint: Complaint) -> Iterator[Slip]:
+def _open_bracket(lines: Lines, complaint: ParserError) -> Iterator[SyntaxGuess]:
     opened = _bracket_before(lines, complaint)
     if opened is None:
         return
@@ -230,10 +236,10 @@ def _open_bracket(lines: Lines, complaint: Complaint) -> Iterator[Slip]:
         edit = Edit(end, end, _CLOSER[bracket])
         # Further down, or among others, what is inside would be anybody's guess.
         is_sure = end <= start + len(line) and line.count(bracket) == 1
-        yield Slip(opened, words("bracket", bracket), edit, is_sure)
+        yield SyntaxGuess(opened, words("bracket", bracket), edit, is_sure)
 
 
-def _bracket_before(lines: Lines, complaint: Complaint) -> int | None:
+def _bracket_before(lines: Lines, complaint: ParserError) -> int | None:
     """Where the bracket is that the parser was in."""
     if lines.text[complaint.context_at : complaint.context_at + 1] in _CLOSER:
         return complaint.context_at
@@ -254,19 +260,19 @@ def _line_ends(lines: Lines, number: int) -> Iterator[int]:
         yield start + len(line[:comment].rstrip())
 
 
-def _characters(text: str, complaint: Complaint) -> Iterator[Slip]:
+def _characters(text: str, complaint: ParserError) -> Iterator[SyntaxGuess]:
     at, problem = complaint.at, complaint.problem
     character = text[at : at + 1]
     if character and character in "]}":
-        yield Slip(at, words("closer", character), Edit(at, at + 1, ""))
+        yield SyntaxGuess(at, words("closer", character), Edit(at, at + 1, ""))
     if "unknown escape" in problem:
         slash = text.rfind("\\", 0, at + 1)
-        yield Slip(slash, words("escape"), Edit(slash, slash, "\\"))
+        yield SyntaxGuess(slash, words("escape"), Edit(slash, slash, "\\"))
     if "cannot start any token" in problem and character in ("@", "`", "%"):
-        yield Slip(at, words("reserved", character), Edit(at, at + 1, ""))
+        yield SyntaxGuess(at, words("reserved", character), Edit(at, at + 1, ""))
 
 
-def _left_over(lines: Lines, complaint: Complaint) -> Iterator[Slip]:
+def _left_over(lines: Lines, complaint: ParserError) -> Iterator[SyntaxGuess]:
     at = complaint.at
     start = lines.start(lines.at(at))
     before, rest = lines.text[start:at].rstrip(), lines[lines.at(at)][at - start :]
@@ -274,6 +280,6 @@ def _left_over(lines: Lines, complaint: Complaint) -> Iterator[Slip]:
         for found in re.finditer(r"[,\]}]|$", rest):
             edit = Edit(at, at + found.start(), "")
             if found.start():
-                yield Slip(at, words("left over"), edit)
+                yield SyntaxGuess(at, words("left over"), edit)
     if "mapping values" in complaint.problem and rest.startswith(":"):
-        yield Slip(at, words("value"), Edit(at, at + 1, ""))
+        yield SyntaxGuess(at, words("value"), Edit(at, at + 1, ""))

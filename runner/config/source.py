@@ -70,7 +70,7 @@ class Source:
         return self._lines[number - 1]
 
 
-class SourceFault(Exception):
+class SourceError(Exception):
     """A file that was read but is no text; `source` and `span` say where it shows."""
 
     def __init__(self, rule: str, message: str, help_: str, found: Source, at: Span):
@@ -86,7 +86,7 @@ def read_source(path: Path, display: str | None = None) -> Source:
     """Read a text file.
 
     Raises `FileUnreadable` when there is nothing to read (no file, a folder, no
-    permission) and `SourceFault` when what is there is too large or no UTF-8 text.
+    permission) and `SourceError` when what is there is too large or no UTF-8 text.
     A byte order mark is not part of the text.
     """
     shown = str(path) if display is None else display
@@ -112,10 +112,10 @@ def read_content(path: Path, shown: str | None = None) -> bytes:
 
 
 def decode_source(data: bytes, shown: str) -> Source:
-    """Return the text in the bytes of a file; raises `SourceFault` as above."""
+    """Return the text in the bytes of a file; raises `SourceError` as above."""
     start = Span(0, 0)
     if len(data) > MAX_BYTES:
-        raise SourceFault(
+        raise SourceError(
             "VA109",
             f"the file is larger than {MAX_BYTES // 1_000_000} MB",
             "a page or two of text is enough; keep data elsewhere",
@@ -127,7 +127,7 @@ def decode_source(data: bytes, shown: str) -> Source:
     except UnicodeDecodeError as error:
         before = Source(shown, data[: error.start].decode("utf-8-sig", "replace"))
         at = len(before.text)
-        raise SourceFault(
+        raise SourceError(
             "VA108",
             f"the file is not UTF-8 text (byte 0x{data[error.start]:02x})",
             "save it as UTF-8",
@@ -136,7 +136,7 @@ def decode_source(data: bytes, shown: str) -> Source:
         ) from None
     found = _UNPRINTABLE.search(text)
     if found:
-        raise SourceFault(
+        raise SourceError(
             "VA108",
             f"the file holds a control character (U+{ord(found[0]):04X})",
             "it is to be plain text; remove the character",

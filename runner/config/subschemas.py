@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.config.inspection import Inspection
-    from runner.config.nodes import Pointer
+    from runner.config.lint.context import RuleContext
+    from runner.config.yaml.nodes import Pointer
 
 # Keywords whose value is one schema, a list of schemas, and schemas by name.
 _ONE = (
@@ -60,7 +60,7 @@ class Subschema:
         return self.keyword in _SHARED
 
 
-def find_subschemas(inspection: Inspection) -> tuple[Subschema, ...]:
+def find_subschemas(inspection: RuleContext) -> tuple[Subschema, ...]:
     """Return every schema of every tool's arguments, the outer before the inner."""
     return tuple(
         each
@@ -70,7 +70,7 @@ def find_subschemas(inspection: Inspection) -> tuple[Subschema, ...]:
 
 
 def _walk(
-    inspection: Inspection, path: Pointer, keyword: str, depth: int
+    inspection: RuleContext, path: Pointer, keyword: str, depth: int
 ) -> Iterator[Subschema]:
     schema = inspection.get(path, dict)
     if schema is None:

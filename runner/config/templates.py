@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from runner.config.diagnostics import Place
 from runner.config.interpolation import find_texts, policy
-from runner.config.names import is_surely, nearest
-from runner.config.prompts import read_prompt
+from runner.config.lint.references import read_prompt
 from runner.config.source import Span
+from runner.config.spelling import is_surely, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from runner.config.inspection import Inspection
+    from runner.config.lint.context import RuleContext
     from runner.config.source import Source
 
 _MOST = 200  # in one text, as for our own placeholders
@@ -30,7 +30,7 @@ _DOLLAR = r"(?<![$\w])\$([A-Za-z_][A-Za-z0-9_]*)"
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
+class ForeignPlaceholder:
     """One of them: as it is written, and the variable that it means, if it is one."""
 
     place: Place
@@ -38,10 +38,10 @@ class Template:
     variable: str | None
 
 
-def find_templates(inspection: Inspection) -> list[Template]:
+def find_templates(inspection: RuleContext) -> list[ForeignPlaceholder]:
     """Return those of all sound texts and of the prompt file."""
     declared = inspection.get(("variables",), dict) or {}
-    found: list[Template] = []
+    found: list[ForeignPlaceholder] = []
     for path, text in find_texts(inspection.document.value):
         if not any(each in text for each in "{$") or policy(path) != "text":
             continue
@@ -59,7 +59,7 @@ def _place(source: Source, start: int, end: int) -> Place:
 
 def _search(
     text: str, declared: Collection[str], place: Callable[[int, int], Place]
-) -> Iterator[Template]:
+) -> Iterator[ForeignPlaceholder]:
     for form in (_DOUBLE, _TAG, _SINGLE, _DOLLAR):
         for found in list(re.finditer(form, text, re.ASCII))[:_MOST]:
             name = found[1] if found.re.groups else ""
@@ -67,7 +67,7 @@ def _search(
             if form == _DOUBLE and variable is None:
                 variable = _meant(name, declared)
             if variable is not None or form in (_DOUBLE, _TAG):
-                yield Template(place(*found.span()), found[0], variable)
+                yield ForeignPlaceholder(place(*found.span()), found[0], variable)
 
 
 def _meant(name: str, declared: Collection[str]) -> str | None:

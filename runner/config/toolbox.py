@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.config.python_files import find_python_tools, read_marks
+from runner.config.lint.python_files import find_python_tools, read_marks
 
 if TYPE_CHECKING:
     import ast
     from collections.abc import Mapping
 
-    from runner.config.inspection import Inspection
-    from runner.config.nodes import Pointer
+    from runner.config.lint.context import RuleContext
+    from runner.config.yaml.nodes import Pointer
 
 _BUILT_IN = {"end_call": "terminal", "current_time": "read"}
 
 
 def find_definitions(
-    inspection: Inspection,
+    inspection: RuleContext,
 ) -> Mapping[Pointer, ast.FunctionDef | ast.AsyncFunctionDef]:
     """Return the functions of the Python tools that can be read, by their tool."""
     tools = inspection.fact(find_python_tools)
     return {each.tool: each.definition for each in tools if each.definition is not None}
 
 
-def find_names(inspection: Inspection) -> set[str] | None:
+def find_names(inspection: RuleContext) -> set[str] | None:
     """Return what the model calls the tools; None when one of them cannot be told."""
     if not inspection.is_sound(("tools",)):
         return None
@@ -37,7 +37,7 @@ def find_names(inspection: Inspection) -> set[str] | None:
     return names
 
 
-def find_effect(inspection: Inspection, tool: Pointer) -> str | None:
+def find_effect(inspection: RuleContext, tool: Pointer) -> str | None:
     """Return the effect of a tool; None when that cannot be told."""
     effect = inspection.get((*tool, "effect"), str)
     if effect is not None:
@@ -58,13 +58,13 @@ def find_effect(inspection: Inspection, tool: Pointer) -> str | None:
     return str(marks.get("effect", "read"))
 
 
-def plugin_name(inspection: Inspection, tool: Pointer) -> str | None:
+def plugin_name(inspection: RuleContext, tool: Pointer) -> str | None:
     """Return the name under which a tool is installed, None for another kind."""
     name = inspection.get((*tool, "plugin"), str)
     return name or inspection.get((*tool, "plugin", "name"), str)
 
 
-def name_of_tool(inspection: Inspection, tool: Pointer) -> str | None:
+def name_of_tool(inspection: RuleContext, tool: Pointer) -> str | None:
     """Return what the model calls a tool; None when that cannot be told."""
     name = inspection.get((*tool, "name"), str)
     if name is not None or not inspection.is_sound((*tool, "name")):

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runner.config.diagnostics import Diagnostic, diagnose, quoted
-from runner.config.nodes import Entry, Node
-from runner.config.scalars import NotJson, resolve_plain
+from runner.config.scalars import NotJsonError, resolve_plain
 from runner.config.source import Span
+from runner.config.yaml.nodes import Entry, Node
 
 if TYPE_CHECKING:
     from runner.config.source import Source
@@ -30,7 +30,7 @@ _SCALAR_TAGS = {f"{_TAG}{name}": name for name in ("null", "bool", "int", "float
 _KINDS = {type(None): "null", bool: "bool", int: "int", float: "float"}
 
 
-class Stopped(Exception):
+class ParseAborted(Exception):
     """The rest of the text is not worth reading; a finding says why."""
 
 
@@ -57,11 +57,11 @@ class TreeBuilder:
         self._root: Node | None = None
 
     def begin_document(self, span: Span) -> None:
-        """Take the beginning of a document; raises `Stopped` at the second."""
+        """Take the beginning of a document; raises `ParseAborted` at the second."""
         if self._root is not None:
             help_ = "one file holds one document; move the rest to its own"
             self._report("VA106", span, "a second document begins here", help_)
-            raise Stopped
+            raise ParseAborted
 
     def scalar(
         self,
@@ -85,7 +85,7 @@ class TreeBuilder:
                 self._force(node, _SCALAR_TAGS[tag])
             elif tag not in (f"{_TAG}str", "!"):
                 self._refuse_tag(node, tag, span)
-        except NotJson:
+        except NotJsonError:
             shown = quoted(text)[1:-1]
             message = f"{shown} is not a number that JSON can say"
             self._break(node, "VA105", message, "put it in quotes to make it text")
@@ -128,10 +128,10 @@ class TreeBuilder:
         self._add(node, None)
 
     def finish(self) -> Node:
-        """Return the root; raises `Stopped` when there was nothing."""
+        """Return the root; raises `ParseAborted` when there was nothing."""
         if self._root is None:
             self._report("VA107", Span(0, 0), "the file is empty", self._beginning)
-            raise Stopped
+            raise ParseAborted
         return self._root
 
     def _report(self, rule: str, span: Span, message: str, help_: str | None) -> None:
@@ -179,7 +179,7 @@ class TreeBuilder:
         if len(self._open) + more > MAX_DEPTH:
             message = f"values are nested more than {MAX_DEPTH} deep"
             self._report("VA110", span, message, "no field needs that")
-            raise Stopped
+            raise ParseAborted
 
     def _add(self, node: Node, anchor: str | None) -> None:
         """Hang a finished node where it belongs: root, item, key or value."""
@@ -212,7 +212,7 @@ class TreeBuilder:
             most = MAX_EXPANDED // _VALUE_COST
             help_ = f"a file has at most {most:,} keys and values"
             self._report("VA110", node.span, message, help_)
-            raise Stopped
+            raise ParseAborted
 
     def _key(self, mapping: Node, node: Node) -> Entry:
         if node.value == "<<" and node.style == "" and not node.is_alias:

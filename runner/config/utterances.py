@@ -36,7 +36,7 @@ _UNSPEAKABLE = (
 )
 
 
-class Unspeakable(NamedTuple):
+class UnspeakableText(NamedTuple):
     """A stretch of a text that no voice can say, by offsets into it."""
 
     what: str
@@ -44,14 +44,14 @@ class Unspeakable(NamedTuple):
     end: int
 
 
-def find_unspeakable(text: str) -> Iterator[Unspeakable]:
+def find_unspeakable(text: str) -> Iterator[UnspeakableText]:
     """Yield what cannot be said as it is written, no stretch twice."""
-    taken: list[Unspeakable] = []
+    taken: list[UnspeakableText] = []
     for what, pattern in _UNSPEAKABLE:
         for found in islice(re.finditer(pattern, text), _MOST):
             start, end = found.span()
             if all(end <= each.start or each.end <= start for each in taken):
-                taken.append(Unspeakable(what, start, end))
+                taken.append(UnspeakableText(what, start, end))
     yield from sorted(taken, key=lambda each: each.start)
 
 

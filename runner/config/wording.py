@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from runner.config.diagnostics import quoted
-from runner.config.scalars import NotJson, resolve_plain
+from runner.config.scalars import NotJsonError, resolve_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from runner.config.nodes import Pointer
+    from runner.config.yaml.nodes import Pointer
 
 Words: TypeAlias = tuple[str, str | None]
 Schema: TypeAlias = dict[str, Any]
@@ -167,7 +167,7 @@ def _bad_pattern(name: str, expected: Any, value: Any, schema: Schema) -> Words:
 def _not_listed(name: str, expected: Any, value: Any, schema: Schema) -> Words:
     texts = [each if isinstance(each, str) else quoted(each) for each in expected]
     message = f"{name} is {_shown(value)}; it is one of {_names(texts, 'or')}"
-    from runner.config.repairs import nearest_choice  # for broken files only
+    from runner.config.schema_fixes import nearest_choice  # for broken files only
 
     guess = nearest_choice(value, texts) if isinstance(value, str) else None
     return message, f"did you mean `{guess}`?" if guess else None
@@ -242,7 +242,7 @@ def _is_number(value: Any) -> bool:
 def _reads_as_number(value: Any) -> bool:
     try:
         return isinstance(value, str) and _is_number(resolve_plain(value))
-    except NotJson:
+    except NotJsonError:
         return False
 
 

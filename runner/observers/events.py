@@ -29,8 +29,8 @@ from runner.protocol.client.actions import (
 from runner.protocol.client.events import (
     Disconnected,
     Event,
-    Garbled,
     HangUp,
+    MalformedMessage,
     MicFrame,
     PlaybackCut,
     Received,
@@ -62,7 +62,7 @@ from runner.protocol.messages import (
     TranscriptUser,
     TranscriptUserDelta,
 )
-from runner.recording.lines import Entry, Sound
+from runner.recording.format import AudioSummary, Entry
 
 Side: TypeAlias = Literal["caller", "agent"]
 Cause: TypeAlias = Literal["voice", "text", "service"]
@@ -391,7 +391,7 @@ class CallInterpreter:
         if isinstance(what, Play):
             if self._is_playing and self._decided_at is None:
                 return ()
-        elif isinstance(what, Sound):
+        elif isinstance(what, AudioSummary):
             if self._is_playing or not what.played:
                 return ()
         elif isinstance(what, Send):
@@ -410,7 +410,7 @@ class CallInterpreter:
         if isinstance(what, Event):
             self._cause = _cause_of(what)  # of the actions that follow
         match what:
-            case Play() | Sound() | StopPlayback() | PlaybackCut():
+            case Play() | AudioSummary() | StopPlayback() | PlaybackCut():
                 self._note_playback(at, what)
             case Received(message):
                 self._note_received(at, message)
@@ -422,14 +422,16 @@ class CallInterpreter:
                 self._note_text(at, what)
             case Connect() | Disconnected() | HangUp() | Close():
                 self._note_connection(at, what)
-            case Garbled() | Notify() | Reconfigure():
+            case MalformedMessage() | Notify() | Reconfigure():
                 self._note_report(at, what)
             case _:
                 pass
 
-    def _note_report(self, at: float, what: Garbled | Notify | Reconfigure) -> None:
+    def _note_report(
+        self, at: float, what: MalformedMessage | Notify | Reconfigure
+    ) -> None:
         match what:
-            case Garbled(reason):
+            case MalformedMessage(reason):
                 self._emit(ErrorReported(at, "message", "unreadable", reason))
             case Notify(text):
                 self._emit(NoticeGiven(at, text))
@@ -589,7 +591,7 @@ class CallInterpreter:
                 self._emit(AgentReplyEnded(at, reply_id, status == "interrupted"))
 
     def _note_playback(
-        self, at: float, what: Play | Sound | StopPlayback | PlaybackCut
+        self, at: float, what: Play | AudioSummary | StopPlayback | PlaybackCut
     ) -> None:
         match what:
             case StopPlayback():
@@ -598,12 +600,12 @@ class CallInterpreter:
             case PlaybackCut(reply_id, played_ms, dropped_ms):
                 seconds = played_ms / 1000, dropped_ms / 1000
                 self._emit(PlaybackTruncated(at, reply_id, *seconds))
-            case Play() | Sound():
+            case Play() | AudioSummary():
                 if not self._is_playing:
                     self._is_playing = True
                     self._emit(PlaybackStarted(at, self._reply_id))
                 since = self._decided_at
-                if since is None or isinstance(what, Sound):
+                if since is None or isinstance(what, AudioSummary):
                     return  # a recording keeps how much there was, not how loud
                 if is_louder(what.pcm, VOICE_DBFS):
                     self._note_answer(at, since)

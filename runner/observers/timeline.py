@@ -41,7 +41,7 @@ from runner.observers.events import (
 )
 from runner.protocol.client.events import Disconnected, Received
 from runner.protocol.messages import InputAudio, ToolCall, Unknown
-from runner.recording.lines import Entry, Sound
+from runner.recording.format import AudioSummary, Entry
 
 if TYPE_CHECKING:
     from runner.recording.voices import Voices
@@ -371,7 +371,7 @@ class _Speech:
         if not any(each.reply is reply for each in self.cut_offs):
             self.cut_offs.append(CutOff(at, "service", reply, 0.0))
 
-    def play(self, at: float, sound: Sound) -> None:
+    def play(self, at: float, sound: AudioSummary) -> None:
         """Follow audio that is handed to the speaker."""
         if not sound.played:
             return
@@ -491,7 +491,7 @@ class _Account:
         """Count what an entry says of losses."""
         losses = self.losses
         match what:
-            case Sound():
+            case AudioSummary():
                 self._balance += what.mic - what.sent
                 losses.microphone_unsent = max(0, self._balance) / BYTES_A_SECOND
                 ignored = max(0, what.received - what.played)
@@ -520,7 +520,7 @@ def trace(
         last = max(last, at)
         interpreter.observe(at, what)
         account.count(what)
-        if isinstance(what, Sound):
+        if isinstance(what, AudioSummary):
             speech.play(at, what)
             last = max(last, what.until)
     if voices is not None:

@@ -23,7 +23,7 @@ from runner.protocol.messages import (
     ServerMessage,
     Unknown,
 )
-from runner.protocol.notation import decode, is_too_deep, read, write
+from runner.protocol.notation import decode, dumps, is_too_deep, loads
 
 CLIENT_MESSAGES: dict[str, type[Any]] = {c.TYPE: c for c in get_args(ClientMessage)}
 SERVER_MESSAGES: dict[str, type[Any]] = {
@@ -51,7 +51,7 @@ def encode(message: Message) -> str:
         audio = b2a_base64(message.pcm, newline=False).decode("ascii")
         return f'{{"type":"input.audio","audio":"{audio}"}}'
     if isinstance(message, Unknown):
-        return write({"type": message.type, **message.fields})
+        return dumps({"type": message.type, **message.fields})
     kind = type(message)
     spell_defaults = kind.TYPE in SERVER_MESSAGES
     content: dict[str, Any] = {"type": kind.TYPE}
@@ -63,7 +63,7 @@ def encode(message: Message) -> str:
             continue
         elif spell_defaults or value != field.default:
             content[field.name] = value
-    return write(content)
+    return dumps(content)
 
 
 def decode_server(text: str | bytes) -> ServerMessage:
@@ -135,7 +135,7 @@ def decode_client(text: str | bytes) -> ClientMessage:
 
 def _parse(text: str | bytes) -> tuple[dict[str, Any], str]:
     try:
-        content = read(text)
+        content = loads(text)
     except (ValueError, RecursionError) as error:
         raise RemoteProtocolError("Invalid JSON format.") from error
     if not isinstance(content, dict):
@@ -210,7 +210,7 @@ def _mapping(value: object) -> dict[str, Any]:
     if isinstance(value, str):
         # Some language models' servers pass tool arguments on as JSON text.
         try:
-            value = read(value)
+            value = loads(value)
         except (ValueError, RecursionError) as error:
             raise TypeError("is not an object") from error
     if not isinstance(value, dict):

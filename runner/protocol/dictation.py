@@ -14,12 +14,12 @@ import re
 _FORM = re.compile(r'Say exactly[^:"]*:?\s*"(.+)"', re.DOTALL)
 
 
-def dictate(text: str) -> str:
+def say_verbatim(text: str) -> str:
     """Return the instructions to say a text as it stands, and to do nothing else."""
     return f'Say exactly these words and nothing else, and call no tool: "{text}"'
 
 
-def dictated(instructions: str | None) -> str | None:
+def parse_verbatim(instructions: str | None) -> str | None:
     """Return the words that are dictated by instructions, None when none are."""
     found = _FORM.fullmatch((instructions or "").strip())
     return found[1] if found else None

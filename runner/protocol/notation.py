@@ -15,7 +15,7 @@ _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _escaped = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def write(content: Mapping[str, Any]) -> str:
+def dumps(content: Mapping[str, Any]) -> str:
     """Return compact JSON that goes through a socket as UTF-8."""
     text = _compact(content)
     if not text.isascii():
@@ -50,7 +50,7 @@ decode = json.JSONDecoder(
 ).decode
 
 
-def read(text: str | bytes) -> Any:
+def loads(text: str | bytes) -> Any:
     """Read what JSON can say and Python can measure.
 
     Raises ValueError (also for NaN, 1e400 and integers that no float holds) and

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from runner.errors import VagentError
-from runner.protocol.client.calls import CallRules
-from runner.protocol.client.wishes import ClientConfig, Idle, Patience
+from runner.protocol.client.config import ClientConfig, IdlePolicy, Timeouts
+from runner.protocol.client.tool_calls import ToolPolicy
 from runner.protocol.messages import JsonObject
 
 # Raised when a reader of this version would misread what a later one writes. What is
@@ -17,12 +17,12 @@ from runner.protocol.messages import JsonObject
 FORMAT_VERSION = 1
 
 
-class NotARecording(VagentError):
+class InvalidRecording(VagentError):
     """A folder without a recording, or one that this version cannot read."""
 
 
 @dataclass(frozen=True, slots=True)
-class AgentOfRecord:
+class RecordedAgent:
     """The agent file of a call; a copy of its text lies beside as agent.yaml."""
 
     name: str
@@ -39,7 +39,7 @@ class Header:
     session's, secrets masked.
     """
 
-    agent: AgentOfRecord
+    agent: RecordedAgent
     service: str
     config: ClientConfig
     seed: int
@@ -65,17 +65,17 @@ def read_header(line: Any) -> Header:
         NotARecording: it is none, or of a version that this one cannot read.
     """
     if not isinstance(line, dict) or line.get("type") != "vagent.recording":
-        raise NotARecording("this is no recording of vagent's")
+        raise InvalidRecording("this is no recording of vagent's")
     version = line.get("version")
     if not isinstance(version, int) or version > FORMAT_VERSION:
-        raise NotARecording(
+        raise InvalidRecording(
             f"this recording has format {version}, and this vagent reads up to "
             f"{FORMAT_VERSION}",
             hint="use the vagent that made it, or a newer one",
         )
     try:
         header = Header(
-            agent=AgentOfRecord(**_known(AgentOfRecord, line["agent"])),
+            agent=RecordedAgent(**_known(RecordedAgent, line["agent"])),
             config=read_config(line["config"]),
             **{
                 key: value
@@ -86,7 +86,7 @@ def read_header(line: Any) -> Header:
         _check_texts(header)
         _check_texts(header.agent)
     except (KeyError, TypeError, AttributeError) as error:
-        raise NotARecording(
+        raise InvalidRecording(
             f"the header of this recording is broken: {error}"
         ) from None
     return header
@@ -99,16 +99,16 @@ def read_config(value: JsonObject) -> ClientConfig:
         **{
             **known,
             "tools": {
-                name: CallRules(**_known(CallRules, rules))
+                name: ToolPolicy(**_known(ToolPolicy, rules))
                 for name, rules in value["tools"].items()
             },
-            "idle": Idle(**_known(Idle, value["idle"])),
-            "patience": Patience(**_known(Patience, value["patience"])),
+            "idle": IdlePolicy(**_known(IdlePolicy, value["idle"])),
+            "patience": Timeouts(**_known(Timeouts, value["patience"])),
         }
     )
 
 
-def _check_texts(value: Header | AgentOfRecord) -> None:
+def _check_texts(value: Header | RecordedAgent) -> None:
     for name, each in value.__dataclass_fields__.items():
         if each.type == "str" and not isinstance(getattr(value, name), str):
             raise TypeError(f"'{name}' is no text")

@@ -9,7 +9,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from runner.protocol.notation import write
+from runner.protocol.notation import dumps
 
 # Flushes between two looks whether the file is still there: about a second of a call.
 _LOOK_EVERY = 20
@@ -33,7 +33,7 @@ class LineFile:
 
     def append(self, value: Mapping[str, Any]) -> None:
         """Add a line, to be written with the next `flush`."""
-        self.append_text(write(value))
+        self.append_text(dumps(value))
 
     def append_text(self, text: str) -> None:
         """Add a line that is JSON text already."""

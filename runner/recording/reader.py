@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import RemoteProtocolError
-from runner.recording.header import Header, NotARecording, read_header
-from runner.recording.lines import Entry, read_line
+from runner.recording.format import Entry, read_line
+from runner.recording.header import Header, InvalidRecording, read_header
 
 SESSION_FILE = "session.jsonl"
 _HOW = "vagent run … --record FOLDER makes one"
@@ -47,9 +47,11 @@ def read_recording(folder: Path) -> Recording:
             header = _header(file.readline(), folder)
             return _read(folder, header, file)
     except FileNotFoundError:
-        raise NotARecording(f"there is no recording in '{folder}'", hint=_HOW) from None
+        raise InvalidRecording(
+            f"there is no recording in '{folder}'", hint=_HOW
+        ) from None
     except OSError as error:
-        raise NotARecording.from_os_error(f"'{path}'", "read", error) from error
+        raise InvalidRecording.from_os_error(f"'{path}'", "read", error) from error
 
 
 def find_recordings(paths: Iterable[Path]) -> list[Path]:
@@ -63,10 +65,10 @@ def find_recordings(paths: Iterable[Path]) -> list[Path]:
         if path.name == SESSION_FILE and path.is_file():
             path = path.parent
         if not path.exists():
-            raise NotARecording(f"there is no '{path}'")
+            raise InvalidRecording(f"there is no '{path}'")
         below = list(_below(path))
         if not below:
-            raise NotARecording(f"there is no recording in '{path}'", hint=_HOW)
+            raise InvalidRecording(f"there is no recording in '{path}'", hint=_HOW)
         found.update(dict.fromkeys(below))
     return list(found)
 
@@ -83,14 +85,16 @@ def _header(line: bytes, folder: Path) -> Header:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):
-        raise NotARecording(
+        raise InvalidRecording(
             f"the recording in '{folder}' ends or breaks within its first line",
             hint="nothing can be had from it",
         ) from None
     try:
         return read_header(value)
-    except NotARecording as error:
-        raise NotARecording(f"'{folder}': {error.message}", hint=error.hint) from None
+    except InvalidRecording as error:
+        raise InvalidRecording(
+            f"'{folder}': {error.message}", hint=error.hint
+        ) from None
 
 
 def _read(folder: Path, header: Header, lines: Iterable[bytes]) -> Recording:

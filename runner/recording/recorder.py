@@ -20,7 +20,7 @@ from runner.errors import AudioFileError, FileUnreadable, os_error_text
 from runner.protocol.client.actions import Action
 from runner.protocol.client.events import Event
 from runner.recording.header import Header
-from runner.recording.tape import LimitReached, Limits, Tape
+from runner.recording.tape import LimitReached, Limits, RecordingWriter
 from runner.redaction import Redactor
 
 # Seconds. Waking costs more than writing, and a tenth of a second may be lost.
@@ -57,9 +57,11 @@ class Recorder:
         self.folder = folder
         limits = limits or Limits()
         redactor = redactor or Redactor()
-        self._open = partial(Tape, folder, header, agent_text, redactor, limits)
+        self._open = partial(
+            RecordingWriter, folder, header, agent_text, redactor, limits
+        )
         self._notice = notice
-        self._tape: Tape | None = None
+        self._tape: RecordingWriter | None = None
         self._began: float | None = None  # the engine's time of the first action
         self._backlog: deque[tuple[float, Event | Action]] = deque()
         self._most = limits.backlog if threaded else _BATCH
@@ -125,7 +127,7 @@ class Recorder:
         except (LimitReached, OSError, AudioFileError) as error:
             self._stop(tape, os_error_text(error))
 
-    def _write(self, tape: Tape) -> None:
+    def _write(self, tape: RecordingWriter) -> None:
         backlog, batch = self._backlog, []
         # The loop's thread may empty it meanwhile.
         with contextlib.suppress(IndexError):
@@ -148,7 +150,7 @@ class Recorder:
             self._is_late = True
             self._backlog.clear()
 
-    def _stop(self, tape: Tape, reason: str) -> None:
+    def _stop(self, tape: RecordingWriter, reason: str) -> None:
         self._tape = None
         tape.stop(reason)
         self._notice(f"recording stopped: {reason}; the call goes on")

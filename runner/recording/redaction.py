@@ -20,7 +20,7 @@ from runner.protocol.client.actions import (
     Notify,
     RunTool,
     Send,
-    Voice,
+    Synthesize,
 )
 from runner.protocol.client.events import Event, Received, Say, ToolFinished
 from runner.protocol.messages import (
@@ -36,7 +36,7 @@ from runner.protocol.messages import (
     TranscriptUserDelta,
     Unknown,
 )
-from runner.recording.lines import Entry
+from runner.recording.format import Entry
 from runner.redaction import Redactor, map_texts
 
 # The looks behind let a search begin at the beginning of a word only: without them a
@@ -87,7 +87,7 @@ def redact(what: Entry) -> Entry:
         case Send(message):
             redacted = _redact_message(message)
             return what if redacted is message else Send(redacted)
-        case Say(text) | Notify(text) | Announce(text) | Voice(text=text):
+        case Say(text) | Notify(text) | Announce(text) | Synthesize(text=text):
             return replace(what, text=redact_text(text))
         case RunTool(call):
             return RunTool(replace(call, arguments=redact_tree(call.arguments)))

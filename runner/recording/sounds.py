@@ -8,13 +8,13 @@ from runner.protocol.client.actions import Action, Play, Send
 from runner.protocol.client.announcements import is_audible
 from runner.protocol.client.events import Event, MicFrame, Received
 from runner.protocol.messages import InputAudio, ReplyAudio
-from runner.recording.lines import Sound
+from runner.recording.format import AudioSummary
 
 # The longest stretch that one line counts, in seconds.
 LONGEST = 0.1
 
 
-def sound_text(at: float, sound: Sound) -> str:
+def sound_text(at: float, sound: AudioSummary) -> str:
     """Return the line of a sound as JSON text: as `write_line` says it, and quicker.
 
     Of all lines of a recording nine in ten are these.
@@ -37,13 +37,13 @@ def sound_text(at: float, sound: Sound) -> str:
     return f'{{"at":{round(at, 6)},"until":{until},"sound":{{{inner}}}}}'
 
 
-class SoundCount:
+class AudioCounter:
     """Sums up sound; `finished` lines wait there, each with its time, to be taken."""
 
     def __init__(self) -> None:
-        self.finished: list[tuple[float, Sound]] = []
+        self.finished: list[tuple[float, AudioSummary]] = []
         self._began = 0.0
-        self._sound: Sound | None = None
+        self._sound: AudioSummary | None = None
 
     def note(self, at: float, what: Event | Action) -> bool:
         """Count an event or action that is only sound; return whether it is that."""
@@ -77,7 +77,7 @@ class SoundCount:
             self.finished.append((self._began, self._sound))
             self._sound = None
 
-    def _open(self, at: float) -> Sound:
+    def _open(self, at: float) -> AudioSummary:
         """Return the line to count into."""
         sound = self._sound
         if sound is not None:
@@ -86,10 +86,10 @@ class SoundCount:
                 return sound
             self.cut()
         self._began = at
-        self._sound = sound = Sound(at)
+        self._sound = sound = AudioSummary(at)
         return sound
 
-    def _open_reply(self, at: float, reply_id: str) -> Sound:
+    def _open_reply(self, at: float, reply_id: str) -> AudioSummary:
         if self._sound is not None and self._sound.reply_id not in ("", reply_id):
             self.cut()
         sound = self._open(at)

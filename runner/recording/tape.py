@@ -9,14 +9,14 @@ from typing import Any, NoReturn
 
 from runner.protocol.client.actions import Action, Play
 from runner.protocol.client.events import Event, MicFrame
-from runner.recording.calls import CALLS_FILE, CallLog, write_call
+from runner.recording.call_log import CALLS_FILE, CallLog, write_call
+from runner.recording.format import Entry, write_line
 from runner.recording.header import Header, write_header
 from runner.recording.linefile import LineFile
-from runner.recording.lines import Entry, write_line
 from runner.recording.reader import SESSION_FILE
 from runner.recording.redaction import learn_token, redact
-from runner.recording.sounds import SoundCount, sound_text
-from runner.recording.waves import Waves
+from runner.recording.sounds import AudioCounter, sound_text
+from runner.recording.waves import WavFiles
 from runner.redaction import Redactor
 
 AGENT_FILE = "agent.yaml"
@@ -40,7 +40,7 @@ class LimitReached(Exception):
     """A bound of the recording; the text says which."""
 
 
-class Tape:
+class RecordingWriter:
     """The files of one recording; times are seconds since the call began.
 
     Raises OSError and `AudioFileError` when the disk does not take them, and
@@ -59,7 +59,7 @@ class Tape:
         self._limits = limits
         self._redactor = redactor
         self._redacts = header.is_redacted
-        self._count, self._log = SoundCount(), CallLog()
+        self._count, self._log = AudioCounter(), CallLog()
         self._at = 0.0
         folder.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as opened:
@@ -71,7 +71,7 @@ class Tape:
             self._session.flush()
             text = self._redactor.text(agent_text).encode("utf-8", "replace")
             (folder / AGENT_FILE).write_bytes(text)
-            self._waves = Waves(folder) if header.has_sound else None
+            self._waves = WavFiles(folder) if header.has_sound else None
             if self._waves is not None:
                 opened.callback(self._waves.close)
                 self._waves.open()

@@ -20,7 +20,7 @@ _FULL_SCALE = 32_768.0
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
+class Envelope:
     """One side of a call: its peak (0 to 1) and its level, `STEP` by `STEP`."""
 
     peaks: NDArray[np.float32]
@@ -63,8 +63,8 @@ class Voice:
 class Voices:
     """Both sides of a call; they begin together."""
 
-    caller: Voice
-    agent: Voice
+    caller: Envelope
+    agent: Envelope
 
 
 def read_voices(folder: Path) -> Voices | None:
@@ -80,7 +80,7 @@ def read_voices(folder: Path) -> Voices | None:
     return Voices(caller, agent)
 
 
-def _read(path: Path) -> Voice:
+def _read(path: Path) -> Envelope:
     peaks: list[NDArray[np.float32]] = []
     loud: list[NDArray[np.bool_]] = []
     try:
@@ -94,7 +94,7 @@ def _read(path: Path) -> Voice:
                 loud.append(is_loud)
     except (OSError, EOFError, wave.Error) as error:
         raise AudioFileError(f"'{path}' cannot be read: {error}") from error
-    return Voice(
+    return Envelope(
         np.concatenate(peaks) if peaks else np.zeros(0, np.float32),
         np.concatenate(loud) if loud else np.zeros(0, np.bool_),
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from runner.audio.devices import SAMPLE_RATE
-from runner.audio.recording import WavRecording
+from runner.audio.recording import WavWriter
 from runner.protocol.client.actions import Action, Close, Play, Send, StopPlayback
 from runner.protocol.client.events import Event, MicFrame, Received
-from runner.recording.tracks import AgentTrack, CallerTrack, Stereo
+from runner.recording.audio_tracks import AgentTrack, CallerTrack, Stereo
 
 # Written at least so often, in seconds of the call: where time leaps, as it does on a
 # clock that is not real, silence must not be held in memory by the hour.
@@ -18,7 +18,7 @@ _STEP = 10.0
 _STEREO_EVERY = SAMPLE_RATE // 2
 
 
-class Waves:
+class WavFiles:
     """Writes the three files; each is whole and has its right length at every moment.
 
     The third follows the other two by a quarter of a second.
@@ -29,9 +29,9 @@ class Waves:
     def __init__(self, folder: Path) -> None:
         self._caller, self._agent, self._stereo = CallerTrack(), AgentTrack(), Stereo()
         self._files = (
-            WavRecording(folder / "caller.wav"),
-            WavRecording(folder / "agent.wav"),
-            WavRecording(folder / "both.wav", channels=2),
+            WavWriter(folder / "caller.wav"),
+            WavWriter(folder / "agent.wav"),
+            WavWriter(folder / "both.wav", channels=2),
         )
         self._at = 0.0
         self._drains = False

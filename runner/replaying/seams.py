@@ -9,8 +9,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Self
 
+from runner.engine.connection import TransportListener
 from runner.errors import ConnectionLost, TransportError
-from runner.line import Listener
 from runner.protocol.client.actions import (
     Action,
     Close,
@@ -21,8 +21,8 @@ from runner.protocol.client.actions import (
 from runner.protocol.client.events import Disconnected, Event
 from runner.protocol.codec import decode_client, encode
 from runner.protocol.messages import InputAudio, ServerMessage, ToolCall
-from runner.recording.lines import Entry
-from runner.recording.sounds import SoundCount
+from runner.recording.format import Entry
+from runner.recording.sounds import AudioCounter
 from runner.tasks import RunToolCall
 from runner.tools.tool import ToolOutcome
 
@@ -31,7 +31,7 @@ _SOUND = encode(InputAudio(b"")).partition('""')[0] + '"'
 
 
 @dataclass(slots=True)
-class Notes:
+class ReplayLog:
     """What the engine sees and does, as a recording would have it.
 
     What is sent, played and stopped is noted where it arrives, not where it is wanted:
@@ -42,7 +42,7 @@ class Notes:
     seen: int = 0  # events so far
     has_ended: bool = True  # whether the engine is over once its session is
     _lines: list[tuple[float, Entry]] = field(default_factory=list)
-    _sounds: SoundCount = field(default_factory=SoundCount)
+    _sounds: AudioCounter = field(default_factory=AudioCounter)
 
     def observe(self, at: float, what: Event | Action) -> None:
         """Take note of what is not noted on arrival."""
@@ -75,12 +75,12 @@ class Notes:
         self._sounds.finished.clear()
 
 
-class Wire:
+class RecordedConnection:
     """The line of then: dialled by the engine, opened, refused and cut when told to."""
 
-    def __init__(self, notes: Notes) -> None:
+    def __init__(self, notes: ReplayLog) -> None:
         self._notes = notes
-        self._listener: Listener | None = None
+        self._listener: TransportListener | None = None
         self._answer: asyncio.Future[None] | None = None  # while it is being dialled
 
     @property
@@ -88,8 +88,8 @@ class Wire:
         """Whether a connection is being made."""
         return self._answer is not None and not self._answer.done()
 
-    async def dial(self, token: str | None, listener: Listener) -> None:
-        """Wait for what became of this connection; see `runner.line.Dial`."""
+    async def dial(self, token: str | None, listener: TransportListener) -> None:
+        """Wait for what became of this connection; see `runner.engine.connection.Dial`."""
         del token
         self._listener = listener
         self._answer = asyncio.get_running_loop().create_future()
@@ -122,7 +122,7 @@ class _WayOut:
 
     is_writable = True
 
-    def __init__(self, notes: Notes) -> None:
+    def __init__(self, notes: ReplayLog) -> None:
         self._notes = notes
 
     def write(self, text: str) -> None:
@@ -144,12 +144,12 @@ def _sound_size(text: str) -> int | None:
     return len(content) // 4 * 3 - content[-2:].count("=")
 
 
-class SpeakerOfThen:
+class RecordedSpeaker:
     """Notes what is played; everything was heard when it is told so."""
 
     pending_ms = 0.0
 
-    def __init__(self, notes: Notes) -> None:
+    def __init__(self, notes: ReplayLog) -> None:
         self._notes = notes
         self._waiting: deque[asyncio.Future[None]] = deque()
 
@@ -184,7 +184,7 @@ class SpeakerOfThen:
         return False
 
 
-class ToolsOfThen:
+class RecordedTools:
     """Calls that end when they ended then, with what they came to then.
 
     With `run_live` they are run again, and end with what they come to now; no sooner.
@@ -195,7 +195,7 @@ class ToolsOfThen:
         self._running: dict[str, asyncio.Future[ToolOutcome]] = {}
 
     async def run(self, call: ToolCall) -> ToolOutcome:
-        """Run a call; see `runner.engine.RunToolCall`."""
+        """Run a call; see `runner.engine.engine.RunToolCall`."""
         result: asyncio.Future[ToolOutcome]
         result = asyncio.get_running_loop().create_future()
         self._running[call.call_id] = result

@@ -7,23 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.config.environment import load_environment
+from runner.engine.agent import load_agent_and_tools
 from runner.errors import FileUnreadable, VagentError, os_error_text
-from runner.loading import load_agent_and_tools
 from runner.protocol.messages import ToolCall
-from runner.protocol.notation import write
+from runner.protocol.notation import dumps
+from runner.recording.format import Entry, write_line
 from runner.recording.header import write_header
-from runner.recording.lines import Entry, write_line
 from runner.recording.reader import SESSION_FILE, Recording, read_recording
 from runner.recording.redaction import redact
-from runner.replaying.comparison import Difference, find_difference
-from runner.replaying.playback import replay
 from runner.tasks import RunToolCall
-from runner.testing.mocks import StagedTools
+from runner.testing.mocks import MockedToolset
+from runner.testing.replay import replay
+from runner.testing.replay_result import Difference, find_difference
 from runner.tools.tool import ToolOutcome
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ReplayResult:
     """What came of one recording; `problem` says why it could not be replayed.
 
     `seconds` is how long the recorded call was, `was_updated` whether what the engine
@@ -43,7 +43,9 @@ class Verdict:
         return self.difference is None and self.problem is None
 
 
-def judge(folder: Path, *, live_tools: bool = False, update: bool = False) -> Verdict:
+def replay_and_compare(
+    folder: Path, *, live_tools: bool = False, update: bool = False
+) -> ReplayResult:
     """Replay a recording and compare; never raises for what a recording can hold."""
     try:
         recording = read_recording(folder)
@@ -52,12 +54,12 @@ def judge(folder: Path, *, live_tools: bool = False, update: bool = False) -> Ve
         if recording.header.is_redacted:
             now = [(at, redact(entry)) for at, entry in now]
     except VagentError as error:
-        return Verdict(folder, problem=error.message)
+        return ReplayResult(folder, problem=error.message)
     difference = find_difference(
         recording.entries, now, is_complete=recording.is_complete
     )
     length = recording.entries[-1][0] if recording.entries else 0.0
-    verdict = Verdict(
+    verdict = ReplayResult(
         folder, difference, None, length, is_complete=recording.is_complete
     )
     if difference is None or not update:
@@ -65,10 +67,10 @@ def judge(folder: Path, *, live_tools: bool = False, update: bool = False) -> Ve
     try:
         _write(recording, now)
     except OSError as error:
-        return Verdict(
+        return ReplayResult(
             folder, problem=f"'{folder}' cannot be written: {os_error_text(error)}"
         )
-    return Verdict(folder, None, None, length, was_updated=True)
+    return ReplayResult(folder, None, None, length, was_updated=True)
 
 
 def _live_tools(recording: Recording) -> RunToolCall:
@@ -78,7 +80,7 @@ def _live_tools(recording: Recording) -> RunToolCall:
         raise FileUnreadable(f"its agent file '{path}' is not there for its tools")
     environment = load_environment(Path(), os.environ)
     _, registry = load_agent_and_tools(path, header.variables, environment)
-    staged = StagedTools(registry)
+    staged = MockedToolset(registry)
 
     async def run_tool(call: ToolCall) -> ToolOutcome:
         return await staged.run(call.name, call.arguments)
@@ -97,5 +99,5 @@ def _write(recording: Recording, now: list[tuple[float, Entry]]) -> None:
         lines.append({"at": end, "stopped": recording.stopped})
     path = recording.folder / SESSION_FILE
     beside = path.with_suffix(".new")
-    beside.write_text("".join(f"{write(line)}\n" for line in lines), "utf-8")
+    beside.write_text("".join(f"{dumps(line)}\n" for line in lines), "utf-8")
     os.replace(beside, path)

@@ -13,15 +13,15 @@ from runner.config.loader import examine_agent
 from runner.config.reading import read_agent_file
 from runner.config.toolbox import find_definitions, find_names, name_of_tool
 from runner.errors import FileUnreadable
-from runner.scenarios.drafts import find_drafts
+from runner.testing.scenarios.drafts import find_drafts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from runner.config.diagnostics import Diagnostic
-    from runner.config.inspection import Inspection
-    from runner.config.nodes import Pointer
-    from runner.scenarios.drafts import Draft
+    from runner.config.lint.context import RuleContext
+    from runner.config.yaml.nodes import Pointer
+    from runner.testing.scenarios.drafts import ExpandedScenario
 
 # What a tool of a kind that is not built in looks like at first.
 _UNKNOWN_KIND = {"VA203", "VA210"}
@@ -50,7 +50,7 @@ class Agent:
         return self.problem is None and self.is_agent and not self.errors
 
 
-def find_agents(inspection: Inspection) -> dict[str, Agent]:
+def find_agents(inspection: RuleContext) -> dict[str, Agent]:
     """Return the agents that the scenarios of a file name, each read once."""
     named = {draft.value("agent") for draft in inspection.fact(find_drafts)}
     return {
@@ -59,7 +59,7 @@ def find_agents(inspection: Inspection) -> dict[str, Agent]:
     }
 
 
-def agent_of(inspection: Inspection, draft: Draft) -> Agent | None:
+def agent_of(inspection: RuleContext, draft: ExpandedScenario) -> Agent | None:
     """Return the agent of a scenario, if it is one that is sound."""
     agent = inspection.fact(find_agents).get(draft.value("agent", ""))
     return agent if agent is not None and agent.is_sound else None
@@ -75,7 +75,7 @@ def read_agent(path: Path) -> Agent:
         return Agent(is_agent=False)
     found, inspection = examine_agent(reading, environment={})
     if any(each.rule in _UNKNOWN_KIND for each in found):
-        from runner.checking.checker import added_kinds
+        from runner.config.lint.checker import added_kinds
 
         kinds = added_kinds()
         if kinds:
@@ -96,7 +96,7 @@ def read_agent(path: Path) -> Agent:
     )
 
 
-def _schemas(inspection: Inspection) -> Iterator[tuple[str, Any]]:
+def _schemas(inspection: RuleContext) -> Iterator[tuple[str, Any]]:
     """Yield the schemas of the tools' arguments that can be told, by their names."""
     for tool in inspection.tools():
         name = name_of_tool(inspection, tool)
@@ -105,14 +105,14 @@ def _schemas(inspection: Inspection) -> Iterator[tuple[str, Any]]:
             yield name, schema
 
 
-def _remote(inspection: Inspection) -> Iterator[str]:
+def _remote(inspection: RuleContext) -> Iterator[str]:
     for tool in inspection.tools():
         name = name_of_tool(inspection, tool)
         if name is not None and inspection.get((*tool, "http"), dict) is not None:
             yield name
 
 
-def _schema(inspection: Inspection, tool: Pointer) -> dict[str, Any] | None:
+def _schema(inspection: RuleContext, tool: Pointer) -> dict[str, Any] | None:
     written = inspection.get((*tool, "parameters"), dict)
     if written is not None:
         return written
@@ -121,6 +121,6 @@ def _schema(inspection: Inspection, tool: Pointer) -> dict[str, Any] | None:
     function = inspection.fact(find_definitions).get(tool)
     if function is None or function.decorator_list:
         return None
-    from runner.config.python_types import infer_schema  # for Python tools only
+    from runner.config.lint.python_types import infer_schema  # for Python tools only
 
     return infer_schema(inspection, tool)

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from runner.scenarios.agents import agent_of
-from runner.scenarios.drafts import find_drafts, listed
+from runner.testing.scenarios.drafts import find_drafts, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.config.inspection import Inspection
-    from runner.config.nodes import Pointer
+    from runner.config.lint.context import RuleContext
+    from runner.config.yaml.nodes import Pointer
     from runner.scenarios.agents import Agent
-    from runner.scenarios.drafts import Draft
+    from runner.testing.scenarios.drafts import ExpandedScenario
 
 Role = Literal["mock", "tool_call", "expect", "llm"]
 
@@ -44,7 +44,7 @@ class Mentioned:
     is_sure: bool = True  # False: one of the agents cannot be told
 
 
-def find_mentions(inspection: Inspection) -> list[Mentioned]:
+def find_mentions(inspection: RuleContext) -> list[Mentioned]:
     """Return every mention, with the agents that it is about."""
     found: dict[tuple[Pointer, str, str], Mentioned] = {}
     for draft in inspection.fact(find_drafts):
@@ -59,7 +59,7 @@ def find_mentions(inspection: Inspection) -> list[Mentioned]:
     return list(found.values())
 
 
-def _mentions(draft: Draft) -> Iterator[Mention]:
+def _mentions(draft: ExpandedScenario) -> Iterator[Mention]:
     for name, part in draft.entries["mock"].items():
         yield Mention("mock", name, part.path, is_key=True)
     llm = draft.part("llm")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from runner.config.interpolation import Placeholder
-    from runner.config.nodes import Pointer
+    from runner.config.yaml.nodes import Pointer
 
 # Of one scenario. A matrix that is larger by mistake would only seem to hang.
 MOST_COMBINATIONS = 1000

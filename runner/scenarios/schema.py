@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from runner.config.schema import find_violations
-from runner.config.violations import judge
+from runner.config.schema_errors import to_findings
 from runner.scenarios.packaged import strict_schema
 from runner.scenarios.parameters import combinations, fill
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runner.config.diagnostics import Finding
-    from runner.config.document import Document
-    from runner.config.nodes import Pointer
-    from runner.config.violations import Violation
+    from runner.config.schema_errors import Violation
+    from runner.config.yaml.nodes import Pointer
+    from runner.config.yaml.parser import Document
 
 # Where keys belong that somebody has put elsewhere.
 _HOMES = {
@@ -41,14 +41,14 @@ _SHALLOW = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Faults:
+class SchemaErrors:
     """What breaks the schema, and the paths that nothing more is to be said about."""
 
     findings: list[tuple[str, Finding]]
     unsound: frozenset[Pointer]
 
 
-def find_faults(document: Document) -> Faults:
+def find_faults(document: Document) -> SchemaErrors:
     """Return what breaks the schema in a document that is a mapping."""
     found: dict[tuple[str, Pointer, str], Violation] = {}
     for above, each in _violations(document.value):
@@ -57,11 +57,11 @@ def find_faults(document: Document) -> Faults:
         found.setdefault(key, replace(each, path=path))
     open_ = [each for each in found.values() if _is_open(document, each)]
     judged = [each for each in found.values() if each not in open_]
-    findings = judge(document, judged, homes=_HOMES)
+    findings = to_findings(document, judged, homes=_HOMES)
     unsound = {path for _, each in findings for path in each.unsound}
     unsound |= {each.path for each in open_}
     unsound |= {path for _, path, _ in found if len(path) > _SHALLOW}
-    return Faults(findings, frozenset(unsound))
+    return SchemaErrors(findings, frozenset(unsound))
 
 
 def _violations(value: dict[str, Any]) -> Iterator[tuple[Pointer, Violation]]:

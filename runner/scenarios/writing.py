@@ -9,11 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from runner.observers.timeline import ToolRun, trace
-from runner.recording.header import Header, NotARecording
+from runner.recording.header import Header, InvalidRecording
 from runner.recording.reader import Recording
-from runner.scenarios.model import LlmRule, MockAnswer, Place, Scenario, Suite
-from runner.scenarios.recorded import Account, Remarked, Reply
-from runner.scenarios.writer import write_suite
+from runner.testing.scenarios.from_recording import (
+    CommentedTurn,
+    RecordingConverter,
+    Reply,
+)
+from runner.testing.scenarios.model import LlmRule, MockAnswer, Place, Scenario, Suite
+from runner.testing.scenarios.writer import write_suite
 
 _LONGEST_PART = 5  # words of what the agent said that are looked for
 _LONGEST_REMARK = 60  # characters
@@ -38,7 +42,7 @@ def scenario_from_recording(recording: Recording, file: Path) -> str:
     turns = [*account.turns, *([end] if end is not None else [])]
     if not turns:
         folder = recording.folder
-        raise NotARecording(f"nothing is said or done in the call in '{folder}'")
+        raise InvalidRecording(f"nothing is said or done in the call in '{folder}'")
     scenario = Scenario(
         f"goes as it did on {header.started[:10]}",
         place,
@@ -52,8 +56,10 @@ def scenario_from_recording(recording: Recording, file: Path) -> str:
     return _with_remarks(text, turns, _preface(recording, account))
 
 
-def _read(recording: Recording, place: Place, part_of: Callable[[str], str]) -> Account:
-    account = Account(recording.header, place, part_of)
+def _read(
+    recording: Recording, place: Place, part_of: Callable[[str], str]
+) -> RecordingConverter:
+    account = RecordingConverter(recording.header, place, part_of)
     account.read(recording.entries)
     return account
 
@@ -120,7 +126,7 @@ def _in_turn(answers: Sequence[MockAnswer]) -> tuple[MockAnswer, ...]:
     return tuple(kept)
 
 
-def _preface(recording: Recording, account: Account) -> Iterator[str]:
+def _preface(recording: Recording, account: RecordingConverter) -> Iterator[str]:
     header = recording.header
     yield f"Made from a recording: {header.service}, {header.started}."
     yield "It asks for what was said and done then. Loosen what need not be so:"
@@ -133,7 +139,9 @@ def _preface(recording: Recording, account: Account) -> Iterator[str]:
         yield f"Not in it: {lack}."
 
 
-def _with_remarks(text: str, turns: Sequence[Remarked], preface: Iterator[str]) -> str:
+def _with_remarks(
+    text: str, turns: Sequence[CommentedTurn], preface: Iterator[str]
+) -> str:
     modeline, _, rest = text.partition("\n")
     head, _, lines = rest.partition(_TURNS)
     told_of = [

@@ -8,9 +8,9 @@ from collections import deque
 import numpy as np
 
 from runner.audio.pcm import decode_alaw, decode_mulaw, to_samples
-from runner.audio.resampling import Resampler
+from runner.audio.resampler import Resampler
 from runner.protocol.server.limits import RATES
-from runner.server.turns import FRAME_SECONDS, Sign, Timing, TurnDetector
+from runner.service.endpointing import FRAME_SECONDS, Timing, TurnDetector, TurnSignal
 from runner.speech.interfaces import SPEECH_RATE, VAD_FRAME, Samples, Vad
 
 # The first consonant is often quieter than the threshold.
@@ -19,7 +19,7 @@ _LEAD_FRAMES = 10
 _LONGEST_FRAMES = int(29 / FRAME_SECONDS)
 
 
-class Ears:
+class SpeechSegmenter:
     """Hears one caller; fed by one thread at a time."""
 
     def __init__(self, vad: Vad, encoding: str) -> None:
@@ -45,17 +45,17 @@ class Ears:
 
     def hear(
         self, pcm: bytes, *, agent_speaks: bool = False, may_start: bool = True
-    ) -> list[tuple[Sign, Samples]]:
+    ) -> list[tuple[TurnSignal, Samples]]:
         """Take sound as it came; return each decision with the turn's sound so far."""
         samples = self._resampler.process(self._decode(pcm))
         self._rest = np.concatenate((self._rest, samples))
-        signs: list[tuple[Sign, Samples]] = []
+        signs: list[tuple[TurnSignal, Samples]] = []
         while len(self._rest) >= VAD_FRAME:
             frame, self._rest = self._rest[:VAD_FRAME], self._rest[VAD_FRAME:]
             sign = self._hear_frame(frame, agent_speaks, may_start)
             if sign is not None:
                 signs.append((sign, self.sound()))
-            if sign is Sign.MUTTERED:
+            if sign is TurnSignal.MUTTERED:
                 self._turn.clear()
         return signs
 
@@ -76,7 +76,7 @@ class Ears:
 
     def _hear_frame(
         self, frame: Samples, agent_speaks: bool, may_start: bool
-    ) -> Sign | None:
+    ) -> TurnSignal | None:
         was_quiet = self.detector.is_quiet
         sign = self.detector.hear(
             self._vad.probability(frame), agent_speaks=agent_speaks, may_start=may_start

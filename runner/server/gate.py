@@ -22,7 +22,7 @@ _PARAMETERS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """An HTTP answer with a JSON body."""
 
     status: int
@@ -33,7 +33,7 @@ class Answer:
         return json.dumps(self.body)
 
 
-class Gate:
+class Authenticator:
     """Checks credentials; with no key of its own it lets everybody in."""
 
     def __init__(self, key: str | None = None) -> None:
@@ -56,12 +56,14 @@ class Gate:
         # Tokens work as often as wanted until they expire, whatever is documented.
         return self._tokens.get(token, -1.0) > now or _same(token, self._key)
 
-    def issue_token(self, authorization: str | None, query: str, now: float) -> Answer:
+    def issue_token(
+        self, authorization: str | None, query: str, now: float
+    ) -> HttpResponse:
         """Answer GET /v1/token."""
         if authorization is None:
-            return Answer(422, {"detail": [_missing("header", "authorization")]})
+            return HttpResponse(422, {"detail": [_missing("header", "authorization")]})
         if self._key is not None and not _same(credential(authorization), self._key):
-            return Answer(404, {"detail": "Invalid API key"})
+            return HttpResponse(404, {"detail": "Invalid API key"})
         given = {name: values[-1] for name, values in parse_qs(query).items()}
         findings = [
             finding
@@ -69,12 +71,12 @@ class Gate:
             if (finding := _check(given.get(name), name, low, high, required))
         ]
         if findings:
-            return Answer(422, {"detail": findings})
+            return HttpResponse(422, {"detail": findings})
         seconds = int(given["expires_in_seconds"])
         self._tokens = {t: end for t, end in self._tokens.items() if end > now}
         token = secrets.token_urlsafe(48)
         self._tokens[token] = now + seconds
-        return Answer(200, {"token": token, "expires_in_seconds": seconds})
+        return HttpResponse(200, {"token": token, "expires_in_seconds": seconds})
 
 
 def credential(authorization: str | None) -> str:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class HeardTurn:
-    """One turn of the caller, from its onset to its commitment; kept by `Hearing`."""
+class TurnInProgress:
+    """One turn of the caller, from its onset to its commitment; kept by `SpeechPipeline`."""
 
     settled: str = ""  # recognised for good, its sound is gone
     text: str = ""  # of the sound that is kept

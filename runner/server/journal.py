@@ -10,7 +10,7 @@ from typing import Any
 Report = Callable[[str, Mapping[str, Any]], None]
 
 
-class Journal:
+class SessionLog:
     """Measures one session and reports it; told by its conversation."""
 
     def __init__(self, report: Report, session_id: str) -> None:

@@ -16,9 +16,9 @@ from runner.audio.pcm import (
     to_pcm,
     to_samples,
 )
-from runner.audio.resampling import resample_pcm
+from runner.audio.resampler import resample_pcm
 from runner.protocol.server.settings import Settings
-from runner.server.workers import Workers
+from runner.service.workers import Workers
 from runner.speech.interfaces import Cancelled, SpeechStack
 
 # Quieter than this is silence: about -46 dB below full scale.
@@ -38,7 +38,7 @@ class Clause:
     duration_ms: float = 0.0
 
 
-class Larynx:
+class SpeechSynthesizer:
     """The server's voice, shared by its sessions."""
 
     def __init__(self, speech: SpeechStack, workers: Workers) -> None:

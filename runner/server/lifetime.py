@@ -9,8 +9,8 @@ import signal
 import sys
 import threading
 
-from runner.server.door import EmbeddedServer
 from runner.server.journal import Report
+from runner.service.app import EmbeddedServer
 
 
 async def serve_until_stopped(

@@ -26,7 +26,7 @@ _MOST_TURNS = 60
 _OWN_WORDS = re.compile(r'You said: "(.*)"', re.DOTALL)
 
 
-class Memory:
+class ChatHistory:
     """One session's history, written by the session's own actions."""
 
     def __init__(self) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from runner.errors import SpeechError
-from runner.server.conversation import House
 from runner.server.reply import FILLER
+from runner.service.conversation import ServerContext
 
 
-async def prepare(house: House) -> None:
+async def warm_up(house: ServerContext) -> None:
     """Report every missing part, and have the filler ready before it is needed."""
     try:
         missing = await house.workers.run("loading", house.speech.missing)

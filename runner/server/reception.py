@@ -16,12 +16,12 @@ from runner.protocol.server.events import (
     ServerEvent,
 )
 from runner.protocol.server.session import Phase
-from runner.server.conversation import House
-from runner.server.outbox import Outbox
-from runner.server.sessions import Sessions
-from runner.server.wire import Wire
+from runner.server.wire import FaultySocket
+from runner.service.connection import Outbox
+from runner.service.conversation import ServerContext
 from runner.service.faults.injector import FaultInjector, Transport
 from runner.service.faults.model import Fault, RejectConnection
+from runner.service.sessions import Sessions
 
 
 class Connection(Protocol):
@@ -34,17 +34,17 @@ class Connection(Protocol):
         """Yield what comes until the line is gone, however it goes."""
         ...
 
-    async def write_all(self, line: Outbox | Wire) -> None:
+    async def write_all(self, line: Outbox | FaultySocket) -> None:
         """Send what is said on this line until it is closed from either side."""
         ...
 
 
-class Reception:
+class ConnectionHandler:
     """Receives every client of one server; made within a running loop."""
 
     def __init__(
         self,
-        house: House,
+        house: ServerContext,
         most_sessions: int,
         *,
         faults: Sequence[Fault] = (),
@@ -82,7 +82,7 @@ class Reception:
         connection: Connection,
         arriving: AsyncIterable[str | bytes],
         line: Outbox,
-        wire: Outbox | Wire,
+        wire: Outbox | FaultySocket,
         is_admitted: bool,
     ) -> None:
         """Serve one client; `wire` is written, and is `line` unless faults are made."""

@@ -17,11 +17,11 @@ from runner.protocol.server.events import (
     ReplyFailed,
     ReplyFinished,
     ServerEvent,
-    ToolDecided,
+    ToolCallRequested,
 )
 from runner.protocol.server.settings import Settings, bytes_per_ms
-from runner.server.larynx import Clause, Larynx, sentences
-from runner.server.workers import Stream
+from runner.server.larynx import Clause, SpeechSynthesizer, sentences
+from runner.service.workers import Stream
 from runner.speech.interfaces import ModelOutput, TextChunk, ToolCallRequest
 
 FILLER = "Let me check that."
@@ -42,12 +42,12 @@ class _Failure:
 
 
 class Reply:
-    """Thinks, speaks and paces one reply; made and driven by `Speaking`."""
+    """Thinks, speaks and paces one reply; made and driven by `Responder`."""
 
     def __init__(
         self,
         thoughts: Stream[ModelOutput] | None,
-        larynx: Larynx,
+        larynx: SpeechSynthesizer,
         settings: Settings,
         *,
         say: str | None = None,
@@ -75,7 +75,7 @@ class Reply:
         """Let the reply be heard, under this id."""
         self._outlet = (reply_id, post)
         for call in self._calls:
-            post(ToolDecided(reply_id, call.name, call.arguments))
+            post(ToolCallRequested(reply_id, call.name, call.arguments))
         self._run(self._pace(reply_id, post))
 
     def cancel(self) -> None:
@@ -135,7 +135,7 @@ class Reply:
         self._calls.append(call)
         if self._outlet is not None:
             reply_id, post = self._outlet
-            post(ToolDecided(reply_id, call.name, call.arguments))
+            post(ToolCallRequested(reply_id, call.name, call.arguments))
 
     async def _voice(self, text: str, *, keep: bool = False) -> None:
         clause = await self._larynx.say(text, self._settings, self._is_over, keep=keep)

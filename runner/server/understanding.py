@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runner.server.workers import Workers
+from runner.service.workers import Workers
 from runner.speech.interfaces import Samples, SpeechStack, Transcript, Vad
 
 # Recognizers invent words for noise; above this nobody spoke (measured for Whisper).
@@ -54,7 +54,7 @@ class Understanding:
         return "" if transcript.no_speech > _NOBODY else transcript.text.strip()
 
 
-def means_stop(text: str) -> bool:
+def is_stop_phrase(text: str) -> bool:
     """Whether so short an utterance wants the agent to be silent."""
     words = {word.strip(".,!?").lower() for word in text.split()}
     return not words.isdisjoint(_STOP.split())

@@ -11,7 +11,7 @@ ABNORMAL_CLOSURE = 1006
 _MOST_UNREAD = 100
 
 
-class Wire:
+class FaultySocket:
     """Takes messages at once, a flood too, and gives them to whoever writes the socket.
 
     Whoever fills it waits for `room` before the next message.

@@ -13,7 +13,7 @@ import numpy as np
 
 from runner.audio.devices import SAMPLE_RATE
 from runner.audio.pcm import to_pcm
-from runner.audio.resampling import Resampler
+from runner.audio.resampler import Resampler
 from runner.errors import SpeechError
 from runner.speech.interfaces import Cancelled, Samples
 from runner.speech.vad import open_network

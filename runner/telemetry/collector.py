@@ -55,7 +55,7 @@ def _keys(environment: Mapping[str, str]) -> Iterator[str]:
             yield urlsplit(environment.get(name, "")).password or ""
 
 
-class TellingExporter(SpanExporter):
+class ReportingExporter(SpanExporter):
     """Hands spans on to an exporter, and tells when that does not work."""
 
     def __init__(self, inner: SpanExporter, tell: Callable[[], object]) -> None:
@@ -120,7 +120,7 @@ async def open_collector(
 
     # What the library says late, when nobody catches it any more, is not printed.
     logging.getLogger("opentelemetry").addHandler(logging.NullHandler())
-    exporter = TellingExporter(_exporter(environment), tell)
+    exporter = ReportingExporter(_exporter(environment), tell)
     provider = new_provider(BatchSpanProcessor(exporter), environment)
     try:
         yield provider

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
-from runner.telemetry.wishes import LogFormat
+from runner.observers.options import LogFormat
 
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
 # A text needs no quotes if it holds none of these.

@@ -31,7 +31,7 @@ class _Catcher(logging.Handler):
 
 
 @contextlib.contextmanager
-def catch_strays(tell: Tell, level: int = logging.WARNING) -> Iterator[None]:
+def capture_library_logs(tell: Tell, level: int = logging.WARNING) -> Iterator[None]:
     """Tell what is logged at this level or above, warnings too, and do not print it.
 
     Without a handler Python prints warnings on stderr, in the middle of whatever is

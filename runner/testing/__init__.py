@@ -19,47 +19,52 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from runner.scenarios.model import LlmRule, MockAnswer
-    from runner.testing.call import CallUnderTest, Ending, NeverHappened
-    from runner.testing.clock import VirtualTimeLoop, run_virtually
-    from runner.testing.execution import Wishes, try_out
-    from runner.testing.mind import ScriptedBrain
-    from runner.testing.python import raises, returns, vagent_session, virtual_time
+    from runner.testing.call import CallEnd, CallUnderTest, ExpectationNotMet
+    from runner.testing.mind import ScriptedModel
+    from runner.testing.python_api import raises, returns, vagent_session, virtual_time
     from runner.testing.results import CallSeen, Failure, ScenarioResult, Status
-    from runner.testing.script import ScriptedService
+    from runner.testing.runner import TestOptions, run_scenario
+    from runner.testing.scenarios.model import LlmRule, MockAnswer
+    from runner.testing.scripted_service import ScriptedService
+    from runner.testing.virtual_time import VirtualTimeLoop, run_virtually
 
 __all__ = [
     "LlmRule",
     "CallSeen",
     "CallUnderTest",
-    "Ending",
+    "CallEnd",
     "Failure",
     "MockAnswer",
-    "NeverHappened",
+    "ExpectationNotMet",
     "ScenarioResult",
-    "ScriptedBrain",
+    "ScriptedModel",
     "ScriptedService",
     "Status",
     "VirtualTimeLoop",
-    "Wishes",
+    "TestOptions",
     "raises",
     "returns",
     "run_virtually",
-    "try_out",
+    "run_scenario",
     "vagent_session",
     "virtual_time",
 ]
 
 # Loaded when asked for: who only reads results should not load an engine.
 _HOMES = {
-    "runner.scenarios.model": ("LlmRule", "MockAnswer"),
-    "runner.testing.call": ("CallUnderTest", "Ending", "NeverHappened"),
-    "runner.testing.execution": ("Wishes", "try_out"),
-    "runner.testing.mind": ("ScriptedBrain",),
-    "runner.testing.python": ("raises", "returns", "vagent_session", "virtual_time"),
+    "runner.testing.scenarios.model": ("LlmRule", "MockAnswer"),
+    "runner.testing.call": ("CallUnderTest", "CallEnd", "ExpectationNotMet"),
+    "runner.testing.runner": ("TestOptions", "run_scenario"),
+    "runner.testing.mind": ("ScriptedModel",),
+    "runner.testing.python_api": (
+        "raises",
+        "returns",
+        "vagent_session",
+        "virtual_time",
+    ),
     "runner.testing.results": ("CallSeen", "Failure", "ScenarioResult", "Status"),
-    "runner.testing.script": ("ScriptedService",),
-    "runner.testing.clock": ("VirtualTimeLoop", "run_virtually"),
+    "runner.testing.scripted_service": ("ScriptedService",),
+    "runner.testing.virtual_time": ("VirtualTimeLoop", "run_virtually"),
 }
 
 

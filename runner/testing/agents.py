@@ -9,9 +9,9 @@ from pathlib import Path
 
 from runner.config.loader import load_agent
 from runner.config.model import AgentConfig
-from runner.tools.plugin import installed_kinds
+from runner.tools.plugins import installed_kinds
 from runner.tools.tool import ToolKind
-from runner.watching import AgentFiles
+from runner.watching import AgentFileWatcher
 
 
 @cache
@@ -32,7 +32,7 @@ def load_test_agent(
     Raises:
         ConfigError: the file has findings. FileUnreadable, UsageError.
     """
-    files = AgentFiles(path)
+    files = AgentFileWatcher(path)
     stamp = tuple(sorted(files.look().items()))
     given = frozenset(variables.items()), frozenset(environment.items())
     agent = _load(path, stamp, *given, stand_ins)

@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from runner.audio.devices import Speaker
-from runner.caller import FINISHED_SECONDS, Caller
 from runner.counters import Counters
-from runner.engine import Engine
-from runner.losses import describe_losses
+from runner.engine.caller import FINISHED_SECONDS, ScriptedCaller
+from runner.engine.engine import Engine
+from runner.losses import format_losses
 from runner.protocol.client.actions import Close
 from runner.protocol.client.events import HangUp
-from runner.scenarios.model import Party
 from runner.testing.results import CallSeen
-from runner.testing.scissors import CuttableLine
-from runner.testing.witness import Witness
+from runner.testing.scenarios.model import Party
+from runner.testing.scissors import CuttableConnection
+from runner.testing.witness import CallObserver
 
 # Speaks words into the call; returns when the last of them sounded (the loop's clock).
 Deliver: TypeAlias = Callable[[str], Awaitable[float]]
@@ -26,12 +26,12 @@ Deliver: TypeAlias = Callable[[str], Awaitable[float]]
 PATIENCE_SECONDS = 120.0
 
 
-class NeverHappened(AssertionError):
+class ExpectationNotMet(AssertionError):
     """What a test waited for did not come; the message says what came instead."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class CallEnd:
     """How a call ended, and who ended it."""
 
     by: Party
@@ -39,10 +39,10 @@ class Ending:
     is_clean: bool
 
 
-class CallSoFar:
+class CallObservation:
     """What was seen of a call."""
 
-    def __init__(self, witness: Witness, counters: Callable[[], Counters]) -> None:
+    def __init__(self, witness: CallObserver, counters: Callable[[], Counters]) -> None:
         self.witness = witness
         self.counters = counters
 
@@ -67,14 +67,14 @@ class CallSoFar:
             if call.tool == name:
                 return call
         names = ", ".join(call.tool for call in self.calls) or "none"
-        raise NeverHappened(f"{name} was not called; the calls were: {names}")
+        raise ExpectationNotMet(f"{name} was not called; the calls were: {names}")
 
     def losses(self) -> Sequence[str]:
         """Return in words what was lost, but for the time without a line."""
-        return describe_losses(replace(self.counters(), connection_drops=0))
+        return format_losses(replace(self.counters(), connection_drops=0))
 
 
-class CallUnderTest(CallSoFar):
+class CallUnderTest(CallObservation):
     """A call that is going on; made by `vagent_session`.
 
     Words are spoken when the agent has finished, unless they interrupt it.
@@ -84,16 +84,16 @@ class CallUnderTest(CallSoFar):
         self,
         engine: Engine,
         speaker: Speaker,
-        witness: Witness,
+        witness: CallObserver,
         counters: Callable[[], Counters],
-        line: CuttableLine,
+        line: CuttableConnection,
         deliver: Deliver,
     ) -> None:
         super().__init__(witness, counters)
         self.engine = engine
         self._line = line
         self._deliver = deliver
-        self._caller = Caller(engine, speaker, self.speak, lambda text: None)
+        self._caller = ScriptedCaller(engine, speaker, self.speak, lambda text: None)
         self._running: asyncio.Task[Close] | None = None
 
     def begin(self) -> asyncio.Task[Close]:
@@ -144,11 +144,13 @@ class CallUnderTest(CallSoFar):
 
         what = f"{words!r} was to interrupt the agent"
         if not await self.waits_for(has_begun):
-            raise NeverHappened(f"{what}, and it said nothing")
+            raise ExpectationNotMet(f"{what}, and it said nothing")
         due = (witness.reply.sounded_at or 0.0) + after
         await self.wait(max(0.0, due - asyncio.get_running_loop().time()))
         if not self._is_sounding:
-            raise NeverHappened(f"{what} after {after:g} s, and it had finished before")
+            raise ExpectationNotMet(
+                f"{what} after {after:g} s, and it had finished before"
+            )
 
     async def speak(self, words: str) -> None:
         """Speak now, whatever the agent does; return when the words are out."""
@@ -193,7 +195,7 @@ class CallUnderTest(CallSoFar):
         if self.witness.close is None:
             self.engine.post(HangUp("the caller hung up", after_playback=True))
 
-    async def ended(self, within: float = PATIENCE_SECONDS) -> Ending:
+    async def ended(self, within: float = PATIENCE_SECONDS) -> CallEnd:
         """Wait for the end of the call.
 
         Raises:
@@ -203,10 +205,10 @@ class CallUnderTest(CallSoFar):
         assert self._running is not None, "the call has not begun"
         await asyncio.wait((self._running,), timeout=within)
         if not self._running.done():
-            raise NeverHappened(f"the call still went on after {within:g} s")
+            raise ExpectationNotMet(f"the call still went on after {within:g} s")
         close, end = self._running.result(), self.witness.end
         assert end is not None, "the engine reports the end before it returns"
-        return Ending(end.ended_by, close.reason, close.outcome.value == "clean")
+        return CallEnd(end.ended_by, close.reason, close.outcome.value == "clean")
 
     # ------------------------------------------------------------------- below
 
@@ -218,7 +220,9 @@ class CallUnderTest(CallSoFar):
     def _expect_line(self, words: str) -> None:
         close = self.witness.close
         if close is not None:
-            raise NeverHappened(f"the call was over before {words!r}: {close.reason}")
+            raise ExpectationNotMet(
+                f"the call was over before {words!r}: {close.reason}"
+            )
 
     async def _before_the_end(self, work: Awaitable[Any]) -> None:
         """Await something, but not beyond the end of the call or all patience."""
@@ -231,7 +235,7 @@ class CallUnderTest(CallSoFar):
                 return_when="FIRST_COMPLETED",
             )
             if not task.done() and not self._running.done():
-                raise NeverHappened(
+                raise ExpectationNotMet(
                     f"the agent did not finish within {PATIENCE_SECONDS:g} s"
                 )
             if task.done():

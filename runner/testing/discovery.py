@@ -10,8 +10,8 @@ from pathlib import Path
 
 from runner.config.files import referenced_files
 from runner.errors import ConfigError, UsageError
-from runner.scenarios.loader import load_suite
-from runner.scenarios.model import Scenario, Suite
+from runner.testing.scenarios.loader import load_suite
+from runner.testing.scenarios.model import Scenario, Suite
 
 SUFFIXES = (".test.yaml", ".test.yml")
 # Scenario files may go by any name in a folder of this one.
@@ -22,7 +22,7 @@ _OTHERS = {"node_modules", "venv", "__pycache__", "site-packages"}
 
 
 @dataclass(slots=True)
-class Chosen:
+class SelectedScenarios:
     """The scenario files that were asked for, with the scenarios wanted of each."""
 
     names: dict[Path, set[str] | None] = field(default_factory=dict)  # None: all
@@ -79,9 +79,9 @@ def _load_all(paths: Iterable[Path]) -> Iterator[Suite]:
         raise ConfigError("; ".join(messages), findings)
 
 
-def find_suites(targets: Sequence[str]) -> Chosen:
+def find_suites(targets: Sequence[str]) -> SelectedScenarios:
     """Return the files that are meant, each once, in the order of the words."""
-    chosen = Chosen()
+    chosen = SelectedScenarios()
     for target in targets or ["."]:
         text, colons, name = target.partition(_SEPARATOR)
         found = list(_find(text))

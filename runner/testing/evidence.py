@@ -8,21 +8,26 @@ import re
 import shutil
 from pathlib import Path
 
-from runner.config.confidential import confidential
+from runner.config.confidential import agent_secrets
 from runner.errors import FileUnreadable
-from runner.keeping import Keeping, describe_call, find_keys, read_agent_text
+from runner.keeping import (
+    RecordingOptions,
+    describe_call,
+    find_secrets,
+    read_agent_text,
+)
 from runner.protocol.client.actions import Action
 from runner.protocol.client.events import Event
 from runner.recording.recorder import Recorder
 from runner.redaction import Redactor
 from runner.testing.results import ScenarioResult
-from runner.testing.session import Stage
+from runner.testing.setup import CallFixture
 
 _NO_NAME = re.compile(r"[^a-z0-9]+")
 _LONGEST_NAME = 80  # far below what file systems take
 
 
-class Evidence:
+class FailureRecorder:
     """Everything that happened in one call; an observer of the engine."""
 
     def __init__(self) -> None:
@@ -33,7 +38,7 @@ class Evidence:
         self._happened.append((at, what))
 
     def write(
-        self, into: Path, result: ScenarioResult, stage: Stage, seed: int
+        self, into: Path, result: ScenarioResult, stage: CallFixture, seed: int
     ) -> Path:
         """Write a recording in place of the scenario's last one; return its folder.
 
@@ -43,8 +48,8 @@ class Evidence:
         folder = into / _folder_name(result)
         agent, service = stage.agent, stage.service
         text = read_agent_text(agent.path)
-        redactor = Redactor(confidential(agent) | find_keys(text, service))
-        keeping = Keeping(into)
+        redactor = Redactor(agent_secrets(agent) | find_secrets(text, service))
+        keeping = RecordingOptions(into)
         header = describe_call(agent, text, stage.config, service.name, seed, keeping)
         try:
             shutil.rmtree(folder, ignore_errors=True)

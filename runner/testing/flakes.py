@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
-from runner.scenarios.model import Place
 from runner.testing.results import Report, ScenarioResult, Status
+from runner.testing.scenarios.model import Place
 
 _Z = 1.959964  # of the 95 % interval
 

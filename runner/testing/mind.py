@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from runner.scenarios.model import LlmRule
 from runner.speech.interfaces import (
     AgentContext,
     Cancelled,
@@ -23,11 +22,12 @@ from runner.speech.interfaces import (
     UserMessage,
 )
 from runner.speech.llm.rule_based import RuleBasedModel
+from runner.testing.scenarios.model import LlmRule
 
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
 
-class ScriptedBrain:
+class ScriptedModel:
     """Plays an agent by the rules of one scenario.
 
     For one call only: the steps of a script are used up.

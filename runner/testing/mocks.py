@@ -14,9 +14,9 @@ from typing import Any
 
 from runner.config.model import AgentConfig
 from runner.errors import ToolError
-from runner.scenarios.model import MockAnswer
 from runner.testing.agents import kinds
-from runner.testing.clock import real_work
+from runner.testing.scenarios.model import MockAnswer
+from runner.testing.virtual_time import real_work
 from runner.tools.registry import ToolRegistry, load_each
 from runner.tools.tool import Tool, ToolDefinition, ToolOutcome
 
@@ -82,7 +82,7 @@ class RefusedTool:
         raise ToolError(f"{self._definition.name} calls a URL and is not mocked")
 
 
-class StagedTools:
+class MockedToolset:
     """The tools of one call under test; `refused` were called and must not run."""
 
     def __init__(self, registry: ToolRegistry) -> None:
@@ -102,7 +102,7 @@ class StagedTools:
 
 def load_staged_tools(
     agent: AgentConfig, mocks: Mocks, *, allow_network: bool
-) -> StagedTools:
+) -> MockedToolset:
     """Load an agent's tools with answers in place of those that are mocked.
 
     Without `allow_network` an HTTP tool runs only where the mock says that it may.
@@ -130,4 +130,4 @@ def load_staged_tools(
                 f"a mock of {name!r}, which the agent does not have",
                 hint=f"its tools are: {known}",
             )
-    return StagedTools(ToolRegistry(tools, secrets=agent.secrets))
+    return MockedToolset(ToolRegistry(tools, secrets=agent.secrets))

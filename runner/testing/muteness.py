@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Self
 
 
-class NoMicrophone:
+class NullMicrophone:
     """Gives no sound at all, not even silence."""
 
     dropped_ms = 0.0

@@ -6,21 +6,21 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+from runner.engine.connection import TransportListener
+from runner.engine.transports import PING_SECONDS, PONG_SECONDS
 from runner.errors import ConnectionLost
-from runner.line import Listener
-from runner.server.outbox import Outbox
-from runner.server.wire import ABNORMAL_CLOSURE, Wire
-from runner.transport import PING_SECONDS, PONG_SECONDS
+from runner.server.wire import ABNORMAL_CLOSURE, FaultySocket
+from runner.service.connection import Outbox
 
 
-class Pipe:
+class InMemoryTransport:
     """One connection, seen from both ends.
 
     To the client it is a `Transport` with a listener; to the reception it is a
     `Connection` and, for faults that are done to sockets, the transport under it.
     """
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: TransportListener) -> None:
         self.is_writable = True
         self.is_open = True
         self._listener = listener
@@ -44,7 +44,7 @@ class Pipe:
     # --------------------------------------------------------------- the server's end
 
     @property
-    def transport(self) -> Pipe:
+    def transport(self) -> InMemoryTransport:
         """What faults are done to."""
         return self
 
@@ -53,7 +53,7 @@ class Pipe:
         while (text := await self._up.get()) is not None:
             yield text
 
-    async def write_all(self, line: Outbox | Wire) -> None:
+    async def write_all(self, line: Outbox | FaultySocket) -> None:
         """Give the client what is said on this line until it is closed."""
         async for text in line:
             if not self.is_open:

@@ -12,9 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from runner.scenarios.model import Scenario
+from runner.testing.options import TestOptions
 from runner.testing.results import ScenarioResult, Status
-from runner.testing.wishes import Wishes
+from runner.testing.scenarios.model import Scenario
 
 # A scenario and the number of its run.
 Job: TypeAlias = tuple[Scenario, int]
@@ -36,7 +36,7 @@ def choose_processes(wanted: str, jobs: int, cores: int) -> int:
 class ScenarioPool:
     """A number of processes; 1 is the current process."""
 
-    options: Wishes
+    options: TestOptions
     processes: int = 1
 
     def run(self, jobs: Sequence[Job]) -> Results:
@@ -46,10 +46,10 @@ class ScenarioPool:
         scenarios run in another process. Closing the iterator ends all processes.
         """
         if self.processes == 1:
-            from runner.testing.execution import try_out  # it imports an engine
+            from runner.testing.runner import run_scenario  # it imports an engine
 
             for scenario, number in jobs:
-                yield try_out(scenario, self.options, number)
+                yield run_scenario(scenario, self.options, number)
             return
         yield from self._run_in_processes(jobs)
 
@@ -87,10 +87,10 @@ def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _run(scenario: Scenario, run: int, options: Wishes) -> ScenarioResult:
-    from runner.testing.execution import try_out
+def _run(scenario: Scenario, run: int, options: TestOptions) -> ScenarioResult:
+    from runner.testing.runner import run_scenario
 
-    return try_out(scenario, options, run)
+    return run_scenario(scenario, options, run)
 
 
 def _cause(exit_code: int) -> str:

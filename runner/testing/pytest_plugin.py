@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from runner.scenarios.model import Scenario
     from runner.testing.results import ScenarioResult
+    from runner.testing.scenarios.model import Scenario
 
 SUFFIXES = (".test.yaml", ".test.yml")
 FIXTURE = "vagent_session"
@@ -56,7 +56,7 @@ class ScenarioFile(pytest.File):
     """A scenario file; each of its scenarios is a test."""
 
     def collect(self) -> Iterator[pytest.Item]:
-        from runner.scenarios.loader import load_suite
+        from runner.testing.scenarios.loader import load_suite
 
         for scenario in load_suite(self.path).scenarios:
             yield ScenarioItem.from_parent(self, name=scenario.id, scenario=scenario)
@@ -79,16 +79,16 @@ class ScenarioItem(pytest.Item):
     def runtest(self) -> None:
         import os
 
-        from runner.testing.execution import Wishes, try_out
         from runner.testing.results import Status
+        from runner.testing.runner import TestOptions, run_scenario
 
         keep = self.config.getoption("--vagent-keep")
-        wishes = Wishes(
+        wishes = TestOptions(
             service=str(self.config.getoption("--vagent-service")),
             environment=dict(os.environ),
             keep=Path(keep) if keep else None,
         )
-        result = try_out(self.scenario, wishes)
+        result = run_scenario(self.scenario, wishes)
         for left_out in result.left_out:
             self.add_report_section("call", "vagent", f"left out: {left_out}")
         if result.status is Status.SKIPPED:
@@ -117,7 +117,7 @@ class ScenarioFailed(Exception):
 
 def describe(result: ScenarioResult) -> str:
     """Return what went wrong as `vagent test` tells it."""
-    from runner.testing.reports.text import describe_failure
+    from runner.cli.reports.text import describe_failure
 
     return describe_failure(result)
 
@@ -128,9 +128,9 @@ def _in_words(error: BaseException) -> str | None:
 
     if not isinstance(error, VagentError):
         return None
-    from runner.testing.execution import in_words
+    from runner.testing.runner import format_error
 
-    return in_words(error)
+    return format_error(error)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -143,7 +143,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     is_ours = inspect.iscoroutinefunction(test) and FIXTURE in pyfuncitem.fixturenames
     if not is_ours or pyfuncitem.get_closest_marker("asyncio"):
         return None
-    from runner.testing.clock import run_virtually
+    from runner.testing.virtual_time import run_virtually
 
     names = pyfuncitem._fixtureinfo.argnames
     arguments = {name: pyfuncitem.funcargs[name] for name in names}
@@ -157,6 +157,6 @@ def vagent_session() -> Callable[..., Any]:
 
     `async with vagent_session("agents/support.yaml") as call: …`
     """
-    from runner.testing.python import vagent_session as open_session
+    from runner.testing.python_api import vagent_session as open_session
 
     return open_session

@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from runner.scenarios.model import Party, Place, Scenario
+from runner.testing.scenarios.model import Party, Place, Scenario
 
 
 class Status(Enum):

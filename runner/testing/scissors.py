@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+from runner.engine.connection import Dial, Transport, TransportListener
 from runner.errors import ConnectionLost, TransportError
-from runner.line import Dial, Listener, Transport
 
 
-class CuttableLine:
+class CuttableConnection:
     """Dials as it was told to, except while the line is cut; itself a `Dial`."""
 
     def __init__(self, dial: Dial) -> None:
@@ -17,7 +17,7 @@ class CuttableLine:
         self._away_until: float | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
-    async def __call__(self, token: str | None, listener: Listener) -> None:
+    async def __call__(self, token: str | None, listener: TransportListener) -> None:
         """Open a connection; raises TransportError while the line is cut."""
         now = asyncio.get_running_loop().time()
         if self._away_until is not None and now < self._away_until:
@@ -41,7 +41,7 @@ class CuttableLine:
 class _Ear:
     """Passes on what is heard on one connection, until it is cut."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: TransportListener) -> None:
         self.transport: Transport | None = None  # while the connection stands
         self._listener = listener
         self._is_cut = False

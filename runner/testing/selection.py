@@ -13,7 +13,7 @@ from runner.checking.reports.places import shown_path
 from runner.config.files import referenced_files
 from runner.errors import UsageError
 from runner.scenarios.agents import read_agent
-from runner.scenarios.model import Scenario
+from runner.testing.scenarios.model import Scenario
 
 Wanted: TypeAlias = Callable[[Scenario], bool]
 

@@ -27,8 +27,8 @@ from runner.observers.events import (
 )
 from runner.protocol.client.actions import Close, Outcome
 from runner.protocol.messages import ToolCall
-from runner.scenarios.model import Party
 from runner.testing.results import CallSeen
+from runner.testing.scenarios.model import Party
 
 
 @dataclass(slots=True)
@@ -86,7 +86,7 @@ class Reply:
     is_over: bool = True
 
 
-class Witness:
+class CallObserver:
     """Follows the events of one call; times are on the engine's clock."""
 
     def __init__(self) -> None:

@@ -34,7 +34,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from runner.config.python_types import CLOCK_PATTERN
+from runner.config.lint.python_types import CLOCK_PATTERN
 
 Schema = dict[str, Any]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from runner.errors import ToolError
-from runner.tools.results import Unsayable
+from runner.tools.results import NotSerializable
 from runner.tools.tool import ToolOutcome
 
 _TEXT_LIMIT = 300
@@ -20,7 +20,7 @@ _PATH = re.compile(
 )
 
 
-def fail(text: str, detail: str | None = None) -> ToolOutcome:
+def failure(text: str, detail: str | None = None) -> ToolOutcome:
     """Return the outcome of a failed call; `text` is one sentence for the model."""
     # Unprintable text may hold half a surrogate pair, which UTF-8 cannot carry.
     encoded = json.dumps(
@@ -34,7 +34,7 @@ def describe_failure(
 ) -> ToolOutcome:
     """Return the outcome that an exception of the tool `name` means.
 
-    `ToolError` and `Unsayable` speak for themselves; of others the first line goes to
+    `ToolError` and `NotSerializable` speak for themselves; of others the first line goes to
     the model, without file paths, since authors write it for the caller
     (`ValueError("we are closed on Mondays")`).
     """
@@ -48,14 +48,14 @@ def describe_failure(
     if isinstance(error, ToolError):
         detail = f"{message}; {error.hint}" if error.hint else message
         text = message
-    elif isinstance(error, Unsayable):
+    elif isinstance(error, NotSerializable):
         text = f"{name} failed: {message}"
     elif isinstance(error, SystemExit | KeyboardInterrupt):
         text = f"{name} failed: it tried to end the program"
     else:
         first = message.strip().partition("\n")[0]
         text = f"{name} failed: {_PATH.sub('a file', first) or kind}"
-    return fail(text[:_TEXT_LIMIT], redact(detail))
+    return failure(text[:_TEXT_LIMIT], redact(detail))
 
 
 def _message(error: BaseException) -> str:

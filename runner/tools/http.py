@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 from runner.config.model import AgentConfig, ToolConfig
 from runner.config.packaged import builtin_kinds
 from runner.errors import ToolError
-from runner.tools.placement import Placement
+from runner.tools.placement import RequestBuilder
 from runner.tools.tool import Tool, ToolDefinition, ToolTraits, define_tool
 
 if TYPE_CHECKING:
     import ssl
 
-    from runner.tools.fetch import Answer, Fetcher
+    from runner.tools.http_client import HttpClient, HttpResponse
 
 _RETRIES = 2
 _EXCERPT = 200  # characters of a failed answer that the model is told
@@ -47,14 +47,14 @@ class HttpKind:
     def load(self, config: ToolConfig, agent: AgentConfig) -> Tool:
         """Check the settings and build the tool."""
         # Only an agent with an http tool pays for loading httpx.
-        from runner.tools.fetch import Fetcher, open_context
+        from runner.tools.http_client import HttpClient, open_context
 
         settings = config.settings
         if not isinstance(settings, Mapping) or not isinstance(
             settings.get("url"), str
         ):
             raise ToolError("an http tool needs a url", hint="http: {url: https://…}")
-        placement = Placement(
+        placement = RequestBuilder(
             method=str(settings.get("method", "GET")).upper(),
             url=settings["url"],
             headers={
@@ -69,7 +69,7 @@ class HttpKind:
         if self._context is None:
             self._context = open_context()
         retries = int(settings.get("retries", _RETRIES))
-        fetcher = Fetcher(
+        fetcher = HttpClient(
             placement.host,
             allow_private=bool(settings.get("allow_private", False)),
             retries=retries if definition.effect == "read" else 0,
@@ -84,8 +84,8 @@ class HttpTool:
     """One endpoint; the result is what it answers."""
 
     definition: ToolDefinition
-    placement: Placement
-    fetcher: Fetcher
+    placement: RequestBuilder
+    fetcher: HttpClient
 
     async def run(self, arguments: Mapping[str, Any]) -> object:
         answer = await self.fetcher.fetch(self.placement.place(arguments))
@@ -95,7 +95,7 @@ class HttpTool:
         await self.fetcher.close()
 
 
-def read_answer(answer: Answer, host: str) -> object:
+def read_answer(answer: HttpResponse, host: str) -> object:
     """Return what an answer says: a JSON value, or text.
 
     Raises `ToolError` for a status of failure, with the service's own sentence where it
@@ -124,7 +124,7 @@ def read_answer(answer: Answer, host: str) -> object:
     return value if isinstance(value, dict | list) else text
 
 
-def _excerpt(answer: Answer) -> str:
+def _excerpt(answer: HttpResponse) -> str:
     """Return the sentence in a failed answer, if it holds one that can be said."""
     if answer.content_type == "text/plain":
         first = _decode(answer).strip().partition("\n")[0]
@@ -142,7 +142,7 @@ def _excerpt(answer: Answer) -> str:
     return ""
 
 
-def _decode(answer: Answer) -> str:
+def _decode(answer: HttpResponse) -> str:
     try:
         return answer.body.decode(answer.charset or "utf-8", errors="replace")
     except LookupError:  # a charset that Python does not know

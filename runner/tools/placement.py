@@ -43,7 +43,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Placement:
+class RequestBuilder:
     """The fixed part of a tool's requests, and the rule for its arguments."""
 
     method: str

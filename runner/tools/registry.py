@@ -20,7 +20,7 @@ from runner.config.model import AgentConfig
 from runner.errors import ToolError
 from runner.redaction import Redactor
 from runner.tools.arguments import ArgumentCheck, ArgumentsRefused, build_parameters
-from runner.tools.calls import (
+from runner.tools.execution import (
     Ended,
     Failed,
     Finished,
@@ -28,7 +28,7 @@ from runner.tools.calls import (
     call_plain,
     close_bounded,
 )
-from runner.tools.failures import describe_failure, fail
+from runner.tools.failures import describe_failure, failure
 from runner.tools.output import SplitStdout, split_stdout
 from runner.tools.results import encode_result
 from runner.tools.tool import (
@@ -128,12 +128,12 @@ class ToolRegistry:
         entry = self._entries.get(name)
         if entry is None:
             known = ", ".join(self._entries) or "none"
-            return fail(f"there is no tool {name[:60]!r}; the tools are: {known}")
+            return failure(f"there is no tool {name[:60]!r}; the tools are: {known}")
         try:
             given = entry.check.check(arguments)
         except ArgumentsRefused as error:
             text = self._redact(str(error))
-            return fail(text, f"arguments refused: {text}")
+            return failure(text, f"arguments refused: {text}")
         outcome = await self._run_checked(entry, given)
         if outcome.is_error:
             _log.info("%s failed: %s", name, outcome.detail or outcome.text)
@@ -164,9 +164,9 @@ class ToolRegistry:
             seconds = entry.tool.definition.timeout
             text = f"{name} did not answer within {seconds:g} s"
             hung = self._workers.hung
-            return fail(text, f"{text}; it still runs" if hung else text)
+            return failure(text, f"{text}; it still runs" if hung else text)
         except TooManyHung:
-            return fail(
+            return failure(
                 f"{name} is not available at the moment",
                 f"{self._workers.hung} tools hang in their threads; none is left",
             )

@@ -30,7 +30,7 @@ _DEPTH_LIMIT = 100
 _TEXT_TYPES = (Decimal, UUID, PurePath)
 
 
-class Unsayable(Exception):
+class NotSerializable(Exception):
     """A value has no JSON text; the message says why, in words for the model."""
 
 
@@ -39,7 +39,7 @@ def encode_result(
 ) -> str:
     """Return `value` as JSON text of at most `limit` bytes in UTF-8.
 
-    `redact` is applied to every string inside. Raises `Unsayable` for what JSON cannot
+    `redact` is applied to every string inside. Raises `NotSerializable` for what JSON cannot
     say and for what is too long: half of a JSON text would be none, and a model takes
     half a list for the whole.
     """
@@ -52,14 +52,14 @@ def encode_result(
         text = json.dumps(plain, separators=(",", ":"))
         size = len(text)
     except ValueError as error:  # an integer of more than 4,300 digits
-        raise Unsayable("the result holds a number that is too long") from error
+        raise NotSerializable("the result holds a number that is too long") from error
     if size > limit:
         raise _too_long(limit)
     return text
 
 
-def _too_long(limit: int) -> Unsayable:
-    return Unsayable(f"the result is longer than {limit // 1024} KiB")
+def _too_long(limit: int) -> NotSerializable:
+    return NotSerializable(f"the result is longer than {limit // 1024} KiB")
 
 
 class _Encoder:
@@ -96,9 +96,9 @@ class _Encoder:
 
     def _container(self, value: object, depth: int) -> Any:
         if depth >= _DEPTH_LIMIT:
-            raise Unsayable("the result is nested too deeply")
+            raise NotSerializable("the result is nested too deeply")
         if id(value) in self._open:
-            raise Unsayable("the result contains itself")
+            raise NotSerializable("the result contains itself")
         self._open.add(id(value))
         try:
             if isinstance(value, Mapping):
@@ -116,7 +116,9 @@ class _Encoder:
                 return self.plain(dump(), depth + 1)
         finally:
             self._open.discard(id(value))
-        raise Unsayable(f"the result holds a {type(value).__name__}, which is not data")
+        raise NotSerializable(
+            f"the result holds a {type(value).__name__}, which is not data"
+        )
 
     def _list(self, values: Iterable[object], depth: int) -> list[Any]:
         plain = []
@@ -131,7 +133,7 @@ class _Encoder:
             self._grow(3)
             name = self._key(key)
             if name in plain:
-                raise Unsayable(f"the result has two entries {name[:40]!r}")
+                raise NotSerializable(f"the result has two entries {name[:40]!r}")
             plain[name] = self.plain(member, depth)
         return plain
 
@@ -140,7 +142,7 @@ class _Encoder:
         if isinstance(name, str):
             return name
         if isinstance(name, list | dict):
-            raise Unsayable(f"the result has a {type(key).__name__} as a key")
+            raise NotSerializable(f"the result has a {type(key).__name__} as a key")
         return json.dumps(name)  # as the json module does for numbers, True and None
 
     def _text(self, text: str) -> str:
@@ -152,7 +154,7 @@ class _Encoder:
         try:
             return self._text(value.decode())
         except UnicodeDecodeError as error:
-            raise Unsayable("the result holds bytes that are not text") from error
+            raise NotSerializable("the result holds bytes that are not text") from error
 
     def _grow(self, characters: int) -> None:
         self._size += characters

@@ -15,11 +15,11 @@ from typing import Self
 import numpy as np
 import soxr
 
-from runner.audio.card_microphone import CardMicrophone
 from runner.audio.devices import SAMPLE_RATE
-from runner.audio.echo import FrontEnd
+from runner.audio.echo import AudioProcessor
 from runner.audio.pcm import Samples, to_samples
-from runner.audio.portaudio import SoundDevice
+from runner.audio.portaudio.library import SoundDevice
+from runner.audio.portaudio.microphone import CardMicrophone
 
 # The room's sound is looked up between samples of this many times the device's rate:
 # a straight line there is 60 dB nearer to the truth than what is measured.
@@ -153,7 +153,7 @@ class OpenCard:
 
 def listen(
     blocks: Iterable[Played | Recorded],
-    front_end: FrontEnd | None,
+    front_end: AudioProcessor | None,
     speaker: Card,
     microphone: Card,
 ) -> Samples:
@@ -163,7 +163,7 @@ def listen(
 
 async def _listen(
     blocks: Iterable[Played | Recorded],
-    front_end: FrontEnd | None,
+    front_end: AudioProcessor | None,
     speaker_rate: int,
     microphone_rate: int,
 ) -> Samples:

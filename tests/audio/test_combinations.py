@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.audio.portaudio import Direction
-from runner.audio.soundcard import Ground, SoundCard
+from runner.audio.portaudio.library import Direction
+from runner.audio.portaudio.soundcard import SoundCard, SoundCardDependencies
 from tests.audio.fakes import (
     FakePortAudio,
     FakePortAudioError,
@@ -71,7 +71,7 @@ async def nothing_found() -> set[Direction]:
 
 
 async def hold(library: FakePortAudio) -> None:
-    ground = Ground(SteppedPace(), InlineWorker(), search=nothing_found)
+    ground = SoundCardDependencies(SteppedPace(), InlineWorker(), search=nothing_found)
     heard: list[bytes] = []
     async with SoundCard(library=library, ground=ground) as card:
 

@@ -22,7 +22,7 @@ def test_the_contract_loads_nothing_heavy() -> None:
 
 def test_no_device_loads_its_library_before_it_is_opened() -> None:
     code = (
-        "import runner.audio.soundcard, runner.audio.wav, sys\n"
+        "import runner.audio.portaudio.soundcard, runner.audio.files, sys\n"
         "print([n for n in ('soundfile', 'sounddevice') if n in sys.modules])"
     )
     loaded = subprocess.run(

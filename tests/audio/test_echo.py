@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from runner.audio.devices import SAMPLE_RATE
-from runner.audio.echo import TAIL_SECONDS, EchoCancelling, FrontEnd, HalfDuplex
+from runner.audio.echo import (
+    TAIL_SECONDS,
+    AudioProcessor,
+    EchoCanceller,
+    HalfDuplexGate,
+)
 from runner.audio.pcm import Samples
 from tests.audio.rooms import Card, Room, decibels, listen, meet, speechlike
 
@@ -31,7 +36,7 @@ def cancelled(
     """Return by how many decibels the echo is quieter in this part of the call."""
     blocks = list(meet(room, AGENT, speaker, microphone))
     raw = listen(blocks, None, speaker, microphone)
-    cleaned = listen(blocks, EchoCancelling(), speaker, microphone)
+    cleaned = listen(blocks, EchoCanceller(), speaker, microphone)
     return decibels(cut(raw, begin, end)) - decibels(cut(cleaned, begin, end))
 
 
@@ -98,7 +103,7 @@ def test_without_echo_the_caller_is_left_as_is() -> None:
     blocks = list(meet(Room(), np.zeros_like(AGENT), *ALIKE, near))
 
     raw = listen(blocks, None, *ALIKE)
-    cleaned = listen(blocks, EchoCancelling(), *ALIKE)
+    cleaned = listen(blocks, EchoCanceller(), *ALIKE)
 
     assert decibels(cut(cleaned, 1, 4.9)) == pytest.approx(
         decibels(cut(raw, 1, 4.9)), abs=1.5
@@ -114,9 +119,9 @@ def test_a_caller_who_speaks_over_the_agent_is_heard(
     near = speechlike(SECONDS, seed=5, level=-20.0 + room.level + louder)
     near[: 2 * SAMPLE_RATE] = 0.0
 
-    both = listen(meet(room, AGENT, *ALIKE, near), EchoCancelling(), *ALIKE)
+    both = listen(meet(room, AGENT, *ALIKE, near), EchoCanceller(), *ALIKE)
     alone = listen(
-        meet(room, np.zeros_like(AGENT), *ALIKE, near), EchoCancelling(), *ALIKE
+        meet(room, np.zeros_like(AGENT), *ALIKE, near), EchoCanceller(), *ALIKE
     )
 
     both, alone = cut(both, 2.0, 4.9), cut(alone, 2.0, 4.9)
@@ -125,7 +130,7 @@ def test_a_caller_who_speaks_over_the_agent_is_heard(
 
 
 def test_another_speaker_in_mid_call_is_taken_up() -> None:
-    front_end, room = EchoCancelling(), Room()
+    front_end, room = EchoCanceller(), Room()
     listen(meet(room, AGENT, *ALIKE), front_end, *ALIKE)
     later = Card(48_000), Card(44_100)
     blocks = list(meet(room, AGENT, *later))  # and its clock begins anew
@@ -141,15 +146,15 @@ def test_noise_is_left_alone_unless_asked() -> None:
     blocks = list(meet(room, quiet, *ALIKE))
 
     raw = listen(blocks, None, *ALIKE)
-    as_it_is = listen(blocks, EchoCancelling(), *ALIKE)
-    suppressed = listen(blocks, EchoCancelling(noise=True), *ALIKE)
+    as_it_is = listen(blocks, EchoCanceller(), *ALIKE)
+    suppressed = listen(blocks, EchoCanceller(noise=True), *ALIKE)
 
     level = decibels(cut(raw, 2, 4.9))
     assert decibels(cut(as_it_is, 2, 4.9)) == pytest.approx(level, abs=2)
     assert decibels(cut(suppressed, 2, 4.9)) < level - 5
 
 
-def whole_length(front_end: FrontEnd | None) -> float:
+def whole_length(front_end: AudioProcessor | None) -> float:
     blocks = list(meet(Room(), AGENT, Card(), Card(48_000)))
     return len(listen(blocks, front_end, Card(), Card(48_000))) / SAMPLE_RATE
 
@@ -157,15 +162,15 @@ def whole_length(front_end: FrontEnd | None) -> float:
 def test_nothing_of_the_time_gets_lost() -> None:
     raw = whole_length(None)
 
-    assert whole_length(EchoCancelling()) == pytest.approx(raw, abs=0.021)
-    assert whole_length(HalfDuplex()) == raw
+    assert whole_length(EchoCanceller()) == pytest.approx(raw, abs=0.021)
+    assert whole_length(HalfDuplexGate()) == raw
 
 
 @pytest.mark.parametrize("delay", [0.04, 0.25])
 def test_half_duplex_lets_no_echo_through(delay: float) -> None:
     blocks = list(meet(Room(delay=delay, decay=0.1, noise=-120), AGENT, *ALIKE))
 
-    heard = listen(blocks, HalfDuplex(), *ALIKE)
+    heard = listen(blocks, HalfDuplexGate(), *ALIKE)
 
     # Until the agent is heard at all, the microphone is open.
     assert np.abs(heard).max() < 10 ** (-50 / 20)
@@ -176,7 +181,7 @@ def test_half_duplex_listens_again_after_the_agent_and_its_echo() -> None:
     agent[2 * SAMPLE_RATE :] = 0.0
     blocks = list(meet(Room(), agent, *ALIKE, near))
 
-    heard, raw = listen(blocks, HalfDuplex(), *ALIKE), listen(blocks, None, *ALIKE)
+    heard, raw = listen(blocks, HalfDuplexGate(), *ALIKE), listen(blocks, None, *ALIKE)
 
     assert not cut(heard, 0.2, 2.0 + TAIL_SECONDS - 0.1).any()
     open_again = 2.0 + TAIL_SECONDS + 0.1
@@ -184,7 +189,7 @@ def test_half_duplex_listens_again_after_the_agent_and_its_echo() -> None:
 
 
 def test_half_duplex_does_not_stay_deaf_when_the_clock_begins_anew() -> None:
-    front_end = HalfDuplex()
+    front_end = HalfDuplexGate()
     late = Card(bias=10_000.0)
     listen(meet(Room(), AGENT, late, late), front_end, late, late)
     near = speechlike(SECONDS, seed=5)

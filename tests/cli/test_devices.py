@@ -7,7 +7,7 @@ import json
 import pytest
 
 from runner.audio.catalog import ListedDevice
-from runner.audio.census import Trial
+from runner.audio.census import ProbeResult
 from runner.cli.devices import show, what_is_lacking
 
 MIC = ListedDevice(0, "Mic\x1b[31m", "ALSA", 2, 0, 44_100, ("input",))
@@ -15,9 +15,9 @@ OUT = ListedDevice(3, "Lautsprecher [x]", "ALSA", 0, 8, 192_000, ("output",))
 BOTH = ListedDevice(5, "Headset", "ALSA", 1, 2, 16_000)
 FOUND = [MIC, OUT, BOTH]
 TRIALS = {
-    0: [Trial(0, "input", None)],
-    3: [Trial(3, "output", "it is busy")],
-    5: [Trial(5, "input", None), Trial(5, "output", "it stopped at once")],
+    0: [ProbeResult(0, "input", None)],
+    3: [ProbeResult(3, "output", "it is busy")],
+    5: [ProbeResult(5, "input", None), ProbeResult(5, "output", "it stopped at once")],
 }
 
 
@@ -69,6 +69,6 @@ def test_what_was_not_tried_does_not_work_nor_fail(
     ],
 )
 def test_a_side_without_a_working_device_is_lacking(
-    found: list[ListedDevice], trials: dict[int, list[Trial]], lacking: list[str]
+    found: list[ListedDevice], trials: dict[int, list[ProbeResult]], lacking: list[str]
 ) -> None:
     assert what_is_lacking(found, trials) == lacking

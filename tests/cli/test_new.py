@@ -18,9 +18,9 @@ from runner.config.reading import read_agent_file
 from runner.errors import UsageError
 from runner.scaffold import templates
 from runner.scenarios import packaged
-from runner.scenarios.loader import check_suite, load_suite
-from runner.testing.execution import Wishes, try_out
 from runner.testing.results import Status
+from runner.testing.runner import TestOptions, run_scenario
+from runner.testing.scenarios.loader import check_suite, load_suite
 
 ROOT = Path(__file__).parents[2]
 PASSED = Status.PASSED
@@ -48,7 +48,9 @@ def test_what_every_template_makes_passes_its_own_scenarios(
     assert check_file(agent, environment={}) == []
     tests = Path("agents", f"my-{name}.test.yaml")
     assert check_suite(read_agent_file(tests)) == []
-    results = [try_out(each, Wishes()) for each in load_suite(tests).scenarios]
+    results = [
+        run_scenario(each, TestOptions()) for each in load_suite(tests).scenarios
+    ]
     failures = [str(each.failure or each.error) for each in results]
     assert [each.status for each in results if each.status is not PASSED] == [], (
         failures

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from runner.cli.replay import replay
 from runner.errors import UsageError
-from runner.recording.header import NotARecording
+from runner.recording.header import InvalidRecording
 
 RECORDINGS = Path(__file__).parents[1] / "replaying" / "recordings"
 
@@ -104,7 +104,7 @@ def test_a_call_that_was_cut_off_is_replayed_as_far_as_it_goes(calls: Path) -> N
 
 
 def test_a_folder_without_recordings_is_an_error(tmp_path: Path) -> None:
-    assert isinstance(invoke(tmp_path).exception, NotARecording)
+    assert isinstance(invoke(tmp_path).exception, InvalidRecording)
 
 
 def test_other_ways_to_answer_for_tools_are_wrong_usage(calls: Path) -> None:

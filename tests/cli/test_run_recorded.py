@@ -21,7 +21,7 @@ from runner.protocol.messages import (
     ToolCall,
     TranscriptAgent,
 )
-from runner.recording.calls import read_calls
+from runner.recording.call_log import read_calls
 from runner.recording.reader import find_recordings, read_recording
 from tests.cli.test_run import Finished, service, vagent
 from tests.recording.calls import RATE, noise, sound

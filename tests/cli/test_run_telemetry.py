@@ -24,7 +24,7 @@ from runner.protocol.messages import (
     ToolCall,
     TranscriptUser,
 )
-from tests.telemetry.test_collector import ENDPOINT, collector
+from tests.observers.test_tracing_collector import ENDPOINT, collector
 from tests.terminal import Terminal, running, service
 
 SECRET = "k3y/with space+and&more"
@@ -240,5 +240,5 @@ async def test_nothing_of_it_is_loaded_when_it_is_off(
     assert json.loads(result["result"]) == [
         "runner.telemetry",
         "runner.telemetry.strays",
-        "runner.telemetry.wishes",
+        "runner.observers.options",
     ]

@@ -14,10 +14,10 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from runner.cli.show import show
-from runner.config.document import parse_document
 from runner.config.source import Source
+from runner.config.yaml.parser import parse_document
 from runner.errors import ConfigError, FileUnreadable, UsageError
-from runner.recording.header import NotARecording
+from runner.recording.header import InvalidRecording
 from tests.recording.samples import SampleCall, write_order_call
 
 ROOT = Path(__file__).parents[2]
@@ -299,7 +299,7 @@ def test_a_recording_that_cannot_be_read_raises_what_ends_with_3(
 ) -> None:
     (tmp_path / "session.jsonl").write_text('{"type": "other"}\n')
     done = invoke(tmp_path)
-    assert isinstance(done.exception, NotARecording)
+    assert isinstance(done.exception, InvalidRecording)
     assert done.exception.exit_code == 3
     assert isinstance(invoke("nowhere/session.jsonl").exception, FileUnreadable)
 

@@ -101,5 +101,5 @@ def test_agents_alone_do_not_load_what_scenarios_need(folder: Path) -> None:
         timeout=60,
         check=False,
     )
-    assert "runner.checking.checker" in done.stderr
+    assert "runner.config.lint.checker" in done.stderr
     assert "runner.scenarios" not in done.stderr

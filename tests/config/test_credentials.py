@@ -8,7 +8,7 @@ from runner.config.credentials import (
     MASK,
     entropy,
     find_credentials,
-    find_disorder,
+    find_high_entropy,
     hide,
     mask_credentials,
 )
@@ -64,7 +64,7 @@ def test_what_only_resembles_a_key_is_left_alone(text: str) -> None:
     ],
 )
 def test_only_what_looks_drawn_by_lot_is_disorder(text: str, is_found: bool) -> None:
-    assert bool(list(find_disorder(text))) is is_found
+    assert bool(list(find_high_entropy(text))) is is_found
 
 
 def test_entropy_counts_bits_a_character() -> None:

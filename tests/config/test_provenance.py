@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from runner.config.loader import inspect_agent
-from runner.config.provenance import Origin, Traced, Use, stand_in, trace
+from runner.config.provenance import Origin, TracedConfig, Use, placeholder_for, trace
 from runner.config.schema import agent_schema
 
 START = "version: 1\nname: a\n"
@@ -17,11 +17,11 @@ def traced(
     text: str,
     given: Mapping[str, str] | None = None,
     variables: Mapping[str, str] | None = None,
-) -> Traced:
+) -> TracedConfig:
     path = folder / "a.yaml"
     path.write_text(START + text, "utf-8")
     inspection = inspect_agent(path, environment={"SET": "x"}, variables=given or {})
-    hidden = {name: stand_in(name) for name in ("SET", "UNSET")}
+    hidden = {name: placeholder_for(name) for name in ("SET", "UNSET")}
     return trace(inspection, given or {}, variables or {}, hidden)
 
 
@@ -89,7 +89,7 @@ def test_the_environment_is_only_asked_whether_it_is_set(tmp_path: Path) -> None
 
 
 def test_a_value_without_an_origin_has_that_of_what_holds_it() -> None:
-    traced = Traced({}, {("a",): Origin("given"), ("a", 0, "b"): Origin("unset")})
+    traced = TracedConfig({}, {("a",): Origin("given"), ("a", 0, "b"): Origin("unset")})
     assert traced.origin(("a", 0, "c")).kind == "given"
     assert traced.origin(("a", 0, "b")).kind == "unset"
     with pytest.raises(KeyError):

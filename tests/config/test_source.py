@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.config.source import MAX_BYTES, Source, SourceFault, read_source
+from runner.config.source import MAX_BYTES, Source, SourceError, read_source
 from runner.errors import FileUnreadable
 
 
@@ -56,7 +56,7 @@ def test_a_file_of_fifty_megabytes_is_refused_by_its_size(tmp_path: Path) -> Non
     path = tmp_path / "big.yaml"
     with path.open("wb") as stream:
         stream.truncate(50_000_000)
-    with pytest.raises(SourceFault, match="larger than 1 MB") as caught:
+    with pytest.raises(SourceError, match="larger than 1 MB") as caught:
         read_source(path)
     assert caught.value.rule == "VA109"
 
@@ -70,7 +70,7 @@ def test_a_file_of_just_the_limit_is_read(tmp_path: Path) -> None:
 def test_binary_is_refused_at_its_first_odd_character(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_bytes(b"ab\n\x00\x01")
-    with pytest.raises(SourceFault, match=r"U\+0000") as caught:
+    with pytest.raises(SourceError, match=r"U\+0000") as caught:
         read_source(path)
     assert caught.value.source.point(caught.value.span.start) == (2, 1)
 
@@ -78,6 +78,6 @@ def test_binary_is_refused_at_its_first_odd_character(tmp_path: Path) -> None:
 def test_what_is_not_utf8_is_refused_at_its_first_odd_byte(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_bytes("é\nab".encode() + b"\xff")
-    with pytest.raises(SourceFault, match="0xff") as caught:
+    with pytest.raises(SourceError, match="0xff") as caught:
         read_source(path)
     assert caught.value.source.point(caught.value.span.start) == (2, 3)

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from runner.audio.cancelling import is_available
 from runner.audio.devices import SAMPLE_RATE
-from runner.audio.echo import EchoCancelling
+from runner.audio.echo import EchoCanceller
 from runner.audio.pcm import Samples, to_pcm
 from runner.audio.playback import FADE_MS
-from runner.audio.soundcard import SoundCard
+from runner.audio.portaudio.soundcard import SoundCard
 from tests.device.acoustics import RATE, Acoustics, living_room
 from tests.device.room import Room
 
@@ -47,7 +47,7 @@ def talk(seconds: float) -> Samples:
 class Kept:
     """A front end that keeps what goes into another one and what comes out."""
 
-    inner: EchoCancelling = field(default_factory=EchoCancelling)
+    inner: EchoCanceller = field(default_factory=EchoCanceller)
     raw: list[Samples] = field(default_factory=list)
     clean: list[Samples] = field(default_factory=list)
 

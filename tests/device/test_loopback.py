@@ -9,7 +9,7 @@ import pytest
 
 from runner.audio.pcm import to_pcm, to_samples
 from runner.audio.playback import FADE_MS
-from runner.audio.soundcard import SoundCard
+from runner.audio.portaudio.soundcard import SoundCard
 
 RATE = 24_000
 pytestmark = pytest.mark.usefixtures("room")

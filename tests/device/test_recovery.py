@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import numpy as np
 
 from runner.audio.pcm import to_pcm
-from runner.audio.soundcard import SoundCard
+from runner.audio.portaudio.soundcard import SoundCard
 from tests.device.daemon import Daemon, daemon
 
 __all__ = ["daemon"]  # a fixture

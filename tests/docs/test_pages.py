@@ -23,12 +23,12 @@ from typing import Any
 import pytest
 import typer
 import yaml
-from runner.service.faults.parser import parse_fault
 
 from runner.checking.catalogue import all_rules
 from runner.cli.main import build_app
 from runner.config.loader import check_file
-from runner.settings import find_table
+from runner.config.settings import find_table
+from runner.service.faults.parser import parse_fault
 from runner.testing import Wishes, try_out
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +40,7 @@ PAGES = sorted(
     # The pages of the rules have tests of their own: their bad examples are bad.
     if not path.match("reference/rules/VA*.md")
 )
-# Its blocks use an agent of the scenario tests; tests/scenarios/test_docs.py has them.
+# Its blocks use an agent of the scenario tests; tests/testing/scenarios/test_docs.py has them.
 SCENARIOS = DOCS / "reference" / "scenarios.md"
 # A block begins a line, at most with a title behind the name of its language.
 BLOCK = re.compile(
@@ -116,7 +116,7 @@ def todays(text: str) -> str:
             "AgentConfig": "runner.config.model",
             "errors": "runner",
             "load_agent": "runner.config.loader",
-            "open_call": "runner.compose",
+            "open_call": "runner.engine.compose",
             "testing": "runner",
             "tool": "runner.tools.function",
         }
@@ -320,7 +320,7 @@ def check_agent(path: Path) -> None:
 
 
 def check_scenarios(path: Path) -> None:
-    from runner.scenarios.loader import load_suite
+    from runner.testing.scenarios.loader import load_suite
 
     results = [try_out(each, Wishes()) for each in load_suite(path).scenarios]
     found = [(each.status.value, each.failure or each.error) for each in results]
@@ -438,7 +438,7 @@ def test_every_environment_variable_is_documented() -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    from runner.settings import KEYS
+    from runner.config.settings import KEYS
 
     page = (DOCS / "reference" / "settings.md").read_text("utf-8")
     assert [key for key in sorted(KEYS) if f"| `{key}` |" not in page] == []

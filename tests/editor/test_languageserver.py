@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from runner.config.document import parse_document
 from runner.config.loader import check_file
 from runner.config.packaged import packaged_schema, packaged_text
 from runner.config.schema import find_violations
 from runner.config.source import Source
-from runner.scaffold import draft, templates
+from runner.config.yaml.parser import parse_document
+from runner.scaffold import render_template, templates
 from tests.editor.languageserver import LanguageServer
 from tests.editor.snippets import expand
 from tests.shipped import AGENT_FILES
@@ -139,7 +139,7 @@ def test_what_vagent_flags_is_flagged_in_the_same_line(server: LanguageServer) -
 def test_nothing_is_flagged_in_what_is_right(server: LanguageServer) -> None:
     texts = [each.read_text("utf-8") for each in AGENT_FILES]
     for each in templates().values():
-        texts.append(draft(each, "shop", greeting=each.greeting)["shop.yaml"])
+        texts.append(render_template(each, "shop", greeting=each.greeting)["shop.yaml"])
 
     opened = [server.open(each) for each in texts]
     flagged = [server.diagnostics(each) for each in opened]

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from runner.errors import RemoteProtocolError
-from runner.protocol.client.events import Connected, Garbled
+from runner.protocol.client.config import ClientConfig
+from runner.protocol.client.events import Connected, MalformedMessage
 from runner.protocol.client.events import Received as ClientReceived
 from runner.protocol.client.session import ClientSession
-from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.codec import decode_client, decode_server, encode
 from runner.protocol.messages import (
     ConversationMessage,
@@ -138,7 +138,7 @@ class CodecCheck:
         try:
             message = decode_server(data)
         except RemoteProtocolError as error:
-            self._client.feed(Garbled(error.message), now)
+            self._client.feed(MalformedMessage(error.message), now)
         else:
             check_round_trip(message, decode_server)
             self._client.feed(ClientReceived(message), now)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import websockets
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from runner.server.door import EmbeddedServer
+from runner.service.app import EmbeddedServer
 from runner.speech.interfaces import (
     AgentContext,
     HistoryMessage,
@@ -23,7 +23,7 @@ from runner.speech.interfaces import (
 from tests.fuzz.codec import FROM_CLIENT, UPDATE
 from tests.fuzz.codec import inputs as messages
 from tests.fuzz.mutilation import Mutilator
-from tests.server.scripted import ScriptedSpeech
+from tests.service.scripted import ScriptedSpeech
 
 MESSAGES_A_LINE = 40
 ANSWER_SECONDS = 20.0

@@ -15,10 +15,10 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeAlias
 
-from runner.config.document import Document, parse_document
-from runner.config.nodes import Node, Pointer
 from runner.config.packaged import packaged_schema
 from runner.config.source import Source, Span, read_source
+from runner.config.yaml.nodes import Node, Pointer
+from runner.config.yaml.parser import Document, parse_document
 
 # Mappings whose keys the schema knows; an index or a free name is `*`.
 FIELDS = {

@@ -56,8 +56,8 @@ from runner.protocol.messages import (
     SessionUpdate,
     TranscriptUser,
 )
-from runner.recording.lines import Sound
-from tests.telemetry.calls import (
+from runner.recording.format import AudioSummary
+from tests.observers.calls import (
     CALL,
     END,
     GREETING,
@@ -239,8 +239,10 @@ def test_recorded_audio_starts_playback() -> None:
     events = watch([(1.0, Received(ReplyStarted("r1")))])
     interpreter = CallInterpreter(events.append)
     interpreter.observe(1.0, Received(ReplyStarted("r1")))
-    interpreter.observe(1.0, Sound(1.1, mic=4800, sent=4800))
-    interpreter.observe(1.1, Sound(1.2, received=4800, played=4800, reply_id="r1"))
+    interpreter.observe(1.0, AudioSummary(1.1, mic=4800, sent=4800))
+    interpreter.observe(
+        1.1, AudioSummary(1.2, received=4800, played=4800, reply_id="r1")
+    )
 
     assert events[-1] == PlaybackStarted(1.1, "r1")
 

@@ -24,8 +24,8 @@ from runner.protocol.client.actions import (
 from runner.protocol.client.events import (
     Connected,
     Disconnected,
-    Garbled,
     HangUp,
+    MalformedMessage,
     Received,
     Say,
     Tick,
@@ -52,9 +52,9 @@ from runner.protocol.messages import (
     TranscriptUserDelta,
     Unknown,
 )
-from runner.recording.lines import Entry, Sound
+from runner.recording.format import AudioSummary, Entry
 from runner.recording.reader import read_recording
-from runner.recording.voices import STEP, Voice, Voices, read_voices
+from runner.recording.voices import STEP, Envelope, Voices, read_voices
 from tests.recording import strategies
 from tests.recording.samples import write_order_call
 
@@ -88,7 +88,7 @@ SENT: list[st.SearchStrategy[Any]] = [
 OTHERS: list[st.SearchStrategy[Any]] = [
     st.builds(Connected),
     st.builds(Disconnected, TEXT, st.none(), st.none(), st.just([SessionEnd()])),
-    st.builds(Garbled, TEXT),
+    st.builds(MalformedMessage, TEXT),
     st.builds(ToolFinished, ID, TEXT, st.booleans()),
     st.builds(Say, TEXT),
     st.builds(HangUp, TEXT),
@@ -99,7 +99,7 @@ OTHERS: list[st.SearchStrategy[Any]] = [
     st.builds(CancelTool, ID),
     st.builds(Notify, TEXT),
     st.builds(Close, st.sampled_from(list(Outcome)), TEXT),
-    st.builds(Sound, st.just(0.0), SIZE, SIZE, SIZE, SIZE, SIZE, ID),
+    st.builds(AudioSummary, st.just(0.0), SIZE, SIZE, SIZE, SIZE, SIZE, ID),
 ]
 # Ids that fit together, beside everything that there can be.
 ENTRY = st.one_of(
@@ -117,7 +117,7 @@ def calls(draw: st.DrawFn) -> list[tuple[float, Entry]]:
     now = 0.0
     for what in draw(st.lists(ENTRY, max_size=40)):
         now += draw(st.sampled_from([0.0, 0.01, 0.1, 0.5, 3.0, -1.0]))
-        if isinstance(what, Sound):
+        if isinstance(what, AudioSummary):
             what.until = now + 0.05
         entries.append((now, what))
     return entries
@@ -131,9 +131,9 @@ def sounds(draw: st.DrawFn) -> Voices | None:
     return Voices(*(_voice(draw(st.lists(st.booleans(), max_size=60))) for _ in "ab"))
 
 
-def _voice(pattern: list[bool]) -> Voice:
+def _voice(pattern: list[bool]) -> Envelope:
     loud = np.repeat(np.array(pattern, np.bool_), 12)
-    return Voice((loud / 2).astype(np.float32), loud)
+    return Envelope((loud / 2).astype(np.float32), loud)
 
 
 @pytest.fixture(scope="module")
@@ -274,7 +274,7 @@ def test_typed_words_are_the_callers_and_are_answered() -> None:
         (1.0, Say("Hello")),
         (1.2, Received(TranscriptUser("Hello"))),
         (1.5, Received(ReplyStarted("r"))),
-        (1.6, Sound(1.7, received=9600, played=9600, reply_id="r")),
+        (1.6, AudioSummary(1.7, received=9600, played=9600, reply_id="r")),
         (2.0, Received(TranscriptAgent("Hi.", "r"))),
     ]
     line = trace(entries)
@@ -290,7 +290,7 @@ def test_words_that_were_handed_over_without_sound_are_told_as_silent(
     folder: Path,
 ) -> None:
     entries = read_recording(folder).entries
-    quiet = Voice(np.zeros(1250, np.float32), np.zeros(1250, np.bool_))
+    quiet = Envelope(np.zeros(1250, np.float32), np.zeros(1250, np.bool_))
     line = trace(entries, Voices(quiet, quiet))
 
     caller = [turn for turn in line.turns if turn.speaker == "caller"]
@@ -303,7 +303,7 @@ def test_a_reply_cut_before_it_was_heard_keeps_no_words() -> None:
     entries: list[tuple[float, Entry]] = [
         (1.0, Received(ReplyStarted("r"))),
         (1.1, Received(TranscriptAgentDelta("Hi", "r", start_ms=0, end_ms=300))),
-        (1.2, Sound(1.2, received=960, played=960, reply_id="r")),
+        (1.2, AudioSummary(1.2, received=960, played=960, reply_id="r")),
         (1.21, Received(InputSpeechStarted())),
         (1.21, StopPlayback()),
     ]

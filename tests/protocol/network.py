@@ -14,10 +14,10 @@ from runner.errors import RemoteProtocolError
 from runner.protocol.client import actions as client_actions
 from runner.protocol.client import events as client_events
 from runner.protocol.client.actions import CancelTool, Connect, Play, RunTool
-from runner.protocol.client.calls import CallRules
-from runner.protocol.client.phases import Phase as ClientPhase
+from runner.protocol.client.config import ClientConfig
 from runner.protocol.client.session import ClientSession
-from runner.protocol.client.wishes import ClientConfig
+from runner.protocol.client.state import Phase as ClientPhase
+from runner.protocol.client.tool_calls import ToolPolicy
 from runner.protocol.codec import decode_client, decode_server, encode
 from runner.protocol.messages import (
     InputSpeechStarted,
@@ -37,7 +37,7 @@ from tests.protocol.server.witness import Witness
 LOOK = {"type": "function", "name": "look", "timeout_seconds": 20}
 BOOK = {"type": "function", "name": "book", "timeout_seconds": 20}
 SESSION = {"system_prompt": "Be brief.", "greeting": "Hi.", "tools": [LOOK, BOOK]}
-TOOLS = {"look": CallRules(), "book": CallRules(on_interrupt="finish")}
+TOOLS = {"look": ToolPolicy(), "book": ToolPolicy(on_interrupt="finish")}
 
 
 class Wire:
@@ -80,7 +80,7 @@ class Backend:
                     self._put(encode(message))
                 case server_events.Close(code):
                     self._put(code)
-                case server_events.Remember(ToolResult(call_id=call_id)):
+                case server_events.AppendHistory(ToolResult(call_id=call_id)):
                     self.remembered[call_id] += 1
                 case StartReply(reply_id):
                     self.replies.append(reply_id)
@@ -293,4 +293,4 @@ def _read(text: str) -> client_events.Event:
     try:
         return client_events.Received(decode_server(text))
     except RemoteProtocolError as error:
-        return client_events.Garbled(error.message)
+        return client_events.MalformedMessage(error.message)

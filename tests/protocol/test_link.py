@@ -18,11 +18,11 @@ from hypothesis.stateful import (
 from runner.protocol.client import actions as client_actions
 from runner.protocol.client import events as client_events
 from runner.protocol.client.actions import Connect, Play, RunTool, StopPlayback
-from runner.protocol.client.calls import CallRules
+from runner.protocol.client.config import ClientConfig
 from runner.protocol.client.events import Connected, HangUp, ToolFinished
-from runner.protocol.client.phases import Phase
 from runner.protocol.client.session import ClientSession
-from runner.protocol.client.wishes import ClientConfig
+from runner.protocol.client.state import Phase
+from runner.protocol.client.tool_calls import ToolPolicy
 from runner.protocol.codec import decode_client, decode_server, encode
 from runner.protocol.messages import ReplyDone, SessionError, ToolCall
 from runner.protocol.server import events as server_events
@@ -33,7 +33,7 @@ from runner.protocol.server.events import (
     SpeechStarted,
     StartReply,
     StopReply,
-    ToolDecided,
+    ToolCallRequested,
     TurnCommitted,
 )
 from runner.protocol.server.session import ServerSession
@@ -49,7 +49,7 @@ class Link:
         numbers = itertools.count(1)
         self.now = 0.0
         self.client = ClientSession(
-            ClientConfig(session=SESSION, tools={"look": CallRules()})
+            ClientConfig(session=SESSION, tools={"look": ToolPolicy()})
         )
         self.server = ServerSession(lambda kind: f"{kind}_{next(numbers)}")
         self.up: deque[str] = deque()
@@ -152,7 +152,7 @@ class LinkedSessions(RuleBasedStateMachine):
     @precondition(lambda self: self.link.replies)
     @rule()
     def agent_calls_a_tool(self) -> None:
-        self.link.tell_server(ToolDecided(self.link.replies[0], "look"))
+        self.link.tell_server(ToolCallRequested(self.link.replies[0], "look"))
 
     @precondition(lambda self: self.link.replies)
     @rule()

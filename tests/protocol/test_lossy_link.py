@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 )
 
 from runner.protocol.client.events import HangUp, Say, ToolFinished
-from runner.protocol.client.phases import Phase
+from runner.protocol.client.state import Phase
 from runner.protocol.server.events import (
     AudioChunk,
     ClauseStarted,
@@ -25,7 +25,7 @@ from runner.protocol.server.events import (
     ReplyFinished,
     ShutDown,
     SpeechStarted,
-    ToolDecided,
+    ToolCallRequested,
     TurnCommitted,
 )
 from runner.protocol.server.lifetime import GRACE_SECONDS
@@ -85,7 +85,7 @@ class TalkOverNetwork(RuleBasedStateMachine):
         assert self.backend is not None
         self.backend.feed(SpeechStarted())
         self.backend.feed(TurnCommitted("Where is it?"))
-        self.backend.feed(ToolDecided(self.backend.replies[0], tool))
+        self.backend.feed(ToolCallRequested(self.backend.replies[0], tool))
         if is_over:
             self.backend.feed(ReplyFinished(self.backend.replies.pop(0)))
 
@@ -96,7 +96,7 @@ class TalkOverNetwork(RuleBasedStateMachine):
         reply_id = self.backend.replies[0]
         match kind:
             case 0 | 1:
-                self.backend.feed(ToolDecided(reply_id, tool))
+                self.backend.feed(ToolCallRequested(reply_id, tool))
             case 2:
                 self.backend.feed(ReplyFinished(self.backend.replies.pop(0)))
             case 3:

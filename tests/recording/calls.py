@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from runner.protocol.client.actions import Action, Play, Send
+from runner.protocol.client.config import ClientConfig
 from runner.protocol.client.events import Event, MicFrame, Received
-from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.messages import InputAudio, ReplyAudio
-from runner.recording.header import AgentOfRecord, Header
+from runner.recording.header import Header, RecordedAgent
 from runner.recording.recorder import Recorder
 
 Happening: TypeAlias = tuple[float, Event | Action]
@@ -22,7 +22,7 @@ RATE = 24_000
 
 
 def header(**more: Any) -> Header:
-    agent = AgentOfRecord("tester", "tester.yaml", "0" * 64)
+    agent = RecordedAgent("tester", "tester.yaml", "0" * 64)
     basis = {"service": "a stand-in", "config": ClientConfig(), "seed": 1}
     names = ("started", "vagent", "python", "platform")
     return Header(agent, **{**basis, **dict.fromkeys(names, ""), **more})

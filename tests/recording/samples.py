@@ -24,6 +24,7 @@ from runner.protocol.client.actions import (
     Send,
     StopPlayback,
 )
+from runner.protocol.client.config import ClientConfig
 from runner.protocol.client.events import (
     Connected,
     Disconnected,
@@ -33,7 +34,6 @@ from runner.protocol.client.events import (
     Received,
     ToolFinished,
 )
-from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.messages import (
     InputAudio,
     InputSpeechStarted,
@@ -55,13 +55,13 @@ from runner.protocol.messages import (
     TranscriptUser,
     TranscriptUserDelta,
 )
-from runner.recording.header import AgentOfRecord, Header
+from runner.recording.header import Header, RecordedAgent
 from runner.recording.recorder import Recorder
 
 FRAME = 0.05  # seconds of sound at a time, both ways
 WORD = 0.3  # how long each word takes
 HEADER = Header(
-    agent=AgentOfRecord("support", "agents/support.yaml", "0" * 64),
+    agent=RecordedAgent("support", "agents/support.yaml", "0" * 64),
     service="the embedded server",
     config=ClientConfig({"system_prompt": "You are the phone agent of Acme."}),
     seed=7,

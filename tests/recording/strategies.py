@@ -8,10 +8,10 @@ from typing import Any
 from hypothesis import strategies as st
 
 from runner.protocol.client.actions import (
-    Adopt,
     Announce,
     CancelTool,
     Close,
+    ConfigApplied,
     Connect,
     Drain,
     Notify,
@@ -19,26 +19,26 @@ from runner.protocol.client.actions import (
     RunTool,
     Send,
     StopPlayback,
-    Voice,
+    Synthesize,
 )
-from runner.protocol.client.calls import CallRules
 from runner.protocol.client.events import (
     Connected,
     Disconnected,
-    Garbled,
     HangUp,
+    MalformedMessage,
     PlaybackCut,
     PlaybackDrained,
     Received,
     Reconfigure,
     Say,
+    SpeechSynthesized,
     Tick,
     ToolFinished,
-    Voiced,
 )
+from runner.protocol.client.tool_calls import ToolPolicy
 from runner.protocol.codec import CLIENT_MESSAGES, SERVER_MESSAGES
 from runner.protocol.messages import InputAudio, ReplyAudio, ToolCall
-from runner.recording.lines import LOUD, Entry, Sound
+from runner.recording.format import LOUD, AudioSummary, Entry
 
 # Half a surrogate pair is said by JSON, and by what services send.
 TEXT = st.text(st.characters(), max_size=20)
@@ -77,19 +77,19 @@ SERVER = st.one_of(
     [build(kind) for kind in SERVER_MESSAGES.values() if kind is not ReplyAudio]
 )
 RULES = st.builds(
-    CallRules,
+    ToolPolicy,
     st.booleans(),
     st.sampled_from(["cancel", "finish"]),
     st.none() | TEXT,
 )
 COUNT = st.integers(0, 10**9)
 SOUND = st.builds(
-    Sound, st.floats(0, 10_000).map(lambda at: round(at, 6)), *[COUNT] * 5, TEXT
+    AudioSummary, st.floats(0, 10_000).map(lambda at: round(at, 6)), *[COUNT] * 5, TEXT
 )
 ENTRIES: dict[type, st.SearchStrategy[Any]] = {
     Connected: st.builds(Connected),
     Received: st.builds(Received, SERVER),
-    Garbled: st.builds(Garbled, TEXT),
+    MalformedMessage: st.builds(MalformedMessage, TEXT),
     Disconnected: st.builds(
         Disconnected,
         TEXT,
@@ -98,7 +98,9 @@ ENTRIES: dict[type, st.SearchStrategy[Any]] = {
         st.lists(CLIENT, max_size=2),
     ),
     ToolFinished: st.builds(ToolFinished, TEXT, TEXT, st.booleans()),
-    Voiced: st.builds(Voiced, TEXT, st.integers(0, 99).map(lambda n: LOUD * n)),
+    SpeechSynthesized: st.builds(
+        SpeechSynthesized, TEXT, st.integers(0, 99).map(lambda n: LOUD * n)
+    ),
     PlaybackDrained: st.builds(PlaybackDrained),
     PlaybackCut: st.builds(PlaybackCut, TEXT, NUMBER, NUMBER),
     Say: st.builds(Say, TEXT),
@@ -113,13 +115,13 @@ ENTRIES: dict[type, st.SearchStrategy[Any]] = {
     Drain: st.builds(Drain),
     RunTool: st.builds(RunTool, build(ToolCall)),
     CancelTool: st.builds(CancelTool, TEXT),
-    Voice: st.builds(Voice, TEXT, TEXT),
+    Synthesize: st.builds(Synthesize, TEXT, TEXT),
     Announce: st.builds(Announce, TEXT),
-    Adopt: st.builds(Adopt),
+    ConfigApplied: st.builds(ConfigApplied),
     Notify: st.builds(Notify, TEXT),
     Close: st.builds(
         Close, st.sampled_from(Outcome), TEXT, st.none() | TEXT, st.booleans()
     ),
-    Sound: SOUND,
+    AudioSummary: SOUND,
 }
 ENTRY: st.SearchStrategy[Entry] = st.one_of(list(ENTRIES.values()))

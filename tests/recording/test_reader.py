@@ -8,20 +8,20 @@ from typing import Any
 
 import pytest
 
+from runner.protocol.client.config import ClientConfig
 from runner.protocol.client.events import Connected, Received, Tick
-from runner.protocol.client.wishes import ClientConfig
 from runner.protocol.messages import ReplyStarted
+from runner.recording.format import Entry, write_line
 from runner.recording.header import (
-    AgentOfRecord,
     Header,
-    NotARecording,
+    InvalidRecording,
+    RecordedAgent,
     write_header,
 )
-from runner.recording.lines import Entry, write_line
 from runner.recording.reader import find_recordings, read_recording
 
 HEADER = Header(
-    agent=AgentOfRecord("tester", "agents/tester.yaml", "0" * 64),
+    agent=RecordedAgent("tester", "agents/tester.yaml", "0" * 64),
     service="a stand-in",
     config=ClientConfig({"system_prompt": "You test."}),
     seed=7,
@@ -77,7 +77,7 @@ def test_cut_within_its_header_it_is_none(tmp_path: Path, length: int) -> None:
     path = save(tmp_path) / "session.jsonl"
     path.write_bytes(path.read_bytes()[:length])
 
-    with pytest.raises(NotARecording, match="within its first line"):
+    with pytest.raises(InvalidRecording, match="within its first line"):
         read_recording(tmp_path)
 
 
@@ -105,7 +105,7 @@ def test_what_a_later_version_adds_is_skipped(tmp_path: Path) -> None:
 def test_a_later_format_is_refused_with_what_to_do(tmp_path: Path) -> None:
     save(tmp_path, header={**write_header(HEADER), "version": 2})
 
-    with pytest.raises(NotARecording, match="has format 2") as caught:
+    with pytest.raises(InvalidRecording, match="has format 2") as caught:
         read_recording(tmp_path)
 
     assert caught.value.hint == "use the vagent that made it, or a newer one"
@@ -118,13 +118,13 @@ def test_a_later_format_is_refused_with_what_to_do(tmp_path: Path) -> None:
 def test_a_foreign_first_line_is_refused(tmp_path: Path, header: Any) -> None:
     save(tmp_path, header=header)
 
-    with pytest.raises(NotARecording):
+    with pytest.raises(InvalidRecording):
         read_recording(tmp_path)
 
 
 def test_a_folder_without_one_is_refused_with_a_hint(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(NotARecording, match="no recording in") as caught:
+        with pytest.raises(InvalidRecording, match="no recording in") as caught:
             read_recording(folder)
         assert "--record" in str(caught.value.hint)
 
@@ -149,7 +149,7 @@ def test_recordings_are_found_by_themselves_and_in_folders(tmp_path: Path) -> No
 
 
 def test_where_there_is_none_to_find_that_is_said(tmp_path: Path) -> None:
-    with pytest.raises(NotARecording, match="there is no recording in"):
+    with pytest.raises(InvalidRecording, match="there is no recording in"):
         find_recordings([tmp_path])
-    with pytest.raises(NotARecording, match="there is no '.*nowhere'"):
+    with pytest.raises(InvalidRecording, match="there is no '.*nowhere'"):
         find_recordings([tmp_path / "nowhere"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from runner.audio.recording import wav_header
-from runner.audio.speaker import PacedSpeaker
+from runner.audio.speaker import ClockedSpeaker
 from runner.errors import FileUnreadable
 from runner.protocol.client.actions import (
     CancelTool,
@@ -28,7 +28,7 @@ from runner.protocol.client.events import (
     ToolFinished,
 )
 from runner.protocol.messages import ReplyDone, ReplyStarted, ToolCall
-from runner.recording.lines import Sound
+from runner.recording.format import AudioSummary
 from runner.recording.reader import read_recording
 from runner.recording.recorder import Recorder
 from runner.recording.tape import Limits
@@ -71,9 +71,9 @@ def test_what_happened_is_read_again_in_its_order(tmp_path: Path) -> None:
     assert recording.entries == [
         (0.0, Connect()),
         (0.1, Connected()),
-        (0.2, Sound(0.25, mic=4800, sent=4800)),
+        (0.2, AudioSummary(0.25, mic=4800, sent=4800)),
         (0.26, Received(ReplyStarted("reply_1"))),
-        (0.27, Sound(0.27, 0, 0, 480, 480, 480, "reply_1")),
+        (0.27, AudioSummary(0.27, 0, 0, 480, 480, 480, "reply_1")),
         (0.5, DONE),
     ]
     assert recording.is_complete
@@ -86,11 +86,11 @@ def test_sound_is_told_by_the_tenth_of_a_second_and_the_reply(tmp_path: Path) ->
     entries = read_recording(record(tmp_path, happenings)).entries
 
     assert entries == [
-        (0.0, Sound(0.1, mic=7200, sent=7200)),
-        (0.15, Sound(0.25, mic=7200, sent=7200)),
-        (0.3, Sound(0.4, mic=4800, sent=4800, received=480, audible=480, played=480,
+        (0.0, AudioSummary(0.1, mic=7200, sent=7200)),
+        (0.15, AudioSummary(0.25, mic=7200, sent=7200)),
+        (0.3, AudioSummary(0.4, mic=4800, sent=4800, received=480, audible=480, played=480,
                     reply_id="reply_1")),
-        (0.41, Sound(0.41, received=960, audible=960, played=960, reply_id="b")),
+        (0.41, AudioSummary(0.41, received=960, audible=960, played=960, reply_id="b")),
     ]  # fmt: skip
 
 
@@ -136,7 +136,7 @@ async def test_the_agents_file_is_what_the_speaker_played_sample_by_sample(
     record(tmp_path, shifted(happenings))
 
     clock, memory = _Clock(), _Memory()
-    speaker = PacedSpeaker(memory, begins_at=lambda: 0.0, pace=clock)
+    speaker = ClockedSpeaker(memory, begins_at=lambda: 0.0, pace=clock)
     for at, what in happenings:
         clock.time = at
         match what:
@@ -236,7 +236,7 @@ def test_without_sound_there_are_lines_of_it_and_no_files(tmp_path: Path) -> Non
         *("session.jsonl", "calls.jsonl", "agent.yaml")
     }
     assert read_recording(tmp_path).entries == [
-        (0.0, Sound(0.0, FRAME, FRAME, FRAME, FRAME, FRAME, "reply_1"))
+        (0.0, AudioSummary(0.0, FRAME, FRAME, FRAME, FRAME, FRAME, "reply_1"))
     ]
 
 

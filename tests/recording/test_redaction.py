@@ -22,7 +22,7 @@ from runner.protocol.messages import (
     TranscriptUserDelta,
     Unknown,
 )
-from runner.recording.lines import Entry
+from runner.recording.format import Entry
 from runner.recording.redaction import redact, redact_text
 from tests.recording.strategies import ENTRY
 

@@ -10,7 +10,7 @@ import pytest
 
 from runner.audio.devices import SAMPLE_RATE
 from runner.audio.pcm import to_samples
-from runner.audio.resampling import Resampler
+from runner.audio.resampler import Resampler
 from runner.speech.interfaces import (
     SPEECH_RATE,
     Endpointer,

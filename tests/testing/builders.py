@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from runner.scenarios.model import (
+from runner.testing import ScenarioResult, Wishes, try_out
+from runner.testing.scenarios.model import (
     AgentTurn,
     ConnectionTurn,
     EndTurn,
@@ -19,7 +20,6 @@ from runner.scenarios.model import (
     WaitTurn,
     read_pattern,
 )
-from runner.testing import ScenarioResult, Wishes, try_out
 
 PLACE = Path("orders.test.yaml")
 AGENT = """\

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.scenarios.model import LlmRule
 from runner.testing import Status, Wishes
 from runner.testing.pool import ScenarioPool, choose_processes
+from runner.testing.scenarios.model import LlmRule
 from tests.testing.builders import ORDER, agent_says, scenario, write_agent
 
 

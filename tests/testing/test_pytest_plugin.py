@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+import runner.cli.reports.text
+import runner.testing.python_api
+import runner.testing.runner
+
 # Loaded before, so that each pytest in here need not load them again.
-import runner.scenarios.builder
-import runner.testing.execution
-import runner.testing.python
-import runner.testing.reports.text
-import runner.tools.fetch  # noqa: F401  # and what an agent with an HTTP tool loads
+import runner.testing.scenarios.builder
+import runner.tools.http_client  # noqa: F401  # and what an agent with an HTTP tool loads
 from tests.testing.builders import write_agent
 
 pytest_plugins = ["pytester"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runner.config.model import AgentConfig, ToolConfig
-from runner.tools.plugin import PluginKind
+from runner.tools.plugins import PluginKind
 from runner.tools.registry import ToolRegistry
 
 AGENT = AgentConfig(path=Path("agent.yaml"), version=1, name="x", prompt="x")

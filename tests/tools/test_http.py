@@ -188,7 +188,7 @@ def test_the_kind_s_schema_takes_its_examples() -> None:
 
 def test_httpx_is_loaded_only_for_an_http_tool() -> None:
     program = (
-        "import sys, runner.tools.registry, runner.tools.plugin as plugin\n"
+        "import sys, runner.tools.registry, runner.tools.plugins as plugin\n"
         "plugin.installed_kinds()\n"
         "sys.exit('httpx' in sys.modules)"
     )

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.tools.results import Unsayable, encode_result
+from runner.tools.results import NotSerializable, encode_result
 
 LIMIT = 64 * 1024
 
@@ -117,7 +117,7 @@ def cycle() -> dict[str, Any]:
     ],
 )
 def test_what_json_cannot_say_is_refused(value: object, reason: str) -> None:
-    with pytest.raises(Unsayable, match=reason):
+    with pytest.raises(NotSerializable, match=reason):
         encode_result(value, limit=LIMIT)
 
 

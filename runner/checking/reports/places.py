@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from runner.config.source import SourceFault, read_source
+from runner.config.source import SourceError, read_source
 from runner.errors import FileUnreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from runner.checking.results import CheckedFile
     from runner.config.diagnostics import Diagnostic
+    from runner.config.lint.results import CheckedFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def placed_edits(file: CheckedFile, found: Diagnostic) -> list[PlacedEdit] | Non
     if found.path != source.path:
         try:
             source = read_source(Path(found.path))
-        except (FileUnreadable, SourceFault):  # gone or changed since it was checked
+        except (FileUnreadable, SourceError):  # gone or changed since it was checked
             return None
     return [
         PlacedEdit(*source.point(each.start), *source.point(each.end), each.text)

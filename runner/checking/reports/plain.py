@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from runner.config.rendering import headline, render
 
 if TYPE_CHECKING:
-    from runner.checking.results import Results
+    from runner.config.lint.results import Results
 
 
 def write_text(results: Results) -> str:

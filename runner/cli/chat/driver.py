@@ -10,30 +10,30 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from runner.cli.chat.editing import Draft
 from runner.cli.chat.entries import Entry
-from runner.cli.chat.model import FRAME_SECONDS, Model
-from runner.cli.chat.picture import Picture
-from runner.cli.chat.region import Region
+from runner.cli.chat.region import LiveRegion
 from runner.cli.chat.spans import Line
-from runner.cli.chat.terminal import Canvas
+from runner.cli.views.chat.input import LineEditor
+from runner.cli.views.chat.render import ChatRenderer
+from runner.cli.views.chat.state import FRAME_SECONDS, ChatState
+from runner.cli.views.chat.terminal import TerminalWriter
 
 # A terminal that takes nothing is asked again after this long.
 _PATIENCE_SECONDS = 0.2
 
 
 @dataclass(slots=True)
-class Driver:
+class ChatApp:
     """Owns the terminal's screen while it is shown.
 
     `draft` is the line being typed, None where nothing can be.
     """
 
-    model: Model
-    picture: Picture
-    region: Region
-    canvas: Canvas
-    draft: Draft | None = None
+    model: ChatState
+    picture: ChatRenderer
+    region: LiveRegion
+    canvas: TerminalWriter
+    draft: LineEditor | None = None
     _loop: asyncio.AbstractEventLoop | None = None  # while it is shown
     _due: tuple[float, asyncio.Handle] | None = None  # uvloop's handles tell no time
     _last: float = -1e9

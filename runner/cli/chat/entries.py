@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 
 @dataclass(slots=True)
-class CallerWords:
+class UserMessageEntry:
     """What the caller says; until it `is_final` the text is replaced as it grows."""
 
     text: str
@@ -24,7 +24,7 @@ class Word:
 
 
 @dataclass(slots=True)
-class AgentWords:
+class AgentMessageEntry:
     """A reply of the agent; times are seconds of the engine's clock.
 
     `text` is the service's transcript, which comes when all sound was sent. Sound is
@@ -73,7 +73,7 @@ class AgentWords:
 
 
 @dataclass(slots=True)
-class ToolRun:
+class ToolCallEntry:
     """A call of a tool; `ended` is None while it runs."""
 
     call_id: str
@@ -87,13 +87,13 @@ class ToolRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class NoticeEntry:
     """A sentence of vagent's own, or a line of a log."""
 
     text: str
 
 
-Entry: TypeAlias = CallerWords | AgentWords | ToolRun | Note
+Entry: TypeAlias = UserMessageEntry | AgentMessageEntry | ToolCallEntry | NoticeEntry
 
 
 def join(words: list[Word]) -> str:

@@ -28,7 +28,7 @@ def step(dbfs: float) -> int:
 
 
 @dataclass(slots=True)
-class CallerLevel:
+class InputLevel:
     """The microphone's level; nothing is computed before somebody looks."""
 
     _pcm: bytes = b""
@@ -46,7 +46,7 @@ class CallerLevel:
 
 
 @dataclass(slots=True)
-class AgentSound:
+class PlaybackLevel:
     """The agent's sound in the order of its playing; `ends` is when it will be over.
 
     Sound comes faster than it is heard, so each piece has a time of its own. Times are

@@ -20,7 +20,7 @@ _MANY_DROPS = 2
 
 
 @dataclass(slots=True)
-class LineQuality:
+class ConnectionQuality:
     """Watches arrivals; times are seconds of the engine's clock."""
 
     _gaps: deque[tuple[float, float]] = field(default_factory=deque)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from runner.cli.chat.spans import Line, Paint, width_of
+from runner.cli.chat.spans import AnsiWriter, Line, width_of
 
 _UP = "\x1b[{}A"
 _DOWN = "\x1b[{}B"
@@ -23,7 +23,7 @@ _ERASE_BELOW = "\r\x1b[1C\x1b[J"
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
+class Frame:
     """A region as it should be: its lines, none as wide as the terminal's `width`.
 
     `cursor` is the column of the last line where the cursor rests, from 0.
@@ -35,16 +35,16 @@ class Drawing:
 
 
 @dataclass(slots=True)
-class Region:
+class LiveRegion:
     """Knows what is drawn, so that the next picture is only a difference."""
 
-    paint: Paint
+    paint: AnsiWriter
     _shown: list[str] = field(default_factory=list)
     _widths: list[int] = field(default_factory=list)
     _width: int = 0
     _cursor: int = 0
 
-    def draw(self, picture: Drawing) -> str:
+    def draw(self, picture: Frame) -> str:
         """Return what turns the picture on the screen into this one; maybe nothing."""
         lines, width = picture.lines, picture.width
         if width != self._width or len(lines) != len(self._shown):
@@ -61,7 +61,7 @@ class Region:
         self._remember(picture, text)
         return written
 
-    def print(self, lines: Sequence[Line], below: Drawing) -> str:
+    def print(self, lines: Sequence[Line], below: Frame) -> str:
         """Return what puts lines above the region, which is drawn anew."""
         above = "".join(f"{self.paint.line(line)}\r\n" for line in lines)
         return self.erase(below.width) + above + self._whole(below)
@@ -80,12 +80,12 @@ class Region:
         self._shown, self._widths = [], []
         return _ERASE_BELOW + f"\r{_ERASE_LINE_END}" + _ERASE_ROW_ABOVE * up
 
-    def _whole(self, picture: Drawing) -> str:
+    def _whole(self, picture: Frame) -> str:
         text = [self.paint.line(line) for line in picture.lines]
         self._remember(picture, text)
         return "\r\n".join(text) + _column(picture.cursor)
 
-    def _remember(self, picture: Drawing, text: list[str]) -> None:
+    def _remember(self, picture: Frame, text: list[str]) -> None:
         self._shown, self._width = text, picture.width
         self._cursor = picture.cursor
         self._widths = [width_of(line) for line in picture.lines]

@@ -16,7 +16,7 @@ from typing import TypeAlias
 from rich.cells import cell_len, chop_cells
 
 
-class Role(Enum):
+class Style(Enum):
     """What a piece of text is; the value is SGR attributes (ECMA-48, 8.3.117).
 
     Colours (30 to 37) are left out where they are not wanted, the rest stays.
@@ -41,7 +41,7 @@ class Span:
     """A piece of a line in one style."""
 
     text: str
-    role: Role = Role.PLAIN
+    role: Style = Style.PLAIN
 
 
 Line: TypeAlias = list[Span]
@@ -114,7 +114,7 @@ def wrap(spans: Sequence[Span], width: int, indent: int = 0) -> list[Line]:
     return [_joined(line) for line in lines]
 
 
-def _words(spans: Sequence[Span]) -> Iterable[tuple[str, Role]]:
+def _words(spans: Sequence[Span]) -> Iterable[tuple[str, Style]]:
     for span in spans:
         for word in _WORDS.findall(span.text):
             yield word, span.role
@@ -135,7 +135,7 @@ def _joined(line: Line) -> Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Paint:
+class AnsiWriter:
     """Turns lines into what a terminal takes; without attributes, into plain text."""
 
     colours: bool = True

@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from runner.checking.checker import Checker
-from runner.checking.results import CheckedFile, Summary, UnreadableFile, gather
-from runner.checking.selection import build_selection
 from runner.checking.settings import load_settings
-from runner.checking.targets import Targets
 from runner.cli.doctor_checks.model import (
     CheckResult,
     DoctorOptions,
@@ -19,8 +15,12 @@ from runner.cli.doctor_checks.model import (
     skipped,
     this_platform,
 )
+from runner.config.lint.checker import Checker
+from runner.config.lint.discovery import FileDiscovery
+from runner.config.lint.results import CheckedFile, Summary, UnreadableFile, gather
+from runner.config.lint.selection import build_selection
 from runner.errors import ConfigError, VagentError
-from runner.resolution import Resolution, resolve
+from runner.resolution import ResolvedAgent, resolve
 
 
 def check_file(options: DoctorOptions) -> Iterator[CheckResult]:
@@ -31,7 +31,7 @@ def check_file(options: DoctorOptions) -> Iterator[CheckResult]:
     settings = load_settings(options.folder)
     environment = options.effective_environment()
     checker = Checker(build_selection(settings), environment, options.variables)
-    targets = Targets([options.agent], settings, None)
+    targets = FileDiscovery([options.agent], settings, None)
     checked = list(checker.check(targets.readings()))
     results = gather(
         options.folder,
@@ -70,7 +70,7 @@ def judge_file(path: Path, summary: Summary) -> CheckResult:
     return passed("agent", detail)
 
 
-def judge_tools(resolution: Resolution) -> CheckResult:
+def judge_tools(resolution: ResolvedAgent) -> CheckResult:
     """Returns a failure if a tool could not be loaded."""
     if resolution.problems:
         return failed(

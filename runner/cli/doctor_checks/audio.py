@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.audio.devices import SAMPLE_BYTES
-from runner.audio.echo import EchoCancelling, FrontEnd
-from runner.audio.opening import Opening
+from runner.audio.echo import AudioProcessor, EchoCanceller
+from runner.audio.opening import StreamSession
 from runner.audio.pcm import (
     Samples,
     mix_to_mono,
@@ -29,7 +29,7 @@ from runner.audio.pcm import (
     to_pcm,
     to_samples,
 )
-from runner.audio.portaudio import (
+from runner.audio.portaudio.library import (
     NOUNS,
     WITHOUT_SOUND_CARD,
     Direction,
@@ -38,8 +38,8 @@ from runner.audio.portaudio import (
     find_device,
     load_portaudio,
 )
-from runner.audio.probe import BLOCK_SECONDS, try_device
-from runner.audio.resampling import resample_pcm
+from runner.audio.portaudio.probe import BLOCK_SECONDS, try_device
+from runner.audio.resampler import resample_pcm
 from runner.cli.doctor_checks.model import (
     CheckResult,
     DoctorOptions,
@@ -201,7 +201,7 @@ def _record(options: DoctorOptions) -> LoopbackRecording | CheckResult:
 
 
 def judge_loopback(
-    recording: LoopbackRecording, platform: Platform, canceller: FrontEnd | None
+    recording: LoopbackRecording, platform: Platform, canceller: AudioProcessor | None
 ) -> Iterator[CheckResult]:
     """Yields the results for the round trip and for a canceller, if there is one."""
     found = find_tones(recording.samples)
@@ -241,7 +241,7 @@ def _judge_echo(
     recording: LoopbackRecording,
     found: ToneMeasurement,
     platform: Platform,
-    canceller: FrontEnd | None,
+    canceller: AudioProcessor | None,
 ) -> CheckResult:
     echo = f"{round(found.echo_path):+d} dB comes back"
     if canceller is None:
@@ -257,9 +257,9 @@ def _judge_echo(
     return failed("echo", f"{detail}: too little", fix)
 
 
-def _canceller() -> FrontEnd | None:
+def _canceller() -> AudioProcessor | None:
     try:
-        return EchoCancelling()
+        return EchoCanceller()
     except AudioUnavailable:
         return None
 
@@ -294,7 +294,7 @@ def record_loopback(
             after `seconds`.
     """
     recorder = _LoopbackRecorder(now)
-    opening = Opening(recorder, recorder, recorder.is_full.set)
+    opening = StreamSession(recorder, recorder, recorder.is_full.set)
     opening.open(library, devices)
     try:
         recorder.prepare(opening.devices["input"], opening.devices["output"])
@@ -431,7 +431,10 @@ def is_digital_silence(recorded: Samples) -> bool:
 
 
 def echo_reduction(
-    recorded: Samples, found: ToneMeasurement, played_at: float, canceller: FrontEnd
+    recorded: Samples,
+    found: ToneMeasurement,
+    played_at: float,
+    canceller: AudioProcessor,
 ) -> float:
     """Returns by how many dB a canceller lowers the echo once it has converged.
 
@@ -453,7 +456,7 @@ def echo_reduction(
     return _decibels(before) - _decibels(after)
 
 
-def _process(recorded: Samples, played: bytes, canceller: FrontEnd) -> Samples:
+def _process(recorded: Samples, played: bytes, canceller: AudioProcessor) -> Samples:
     """Returns the output of a canceller; it gets the played blocks ahead of time."""
     canceller.attach(RATE, 1)
     size = _BLOCK * SAMPLE_BYTES

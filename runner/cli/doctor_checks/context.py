@@ -5,9 +5,9 @@ from __future__ import annotations
 from runner.cli.doctor_checks.model import DoctorOptions
 from runner.config.loader import load_agent
 from runner.config.model import AgentConfig, LocalConfig
+from runner.engine.services import Service, choose_service
 from runner.errors import VagentError
-from runner.services import Service, choose_service
-from runner.tools.plugin import installed_kinds
+from runner.tools.plugins import installed_kinds
 
 
 def agent_of(options: DoctorOptions) -> AgentConfig | None:

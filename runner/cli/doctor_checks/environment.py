@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib import metadata
 
-from runner.checking.colours import wants_colour
 from runner.cli.doctor_checks.model import (
     CheckResult,
     DoctorOptions,
@@ -24,6 +23,7 @@ from runner.cli.doctor_checks.model import (
     skipped,
     this_platform,
 )
+from runner.cli.reports.common import wants_colour
 
 _MIN_PYTHON = (3, 11)
 _MARKS = "✓✗–→"

@@ -19,8 +19,8 @@ from multiprocessing.context import SpawnProcess
 
 from runner.cli.doctor_checks.model import CheckResult, DoctorOptions, failed
 from runner.config.credentials import find_environment_secrets
+from runner.engine.services import ASSEMBLYAI_KEY, OTHER_KEY
 from runner.redaction import Redactor
-from runner.services import ASSEMBLYAI_KEY, OTHER_KEY
 
 # A slow machine under load with a cold disk.
 _START_SECONDS = 30.0

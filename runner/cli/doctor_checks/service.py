@@ -23,6 +23,9 @@ from runner.cli.doctor_checks.model import (
     this_platform,
 )
 from runner.config.environment import load_environment
+from runner.engine.connection import Dial, Transport
+from runner.engine.services import ASSEMBLYAI_KEY, ASSEMBLYAI_URL, OTHER_KEY, Service
+from runner.engine.transports import Dialer, proxy_for
 from runner.errors import (
     AuthenticationRejected,
     ConnectionLost,
@@ -33,7 +36,6 @@ from runner.errors import (
     VagentError,
 )
 from runner.hosts import is_this_machine
-from runner.line import Dial, Transport
 from runner.protocol.client.recovery import (
     rule_for_close,
     rule_for_error,
@@ -46,8 +48,6 @@ from runner.protocol.messages import (
     SessionReady,
     SessionUpdate,
 )
-from runner.services import ASSEMBLYAI_KEY, ASSEMBLYAI_URL, OTHER_KEY, Service
-from runner.transport import Dialer, proxy_for
 
 # A service that takes longer to open a session is unusable for calls.
 _OPEN_SECONDS = 15.0

@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from runner.cli.lines import printable, shorten
-from runner.cli.recordings.wording import (
+from runner.cli.recordings.text import (
     clock,
     describe_call,
     describe_drop,

@@ -13,7 +13,7 @@ _MEGABYTE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
+class AudioSizeLimits:
     """How much sound goes into a page, in bytes.
 
     An hour of a call is about 80 MB as FLAC, which every browser plays, and 20 MB as
@@ -33,10 +33,10 @@ class Embedded:
     words: str
 
 
-def embed(folder: Path, sizes: Sizes | None = None) -> Embedded:
+def embed(folder: Path, sizes: AudioSizeLimits | None = None) -> Embedded:
     """Return the sound of a recording for its page."""
     path = folder / "both.wav"
-    sizes = sizes or Sizes()
+    sizes = sizes or AudioSizeLimits()
     try:
         if path.stat().st_size <= sizes.wave:
             if len(sound := compress(path, "FLAC")) <= sizes.flac:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from runner.cli.recordings.wording import clock
+from runner.cli.recordings.text import clock
 from runner.observers.timeline import TimeLine
-from runner.recording.voices import Voice, Voices
+from runner.recording.voices import Envelope, Voices
 
 _QUIETEST = 0.01  # the peak under which a column is empty: -40 dBFS
 _TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
@@ -15,7 +15,7 @@ _TICK_COLUMNS = 9  # how far apart two of them are at least
 
 
 @dataclass(frozen=True, slots=True)
-class Ink:
+class Charset:
     """The characters that a terminal can show; `levels` rise from silence."""
 
     levels: str
@@ -25,12 +25,12 @@ class Ink:
     tick: str
 
 
-UNICODE = Ink(" ▁▂▃▄▅▆▇█", "╌", "━", "╳", "╵")
-ASCII = Ink(" .:-=+*%#", "_", "=", "x", "'")
+UNICODE = Charset(" ▁▂▃▄▅▆▇█", "╌", "━", "╳", "╵")
+ASCII = Charset(" .:-=+*%#", "_", "=", "x", "'")
 
 
 @dataclass(frozen=True, slots=True)
-class Lanes:
+class AsciiWaveform:
     """The rows, each of the same width; `events` is empty where there were none."""
 
     caller: str
@@ -40,11 +40,13 @@ class Lanes:
     legend: str
 
 
-def draw(line: TimeLine, voices: Voices | None, columns: int, ink: Ink) -> Lanes:
+def draw(
+    line: TimeLine, voices: Voices | None, columns: int, ink: Charset
+) -> AsciiWaveform:
     """Draw a call over so many columns."""
     seconds = max(line.seconds, 1e-3)
 
-    def lane(speaker: str, voice: Voice | None) -> str:
+    def lane(speaker: str, voice: Envelope | None) -> str:
         turns = [turn for turn in line.turns if turn.speaker == speaker]
         silent = [(turn.start, turn.end) for turn in turns if turn.silent]
         row = _mark(" " * columns, silent, seconds, ink.silent)
@@ -75,10 +77,12 @@ def draw(line: TimeLine, voices: Voices | None, columns: int, ink: Ink) -> Lanes
     )
     drawn = events + (caller + agent if any(t.silent for t in line.turns) else "")
     legend = "   ".join(f"{mark} {word}" for mark, word in words if mark in drawn)
-    return Lanes(caller, agent, events.rstrip(), _ticks(seconds, columns, ink), legend)
+    return AsciiWaveform(
+        caller, agent, events.rstrip(), _ticks(seconds, columns, ink), legend
+    )
 
 
-def _level(peak: float, ink: Ink) -> str:
+def _level(peak: float, ink: Charset) -> str:
     if peak < _QUIETEST:
         return ink.levels[0]
     most = len(ink.levels) - 1
@@ -96,7 +100,7 @@ def _mark(
     return "".join(cells)
 
 
-def _ticks(seconds: float, columns: int, ink: Ink) -> str:
+def _ticks(seconds: float, columns: int, ink: Charset) -> str:
     room = columns / seconds
     whole_hours = 3600 * (int(_TICK_COLUMNS / room / 3600) + 1)
     fitting = (each for each in _TICKS if each * room >= _TICK_COLUMNS)

@@ -14,7 +14,7 @@ from typing import Any
 from runner.audio.devices import BYTES_PER_MS
 from runner.cli.lines import describe_received, describe_sent, printable, shorten
 from runner.cli.recordings.conversation import pretty
-from runner.cli.recordings.wording import clock
+from runner.cli.recordings.text import clock
 from runner.protocol.client.actions import Send
 from runner.protocol.client.events import Received
 from runner.protocol.messages import (
@@ -22,7 +22,7 @@ from runner.protocol.messages import (
     TranscriptUser,
     TranscriptUserDelta,
 )
-from runner.recording.lines import Entry, Sound, write_line
+from runner.recording.format import AudioSummary, Entry, write_line
 
 _SPOKEN = (TranscriptUser, TranscriptUserDelta, TranscriptAgent)
 
@@ -43,9 +43,13 @@ class Item:
 
 def list_messages(entries: Sequence[tuple[float, Entry]]) -> Iterator[Item]:
     """Return the lines of a recording's entries."""
-    for is_sound, group in groupby(entries, lambda each: isinstance(each[1], Sound)):
+    for is_sound, group in groupby(
+        entries, lambda each: isinstance(each[1], AudioSummary)
+    ):
         if is_sound:
-            sounds = [(at, what) for at, what in group if isinstance(what, Sound)]
+            sounds = [
+                (at, what) for at, what in group if isinstance(what, AudioSummary)
+            ]
             yield from _sound(sounds)
         else:
             yield from (_item(at, what) for at, what in group)
@@ -56,7 +60,7 @@ def write_messages(entries: Sequence[tuple[float, Entry]]) -> str:
     return "\n".join(_write(item) for item in list_messages(entries))
 
 
-def _sound(sounds: list[tuple[float, Sound]]) -> Iterator[Item]:
+def _sound(sounds: list[tuple[float, AudioSummary]]) -> Iterator[Item]:
     at = sounds[0][0]
     for arrow, name, field in (
         ("→", "input.audio", "sent"),

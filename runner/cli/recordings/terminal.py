@@ -13,7 +13,7 @@ from rich.text import Text
 
 from runner.cli.lines import printable, shorten
 from runner.cli.recordings.lanes import ASCII, UNICODE, draw
-from runner.cli.recordings.wording import (
+from runner.cli.recordings.text import (
     clock,
     compact,
     describe_call,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from runner.cli.recordings.wording import clock
+from runner.cli.recordings.text import clock
 from runner.observers.timeline import TimeLine
-from runner.recording.voices import Voice, Voices
+from runner.recording.voices import Envelope, Voices
 
 _LANE = 84  # pixels a voice
 _GAP = 12  # between them, for the tools
@@ -45,7 +45,7 @@ def tick_steps(seconds: float) -> tuple[int, int]:
     return coarse, fine
 
 
-def _outline(voice: Voice, speaker: str, top: int, seconds: float) -> str:
+def _outline(voice: Envelope, speaker: str, top: int, seconds: float) -> str:
     parts = round(seconds * _PARTS_A_SECOND)
     parts = min(max(parts, _PARTS.start), _PARTS.stop - 1)
     # The ear hears ratios: the root lets a low voice be seen beside a loud one.

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from runner.config.diagnostics import Finding, quoted, replacement
-from runner.config.names import nearest
 from runner.config.rules.rule import rule
+from runner.config.spelling import nearest
 from runner.config.subschemas import find_subschemas
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.config.inspection import Inspection
-    from runner.config.nodes import Pointer
+    from runner.config.lint.context import RuleContext
     from runner.config.subschemas import Subschema
+    from runner.config.yaml.nodes import Pointer
 
 # Keywords that admit properties which `properties` does not name.
 _OPENING = {
@@ -24,7 +24,7 @@ _OPENING = {
 
 
 @rule("VA450", "required-unknown")
-def required_unknown(inspection: Inspection) -> Iterator[Finding]:
+def required_unknown(inspection: RuleContext) -> Iterator[Finding]:
     """`required` names an argument that `properties` does not have.
 
     A call without it is refused because it is missing, and a call with it because there
@@ -78,7 +78,7 @@ def _is_open(schema: Subschema) -> bool:
 
 
 @rule("VA455", "reference-dangling")
-def reference_dangling(inspection: Inspection) -> Iterator[Finding]:
+def reference_dangling(inspection: RuleContext) -> Iterator[Finding]:
     """A `$ref` leads nowhere.
 
     It leads to a part of the same `parameters`, such as `#/$defs/address`: the schema

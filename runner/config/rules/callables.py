@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.config.diagnostics import Finding
-from runner.config.python_files import find_sure_functions
-from runner.config.python_types import names_in, not_json
+from runner.config.lint.python_files import find_sure_functions
+from runner.config.lint.python_types import names_in, not_json
 from runner.config.rules.rule import rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.config.inspection import Inspection
+    from runner.config.lint.context import RuleContext
 
 
 @rule("VA417", "argument-by-position")
-def argument_by_position(inspection: Inspection) -> Iterator[Finding]:
+def argument_by_position(inspection: RuleContext) -> Iterator[Finding]:
     """A Python tool takes arguments by position only.
 
     The arguments of a call have names, so `*args` and what stands before a `/` could
@@ -38,7 +38,7 @@ def argument_by_position(inspection: Inspection) -> Iterator[Finding]:
 
 
 @rule("VA418", "arguments-open-ended")
-def arguments_open_ended(inspection: Inspection) -> Iterator[Finding]:
+def arguments_open_ended(inspection: RuleContext) -> Iterator[Finding]:
     """A Python tool takes `**anything`, and the file does not say what.
 
     The model has to know the names of the arguments. Name them in the function, or
@@ -64,7 +64,7 @@ def arguments_open_ended(inspection: Inspection) -> Iterator[Finding]:
 
 
 @rule("VA419", "argument-without-annotation")
-def argument_without_annotation(inspection: Inspection) -> Iterator[Finding]:
+def argument_without_annotation(inspection: RuleContext) -> Iterator[Finding]:
     """A parameter of a Python tool has no annotation.
 
     Where the agent file gives no `parameters`, they are taken from the function's
@@ -89,7 +89,7 @@ def argument_without_annotation(inspection: Inspection) -> Iterator[Finding]:
 
 
 @rule("VA420", "argument-not-json")
-def argument_not_json(inspection: Inspection) -> Iterator[Finding]:
+def argument_not_json(inspection: RuleContext) -> Iterator[Finding]:
     """A parameter of a Python tool is of a type that JSON does not have.
 
     Arguments come as JSON: text, numbers, true and false, lists, mappings, and what is
@@ -117,7 +117,7 @@ def argument_not_json(inspection: Inspection) -> Iterator[Finding]:
 
 
 @rule("VA421", "annotation-not-there")
-def annotation_not_there(inspection: Inspection) -> Iterator[Finding]:
+def annotation_not_there(inspection: RuleContext) -> Iterator[Finding]:
     """An annotation of a Python tool uses a name that is not there at run time.
 
     The annotations are read when the tool is loaded. A name that is imported under

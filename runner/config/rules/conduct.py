@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from runner.config.diagnostics import Finding, replacement
 from runner.config.dictation import find_dictated, find_dictated_arguments
 from runner.config.durations import parse_duration
-from runner.config.names import nearest
-from runner.config.passages import find_prompt
-from runner.config.python_files import find_python_tools, read_marks
+from runner.config.lint.python_files import find_python_tools, read_marks
+from runner.config.lint.spoken_text import find_prompt
 from runner.config.rules.rule import rule
+from runner.config.spelling import nearest
 from runner.config.toolbox import find_definitions, find_effect, find_names, plugin_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.config.inspection import Inspection
+    from runner.config.lint.context import RuleContext
 
 # A network answers within a second or two, or it is slow today.
 _NETWORK_WAIT = 2.0
@@ -29,7 +29,7 @@ _HINT_HELP = "add `pattern`, `format`, `enum` or `examples`: they tell when it i
 
 
 @rule("VA505", "no-way-to-end", "warning")
-def no_way_to_end(inspection: Inspection) -> Iterator[Finding]:
+def no_way_to_end(inspection: RuleContext) -> Iterator[Finding]:
     """Nothing but the caller ends the call.
 
     A caller who forgets to hang up, or a machine that called, keeps the line open and
@@ -69,7 +69,7 @@ def no_way_to_end(inspection: Inspection) -> Iterator[Finding]:
 
 
 @rule("VA506", "dictated-without-shape", "warning")
-def dictated_without_shape(inspection: Inspection) -> Iterator[Finding]:
+def dictated_without_shape(inspection: RuleContext) -> Iterator[Finding]:
     """An argument that callers dictate says nothing about its shape.
 
     Callers pause inside a telephone number, a date or an e-mail address. The service
@@ -112,7 +112,7 @@ def dictated_without_shape(inspection: Inspection) -> Iterator[Finding]:
 
 
 @rule("VA507", "silent-wait", "warning")
-def silent_wait(inspection: Inspection) -> Iterator[Finding]:
+def silent_wait(inspection: RuleContext) -> Iterator[Finding]:
     """A slow tool runs in silence.
 
     After two seconds of nothing callers ask whether anybody is there, and interrupt.
@@ -156,7 +156,7 @@ def silent_wait(inspection: Inspection) -> Iterator[Finding]:
 
 
 @rule("VA508", "prompt-names-no-tool", "warning")
-def prompt_names_no_tool(inspection: Inspection) -> Iterator[Finding]:
+def prompt_names_no_tool(inspection: RuleContext) -> Iterator[Finding]:
     """The prompt tells the model to use a tool that the agent does not have.
 
     The model then calls what there is not, or tells the caller that it did. Names with

@@ -11,7 +11,7 @@ from runner.config.subschemas import find_subschemas
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.config.inspection import Inspection
+    from runner.config.lint.context import RuleContext
 
 # The lower limit, the upper one, and whether they may be equal.
 _LIMITS = (
@@ -26,7 +26,7 @@ _LIMITS = (
 
 
 @rule("VA451", "enum-unfit", "warning")
-def enum_unfit(inspection: Inspection) -> Iterator[Finding]:
+def enum_unfit(inspection: RuleContext) -> Iterator[Finding]:
     """A member of an `enum` can never be chosen, or is there twice.
 
     A value must be of the `type` as well: of `type: string` and `enum: [1, 2]` no value
@@ -107,7 +107,7 @@ def _is_of(value: Any, types: tuple[str, ...]) -> bool:
 
 
 @rule("VA456", "limits-crossed", "warning")
-def limits_crossed(inspection: Inspection) -> Iterator[Finding]:
+def limits_crossed(inspection: RuleContext) -> Iterator[Finding]:
     """A lower limit is above the upper one, so that no value fits.
 
     Every call of the tool that gives the argument is refused.

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.config.diagnostics import Finding, replacement
-from runner.config.names import is_surely, nearest
-from runner.config.requests import QUERY_METHODS, find_http_tools
+from runner.config.lint.tool_facts import QUERY_METHODS, find_http_tools
 from runner.config.rules.rule import rule
+from runner.config.spelling import is_surely, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.config.inspection import Inspection
+    from runner.config.lint.context import RuleContext
 
 # Spelled as their registries have them; headers are the same in any case.
 _HEADERS = {
@@ -32,7 +32,7 @@ _CONTENT_TYPES = {
 
 
 @rule("VA440", "header-misspelt", "warning")
-def header_misspelt(inspection: Inspection) -> Iterator[Finding]:
+def header_misspelt(inspection: RuleContext) -> Iterator[Finding]:
     """The name of a header is nearly that of a well-known one.
 
     A host takes no notice of a header that it does not know.
@@ -72,7 +72,7 @@ def header_misspelt(inspection: Inspection) -> Iterator[Finding]:
 
 
 @rule("VA441", "header-of-the-client", "warning")
-def header_of_the_client(inspection: Inspection) -> Iterator[Finding]:
+def header_of_the_client(inspection: RuleContext) -> Iterator[Finding]:
     """A header is set that the client works out by itself, or contradicts it.
 
     `Host`, `Content-Length`, `Transfer-Encoding` and `Connection` follow from the url
@@ -118,7 +118,7 @@ def header_of_the_client(inspection: Inspection) -> Iterator[Finding]:
 
 
 @rule("VA442", "header-twice", "warning")
-def header_twice(inspection: Inspection) -> Iterator[Finding]:
+def header_twice(inspection: RuleContext) -> Iterator[Finding]:
     """Two headers have the same name but for small and capital letters.
 
     To a host they are one header with two values.

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.config.diagnostics import Finding, replacement
-from runner.config.names import nearest
 from runner.config.rules.rule import rule
+from runner.config.spelling import nearest
 from runner.config.subschemas import find_subschemas
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.config.inspection import Inspection
+    from runner.config.lint.context import RuleContext
 
 _BY_TYPE = {
     "string": {"minLength", "maxLength", "pattern", "format"},
@@ -45,7 +45,7 @@ _KNOWN = {
 
 
 @rule("VA453", "keyword-idle", "warning")
-def keyword_idle(inspection: Inspection) -> Iterator[Finding]:
+def keyword_idle(inspection: RuleContext) -> Iterator[Finding]:
     """A keyword of a schema says nothing about values of its `type`.
 
     JSON Schema checks `pattern` of strings, `minimum` of numbers, `items` of lists and
@@ -89,7 +89,7 @@ def keyword_idle(inspection: Inspection) -> Iterator[Finding]:
 
 
 @rule("VA457", "keyword-misspelt", "warning")
-def keyword_misspelt(inspection: Inspection) -> Iterator[Finding]:
+def keyword_misspelt(inspection: RuleContext) -> Iterator[Finding]:
     """A keyword of a schema is misspelt.
 
     JSON Schema passes over keywords that it does not know: what this one was to say to

@@ -12,12 +12,12 @@ from runner.config.rules.rule import rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.config.inspection import Inspection
-    from runner.config.nodes import Node, Pointer
+    from runner.config.lint.context import RuleContext
+    from runner.config.yaml.nodes import Node, Pointer
 
 
 @rule("VA116", "read-differently", "warning")
-def read_differently(inspection: Inspection) -> Iterator[Finding]:
+def read_differently(inspection: RuleContext) -> Iterator[Finding]:
     """A value means something else to readers of YAML 1.1.
 
     Most programs and many editors still read YAML 1.1, where `no` is false, `12:30` a

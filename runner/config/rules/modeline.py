@@ -17,11 +17,11 @@ from runner.config.source import Span
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.config.inspection import Inspection
+    from runner.config.lint.context import RuleContext
 
 
 @rule("VA115", "modeline-missing", "warning")
-def modeline_missing(inspection: Inspection) -> Iterator[Finding]:
+def modeline_missing(inspection: RuleContext) -> Iterator[Finding]:
     """The schema of such files lies nearby, and the file does not refer to it.
 
     With a first line that names the schema, editors complete and check a file while it
@@ -58,7 +58,7 @@ def modeline_missing(inspection: Inspection) -> Iterator[Finding]:
 
 
 @rule("VA117", "modeline-broken", "warning")
-def modeline_broken(inspection: Inspection) -> Iterator[Finding]:
+def modeline_broken(inspection: RuleContext) -> Iterator[Finding]:
     """The line for editors refers to a schema that is not there.
 
     Editors then neither complete nor check the file, mostly without a word.

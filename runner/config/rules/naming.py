@@ -10,12 +10,12 @@ from runner.config.rules.rule import rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.config.inspection import Inspection
-    from runner.config.nodes import Pointer
+    from runner.config.lint.context import RuleContext
+    from runner.config.yaml.nodes import Pointer
 
 
 @rule("VA406", "tool-name-taken")
-def tool_name_taken(inspection: Inspection) -> Iterator[Finding]:
+def tool_name_taken(inspection: RuleContext) -> Iterator[Finding]:
     """Two tools have the same name, given or by default.
 
     The model calls a tool by its name: only one of the two could ever run.
@@ -45,7 +45,7 @@ def tool_name_taken(inspection: Inspection) -> Iterator[Finding]:
             seen[name] = place.source.point(place.span.start)[0]
 
 
-def tool_name(inspection: Inspection, tool: Pointer) -> tuple[str, Pointer] | None:
+def tool_name(inspection: RuleContext, tool: Pointer) -> tuple[str, Pointer] | None:
     """Return what the model calls a tool and where that stands, if it can be told."""
     for keys in (("name",), ("python",), ("plugin",), ("plugin", "name")):
         value = inspection.get((*tool, *keys), str)

@@ -8,19 +8,19 @@ from urllib.parse import parse_qsl
 
 from runner.config.diagnostics import Finding
 from runner.config.durations import parse_duration
-from runner.config.requests import QUERY_METHODS, find_http_tools
+from runner.config.lint.tool_facts import QUERY_METHODS, find_http_tools
 from runner.config.rules.rule import rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.config.inspection import Inspection
+    from runner.config.lint.context import RuleContext
 
 _SERVICE_SECONDS = 120.0  # after which the service has given a call up by itself
 
 
 @rule("VA436", "query-twice", "warning")
-def query_twice(inspection: Inspection) -> Iterator[Finding]:
+def query_twice(inspection: RuleContext) -> Iterator[Finding]:
     """An HTTP tool would send the same query parameter twice.
 
     The arguments of GET, HEAD and DELETE that have no `{placeholder}` go into the
@@ -66,7 +66,7 @@ def query_twice(inspection: Inspection) -> Iterator[Finding]:
 
 
 @rule("VA437", "body-unused", "warning")
-def body_unused(inspection: Inspection) -> Iterator[Finding]:
+def body_unused(inspection: RuleContext) -> Iterator[Finding]:
     """`body` says how the arguments are sent, but they are sent in the query.
 
     Only POST, PUT and PATCH have a body.
@@ -97,7 +97,7 @@ def body_unused(inspection: Inspection) -> Iterator[Finding]:
 
 
 @rule("VA438", "effect-unsaid", "warning")
-def effect_unsaid(inspection: Inspection) -> Iterator[Finding]:
+def effect_unsaid(inspection: RuleContext) -> Iterator[Finding]:
     """A tool sends PUT, PATCH or DELETE, and does not say that this changes something.
 
     Without `effect: write` a call is cancelled half way when the caller interrupts, and
@@ -129,7 +129,7 @@ def effect_unsaid(inspection: Inspection) -> Iterator[Finding]:
 
 
 @rule("VA439", "retries-unused", "warning")
-def retries_unused(inspection: Inspection) -> Iterator[Finding]:
+def retries_unused(inspection: RuleContext) -> Iterator[Finding]:
     """`retries` stands in a tool that is never tried again.
 
     What changes something is asked once: nobody knows whether the first request
@@ -168,7 +168,7 @@ def retries_unused(inspection: Inspection) -> Iterator[Finding]:
 
 
 @rule("VA443", "timeout-too-long", "warning")
-def timeout_too_long(inspection: Inspection) -> Iterator[Finding]:
+def timeout_too_long(inspection: RuleContext) -> Iterator[Finding]:
     """A tool may take longer than anybody waits for it.
 
     The service gives a call up after two minutes, whatever the file says, and a call
@@ -203,7 +203,7 @@ def timeout_too_long(inspection: Inspection) -> Iterator[Finding]:
 
 
 @rule("VA444", "argument-not-replaced", "warning")
-def argument_not_replaced(inspection: Inspection) -> Iterator[Finding]:
+def argument_not_replaced(inspection: RuleContext) -> Iterator[Finding]:
     """An argument in braces stands where nothing replaces it.
 
     Arguments fill the `{placeholders}` of the url alone; in a header or in `query` the

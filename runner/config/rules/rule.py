@@ -17,10 +17,10 @@ from runner.config.diagnostics import Finding
 
 if TYPE_CHECKING:
     from runner.config.diagnostics import Severity
-    from runner.config.inspection import Inspection
+    from runner.config.lint.context import RuleContext
 
 
-Check: TypeAlias = "Callable[[Inspection], Iterator[Finding]]"
+Check: TypeAlias = "Callable[[RuleContext], Iterator[Finding]]"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from runner.config.rules.rule import rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.config.inspection import Inspection
-    from runner.config.nodes import Pointer
+    from runner.config.lint.context import RuleContext
+    from runner.config.yaml.nodes import Pointer
 
 # From the service: silences 50 ms to 10 s, interruption_delay 0 to 1 s, a tool's time
 # up to 300 s, a session up to three hours.
@@ -30,7 +30,7 @@ _MINUTE = 60.0
 
 
 @rule("VA209", "duration-out-of-range")
-def duration_out_of_range(inspection: Inspection) -> Iterator[Finding]:
+def duration_out_of_range(inspection: RuleContext) -> Iterator[Finding]:
     """A duration is shorter or longer than its field takes.
 
     The service refuses such a configuration, and with it the call.
@@ -54,7 +54,7 @@ def duration_out_of_range(inspection: Inspection) -> Iterator[Finding]:
 
 
 @rule("VA310", "silences-swapped")
-def silences_swapped(inspection: Inspection) -> Iterator[Finding]:
+def silences_swapped(inspection: RuleContext) -> Iterator[Finding]:
     """`min_silence` is not shorter than `max_silence`.
 
     A turn that sounds finished ends after `min_silence`, any other after `max_silence`;
@@ -79,7 +79,7 @@ def silences_swapped(inspection: Inspection) -> Iterator[Finding]:
 
 
 @rule("VA311", "idle-times")
-def idle_times(inspection: Inspection) -> Iterator[Finding]:
+def idle_times(inspection: RuleContext) -> Iterator[Finding]:
     """What is done about a quiet caller does not fit together.
 
     The nudge comes before the end, and words for it need a time.
@@ -106,7 +106,7 @@ def idle_times(inspection: Inspection) -> Iterator[Finding]:
 
 
 @rule("VA312", "last-minute")
-def last_minute(inspection: Inspection) -> Iterator[Finding]:
+def last_minute(inspection: RuleContext) -> Iterator[Finding]:
     """The last minute of a call is announced, but the call has none.
 
     `one_minute_left` is said a minute before `max_duration` is over.

@@ -6,19 +6,19 @@ import ast
 from typing import TYPE_CHECKING
 
 from runner.config.diagnostics import Finding, quoted, replacement
-from runner.config.names import is_surely, nearest
-from runner.config.python_files import find_sure_functions
-from runner.config.python_types import json_types, literal_values
+from runner.config.lint.python_files import find_sure_functions
+from runner.config.lint.python_types import json_types, literal_values
 from runner.config.rules.rule import rule
+from runner.config.spelling import is_surely, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.config.inspection import Inspection
-    from runner.config.python_files import ToolFunction
+    from runner.config.lint.context import RuleContext
+    from runner.config.lint.python_files import ToolFunction
 
 
-def _described(inspection: Inspection) -> Iterator[ToolFunction]:
+def _described(inspection: RuleContext) -> Iterator[ToolFunction]:
     """Yield the tools whose arguments the agent file describes soundly."""
     for each in inspection.fact(find_sure_functions):
         if each.has_schema and inspection.is_sound((*each.path, "properties")):
@@ -26,7 +26,7 @@ def _described(inspection: Inspection) -> Iterator[ToolFunction]:
 
 
 @rule("VA412", "argument-not-taken")
-def argument_not_taken(inspection: Inspection) -> Iterator[Finding]:
+def argument_not_taken(inspection: RuleContext) -> Iterator[Finding]:
     """The file names an argument that the function does not take.
 
     Such a tool is not loaded: a call that gives the argument could not be made.
@@ -71,7 +71,7 @@ def argument_not_taken(inspection: Inspection) -> Iterator[Finding]:
 
 
 @rule("VA413", "argument-not-required")
-def argument_not_required(inspection: Inspection) -> Iterator[Finding]:
+def argument_not_required(inspection: RuleContext) -> Iterator[Finding]:
     """The function needs an argument that a call may leave out.
 
     A parameter without a default has to be under `required`, or else the tool is not
@@ -114,7 +114,7 @@ def argument_not_required(inspection: Inspection) -> Iterator[Finding]:
 
 
 @rule("VA414", "argument-type-differs", "warning")
-def argument_type_differs(inspection: Inspection) -> Iterator[Finding]:
+def argument_type_differs(inspection: RuleContext) -> Iterator[Finding]:
     """The file gives an argument a type that the function's annotation does not take.
 
     The model follows the file, and the call then fails with a sentence about the
@@ -150,7 +150,7 @@ def argument_type_differs(inspection: Inspection) -> Iterator[Finding]:
 
 
 @rule("VA415", "argument-choices-differ", "warning")
-def argument_choices_differ(inspection: Inspection) -> Iterator[Finding]:
+def argument_choices_differ(inspection: RuleContext) -> Iterator[Finding]:
     """The file lists a choice that the function's `Literal` does not have.
 
     The model may choose it, and the call then fails.
@@ -187,7 +187,7 @@ def argument_choices_differ(inspection: Inspection) -> Iterator[Finding]:
 
 
 @rule("VA416", "argument-default-differs", "warning")
-def argument_default_differs(inspection: Inspection) -> Iterator[Finding]:
+def argument_default_differs(inspection: RuleContext) -> Iterator[Finding]:
     """The file gives an argument another default than the function has.
 
     When a call leaves the argument out, the function's own default counts: the model

@@ -11,13 +11,13 @@ from runner.config.templates import find_templates
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.config.inspection import Inspection
+    from runner.config.lint.context import RuleContext
 
 _LONGEST = 40  # of a template that is quoted in a message
 
 
 @rule("VA309", "foreign-placeholder", "warning")
-def foreign_placeholder(inspection: Inspection) -> Iterator[Finding]:
+def foreign_placeholder(inspection: RuleContext) -> Iterator[Finding]:
     """A text holds a placeholder as another tool writes it.
 
     Here a variable is written `${name}`. Anything else stays as it is: the agent reads

@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.config.diagnostics import Edit, Finding, Fix, replacement
-from runner.config.names import nearest
 from runner.config.rules.rule import rule
+from runner.config.spelling import nearest
 from runner.config.voices import AS_OF, DEFAULT, LANGUAGES, RETIRED, VOICES, speakers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.config.inspection import Inspection
-    from runner.config.localchoices import Part
-    from runner.config.nodes import Pointer
+    from runner.config.lint.catalog import Part
+    from runner.config.lint.context import RuleContext
+    from runner.config.yaml.nodes import Pointer
 
 _SERVICE = "assemblyai.com"
 _PARTS: tuple[Part, ...] = ("stt", "llm", "tts")
@@ -29,7 +29,7 @@ _NO_MODEL = ("auto", "rules")
 
 
 @rule("VA521", "voice-unknown", "warning")
-def voice_unknown(inspection: Inspection) -> Iterator[Finding]:
+def voice_unknown(inspection: RuleContext) -> Iterator[Finding]:
     """The service has no such voice, or has it no longer.
 
     It refuses the session, and with it the call. The list is that of 2026-09-24 and the
@@ -68,7 +68,7 @@ def voice_unknown(inspection: Inspection) -> Iterator[Finding]:
 
 
 @rule("VA522", "language-not-spoken", "warning")
-def language_not_spoken(inspection: Inspection) -> Iterator[Finding]:
+def language_not_spoken(inspection: RuleContext) -> Iterator[Finding]:
     """Callers may speak a language that the voice does not.
 
     The agent understands them and answers with a voice that was made for another
@@ -107,7 +107,7 @@ def language_not_spoken(inspection: Inspection) -> Iterator[Finding]:
 
 
 @rule("VA523", "local-choice", "warning")
-def local_choice(inspection: Inspection) -> Iterator[Finding]:
+def local_choice(inspection: RuleContext) -> Iterator[Finding]:
     """A model for the local service is unknown or not installed.
 
     The service then uses a fallback: tones for speech synthesis, rules for the language
@@ -131,9 +131,9 @@ def local_choice(inspection: Inspection) -> Iterator[Finding]:
 
 
 def _judge_choice(
-    inspection: Inspection, part: Part, name: str, path: Pointer
+    inspection: RuleContext, part: Part, name: str, path: Pointer
 ) -> Finding | None:
-    from runner.config.localchoices import known_models, missing_modules
+    from runner.config.lint.catalog import known_models, missing_modules
 
     place = inspection.value(path)
     if part == "llm" and name.lower().endswith(".gguf"):
@@ -156,7 +156,7 @@ def _judge_choice(
     return None
 
 
-def _voice(inspection: Inspection) -> tuple[str, Pointer] | None:
+def _voice(inspection: RuleContext) -> tuple[str, Pointer] | None:
     """Return the name of the voice and where it stands."""
     for path in (("voice",), ("voice", "name")):
         name = inspection.get(path, str)
@@ -165,7 +165,7 @@ def _voice(inspection: Inspection) -> tuple[str, Pointer] | None:
     return None
 
 
-def _is_ours(inspection: Inspection) -> bool:
+def _is_ours(inspection: RuleContext) -> bool:
     """Whether the agent talks to the service whose voices are known."""
     service = inspection.document.value.get("service")
     url = inspection.get(("service", "url"), str)

@@ -58,8 +58,8 @@ class CancelTool:
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
-    """Have the local voice make sound of an announcement; it comes back as `Voiced`."""
+class Synthesize:
+    """Have the local voice make sound of an announcement; it comes back as `SpeechSynthesized`."""
 
     call_id: str
     text: str
@@ -73,7 +73,7 @@ class Announce:
 
 
 @dataclass(frozen=True, slots=True)
-class Adopt:
+class ConfigApplied:
     """The service follows a changed configuration: use its tools from here on."""
 
 
@@ -113,9 +113,9 @@ Action: TypeAlias = (
     | Drain
     | RunTool
     | CancelTool
-    | Voice
+    | Synthesize
     | Announce
-    | Adopt
+    | ConfigApplied
     | Notify
     | Close
 )

@@ -25,15 +25,15 @@ from runner.protocol.client.actions import (
     Notify,
     Play,
     Send,
-    Voice,
+    Synthesize,
 )
-from runner.protocol.client.calls import CallState
-from runner.protocol.client.dialogue import Dialogue
+from runner.protocol.client.config import AnnounceBy
 from runner.protocol.client.recovery import UNKNOWN_ERROR, rule_for_error
 from runner.protocol.client.timers import Timer, Timers
-from runner.protocol.client.turn import Farewell, Turn
-from runner.protocol.client.wishes import AnnounceBy
-from runner.protocol.dictation import dictate
+from runner.protocol.client.tool_calls import CallState
+from runner.protocol.client.turn import Floor, HangUpState
+from runner.protocol.client.turn_taking import TurnManager
+from runner.protocol.dictation import say_verbatim
 from runner.protocol.messages import ReplyCreate
 
 # A service that speaks by itself has begun by then; a caller has not yet wondered.
@@ -61,7 +61,7 @@ class _Waiting:
 class Announcements:
     """The announcements of one call's tools; owned by its conversation."""
 
-    def __init__(self, timers: Timers, dialogue: Dialogue, by: AnnounceBy) -> None:
+    def __init__(self, timers: Timers, dialogue: TurnManager, by: AnnounceBy) -> None:
         self._timers = timers
         self._dialogue = dialogue
         self._by = by
@@ -78,7 +78,7 @@ class Announcements:
         waiting = _Waiting(call_id, text, now + ANNOUNCE_SECONDS)
         self._waiting[call_id] = waiting
         may_need_voice = self._by == "voice" or (
-            self._by == "either" and self._dialogue.turn is Turn.AGENT
+            self._by == "either" and self._dialogue.turn is Floor.AGENT
         )
         return self._voice(waiting) if may_need_voice else []
 
@@ -155,15 +155,15 @@ class Announcements:
 
     def _say(self, first: _Waiting, now: float) -> list[Action]:
         turn, expectation = self._dialogue.turn, self._dialogue.expectation
-        if turn is Turn.USER or expectation.is_open:
+        if turn is Floor.USER or expectation.is_open:
             return []
-        if self._dialogue.farewell is not Farewell.NONE:
+        if self._dialogue.farewell is not HangUpState.NONE:
             return []
-        if self._by != "voice" and turn is Turn.IDLE:
+        if self._by != "voice" and turn is Floor.IDLE:
             self._spend()
             self._asked = first
             expectation.expect_announcement(now)
-            return [Send(ReplyCreate(dictate(first.text)))]
+            return [Send(ReplyCreate(say_verbatim(first.text)))]
         if self._by == "reply":
             return []
         if first.pcm:
@@ -180,4 +180,4 @@ class Announcements:
         if waiting.is_voiced:
             return []
         waiting.is_voiced = True
-        return [Voice(waiting.call_id, waiting.text)]
+        return [Synthesize(waiting.call_id, waiting.text)]

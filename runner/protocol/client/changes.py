@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runner.protocol.client.calls import CallRules
+from runner.protocol.client.tool_calls import ToolPolicy
 from runner.protocol.messages import JsonObject, SessionError
 
 _FULL_VOLUME = 100
@@ -30,10 +30,10 @@ class Configuration:
     """The session object of session.update, and how its tools are treated."""
 
     session: JsonObject
-    tools: Mapping[str, CallRules]
+    tools: Mapping[str, ToolPolicy]
 
 
-class Changes:
+class ConfigChanges:
     """What the service has of the configuration, and what it is yet to get."""
 
     def __init__(self, configuration: Configuration) -> None:

@@ -9,30 +9,30 @@ from __future__ import annotations
 
 from runner.protocol.client.actions import (
     Action,
-    Adopt,
+    ConfigApplied,
     Notify,
     Play,
     RunTool,
     Send,
 )
 from runner.protocol.client.announcements import Announcements
-from runner.protocol.client.changes import Changes, Configuration
-from runner.protocol.client.dialogue import Dialogue
+from runner.protocol.client.changes import ConfigChanges, Configuration
+from runner.protocol.client.config import ClientConfig
 from runner.protocol.client.events import (
     Disconnected,
     Event,
     Received,
     Reconfigure,
     Say,
+    SpeechSynthesized,
     ToolFinished,
-    Voiced,
 )
 from runner.protocol.client.history import History
-from runner.protocol.client.remarks import Remarks, verbatim
+from runner.protocol.client.remarks import IdlePrompter, remark_verbatim
 from runner.protocol.client.timers import Timer, Timers
-from runner.protocol.client.turn import Turn
-from runner.protocol.client.typed import TypedWords
-from runner.protocol.client.wishes import ClientConfig
+from runner.protocol.client.turn import Floor
+from runner.protocol.client.turn_taking import TurnManager
+from runner.protocol.client.typed import TextInputQueue
 from runner.protocol.messages import (
     InputSpeechStarted,
     ReplyAudio,
@@ -55,19 +55,19 @@ class Conversation:
     """What is said and done; knows nothing of connections."""
 
     def __init__(self, config: ClientConfig, timers: Timers) -> None:
-        self.dialogue = Dialogue(
+        self.dialogue = TurnManager(
             timers,
             config.tools,
             config.patience,
             immediate_results=config.immediate_results,
         )
-        self.changes = Changes(Configuration(config.session, config.tools))
+        self.changes = ConfigChanges(Configuration(config.session, config.tools))
         self._config = config
         self._timers = timers
-        self._remarks = Remarks(timers, config.idle, config.one_minute_left)
+        self._remarks = IdlePrompter(timers, config.idle, config.one_minute_left)
         self._announcements = Announcements(timers, self.dialogue, config.announce_by)
         self._history = History()
-        self._typed = TypedWords(self.dialogue.expectation)
+        self._typed = TextInputQueue(self.dialogue.expectation)
         self._was_heard = False  # whether the agent has ever been heard
         self._owes_reply = False  # whether a session that was lost owed a reply
         self._was_cut_off = False  # whether a reply had begun then, and was not heard
@@ -99,7 +99,7 @@ class Conversation:
         """The session that was lost is live again."""
         actions: list[Action] = []
         if not self._was_heard and self._greeting:
-            actions += self._remark(verbatim(self._greeting), now)
+            actions += self._remark(remark_verbatim(self._greeting), now)
         elif self._owes_reply:
             self.dialogue.expectation.take_up(now)
         actions += self._noted(self.dialogue.send_results(now), now)
@@ -144,7 +144,7 @@ class Conversation:
                 actions = self._say(text, now)
             case Reconfigure(session, tools):
                 actions = self._change(Configuration(session, tools))
-            case Voiced(call_id, pcm):
+            case SpeechSynthesized(call_id, pcm):
                 self._announcements.take_sound(call_id, pcm)
                 actions = []
             case _:
@@ -247,7 +247,7 @@ class Conversation:
         self._remarks.stir()
         self._announcements.hush()
         self._history.say(text)
-        stop = dialogue.stop_reply() if dialogue.turn is Turn.AGENT else []
+        stop = dialogue.stop_reply() if dialogue.turn is Floor.AGENT else []
         typed = self._typed.say(text, now)
         return [*stop, *typed, *dialogue.send_results(now)]
 
@@ -285,7 +285,7 @@ class Conversation:
 
     def _send_change(self) -> list[Action]:
         dialogue = self.dialogue
-        if not self.changes.is_due or dialogue.turn is Turn.AGENT:
+        if not self.changes.is_due or dialogue.turn is Floor.AGENT:
             return []
         if dialogue.calls.any_open:
             return []  # they are answered as they were asked
@@ -296,4 +296,4 @@ class Conversation:
         if not self.changes.settle():
             return []
         self.dialogue.tools = self.changes.current.tools
-        return [Adopt()]
+        return [ConfigApplied()]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from runner.protocol.client.calls import CallRules
+from runner.protocol.client.tool_calls import ToolPolicy
 from runner.protocol.messages import ClientMessage, JsonObject, ServerMessage
 
 
@@ -23,7 +23,7 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
-class Garbled:
+class MalformedMessage:
     """The service sent something that is no message; it is reported and survived."""
 
     reason: str
@@ -60,7 +60,7 @@ class ToolFinished:
 
 
 @dataclass(frozen=True, slots=True)
-class Voiced:
+class SpeechSynthesized:
     """The local voice has said the announcement of a call; no sound: there is none."""
 
     call_id: str
@@ -97,11 +97,11 @@ class Reconfigure:
     """The configuration changed; `session` is the whole new session object.
 
     `tools` are the rules of its tools, which are used once the service follows: see
-    `Adopt`.
+    `ConfigApplied`.
     """
 
     session: JsonObject
-    tools: Mapping[str, CallRules] = field(default_factory=dict)
+    tools: Mapping[str, ToolPolicy] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +120,11 @@ class Tick:
 Event: TypeAlias = (
     Connected
     | Received
-    | Garbled
+    | MalformedMessage
     | Disconnected
     | MicFrame
     | ToolFinished
-    | Voiced
+    | SpeechSynthesized
     | PlaybackDrained
     | PlaybackCut
     | Say

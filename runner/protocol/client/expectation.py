@@ -8,8 +8,8 @@ is not: it may have been a cough. Nor is an announcement: it would come too late
 from __future__ import annotations
 
 from runner.protocol.client.actions import Action, Notify, Send
+from runner.protocol.client.config import Timeouts
 from runner.protocol.client.timers import Timer, Timers
-from runner.protocol.client.wishes import Patience
 from runner.protocol.messages import ReplyCreate
 
 # How long after the caller's turn a reply may take before the floor counts as free.
@@ -20,10 +20,10 @@ TAKEN_UP_SECONDS = 3.0
 ANNOUNCEMENT_SECONDS = 3.0
 
 
-class Expectation:
+class PendingReply:
     """At most one awaited reply; owned by the dialogue."""
 
-    def __init__(self, timers: Timers, patience: Patience) -> None:
+    def __init__(self, timers: Timers, patience: Timeouts) -> None:
         self.is_open = False
         self.is_owed = False  # whether it has been asked for
         self.is_announcement = False  # whether it is asked for to announce a call

@@ -17,8 +17,7 @@ from runner.protocol.client.events import (
     PlaybackDrained,
     Received,
 )
-from runner.protocol.client.line import Line
-from runner.protocol.client.phases import Phase, Trigger
+from runner.protocol.client.line import ConnectionState
 from runner.protocol.client.recovery import (
     Recovery,
     Rule,
@@ -26,7 +25,8 @@ from runner.protocol.client.recovery import (
     rule_for_error,
     rule_for_refusal,
 )
-from runner.protocol.client.turn import Farewell
+from runner.protocol.client.state import Phase, Trigger
+from runner.protocol.client.turn import HangUpState
 from runner.protocol.messages import (
     InputSpeechStarted,
     ServerMessage,
@@ -37,12 +37,12 @@ from runner.protocol.messages import (
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class SessionSnapshot:
     """What a judgement depends on beside the event."""
 
     phase: Phase
-    line: Line
-    farewell: Farewell
+    line: ConnectionState
+    farewell: HangUpState
     verdict: Close  # how the session would end if it ended as things stand
 
     @property
@@ -52,53 +52,59 @@ class Situation:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Interpretation:
     """A trigger, and how the session ends if it ends by it (None: as decided)."""
 
     trigger: Trigger
     verdict: Close | None = None
 
 
-def judge(event: Event, situation: Situation) -> Judgement | None:
+def interpret(event: Event, situation: SessionSnapshot) -> Interpretation | None:
     """Return what the event means for the phase; None when it means nothing."""
     match event:
         case Connected():
-            return Judgement(Trigger.CONNECTED)
+            return Interpretation(Trigger.CONNECTED)
         case Received(message):
             return _judge_message(message, situation)
         case Disconnected():
             return _judge_disconnect(event, situation)
         case HangUp(reason, after_playback):
             trigger = Trigger.FAREWELL if after_playback else Trigger.HANG_UP
-            return Judgement(trigger, Close(Outcome.CLEAN, reason))
+            return Interpretation(trigger, Close(Outcome.CLEAN, reason))
         case PlaybackDrained():
-            return Judgement(Trigger.DRAINED)
+            return Interpretation(Trigger.DRAINED)
         case _:
             return None
 
 
-def _judge_message(message: ServerMessage, situation: Situation) -> Judgement | None:
+def _judge_message(
+    message: ServerMessage, situation: SessionSnapshot
+) -> Interpretation | None:
     match message:
         case SessionReady():
-            return Judgement(Trigger.READY)
+            return Interpretation(Trigger.READY)
         case SessionEnded():
             if situation.is_leaving:
-                return Judgement(Trigger.ENDED, replace(situation.verdict, drain=True))
+                return Interpretation(
+                    Trigger.ENDED, replace(situation.verdict, drain=True)
+                )
             ended = Close(Outcome.CLEAN, "the service ended the session", drain=True)
-            return Judgement(Trigger.ENDED, ended)
+            return Interpretation(Trigger.ENDED, ended)
         case SessionError(code, text):
             rule = rule_for_error(code)
             what = f"{code}: {text}" if text else code
             return _apply(rule, rule.at(situation.phase), what, situation)
-        case InputSpeechStarted() if situation.farewell is Farewell.SAID:
-            return Judgement(Trigger.SPOKE_ON)
+        case InputSpeechStarted() if situation.farewell is HangUpState.SAID:
+            return Interpretation(Trigger.SPOKE_ON)
         case _:
             return None
 
 
-def _judge_disconnect(event: Disconnected, situation: Situation) -> Judgement | None:
+def _judge_disconnect(
+    event: Disconnected, situation: SessionSnapshot
+) -> Interpretation | None:
     if situation.is_leaving:
-        return Judgement(Trigger.LOST)
+        return Interpretation(Trigger.LOST)
     if event.status is not None or situation.phase is Phase.CONNECTING:
         rule = rule_for_refusal(event.status)
     else:
@@ -113,24 +119,26 @@ def _judge_disconnect(event: Disconnected, situation: Situation) -> Judgement | 
 
 
 def _apply(
-    rule: Rule, recovery: Recovery, what: str, situation: Situation
-) -> Judgement | None:
+    rule: Rule, recovery: Recovery, what: str, situation: SessionSnapshot
+) -> Interpretation | None:
     match recovery:
         case Recovery.REJECTED:
             sentence = f"the service does not accept the key ({what})"
             verdict = Close(Outcome.REJECTED, sentence, rule.advice)
-            return Judgement(Trigger.GAVE_UP, verdict)
+            return Interpretation(Trigger.GAVE_UP, verdict)
         case Recovery.FATAL:
             verdict = Close(Outcome.FAILED, what, rule.advice)
-            return Judgement(Trigger.GAVE_UP, verdict)
+            return Interpretation(Trigger.GAVE_UP, verdict)
         case Recovery.RETRY:
             verdict = Close(Outcome.FAILED, what, rule.advice)
             gives_up = situation.line.is_tired
-            return Judgement(Trigger.GAVE_UP if gives_up else Trigger.LOST, verdict)
+            return Interpretation(
+                Trigger.GAVE_UP if gives_up else Trigger.LOST, verdict
+            )
         case Recovery.FRESH:
-            return Judgement(Trigger.STALE, Close(Outcome.FAILED, what))
+            return Interpretation(Trigger.STALE, Close(Outcome.FAILED, what))
         case Recovery.END:
             closed = Close(Outcome.CLEAN, "the service closed the session", drain=True)
-            return Judgement(Trigger.ENDED, closed)
+            return Interpretation(Trigger.ENDED, closed)
         case Recovery.REPORT:
             return None

@@ -13,7 +13,7 @@ BACKOFF_LIMIT_SECONDS = 5.0
 
 
 @dataclass(slots=True)
-class Line:
+class ConnectionState:
     """The session that the service holds for us, and how long it has been out of reach.
 
     `session_id` is empty when there is nothing to resume. `dropped_at` is when the line

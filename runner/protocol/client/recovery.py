@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from runner.protocol.client.phases import Phase
+from runner.protocol.client.state import Phase
 
 
 class Recovery(Enum):

@@ -10,22 +10,24 @@ from __future__ import annotations
 
 from collections import deque
 
+from runner.protocol.client.config import IdlePolicy
 from runner.protocol.client.timers import Timer, Timers
-from runner.protocol.client.wishes import Idle
 
 LAST_MINUTE_SECONDS = 60.0
 STILL_THERE = "Ask the caller in one short sentence whether they are still there."
 
 
-def verbatim(line: str) -> str:
+def remark_verbatim(line: str) -> str:
     """Return the instruction to say a line as it stands."""
     return f'Say exactly this and nothing else: "{line}"'
 
 
-class Remarks:
+class IdlePrompter:
     """Times remarks; its methods return the instruction to be followed, if any."""
 
-    def __init__(self, timers: Timers, idle: Idle, one_minute_left: str | None) -> None:
+    def __init__(
+        self, timers: Timers, idle: IdlePolicy, one_minute_left: str | None
+    ) -> None:
         self._timers = timers
         self._idle = idle
         self._one_minute_left = one_minute_left
@@ -66,13 +68,13 @@ class Remarks:
         """The last minute begins."""
         if self._one_minute_left is None:
             return None
-        self._due.append(verbatim(self._one_minute_left))
+        self._due.append(remark_verbatim(self._one_minute_left))
         return self._remark() if self._is_quiet else None
 
     def nudge(self) -> str | None:
         """The caller has been quiet for long."""
         say = self._idle.say
-        self._due.append(STILL_THERE if say is None else verbatim(say))
+        self._due.append(STILL_THERE if say is None else remark_verbatim(say))
         return self._remark() if self._is_quiet else None
 
     def _remark(self) -> str:

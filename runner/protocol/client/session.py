@@ -23,26 +23,26 @@ from runner.protocol.client.actions import (
     Send,
     StopPlayback,
 )
+from runner.protocol.client.config import ClientConfig
 from runner.protocol.client.conversation import Conversation
-from runner.protocol.client.dialogue import Dialogue
 from runner.protocol.client.events import (
     Connected,
     Event,
-    Garbled,
+    MalformedMessage,
     MicFrame,
     Received,
     Tick,
 )
-from runner.protocol.client.judgement import Judgement, Situation, judge
+from runner.protocol.client.judgement import Interpretation, SessionSnapshot, interpret
 from runner.protocol.client.line import (
     OUTAGE_SECONDS,
     RESUME_WINDOW_SECONDS,
-    Line,
+    ConnectionState,
 )
-from runner.protocol.client.phases import TRANSITIONS, Phase, Trigger
+from runner.protocol.client.state import TRANSITIONS, Phase, Trigger
 from runner.protocol.client.timers import CONVERSATIONAL, Timer, Timers
-from runner.protocol.client.turn import Farewell
-from runner.protocol.client.wishes import ClientConfig
+from runner.protocol.client.turn import HangUpState
+from runner.protocol.client.turn_taking import TurnManager
 from runner.protocol.messages import (
     InputAudio,
     InputSpeechStarted,
@@ -73,13 +73,13 @@ class ClientSession:
         self.phase = Phase.CONNECTING
         self.timers = Timers()
         self.conversation = Conversation(config, self.timers)
-        self.line = Line()
+        self.line = ConnectionState()
         self._config = config
         self._jitter = jitter
         self._verdict = Close(Outcome.CLEAN, "the session is over")
 
     @property
-    def dialogue(self) -> Dialogue:
+    def dialogue(self) -> TurnManager:
         """Who holds the floor, and the calls."""
         return self.conversation.dialogue
 
@@ -112,7 +112,7 @@ class ClientSession:
             return self._play(event.message, now)
         if isinstance(event, Tick):
             return self._tick(now)
-        judgement = judge(event, self._situation)
+        judgement = interpret(event, self._situation)
         if judgement is not None and (self.phase, judgement.trigger) in TRANSITIONS:
             return self._follow(event, judgement, now)
         if self.phase is Phase.RESUMING and isinstance(event, Connected):
@@ -138,10 +138,14 @@ class ClientSession:
     # ------------------------------------------------------- changing phase
 
     @property
-    def _situation(self) -> Situation:
-        return Situation(self.phase, self.line, self.dialogue.farewell, self._verdict)
+    def _situation(self) -> SessionSnapshot:
+        return SessionSnapshot(
+            self.phase, self.line, self.dialogue.farewell, self._verdict
+        )
 
-    def _follow(self, event: Event, judgement: Judgement, now: float) -> list[Action]:
+    def _follow(
+        self, event: Event, judgement: Interpretation, now: float
+    ) -> list[Action]:
         """Change the phase as judged."""
         if judgement.verdict is not None:
             self._verdict = judgement.verdict
@@ -152,14 +156,14 @@ class ClientSession:
     def _hang_up_if_said(self, now: float) -> list[Action]:
         if self.phase is not Phase.LIVE:
             return []
-        if self.dialogue.farewell is not Farewell.SAID:
+        if self.dialogue.farewell is not HangUpState.SAID:
             return []
         self._verdict = Close(Outcome.CLEAN, "the agent hung up")
         return self._go(Trigger.FAREWELL, now)
 
     def _notices(self, event: Event) -> list[Action]:
         match event:
-            case Garbled(reason):
+            case MalformedMessage(reason):
                 return [Notify(f"the service sent something unreadable: {reason}")]
             case Received(SessionError() as error):
                 return [Notify(f"the service says {error.code}: {error.message}")]
@@ -263,7 +267,7 @@ class ClientSession:
             case Timer.RETRY:
                 return self._go(self._next_try(now), now)
             case Timer.GOODBYE:
-                self.dialogue.farewell = Farewell.SAID
+                self.dialogue.farewell = HangUpState.SAID
                 return self._hang_up_if_said(now)
             case Timer.IDLE:
                 silence = self._config.idle.end_after or 0.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 
-class Turn(Enum):
+class Floor(Enum):
     """Who holds the floor."""
 
     USER = auto()
@@ -14,7 +14,7 @@ class Turn(Enum):
     IDLE = auto()
 
 
-class Farewell(Enum):
+class HangUpState(Enum):
     """How far the agent's own wish to hang up has come."""
 
     NONE = auto()

@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections import deque
 
 from runner.protocol.client.actions import Action, Send
-from runner.protocol.client.expectation import Expectation
+from runner.protocol.client.expectation import PendingReply
 from runner.protocol.messages import ConversationMessage, ReplyCreate
 
 # More than this, typed without a line, is not a conversation.
 MOST_LINES = 10
 
 
-class TypedWords:
+class TextInputQueue:
     """The typed lines of one call; owned by its conversation."""
 
-    def __init__(self, expectation: Expectation) -> None:
+    def __init__(self, expectation: PendingReply) -> None:
         self._expectation = expectation
         self._held: deque[str] = deque(maxlen=MOST_LINES)
         self._sent: deque[str] = deque(maxlen=MOST_LINES)  # and no reply began since

@@ -101,7 +101,7 @@ class AudioChunk:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolDecided:
+class ToolCallRequested:
     """The mind wants a tool to be run."""
 
     reply_id: str
@@ -139,7 +139,7 @@ ServerEvent: TypeAlias = (
     | TurnCommitted
     | ClauseStarted
     | AudioChunk
-    | ToolDecided
+    | ToolCallRequested
     | ReplyFinished
     | ReplyFailed
 )
@@ -159,7 +159,7 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
-class Listen:
+class FeedAudio:
     """Give the caller's sound, in the session's input encoding, to the ears."""
 
     pcm: bytes
@@ -173,14 +173,14 @@ class Configure:
 
 
 @dataclass(frozen=True, slots=True)
-class Remember:
+class AppendHistory:
     """This has been said, asked or answered: the mind knows it from now on."""
 
     message: Memorable
 
 
 @dataclass(frozen=True, slots=True)
-class Forget:
+class RemoveFromHistory:
     """The call will not be answered any more; the mind should not wait for it."""
 
     call_id: str
@@ -216,5 +216,12 @@ class Close:
 
 
 ServerAction: TypeAlias = (
-    Send | Listen | Configure | Remember | Forget | StartReply | StopReply | Close
+    Send
+    | FeedAudio
+    | Configure
+    | AppendHistory
+    | RemoveFromHistory
+    | StartReply
+    | StopReply
+    | Close
 )

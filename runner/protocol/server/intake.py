@@ -9,7 +9,7 @@ from runner.protocol.server.settings import bytes_per_ms
 AUDIO_AHEAD_SECONDS = 10.0
 
 
-class Intake:
+class AudioRateLimiter:
     """Measures how far a session's incoming sound runs ahead of the clock."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ GRACE_SECONDS = 30.0
 LIFETIME_SECONDS = 10_800.0
 
 
-class Lifetime:
+class SessionExpiry:
     """One session's clock; it reads none itself."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class InvalidConfig:
     """Why an update is not taken, in the words of session.error."""
 
     code: str
@@ -20,26 +20,26 @@ class Refusal:
     param: str | None = None
 
 
-Check: TypeAlias = Callable[[Any, str], Refusal | None]
+Check: TypeAlias = Callable[[Any, str], InvalidConfig | None]
 
 _LANGUAGES = "en es de fr pt it tr nl sv no da fi hi vi ar he ja zh"
 # The encodings of audio on the wire, with their samples per second.
 RATES = {"audio/pcm": 24_000, "audio/pcmu": 8_000, "audio/pcma": 8_000}
 
 
-def refuse(param: str, why: str) -> Refusal:
+def validate(param: str, why: str) -> InvalidConfig:
     """Return the refusal of a value at its place."""
-    return Refusal("invalid_value", f"{param} {why}", param)
+    return InvalidConfig("invalid_value", f"{param} {why}", param)
 
 
 def text(longest: int | None = None) -> Check:
     """Check for a string of at most so many characters."""
 
-    def check(value: Any, param: str) -> Refusal | None:
+    def check(value: Any, param: str) -> InvalidConfig | None:
         if not isinstance(value, str):
-            return refuse(param, "must be a string")
+            return validate(param, "must be a string")
         if longest is not None and len(value) > longest:
-            return refuse(param, f"must be at most {longest} characters")
+            return validate(param, f"must be at most {longest} characters")
         return None
 
     return _or_null(check)
@@ -48,10 +48,10 @@ def text(longest: int | None = None) -> Check:
 def choice(*allowed: str) -> Check:
     """Check for one of these strings."""
 
-    def check(value: Any, param: str) -> Refusal | None:
+    def check(value: Any, param: str) -> InvalidConfig | None:
         if value in allowed:
             return None
-        return refuse(param, f"must be one of: {', '.join(allowed)}")
+        return validate(param, f"must be one of: {', '.join(allowed)}")
 
     return _or_null(check)
 
@@ -59,36 +59,36 @@ def choice(*allowed: str) -> Check:
 def number(low: float, high: float, *, whole: bool = False) -> Check:
     """Check for a number in a closed range."""
 
-    def check(value: Any, param: str) -> Refusal | None:
+    def check(value: Any, param: str) -> InvalidConfig | None:
         kinds = int if whole else (int, float)
         if isinstance(value, bool) or not isinstance(value, kinds):
-            return refuse(param, f"must be {'an integer' if whole else 'a number'}")
+            return validate(param, f"must be {'an integer' if whole else 'a number'}")
         if not low <= value <= high:  # also refuses NaN
-            return refuse(param, f"must be between {low:g} and {high:g}")
+            return validate(param, f"must be between {low:g} and {high:g}")
         return None
 
     return _or_null(check)
 
 
-def flag(value: Any, param: str) -> Refusal | None:
+def flag(value: Any, param: str) -> InvalidConfig | None:
     """Check for true or false."""
     if value is None or isinstance(value, bool):
         return None
-    return refuse(param, "must be true or false")
+    return validate(param, "must be true or false")
 
 
 def texts(item: Check, most: int | None = None) -> Check:
     """Check for a list whose items pass a check."""
 
-    def check(value: Any, param: str) -> Refusal | None:
+    def check(value: Any, param: str) -> InvalidConfig | None:
         if not isinstance(value, list):
-            return refuse(param, "must be a list")
+            return validate(param, "must be a list")
         if most is not None and len(value) > most:
-            return refuse(param, f"must have at most {most} items")
+            return validate(param, f"must have at most {most} items")
         for index, entry in enumerate(value):
             place = f"{param}[{index}]"
             if entry is None:
-                return refuse(place, "must be a string")
+                return validate(place, "must be a string")
             refusal = item(entry, place)
             if refusal is not None:
                 return refusal
@@ -100,9 +100,9 @@ def texts(item: Check, most: int | None = None) -> Check:
 def section(fields: Mapping[str, Check]) -> Check:
     """Check for an object by the checks of its fields; keys are checked before."""
 
-    def check(value: Any, param: str) -> Refusal | None:
+    def check(value: Any, param: str) -> InvalidConfig | None:
         if not isinstance(value, Mapping):
-            return refuse(param, "must be an object")
+            return validate(param, "must be an object")
         for key, entry in value.items():
             refusal = fields[key](entry, f"{param}.{key}")
             if refusal is not None:
@@ -112,22 +112,24 @@ def section(fields: Mapping[str, Check]) -> Check:
     return _or_null(check)
 
 
-def audio_format(value: Any, param: str) -> Refusal | None:
+def audio_format(value: Any, param: str) -> InvalidConfig | None:
     """Check for an object that names an encoding and perhaps its only rate."""
     if value is None:
         return None
     if not isinstance(value, Mapping):
-        return Refusal("invalid_value", "Audio format must be a JSON object", "format")
+        return InvalidConfig(
+            "invalid_value", "Audio format must be a JSON object", "format"
+        )
     encoding = value.get("encoding", "audio/pcm")
     if encoding not in RATES:
-        return refuse(f"{param}.encoding", f"must be one of: {', '.join(RATES)}")
+        return validate(f"{param}.encoding", f"must be one of: {', '.join(RATES)}")
     rate = RATES[encoding]
     if value.get("sample_rate", rate) not in (rate, None):
-        return refuse(f"{param}.sample_rate", f"must be {rate} for {encoding}")
+        return validate(f"{param}.sample_rate", f"must be {rate} for {encoding}")
     return None
 
 
-def check_tools(tools: Sequence[Any]) -> Refusal | None:
+def check_tools(tools: Sequence[Any]) -> InvalidConfig | None:
     """Check the list of tools: flat function definitions with distinct names."""
     seen: set[str] = set()
     for index, tool in enumerate(tools):
@@ -135,20 +137,20 @@ def check_tools(tools: Sequence[Any]) -> Refusal | None:
         if refusal is not None:
             return refusal
         if tool["name"] in seen:
-            return refuse(f"tools[{index}].name", f"'{tool['name']}' is there twice")
+            return validate(f"tools[{index}].name", f"'{tool['name']}' is there twice")
         seen.add(tool["name"])
     return None
 
 
-def _check_tool(tool: Any, place: str) -> Refusal | None:
+def _check_tool(tool: Any, place: str) -> InvalidConfig | None:
     if not isinstance(tool, Mapping):
-        return refuse(place, "must be an object")
+        return validate(place, "must be an object")
     if tool.get("type") != "function":
-        return refuse(f"{place}.type", "must be 'function'")
+        return validate(f"{place}.type", "must be 'function'")
     if not isinstance(tool.get("name"), str) or not tool["name"]:
-        return refuse(f"{place}.name", "must be a non-empty string")
+        return validate(f"{place}.name", "must be a non-empty string")
     if tool.get("http") is not None:
-        return refuse(f"{place}.http", "is for stored agents only")
+        return validate(f"{place}.http", "is for stored agents only")
     parameters = tool.get("parameters")
     if parameters is not None:
         refusal = _check_parameters(parameters, f"{place}.parameters")
@@ -159,15 +161,15 @@ def _check_tool(tool: Any, place: str) -> Refusal | None:
     ](tool.get("timeout_seconds"), f"{place}.timeout_seconds")
 
 
-def _check_parameters(parameters: Any, place: str) -> Refusal | None:
+def _check_parameters(parameters: Any, place: str) -> InvalidConfig | None:
     if not isinstance(parameters, Mapping):
-        return refuse(place, "must be an object")
+        return validate(place, "must be an object")
     properties = parameters.get("properties", {})
     if not isinstance(properties, Mapping):
-        return refuse(f"{place}.properties", "must be an object")
+        return validate(f"{place}.properties", "must be an object")
     for name, schema in properties.items():
         if not isinstance(schema, Mapping | bool):
-            return refuse(f"{place}.properties.{name}", "must be an object")
+            return validate(f"{place}.properties.{name}", "must be an object")
     return texts(text())(parameters.get("required"), f"{place}.required")
 
 
@@ -175,16 +177,16 @@ def _or_null(check: Check) -> Check:
     return lambda value, param: None if value is None else check(value, param)
 
 
-def _anything(value: Any, param: str) -> Refusal | None:
+def _anything(value: Any, param: str) -> InvalidConfig | None:
     """For fields that are checked elsewhere."""
     del value, param
     return None
 
 
-def _list(value: Any, param: str) -> Refusal | None:
+def _list(value: Any, param: str) -> InvalidConfig | None:
     if value is None or isinstance(value, list):
         return None
-    return refuse(param, "must be a list")
+    return validate(param, "must be a list")
 
 
 TOOL: Mapping[str, Check] = {

@@ -36,12 +36,13 @@ from runner.protocol.messages import (
     SessionUpdated,
     Unknown,
 )
+from runner.protocol.server.config import apply_update
 from runner.protocol.server.events import (
     Close,
     Configure,
     Disconnected,
     Failed,
-    Listen,
+    FeedAudio,
     Malformed,
     Received,
     Resumed,
@@ -51,13 +52,12 @@ from runner.protocol.server.events import (
     ShutDown,
     Tick,
 )
-from runner.protocol.server.floor import Actions, Floor, MakeId
-from runner.protocol.server.intake import Intake
-from runner.protocol.server.lifetime import Lifetime
-from runner.protocol.server.limits import Refusal
+from runner.protocol.server.intake import AudioRateLimiter
+from runner.protocol.server.lifetime import SessionExpiry
+from runner.protocol.server.limits import InvalidConfig
 from runner.protocol.server.settings import Settings, default_settings
 from runner.protocol.server.turn import Turn
-from runner.protocol.server.updates import apply_update
+from runner.protocol.server.turn_taking import Actions, Floor, MakeId
 
 
 class Phase(Enum):
@@ -88,8 +88,8 @@ class ServerSession:
         self._epoch = epoch
         self._voices = tuple(voices)
         self._floor = Floor(default_settings(), make_id)
-        self._intake = Intake()
-        self._lifetime = Lifetime()
+        self._intake = AudioRateLimiter()
+        self._lifetime = SessionExpiry()
 
     @property
     def settings(self) -> Settings:
@@ -161,7 +161,7 @@ class ServerSession:
         if self.phase is Phase.DROPPED:
             self.phase = Phase.LIVE
             self._lifetime.resume()
-            self._intake = Intake()
+            self._intake = AudioRateLimiter()
             self.resume_token = self._make_id("resume")
             yield Send(self._ready())
             yield from self._floor.go_on(now)
@@ -213,7 +213,7 @@ class ServerSession:
 
     def _configure_first(self, update: JsonObject, now: float) -> Actions:
         outcome = self._apply(update, first=True)
-        if isinstance(outcome, Refusal):
+        if isinstance(outcome, InvalidConfig):
             yield Send(self._refused(outcome))
             if outcome.code != "invalid_format":
                 yield from self._close(Close(1008))
@@ -231,7 +231,7 @@ class ServerSession:
                 yield from self._take_audio(pcm, now)
             case SessionUpdate(session=update):
                 outcome = self._apply(update, first=False)
-                if isinstance(outcome, Refusal):
+                if isinstance(outcome, InvalidConfig):
                     yield Send(
                         self._error(outcome.code, outcome.message, outcome.param)
                     )
@@ -251,9 +251,9 @@ class ServerSession:
         if complaint is not None:
             yield Send(self._error(*complaint))
         elif not self._intake.refusing and pcm:
-            yield Listen(pcm)
+            yield FeedAudio(pcm)
 
-    def _apply(self, update: JsonObject, *, first: bool) -> Settings | Refusal:
+    def _apply(self, update: JsonObject, *, first: bool) -> Settings | InvalidConfig:
         return apply_update(self.settings, update, first=first, voices=self._voices)
 
     def _adopt(self, settings: Settings) -> Actions:
@@ -271,7 +271,7 @@ class ServerSession:
         text = f"Invalid message format for type '{message.TYPE}'"
         return self._error("invalid_format", text)
 
-    def _refused(self, refusal: Refusal) -> SessionError:
+    def _refused(self, refusal: InvalidConfig) -> SessionError:
         return self._error(refusal.code, refusal.message, refusal.param)
 
     def _error(self, code: str, text: str, param: str | None = None) -> SessionError:

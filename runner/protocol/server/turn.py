@@ -17,7 +17,7 @@ class Turn(Enum):
 
 
 @dataclass(slots=True)
-class Wanted:
+class ReplyRequest:
     """Why the next reply is wanted; false when it is not. A reply covers all of it."""
 
     create: ReplyCreate | None = None

@@ -14,7 +14,7 @@ class _OpenCall:
     deadline: float
 
 
-class Unanswered:
+class OpenToolCalls:
     """Keeps account of one session's calls; owned by the floor."""
 
     def __init__(self) -> None:

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 from runner.config.diagnostics import Finding, quoted
 from runner.config.rules.rule import rule
 from runner.scenarios.agents import agent_of
-from runner.scenarios.drafts import find_drafts, listed
+from runner.testing.scenarios.drafts import find_drafts, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.config.inspection import Inspection
-    from runner.config.nodes import Pointer
+    from runner.config.lint.context import RuleContext
+    from runner.config.yaml.nodes import Pointer
 
 
 @rule("VA713", "answer-unreachable", "warning")
-def answer_unreachable(inspection: Inspection) -> Iterator[Finding]:
+def answer_unreachable(inspection: RuleContext) -> Iterator[Finding]:
     """A mocked tool never comes to an answer, since one before it lasts for ever.
 
     Answers are gone through in their order. One without `times` is given again and
@@ -75,13 +75,13 @@ def _lasting_before(answers: list[Any], answer: dict[str, Any]) -> int | None:
     return None
 
 
-def _line(inspection: Inspection, path: Pointer, index: int) -> int:
+def _line(inspection: RuleContext, path: Pointer, index: int) -> int:
     place = inspection.start((*path, index))
     return place.source.point(place.span.start)[0]
 
 
 @rule("VA714", "llm-rule-unused")
-def llm_rule_unused(inspection: Inspection) -> Iterator[Finding]:
+def llm_rule_unused(inspection: RuleContext) -> Iterator[Finding]:
     """A rule of `llm` has no effect.
 
     A rule says something, calls tools, or both: when the caller's utterance matches
@@ -123,7 +123,7 @@ def llm_rule_unused(inspection: Inspection) -> Iterator[Finding]:
 
 
 @rule("VA720", "tool-not-mocked", "warning")
-def tool_not_mocked(inspection: Inspection) -> Iterator[Finding]:
+def tool_not_mocked(inspection: RuleContext) -> Iterator[Finding]:
     """A call is expected of an HTTP tool that has no mock.
 
     On `script` no tool calls a URL, so that tests need no network and always come out

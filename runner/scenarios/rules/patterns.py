@@ -5,22 +5,22 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from runner.config.backtracking import is_catastrophic
 from runner.config.diagnostics import Finding, quoted
+from runner.config.lint.regex import is_catastrophic
 from runner.config.rules.rule import rule
-from runner.scenarios.drafts import find_drafts
-from runner.scenarios.model import read_pattern
+from runner.testing.scenarios.drafts import find_drafts
+from runner.testing.scenarios.model import read_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.config.inspection import Inspection
-    from runner.config.nodes import Pointer
-    from runner.scenarios.drafts import Draft
+    from runner.config.lint.context import RuleContext
+    from runner.config.yaml.nodes import Pointer
+    from runner.testing.scenarios.drafts import ExpandedScenario
 
 
 @rule("VA707", "pattern-invalid")
-def pattern_invalid(inspection: Inspection) -> Iterator[Finding]:
+def pattern_invalid(inspection: RuleContext) -> Iterator[Finding]:
     """A text between slashes is no regular expression, or one that may take for ever.
 
     `/…/` is a regular expression of Python, and is found anywhere in what was said;
@@ -66,7 +66,7 @@ def _fault(text: str) -> tuple[str, str] | None:
     return None
 
 
-def _patterns(draft: Draft) -> Iterator[tuple[Pointer, str]]:
+def _patterns(draft: ExpandedScenario) -> Iterator[tuple[Pointer, str]]:
     llm = draft.part("llm")
     for index, each in enumerate(llm.value if llm is not None else ()):
         assert llm is not None

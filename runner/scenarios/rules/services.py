@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from runner.config.diagnostics import Finding, quoted, replacement
-from runner.config.names import is_surely, nearest
 from runner.config.rules.rule import rule
+from runner.config.spelling import is_surely, nearest
 from runner.errors import UsageError
-from runner.scenarios.drafts import find_drafts
+from runner.testing.scenarios.drafts import find_drafts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.config.inspection import Inspection
-    from runner.config.nodes import Pointer
+    from runner.config.lint.context import RuleContext
+    from runner.config.yaml.nodes import Pointer
 
 SERVICES = ("script", "local", "assemblyai")
 
 
 @rule("VA718", "service-unknown")
-def service_unknown(inspection: Inspection) -> Iterator[Finding]:
+def service_unknown(inspection: RuleContext) -> Iterator[Finding]:
     """A scenario names a service that there is not.
 
     It is `script`, `local`, `assemblyai`, or an address that begins with `ws://` or
@@ -66,7 +66,7 @@ def _is_address(name: str) -> bool:
 
 
 @rule("VA719", "fault-invalid")
-def fault_invalid(inspection: Inspection) -> Iterator[Finding]:
+def fault_invalid(inspection: RuleContext) -> Iterator[Finding]:
     """What is to go wrong is not written as faults are.
 
     A fault is a kind, then `key=value`, as `vagent service --fault` takes it;
@@ -99,7 +99,7 @@ def fault_invalid(inspection: Inspection) -> Iterator[Finding]:
             yield Finding(inspection.value(path), error.message, error.hint)
 
 
-def _items(inspection: Inspection, key: str) -> Iterator[tuple[Pointer, str]]:
+def _items(inspection: RuleContext, key: str) -> Iterator[tuple[Pointer, str]]:
     """Yield each text of a list, or the one in its place, once."""
     seen: set[tuple[Pointer, str]] = set()
     for draft in inspection.fact(find_drafts):

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any
 from runner.config.diagnostics import Finding
 from runner.config.rules.rule import rule
 from runner.scenarios.agents import agent_of
-from runner.scenarios.drafts import find_drafts
+from runner.testing.scenarios.drafts import find_drafts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runner.config.diagnostics import Severity
-    from runner.config.inspection import Inspection
-    from runner.config.nodes import Pointer
-    from runner.scenarios.drafts import Draft
+    from runner.config.lint.context import RuleContext
+    from runner.config.yaml.nodes import Pointer
+    from runner.testing.scenarios.drafts import ExpandedScenario
 
 _EXPECTATIONS = {"agent", "tool_call", "expect", "end"}
 
 
 @rule("VA715", "turn-in-vain")
-def turn_in_vain(inspection: Inspection) -> Iterator[Finding]:
+def turn_in_vain(inspection: RuleContext) -> Iterator[Finding]:
     """A turn can never come true, because of what comes before it or does not.
 
     After the `end` of a call only `expect` may come. `silence_within` and
@@ -60,7 +60,7 @@ def turn_in_vain(inspection: Inspection) -> Iterator[Finding]:
 
 
 def _vain(
-    draft: Draft, *, listens_first: bool
+    draft: ExpandedScenario, *, listens_first: bool
 ) -> Iterator[tuple[Pointer, str, str | None]]:
     before: list[str] = []
     interruptions = 0
@@ -100,7 +100,7 @@ def _unexpected(
 
 
 @rule("VA716", "interruption-in-vain")
-def interruption_in_vain(inspection: Inspection) -> Iterator[Finding]:
+def interruption_in_vain(inspection: RuleContext) -> Iterator[Finding]:
     """The caller interrupts where the agent has nothing to say.
 
     An interruption needs words of the agent: its greeting, or the reply to what the
@@ -142,7 +142,7 @@ def interruption_in_vain(inspection: Inspection) -> Iterator[Finding]:
 
 
 @rule("VA717", "nothing-expected", "warning")
-def nothing_expected(inspection: Inspection) -> Iterator[Finding]:
+def nothing_expected(inspection: RuleContext) -> Iterator[Finding]:
     """A scenario expects nothing, so it cannot fail.
 
     One of `agent`, `tool_call`, `expect` and `end` says what is to happen. `expect:

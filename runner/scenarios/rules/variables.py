@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.config.diagnostics import Finding, quoted, replacement
-from runner.config.names import is_surely, nearest
 from runner.config.rules.rule import rule
+from runner.config.spelling import is_surely, nearest
 from runner.scenarios.agents import agent_of
-from runner.scenarios.drafts import find_drafts
+from runner.testing.scenarios.drafts import find_drafts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runner.config.diagnostics import Severity
-    from runner.config.inspection import Inspection
-    from runner.config.nodes import Pointer
+    from runner.config.lint.context import RuleContext
+    from runner.config.yaml.nodes import Pointer
 
 
 @rule("VA708", "variable-not-declared")
-def variable_not_declared(inspection: Inspection) -> Iterator[Finding]:
+def variable_not_declared(inspection: RuleContext) -> Iterator[Finding]:
     """A scenario sets a variable that its agent does not declare.
 
     What stands beside `scenarios` may be for one of several agents: it is enough that
@@ -67,7 +67,7 @@ def variable_not_declared(inspection: Inspection) -> Iterator[Finding]:
 
 
 @rule("VA709", "variable-not-given", "warning")
-def variable_not_given(inspection: Inspection) -> Iterator[Finding]:
+def variable_not_given(inspection: RuleContext) -> Iterator[Finding]:
     """The agent has a variable without a default, and the scenario gives it no value.
 
     The scenario cannot be run, unless the value is given on the command line, with

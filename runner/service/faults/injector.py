@@ -13,8 +13,8 @@ from itertools import count
 from typing import Any, Protocol
 
 from runner.server.journal import Report
-from runner.server.outbox import Outbox
-from runner.server.wire import ABNORMAL_CLOSURE, Wire
+from runner.server.wire import ABNORMAL_CLOSURE, FaultySocket
+from runner.service.connection import Outbox
 from runner.service.faults.model import (
     Abort,
     Action,
@@ -50,7 +50,7 @@ class _Endpoint:
     """One connection: the targets of the messages that the plan delivers."""
 
     transport: Transport
-    wire: Wire = field(default_factory=Wire)
+    wire: FaultySocket = field(default_factory=FaultySocket)
     arrived: asyncio.Queue[Data | None] = field(default_factory=asyncio.Queue)
     reading: asyncio.Task[None] | None = None
 
@@ -82,7 +82,7 @@ class FaultInjector:
     @asynccontextmanager
     async def between(
         self, transport: Transport, messages: AsyncIterator[Data], outbox: Outbox
-    ) -> AsyncIterator[tuple[AsyncIterator[Data], Wire]]:
+    ) -> AsyncIterator[tuple[AsyncIterator[Data], FaultySocket]]:
         """Carries the messages of one connection in both directions, as a context.
 
         Takes the messages from the socket and the outbox of the conversation; yields
@@ -115,7 +115,7 @@ class FaultInjector:
         endpoint.arrived.put_nowait(None)
         endpoint.wire.close(ABNORMAL_CLOSURE)  # the socket is gone: nothing is written
 
-    async def _send(self, number: int, outbox: Outbox, wire: Wire) -> None:
+    async def _send(self, number: int, outbox: Outbox, wire: FaultySocket) -> None:
         async for data in outbox:
             await wire.room()
             now = self._loop.time()

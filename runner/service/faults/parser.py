@@ -10,10 +10,10 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Any
 
-from runner.config.document import parse_document
 from runner.config.durations import parse_duration
-from runner.config.names import nearest
-from runner.config.source import SourceFault, read_source
+from runner.config.source import SourceError, read_source
+from runner.config.spelling import nearest
+from runner.config.yaml.parser import parse_document
 from runner.errors import ConfigError, UsageError
 from runner.protocol.codec import CLIENT_MESSAGES, SERVER_MESSAGES
 from runner.service.faults.model import ANY, BOTH, FORMS, Direction, Fault, Trigger
@@ -408,7 +408,7 @@ def load_faults(given: Iterable[str]) -> list[Fault]:
 def _read_file(path: Path) -> Iterator[Fault]:
     try:
         source = read_source(path)
-    except SourceFault as fault:
+    except SourceError as fault:
         raise UsageError(f"{path}: {fault.message}", hint=fault.help) from None
     document, findings = parse_document(source)
     if document is None or any(found.severity == "error" for found in findings):

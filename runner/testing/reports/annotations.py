@@ -6,7 +6,7 @@ import re
 
 from runner.checking.reports.markup import workflow_command
 from runner.checking.reports.places import shown_path
-from runner.testing.reports.text import describe_failure, describe_rest
+from runner.cli.reports.text import describe_failure, describe_rest
 from runner.testing.results import Report, ScenarioResult, Status
 
 # Longer than what a text that is quoted may have.

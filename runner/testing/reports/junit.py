@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from runner.checking.reports.markup import xml_document, xml_text
 from runner.checking.reports.places import shown_path
-from runner.testing.reports.text import describe_failure
+from runner.cli.reports.text import describe_failure
 from runner.testing.results import Report, ScenarioResult, Status
 
 _COUNTS = {

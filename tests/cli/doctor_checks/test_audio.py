@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from runner.audio.echo import EchoCancelling
+from runner.audio.echo import EchoCanceller
 from runner.audio.pcm import Samples
-from runner.audio.portaudio import Direction
+from runner.audio.portaudio.library import Direction
 from runner.cli.doctor_checks.audio import (
     LoopbackRecording,
     check_loop,
@@ -42,7 +42,7 @@ def judge(
 
 
 def test_a_working_loop_is_described() -> None:
-    loop, echo = judge(room(143, -12), canceller=EchoCancelling(), glitches=2)
+    loop, echo = judge(room(143, -12), canceller=EchoCanceller(), glitches=2)
 
     assert (loop.state, echo.state) == (State.OK, State.OK)
     assert loop.detail == (

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.audio.portaudio import SoundDevice, find_device
+from runner.audio.portaudio.library import SoundDevice, find_device
 from runner.cli.doctor_checks.audio import find_tones, record_loopback
 from runner.errors import AudioUnavailable
 from tests.audio.fakes import FakePortAudio, FakePortAudioError, device

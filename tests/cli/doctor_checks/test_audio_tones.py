@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from runner.audio.echo import EchoCancelling
+from runner.audio.echo import EchoCanceller
 from runner.audio.pcm import Samples
 from runner.cli.doctor_checks.audio import (
     RATE,
@@ -107,7 +107,7 @@ def test_only_zeros_are_digital_silence() -> None:
 def test_a_canceller_removes_the_echo(delay_ms: float) -> None:
     recorded = room(delay_ms, -6)
 
-    assert echo_reduction(recorded, find(recorded), AUDIBLE, EchoCancelling()) > 20
+    assert echo_reduction(recorded, find(recorded), AUDIBLE, EchoCanceller()) > 20
 
 
 def test_a_null_canceller_removes_nothing() -> None:
@@ -121,4 +121,4 @@ def test_a_null_canceller_removes_nothing() -> None:
 def test_a_canceller_with_wrong_times_leaves_the_echo() -> None:
     recorded = room(60, -6)
 
-    assert echo_reduction(recorded, find(recorded), -5.0, EchoCancelling()) < 3
+    assert echo_reduction(recorded, find(recorded), -5.0, EchoCanceller()) < 3

@@ -18,8 +18,8 @@ from runner.cli.doctor_checks.service import (
     judge_session,
     network_advice,
 )
+from runner.engine.services import Service
 from runner.errors import TransportError
-from runner.services import Service
 from tests.cli.doctor_checks.services import FakeService, running
 
 LINUX = Platform("linux", ("debian",))

@@ -6,7 +6,7 @@ import pytest
 
 from runner.cli.doctor_checks.model import CheckResult, DoctorOptions, Platform, State
 from runner.cli.doctor_checks.service import check_key, judge_key
-from runner.services import ASSEMBLYAI_KEY, OTHER_KEY
+from runner.engine.services import ASSEMBLYAI_KEY, OTHER_KEY
 
 KEY = "0123456789abcdef0123456789abcdef"
 OTHER = "fedcba9876543210fedcba9876543210"

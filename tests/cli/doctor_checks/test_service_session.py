@@ -6,10 +6,10 @@ import pytest
 
 from runner.cli.doctor_checks.service import Refused, open_test_session
 from runner.config.model import LocalConfig
+from runner.engine.transports import Dialer
 from runner.errors import AuthenticationRejected, RemoteProtocolError, TransportError
-from runner.server.door import EmbeddedServer
+from runner.service.app import EmbeddedServer
 from runner.speech.loader import load_speech
-from runner.transport import Dialer
 from tests.cli.doctor_checks.services import FakeService, running
 
 ERROR = json.dumps(

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runner.protocol.client.actions import Action, Close, Send
-from runner.protocol.client.calls import CallRules
+from runner.protocol.client.config import ClientConfig
 from runner.protocol.client.events import Connected, Event, Received
-from runner.protocol.client.phases import Phase
 from runner.protocol.client.session import ClientSession
-from runner.protocol.client.wishes import ClientConfig
+from runner.protocol.client.state import Phase
+from runner.protocol.client.tool_calls import ToolPolicy
 from runner.protocol.messages import ServerMessage, SessionReady, ToolCall, ToolResult
 
 TOOLS = {
-    "look": CallRules(),
-    "book": CallRules(on_interrupt="finish"),
-    "end_call": CallRules(terminal=True),
+    "look": ToolPolicy(),
+    "book": ToolPolicy(on_interrupt="finish"),
+    "end_call": ToolPolicy(terminal=True),
 }
 READY = SessionReady("sess_1", resume_token="token_1")
 LOOK = ToolCall("call_1", "look", {"at": "it"})

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from runner.protocol.client.actions import Action, Announce, CancelTool, Play, Send
 from runner.protocol.client.announcements import ANNOUNCE_SECONDS
-from runner.protocol.client.calls import CallRules
+from runner.protocol.client.config import AnnounceBy, ClientConfig
 from runner.protocol.client.events import (
     Connected,
     Disconnected,
@@ -19,15 +19,15 @@ from runner.protocol.client.events import (
     HangUp,
     Received,
     Say,
+    SpeechSynthesized,
     Tick,
     ToolFinished,
-    Voiced,
 )
-from runner.protocol.client.phases import Phase
 from runner.protocol.client.session import ClientSession
-from runner.protocol.client.turn import Turn
-from runner.protocol.client.wishes import AnnounceBy, ClientConfig
-from runner.protocol.dictation import dictated
+from runner.protocol.client.state import Phase
+from runner.protocol.client.tool_calls import ToolPolicy
+from runner.protocol.client.turn import Floor
+from runner.protocol.dictation import parse_verbatim
 from runner.protocol.messages import (
     InputSpeechStarted,
     InputSpeechStopped,
@@ -46,8 +46,8 @@ LOUD, SILENCE = b"\0\x40" * 4800, bytes(9600)  # 0.2 s
 CALLS = ["c1", "c2", "c3", "c4"]
 # A tool a call, so that an announcement tells whose it is.
 RULES = {
-    **{f"tool {call_id}": CallRules(announce=f"words {call_id}") for call_id in CALLS},
-    "tool c4": CallRules(terminal=True, announce="words c4"),
+    **{f"tool {call_id}": ToolPolicy(announce=f"words {call_id}") for call_id in CALLS},
+    "tool c4": ToolPolicy(terminal=True, announce="words c4"),
 }
 
 
@@ -105,14 +105,14 @@ class AnnouncementOrders(RuleBasedStateMachine):
         self, event: Event, action: Action, pending: float, before: list[Action]
     ) -> None:
         match action:
-            case Send(ReplyCreate(instructions=str(text))) if dictated(text):
-                words = dictated(text) or ""
+            case Send(ReplyCreate(instructions=str(text))) if parse_verbatim(text):
+                words = parse_verbatim(text) or ""
                 self.asked[words] += 1
-                assert self.session.dialogue.turn is Turn.IDLE, "asked on a free floor"
+                assert self.session.dialogue.turn is Floor.IDLE, "asked on a free floor"
                 self.check(words, pending)
             case Announce(words):
                 self.played[words] += 1
-                assert self.session.dialogue.turn is not Turn.USER
+                assert self.session.dialogue.turn is not Floor.USER
                 self.check(words, pending)
             case Play(pcm):
                 is_ours = any(isinstance(each, Announce) for each in before)
@@ -149,7 +149,7 @@ class AnnouncementOrders(RuleBasedStateMachine):
 
     @rule(call_id=st.sampled_from(CALLS), works=st.booleans())
     def local_voice_is_ready(self, call_id: str, works: bool) -> None:
-        self.feed(Voiced(call_id, LOUD if works else b""))
+        self.feed(SpeechSynthesized(call_id, LOUD if works else b""))
 
     @rule()
     def caller_types(self) -> None:

@@ -10,10 +10,9 @@ from runner.protocol.client.actions import (
     Notify,
     Play,
     RunTool,
-    Voice,
+    Synthesize,
 )
 from runner.protocol.client.announcements import ANNOUNCE_SECONDS, is_audible
-from runner.protocol.client.calls import CallRules
 from runner.protocol.client.events import (
     Connected,
     Disconnected,
@@ -22,16 +21,17 @@ from runner.protocol.client.events import (
     Received,
     Reconfigure,
     Say,
+    SpeechSynthesized,
     Tick,
     ToolFinished,
-    Voiced,
 )
 from runner.protocol.client.expectation import ANNOUNCEMENT_SECONDS
-from runner.protocol.client.phases import Phase
 from runner.protocol.client.session import ClientSession
+from runner.protocol.client.state import Phase
 from runner.protocol.client.timers import Timer
-from runner.protocol.client.turn import Turn
-from runner.protocol.dictation import dictate
+from runner.protocol.client.tool_calls import ToolPolicy
+from runner.protocol.client.turn import Floor
+from runner.protocol.dictation import say_verbatim
 from runner.protocol.messages import (
     ConversationMessage,
     InputSpeechStarted,
@@ -51,16 +51,16 @@ from runner.protocol.messages import (
 )
 from tests.protocol.client.driving import READY, fed, hears, live, sent
 
-SLOW = CallRules(announce="One moment.")
-OTHER = CallRules(announce="I'm booking it.")
+SLOW = ToolPolicy(announce="One moment.")
+OTHER = ToolPolicy(announce="I'm booking it.")
 TOOLS = {
     "slow": SLOW,
     "book": OTHER,
-    "quiet": CallRules(),
-    "end_call": CallRules(terminal=True, announce="Goodbye, I'm hanging up."),
+    "quiet": ToolPolicy(),
+    "end_call": ToolPolicy(terminal=True, announce="Goodbye, I'm hanging up."),
 }
-SAID = ReplyCreate(dictate("One moment."))
-BOOKED = ReplyCreate(dictate("I'm booking it."))
+SAID = ReplyCreate(say_verbatim("One moment."))
+BOOKED = ReplyCreate(say_verbatim("I'm booking it."))
 CALL, SECOND = ToolCall("c1", "slow"), ToolCall("c2", "book")
 DONE = ToolFinished("c1", "1")
 LOUD = b"\0\x10" * 240
@@ -92,7 +92,10 @@ def ticked(session: ClientSession, now: float = DUE) -> list[Action]:
 
 def later(session: ClientSession, now: float = 9.0) -> list[Action]:
     """Let something happen that is of no account, and time pass up to it."""
-    return [*session.feed(Tick(), now), *fed(session, Voiced("other", LOUD), now=now)]
+    return [
+        *session.feed(Tick(), now),
+        *fed(session, SpeechSynthesized("other", LOUD), now=now),
+    ]
 
 
 def test_it_is_asked_for_when_nobody_spoke_within_the_time() -> None:
@@ -133,7 +136,7 @@ def test_a_tool_without_words_is_not_announced() -> None:
 @pytest.mark.parametrize("by", ["reply", "voice"])
 def test_it_is_not_needed_any_more(by: str, event: Event) -> None:
     session = called(by)
-    fed(session, Voiced("c1", LOUD), event, now=1.3)
+    fed(session, SpeechSynthesized("c1", LOUD), event, now=1.3)
 
     done = [*ticked(session), *later(session, DUE + 0.3)]
 
@@ -377,7 +380,7 @@ def test_an_announcement_is_no_answer_in_what_a_fresh_session_is_told() -> None:
 def test_a_goodbye_is_still_owed_after_a_terminal_tool_was_announced() -> None:
     session = called(call=ToolCall("c1", "end_call"))
     assert sent(ticked(session, 1.1 + ANNOUNCE_SECONDS)) == [
-        ReplyCreate(dictate("Goodbye, I'm hanging up."))
+        ReplyCreate(say_verbatim("Goodbye, I'm hanging up."))
     ]
     hears(session, ReplyStarted("r2"), now=2.0)
     fed(session, DONE, now=2.1)
@@ -391,7 +394,7 @@ def test_a_goodbye_is_still_owed_after_a_terminal_tool_was_announced() -> None:
 def test_a_goodbye_that_is_on_its_way_is_not_announced_into() -> None:
     session = live(tools=TOOLS, announce_by="voice")
     hears(session, STARTED, CALL, ToolCall("c9", "end_call"), ENDED, now=ASKED)
-    fed(session, ToolFinished("c9", "9"), Voiced("c1", LOUD), now=1.1)
+    fed(session, ToolFinished("c9", "9"), SpeechSynthesized("c1", LOUD), now=1.1)
     hears(session, ReplyStarted("r2"), now=1.3)
 
     assert ticked(session) == []
@@ -408,12 +411,12 @@ def test_nobody_is_begged_for_an_announcement() -> None:
     ticked(other)
     hears(other, ReplyStarted("r2"), now=2.0)
     assert sent(ticked(other, 12.0)) == []
-    assert other.dialogue.turn is Turn.IDLE
+    assert other.dialogue.turn is Floor.IDLE
 
 
 def test_changed_rules_hold_for_calls_that_come_after() -> None:
     session = live(tools=TOOLS)
-    fed(session, Reconfigure({}, {"slow": CallRules()}), now=0.5)
+    fed(session, Reconfigure({}, {"slow": ToolPolicy()}), now=0.5)
     hears(session, STARTED, CALL, ENDED, now=ASKED)
 
     assert sent(ticked(session)) == []
@@ -424,10 +427,10 @@ def test_changed_rules_hold_for_calls_that_come_after() -> None:
 
 def test_the_local_voice_is_asked_at_once_and_heard_when_it_is_due() -> None:
     session = live(tools=TOOLS, announce_by="voice")
-    assert Voice("c1", "One moment.") in hears(session, STARTED, CALL, now=ASKED)
+    assert Synthesize("c1", "One moment.") in hears(session, STARTED, CALL, now=ASKED)
     hears(session, ENDED, now=1.1)
 
-    assert fed(session, Voiced("c1", LOUD), now=1.3) == []
+    assert fed(session, SpeechSynthesized("c1", LOUD), now=1.3) == []
     assert ticked(session) == [Announce("One moment."), Play(LOUD)]
     assert later(session) == []
 
@@ -436,22 +439,22 @@ def test_a_voice_that_takes_longer_is_heard_when_it_is_ready() -> None:
     session = called("voice")
     assert ticked(session) == []
 
-    said = fed(session, Voiced("c1", LOUD), now=2.0)
+    said = fed(session, SpeechSynthesized("c1", LOUD), now=2.0)
 
     assert said == [Announce("One moment."), Play(LOUD)]
-    assert fed(session, Voiced("c1", LOUD), now=2.1) == []
+    assert fed(session, SpeechSynthesized("c1", LOUD), now=2.1) == []
 
 
 def test_sound_that_comes_after_the_result_is_not_played() -> None:
     session = called("voice")
     fed(session, DONE, now=1.8)
 
-    assert fed(session, Voiced("c1", LOUD), now=2.0) == []
+    assert fed(session, SpeechSynthesized("c1", LOUD), now=2.0) == []
 
 
 def test_a_voice_that_only_breathes_is_played_once() -> None:
     session = called("voice")
-    fed(session, Voiced("c1", SILENCE), now=1.3)
+    fed(session, SpeechSynthesized("c1", SILENCE), now=1.3)
 
     assert ticked(session) == [Announce("One moment."), Play(SILENCE)]
     assert later(session) == []
@@ -465,7 +468,7 @@ def test_between_replies_the_local_voice_is_not_asked_as_a_precaution() -> None:
 
 def test_without_a_voice_nothing_is_said() -> None:
     session = called("voice")
-    fed(session, Voiced("c1", b""), now=1.3)
+    fed(session, SpeechSynthesized("c1", b""), now=1.3)
 
     assert ticked(session) == []
     assert later(session) == []
@@ -473,17 +476,17 @@ def test_without_a_voice_nothing_is_said() -> None:
 
 def test_its_sound_counts_as_the_agent_speaking() -> None:
     session = called("voice")
-    fed(session, Voiced("c1", LOUD * 100), now=1.3)  # a second of sound
+    fed(session, SpeechSynthesized("c1", LOUD * 100), now=1.3)  # a second of sound
     ticked(session)
     hears(session, SECOND, now=1.7)
-    fed(session, Voiced("c2", LOUD), now=1.8)
+    fed(session, SpeechSynthesized("c2", LOUD), now=1.8)
 
     assert ticked(session, 1.7 + ANNOUNCE_SECONDS) == []
 
 
 def test_a_result_does_not_wait_for_the_local_voice() -> None:
     session = called("voice")
-    fed(session, Voiced("c1", LOUD * 100), now=1.3)
+    fed(session, SpeechSynthesized("c1", LOUD * 100), now=1.3)
     ticked(session)
 
     assert sent(fed(session, DONE, now=1.7)) == [ToolResult("c1", "1")]
@@ -492,7 +495,7 @@ def test_a_result_does_not_wait_for_the_local_voice() -> None:
 def test_the_local_voice_fills_a_reply_that_stays_silent() -> None:
     session = called("either", ends=False)
     hears(session, ReplyAudio(SILENCE, "r1"), now=1.1)
-    fed(session, Voiced("c1", LOUD), now=1.3)
+    fed(session, SpeechSynthesized("c1", LOUD), now=1.3)
 
     assert ticked(session) == [Announce("One moment."), Play(LOUD)]
     assert sent(hears(session, ENDED, now=2.4)) == []
@@ -503,7 +506,7 @@ def test_where_the_floor_is_free_first_the_service_says_it() -> None:
     assert ticked(session) == []
 
     assert sent(hears(session, ENDED, now=1.7)) == [SAID]
-    assert fed(session, Voiced("c1", LOUD), now=1.8) == []
+    assert fed(session, SpeechSynthesized("c1", LOUD), now=1.8) == []
 
 
 # ------------------------------------------------------------------- being refused
@@ -524,13 +527,13 @@ def test_a_service_that_refuses_it_is_not_asked_again(refusal: ServerMessage) ->
     told = hears(session, refusal, now=1.7)
 
     assert any(isinstance(each, Notify) and "local" in each.text for each in told)
-    assert [each for each in told if isinstance(each, Voice)] == []  # asked before
-    assert fed(session, Voiced("c1", LOUD), now=2.0) == [
+    assert [each for each in told if isinstance(each, Synthesize)] == []  # asked before
+    assert fed(session, SpeechSynthesized("c1", LOUD), now=2.0) == [
         Announce("One moment."),
         Play(LOUD),
     ]
     began = hears(session, ReplyStarted("r2"), SECOND, now=8.0)
-    assert Voice("c2", "I'm booking it.") in began
+    assert Synthesize("c2", "I'm booking it.") in began
 
 
 def test_a_result_that_waited_goes_out_when_the_announcement_is_refused() -> None:
@@ -539,7 +542,7 @@ def test_a_result_that_waited_goes_out_when_the_announcement_is_refused() -> Non
     fed(session, DONE, now=1.65)
 
     assert sent(hears(session, REFUSED[0], now=1.7)) == [ToolResult("c1", "1")]
-    assert fed(session, Voiced("c1", LOUD), now=2.0) == []
+    assert fed(session, SpeechSynthesized("c1", LOUD), now=2.0) == []
 
 
 @pytest.mark.parametrize("code", ["invalid_audio", "internal_error"])
@@ -583,7 +586,7 @@ def test_a_refusal_of_an_announcement_that_has_begun_is_one() -> None:
     ticked(session)
     hears(session, ReplyStarted("r2"), ReplyError("r2", "unsupported", "no"), now=1.7)
 
-    assert fed(session, Voiced("c1", LOUD), now=1.8) == [
+    assert fed(session, SpeechSynthesized("c1", LOUD), now=1.8) == [
         Announce("One moment."),
         Play(LOUD),
     ]
@@ -597,7 +600,7 @@ def test_a_service_that_ignores_it_is_not_asked_again() -> None:
     ticked(session, DUE + ANNOUNCEMENT_SECONDS)
 
     began = hears(session, ReplyStarted("r2"), SECOND, now=8.0)
-    assert Voice("c2", "I'm booking it.") in began
+    assert Synthesize("c2", "I'm booking it.") in began
     hears(session, ReplyDone("r2"), now=8.1)
     assert sent(ticked(session, 8.0 + ANNOUNCE_SECONDS)) == []
 

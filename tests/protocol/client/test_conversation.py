@@ -6,8 +6,8 @@ import pytest
 
 from runner.protocol.client.actions import (
     Action,
-    Adopt,
     CancelTool,
+    ConfigApplied,
     Connect,
     Drain,
     Notify,
@@ -17,7 +17,7 @@ from runner.protocol.client.actions import (
     Send,
     StopPlayback,
 )
-from runner.protocol.client.calls import CallRules
+from runner.protocol.client.config import ClientConfig, IdlePolicy, Timeouts
 from runner.protocol.client.conversation import SAY_AGAIN
 from runner.protocol.client.events import (
     Connected,
@@ -33,11 +33,11 @@ from runner.protocol.client.events import (
 from runner.protocol.client.expectation import TAKEN_UP_SECONDS
 from runner.protocol.client.history import PREFACE
 from runner.protocol.client.line import OUTAGE_SECONDS, RESUME_WINDOW_SECONDS
-from runner.protocol.client.phases import Phase
-from runner.protocol.client.remarks import verbatim
+from runner.protocol.client.remarks import remark_verbatim
 from runner.protocol.client.session import DRAIN_SECONDS, ClientSession
-from runner.protocol.client.turn import Turn
-from runner.protocol.client.wishes import ClientConfig, Idle, Patience
+from runner.protocol.client.state import Phase
+from runner.protocol.client.tool_calls import ToolPolicy
+from runner.protocol.client.turn import Floor
 from runner.protocol.messages import (
     ConversationMessage,
     InputAudio,
@@ -237,7 +237,7 @@ def test_a_greeting_that_nobody_heard_is_given_after_the_drop() -> None:
     hears(session, ReplyStarted("r1"))
     drop(session)
 
-    assert sent(resume(session)) == [ReplyCreate(verbatim("Hi."))]
+    assert sent(resume(session)) == [ReplyCreate(remark_verbatim("Hi."))]
 
 
 def test_a_greeting_that_was_heard_is_not_given_again() -> None:
@@ -418,7 +418,7 @@ def test_a_proxys_502_at_the_very_start_is_tried_again() -> None:
 
 
 def test_a_result_that_nobody_answers_is_asked_about_once() -> None:
-    session = live(patience=Patience(reply=20.0))
+    session = live(patience=Timeouts(reply=20.0))
     hears(session, ReplyStarted("r1"), LOOK, ReplyDone("r1"))
     fed(session, ToolFinished("call_1", '"seen"'))
 
@@ -444,7 +444,7 @@ def test_a_reply_that_is_not_heard_is_asked_for_once_and_then_given_up() -> None
     notice, create = tick(session)
     assert isinstance(notice, Notify)
     assert create == Send(ReplyCreate())
-    assert session.dialogue.turn is Turn.AGENT, "late sound is still heard"
+    assert session.dialogue.turn is Floor.AGENT, "late sound is still heard"
     assert hears(session, ReplyAudio(b"\1\0", "r1")) == [Play(b"\1\0")]
 
 
@@ -463,7 +463,7 @@ def test_a_terminal_call_of_a_reply_that_never_ended_does_not_hang_up() -> None:
     session = live()
     hears(session, ReplyStarted("r1"), ToolCall("call_2", "end_call"))
     tick(session)
-    while session.dialogue.turn is Turn.AGENT:
+    while session.dialogue.turn is Floor.AGENT:
         actions = tick(session)
 
     assert not any(isinstance(action, RunTool) for action in actions)
@@ -485,10 +485,10 @@ def test_a_failed_reply_that_may_be_tried_again_is_tried_once() -> None:
 
 
 def test_a_quiet_caller_is_asked_and_then_hung_up_on() -> None:
-    session = live(idle=Idle(20.0, "Are you there?", 60.0))
+    session = live(idle=IdlePolicy(20.0, "Are you there?", 60.0))
 
     assert session.deadline == 21.0
-    assert sent(tick(session)) == [ReplyCreate(verbatim("Are you there?"))]
+    assert sent(tick(session)) == [ReplyCreate(remark_verbatim("Are you there?"))]
     hears(session, ReplyStarted("r1"), ReplyDone("r1"), now=23.0)
     assert session.deadline == 61.0
     assert tick(session) == [Drain()]
@@ -496,7 +496,7 @@ def test_a_quiet_caller_is_asked_and_then_hung_up_on() -> None:
 
 
 def test_the_quiet_begins_when_the_agents_sound_has_been_played() -> None:
-    session = live(idle=Idle(nudge_after=20.0))
+    session = live(idle=IdlePolicy(nudge_after=20.0))
     hears(session, ReplyStarted("r1"), ReplyAudio(bytes(48_000 * 5), "r1"))
     hears(session, ReplyDone("r1"), now=1.5)
 
@@ -504,7 +504,7 @@ def test_the_quiet_begins_when_the_agents_sound_has_been_played() -> None:
 
 
 def test_a_caller_who_speaks_is_not_idle() -> None:
-    session = live(idle=Idle(20.0, None, 60.0))
+    session = live(idle=IdlePolicy(20.0, None, 60.0))
     hears(session, InputSpeechStarted(), now=15.0)
 
     assert session.deadline is None
@@ -519,7 +519,7 @@ def test_the_last_minute_is_said_when_the_floor_is_free() -> None:
 
     said = hears(session, ReplyDone("r1"), now=35.0)
 
-    assert sent(said) == [ReplyCreate(verbatim("One minute."))]
+    assert sent(said) == [ReplyCreate(remark_verbatim("One minute."))]
 
 
 def test_the_last_minute_that_begins_without_a_line_is_said_when_it_is_back() -> None:
@@ -531,7 +531,7 @@ def test_the_last_minute_that_begins_without_a_line_is_said_when_it_is_back() ->
 
     back = hears(session, SessionReady("sess_1"), now=6.3)
 
-    assert sent(back) == [ReplyCreate(verbatim("One minute."))]
+    assert sent(back) == [ReplyCreate(remark_verbatim("One minute."))]
 
 
 def test_the_time_limit_holds_over_a_drop() -> None:
@@ -559,19 +559,19 @@ def test_a_change_waits_for_the_reply_and_the_calls_to_be_over() -> None:
 
 def test_changed_tools_are_used_once_the_service_follows() -> None:
     session = live()
-    rules = {"look": CallRules(terminal=True)}
+    rules = {"look": ToolPolicy(terminal=True)}
     fed(session, Reconfigure({"tools": [{"name": "look"}]}, rules))
 
     assert session.dialogue.tools != rules
-    assert hears(session, SessionUpdated()) == [Adopt()]
+    assert hears(session, SessionUpdated()) == [ConfigApplied()]
     assert session.dialogue.tools == rules
 
 
 def test_a_change_that_the_wire_need_not_know_is_used_at_once() -> None:
     session = live()
 
-    assert fed(session, Reconfigure({}, {"look": CallRules(terminal=True)})) == [
-        Adopt()
+    assert fed(session, Reconfigure({}, {"look": ToolPolicy(terminal=True)})) == [
+        ConfigApplied()
     ]
 
 
@@ -597,13 +597,13 @@ def test_a_change_during_an_outage_is_sent_when_the_line_is_back() -> None:
 def test_a_fresh_session_begins_with_the_changed_configuration_and_tools() -> None:
     session = live()
     drop(session)
-    rules = {"look": CallRules(terminal=True)}
+    rules = {"look": ToolPolicy(terminal=True)}
     fed(session, Reconfigure({"system_prompt": "New."}, rules))
 
     first, *rest = start_afresh(session)
 
     assert first == Send(SessionUpdate({"system_prompt": "New."}))
-    assert Adopt() in rest
+    assert ConfigApplied() in rest
     assert session.dialogue.tools == rules
 
 
@@ -660,7 +660,7 @@ def test_a_caller_who_speaks_is_owed_nothing_yet() -> None:
 
 
 def test_a_reply_that_was_asked_for_and_is_silent_too_is_told_of_once() -> None:
-    session = live(patience=Patience(reply=5.0, sound=10.0))
+    session = live(patience=Timeouts(reply=5.0, sound=10.0))
     hears(session, ReplyStarted("r1"))
     tick(session)
 
@@ -686,7 +686,7 @@ def test_an_older_reply_that_was_interrupted_takes_its_calls_with_it() -> None:
     hears(session, ReplyStarted("r1"), LOOK, ReplyStarted("r2"))
 
     assert hears(session, ReplyDone("r1", "interrupted")) == [CancelTool("call_1")]
-    assert session.dialogue.turn is Turn.AGENT
+    assert session.dialogue.turn is Floor.AGENT
 
 
 def test_a_terminal_call_without_any_reply_asks_for_a_goodbye() -> None:
@@ -802,7 +802,7 @@ def test_a_change_waits_for_the_reply_to_be_over() -> None:
 
 
 def test_nothing_of_ours_begins_while_the_goodbye_plays() -> None:
-    session = live(idle=Idle(nudge_after=5.0))
+    session = live(idle=IdlePolicy(nudge_after=5.0))
     fed(session, HangUp("enough", after_playback=True))
 
     assert fed(session, Reconfigure({"system_prompt": "New."})) == []

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from runner.protocol.client.config import ClientConfig
 from runner.protocol.client.events import (
     Connected,
     Disconnected,
@@ -15,9 +16,8 @@ from runner.protocol.client.events import (
     Received,
     Tick,
 )
-from runner.protocol.client.phases import Phase
 from runner.protocol.client.session import ClientSession
-from runner.protocol.client.wishes import ClientConfig
+from runner.protocol.client.state import Phase
 from runner.protocol.messages import SessionEnded, SessionError, SessionReady
 
 READY = Received(SessionReady("s1", resume_token="t"))

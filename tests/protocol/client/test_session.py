@@ -16,12 +16,12 @@ from runner.protocol.client.actions import (
     Send,
     StopPlayback,
 )
-from runner.protocol.client.dialogue import GOODBYE_SECONDS
+from runner.protocol.client.config import ClientConfig, Timeouts
 from runner.protocol.client.events import (
     Connected,
     Disconnected,
-    Garbled,
     HangUp,
+    MalformedMessage,
     MicFrame,
     PlaybackDrained,
     Reconfigure,
@@ -31,14 +31,14 @@ from runner.protocol.client.events import (
 )
 from runner.protocol.client.expectation import FLOOR_SECONDS
 from runner.protocol.client.line import RESUME_WINDOW_SECONDS
-from runner.protocol.client.phases import Phase
 from runner.protocol.client.session import (
     CONNECT_SECONDS,
     DRAIN_SECONDS,
     ENDED_SECONDS,
     ClientSession,
 )
-from runner.protocol.client.wishes import ClientConfig, Patience
+from runner.protocol.client.state import Phase
+from runner.protocol.client.turn_taking import GOODBYE_SECONDS
 from runner.protocol.messages import (
     ConversationMessage,
     InputAudio,
@@ -118,7 +118,7 @@ def test_a_service_that_never_answers_is_given_up() -> None:
 
 
 def test_a_session_that_never_becomes_ready_is_given_up() -> None:
-    session = ClientSession(ClientConfig(patience=Patience(ready=3.0)))
+    session = ClientSession(ClientConfig(patience=Timeouts(ready=3.0)))
     session.start(0.0)
     fed(session, Connected(), now=1.0)
 
@@ -548,7 +548,7 @@ def test_an_unknown_message_changes_nothing() -> None:
 def test_something_unreadable_is_reported_and_survived() -> None:
     session = live()
 
-    (notice,) = fed(session, Garbled("Invalid JSON format."))
+    (notice,) = fed(session, MalformedMessage("Invalid JSON format."))
 
     assert isinstance(notice, Notify)
     assert session.phase is Phase.LIVE

@@ -25,13 +25,13 @@ from runner.protocol.client.actions import (
     Send,
     StopPlayback,
 )
-from runner.protocol.client.calls import CallRules
+from runner.protocol.client.config import ClientConfig, IdlePolicy
 from runner.protocol.client.events import (
     Connected,
     Disconnected,
     Event,
-    Garbled,
     HangUp,
+    MalformedMessage,
     MicFrame,
     PlaybackDrained,
     Received,
@@ -40,12 +40,12 @@ from runner.protocol.client.events import (
     Tick,
     ToolFinished,
 )
-from runner.protocol.client.phases import Phase
 from runner.protocol.client.recovery import ERRORS
 from runner.protocol.client.session import ClientSession
+from runner.protocol.client.state import Phase
 from runner.protocol.client.timers import CONVERSATIONAL, Timer
-from runner.protocol.client.turn import Turn
-from runner.protocol.client.wishes import ClientConfig, Idle
+from runner.protocol.client.tool_calls import ToolPolicy
+from runner.protocol.client.turn import Floor
 from runner.protocol.messages import (
     InputAudio,
     InputSpeechStarted,
@@ -94,19 +94,21 @@ class ClientOrders(RuleBasedStateMachine):
     @initialize(
         immediate=st.booleans(),
         limit=st.sampled_from([None, 20.0, 90.0]),
-        idle=st.sampled_from([Idle(), Idle(5.0, "Hm?", 12.0), Idle(end_after=9.0)]),
+        idle=st.sampled_from(
+            [IdlePolicy(), IdlePolicy(5.0, "Hm?", 12.0), IdlePolicy(end_after=9.0)]
+        ),
         carry_over=st.booleans(),
     )
     def start(
-        self, immediate: bool, limit: float | None, idle: Idle, carry_over: bool
+        self, immediate: bool, limit: float | None, idle: IdlePolicy, carry_over: bool
     ) -> None:
         self.now = 0.0
         self.config = ClientConfig(
             session={"greeting": "Hi."},
             tools={
-                "look": CallRules(),
-                "book": CallRules(on_interrupt="finish"),
-                "end_call": CallRules(terminal=True),
+                "look": ToolPolicy(),
+                "book": ToolPolicy(on_interrupt="finish"),
+                "end_call": ToolPolicy(terminal=True),
             },
             immediate_results=immediate,
             max_duration=limit,
@@ -138,7 +140,7 @@ class ClientOrders(RuleBasedStateMachine):
         for action in actions:
             match action:
                 case Play(_):
-                    assert turn is Turn.AGENT, (
+                    assert turn is Floor.AGENT, (
                         "sound is played in the agent's turn only"
                     )
                     assert phase in TALKING, "no sound before the session is ready"
@@ -157,7 +159,7 @@ class ClientOrders(RuleBasedStateMachine):
             and phase in TALKING
         ):
             assert StopPlayback() in actions, "an interruption is instant"
-            assert self.session.dialogue.turn is not Turn.AGENT
+            assert self.session.dialogue.turn is not Floor.AGENT
 
     def watch(self, event: Event | None, actions: list[Action]) -> None:
         for action in actions:
@@ -175,7 +177,7 @@ class ClientOrders(RuleBasedStateMachine):
                     assert call_id not in self.forgotten, "a forgotten call is silent"
                     assert self.session.phase in TALKING, "answers need a live line"
                     if not self.config.immediate_results:
-                        assert self.session.dialogue.turn is Turn.IDLE, (
+                        assert self.session.dialogue.turn is Floor.IDLE, (
                             "results wait for the floor"
                         )
 
@@ -242,7 +244,11 @@ class ClientOrders(RuleBasedStateMachine):
     def service_ends(self) -> None:
         self.feed(Received(SessionEnded(1.0)))
 
-    @rule(event=st.sampled_from([PlaybackDrained(), MicFrame(b"\0\0"), Garbled("x")]))
+    @rule(
+        event=st.sampled_from(
+            [PlaybackDrained(), MicFrame(b"\0\0"), MalformedMessage("x")]
+        )
+    )
     def device(self, event: Event) -> None:
         self.feed(event)
 
@@ -251,7 +257,7 @@ class ClientOrders(RuleBasedStateMachine):
             [
                 Say("hello"),
                 Reconfigure({"system_prompt": "x"}),
-                Reconfigure({"greeting": "Ho."}, {"look": CallRules(terminal=True)}),
+                Reconfigure({"greeting": "Ho."}, {"look": ToolPolicy(terminal=True)}),
             ]
         )
     )
@@ -304,7 +310,7 @@ class ClientOrders(RuleBasedStateMachine):
     @invariant()
     def nothing_is_waited_for_without_end(self) -> None:
         timers, dialogue = self.session.timers, self.session.dialogue
-        assert timers.is_set(Timer.SOUND) == (dialogue.turn is Turn.AGENT)
+        assert timers.is_set(Timer.SOUND) == (dialogue.turn is Floor.AGENT)
         assert timers.is_set(Timer.FLOOR) == dialogue.expectation.is_open
 
     @invariant()
@@ -317,7 +323,7 @@ class ClientOrders(RuleBasedStateMachine):
     def a_free_floor_leaves_no_result_behind(self) -> None:
         if self.session.phase is Phase.LIVE:
             dialogue = self.session.dialogue
-            if dialogue.turn is Turn.IDLE:
+            if dialogue.turn is Floor.IDLE:
                 held = [c for c in dialogue.calls if c.state.name == "FINISHED"]
                 assert held == [] or dialogue.farewell.name == "SAID"
 

@@ -35,17 +35,17 @@ from runner.protocol.messages import (
     TranscriptUserDelta,
 )
 from runner.protocol.server.events import (
+    AppendHistory,
     AudioChunk,
     ClauseStarted,
     Close,
     Disconnected,
     Failed,
-    Forget,
-    Listen,
+    FeedAudio,
     Malformed,
     PartialTranscript,
     Received,
-    Remember,
+    RemoveFromHistory,
     ReplyFailed,
     ReplyFinished,
     Resumed,
@@ -57,12 +57,12 @@ from runner.protocol.server.events import (
     StartReply,
     StopReply,
     Tick,
-    ToolDecided,
+    ToolCallRequested,
     TurnCommitted,
 )
-from runner.protocol.server.floor import ANSWER_SECONDS
 from runner.protocol.server.lifetime import GRACE_SECONDS, LIFETIME_SECONDS
 from runner.protocol.server.session import Phase, ServerSession
+from runner.protocol.server.turn_taking import ANSWER_SECONDS
 
 TOOL = {"type": "function", "name": "look", "timeout_seconds": 5}
 
@@ -103,7 +103,7 @@ class Pair:
         return self.feed(SpeechStarted(), TurnCommitted(text))
 
     def call(self, name: str = "look") -> str:
-        sent(self.feed(ToolDecided(self.reply_id, name)))
+        sent(self.feed(ToolCallRequested(self.reply_id, name)))
         return [m.call_id for m in sent(self.actions) if isinstance(m, ToolCall)][-1]
 
 
@@ -230,7 +230,7 @@ def test_a_turn_is_told_in_the_order_of_the_service() -> None:
         TranscriptUserDelta,
         InputSpeechStopped,
         TranscriptUser,
-        Remember,
+        AppendHistory,
         ReplyStarted,
         StartReply,
     ]
@@ -252,14 +252,14 @@ def test_a_turn_without_words_lets_the_reply_that_waited_for_it_begin() -> None:
 
 
 def test_sound_goes_to_the_ears() -> None:
-    assert Pair().receive(InputAudio(b"\1\2")) == [Listen(b"\1\2")]
+    assert Pair().receive(InputAudio(b"\1\2")) == [FeedAudio(b"\1\2")]
 
 
 def test_the_excess_of_a_burst_does_not_reach_the_ears() -> None:
     pair = Pair()
     taken = [kinds(pair.receive(InputAudio(bytes(48_000)))) for _ in range(12)]
 
-    assert taken == [[Listen]] * 10 + [[SessionError], []]
+    assert taken == [[FeedAudio]] * 10 + [[SessionError], []]
 
 
 # -------------------------------------------------------------------------- replies
@@ -280,7 +280,7 @@ def test_a_reply_is_told_in_the_order_of_the_service() -> None:
         AudioChunk(pair.reply_id, bytes(24_000)), ReplyFinished(pair.reply_id)
     )
 
-    assert kinds(actions) == [ReplyAudio, TranscriptAgent, Remember, ReplyDone]
+    assert kinds(actions) == [ReplyAudio, TranscriptAgent, AppendHistory, ReplyDone]
     assert sent(actions)[1].text == "Hello world."
     assert sent(actions)[2].status == "completed"
 
@@ -305,7 +305,7 @@ def test_an_interruption_stops_the_reply_before_anything_is_said_of_it() -> None
         StopReply,
         InputSpeechStarted,
         TranscriptAgent,
-        Remember,
+        AppendHistory,
         ReplyDone,
     ]
     assert sent(actions)[1].text == "Hello"
@@ -322,7 +322,7 @@ def test_what_an_interrupted_reply_still_produces_vanishes() -> None:
         pair.feed(
             AudioChunk(reply_id, bytes(480)),
             ClauseStarted(reply_id, "More.", 500),
-            ToolDecided(reply_id, "look"),
+            ToolCallRequested(reply_id, "look"),
             ReplyFinished(reply_id),
         )
         == []
@@ -336,7 +336,9 @@ def test_a_dead_reply_is_not_heard_within_the_next_one_either() -> None:
 
     assert (
         pair.feed(
-            AudioChunk(dead, bytes(480)), ToolDecided(dead, "look"), ReplyFinished(dead)
+            AudioChunk(dead, bytes(480)),
+            ToolCallRequested(dead, "look"),
+            ReplyFinished(dead),
         )
         == []
     )
@@ -393,7 +395,7 @@ def test_a_call_sits_between_started_and_done_and_its_result_starts_a_reply() ->
 
     actions = pair.receive(ToolResult(call_id, "1"))
 
-    assert kinds(actions) == [Remember, ReplyStarted, StartReply]
+    assert kinds(actions) == [AppendHistory, ReplyStarted, StartReply]
     last = actions[-1]
     assert isinstance(last, StartReply) and last.after_tools
 
@@ -403,8 +405,8 @@ def test_a_result_before_done_is_kept_until_the_reply_is_over() -> None:
     pair.say("Look!")
     first, second = pair.call(), pair.call()
 
-    assert kinds(pair.receive(ToolResult(first, "1"))) == [Remember]
-    assert kinds(pair.receive(ToolResult(second, "2"))) == [Remember]
+    assert kinds(pair.receive(ToolResult(first, "1"))) == [AppendHistory]
+    assert kinds(pair.receive(ToolResult(second, "2"))) == [AppendHistory]
     actions = pair.feed(ReplyFinished(pair.reply_id))
     assert kinds(actions) == [ReplyDone, ReplyStarted, StartReply]
 
@@ -415,7 +417,7 @@ def test_the_reply_waits_for_the_last_result_of_its_calls() -> None:
     first, second = pair.call(), pair.call()
     pair.feed(ReplyFinished(pair.reply_id))
 
-    assert kinds(pair.receive(ToolResult(second, "2"))) == [Remember]
+    assert kinds(pair.receive(ToolResult(second, "2"))) == [AppendHistory]
     assert StartReply in kinds(pair.receive(ToolResult(first, "1")))
 
 
@@ -425,7 +427,7 @@ def test_a_result_while_the_caller_speaks_is_answered_with_the_turn() -> None:
     call_id = pair.call()
     pair.feed(ReplyFinished(pair.reply_id), SpeechStarted())
 
-    assert kinds(pair.receive(ToolResult(call_id, "1"))) == [Remember]
+    assert kinds(pair.receive(ToolResult(call_id, "1"))) == [AppendHistory]
     started = [
         a for a in pair.feed(TurnCommitted("Well?")) if isinstance(a, StartReply)
     ]
@@ -438,7 +440,7 @@ def test_calls_of_an_interrupted_reply_are_forgotten_and_late_results_ignored() 
     pair.say("Look!")
     call_id = pair.call()
 
-    assert pair.feed(SpeechStarted())[-1] == Forget(call_id)
+    assert pair.feed(SpeechStarted())[-1] == RemoveFromHistory(call_id)
     assert pair.receive(ToolResult(call_id, "1")) == []
 
 
@@ -463,8 +465,8 @@ def test_a_call_that_is_never_answered_times_out_as_an_error() -> None:
     pair.now += 5
     actions = pair.feed(Tick())
 
-    assert kinds(actions) == [Remember, ReplyStarted, StartReply]
-    [remembered] = [each for each in actions if isinstance(each, Remember)]
+    assert kinds(actions) == [AppendHistory, ReplyStarted, StartReply]
+    [remembered] = [each for each in actions if isinstance(each, AppendHistory)]
     assert isinstance(remembered.message, ToolResult) and remembered.message.is_error
 
 
@@ -474,7 +476,7 @@ def test_a_call_that_is_never_answered_times_out_as_an_error() -> None:
 def test_words_put_into_the_conversation_are_remembered_and_cause_nothing() -> None:
     message = ConversationMessage("user", "My name is Kim.")
 
-    assert Pair().receive(message) == [Remember(message)]
+    assert Pair().receive(message) == [AppendHistory(message)]
     error = error_of(Pair().receive(ConversationMessage("agent", "Hi")))
     assert error[:2] == (
         "invalid_format",
@@ -559,7 +561,7 @@ def test_a_dropped_session_says_nothing_and_keeps_what_was_heard() -> None:
 
     actions = pair.feed(Disconnected())
 
-    assert kinds(actions) == [StopReply, Remember]
+    assert kinds(actions) == [StopReply, AppendHistory]
     assert pair.session.phase is Phase.DROPPED
     assert pair.session.deadline == pair.now + GRACE_SECONDS
 
@@ -698,7 +700,7 @@ def test_a_burst_before_the_drop_is_not_held_against_the_new_line() -> None:
     assert kinds(pair.receive(InputAudio(bytes(48_000)))) == [SessionError]
     pair.feed(Disconnected(), Resumed())
 
-    assert kinds(pair.receive(InputAudio(bytes(48_000)))) == [Listen]
+    assert kinds(pair.receive(InputAudio(bytes(48_000)))) == [FeedAudio]
 
 
 def test_a_live_session_cannot_be_resumed_from_within() -> None:
@@ -716,7 +718,7 @@ def test_a_live_session_cannot_be_resumed_from_within() -> None:
 def test_the_client_puts_words_in_two_mouths(role: str) -> None:
     message = ConversationMessage(role, "x")
 
-    assert Pair().receive(message) == [Remember(message)]
+    assert Pair().receive(message) == [AppendHistory(message)]
 
 
 def test_the_client_puts_no_words_in_the_agents_mouth() -> None:
@@ -757,7 +759,7 @@ def test_of_a_reply_that_was_not_heard_nothing_is_remembered() -> None:
     pair.say("Hello.")
     pair.feed(ClauseStarted(pair.reply_id, "Good morning.", 1_000))
 
-    assert Remember not in kinds(pair.feed(SpeechStarted()))
+    assert AppendHistory not in kinds(pair.feed(SpeechStarted()))
 
 
 def test_identifiers_say_what_they_are_of() -> None:

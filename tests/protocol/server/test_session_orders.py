@@ -41,10 +41,10 @@ from runner.protocol.server.events import (
     Configure,
     Disconnected,
     Failed,
-    Forget,
     Malformed,
     PartialTranscript,
     Received,
+    RemoveFromHistory,
     ReplyFailed,
     ReplyFinished,
     Resumed,
@@ -56,7 +56,7 @@ from runner.protocol.server.events import (
     StartReply,
     StopReply,
     Tick,
-    ToolDecided,
+    ToolCallRequested,
     TurnCommitted,
 )
 from runner.protocol.server.lifetime import GRACE_SECONDS
@@ -216,7 +216,7 @@ class ServerOrders(RuleBasedStateMachine):
             ClauseStarted(reply_id, "Some words.", 100),
             ClauseStarted(reply_id, "", 0),
             AudioChunk(reply_id, bytes(480)),
-            ToolDecided(reply_id, "look"),
+            ToolCallRequested(reply_id, "look"),
             ReplyFinished(reply_id),
             ReplyFailed(reply_id, "internal_error", "no"),
         ]
@@ -226,7 +226,7 @@ class ServerOrders(RuleBasedStateMachine):
     @rule(count=st.integers(1, 3))
     def agent_asks(self, count: int) -> None:
         for _ in range(count):
-            self.feed(ToolDecided(self.witness.thinking or "", "look"))
+            self.feed(ToolCallRequested(self.witness.thinking or "", "look"))
 
     @rule(ago=AGO, is_error=st.booleans())
     def client_answers(self, ago: int, is_error: bool) -> None:
@@ -240,7 +240,7 @@ class ServerOrders(RuleBasedStateMachine):
         actions = self.feed(Received(ReplyCancel(reply_id)))
         if is_spoken and self.session.phase is Phase.LIVE:
             assert StopReply(reply_id) in actions
-            forgotten = [a.call_id for a in actions if isinstance(a, Forget)]
+            forgotten = [a.call_id for a in actions if isinstance(a, RemoveFromHistory)]
             assert forgotten == calls, "a cut reply takes its calls with it"
 
     @rule(

@@ -28,10 +28,10 @@ from runner.protocol.messages import (
     TranscriptUserDelta,
 )
 from runner.protocol.server.events import (
+    AppendHistory,
     Close,
-    Forget,
-    Listen,
-    Remember,
+    FeedAudio,
+    RemoveFromHistory,
     Send,
     ServerAction,
     StartReply,
@@ -77,7 +77,7 @@ class Witness:
                 case Send(message):
                     assert getattr(message, "timestamp", None) == timestamp
                     self._read(message)
-                case Listen():
+                case FeedAudio():
                     assert before is Phase.LIVE, "ears hear a live session only"
                 case Close():
                     self.is_over = True
@@ -91,9 +91,11 @@ class Witness:
             case StopReply(reply_id):
                 assert self.thinking == reply_id, "stopped what was not made"
                 self.thinking = None
-            case Remember(ToolResult(call_id=call_id)) | Forget(call_id):
+            case AppendHistory(ToolResult(call_id=call_id)) | RemoveFromHistory(
+                call_id
+            ):
                 self._settle(call_id)
-            case Remember(ToolCall(call_id=call_id)):
+            case AppendHistory(ToolCall(call_id=call_id)):
                 assert self.thinking is not None, "a dead reply asks for nothing"
                 assert call_id not in self.calls
                 assert call_id not in self.settled

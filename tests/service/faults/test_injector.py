@@ -11,10 +11,10 @@ import pytest
 import websockets
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 
-from runner.server.door import EmbeddedServer
+from runner.service.app import EmbeddedServer
 from runner.service.faults.parser import parse_fault
-from tests.server.scripted import ScriptedSpeech
-from tests.server.test_door import LINES, TOOL, Client, connected, decide
+from tests.service.scripted import ScriptedSpeech
+from tests.service.test_app import LINES, TOOL, Client, connected, decide
 
 GREETING = "Hello, and welcome to this call."
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from runner.config.model import AgentConfig, ToolConfig
-from runner.tools.plugin import tool
+from runner.tools.plugins import tool
 from runner.tools.tool import Tool, ToolDefinition, ToolTraits, define_tool
 
 NUMBER = 3

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated
 
-from runner.tools.plugin import tool
+from runner.tools.plugins import tool
 
 
 @tool(effect="write")

@@ -1,0 +1,128 @@
+"""Options of `vagent run` for audio devices, the view and telemetry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+_AUDIO = "Microphone and speaker"
+_TERMINAL = "Terminal"
+_OBSERVABILITY = "Observability"
+
+InputDevice: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DEVICE",
+        help="Microphone: its number in `vagent devices`, or its name or a "
+        "unique part of the name. Default: the remembered device, else "
+        "the system's.",
+        rich_help_panel=_AUDIO,
+    ),
+]
+OutputDevice: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DEVICE",
+        help="Speaker, given like the microphone.",
+        rich_help_panel=_AUDIO,
+    ),
+]
+RememberDevices: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--remember-devices",
+        help="Use the given devices in later runs, too.",
+        rich_help_panel=_AUDIO,
+    ),
+]
+ForgetDevices: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--forget-devices",
+        help="Forget the remembered devices and use the system's.",
+        rich_help_panel=_AUDIO,
+    ),
+]
+Echo: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|on|off|half-duplex",
+        help="Echo cancellation. `half-duplex` mutes the microphone while "
+        "the agent speaks. `auto` is `on` for a speaker if the `echo` "
+        "extra is installed, else `half-duplex`.",
+        rich_help_panel=_AUDIO,
+    ),
+]
+Headphones: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--headphones",
+        help="Turn echo cancellation off; for headphones.",
+        rich_help_panel=_AUDIO,
+    ),
+]
+NoiseSuppression: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--noise-suppression",
+        help="Suppress noise in the microphone audio before it is sent.",
+        rich_help_panel=_AUDIO,
+    ),
+]
+ViewOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="chat|wire|plain",
+        help="Display of the call: `chat` with a status line, `wire` message "
+        "by message, `plain` sentences for screen readers. Default: "
+        "chat if the terminal supports it, else wire.",
+        rich_help_panel=_TERMINAL,
+    ),
+]
+PushToTalk: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--push-to-talk",
+        help="Send microphone audio only between two presses of the space "
+        "bar (or /talk).",
+        rich_help_panel=_AUDIO,
+    ),
+]
+Metrics: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        metavar="PORT",
+        help="Serve Prometheus metrics at http://127.0.0.1:PORT/metrics; 0 "
+        "for any free port.",
+        rich_help_panel=_OBSERVABILITY,
+    ),
+]
+Otel: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--otel",
+        help="Send a trace of the call to an OpenTelemetry collector, "
+        "configured by the OTEL_… variables. Needs the `otel` extra.",
+        rich_help_panel=_OBSERVABILITY,
+    ),
+]
+LogFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Append a log of the call to this file. Secrets are redacted; "
+        "transcripts only with -v.",
+        rich_help_panel=_OBSERVABILITY,
+    ),
+]
+LogFormat: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="text|json",
+        help="Log format; json writes one object per line. Without "
+        "--log-file the log goes to stderr. Default: text.",
+        rich_help_panel=_OBSERVABILITY,
+    ),
+]

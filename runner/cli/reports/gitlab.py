@@ -1,0 +1,35 @@
+"""Findings as GitLab's code quality report (the format of Code Climate, cut down)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from runner.checking.reports.places import shown_path, with_fingerprints
+
+if TYPE_CHECKING:
+    from runner.config.lint.results import Results
+
+# Of info, minor, major, critical and blocker: an error stops the agent from running.
+_SEVERITIES = {"error": "critical", "warning": "minor"}
+
+
+def write_gitlab(results: Results) -> str:
+    """Write a list with an entry for each finding; empty when there is none."""
+    entries: list[dict[str, Any]] = []
+    for found, fingerprint in with_fingerprints(results.root, results.findings):
+        help_ = f" ({found.help})" if found.help else ""
+        entries.append(
+            {
+                "description": f"{found.message}{help_}",
+                "check_name": found.rule,
+                "fingerprint": fingerprint,
+                "severity": _SEVERITIES[found.severity],
+                "location": {
+                    "path": shown_path(PurePath(found.path), results.root),
+                    "lines": {"begin": found.line, "end": found.end_line},
+                },
+            }
+        )
+    return json.dumps(entries, indent=2) + "\n"

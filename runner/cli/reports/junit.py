@@ -1,0 +1,83 @@
+"""Results as JUnit's XML, as CI servers read it: a suite for each file.
+
+A finding is a test case. An error fails it; a warning passes, with its text in
+`system-out`, as `vagent validate` passes too. A clean file is one passing test case.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element, SubElement
+
+from runner.checking.catalogue import find_rule
+from runner.checking.reports.markup import xml_document, xml_text
+from runner.checking.reports.places import shown_path
+
+if TYPE_CHECKING:
+    from runner.config.diagnostics import Diagnostic
+    from runner.config.lint.results import CheckedFile, Results, UnreadableFile
+
+
+def write_junit(results: Results) -> str:
+    """Write one document."""
+    root = Element("testsuites", name="vagent validate")
+    for file in results.files:
+        root.append(_suite(file, results.root))
+    for unreadable in results.unreadable:
+        root.append(_unreadable(unreadable, results.root))
+    for count in ("tests", "failures", "errors"):
+        root.set(count, str(sum(int(each.get(count, "0")) for each in root)))
+    return xml_document(root)
+
+
+def _suite(file: CheckedFile, root: PurePath) -> Element:
+    path = shown_path(file.path, root)
+    failures = sum(each.is_error for each in file.findings)
+    suite = _new_suite(path, max(1, len(file.findings)), failures, 0)
+    if not file.findings:
+        SubElement(suite, "testcase", name="valid", classname=xml_text(path), file=path)
+    for found in file.findings:
+        _case(suite, found, shown_path(PurePath(found.path), root))
+    return suite
+
+
+def _case(suite: Element, found: Diagnostic, path: str) -> None:
+    case = SubElement(
+        suite,
+        "testcase",
+        name=f"{found.rule} {find_rule(found.rule).name} ({found.line}:{found.column})",
+        classname=suite.get("name", ""),
+        file=xml_text(path),
+        line=str(found.line),
+    )
+    text = f"{path}:{found.line}:{found.column}: {found.message}"
+    if found.help:
+        text += f"\nhelp: {found.help}"
+    if found.is_error:
+        failure = SubElement(
+            case, "failure", message=xml_text(found.message), type=found.rule
+        )
+        failure.text = xml_text(text)
+    else:
+        SubElement(case, "system-out").text = xml_text(f"warning: {text}")
+
+
+def _unreadable(file: UnreadableFile, root: PurePath) -> Element:
+    path = shown_path(file.path, root)
+    suite = _new_suite(path, 1, 0, 1)
+    case = SubElement(suite, "testcase", name="readable", classname=xml_text(path))
+    SubElement(case, "error", message=xml_text(file.message), type="unreadable")
+    return suite
+
+
+def _new_suite(path: str, tests: int, failures: int, errors: int) -> Element:
+    return Element(
+        "testsuite",
+        name=xml_text(path),
+        tests=str(tests),
+        failures=str(failures),
+        errors=str(errors),
+        skipped="0",
+        time="0",
+    )

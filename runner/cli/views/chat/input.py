@@ -1,0 +1,140 @@
+"""The line being typed: keys go in, words and commands come out; pure."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import TypeAlias
+
+from runner.commands import PushToTalk, ToggleMute, Typed, VolumeStep, parse_line
+
+VOLUME_STEP = 10  # percent
+_LONGEST = 2000  # characters of a line: more is a mistake of the clipboard
+
+
+class Key(Enum):
+    """A key that is no character."""
+
+    ENTER = auto()
+    BACKSPACE = auto()
+    KILL_LINE = auto()
+    KILL_WORD = auto()
+    MUTE = auto()
+    UP = auto()
+    DOWN = auto()
+    END_OF_INPUT = auto()
+    REDRAW = auto()
+
+
+Press: TypeAlias = Key | str  # a string is text, of one character or pasted
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfInput:
+    """Nothing more will be typed."""
+
+
+@dataclass(slots=True)
+class LineEditor:
+    """A line that is not finished yet."""
+
+    is_push_to_talk: bool = False
+    text: str = ""
+
+    def press(self, key: Press) -> Typed | EndOfInput | None:
+        """Take in a key; return what the person wants by it, if anything."""
+        if isinstance(key, str):
+            return self._insert(key)
+        match key:
+            case Key.ENTER:
+                line, self.text = self.text.strip(), ""
+                return parse_line(line) if line else None
+            case Key.BACKSPACE:
+                self.text = self.text[:-1]
+            case Key.KILL_LINE:
+                self.text = ""
+            case Key.KILL_WORD:
+                self.text = re.sub(r"\S*\s*$", "", self.text)
+            case Key.MUTE:
+                return ToggleMute()
+            case Key.UP if not self.text:
+                return VolumeStep(VOLUME_STEP)
+            case Key.DOWN if not self.text:
+                return VolumeStep(-VOLUME_STEP)
+            case Key.END_OF_INPUT if not self.text:
+                return EndOfInput()
+            case _:
+                pass
+        return None
+
+    def _insert(self, text: str) -> Typed | None:
+        if text == " " and not self.text:
+            return PushToTalk() if self.is_push_to_talk else None
+        shown = "".join(each if each.isprintable() else " " for each in text)
+        self.text = (self.text + shown)[:_LONGEST]
+        return None
+
+
+_CONTROL = {
+    "\r": Key.ENTER,
+    "\n": Key.ENTER,
+    "\x7f": Key.BACKSPACE,
+    "\x08": Key.BACKSPACE,
+    "\x15": Key.KILL_LINE,
+    "\x17": Key.KILL_WORD,
+    "\x14": Key.MUTE,
+    "\x04": Key.END_OF_INPUT,
+    "\x0c": Key.REDRAW,
+}
+_SEQUENCES = {
+    "\x1b[A": Key.UP,
+    "\x1bOA": Key.UP,
+    "\x1b[B": Key.DOWN,
+    "\x1bOB": Key.DOWN,
+}
+_PASTE_BEGINS, _PASTE_ENDS = "\x1b[200~", "\x1b[201~"
+# A whole escape sequence: CSI, SS3, or Alt with a character (ECMA-48, 5.4; xterm).
+_ESCAPE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|O.|[^\[O])", re.DOTALL)
+_LONGEST_ESCAPE = 32
+
+
+@dataclass(slots=True)
+class KeyDecoder:
+    """Turns the bytes of a terminal into keys; half a key waits for its rest."""
+
+    _decoder: codecs.IncrementalDecoder = field(
+        default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace")
+    )
+    _rest: str = ""
+    _is_pasting: bool = False
+
+    def feed(self, data: bytes) -> list[Press]:
+        """Return the keys that are complete now."""
+        self._rest += self._decoder.decode(data)
+        keys: list[Press] = []
+        while self._rest:
+            key, size = self._next()
+            if not size:
+                break
+            self._rest = self._rest[size:]
+            if key is not None:
+                keys.append(key)
+        return keys
+
+    def _next(self) -> tuple[Press | None, int]:
+        """Return the first key of what is there, and its length; 0 for half a key."""
+        first = self._rest[0]
+        if first != "\x1b":
+            if self._is_pasting:
+                return (" " if first in "\r\n\t" else first), 1
+            return _CONTROL.get(first, first if first.isprintable() else None), 1
+        found = _ESCAPE.match(self._rest)
+        if found is None:
+            # Not one after so many characters: a broken one, and so is skipped.
+            return None, 1 if len(self._rest) > _LONGEST_ESCAPE else 0
+        sequence = found.group()
+        if sequence in (_PASTE_BEGINS, _PASTE_ENDS):
+            self._is_pasting = sequence == _PASTE_BEGINS
+        return _SEQUENCES.get(sequence), len(sequence)

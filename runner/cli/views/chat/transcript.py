@@ -1,0 +1,212 @@
+"""The conversation as it grows: a list of entries of which the first ones are final."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import inf
+from typing import TypeVar
+
+from runner.cli.chat.entries import (
+    AgentMessageEntry,
+    Entry,
+    NoticeEntry,
+    ToolCallEntry,
+    UserMessageEntry,
+    Word,
+)
+from runner.observers.events import (
+    AgentReplyEnded,
+    AgentReplyStarted,
+    CallEnded,
+    CallEvent,
+    ConnectionLost,
+    ErrorReported,
+    FinalTranscript,
+    NoticeGiven,
+    PartialTranscript,
+    PlaybackStopped,
+    PlaybackTruncated,
+    ToolEnded,
+    ToolStarted,
+)
+
+# Entries that wait for one that is not over, before it is passed over.
+_MOST_OPEN = 8
+
+_E = TypeVar("_E", UserMessageEntry, AgentMessageEntry, ToolCallEntry)
+
+
+@dataclass(slots=True)
+class Transcript:
+    """Entries that may still change; whoever shows them takes what is final.
+
+    `clean` makes foreign text fit to be shown: no control characters, no secrets.
+    """
+
+    clean: Callable[[str], str]
+    open: list[Entry] = field(default_factory=list)
+    turns: int = 0  # of the caller, spoken or typed
+    _running: dict[str, ToolCallEntry] = field(default_factory=dict)
+
+    def follow(self, event: CallEvent) -> None:
+        """Follow an event."""
+        match event:
+            case PartialTranscript() | FinalTranscript():
+                self._note_text(event)
+            case AgentReplyStarted() | AgentReplyEnded():
+                self._note_reply(event)
+            case PlaybackStopped() | PlaybackTruncated():
+                self._note_cut(event)
+            case ToolStarted():
+                self._start_tool(event)
+            case ToolEnded():
+                self._end_tool(event)
+            case NoticeGiven(_, text):
+                self.note(text)
+            case ErrorReported(_, source, code, text):
+                self._note_error(source, code, text)
+            case ConnectionLost() | CallEnded():
+                self._leave_off()
+                if isinstance(event, CallEnded):
+                    self.note(f"{event.close.reason}.")
+            case _:
+                pass
+
+    def note(self, text: str) -> None:
+        """Add a sentence of vagent's own."""
+        self.open.append(NoticeEntry(self.clean(text)))
+
+    def hear(self, reply_id: str, begins: float, ends: float) -> None:
+        """Take note of when sound of a reply is heard."""
+        reply = self._reply(reply_id)
+        if reply is not None:
+            reply.began = begins if reply.began is None else reply.began
+            reply.ends = ends
+
+    def running(self) -> str | None:
+        """Return the name of the tool that was started last and still runs."""
+        names = [run.name for run in self._running.values()]
+        return names[-1] if names else None
+
+    def take_finished(self, now: float) -> list[Entry]:
+        """Return the entries that will not change any more, once, in their order."""
+        taken: list[Entry] = []
+        while self.open:
+            is_due = _is_final(self.open[0], now) or len(self.open) > _MOST_OPEN
+            if not is_due:
+                break
+            taken.append(self.open.pop(0))
+        return taken
+
+    def take_all(self) -> list[Entry]:
+        """Return what is left: the call is over."""
+        taken, self.open = self.open, []
+        return taken
+
+    def _note_text(self, said: PartialTranscript | FinalTranscript) -> None:
+        text, is_final = said.text, isinstance(said, FinalTranscript)
+        if said.speaker == "caller":
+            self._caller_says(text, is_final=is_final)
+        elif isinstance(said, PartialTranscript):
+            word = Word(self.clean(text), said.start_ms)
+            self._reply_or_new(said.reply_id).words.append(word)
+        elif said.source == "announcement":
+            # Its audio comes next, and says until when it is heard.
+            words = AgentMessageEntry(said.reply_id, ends=inf, is_over=True)
+            words.text = self.clean(text)
+            self.open.append(words)
+        else:
+            reply = self._reply_or_new(said.reply_id)
+            reply.text = self.clean(text)
+            reply.is_interrupted = reply.is_interrupted or said.is_interrupted
+
+    def _note_reply(self, event: AgentReplyStarted | AgentReplyEnded) -> None:
+        if isinstance(event, AgentReplyStarted):
+            self.open.append(AgentMessageEntry(event.reply_id))
+            return
+        reply = self._reply_or_new(event.reply_id)
+        reply.is_over = True
+        reply.is_interrupted = reply.is_interrupted or event.is_interrupted
+
+    def _note_cut(self, event: PlaybackStopped | PlaybackTruncated) -> None:
+        if isinstance(event, PlaybackTruncated):
+            reply = self._reply(event.reply_id)
+            if reply is not None:
+                reply.heard_ms, reply.is_interrupted = event.played_seconds * 1000, True
+            return
+        for reply in self._all(AgentMessageEntry):
+            if reply.ends > event.at:
+                began = event.at if reply.began is None else min(reply.began, event.at)
+                # By the clock; the speaker's own count follows.
+                reply.heard_ms = (event.at - began) * 1000
+                reply.ends, reply.is_interrupted = event.at, True
+
+    def _note_error(self, source: str, code: str, text: str) -> None:
+        if source == "reply":
+            self.note(f"reply failed: {text or code}")
+        elif source == "session":
+            self.note(f"{code}: {text}" if text else code)
+
+    def _caller_says(self, text: str, *, is_final: bool) -> None:
+        self.turns += is_final
+        partial = [each for each in self._all(UserMessageEntry) if not each.is_final]
+        if partial:
+            partial[-1].text = self.clean(text)
+            partial[-1].is_final = is_final
+        else:
+            self.open.append(UserMessageEntry(self.clean(text), is_final))
+
+    def _start_tool(self, started: ToolStarted) -> None:
+        call = started.call
+        said = json.dumps(dict(call.arguments), ensure_ascii=False)
+        run = ToolCallEntry(
+            call.call_id, self.clean(call.name), self.clean(said), started.at
+        )
+        self._running[call.call_id] = run
+        self.open.append(run)
+
+    def _end_tool(self, ended: ToolEnded) -> None:
+        run = self._running.pop(ended.call.call_id)
+        run.ended, run.result = ended.at, self.clean(ended.text)
+        run.is_error = ended.outcome == "error"
+        run.is_cancelled = ended.outcome == "cancelled"
+        if not run.is_cancelled and not any(each is run for each in self.open):
+            self.open.append(run)  # it was passed over while it ran
+
+    def _leave_off(self) -> None:
+        for reply in self._all(AgentMessageEntry):
+            reply.is_over = True
+        for words in self._all(UserMessageEntry):
+            words.is_final = True
+
+    def _all(self, kind: type[_E]) -> list[_E]:
+        return [each for each in self.open if isinstance(each, kind)]
+
+    def _reply(self, reply_id: str) -> AgentMessageEntry | None:
+        replies = [
+            each for each in self._all(AgentMessageEntry) if each.reply_id == reply_id
+        ]
+        return replies[-1] if replies else None
+
+    def _reply_or_new(self, reply_id: str) -> AgentMessageEntry:
+        reply = self._reply(reply_id)
+        if reply is None:
+            reply = AgentMessageEntry(reply_id)
+            # Its own beginning was missed, and with it perhaps its end.
+            reply.is_over = True
+            self.open.append(reply)
+        return reply
+
+
+def _is_final(entry: Entry, now: float) -> bool:
+    match entry:
+        case UserMessageEntry(is_final=is_final):
+            return is_final
+        case AgentMessageEntry():
+            return entry.is_done(now)
+        case ToolCallEntry(ended=ended):
+            return ended is not None
+        case NoticeEntry():
+            return True

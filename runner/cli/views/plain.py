@@ -1,0 +1,124 @@
+"""The call in whole sentences, for screen readers and terminals that can do nothing.
+
+One line for each finished thing; no symbols, no colours, no moving of the cursor, and
+nothing that is corrected later. What was said goes to stdout, all else to stderr.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.cli.chat.entries import (
+    AgentMessageEntry,
+    Entry,
+    NoticeEntry,
+    ToolCallEntry,
+    UserMessageEntry,
+)
+from runner.cli.lines import shorten
+from runner.cli.summary import closing_lines, summarise
+from runner.cli.views.chat.state import ChatState, ConnectionStatus
+from runner.cli.views.wire import Detail, Printer
+from runner.config.diagnostics import Diagnostic
+from runner.config.rendering import render
+from runner.counters import Counters
+from runner.engine.controls import ControlState
+from runner.protocol.client.actions import Action, Close
+from runner.protocol.client.events import Event
+
+
+@dataclass(slots=True)
+class PlainView:
+    """An observer of the engine that prints lines to be read out."""
+
+    printer: Printer
+    model: ChatState
+    detail: Detail = Detail.NORMAL
+    _link: ConnectionStatus = ConnectionStatus.CONNECTING
+    _latest: float = 0.0
+    _folder: Path | None = None
+
+    def observe(self, at: float, what: Event | Action) -> None:
+        """Take in an event or an action, and print what it has finished."""
+        self._latest = at
+        self.model.observe(at, what)
+        if self.model.link is not self._link:
+            self._link = self.model.link
+            self._tell_link()
+        self._print(self.model.transcript.take_finished(at))
+
+    def notice(self, text: str) -> None:
+        """Tell the person something that is not on the wire."""
+        self.printer.notice(f"Note: {text}")
+
+    def findings(self, found: Sequence[Diagnostic]) -> None:
+        """Show what is wrong with an agent file that was edited, as validate does."""
+        for line in render(found).splitlines():
+            self.printer.notice(line)
+
+    def standing(self, standing: ControlState) -> None:
+        """Take note of how the person has set the call; it was said by a notice."""
+        self.model.standing = standing
+
+    def recording(self, folder: Path) -> None:
+        """Take note of where the call was recorded."""
+        self._folder = folder
+
+    def summary(self, close: Close, counters: Counters) -> None:
+        """Print how the call went; its last lines."""
+        del close
+        self._print(self.model.transcript.take_all())
+        model, seconds = self.model, self.model.elapsed(self._latest)
+        turns = model.transcript.turns
+        summary = summarise(model.record, turns, counters, seconds)
+        every = counters if self.detail is Detail.VERBOSE else None
+        for line in closing_lines(summary, self._folder, every):
+            self.printer.notice(f"Call: {line}")
+
+    def _tell_link(self) -> None:
+        if self.detail is Detail.QUIET:
+            return
+        if self._link is ConnectionStatus.LIVE:
+            self.printer.notice("Connected.")
+        elif self._link is ConnectionStatus.BROKEN:
+            self.printer.notice("Connection lost, reconnecting.")
+
+    def _print(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            match entry:
+                case UserMessageEntry(text) if text:
+                    self.printer.line(f"You said: {text}")
+                case AgentMessageEntry():
+                    self._agent(entry)
+                case ToolCallEntry() if self.detail is not Detail.QUIET:
+                    self.printer.notice(self._tool(entry))
+                case NoticeEntry(text):
+                    self.printer.notice(f"Note: {text}")
+                case _:
+                    pass
+
+    def _agent(self, reply: AgentMessageEntry) -> None:
+        heard, unheard = reply.shown(reply.ends)
+        if not (heard or unheard):
+            return
+        if not reply.is_interrupted:
+            self.printer.line(f"Agent said: {heard}")
+            return
+        told = f"{heard}. Interrupted" if heard else "nothing. Interrupted"
+        rest = f" before: {unheard}" if unheard else ""
+        self.printer.line(f"Agent said: {told}{rest}")
+
+    def _tool(self, run: ToolCallEntry) -> str:
+        is_whole = self.detail is Detail.VERBOSE
+        if run.ended is None:
+            return f"Tool {run.name} is running"
+        took = f"{run.ended - run.began:.1f} s"
+        if run.is_cancelled:
+            return f"Tool {run.name} was stopped, {took}"
+        ending = "failed" if run.is_error else "ran"
+        text = f"Tool {run.name} {ending}, {took}"
+        if is_whole:
+            return f"{text}, with {run.arguments}, result {run.result}"
+        return f"{text}, {shorten(run.result)}" if run.is_error else text

@@ -1,0 +1,163 @@
+"""Which view of a call suits: what was asked for, and what the terminal can."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from runner.cli.views.json import JsonView
+from runner.cli.views.plain import PlainView
+from runner.cli.views.wire import Detail, Printer, WireView
+from runner.engine.audio_setup import Typing
+from runner.errors import UsageError
+from runner.observers.call_stats import CallStats
+
+if TYPE_CHECKING:
+    from runner.cli.views.chat.view import ChatView
+    from runner.engine.compose import CallOptions, CallSession
+
+VIEWS = ("chat", "wire", "plain")
+# Narrower than this, the chat is not chosen unless it is asked for.
+_NARROWEST = 40
+
+CallView: TypeAlias = "JsonView | WireView | PlainView | ChatView"
+
+
+@dataclass(frozen=True, slots=True)
+class ViewOptions:
+    """What the command line asks for; `view` is None when it does not."""
+
+    view: str | None = None
+    quiet: bool = False
+    verbose: bool = False
+    json: bool = False
+
+    def check(self) -> None:
+        """Refuse what contradicts itself; raises UsageError."""
+        if self.quiet and self.verbose:
+            raise UsageError("--quiet and --verbose contradict each other")
+        if self.view is not None and self.view not in VIEWS:
+            raise UsageError(f"--view is {', '.join(VIEWS)}, not '{self.view}'")
+        if self.view is not None and self.json:
+            raise UsageError(f"--json and --view {self.view} contradict each other")
+        if self.view == "chat" and not can_draw():
+            raise UsageError(
+                "--view chat needs a terminal that can move its cursor",
+                hint="--view plain and --view wire need none",
+            )
+
+    @property
+    def detail(self) -> Detail:
+        """How much is to be shown."""
+        if self.quiet:
+            return Detail.QUIET
+        return Detail.VERBOSE if self.verbose else Detail.NORMAL
+
+
+def can_draw() -> bool:
+    """Whether stdout is a terminal on which lines can be written over."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return False
+    return os.environ.get("TERM", "") not in ("dumb", "unknown")
+
+
+def choose_view(wishes: ViewOptions, call: CallOptions, record: CallStats) -> CallView:
+    """Return the view of a call; `record` is to observe the call before it."""
+    printer = Printer(sys.stdout, sys.stderr)
+    if wishes.json:
+        return JsonView(printer, record)
+    name = wishes.view
+    if name is None:
+        is_wide = shutil.get_terminal_size().columns >= _NARROWEST
+        name = "chat" if can_draw() and is_wide else "wire"
+    if name == "wire":
+        return WireView(printer, record, wishes.detail, sys.stdout.isatty())
+    if name == "plain":
+        from runner.cli.views.chat.state import new_chat_state
+
+        return PlainView(printer, new_chat_state(record, printer.clean), wishes.detail)
+    can_type = not call.lines and call.input in (None, "mic", "text")
+    return _chat(printer, record, wishes.detail, can_type, call.push_to_talk)
+
+
+def display(view: CallView) -> AbstractContextManager[Typing | None]:
+    """Let a view have the terminal; yields what is typed, if the view reads it."""
+    from runner.cli.views.chat.view import ChatView
+
+    return view.shown() if isinstance(view, ChatView) else contextlib.nullcontext()
+
+
+def log_sink(view: CallView) -> Callable[[str], None]:
+    """Return where lines go that are no part of what the view shows."""
+    from runner.cli.views.chat.view import ChatView
+
+    return (
+        view.driver.print_above if isinstance(view, ChatView) else view.printer.notice
+    )
+
+
+def attach(view: CallView, call: CallSession) -> Callable[[], None]:
+    """Let a view know its call; return what gives the terminal back at once."""
+    from runner.cli.views.chat.view import ChatView
+
+    view.printer.mask = call.secrets.text
+    view.printer.on_reader_gone = lambda: call.hang_up("nobody reads the output")
+    if not isinstance(view, ChatView):
+        return lambda: None
+    call.controls.report = view.standing
+    view.standing(call.controls.standing)
+    return view.restore
+
+
+def _chat(
+    printer: Printer,
+    record: CallStats,
+    detail: Detail,
+    can_type: bool,
+    is_push_to_talk: bool,
+) -> ChatView:
+    from rich.console import Console
+
+    from runner.cli.chat.driver import ChatApp
+    from runner.cli.chat.region import LiveRegion
+    from runner.cli.chat.spans import AnsiWriter
+    from runner.cli.views.chat.input import LineEditor
+    from runner.cli.views.chat.render import ASCII, ChatRenderer, Glyphs
+    from runner.cli.views.chat.state import new_chat_state
+    from runner.cli.views.chat.terminal import TerminalWriter
+    from runner.cli.views.chat.view import ChatView
+
+    # It knows NO_COLOR, FORCE_COLOR and what TERM can; on Windows it also makes the
+    # console obey escape sequences.
+    console = Console(file=printer.out)
+    paint = AnsiWriter(
+        colours=console.color_system is not None and not console.no_color
+    )
+    glyphs = Glyphs() if _can_write("".join(_texts(Glyphs())), printer) else ASCII
+    driver = ChatApp(
+        new_chat_state(record, printer.clean),
+        ChatRenderer(glyphs, detail),
+        LiveRegion(paint),
+        TerminalWriter(printer),
+        LineEditor(is_push_to_talk) if can_type else None,
+    )
+    return ChatView(driver, printer, can_type)
+
+
+def _texts(glyphs: object) -> list[str]:
+    names = getattr(type(glyphs), "__dataclass_fields__", {})
+    return [str(getattr(glyphs, name)) for name in names]
+
+
+def _can_write(text: str, printer: Printer) -> bool:
+    try:
+        text.encode(printer.out.encoding or "ascii")
+    except (LookupError, UnicodeEncodeError):
+        return False
+    return True

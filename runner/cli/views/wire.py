@@ -1,0 +1,227 @@
+"""The wire in a terminal: a line a message, an arrow a direction, the words of both.
+
+Messages and words go to stdout, everything else to stderr. A partial transcript
+overwrites one line; where stdout is no terminal there are no control characters and no
+partial transcripts.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+from statistics import median
+from typing import TextIO
+
+from runner.audio.devices import BYTES_PER_MS
+from runner.cli.lines import describe_received, describe_sent, printable
+from runner.config.diagnostics import Diagnostic
+from runner.config.rendering import render
+from runner.counters import Counters
+from runner.losses import describe_all, format_losses
+from runner.observers.call_stats import CallStats
+from runner.protocol.client.actions import Action, Announce, Close, Notify, Send
+from runner.protocol.client.events import Event, Received, ToolFinished
+from runner.protocol.messages import (
+    InputAudio,
+    ReplyAudio,
+    ReplyDone,
+    ReplyStarted,
+    TranscriptAgent,
+    TranscriptAgentDelta,
+    TranscriptUser,
+    TranscriptUserDelta,
+)
+
+_ERASE_LINE = "\r\x1b[K"
+
+
+class Detail(IntEnum):
+    """How much is shown."""
+
+    QUIET = 0  # the words of both sides
+    NORMAL = 1  # every message but sound and single words
+    VERBOSE = 2  # every message
+
+
+@dataclass(slots=True)
+class Printer:
+    """Writes lines; a reader who leaves (`| head -1`) is reported once, not raised."""
+
+    out: TextIO
+    err: TextIO
+    mask: Callable[[str], str] = str  # hides secrets; set once they are known
+    on_reader_gone: Callable[[], None] = lambda: None
+    is_broken: bool = False
+
+    def line(self, text: str) -> None:
+        """Write a line of data."""
+        self._write(self.out, self.clean(text) + "\n")
+
+    def overwrite(self, text: str) -> None:
+        """Write text that the next `overwrite` replaces; on a terminal only."""
+        self._write(self.out, _ERASE_LINE + self.clean(text))
+
+    def notice(self, text: str) -> None:
+        """Write a line for the person."""
+        self._write(self.err, self.clean(text) + "\n")
+
+    def raw(self, text: str) -> None:
+        """Write what was made for the terminal, its commands included."""
+        self._write(self.out, text)
+
+    def clean(self, text: str) -> str:
+        """Return foreign text without secrets, commands to a terminal and new lines."""
+        return printable(self.mask(text))
+
+    def _write(self, stream: TextIO, text: str) -> None:
+        if self.is_broken:
+            return
+        try:
+            stream.write(text)
+            stream.flush()
+        except (OSError, ValueError):  # closed pipe, closed file
+            self.is_broken = True
+            self.on_reader_gone()
+
+
+@dataclass(slots=True)
+class WireView:
+    """An observer of the engine that prints; `record` supplies the waits."""
+
+    printer: Printer
+    record: CallStats
+    detail: Detail = Detail.NORMAL
+    is_terminal: bool = False
+    _partial: bool = False
+    _reply_ms: float = 0.0
+    _waits_shown: int = field(default=0)
+
+    def observe(self, at: float, what: Event | Action) -> None:
+        """Show an event or an action."""
+        match what:
+            case Send(InputAudio(pcm)):
+                if self.detail is Detail.VERBOSE:
+                    self._line(f"→ input.audio {_ms(pcm):.0f} ms")
+            case Send(message):
+                self._wire(f"→ {describe_sent(message)}")
+            case Received(ReplyAudio() as audio):
+                self._sound(audio)
+            case Received(TranscriptUserDelta(text=text)):
+                self._show_partial(text)
+            case Received(message):
+                self._received(message)
+            case ToolFinished(call_id, is_error=is_error):
+                self._tool_finished(at, call_id, is_error)
+            case _:
+                self._rare(what)
+
+    def notice(self, text: str) -> None:
+        """Tell the person something that is not on the wire."""
+        self._clear_partial()
+        self.printer.notice(f"* {text}")
+
+    def findings(self, found: Sequence[Diagnostic]) -> None:
+        """Show what is wrong with an agent file that was edited, as validate does."""
+        self._clear_partial()
+        for line in render(found).splitlines():
+            self.printer.notice(line)
+
+    def recording(self, folder: Path) -> None:
+        """Say where the call was recorded."""
+        self.printer.notice(f"recorded in {folder}")
+
+    def summary(self, close: Close, counters: Counters) -> None:
+        """Print how the call went; its last lines."""
+        del close
+        record = self.record
+        parts = [f"{len(record.waits)} answers"]
+        if record.waits:
+            parts.append(
+                f"first audio after {median(record.waits):.2f} s (median), "
+                f"{max(record.waits):.2f} s (longest)"
+            )
+        if record.calls:
+            failed = sum(call.is_error for call in record.calls.values())
+            parts.append(f"{len(record.calls)} tool calls, {failed} failed")
+        if record.interruptions:
+            parts.append(f"{record.interruptions} interruptions")
+        self.printer.notice("; ".join(parts))
+        losses = format_losses(counters)
+        if self.detail is Detail.VERBOSE:
+            self.printer.notice(describe_all(counters))
+        elif losses:
+            self.printer.notice("; ".join(losses))
+
+    def _rare(self, what: Event | Action) -> None:
+        match what:
+            case Announce(text):
+                self._line(f"Agent:  {text}")
+            case Notify(text):
+                self.notice(text)
+            case Close(reason=reason):
+                self._clear_partial()
+                self.printer.notice(f"{reason}.")
+            case _:
+                pass
+
+    def _received(self, message: object) -> None:
+        match message:
+            case TranscriptAgentDelta() if self.detail is not Detail.VERBOSE:
+                return
+            case ReplyStarted():
+                self._reply_ms = 0.0
+        text = describe_received(message)
+        if isinstance(message, ReplyDone):
+            text += f", {self._reply_ms / 1000:.1f} s of audio"
+        self._wire(f"← {text}")
+        match message:
+            case TranscriptUser(text=words):
+                self._line(f"You:    {words}")
+            case TranscriptAgent(text=words, interrupted=interrupted):
+                self._line(f"Agent:  {words}{' —' if interrupted else ''}")
+
+    def _sound(self, audio: ReplyAudio) -> None:
+        self._reply_ms += _ms(audio.pcm)
+        if self.detail is Detail.VERBOSE:
+            self._line(f"← reply.audio {_ms(audio.pcm):.0f} ms ({audio.reply_id})")
+        if len(self.record.waits) > self._waits_shown:
+            self._waits_shown = len(self.record.waits)
+            if self.detail is not Detail.QUIET:
+                self._line(f"        waited {self.record.waits[-1]:.2f} s for a voice")
+
+    def _tool_finished(self, at: float, call_id: str, is_error: bool) -> None:
+        call = self.record.calls.get(call_id)
+        if call is None or self.detail is Detail.QUIET:
+            return
+        took = f"after {at - call.began:.2f} s"
+        state = "failed" if is_error else "ran"
+        self._clear_partial()
+        self.printer.notice(f"* {call.name} {state} {took}")
+
+    def _show_partial(self, text: str) -> None:
+        if not self.is_terminal:
+            return
+        width = shutil.get_terminal_size().columns - 4
+        shown = text if len(text) < width else "…" + text[-(width - 2) :]
+        self.printer.overwrite(f"  … {shown}")
+        self._partial = True
+
+    def _clear_partial(self) -> None:
+        if self._partial:
+            self.printer.overwrite("")
+            self._partial = False
+
+    def _wire(self, text: str) -> None:
+        if self.detail is not Detail.QUIET:
+            self._line(text)
+
+    def _line(self, text: str) -> None:
+        self._clear_partial()
+        self.printer.line(text)
+
+
+def _ms(pcm: bytes) -> float:
+    return len(pcm) / BYTES_PER_MS

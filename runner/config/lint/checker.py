@@ -1,0 +1,107 @@
+"""One check of many files: read once, checked, and only what was selected kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from runner.config.lint.results import CheckedFile, UnreadableFile
+from runner.config.loader import check_reading
+from runner.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from runner.config.diagnostics import Diagnostic
+    from runner.config.lint.selection import Selection
+    from runner.config.model import Kinds
+    from runner.config.reading import ParsedFile
+
+# What a tool of a kind that is not built in looks like at first.
+_UNKNOWN_KIND = {"VA203", "VA210"}
+
+
+@dataclass(frozen=True, slots=True)
+class Checker:
+    """Checks what was read. Of `environment` only the names matter.
+
+    With `must_run`, what a run would miss in the environment is an error.
+    """
+
+    selection: Selection
+    environment: Mapping[str, str]
+    variables: Mapping[str, str]
+    must_run: bool = False
+
+    def check(
+        self, readings: Iterable[ParsedFile | UnreadableFile]
+    ) -> Iterator[CheckedFile | UnreadableFile]:
+        """Yield each file with the findings that count, as soon as it is checked.
+
+        Raises `UsageError` at the end when no file declares a variable that was given.
+        """
+        unknown = set(self.variables)
+        for each in readings:
+            if isinstance(each, UnreadableFile):
+                yield each
+            else:
+                unknown -= _declared(each)
+                yield self.check_one(each)
+        if unknown:
+            names = ", ".join(f"'{name}'" for name in sorted(unknown))
+            raise UsageError(f"none of the files declares the variable {names}")
+
+    def check_one(self, reading: ParsedFile) -> CheckedFile:
+        """Check one file; with the kinds of plugins only if it may need them."""
+        found = self._findings(reading, None)
+        # The agents that scenarios name are checked with them.
+        if not reading.is_suite and any(each.rule in _UNKNOWN_KIND for each in found):
+            kinds = added_kinds()
+            if kinds:
+                found = self._findings(reading, kinds)
+        kept = self.selection.apply(reading.path, found)
+        return CheckedFile(reading.path, reading.source, tuple(kept))
+
+    def _findings(self, reading: ParsedFile, kinds: Kinds | None) -> list[Diagnostic]:
+        if reading.is_suite:
+            from runner.testing.scenarios.loader import (
+                check_suite,  # not for agent files
+            )
+
+            return check_suite(
+                reading, variables=self.variables, must_run=self.must_run
+            )
+        declared = _declared(reading)
+        return check_reading(
+            reading,
+            environment=self.environment,
+            variables={
+                name: value
+                for name, value in self.variables.items()
+                if name in declared
+            },
+            kinds=kinds,
+            must_run=self.must_run,
+        )
+
+
+def added_kinds() -> Kinds:
+    """Return the kinds that plugins add; nothing is imported when there are none."""
+    from importlib.metadata import entry_points
+
+    from runner.config.packaged import builtin_kinds
+
+    names = {each.name for each in entry_points(group="vagent.tool_kinds")}
+    if names <= builtin_kinds().keys():
+        return {}
+    from runner.tools.plugins import installed_kinds
+
+    return {key: kind.schema for key, kind in installed_kinds().items()}
+
+
+def _declared(reading: ParsedFile) -> set[Any]:
+    value = reading.document.value if reading.document is not None else None
+    if reading.is_suite:  # it sets variables, and declares none
+        return set()
+    declared = value.get("variables") if isinstance(value, dict) else None
+    return set(declared) if isinstance(declared, dict) else set()

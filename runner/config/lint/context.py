@@ -1,0 +1,112 @@
+"""What the rules work on: a document, its surroundings, and what is known of both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from runner.config.diagnostics import Place
+from runner.config.modeline import AGENT_SCHEMA
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from runner.config.yaml.nodes import Pointer
+    from runner.config.yaml.parser import Document
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class RuleContext:
+    """One check of one file; rules read it and yield findings.
+
+    `variables` are the values given for this run (None: nobody runs it now); `unsound`
+    are paths that have a finding already, which no rule should build on.
+    """
+
+    document: Document
+    folder: Path
+    environment: Mapping[str, str]
+    variables: Mapping[str, str] | None
+    unsound: frozenset[Pointer]
+    # Whether the file is about to be run: then what is not set is an error.
+    must_run: bool = False
+    schema: str = AGENT_SCHEMA  # the name of the file that the schema is written to
+    _tools: list[Pointer] | None = None
+    _facts: dict[Callable[[RuleContext], Any], Any] = field(default_factory=dict)
+
+    def get(self, path: Pointer, kind: type[T]) -> T | None:
+        """Return the value at `path` if it is there, sound and of this type."""
+        value: Any = self.document.value
+        for part in path:
+            if isinstance(value, dict):
+                value = value.get(part)
+            elif isinstance(value, list) and isinstance(part, int):
+                value = value[part] if part < len(value) else None
+            else:
+                return None
+        if type(value) is not kind or not self.is_sound(path):
+            return None
+        return value
+
+    def is_sound(self, path: Pointer) -> bool:
+        """Whether nothing at `path` or above it has a finding."""
+        if self.document.has_faults and self.document.is_broken(path):
+            return False
+        if not self.unsound:
+            return True
+        return not any(path[:end] in self.unsound for end in range(len(path) + 1))
+
+    def is_whole(self, path: Pointer) -> bool:
+        """Whether nothing at `path`, above it or below it has a finding."""
+        if not self.is_sound(path) or not self.document.is_whole(path):
+            return False
+        depth = len(path)
+        return not any(each[:depth] == path for each in self.unsound)
+
+    def spoil(self, paths: Iterable[Pointer]) -> None:
+        """Keep later rules from building on the values at these paths."""
+        more = frozenset(paths)
+        if more:
+            self.unsound |= more
+            self._tools = None
+
+    def tools(self) -> list[Pointer]:
+        """Return the path of every tool that is a mapping."""
+        if self._tools is None:
+            count = len(self.get(("tools",), list) or ())
+            paths: list[Pointer] = [("tools", index) for index in range(count)]
+            self._tools = [path for path in paths if self.get(path, dict) is not None]
+        return self._tools
+
+    def fact(self, find: Callable[[RuleContext], T]) -> T:
+        """Return what `find` finds out about this file; it is asked once."""
+        if find not in self._facts:
+            self._facts[find] = find(self)
+        found: T = self._facts[find]
+        return found
+
+    def key(self, path: Pointer) -> Place:
+        """The place of the key that `path` ends with."""
+        return self._place(path, self.document.key_span(path))
+
+    def value(self, path: Pointer) -> Place:
+        """The place of the value at `path`."""
+        return self._place(path, self.document.value_span(path))
+
+    def start(self, path: Pointer) -> Place:
+        """The place where the mapping or list at `path` begins."""
+        return self._place(path, self.document.start_span(path))
+
+    def part(self, path: Pointer, start: int, end: int) -> Place:
+        """The place of some characters of the text at `path`, by offsets into it.
+
+        Where the text in the file is not the text that it stands for (escapes, folding,
+        an alias), the place is that of the whole text.
+        """
+        return self._place(path, self.document.part_span(path, start, end))
+
+    def _place(self, path: Pointer, span: Any) -> Place:
+        return Place(self.document.source, span, self.document.related(path))

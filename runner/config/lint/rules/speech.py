@@ -1,0 +1,179 @@
+"""Rules VA515 to VA520: how the caller is heard."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from runner.config.diagnostics import Finding
+from runner.config.durations import parse_duration
+from runner.config.lint.spoken_text import SpokenText
+from runner.config.rules.rule import rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.config.lint.context import RuleContext
+    from runner.config.yaml.nodes import Pointer
+
+_TURNS = "turn_detection"
+_MOST_WORDS = 6  # of a key term
+_MARKUP = r"\*\*|__|`|^\s*[-*#]+\s|https?://|[<>{}|]|\]\("
+# What an instruction begins with; a description of callers begins otherwise.
+_BEHAVIOUR = (
+    r"(?:^|(?<=[.!?]\s)|(?<=\n))[ \t]*(?P<what>you are an?\b|you['’]re an?\b|act as\b|"
+    r"be (?:brief|concise|polite|friendly|helpful|short|patient|kind)\b|"
+    r"(?:always |never )?(?:answer|respond|reply|greet|apologi[sz]e)\b|"
+    r"your (?:role|task|job|goal) is\b|help (?:the )?(?:caller|customer|user)s?\b)"
+)
+
+
+@rule("VA515", "silences-fixed", "warning")
+def silences_fixed(inspection: RuleContext) -> Iterator[Finding]:
+    """Both silences are set, so the service adapts neither to the caller.
+
+    Left alone, it waits longer for slow speakers and for numbers that are being
+    dictated, and less for quick ones. Either silence turns that off for the session:
+    set the one that there is a reason for, or none.
+
+    Bad:
+        turn_detection: {min_silence: 400ms, max_silence: 1200ms}
+
+    Good:
+        turn_detection: {max_silence: 4s}
+    """
+    texts = {}
+    for name in ("min_silence", "max_silence"):
+        text = inspection.get((_TURNS, name), str)
+        if text is None:
+            return
+        texts[name] = parse_duration(text)
+    if texts["min_silence"] >= texts["max_silence"]:
+        return  # VA310 has said so
+    turns = inspection.get((_TURNS,), dict) or {}
+    second = [name for name in turns if name in texts][-1]
+    message = "with both silences set, the service no longer adapts to the caller"
+    help_ = "keep the one that you need; unset, both follow how the caller speaks"
+    yield Finding(inspection.key((_TURNS, second)), message, help_)
+
+
+@rule("VA516", "delay-without-effect", "warning")
+def delay_without_effect(inspection: RuleContext) -> Iterator[Finding]:
+    """`interruption_delay` is set for an agent that cannot be interrupted.
+
+    One of the two is left over.
+
+    Bad:
+        turn_detection: {interruptible: false, interruption_delay: 300ms}
+
+    Good:
+        turn_detection: {interruptible: true, interruption_delay: 300ms}
+    """
+    path = (_TURNS, "interruption_delay")
+    can = inspection.get((_TURNS, "interruptible"), bool)
+    if can is False and inspection.get(path, str) is not None:
+        message = "`interruption_delay` does nothing while `interruptible` is false"
+        yield Finding(inspection.key(path), message, "take one of the two away")
+
+
+@rule("VA517", "threshold-at-its-end", "warning")
+def threshold_at_its_end(inspection: RuleContext) -> Iterator[Finding]:
+    """`vad_threshold` is 0 or 1.
+
+    At 0 every noise is a caller who speaks, at 1 nothing is.
+
+    Bad:
+        turn_detection: {vad_threshold: 1}
+
+    Good:
+        turn_detection: {vad_threshold: 0.7}
+    """
+    path = (_TURNS, "vad_threshold")
+    value: float | None = inspection.get(path, float)
+    value = inspection.get(path, int) if value is None else value
+    if value in (0, 1):
+        what = "nothing counts as speech" if value else "every noise counts as speech"
+        help_ = "0.5 is the default; 0.3 for quiet callers, 0.7 for noisy places"
+        yield Finding(inspection.value(path), f"at {value:g} {what}", help_)
+
+
+@rule("VA518", "key-term-twice", "warning")
+def key_term_twice(inspection: RuleContext) -> Iterator[Finding]:
+    """A key term is listed twice, in another spelling of capitals or spaces.
+
+    The second one takes a place of the hundred and adds nothing.
+
+    Bad:
+        key_terms: [Acme, Olaplex, acme]
+
+    Good:
+        key_terms: [Acme, Acme Pro, Olaplex]
+    """
+    seen: dict[str, str] = {}
+    for path, term in _key_terms(inspection):
+        plain = " ".join(term.casefold().split())
+        if plain in seen and term != seen[plain]:
+            message = f"`{term}` is listed already, as `{seen[plain]}`"
+            yield Finding(inspection.value(path), message, "take one away")
+        seen.setdefault(plain, term)
+
+
+@rule("VA519", "key-term-no-term", "warning")
+def key_term_no_term(inspection: RuleContext) -> Iterator[Finding]:
+    """A key term is a sentence, several terms in one, or holds markup.
+
+    Key terms are names and rare words, as they are said: one to six words each.
+
+    Bad:
+        key_terms: ["balayage, keratin, Olaplex"]
+
+    Good:
+        key_terms: [balayage, keratin, Olaplex]
+    """
+    for path, term in _key_terms(inspection):
+        bare = SpokenText(term, path).bare
+        words = len(bare.split())
+        if re.search(_MARKUP, bare):
+            message, help_ = "a key term holds markup", "write it as it is said"
+        elif re.search(r"[;,]\s", bare.strip()):
+            message = "a key term holds several"
+            help_ = "list each by itself: `[one, other]`"
+        elif words > _MOST_WORDS:
+            message = f"a key term has {words} words"
+            help_ = "key terms are names and rare words; a sentence is no help"
+        else:
+            continue
+        yield Finding(inspection.value(path), message, help_)
+
+
+@rule("VA520", "transcription-behaviour", "warning")
+def transcription_behaviour(inspection: RuleContext) -> Iterator[Finding]:
+    """`transcription.prompt` tells the agent how to behave.
+
+    Only the recognition of speech reads it, which says nothing: it wants to know what
+    callers talk about and how. How the agent behaves stands in `prompt`.
+
+    Bad:
+        transcription:
+          prompt: You are a friendly clerk. Be brief.
+
+    Good:
+        transcription:
+          prompt: Callers give order numbers of four digits. You may hear an echo.
+    """
+    path = ("transcription", "prompt")
+    text = inspection.get(path, str)
+    found = re.search(_BEHAVIOUR, text, re.IGNORECASE) if text else None
+    if found:
+        place = inspection.part(path, *found.span("what"))
+        message = "the transcription prompt says how to behave; only `prompt` can"
+        help_ = "say what callers talk about: names, numbers, how they are said"
+        yield Finding(place, message, help_)
+
+
+def _key_terms(inspection: RuleContext) -> Iterator[tuple[Pointer, str]]:
+    for index in range(len(inspection.get(("key_terms",), list) or ())):
+        path: Pointer = ("key_terms", index)
+        term = inspection.get(path, str)
+        if term is not None:
+            yield path, term

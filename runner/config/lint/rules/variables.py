@@ -1,0 +1,266 @@
+"""Rules VA301 to VA308: variables, the environment, and the prompt file."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from runner.config.diagnostics import Edit, Finding, Fix, Place, replacement
+from runner.config.interpolation import find_placeholders
+from runner.config.lint.references import read_prompt
+from runner.config.placeholders import find_uses
+from runner.config.rules.rule import rule
+from runner.config.spelling import is_surely, nearest
+from runner.config.templates import find_templates
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.config.diagnostics import Severity
+    from runner.config.lint.context import RuleContext
+    from runner.config.placeholders import PlaceholderUse
+
+_NEARLY = (
+    r"\$\{[ \t]*(?:\{[ \t]*)?((?:env|ENV)[ \t]*[:.][ \t]*)?([A-Za-z_][A-Za-z0-9_]*)"
+    r"[ \t]*\}\}?"
+)
+_LONGEST = 40  # of a malformed placeholder that is quoted in a message
+
+
+@rule("VA301", "undeclared-variable")
+def undeclared_variable(inspection: RuleContext) -> Iterator[Finding]:
+    """A text uses a variable that the file does not declare.
+
+    Without a declaration nobody can give it a value, and the agent would read its name
+    out to the caller.
+
+    Bad:
+        greeting: Welcome to ${compnay}.
+        variables:
+          company: {default: Acme}
+
+    Good:
+        greeting: Welcome to ${company}.
+        variables:
+          company: {default: Acme}
+    """
+    declared = inspection.document.value.get("variables")
+    if not inspection.is_sound(("variables",)):
+        return  # the schema check has said why
+    for use in inspection.fact(find_uses):
+        name = use.placeholder.name
+        if use.placeholder.kind != "variable" or name in (declared or {}):
+            continue
+        guess = nearest(name, declared or ())
+        help_, fix = "declare it under `variables`", None
+        if guess:
+            help_ = f"did you mean `${{{guess}}}`?"
+            is_safe = is_surely(name, guess)
+            fix = replacement(
+                use.place, f"${{{name}}}", f"${{{guess}}}", is_safe=is_safe
+            )
+        elif use.allowed == "secret" and name.isupper():
+            help_ = f"an environment variable is written ${{env:{name}}}"
+            fix = replacement(
+                use.place, f"${{{name}}}", f"${{env:{name}}}", is_safe=False
+            )
+        message = f"the variable `{name}` is not declared"
+        yield Finding(use.place, message, help_, fix)
+
+
+@rule("VA302", "environment-not-set", "warning")
+def environment_not_set(inspection: RuleContext) -> Iterator[Finding]:
+    """An environment variable that the file uses is not set here.
+
+    A check in continuous integration has no secrets, so there this is a warning. To
+    start a call it must be set: `vagent run`, and `vagent validate --env`, refuse.
+
+    Bad:
+        service: {url: "${env:VAGENT_EXAMPLE_NOT_SET}"}
+
+    Good:
+        service: {url: "wss://agents.assemblyai.com/v1/ws"}
+    """
+    for use in inspection.fact(find_uses):
+        name = use.placeholder.name
+        if use.placeholder.kind != "environment" or use.allowed != "secret":
+            continue
+        if name not in inspection.environment:
+            message = f"the environment variable `{name}` is not set"
+            help_ = f"set it, or write {name}=… into a .env file"
+            severity = _severity(inspection)
+            yield Finding(use.place, message, help_, severity=severity)
+
+
+@rule("VA303", "malformed-placeholder")
+def malformed_placeholder(inspection: RuleContext) -> Iterator[Finding]:
+    """A `${` begins neither a variable nor an environment variable.
+
+    Bad:
+        greeting: Welcome to ${company name}.
+
+    Good:
+        greeting: A plain $${ is written with two dollar signs.
+    """
+    for use in inspection.fact(find_uses):
+        if use.placeholder.kind == "malformed":
+            text = use.text.strip()
+            shown = text if len(text) < _LONGEST and "\n" not in text else "${"
+            message = f"`{shown}` is neither a variable nor an environment variable"
+            help_ = "write ${name} or ${env:NAME}; $${ is a plain ${"
+            fix = _respell(use)
+            if fix is not None:
+                help_ = f"write {fix.edits[0].text}"
+            yield Finding(use.place, message, help_, fix)
+
+
+@rule("VA304", "placeholder-in-default")
+def placeholder_in_default(inspection: RuleContext) -> Iterator[Finding]:
+    """The default of a variable holds a placeholder, which is not replaced.
+
+    Values are put into texts once and are not searched for placeholders again.
+
+    Bad:
+        greeting: ${company} in ${city}, hello.
+        variables:
+          city: {default: Rome}
+          company: {default: "Acme of ${city}"}
+
+    Good:
+        greeting: ${company} in ${city}, hello.
+        variables:
+          city: {default: Rome}
+          company: {default: Acme of Rome}
+    """
+    for name in inspection.get(("variables",), dict) or ():
+        path = ("variables", name, "default")
+        default = inspection.get(path, str)
+        if default is None:
+            continue
+        for each in find_placeholders(default):
+            if each.kind != "escape":
+                message = f"the default of `{name}` holds `${{`, which stays as it is"
+                help_ = "a default is plain text; it cannot use other variables"
+                yield Finding(inspection.value(path), message, help_)
+                break
+
+
+@rule("VA305", "variable-without-value", "warning")
+def variable_without_value(inspection: RuleContext) -> Iterator[Finding]:
+    """A variable has no default and was not given a value.
+
+    That is right for what each call has to say for itself: `vagent run --var` gives it.
+    Without a value the call is not started.
+
+    Bad:
+        greeting: Hello ${caller}.
+        variables:
+          caller: {description: Who is called}
+
+    Good:
+        greeting: Hello ${caller}.
+        variables:
+          caller: {description: Who is called, default: there}
+    """
+    given = inspection.variables or {}
+    for name in inspection.get(("variables",), dict) or ():
+        path = ("variables", name)
+        variable = inspection.get(path, dict)
+        if variable is None or "default" in variable or name in given:
+            continue
+        message = f"the variable `{name}` has no value"
+        help_ = f"give it a default, or run with --var {name}=…"
+        severity = _severity(inspection)
+        yield Finding(inspection.key(path), message, help_, severity=severity)
+
+
+@rule("VA306", "prompt-file-missing")
+def prompt_file_missing(inspection: RuleContext) -> Iterator[Finding]:
+    """The prompt file does not exist or cannot be read.
+
+    Its path begins at the folder of the agent file.
+
+    Bad:
+        prompt_file: prompts/missing.md
+
+    Good:
+        prompt: You are the phone agent of Acme. Be brief.
+    """
+    prompt = inspection.fact(read_prompt)
+    place = inspection.value(("prompt_file",))
+    if prompt.problem == "missing":
+        help_ = "paths begin at the agent file's folder"
+        yield Finding(place, f"`{prompt.reference}` does not exist", help_)
+    elif prompt.problem == "unreadable":
+        yield Finding(place, prompt.message)
+
+
+@rule("VA307", "prompt-file-not-text")
+def prompt_file_not_text(inspection: RuleContext) -> Iterator[Finding]:
+    """The prompt file is empty or is not UTF-8 text.
+
+    Bad:
+        prompt_file: empty.md
+
+    Good:
+        prompt: You are the phone agent of Acme. Be brief.
+    """
+    prompt = inspection.fact(read_prompt)
+    if prompt.fault is not None:
+        at = Place(prompt.fault.source, prompt.fault.span)
+        yield Finding(at, prompt.fault.message, prompt.fault.help)
+    elif prompt.problem == "empty":
+        place = inspection.value(("prompt_file",))
+        yield Finding(place, f"`{prompt.reference}` is empty")
+
+
+@rule("VA308", "unused-variable", "warning")
+def unused_variable(inspection: RuleContext) -> Iterator[Finding]:
+    """A variable is declared and no text uses it.
+
+    Either it is left over, or the text that should use it has the name wrong.
+
+    Bad:
+        greeting: Welcome to Acme.
+        variables:
+          company: {default: Acme}
+
+    Good:
+        greeting: Welcome to ${company}.
+        variables:
+          company: {default: Acme}
+    """
+    declared = inspection.get(("variables",), dict) or {}
+    uses = inspection.fact(find_uses)
+    names = {use.placeholder.name for use in uses if use.placeholder.kind == "variable"}
+    foreign = {each.variable for each in inspection.fact(find_templates)}
+    if (
+        inspection.unsound
+        or inspection.fact(read_prompt).problem is not None
+        or any(use.placeholder.kind == "malformed" for use in uses)
+        or not names <= declared.keys()
+    ):
+        return  # it may be used, or meant, where something else is wrong
+    for name in declared:
+        path = ("variables", name)
+        if name not in names | foreign and inspection.is_sound(path):
+            message = f"the variable `{name}` is never used"
+            help_ = f"write ${{{name}}} where its value belongs, or take it away"
+            yield Finding(inspection.key(path), message, help_)
+
+
+def _respell(use: PlaceholderUse) -> Fix | None:
+    """Write `${ name }` and `${{name}}` as `${name}`, `${env.A}` as `${env:A}`."""
+    source, start = use.place.source, use.place.span.start
+    found = re.compile(_NEARLY, re.ASCII).match(source.text, start)
+    if found is None or use.place.related:
+        return None
+    prefix = "env:" if found[1] else ""
+    new = f"${{{prefix}{found[2]}}}"
+    edit = Edit(start, found.end(), new)
+    return Fix(f"replace `{found[0]}` by `{new}`", (edit,))
+
+
+def _severity(inspection: RuleContext) -> Severity | None:
+    """What is not set stops a run, and only that."""
+    return "error" if inspection.must_run else None

@@ -1,0 +1,114 @@
+"""What an agent file gives away: every secret in it that stands there in clear."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from runner.config.credentials import SECRET_NAME, find_credentials, find_high_entropy
+from runner.config.diagnostics import Place
+from runner.config.lint.references import read_prompt
+from runner.config.source import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.config.lint.context import RuleContext
+    from runner.config.yaml.nodes import Pointer
+
+_SHORTEST = 8  # of a value that its name makes a secret
+_SCHEME = r"\s*(?:Bearer|Basic|Token|ApiKey|Key)\s+"
+_QUERY = r"[?&]([^=&#]+)=([^&#${}]+)"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretInText:
+    """A secret in clear. `is_certain`: its format is published, nothing is guessed.
+
+    `path` is where a guess stands in the file.
+    """
+
+    place: Place
+    what: str
+    is_certain: bool
+    path: Pointer = ()
+
+
+def find_leaks(inspection: RuleContext) -> list[SecretInText]:
+    """Return the secrets of an agent file and its prompt file, each once, in order."""
+    found: dict[Span, SecretInText] = {}
+    source = inspection.document.source
+    for each in find_credentials(source.text):
+        found.setdefault(
+            each.span, SecretInText(Place(source, each.span), each.what, True)
+        )
+    for path, start, end, what in _guesses(inspection):
+        place = inspection.part(path, start, end)
+        if not any(_overlap(place.span, span) for span in found):
+            found[place.span] = SecretInText(place, what, False, path)
+    leaks = [found[span] for span in sorted(found)]
+    prompt = inspection.fact(read_prompt).source
+    if prompt is not None:
+        for each in find_credentials(prompt.text):
+            leaks.append(SecretInText(Place(prompt, each.span), each.what, True))
+    return leaks
+
+
+def _guesses(inspection: RuleContext) -> Iterator[tuple[Pointer, int, int, str]]:
+    for path, text in _texts(inspection.document.value, ()):
+        if "${" in text:
+            continue
+        if _is_named_secret(path):
+            scheme = re.match(_SCHEME, text)
+            start = scheme.end() if scheme else 0
+            if _looks_chosen(text[start:]):
+                what = f"the value of `{_name(path)}`"
+                yield path, start, len(text.rstrip()), what
+                continue
+        if path[-1] == "url":
+            for found in re.finditer(_QUERY, text):
+                if re.search(SECRET_NAME, found[1]) and _looks_chosen(found[2]):
+                    yield path, *found.span(2), f"`{found[1]}` in the url"
+        for span in find_high_entropy(text):
+            yield path, *span, "a long text of mixed letters and digits"
+
+
+def _texts(value: Any, path: Pointer) -> Iterator[tuple[Pointer, str]]:
+    """Yield each text and whole number below `value`, but not those of JSON Schemas."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, int):
+        yield path, str(value)  # wrong there, and a message would show it
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            if not (path[:1] == ("tools",) and len(path) == 2 and key == "parameters"):
+                yield from _texts(each, (*path, key))
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _texts(each, (*path, index))
+
+
+def _name(path: Pointer) -> str | int:
+    """What a value is called: its key; of a variable's default, the variable."""
+    return path[1] if path[0] == "variables" and len(path) > 1 else path[-1]
+
+
+def _is_named_secret(path: Pointer) -> bool:
+    if path[-1] == "description":
+        return False
+    name = _name(path)
+    is_llm_key = path == ("local", "llm", "key")
+    return is_llm_key or bool(re.search(SECRET_NAME, str(name)))
+
+
+def _looks_chosen(text: str) -> bool:
+    """Whether a value could be a secret: one word, long enough, not only letters."""
+    text = text.strip()
+    if len(text) < _SHORTEST or re.search(r"\s", text):
+        return False
+    return not text.isalpha() and "://" not in text
+
+
+def _overlap(one: Span, other: Span) -> bool:
+    return one.start < other.end and other.start < one.end

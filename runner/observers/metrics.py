@@ -1,0 +1,302 @@
+"""Calls as numbers for Prometheus: what is rare is counted, what is frequent is read.
+
+Messages and sound are counted by the call itself; they are read when somebody asks, so
+that a call pays nothing for them. No label has more values than the agent file, the
+protocol and this file have words: never a session's id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+
+from runner import __version__
+from runner.counters import Counters
+from runner.observers.events import (
+    AgentReplyEnded,
+    AnswerHeard,
+    CallEnded,
+    CallEvent,
+    CallStarted,
+    SessionOpened,
+    ToolEnded,
+    TurnStarted,
+)
+
+# Seconds. Half a second is a good answer, two a bad one; tools may take minutes.
+_LATENCIES = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 13.0)
+_DURATIONS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+_WHO = ("agent", "service")
+_SOUND_BYTES_A_SECOND = 48_000  # 24 kHz, 16 bits, mono, before base64
+# What a model calls that the agent file does not have: it may invent any name.
+_UNKNOWN_TOOL = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsSnapshot:
+    """What a call has counted itself; `recording_failures` is 0 or 1."""
+
+    counters: Counters
+    recording_failures: int = 0
+
+
+def render(registry: CollectorRegistry, accept: str) -> tuple[str, bytes]:
+    """Return the content type and the exposition that a scraper accepts."""
+    encode, content_type = choose_encoder(accept)
+    return content_type, encode(registry)
+
+
+def new_registry() -> CollectorRegistry:
+    """Return a registry of one's own that tells this version."""
+    registry = CollectorRegistry(auto_describe=True)
+    build = Gauge(
+        "vagent_build_info",
+        "The version of vagent, as a label.",
+        ["version"],
+        registry=registry,
+    )
+    build.labels(__version__).set(1)
+    return registry
+
+
+class _Instruments:
+    """The metrics of call events, by name."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, [*_WHO, *labels], registry=registry)
+
+        def timing(name: str, text: str, *labels: str) -> Histogram:
+            buckets = _DURATIONS if labels else _LATENCIES
+            every = [*_WHO, *labels]
+            return Histogram(name, text, every, buckets=buckets, registry=registry)
+
+        self.started = counter("vagent_sessions_started", "Calls that started.")
+        self.ended = counter(
+            "vagent_sessions_ended", "Calls that ended, by outcome.", "outcome"
+        )
+        self.active = Gauge(
+            "vagent_sessions_active", "Calls in progress.", _WHO, registry=registry
+        )
+        self.turns = counter(
+            "vagent_turns", "Turns, by the side that started them.", "by"
+        )
+        self.latency = timing(
+            "vagent_reply_latency_seconds",
+            "From the end of the caller's speech to the first audible reply audio.",
+        )
+        self.decision_latency = timing(
+            "vagent_reply_decision_latency_seconds",
+            "From the detected end of the caller's turn, or the typed text, to the "
+            "first audible reply audio.",
+        )
+        self.tools = timing(
+            "vagent_tool_call_duration_seconds",
+            "Duration of tool calls, by tool and outcome.",
+            "tool",
+            "outcome",
+        )
+        self.interruptions = counter(
+            "vagent_interruptions", "Replies of the agent that were interrupted."
+        )
+        self.reconnects = counter(
+            "vagent_reconnects",
+            "Connections that were lost and restored, by the session that followed.",
+            "session",
+        )
+
+
+class CallMetrics:
+    """The metrics of one call; a handler of its events.
+
+    `tools` returns the names of the agent's tools, `read` what the call has counted, or
+    None when it cannot be had; it is called by whoever asks for the metrics, on a
+    thread of theirs.
+    """
+
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        agent: str,
+        service: str,
+        tools: Callable[[], Collection[str]],
+        read: Callable[[], MetricsSnapshot | None],
+    ) -> None:
+        self._instruments = _Instruments(registry)
+        self._who = (agent, service)
+        self._tools = tools
+        self._read = read
+        self._latest = MetricsSnapshot(Counters())
+        # So that what never happens is told as 0, and not left out.
+        self._instruments.active.labels(*self._who)
+        self._instruments.interruptions.labels(*self._who)
+        registry.register(self)
+
+    def note(self, event: CallEvent) -> None:
+        """Count an event."""
+        on, who = self._instruments, self._who
+        match event:
+            case CallStarted():
+                on.started.labels(*who).inc()
+                on.active.labels(*who).inc()
+            case CallEnded(_, close):
+                on.ended.labels(*who, close.outcome.value).inc()
+                on.active.labels(*who).dec()
+            case SessionOpened(is_resumed=is_resumed, lost_seconds=float()):
+                what = "resumed" if is_resumed else "fresh"
+                on.reconnects.labels(*who, what).inc()
+            case TurnStarted(by=by):
+                on.turns.labels(*who, by).inc()
+            case AnswerHeard(_, since_decision, since_voice):
+                on.decision_latency.labels(*who).observe(since_decision)
+                if since_voice is not None:
+                    on.latency.labels(*who).observe(since_voice)
+            case AgentReplyEnded(is_interrupted=True):
+                on.interruptions.labels(*who).inc()
+            case ToolEnded(_, call, outcome, seconds):
+                tool = call.name if call.name in self._tools() else _UNKNOWN_TOOL
+                on.tools.labels(*who, tool, outcome).observe(seconds)
+            case _:
+                pass
+
+    def describe(self) -> Iterable[Metric]:
+        """Return the names of what `collect` tells, for the registry."""
+        return self._families(MetricsSnapshot(Counters()))
+
+    def collect(self) -> Iterable[Metric]:
+        """Return what the call has counted itself, for the registry."""
+        self._latest = self._read() or self._latest
+        return self._families(self._latest)
+
+    def _families(self, reading: MetricsSnapshot) -> Iterable[Metric]:
+        counters = reading.counters
+        for name, text, label, values in _counted(counters):
+            labels = [*_WHO, label] if label else _WHO
+            family = CounterMetricFamily(name, text, labels=labels)
+            for key, value in values.items():
+                family.add_metric([*self._who, key] if label else self._who, value)
+            yield family
+        failures = CounterMetricFamily(
+            "vagent_recording_failures",
+            "Recordings that ended before their call did.",
+            labels=_WHO,
+        )
+        failures.add_metric(self._who, reading.recording_failures)
+        yield failures
+        hung = GaugeMetricFamily(
+            "vagent_tool_threads_hung",
+            "Tool functions that timed out and still run.",
+            labels=_WHO,
+        )
+        hung.add_metric(self._who, counters.threads_hung)
+        yield hung
+
+
+def _counted(c: Counters) -> Iterable[tuple[str, str, str, Mapping[str, float]]]:
+    """Yield name, help, label and the values by label of a call's own counters."""
+    seconds = {"sent": c.audio_sent_seconds, "received": c.audio_received_seconds}
+    sound_bytes = {
+        way: float(round(each * _SOUND_BYTES_A_SECOND)) for way, each in seconds.items()
+    }
+    dropped = {
+        "microphone": c.microphone_dropped_seconds,
+        "no_connection": c.microphone_unsent_seconds,
+        "outbox": c.outbox_dropped_seconds,
+        "late_reply": c.audio_ignored_seconds,
+        "interruption": c.playback_cleared_seconds,
+        "playback": c.playback_dropped_seconds,
+    }
+    yield (
+        "vagent_messages",
+        "Messages sent and received, audio included.",
+        "direction",
+        {"sent": c.messages_sent, "received": c.messages_received},
+    )
+    yield "vagent_audio_seconds", "Audio sent and received.", "direction", seconds
+    yield (
+        "vagent_audio_bytes",
+        "Audio sent and received, as PCM.",
+        "direction",
+        sound_bytes,
+    )
+    yield (
+        "vagent_audio_dropped_seconds",
+        "Audio that was discarded, by place.",
+        "place",
+        dropped,
+    )
+    for name, text, value in (
+        ("connection_drops", "Times that the connection was lost.", c.connection_drops),
+        (
+            "connection_lost_seconds",
+            "Seconds without a connection.",
+            c.connection_lost_seconds,
+        ),
+        (
+            "messages_malformed",
+            "Messages that could not be parsed.",
+            c.messages_malformed,
+        ),
+        ("messages_unknown", "Messages of unknown types.", c.messages_unknown),
+        ("playback_underruns", "Gaps in the agent's voice.", c.playback_underruns),
+        (
+            "tool_results_late",
+            "Results that came after their tool call was cancelled.",
+            c.tool_calls_late,
+        ),
+        ("replies_retried", "Replies requested again.", c.replies_retried),
+    ):
+        yield f"vagent_{name}", text, "", {"": value}
+
+
+class ServerMetrics:
+    """The metrics of an embedded server, fed with what it reports."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"vagent_service_{name}", text, labels, registry=registry)
+
+        def timing(name: str, text: str) -> Histogram:
+            name = f"vagent_service_{name}"
+            return Histogram(name, text, buckets=_LATENCIES, registry=registry)
+
+        self._started = counter("sessions_started", "Sessions that were opened.")
+        self._ended = counter("sessions_ended", "Sessions that are over.")
+        self._active = Gauge(
+            "vagent_service_sessions_active",
+            "Sessions that are open, including those without a connection.",
+            registry=registry,
+        )
+        self._turns = counter("turns", "Turns that were answered.", "speculative")
+        self._decision = timing(
+            "endpointing_seconds",
+            "From the end of the caller's speech to the detected end of the turn.",
+        )
+        self._latency = timing(
+            "reply_latency_seconds",
+            "From the end of the caller's speech to the first audio of the reply.",
+        )
+        self._faults = counter("faults", "Faults that were injected.")
+
+    def report(self, kind: str, facts: Mapping[str, Any]) -> None:
+        """Count what the server reports of a session."""
+        match kind:
+            case "vagent.session.opened":
+                self._started.inc()
+                self._active.inc()
+            case "vagent.session.closed":
+                self._ended.inc()
+                self._active.dec()
+            case "vagent.turn":
+                self._turns.labels(str(bool(facts["speculative"])).lower()).inc()
+                self._decision.observe(facts["endpointing_ms"] / 1000)
+                self._latency.observe(facts["first_audio_ms"] / 1000)
+            case "vagent.fault":
+                self._faults.inc()
+            case _:
+                pass

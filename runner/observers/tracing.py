@@ -1,0 +1,238 @@
+"""A call as spans for OpenTelemetry: one a session, a turn and a tool call.
+
+Names and attributes are those of the semantic conventions for generative AI where these
+have a word; own ones begin with `vagent.`. What was said is left out unless
+OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT is true.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.util.types import AttributeValue
+
+from runner import __version__
+from runner.observers.events import (
+    AgentReplyEnded,
+    AnswerHeard,
+    CallEnded,
+    CallEvent,
+    CallStarted,
+    ConnectionLost,
+    FinalTranscript,
+    SessionOpened,
+    ToolEnded,
+    ToolStarted,
+    TurnEnded,
+    TurnStarted,
+)
+from runner.redaction import Redactor
+
+_CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+Provider: TypeAlias = trace.TracerProvider
+Facts: TypeAlias = Mapping[str, AttributeValue]
+
+
+@dataclass(frozen=True, slots=True)
+class TraceAttributes:
+    """Whose call is traced: the agent, and the service that answers.
+
+    `provider` is its kind, `url` where it is, if that is fixed.
+    """
+
+    agent: str
+    provider: str
+    url: str | None = None
+
+
+def wants_content(environment: Mapping[str, str]) -> bool:
+    """Whether what is said may be in the spans."""
+    return environment.get(_CONTENT, "").strip().lower() == "true"
+
+
+class CallTrace:
+    """The spans of one call; a handler of its events.
+
+    `epoch`, added to the engine's time, is epoch seconds. `conceal` hides secrets.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        subject: TraceAttributes,
+        epoch: float,
+        conceal: Redactor,
+        *,
+        has_content: bool = False,
+    ) -> None:
+        self._tracer = provider.get_tracer("vagent", __version__)
+        self._subject = subject
+        self._epoch = epoch
+        self._conceal = conceal
+        self._said: dict[str, list[Any]] | None = {} if has_content else None
+        self._session: Span | None = None
+        self._turn: Span | None = None
+        self._tools: dict[str, Span] = {}
+
+    def note(self, event: CallEvent) -> None:
+        """Start, mark or end the span that an event belongs to."""
+        at = event.at
+        match event:
+            case CallStarted():
+                self._session = self._begin_session(at)
+            case TurnStarted(_, number, by):
+                facts = {"vagent.turn.number": number, "vagent.turn.by": by}
+                self._turn = self._start(at, "turn", SpanKind.INTERNAL, facts)
+            case TurnEnded():
+                self._end_turn(at)
+            case ToolStarted(_, call):
+                self._tools[call.call_id] = self._begin_tool(event)
+            case ToolEnded(_, call):
+                self._end_tool(self._tools.pop(call.call_id), event)
+            case CallEnded(_, close) if self._session is not None:
+                outcome = close.outcome.value
+                self._session.set_attribute("vagent.outcome", outcome)
+                if outcome != "clean":
+                    _fail(self._session, outcome, self._conceal.text(close.reason))
+                self._session.end(self._ns(at))
+            case FinalTranscript():
+                self._note_words(event)
+            case _:
+                self._mark(event)
+
+    def _mark(self, event: CallEvent) -> None:
+        """Add an event that has no duration to the open span."""
+        text = self._conceal.text
+        at, session, turn = event.at, self._session, self._turn or self._session
+        match event:
+            case SessionOpened(_, session_id, is_resumed, gone) if session is not None:
+                session.set_attribute("gen_ai.conversation.id", text(session_id))
+                if gone is not None:
+                    how = "resumed" if is_resumed else "fresh"
+                    back: Facts = {"vagent.session": how, "vagent.gone_seconds": gone}
+                    self._event(session, at, "vagent.reconnected", back)
+            case ConnectionLost(_, reason):
+                lost = {"vagent.reason": text(reason)}
+                self._event(session, at, "vagent.connection_lost", lost)
+            case AnswerHeard(_, since_decision, since_voice):
+                waits = {"vagent.since_decision_seconds": since_decision}
+                if since_voice is not None:
+                    waits["vagent.since_voice_seconds"] = since_voice
+                self._event(turn, at, "vagent.first_audio", waits)
+            case AgentReplyEnded(_, reply_id, is_interrupted=True):
+                cut = {"vagent.reply_id": text(reply_id)}
+                self._event(turn, at, "vagent.interrupted", cut)
+            case _:
+                pass
+
+    # -------------------------------------------------------------------- sessions
+
+    def _begin_session(self, at: float) -> Span:
+        subject, address = self._subject, urlsplit(self._subject.url or "")
+        agent = self._conceal.text(subject.agent)
+        facts: dict[str, AttributeValue] = {
+            "gen_ai.operation.name": "invoke_agent",
+            "gen_ai.provider.name": subject.provider,
+            "gen_ai.agent.name": agent,
+            "gen_ai.output.type": "speech",
+        }
+        if address.hostname:
+            facts["server.address"] = address.hostname
+        if address.port:
+            facts["server.port"] = address.port
+        return self._start(at, f"invoke_agent {agent}", SpanKind.CLIENT, facts)
+
+    # ----------------------------------------------------------------------- turns
+
+    def _note_words(self, words: FinalTranscript) -> None:
+        if self._said is None:
+            return
+        is_caller = words.speaker == "caller"
+        way = "input" if is_caller else "output"
+        parts = [{"type": "text", "content": words.text}]
+        message = {"role": "user" if is_caller else "assistant", "parts": parts}
+        self._said.setdefault(f"gen_ai.{way}.messages", []).append(message)
+
+    def _end_turn(self, at: float) -> None:
+        turn, self._turn = self._turn, None
+        if turn is None:
+            return
+        for name, messages in (self._said or {}).items():
+            turn.set_attribute(name, self._content(messages))
+        if self._said is not None:
+            self._said = {}
+        turn.end(self._ns(at))
+
+    # ----------------------------------------------------------------------- tools
+
+    def _begin_tool(self, began: ToolStarted) -> Span:
+        name = self._conceal.text(began.call.name)
+        facts: dict[str, AttributeValue] = {
+            "gen_ai.operation.name": "execute_tool",
+            "gen_ai.tool.name": name,
+            "gen_ai.tool.call.id": self._conceal.text(began.call.call_id),
+            "gen_ai.tool.type": "function",
+        }
+        if self._said is not None:
+            given = self._content(dict(began.call.arguments))
+            facts["gen_ai.tool.call.arguments"] = given
+        return self._start(began.at, f"execute_tool {name}", SpanKind.INTERNAL, facts)
+
+    def _end_tool(self, span: Span, ended: ToolEnded) -> None:
+        span.set_attribute("vagent.tool.outcome", ended.outcome)
+        has_content = self._said is not None and ended.text != ""
+        if has_content:
+            result = self._conceal.text(ended.text)
+            span.set_attribute("gen_ai.tool.call.result", result)
+        if ended.outcome == "error":
+            # What a tool says of its failure may quote the caller.
+            reason = self._conceal.text(ended.text) if has_content else None
+            _fail(span, "tool_error", reason)
+        span.end(self._ns(ended.at))
+
+    # ------------------------------------------------------------------------ spans
+
+    def _start(
+        self,
+        at: float,
+        name: str,
+        kind: SpanKind,
+        facts: Facts,
+    ) -> Span:
+        parent = self._turn or self._session
+        # An empty context: a span that some library made is none of this call's.
+        context = Context()
+        if parent is not None:
+            context = trace.set_span_in_context(parent, context)
+        return self._tracer.start_span(
+            name, context, kind, facts, start_time=self._ns(at)
+        )
+
+    def _event(
+        self,
+        span: Span | None,
+        at: float,
+        name: str,
+        facts: Facts,
+    ) -> None:
+        if span is not None:
+            span.add_event(name, facts, self._ns(at))
+
+    def _content(self, value: Any) -> str:
+        tree = self._conceal.tree(value)
+        return json.dumps(tree, ensure_ascii=False, separators=(",", ":"))
+
+    def _ns(self, at: float) -> int:
+        return round((self._epoch + at) * 1e9)
+
+
+def _fail(span: Span, kind: str, reason: str | None) -> None:
+    span.set_attribute("error.type", kind)
+    span.set_status(Status(StatusCode.ERROR, reason))

@@ -1,0 +1,115 @@
+"""Tool calls from beginning to end: `calls.jsonl`, a line for each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from runner.protocol.client.actions import CancelTool, RunTool
+from runner.protocol.client.events import ToolFinished
+from runner.protocol.messages import ToolCall
+from runner.recording.format import Entry
+from runner.recording.header import InvalidRecording
+
+CALLS_FILE = "calls.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedCall:
+    """One tool call that is over: it came to a `result`, or was `cancelled`.
+
+    `at` is when it began, in seconds since the call with the agent began, and `seconds`
+    how long it took. `result` is a value of JSON's data model, or text that is none;
+    None for a cancelled call.
+    """
+
+    at: float
+    call_id: str
+    name: str
+    arguments: Mapping[str, Any]
+    result: Any
+    is_error: bool
+    seconds: float
+    cancelled: bool
+
+
+class CallLog:
+    """Follows events and actions; the lines of calls.jsonl come out of it."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, tuple[float, ToolCall]] = {}
+
+    def note(self, at: float, what: Entry) -> RecordedCall | None:
+        """Return the call that ended with this, if one did."""
+        match what:
+            case RunTool(call):
+                self._running[call.call_id] = (at, call)
+            case ToolFinished(call_id, text, is_error):
+                return self._end(at, call_id, _value(text), is_error=is_error)
+            case CancelTool(call_id):
+                return self._end(at, call_id, None, cancelled=True)
+        return None
+
+    def _end(
+        self,
+        at: float,
+        call_id: str,
+        result: Any,
+        *,
+        is_error: bool = False,
+        cancelled: bool = False,
+    ) -> RecordedCall | None:
+        if call_id not in self._running:
+            return None
+        began, call = self._running.pop(call_id)
+        return RecordedCall(
+            round(began, 6),
+            call_id,
+            call.name,
+            call.arguments,
+            result,
+            is_error,
+            round(at - began, 6),
+            cancelled,
+        )
+
+
+def write_call(call: RecordedCall) -> dict[str, Any]:
+    """Return a line of calls.jsonl as JSON data."""
+    return asdict(call)
+
+
+def read_calls(folder: Path) -> list[RecordedCall]:
+    """Read the calls of a recording; half a last line is dropped.
+
+    Raises:
+        NotARecording: the file cannot be read.
+    """
+    path = folder / CALLS_FILE
+    try:
+        lines = path.read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return []  # there were none
+    except OSError as error:
+        raise InvalidRecording.from_os_error(f"'{path}'", "read", error) from error
+    calls = []
+    for line in lines:
+        try:
+            value = json.loads(line)
+            calls.append(RecordedCall(**{key: value[key] for key in _FIELDS}))
+        except (ValueError, TypeError, KeyError, RecursionError):
+            continue  # a disk's fault
+    return calls
+
+
+_FIELDS = tuple(RecordedCall.__dataclass_fields__)
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text

@@ -1,0 +1,36 @@
+"""How scenarios are to be run: what the command line says, handed to each process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # who only hands wishes on should not load an engine
+    from runner.testing.steps import Judge
+
+SCRIPT = "script"
+
+
+@dataclass(frozen=True, slots=True)
+class TestOptions:
+    """How scenarios are to be run.
+
+    `service` is script, local, assemblyai or a URL. `environment` is the process's own,
+    for keys and `${env:…}`. `noise_db` and `packet_loss` are as in `Impairment`.
+    `keep` is where recordings of what failed go (of all, with `keep_passed`).
+    """
+
+    service: str = SCRIPT
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    faults: tuple[str, ...] = ()
+    seed: int = 0
+    noise_db: float | None = None
+    packet_loss: float = 0.0
+    live_tools: bool = False
+    judge: Judge | None = None
+    keep: Path | None = None
+    keep_passed: bool = False
+    transport: str = "auto"

@@ -1,0 +1,84 @@
+"""Calls in tests that are written in Python."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ParamSpec, TypeAlias, TypeVar
+
+from runner.testing.call import CallUnderTest
+from runner.testing.options import SCRIPT
+from runner.testing.scenarios.model import LlmRule, MockAnswer
+from runner.testing.setup import CallSetup, open_call_under_test
+from runner.testing.virtual_time import run_virtually
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# One answer for every call, answers in turn, or None: the tool runs for real.
+Mock: TypeAlias = MockAnswer | Sequence[MockAnswer] | None
+
+
+def returns(value: Any, *, delay: float = 0.0, times: int | None = None) -> MockAnswer:
+    """Return a mock's answer: any value that JSON can say, after `delay` seconds."""
+    return MockAnswer(returns=value, delay=delay, times=times)
+
+
+def raises(message: str, *, delay: float = 0.0, times: int | None = None) -> MockAnswer:
+    """Return a mock's answer that fails with this message."""
+    return MockAnswer(raises=message, delay=delay, times=times)
+
+
+@contextlib.asynccontextmanager
+async def vagent_session(
+    agent: str | Path,
+    *,
+    mock: Mapping[str, Mock] | None = None,
+    variables: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    llm: Sequence[LlmRule] = (),
+    faults: Sequence[str] = (),
+    service: str = SCRIPT,
+    live_tools: bool = False,
+) -> AsyncIterator[CallUnderTest]:
+    """Hold a call with an agent while the context lasts.
+
+    On the scripted service, the default, nothing is heard, no model thinks and nothing
+    leaves this process: `llm` plays the agent, or fixed rules over the agent's own
+    tools do. HTTP tools must be mocked there, or `live_tools` be true. `service` may
+    also be local, assemblyai or a URL. `environment` is the process's own by default.
+
+    Raises:
+        VagentError: the file, a tool or the service cannot be had.
+    """
+    setup = CallSetup(
+        Path(agent),
+        service,
+        variables=variables or {},
+        environment=os.environ if environment is None else environment,
+        mock={name: _answers(answer) for name, answer in (mock or {}).items()},
+        llm=llm,
+        faults=faults,
+        live_tools=live_tools,
+    )
+    async with open_call_under_test(setup) as (call, _):
+        yield call
+
+
+def virtual_time(
+    test: Callable[P, Coroutine[Any, Any, T]],
+) -> Callable[P, T]:
+    """Make a plain test of an asynchronous one: it runs on virtual time."""
+
+    @functools.wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        return run_virtually(test(*args, **kwargs))
+
+    return run
+
+
+def _answers(answer: Mock) -> Sequence[MockAnswer] | None:
+    return (answer,) if isinstance(answer, MockAnswer) else answer

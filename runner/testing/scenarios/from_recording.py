@@ -1,0 +1,272 @@
+"""A recorded call as the turns of a scenario that asks for the same again.
+
+A recording does not show which of it matters: remarks mark the expectations that a
+person should loosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from runner.audio.pcm import BYTES_A_SECOND
+from runner.observers.events import (
+    AgentReplyEnded,
+    AgentReplyStarted,
+    CallEnded,
+    CallerSpeechStarted,
+    CallEvent,
+    CallInterpreter,
+    ConfigurationChanged,
+    ConnectionLost,
+    FinalTranscript,
+    PartialTranscript,
+    ReplyRequested,
+    SessionOpened,
+    ToolRequested,
+    ToolStarted,
+)
+from runner.protocol.dictation import parse_verbatim
+from runner.protocol.messages import ToolCall
+from runner.recording.format import AudioSummary, Entry
+from runner.recording.header import Header
+from runner.testing.scenarios.model import (
+    AgentTurn,
+    ConnectionTurn,
+    EndTurn,
+    ExpectTurn,
+    Place,
+    ToolCallTurn,
+    Turn,
+    UserTurn,
+    WaitTurn,
+    read_pattern,
+)
+
+_SOONEST_SECONDS = 0.1
+# How long services listen by default before words are an interruption.
+_DECISION_MS = 500
+# Speech is not much faster: an interruption must find the agent still speaking.
+_SECONDS_A_WORD = 0.2
+# Shorter pauses are nobody's silence; and the end may keep one waiting for so long.
+_SILENCE_SECONDS = 1.0
+_END_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class CommentedTurn:
+    """A turn, and what a person should know about it."""
+
+    turn: Turn
+    remark: str | None = None
+
+
+@dataclass(slots=True)
+class Reply:
+    """One reply of the agent: what it said and asked for, and what cut it off.
+
+    `is_thought` is false where the text was given: the greeting, an announcement.
+    """
+
+    reply_id: str = ""
+    is_thought: bool = True
+    words: str = ""
+    pieces: str = ""
+    calls: list[ToolCall] = field(default_factory=list)
+    sounded_at: float | None = None
+    sounds_until: float = 0.0
+    is_over: bool = False
+
+    @property
+    def says(self) -> str:
+        """All that it was going to say, as far as that is known."""
+        return max(self.words, self.pieces, key=len).strip()
+
+    def note(self, event: CallEvent) -> None:
+        """Keep what belongs to it."""
+        match event:
+            case PartialTranscript(speaker="agent", text=text):
+                self.pieces += text
+            case FinalTranscript(speaker="agent", text=text, source="speech"):
+                self.words = text
+            case ToolRequested(_, call):
+                self.calls.append(call)
+            case AgentReplyEnded():
+                self.is_over = True
+            case _:
+                pass
+
+    def play(self, at: float, sound: AudioSummary) -> None:
+        """Count audio that went to the speaker."""
+        if self.sounded_at is None:
+            self.sounded_at = self.sounds_until = at
+        length = sound.played / BYTES_A_SECOND
+        self.sounds_until = max(self.sounds_until, at) + length
+
+    def calls_made(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield the tools that it asked for, with their arguments."""
+        for call in self.calls:
+            yield call.name, dict(call.arguments)
+
+
+class RecordingConverter:
+    """Turns of a recorded call; `part_of` returns the part of a text to look for."""
+
+    def __init__(
+        self, header: Header, place: Place, part_of: Callable[[str], str]
+    ) -> None:
+        self.turns: list[CommentedTurn] = []
+        self.replies: list[Reply] = []
+        self.lacks: dict[str, None] = {}  # what no turn can say, in order
+        self._header = header
+        self._place = place
+        self._part_of = part_of
+        self._now = _State()
+
+    def read(self, entries: list[tuple[float, Entry]]) -> None:
+        """Follow a whole call."""
+        interpreter = CallInterpreter(self._note)
+        for at, entry in entries:
+            interpreter.observe(at, entry)
+            if isinstance(entry, AudioSummary) and entry.played and self.replies:
+                self.replies[-1].play(at, entry)
+
+    @property
+    def _reply(self) -> Reply | None:
+        return self.replies[-1] if self.replies else None
+
+    def _note(self, event: CallEvent) -> None:
+        if self._reply is not None:
+            self._reply.note(event)
+        match event:
+            case AgentReplyStarted(_, reply_id):
+                self.replies.append(Reply(reply_id, self._is_thought()))
+                self._now.was_dictated = False
+            case CallerSpeechStarted(at):
+                self._note_cut(at)
+            case FinalTranscript() if event.text.strip():
+                self._note_text(event)
+            case ToolStarted(at, call):
+                self._run(at, call)
+            case ConfigurationChanged():
+                self.lacks["the agent was changed during the call"] = None
+            case ConnectionLost() | SessionOpened():
+                self._note_connection(event)
+            case ReplyRequested() | CallEnded():
+                self._note_silence(event)
+            case _:
+                pass
+
+    # -------------------------------------------------------------------------- texts
+
+    def _note_text(self, said: FinalTranscript) -> None:
+        if said.speaker == "agent":
+            if not said.is_interrupted:
+                self._answer(said.at, said.text)
+            return
+        if said.source == "typed":
+            self._note_cut(said.at)
+        self._speak(said.at, said.text)
+
+    @property
+    def _announcements(self) -> set[str]:
+        rules = self._header.config.tools.values()
+        return {each.announce for each in rules if each.announce is not None}
+
+    def _is_thought(self) -> bool:
+        is_greeting = bool(self._header.config.session.get("greeting"))
+        return not self._now.was_dictated and (bool(self.replies) or not is_greeting)
+
+    def _note_cut(self, at: float) -> None:
+        reply, self._now.cut = self._reply, None
+        if reply is None or reply.sounded_at is None:
+            return
+        if at < reply.sounds_until or not reply.is_over:
+            self._now.cut = at - reply.sounded_at
+
+    def _speak(self, at: float, words: str) -> None:
+        heard, self._now.cut = self._now.cut, None
+        if heard is None:
+            self._add(at, UserTurn(self._place, words))
+            return
+        if self.turns and isinstance(self.turns[-1].turn, AgentTurn):
+            self.turns.pop()  # it had said all, and was still heard
+        session = self._header.config.session
+        detection = session.get("input", {}).get("turn_detection", {})
+        heard -= detection.get("interruption_delay", _DECISION_MS) / 1000
+        reply = self._reply
+        length = len(reply.says.split()) * _SECONDS_A_WORD if reply else heard
+        after = max(_SOONEST_SECONDS, round(min(heard, length), 1))
+        turn = UserTurn(self._place, words, after)
+        self._add(at, turn, "into the agent's words, as then")
+
+    def _answer(self, at: float, text: str) -> None:
+        part = self._part_of(text)
+        remark = None if len(part) == len(text.strip()) else f"of: {text.strip()}"
+        self._add(at, AgentTurn(self._place, (read_pattern(part),)), remark)
+
+    def _wait(self, until: float) -> None:
+        """Nobody spoke, and that was why the agent did, or the call ended."""
+        seconds = round(until - self._now.last_at, 1)
+        if seconds >= _SILENCE_SECONDS:
+            self._add(until, WaitTurn(self._place, seconds), "nobody spoke")
+
+    def _add(self, at: float, turn: Turn, remark: str | None = None) -> None:
+        self.turns.append(CommentedTurn(turn, remark))
+        self._now.last_at = at
+
+    # --------------------------------------------------- tools, connection and the end
+
+    def _run(self, at: float, call: ToolCall) -> None:
+        rules = self._header.config.tools.get(call.name)
+        if rules is not None and rules.terminal:
+            return  # the last turn says which side ends the call
+        turn = ToolCallTurn(self._place, call.name, dict(call.arguments))
+        remark = "all arguments; `matching:` takes a schema" if call.arguments else None
+        self._add(at, turn, remark)
+
+    def _note_connection(self, event: ConnectionLost | SessionOpened) -> None:
+        if isinstance(event, ConnectionLost):
+            self._now.lost_why = event.reason
+            if self._reply is not None and not self._reply.is_over:
+                self.lacks["the line was lost in the middle of a reply"] = None
+            return
+        why, self._now.lost_why = self._now.lost_why, None
+        if why is None:
+            return
+        drops = max(_SOONEST_SECONDS, round(event.lost_seconds or 0.0, 1))
+        self._add(event.at, ConnectionTurn(self._place, drops), why)
+        if event.is_resumed:
+            self._add(event.at, ExpectTurn(self._place, resumed=True))
+
+    def _note_silence(self, event: ReplyRequested | CallEnded) -> None:
+        """Note a silence that made the agent speak, or the call end."""
+        if isinstance(event, ReplyRequested):
+            words = parse_verbatim(event.instructions)
+            self._now.was_dictated = words is not None
+            if words not in self._announcements:
+                self._wait(event.at)
+            return
+        self._now.end = event
+        is_long = event.at - self._now.last_at > _END_SECONDS
+        if event.ended_by != "caller" and is_long:
+            self._wait(event.at - _END_SECONDS)
+
+    def end(self) -> CommentedTurn | None:
+        """Return the last turn; None where the recording has no end."""
+        end = self._now.end
+        if end is None:
+            return None
+        return CommentedTurn(EndTurn(self._place, end.ended_by), end.close.reason)
+
+
+@dataclass(slots=True)
+class _State:
+    """`cut` is how many seconds were heard of the reply that the caller interrupts."""
+
+    last_at: float = 0.0
+    cut: float | None = None
+    lost_why: str | None = None  # while there is no connection
+    was_dictated: bool = False
+    end: CallEnded | None = None

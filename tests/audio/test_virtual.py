@@ -1,0 +1,28 @@
+from runner.audio.devices import FRAME_BYTES, Microphone, Speaker
+from runner.audio.virtual import NullSpeaker, SilentMicrophone
+from tests.audio.fakes import JumpingPace, SteppedPace
+
+
+async def test_silence_comes_at_real_time_pace() -> None:
+    pace = JumpingPace()
+    microphone: Microphone = SilentMicrophone(pace=pace)
+    start = pace.now()
+    frames = []
+    async with microphone:
+        async for frame in microphone.frames():
+            frames.append(frame)
+            if len(frames) == 20:
+                break
+    assert frames == [bytes(FRAME_BYTES)] * 20
+    assert round(pace.now() - start, 6) == 1.0
+    assert microphone.dropped_ms == 0
+
+
+async def test_nobody_hears_it_but_it_takes_its_time() -> None:
+    pace = SteppedPace()
+    speaker: Speaker = NullSpeaker(pace=pace)
+    async with speaker:
+        speaker.play(bytes(48_000))
+        before = speaker.pending_ms
+        await pace.advance(0.4)
+        assert before - speaker.pending_ms == 400

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from runner.config.yaml.syntax import ParserError, explain_syntax, words
+
+
+def explain(text: str, problem: str, context: str, at: int, context_at: int = 0) -> str:
+    return explain_syntax(text, ParserError(problem, context, at, context_at))[
+        1
+    ].message
+
+
+def test_a_complaint_that_is_not_known_is_passed_on() -> None:
+    complaint = ParserError("odd thing", "while reading", 2, 0)
+    assert explain_syntax("a b", complaint) == (
+        2,
+        ("this is not YAML: odd thing", None),
+    )
+
+
+def test_an_open_quote_is_shown_where_it_opens() -> None:
+    complaint = ParserError(
+        "found unexpected end of stream", "while scanning a quoted scalar", 5, 3
+    )
+    offset, (message, _) = explain_syntax("a: 'x", complaint)
+    assert (offset, message) == (3, "this quote is never closed")
+
+
+def test_a_tab_is_only_blamed_where_it_indents() -> None:
+    problem = "did not find expected key"
+    assert explain("a:\n\tb: 1", problem, "", 3).startswith("a tab")
+    assert not explain("a: 'x'\tb", problem, "", 6).startswith("a tab")
+
+
+def test_both_wordings_of_the_parsers_are_known() -> None:
+    for problem in (
+        "mapping values are not allowed in this context",
+        "mapping values are not allowed here",
+    ):
+        assert explain("a: b: c", problem, "", 4) == "a `key: value` cannot stand here"
+
+
+def test_words_name_the_character_that_they_are_about() -> None:
+    assert words("closer", "]").message == "there is nothing that this `]` closes"
+    assert words("bracket", "{").help == "put `,` between entries and `}` at the end"

@@ -1,0 +1,206 @@
+"""What is done about echo, and that it is done to what the sound card records."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+
+import numpy as np
+import pytest
+
+from runner.audio.cancelling import INSTALL
+from runner.desk import (
+    AdaptiveAudioProcessor,
+    AudioOptions,
+    EchoMode,
+    choose_echo,
+    is_headphones,
+    open_desk,
+    read_echo_mode,
+)
+from runner.errors import AudioUnavailable, DeviceNotFound, UsageError
+from tests.audio.fakes import LAPTOP, FakePortAudio, device, settle
+
+SPEAKER = "MacBook Pro Speakers"
+LOUD = np.full(480, 9_000, "<i2").tobytes()  # 10 ms at 48 kHz
+
+
+@pytest.fixture
+def without_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pywebrtc_audio", None)
+
+
+@pytest.mark.parametrize("mode", ["auto", "on", "off", "half-duplex"])
+def test_an_echo_mode_is_read_as_it_is_written(mode: str) -> None:
+    assert read_echo_mode(mode) == mode
+
+
+def test_another_echo_mode_is_refused_with_those_there_are() -> None:
+    with pytest.raises(UsageError, match="auto, on, off, half-duplex, not 'maybe'"):
+        read_echo_mode("maybe")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Headphones (Realtek(R) Audio)",
+        "Headset (WH-1000XM4 Hands-Free AG Audio)",
+        "External Headphones",
+        "Anna's AirPods Pro",
+        "Galaxy Buds2",
+        "USB Headset: Audio (hw:2,0)",
+        "Kopfhörer (High Definition Audio)",
+        "EarPods",
+    ],
+)
+def test_outputs_that_are_worn_are_known_by_name(name: str) -> None:
+    assert is_headphones(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        SPEAKER,
+        "Speakers / Headphones (Realtek Audio)",
+        "Lautsprecher/Kopfhörer (Realtek)",
+        "Jabra Speak 510 Hands-Free",
+        "default",
+        "pulse",
+        "HDA Intel PCH: ALC257 Analog (hw:0,0)",
+        "DELL U2720Q",
+    ],
+)
+def test_what_may_be_heard_in_the_room_is_a_speaker(name: str) -> None:
+    assert not is_headphones(name)
+
+
+@pytest.mark.parametrize("can_cancel", [True, False])
+@pytest.mark.parametrize(
+    ("mode", "name", "with_package", "without"),
+    [
+        ("auto", SPEAKER, "cancel", "half-duplex"),
+        ("auto", "AirPods", "nothing", "nothing"),
+        ("on", "AirPods", "cancel", "cancel"),  # it then raises: see below
+        ("on", SPEAKER, "cancel", "cancel"),
+        ("off", SPEAKER, "nothing", "nothing"),
+        ("half-duplex", SPEAKER, "half-duplex", "half-duplex"),
+        ("half-duplex", "AirPods", "half-duplex", "half-duplex"),
+    ],
+)
+def test_what_is_done_follows_the_wish_the_output_and_what_is_installed(
+    mode: EchoMode, name: str, with_package: str, without: str, can_cancel: bool
+) -> None:
+    choice = choose_echo(AudioOptions(echo=mode), name, can_cancel)
+
+    assert choice.mode == (with_package if can_cancel else without)
+
+
+@pytest.mark.parametrize("mode", ["auto", "on", "half-duplex"])
+def test_with_headphones_there_is_no_echo_whatever_the_output_is_called(
+    mode: EchoMode,
+) -> None:
+    wishes = AudioOptions(echo=mode, headphones=True)
+
+    assert choose_echo(wishes, SPEAKER, can_cancel=True).mode == "nothing"
+
+
+def test_another_speaker_is_another_choice_and_none_changes_nothing() -> None:
+    notices: list[str] = []
+    front_end = AdaptiveAudioProcessor(AudioOptions(), notices.append)
+    front_end.attach(48_000, 2, "AirPods")
+    heard = np.full(480, 0.3, np.float32)
+    assert front_end.hear(heard, 0.0) is heard
+    front_end.attach(24_000, 1)
+    assert front_end.hear(heard, 0.02) is heard
+    front_end.attach(44_100, 2, SPEAKER)
+    assert front_end.hear(heard, 0.04) is not heard
+    front_end.attach(48_000, 2, SPEAKER)
+    assert [text.partition(":")[2].split()[0] for text in notices] == ["none", "the"]
+
+
+def test_half_duplex_takes_noise_out_too_where_that_is_wished() -> None:
+    wishes = AudioOptions(echo="half-duplex", noise_suppression=True)
+    front_end = AdaptiveAudioProcessor(wishes, lambda text: None)
+    front_end.attach(24_000, 1, SPEAKER)
+    noise = np.random.default_rng(1).normal(0, 0.01, (300, 480)).astype(np.float32)
+    for number, each in enumerate(noise):
+        rest = front_end.hear(each, number * 0.02)
+    assert np.sqrt(np.mean(rest**2)) < 0.005
+
+
+@pytest.mark.usefixtures("without_package")
+@pytest.mark.parametrize(
+    "wishes", [AudioOptions(echo="on"), AudioOptions(noise_suppression=True)]
+)
+def test_what_needs_the_package_says_so_before_the_call(wishes: AudioOptions) -> None:
+    with pytest.raises(AudioUnavailable, match="pywebrtc-audio"):
+        AdaptiveAudioProcessor(wishes, lambda text: None)
+
+
+async def opened(wishes: AudioOptions) -> tuple[list[str], list[bytes]]:
+    """Record loud sound while loud sound is played; return the notices and frames."""
+    notices: list[str] = []
+    library = FakePortAudio(device("Mic", inputs=1), device("Out", outputs=1))
+    async with contextlib.AsyncExitStack() as stack:
+        microphone, speaker = await open_desk(
+            wishes, stack, notices.append, library=library
+        )
+        assert speaker is not None
+        speaker.play(np.full(24_000, 9_000, "<i2").tobytes())
+        frames = aiter(microphone.frames())
+        heard = []
+        for _ in range(20):
+            reading = asyncio.ensure_future(anext(frames))
+            while not reading.done():
+                library.streams[0].exchange(LOUD, frames=480)
+                await settle()
+            heard.append(await reading)
+    return notices, heard
+
+
+async def test_without_the_package_one_speaks_after_the_other_and_is_told(
+    without_package: None,
+) -> None:
+    notices, heard = await opened(AudioOptions())
+
+    assert any("half duplex" in text or "nobody listens" in text for text in notices)
+    assert any(INSTALL in text and "--headphones" in text for text in notices)
+    assert not any(heard[5])
+    assert not any(heard[-1])
+
+
+async def test_with_headphones_the_microphone_is_as_it_is(
+    without_package: None,
+) -> None:
+    _, heard = await opened(AudioOptions(headphones=True))
+
+    assert any(heard[-1])
+
+
+async def test_to_cancel_without_the_package_is_refused_with_what_installs_it(
+    without_package: None,
+) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        with pytest.raises(AudioUnavailable) as caught:
+            await open_desk(
+                AudioOptions(echo="on"), stack, print, library=FakePortAudio(*LAPTOP)
+            )
+    assert INSTALL in (caught.value.hint or "")
+
+
+async def test_with_the_package_echo_is_cancelled_and_it_is_said() -> None:
+    pytest.importorskip("pywebrtc_audio", reason="the desk extra is not installed")
+
+    notices, _ = await opened(AudioOptions())
+
+    assert [text for text in notices if text.startswith("echo: ")] == [
+        "echo: the agent's voice is taken out of the microphone"
+    ]
+
+
+async def test_an_output_that_is_not_there_is_refused() -> None:
+    wishes = AudioOptions(output_device="Gramophone")
+    async with contextlib.AsyncExitStack() as stack:
+        with pytest.raises(DeviceNotFound, match="Gramophone"):
+            await open_desk(wishes, stack, print, library=FakePortAudio(*LAPTOP))

@@ -1,0 +1,128 @@
+"""What is counted of a call, fed to the tally and a session as the engine does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runner.counters import CounterObserver, Counters
+from runner.observers.events import CallInterpreter
+from runner.protocol.client.actions import Action
+from runner.protocol.client.config import ClientConfig
+from runner.protocol.client.events import (
+    Connected,
+    Event,
+    MalformedMessage,
+    MicFrame,
+    Received,
+    Say,
+    Tick,
+    ToolFinished,
+)
+from runner.protocol.client.session import ClientSession
+from runner.protocol.messages import (
+    ReplyAudio,
+    ReplyDone,
+    ReplyStarted,
+    SessionReady,
+    ToolCall,
+    Unknown,
+)
+
+SOUND = bytes(4800)  # 0.1 s
+
+
+def tallied(*events: tuple[float, Event]) -> CounterObserver:
+    session = ClientSession(ClientConfig())
+    tally = CounterObserver(session)
+    interpreter = CallInterpreter(tally.note)
+
+    def see(now: float, what: Event | Action) -> None:
+        interpreter.observe(now, what)
+        tally.observe(now, what)
+
+    def note(actions: list[Action], now: float) -> None:
+        for action in actions:
+            see(now, action)
+
+    note(session.start(0.0), 0.0)
+    ready: list[tuple[float, Event]] = [
+        (0.0, Connected()),
+        (0.0, Received(SessionReady("s"))),
+    ]
+    for now, event in (*ready, *events):
+        see(now, event)
+        note(session.feed(event, now), now)
+    return tally
+
+
+def test_messages_and_sound_are_counted_both_ways() -> None:
+    tally = tallied(
+        (1.0, MicFrame(bytes(2400))),
+        (1.0, Received(ReplyStarted("r"))),
+        (1.0, Received(ReplyAudio(SOUND, "r"))),
+    )
+
+    assert (tally.messages_sent, tally.messages_received) == (2, 3)
+    assert (tally.bytes_sent, tally.bytes_received) == (2400, 4800)
+    assert tally.bytes_ignored == 0
+
+
+def test_sound_of_a_reply_that_is_over_is_counted_as_ignored() -> None:
+    tally = tallied(
+        (1.0, Received(ReplyStarted("r"))),
+        (1.0, Received(ReplyAudio(SOUND, "r"))),
+        (1.0, Received(ReplyDone("r", "interrupted"))),
+        (1.0, Received(ReplyAudio(SOUND, "r"))),
+    )
+
+    assert tally.bytes_ignored == 4800
+
+
+def test_what_is_no_message_or_a_new_one_is_counted() -> None:
+    tally = tallied(
+        (1.0, MalformedMessage("x")), (1.0, Received(Unknown("brand.new", {})))
+    )
+
+    assert (tally.garbled, tally.unknown, tally.messages_received) == (1, 1, 3)
+
+
+def test_calls_are_counted_by_what_became_of_them() -> None:
+    tally = tallied(
+        (1.0, Received(ReplyStarted("r"))),
+        (1.0, Received(ToolCall("a", "look", {}))),
+        (1.0, Received(ToolCall("b", "look", {}))),
+        (1.0, ToolFinished("a", '{"error":"no"}', is_error=True)),
+        (1.0, Received(ReplyDone("r", "interrupted"))),
+        (2.0, ToolFinished("b", "1")),
+    )
+
+    assert tally.calls == {"run": 2, "failed": 1, "cancelled": 1, "late": 1}
+
+
+def test_only_a_reply_that_is_asked_for_again_counts_as_such() -> None:
+    tally = tallied(
+        (1.0, Say("hello")),
+        (12.0, Tick()),
+        (13.0, Say("are you there?")),
+        (14.0, Received(ReplyStarted("r"))),
+        (14.0, Received(ReplyAudio(SOUND, "r"))),
+        (14.0, Received(ReplyDone("r"))),
+        (15.0, Say("and now?")),
+        (26.0, Tick()),
+    )
+
+    assert tally.asked_again == 2
+
+
+def test_the_names_in_json_are_those_of_the_documentation() -> None:
+    path = Path(__file__).parents[1] / "docs" / "reference" / "json-output.md"
+    page = path.read_text("utf-8")
+    table = page[page.index("| counter | meaning |") : page.index("## Other commands")]
+    for name in Counters().as_dict():
+        assert f"`{name}`" in table, name
+
+
+def test_seconds_are_told_to_the_millisecond() -> None:
+    told = Counters(connection_lost_seconds=1.23456, connection_drops=1).as_dict()
+
+    assert (told["connection_lost_seconds"], told["connection_drops"]) == (1.235, 1)

@@ -1,0 +1,133 @@
+"""Who may speak, where the whole session's tests do not look."""
+
+from __future__ import annotations
+
+import itertools
+
+from runner.protocol.dictation import say_verbatim
+from runner.protocol.messages import (
+    ReplyCreate,
+    ReplyDone,
+    ToolCall,
+    ToolResult,
+    TranscriptUserDelta,
+)
+from runner.protocol.server.events import (
+    PartialTranscript,
+    ReplyFinished,
+    Send,
+    ServerAction,
+    SpeechStarted,
+    StartReply,
+    ToolCallRequested,
+    TurnCommitted,
+)
+from runner.protocol.server.settings import default_settings
+from runner.protocol.server.turn import Turn
+from runner.protocol.server.turn_taking import Floor
+
+
+def floor() -> Floor:
+    numbers = itertools.count(1)
+    return Floor(default_settings(), lambda kind: f"{kind}_{next(numbers)}")
+
+
+def test_partial_words_of_nobody_are_not_told() -> None:
+    assert list(floor().feed(PartialTranscript("Hello"), 0.0)) == []
+
+
+def test_a_turn_that_never_started_is_not_answered() -> None:
+    assert list(floor().feed(TurnCommitted("Hello"), 0.0)) == []
+
+
+def test_the_floor_passes_from_caller_to_agent_to_nobody() -> None:
+    one = floor()
+    turns = [one.turn]
+    list(one.feed(SpeechStarted(), 0.0))
+    turns.append(one.turn)
+    actions = list(one.feed(TurnCommitted("Hello?"), 0.0))
+    turns.append(one.turn)
+    [reply_id] = [a.reply_id for a in actions if isinstance(a, StartReply)]
+    list(one.feed(ReplyFinished(reply_id), 0.0))
+    turns.append(one.turn)
+
+    assert turns == [Turn.IDLE, Turn.USER, Turn.AGENT, Turn.IDLE]
+
+
+def test_each_turn_of_the_caller_is_an_item_of_its_own() -> None:
+    one, items = floor(), []
+    for _ in range(2):
+        list(one.feed(SpeechStarted(), 0.0))
+        for action in one.feed(PartialTranscript("He"), 0.0):
+            assert isinstance(action, Send)
+            assert isinstance(action.message, TranscriptUserDelta)
+            items.append(action.message.item_id)
+        list(one.feed(TurnCommitted(""), 0.0))
+
+    assert len(set(items)) == 2
+
+
+def test_what_was_dictated_into_a_silence_is_no_answer_to_the_caller() -> None:
+    one = floor()
+    list(one.feed(SpeechStarted(), 0.0))
+    list(one.obey(ReplyCreate(say_verbatim("One moment."))))
+
+    actions = list(one.feed(TurnCommitted("Hello?"), 0.0))
+
+    [start] = [a for a in actions if isinstance(a, StartReply)]
+    assert start == StartReply(start.reply_id)
+    assert list(one.feed(ReplyFinished(start.reply_id), 0.0)) == [
+        Send(ReplyDone(start.reply_id, "completed"))
+    ]
+
+
+def test_nor_is_it_the_answer_to_a_result_that_came_meanwhile() -> None:
+    one = floor()
+    calls = [
+        action.message
+        for action in called(one)
+        if isinstance(action, Send) and isinstance(action.message, ToolCall)
+    ]
+    list(one.feed(SpeechStarted(), 0.0))
+    list(one.obey(ReplyCreate(say_verbatim("One moment."))))
+    list(one.obey(ToolResult(calls[0].call_id, "1")))
+
+    actions = list(one.feed(TurnCommitted(""), 0.0))
+
+    [start] = [a for a in actions if isinstance(a, StartReply)]
+    assert start == StartReply(start.reply_id, after_tools=True)
+
+
+def test_after_a_cough_what_was_dictated_is_said_all_the_same() -> None:
+    one = floor()
+    list(one.feed(SpeechStarted(), 0.0))
+    list(one.obey(ReplyCreate(say_verbatim("One moment."))))
+
+    actions = list(one.feed(TurnCommitted(""), 0.0))
+
+    [start] = [a for a in actions if isinstance(a, StartReply)]
+    assert start.instructions == say_verbatim("One moment.")
+
+
+def called(one: Floor) -> list[ServerAction]:
+    """Let the agent call a tool in a reply that ends."""
+    list(one.feed(SpeechStarted(), 0.0))
+    actions = list(one.feed(TurnCommitted("Look."), 0.0))
+    [reply_id] = [a.reply_id for a in actions if isinstance(a, StartReply)]
+    actions = list(one.feed(ToolCallRequested(reply_id, "look", {}), 0.0))
+    list(one.feed(ReplyFinished(reply_id), 0.0))
+    return actions
+
+
+def test_two_wishes_for_a_reply_are_one_reply() -> None:
+    one = floor()
+    list(one.feed(SpeechStarted(), 0.0))
+    list(one.obey(ReplyCreate("First.")))
+    list(one.obey(ReplyCreate("Second.")))
+
+    actions = list(one.feed(TurnCommitted("Hello?"), 0.0))
+    [start] = [a for a in actions if isinstance(a, StartReply)]
+
+    assert start.instructions == "Second."
+    after = list(one.feed(ReplyFinished(start.reply_id), 0.0))
+    assert after == [Send(ReplyDone(start.reply_id, "completed"))]

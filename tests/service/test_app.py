@@ -1,0 +1,525 @@
+"""The embedded server through real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+import websockets
+from websockets.asyncio.client import ClientConnection
+
+from runner.errors import TransportError
+from runner.service.app import EmbeddedServer
+from runner.speech.interfaces import (
+    AgentContext,
+    HistoryMessage,
+    MissingComponent,
+    ModelOutput,
+    TextChunk,
+    ToolCallRequest,
+    ToolMessage,
+    UserMessage,
+)
+from tests.service.scripted import ScriptedSpeech, whistle
+
+ORDER, STOP = 500.0, 1500.0
+LINES = {ORDER: "Where is my order?", STOP: "Stop that now, please."}
+TOOL = {"type": "function", "name": "look", "description": "Look."}
+
+
+def decide(
+    brief: AgentContext, history: Sequence[HistoryMessage]
+) -> Iterable[ModelOutput]:
+    match history[-1]:
+        case UserMessage(text="Where is my order?") if brief.tools:
+            yield ToolCallRequest("look", {"at": "it"})
+        case ToolMessage(result=str(result)):
+            yield TextChunk(f"It says {result}.")
+        case UserMessage(text=text):
+            yield TextChunk(f"You said: {text}")
+        case other:
+            yield TextChunk(f"{type(other).__name__}.")
+
+
+class Client:
+    """A connection that reads and writes JSON and keeps what it read."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+        self.seen: list[dict[str, Any]] = []
+
+    async def send(self, kind: str, **fields: Any) -> None:
+        await self.socket.send(json.dumps({"type": kind, **fields}))
+
+    async def read(self) -> dict[str, Any]:
+        message: dict[str, Any] = json.loads(await self.socket.recv())
+        self.seen.append(message)
+        return message
+
+    async def until(self, kind: str, **fields: Any) -> dict[str, Any]:
+        while True:
+            message = await self.read()
+            if message["type"] == kind and fields.items() <= message.items():
+                return message
+
+    async def open(self, **session: Any) -> dict[str, Any]:
+        await self.send("session.update", session=session)
+        return await self.until("session.ready")
+
+    async def say(self, pcm: bytes) -> None:
+        for start in range(0, len(pcm), 4_800):
+            audio = base64.b64encode(pcm[start : start + 4_800]).decode()
+            await self.send("input.audio", audio=audio)
+
+    async def closed(self) -> int | None:
+        await self.socket.wait_closed()
+        return self.socket.close_code
+
+    def kinds(self) -> list[str]:
+        return [message["type"] for message in self.seen]
+
+
+def sentence(pitch: float, seconds: float = 0.6) -> bytes:
+    return bytes(9_600) + whistle(pitch, seconds) + bytes(48_000)
+
+
+@asynccontextmanager
+async def serving(
+    speech: ScriptedSpeech | None = None, **options: Any
+) -> AsyncIterator[EmbeddedServer]:
+    async with (
+        asyncio.timeout(20),
+        EmbeddedServer(speech or ScriptedSpeech(LINES, decide), **options) as server,
+    ):
+        yield server
+
+
+@asynccontextmanager
+async def connected(
+    server: EmbeddedServer, query: str = "", **options: Any
+) -> AsyncIterator[Client]:
+    async with websockets.connect(server.url + query, **options) as socket:
+        yield Client(socket)
+
+
+@asynccontextmanager
+async def calling(speech: ScriptedSpeech | None = None) -> AsyncIterator[Client]:
+    async with serving(speech) as server, connected(server) as client:
+        yield client
+
+
+# ---------------------------------------------------------------------- the way in
+
+
+async def test_the_server_is_silent_until_it_is_configured() -> None:
+    async with calling() as client:
+        await client.open()
+
+    assert client.kinds() == ["session.updated", "session.ready"]
+    updated, ready = client.seen
+    assert updated["config"]["id"] == ready["session_id"]
+    assert isinstance(ready["timestamp"], float)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"additional_headers": {"Authorization": "x"}}]
+)
+async def test_a_wrong_key_is_told_over_an_open_socket(options: Any) -> None:
+    async with serving(key="sk-1") as server, connected(server, **options) as client:
+        error = await client.read()
+        code = await client.closed()
+
+    del error["timestamp"]
+    assert error == {
+        "type": "session.error",
+        "code": "unauthorized",
+        "message": "Authentication failed",
+        "param": None,
+        "session_id": None,
+    }
+    assert code == 1008
+
+
+async def test_the_key_is_taken_raw_as_a_bearer_and_as_a_token() -> None:
+    async with serving(key="sk-1") as server:
+        for authorization in ("sk-1", "Bearer sk-1"):
+            headers = {"Authorization": authorization}
+            async with connected(server, additional_headers=headers) as client:
+                assert await client.open()
+        address = server.url.replace("ws:", "http:").replace("/ws", "/token")
+        async with httpx.AsyncClient() as http:
+            answer = await http.get(
+                address,
+                params={"expires_in_seconds": 60},
+                headers={"Authorization": "Bearer sk-1"},
+            )
+        assert answer.status_code == 200
+        for _ in range(2):
+            query = f"?token={answer.json()['token']}"
+            async with connected(server, query) as client:
+                assert await client.open()
+
+
+async def test_other_addresses_are_not_found() -> None:
+    async with serving() as server, httpx.AsyncClient() as http:
+        root = server.url.replace("ws:", "http:").removesuffix("/v1/ws")
+        assert (await http.get(root + "/")).status_code == 404
+        assert (await http.get(root + "/v1/token")).status_code == 422
+        assert (await http.get(root + "/v1/ws")).status_code == 426
+
+
+async def test_more_calls_than_the_machine_holds_are_refused() -> None:
+    async with serving(max_sessions=1) as server:
+        async with connected(server) as first, connected(server) as second:
+            await first.open()
+            await second.send("session.update", session={})
+            assert (await second.read())["code"] == "at_capacity"
+            assert await second.closed() == 1008
+            await first.send("session.end")
+            await first.until("session.ended")
+        async with connected(server) as third:
+            assert await third.open()
+
+
+async def test_a_port_in_use_is_a_sentence() -> None:
+    async with serving() as server:
+        port = int(server.url.split(":")[2].split("/")[0])
+        speech = ScriptedSpeech(LINES, decide)
+        with pytest.raises(TransportError, match=f"cannot listen on 127.0.0.1:{port}"):
+            async with EmbeddedServer(speech, port=port):
+                pass
+
+
+# ------------------------------------------------------------------------ bad input
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "text"),
+    [
+        (b"\0\1", "invalid_audio", "Invalid audio data"),
+        ("{", "invalid_format", "Invalid JSON format."),
+        ('{"type":"dance"}', "invalid_format", "Unknown message type: dance"),
+        (
+            '{"type":"input.audio","audio":"?"}',
+            "invalid_audio",
+            "Invalid audio data",
+        ),
+        (
+            '{"type":"tool.result","call_id":"x","result":{}}',
+            "invalid_format",
+            "Invalid message format for type 'tool.result'",
+        ),
+        ("[" * 100_000, "invalid_format", "Invalid JSON format."),
+    ],
+)
+async def test_what_cannot_be_read_is_answered_and_survived(
+    data: str | bytes, code: str, text: str
+) -> None:
+    async with calling() as client:
+        await client.open()
+        await client.socket.send(data)
+        error = await client.read()
+        assert (error["code"], error["message"]) == (code, text)
+        await client.send("session.end")
+        await client.until("session.ended")
+        assert await client.closed() == 1000
+
+
+async def test_a_message_of_five_megabytes_closes_its_own_line_only() -> None:
+    async with serving() as server:
+        # Left by hand: the library trips over its own abort when it closes once more.
+        client = Client(await websockets.connect(server.url))
+        await client.open()
+        await client.socket.send("x" * 5_000_000)
+        assert await client.closed() == 1009
+        async with connected(server) as other:
+            assert await other.open()
+
+
+# ------------------------------------------------------------------------- the call
+
+
+async def test_a_spoken_request_is_answered_through_a_tool() -> None:
+    async with calling() as client:
+        await client.open(tools=[TOOL])
+        await client.say(sentence(ORDER))
+        call = await client.until("tool.call")
+        await client.until("reply.done")
+        await client.send("tool.result", call_id=call["call_id"], result='"sent"')
+        await client.until("reply.done")
+
+    assert call["arguments"] == {"at": "it"}
+    kinds = [k for k in client.kinds() if k != "transcript.user.delta"]
+    order = list(dict.fromkeys(kinds[2:]))
+    assert order == [
+        "input.speech.started",
+        "input.speech.stopped",
+        "transcript.user",
+        "reply.started",
+        "tool.call",
+        "transcript.agent.delta",
+        "reply.audio",
+        "transcript.agent",
+        "reply.done",
+    ]
+    said = [m["text"] for m in client.seen if m["type"] == "transcript.agent"]
+    assert said == ["Let me check that.", 'It says "sent".']
+
+
+async def test_sound_comes_in_chunks_of_ten_milliseconds() -> None:
+    async with calling() as client:
+        await client.open(greeting="Hello, hello.")
+        await client.until("reply.done")
+
+    sizes = {
+        len(base64.b64decode(message["data"]))
+        for message in client.seen
+        if message["type"] == "reply.audio"
+    }
+    assert max(sizes) == 480
+
+
+async def test_a_telephone_gets_and_gives_telephone_sound() -> None:
+    from runner.audio.pcm import encode_mulaw
+
+    telephone = {"format": {"encoding": "audio/pcmu"}}
+    tone = whistle(ORDER, 0.6, 8_000)
+    async with calling() as client:
+        await client.open(input=telephone, output=telephone)
+        await client.say(encode_mulaw(bytes(4_000) + tone + bytes(16_000)))
+        assert (await client.until("transcript.user"))["text"] == LINES[ORDER]
+        await client.until("reply.done")
+
+    chunks = [m["data"] for m in client.seen if m["type"] == "reply.audio"]
+    assert {len(base64.b64decode(data)) for data in chunks[:-1]} == {300}
+
+
+async def test_a_caller_who_speaks_long_enough_interrupts() -> None:
+    async with calling() as client:
+        greeting = "This is a long greeting that goes on and on for quite a while."
+        await client.open(greeting=greeting)
+        await client.until("reply.audio")
+        await client.say(sentence(STOP, 1.0))
+        await client.until("transcript.user")
+
+    kinds = client.kinds()
+    cut = kinds.index("input.speech.started")
+    assert kinds[cut + 1 : cut + 3] == ["transcript.agent", "reply.done"]
+    transcript, done = client.seen[cut + 1 : cut + 3]
+    assert transcript["interrupted"]
+    assert greeting.startswith(transcript["text"])
+    assert len(transcript["text"]) < len(greeting)
+    assert done["status"] == "interrupted"
+    assert "reply.audio" not in kinds[cut:]
+
+
+async def test_a_reply_that_may_not_be_interrupted_is_finished() -> None:
+    async with calling() as client:
+        detection = {"interrupt_response": False}
+        await client.open(
+            greeting="This takes a while to say.",
+            input={"turn_detection": detection},
+        )
+        await client.until("reply.audio")
+        await client.say(sentence(STOP, 1.0))
+        done = await client.until("reply.done")
+
+    assert done["status"] == "completed"
+    assert "input.speech.started" not in client.kinds()
+
+
+async def test_words_and_wishes_can_be_written() -> None:
+    async with calling() as client:
+        await client.open()
+        await client.send("conversation.message", role="user", content="I am Kim.")
+        await client.send("reply.create")
+        first = await client.until("transcript.agent")
+        await client.until("reply.done")
+        await client.send("reply.create", instructions="Say bye.")
+        second = await client.until("transcript.agent")
+
+    assert first["text"] == "You said: I am Kim."
+    assert second["text"] == "Instruction."
+
+
+async def test_several_calls_at_once_do_not_mix() -> None:
+    async with serving(max_sessions=3) as server:
+
+        async def call(word: str) -> str:
+            async with connected(server) as client:
+                await client.open(greeting=word)
+                text: str = (await client.until("transcript.agent"))["text"]
+                return text
+
+        words = ["One.", "Two.", "Three."]
+        assert await asyncio.gather(*map(call, words)) == words
+
+
+# ----------------------------------------------------------------- drops and the end
+
+
+async def test_a_dropped_session_is_resumed_with_its_history() -> None:
+    async with serving() as server:
+        async with connected(server) as client:
+            ready = await client.open()
+            await client.send("conversation.message", role="user", content="I am Kim.")
+            await client.send("session.update", session={"system_prompt": "x"})
+            await client.until("session.updated")  # so the words have arrived
+            client.socket.transport.abort()
+        async with connected(server) as client:
+            await client.send("session.resume", session_id=ready["session_id"])
+            again = await client.read()
+            await client.send("reply.create")
+            said = await client.until("transcript.agent")
+
+    assert again["type"] == "session.ready"
+    assert again["session_id"] == ready["session_id"]
+    assert again["resume_token"] != ready["resume_token"]
+    assert said["text"] == "You said: I am Kim."
+
+
+async def test_a_resume_token_stands_for_the_key() -> None:
+    async with serving(key="sk-1") as server:
+        headers = {"Authorization": "sk-1"}
+        async with connected(server, additional_headers=headers) as client:
+            ready = await client.open()
+            client.socket.transport.abort()
+        headers = {"Authorization": f"Bearer {ready['resume_token']}"}
+        async with connected(server, additional_headers=headers) as client:
+            await client.send("session.resume", session_id=ready["session_id"])
+            assert (await client.read())["type"] == "session.ready"
+
+
+async def test_a_second_resume_moves_the_session_to_the_new_line() -> None:
+    async with serving() as server, connected(server) as old, connected(server) as new:
+        ready = await old.open()
+        await new.send("session.resume", session_id=ready["session_id"])
+        assert (await new.read())["session_id"] == ready["session_id"]
+        await old.closed()
+        await new.send("reply.create")
+        assert await new.until("transcript.agent")
+
+
+async def test_an_unknown_session_is_not_found() -> None:
+    async with calling() as client:
+        await client.send("session.resume", session_id="sess_x")
+        assert (await client.read())["code"] == "session_not_found"
+        assert await client.closed() == 1008
+
+
+async def test_an_ended_session_cannot_be_resumed() -> None:
+    async with serving() as server:
+        async with connected(server) as client:
+            ready = await client.open()
+            await client.send("session.end")
+            ended = await client.until("session.ended")
+            assert await client.closed() == 1000
+        async with connected(server) as client:
+            await client.send("session.resume", session_id=ready["session_id"])
+            assert (await client.read())["code"] == "session_not_found"
+
+    assert ended["session_duration_seconds"] >= 0
+    assert ended["audio_duration_seconds"] is None
+
+
+async def test_a_server_that_leaves_says_goodbye() -> None:
+    async with asyncio.timeout(20):
+        server = EmbeddedServer(ScriptedSpeech(LINES, decide))
+        await server.__aenter__()
+        async with connected(server) as client:
+            await client.open()
+            leaving = asyncio.create_task(server.__aexit__(None, None, None))
+            assert (await client.read())["type"] == "session.ended"
+            assert await client.closed() == 1000
+            await leaving
+
+
+# ------------------------------------------------------------------ what fails inside
+
+
+@pytest.mark.parametrize(
+    ("fail", "code"),
+    [("think", "llm_provider_error"), ("speak", "internal_error")],
+)
+async def test_a_failing_part_fails_one_reply_and_not_the_session(
+    fail: str, code: str
+) -> None:
+    class Voice:
+        name = "hoarse"
+
+        def speak(self, text: str, cancelled: Callable[[], bool]) -> Iterator[bytes]:
+            if fail == "speak" and "good" in text:
+                raise RuntimeError("hoarse")
+            yield whistle(440, 0.05)
+
+    def think(
+        brief: AgentContext, history: Sequence[HistoryMessage]
+    ) -> Iterable[ModelOutput]:
+        if fail == "think" and len(history) == 1:
+            raise RuntimeError("empty")
+        yield TextChunk("Better." if len(history) > 1 else "No good.")
+
+    speech = ScriptedSpeech(LINES, think, voice=Voice())
+    async with calling(speech) as client:
+        await client.open()
+        await client.send("conversation.message", role="user", content="Hello")
+        await client.send("reply.create")
+        error = await client.until("reply.error")
+        await client.until("reply.done")
+        await client.send("conversation.message", role="user", content="Again")
+        await client.send("reply.create")
+        assert (await client.until("transcript.agent"))["text"] == "Better."
+
+    assert error["code"] == code
+    assert "Traceback" not in error["message"]
+
+
+async def test_missing_parts_are_reported_with_what_mends_them() -> None:
+    told: list[tuple[str, Any]] = []
+    is_told = asyncio.Event()
+
+    def report(kind: str, facts: Any) -> None:
+        told.append((kind, facts))
+        is_told.set()
+
+    part = MissingComponent(
+        "brain", "no weights", "rules", "vagent models fetch qwen-0.5b"
+    )
+    speech = ScriptedSpeech(LINES, decide, missing=[part])
+    async with serving(speech, report=report):
+        await is_told.wait()
+
+    kind, facts = told[0]
+    assert kind == "vagent.missing"
+    assert facts["command"] == "vagent models fetch qwen-0.5b"
+
+
+async def test_turns_and_sessions_are_reported_without_their_words() -> None:
+    told: list[tuple[str, Any]] = []
+    speech = ScriptedSpeech(LINES, decide)
+    async with serving(speech, report=lambda kind, facts: told.append((kind, facts))):
+        pass
+    async with (
+        serving(
+            speech, report=lambda kind, facts: told.append((kind, facts))
+        ) as server,
+        connected(server) as client,
+    ):
+        await client.open()
+        await client.say(sentence(STOP))
+        await client.until("reply.audio")
+        await client.send("session.end")
+        await client.until("session.ended")
+
+    assert [kind for kind, _ in told] == [
+        "vagent.session.opened",
+        "vagent.turn",
+        "vagent.session.closed",
+    ]
+    assert "Stop" not in str(told)

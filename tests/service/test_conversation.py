@@ -1,0 +1,188 @@
+"""One session's driver, without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from runner.protocol.messages import (
+    ConversationMessage,
+    InputAudio,
+    ReplyCreate,
+    SessionEnd,
+    SessionUpdate,
+)
+from runner.protocol.server.events import Received
+from runner.protocol.server.session import Phase
+from runner.server.larynx import SpeechSynthesizer
+from runner.service.conversation import Conversation, ServerContext, make_id
+from runner.service.workers import Workers
+from runner.speech.interfaces import (
+    AgentContext,
+    HistoryMessage,
+    ModelOutput,
+    TextChunk,
+    UserMessage,
+)
+from tests.service.scripted import ScriptedSpeech, whistle
+
+
+def decide(
+    brief: AgentContext, history: Sequence[HistoryMessage]
+) -> Iterable[ModelOutput]:
+    last = history[-1]
+    yield TextChunk(
+        f"You say {last.text if isinstance(last, UserMessage) else 'nothing'}."
+    )
+
+
+class Line:
+    """A connection's near end: keeps what was sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.code: int | None = None
+        self._changed = asyncio.Event()
+
+    def send(self, text: str) -> None:
+        self.sent.append(json.loads(text))
+        self._changed.set()
+
+    def close(self, code: int) -> None:
+        self.code = code
+        self._changed.set()
+
+    async def until(self, kind: str) -> dict[str, Any]:
+        async with asyncio.timeout(10):
+            while not (found := [m for m in self.sent if m["type"] == kind]):
+                self._changed.clear()
+                await self._changed.wait()
+        return found[-1]
+
+    async def closed(self) -> int:
+        async with asyncio.timeout(10):
+            while self.code is None:
+                self._changed.clear()
+                await self._changed.wait()
+        return self.code
+
+
+class Room:
+    """A house with one conversation in it."""
+
+    def __init__(self, speech: ScriptedSpeech) -> None:
+        self.speech = speech
+        self.workers = Workers(4)
+        self.reports: list[tuple[str, Mapping[str, Any]]] = []
+        house = ServerContext(
+            speech,
+            self.workers,
+            SpeechSynthesizer(speech, self.workers),
+            lambda kind, facts: self.reports.append((kind, facts)),
+        )
+        self.talk = Conversation(house)
+        self.line = Line()
+        self.talk.attach(self.line)
+
+    def receive(self, *messages: Any) -> None:
+        for message in messages:
+            self.talk.post(Received(message))
+
+
+@asynccontextmanager
+async def room(speech: ScriptedSpeech | None = None) -> AsyncIterator[Room]:
+    lines = {500.0: "Where is my order?"}
+    made = Room(speech or ScriptedSpeech(lines, decide))
+    running = asyncio.create_task(made.talk.run())
+    try:
+        yield made
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        made.workers.close()
+
+
+async def test_it_ends_with_its_session() -> None:
+    async with room() as here:
+        here.receive(SessionUpdate({}), SessionEnd())
+        assert await here.line.closed() == 1000
+
+    assert here.talk.session.phase is Phase.CLOSED
+    kinds = [kind for kind, _ in here.reports]
+    assert kinds == ["vagent.session.opened", "vagent.session.closed"]
+
+
+async def test_the_mind_reads_the_brief_while_the_greeting_plays() -> None:
+    async with room() as here:
+        here.receive(SessionUpdate({"greeting": "Hi.", "system_prompt": "Be brief."}))
+        await here.line.until("reply.done")
+
+    [brief] = here.speech.scripted_brain.warmed
+    assert brief.prompt == "Be brief."
+
+
+async def test_words_are_heard_thought_about_and_answered() -> None:
+    async with room() as here:
+        here.receive(SessionUpdate({}))
+        here.receive(InputAudio(bytes(9_600) + whistle(500, 0.6) + bytes(48_000)))
+        said = await here.line.until("transcript.agent")
+
+    assert said["text"] == "You say Where is my order?."
+    turns = [facts for kind, facts in here.reports if kind == "vagent.turn"]
+    assert [turn["speculative"] for turn in turns] == [True]
+
+
+async def test_a_mind_that_cannot_warm_up_is_reported_and_tried_again_later() -> None:
+    class Cold(ScriptedSpeech):
+        def brain(self) -> Any:
+            raise RuntimeError("cold")
+
+    async with room(Cold({}, decide)) as here:
+        here.receive(SessionUpdate({"system_prompt": "x"}))
+        await here.line.until("session.ready")
+        here.receive(ReplyCreate())
+        error = await here.line.until("reply.error")
+        await here.line.until("reply.done")
+
+    assert error["code"] == "llm_provider_error"
+    assert here.talk.session.phase is Phase.LIVE
+    assert "vagent.warning" in [kind for kind, _ in here.reports]
+
+
+async def test_a_dropped_conversation_lives_on_without_a_line() -> None:
+    async with room() as here:
+        here.receive(SessionUpdate({}), ConversationMessage("user", "I am Kim"))
+        await here.line.until("session.ready")
+        here.talk.detach(here.line)
+        new = Line()
+        here.talk.resume(new)
+        ready = await new.until("session.ready")
+        here.receive(ReplyCreate())
+        said = await new.until("transcript.agent")
+
+    assert ready["session_id"] == here.talk.session.session_id
+    assert said["text"] == "You say I am Kim."
+    assert here.line.sent[-1]["type"] == "session.ready"
+
+
+async def test_the_old_line_that_hears_of_its_end_late_does_not_drop_the_new() -> None:
+    async with room() as here:
+        here.receive(SessionUpdate({}))
+        await here.line.until("session.ready")
+        new = Line()
+        here.talk.resume(new)
+        await new.until("session.ready")
+        here.talk.detach(here.line)
+        here.receive(ReplyCreate())
+
+        assert await new.until("reply.done")
+        assert await here.line.closed() == 1000
+
+
+def test_identifiers_say_what_they_are_of() -> None:
+    assert make_id("sess").startswith("sess_")
+    assert len(make_id("resp")) == len("resp_") + 32
+    assert make_id("msg") != make_id("msg")

@@ -1,0 +1,115 @@
+"""Words to sound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from runner.audio.pcm import decode_alaw, decode_mulaw, to_samples
+from runner.protocol.server.config import apply_update
+from runner.protocol.server.settings import Settings, default_settings
+from runner.server.larynx import SpeechSynthesizer, sentences
+from runner.service.workers import Workers
+from runner.speech.interfaces import Cancelled
+from tests.service.scripted import ScriptedSpeech, whistle
+
+
+class CountingVoice:
+    """Whistles for half a second between two long silences."""
+
+    name = "counting"
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def speak(self, text: str, cancelled: Cancelled) -> Iterator[bytes]:
+        self.said.append(text)
+        yield bytes(24_000)
+        yield whistle(440, 0.5)
+        yield bytes(48_000)
+
+
+def configured(**output: object) -> Settings:
+    outcome = apply_update(default_settings(), {"output": output}, first=True)
+    assert isinstance(outcome, Settings)
+    return outcome
+
+
+@pytest.fixture
+def voice() -> CountingVoice:
+    return CountingVoice()
+
+
+@pytest.fixture
+def larynx(voice: CountingVoice) -> Iterator[SpeechSynthesizer]:
+    workers = Workers(2)
+    speech = ScriptedSpeech({}, lambda brief, history: [], voice=voice)
+    yield SpeechSynthesizer(speech, workers)
+    workers.close()
+
+
+def never() -> bool:
+    return False
+
+
+async def test_a_clause_starts_with_its_sound_and_not_with_silence(
+    larynx: SpeechSynthesizer,
+) -> None:
+    clause = await larynx.say("Hello.", configured(), never)
+
+    assert clause.text == "Hello."
+    assert clause.duration_ms == pytest.approx(500 + 10 + 125, abs=5)
+    loud = np.flatnonzero(np.abs(to_samples(clause.pcm)) > 0.01)
+    assert loud[0] < 24_000 * 0.02
+
+
+async def test_telephone_sound_is_a_third_of_the_rate_and_half_the_width(
+    larynx: SpeechSynthesizer,
+) -> None:
+    plain = await larynx.say("Hello.", configured(), never)
+    for encoding, decode in (
+        ("audio/pcmu", decode_mulaw),
+        ("audio/pcma", decode_alaw),
+    ):
+        settings = configured(format={"encoding": encoding})
+        coded = await larynx.say("Hello.", settings, never)
+
+        assert len(coded.pcm) == pytest.approx(len(plain.pcm) / 6, abs=2)
+        assert coded.duration_ms == plain.duration_ms
+        spectrum = np.abs(np.fft.rfft(to_samples(decode(coded.pcm))))
+        pitch = np.argmax(spectrum) * 8_000 / len(coded.pcm)
+        assert pitch == pytest.approx(440, abs=5)
+
+
+async def test_volume_is_applied(larynx: SpeechSynthesizer) -> None:
+    full = to_samples((await larynx.say("Hello.", configured(), never)).pcm)
+    half = to_samples((await larynx.say("Hello.", configured(volume=50), never)).pcm)
+
+    assert np.max(np.abs(half)) == pytest.approx(np.max(np.abs(full)) / 2, rel=0.01)
+
+
+async def test_what_is_kept_is_made_once(
+    larynx: SpeechSynthesizer, voice: CountingVoice
+) -> None:
+    await larynx.prepare("Hello.")
+    await larynx.say("Hello.", configured(), never, keep=True)
+    await larynx.say("Bye.", configured(), never)
+    await larynx.say("Bye.", configured(), never)
+
+    assert voice.said == ["Hello.", "Bye.", "Bye."]
+
+
+async def test_replies_of_text_alone_ask_no_voice(
+    larynx: SpeechSynthesizer, voice: CountingVoice
+) -> None:
+    clause = await larynx.say("Hello.", configured(type="text"), never)
+
+    assert (clause.text, clause.pcm, voice.said) == ("Hello.", b"", [])
+
+
+def test_a_text_is_cut_where_a_voice_takes_breath() -> None:
+    assert sentences(" Hi. How are you?  Well! ") == ["Hi.", "How are you?", "Well!"]
+    assert sentences("It costs 3.50 euros") == ["It costs 3.50 euros"]
+    assert sentences("  ") == []

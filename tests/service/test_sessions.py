@@ -1,0 +1,118 @@
+"""How long the server keeps a session, through real sockets, on a loop that can skip
+time: the grace is half a minute, and nobody wants to wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+
+from runner.service.app import EmbeddedServer
+from runner.service.sessions import default_max_sessions
+from tests.service.scripted import ScriptedSpeech
+from tests.service.test_app import LINES, Client, connected, decide
+
+
+class SkippingLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock can be put forward."""
+
+    ahead = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.ahead
+
+
+def skip(seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, SkippingLoop)
+    loop.ahead += seconds
+
+
+def run(story: Coroutine[None, None, None]) -> None:
+    with asyncio.Runner(loop_factory=SkippingLoop) as runner:
+        runner.run(story)
+
+
+async def drop(client: Client) -> None:
+    client.socket.transport.abort()
+    await client.socket.wait_closed()
+
+
+async def dropped(server: EmbeddedServer) -> str:
+    """Return the id of a session whose line the server has seen drop."""
+    async with connected(server) as client:
+        ready = await client.open()
+        await drop(client)
+    # A round trip over another line: the first one's end has been seen before it.
+    async with connected(server) as client:
+        await client.open()
+        await client.send("session.end")
+        await client.until("session.ended")
+    session_id: str = ready["session_id"]
+    return session_id
+
+
+async def answer_to_resume(server: EmbeddedServer, session_id: str) -> str:
+    async with connected(server) as client:
+        await client.send("session.resume", session_id=session_id)
+        message = await client.read()
+        await drop(client)
+        return str(message.get("code", message["type"]))
+
+
+def test_a_dropped_session_is_kept_for_half_a_minute_and_then_forgotten() -> None:
+    async def story() -> None:
+        async with EmbeddedServer(ScriptedSpeech(LINES, decide)) as server:
+            session_id = await dropped(server)
+            skip(29)
+            assert await answer_to_resume(server, session_id) == "session.ready"
+
+            session_id = await dropped(server)
+            skip(31)
+            assert await answer_to_resume(server, session_id) == "session_not_found"
+
+    run(story())
+
+
+def test_a_resumed_session_is_not_forgotten_when_its_old_grace_is_over() -> None:
+    async def story() -> None:
+        async with EmbeddedServer(ScriptedSpeech(LINES, decide)) as server:
+            session_id = await dropped(server)
+            async with connected(server) as client:
+                await client.send("session.resume", session_id=session_id)
+                await client.until("session.ready")
+                skip(31)
+                await client.send("session.update", session={"system_prompt": "x"})
+                await client.until("session.updated")
+                await client.send("session.end")
+                await client.until("session.ended")
+
+    run(story())
+
+
+def test_a_second_resume_moves_the_session_and_closes_the_old_line() -> None:
+    async def story() -> None:
+        async with (
+            EmbeddedServer(ScriptedSpeech(LINES, decide)) as server,
+            connected(server) as old,
+            connected(server) as new,
+        ):
+            ready = await old.open()
+            await new.send("session.resume", session_id=ready["session_id"])
+            assert (await new.read())["session_id"] == ready["session_id"]
+            assert await old.closed() == 1000
+            await new.send("session.end")
+            await new.until("session.ended")
+
+    run(story())
+
+
+def test_a_machine_holds_two_calls_at_least() -> None:
+    assert default_max_sessions() >= 2
+
+
+async def test_of_too_many_dropped_sessions_the_oldest_is_forgotten() -> None:
+    async with EmbeddedServer(ScriptedSpeech(LINES, decide), max_sessions=2) as server:
+        ids = [await dropped(server) for _ in range(20)]
+
+        assert await answer_to_resume(server, ids[0]) == "session_not_found"
+        assert await answer_to_resume(server, ids[-1]) == "session.ready"

@@ -1,0 +1,14 @@
+"""Scenario files of tests: texts read as if they lay beside the agents here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runner.config.reading import ParsedFile, read_agent_text
+
+BESIDE = Path(__file__).parent / "beside"
+
+
+def read(folder: Path, text: str) -> ParsedFile:
+    """Read a text as the scenario file of a folder."""
+    return read_agent_text(text.encode(), folder / "shop.test.yaml")
