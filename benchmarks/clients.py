@@ -32,10 +32,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.bare import BareClient
 from runner.audio.devices import FRAME_BYTES, FRAME_MS
 from runner.audio.playback import PlaybackBuffer
-from runner.counters import CounterObserver
 from runner.engine.engine import Engine
 from runner.engine.transports import Dialer
-from runner.observers.call_stats import CallStats
+from runner.observers.call_stats import CallStats, CounterObserver
 from runner.protocol.client.actions import Action
 from runner.protocol.client.config import ClientConfig
 from runner.protocol.client.events import Event, HangUp, Received
@@ -46,7 +45,7 @@ from runner.protocol.messages import (
     SessionReady,
     ToolCall,
 )
-from runner.recording.header import Header, RecordedAgent
+from runner.recording.format import Header, RecordedAgent
 from runner.recording.recorder import Recorder
 
 # The bare client, and vagent by the library of its wire and by its event loop.

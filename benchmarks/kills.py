@@ -42,8 +42,7 @@ from runner.protocol.messages import (
     SessionUpdated,
     ToolCall,
 )
-from runner.recording.format import AudioSummary
-from runner.recording.header import Header, RecordedAgent
+from runner.recording.format import AudioSummary, Header, RecordedAgent
 from runner.recording.reader import read_recording
 from runner.recording.recorder import Recorder
 

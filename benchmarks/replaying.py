@@ -36,6 +36,7 @@ from runner.protocol.client.events import (
     Received,
     ToolFinished,
 )
+from runner.protocol.codec import dumps
 from runner.protocol.messages import (
     InputSpeechStarted,
     InputSpeechStopped,
@@ -50,9 +51,14 @@ from runner.protocol.messages import (
     TranscriptAgent,
     TranscriptUser,
 )
-from runner.protocol.notation import dumps
-from runner.recording.format import AudioSummary, Entry, write_line
-from runner.recording.header import Header, RecordedAgent, write_header
+from runner.recording.format import (
+    AudioSummary,
+    Entry,
+    Header,
+    RecordedAgent,
+    write_header,
+    write_line,
+)
 from runner.recording.reader import SESSION_FILE, read_recording
 from runner.testing.replay import replay
 from runner.testing.replay_result import find_difference

@@ -17,18 +17,22 @@ from runner.protocol.client.config import AnnounceBy, ClientConfig
 from runner.protocol.client.events import Event, HangUp, Received, Say, ToolFinished
 from runner.protocol.client.session import ClientSession
 from runner.protocol.client.tool_calls import ToolPolicy
-from runner.protocol.dictation import say_verbatim
-from runner.protocol.messages import ReplyCreate, ToolCall, ToolResult, TranscriptAgent
-from runner.recording.header import Header, RecordedAgent
+from runner.protocol.messages import (
+    ReplyCreate,
+    ToolCall,
+    ToolResult,
+    TranscriptAgent,
+    say_verbatim,
+)
+from runner.recording.format import Header, RecordedAgent
 from runner.recording.reader import Recording, read_recording
 from runner.recording.recorder import Recorder
 from runner.speech.synthesizer import ToneSynthesizer
-from runner.testing.mind import ScriptedModel
-from runner.testing.muteness import NullMicrophone
+from runner.testing.impairments import NullMicrophone
 from runner.testing.replay import replay
 from runner.testing.replay_result import find_difference
 from runner.testing.scenarios.model import LlmRule, read_pattern
-from runner.testing.scripted_service import ScriptedService
+from runner.testing.scripted_service import ScriptedModel, ScriptedService
 from runner.testing.virtual_time import run_virtually
 from runner.tools.tool import ToolOutcome
 

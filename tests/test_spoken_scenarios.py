@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from runner.recording.reader import read_recording
-from runner.replaying.verdict import replay_and_compare
 from runner.speech.models import open_model_store
-from runner.testing import ScenarioResult, Status, Wishes, try_out
+from runner.testing import ScenarioResult, Status, TestOptions, run_scenario
+from runner.testing.replay_result import replay_and_compare
 from runner.testing.scenarios.loader import load_suite
 
 pytestmark = pytest.mark.speech
@@ -28,10 +28,10 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> ScenarioResult:
     suite = load_suite(ROOT / "agents" / "support.test.yaml")
     (tried,) = (each for each in suite.scenarios if "Python" in each.name)
     keep = tmp_path_factory.mktemp("recordings")
-    wishes = Wishes(
+    wishes = TestOptions(
         service="local", environment=dict(os.environ), keep=keep, keep_passed=True
     )
-    return try_out(tried, wishes)
+    return run_scenario(tried, wishes)
 
 
 def test_a_scenario_passes_with_real_speech(result: ScenarioResult) -> None:

@@ -16,8 +16,8 @@ from benchmarks.recognition import word_errors, words_of
 from runner.audio.devices import SAMPLE_RATE
 from runner.audio.resampler import Resampler
 from runner.config.model import LlmConfig, LocalConfig
-from runner.server.ears import SpeechSegmenter
 from runner.service.endpointing import TurnSignal
+from runner.service.recognition import SpeechSegmenter
 from runner.speech.interfaces import SPEECH_RATE, Recognizer
 from runner.speech.loader import load_speech
 from runner.speech.models import open_model_store

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from docs.generate.markdown import page, paragraph, table
-from runner.protocol.client import recovery
+from runner.protocol.client import state
 from runner.protocol.client.config import READY_SECONDS
-from runner.protocol.client.line import (
+from runner.protocol.client.session import CONNECT_SECONDS
+from runner.protocol.client.state import (
     BACKOFF_LIMIT_SECONDS,
     BACKOFF_SECONDS,
     FRESH_TRIES,
     OUTAGE_SECONDS,
     RESUME_WINDOW_SECONDS,
+    Rule,
 )
-from runner.protocol.client.recovery import Rule
-from runner.protocol.client.session import CONNECT_SECONDS
 
 _INTRODUCTION = """A voice-agent service reports an error in one of three ways: with an
 error code in a `session.error` message, with the close code of the WebSocket, or with
@@ -54,12 +54,12 @@ call was established, a connection that cannot be opened is retried."""
 
 def make_page() -> str:
     """Returns the page."""
-    errors = [*_quoted(recovery.ERRORS), ("any other", recovery.UNKNOWN_ERROR)]
-    closes = [*_quoted(recovery.CLOSES), ("any other", recovery.UNKNOWN_CLOSE)]
+    errors = [*_quoted(state.ERRORS), ("any other", state.UNKNOWN_ERROR)]
+    closes = [*_quoted(state.CLOSES), ("any other", state.UNKNOWN_CLOSE)]
     refusals = [
-        *_quoted(recovery.REFUSALS),
-        ("any other", recovery.UNKNOWN_REFUSAL),
-        ("no answer", recovery.UNREACHABLE),
+        *_quoted(state.REFUSALS),
+        ("any other", state.UNKNOWN_REFUSAL),
+        ("no answer", state.UNREACHABLE),
     ]
     return page(
         "# Errors",

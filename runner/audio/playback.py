@@ -5,13 +5,192 @@ Pure but for one lock that is held for microseconds; time is counted in what was
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 
+import numpy as np
+
 from runner.audio.devices import SAMPLE_RATE
-from runner.audio.jitter import PAUSE_MS
-from runner.audio.smoothing import FadeBuffer
+from runner.audio.pcm import ByteQueue, fade_out, scale
+
+# Sound in order whose end and new beginning are smooth where it ran out.
+#
+# When the sound runs out nobody knows yet that it has: the last milliseconds are
+# lowered as they are taken, and raised again as soon as more has come. So nothing is
+# held back, and no two samples differ by more than the sound itself and a slow ramp
+# make them.
+
+
+class FadeBuffer:
+    """Interleaved PCM16, appended in pieces and taken in others.
+
+    Not thread-safe: whoever shares one holds a lock.
+    """
+
+    def __init__(self, channels: int, fade_frames: int) -> None:
+        """Fade over so many frames at a gap; with 0 not at all."""
+        self._channels = channels
+        self._fade = fade_frames
+        self._queue = ByteQueue()
+        self._gain = 1.0  # of the frame that was taken last
+        self.is_whole = False  # nothing is to follow what is in it
+        self.is_cut = False  # what is in it was the beginning of more
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def append(self, pcm: bytes | memoryview, *, is_last: bool = False) -> None:
+        """Add at the end; what is known to be the last ends as it is."""
+        self._queue.append(pcm)
+        self.is_whole = is_last
+        self.is_cut = False
+
+    def begin(self, *, is_resumed: bool) -> None:
+        """Note that what comes now follows silence, perhaps in the middle of a word."""
+        if len(self._queue):
+            return  # an end is still being taken
+        self._gain = 0.0 if is_resumed and self._fade else 1.0
+
+    def take(self, size: int) -> bytes:
+        """Remove and return the first bytes, at most so many, smoothed."""
+        piece = self._queue.take(size)
+        left = self._frames(len(self._queue))
+        is_near_end = left < self._fade and not self.is_whole
+        if piece and self._fade and (self._gain < 1.0 or is_near_end):
+            return self._shape(piece, left)
+        return piece
+
+    def cut(self, frames: int) -> int:
+        """Throw all away but these first frames, faded; return how many are gone.
+
+        What is being faded already goes on so.
+        """
+        if self.is_cut:
+            return 0
+        kept = self._queue.take(frames * 2 * self._channels)
+        gone = self._frames(len(self._queue))
+        self._queue.clear()
+        # So near its end, what is not known to be the last is being faded as it is.
+        is_fading = not self.is_whole and self._frames(len(kept)) <= self._fade
+        if not is_fading:
+            kept = fade_out(kept, self._channels)
+        self.append(kept, is_last=not is_fading)
+        self.is_cut = True
+        return gone
+
+    def empty(self) -> bytes:
+        """Remove and return what is in it, as it was appended."""
+        return self._queue.take(len(self._queue))
+
+    def _shape(self, piece: bytes, left: int) -> bytes:
+        frames = self._frames(len(piece))
+        numbers = np.arange(1, frames + 1, dtype=np.float32)
+        gains = np.minimum(self._gain + numbers / self._fade, 1.0)
+        if not self.is_whole:
+            gains = np.minimum(gains, (frames - numbers + left) / self._fade)
+        self._gain = float(gains[-1])
+        return scale(piece, gains, self._channels)
+
+    def _frames(self, size: int) -> int:
+        return size // (2 * self._channels)
+
+
+# How unevenly sound arrives, and what to do about it. Pure.
+#
+# Times are seconds on any steady clock, levels milliseconds of sound.
+
+
+# The bounds of what is laid ahead of a reply: less is a gap at the first hiccup of the
+# network or of the program, more is a delay that is noticed.
+LEAST_MS = 40.0
+MOST_MS = 120.0
+# What is kept beyond the worst that was seen.
+MARGIN_MS = 30.0
+_FIRST_LATENESS_MS = 30.0
+# What comes later than this was not meant to follow: it is another reply.
+PAUSE_MS = 300.0
+# The worst is forgotten in so many seconds of sound, to about a third.
+_MEMORY_SECONDS = 30.0
+
+# A level that was more than this came faster than real time, and is meant to be there.
+_BACKLOG_MS = 300.0
+# So far off the level is left alone; beyond, it is closed at a fiftieth a second, and
+# never so fast that anybody hears it: a twentieth of a percent is less than a cent.
+_STILL_MS = 5.0
+_GAIN = 0.02
+_MOST_STEERING = 0.0005
+_WINDOW_SECONDS = 1.0
+
+
+class JitterEstimator:
+    """The worst lateness of sound behind the first piece of its run, slowly forgotten.
+
+    A run is what is played without a gap. A piece that comes as fast as it is spoken,
+    or faster, is not late, however the pieces are bundled.
+    """
+
+    def __init__(self) -> None:
+        self._worst_ms = _FIRST_LATENESS_MS
+        self._began: float | None = None  # None before the first run
+        self._sound = 0.0  # seconds of the run so far
+
+    @property
+    def cushion_ms(self) -> float:
+        """How much is to be laid ahead of the next run."""
+        return min(max(self._worst_ms + MARGIN_MS, LEAST_MS), MOST_MS)
+
+    @property
+    def run_ms(self) -> float:
+        """How much sound the run has had so far."""
+        return self._sound * 1000
+
+    def begin(self, at: float) -> None:
+        """A run begins with the next piece."""
+        self._began, self._sound = at, 0.0
+
+    def note(self, at: float, seconds: float) -> None:
+        """Take in a piece of this length."""
+        if self._began is None:
+            return
+        late_ms = (at - self._began - self._sound) * 1000
+        faded = self._worst_ms * math.exp(-seconds / _MEMORY_SECONDS)
+        # What no cushion bridges is not remembered as more than the largest one.
+        worst_ms = min(late_ms, MOST_MS - MARGIN_MS) if late_ms < PAUSE_MS else 0.0
+        self._worst_ms = max(faded, worst_ms)
+        self._sound += seconds
+
+
+class ClockDriftController:
+    """Keeps the level of a buffer by playing a very little faster or slower.
+
+    A sound card's clock is some parts in a million off the service's: without this, a
+    long reply would run dry, or its delay grow.
+    """
+
+    def __init__(self) -> None:
+        self.faster = 0.0  # as a share of one
+        self._lowest_ms = math.inf
+        self._since: float | None = None
+
+    def begin(self) -> None:
+        """A run begins: what was seen of the level is of the past."""
+        self._since, self._lowest_ms = None, math.inf
+
+    def note(self, at: float, level_ms: float) -> None:
+        """Take in the level before a piece is added."""
+        if self._since is None:
+            self._since = at
+        self._lowest_ms = min(self._lowest_ms, level_ms)
+        if at - self._since < _WINDOW_SECONDS:
+            return
+        error_ms = self._lowest_ms - MARGIN_MS
+        self._since, self._lowest_ms = at, math.inf
+        is_meant = abs(error_ms) < _STILL_MS or error_ms > _BACKLOG_MS
+        wanted = 0.0 if is_meant else error_ms / 1000 * _GAIN
+        self.faster = min(max(wanted, -_MOST_STEERING), _MOST_STEERING)
+
 
 # Between a click (under 10 ms) and a word that still ends (over 20 ms).
 FADE_MS = 15.0

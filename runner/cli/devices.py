@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.cli.lines import printable
 from runner.cli.output import print_table
+from runner.cli.views.wire import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from runner.audio.catalog import ListedDevice
-    from runner.audio.census import DeviceProber, ProbeResult
+    from runner.audio.portaudio.library import ListedDevice
+    from runner.audio.portaudio.probe import DeviceProber, ProbeResult
 
     # What was tried of each device, by index; empty where nothing was.
     Trials = Mapping[int, Sequence[ProbeResult]]
@@ -44,7 +44,7 @@ def devices(
     """
     import asyncio
 
-    from runner.audio.census import DeviceProber
+    from runner.audio.portaudio.probe import DeviceProber
 
     found, trials = asyncio.run(_look(DeviceProber(), with_test=not no_test))
     show(found, trials, as_json=as_json)

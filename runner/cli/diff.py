@@ -77,7 +77,7 @@ def diff(
         raise UsageError("--scenarios and --no-scenarios contradict each other")
     from runner.cli.output import save
     from runner.cli.reports import diff
-    from runner.comparing.revisions import committed
+    from runner.testing.diff import committed
 
     if new is None:
         old, new = committed(Path(old)), old
@@ -97,11 +97,9 @@ def _compare(
     old: str, new: str, targets: Sequence[str] | None, service: str
 ) -> Comparison:
     from runner.cli.reports.diff import Comparison
-    from runner.comparing.revisions import agent_file
-    from runner.comparing.sending import compare_sending
-    from runner.config.environment import load_environment
-    from runner.resolution import resolve
-    from runner.testing.diff import compare_behaviour
+    from runner.config.files import load_environment
+    from runner.engine.agent import resolve
+    from runner.testing.diff import agent_file, compare_behaviour, compare_sending
     from runner.testing.runner import TestOptions
 
     environment = load_environment(Path(), os.environ)

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.cli.options import InputDevice, OutputDevice
+from runner.cli.options import InputDevice, OutputDevice, parse_variables
 from runner.cli.output import write_any_character
-from runner.cli.variables import parse_variables
 
 if TYPE_CHECKING:
     from runner.cli.doctor_checks.model import (

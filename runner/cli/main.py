@@ -151,7 +151,7 @@ def _forget_a_reader_who_left() -> None:
 def say_error(error: VagentError) -> None:
     """Print an error and its hint on stderr; of an agent file, all findings."""
     if isinstance(error, ConfigError):
-        from runner.config.rendering import render
+        from runner.config.diagnostics import render
 
         # The tree of errors stands below the findings and cannot name their type.
         findings = cast("tuple[Diagnostic, ...]", error.diagnostics)

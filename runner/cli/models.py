@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,8 +14,13 @@ import typer
 from runner.cli.output import print_table
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+    from runner.speech.downloads import Progress
     from runner.speech.manifest import Model
     from runner.speech.models import ModelStatus, ModelStore
+
 
 models_app = typer.Typer(
     name="models",
@@ -98,7 +106,6 @@ def remove(
     ],
 ) -> None:
     """Delete models and partial downloads."""
-    from runner.cli.progress import megabytes
     from runner.speech.models import open_model_store
 
     weights = open_model_store()
@@ -110,7 +117,6 @@ def remove(
 
 def fetch_models(weights: ModelStore, names: list[str]) -> None:
     """Fetch these models with their progress on stderr; says so when all are here."""
-    from runner.cli.progress import megabytes, showing_progress
 
     absent = [name for name in names if not weights.status(name).present]
     if not absent:
@@ -126,7 +132,6 @@ def fetch_models(weights: ModelStore, names: list[str]) -> None:
 
 
 def _name_the_better_brain(weights: ModelStore) -> None:
-    from runner.cli.progress import megabytes
 
     if weights.status(_BETTER_BRAIN).present or os.environ.get("VAGENT_LOCAL_LLM"):
         return
@@ -154,7 +159,93 @@ def _as_object(model: Model, standing: ModelStatus) -> dict[str, object]:
 
 
 def _as_cells(model: Model, standing: ModelStatus) -> tuple[str, ...]:
-    from runner.cli.progress import megabytes
 
     here = "here" if standing.present else standing.problem or "not here"
     return model.name, model.purpose, megabytes(model.size), here, model.licence
+
+
+# Shows a fetch of weights on stderr: bars on a terminal, plain lines elsewhere.
+
+
+_QUARTER = 0.25
+
+
+@contextmanager
+def showing_progress() -> Iterator[Progress]:
+    """Yield what suits stderr: it may be a terminal, a file or a pipe."""
+    if not sys.stderr.isatty():
+        yield PlainProgress()
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+    from rich.progress import Progress as RichProgress
+
+    with RichProgress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    ) as bars:
+        yield ProgressBars(bars)
+
+
+class ProgressBars:
+    """A bar for each file, with sizes, speed and time left."""
+
+    def __init__(self, bars: RichProgress) -> None:
+        self._bars = bars
+        self._task: TaskID | None = None
+
+    def begin(self, label: str, size: int, done: int) -> None:
+        self._task = self._bars.add_task(label, total=size, completed=done)
+
+    def advance(self, done: int) -> None:
+        if self._task is not None:
+            self._bars.update(self._task, completed=done)
+
+    def end(self) -> None:
+        self._task = None
+
+    def say(self, text: str) -> None:
+        self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+class PlainProgress:
+    """A line at the beginning, at each quarter of a big file and at the end."""
+
+    def __init__(self) -> None:
+        self._label = ""
+        self._size = 0
+        self._shown = 0.0  # share of the file that was said last, 0 to 1
+
+    def begin(self, label: str, size: int, done: int) -> None:
+        self._label, self._size = label, size
+        self._shown = done / size
+        begun = f", {megabytes(done)} of it are here" if done else ""
+        self.say(f"{label}: {megabytes(size)}{begun}")
+
+    def advance(self, done: int) -> None:
+        share = done / self._size
+        if share >= min(1.0, self._shown + _QUARTER) and share > self._shown:
+            self._shown = share
+            self.say(f"{self._label}: {int(100 * share)}%")
+
+    def end(self) -> None: ...
+
+    def say(self, text: str) -> None:
+        typer.echo(text, err=True)
+
+
+def megabytes(size: float) -> str:
+    """Write a size as people read it: decimal, like disks and downloads."""
+    if size < 1e5:
+        return f"{size / 1e3:,.1f} kB"
+    return f"{size / 1e6:,.1f} MB" if size < 1e8 else f"{size / 1e6:,.0f} MB"

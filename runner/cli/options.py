@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, TypeAlias
 
 import typer
+
+from runner.errors import UsageError
 
 _AUDIO = "Microphone and speaker"
 _TERMINAL = "Terminal"
@@ -126,3 +134,60 @@ LogFormat: TypeAlias = Annotated[
         rich_help_panel=_OBSERVABILITY,
     ),
 ]
+
+
+# `--var NAME=VALUE`, as several commands take it.
+
+
+def parse_variables(pairs: list[str]) -> dict[str, str]:
+    """Return the variables; raises `UsageError` for what is no pair."""
+    variables: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise UsageError(
+                f"--var '{pair}' sets nothing", hint="write --var NAME=VALUE"
+            )
+        variables[name] = value
+    return variables
+
+
+# Ctrl-C: the first one ends politely, the second one leaves at once.
+
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+@contextlib.contextmanager
+def graceful_sigint(
+    on_first: Callable[[], None], at_once: Callable[[], None] = lambda: None
+) -> Iterator[None]:
+    """Call `on_first` on the running loop at the first Ctrl-C.
+
+    At the second the process is left at once with exit code 130, without cleaning up
+    but for `at_once`: a hung tool or device must not hold up somebody who has asked
+    twice. Works with
+    `signal.signal`, since event loops on Windows know no signal handlers. SIGTERM is
+    taken as a first Ctrl-C.
+    """
+    loop = asyncio.get_running_loop()
+    asked = False
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        del frame
+        if asked:
+            at_once()
+            os._exit(INTERRUPTED)
+        asked = number == signal.SIGINT
+        loop.call_soon_threadsafe(on_first)
+
+    before = {
+        number: signal.signal(number, interrupt)
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

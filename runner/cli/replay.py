@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runner.recording.format import Entry
-    from runner.replaying.verdict import ReplayResult
-    from runner.testing.replay_result import Step
+    from runner.testing.replay_result import ReplayResult, Step
 
 
 def replay(
@@ -58,7 +57,7 @@ def replay(
     if tools not in ("recorded", "live"):
         raise UsageError(f"there is no --tools '{tools}'", hint="recorded or live")
     from runner.recording.reader import find_recordings
-    from runner.replaying.verdict import replay_and_compare
+    from runner.testing.replay_result import replay_and_compare
 
     verdicts = []
     for folder in find_recordings(recordings):
@@ -109,7 +108,7 @@ def _line(step: Step) -> str:
 
 def _describe_entry(entry: Entry, content: dict[str, Any]) -> str:
     """Return one line of a call, made for reading: no sound, no long text."""
-    from runner.cli.lines import describe_received, describe_sent, shorten
+    from runner.cli.views.wire import describe_received, describe_sent, shorten
     from runner.protocol.client.actions import RunTool, Send
     from runner.protocol.client.events import Received
     from runner.recording.format import AudioSummary

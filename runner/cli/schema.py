@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.config.modeline import AGENT_SCHEMA, SUITE_SCHEMA
-from runner.errors import UsageError
+from runner.config.files import AGENT_SCHEMA, SUITE_SCHEMA
+from runner.errors import FileUnreadable, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from runner.config.model import Kinds
 
 
@@ -74,11 +79,10 @@ def schema_texts() -> dict[str, str]:
 def _text(name: str) -> str:
     """Returns the text of a schema: as packaged, unless plugins add tool kinds."""
     if name == SUITE_SCHEMA:
-        from runner.scenarios import packaged
+        from runner.testing.scenarios import loader
 
-        return packaged.packaged_text()
-    from runner.config.packaged import packaged_schema, packaged_text
-    from runner.config.schema import agent_schema
+        return loader.packaged_text()
+    from runner.config.schema import agent_schema, packaged_schema, packaged_text
 
     composed = agent_schema(_installed_schemas())
     if composed == packaged_schema():
@@ -105,7 +109,6 @@ def _targets(place: Path, *, scenario: bool) -> dict[Path, str]:
 
 
 def _write(target: Path, text: str) -> None:
-    from runner.writing import write_all
 
     content = text.encode()
     if target.is_file() and target.read_bytes() == content:
@@ -156,7 +159,7 @@ def _patterns(place: Path, schema: str) -> list[str]:
 
 
 def _files_here(schema: str) -> list[str]:
-    from runner.config.reading import read_agent_file
+    from runner.config.files import read_agent_file
 
     found = [*Path().glob("*.yaml"), *Path().glob("*.yml")]
     readings = [read_agent_file(each) for each in found if each.is_file()]
@@ -165,3 +168,69 @@ def _files_here(schema: str) -> list[str]:
         for each in readings
         if (each.is_suite if schema == SUITE_SCHEMA else each.is_agent)
     )
+
+
+# Files written together: all of them, or none.
+
+
+def write_all(files: Mapping[Path, bytes], *, overwrite: bool = False) -> None:
+    """Write every file, and the folders that they need.
+
+    Without `overwrite` a file that is there already is a failure too, also one that
+    somebody makes at this moment. Raises `FileUnreadable`; then everything is as it
+    was before.
+    """
+    written: list[tuple[Path, bytes | None]] = []  # with what stood there before
+    folders: list[Path] = []
+    current: Path | None = None
+    try:
+        for current, content in files.items():
+            folders += _make_folders(current.parent)
+            before = _content(current) if overwrite else None
+            with current.open("wb" if before is not None else "xb") as file:
+                written.append((current, before))
+                file.write(content)
+    except BaseException as error:
+        _undo(written, folders)
+        if not isinstance(error, OSError):
+            raise
+        raise FileUnreadable.from_os_error(current, "written", error) from error
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _make_folders(folder: Path) -> list[Path]:
+    """Make a folder and those above it; return the ones that are new, outermost first.
+
+    Of these none is lost when the last one cannot be made: they are unmade here.
+    """
+    missing = []
+    while not os.path.lexists(folder):
+        missing.append(folder)
+        folder = folder.parent
+    made: list[Path] = []
+    try:
+        for each in reversed(missing):
+            each.mkdir()
+            made.append(each)
+    except OSError:
+        _undo([], made)
+        raise
+    return made
+
+
+def _undo(written: list[tuple[Path, bytes | None]], folders: list[Path]) -> None:
+    for path, before in reversed(written):
+        with contextlib.suppress(OSError):
+            if before is None:
+                path.unlink()
+            else:
+                path.write_bytes(before)
+    for folder in reversed(folders):
+        with contextlib.suppress(OSError):
+            folder.rmdir()

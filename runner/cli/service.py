@@ -16,7 +16,7 @@ from runner.cli.options import Metrics
 
 if TYPE_CHECKING:
     from runner.config.model import LlmConfig
-    from runner.server.journal import Report
+    from runner.service.conversation import Report
 
 _LLM_KEY = "VAGENT_LLM_KEY"
 # Names that these variables had; ignoring one would start a service without its key.
@@ -115,8 +115,7 @@ def service(
 
     from runner.config.model import LocalConfig
     from runner.hosts import is_this_machine
-    from runner.server.lifetime import serve_until_stopped
-    from runner.service.app import EmbeddedServer
+    from runner.service.app import EmbeddedServer, serve_until_stopped
     from runner.service.faults.parser import load_faults
     from runner.speech.loader import load_speech
 
@@ -161,8 +160,12 @@ def _counted(say: Report, port: int | None) -> Iterator[Report]:
     if read_port(port) is None or port is None:
         yield say
         return
-    from runner.observers.metrics import ServerMetrics, new_registry, render
-    from runner.telemetry.scraping import serve_metrics
+    from runner.observers.metrics import (
+        ServerMetrics,
+        new_registry,
+        render,
+        serve_metrics,
+    )
 
     registry = new_registry()
     metrics = ServerMetrics(registry)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import re
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from runner.cli.options import parse_variables
 from runner.cli.output import write_any_character
-from runner.cli.variables import parse_variables
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
-    from runner.config.provenance import Origin
-    from runner.resolution import ResolvedAgent
+    from collections.abc import Callable, Iterator
+
+    from runner.config.provenance import Origin, TracedConfig, Use
+    from runner.config.yaml.nodes import Pointer
+    from runner.engine.agent import ResolvedAgent
+
 
 FORMATS = ("yaml", "json", "wire")
 
@@ -85,13 +91,13 @@ def show_agent(path: Path, format: str, variables: list[str]) -> None:
     import os
     import sys
 
-    from runner.config.environment import load_environment
+    from runner.config.files import load_environment
 
     if format not in FORMATS:
         raise UsageError(
             f"there is no format '{format}'", hint=f"one of: {', '.join(FORMATS)}"
         )
-    from runner.resolution import resolve
+    from runner.engine.agent import resolve
 
     environment = load_environment(Path(), os.environ)
     resolution = resolve(path, parse_variables(variables), environment)
@@ -116,8 +122,7 @@ def write(resolution: ResolvedAgent, format: str, *, is_coloured: bool = False) 
         return json.dumps(message, indent=2, ensure_ascii=False) + "\n"
     if format == "json":
         return json.dumps(_report(resolution), indent=2, ensure_ascii=False) + "\n"
-    from runner.cli.annotated import annotate
-    from runner.resolution import posix_path
+    from runner.engine.agent import posix_path
 
     dim = partial(typer.style, dim=True) if is_coloured else str
     lines = annotate(resolution.traced, dim)
@@ -126,7 +131,7 @@ def write(resolution: ResolvedAgent, format: str, *, is_coloured: bool = False) 
 
 def _report(resolution: ResolvedAgent) -> dict[str, Any]:
     """Return the one object of `--format json`; keys may be added, none goes away."""
-    from runner.resolution import posix_path
+    from runner.engine.agent import posix_path
 
     return {
         "type": "vagent.show",
@@ -161,3 +166,183 @@ def _origin(origin: Origin) -> dict[str, Any]:
             for use in origin.uses
         ]
     return said
+
+
+# An agent as YAML for people: each line says in a comment where its value is from.
+
+
+_COMMENTS = 44  # the column where they begin, if there is room
+_CONTAINERS = {("variables",), ("tools",)}
+_WIDEST = 76  # of a list on one line
+_PLAIN = re.compile(r"[A-Za-z](?:[A-Za-z0-9_ ./()'?!;,+-]|:(?=[A-Za-z0-9_/]))*")
+_WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
+_DURATION = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:ms|s|m)")
+# What YAML takes for the end of a line, or does not allow at all, beyond JSON's.
+_ODD = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
+
+
+def annotate(traced: TracedConfig, dim: Callable[[str], str] = str) -> Iterator[str]:
+    """Yield the lines; `dim` is what comments are passed through."""
+    for text, comment in _Emitter(traced).mapping(traced.values, (), "", ""):
+        if not comment:
+            yield text
+        elif not text.strip():
+            yield text + dim(f"# {comment}")
+        else:
+            yield f"{text:<{_COMMENTS - 2}}  " + dim(f"# {comment}")
+
+
+def explain(origin: Origin) -> str:
+    """Say in words where a value came from."""
+    where = f"line {origin.line}"
+    if origin.file is not None:
+        where = origin.file if origin.line is None else f"{origin.file}:{origin.line}"
+    detail = f": {origin.detail}" if origin.detail else ""
+    words = {
+        "file": origin.file or where,
+        "given": "--var",
+        "default": f"default{detail}",
+        "service": "the service's own",
+        "unset": f"not set{detail}",
+        "signature": f"{where}, signature",
+        "docstring": f"{where}, docstring",
+        "mark": f"{where}, @tool",
+        "plugin": f"the plugin {origin.detail}",
+        "unloaded": f"not loaded{detail}",
+    }
+    return "; ".join([words[origin.kind], *map(_use, origin.uses)])
+
+
+def _use(use: Use) -> str:
+    words = {
+        "default": f"default, line {use.line}",
+        "given": "--var",
+        "unset": "not set",
+        "environment": "set, not shown",
+    }
+    return f"${{{use.name}}}: {words[use.origin]}"
+
+
+class _Emitter:
+    """Yields lines as text and comment; nothing is recursive but the value itself."""
+
+    def __init__(self, traced: TracedConfig) -> None:
+        self._traced = traced
+
+    def mapping(
+        self, value: dict[str, Any], path: Pointer, first: str, rest: str
+    ) -> Iterator[tuple[str, str]]:
+        """Yield a mapping's lines: `first` begins the first of them, `rest` others."""
+        lead = first
+        for key, each in value.items():
+            here = (*path, key)
+            if each is None:
+                yield rest, f"{key}: {self._origin(here)}"
+                continue
+            if isinstance(each, dict) and _is_bare(each):
+                yield rest, f"{key}:"
+                for _, comment in self.mapping(each, here, rest, rest):
+                    yield rest, f"  {comment}"
+                continue
+            yield from self._entry(f"{lead}{_scalar(key)}:", each, here, rest)
+            lead = rest
+
+    def _entry(
+        self, head: str, value: Any, path: Pointer, indent: str
+    ) -> Iterator[tuple[str, str]]:
+        if isinstance(value, dict) and value:
+            yield head, self._container(path)
+            yield from self.mapping(value, path, indent + "  ", indent + "  ")
+        elif isinstance(value, list) and value and not _is_flat(value):
+            yield head, self._container(path)
+            for index, each in enumerate(value):
+                yield from self._item(each, (*path, index), indent + "  ")
+        elif isinstance(value, str) and _fits_block(value):
+            chomping = "" if value.endswith("\n") else "-"
+            yield f"{head} |{chomping}", self._origin(path)
+            for line in value.removesuffix("\n").split("\n"):
+                yield f"{indent}  {line}" if line else "", ""
+        else:
+            yield f"{head} {_flow(value)}", self._origin(path)
+
+    def _item(
+        self, value: Any, path: Pointer, indent: str
+    ) -> Iterator[tuple[str, str]]:
+        if isinstance(value, dict) and value and not _is_bare(value):
+            yield from self.mapping(value, path, f"{indent}- ", f"{indent}  ")
+        else:
+            yield f"{indent}- {_flow(value)}", self._origin(path)
+
+    def _container(self, path: Pointer) -> str:
+        """Of a mapping only what its values do not say themselves."""
+        origin = self._traced.origins.get(path)
+        return explain(origin) if origin and path not in _CONTAINERS else ""
+
+    def _origin(self, path: Pointer) -> str:
+        return explain(self._traced.origin(path))
+
+
+def _is_bare(value: dict[str, Any]) -> bool:
+    """Whether nothing in it has a value, so that it would be null."""
+    return bool(value) and all(
+        each is None or (isinstance(each, dict) and _is_bare(each))
+        for each in value.values()
+    )
+
+
+def _is_flat(value: list[Any]) -> bool:
+    if any(isinstance(each, dict | list) for each in value):
+        return False
+    return len(_flow(value)) <= _WIDEST
+
+
+def _fits_block(text: str) -> bool:
+    """Whether a text reads as it is on lines of its own."""
+    lines = text.removesuffix("\n").split("\n")
+    if len(text) <= _WIDEST and len(lines) == 1:
+        return False
+    if not lines[0] or not lines[-1] or _ODD.search(text):
+        return False
+    if any(line != line.strip() and not line.strip() for line in lines):
+        return False
+    if lines[0][0].isspace() or any(line.startswith("\t") for line in lines):
+        return False
+    return all(line.replace("\t", " ").isprintable() for line in lines)
+
+
+def _flow(value: Any) -> str:
+    """Write a value on one line."""
+    if isinstance(value, dict):
+        parts = (
+            f"{_scalar(key, in_flow=True)}: {_scalar(each, in_flow=True)}"
+            for key, each in value.items()
+        )
+        return "{" + ", ".join(parts) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_scalar(each, in_flow=True) for each in value) + "]"
+    return _scalar(value)
+
+
+def _scalar(value: Any, *, in_flow: bool = False) -> str:
+    if isinstance(value, dict | list):
+        return _flow(value)
+    if not isinstance(value, str):
+        return json.dumps(value)
+    if _is_plain(value) and not (in_flow and re.search("[,:?]", value)):
+        return value
+    quoted = json.dumps(value, ensure_ascii=False)
+    return _ODD.sub(_escape, quoted)
+
+
+def _escape(found: re.Match[str]) -> str:
+    """Write an odd character by its number; half a surrogate pair is none."""
+    number = ord(found[0])
+    return "\\ufffd" if 0xD800 <= number <= 0xDFFF else f"\\u{number:04x}"
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text needs no quotes to be one."""
+    if _DURATION.fullmatch(text):
+        return True
+    is_word = _PLAIN.fullmatch(text) and not text.endswith(" ")
+    return bool(is_word) and text.lower() not in _WORDS

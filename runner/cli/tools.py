@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runner.cli.variables import parse_variables
+from runner.cli.options import parse_variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,7 +93,7 @@ def tools(
 def _load(path: Path, variables: Mapping[str, str]) -> ToolRegistry:
     import os
 
-    from runner.config.environment import load_environment
+    from runner.config.files import load_environment
     from runner.engine.agent import load_agent_and_tools
 
     environment = load_environment(Path(), os.environ)

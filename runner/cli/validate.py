@@ -4,26 +4,83 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.cli.output import write_any_character
-from runner.cli.reporting import Colour, ReportOptions, report
-from runner.cli.variables import parse_variables
-from runner.errors import UsageError
+from runner.cli.options import parse_variables
+from runner.cli.output import save, write_any_character
+from runner.config.diagnostics import printable
+from runner.config.files import read_agent_text
+from runner.config.lint.discovery import STDIN
+from runner.config.lint.fixes import fix_content, write_back
+from runner.config.lint.results import UnreadableFile
+from runner.config.lint.selection import Selection
+from runner.config.source import read_content
+from runner.errors import FileUnreadable, UsageError, counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
-    from runner.checking.settings import Settings
-    from runner.cli.fixes import Fixes
+    from runner.config.diagnostics import Diagnostic
+    from runner.config.files import ParsedFile
     from runner.config.lint.checker import Checker
     from runner.config.lint.discovery import FileDiscovery
+    from runner.config.lint.fixes import Choice, FixedFile
+    from runner.config.lint.results import Results
+    from runner.config.lint.selection import Settings
+
+
+# What `validate` has found, told in the way that was asked for.
+
+
+class Colour(StrEnum):
+    """What `--color` takes."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportOptions:
+    """How results are shown, and what they come to."""
+
+    format: str
+    colour: Colour
+    output_file: Path | None
+    most: int | None
+    quiet: bool
+    exit_zero: bool
+    fixes: Fixes | None = None
+
+
+def report(results: Results, manners: ReportOptions) -> None:
+    """Write the findings where they go, and the sums to standard error."""
+    from runner.cli.reports import choose_format, load_report
+    from runner.cli.reports.common import wants_colour
+
+    for each in results.unreadable:
+        typer.echo(f"vagent: {each.message}", err=True)
+    shown = results.shortened(manners.most, errors_only=manners.quiet)
+    is_terminal = manners.output_file is None and sys.stdout.isatty()
+    colour = wants_colour(manners.colour.value, os.environ, is_terminal=is_terminal)
+    write = load_report(choose_format(manners.format, os.environ), colour=colour)
+    text = write(shown)
+    if manners.output_file is not None:
+        save(manners.output_file, text)
+    elif not (manners.fixes and manners.fixes.takes_output):
+        typer.echo(text, nl=False, color=colour or None)
+    if not manners.quiet:
+        typer.echo(str(shown.summary), err=True)
+        if manners.fixes:
+            typer.echo(manners.fixes.summary(), err=True)
 
 
 class Format(StrEnum):
@@ -240,7 +297,7 @@ def _settings(
     format: Format | None,
 ) -> Settings:
     """Return the settings of the project, with what the command line says instead."""
-    from runner.checking.settings import Settings, load_settings
+    from runner.config.lint.selection import Settings, load_settings
 
     settings = Settings() if no_config else load_settings(Path.cwd())
     if select is not None:
@@ -255,7 +312,7 @@ def _settings(
 
 
 def _checker(settings: Settings, variables: dict[str, str], env: bool) -> Checker:
-    from runner.config.environment import load_environment
+    from runner.config.files import load_environment
     from runner.config.lint.checker import Checker
     from runner.config.lint.selection import build_selection
 
@@ -270,7 +327,6 @@ def _fixes(
         if unsafe:
             raise UsageError("--unsafe-fixes does nothing without --fix or --diff")
         return None
-    from runner.cli.fixes import Fixes
 
     return Fixes(targets, checker, shows=diff, unsafe=unsafe)
 
@@ -286,3 +342,110 @@ def _documentation(rule: str | None, format: Format | None) -> str:
     if rule is not None:
         return "\n".join(explain(each) for each in find_rules(rule))
     return rules_as_json() if format is Format.JSON else list_rules()
+
+
+# `vagent validate --fix`: what is mended, and what is told of it.
+
+
+class Fixes:
+    """Mends one file after the other, or shows how (`shows`), and counts.
+
+    What comes from standard input goes to standard output. Only findings that the
+    checker selects are mended; all of them tell whether a fix does harm.
+    """
+
+    def __init__(
+        self, targets: FileDiscovery, checker: Checker, *, shows: bool, unsafe: bool
+    ) -> None:
+        self.shows = shows
+        self.made = 0
+        self._withheld = 0
+        self._targets = targets
+        self._checker = checker
+        self._judge = replace(checker, selection=Selection())
+        self._unsafe = unsafe
+
+    @property
+    def takes_output(self) -> bool:
+        """Whether standard output is for texts, so that no report may go there."""
+        return self.shows or STDIN in self._targets.paths
+
+    def mend(
+        self, readings: Iterable[ParsedFile | UnreadableFile]
+    ) -> Iterator[ParsedFile | UnreadableFile]:
+        """Yield every file as it is after the fixes, written back unless shown."""
+        for each in readings:
+            if isinstance(each, UnreadableFile):
+                yield each
+                continue
+            try:
+                yield self._mend(each)
+            except FileUnreadable as error:
+                yield UnreadableFile(each.path, error.message)
+
+    def summary(self) -> str:
+        """What was done in all."""
+        what = counted(self.made, "fix", "fixes")
+        text = f"{what} {'would be ' if self.shows else ''}made"
+        if self._withheld:
+            text += f", {self._withheld} more with --unsafe-fixes"
+        return text
+
+    def _mend(self, reading: ParsedFile) -> ParsedFile:
+        is_input = self._is_input(reading.path)
+        path = reading.path
+        data = self._targets.input() if is_input else read_content(path)
+
+        def check(new: bytes) -> Sequence[Diagnostic]:
+            return self._judge.check_one(read_agent_text(new, path)).findings
+
+        def chosen(found: Diagnostic) -> bool:
+            return bool(self._checker.selection.apply(path, [found]))
+
+        done = fix_content(
+            data, reading.source.path, check, unsafe=self._unsafe, chosen=chosen
+        )
+        self.made += len(done.mending.changes)
+        self._withheld += 0 if self._unsafe else _unsafe_ones(done, chosen)
+        if self.shows:
+            _write(done.difference())
+        elif is_input:
+            _write(done.after)
+        else:
+            write_back(path, done)
+        if not self.shows:
+            _tell(done)
+        return read_agent_text(done.after, path) if done.is_changed else reading
+
+    def _is_input(self, path: Path) -> bool:
+        name = self._targets.input_name
+        return STDIN in self._targets.paths and path == name
+
+
+def _unsafe_ones(done: FixedFile, chosen: Choice) -> int:
+    return sum(
+        each.fix is not None
+        and not each.fix.is_safe
+        and each.path == done.shown
+        and chosen(each)
+        for each in done.mending.findings
+    )
+
+
+def _tell(done: FixedFile) -> None:
+    for each in done.mending.changes:
+        _say(f"{done.shown}:{each.line}: {each.done}")
+    for each in done.mending.refused:
+        what = f"{each.title} [{each.rule}]"
+        _say(f"{done.shown}:{each.line}: left alone: to {what} brings more errors")
+
+
+def _say(line: str) -> None:
+    typer.echo(printable(line), err=True)
+
+
+def _write(data: bytes) -> None:
+    """Write bytes to standard output as they are: a line end is the file's."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from runner.cli.main import say_error
+from runner.engine.hot_reload import AgentFileWatcher, Marks, watch_changes
 from runner.errors import ConfigError, FileUnreadable, UsageError
-from runner.watching import AgentFileWatcher, Marks, watch_changes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable

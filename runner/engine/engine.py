@@ -13,12 +13,12 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from runner.audio.devices import Microphone, Speaker
+from runner.audio.pcm import duration_ms
 from runner.engine.connection import Connection, Dial
 from runner.errors import VagentError
-from runner.heard import PlaybackTracker
 from runner.protocol.client.actions import (
     Action,
     CancelTool,
@@ -34,16 +34,17 @@ from runner.protocol.client.actions import (
 from runner.protocol.client.events import (
     Event,
     MicFrame,
+    PlaybackCut,
     PlaybackDrained,
     Received,
     Reconfigure,
     SpeechSynthesized,
     Tick,
+    ToolFinished,
 )
 from runner.protocol.client.session import ClientSession
 from runner.protocol.client.tool_calls import ToolPolicy
-from runner.protocol.messages import JsonObject, ReplyAudio
-from runner.tasks import RunToolCall, ToolTasks
+from runner.protocol.messages import JsonObject, ReplyAudio, ToolCall
 
 # How long the speaker may take to finish after the session is over.
 LAST_WORDS_SECONDS = 30.0
@@ -154,7 +155,7 @@ class Engine:
             self._set_alarm()
 
     def reconfigure(self, session: JsonObject, tools: Mapping[str, ToolPolicy]) -> None:
-        """Change the running session; `ConfigApplied` tells when the service follows."""
+        """Changes the running session; `ConfigApplied` follows when the service has it."""
         self.post(Reconfigure(session, tools))
 
     def _feed(self, event: Event) -> None:
@@ -262,3 +263,96 @@ def _is_sound(event: Event) -> bool:
     if isinstance(event, MicFrame):
         return True
     return isinstance(event, Received) and isinstance(event.message, ReplyAudio)
+
+
+# The tool calls that run beside a session, a task each; the engine starts them.
+
+
+# How long cancelled calls may take to clean up.
+TOOL_CLEANUP_SECONDS = 2.0
+# Calls beyond this many wait for one to end; a model that asks for more at once is
+# rare, and a tool's far end may not bear it.
+CALLS_AT_ONCE = 8
+
+
+class ToolOutcome(Protocol):
+    """What a tool call came to, as JSON text."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def is_error(self) -> bool: ...
+
+
+RunToolCall: TypeAlias = Callable[[ToolCall], Awaitable[ToolOutcome]]
+
+
+class ToolTasks:
+    """The calls that are running, a task each, so many of them at once."""
+
+    def __init__(self, run_tool: RunToolCall, post: Callable[[Event], None]) -> None:
+        self._run_tool = run_tool
+        self._post = post
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._turnstile = asyncio.Semaphore(CALLS_AT_ONCE)
+
+    def start(self, call: ToolCall) -> None:
+        """Run a call; its end is posted as `ToolFinished`."""
+        task = asyncio.create_task(self._run(call))
+        self._running[call.call_id] = task
+        task.add_done_callback(lambda _: self._running.pop(call.call_id, None))
+
+    def cancel(self, call_id: str) -> None:
+        """Stop a call; nothing is posted for it."""
+        task = self._running.get(call_id)
+        if task is not None:
+            task.cancel()
+
+    async def close(self) -> None:
+        """Stop every call and wait a moment for them to clean up."""
+        running = list(self._running.values())
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running, timeout=TOOL_CLEANUP_SECONDS)
+
+    async def _run(self, call: ToolCall) -> None:
+        async with self._turnstile:
+            outcome = await self._run_tool(call)
+        self._post(ToolFinished(call.call_id, outcome.text, outcome.is_error))
+
+
+# How much of each reply was really heard.
+
+
+# Replies that may wait in a speaker at once: the one that is heard, and what follows.
+_MOST_REPLIES = 8
+
+
+class PlaybackTracker:
+    """Keeps account of what was handed to the speaker, reply by reply."""
+
+    def __init__(self) -> None:
+        self._handed: deque[tuple[str, float]] = deque(maxlen=_MOST_REPLIES)
+
+    def play(self, reply_id: str, pcm: bytes) -> None:
+        """Note sound of a reply that goes to the speaker."""
+        handed = 0.0
+        if self._handed and self._handed[-1][0] == reply_id:
+            handed = self._handed.pop()[1]
+        self._handed.append((reply_id, handed + duration_ms(pcm)))
+
+    def cut(self, dropped_ms: float) -> list[PlaybackCut]:
+        """Return what became of the replies that this much of was thrown away.
+
+        The newest was to be heard last, and so went first.
+        """
+        cuts: list[PlaybackCut] = []
+        while dropped_ms > 0 and self._handed:
+            reply_id, handed = self._handed.pop()
+            dropped = min(dropped_ms, handed)
+            dropped_ms -= dropped
+            played, dropped = round(handed - dropped, 3), round(dropped, 3)
+            cuts.append(PlaybackCut(reply_id, played, dropped))
+        return cuts[::-1]

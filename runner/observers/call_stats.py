@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import asyncio
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
+from runner.audio.devices import Microphone, Speaker
+from runner.audio.pcm import BYTES_A_SECOND
+from runner.audio.playback import PlaybackCounts
+from runner.audio.portaudio.speaker import CardSpeaker
+from runner.audio.virtual import ClockedSpeaker
+from runner.engine.engine import Engine
+from runner.errors import counted
 from runner.observers.events import (
     AgentReplyEnded,
     AnswerHeard,
     CallEvent,
     CallInterpreter,
+    ErrorReported,
     FinalTranscript,
     ToolEnded,
     ToolStarted,
 )
+from runner.protocol.client.actions import Action, Play, Send
+from runner.protocol.client.events import (
+    Event,
+    MalformedMessage,
+    MicFrame,
+    Received,
+    ToolFinished,
+)
+from runner.protocol.client.session import ClientSession
+from runner.protocol.client.tool_calls import CallState
+from runner.protocol.messages import InputAudio, ReplyAudio, ReplyCreate, Unknown
 
 
 @dataclass(slots=True)
@@ -59,3 +80,202 @@ class CallStats:
                 self.interruptions += 1
             case _:
                 pass
+
+
+# What a call cost and lost, counted: for the end of it, and for `--json`.
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What happened in one call; the names are those of `--json` and stay.
+
+    Seconds are of sound, but for `connection_lost_seconds`, which are of the clock.
+    """
+
+    messages_sent: int = 0
+    messages_received: int = 0
+    audio_sent_seconds: float = 0.0
+    audio_received_seconds: float = 0.0
+    # The caller's sound that was not sent: not taken from the device in time; spoken
+    # while there was no line; left in the outbox by a slow network.
+    microphone_dropped_seconds: float = 0.0
+    microphone_unsent_seconds: float = 0.0
+    outbox_dropped_seconds: float = 0.0
+    connection_drops: int = 0
+    connection_lost_seconds: float = 0.0
+    messages_malformed: int = 0
+    messages_unknown: int = 0
+    # The agent's sound that was not heard: of replies that were over; thrown away at an
+    # interruption; refused by a full buffer.
+    audio_ignored_seconds: float = 0.0
+    playback_cleared_seconds: float = 0.0
+    playback_dropped_seconds: float = 0.0
+    playback_underruns: int = 0
+    tool_calls_run: int = 0
+    tool_calls_failed: int = 0
+    tool_calls_cancelled: int = 0
+    tool_calls_late: int = 0  # ended when nobody wanted the result any more
+    threads_hung: int = 0
+    replies_retried: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the counters by name, seconds rounded to milliseconds."""
+        return {
+            name: round(value, 3) if isinstance(value, float) else value
+            for name, value in asdict(self).items()
+        }
+
+
+@dataclass(slots=True)
+class CounterObserver:
+    """Counts messages and audio as an observer, and tool calls by call events."""
+
+    session: ClientSession
+    messages_sent: int = 0
+    messages_received: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    bytes_played: int = 0
+    garbled: int = 0
+    unknown: int = 0
+    calls: dict[str, int] = field(
+        default_factory=lambda: {"run": 0, "failed": 0, "cancelled": 0, "late": 0}
+    )
+    asked_again: int = 0
+    _was_asked_again: bool = False
+
+    @property
+    def bytes_ignored(self) -> int:
+        """How much of the agent's sound came when its reply was over."""
+        return self.bytes_received - self.bytes_played
+
+    def observe(self, at: float, what: Event | Action) -> None:
+        """Count an event or an action; sound, the most frequent by far, comes first."""
+        del at
+        if isinstance(what, MicFrame):
+            return
+        if isinstance(what, Send):
+            self.messages_sent += 1
+            if isinstance(what.message, InputAudio):
+                self.bytes_sent += len(what.message.pcm)
+            elif isinstance(what.message, ReplyCreate):
+                self.asked_again += self._is_asked_again and not self._was_asked_again
+                self._was_asked_again = self._is_asked_again
+        elif isinstance(what, Play):
+            self.bytes_played += len(what.pcm)
+        elif isinstance(what, Received):
+            self.messages_received += 1
+            if isinstance(what.message, ReplyAudio):
+                self.bytes_received += len(what.message.pcm)
+                return
+            self.unknown += isinstance(what.message, Unknown)
+            # The event is not fed yet: what follows from it shows by the difference.
+            self._was_asked_again = self._is_asked_again
+        elif isinstance(what, MalformedMessage):
+            self.messages_received += 1
+        elif isinstance(what, ToolFinished):
+            # Only the session knows if a result is still wanted.
+            call = self.session.dialogue.calls.find(what.call_id)
+            is_wanted = call is not None and call.state is CallState.RUNNING
+            self.calls["late"] += not is_wanted
+
+    def note(self, event: CallEvent) -> None:
+        """Count a call event."""
+        match event:
+            case ToolStarted():
+                self.calls["run"] += 1
+            case ToolEnded(outcome="cancelled"):
+                self.calls["cancelled"] += 1
+            case ToolEnded(outcome="error"):
+                self.calls["failed"] += 1
+            case ErrorReported(source="message"):
+                self.garbled += 1
+            case _:
+                pass
+
+    @property
+    def _is_asked_again(self) -> bool:
+        return self.session.dialogue.expectation.was_asked_again
+
+
+def collect_counters(
+    tally: CounterObserver,
+    engine: Engine,
+    microphone: Microphone,
+    speaker: Speaker,
+    hung: int,
+) -> Counters:
+    """Bring together what is counted all over the house; on the loop, at the end."""
+    line = tally.session.line
+    lost = line.outage_seconds
+    if line.dropped_at is not None:  # and it never came back
+        lost += asyncio.get_running_loop().time() - line.dropped_at
+    dropped_frames = engine.line.counts.dropped_frames
+    dropped = engine.line.counts.dropped_bytes / BYTES_A_SECOND
+    playback = PlaybackCounts()
+    if isinstance(speaker, ClockedSpeaker | CardSpeaker):
+        playback = speaker.counts
+    return Counters(
+        messages_sent=tally.messages_sent - dropped_frames,
+        messages_received=tally.messages_received,
+        audio_sent_seconds=max(0.0, tally.bytes_sent / BYTES_A_SECOND - dropped),
+        audio_received_seconds=tally.bytes_received / BYTES_A_SECOND,
+        microphone_dropped_seconds=microphone.dropped_ms / 1000,
+        microphone_unsent_seconds=line.unsent_bytes / BYTES_A_SECOND,
+        outbox_dropped_seconds=dropped,
+        connection_drops=line.drops,
+        connection_lost_seconds=lost,
+        messages_malformed=tally.garbled,
+        messages_unknown=tally.unknown,
+        audio_ignored_seconds=tally.bytes_ignored / BYTES_A_SECOND,
+        playback_cleared_seconds=playback.cleared_frames / playback.rate,
+        playback_dropped_seconds=playback.dropped_frames / playback.rate,
+        playback_underruns=playback.underruns,
+        tool_calls_run=tally.calls["run"],
+        tool_calls_failed=tally.calls["failed"],
+        tool_calls_cancelled=tally.calls["cancelled"],
+        tool_calls_late=tally.calls["late"],
+        threads_hung=hung,
+        replies_retried=tally.asked_again,
+    )
+
+
+# A call's counters in words: what was lost, or everything.
+
+
+def format_losses(counters: Counters) -> list[str]:
+    """Return what is not as it should be, a part each; nothing of a call without."""
+    c = counters
+    parts: list[str] = []
+    if c.connection_drops:
+        lost = f"{c.connection_lost_seconds:.1f} s"
+        text = f"connection lost {_times(c.connection_drops)} for {lost}"
+        if c.microphone_unsent_seconds:
+            text += f", with {c.microphone_unsent_seconds:.1f} s of the microphone"
+        parts.append(text)
+    unsent = c.microphone_dropped_seconds + c.outbox_dropped_seconds
+    if unsent:
+        parts.append(f"{unsent:.2f} s of the microphone dropped")
+    if c.messages_malformed:
+        parts.append(f"{counted(c.messages_malformed, 'message')} malformed")
+    if c.playback_dropped_seconds:
+        parts.append(f"{c.playback_dropped_seconds:.1f} s of the agent's audio dropped")
+    if c.playback_underruns:
+        parts.append(counted(c.playback_underruns, "gap") + " in the agent's audio")
+    if c.tool_calls_late:
+        parts.append(counted(c.tool_calls_late, "tool result") + " too late")
+    if c.threads_hung:
+        parts.append(f"{counted(c.threads_hung, 'tool')} still running")
+    if c.replies_retried:
+        replies = counted(c.replies_retried, "reply", "replies")
+        parts.append(f"{replies} requested again")
+    return parts
+
+
+def describe_all(counters: Counters) -> str:
+    """Return every counter with its name, as `--json` has them."""
+    return ", ".join(f"{name} {value:g}" for name, value in counters.as_dict().items())
+
+
+def _times(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")

@@ -7,11 +7,19 @@ sound, of which there are two hundred pieces a second, is summed up each second.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from io import FileIO
+from pathlib import Path
+from typing import Any, Literal, Self, TypeAlias
 
+from runner.errors import FileUnreadable, os_error_text
 from runner.observers.events import (
     AgentReplyEnded,
     AnswerHeard,
@@ -31,7 +39,61 @@ from runner.protocol.client.events import Event, MalformedMessage, MicFrame, Rec
 from runner.protocol.codec import encode
 from runner.protocol.messages import InputAudio, Message, ReplyAudio
 from runner.redaction import Redactor
-from runner.telemetry.entries import Level, LogEntry, write_entry
+
+# One line of a log: as text for people, as JSON for programs.
+
+
+Level: TypeAlias = Literal["debug", "info", "warning", "error"]
+# A text needs no quotes if it holds none of these.
+_SPECIAL = frozenset(' ="\\')
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """Something that happened; `at` is epoch seconds, "" an id that there is not."""
+
+    at: float
+    level: Level
+    event: str
+    session: str = ""
+    call: str = ""
+    agent: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+def write_entry(entry: LogEntry, format: LogFormat) -> str:
+    """Return the one line of an entry, without its end; nothing in it breaks it."""
+    ids = {"session": entry.session, "call": entry.call, "agent": entry.agent}
+    known = {name: value for name, value in ids.items() if value}
+    time = _time(entry.at)
+    if format == "json":
+        head = {"ts": time, "level": entry.level, "event": entry.event}
+        return _json_text({**head, **known, **entry.fields})
+    pairs = {**known, **entry.fields}
+    said = " ".join(f"{name}={_word(value)}" for name, value in pairs.items())
+    return f"{time} {entry.level.upper():7} {entry.event} {said}".rstrip()
+
+
+def _time(at: float) -> str:
+    """Return RFC 3339 in UTC, with milliseconds."""
+    stamp = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    return stamp.replace("+00:00", "Z")
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, str) and value and value.isprintable():
+        return value if _SPECIAL.isdisjoint(value) else _json_text(value)
+    return _json_text(value)
+
+
+def _json_text(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    if text.isprintable():
+        return text
+    # What would end a line for some reader, command a terminal, or not be UTF-8.
+    escaped = json.dumps(value, separators=(",", ":"), default=str)
+    return escaped.replace("\x7f", "\\u007f")
+
 
 _SOUND_PERIOD = 1.0  # seconds
 _BYTES_A_MS = 48  # 24 kHz, 16 bits, mono
@@ -240,3 +302,123 @@ def _json(text: str) -> Any:
 
 def _s(seconds: float) -> float:
     return round(seconds, 3)
+
+
+# A log in a file that grows; whoever writes to it never waits for the disk.
+
+
+# Lines that may wait for a disk; beyond them new ones are dropped, counted.
+_MOST_WAITING = 10_000
+# How long the end of a call waits for a disk that does not answer, in seconds.
+_LAST_WRITE_SECONDS = 2.0
+
+
+class LogFile:
+    """Appends lines to a file on a thread of its own, while it is a context.
+
+    Nothing that happens to the disk is an error once it is open: the log stops,
+    `notice` is told once, on that thread, and the call goes on.
+    """
+
+    def __init__(self, path: Path, notice: Callable[[str], object]) -> None:
+        """Raises FileUnreadable when it cannot be opened."""
+        self._path = path
+        self._notice = notice
+        try:
+            # Unbuffered: what a full disk refused must not be tried again in `close`.
+            self._file = FileIO(path, "a")
+        except (OSError, ValueError) as error:
+            raise FileUnreadable(
+                f"the log '{path}' cannot be written: {os_error_text(error)}",
+                hint="give --log-file a file in a folder that is there",
+            ) from error
+        self._lines: queue.Queue[str | None] = queue.Queue(_MOST_WAITING)
+        self._is_broken = False
+        self.dropped = 0  # lines for which the disk was too slow
+        # A daemon: a disk that hangs must not keep the program from ending.
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._put(None)
+        self._thread.join(_LAST_WRITE_SECONDS)
+        if self._thread.is_alive() or self.dropped:
+            self._notice(f"the log '{self._path}' is not whole: disk too slow")
+        if not self._thread.is_alive():
+            self._file.close()
+
+    def write(self, line: str) -> None:
+        """Append a line; on any thread."""
+        if not self._is_broken:
+            self._put(line)
+
+    def _put(self, line: str | None) -> None:
+        try:
+            self._lines.put_nowait(line)
+        except queue.Full:
+            self.dropped += 1
+
+    def _run(self) -> None:
+        while (line := self._lines.get()) is not None:
+            if not self._is_broken:
+                self._append(line)
+
+    def _append(self, line: str) -> None:
+        view = memoryview(line.encode("utf-8", "backslashreplace") + b"\n")
+        try:
+            while view:
+                view = view[self._file.write(view) :]
+        except OSError as error:
+            self._is_broken = True
+            reason = os_error_text(error)
+            self._notice(f"the log '{self._path}' stopped: {reason}; the call goes on")
+
+
+# What other libraries log while a call goes on: caught, so that it tears no screen.
+
+
+# Is told a line, its level and whose it is; on whatever thread it was logged.
+Tell: TypeAlias = Callable[[str, int, str], None]
+_NEVER = logging.CRITICAL + 1
+
+
+class _Catcher(logging.Handler):
+    """Hands every record on as one text; one that cannot be put into words, without."""
+
+    def __init__(self, tell: Tell) -> None:
+        super().__init__()
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            text = record.getMessage()
+            if record.exc_info and record.exc_info[1] is not None:
+                error = record.exc_info[1]
+                text += f": {type(error).__name__}: {error}"
+        except Exception as error:  # arguments that do not fit, or a __str__ that fails
+            text = f"a log line that cannot be written: {type(error).__name__}"
+        self._tell(text, record.levelno, record.name)
+
+
+@contextlib.contextmanager
+def capture_library_logs(tell: Tell, level: int = logging.WARNING) -> Iterator[None]:
+    """Tell what is logged at this level or above, warnings too, and do not print it.
+
+    Without a handler Python prints warnings on stderr, in the middle of whatever is
+    shown there.
+    """
+    root = logging.getLogger()
+    before, catcher = root.level, _Catcher(tell)
+    catcher.setLevel(level)
+    root.addHandler(catcher)
+    root.setLevel(min(level, before or _NEVER))
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        root.setLevel(before)
+        root.removeHandler(catcher)

@@ -112,10 +112,10 @@ async def open_instruments(
         if wishes.metrics is not None:
             makers.append(_open_metrics(wishes.metrics, stack, notice))
         if wishes.otel:
-            from runner.telemetry import collector
+            from runner.observers import tracing
 
-            secrets.add(collector.find_collector_keys(environment))
-            opening = collector.open_collector(environment, notice)
+            secrets.add(tracing.find_collector_keys(environment))
+            opening = tracing.open_collector(environment, notice)
             makers.append(
                 _trace(await stack.enter_async_context(opening), environment, secrets)
             )
@@ -138,7 +138,7 @@ def _open_log(
     if not wishes.has_log:
         return None
     if wishes.log_file is not None:
-        from runner.telemetry.logfile import LogFile
+        from runner.observers.logs import LogFile
 
         loop = asyncio.get_running_loop()
 
@@ -155,8 +155,12 @@ def _open_log(
 def _open_metrics(
     port: int, stack: contextlib.AsyncExitStack, notice: Callable[[str], None]
 ) -> MakeHandler:
-    from runner.observers.metrics import CallMetrics, new_registry, render
-    from runner.telemetry.scraping import serve_metrics
+    from runner.observers.metrics import (
+        CallMetrics,
+        new_registry,
+        render,
+        serve_metrics,
+    )
 
     registry = new_registry()
     door = serve_metrics(port, lambda accept: render(registry, accept))

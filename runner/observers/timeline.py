@@ -44,7 +44,7 @@ from runner.protocol.messages import InputAudio, ToolCall, Unknown
 from runner.recording.format import AudioSummary, Entry
 
 if TYPE_CHECKING:
-    from runner.recording.voices import Voices
+    from runner.recording.audio_tracks import Voices
 
 # Before the service decides that the caller speaks he has spoken, and after he stopped
 # it waits: in seconds, longer than any service is known to take for either.

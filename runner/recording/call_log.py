@@ -11,8 +11,7 @@ from typing import Any
 from runner.protocol.client.actions import CancelTool, RunTool
 from runner.protocol.client.events import ToolFinished
 from runner.protocol.messages import ToolCall
-from runner.recording.format import Entry
-from runner.recording.header import InvalidRecording
+from runner.recording.format import Entry, InvalidRecording
 
 CALLS_FILE = "calls.jsonl"
 

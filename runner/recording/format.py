@@ -11,11 +11,16 @@ the next and for a tenth of a second at most. Its order within that is not kept.
 
 from __future__ import annotations
 
+import errno
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from io import FileIO
+from pathlib import Path
 from typing import Any, TypeAlias
 
+from runner.errors import VagentError
 from runner.protocol.client.actions import (
     Action,
     Announce,
@@ -26,17 +31,21 @@ from runner.protocol.client.actions import (
     Drain,
     Notify,
     Outcome,
+    Play,
     RunTool,
     Send,
     StopPlayback,
     Synthesize,
 )
+from runner.protocol.client.announcements import is_audible
+from runner.protocol.client.config import ClientConfig, IdlePolicy, Timeouts
 from runner.protocol.client.events import (
     Connected,
     Disconnected,
     Event,
     HangUp,
     MalformedMessage,
+    MicFrame,
     PlaybackCut,
     PlaybackDrained,
     Received,
@@ -47,8 +56,16 @@ from runner.protocol.client.events import (
     ToolFinished,
 )
 from runner.protocol.client.tool_calls import ToolPolicy
-from runner.protocol.codec import decode_client, decode_server, encode
-from runner.protocol.messages import ClientMessage, Message, ServerMessage, ToolCall
+from runner.protocol.codec import decode_client, decode_server, dumps, encode
+from runner.protocol.messages import (
+    ClientMessage,
+    InputAudio,
+    JsonObject,
+    Message,
+    ReplyAudio,
+    ServerMessage,
+    ToolCall,
+)
 
 
 @dataclass(slots=True)
@@ -228,3 +245,263 @@ _READERS: dict[str, Callable[[dict[str, Any]], Event | Action]] = {
         Outcome(line["outcome"]), line["reason"], line["hint"], line["drain"]
     ),
 }
+
+
+# The first line of a recording: what ran, where, and with what configuration.
+
+
+# Raised when a reader of this version would misread what a later one writes. What is
+# only added (a key, a kind of line) does not raise it: readers ignore what they don't
+# know.
+FORMAT_VERSION = 1
+
+
+class InvalidRecording(VagentError):
+    """A folder without a recording, or one that this version cannot read."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedAgent:
+    """The agent file of a call; a copy of its text lies beside as agent.yaml."""
+
+    name: str
+    path: str  # as it was given
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Everything that a replay needs besides what happened.
+
+    `started` is ISO 8601 with a time zone. `seed` is that of the session's own lots
+    (the jitter of its pauses before it connects again). `config` is the client
+    session's, secrets masked.
+    """
+
+    agent: RecordedAgent
+    service: str
+    config: ClientConfig
+    seed: int
+    started: str
+    vagent: str
+    python: str
+    platform: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+    has_sound: bool = True
+    is_redacted: bool = False
+    version: int = FORMAT_VERSION
+
+
+def write_header(header: Header) -> dict[str, Any]:
+    """Return the first line as JSON data."""
+    return {"type": "vagent.recording", **asdict(header)}
+
+
+def read_header(line: Any) -> Header:
+    """Read the first line.
+
+    Raises:
+        NotARecording: it is none, or of a version that this one cannot read.
+    """
+    if not isinstance(line, dict) or line.get("type") != "vagent.recording":
+        raise InvalidRecording("this is no recording of vagent's")
+    version = line.get("version")
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise InvalidRecording(
+            f"this recording has format {version}, and this vagent reads up to "
+            f"{FORMAT_VERSION}",
+            hint="use the vagent that made it, or a newer one",
+        )
+    try:
+        header = Header(
+            agent=RecordedAgent(**_known(RecordedAgent, line["agent"])),
+            config=read_config(line["config"]),
+            **{
+                key: value
+                for key, value in _known(Header, line).items()
+                if key not in ("agent", "config")
+            },
+        )
+        _check_texts(header)
+        _check_texts(header.agent)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InvalidRecording(
+            f"the header of this recording is broken: {error}"
+        ) from None
+    return header
+
+
+def read_config(value: JsonObject) -> ClientConfig:
+    """Read a client session's configuration."""
+    known = _known(ClientConfig, value)
+    return ClientConfig(
+        **{
+            **known,
+            "tools": {
+                name: ToolPolicy(**_known(ToolPolicy, rules))
+                for name, rules in value["tools"].items()
+            },
+            "idle": IdlePolicy(**_known(IdlePolicy, value["idle"])),
+            "patience": Timeouts(**_known(Timeouts, value["patience"])),
+        }
+    )
+
+
+def _check_texts(value: Header | RecordedAgent) -> None:
+    for name, each in value.__dataclass_fields__.items():
+        if each.type == "str" and not isinstance(getattr(value, name), str):
+            raise TypeError(f"'{name}' is no text")
+
+
+def _known(kind: Any, value: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what a later version has added."""
+    return {key: value[key] for key in kind.__dataclass_fields__ if key in value}
+
+
+# Sound as lines: counted from one other line to the next.
+
+
+# The longest stretch that one line counts, in seconds.
+LONGEST = 0.1
+
+
+def sound_text(at: float, sound: AudioSummary) -> str:
+    """Return the line of a sound as JSON text: as `write_line` says it, and quicker.
+
+    Of all lines of a recording nine in ten are these.
+    """
+    parts = []
+    if sound.mic:
+        parts.append(f'"mic":{sound.mic}')
+    if sound.sent:
+        parts.append(f'"sent":{sound.sent}')
+    if sound.received:
+        parts.append(f'"received":{sound.received}')
+    if sound.audible:
+        parts.append(f'"audible":{sound.audible}')
+    if sound.played:
+        parts.append(f'"played":{sound.played}')
+    if sound.reply_id:
+        parts.append(f'"reply_id":{json.dumps(sound.reply_id)}')
+    inner = ",".join(parts)
+    until = round(sound.until, 6)
+    return f'{{"at":{round(at, 6)},"until":{until},"sound":{{{inner}}}}}'
+
+
+class AudioCounter:
+    """Sums up sound; `finished` lines wait there, each with its time, to be taken."""
+
+    def __init__(self) -> None:
+        self.finished: list[tuple[float, AudioSummary]] = []
+        self._began = 0.0
+        self._sound: AudioSummary | None = None
+
+    def note(self, at: float, what: Event | Action) -> bool:
+        """Count an event or action that is only sound; return whether it is that."""
+        # Hundreds of these come a second: types are compared, not matched.
+        kind = type(what)
+        if kind is MicFrame:
+            self._open(at).mic += len(what.pcm)  # type: ignore[union-attr]  # its type was compared
+        elif kind is Play:
+            self._open(at).played += len(what.pcm)  # type: ignore[union-attr]  # its type was compared
+        elif kind is Send:
+            message = what.message  # type: ignore[union-attr]  # its type was compared
+            if type(message) is not InputAudio:
+                return False
+            self._open(at).sent += len(message.pcm)
+        elif kind is Received:
+            message = what.message  # type: ignore[union-attr]  # its type was compared
+            if type(message) is not ReplyAudio:
+                return False
+            pcm = message.pcm
+            sound = self._open_reply(at, message.reply_id)
+            sound.received += len(pcm)
+            if is_audible(pcm):
+                sound.audible += len(pcm)
+        else:
+            return False
+        return True
+
+    def cut(self) -> None:
+        """Finish the line that is being counted, if there is one."""
+        if self._sound is not None:
+            self.finished.append((self._began, self._sound))
+            self._sound = None
+
+    def _open(self, at: float) -> AudioSummary:
+        """Return the line to count into."""
+        sound = self._sound
+        if sound is not None:
+            if at - self._began <= LONGEST:
+                sound.until = at
+                return sound
+            self.cut()
+        self._began = at
+        self._sound = sound = AudioSummary(at)
+        return sound
+
+    def _open_reply(self, at: float, reply_id: str) -> AudioSummary:
+        if self._sound is not None and self._sound.reply_id not in ("", reply_id):
+            self.cut()
+        sound = self._open(at)
+        sound.reply_id = reply_id
+        return sound
+
+
+# A file of JSON lines that is read while it grows, or after a kill.
+
+
+# Flushes between two looks whether the file is still there: about a second of a call.
+_LOOK_EVERY = 20
+
+
+class LineFile:
+    """Gathers lines and writes them all at once; raises OSError when that fails.
+
+    The system's own cache is enough against the end of this program; nothing here
+    waits for the disk itself.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Make the file; raises FileExistsError for one that is there."""
+        # Unbuffered: what a full disk refused must not be tried again in `close`.
+        self._file = FileIO(path, "xb")
+        self._pending: list[bytes] = []
+        self._flushes = 0
+        self.bytes = 0  # appended so far
+        self.is_broken = False  # it may end with half a line
+
+    def append(self, value: Mapping[str, Any]) -> None:
+        """Add a line, to be written with the next `flush`."""
+        self.append_text(dumps(value))
+
+    def append_text(self, text: str) -> None:
+        """Add a line that is JSON text already."""
+        line = text.encode() + b"\n"
+        self.bytes += len(line)
+        self._pending.append(line)
+
+    def flush(self) -> None:
+        """Write what was appended."""
+        self._flushes += 1
+        if self._flushes % _LOOK_EVERY == 0:
+            self._look()
+        if not self._pending:
+            return
+        view = memoryview(b"".join(self._pending))
+        self._pending.clear()
+        try:
+            while view:
+                view = view[self._file.write(view) :]
+        except OSError:
+            self.is_broken = True
+            raise
+
+    def close(self) -> None:
+        """Close the file; harmless when it is closed."""
+        self._file.close()
+
+    def _look(self) -> None:
+        # Where open files can be removed, writing to them goes on without an error.
+        if os.fstat(self._file.fileno()).st_nlink == 0:
+            raise FileNotFoundError(errno.ENOENT, "the folder was removed")

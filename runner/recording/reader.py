@@ -10,8 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import RemoteProtocolError
-from runner.recording.format import Entry, read_line
-from runner.recording.header import Header, InvalidRecording, read_header
+from runner.recording.format import (
+    Entry,
+    Header,
+    InvalidRecording,
+    read_header,
+    read_line,
+)
 
 SESSION_FILE = "session.jsonl"
 _HOW = "vagent run … --record FOLDER makes one"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from runner.protocol.server.settings import TurnDetection
+from runner.protocol.server.config import TurnDetection
 
 FRAME_SECONDS = 0.032  # 512 samples at 16 kHz, what the detector of speech takes
 # A click or a breath is shorter than four frames.

@@ -8,24 +8,34 @@ been thinking about it. When the caller goes on, all that is thrown away.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+import numpy as np
+
+from runner.audio.pcm import decode_alaw, decode_mulaw, to_samples
+from runner.audio.resampler import Resampler
 from runner.errors import SpeechError
+from runner.protocol.server.config import RATES, Settings, bytes_per_ms
 from runner.protocol.server.events import (
     Failed,
     PartialTranscript,
+    ServerEvent,
     SpeechStarted,
     TurnCommitted,
 )
-from runner.protocol.server.settings import Settings, bytes_per_ms
-from runner.server.ears import SpeechSegmenter
-from runner.server.heard import TurnInProgress
-from runner.server.listener import Listener
-from runner.server.understanding import Understanding, is_stop_phrase
-from runner.service.endpointing import Timing, TurnSignal
+from runner.service.endpointing import FRAME_SECONDS, Timing, TurnDetector, TurnSignal
 from runner.service.workers import Workers
-from runner.speech.interfaces import Samples, SpeechStack
+from runner.speech.interfaces import (
+    SPEECH_RATE,
+    VAD_FRAME,
+    Samples,
+    SpeechStack,
+    Transcript,
+    Vad,
+)
 
 # One stretch of sound for the recognizer is at most 30 s: longer turns are settled at
 # a pause and go on from there.
@@ -287,3 +297,211 @@ class SpeechPipeline:
         job = asyncio.create_task(work())
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)
+
+
+# The caller's sound on its way from the wire to the recognizer: decoded, resampled,
+# cut into frames, and kept for as long as the turn lasts.
+
+
+# The first consonant is often quieter than the threshold.
+_LEAD_FRAMES = 10
+# What recognizers take at most; of a longer stretch without a pause the end is kept.
+_LONGEST_FRAMES = int(29 / FRAME_SECONDS)
+
+
+class SpeechSegmenter:
+    """Hears one caller; fed by one thread at a time."""
+
+    def __init__(self, vad: Vad, encoding: str) -> None:
+        self.detector = TurnDetector()
+        self.heard_frames = 0  # of the whole session
+        self.last_voiced = 0  # the frame in which speech was last heard
+        self._vad = vad
+        self._encoding = encoding
+        self._resampler = Resampler(RATES[encoding], SPEECH_RATE)
+        self._half_sample = b""
+        self._rest: Samples = np.zeros(0, np.float32)
+        self._lead: deque[Samples] = deque(maxlen=_LEAD_FRAMES)
+        self._turn: deque[Samples] = deque(maxlen=_LONGEST_FRAMES)
+
+    @property
+    def turn_seconds(self) -> float:
+        """How much of the current turn is kept."""
+        return len(self._turn) * FRAME_SECONDS
+
+    def use(self, timing: Timing) -> None:
+        """Follow these limits from now on."""
+        self.detector.timing = timing
+
+    def hear(
+        self, pcm: bytes, *, agent_speaks: bool = False, may_start: bool = True
+    ) -> list[tuple[TurnSignal, Samples]]:
+        """Take sound as it came; return each decision with the turn's sound so far."""
+        samples = self._resampler.process(self._decode(pcm))
+        self._rest = np.concatenate((self._rest, samples))
+        signs: list[tuple[TurnSignal, Samples]] = []
+        while len(self._rest) >= VAD_FRAME:
+            frame, self._rest = self._rest[:VAD_FRAME], self._rest[VAD_FRAME:]
+            sign = self._hear_frame(frame, agent_speaks, may_start)
+            if sign is not None:
+                signs.append((sign, self.sound()))
+            if sign is TurnSignal.MUTTERED:
+                self._turn.clear()
+        return signs
+
+    def sound(self) -> Samples:
+        """Return the sound of the current turn, a little before its onset included."""
+        if not self._turn:
+            return np.zeros(0, np.float32)
+        return np.concatenate(self._turn)
+
+    def drop_sound(self) -> None:
+        """Let go of what has been recognised for good, up to the last onset."""
+        self._turn = deque(list(self._turn)[-_LEAD_FRAMES:], maxlen=_LONGEST_FRAMES)
+
+    def next_turn(self) -> None:
+        """The turn is over: listen for another."""
+        self._turn.clear()
+        self.detector.reset()
+
+    def _hear_frame(
+        self, frame: Samples, agent_speaks: bool, may_start: bool
+    ) -> TurnSignal | None:
+        was_quiet = self.detector.is_quiet
+        sign = self.detector.hear(
+            self._vad.probability(frame), agent_speaks=agent_speaks, may_start=may_start
+        )
+        self.heard_frames += 1
+        if not self.detector.is_quiet and self.detector.silence_seconds == 0:
+            self.last_voiced = self.heard_frames
+        if was_quiet and not self.detector.is_quiet:
+            self._turn.clear()
+            self._turn.extend(self._lead)
+        if not self.detector.is_quiet:
+            self._turn.append(frame)
+        elif sign is None:
+            self._turn.clear()
+        self._lead.append(frame)
+        return sign
+
+    def _decode(self, pcm: bytes) -> Samples:
+        if self._encoding == "audio/pcmu":
+            return to_samples(decode_mulaw(pcm))
+        if self._encoding == "audio/pcma":
+            return to_samples(decode_alaw(pcm))
+        # Clients may cut anywhere, also in the middle of a sample.
+        pcm = self._half_sample + pcm
+        whole = len(pcm) // 2 * 2
+        self._half_sample = pcm[whole:]
+        return to_samples(pcm[:whole])
+
+
+# What is known of the caller's turn that is going on.
+
+
+@dataclass(slots=True)
+class TurnInProgress:
+    """One turn of the caller, from its start to its commit; `SpeechPipeline` keeps it."""
+
+    settled: str = ""  # recognised for good, its sound is gone
+    text: str = ""  # of the sound that is kept
+    covers: int = -1  # the text covers speech up to this frame
+    shown: str = ""
+    is_recognising: bool = False
+    partial_at: float = 0.0  # no further partial before this, on the loop's clock
+    is_paused: bool = False
+    is_asked: bool = False  # long enough a pause to judge, once the models are free
+    is_decided: bool = False  # over, as soon as the text covers all of it
+
+    @property
+    def whole_text(self) -> str:
+        return f"{self.settled} {self.text}".strip()
+
+
+# What the models make of a stretch of the caller's sound: words, and whether the turn
+# is complete.
+
+
+# Recognizers invent words for noise; above this nobody spoke (measured for Whisper).
+_NOBODY = 0.6
+_COMPLETE = 0.5
+# Short words that are meant to interrupt; any other short sound under the agent's
+# voice ("mhm", a cough) is let pass.
+_STOP = "stop wait no hold hang pause enough cancel hey sorry"
+
+
+class Understanding:
+    """Asks recognizer and end-of-turn model, in threads; raises SpeechError."""
+
+    def __init__(self, speech: SpeechStack, workers: Workers) -> None:
+        self._speech = speech
+        self._workers = workers
+
+    async def make_vad(self) -> Vad:
+        """Return a fresh detector of speech for one session."""
+        return await self._workers.run("the speech detector", self._speech.vad)
+
+    async def can_judge(self) -> bool:
+        """Whether a model tells complete turns; waits until it is loaded."""
+        task = "the end-of-turn model"
+        return await self._workers.run(task, self._speech.endpointer) is not None
+
+    async def is_complete(self, sound: Samples) -> bool:
+        """Whether the turn that ends here sounds complete."""
+
+        def work() -> float:
+            endpointer = self._speech.endpointer()
+            return 0.0 if endpointer is None else endpointer.completeness(sound)
+
+        return await self._workers.run("the end-of-turn model", work) >= _COMPLETE
+
+    async def transcribe(self, sound: Samples, key_terms: Sequence[str]) -> str:
+        """Return what was said, or nothing where nobody spoke."""
+
+        def work() -> Transcript:
+            recognizer = self._speech.recognizer()
+            if recognizer is None:
+                return Transcript("")  # said at the start; messages still work
+            return recognizer.transcribe(sound, key_terms=key_terms)
+
+        transcript = await self._workers.run("speech recognition", work)
+        return "" if transcript.no_speech > _NOBODY else transcript.text.strip()
+
+
+def is_stop_phrase(text: str) -> bool:
+    """Whether so short an utterance wants the agent to be silent."""
+    words = {word.strip(".,!?").lower() for word in text.split()}
+    return not words.isdisjoint(_STOP.split())
+
+
+# Who the ears report to, so that they can be tested without a conversation.
+
+
+class Listener(Protocol):
+    """Who wants to know what the caller says; asked and told on the event loop."""
+
+    @property
+    def agent_sounds(self) -> bool:
+        """Whether the caller hears the agent now."""
+        ...
+
+    @property
+    def yields(self) -> bool:
+        """Whether the caller may take the floor now."""
+        ...
+
+    def post(self, event: ServerEvent) -> None:
+        """Take what was heard."""
+        ...
+
+    def suppose(self, text: str) -> None:
+        """Think ahead: this may be all that the caller says."""
+        ...
+
+    def doubt(self) -> None:
+        """It was not: the caller goes on."""
+        ...
+
+    def mark_end(self, silence_seconds: float) -> None:
+        """The turn is over; the caller fell silent so long ago."""
+        ...

@@ -20,12 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runner.testing.call import CallEnd, CallUnderTest, ExpectationNotMet
-    from runner.testing.mind import ScriptedModel
     from runner.testing.python_api import raises, returns, vagent_session, virtual_time
     from runner.testing.results import CallSeen, Failure, ScenarioResult, Status
     from runner.testing.runner import TestOptions, run_scenario
     from runner.testing.scenarios.model import LlmRule, MockAnswer
-    from runner.testing.scripted_service import ScriptedService
+    from runner.testing.scripted_service import ScriptedModel, ScriptedService
     from runner.testing.virtual_time import VirtualTimeLoop, run_virtually
 
 __all__ = [
@@ -55,7 +54,6 @@ _HOMES = {
     "runner.testing.scenarios.model": ("LlmRule", "MockAnswer"),
     "runner.testing.call": ("CallUnderTest", "CallEnd", "ExpectationNotMet"),
     "runner.testing.runner": ("TestOptions", "run_scenario"),
-    "runner.testing.mind": ("ScriptedModel",),
     "runner.testing.python_api": (
         "raises",
         "returns",
@@ -63,7 +61,7 @@ _HOMES = {
         "virtual_time",
     ),
     "runner.testing.results": ("CallSeen", "Failure", "ScenarioResult", "Status"),
-    "runner.testing.scripted_service": ("ScriptedService",),
+    "runner.testing.scripted_service": ("ScriptedModel", "ScriptedService"),
     "runner.testing.virtual_time": ("VirtualTimeLoop", "run_virtually"),
 }
 

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import json
+import re
+import subprocess
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from difflib import SequenceMatcher
+from io import BytesIO
+from pathlib import Path, PurePosixPath
 from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
 
+from runner.errors import FileUnreadable, UsageError
 from runner.testing.results import ScenarioResult
 from runner.testing.runner import TestOptions, run_scenario
 from runner.testing.scenarios.model import Scenario
@@ -59,3 +69,287 @@ def compare_behaviour(
 
 def _calls(result: ScenarioResult) -> list[tuple[str, object]]:
     return [(each.tool, dict(each.arguments)) for each in result.calls]
+
+
+# What two agents send, and what they are at this end: every value that differs.
+
+
+Kind = Literal["added", "removed", "changed", "renamed"]
+# Texts that are compared word by word.
+_TEXTS = {"prompt", "greeting", "description", "say", "announce", "one_minute_left"}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One value that differs; `note` says what follows from it, where that is known."""
+
+    where: str
+    kind: Kind
+    old: Any = None
+    new: Any = None
+    note: str | None = None
+
+    @property
+    def runs(self) -> Sequence[DiffSegment] | None:
+        """Both texts word by word, for texts."""
+        is_text = isinstance(self.old, str) and isinstance(self.new, str)
+        if not is_text or self.where.rpartition(".")[2] not in _TEXTS:
+            return None
+        return compare_words(self.old, self.new)
+
+
+def compare_sending(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
+    """Return every change between two resolved agents, tools by their names."""
+    changes: list[Change] = []
+    for key in dict.fromkeys([*old, *new]):
+        if key == "tools":
+            tools = old.get(key) or [], new.get(key) or []
+            changes += _compare_tools(*tools)
+        else:
+            changes += _compare(key, old.get(key), new.get(key))
+    return changes
+
+
+def _compare(where: str, old: Any, new: Any) -> Iterator[Change]:
+    if old == new:
+        return
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in dict.fromkeys([*old, *new]):
+            yield from _compare(f"{where}.{key}", old.get(key), new.get(key))
+    elif old is None:
+        yield Change(where, "added", None, new)
+    elif new is None:
+        yield Change(where, "removed", old, None)
+    else:
+        yield Change(where, "changed", old, new)
+
+
+# ------------------------------------------------------------------------------ tools
+
+
+def _compare_tools(
+    old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]
+) -> Iterator[Change]:
+    before = {str(each.get("name")): each for each in old}
+    after = {str(each.get("name")): each for each in new}
+    gone = [name for name in before if name not in after]
+    come = [name for name in after if name not in before]
+    for name in list(gone):
+        twin = next(
+            (each for each in come if _is_twin(before[name], after[each])), None
+        )
+        if twin is not None:
+            gone.remove(name)
+            come.remove(twin)
+            note = "the model and every mock know it by its name"
+            yield Change("tools", "renamed", name, twin, note)
+    for name in gone:
+        yield Change("tools", "removed", name, None, "the model can no longer call it")
+    for name in come:
+        yield Change("tools", "added", None, name)
+    for name in before:
+        if name in after:
+            yield from _compare_tool(name, before[name], after[name])
+    common = [name for name in before if name in after]
+    order = [name for name in after if name in before]
+    if common != order:
+        yield Change("tools", "changed", ", ".join(common), ", ".join(order), "order")
+
+
+def _is_twin(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    return {**old, "name": None} == {**new, "name": None}
+
+
+def _compare_tool(
+    name: str, old: Mapping[str, Any], new: Mapping[str, Any]
+) -> Iterator[Change]:
+    for key in dict.fromkeys([*old, *new]):
+        where = f"tools.{name}.{key}"
+        if key == "parameters":
+            schemas = old.get(key) or {}, new.get(key) or {}
+            yield from _compare_parameters(f"tools.{name}", *schemas)
+        else:
+            yield from _compare(where, old.get(key), new.get(key))
+
+
+def _compare_parameters(
+    tool: str, old: Mapping[str, Any], new: Mapping[str, Any]
+) -> Iterator[Change]:
+    before, after = old.get("properties") or {}, new.get("properties") or {}
+    needed, needs = set(old.get("required") or ()), set(new.get("required") or ())
+    for name in dict.fromkeys([*before, *after]):
+        where = f"{tool}.{name}"
+        if name not in after:
+            lost = "calls that give it are refused"
+            yield Change(where, "removed", before[name], None, lost)
+            continue
+        note = "calls without it are refused" if name in needs else None
+        if name not in before:
+            yield Change(where, "added", None, after[name], note)
+            continue
+        if (name in needed) is not (name in needs):
+            was, now = (
+                "required" if name in each else "optional" for each in (needed, needs)
+            )
+            yield Change(where, "changed", was, now, note)
+        for change in _compare(where, before[name], after[name]):
+            yield Change(
+                change.where, change.kind, change.old, change.new, _narrows(change)
+            )
+    rest = ("properties", "required")
+    others = [{k: v for k, v in each.items() if k not in rest} for each in (old, new)]
+    yield from _compare(f"{tool}.parameters", *others)
+
+
+def _narrows(change: Change) -> str | None:
+    """Say whether values that were valid no longer are, where that can be told."""
+    key = change.where.rpartition(".")[2]
+    old, new = change.old, change.new
+    if key == "enum" and isinstance(old, list) and isinstance(new, list):
+        lost = [json.dumps(each) for each in old if each not in new]
+        return f"no longer valid: {', '.join(lost)}" if lost else "more is valid"
+    if key in ("pattern", "format", "const", "enum") and change.kind == "added":
+        return "less is valid"
+    numbers = isinstance(old, int | float) and isinstance(new, int | float)
+    if key in ("minimum", "minLength", "minItems") and numbers:
+        return "less is valid" if new > old else "more is valid"
+    if key in ("maximum", "maxLength", "maxItems") and numbers:
+        return "less is valid" if new < old else "more is valid"
+    return None
+
+
+# Two texts word by word.
+
+
+_WORD = re.compile(r"\s+|[^\s]+")
+
+
+@dataclass(frozen=True, slots=True)
+class DiffSegment:
+    """Words that both texts have, or only the old or the new one."""
+
+    kind: Literal["same", "old", "new"]
+    text: str
+
+
+def compare_words(old: str, new: str) -> Sequence[DiffSegment]:
+    """Return how the new text comes from the old one, in as few pieces as can be read.
+
+    Changes with nothing but white space between them are one.
+    """
+    before, after = _WORD.findall(old), _WORD.findall(new)
+    matcher = SequenceMatcher(None, before, after, autojunk=False)
+    pieces: list[tuple[str, str]] = []  # of the old text and of the new one
+    for _, old_from, old_to, new_from, new_to in matcher.get_opcodes():
+        piece = "".join(before[old_from:old_to]), "".join(after[new_from:new_to])
+        is_change = piece[0] != piece[1]
+        if is_change and len(pieces) > 1 and _is_gap(*pieces[-2:]):
+            (first, second), (gap, _) = pieces[-2:]
+            pieces[-2:] = [(first + gap + piece[0], second + gap + piece[1])]
+        else:
+            pieces.append(piece)
+    return [run for piece in pieces for run in _runs(*piece)]
+
+
+def _is_gap(before: tuple[str, str], gap: tuple[str, str]) -> bool:
+    return before[0] != before[1] and gap[0] == gap[1] and gap[0].isspace()
+
+
+def _runs(old: str, new: str) -> Iterator[DiffSegment]:
+    if old == new:
+        yield DiffSegment("same", old)
+        return
+    if old:
+        yield DiffSegment("old", old)
+    if new:
+        yield DiffSegment("new", new)
+
+
+def shorten_runs(
+    runs: Sequence[DiffSegment], context: int = 60
+) -> Sequence[DiffSegment]:
+    """Leave of what is the same only so many characters beside each difference."""
+    shown: list[DiffSegment] = []
+    for number, run in enumerate(runs):
+        if run.kind != "same" or len(run.text) <= 2 * context + 1:
+            shown.append(run)
+            continue
+        head = run.text[:context] if number else ""
+        tail = run.text[-context:] if number < len(runs) - 1 else ""
+        shown.append(DiffSegment("same", f"{head}…{tail}"))
+    return shown
+
+
+# Agent files of today and of other revisions: `HEAD~1:agents/support.yaml`.
+
+
+@contextlib.contextmanager
+def agent_file(text: str) -> Iterator[Path]:
+    """Yield the path of an agent file, of a revision with its whole tree around it.
+
+    Raises:
+        UsageError: there is no such file, revision, repository or git.
+    """
+    revision, colon, inside = text.partition(":")
+    if Path(text).exists() or not colon or not inside:
+        if not Path(text).exists():
+            hint = "a file, or REVISION:PATH such as HEAD~1:agents/support.yaml"
+            raise UsageError(f"there is no {text}", hint=hint)
+        yield Path(text)
+        return
+    path = _in_repository(inside)
+    with TemporaryDirectory(prefix="vagent-") as folder:
+        _unpack(revision, Path(folder))
+        found = Path(folder, *path.parts)
+        if not found.is_file():
+            raise UsageError(f"there is no {path} in {revision}")
+        yield found
+
+
+def committed(path: Path) -> str:
+    """Return how a file of today is called in the last commit."""
+    resolved = path.resolve()
+    top = Path(_git("rev-parse", "--show-toplevel", folder=resolved.parent).strip())
+    try:
+        inside = resolved.relative_to(top.resolve())
+    except ValueError:
+        raise UsageError(f"{path} is in no repository") from None
+    return f"HEAD:{inside.as_posix()}"
+
+
+def _in_repository(inside: str) -> PurePosixPath:
+    """Return a path from the top of the repository, as git takes `REV:PATH`."""
+    if inside.startswith("./"):
+        return PurePosixPath(_git("rev-parse", "--show-prefix").strip(), inside)
+    return PurePosixPath(inside)
+
+
+def _unpack(revision: str, folder: Path) -> None:
+    top = Path(_git("rev-parse", "--show-toplevel").strip())
+    if revision.startswith("-"):
+        raise UsageError(f"'{revision}' is not a revision")
+    data = _run(["git", "archive", "--format=tar", revision], top)
+    with tarfile.open(fileobj=BytesIO(data)) as archive:
+        # The first releases of 3.11 have no filters; it is git's own archive.
+        if hasattr(tarfile, "data_filter"):
+            archive.extractall(folder, filter="data")
+        else:
+            archive.extractall(folder)
+
+
+def _git(*arguments: str, folder: Path | None = None) -> str:
+    return _run(["git", *arguments], folder).decode("utf-8", "replace")
+
+
+def _run(command: list[str], folder: Path | None) -> bytes:
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
+    except FileNotFoundError:
+        raise UsageError("git is not installed, and a revision was asked for") from None
+    except OSError as error:
+        raise FileUnreadable(f"git cannot be run: {error}") from error
+    if done.returncode:
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        reason = said[-1] if said else f"exit code {done.returncode}"
+        raise UsageError(f"git says: {reason.removeprefix('fatal: ')}")
+    return done.stdout

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+import re
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from glob import glob
 from pathlib import Path
+from typing import TypeAlias
 
+from runner.cli.reports.common import shown_path
 from runner.config.files import referenced_files
-from runner.errors import ConfigError, UsageError
+from runner.errors import ConfigError, FileUnreadable, UsageError
+from runner.testing.results import Report
+from runner.testing.scenarios.drafts import read_agent
 from runner.testing.scenarios.loader import load_suite
 from runner.testing.scenarios.model import Scenario, Suite
 
@@ -184,3 +191,242 @@ def _has(path: Path) -> bool:
 
 def _is_called(scenario: Scenario, name: str) -> bool:
     return name in (scenario.id, scenario.name)
+
+
+# Which of the scenarios are run: by words, by tags, or what failed last time.
+
+
+Wanted: TypeAlias = Callable[[Scenario], bool]
+
+_TOKEN = re.compile(r"\s*(\(|\)|\"[^\"]*\"|'[^']*'|[^\s()]+)")
+
+
+def select(
+    scenarios: Sequence[Scenario],
+    *,
+    keywords: str | None = None,
+    tags: Sequence[str] = (),
+    failed: frozenset[str] | None = None,
+) -> list[Scenario]:
+    """Return the scenarios that fit: keywords, one of the tags, those that failed.
+
+    Where none of those that failed is left, as they are called otherwise by now or lie
+    elsewhere, it is as if none had failed.
+
+    Raises:
+        UsageError: the keywords are no expression, or nothing is left.
+    """
+    wanted = parse_keywords(keywords) if keywords else None
+    left = [
+        each
+        for each in scenarios
+        if (wanted is None or wanted(each)) and (not tags or set(tags) & set(each.tags))
+    ]
+    if not left and scenarios:
+        raise UsageError(
+            f"none of {len(scenarios)} scenarios is chosen",
+            hint="--list shows them, with their tags",
+        )
+    return [each for each in left if failed and key(each) in failed] or left
+
+
+def concerned(
+    scenarios: Sequence[Scenario], changed: frozenset[Path]
+) -> list[Scenario]:
+    """Return the scenarios whose file, agent, prompt or tools are among the changed."""
+    wanted = {os.path.realpath(each) for each in changed}
+    draws_on: dict[Path, set[str]] = {}
+    for agent in _agents(scenarios):
+        files = {agent, *referenced_files(agent)}
+        draws_on[agent] = {os.path.realpath(each) for each in files}
+    return [
+        each
+        for each in scenarios
+        if os.path.realpath(each.place.path) in wanted or draws_on[each.agent] & wanted
+    ]
+
+
+def give_variables(
+    scenarios: Sequence[Scenario], variables: Mapping[str, str]
+) -> Sequence[Scenario]:
+    """Return the scenarios with variables set, each where its agent declares it.
+
+    An agent that cannot be read takes any; what is wrong is told when it is tried.
+
+    Raises:
+        UsageError: no agent declares one of them.
+    """
+    if not variables:
+        return scenarios
+    declared = {each: read_agent(each).variables for each in _agents(scenarios)}
+    for name in variables:
+        if all(known is not None and name not in known for known in declared.values()):
+            agents = ", ".join(map(str, declared))
+            raise UsageError(f"no agent declares a variable '{name}': {agents}")
+    return [
+        replace(each, variables={**each.variables, **_known(variables, known)})
+        for each in scenarios
+        for known in [declared[each.agent]]
+    ]
+
+
+def _agents(scenarios: Sequence[Scenario]) -> list[Path]:
+    return list(dict.fromkeys(each.agent for each in scenarios))
+
+
+def _known(
+    variables: Mapping[str, str], known: Mapping[str, bool] | None
+) -> Mapping[str, str]:
+    if known is None:
+        return variables
+    return {name: value for name, value in variables.items() if name in known}
+
+
+def key(scenario: Scenario) -> str:
+    """Return what a scenario is called from one run to the next."""
+    return f"{shown_path(scenario.place.path, Path.cwd())}::{scenario.id}"
+
+
+def parse_keywords(text: str) -> Wanted:
+    """Read `order and not (slow or "line was lost")`: parts of names, files and tags.
+
+    Raises:
+        UsageError: it is no such expression.
+    """
+    parser = _Parser(text, [each[1] for each in _TOKEN.finditer(text)])
+    wanted = parser.read_or()
+    if parser.peek() is not None:
+        raise parser.mistake(f"'{parser.peek()}' is not expected there")
+    return wanted
+
+
+@dataclass(slots=True)
+class _Parser:
+    text: str
+    tokens: list[str]
+    position: int = 0
+
+    def peek(self) -> str | None:
+        return self.tokens[self.position] if self.position < len(self.tokens) else None
+
+    def take(self, token: str) -> bool:
+        is_next = self.peek() == token
+        self.position += is_next
+        return is_next
+
+    def mistake(self, what: str) -> UsageError:
+        return UsageError(
+            f"-k '{self.text}': {what}",
+            hint="write words with and, or, not and parentheses; quote several words",
+        )
+
+    def read_or(self) -> Wanted:
+        parts = [self.read_and()]
+        while self.take("or"):
+            parts.append(self.read_and())
+        return lambda scenario: any(part(scenario) for part in parts)
+
+    def read_and(self) -> Wanted:
+        parts = [self.read_not()]
+        while self.take("and"):
+            parts.append(self.read_not())
+        return lambda scenario: all(part(scenario) for part in parts)
+
+    def read_not(self) -> Wanted:
+        if self.take("not"):
+            part = self.read_not()
+            return lambda scenario: not part(scenario)
+        if self.take("("):
+            part = self.read_or()
+            if not self.take(")"):
+                raise self.mistake("a ( is not closed")
+            return part
+        word = self.peek()
+        if word is None or word in (")", "and", "or"):
+            raise self.mistake("a word is missing")
+        self.position += 1
+        return _contains(word.strip("\"'").lower())
+
+
+def _contains(word: str) -> Wanted:
+    return lambda scenario: any(word in text for text in _texts(scenario))
+
+
+def _texts(scenario: Scenario) -> Iterator[str]:
+    yield scenario.id.lower()
+    yield scenario.place.path.name.lower()
+    yield from (tag.lower() for tag in scenario.tags)
+
+
+# What failed last time, kept beside the project for `--last-failed`.
+
+
+FOLDER = Path(".vagent")
+RECORDINGS = FOLDER / "recordings"
+_FILE = "last-failed.json"
+_MOST_RECORDINGS = 200
+
+
+def load_failed(folder: Path = FOLDER) -> frozenset[str] | None:
+    """Return the keys of what failed; None when nothing is known or nothing failed.
+
+    A file that cannot be made sense of is as good as none: it is only a memory.
+    """
+    try:
+        content = json.loads((folder / _FILE).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(content, list):
+        return None
+    return frozenset(each for each in content if isinstance(each, str)) or None
+
+
+def note_failed(report: Report, folder: Path = FOLDER) -> None:
+    """Remember what failed, and forget what has passed since.
+
+    Raises:
+        FileUnreadable: the folder cannot be written.
+    """
+    known = set(load_failed(folder) or ())
+    for result in report.results:
+        if result.has_failed:
+            known.add(key(result.scenario))
+    failed_now = {key(each.scenario) for each in report.failed}
+    passed = {key(each.scenario) for each in report.results} - failed_now
+    _write(folder, sorted(known - passed))
+
+
+def forget_old(report: Report, folder: Path = RECORDINGS) -> None:
+    """Remove the oldest recordings beyond a number, none that the report names."""
+    named = {os.path.realpath(each.recording or "") for each in report.results}
+    try:
+        found = [
+            each
+            for each in folder.iterdir()
+            if (each / "session.jsonl").is_file()  # nothing that somebody else put here
+        ]
+        found.sort(key=lambda each: each.stat().st_mtime_ns, reverse=True)
+    except OSError:  # there are none, or another run is at it
+        return
+    for each in found[_MOST_RECORDINGS:]:
+        if os.path.realpath(each) not in named:
+            shutil.rmtree(each, ignore_errors=True)
+
+
+def _write(folder: Path, failed: Sequence[str]) -> None:
+    path = folder / _FILE
+    if not failed and not folder.exists():
+        return
+    try:
+        keep_out_of_git(folder)  # recordings of what passed may be in it, too
+        path.write_text(json.dumps(failed, indent=1) + "\n", "utf-8")
+    except OSError as error:
+        raise FileUnreadable.from_os_error(path, "written", error) from error
+
+
+def keep_out_of_git(folder: Path) -> None:
+    """Make the folder for what is only of this machine; raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n", "utf-8")

@@ -6,13 +6,19 @@ equal results.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
+from runner.errors import VagentError
+from runner.testing.mocks import kinds, load_test_agent
+from runner.testing.scenarios.drafts import read_agent
 from runner.testing.scenarios.model import Party, Place, Scenario
+from runner.tools.registry import load_each
 
 
 class Status(Enum):
@@ -125,3 +131,110 @@ class Report:
         if self.count(Status.FAILED):
             return 1
         return 3 if self.count(Status.ERROR) else 0
+
+
+# What of each agent its scenarios have exercised, and what never.
+
+
+_INTERRUPTIONS = ("greeting", "reply", "tool")
+_ENDS = ("agent", "caller", "service")
+
+
+def measure(
+    results: Sequence[ScenarioResult], environment: Mapping[str, str]
+) -> list[AgentCoverage]:
+    """Return the coverage of each agent file that the results are about."""
+    by_agent: dict[str, list[ScenarioResult]] = {}
+    for result in results:
+        by_agent.setdefault(os.path.realpath(result.scenario.agent), []).append(result)
+    return [_measure(each, environment) for each in by_agent.values()]
+
+
+def _measure(
+    results: Sequence[ScenarioResult], environment: Mapping[str, str]
+) -> AgentCoverage:
+    agent = results[0].scenario.agent
+    given = {k: v for each in results for k, v in each.scenario.variables.items()}
+    tools, defaults = _known(agent, given, environment)
+    variables: dict[str, set[str]] = {name: set() for name in defaults}
+    interruptions = dict.fromkeys(_INTERRUPTIONS, 0)
+    ends = dict.fromkeys(_ENDS, 0)
+    for result in results:
+        for call in result.calls:
+            tools[call.tool] = tools.get(call.tool, 0) + 1
+        for name, value in result.scenario.variables.items():
+            if value != defaults.get(name):
+                variables.setdefault(name, set()).add(value)
+        for what in result.interrupted:
+            interruptions[what] += 1
+        if result.ended_by is not None:
+            ends[result.ended_by] += 1
+    counts = {name: len(values) for name, values in variables.items()}
+    return AgentCoverage(agent, tools, counts, interruptions, ends)
+
+
+def _known(
+    agent: Path, given: Mapping[str, str], environment: Mapping[str, str]
+) -> tuple[dict[str, int], dict[str, str | None]]:
+    """Return the agent's tools, and its variables with their defaults.
+
+    There are none of a file that cannot be loaded.
+    """
+    declared = read_agent(agent).variables or {}
+    needed = {k: v for k, v in given.items() if declared.get(k) is False}
+    try:
+        config = load_test_agent(agent, needed, environment, stand_ins=True)
+    except VagentError:
+        return {}, {}
+    loaded = load_each(config, kinds())
+    names = [
+        each.definition.name for each in loaded if not isinstance(each, VagentError)
+    ]
+    defaults = {
+        name: value if declared.get(name) else None
+        for name, value in config.variables.items()
+    }
+    return dict.fromkeys(names, 0), defaults
+
+
+# How often repeated scenarios pass, and how sure that is.
+
+
+_Z = 1.959964  # of the 95 % interval
+
+
+@dataclass(frozen=True, slots=True)
+class Flake:
+    """A scenario that was run several times, skipped runs left out."""
+
+    place: Place
+    scenario: str
+    passed: int
+    runs: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The share that passes, with 95 % certainty: Wilson's score interval.
+
+        E. B. Wilson, Probable Inference, the Law of Succession, and Statistical
+        Inference, 1927. Unlike the textbook's it is of use near 0 and 1.
+        """
+        share, n = self.passed / self.runs, self.runs
+        scale = 1 + _Z**2 / n
+        middle = (share + _Z**2 / (2 * n)) / scale
+        reach = _Z / scale * sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
+        return max(0.0, middle - reach), min(1.0, middle + reach)
+
+
+def find_flakes(report: Report) -> Sequence[Flake]:
+    """Return what became of each scenario that was run more than once."""
+    runs: dict[tuple[Place, str], list[ScenarioResult]] = {}
+    for result in report.results:
+        if result.status is not Status.SKIPPED:
+            key = (result.scenario.place, result.scenario.id)
+            runs.setdefault(key, []).append(result)
+    return [
+        Flake(*key, sum(each.status is Status.PASSED for each in results), len(results))
+        for key, results in runs.items()
+        if len(results) > 1
+    ]

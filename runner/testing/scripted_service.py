@@ -9,35 +9,48 @@ and draws no lots, so on virtual time every run is the same.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import count
 from typing import Any, Self, TypeVar
 
 from runner.engine.connection import TransportListener
-from runner.errors import TransportError
+from runner.engine.transports import PING_SECONDS, PONG_SECONDS
+from runner.errors import ConnectionLost, TransportError
 from runner.protocol.server.events import (
     PartialTranscript,
     SpeechStarted,
     TurnCommitted,
 )
-from runner.server.larynx import SpeechSynthesizer
-from runner.server.reception import ConnectionHandler
-from runner.server.understanding import is_stop_phrase
+from runner.service.connection import ABNORMAL_CLOSURE, FaultySocket, Outbox
 from runner.service.conversation import Conversation, ServerContext
 from runner.service.faults.model import Fault
+from runner.service.recognition import is_stop_phrase
+from runner.service.responses import SpeechSynthesizer
+from runner.service.sessions import ConnectionHandler
 from runner.service.workers import Stream, Workers
 from runner.speech.interfaces import (
+    AgentContext,
     Cancelled,
+    HistoryMessage,
     LanguageModel,
     MissingComponent,
+    ModelOutput,
+    Quality,
     Recognizer,
     Samples,
     Synthesizer,
+    TextChunk,
+    ToolCallRequest,
+    ToolMessage,
+    UserMessage,
     Vad,
 )
+from runner.speech.llm.rule_based import RuleBasedModel
 from runner.speech.synthesizer import ToneSynthesizer, syllables
-from runner.testing.pipe import InMemoryTransport
+from runner.testing.scenarios.model import LlmRule
 
 T = TypeVar("T")
 
@@ -241,3 +254,163 @@ class _Wordless:
 
     def close(self) -> None:
         """Hold nothing: the mind is whoever made it's to close."""
+
+
+# The scripted service's mind: a scenario's own rules, and the agent's where none fits.
+#
+# What the agent says is then as certain as what it does, and no model is asked.
+
+
+_PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
+
+
+class ScriptedModel:
+    """Plays an agent by the rules of one scenario.
+
+    For one call only: the steps of a script are used up.
+    """
+
+    name = "script"
+    quality: Quality = "script"
+
+    def __init__(self, rules: Sequence[LlmRule] = ()) -> None:
+        self._rules = [rule for rule in rules if rule.user_says or rule.after]
+        self._steps = [rule for rule in rules if not (rule.user_says or rule.after)]
+        self._otherwise = RuleBasedModel()
+
+    def warm(self, brief: AgentContext) -> None:
+        """Do nothing: there is nothing to read."""
+
+    def think(
+        self,
+        brief: AgentContext,
+        history: Sequence[HistoryMessage],
+        cancelled: Cancelled,
+    ) -> Iterator[ModelOutput]:
+        """Yield what the first rule that fits says and calls; see `Brain.think`."""
+        last = history[-1] if history else None
+        rule = next((each for each in self._rules if _fits(each, last)), None)
+        if rule is None and self._steps and not _is_ending(last):
+            rule = self._steps.pop(0)
+        if rule is None:
+            yield from self._otherwise.think(brief, history, cancelled)
+            return
+        if rule.says:
+            yield TextChunk(_filled(rule.says, last))
+        for tool, arguments in rule.tool_calls:
+            yield ToolCallRequest(tool, arguments)
+
+    def close(self) -> None:
+        """Do nothing: nothing is held."""
+
+
+def _fits(rule: LlmRule, last: HistoryMessage | None) -> bool:
+    match last:
+        case UserMessage(text):
+            return any(pattern.matches(text) for pattern in rule.user_says)
+        case ToolMessage(name=name):
+            return rule.after == name
+        case _:
+            return False
+
+
+def _is_ending(last: HistoryMessage | None) -> bool:
+    """Whether the call has just been ended: nothing more is to be said."""
+    return (
+        isinstance(last, ToolMessage) and last.name == "end_call" and not last.is_error
+    )
+
+
+def _filled(text: str, last: HistoryMessage | None) -> str:
+    result: Any = None
+    if isinstance(last, ToolMessage) and last.result is not None:
+        result = json.loads(last.result)
+    values = result if isinstance(result, Mapping) else {"result": result}
+
+    def spoken(found: re.Match[str]) -> str:
+        value = values.get(found[1], found[0])
+        return value if isinstance(value, str) else json.dumps(value)
+
+    return _PLACEHOLDER.sub(spoken, text)
+
+
+# A line without a network: what one end writes, the other reads a moment later.
+
+
+class InMemoryTransport:
+    """One connection, seen from both ends.
+
+    To the client it is a `Transport` with a listener; to the reception it is a
+    `Connection` and, for faults that are done to sockets, the transport under it.
+    """
+
+    def __init__(self, listener: TransportListener) -> None:
+        self.is_writable = True
+        self.is_open = True
+        self._listener = listener
+        self._up: asyncio.Queue[str | None] = asyncio.Queue()
+
+    # ------------------------------------------------------------- the client's end
+
+    def open(self) -> None:
+        """Stand, as far as the listener knows."""
+        self._listener.opened(self)
+
+    def write(self, text: str) -> None:
+        """Send a text frame; does nothing once the connection is gone."""
+        if self.is_open:
+            self._up.put_nowait(text)
+
+    async def close(self) -> None:
+        """Let the other end read what was written, and then the end."""
+        self._end()
+
+    # --------------------------------------------------------------- the server's end
+
+    @property
+    def transport(self) -> InMemoryTransport:
+        """What faults are done to."""
+        return self
+
+    async def messages(self) -> AsyncIterator[str | bytes]:
+        """Yield what the client writes until the line is gone."""
+        while (text := await self._up.get()) is not None:
+            yield text
+
+    async def write_all(self, line: Outbox | FaultySocket) -> None:
+        """Give the client what is said on this line until it is closed."""
+        async for text in line:
+            if not self.is_open:
+                return
+            self._listener.received(text)
+        if line.code == ABNORMAL_CLOSURE:
+            self.cut()
+        elif self._end():
+            reason = f"the service closed the line (code {line.code})"
+            self._listener.lost(ConnectionLost(reason, line.code))
+
+    def abort(self) -> None:
+        """Break the line from this end."""
+        self.cut()
+
+    def cut(self) -> None:
+        """Break the line: both ends notice, and nobody says why."""
+        if self._end():
+            self._listener.lost(ConnectionLost("the line was lost"))
+
+    def pause_reading(self) -> None:
+        """Fall silent without closing; the client's own pings find out."""
+        silent = PING_SECONDS + PONG_SECONDS
+        asyncio.get_running_loop().call_later(silent, self.cut)
+
+    def get_extra_info(self, name: str) -> Any:
+        """There is no socket below."""
+        del name
+        return None
+
+    def _end(self) -> bool:
+        """Close both ways; false when they were closed before."""
+        was_open, self.is_open, self.is_writable = self.is_open, False, False
+        if was_open:
+            self._up.put_nowait(None)
+        return was_open

@@ -11,36 +11,41 @@ from pathlib import Path
 from random import Random
 
 from runner.audio.devices import Microphone
-from runner.audio.spoken import InjectedMicrophone
-from runner.audio.virtual import NullSpeaker
+from runner.audio.virtual import InjectedMicrophone, NullSpeaker
 from runner.config.model import AgentConfig
-from runner.counters import CounterObserver, collect_counters
-from runner.engine.caller import UNHEARD_SECONDS
+from runner.engine.caller import (
+    UNHEARD_SECONDS,
+    AnnouncementSynthesizer,
+    LocalSynthesizer,
+    SpokenInput,
+)
 from runner.engine.compose import connect_service
 from runner.engine.connection import Dial
-from runner.engine.engine import Engine, Observer, Speak
+from runner.engine.engine import Engine, Observer, Speak, ToolOutcome
 from runner.engine.services import Service, choose_service
-from runner.engine.toolset import build_toolset
+from runner.engine.toolset import build_client_config, build_toolset
 from runner.errors import UsageError
-from runner.localvoice import AnnouncementSynthesizer, LocalSynthesizer, SpokenInput
+from runner.observers.call_stats import CounterObserver, collect_counters
 from runner.observers.events import CallInterpreter
 from runner.protocol.client.config import ClientConfig
 from runner.protocol.client.session import ClientSession
 from runner.protocol.messages import ToolCall
 from runner.service.faults.parser import load_faults
-from runner.tasks import ToolOutcome
-from runner.terms import build_client_config
-from runner.testing.agents import load_test_agent
-from runner.testing.call import CallUnderTest, Deliver
-from runner.testing.impairments import ImpairedMicrophone, Impairment
-from runner.testing.mind import ScriptedModel
-from runner.testing.mocks import MockedToolset, load_staged_tools
-from runner.testing.muteness import NullMicrophone
+from runner.testing.call import CallObserver, CallUnderTest, Deliver
+from runner.testing.impairments import (
+    CuttableConnection,
+    ImpairedMicrophone,
+    Impairment,
+    NullMicrophone,
+)
+from runner.testing.mocks import MockedToolset, load_staged_tools, load_test_agent
 from runner.testing.options import SCRIPT
 from runner.testing.scenarios.model import LlmRule, MockAnswer
-from runner.testing.scissors import CuttableConnection
-from runner.testing.scripted_service import ENDPOINT_SECONDS, ScriptedService
-from runner.testing.witness import CallObserver
+from runner.testing.scripted_service import (
+    ENDPOINT_SECONDS,
+    ScriptedModel,
+    ScriptedService,
+)
 
 
 @dataclass(frozen=True, slots=True)

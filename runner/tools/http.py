@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runner.config.model import AgentConfig, ToolConfig
-from runner.config.packaged import builtin_kinds
+from runner.config.schema import builtin_kinds
 from runner.errors import ToolError
-from runner.tools.placement import RequestBuilder
+from runner.tools.http_client import RequestBuilder
 from runner.tools.tool import Tool, ToolDefinition, ToolTraits, define_tool
 
 if TYPE_CHECKING:

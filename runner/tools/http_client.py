@@ -6,21 +6,277 @@ This file and `guard` alone know httpx; an agent with an `http` tool imports the
 from __future__ import annotations
 
 import asyncio
+import json
+import re
+import socket
 import ssl
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any, Literal
+from urllib.parse import quote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from runner.errors import ToolError
-from runner.tools.addresses import (
-    AddressRefused,
-    HostUnknown,
-    resolve_public,
-)
-from runner.tools.guard import PORTS, GuardedTransport, Resolve
-from runner.tools.placement import Request
+from runner.hosts import is_private_host, is_public, is_this_machine
+
+# Where the arguments of an HTTP tool go: into the path, the query or the body.
+#
+# {placeholder} in the url            percent-encoded, whole segments only by value
+# GET, HEAD, DELETE                   the rest into the query
+# POST, PUT, PATCH                    the rest into the body, as JSON or a form
+
+
+Body = Literal["json", "form"]
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
+_QUERY_METHODS = ("GET", "DELETE", "HEAD")
+
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+# Header names are tokens (RFC 9110 section 5.6.2); values are visible ASCII and blanks.
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?|")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request in full; headers and url may hold secrets, so no repr."""
+
+    method: str
+    url: str
+    query: tuple[tuple[str, str], ...]
+    headers: Mapping[str, str]
+    json: object = None
+    form: tuple[tuple[str, str], ...] | None = None
+
+    def __repr__(self) -> str:
+        return f"Request({self.method} {urlsplit(self.url).hostname})"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RequestBuilder:
+    """The fixed part of a tool's requests, and the rule for its arguments."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    query: Mapping[str, Any]
+    body: Body = "json"
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def placeholders(self) -> tuple[str, ...]:
+        """Names in the url, each once, in their order."""
+        return tuple(dict.fromkeys(_PLACEHOLDER.findall(self.url)))
+
+    def check(self, parameters: Mapping[str, Any]) -> None:
+        """Raise `ToolError` for a url or header that no request can be made of."""
+        try:
+            parts = urlsplit(self.url)
+            port_is_legal = parts.port is None or parts.port > 0
+        except ValueError:
+            port_is_legal = False
+            parts = urlsplit("")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ToolError(
+                "the url is not one of http:// or https:// with a host",
+                hint="write it in full, such as https://api.example.com/orders/{id}",
+            )
+        if not port_is_legal or "{" in parts.netloc:
+            raise ToolError(
+                "the host of the url must be fixed: an argument must not choose it"
+            )
+        properties = parameters.get("properties") or {}
+        for name in self.placeholders:
+            if name not in properties:
+                raise ToolError(
+                    f"the url has {{{name}}}, which `parameters` does not describe",
+                    hint=f"it describes: {', '.join(properties) or 'nothing'}",
+                )
+        for name, value in self.headers.items():
+            if not _HEADER_NAME.fullmatch(name):
+                raise ToolError(f"{name!r} is not a name for a header")
+            if not _HEADER_VALUE.fullmatch(value):
+                raise ToolError(
+                    f"the header {name!r} has a value with characters that headers "
+                    "cannot carry",
+                    hint="look for line ends, blanks around it, and non-ASCII letters",
+                )
+
+    def place(self, arguments: Mapping[str, Any]) -> Request:
+        """Return the request for these arguments; raise `ToolError` if it has none."""
+        url = _PLACEHOLDER.sub(lambda match: _segment(match[1], arguments), self.url)
+        rest = {
+            name: value
+            for name, value in arguments.items()
+            if name not in self.placeholders
+        }
+        fixed = _pairs(self.query)
+        if self.method in _QUERY_METHODS:
+            return Request(self.method, url, fixed + _pairs(rest), self.headers)
+        if self.body == "form":
+            return Request(self.method, url, fixed, self.headers, form=_pairs(rest))
+        return Request(self.method, url, fixed, self.headers, json=rest)
+
+
+def _segment(name: str, arguments: Mapping[str, Any]) -> str:
+    value = arguments.get(name)
+    if value is None:
+        raise ToolError(f"{name} is missing")
+    text = _text(value)
+    # A server takes these for "this folder" and "the one above", encoded or not.
+    if text.strip() in ("", ".", ".."):
+        raise ToolError(f"{name} must not be {text!r}")
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError as error:
+        raise ToolError(f"{name} is not proper text") from error
+
+
+def _pairs(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Flatten into pairs: a list repeats its name, None is left out."""
+    pairs: list[tuple[str, str]] = []
+    for name, value in values.items():
+        members = value if isinstance(value, list | tuple) else [value]
+        pairs.extend((name, _text(member)) for member in members if member is not None)
+    return tuple(pairs)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+# Where an HTTP tool's connections go: to a checked address, or to a proxy.
+
+
+# From host and port to addresses that may be connected to.
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+
+PORTS = {"http": 80, "https": 443}
+
+
+class GuardedTransport(httpx.AsyncBaseTransport):
+    """Resolves the host, checks every address, and connects to a checked one.
+
+    Without `resolve` any address will do, and connecting is left to the library.
+    """
+
+    def __init__(
+        self, host: str, context: ssl.SSLContext, resolve: Resolve | None
+    ) -> None:
+        self._resolve = resolve
+        self._proxies = {
+            scheme: httpx.AsyncHTTPTransport(verify=context, proxy=proxy)
+            for scheme in PORTS
+            if (proxy := find_proxy(scheme, host)) is not None
+        }
+        self._direct = httpx.AsyncHTTPTransport(verify=context, trust_env=False)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        host = request.url.host
+        proxied = self._proxies.get(request.url.scheme)
+        if self._resolve is None:
+            return await (proxied or self._direct).handle_async_request(request)
+        if proxied is not None:
+            check_literal(host)
+            return await proxied.handle_async_request(request)
+        port = request.url.port or PORTS[request.url.scheme]
+        addresses = await self._resolve(host, port)
+        return await self._connect(request, host, addresses)
+
+    async def aclose(self) -> None:
+        for transport in (self._direct, *self._proxies.values()):
+            await transport.aclose()
+
+    async def _connect(
+        self, request: httpx.Request, host: str, addresses: list[str]
+    ) -> httpx.Response:
+        """Try the addresses in order; the name stays in Host, SNI and certificate."""
+        last: httpx.ConnectError | None = None
+        for address in addresses:
+            pinned = httpx.Request(
+                request.method,
+                request.url.copy_with(host=address),
+                headers=request.headers,
+                stream=request.stream,
+                extensions={**request.extensions, "sni_hostname": host},
+            )
+            try:
+                return await self._direct.handle_async_request(pinned)
+            except httpx.ConnectError as error:
+                last = error
+        assert last is not None
+        raise last
+
+
+def find_proxy(scheme: str, host: str) -> str | None:
+    """Return the proxy that the environment or the system names for a host.
+
+    Never one for this machine: what a proxy calls localhost is itself.
+    """
+    if is_this_machine(host):
+        return None
+    proxies = getproxies()
+    proxy = proxies.get(scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(host):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+# Which addresses a tool may reach: public ones, unless the agent file says otherwise.
+#
+# An agent's words come from a caller. Without this, a tool whose host name is repointed
+# would let the caller reach what only this machine or its network can (the metadata
+# service of a cloud, a printer, a database).
+
+
+class AddressRefused(Exception):
+    """The host is not a public one; the message is for the model, the host is in it."""
+
+
+class HostUnknown(Exception):
+    """The host name does not resolve."""
+
+
+async def resolve_public(host: str, port: int) -> list[str]:
+    """Resolve a host and return its addresses; all of them must be public.
+
+    Raises `HostUnknown` or `AddressRefused`. The caller connects to an address returned
+    here: asking for the name again could give another answer.
+    """
+    addresses = await _resolve(host, port)
+    for text in addresses:
+        if not is_public(ip_address(text)):
+            raise AddressRefused(f"{host} is not on the public internet")
+    return addresses
+
+
+def check_literal(host: str) -> None:
+    """Refuse a host that is private by its name or address alone.
+
+    For requests through a proxy, which resolves names itself.
+    """
+    if is_private_host(host):
+        raise AddressRefused(f"{host} is not on the public internet")
+
+
+async def _resolve(host: str, port: int) -> list[str]:
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError) as error:
+        raise HostUnknown(host) from error
+    addresses = [str(entry[4][0]) for entry in found]
+    if not addresses:
+        raise HostUnknown(host)
+    return list(dict.fromkeys(addresses))
+
 
 # Four times what a result may be: answers shrink when they are read.
 ANSWER_LIMIT = 256 * 1024

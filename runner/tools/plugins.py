@@ -26,7 +26,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from runner.config.model import AgentConfig, ToolConfig
-from runner.config.packaged import builtin_kinds
+from runner.config.schema import builtin_kinds
 from runner.errors import ToolError
 from runner.tools.python import load_function
 from runner.tools.tool import (

@@ -34,9 +34,9 @@ from typing import TYPE_CHECKING, Any
 
 from runner.config.docstring import Docstring, parse_docstring
 from runner.config.model import AgentConfig, ToolConfig
-from runner.config.packaged import builtin_kinds
+from runner.config.schema import builtin_kinds
 from runner.errors import ToolError
-from runner.tools.output import split_stdout, tool_output
+from runner.tools.execution import split_stdout, tool_output
 from runner.tools.tool import (
     Tool,
     ToolDefinition,

@@ -24,13 +24,15 @@ from runner.tools.execution import (
     Ended,
     Failed,
     Finished,
+    SplitStdout,
+    TooManyHung,
+    Workers,
     call_async,
     call_plain,
     close_bounded,
+    split_stdout,
 )
-from runner.tools.failures import describe_failure, failure
-from runner.tools.output import SplitStdout, split_stdout
-from runner.tools.results import encode_result
+from runner.tools.results import describe_failure, encode_result, failure
 from runner.tools.tool import (
     ClosableTool,
     Tool,
@@ -38,7 +40,6 @@ from runner.tools.tool import (
     ToolKind,
     ToolOutcome,
 )
-from runner.tools.workers import TooManyHung, Workers
 
 _log = logging.getLogger("vagent.tools")
 

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from runner.audio.pace import LoopClock, Ticker
+from runner.audio.devices import LoopClock, Ticker
 from tests.audio.fakes import JumpingPace
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.audio.alignment import LEAD_SECONDS, PlaybackReference, StreamClock
 from runner.audio.devices import SAMPLE_RATE
+from runner.audio.echo import LEAD_SECONDS, PlaybackReference, StreamClock
 from runner.audio.pcm import Samples
 
 BLOCK = SAMPLE_RATE // 100

@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from runner.audio.cancelling import INSTALL, PIECE, WebRtcProcessor, is_available
 from runner.audio.devices import SAMPLE_RATE
+from runner.audio.echo import INSTALL, PIECE, WebRtcProcessor, is_available
 from runner.audio.pcm import Samples
 from runner.errors import AudioUnavailable
 from tests.audio.rooms import decibels, speechlike

@@ -10,8 +10,8 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from runner.audio.files import SoundReader, compress, load_pcm
 from runner.audio.pcm import to_pcm, to_samples
-from runner.audio.soundfiles import SoundReader, compress, load_pcm
 from runner.errors import AudioFileError, FileUnreadable, VagentError
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from runner.audio.recording import WavWriter, wav_header
+from runner.audio.files import WavWriter, wav_header
 from runner.errors import AudioFileError
 
 SOUND = b"\x01\x02" * 1_200

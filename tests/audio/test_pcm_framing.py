@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.audio.framing import ByteQueue, Framer
+from runner.audio.pcm import ByteQueue, Framer
 
 PIECES = st.lists(st.binary(max_size=30), max_size=20)
 

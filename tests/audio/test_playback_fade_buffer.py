@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from runner.audio.smoothing import FadeBuffer
+from runner.audio.playback import FadeBuffer
 
 FADE = 120
 LEVEL = 12_000

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.audio.jitter import (
+from runner.audio.playback import (
     LEAST_MS,
     MARGIN_MS,
     MOST_MS,

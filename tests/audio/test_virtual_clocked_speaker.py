@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from runner.audio.playback import CUSHION_MS, FADE_MS
-from runner.audio.speaker import ClockedSpeaker
+from runner.audio.virtual import ClockedSpeaker
 from runner.errors import AudioFileError
 from tests.audio.fakes import JumpingPace, SteppedPace, settle
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.audio.devices import FRAME_BYTES, Microphone
-from runner.audio.spoken import InjectedMicrophone, MixedMicrophone
+from runner.audio.virtual import InjectedMicrophone, MixedMicrophone
 from runner.errors import AudioError
 from tests.audio.fakes import JumpingPace, SteppedPace, settle
 from tests.fakes import FakeMicrophone

@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 
 from runner.audio.portaudio.library import KnownDevice
-from runner.cli.device_preferences import resolve_devices
+from runner.cli.device_preferences import (
+    FOLDER_VARIABLE,
+    load_devices,
+    resolve_devices,
+    save_devices,
+)
 from runner.errors import UsageError
-from runner.preferences import FOLDER_VARIABLE, load_devices, save_devices
 
 MIC, OUT = KnownDevice("Mic", "ALSA"), KnownDevice("Out", "ALSA")
 

@@ -9,14 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runner.audio.portaudio.library import Direction, KnownDevice
-from runner.errors import FileUnreadable, UsageError
-from runner.preferences import (
+from runner.cli.device_preferences import (
     FOLDER_VARIABLE,
     clear_devices,
     default_file,
     load_devices,
     save_devices,
 )
+from runner.errors import FileUnreadable, UsageError
 
 NAME = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 SIDES: list[Direction] = ["input", "output"]

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from runner.audio.catalog import ListedDevice
-from runner.audio.census import ProbeResult
+from runner.audio.portaudio.library import ListedDevice
+from runner.audio.portaudio.probe import ProbeResult
 from runner.cli.devices import show, what_is_lacking
 
 MIC = ListedDevice(0, "Mic\x1b[31m", "ALSA", 2, 0, 44_100, ("input",))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from runner.cli.progress import PlainProgress, ProgressBars, megabytes, showing_progress
+from runner.cli.models import PlainProgress, ProgressBars, megabytes, showing_progress
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> Sequence[str]:

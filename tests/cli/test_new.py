@@ -11,15 +11,14 @@ from typing import get_type_hints
 
 import pytest
 
-from runner.cli.new import new
+from runner.cli.new import new, templates
+from runner.config.files import read_agent_file
 from runner.config.loader import check_file
-from runner.config.packaged import packaged_text
-from runner.config.reading import read_agent_file
+from runner.config.schema import packaged_text
 from runner.errors import UsageError
-from runner.scaffold import templates
-from runner.scenarios import packaged
 from runner.testing.results import Status
 from runner.testing.runner import TestOptions, run_scenario
+from runner.testing.scenarios import loader
 from runner.testing.scenarios.loader import check_suite, load_suite
 
 ROOT = Path(__file__).parents[2]
@@ -74,7 +73,7 @@ def test_it_says_what_it_wrote_and_what_comes_next(
     schema = Path("agents/agent.schema.json").read_text("utf-8")
     assert schema == packaged_text()
     schema = Path("agents/scenario.schema.json").read_text("utf-8")
-    assert schema == packaged.packaged_text()
+    assert schema == loader.packaged_text()
 
 
 def test_nothing_is_written_when_anything_is_there(folder: Path) -> None:

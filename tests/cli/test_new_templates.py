@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from runner.cli.new import render_template, split_name, templates
 from runner.errors import UsageError
-from runner.scaffold import render_template, split_name, templates
 
 TEMPLATES = templates()
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from runner.cli.replay import replay
 from runner.errors import UsageError
-from runner.recording.header import InvalidRecording
+from runner.recording.format import InvalidRecording
 
 RECORDINGS = Path(__file__).parents[1] / "replaying" / "recordings"
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from runner.cli.keeping import recording_options
+from runner.cli.run import recording_options
+from runner.engine.compose import RecordingOptions
 from runner.errors import UsageError
-from runner.keeping import RecordingOptions
 
 
 @pytest.fixture(autouse=True)

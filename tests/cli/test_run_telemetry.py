@@ -239,6 +239,6 @@ async def test_nothing_of_it_is_loaded_when_it_is_off(
 
     assert json.loads(result["result"]) == [
         "runner.telemetry",
-        "runner.telemetry.strays",
+        "runner.observers.logs",
         "runner.observers.options",
     ]

@@ -9,9 +9,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from runner.cli.schema import schema
-from runner.config.packaged import packaged_schema, packaged_text
+from runner.config.schema import packaged_schema, packaged_text
 from runner.errors import UsageError
-from runner.scenarios import packaged
+from runner.testing.scenarios import loader
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,19 +54,19 @@ def test_it_is_written_as_packaged_and_only_once(
     said += [f"unchanged {target}", f"unchanged {other}"]
     assert capsys.readouterr().out.splitlines() == said
     assert target.read_bytes() == packaged_text().encode()
-    assert other.read_bytes() == packaged.packaged_text().encode()
+    assert other.read_bytes() == loader.packaged_text().encode()
 
 
 def test_that_of_scenarios_is_printed_and_written_alone_when_asked_for(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     schema(scenario=True)
-    assert capsys.readouterr().out == packaged.packaged_text()
+    assert capsys.readouterr().out == loader.packaged_text()
 
     schema(Path("agents"), write=True, scenario=True)
     schema(Path("s.json"), write=True, scenario=True)
 
-    assert Path("s.json").read_text("utf-8") == packaged.packaged_text()
+    assert Path("s.json").read_text("utf-8") == loader.packaged_text()
     assert [each.name for each in Path("agents").iterdir()] == ["scenario.schema.json"]
 
 

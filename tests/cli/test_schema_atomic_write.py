@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from runner.cli.schema import write_all
 from runner.errors import FileUnreadable
-from runner.writing import write_all
 
 
 def tree(folder: Path) -> dict[str, bytes | None]:

@@ -17,7 +17,7 @@ from runner.cli.show import show
 from runner.config.source import Source
 from runner.config.yaml.parser import parse_document
 from runner.errors import ConfigError, FileUnreadable, UsageError
-from runner.recording.header import InvalidRecording
+from runner.recording.format import InvalidRecording
 from tests.recording.samples import SampleCall, write_order_call
 
 ROOT = Path(__file__).parents[2]
@@ -233,8 +233,8 @@ def test_where_there_are_only_ascii_characters_the_lanes_are_of_them(
 ) -> None:
     from runner.cli.recordings.terminal import make_console, render_call
     from runner.observers.timeline import trace
+    from runner.recording.audio_tracks import read_voices
     from runner.recording.reader import read_recording
-    from runner.recording.voices import read_voices
 
     recording, voices = read_recording(call), read_voices(call)
     line = trace(recording.entries, voices)

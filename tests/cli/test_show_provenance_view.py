@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from runner.cli.annotated import annotate, explain
+from runner.cli.show import annotate, explain
 from runner.config.provenance import Origin, TracedConfig, Use
 from runner.config.source import Source
 from runner.config.yaml.parser import parse_document

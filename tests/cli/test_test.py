@@ -376,7 +376,7 @@ def test_a_service_without_its_key_is_told_once(vagent: Vagent) -> None:
 
 
 def test_a_run_loads_no_engine_before_its_scenarios() -> None:
-    code = "import sys, runner.cli.trials, runner.testing.pool; print(*sys.modules)"
+    code = "import sys, runner.cli.test, runner.testing.pool; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
     heavy = {"numpy", "asyncio", "websockets", "httpx", "jsonschema", "rich"}

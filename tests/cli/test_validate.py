@@ -13,8 +13,7 @@ import pytest
 import typer
 
 from runner.cli.main import say_error
-from runner.cli.reporting import Colour
-from runner.cli.validate import Format, validate
+from runner.cli.validate import Colour, Format, validate
 from runner.errors import VagentError
 
 ROOT = Path(__file__).parents[2]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from runner.config.diagnostics import render
 from runner.config.loader import check_file
-from runner.config.rendering import render
 from tests.shipped import AGENT_FILES
 
 ROOT = Path(__file__).parents[2]

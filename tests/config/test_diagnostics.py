@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.config.diagnostics import Diagnostic, diagnose, quoted
-from runner.config.rendering import render
+from runner.config.diagnostics import Diagnostic, diagnose, quoted, render
 from runner.config.source import Source, Span
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.config.environment import load_environment
+from runner.config.files import load_environment
 from runner.errors import FileUnreadable
 
 

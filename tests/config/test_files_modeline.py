@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.checking.files import FixedFile, fix_content
+from runner.config.files import find_modeline, find_schema, read_agent_text
+from runner.config.lint.fixes import FixedFile, fix_content
 from runner.config.loader import check_reading
-from runner.config.modeline import find_modeline, find_schema
-from runner.config.reading import read_agent_text
 from runner.config.source import Source
 from runner.config.yaml.parser import parse_document
 

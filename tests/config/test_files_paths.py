@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.config.paths import resolve_inside
+from runner.config.files import resolve_inside
 
 
 def test_files_inside_the_folder_are_found(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.config.reading import find_file, read_agent_text
+from runner.config.files import find_file, read_agent_text
 
 AGENT = "version: 1\nname: a\nprompt: p\n"
 

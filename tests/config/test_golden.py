@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from runner.config.diagnostics import render
 from runner.config.loader import check_file
-from runner.config.rendering import render
 
 BAD = Path(__file__).parent / "bad"
 CASES = sorted(path.stem for path in BAD.glob("*.yaml"))

@@ -8,12 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runner.config.diagnostics import Diagnostic
+from runner.config.diagnostics import Diagnostic, render
+from runner.config.files import read_agent_file
 from runner.config.loader import check_file, load_agent
 from runner.config.model import AgentConfig, LlmConfig
-from runner.config.packaged import packaged_schema
-from runner.config.reading import read_agent_file
-from runner.config.rendering import render
+from runner.config.schema import packaged_schema
 from runner.errors import ConfigError, FileUnreadable, UsageError
 from tests.shipped import AGENT_FILES
 

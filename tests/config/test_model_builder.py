@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from runner.config.builder import build_agent, resolve_variables
-from runner.config.model import LlmConfig, VoiceConfig
+from runner.config.model import LlmConfig, VoiceConfig, build_agent, resolve_variables
 
 PLAIN = {"version": 1, "name": "a", "prompt": "p"}
 

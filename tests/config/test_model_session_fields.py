@@ -11,8 +11,8 @@ from runner.config.model import (
     TranscriptionConfig,
     TurnDetectionConfig,
     VoiceConfig,
+    session_fields,
 )
-from runner.config.wire import session_fields
 
 PLAIN = AgentConfig(Path("a.yaml"), 1, "a", "Be brief.")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from runner.config.diagnostics import Diagnostic
+from runner.config.files import read_agent_text
 from runner.config.loader import check_reading
-from runner.config.reading import read_agent_text
 
 HEAD = "version: 1\nname: a\nprompt: p\n"
 

@@ -10,8 +10,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from runner.config.loader import check_file
-from runner.config.packaged import builtin_kinds, packaged_schema
-from runner.config.schema import agent_schema, find_violations
+from runner.config.schema import (
+    agent_schema,
+    builtin_kinds,
+    find_violations,
+    packaged_schema,
+)
 from runner.errors import ToolError
 from tests.shipped import AGENT_FILES
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from runner.config.wording import bad_value, first_repeated, subject, unknown_key
+from runner.config.schema_errors import bad_value, first_repeated, subject, unknown_key
 
 DURATION = {"title": "duration", "patternErrorMessage": "write a time as `8s`"}
 

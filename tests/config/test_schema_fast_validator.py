@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from runner.config.acceptance import (
+from runner.config.schema import (
     PLAIN_SCHEMA,
     UnsupportedKeyword,
+    find_schema_violations,
     fits,
     matches_pattern,
+    packaged_schema,
 )
-from runner.config.packaged import packaged_schema
-from runner.config.schema import find_schema_violations
 from tests.shipped import AGENT_FILES
 
 ROOT = Path(__file__).parents[2]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.checking.files import FixedFile, fix_content
+from runner.config.files import read_agent_text
+from runner.config.lint.fixes import FixedFile, fix_content
 from runner.config.loader import check_reading
-from runner.config.reading import read_agent_text
 
 HEAD = "version: 1\nname: a\n"
 PROMPT = HEAD + "prompt: p\n"

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from runner.config.loader import check_file
-from runner.config.packaged import packaged_schema
-from runner.config.schema import find_violations
+from runner.config.schema import find_violations, packaged_schema
 from runner.config.schema_errors import to_findings
+from runner.config.schema_fixes import FORMAT, Format
 from runner.config.source import Source
-from runner.config.versions import FORMAT, Format
 from runner.config.yaml.parser import parse_document
 
 LATER = Format(

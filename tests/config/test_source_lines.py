@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.config.lines import Lines
+from runner.config.source import Lines
 
 TEXT = "a: 1\r\n\r\n# note\n  - b: 2\rc: 3"
 

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from runner.config.dialects import ALIASES, HOMES, RENAMED, RENAMED_BELOW, unit_of
-from runner.config.packaged import packaged_schema
-from runner.scenarios.packaged import packaged_schema as scenario_schema
+from runner.config.schema import packaged_schema
+from runner.config.spelling import ALIASES, HOMES, RENAMED, RENAMED_BELOW, unit_of
+from runner.testing.scenarios.loader import packaged_schema as scenario_schema
 
 
 def words(schema: object) -> set[str]:

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from runner.audio.cancelling import is_available
 from runner.audio.devices import SAMPLE_RATE
-from runner.audio.echo import EchoCanceller
+from runner.audio.echo import EchoCanceller, is_available
 from runner.audio.pcm import Samples, to_pcm
 from runner.audio.playback import FADE_MS
 from runner.audio.portaudio.soundcard import SoundCard

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from docs.generate.__main__ import make_pages
-from runner.checking.catalogue import all_rules
 from runner.cli.main import COMMANDS
-from runner.config.packaged import packaged_schema
-from runner.protocol.client.recovery import CLOSES, ERRORS, REFUSALS
+from runner.config.lint.selection import all_rules
+from runner.config.schema import packaged_schema
+from runner.protocol.client.state import CLOSES, ERRORS, REFUSALS
 
 DOCS = Path(__file__).parents[2] / "docs"
 RULES = all_rules()

@@ -24,12 +24,12 @@ import pytest
 import typer
 import yaml
 
-from runner.checking.catalogue import all_rules
 from runner.cli.main import build_app
+from runner.config.lint.selection import all_rules
 from runner.config.loader import check_file
 from runner.config.settings import find_table
 from runner.service.faults.parser import parse_fault
-from runner.testing import Wishes, try_out
+from runner.testing import TestOptions, run_scenario
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -40,7 +40,7 @@ PAGES = sorted(
     # The pages of the rules have tests of their own: their bad examples are bad.
     if not path.match("reference/rules/VA*.md")
 )
-# Its blocks use an agent of the scenario tests; tests/testing/scenarios/test_docs.py has them.
+# Its blocks use an agent of tests/testing/scenarios/, whose test_docs.py runs them.
 SCENARIOS = DOCS / "reference" / "scenarios.md"
 # A block begins a line, at most with a title behind the name of its language.
 BLOCK = re.compile(
@@ -322,7 +322,7 @@ def check_agent(path: Path) -> None:
 def check_scenarios(path: Path) -> None:
     from runner.testing.scenarios.loader import load_suite
 
-    results = [try_out(each, Wishes()) for each in load_suite(path).scenarios]
+    results = [run_scenario(each, TestOptions()) for each in load_suite(path).scenarios]
     found = [(each.status.value, each.failure or each.error) for each in results]
     assert found == [("passed", None)] * len(results)
 

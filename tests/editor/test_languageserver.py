@@ -14,12 +14,11 @@ from typing import Any
 
 import pytest
 
+from runner.cli.new import render_template, templates
 from runner.config.loader import check_file
-from runner.config.packaged import packaged_schema, packaged_text
-from runner.config.schema import find_violations
+from runner.config.schema import find_violations, packaged_schema, packaged_text
 from runner.config.source import Source
 from runner.config.yaml.parser import parse_document
-from runner.scaffold import render_template, templates
 from tests.editor.languageserver import LanguageServer
 from tests.editor.snippets import expand
 from tests.shipped import AGENT_FILES

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from runner.config.packaged import packaged_schema
-from runner.config.schema import find_violations
+from runner.config.schema import find_violations, packaged_schema
 from tests.editor.snippets import expand
 
 SCHEMA = packaged_schema()

@@ -7,7 +7,7 @@ from typing import Any
 
 from runner.config.model import AgentConfig, ToolConfig
 from runner.config.provenance import Origin
-from runner.tools.origins import default_origin, definition_origins
+from runner.engine.agent import default_origin, definition_origins
 from runner.tools.plugins import ConfiguredTool
 from runner.tools.python import load_function
 from runner.tools.tool import ToolDefinition, tool

@@ -15,9 +15,9 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from runner.cli.show import FORMATS, write
 from runner.config.diagnostics import Diagnostic
+from runner.engine.agent import HIDDEN, ResolvedAgent, resolve
 from runner.engine.compose import CallOptions, open_call
 from runner.errors import ConfigError, UsageError
-from runner.resolution import HIDDEN, ResolvedAgent, resolve
 
 AGENT = """\
 version: 1

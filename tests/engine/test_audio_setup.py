@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.audio.spoken import MixedMicrophone
+from runner.audio.virtual import MixedMicrophone
 from runner.engine.audio_setup import LocalEndpoint
 from runner.engine.caller import ScriptedCaller
 from runner.engine.controls import Controls

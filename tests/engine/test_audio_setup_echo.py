@@ -9,8 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from runner.audio.cancelling import INSTALL
-from runner.desk import (
+from runner.audio.echo import INSTALL
+from runner.engine.audio_setup import (
     AdaptiveAudioProcessor,
     AudioOptions,
     EchoMode,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from runner.engine.caller import AnnouncementSynthesizer
 from runner.errors import SpeechError
-from runner.localvoice import AnnouncementSynthesizer
 
 
 class Throat:

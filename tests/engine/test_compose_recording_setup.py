@@ -9,14 +9,14 @@ import pytest
 
 from runner import __version__
 from runner.config.model import AgentConfig
-from runner.engine.services import Service
-from runner.errors import FileUnreadable
-from runner.keeping import (
+from runner.engine.compose import (
     RecordingOptions,
     describe_call,
     find_secrets,
     read_agent_text,
 )
+from runner.engine.services import Service
+from runner.errors import FileUnreadable
 from runner.protocol.client.config import ClientConfig
 from runner.redaction import Redactor
 

@@ -9,8 +9,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from runner.commands import (
+from runner.engine.controls import (
     COMMANDS,
+    Controls,
+    ControlState,
     Help,
     InvalidCommand,
     Mute,
@@ -19,7 +21,6 @@ from runner.commands import (
     Volume,
     VolumeStep,
 )
-from runner.engine.controls import Controls, ControlState
 from runner.engine.engine import Engine
 from runner.protocol.client.config import ClientConfig
 from runner.protocol.client.events import HangUp

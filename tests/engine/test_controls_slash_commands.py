@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.commands import (
+from runner.engine.controls import (
     COMMANDS,
     End,
     Help,

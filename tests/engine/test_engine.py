@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from runner.engine.engine import Engine, Speak
+from runner.engine.engine import CALLS_AT_ONCE, Engine, Speak
 from runner.errors import AudioUnavailable, AuthenticationRejected, TransportError
 from runner.protocol.client.actions import Action, Close
 from runner.protocol.client.actions import Outcome as Ending
@@ -28,7 +28,6 @@ from runner.protocol.messages import (
     ToolCall,
     TranscriptAgentDelta,
 )
-from runner.tasks import CALLS_AT_ONCE
 from tests.fakes import (
     FakeDialer,
     FakeMicrophone,

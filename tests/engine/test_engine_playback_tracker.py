@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.heard import PlaybackTracker
+from runner.engine.engine import PlaybackTracker
 from runner.protocol.client.events import PlaybackCut
 
 

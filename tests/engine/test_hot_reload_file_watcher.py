@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.watching import AgentFileWatcher, Marks, watch_changes
+from runner.engine.hot_reload import AgentFileWatcher, Marks, watch_changes
 
 A, B = Path("a"), Path("b")
 

@@ -6,9 +6,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from runner.config.diagnostics import render
+from runner.config.files import read_agent_file
 from runner.config.loader import check_file, load_agent
-from runner.config.reading import read_agent_file
-from runner.config.rendering import render
 from runner.errors import ConfigError, FileUnreadable
 from tests.fuzz.mutilation import TOKENS, Mutilator
 from tests.shipped import AGENT_FILES

@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeAlias
 
-from runner.config.packaged import packaged_schema
+from runner.config.schema import packaged_schema
 from runner.config.source import Source, Span, read_source
 from runner.config.yaml.nodes import Node, Pointer
 from runner.config.yaml.parser import Document, parse_document

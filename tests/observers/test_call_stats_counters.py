@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runner.counters import CounterObserver, Counters
+from runner.observers.call_stats import CounterObserver, Counters
 from runner.observers.events import CallInterpreter
 from runner.protocol.client.actions import Action
 from runner.protocol.client.config import ClientConfig

@@ -8,7 +8,7 @@ import warnings
 
 import pytest
 
-from runner.telemetry.strays import capture_library_logs
+from runner.observers.logs import capture_library_logs
 
 Told = list[tuple[str, int, str]]
 

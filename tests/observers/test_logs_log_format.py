@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.telemetry.entries import LogEntry, write_entry
+from runner.observers.logs import LogEntry, write_entry
 
 AT = 1_763_887_310.1239
 ENTRY = LogEntry(

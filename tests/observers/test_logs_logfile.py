@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runner.errors import FileUnreadable
-from runner.telemetry.logfile import LogFile
+from runner.observers.logs import LogFile
 
 
 def nothing_told(text: str) -> None:

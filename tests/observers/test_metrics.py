@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from runner.counters import Counters
+from runner.observers.call_stats import Counters
 from runner.observers.metrics import (
     CallMetrics,
     MetricsSnapshot,

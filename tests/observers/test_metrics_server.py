@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from runner.errors import TransportError
-from runner.telemetry.scraping import serve_metrics
+from runner.observers.metrics import serve_metrics
 
 
 def body(accept: str) -> tuple[str, bytes]:

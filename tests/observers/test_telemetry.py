@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from runner.counters import Counters
 from runner.errors import FileUnreadable, VagentError
+from runner.observers.call_stats import Counters
 from runner.observers.events import CallInterpreter
 from runner.observers.metrics import MetricsSnapshot
 from runner.observers.options import TelemetryOptions

@@ -52,9 +52,9 @@ from runner.protocol.messages import (
     TranscriptUserDelta,
     Unknown,
 )
+from runner.recording.audio_tracks import STEP, Envelope, Voices, read_voices
 from runner.recording.format import AudioSummary, Entry
 from runner.recording.reader import read_recording
-from runner.recording.voices import STEP, Envelope, Voices, read_voices
 from tests.recording import strategies
 from tests.recording.samples import write_order_call
 

@@ -11,12 +11,16 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from runner.observers.tracing import CallTrace, TraceAttributes, wants_content
+from runner.observers.tracing import (
+    CallTrace,
+    TraceAttributes,
+    new_provider,
+    wants_content,
+)
 from runner.protocol.client.actions import Close, Outcome, RunTool
 from runner.protocol.client.events import Received, ToolFinished
 from runner.protocol.messages import ToolCall, TranscriptUser
 from runner.redaction import Redactor
-from runner.telemetry.collector import new_provider
 from tests.observers.calls import END, GREETING, OUTAGE, QUESTION, watch
 
 EPOCH = 1_700_000_000.0

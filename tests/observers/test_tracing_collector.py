@@ -17,11 +17,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from runner.errors import UsageError
-from runner.telemetry.collector import (
-    find_collector_keys,
-    new_provider,
-    open_collector,
-)
+from runner.observers.tracing import find_collector_keys, new_provider, open_collector
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 

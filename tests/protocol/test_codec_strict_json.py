@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runner.protocol.notation import MAX_DEPTH, dumps, is_too_deep, loads
+from runner.protocol.codec import MAX_DEPTH, dumps, is_too_deep, loads
 
 
 @pytest.mark.parametrize("text", ["NaN", "-Infinity", "1e309", "-1e309", "1" * 301])

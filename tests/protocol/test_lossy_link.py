@@ -28,9 +28,9 @@ from runner.protocol.server.events import (
     ToolCallRequested,
     TurnCommitted,
 )
-from runner.protocol.server.lifetime import GRACE_SECONDS
+from runner.protocol.server.session import GRACE_SECONDS
 from runner.protocol.server.session import Phase as ServerPhase
-from runner.protocol.server.turn import Turn
+from runner.protocol.server.turn_taking import Turn
 from tests.protocol.network import Backend, Network
 
 MACHINE = settings(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.protocol.client.remarks import remark_verbatim
-from runner.protocol.dictation import parse_verbatim, say_verbatim
+from runner.protocol.client.announcements import remark_verbatim
+from runner.protocol.messages import parse_verbatim, say_verbatim
 
 
 @given(st.text(min_size=1))

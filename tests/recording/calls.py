@@ -13,7 +13,7 @@ from runner.protocol.client.actions import Action, Play, Send
 from runner.protocol.client.config import ClientConfig
 from runner.protocol.client.events import Event, MicFrame, Received
 from runner.protocol.messages import InputAudio, ReplyAudio
-from runner.recording.header import Header, RecordedAgent
+from runner.recording.format import Header, RecordedAgent
 from runner.recording.recorder import Recorder
 
 Happening: TypeAlias = tuple[float, Event | Action]

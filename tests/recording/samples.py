@@ -55,7 +55,7 @@ from runner.protocol.messages import (
     TranscriptUser,
     TranscriptUserDelta,
 )
-from runner.recording.header import Header, RecordedAgent
+from runner.recording.format import Header, RecordedAgent
 from runner.recording.recorder import Recorder
 
 FRAME = 0.05  # seconds of sound at a time, both ways

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runner.audio.recording import wav_header
+from runner.audio.files import wav_header
 from runner.errors import AudioFileError
-from runner.recording.voices import STEP, Envelope, read_voices
+from runner.recording.audio_tracks import STEP, Envelope, read_voices
 
 SECOND = 24_000
 

@@ -9,10 +9,15 @@ from hypothesis import strategies as st
 
 from runner.protocol.client.actions import Action, Connect, Play
 from runner.protocol.client.events import Event, MicFrame, Received
+from runner.protocol.codec import dumps
 from runner.protocol.messages import SessionReady
-from runner.protocol.notation import dumps
-from runner.recording.format import AudioSummary, Entry, read_line, write_line
-from runner.recording.sounds import sound_text
+from runner.recording.format import (
+    AudioSummary,
+    Entry,
+    read_line,
+    sound_text,
+    write_line,
+)
 from tests.recording.strategies import ENTRIES, ENTRY, SOUND
 
 TIME = st.floats(0, 10_000).map(lambda at: round(at, 6))

@@ -7,7 +7,7 @@ import pytest
 
 from runner.protocol.client.config import ClientConfig, IdlePolicy, Timeouts
 from runner.protocol.client.tool_calls import ToolPolicy
-from runner.recording.header import (
+from runner.recording.format import (
     Header,
     InvalidRecording,
     RecordedAgent,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.recording.linefile import LineFile
+from runner.recording.format import LineFile
 
 
 def test_lines_are_there_after_the_flush_and_not_before(tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ import pytest
 from runner.protocol.client.config import ClientConfig
 from runner.protocol.client.events import Connected, Received, Tick
 from runner.protocol.messages import ReplyStarted
-from runner.recording.format import Entry, write_line
-from runner.recording.header import (
+from runner.recording.format import (
+    Entry,
     Header,
     InvalidRecording,
     RecordedAgent,
     write_header,
+    write_line,
 )
 from runner.recording.reader import find_recordings, read_recording
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.audio.recording import wav_header
-from runner.audio.speaker import ClockedSpeaker
+from runner.audio.files import wav_header
+from runner.audio.virtual import ClockedSpeaker
 from runner.errors import FileUnreadable
 from runner.protocol.client.actions import (
     CancelTool,
@@ -30,8 +30,7 @@ from runner.protocol.client.events import (
 from runner.protocol.messages import ReplyDone, ReplyStarted, ToolCall
 from runner.recording.format import AudioSummary
 from runner.recording.reader import read_recording
-from runner.recording.recorder import Recorder
-from runner.recording.tape import Limits
+from runner.recording.recorder import Limits, Recorder
 from runner.redaction import Redactor
 from tests.recording.calls import (
     FRAME,
@@ -88,8 +87,8 @@ def test_sound_is_told_by_the_tenth_of_a_second_and_the_reply(tmp_path: Path) ->
     assert entries == [
         (0.0, AudioSummary(0.1, mic=7200, sent=7200)),
         (0.15, AudioSummary(0.25, mic=7200, sent=7200)),
-        (0.3, AudioSummary(0.4, mic=4800, sent=4800, received=480, audible=480, played=480,
-                    reply_id="reply_1")),
+        (0.3, AudioSummary(0.4, mic=4800, sent=4800, received=480, audible=480,
+                           played=480, reply_id="reply_1")),
         (0.41, AudioSummary(0.41, received=960, audible=960, played=960, reply_id="b")),
     ]  # fmt: skip
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from runner.errors import FileUnreadable
-from runner.recording.folders import new_folder
+from runner.recording.recorder import new_folder
 
 NOW = datetime(2026, 1, 31, 14, 5, 9)
 

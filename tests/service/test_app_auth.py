@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from runner.server.gate import Authenticator, credential
+from runner.service.app import Authenticator, credential
 
 KEY = "sk-1234"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from runner.server.larynx import SpeechSynthesizer
-from runner.server.preparation import warm_up
+from runner.service.app import warm_up
 from runner.service.conversation import ServerContext
+from runner.service.responses import SpeechSynthesizer
 from runner.service.workers import Workers
 from runner.speech.interfaces import MissingComponent, Synthesizer
 from tests.service.scripted import ScriptedSpeech

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from runner.server.wire import FaultySocket
+from runner.service.connection import FaultySocket
 
 
 async def test_everything_is_taken_in_order_and_then_the_end() -> None:

@@ -17,8 +17,8 @@ from runner.protocol.messages import (
 )
 from runner.protocol.server.events import Received
 from runner.protocol.server.session import Phase
-from runner.server.larynx import SpeechSynthesizer
 from runner.service.conversation import Conversation, ServerContext, make_id
+from runner.service.responses import SpeechSynthesizer
 from runner.service.workers import Workers
 from runner.speech.interfaces import (
     AgentContext,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from runner.server.journal import SessionLog
+from runner.service.conversation import SessionLog
 
 
 class Told(list[tuple[str, Mapping[str, Any]]]):

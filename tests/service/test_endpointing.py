@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.protocol.server.settings import TurnDetection
+from runner.protocol.server.config import TurnDetection
 from runner.service.endpointing import Timing, TurnDetector, TurnSignal
 
 S, A, P, R, O, M, G = (  # noqa: E741  # O is the sign OVER, beside A for ASK

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from runner.protocol.server.config import apply_update
+from runner.protocol.server.config import Settings, apply_update, default_settings
 from runner.protocol.server.events import (
     Failed,
     PartialTranscript,
@@ -18,7 +18,6 @@ from runner.protocol.server.events import (
     SpeechStarted,
     TurnCommitted,
 )
-from runner.protocol.server.settings import Settings, default_settings
 from runner.service.recognition import SpeechPipeline
 from runner.service.workers import Workers
 from runner.speech.interfaces import Recognizer, Samples, Transcript, Vad

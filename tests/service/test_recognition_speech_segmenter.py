@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.audio.pcm import encode_alaw, encode_mulaw
-from runner.server.ears import SpeechSegmenter
 from runner.service.endpointing import TurnSignal
+from runner.service.recognition import SpeechSegmenter
 from runner.speech.vad import EnergyVad
 from tests.service.scripted import whistle
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from runner.errors import SpeechError
-from runner.server.understanding import Understanding, is_stop_phrase
+from runner.service.recognition import Understanding, is_stop_phrase
 from runner.service.workers import Workers
 from runner.speech.interfaces import Endpointer, Recognizer, Samples, Transcript
 from tests.service.scripted import ScriptedSpeech

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.server.heard import TurnInProgress
+from runner.service.recognition import TurnInProgress
 
 
 def test_what_was_settled_comes_before_what_is_still_heard() -> None:

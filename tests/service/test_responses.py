@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 
-from runner.protocol.client.remarks import remark_verbatim
-from runner.protocol.dictation import say_verbatim
-from runner.protocol.messages import ConversationMessage, ToolCall, TranscriptUser
-from runner.protocol.server.config import apply_update
+from runner.protocol.client.announcements import remark_verbatim
+from runner.protocol.messages import (
+    ConversationMessage,
+    ToolCall,
+    TranscriptUser,
+    say_verbatim,
+)
+from runner.protocol.server.config import Settings, apply_update, default_settings
 from runner.protocol.server.events import (
     AppendHistory,
     ClauseStarted,
@@ -20,9 +24,7 @@ from runner.protocol.server.events import (
     ServerEvent,
     StartReply,
 )
-from runner.protocol.server.settings import Settings, default_settings
-from runner.server.larynx import SpeechSynthesizer
-from runner.service.responses import Responder
+from runner.service.responses import Responder, SpeechSynthesizer
 from runner.service.workers import Workers
 from runner.speech.interfaces import (
     AgentContext,

@@ -9,7 +9,7 @@ from runner.protocol.messages import (
     TranscriptAgent,
     TranscriptUser,
 )
-from runner.server.memory import ChatHistory
+from runner.service.responses import ChatHistory
 from runner.speech.interfaces import (
     AssistantMessage,
     SystemMessage,

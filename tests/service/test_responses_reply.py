@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from runner.protocol.server.config import default_settings
 from runner.protocol.server.events import (
     AudioChunk,
     ClauseStarted,
@@ -17,9 +18,7 @@ from runner.protocol.server.events import (
     ServerEvent,
     ToolCallRequested,
 )
-from runner.protocol.server.settings import default_settings
-from runner.server.larynx import SpeechSynthesizer
-from runner.server.reply import FILLER, Reply
+from runner.service.responses import FILLER, Reply, SpeechSynthesizer
 from runner.service.workers import Workers
 from runner.speech.interfaces import Cancelled, ModelOutput, TextChunk, ToolCallRequest
 from tests.service.scripted import ScriptedSpeech, whistle

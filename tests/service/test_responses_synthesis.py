@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from runner.audio.pcm import decode_alaw, decode_mulaw, to_samples
-from runner.protocol.server.config import apply_update
-from runner.protocol.server.settings import Settings, default_settings
-from runner.server.larynx import SpeechSynthesizer, sentences
+from runner.protocol.server.config import Settings, apply_update, default_settings
+from runner.service.responses import SpeechSynthesizer, sentences
 from runner.service.workers import Workers
 from runner.speech.interfaces import Cancelled
 from tests.service.scripted import ScriptedSpeech, whistle

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from runner.testing import ScenarioResult, Wishes, try_out
+from runner.testing import ScenarioResult, TestOptions, run_scenario
 from runner.testing.scenarios.model import (
     AgentTurn,
     ConnectionTurn,
@@ -80,7 +80,7 @@ def scenario(agent: Path, *turns: Turn, **others: Any) -> Scenario:
 
 def run(agent: Path, *turns: Turn, **others: Any) -> ScenarioResult:
     """Try such a scenario on the scripted service."""
-    return try_out(scenario(agent, *turns, **others), Wishes())
+    return run_scenario(scenario(agent, *turns, **others), TestOptions())
 
 
 def returned(value: Any, **others: Any) -> MockAnswer:

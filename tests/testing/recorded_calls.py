@@ -1,7 +1,7 @@
-"""Calls that the suite's recordings are of, and how they are made.
+"""The calls of the recordings in `recordings/`, and how they are made.
 
-`python tests/testing/recorded_calls.py` holds each of them again, the real engine against the
-embedded server's own cores, and writes it into `recordings/`.
+`python tests/testing/recorded_calls.py` holds each call again, with the real engine
+and the cores of the local service, and writes it into `recordings/`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from runner.keeping import RecordingOptions, describe_call
+from runner.engine.compose import RecordingOptions, describe_call
 from runner.protocol.client.actions import Action
 from runner.protocol.client.events import Event, HangUp, MicFrame, Say
-from runner.recording.header import Header
+from runner.recording.format import Header
 from runner.recording.recorder import Recorder
 from runner.testing.call import CallUnderTest
 from runner.testing.scenarios.model import LlmRule, MockAnswer, read_pattern

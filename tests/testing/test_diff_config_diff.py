@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.comparing.sending import Change, compare_sending
+from runner.testing.diff import Change, compare_sending
 
 TOOL = {
     "name": "lookup",

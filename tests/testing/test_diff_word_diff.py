@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.comparing.words import DiffSegment, compare_words, shorten_runs
+from runner.testing.diff import DiffSegment, compare_words, shorten_runs
 
 TEXTS = st.lists(st.sampled_from(["a", "b", "c", " ", "\n"]), max_size=12).map("".join)
 

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from runner.errors import FileUnreadable
-from runner.testing.history import forget_old, load_failed, note_failed
+from runner.testing.discovery import forget_old, key, load_failed, note_failed
 from runner.testing.results import Report, ScenarioResult, Status
-from runner.testing.selection import key
 from tests.testing.builders import scenario
 
 TRIED = scenario(Path("a.yaml"))

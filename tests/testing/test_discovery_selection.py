@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from runner.errors import UsageError
-from runner.testing.scenarios.model import Place
-from runner.testing.selection import (
+from runner.testing.discovery import (
     concerned,
     give_variables,
     key,
     parse_keywords,
     select,
 )
+from runner.testing.scenarios.model import Place
 from tests.testing.builders import scenario, write_agent
 
 HERE = Place(Path("shop.test.yaml"), 3, 5)

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from runner.errors import ConnectionLost, TransportError
-from runner.testing.scissors import CuttableConnection
+from runner.testing.impairments import CuttableConnection
 from tests.fakes import FakeDialer, FakeTransport
 
 

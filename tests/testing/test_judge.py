@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from runner.errors import SpeechError, UsageError
-from runner.testing import Status, Wishes, try_out
+from runner.testing import Status, TestOptions, run_scenario
 from runner.testing.judge import Judge, JudgeUnavailable
 from runner.testing.results import CallSeen
 from tests.speech.llm.test_openai import Peer, Play, stream
@@ -134,7 +134,7 @@ def test_a_scenario_asks_the_judge(tmp_path: Path, passes: bool, status: str) ->
     agent = write_agent(tmp_path)
     tried = scenario(agent, agent_says("help", judge="the agent is polite"))
     with Peer(vote(passes, "as it is")).serving() as peer:
-        result = try_out(tried, Wishes(judge=Judge(peer.url, votes=1)))
+        result = run_scenario(tried, TestOptions(judge=Judge(peer.url, votes=1)))
 
     assert result.status is Status(status)
     assert result.verdicts == (f"the agent is polite: {int(passes)} of 1",)

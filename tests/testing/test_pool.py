@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.testing import Status, Wishes
+from runner.testing import Status, TestOptions
 from runner.testing.pool import ScenarioPool, choose_processes
 from runner.testing.scenarios.model import LlmRule
 from tests.testing.builders import ORDER, agent_says, scenario, write_agent
@@ -33,8 +33,8 @@ def test_two_processes_give_the_results_of_one_in_order(tmp_path: Path) -> None:
     # The first takes longest, and its result is still the first.
     jobs[0] = (scenario(tried.agent, *[ORDER] * 6, agent_says("shipped")), 0)
 
-    alone = list(ScenarioPool(Wishes()).run(jobs))
-    together = list(ScenarioPool(Wishes(), 2).run(jobs))
+    alone = list(ScenarioPool(TestOptions()).run(jobs))
+    together = list(ScenarioPool(TestOptions(), 2).run(jobs))
 
     assert alone == together
     assert all(each.status is Status.PASSED for each in together)
@@ -65,7 +65,7 @@ def test_a_process_that_dies_is_an_error_of_its_scenario_only(
     fine = scenario(agent, ORDER, agent_says("shipped"))
     jobs = [(dying, 0), (fine, 0), (dying, 1), (fine, 1), (fine, 2)]
 
-    results = list(ScenarioPool(Wishes(), 2).run(jobs))
+    results = list(ScenarioPool(TestOptions(), 2).run(jobs))
 
     assert [each.status is Status.PASSED for each in results] == [0, 1, 0, 1, 1]
     assert results[0].error == f"the process of the scenario {how}"
@@ -77,7 +77,7 @@ def test_closing_the_iterator_ends_all_processes(tmp_path: Path) -> None:
     fine = scenario(agent, ORDER, agent_says("shipped"))
     hanging = scenario(agent, ORDER, agent_says("shipped"), llm=DYING)
 
-    coming = ScenarioPool(Wishes(), 2).run([(fine, 0), (hanging, 0), (hanging, 1)])
+    coming = ScenarioPool(TestOptions(), 2).run([(fine, 0), (hanging, 0), (hanging, 1)])
     with closing(coming):
         assert next(coming).status is Status.PASSED
 

@@ -31,9 +31,8 @@ from runner.protocol.messages import (
     ToolCall,
     ToolResult,
 )
-from runner.recording.format import AudioSummary, Entry
+from runner.recording.format import AudioCounter, AudioSummary, Entry
 from runner.recording.reader import Recording, read_recording
-from runner.recording.sounds import AudioCounter
 from runner.testing.replay import replay
 from runner.testing.replay_result import find_difference
 from runner.tools.tool import ToolOutcome

@@ -20,19 +20,14 @@ from runner.protocol.client.actions import (
     Send,
     StopPlayback,
 )
-from runner.protocol.client.announcements import Announcements
-from runner.protocol.client.conversation import Conversation
-from runner.protocol.client.history import History
-from runner.protocol.client.line import ConnectionState
-from runner.protocol.client.recovery import ERRORS, REFUSALS
-from runner.protocol.client.remarks import IdlePrompter
+from runner.protocol.client.announcements import Announcements, IdlePrompter
+from runner.protocol.client.conversation import Conversation, History
 from runner.protocol.client.session import ClientSession
-from runner.protocol.client.state import TRANSITIONS
+from runner.protocol.client.state import ERRORS, REFUSALS, TRANSITIONS, ConnectionState
 from runner.protocol.client.state import Phase as P
 from runner.protocol.client.state import Trigger as T
 from runner.protocol.client.tool_calls import ToolCallTable
-from runner.protocol.client.turn import Floor
-from runner.protocol.client.turn_taking import TurnManager
+from runner.protocol.client.turn_taking import Floor, TurnManager
 from runner.recording.reader import Recording, find_recordings, read_recording
 from runner.testing.replay import replay
 from runner.testing.replay_result import find_difference

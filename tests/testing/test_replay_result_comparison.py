@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 
 from runner.protocol.client.actions import RunTool, Send
+from runner.protocol.codec import dumps
 from runner.protocol.messages import ToolResult
-from runner.protocol.notation import dumps
-from runner.recording.format import write_line
-from runner.recording.header import write_header
+from runner.recording.format import write_header, write_line
 from runner.recording.reader import SESSION_FILE, Recording, read_recording
-from runner.replaying.verdict import replay_and_compare
+from runner.testing.replay_result import replay_and_compare
 from tests.testing.recorded_calls import RECORDINGS
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runner.testing.coverage import measure
+from runner.testing.results import measure
 from tests.testing.builders import AGENT, ORDER, agent_says, run, user, write_agent
 
 VARIED = AGENT + "variables: {company: {default: Acme}, hours: {default: nine}}\n"

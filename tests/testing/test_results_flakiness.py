@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.testing.flakes import Flake, find_flakes
-from runner.testing.results import Report, ScenarioResult, Status
+from runner.testing.results import Flake, Report, ScenarioResult, Status, find_flakes
 from runner.testing.scenarios.model import Place
 from tests.testing.builders import scenario
 

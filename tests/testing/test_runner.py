@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.testing import Status, Wishes, try_out
+from runner.testing import Status, TestOptions, run_scenario
 from runner.testing.scenarios.model import LlmRule, MockAnswer, Turn, read_pattern
 from tests.testing.builders import (
     AGENT,
@@ -331,9 +331,9 @@ def test_a_scenario_for_another_service_is_skipped(agent: Path) -> None:
 
 
 def test_what_a_service_cannot_do_is_said(agent: Path) -> None:
-    wishes = Wishes(noise_db=-40.0, packet_loss=0.1)
+    wishes = TestOptions(noise_db=-40.0, packet_loss=0.1)
 
-    result = try_out(scenario(agent, agent_says("help")), wishes)
+    result = run_scenario(scenario(agent, agent_says("help")), wishes)
 
     assert result.status is Status.PASSED
     assert result.left_out == ("noise and packet loss: nothing is heard on script",)
@@ -385,7 +385,7 @@ def test_variables_of_the_command_line_go_before_those_of_the_scenario(
     agent = write_agent(tmp_path, text + "variables: {company: {default: Acme}}\n")
     tried = scenario(agent, agent_says("from Zenith"), variables={"company": "Nadir"})
 
-    result = try_out(tried, Wishes(variables={"company": "Zenith"}))
+    result = run_scenario(tried, TestOptions(variables={"company": "Zenith"}))
 
     assert result.failure is None
 
@@ -418,7 +418,7 @@ def test_a_service_that_is_not_there_is_an_error_and_not_the_agents_fault(
 ) -> None:
     tried = scenario(agent, agent_says("help"))
 
-    result = try_out(tried, Wishes(service="ws://127.0.0.1:9/v1/ws"))
+    result = run_scenario(tried, TestOptions(service="ws://127.0.0.1:9/v1/ws"))
 
     assert result.status is Status.ERROR
     assert result.failure is None

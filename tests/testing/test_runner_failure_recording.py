@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runner.recording.reader import read_recording
-from runner.testing import ScenarioResult, Status, Wishes, try_out
+from runner.testing import ScenarioResult, Status, TestOptions, run_scenario
 from runner.testing.scenarios.model import Place, Scenario
 from tests.testing.builders import AGENT, ORDER, agent_says, scenario, write_agent
 
@@ -16,7 +16,7 @@ SECRET = "hunter2-hunter2"
 
 
 def attempt(tried: Scenario, keep: Path, run: int = 0) -> ScenarioResult:
-    return try_out(tried, Wishes(keep=keep), run)
+    return run_scenario(tried, TestOptions(keep=keep), run)
 
 
 @pytest.fixture
@@ -79,10 +79,10 @@ def test_a_failure_is_told_where_it_cannot_be_recorded(
 
 def test_what_fails_is_kept_and_what_passes_is_not(tmp_path: Path) -> None:
     agent = write_agent(tmp_path)
-    wishes = Wishes(keep=tmp_path / "kept")
+    wishes = TestOptions(keep=tmp_path / "kept")
 
-    passed = try_out(scenario(agent, agent_says("help")), wishes)
-    failed = try_out(scenario(agent, agent_says("goodbye")), wishes)
+    passed = run_scenario(scenario(agent, agent_says("help")), wishes)
+    failed = run_scenario(scenario(agent, agent_says("goodbye")), wishes)
 
     assert (passed.recording, failed.status) == (None, Status.FAILED)
     assert failed.recording is not None
@@ -97,11 +97,11 @@ def test_no_secret_is_recorded(tmp_path: Path, spelling: str) -> None:
     url = 'url: "https://orders.example/{order_id}"'
     headers = url + f', headers: {{Authorization: "Bearer {spelling}"}}'
     agent = write_agent(tmp_path, AGENT.replace(url, headers))
-    wishes = Wishes(
+    wishes = TestOptions(
         environment={"TOKEN": SECRET}, keep=tmp_path / "kept", keep_passed=True
     )
 
-    result = try_out(scenario(agent, ORDER, agent_says("shipped")), wishes)
+    result = run_scenario(scenario(agent, ORDER, agent_says("shipped")), wishes)
 
     assert result.recording is not None
     for path in result.recording.iterdir():

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from runner.tools.output import SplitStdout, split_stdout, tool_output
+from runner.tools.execution import SplitStdout, split_stdout, tool_output
 
 
 def put_in_place() -> SplitStdout:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from runner.tools.workers import TooManyHung, Workers
+from runner.tools.execution import TooManyHung, Workers
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ async def test_closed_workers_take_nothing() -> None:
 def test_a_hung_function_does_not_hold_up_the_exit() -> None:
     program = """
 import asyncio, threading
-from runner.tools.workers import Workers
+from runner.tools.execution import Workers
 
 async def main():
     workers = Workers(1)

@@ -10,9 +10,14 @@ from typing import Any
 import pytest
 
 from runner.errors import ToolError
-from runner.tools.addresses import AddressRefused
-from runner.tools.http_client import HttpClient, HttpResponse, open_context
-from runner.tools.placement import Request, RequestBuilder
+from runner.tools.http_client import (
+    AddressRefused,
+    HttpClient,
+    HttpResponse,
+    Request,
+    RequestBuilder,
+    open_context,
+)
 from tests.tools.farend import FarEnd, Received, answer, far_end
 
 Fetch = Callable[..., Awaitable[HttpResponse]]

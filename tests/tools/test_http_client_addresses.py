@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.tools.addresses import (
+from runner.tools.http_client import (
     AddressRefused,
     HostUnknown,
     check_literal,

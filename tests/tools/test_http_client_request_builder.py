@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.errors import ToolError
-from runner.tools.placement import RequestBuilder
+from runner.tools.http_client import RequestBuilder
 
 URL = "https://api.example.com/shops/{shop}/orders"
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.tools.guard import find_proxy
+from runner.tools.http_client import find_proxy
 
 NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 

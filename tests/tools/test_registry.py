@@ -13,7 +13,7 @@ import pytest
 
 from runner.config.model import AgentConfig, ToolConfig
 from runner.errors import ToolError
-from runner.tools.output import SplitStdout
+from runner.tools.execution import SplitStdout
 from runner.tools.plugins import installed_kinds
 from runner.tools.python import load_function
 from runner.tools.registry import ToolRegistry, load_tools, wire_definition

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from runner.errors import ToolError
 from runner.redaction import MIN_SECRET_LENGTH, Redactor
-from runner.tools.failures import describe_failure, failure
-from runner.tools.results import NotSerializable
+from runner.tools.results import NotSerializable, describe_failure, failure
 
 PLAIN = Redactor()
 

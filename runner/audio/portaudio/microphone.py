@@ -7,17 +7,102 @@ calls (`capture`) only moves bytes.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, Protocol, Self
 
-from runner.audio.alignment import StreamClock
-from runner.audio.capture import Block, CaptureQueue
-from runner.audio.devices import CARD_FRAME_BYTES, SAMPLE_RATE
-from runner.audio.echo import AudioProcessor
-from runner.audio.framing import Framer
-from runner.audio.halves import Card, SoundCardDevice
-from runner.audio.pcm import Samples, mix_to_mono, to_pcm, to_samples
+from runner.audio.devices import CARD_FRAME_BYTES, MICROPHONE_BACKLOG_MS, SAMPLE_RATE
+from runner.audio.echo import AudioProcessor, StreamClock
+from runner.audio.pcm import Framer, Samples, mix_to_mono, to_pcm, to_samples
 from runner.audio.portaudio.library import SoundDevice
 from runner.audio.resampler import SteadyResampler
+
+# What a sound card recorded and nobody has taken yet: filled by the device's thread.
+#
+# The mirror of the playback buffer; one lock, held for microseconds.
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Interleaved PCM16, and when its first sample was heard, on the stream's clock."""
+
+    pcm: bytes
+    at: float
+
+
+class CaptureQueue:
+    """Holds recorded blocks of interleaved PCM16, at most so many milliseconds of them.
+
+    When it is full the oldest go and are counted: what is said now is sent now.
+    """
+
+    def __init__(
+        self, rate: int, channels: int, limit_ms: float = MICROPHONE_BACKLOG_MS
+    ) -> None:
+        self._bytes_per_ms = rate * channels * 2 / 1000
+        self._limit_ms = limit_ms
+        self._lock = Lock()
+        self._blocks: deque[Block] = deque()
+        self._pending = 0  # bytes in `_blocks`
+        self._dropped = 0  # bytes
+
+    @property
+    def dropped_ms(self) -> float:
+        """How much was thrown away because nobody took it in time."""
+        return self._dropped / self._bytes_per_ms
+
+    def put(self, block: Block) -> bool:
+        """Append a block; return whether it is the only one: wake the reader."""
+        with self._lock:
+            self._blocks.append(block)
+            self._pending += len(block.pcm)
+            limit = self._limit_ms * self._bytes_per_ms
+            while self._pending > limit and len(self._blocks) > 1:
+                oldest = self._blocks.popleft()
+                self._pending -= len(oldest.pcm)
+                self._dropped += len(oldest.pcm)
+            return len(self._blocks) == 1
+
+    def take(self) -> Block | None:
+        """Remove and return the oldest block; None when there is none."""
+        with self._lock:
+            if not self._blocks:
+                return None
+            block = self._blocks.popleft()
+            self._pending -= len(block.pcm)
+            return block
+
+
+# What the microphone and the speaker of a sound card have in common.
+
+
+class Card(Protocol):
+    """What a half knows of the card that it is a half of."""
+
+    @property
+    def is_open(self) -> bool: ...
+
+    def raise_if_lost(self) -> None: ...
+
+    async def __aenter__(self) -> Any: ...
+
+    async def __aexit__(self, *exc: object) -> None: ...
+
+
+class SoundCardDevice:
+    """One side of a card; entering either opens the card, leaving both closes it."""
+
+    def __init__(self, card: Card) -> None:
+        self._card = card
+
+    async def __aenter__(self) -> Self:
+        await self._card.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._card.__aexit__(*exc)
 
 
 class CardMicrophone(SoundCardDevice):

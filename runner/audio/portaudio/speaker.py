@@ -14,8 +14,6 @@ import numpy as np
 
 from runner.audio.devices import SAMPLE_RATE
 from runner.audio.echo import AudioProcessor
-from runner.audio.halves import Card, SoundCardDevice
-from runner.audio.jitter import ClockDriftController, JitterEstimator
 from runner.audio.pcm import (
     Samples,
     duration_ms,
@@ -28,11 +26,14 @@ from runner.audio.pcm import (
 )
 from runner.audio.playback import (
     FADE_MS,
+    ClockDriftController,
+    JitterEstimator,
     PlaybackBuffer,
     PlaybackCounts,
     PlaybackLimits,
 )
 from runner.audio.portaudio.library import SoundDevice
+from runner.audio.portaudio.microphone import Card, SoundCardDevice
 from runner.audio.resampler import SteadyResampler, resample_pcm
 
 # A soft end of 5 ms: no step where sound breaks off. What is low is less than the

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from runner.checking.settings import load_settings
 from runner.cli.doctor_checks.model import (
     CheckResult,
     DoctorOptions,
@@ -18,9 +17,9 @@ from runner.cli.doctor_checks.model import (
 from runner.config.lint.checker import Checker
 from runner.config.lint.discovery import FileDiscovery
 from runner.config.lint.results import CheckedFile, Summary, UnreadableFile, gather
-from runner.config.lint.selection import build_selection
+from runner.config.lint.selection import build_selection, load_settings
+from runner.engine.agent import ResolvedAgent, resolve
 from runner.errors import ConfigError, VagentError
-from runner.resolution import ResolvedAgent, resolve
 
 
 def check_file(options: DoctorOptions) -> Iterator[CheckResult]:

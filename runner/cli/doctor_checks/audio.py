@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from runner.audio.devices import SAMPLE_BYTES
 from runner.audio.echo import AudioProcessor, EchoCanceller
-from runner.audio.opening import StreamSession
 from runner.audio.pcm import (
     Samples,
     mix_to_mono,
@@ -39,6 +38,7 @@ from runner.audio.portaudio.library import (
     load_portaudio,
 )
 from runner.audio.portaudio.probe import BLOCK_SECONDS, try_device
+from runner.audio.portaudio.streams import StreamSession
 from runner.audio.resampler import resample_pcm
 from runner.cli.doctor_checks.model import (
     CheckResult,

@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from runner.config.environment import load_environment
+from runner.config.files import load_environment
 from runner.errors import FileUnreadable
 
 Installer: TypeAlias = Literal["pip", "uv", "pipx", "uv tool"]

@@ -22,7 +22,7 @@ from runner.cli.doctor_checks.model import (
     skipped,
     this_platform,
 )
-from runner.config.environment import load_environment
+from runner.config.files import load_environment
 from runner.engine.connection import Dial, Transport
 from runner.engine.services import ASSEMBLYAI_KEY, ASSEMBLYAI_URL, OTHER_KEY, Service
 from runner.engine.transports import Dialer, proxy_for
@@ -36,7 +36,7 @@ from runner.errors import (
     VagentError,
 )
 from runner.hosts import is_this_machine
-from runner.protocol.client.recovery import (
+from runner.protocol.client.state import (
     rule_for_close,
     rule_for_error,
     rule_for_refusal,

@@ -10,29 +10,43 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from html import escape
 from importlib.resources import files
+from itertools import groupby
+from pathlib import Path
 from typing import Any
 
-from runner.cli.lines import printable
-from runner.cli.recordings.conversation import write_conversation
-from runner.cli.recordings.embedding import Embedded, embed
-from runner.cli.recordings.messages import write_messages
+from runner.audio.devices import BYTES_PER_MS
+from runner.audio.files import compress
 from runner.cli.recordings.terminal import describe_start
 from runner.cli.recordings.text import (
     clock,
+    describe_call,
+    describe_drop,
     describe_end,
+    describe_interruption,
     describe_latencies,
     describe_losses,
+    describe_outcome,
     describe_tools,
     duration,
 )
-from runner.cli.recordings.waveform import tick_steps, write_waveform
-from runner.observers.timeline import TimeLine
-from runner.recording.header import write_header
+from runner.cli.views.wire import describe_received, describe_sent, printable, shorten
+from runner.errors import AudioFileError
+from runner.observers.timeline import TimeLine, ToolRun, Turn
+from runner.protocol.client.actions import Send
+from runner.protocol.client.events import Received
+from runner.protocol.messages import (
+    TranscriptAgent,
+    TranscriptUser,
+    TranscriptUserDelta,
+)
+from runner.recording.audio_tracks import Envelope, Voices
+from runner.recording.format import AudioSummary, Entry, write_header, write_line
 from runner.recording.reader import Recording
-from runner.recording.voices import Voices
 
 _MARK_PIXELS = 60
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
@@ -202,4 +216,395 @@ def _about(recording: Recording) -> str:
     return (
         f"<dl>{listed}</dl>\n<details><summary>The whole header</summary>"
         f"<pre>{body}</pre></details>"
+    )
+
+
+# What was said and done, as the list in the middle of the page.
+
+
+def write_conversation(line: TimeLine) -> str:
+    """Return the items of the list, in the order in which they happened."""
+    items = sorted(_items(line), key=lambda item: item[:2])
+    return "\n".join(item for _, _, item in items)
+
+
+def _items(line: TimeLine) -> Iterator[tuple[float, int, str]]:
+    waits = {each.turn: each.seconds for each in line.latencies}
+    for index, turn in enumerate(line.turns):
+        yield turn.start, 0, _turn(index, turn, waits.get(index))
+    for run in line.tools:
+        yield run.at, 1, _tool(run)
+    for cut in line.interruptions:
+        yield cut.at, 2, _event(cut.at, "cut", describe_interruption(cut))
+    for drop in line.drops:
+        yield drop.at, 3, _event(drop.at, "drop", describe_drop(drop))
+    for remark in line.remarks:
+        yield remark.at, 4, _event(remark.at, remark.kind, remark.text)
+
+
+def _turn(index: int, turn: Turn, wait: float | None) -> str:
+    notes = []
+    if wait is not None:
+        notes.append(f"waited {duration(wait)}")
+    if turn.interrupted:
+        notes.append("interrupted")
+    if turn.typed:
+        notes.append("typed")
+    note = f"<small>{', '.join(notes)}</small>" if notes else ""
+    who = "Caller" if turn.speaker == "caller" else "Agent"
+    return (
+        f'<li class="turn {turn.speaker}" id="turn-{index}">'
+        f"{_at(turn.start, f'turn-{index}')}<b>{who}</b>"
+        f"<p>{_words(turn)} {note}</p></li>"
+    )
+
+
+def _words(turn: Turn) -> str:
+    """Return the text, each word that has a time in a span with it.
+
+    The words' times belong to the text from its beginning, as far as both agree.
+    """
+    said = turn.text.split()
+    if not said:
+        return "<i>no words</i>"
+    parts: list[str] = []
+    for index, text in enumerate(said):
+        if index == len(turn.words) or turn.words[index].text != text:
+            parts += [escape(printable(each)) for each in said[index:]]
+            break
+        word = turn.words[index]
+        parts.append(
+            f'<span data-from="{word.start:.3f}" data-to="{word.end:.3f}">'
+            f"{escape(printable(text))}</span>"
+        )
+    return " ".join(parts)
+
+
+def _tool(run: ToolRun) -> str:
+    call, took = shorten(describe_call(run)), escape(describe_outcome(run))
+    answer = (
+        f"<h3>Result</h3>{pretty(run.result)}"
+        if run.state in ("done", "failed")
+        else "<p>There is no result.</p>"
+    )
+    answered = (
+        f"<p>Sent to the service at {clock(run.answered)}.</p>"
+        if run.answered is not None
+        else "<p>No result was sent to the service.</p>"
+    )
+    return (
+        f'<li class="tool {run.state}">{_at(run.at)}<b>Tool</b>'
+        f"<details><summary><code>{escape(printable(call))}</code> "
+        f"<small>{took}</small></summary>"
+        f"<h3>Arguments</h3>{pretty(dict(run.arguments))}{answer}{answered}"
+        "</details></li>"
+    )
+
+
+def _event(at: float, kind: str, text: str) -> str:
+    word = {"cut": "Cut off", "drop": "Line", "error": "Error", "notice": "Note"}[kind]
+    said = escape(printable(text))
+    return f'<li class="event {kind}">{_at(at)}<b>{word}</b><p>{said}</p></li>'
+
+
+def _at(at: float, target: str = "") -> str:
+    if not target:
+        return f'<a class="at" href="#conversation" data-at="{at:.3f}">{clock(at)}</a>'
+    return f'<a class="at" href="#{target}" data-at="{at:.3f}">{clock(at)}</a>'
+
+
+def pretty(value: Any) -> str:
+    """Return a value of JSON's data model on lines of its own, escaped."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return (
+        "<pre>" + "\n".join(escape(printable(e)) for e in text.split("\n")) + "</pre>"
+    )
+
+
+# Every message, event and action of a call as the long list at the page's end.
+#
+# Sound that follows on sound is one item: how many milliseconds of it, each way.
+
+
+_SPOKEN = (TranscriptUser, TranscriptUserDelta, TranscriptAgent)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of the list; `kind` is wire, sound or core, which the page filters by.
+
+    `detail` is the whole of it, where the line does not say it all.
+    """
+
+    at: float
+    arrow: str
+    kind: str
+    text: str
+    detail: Any = None
+
+
+def list_messages(entries: Sequence[tuple[float, Entry]]) -> Iterator[Item]:
+    """Return the lines of a recording's entries."""
+    for is_sound, group in groupby(
+        entries, lambda each: isinstance(each[1], AudioSummary)
+    ):
+        if is_sound:
+            sounds = [
+                (at, what) for at, what in group if isinstance(what, AudioSummary)
+            ]
+            yield from _sound(sounds)
+        else:
+            yield from (_item(at, what) for at, what in group)
+
+
+def write_messages(entries: Sequence[tuple[float, Entry]]) -> str:
+    """Return the items of the list."""
+    return "\n".join(_write(item) for item in list_messages(entries))
+
+
+def _sound(sounds: list[tuple[float, AudioSummary]]) -> Iterator[Item]:
+    at = sounds[0][0]
+    for arrow, name, field in (
+        ("→", "input.audio", "sent"),
+        ("←", "reply.audio", "received"),
+    ):
+        size = sum(getattr(sound, field) for _, sound in sounds)
+        if size:
+            text = f"{name} {size / BYTES_PER_MS:.0f} ms"
+            if field == "received":
+                played = sum(sound.played for _, sound in sounds)
+                if played < size:
+                    ignored = (size - played) / BYTES_PER_MS
+                    text += f", {ignored:.0f} ms of it not played"
+            yield Item(at, arrow, "sound", text)
+    lost = sum(sound.mic - sound.sent for _, sound in sounds)
+    if lost > 0:
+        text = f"microphone {lost / BYTES_PER_MS:.0f} ms, not sent"
+        yield Item(at, "·", "sound", text)
+
+
+def _item(at: float, what: Entry) -> Item:
+    line = write_line(at, what)
+    del line["at"]
+    match what:
+        case Send(message):
+            text = describe_sent(message)
+            return Item(at, "→", "wire", text, _detail(line["message"]))
+        case Received(message):
+            text = describe_received(message)
+            if isinstance(message, _SPOKEN):
+                text += f" {shorten(message.text)!r}"
+            return Item(at, "←", "wire", text, _detail(line["message"]))
+        case _:
+            verb = "on" if "on" in line else "do"
+            name = str(line.pop(verb)).replace("_", " ")
+            told = ", ".join(
+                shorten(str(value), 60)
+                for value in line.values()
+                if value not in (None, "", [], {}, False)
+                and not isinstance(value, dict | list)
+            )
+            text = f"{name}: {told}" if told else name
+            return Item(at, "·", "core", text, line or None)
+
+
+def _detail(message: Any) -> Any:
+    """Return the message where it has more than its type and its time."""
+    return message if set(message) - {"type", "timestamp"} else None
+
+
+def _write(item: Item) -> str:
+    text = escape(printable(item.text))
+    body = f"<code>{text}</code>"
+    if item.detail:
+        body = (
+            f"<details><summary><code>{text}</code></summary>"
+            f"{pretty(item.detail)}</details>"
+        )
+    return (
+        f'<li data-kind="{item.kind}"><a class="at" href="#messages" '
+        f'data-at="{item.at:.3f}">{clock(item.at, 3)}</a>'
+        f"<i>{item.arrow}</i>{body}</li>"
+    )
+
+
+# Both voices as a drawing: peaks of the sound, or the turns where there is none.
+
+
+_LANE = 84  # pixels a voice
+_GAP = 12  # between them, for the tools
+_HEIGHT = 2 * _LANE + _GAP
+_PARTS_A_SECOND = 25  # of the outline
+_PARTS = range(600, 12_001)  # of the whole of it
+_TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+
+
+def write_waveform(line: TimeLine, voices: Voices | None) -> str:
+    """Return the drawing; every place in it is a share of the call's length."""
+    seconds = max(line.seconds, 1e-3)
+    lanes = []
+    for index, speaker in enumerate(("caller", "agent")):
+        top = index * (_LANE + _GAP)
+        if voices is None:
+            lanes.append(_blocks(line, speaker, top, seconds))
+        else:
+            voice = voices.caller if speaker == "caller" else voices.agent
+            lanes.append(_outline(voice, speaker, top, seconds))
+        lanes += _silent(line, speaker, top, seconds)
+    return (
+        f'<svg id="wave" width="100%" height="{_HEIGHT + 20}" role="img" '
+        'aria-label="Both voices over time: the caller above, the agent below">\n'
+        + "\n".join([*_ticks(seconds), *_drops(line, seconds), *lanes])
+        + "\n".join(["", *_tools(line, seconds), *_cuts(line, seconds)])
+        + f'\n<rect id="played" height="{_HEIGHT}" width="0"/>'
+        f'<line id="head" x1="0" x2="0" y1="0" y2="{_HEIGHT}"/>\n</svg>'
+    )
+
+
+def tick_steps(seconds: float) -> tuple[int, int]:
+    """Return how many seconds lie between two marks of the time, and two fine ones."""
+    coarse, fine = (
+        next((each for each in _TICKS if seconds / each <= most), _TICKS[-1])
+        for most in (12, 400)
+    )
+    return coarse, fine
+
+
+def _outline(voice: Envelope, speaker: str, top: int, seconds: float) -> str:
+    parts = round(seconds * _PARTS_A_SECOND)
+    parts = min(max(parts, _PARTS.start), _PARTS.stop - 1)
+    # The ear hears ratios: the root lets a low voice be seen beside a loud one.
+    heights = [
+        round(100 * float(peak) ** 0.5) for peak in voice.envelope(parts, seconds)
+    ]
+    above = "".join(f"L{x} {100 - height}" for x, height in enumerate(heights))
+    below = "".join(
+        f"L{x} {100 + height}" for x, height in reversed(list(enumerate(heights)))
+    )
+    return (
+        f'<svg y="{top}" width="100%" height="{_LANE}" viewBox="0 0 {parts} 200" '
+        f'preserveAspectRatio="none"><path class="{speaker}" '
+        f'd="M0 100{above}{below}Z"/></svg>'
+    )
+
+
+def _blocks(line: TimeLine, speaker: str, top: int, seconds: float) -> str:
+    return "".join(
+        f'<rect class="{speaker}" x="{_share(turn.start, seconds)}" '
+        f'y="{top + _LANE // 4}" width="{_share(turn.end - turn.start, seconds)}" '
+        f'height="{_LANE // 2}" rx="2"/>'
+        for turn in line.turns
+        if turn.speaker == speaker and not turn.silent
+    )
+
+
+def _silent(line: TimeLine, speaker: str, top: int, seconds: float) -> list[str]:
+    return [
+        f'<rect class="{speaker} silent" x="{_share(turn.start, seconds)}" '
+        f'y="{top + _LANE // 2 - 4}" height="8" rx="4" '
+        f'width="{_share(max(turn.end - turn.start, seconds / 200), seconds)}">'
+        "<title>text without audio</title></rect>"
+        for turn in line.turns
+        if turn.speaker == speaker and turn.silent
+    ]
+
+
+def _ticks(seconds: float) -> list[str]:
+    """Return the marks of the time: a dozen, and finer ones for a closer look."""
+    coarse, fine = tick_steps(seconds)
+    marks = []
+    for at in range(0, int(seconds) + 1, fine):
+        kind = "tick" if at % coarse == 0 else "tick fine"
+        place = _share(at, seconds)
+        marks.append(
+            f'<line class="{kind}" x1="{place}" x2="{place}" y1="0" y2="{_HEIGHT}"/>'
+        )
+        if at < seconds * 0.96:
+            marks.append(
+                f'<text class="{kind}" x="{place}" y="{_HEIGHT + 15}" dx="3">'
+                f"{clock(at, 0)}</text>"
+            )
+    return marks
+
+
+def _drops(line: TimeLine, seconds: float) -> list[str]:
+    return [
+        f'<rect class="drop" x="{_share(drop.at, seconds)}" height="{_HEIGHT}" '
+        f'width="{_share((drop.until or seconds) - drop.at, seconds)}">'
+        "<title>the connection was lost</title></rect>"
+        for drop in line.drops
+    ]
+
+
+def _tools(line: TimeLine, seconds: float) -> list[str]:
+    return [
+        f'<rect class="tool {run.state}" x="{_share(run.at, seconds)}" '
+        f'y="{_LANE + _GAP // 2 - 2}" height="4" rx="2" '
+        f'width="{_share(max(run.seconds or 0, seconds / 300), seconds)}"/>'
+        for run in line.tools
+    ]
+
+
+def _cuts(line: TimeLine, seconds: float) -> list[str]:
+    return [
+        f'<line class="cut" x1="{_share(each.at, seconds)}" '
+        f'x2="{_share(each.at, seconds)}" y1="0" y2="{_HEIGHT}">'
+        "<title>the agent was interrupted</title></line>"
+        for each in line.interruptions
+    ]
+
+
+def _share(at: float, seconds: float) -> str:
+    return f"{100 * min(max(at / seconds, 0.0), 1.0):.3f}%"
+
+
+# The sound of a call inside of its page, compressed.
+
+
+_MEGABYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class AudioSizeLimits:
+    """How much sound goes into a page, in bytes.
+
+    An hour of a call is about 80 MB as FLAC, which every browser plays, and 20 MB as
+    Ogg Vorbis, which Safari plays since 18.4. `wave` is two hours of the file itself.
+    """
+
+    wave: int = 700 * _MEGABYTE
+    flac: int = 32 * _MEGABYTE
+    ogg: int = 64 * _MEGABYTE
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """The sound as a data URI, None where it is left out; and words that tell so."""
+
+    uri: str | None
+    words: str
+
+
+def embed(folder: Path, sizes: AudioSizeLimits | None = None) -> Embedded:
+    """Return the sound of a recording for its page."""
+    path = folder / "both.wav"
+    sizes = sizes or AudioSizeLimits()
+    try:
+        if path.stat().st_size <= sizes.wave:
+            if len(sound := compress(path, "FLAC")) <= sizes.flac:
+                return _as("audio/flac", "FLAC, as it was recorded", sound)
+            if len(sound := compress(path, "OGG")) <= sizes.ogg:
+                return _as("audio/ogg", "Ogg Vorbis, compressed with loss", sound)
+    except FileNotFoundError:
+        return Embedded(None, "This call was recorded without audio.")
+    except AudioFileError as error:
+        return Embedded(None, f"The audio is left out: {error.message}.")
+    return Embedded(None, "The audio is too long for a page; it is in both.wav.")
+
+
+def _as(kind: str, name: str, sound: bytes) -> Embedded:
+    return Embedded(
+        f"data:{kind};base64,{base64.b64encode(sound).decode()}",
+        f"Sound: {name}, {len(sound) / _MEGABYTE:.1f} MB, "
+        "the caller left and the agent right.",
     )

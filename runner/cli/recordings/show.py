@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from runner.cli.recordings.html import write_page
-from runner.cli.recordings.report import report, write_report
 from runner.cli.recordings.terminal import make_console, render_call, render_list
 from runner.errors import AudioFileError, UsageError
 from runner.observers.timeline import TimeLine, trace
-from runner.recording.header import InvalidRecording
+from runner.recording.audio_tracks import Voices, read_voices
+from runner.recording.format import InvalidRecording
 from runner.recording.reader import Recording, find_recordings, read_recording
-from runner.recording.voices import Voices, read_voices
 
 FORMATS = ("text", "json")
 
@@ -79,7 +82,7 @@ def _write(path: Path, page: str) -> None:
     if str(path) == "-":
         typer.echo(page.encode("utf-8", "replace"), nl=False)
         return
-    from runner.writing import write_all
+    from runner.cli.schema import write_all
 
     write_all({path: page.encode("utf-8", "replace")}, overwrite=True)
     typer.echo(f"wrote {path}", err=True)
@@ -99,3 +102,63 @@ def _list(folders: list[Path], format: str) -> None:
         typer.echo(write_report([report(*call) for call in calls]), nl=False)
     else:
         typer.echo(render_list(calls), nl=False)
+
+
+# A recorded call as the one object of `--format json`; keys may come, none goes.
+
+
+# What JSON leaves as it is and a terminal may obey, or take for the end of a line.
+_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def write_report(value: Any) -> str:
+    """Return JSON that is safe on a terminal, with the end of its last line."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
+
+
+def report(recording: Recording, line: TimeLine) -> dict[str, Any]:
+    """Return a call for programs; times in seconds, to the millisecond."""
+    header = recording.header
+    latency = line.median_latency
+    return {
+        "type": "vagent.show.recording",
+        "folder": recording.folder.as_posix(),
+        "agent": asdict(header.agent),
+        "service": header.service,
+        "started": header.started,
+        "vagent": header.vagent,
+        "is_complete": recording.is_complete,
+        "stopped": recording.stopped,
+        "lines_skipped": recording.skipped,
+        **_rounded(_line_fields(line)),
+        "totals": _rounded(
+            {
+                "turns": len(line.turns),
+                "caller_seconds": line.talked("caller"),
+                "agent_seconds": line.talked("agent"),
+                "median_latency": latency,
+                "tool_calls": len(line.tools),
+                "interruptions": len(line.interruptions),
+                "drops": len(line.drops),
+            }
+        ),
+    }
+
+
+def _line_fields(line: TimeLine) -> dict[str, Any]:
+    fields = asdict(line)
+    fields["notices"] = fields.pop("remarks")
+    losses = fields["losses"]
+    losses["messages_malformed"] = losses.pop("messages_garbled")
+    return fields
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 3)
+    if isinstance(value, dict):
+        return {key: _rounded(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(each) for each in value]
+    return value

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Literal
+from xml.etree.ElementTree import Element, indent, tostring
+
+from runner.config.source import SourceError, read_source
+from runner.errors import FileUnreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from runner.config.diagnostics import Diagnostic
+    from runner.config.lint.results import CheckedFile
 
 
 def wants_colour(
@@ -28,3 +41,108 @@ def wants_colour(
         if environment.get(name, "0") not in ("", "0"):
             return True
     return is_terminal and environment.get("TERM") != "dumb"
+
+
+# Texts as other programs read them: XML, and the commands of GitHub's workflows.
+
+
+# The complement of the characters that XML 1.0 has (production 2).
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def xml_text(text: str) -> str:
+    """Replace what XML has no character for."""
+    return _NO_XML.sub("\ufffd", text)
+
+
+def xml_document(root: Element) -> str:
+    """Write a document, indented; the same in whatever encoding it is written."""
+    indent(root)
+    # ASCII with character references.
+    data: bytes = tostring(root, encoding="us-ascii", xml_declaration=True)
+    return data.decode("ascii") + "\n"
+
+
+def workflow_command(kind: str, properties: Mapping[str, object], message: str) -> str:
+    """Write a command as the runner of GitHub Actions reads it: `::error file=…::…`."""
+    shown = ",".join(
+        f"{key}={_data(str(value)).replace(':', '%3A').replace(',', '%2C')}"
+        for key, value in properties.items()
+    )
+    return f"::{kind} {shown}::{_data(message)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+# Places as other programs want them: paths, URIs, edits by line, fingerprints.
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedEdit:
+    """A replacement by lines and columns (from 1, in characters, end exclusive)."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    text: str
+
+
+def placed_edits(file: CheckedFile, found: Diagnostic) -> list[PlacedEdit] | None:
+    """Return the edits of a finding's fix; None when it has none to offer.
+
+    A finding about another file than the agent's is placed by that file's text.
+    """
+    if found.fix is None:
+        return None
+    source = file.source
+    if found.path != source.path:
+        try:
+            source = read_source(Path(found.path))
+        except (FileUnreadable, SourceError):  # gone or changed since it was checked
+            return None
+    return [
+        PlacedEdit(*source.point(each.start), *source.point(each.end), each.text)
+        for each in sorted(found.fix.edits)
+    ]
+
+
+def shown_path(path: PurePath, root: PurePath) -> str:
+    """Spell a path with `/`, from `root` where it lies below it."""
+    if path.is_absolute() and path.is_relative_to(root):
+        path = path.relative_to(root)
+    return path.as_posix()
+
+
+def uri(path: PurePath, root: PurePath) -> tuple[str, bool]:
+    """Return the URI of a file, and whether it is relative to `root` (RFC 3986)."""
+    from urllib.parse import quote_from_bytes
+
+    full = path if path.is_absolute() else root / path.as_posix()
+    # Names that the operating system has and Unicode has not are kept by their bytes.
+    parts = os.path.normpath(full) if isinstance(full, Path) else str(full)
+    full = type(full)(parts)
+    if full.is_relative_to(root):
+        inside = full.relative_to(root).as_posix()
+        return quote_from_bytes(os.fsencode(inside), safe="/"), True
+    return full.as_uri(), False
+
+
+def with_fingerprints(
+    root: PurePath, findings: Iterable[Diagnostic]
+) -> Iterator[tuple[Diagnostic, str]]:
+    """Give each finding a name of its own that lines added above it do not change.
+
+    It is made from the file, the rule, the message and the source line; what is the
+    same in all of these is numbered.
+    """
+    seen: dict[str, int] = {}
+    for found in findings:
+        path = shown_path(PurePath(found.path), root)
+        line = " ".join(found.excerpt.split())
+        what = "\0".join((path, found.rule, found.message, line))
+        seen[what] = seen.get(what, 0) + 1
+        data = f"{what}\0{seen[what]}".encode("utf-8", "surrogatepass")
+        yield found, hashlib.sha256(data).hexdigest()[:32]

@@ -7,10 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from runner.comparing.sending import Change
-from runner.comparing.words import DiffSegment, shorten_runs
 from runner.config.diagnostics import printable
-from runner.testing.diff import ScenarioChange
+from runner.testing.diff import Change, DiffSegment, ScenarioChange, shorten_runs
 from runner.testing.results import ScenarioResult
 
 # What a comment on a pull request may be; GitHub's own limit is 65,536 characters.

@@ -6,7 +6,7 @@ import json
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from runner.checking.reports.places import shown_path, with_fingerprints
+from runner.cli.reports.common import shown_path, with_fingerprints
 
 if TYPE_CHECKING:
     from runner.config.lint.results import Results

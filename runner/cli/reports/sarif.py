@@ -7,13 +7,13 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from runner import __version__
-from runner.checking.catalogue import all_rules
-from runner.checking.reports.places import placed_edits, uri, with_fingerprints
+from runner.cli.reports.common import placed_edits, uri, with_fingerprints
+from runner.config.lint.selection import all_rules
 
 if TYPE_CHECKING:
     from runner.config.diagnostics import Diagnostic
+    from runner.config.lint.context import Rule
     from runner.config.lint.results import CheckedFile, Results
-    from runner.config.rules.rule import Rule
 
 _SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from runner.testing.reports.objects import result_object
+from runner.cli.reports.json import result_object
 from runner.testing.results import Report, ScenarioResult, Status
 
 # Of what JSON says about a result.

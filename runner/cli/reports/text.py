@@ -5,30 +5,35 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
-from runner.checking.reports.places import shown_path
-from runner.config.diagnostics import printable
-from runner.config.rendering import point_out
-from runner.testing.flakes import Flake, find_flakes
+from runner.cli.reports.common import shown_path
+from runner.config.diagnostics import headline, point_out, printable, render
 from runner.testing.results import (
     AgentCoverage,
     CallSeen,
+    Flake,
     Report,
     ScenarioResult,
     Status,
+    find_flakes,
 )
+
+if TYPE_CHECKING:
+    from runner.config.lint.results import Results
+
 
 # Select Graphic Rendition (ECMA-48, 8.3.117).
 _COLOURS = {Status.PASSED: "32", Status.FAILED: "1;31", Status.ERROR: "1;31"}
 _SHOWN_RESULT = 200  # characters of a tool's result
 
 
-def write_text(report: Report) -> str:
+def write_scenario_text(report: Report) -> str:
     """Write what did not pass, then what was left out, repeated and covered."""
     return _write(report, colour=False)
 
 
-def write_coloured_text(report: Report) -> str:
+def write_colored_scenario_text(report: Report) -> str:
     """Write the same in colour."""
     return _write(report, colour=True)
 
@@ -146,3 +151,26 @@ def _describe_coverage(coverage: AgentCoverage, root: PurePath) -> str:
         if never:
             lines.append(f"  {what} never exercised: {', '.join(never)}")
     return "\n".join(lines)
+
+
+# Findings as text for people, with the source lines or a line each.
+
+
+def write_text(results: Results) -> str:
+    """Write each finding with its source line, a caret range and help."""
+    return render(results.findings)
+
+
+def write_colored_text(results: Results) -> str:
+    """Write the same for a terminal that has colours."""
+    return render(results.findings, colour=True)
+
+
+def write_concise(results: Results) -> str:
+    """Write each finding as one line: `path:line:column: severity: message [rule]`."""
+    return "".join(f"{headline(each)}\n" for each in results.findings)
+
+
+def write_colored_concise(results: Results) -> str:
+    """Write the same for a terminal that has colours."""
+    return "".join(f"{headline(each, colour=True)}\n" for each in results.findings)

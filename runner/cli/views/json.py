@@ -17,8 +17,7 @@ from typing import Any
 from runner.audio.devices import BYTES_PER_MS
 from runner.cli.views.wire import Printer
 from runner.config.diagnostics import Diagnostic
-from runner.counters import Counters
-from runner.observers.call_stats import CallStats
+from runner.observers.call_stats import CallStats, Counters
 from runner.protocol.client.actions import (
     Action,
     Announce,

@@ -124,13 +124,16 @@ def _chat(
 ) -> ChatView:
     from rich.console import Console
 
-    from runner.cli.chat.driver import ChatApp
-    from runner.cli.chat.region import LiveRegion
-    from runner.cli.chat.spans import AnsiWriter
     from runner.cli.views.chat.input import LineEditor
-    from runner.cli.views.chat.render import ASCII, ChatRenderer, Glyphs
+    from runner.cli.views.chat.render import (
+        ASCII,
+        AnsiWriter,
+        ChatRenderer,
+        Glyphs,
+        LiveRegion,
+    )
     from runner.cli.views.chat.state import new_chat_state
-    from runner.cli.views.chat.terminal import TerminalWriter
+    from runner.cli.views.chat.terminal import ChatApp, TerminalWriter
     from runner.cli.views.chat.view import ChatView
 
     # It knows NO_COLOR, FORCE_COLOR and what TERM can; on Windows it also makes the

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from runner.config.diagnostics import Diagnostic
+    from runner.config.files import ParsedFile
     from runner.config.lint.selection import Selection
     from runner.config.model import Kinds
-    from runner.config.reading import ParsedFile
 
 # What a tool of a kind that is not built in looks like at first.
 _UNKNOWN_KIND = {"VA203", "VA210"}
@@ -89,7 +89,7 @@ def added_kinds() -> Kinds:
     """Return the kinds that plugins add; nothing is imported when there are none."""
     from importlib.metadata import entry_points
 
-    from runner.config.packaged import builtin_kinds
+    from runner.config.schema import builtin_kinds
 
     names = {each.name for each in entry_points(group="vagent.tool_kinds")}
     if names <= builtin_kinds().keys():

@@ -8,17 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.checking.patterns import matches
+from runner.config.files import find_file, read_agent_file, read_agent_text
 from runner.config.lint.results import UnreadableFile
-from runner.config.lint.selection import relative_to
-from runner.config.reading import find_file, read_agent_file, read_agent_text
+from runner.config.lint.selection import matches, relative_to
 from runner.errors import FileUnreadable, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from runner.checking.settings import Settings
-    from runner.config.reading import ParsedFile
+    from runner.config.files import ParsedFile
+    from runner.config.lint.selection import Settings
 
 STDIN = Path("-")
 _SUFFIXES = {".yaml", ".yml"}

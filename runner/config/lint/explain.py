@@ -6,11 +6,11 @@ import json
 from textwrap import fill, indent
 from typing import TYPE_CHECKING
 
-from runner.checking.catalogue import all_rules
+from runner.config.lint.selection import all_rules
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
-    from runner.config.rules.rule import Documentation, Rule
+    from runner.config.lint.context import Documentation, Rule
 
 _WIDTH = 88
 

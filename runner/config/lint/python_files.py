@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.config.diagnostics import Place
-from runner.config.paths import resolve_inside
+from runner.config.files import resolve_inside
 from runner.config.source import Source, Span
 from runner.errors import os_error_text
 

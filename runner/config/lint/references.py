@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from runner.config.paths import resolve_inside
-from runner.config.source import Source, SourceError, read_source
+from runner.config.diagnostics import Place
+from runner.config.files import resolve_inside
+from runner.config.interpolation import (
+    Placeholder,
+    Policy,
+    find_placeholders,
+    find_texts,
+    policy,
+)
+from runner.config.source import Source, SourceError, Span, read_source
+from runner.config.spelling import is_surely, nearest
 from runner.errors import FileUnreadable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
     from runner.config.lint.context import RuleContext
+    from runner.config.source import Source
+    from runner.config.yaml.nodes import Pointer
+
 
 Problem = Literal["outside", "missing", "unreadable", "no text", "empty"]
 
@@ -49,3 +65,103 @@ def read_prompt(inspection: RuleContext) -> PromptFile:
     if not source.text.strip():
         return PromptFile(reference, problem="empty")
     return PromptFile(reference, source)
+
+
+# Every `${...}` of an agent file and of its prompt file, with its place.
+
+
+# In one text. A file made to have a million would only make the checker slow.
+_MOST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceholderUse:
+    """One placeholder: where, and what may stand there.
+
+    `path` is that of its text; of `prompt_file` for a placeholder in that file.
+    """
+
+    placeholder: Placeholder
+    place: Place
+    allowed: Policy
+    path: Pointer
+
+    @property
+    def text(self) -> str:
+        """The placeholder as it is written."""
+        start, end = self.place.span
+        return self.place.source.text[start:end]
+
+
+def find_uses(inspection: RuleContext) -> list[PlaceholderUse]:
+    """Return the placeholders of all sound texts, in the order of the file."""
+    found: list[PlaceholderUse] = []
+    for path, text in find_texts(inspection.document.value):
+        if "${" in text and inspection.is_sound(path):
+            for each in list(find_placeholders(text))[:_MOST]:
+                place = inspection.part(path, each.start, each.end)
+                found.append(PlaceholderUse(each, place, policy(path), path))
+    prompt = inspection.fact(read_prompt).source
+    if prompt is not None:
+        for each in list(find_placeholders(prompt.text))[:_MOST]:
+            place = Place(prompt, Span(each.start, each.end))
+            found.append(PlaceholderUse(each, place, "text", ("prompt_file",)))
+    return found
+
+
+# Placeholders as other tools write them, in what an agent says or is told.
+
+
+# `{{name}}`, `{{ user.name | upper }}`, `{{#if name}}`: Mustache, Jinja and Liquid; not
+# doubled braces around an example in JSON.
+_DOUBLE = r"(?<![${])\{\{\s*([A-Za-z_#/^][^{}\r\n]{0,80}?)\s*\}\}(?!\})"
+_TAG = r"\{%-?\s*[a-z]+\b[^%{}\r\n]{0,80}%\}"
+# These are ordinary text unless a variable has the name.
+_SINGLE = r"(?<![${])\{([A-Za-z_][A-Za-z0-9_]*)\}(?!\})"
+_DOLLAR = r"(?<![$\w])\$([A-Za-z_][A-Za-z0-9_]*)"
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignPlaceholder:
+    """One of them: as it is written, and the variable that it means, if it is one."""
+
+    place: Place
+    written: str
+    variable: str | None
+
+
+def find_templates(inspection: RuleContext) -> list[ForeignPlaceholder]:
+    """Return those of all sound texts and of the prompt file."""
+    declared = inspection.get(("variables",), dict) or {}
+    found: list[ForeignPlaceholder] = []
+    for path, text in find_texts(inspection.document.value):
+        if not any(each in text for each in "{$") or policy(path) != "text":
+            continue
+        if inspection.is_sound(path):
+            found += _search(text, declared, partial(inspection.part, path))
+    prompt = inspection.fact(read_prompt).source
+    if prompt is not None:
+        found += _search(prompt.text, declared, partial(_place, prompt))
+    return found
+
+
+def _place(source: Source, start: int, end: int) -> Place:
+    return Place(source, Span(start, end))
+
+
+def _search(
+    text: str, declared: Collection[str], place: Callable[[int, int], Place]
+) -> Iterator[ForeignPlaceholder]:
+    for form in (_DOUBLE, _TAG, _SINGLE, _DOLLAR):
+        for found in list(re.finditer(form, text, re.ASCII))[:_MOST]:
+            name = found[1] if found.re.groups else ""
+            variable = name if name in declared else None
+            if form == _DOUBLE and variable is None:
+                variable = _meant(name, declared)
+            if variable is not None or form in (_DOUBLE, _TAG):
+                yield ForeignPlaceholder(place(*found.span()), found[0], variable)
+
+
+def _meant(name: str, declared: Collection[str]) -> str | None:
+    guess = nearest(name, declared)
+    return guess if guess and is_surely(name, guess) else None

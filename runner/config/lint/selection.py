@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from runner.checking.patterns import matches
+from runner.cli.reports import FORMATS
+from runner.config.lint.rules import RULES
+from runner.config.settings import find_table, read_flag
 from runner.config.spelling import nearest
 from runner.errors import UsageError
 
@@ -13,9 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from runner.checking.settings import Settings
     from runner.config.diagnostics import Diagnostic
-    from runner.config.rules.rule import Rule
+    from runner.config.lint.context import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,6 @@ def find_rules(selector: str) -> list[Rule]:
 
     Upper and lower case are the same. Raises `UsageError` when there is none.
     """
-    from runner.checking.catalogue import all_rules
 
     rules = all_rules()
     wanted = selector.strip()
@@ -99,3 +101,135 @@ def _nearest(wanted: str, rules: Mapping[str, Rule]) -> str:
 
 def _chosen(selectors: Iterable[str]) -> frozenset[str]:
     return frozenset(rule.id for each in selectors for rule in find_rules(each))
+
+
+# The settings of checks, from `vagent.toml` or `pyproject.toml`.
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a project can settle for all its checks; the command line goes before it.
+
+    `exclude` and the patterns of `per_file_ignores` are relative to `folder`.
+    """
+
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    strict: bool = False
+    format: str = "auto"
+    exclude: tuple[str, ...] = ()
+    per_file_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    folder: Path = Path()
+
+
+def load_settings(start: Path) -> Settings:
+    """Return the settings of checks; raises like `find_table`, and for wrong values."""
+    found = find_table(start)
+    path, table = found.path, found.values
+    if path is None:
+        return Settings(folder=start.absolute())
+    return Settings(
+        select=_rules(path, "select", table.get("select", [])),
+        ignore=_rules(path, "ignore", table.get("ignore", [])),
+        strict=read_flag(path, "strict", table.get("strict", False)),
+        format=_format(path, table.get("format", "auto")),
+        exclude=_texts(path, "exclude", table.get("exclude", [])),
+        per_file_ignores=_table(path, table.get("per-file-ignores", {})),
+        folder=path.parent,
+    )
+
+
+def _texts(path: Path, key: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return tuple(value)
+    raise UsageError(f"{path}: `{key}` is a list of texts, not {value!r}")
+
+
+def _rules(path: Path, key: str, value: Any) -> tuple[str, ...]:
+
+    selectors = _texts(path, key, value)
+    for each in selectors:
+        try:
+            find_rules(each)
+        except UsageError as error:
+            message = f"{path}: `{key}`: {error.message}"
+            raise UsageError(message, hint=error.hint) from None
+    return selectors
+
+
+def _format(path: Path, value: Any) -> str:
+    if value == "auto" or (isinstance(value, str) and value in FORMATS):
+        return str(value)
+    names = ", ".join(("auto", *FORMATS))
+    raise UsageError(f"{path}: there is no `format` {value!r}", hint=f"one of {names}")
+
+
+def _table(path: Path, value: Any) -> dict[str, tuple[str, ...]]:
+    key = "per-file-ignores"
+    if not isinstance(value, dict):
+        raise UsageError(f"{path}: `{key}` is a table of patterns, not {value!r}")
+    return {each: _rules(path, f"{key}.{each}", value[each]) for each in value}
+
+
+# All rules, whatever kind of file they are about.
+#
+# Those for scenario files are loaded when they are asked for: a check of agent files,
+# or a report about them, has no use for them.
+
+
+def find_rule(identifier: str) -> Rule:
+    """Return the rule of a finding."""
+    return RULES[identifier] if identifier in RULES else all_rules()[identifier]
+
+
+def all_rules() -> dict[str, Rule]:
+    """Return every rule by its id, those for agent files first."""
+    from runner.testing.scenarios.rules import RULES as SCENARIO_RULES
+
+    return {**RULES, **SCENARIO_RULES}
+
+
+# Path patterns of the settings (`agents/**/*.yaml`), the same on every system.
+
+
+def matches(path: str, pattern: str) -> bool:
+    """Whether a pattern is about a path; both with `/`, relative to the same folder.
+
+    `**` stands for any number of folders, `*` and `?` stay within one name, `[...]` is
+    a set of characters. A pattern without a slash is about names at any depth, and a
+    pattern that is about a folder is about all that is in it.
+    """
+    pattern = pattern.replace("\\", "/").removeprefix("./").rstrip("/")
+    if "/" not in pattern:
+        pattern = f"**/{pattern}"
+    pattern = pattern.removeprefix("/")
+    return re.match(_expression(pattern) + r"(?:/.*)?\Z", path, re.DOTALL) is not None
+
+
+def _expression(pattern: str) -> str:
+    parts: list[str] = []
+    at = 0
+    while at < len(pattern):
+        step = re.compile(r"\*\*/|\*+|\?|\[!?\]?[^\]/]*\]|.", re.DOTALL).match(
+            pattern, at
+        )
+        assert step is not None  # the last alternative takes any character
+        parts.append(_piece(step[0]))
+        at = step.end()
+    return "".join(parts)
+
+
+def _piece(text: str) -> str:
+    if text == "**/":
+        return "(?:[^/]+/)*"
+    if text == "**":
+        return ".*"
+    if set(text) == {"*"}:
+        return "[^/]*"
+    if text == "?":
+        return "[^/]"
+    if text.startswith("[") and len(text) > 2:
+        inside = text[1:-1].replace("\\", r"\\").replace("[", r"\[")
+        inside = re.sub(r"^\]", r"\]", inside)
+        return f"(?!/)[{'^' + inside[1:] if inside.startswith('!') else inside}]"
+    return re.escape(text)

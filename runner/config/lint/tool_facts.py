@@ -6,12 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
+from runner.config.diagnostics import Finding
 from runner.config.interpolation import find_placeholders
+from runner.config.lint.context import rule
+from runner.config.lint.python_files import find_python_tools, read_marks
 
 if TYPE_CHECKING:
+    import ast
+    from collections.abc import Iterator, Mapping
+
     from runner.config.diagnostics import Place
     from runner.config.lint.context import RuleContext
     from runner.config.yaml.nodes import Pointer
+
 
 # Methods whose arguments go into the query, and which send no body.
 QUERY_METHODS = frozenset({"GET", "HEAD", "DELETE"})
@@ -89,3 +96,222 @@ def _take_apart(url: str) -> SplitResult | None:
         return urlsplit("".join(pieces) + url[done:])
     except ValueError:
         return None
+
+
+# What is known of an agent's tools: what the model calls them, whether one ends it.
+
+
+_BUILT_IN = {"end_call": "terminal", "current_time": "read"}
+
+
+def find_definitions(
+    inspection: RuleContext,
+) -> Mapping[Pointer, ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Return the functions of the Python tools that can be read, by their tool."""
+    tools = inspection.fact(find_python_tools)
+    return {each.tool: each.definition for each in tools if each.definition is not None}
+
+
+def find_names(inspection: RuleContext) -> set[str] | None:
+    """Return what the model calls the tools; None when one of them cannot be told."""
+    if not inspection.is_sound(("tools",)):
+        return None
+    names = set()
+    for index in range(len(inspection.get(("tools",), list) or ())):
+        name = name_of_tool(inspection, ("tools", index))
+        if name is None:
+            return None
+        names.add(name)
+    return names
+
+
+def find_effect(inspection: RuleContext, tool: Pointer) -> str | None:
+    """Return the effect of a tool; None when that cannot be told."""
+    effect = inspection.get((*tool, "effect"), str)
+    if effect is not None:
+        return effect
+    if not inspection.is_sound((*tool, "effect")):
+        return None
+    plugin = plugin_name(inspection, tool)
+    if plugin is not None:
+        return _BUILT_IN.get(plugin)
+    if inspection.get((*tool, "http"), dict) is not None:
+        return "read"
+    function = inspection.fact(find_definitions).get(tool)
+    if function is None:
+        return None
+    marks = read_marks(function)
+    if function.decorator_list and "effect" not in marks:
+        return None if _is_computed(function) else "read"
+    return str(marks.get("effect", "read"))
+
+
+def plugin_name(inspection: RuleContext, tool: Pointer) -> str | None:
+    """Return the name under which a tool is installed, None for another kind."""
+    name = inspection.get((*tool, "plugin"), str)
+    return name or inspection.get((*tool, "plugin", "name"), str)
+
+
+def name_of_tool(inspection: RuleContext, tool: Pointer) -> str | None:
+    """Return what the model calls a tool; None when that cannot be told."""
+    name = inspection.get((*tool, "name"), str)
+    if name is not None or not inspection.is_sound((*tool, "name")):
+        return name
+    plugin = plugin_name(inspection, tool)
+    if plugin is not None:
+        return plugin if plugin in _BUILT_IN else None
+    python = inspection.fact(find_python_tools)
+    found = next((each for each in python if each.tool == tool), None)
+    function = found.definition if found else None
+    if found is None or function is None or _is_computed(function):
+        return None
+    return str(read_marks(function).get("name") or found.function)
+
+
+def _is_computed(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether something but `@tool(...)` with plain values decorates a function."""
+    import ast
+
+    for each in function.decorator_list:
+        name = each.func if isinstance(each, ast.Call) else each
+        said = name.attr if isinstance(name, ast.Attribute) else None
+        said = name.id if isinstance(name, ast.Name) else said
+        keywords = each.keywords if isinstance(each, ast.Call) else []
+        plain = all(isinstance(key.value, ast.Constant) for key in keywords)
+        if said != "tool" or not plain or any(key.arg is None for key in keywords):
+            return True
+    return False
+
+
+# The JSON Schemas inside the JSON Schemas of the tools' arguments.
+
+
+# Keywords whose value is one schema, a list of schemas, and schemas by name.
+_ONE = (
+    "items",
+    "contains",
+    "additionalProperties",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+    "propertyNames",
+    "not",
+    "if",
+    "then",
+    "else",
+)
+_LISTS = ("prefixItems", "allOf", "anyOf", "oneOf")
+_NAMED = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
+# What is broken inside one of these is looked at where it stands.
+_WITH_SCHEMAS = {*_ONE, *_LISTS, *_NAMED}
+# Where a schema may be one of several for the same value: it need not say everything.
+_SHARED = {
+    *("allOf", "anyOf", "oneOf", "not", "if", "then", "else"),
+    *("dependentSchemas", "$defs", "definitions", "contains", "propertyNames"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Subschema:
+    """A schema at `path`, with the keywords of it that are sound.
+
+    `keyword` is the one that it stands under, none for a tool's `parameters`; `depth`
+    counts the objects and lists around it.
+    """
+
+    path: Pointer
+    keywords: dict[str, Any]
+    keyword: str = ""
+    depth: int = 0
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The types that it names; empty when it names none."""
+        types = self.keywords.get("type", ())
+        return (types,) if isinstance(types, str) else tuple(types)
+
+    @property
+    def is_part(self) -> bool:
+        """Whether other schemas may describe the same value."""
+        return self.keyword in _SHARED
+
+
+def find_subschemas(inspection: RuleContext) -> tuple[Subschema, ...]:
+    """Return every schema of every tool's arguments, the outer before the inner."""
+    return tuple(
+        each
+        for tool in inspection.tools()
+        for each in _walk(inspection, (*tool, "parameters"), "", 0)
+    )
+
+
+def _walk(
+    inspection: RuleContext, path: Pointer, keyword: str, depth: int
+) -> Iterator[Subschema]:
+    schema = inspection.get(path, dict)
+    if schema is None:
+        return
+    sound = {
+        key: value
+        for key, value in schema.items()
+        if inspection.is_sound((*path, key))
+        and (key in _WITH_SCHEMAS or inspection.is_whole((*path, key)))
+    }
+    yield Subschema(path, sound, keyword, depth)
+    for key, inner in _inner(sound):
+        deeper = depth + (key in ("properties", "items", "prefixItems"))
+        yield from _walk(inspection, (*path, key, *inner), key, deeper)
+
+
+def _inner(keywords: dict[str, Any]) -> Iterator[tuple[str, Pointer]]:
+    for keyword, value in keywords.items():
+        if keyword in _ONE and isinstance(value, dict):
+            yield keyword, ()
+        elif keyword in _LISTS and isinstance(value, list):
+            for index in range(len(value)):
+                yield keyword, (index,)
+        elif keyword in _NAMED and isinstance(value, dict):
+            for name in value:
+                yield keyword, (name,)
+
+
+# Rule VA406: the names of tools.
+
+
+@rule("VA406", "tool-name-taken")
+def tool_name_taken(inspection: RuleContext) -> Iterator[Finding]:
+    """Two tools have the same name, given or by default.
+
+    The model calls a tool by its name: only one of the two could ever run.
+
+    Bad:
+        tools:
+          - plugin: end_call
+          - plugin: end_call
+
+    Good:
+        tools:
+          - plugin: end_call
+          - plugin: current_time
+    """
+    seen: dict[str, int] = {}
+    for tool in inspection.tools():
+        named = tool_name(inspection, tool)
+        if named is None:
+            continue
+        name, path = named
+        place = inspection.value(path)
+        if name in seen:
+            message = f"another tool is called `{name}` too"
+            help_ = f"the first one is in line {seen[name]}; give this one a `name`"
+            yield Finding(place, message, help_)
+        else:
+            seen[name] = place.source.point(place.span.start)[0]
+
+
+def tool_name(inspection: RuleContext, tool: Pointer) -> tuple[str, Pointer] | None:
+    """Return what the model calls a tool and where that stands, if it can be told."""
+    for keys in (("name",), ("python",), ("plugin",), ("plugin", "name")):
+        value = inspection.get((*tool, *keys), str)
+        if value is not None:
+            return value.rpartition(":")[2], (*tool, *keys)
+    return None

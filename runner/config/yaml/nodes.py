@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -121,3 +123,125 @@ class Node:
     def _grow(self, node: Node) -> None:
         self.weight += node.weight
         self.depth = max(self.depth, node.depth + 1)
+
+
+# What a plain YAML scalar means: the core schema of YAML 1.2, within JSON's model.
+#
+# So `yes`, `on`, `2024-01-01` and `12:30` are text and `012` is twelve, unlike in the
+# YAML 1.1 that most Python programs read.
+
+
+_NULL = frozenset(("", "~", "null", "Null", "NULL"))
+_BOOLEAN = {
+    "true": True,
+    "True": True,
+    "TRUE": True,
+    "false": False,
+    "False": False,
+    "FALSE": False,
+}
+_INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
+_NOT_JSON = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+
+# Python refuses to read integers of over 4,300 digits, and no field takes even these.
+_MAX_DIGITS = 400
+
+
+class NotJsonError(ValueError):
+    """A scalar that JSON has no word for (infinity, not-a-number, a huge number)."""
+
+
+def resolve_plain(text: str) -> str | int | float | bool | None:
+    """Turn an unquoted scalar into its value; raises `NotJsonError`."""
+    if text in _NULL:
+        return None
+    if text in _BOOLEAN:
+        return _BOOLEAN[text]
+    # Most plain scalars are words; the patterns below can only match these.
+    if text[0] not in "+-.0123456789":
+        return text
+    if _INTEGER.fullmatch(text):
+        return _read_integer(text)
+    if _FLOAT.fullmatch(text):
+        number = float(text)
+        if math.isinf(number):
+            raise NotJsonError(text)
+        return number
+    if _NOT_JSON.fullmatch(text):
+        raise NotJsonError(text)
+    return text
+
+
+def _read_integer(text: str) -> int:
+    if len(text) > _MAX_DIGITS:
+        raise NotJsonError(text)
+    if text.startswith("0o"):
+        return int(text[2:], 8)
+    if text.startswith("0x"):
+        return int(text[2:], 16)
+    return int(text)
+
+
+# What readers of YAML 1.1 make of a plain scalar: PyYAML, Ruby, older editors.
+#
+# Vagent reads YAML 1.2 (`scalars`), where far fewer words are anything but text.
+
+
+_TRUE = frozenset(("y", "yes", "on"))
+_FALSE = frozenset(("n", "no", "off"))
+_CASED = (str.lower, str.upper, str.capitalize)
+
+_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_TIME = r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt]|[ \t]+)[0-9]{1,2}:[0-9]{2}:[0-9]{2}.*"
+_SIXTIES = r"[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+"
+_SIXTIES_POINT = r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*"
+_YAML11_INTEGER = r"[-+]?(?:0|[1-9][0-9_]*)"
+_OCTAL = r"[-+]?0[0-7_]+"
+_BINARY = r"[-+]?0b[0-1_]+"
+_HEX = r"[-+]?0x[0-9a-fA-F_]+"
+_YAML11_FLOAT = (
+    r"[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?"
+)
+# The first characters that any of this can have.
+STARTS = frozenset("yYnNoO+-.0123456789")
+
+
+def read_elsewhere(text: str, value: Any) -> str | None:
+    """Say what a plain scalar means there, if that is not `value`, which it is here.
+
+    In words that follow "it is": "false" of `no`, "a date", "8" of `010`.
+    """
+    if text[:1] not in STARTS:
+        return None
+    if isinstance(value, str):
+        return _of_text(text)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _of_number(text, value)
+    return None
+
+
+def _of_text(text: str) -> str | None:
+    for words, meaning in ((_TRUE, "true"), (_FALSE, "false")):
+        if text.lower() in words and any(text == case(text) for case in _CASED):
+            return meaning
+    if re.fullmatch(_DATE, text) or re.fullmatch(_TIME, text):
+        return "a date"
+    if re.fullmatch(_SIXTIES, text) or re.fullmatch(_SIXTIES_POINT, text):
+        return "a number to the base of 60"
+    for form in (_YAML11_INTEGER, _OCTAL, _BINARY, _HEX, _YAML11_FLOAT):
+        if re.fullmatch(form, text) and any(each.isdigit() for each in text):
+            return "a number"
+    return None
+
+
+def _of_number(text: str, value: float) -> str | None:
+    if re.fullmatch(_OCTAL, text):
+        digits = text.replace("_", "").lstrip("+-")
+        other = int(digits, 8) if digits.strip("0") else 0
+        return str(other) if other != abs(value) else None
+    if re.fullmatch(_HEX, text):
+        return None
+    if re.fullmatch(_YAML11_INTEGER, text) or re.fullmatch(_YAML11_FLOAT, text):
+        return None
+    return "text"

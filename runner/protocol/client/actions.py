@@ -59,7 +59,7 @@ class CancelTool:
 
 @dataclass(frozen=True, slots=True)
 class Synthesize:
-    """Have the local voice make sound of an announcement; it comes back as `SpeechSynthesized`."""
+    """Synthesize an announcement with the local voice; `SpeechSynthesized` follows."""
 
     call_id: str
     text: str

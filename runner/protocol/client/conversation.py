@@ -7,6 +7,11 @@ session is live, `lose_line` when it is not any more, `feed` in between.
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 from runner.protocol.client.actions import (
     Action,
     ConfigApplied,
@@ -15,8 +20,11 @@ from runner.protocol.client.actions import (
     RunTool,
     Send,
 )
-from runner.protocol.client.announcements import Announcements
-from runner.protocol.client.changes import ConfigChanges, Configuration
+from runner.protocol.client.announcements import (
+    Announcements,
+    IdlePrompter,
+    remark_verbatim,
+)
 from runner.protocol.client.config import ClientConfig
 from runner.protocol.client.events import (
     Disconnected,
@@ -27,14 +35,13 @@ from runner.protocol.client.events import (
     SpeechSynthesized,
     ToolFinished,
 )
-from runner.protocol.client.history import History
-from runner.protocol.client.remarks import IdlePrompter, remark_verbatim
 from runner.protocol.client.timers import Timer, Timers
-from runner.protocol.client.turn import Floor
-from runner.protocol.client.turn_taking import TurnManager
-from runner.protocol.client.typed import TextInputQueue
+from runner.protocol.client.tool_calls import ToolPolicy
+from runner.protocol.client.turn_taking import Floor, PendingReply, TurnManager
 from runner.protocol.messages import (
+    ConversationMessage,
     InputSpeechStarted,
+    JsonObject,
     ReplyAudio,
     ReplyCreate,
     ReplyError,
@@ -43,8 +50,10 @@ from runner.protocol.messages import (
     SessionError,
     SessionUpdate,
     SessionUpdated,
+    ToolCall,
     ToolResult,
     TranscriptAgent,
+    TranscriptUser,
 )
 
 SAY_AGAIN = "The line dropped before the caller heard your last answer. Say it again."
@@ -297,3 +306,256 @@ class Conversation:
             return []
         self.dialogue.tools = self.changes.current.tools
         return [ConfigApplied()]
+
+
+# Changes to a running session: what may change, when it holds, what if refused.
+#
+# A change waits until no reply is under way and no call is open, goes out as
+# `session.update`, and holds once the service has acknowledged it; only then are the
+# new tools used. A change that the service refuses leaves everything as it was. One
+# that was under way when the line dropped is sent again.
+
+
+_FULL_VOLUME = 100
+_REFUSALS = {
+    "invalid_value",
+    "invalid_format",
+    "invalid_config",
+    "immutable_field",
+    "agent_id_not_first",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The session object of session.update, and how its tools are treated."""
+
+    session: JsonObject
+    tools: Mapping[str, ToolPolicy]
+
+
+class ConfigChanges:
+    """What the service has of the configuration, and what it is yet to get."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self.current = configuration
+        self._wanted: Configuration | None = None  # not sent yet
+        self._sent: Configuration | None = None  # not acknowledged yet
+        self._is_unsure = False  # whether what was sent last arrived
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a change waits to be sent."""
+        return self._wanted is not None and self._sent is None
+
+    @property
+    def latest(self) -> Configuration:
+        """The configuration as the person wants it now."""
+        return self._wanted or self._sent or self.current
+
+    def want(self, configuration: Configuration) -> list[str]:
+        """Take a change; return what of it a running session cannot take."""
+        before, self._wanted = self.latest, configuration
+        return fixed_changes(before.session, configuration.session)
+
+    def first(self, *, greets: bool) -> JsonObject:
+        """Return the session object that opens a session, as it is wanted now."""
+        session = dict(self._take().session)
+        if not greets:
+            session.pop("greeting", None)
+        return session
+
+    def send(self) -> JsonObject:
+        """Return the fields to be sent of the change that is due; perhaps none."""
+        before = {} if self._is_unsure else self.current.session
+        return changed_fields(before, self._take().session)
+
+    def settle(self) -> bool:
+        """The service has what was sent; return whether that changes anything here."""
+        if self._sent is None:
+            return False
+        is_news = self._sent is not self.current
+        self.current, self._sent, self._is_unsure = self._sent, None, False
+        return is_news
+
+    def lose(self) -> None:
+        """The line is gone: whether what was sent arrived is unknown."""
+        if self._sent is not None:
+            self._wanted = self.latest
+            self._sent, self._is_unsure = None, True
+
+    def refuse(self, error: SessionError) -> bool:
+        """Give a change up if this error is its refusal; return whether it was."""
+        if self._sent is None or error.code.lower() not in _REFUSALS:
+            return False
+        self._sent = None
+        return True
+
+    def _take(self) -> Configuration:
+        self._sent, self._wanted = self.latest, None
+        return self._sent
+
+
+def changed_fields(old: JsonObject, new: JsonObject) -> dict[str, Any]:
+    """Return what a session.update has to say for a running session to follow."""
+    fields: dict[str, Any] = {}
+    if new.get("system_prompt") != old.get("system_prompt"):
+        fields["system_prompt"] = new.get("system_prompt", "")
+    if new.get("tools", []) != old.get("tools", []):
+        fields["tools"] = new.get("tools", [])
+    before, after = old.get("input", {}), new.get("input", {})
+    heard = {key: value for key, value in after.items() if before.get(key) != value}
+    if "keyterms" in before and "keyterms" not in after:
+        heard["keyterms"] = []
+    if heard:
+        fields["input"] = heard
+    volume = new.get("output", {}).get("volume")
+    if volume != old.get("output", {}).get("volume"):
+        fields["output"] = {"volume": _FULL_VOLUME if volume is None else volume}
+    return fields
+
+
+def fixed_changes(old: JsonObject, new: JsonObject) -> list[str]:
+    """Return the names of what differs and stays until the next session."""
+    fixed = []
+    if new.get("greeting") != old.get("greeting"):
+        fixed.append("the greeting")
+    if _without_volume(new) != _without_volume(old):
+        fixed.append("the voice")
+    fixed += _taken_back(old.get("input", {}), new.get("input", {}))
+    return fixed
+
+
+def _taken_back(old: JsonObject, new: JsonObject) -> list[str]:
+    """Return what has no value any more; the wire has no word for "as at first"."""
+    names = [key for key in old if key not in new and key != "keyterms"]
+    for key, value in old.items():
+        if isinstance(value, Mapping) and isinstance(new.get(key), Mapping):
+            names += _taken_back(value, new[key])
+    return names
+
+
+def _without_volume(session: JsonObject) -> dict[str, Any]:
+    output = session.get("output", {})
+    return {key: value for key, value in output.items() if key != "volume"}
+
+
+# What has been said and done in a call, for a fresh session that must take it over.
+
+
+# What a service is told of a lost conversation: more costs time and says little.
+MOST_TURNS = 40
+MOST_CHARACTERS = 8_000
+_LONGEST_RESULT = 500
+_OWN = "You said: "
+
+PREFACE = (
+    "The line dropped and the call goes on now. This is the conversation so far; take "
+    "it up where it stopped, without greeting again."
+)
+
+
+class History:
+    """The last turns of a call; kept by its conversation."""
+
+    def __init__(self) -> None:
+        self._turns: deque[ConversationMessage] = deque(maxlen=MOST_TURNS)
+
+    def note(self, message: ServerMessage) -> None:
+        """Keep the words of a message, if it has any."""
+        match message:
+            case TranscriptUser(text=text) if text.strip():
+                self.say(text)
+            case TranscriptAgent(text=text) if text.strip():
+                # The wire has no role for the agent's own words.
+                self._turns.append(ConversationMessage("system", f'{_OWN}"{text}"'))
+            case _:
+                pass
+
+    def say(self, text: str) -> None:
+        """Keep words of the caller."""
+        self._turns.append(ConversationMessage("user", text))
+
+    def answer(self, call: ToolCall, result: ToolResult) -> None:
+        """Keep what a tool told the agent."""
+        text = result.result
+        if len(text) > _LONGEST_RESULT:
+            text = text[:_LONGEST_RESULT] + "…"
+        self._turns.append(
+            ConversationMessage("system", f"Your tool {call.name} returned: {text}")
+        )
+
+    @property
+    def awaits_answer(self) -> bool:
+        """Whether the last word is the caller's or a tool's."""
+        return bool(self._turns) and not self._turns[-1].content.startswith(_OWN)
+
+    def tell(self) -> list[ConversationMessage]:
+        """Return the messages that tell a fresh session of it; none if all is new."""
+        kept: deque[ConversationMessage] = deque()
+        room = MOST_CHARACTERS
+        for turn in reversed(self._turns):
+            room -= len(turn.content)
+            if room < 0:
+                break
+            kept.appendleft(turn)
+        return [ConversationMessage("system", PREFACE), *kept] if kept else []
+
+
+# Words of the caller that go in as text: when they are sent, and when sent again.
+#
+# What is typed without a line waits for one. What was sent just before a line dropped
+# perhaps never arrived: if the session that is back does not answer by itself, it is
+# sent again.
+
+
+# More than this, typed without a line, is not a conversation.
+MOST_LINES = 10
+
+
+class TextInputQueue:
+    """The typed lines of one call; owned by its conversation."""
+
+    def __init__(self, expectation: PendingReply) -> None:
+        self._expectation = expectation
+        self._held: deque[str] = deque(maxlen=MOST_LINES)
+        self._sent: deque[str] = deque(maxlen=MOST_LINES)  # and no reply began since
+        self.is_doubtful = False  # whether the line dropped after they were sent
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether lines wait for a line to be sent on."""
+        return bool(self._held)
+
+    def hold(self, text: str) -> None:
+        """Keep a line until there is somebody to hear it."""
+        self._held.append(text)
+
+    def take_held(self) -> list[str]:
+        """Return the lines that are to be said now."""
+        held = list(self._held)
+        self._held.clear()
+        return held
+
+    def say(self, text: str, now: float) -> list[Action]:
+        """Send a line and ask for a reply to it."""
+        self._sent.append(text)
+        return self._send(text, now)
+
+    def repeat(self, now: float) -> list[Action]:
+        """Send again what perhaps never arrived."""
+        self.is_doubtful = False
+        return [action for text in self._sent for action in self._send(text, now)]
+
+    def lose(self) -> None:
+        """The line dropped."""
+        self.is_doubtful = bool(self._sent)
+
+    def hear(self) -> None:
+        """A reply began, or somebody else told of them: they have arrived."""
+        self._sent.clear()
+        self.is_doubtful = False
+
+    def _send(self, text: str, now: float) -> list[Action]:
+        self._expectation.expect(now, owed=True)
+        return [Send(ConversationMessage("user", text)), Send(ReplyCreate())]

@@ -33,16 +33,19 @@ from runner.protocol.client.events import (
     Received,
     Tick,
 )
-from runner.protocol.client.judgement import Interpretation, SessionSnapshot, interpret
-from runner.protocol.client.line import (
+from runner.protocol.client.state import (
     OUTAGE_SECONDS,
     RESUME_WINDOW_SECONDS,
+    TRANSITIONS,
     ConnectionState,
+    Interpretation,
+    Phase,
+    SessionSnapshot,
+    Trigger,
+    interpret,
 )
-from runner.protocol.client.state import TRANSITIONS, Phase, Trigger
 from runner.protocol.client.timers import CONVERSATIONAL, Timer, Timers
-from runner.protocol.client.turn import HangUpState
-from runner.protocol.client.turn_taking import TurnManager
+from runner.protocol.client.turn_taking import HangUpState, TurnManager
 from runner.protocol.messages import (
     InputAudio,
     InputSpeechStarted,

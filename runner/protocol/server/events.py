@@ -18,7 +18,7 @@ from runner.protocol.messages import (
     TranscriptAgent,
     TranscriptUser,
 )
-from runner.protocol.server.settings import Settings
+from runner.protocol.server.config import Settings
 
 # ------------------------------------------------------------------------- events
 

@@ -36,7 +36,13 @@ from runner.protocol.messages import (
     SessionUpdated,
     Unknown,
 )
-from runner.protocol.server.config import apply_update
+from runner.protocol.server.config import (
+    InvalidConfig,
+    Settings,
+    apply_update,
+    bytes_per_ms,
+    default_settings,
+)
 from runner.protocol.server.events import (
     Close,
     Configure,
@@ -52,12 +58,7 @@ from runner.protocol.server.events import (
     ShutDown,
     Tick,
 )
-from runner.protocol.server.intake import AudioRateLimiter
-from runner.protocol.server.lifetime import SessionExpiry
-from runner.protocol.server.limits import InvalidConfig
-from runner.protocol.server.settings import Settings, default_settings
-from runner.protocol.server.turn import Turn
-from runner.protocol.server.turn_taking import Actions, Floor, MakeId
+from runner.protocol.server.turn_taking import Actions, Floor, MakeId, Turn
 
 
 class Phase(Enum):
@@ -297,3 +298,80 @@ def _complaint(event: Malformed | Failed) -> tuple[str, str]:
 
 def _unsent(actions: Iterable[ServerAction]) -> Actions:
     return (action for action in actions if not isinstance(action, Send))
+
+
+# How long a session lives: a limit while live, a grace while its line is down.
+
+
+# How long a dropped session can be taken up again.
+GRACE_SECONDS = 30.0
+# The documented lifetime of a session.
+LIFETIME_SECONDS = 10_800.0
+
+
+class SessionExpiry:
+    """One session's clock; it reads none itself."""
+
+    def __init__(self) -> None:
+        self.ends: float | None = None  # None before the beginning and after the end
+        self._began: float | None = None
+
+    def begin(self, now: float) -> None:
+        """The session is live from now on."""
+        self._began = now
+        self.ends = now + LIFETIME_SECONDS
+
+    def drop(self, now: float) -> None:
+        """The line is down: the grace runs."""
+        self.ends = now + GRACE_SECONDS
+
+    def resume(self) -> None:
+        """The line is up again: the first limit holds, the outage counts."""
+        if self._began is not None:
+            self.ends = self._began + LIFETIME_SECONDS
+
+    def end(self) -> None:
+        """The session is over."""
+        self.ends = None
+
+    def is_over(self, now: float) -> bool:
+        """Whether the limit or the grace has passed."""
+        return self.ends is not None and now >= self.ends
+
+    def age(self, now: float) -> float:
+        """Return how long the session has lived, in seconds; 0 before it began."""
+        return 0.0 if self._began is None else now - self._began
+
+
+# The caller's sound at the door: refused when it is no bare sound or too fast.
+
+
+# Sound beyond real time that is taken before the rest is refused. The service says
+# about one second and in practice lets a burst of 7 s at triple speed pass.
+AUDIO_AHEAD_SECONDS = 10.0
+
+
+class AudioRateLimiter:
+    """Measures how far a session's incoming sound runs ahead of the clock."""
+
+    def __init__(self) -> None:
+        self.refusing = False  # the excess of a burst is dropped, and said once
+        self._ahead = 0.0  # seconds
+        self._at = 0.0  # nothing is ahead yet, so the first time does not matter
+
+    def check(self, pcm: bytes, encoding: str, now: float) -> tuple[str, str] | None:
+        """Return code and text of a complaint, or None; then ask `refusing`."""
+        if pcm[:4] == b"RIFF" and pcm[8:12] == b"WAVE":
+            # The service takes bare samples only.
+            return "invalid_audio", "Invalid audio data"
+        seconds = len(pcm) / bytes_per_ms(encoding) / 1000
+        self._ahead = max(0.0, self._ahead - (now - self._at))
+        self._at = now
+        was_refusing = self.refusing
+        self.refusing = self._ahead + seconds > AUDIO_AHEAD_SECONDS
+        if not self.refusing:
+            self._ahead += seconds
+        elif not was_refusing:
+            text = "Audio arrives faster than real time; the excess is dropped"
+            return "audio_rate_violation", text
+        return None

@@ -15,8 +15,9 @@ memory by the time the caller is answered.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from enum import Enum, auto
 
-from runner.protocol.dictation import parse_verbatim
 from runner.protocol.messages import (
     ConversationMessage,
     InputSpeechStarted,
@@ -32,9 +33,12 @@ from runner.protocol.messages import (
     ToolCall,
     ToolResult,
     TranscriptAgent,
+    TranscriptAgentDelta,
     TranscriptUser,
     TranscriptUserDelta,
+    parse_verbatim,
 )
+from runner.protocol.server.config import Settings, bytes_per_ms
 from runner.protocol.server.events import (
     AppendHistory,
     AudioChunk,
@@ -51,10 +55,6 @@ from runner.protocol.server.events import (
     ToolCallRequested,
     TurnCommitted,
 )
-from runner.protocol.server.settings import Settings, bytes_per_ms
-from runner.protocol.server.turn import ReplyRequest, Turn
-from runner.protocol.server.unanswered import OpenToolCalls
-from runner.protocol.server.utterance import Utterance
 
 # How long a resumed client has at least to answer the calls that were open.
 ANSWER_SECONDS = 10.0
@@ -309,3 +309,179 @@ class Floor:
         for call_id in [] if keep_calls else self._calls.of(utterance.reply_id):
             self._calls.close(call_id)
             yield RemoveFromHistory(call_id)
+
+
+# Who holds the floor, and why the next reply is wanted.
+
+
+class Turn(Enum):
+    """Who holds the floor."""
+
+    IDLE = auto()
+    USER = auto()
+    AGENT = auto()
+
+
+@dataclass(slots=True)
+class ReplyRequest:
+    """Why the next reply is wanted; false when it is not. A reply covers all of it."""
+
+    create: ReplyCreate | None = None
+    results: bool = False
+    lost: bool = False  # a reply was cut by a drop before it was heard
+
+    def __bool__(self) -> bool:
+        return self.create is not None or self.results or self.lost
+
+
+# The calls that a session's replies have left open, and those that are closed.
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenCall:
+    message: ToolCall
+    reply_id: str
+    deadline: float
+
+
+class OpenToolCalls:
+    """Keeps account of one session's calls; owned by the floor."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, _OpenCall] = {}
+        # Answered or forgotten: a late or second result is nobody's mistake.
+        self._closed: set[str] = set()
+
+    @property
+    def deadline(self) -> float | None:
+        """When the first open call times out."""
+        return min((call.deadline for call in self._open.values()), default=None)
+
+    def open(self, call: ToolCall, reply_id: str, deadline: float) -> None:
+        """Note that a call is on its way to the client."""
+        self._open[call.call_id] = _OpenCall(call, reply_id, deadline)
+
+    @property
+    def messages(self) -> list[ToolCall]:
+        """The calls that are open, as they were sent, oldest first."""
+        return [call.message for call in self._open.values()]
+
+    def close(self, call_id: str) -> str | None:
+        """Close an open call and return the id of its reply; None if it is not open."""
+        call = self._open.pop(call_id, None)
+        if call is None:
+            return None
+        self._closed.add(call_id)
+        return call.reply_id
+
+    def postpone(self, earliest: float) -> None:
+        """Let no open call time out before this."""
+        self._open = {
+            call_id: replace(call, deadline=max(call.deadline, earliest))
+            for call_id, call in self._open.items()
+        }
+
+    def was_closed(self, call_id: str) -> bool:
+        """Whether this call was open once."""
+        return call_id in self._closed
+
+    def awaits(self, reply_id: str) -> bool:
+        """Whether calls of this reply are still open."""
+        return any(call.reply_id == reply_id for call in self._open.values())
+
+    def of(self, reply_id: str) -> list[str]:
+        """Return the open calls of a reply, oldest first."""
+        return [k for k, call in self._open.items() if call.reply_id == reply_id]
+
+    def late(self, now: float) -> list[str]:
+        """Return the calls whose time is over."""
+        return [k for k, call in self._open.items() if call.deadline <= now]
+
+
+# One reply as it is spoken: its words, and how far its sound has got.
+#
+# Sound that was sent is the only measure of what was said: an interrupted reply keeps
+# the words whose share of their clause's sound had gone out.
+
+
+@dataclass(frozen=True, slots=True)
+class _Clause:
+    words: tuple[str, ...]
+    start_ms: float
+    duration_ms: float
+
+
+class Utterance:
+    """Counts one reply's sound against its words; owned by the floor."""
+
+    def __init__(
+        self,
+        reply_id: str,
+        item_id: str,
+        bytes_per_ms: float,
+        *,
+        is_greeting: bool = False,
+    ) -> None:
+        self.reply_id = reply_id
+        self.item_id = item_id
+        self.is_greeting = is_greeting
+        self._bytes_per_ms = bytes_per_ms
+        self._sent_bytes = 0
+        self._planned_ms = 0.0  # where the next clause's sound begins
+        self._clauses: list[_Clause] = []
+
+    @property
+    def sent_ms(self) -> float:
+        """How much of the sound has gone out."""
+        return self._sent_bytes / self._bytes_per_ms
+
+    @property
+    def text(self) -> str:
+        """Every word that was begun to be spoken, and those that follow it."""
+        return " ".join(word for clause in self._clauses for word in clause.words)
+
+    def begin_clause(self, text: str, duration_ms: float) -> list[TranscriptAgentDelta]:
+        """Add words whose sound follows now; return them with their estimated times."""
+        words = tuple(text.split())
+        # A clause whose sound came out shorter than planned does not shift the next.
+        start = max(self._planned_ms, self.sent_ms)
+        self._clauses.append(_Clause(words, start, duration_ms))
+        self._planned_ms = start + duration_ms
+        letters = sum(len(word) for word in words)
+        deltas, spoken = [], 0
+        for word in words:
+            begins = start + duration_ms * spoken / letters
+            spoken += len(word)
+            ends = start + duration_ms * spoken / letters
+            deltas.append(
+                TranscriptAgentDelta(
+                    f"{word} ", self.reply_id, self.item_id, round(begins), round(ends)
+                )
+            )
+        return deltas
+
+    def count(self, pcm: bytes) -> None:
+        """Note that this sound has gone out."""
+        self._sent_bytes += len(pcm)
+
+    def spoken_text(self) -> str:
+        """Return the words whose sound has gone out, by their share of letters."""
+        spoken: list[str] = []
+        for clause in self._clauses:
+            spoken += _spoken_words(clause, self.sent_ms - clause.start_ms)
+        return " ".join(spoken)
+
+
+def _spoken_words(clause: _Clause, sent_ms: float) -> tuple[str, ...]:
+    # Sound is sent in whole chunks, so the last one may end a little early.
+    if sent_ms >= clause.duration_ms - 1:
+        # Text without sound (output.type text) counts as said at once.
+        return clause.words
+    letters = sum(len(word) for word in clause.words)
+    sounded = 0
+    for index, word in enumerate(clause.words):
+        sounded += len(word)
+        # A word counts once its middle has been heard.
+        if (sounded - len(word) / 2) * clause.duration_ms > sent_ms * letters:
+            return clause.words[:index]
+    return clause.words

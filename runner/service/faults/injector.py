@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Protocol
 
-from runner.server.journal import Report
-from runner.server.wire import ABNORMAL_CLOSURE, FaultySocket
-from runner.service.connection import Outbox
+from runner.service.connection import ABNORMAL_CLOSURE, FaultySocket, Outbox
+from runner.service.conversation import Report
 from runner.service.faults.model import (
     Abort,
     Action,

@@ -1,7 +1,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.audio.capture import Block, CaptureQueue
+from runner.audio.portaudio.microphone import Block, CaptureQueue
 
 BLOCK = Block(bytes(48_000 * 2 // 100), 0.0)  # 10 ms at 48 kHz mono
 

@@ -7,9 +7,8 @@ import sys
 
 import pytest
 
-from runner.audio.catalog import ListedDevice, list_devices
-from runner.audio.census import DeviceProber, ProbeResult
-from runner.audio.portaudio.probe import main, try_device
+from runner.audio.portaudio.library import ListedDevice, list_devices
+from runner.audio.portaudio.probe import DeviceProber, ProbeResult, main, try_device
 from runner.errors import AudioUnavailable
 from tests.audio.fakes import FakePortAudio, FakePortAudioError, device
 

@@ -1,6 +1,6 @@
 """A stream that calls back no more is told from one that is slow to begin."""
 
-from runner.audio.heartbeat import (
+from runner.audio.portaudio.soundcard import (
     FIRST_SECONDS,
     STALL_SECONDS,
     StallDetector,

@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
-from runner.audio.stillness import PATIENCE_SECONDS, SilenceDetector, describe_silence
+from runner.audio.portaudio.streams import (
+    PATIENCE_SECONDS,
+    SilenceDetector,
+    describe_silence,
+)
 
 RATE = 48_000
 BLOCKS = round(PATIENCE_SECONDS * 100)

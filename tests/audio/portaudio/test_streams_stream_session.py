@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from runner.audio.opening import StreamSession
 from runner.audio.portaudio.library import PortAudio, SoundDevice
+from runner.audio.portaudio.streams import StreamSession
 from tests.audio.fakes import FakePortAudio, device
 
 SIDES = [

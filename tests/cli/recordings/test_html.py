@@ -17,16 +17,20 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from runner.audio.soundfiles import load_pcm
-from runner.cli.recordings.embedding import AudioSizeLimits, embed
-from runner.cli.recordings.html import write_page
-from runner.cli.recordings.messages import list_messages, write_messages
-from runner.cli.recordings.report import report, write_report
+from runner.audio.files import load_pcm
+from runner.cli.recordings.html import (
+    AudioSizeLimits,
+    embed,
+    list_messages,
+    write_messages,
+    write_page,
+)
+from runner.cli.recordings.show import report, write_report
 from runner.cli.recordings.terminal import make_console, render_call
 from runner.observers.timeline import trace
+from runner.recording.audio_tracks import read_voices
 from runner.recording.format import Entry
 from runner.recording.reader import Recording, read_recording
-from runner.recording.voices import read_voices
 from tests.observers.test_timeline import calls
 from tests.recording.samples import HEADER, write_order_call
 

@@ -16,10 +16,15 @@ from hypothesis import given, settings
 
 from runner.protocol.client.tool_calls import ToolPolicy
 from runner.recording.call_log import RecordedCall
-from runner.recording.format import AudioSummary, Entry, write_line
-from runner.recording.header import FORMAT_VERSION, write_header
+from runner.recording.format import (
+    FORMAT_VERSION,
+    AudioSummary,
+    Entry,
+    write_header,
+    write_line,
+)
+from runner.recording.recorder import Limits
 from runner.recording.redaction import redact_text
-from runner.recording.tape import Limits
 from tests.recording.calls import header, record
 from tests.recording.strategies import ENTRY
 from tests.recording.test_recorder import BEGAN, DONE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from runner.cli.recordings.lanes import ASCII, UNICODE, draw
+from runner.cli.recordings.terminal import ASCII, UNICODE, draw
 from runner.observers.timeline import trace
 from runner.protocol.client.actions import RunTool, StopPlayback
 from runner.protocol.client.events import Disconnected, Received, Say, ToolFinished
@@ -15,8 +15,8 @@ from runner.protocol.messages import (
     SessionReady,
     ToolCall,
 )
+from runner.recording.audio_tracks import Envelope, Voices
 from runner.recording.format import AudioSummary, Entry
-from runner.recording.voices import Envelope, Voices
 
 CALL = ToolCall("c", "look_up")
 ENTRIES: list[tuple[float, Entry]] = [

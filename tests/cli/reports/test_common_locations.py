@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from runner.checking.reports.places import PlacedEdit, placed_edits
+from runner.cli.reports.common import PlacedEdit, placed_edits
 from runner.config.diagnostics import Diagnostic, Edit, Fix, diagnose
 from runner.config.lint.results import CheckedFile
 from runner.config.source import Source, Span

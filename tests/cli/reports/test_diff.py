@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runner.cli.reports.diff import Comparison, write_json, write_markdown, write_text
-from runner.comparing.sending import Change
-from runner.testing.diff import ScenarioChange
+from runner.testing.diff import Change, ScenarioChange
 from runner.testing.results import CallSeen, ScenarioResult, Status
 from tests.testing.builders import scenario
 

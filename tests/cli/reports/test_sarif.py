@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft4Validator
 
-from runner.checking.catalogue import all_rules
-from runner.checking.reports.places import uri
+from runner.cli.reports.common import uri
 from runner.cli.reports.sarif import write_sarif
 from runner.config.lint.results import gather
+from runner.config.lint.selection import all_rules
 from tests.config.lint.reports.samples import ROOT, SHOP, samples
 
 RULES = all_rules()

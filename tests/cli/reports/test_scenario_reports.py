@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from runner.testing.reports import FORMATS, load_writer
-from runner.testing.reports.annotations import write_summary
+from runner.cli.reports import SCENARIO_FORMATS, load_scenario_report
+from runner.cli.reports.github import write_summary
 from runner.testing.results import Failure, Report, Status
 from runner.testing.scenarios.model import Place
 from tests.cli.reports.samples import FAILED, FILE, REPORT, TEXT, result
@@ -34,36 +34,36 @@ def compare(name: str, text: str) -> None:
     assert text == path.read_text("utf-8")
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", SCENARIO_FORMATS)
 def test_a_format_is_as_it_was(name: str) -> None:
-    compare(name, load_writer(name)(REPORT))
+    compare(name, load_scenario_report(name)(REPORT))
 
 
 def test_colours_are_nothing_but_colours() -> None:
-    coloured = load_writer("text", colour=True)(REPORT)
+    coloured = load_scenario_report("text", colour=True)(REPORT)
 
-    assert coloured != load_writer("text")(REPORT)
+    assert coloured != load_scenario_report("text")(REPORT)
     for code in ("1;31", "0"):
         coloured = coloured.replace(f"\x1b[{code}m", "")
-    assert coloured == load_writer("text")(REPORT)
+    assert coloured == load_scenario_report("text")(REPORT)
 
 
 def test_the_job_summary_is_as_it_was() -> None:
     compare("summary", write_summary(REPORT))
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", SCENARIO_FORMATS)
 def test_a_report_of_nothing_can_be_written(name: str) -> None:
-    assert isinstance(load_writer(name)(Report()), str)
+    assert isinstance(load_scenario_report(name)(Report()), str)
 
 
 def test_no_control_character_reaches_the_terminal() -> None:
-    assert "\x1b" not in load_writer("text")(REPORT)
+    assert "\x1b" not in load_scenario_report("text")(REPORT)
 
 
 def test_json_is_json_and_junit_counts_right() -> None:
-    content = json.loads(load_writer("json")(REPORT))
-    root = ElementTree.fromstring(load_writer("junit")(REPORT))
+    content = json.loads(load_scenario_report("json")(REPORT))
+    root = ElementTree.fromstring(load_scenario_report("junit")(REPORT))
 
     assert content["counts"] == {"passed": 2, "failed": 2, "error": 1, "skipped": 1}
     assert [root.get(each) for each in ("tests", "failures", "errors", "skipped")] == [
@@ -98,7 +98,7 @@ CHILDREN = {
 
 
 def test_junit_has_the_elements_that_its_readers_know() -> None:
-    root = ElementTree.fromstring(load_writer("junit")(REPORT))
+    root = ElementTree.fromstring(load_scenario_report("junit")(REPORT))
 
     for element in root.iter():
         assert set(element.keys()) == ATTRIBUTES[element.tag]
@@ -108,7 +108,7 @@ def test_junit_has_the_elements_that_its_readers_know() -> None:
 
 
 def test_junit_says_which_service_seed_and_recording() -> None:
-    root = ElementTree.fromstring(load_writer("junit")(REPORT))
+    root = ElementTree.fromstring(load_scenario_report("junit")(REPORT))
     case = root.findall("./testsuite/testcase")[2]
 
     assert {each.get("name"): each.get("value") for each in case.iter("property")} == {
@@ -119,7 +119,7 @@ def test_junit_says_which_service_seed_and_recording() -> None:
 
 
 def test_the_blocks_of_tap_are_yaml() -> None:
-    lines = load_writer("tap")(REPORT).splitlines()
+    lines = load_scenario_report("tap")(REPORT).splitlines()
     blocks = "\n".join(lines).split("\n  ---\n")[1:]
 
     for block in blocks:
@@ -150,7 +150,7 @@ def test_the_caret_stands_below_its_turn(before: str) -> None:
     place = Place(FILE, 6, column)
     failed = replace(FAILED, failure=Failure(place, "x", "y"))
 
-    shown, caret = load_writer("text")(Report((failed,))).splitlines()[1:3]
+    shown, caret = load_scenario_report("text")(Report((failed,))).splitlines()[1:3]
 
     def width(text: str) -> int:
         return sum(2 if each in "日本" else 1 for each in text)

@@ -6,8 +6,7 @@ import io
 
 from runner.cli.views.wire import Detail, Printer, WireView
 from runner.config.diagnostics import Diagnostic
-from runner.counters import Counters
-from runner.observers.call_stats import CallStats
+from runner.observers.call_stats import CallStats, Counters
 from runner.protocol.client.actions import (
     Action,
     Announce,

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import json
 
-from runner.config.packaged import packaged_schema
-from runner.config.voices import DEFAULT, LANGUAGES, RETIRED, VOICES, speakers
+from runner.config.lint.catalog import DEFAULT, LANGUAGES, RETIRED, VOICES, speakers
+from runner.config.schema import packaged_schema
 
 
 def test_eighteen_voices_none_of_them_retired() -> None:

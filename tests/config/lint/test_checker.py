@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from runner.config.files import read_agent_text
 from runner.config.lint.checker import Checker
 from runner.config.lint.results import CheckedFile, UnreadableFile
 from runner.config.lint.selection import Selection
-from runner.config.reading import read_agent_text
 from runner.errors import UsageError
 
 HEAD = "version: 1\nname: a\nsession: {max_duration: 30m}\n"

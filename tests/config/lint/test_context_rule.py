@@ -10,12 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from runner.config.diagnostics import Diagnostic, Finding
-from runner.config.lint.context import RuleContext
+from runner.config.diagnostics import Diagnostic, Finding, render
+from runner.config.lint.context import Rule, RuleContext, rule
 from runner.config.lint.rules import RULES
 from runner.config.loader import check_file
-from runner.config.rendering import render
-from runner.config.rules.rule import Rule, rule
 
 FOLDER = Path(__file__).parents[1]
 CASES = FOLDER / "cases"

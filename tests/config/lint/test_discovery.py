@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from runner.checking.settings import Settings
 from runner.config.lint.discovery import FileDiscovery
 from runner.config.lint.results import UnreadableFile
+from runner.config.lint.selection import Settings
 from runner.errors import UsageError
 
 AGENT = "version: 1\nname: a\nprompt: Be brief.\n"

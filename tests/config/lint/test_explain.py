@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from runner.checking.catalogue import all_rules
 from runner.config.lint.explain import explain, list_rules, rules_as_json
+from runner.config.lint.selection import all_rules
 from runner.errors import UsageError
 
 RULES = all_rules()

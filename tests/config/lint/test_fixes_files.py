@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from runner.checking.files import FixedFile, fix_content, write_back
 from runner.config.diagnostics import Diagnostic, Edit, Fix, diagnose
+from runner.config.files import read_agent_text
+from runner.config.lint.fixes import FixedFile, fix_content, write_back
 from runner.config.loader import check_reading
-from runner.config.reading import read_agent_text
 from runner.config.source import MAX_BYTES, Source, Span, read_content
 from runner.errors import FileUnreadable
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.checking.files import FixedFile, fix_content
 from runner.config.diagnostics import Diagnostic
+from runner.config.files import read_agent_text
+from runner.config.lint.fixes import FixedFile, fix_content
 from runner.config.loader import check_reading
-from runner.config.reading import read_agent_text
 
 AGENTS = Path(__file__).parents[2] / "agents"
 PATH = AGENTS / "support.yaml"

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from runner.config.files import read_agent_text
 from runner.config.lint.python_types import infer_schema
 from runner.config.loader import examine_agent
-from runner.config.reading import read_agent_text
 
 AGENT = b"version: 1\nname: a\nprompt: p\ntools: [{python: 'tools.py:f'}]\n"
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runner.config.confidential import agent_secrets, credentials_in
+from runner.config.lint.secrets import agent_secrets, credentials_in
 from runner.config.model import AgentConfig, LlmConfig, LocalConfig, ToolConfig
 
 KEY = "sk-proj-Zq8pLm3vT9xWc2Rb7KdYh5"

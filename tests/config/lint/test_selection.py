@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from runner.checking.settings import Settings
 from runner.config.diagnostics import diagnose
-from runner.config.lint.selection import build_selection, find_rules
+from runner.config.lint.selection import Settings, build_selection, find_rules
 from runner.config.source import Source, Span
 from runner.errors import UsageError
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.checking.patterns import matches
+from runner.config.lint.selection import matches
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from runner.checking.settings import Settings, load_settings
+from runner.config.lint.selection import Settings, load_settings
 from runner.errors import FileUnreadable, UsageError
 
 ALL = """

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from runner.config.files import read_agent_file
 from runner.config.lint.context import RuleContext
 from runner.config.lint.spoken_text import SpokenText, fill, find_prompt, find_spoken
-from runner.config.reading import read_agent_file
 
 TEXT = """version: 1
 name: a

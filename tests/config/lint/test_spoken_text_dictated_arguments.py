@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from runner.config.dictation import (
+from runner.config.lint.spoken_text import (
     find_dictated,
     find_dictated_arguments,
     kind_of_value,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.config.formatting import find_requests
+from runner.config.lint.spoken_text import find_requests
 
 
 def asked(prompt: str) -> list[str]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.config.utterances import estimate_seconds, find_unspeakable
+from runner.config.lint.spoken_text import estimate_seconds, find_unspeakable
 
 
 @pytest.mark.parametrize(

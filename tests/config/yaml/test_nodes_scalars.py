@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.config.scalars import NotJsonError, resolve_plain
+from runner.config.yaml.nodes import NotJsonError, resolve_plain
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.config.legacy import read_elsewhere
-from runner.config.scalars import NotJsonError, resolve_plain
+from runner.config.yaml.nodes import NotJsonError, read_elsewhere, resolve_plain
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from runner.config.source import Source, Span
-from runner.config.tree import ParseAborted, TreeBuilder
+from runner.config.yaml.parser import ParseAborted, TreeBuilder
 
 
 def builder(text: str = " " * 20) -> TreeBuilder:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from runner.config.slips import SyntaxGuess, find_slips
 from runner.config.yaml.parser import first_error
+from runner.config.yaml.recovery import SyntaxGuess, find_slips
 
 # Broken text with a mark where the fault is, and how it was meant.
 CASES = {

@@ -26,8 +26,7 @@ from runner.protocol.client.events import (
 from runner.protocol.client.session import ClientSession
 from runner.protocol.client.state import Phase
 from runner.protocol.client.tool_calls import ToolPolicy
-from runner.protocol.client.turn import Floor
-from runner.protocol.dictation import parse_verbatim
+from runner.protocol.client.turn_taking import Floor
 from runner.protocol.messages import (
     InputSpeechStarted,
     InputSpeechStopped,
@@ -40,6 +39,7 @@ from runner.protocol.messages import (
     SessionError,
     SessionReady,
     ToolCall,
+    parse_verbatim,
 )
 
 LOUD, SILENCE = b"\0\x40" * 4800, bytes(9600)  # 0.2 s

@@ -25,13 +25,11 @@ from runner.protocol.client.events import (
     Tick,
     ToolFinished,
 )
-from runner.protocol.client.expectation import ANNOUNCEMENT_SECONDS
 from runner.protocol.client.session import ClientSession
 from runner.protocol.client.state import Phase
 from runner.protocol.client.timers import Timer
 from runner.protocol.client.tool_calls import ToolPolicy
-from runner.protocol.client.turn import Floor
-from runner.protocol.dictation import say_verbatim
+from runner.protocol.client.turn_taking import ANNOUNCEMENT_SECONDS, Floor
 from runner.protocol.messages import (
     ConversationMessage,
     InputSpeechStarted,
@@ -48,6 +46,7 @@ from runner.protocol.messages import (
     ToolResult,
     TranscriptAgent,
     TranscriptUser,
+    say_verbatim,
 )
 from tests.protocol.client.driving import READY, fed, hears, live, sent
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from runner.protocol.client.announcements import (
+    STILL_THERE,
+    IdlePrompter,
+    remark_verbatim,
+)
 from runner.protocol.client.config import IdlePolicy
-from runner.protocol.client.remarks import STILL_THERE, IdlePrompter, remark_verbatim
 from runner.protocol.client.timers import Timer, Timers
 
 IDLE = IdlePolicy(nudge_after=20.0, say="Hello?", end_after=60.0)

@@ -17,8 +17,9 @@ from runner.protocol.client.actions import (
     Send,
     StopPlayback,
 )
+from runner.protocol.client.announcements import remark_verbatim
 from runner.protocol.client.config import ClientConfig, IdlePolicy, Timeouts
-from runner.protocol.client.conversation import SAY_AGAIN
+from runner.protocol.client.conversation import PREFACE, SAY_AGAIN
 from runner.protocol.client.events import (
     Connected,
     Disconnected,
@@ -30,14 +31,10 @@ from runner.protocol.client.events import (
     Tick,
     ToolFinished,
 )
-from runner.protocol.client.expectation import TAKEN_UP_SECONDS
-from runner.protocol.client.history import PREFACE
-from runner.protocol.client.line import OUTAGE_SECONDS, RESUME_WINDOW_SECONDS
-from runner.protocol.client.remarks import remark_verbatim
 from runner.protocol.client.session import DRAIN_SECONDS, ClientSession
-from runner.protocol.client.state import Phase
+from runner.protocol.client.state import OUTAGE_SECONDS, RESUME_WINDOW_SECONDS, Phase
 from runner.protocol.client.tool_calls import ToolPolicy
-from runner.protocol.client.turn import Floor
+from runner.protocol.client.turn_taking import TAKEN_UP_SECONDS, Floor
 from runner.protocol.messages import (
     ConversationMessage,
     InputAudio,

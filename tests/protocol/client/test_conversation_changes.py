@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runner.protocol.client.changes import (
+from runner.protocol.client.conversation import (
     ConfigChanges,
     Configuration,
     changed_fields,

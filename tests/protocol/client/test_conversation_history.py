@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.protocol.client.history import (
+from runner.protocol.client.conversation import (
     MOST_CHARACTERS,
     MOST_TURNS,
     PREFACE,

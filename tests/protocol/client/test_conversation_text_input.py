@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from runner.protocol.client.actions import Send
 from runner.protocol.client.config import Timeouts
-from runner.protocol.client.expectation import PendingReply
+from runner.protocol.client.conversation import MOST_LINES, TextInputQueue
 from runner.protocol.client.timers import Timers
-from runner.protocol.client.typed import MOST_LINES, TextInputQueue
+from runner.protocol.client.turn_taking import PendingReply
 from runner.protocol.messages import ConversationMessage, ReplyCreate
 
 

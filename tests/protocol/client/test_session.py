@@ -29,16 +29,14 @@ from runner.protocol.client.events import (
     Tick,
     ToolFinished,
 )
-from runner.protocol.client.expectation import FLOOR_SECONDS
-from runner.protocol.client.line import RESUME_WINDOW_SECONDS
 from runner.protocol.client.session import (
     CONNECT_SECONDS,
     DRAIN_SECONDS,
     ENDED_SECONDS,
     ClientSession,
 )
-from runner.protocol.client.state import Phase
-from runner.protocol.client.turn_taking import GOODBYE_SECONDS
+from runner.protocol.client.state import RESUME_WINDOW_SECONDS, Phase
+from runner.protocol.client.turn_taking import FLOOR_SECONDS, GOODBYE_SECONDS
 from runner.protocol.messages import (
     ConversationMessage,
     InputAudio,

@@ -40,12 +40,11 @@ from runner.protocol.client.events import (
     Tick,
     ToolFinished,
 )
-from runner.protocol.client.recovery import ERRORS
 from runner.protocol.client.session import ClientSession
-from runner.protocol.client.state import Phase
+from runner.protocol.client.state import ERRORS, Phase
 from runner.protocol.client.timers import CONVERSATIONAL, Timer
 from runner.protocol.client.tool_calls import ToolPolicy
-from runner.protocol.client.turn import Floor
+from runner.protocol.client.turn_taking import Floor
 from runner.protocol.messages import (
     InputAudio,
     InputSpeechStarted,

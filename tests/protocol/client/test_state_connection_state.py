@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.protocol.client.line import (
+from runner.protocol.client.state import (
     BACKOFF_LIMIT_SECONDS,
     BACKOFF_SECONDS,
     FRESH_TRIES,

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from runner.protocol.client.recovery import (
+from runner.protocol.client.state import (
     CLOSES,
     ERRORS,
     REFUSALS,
     UNKNOWN_CLOSE,
     UNKNOWN_REFUSAL,
+    Phase,
     Recovery,
     rule_for_close,
     rule_for_error,
     rule_for_refusal,
 )
-from runner.protocol.client.state import Phase
 
 # The tutorial's table, the wire schema's enumeration, and the documentation's codes.
 KNOWN = [

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from runner.protocol.client.actions import Notify, Send
 from runner.protocol.client.config import Timeouts
-from runner.protocol.client.expectation import FLOOR_SECONDS, PendingReply
 from runner.protocol.client.timers import Timers
+from runner.protocol.client.turn_taking import FLOOR_SECONDS, PendingReply
 from runner.protocol.messages import ReplyCreate
 
 PATIENCE = Timeouts(reply=30.0)

@@ -8,9 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runner.protocol.server.config import apply_update
-from runner.protocol.server.limits import InvalidConfig
-from runner.protocol.server.settings import Settings, default_settings
+from runner.protocol.server.config import (
+    InvalidConfig,
+    Settings,
+    apply_update,
+    default_settings,
+)
 
 TOOL = {"type": "function", "name": "look"}
 

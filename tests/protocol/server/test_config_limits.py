@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from runner.protocol.server.config import apply_update
-from runner.protocol.server.limits import (
+from runner.protocol.server.config import (
     SECTIONS,
     TURN_DETECTION,
     Check,
     InvalidConfig,
-    audio_format,
+    Settings,
+    apply_update,
+    check_audio_format,
     check_tools,
     choice,
+    default_settings,
     flag,
     number,
     text,
     texts,
 )
-from runner.protocol.server.settings import Settings, default_settings
 
 DETECTION = TURN_DETECTION
 
@@ -35,7 +36,7 @@ DETECTION = TURN_DETECTION
         (DETECTION["min_silence"], [50, 10_000], [49, 10_001]),
         (DETECTION["interruption_delay"], [0, 1_000], [-1, 1_001]),
         (
-            audio_format,
+            check_audio_format,
             [None, {}, {"encoding": "audio/pcma", "sample_rate": 8_000}],
             ["audio/pcm", {"encoding": "audio/pcm", "sample_rate": 8_000}],
         ),

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from runner.protocol.server.config import apply_update
-from runner.protocol.server.settings import Settings, bytes_per_ms, default_settings
+from runner.protocol.server.config import (
+    Settings,
+    apply_update,
+    bytes_per_ms,
+    default_settings,
+)
 
 
 def configured(**update: object) -> Settings:

@@ -60,8 +60,12 @@ from runner.protocol.server.events import (
     ToolCallRequested,
     TurnCommitted,
 )
-from runner.protocol.server.lifetime import GRACE_SECONDS, LIFETIME_SECONDS
-from runner.protocol.server.session import Phase, ServerSession
+from runner.protocol.server.session import (
+    GRACE_SECONDS,
+    LIFETIME_SECONDS,
+    Phase,
+    ServerSession,
+)
 from runner.protocol.server.turn_taking import ANSWER_SECONDS
 
 TOOL = {"type": "function", "name": "look", "timeout_seconds": 5}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.protocol.server.intake import AUDIO_AHEAD_SECONDS, AudioRateLimiter
+from runner.protocol.server.session import AUDIO_AHEAD_SECONDS, AudioRateLimiter
 
 SECOND = bytes(48_000)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.protocol.server.lifetime import (
+from runner.protocol.server.session import (
     GRACE_SECONDS,
     LIFETIME_SECONDS,
     SessionExpiry,

@@ -59,9 +59,8 @@ from runner.protocol.server.events import (
     ToolCallRequested,
     TurnCommitted,
 )
-from runner.protocol.server.lifetime import GRACE_SECONDS
-from runner.protocol.server.session import Phase, ServerSession
-from runner.protocol.server.turn import Turn
+from runner.protocol.server.session import GRACE_SECONDS, Phase, ServerSession
+from runner.protocol.server.turn_taking import Turn
 from tests.protocol.server.witness import Witness
 
 TOOL = {"type": "function", "name": "look", "timeout_seconds": 5}

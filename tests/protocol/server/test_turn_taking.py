@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 
-from runner.protocol.dictation import say_verbatim
 from runner.protocol.messages import (
     ReplyCreate,
     ReplyDone,
     ToolCall,
     ToolResult,
     TranscriptUserDelta,
+    say_verbatim,
 )
+from runner.protocol.server.config import default_settings
 from runner.protocol.server.events import (
     PartialTranscript,
     ReplyFinished,
@@ -22,9 +23,7 @@ from runner.protocol.server.events import (
     ToolCallRequested,
     TurnCommitted,
 )
-from runner.protocol.server.settings import default_settings
-from runner.protocol.server.turn import Turn
-from runner.protocol.server.turn_taking import Floor
+from runner.protocol.server.turn_taking import Floor, Turn
 
 
 def floor() -> Floor:

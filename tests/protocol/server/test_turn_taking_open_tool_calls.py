@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runner.protocol.messages import ToolCall
-from runner.protocol.server.unanswered import OpenToolCalls
+from runner.protocol.server.turn_taking import OpenToolCalls
 
 
 def test_a_call_is_closed_once_and_remembered_as_closed() -> None:

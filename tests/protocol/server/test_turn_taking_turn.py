@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runner.protocol.messages import ReplyCreate
-from runner.protocol.server.turn import ReplyRequest
+from runner.protocol.server.turn_taking import ReplyRequest
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.protocol.server.utterance import Utterance
+from runner.protocol.server.turn_taking import Utterance
 
 
 def utterance(*clauses: tuple[str, float]) -> Utterance:

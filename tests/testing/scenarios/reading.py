@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runner.config.reading import ParsedFile, read_agent_text
+from runner.config.files import ParsedFile, read_agent_text
 
 BESIDE = Path(__file__).parent / "beside"
 

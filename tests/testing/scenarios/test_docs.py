@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from runner.config.rendering import render
-from runner.scenarios.packaged import packaged_schema
+from runner.config.diagnostics import render
 from runner.testing.results import Status
 from runner.testing.runner import TestOptions, run_scenario
-from runner.testing.scenarios.loader import check_suite, load_suite
+from runner.testing.scenarios.loader import check_suite, load_suite, packaged_schema
 from tests.testing.scenarios.reading import read
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "scenarios.md"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from runner.scenarios.parameters import (
+from runner.testing.scenarios.drafts import (
     MOST_COMBINATIONS,
     combinations,
     count_combinations,

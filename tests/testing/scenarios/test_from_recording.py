@@ -9,10 +9,10 @@ import pytest
 
 from runner.protocol.client.events import Received, ToolFinished
 from runner.protocol.messages import TranscriptUser
-from runner.recording.header import InvalidRecording
+from runner.recording.format import InvalidRecording
 from runner.recording.reader import Recording, read_recording
-from runner.scenarios.writing import scenario_from_recording
 from runner.testing.runner import TestOptions, run_scenario
+from runner.testing.scenarios.from_recording import scenario_from_recording
 from runner.testing.scenarios.loader import load_suite
 from runner.testing.scenarios.model import MockAnswer, Scenario, ToolCallTurn, UserTurn
 from tests.testing.recorded_calls import CALLS, RECORDINGS

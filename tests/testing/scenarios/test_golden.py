@@ -1,7 +1,6 @@
-"""What is said about broken scenario files: bad/NAME.yaml beside bad/NAME.txt.
+"""The findings of broken scenario files: bad/NAME.yaml and bad/NAME.txt.
 
-To accept new wordings: UPDATE_GOLDEN=1 pytest tests/testing/scenarios/test_golden.py, then read
-the difference.
+To accept new texts, run this file with UPDATE_GOLDEN=1, then read the difference.
 """
 
 from __future__ import annotations
@@ -12,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.config.reading import read_agent_file
-from runner.config.rendering import render
+from runner.config.diagnostics import render
+from runner.config.files import read_agent_file
 from runner.testing.scenarios.loader import check_suite
 from runner.testing.scenarios.rules import RULES
 

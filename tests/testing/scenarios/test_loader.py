@@ -11,10 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runner.config.rendering import render
+from runner.config.diagnostics import render
 from runner.errors import ConfigError, FileUnreadable
-from runner.scenarios.packaged import packaged_schema
-from runner.testing.scenarios.loader import check_suite, load_suite
+from runner.testing.scenarios.loader import check_suite, load_suite, packaged_schema
 from runner.testing.scenarios.model import (
     AgentTurn,
     ConnectionTurn,

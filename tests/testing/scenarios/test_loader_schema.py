@@ -14,8 +14,12 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from runner.config.schema import find_violations
-from runner.scenarios.packaged import packaged_schema, packaged_text, strict_schema
 from runner.testing.scenarios import model
+from runner.testing.scenarios.loader import (
+    packaged_schema,
+    packaged_text,
+    strict_schema,
+)
 from tests.editor.snippets import expand
 from tests.shipped import SCENARIO_FILES
 

@@ -6,10 +6,9 @@ import re
 
 import pytest
 
-from runner.checking.catalogue import all_rules
-from runner.config.diagnostics import Diagnostic
-from runner.config.rendering import render
-from runner.config.rules.rule import Rule
+from runner.config.diagnostics import Diagnostic, render
+from runner.config.lint.context import Rule
+from runner.config.lint.selection import all_rules
 from runner.testing.scenarios.loader import check_suite
 from runner.testing.scenarios.rules import RULES
 from tests.testing.scenarios.reading import BESIDE, read

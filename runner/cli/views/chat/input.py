@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TypeAlias
 
-from runner.commands import PushToTalk, ToggleMute, Typed, VolumeStep, parse_line
+from runner.engine.controls import PushToTalk, ToggleMute, Typed, VolumeStep, parse_line
 
 VOLUME_STEP = 10  # percent
 _LONGEST = 2000  # characters of a line: more is a mistake of the clipboard

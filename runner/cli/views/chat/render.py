@@ -6,23 +6,24 @@ some terminals' cursors in a place of their own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TypeAlias
 
-from runner.cli.chat.entries import (
+from rich.cells import cell_len, chop_cells
+
+from runner.cli.views.chat.input import LineEditor
+from runner.cli.views.chat.state import STEPS, ChatState
+from runner.cli.views.chat.transcript import (
     AgentMessageEntry,
     Entry,
     NoticeEntry,
     ToolCallEntry,
     UserMessageEntry,
 )
-from runner.cli.chat.levels import STEPS
-from runner.cli.chat.region import Frame
-from runner.cli.chat.spans import Line, Span, Style, fit, fit_end, width_of, wrap
-from runner.cli.lines import shorten
-from runner.cli.views.chat.input import LineEditor
-from runner.cli.views.chat.state import ChatState
-from runner.cli.views.wire import Detail
+from runner.cli.views.wire import Detail, shorten
 
 _PROMPT = "> "
 _LABEL = 7  # cells before the words of both sides
@@ -216,3 +217,245 @@ class ChatRenderer:
 
 def _joined_width(parts: dict[str, Line], kept: Sequence[str]) -> int:
     return sum(width_of(parts[name]) for name in kept) + 2 * (len(kept) - 1)
+
+
+# Styled text measured in the cells of a terminal: pure, and never wider than asked.
+#
+# A line is a list of spans. Styles are roles, not colours: `paint` alone knows which
+# attributes a role has, and takes named colours of the terminal's own palette only, so
+# that light and dark backgrounds both work.
+
+
+class Style(Enum):
+    """What a piece of text is; the value is SGR attributes (ECMA-48, 8.3.117).
+
+    Colours (30 to 37) are left out where they are not wanted, the rest stays.
+    """
+
+    PLAIN = ""
+    CALLER = "1;36"
+    AGENT = "1;35"
+    DIM = "2"
+    UNHEARD = "2;9"
+    TOOL = "33"
+    GOOD = "32"
+    BAD = "31"
+    STATE = "1"
+    LEVEL = "36"
+    LOUD = "35"
+    KEY = "7"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of a line in one style."""
+
+    text: str
+    role: Style = Style.PLAIN
+
+
+Line: TypeAlias = list[Span]
+
+_WORDS = re.compile(r"\s*\S+|\s+")
+
+
+def width_of(spans: Iterable[Span]) -> int:
+    """Return how many cells a line takes."""
+    return sum(cell_len(span.text) for span in spans)
+
+
+def fit(text: str, width: int, *, more: str = "…") -> str:
+    """Cut a text to so many cells; what was cut is marked."""
+    if cell_len(text) <= width:
+        return text
+    if width <= cell_len(more):
+        return _head(text, width)
+    return _head(text, width - cell_len(more)) + more
+
+
+def fit_end(text: str, width: int, *, more: str = "…") -> str:
+    """Keep the end of a text, in so many cells."""
+    if cell_len(text) <= width:
+        return text
+    room = max(0, width - cell_len(more))
+    while text and cell_len(text) > room:
+        # Cells are at most two a character, so this is never too much.
+        text = text[max(1, (cell_len(text) - room) // 2) :]
+    return fit(more, width, more="") + text
+
+
+def _head(text: str, width: int) -> str:
+    if width <= 0 or not text:
+        return ""
+    head = chop_cells(text, width)[0] if width > 1 else text[:1]
+    return head if cell_len(head) <= width else ""
+
+
+def wrap(spans: Sequence[Span], width: int, indent: int = 0) -> list[Line]:
+    """Break spans into lines at spaces; all but the first are indented.
+
+    A word that is longer than a line is broken where the line ends.
+    """
+    width = max(width, 1)
+    indent = min(indent, width // 2)
+    lines: list[Line] = [[]]
+    used = 0
+    for word, role in _words(spans):
+        size = cell_len(word)
+        if used + size > width and used > (indent if len(lines) > 1 else 0):
+            bare = word.lstrip()
+            if cell_len(bare) <= width - indent:
+                lines.append(_margin(indent))
+                word, size, used = bare, cell_len(bare), indent
+        while used + size > width:
+            head = _head(word, width - used)
+            if head:
+                lines[-1].append(Span(head, role))
+                word = word[len(head) :]
+            elif used <= indent:  # not even one character of two cells has room
+                word = word[1:]
+            size = cell_len(word)
+            if size:
+                lines.append(_margin(indent))
+                used = indent
+        if word:
+            lines[-1].append(Span(word, role))
+            used += size
+    return [_joined(line) for line in lines]
+
+
+def _words(spans: Sequence[Span]) -> Iterable[tuple[str, Style]]:
+    for span in spans:
+        for word in _WORDS.findall(span.text):
+            yield word, span.role
+
+
+def _margin(indent: int) -> Line:
+    return [Span(" " * indent)] if indent else []
+
+
+def _joined(line: Line) -> Line:
+    joined: Line = []
+    for span in line:
+        if joined and joined[-1].role is span.role:
+            joined[-1] = Span(joined[-1].text + span.text, span.role)
+        else:
+            joined.append(span)
+    return joined
+
+
+@dataclass(frozen=True, slots=True)
+class AnsiWriter:
+    """Turns lines into what a terminal takes; without attributes, into plain text."""
+
+    colours: bool = True
+    attributes: bool = True
+
+    def line(self, line: Iterable[Span]) -> str:
+        """Return a line with its attributes, and none left open at its end."""
+        return "".join(self._span(span) for span in line)
+
+    def _span(self, span: Span) -> str:
+        codes = span.role.value
+        if codes and not self.colours:
+            parts = [code for code in codes.split(";") if not code.startswith("3")]
+            codes = ";".join(parts)
+        if not codes or not self.attributes or not span.text:
+            return span.text
+        return f"\x1b[{codes}m{span.text}\x1b[0m"
+
+
+# The drawn region at the bottom of a terminal, as text to write; no terminal here.
+#
+# What is printed goes above the region and into the terminal's own scrollback. Only
+# lines that have changed are written again. The cursor rests in the region's last line,
+# at the place of typing.
+
+
+_UP = "\x1b[{}A"
+_DOWN = "\x1b[{}B"
+_RIGHT = "\x1b[{}C"
+_ERASE_LINE_END = "\x1b[K"
+_ERASE_ROW_ABOVE = f"\x1b[1A{_ERASE_LINE_END}"
+# From the second column: erased from its very first cell on, a screen goes into the
+# scrollback of some terminals, tmux among them.
+_ERASE_BELOW = "\r\x1b[1C\x1b[J"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A region as it should be: its lines, none as wide as the terminal's `width`.
+
+    `cursor` is the column of the last line where the cursor rests, from 0.
+    """
+
+    lines: Sequence[Line]
+    width: int
+    cursor: int = 0
+
+
+@dataclass(slots=True)
+class LiveRegion:
+    """Knows what is drawn, so that the next picture is only a difference."""
+
+    paint: AnsiWriter
+    _shown: list[str] = field(default_factory=list)
+    _widths: list[int] = field(default_factory=list)
+    _width: int = 0
+    _cursor: int = 0
+
+    def draw(self, picture: Frame) -> str:
+        """Return what turns the picture on the screen into this one; maybe nothing."""
+        lines, width = picture.lines, picture.width
+        if width != self._width or len(lines) != len(self._shown):
+            return self.erase(width) + self._whole(picture)
+        text = [self.paint.line(line) for line in lines]
+        if text == self._shown and picture.cursor == self._cursor:
+            return ""
+        written, row = "", len(text) - 1
+        for index, line in enumerate(text):
+            if line != self._shown[index]:
+                written += f"{_move(row, index)}\r{line}{_ERASE_LINE_END}"
+                row = index
+        written += _move(row, len(text) - 1) + _column(picture.cursor)
+        self._remember(picture, text)
+        return written
+
+    def print(self, lines: Sequence[Line], below: Frame) -> str:
+        """Return what puts lines above the region, which is drawn anew."""
+        above = "".join(f"{self.paint.line(line)}\r\n" for line in lines)
+        return self.erase(below.width) + above + self._whole(below)
+
+    def erase(self, width: int) -> str:
+        """Return what takes the region away; the cursor is then where it began.
+
+        Most terminals break lines again when they become narrower, and so the old
+        picture takes more rows than it had lines.
+        """
+        if not self._shown:
+            return ""
+        width = max(1, width)
+        rows = [max(1, -(-size // width)) for size in self._widths[:-1]]
+        up = sum(rows) + self._cursor // width
+        self._shown, self._widths = [], []
+        return _ERASE_BELOW + f"\r{_ERASE_LINE_END}" + _ERASE_ROW_ABOVE * up
+
+    def _whole(self, picture: Frame) -> str:
+        text = [self.paint.line(line) for line in picture.lines]
+        self._remember(picture, text)
+        return "\r\n".join(text) + _column(picture.cursor)
+
+    def _remember(self, picture: Frame, text: list[str]) -> None:
+        self._shown, self._width = text, picture.width
+        self._cursor = picture.cursor
+        self._widths = [width_of(line) for line in picture.lines]
+
+
+def _column(cursor: int) -> str:
+    return "\r" + (_RIGHT.format(cursor) if cursor else "")
+
+
+def _move(row: int, to: int) -> str:
+    if to == row:
+        return ""
+    return _UP.format(row - to) if to < row else _DOWN.format(to - row)

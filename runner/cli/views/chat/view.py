@@ -10,23 +10,20 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runner.cli.chat.driver import ChatApp
-from runner.cli.summary import closing_lines, summarise
 from runner.cli.views.chat.input import EndOfInput, KeyDecoder
 from runner.cli.views.chat.terminal import (
+    ChatApp,
     Keyboard,
     bracketed_paste,
     capture_stderr,
     handle_signals,
 )
+from runner.cli.views.plain import closing_lines, summarise
 from runner.cli.views.wire import Detail, Printer
-from runner.commands import Typed
-from runner.config.diagnostics import Diagnostic
-from runner.config.rendering import render
-from runner.counters import Counters
-from runner.engine.audio_setup import Typing
-from runner.engine.controls import ControlState
-from runner.keyboard import is_in_foreground, is_terminal
+from runner.config.diagnostics import Diagnostic, render
+from runner.engine.audio_setup import Typing, is_in_foreground, is_terminal
+from runner.engine.controls import ControlState, Typed
+from runner.observers.call_stats import Counters
 from runner.protocol.client.actions import Action, Close
 from runner.protocol.client.events import Event
 

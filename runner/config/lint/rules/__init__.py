@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from runner.config.lint.context import Rule
 from runner.config.lint.rules import (
     conversation,
     http_addresses,
@@ -17,54 +18,23 @@ from runner.config.lint.rules import (
     variables,
     yaml,
 )
-from runner.config.rules import (
-    arguments,
-    callables,
-    conduct,
-    constraints,
-    headers,
-    keywords,
-    legacy,
-    modeline,
-    naming,
-    requests,
-    session,
-    signatures,
-    templates,
-    voicing,
-)
-from runner.config.rules.rule import Rule
 
 # In the order in which they are checked: later ones leave alone what earlier ones
 # found unsound.
 _GROUPS = (
     yaml,
     schema,
-    modeline,
-    legacy,
-    session,
     variables,
-    templates,
-    naming,
     python_tools,
-    signatures,
-    callables,
     python_behavior,
     tool_schemas,
-    arguments,
-    constraints,
-    keywords,
     tool_schema_quality,
     http_tools,
     http_addresses,
-    requests,
-    headers,
     security,
     conversation,
-    conduct,
     tool_design,
     speech,
-    voicing,
 )
 
 RULES: dict[str, Rule] = {

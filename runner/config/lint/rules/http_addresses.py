@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from runner.config.diagnostics import Finding, replacement
+from runner.config.lint.context import rule
 from runner.config.lint.tool_facts import find_http_tools
-from runner.config.rules.rule import rule
 from runner.hosts import is_private_host
 
 if TYPE_CHECKING:

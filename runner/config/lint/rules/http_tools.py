@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 from runner.config.diagnostics import Finding, replacement
+from runner.config.durations import parse_duration
 from runner.config.interpolation import find_placeholders
-from runner.config.rules.rule import rule
+from runner.config.lint.context import rule
+from runner.config.lint.tool_facts import QUERY_METHODS, find_http_tools
 from runner.config.spelling import is_surely, nearest
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from runner.config.diagnostics import Place
     from runner.config.lint.context import RuleContext
     from runner.config.yaml.nodes import Pointer
+
 
 _HOST = r"https?://[^/?#]*"
 _ARGUMENT = r"\{([^{}]*)\}"
@@ -151,3 +155,378 @@ def _urls(inspection: RuleContext) -> Iterator[tuple[Pointer, str]]:
         url = inspection.get((*tool, "http", "url"), str)
         if url is not None and inspection.is_sound((*tool, "parameters")):
             yield tool, url
+
+
+# Rules VA436 to VA444, but for headers: what an HTTP tool sends, and for how long.
+
+
+_SERVICE_SECONDS = 120.0  # after which the service has given a call up by itself
+
+
+@rule("VA436", "query-twice", "warning")
+def query_twice(inspection: RuleContext) -> Iterator[Finding]:
+    """An HTTP tool would send the same query parameter twice.
+
+    The arguments of GET, HEAD and DELETE that have no `{placeholder}` go into the
+    query, beside `query` and what the url itself has. Which of two counts is up to the
+    host.
+
+    Bad:
+        tools:
+          - name: find_lamp
+            description: Find a lamp by its colour.
+            parameters:
+              type: object
+              properties: {colour: {type: string, enum: [red, blue]}}
+            http: {url: "https://api.example.com/lamps?colour=red"}
+            timeout: 2s
+
+    Good:
+        tools:
+          - name: find_lamp
+            description: Find a lamp by its colour.
+            parameters:
+              type: object
+              properties: {colour: {type: string, enum: [red, blue]}}
+            http: {url: "https://api.example.com/lamps?in_stock=yes"}
+            timeout: 2s
+    """
+    for each in inspection.fact(find_http_tools):
+        query = inspection.get((*each.path, "query"), dict) or {}
+        sent = set(query)
+        if each.method in QUERY_METHODS:
+            sent |= {n for n in each.properties if f"{{{n}}}" not in each.url}
+            for name in query:
+                if name in each.properties and f"{{{name}}}" not in each.url:
+                    message = f"the argument `{name}` goes into the query, too"
+                    place = inspection.key((*each.path, "query", name))
+                    yield Finding(place, message, "give one of them another name")
+        text = each.parts.query if each.parts else ""
+        for name in dict.fromkeys(name for name, _ in parse_qsl(text, True)):
+            if name in sent:
+                what = "`query`" if name in query else "an argument"
+                message = f"`{name}` is sent twice: {what} is called so, too"
+                yield Finding(each.place(f"{name}="), message, "leave one of them out")
+
+
+@rule("VA437", "body-unused", "warning")
+def body_unused(inspection: RuleContext) -> Iterator[Finding]:
+    """`body` says how the arguments are sent, but they are sent in the query.
+
+    Only POST, PUT and PATCH have a body.
+
+    Bad:
+        tools:
+          - name: find_lamp
+            description: Find a lamp by its colour.
+            http: {url: "https://api.example.com/lamps", body: form}
+            timeout: 2s
+
+    Good:
+        tools:
+          - name: find_lamp
+            description: Find a lamp by its colour.
+            http: {url: "https://api.example.com/lamps", method: POST, body: form}
+            effect: read
+            timeout: 2s
+    """
+    for each in inspection.fact(find_http_tools):
+        path = (*each.path, "body")
+        if each.method in QUERY_METHODS and inspection.get(path, str) is not None:
+            if not inspection.is_sound((*each.path, "method")):
+                continue
+            message = f"{each.method} sends no body; the arguments go into the query"
+            help_ = "take `body` away, or say `method: POST`"
+            yield Finding(inspection.key(path), message, help_)
+
+
+@rule("VA438", "effect-unsaid", "warning")
+def effect_unsaid(inspection: RuleContext) -> Iterator[Finding]:
+    """A tool sends PUT, PATCH or DELETE, and does not say that this changes something.
+
+    Without `effect: write` a call is cancelled half way when the caller interrupts, and
+    tried again when the host is not reached. Nothing is said about POST, by which many
+    services are only asked.
+
+    Bad:
+        tools:
+          - name: cancel_order
+            description: Cancel an order, once the caller has confirmed it.
+            http: {method: DELETE, url: "https://api.example.com/orders/last"}
+            timeout: 2s
+
+    Good:
+        tools:
+          - name: cancel_order
+            description: Cancel an order, once the caller has confirmed it.
+            http: {method: DELETE, url: "https://api.example.com/orders/last"}
+            effect: write
+            timeout: 2s
+    """
+    for each in inspection.fact(find_http_tools):
+        says = inspection.is_sound((*each.tool, "effect")) and each.effect is None
+        if says and each.method in ("PUT", "PATCH", "DELETE"):
+            place = inspection.value((*each.path, "method"))
+            message = f"{each.method} changes something, and the tool has no `effect`"
+            help_ = "add `effect: write`, or `effect: read` if nothing is changed"
+            yield Finding(place, message, help_)
+
+
+@rule("VA439", "retries-unused", "warning")
+def retries_unused(inspection: RuleContext) -> Iterator[Finding]:
+    """`retries` stands in a tool that is never tried again.
+
+    What changes something is asked once: nobody knows whether the first request
+    arrived.
+
+    Bad:
+        tools:
+          - name: cancel_order
+            description: Cancel an order, once the caller has confirmed it.
+            http:
+              method: DELETE
+              url: https://api.example.com/orders/last
+              retries: 3
+            effect: write
+            timeout: 2s
+
+    Good:
+        tools:
+          - name: find_lamp
+            description: Find a lamp by its colour.
+            http: {url: "https://api.example.com/lamps", retries: 3}
+            timeout: 2s
+    """
+    for each in inspection.fact(find_http_tools):
+        path = (*each.path, "retries")
+        if not each.settings.get("retries"):
+            continue
+        what = None
+        if each.effect in ("write", "terminal"):
+            what = f"a tool with `effect: {each.effect}`"
+        elif each.method in ("POST", "PATCH"):
+            what = f"a {each.method}"
+        if what:
+            message = f"{what} is never tried again"
+            yield Finding(inspection.key(path), message, "take `retries` away")
+
+
+@rule("VA443", "timeout-too-long", "warning")
+def timeout_too_long(inspection: RuleContext) -> Iterator[Finding]:
+    """A tool may take longer than anybody waits for it.
+
+    The service gives a call up after two minutes, whatever the file says, and a call
+    that is over has no use for a result.
+
+    Bad:
+        tools:
+          - python: tools/shop.py:lookup
+            timeout: 200s
+            announce: Let me look that up.
+
+    Good:
+        tools:
+          - python: tools/shop.py:lookup
+            timeout: 20s
+            announce: Let me look that up.
+    """
+    limit_path = ("session", "max_duration")
+    limit = inspection.get(limit_path, str)
+    for tool in inspection.tools():
+        path = (*tool, "timeout")
+        text = inspection.get(path, str)
+        if text is None:
+            continue
+        seconds = parse_duration(text)
+        if seconds > _SERVICE_SECONDS:
+            message = f"`timeout` is {text}; the service gives up after 120s"
+            yield Finding(inspection.value(path), message, "make it shorter")
+        elif limit is not None and seconds >= parse_duration(limit):
+            message = f"`timeout` is {text}, and the whole call lasts {limit} at most"
+            yield Finding(inspection.value(path), message, "make it shorter")
+
+
+@rule("VA444", "argument-not-replaced", "warning")
+def argument_not_replaced(inspection: RuleContext) -> Iterator[Finding]:
+    """An argument in braces stands where nothing replaces it.
+
+    Arguments fill the `{placeholders}` of the url alone; in a header or in `query` the
+    braces would be sent as they stand.
+
+    Bad:
+        tools:
+          - name: find_lamp
+            description: Find a lamp by its colour.
+            parameters:
+              type: object
+              properties: {colour: {type: string, enum: [red, blue]}}
+            http:
+              url: https://api.example.com/lamps
+              headers: {X-Colour: "{colour}"}
+            timeout: 2s
+
+    Good:
+        tools:
+          - name: find_lamp
+            description: Find a lamp by its colour.
+            parameters:
+              type: object
+              properties: {colour: {type: string, enum: [red, blue]}}
+              required: [colour]
+            http: {url: "https://api.example.com/lamps/{colour}"}
+            timeout: 2s
+    """
+    for each in inspection.fact(find_http_tools):
+        for field in ("headers", "query"):
+            fixed = inspection.get((*each.path, field), dict) or {}
+            for name in fixed:
+                path = (*each.path, field, name)
+                text = inspection.get(path, str) or ""
+                for found in re.finditer(r"(?<!\$)\{(\w+)\}", text):
+                    if found[1] in each.properties:
+                        where = "a header" if field == "headers" else "`query`"
+                        message = f"`{found[0]}` is not replaced in {where}"
+                        help_ = "arguments fill the braces of the url only"
+                        place = inspection.part(path, *found.span())
+                        yield Finding(place, message, help_)
+
+
+# Rules VA440 to VA442: the headers of an HTTP tool.
+
+
+# Spelled as their registries have them; headers are the same in any case.
+_HEADERS = {
+    each.lower().replace("-", "_"): each
+    for each in (
+        *("Authorization", "Accept", "Accept-Language", "Content-Type", "User-Agent"),
+        *("X-Api-Key", "X-Request-Id", "Cache-Control", "If-None-Match", "Cookie"),
+        *("Referer", "Origin", "Idempotency-Key"),
+    )
+}
+# What the client works out from the url and from what it sends.
+_OWN_HEADERS = {"host", "content-length", "transfer-encoding", "connection"}
+_CONTENT_TYPES = {
+    "json": "application/json",
+    "form": "application/x-www-form-urlencoded",
+}
+
+
+@rule("VA440", "header-misspelt", "warning")
+def header_misspelt(inspection: RuleContext) -> Iterator[Finding]:
+    """The name of a header is nearly that of a well-known one.
+
+    A host takes no notice of a header that it does not know.
+
+    Bad:
+        tools:
+          - name: find_lamp
+            description: Find a lamp by its colour.
+            http:
+              url: https://api.example.com/lamps
+              headers: {Authorisation: "Bearer ${env:LAMP_TOKEN}"}
+            timeout: 2s
+
+    Good:
+        tools:
+          - name: find_lamp
+            description: Find a lamp by its colour.
+            http:
+              url: https://api.example.com/lamps
+              headers: {Authorization: "Bearer ${env:LAMP_TOKEN}"}
+            timeout: 2s
+    """
+    for each in inspection.fact(find_http_tools):
+        headers = (*each.path, "headers")
+        for name in inspection.get(headers, dict) or ():
+            path = (*headers, name)
+            plain = name.lower().replace("-", "_")
+            if plain in _HEADERS or not inspection.is_sound(path):
+                continue
+            near = nearest(plain, _HEADERS)
+            if near and is_surely(plain, near):
+                meant = _HEADERS[near]
+                place = inspection.key(path)
+                message = f"`{name}` is no header that hosts know"
+                fix = replacement(place, name, meant)
+                yield Finding(place, message, f"did you mean `{meant}`?", fix)
+
+
+@rule("VA441", "header-of-the-client", "warning")
+def header_of_the_client(inspection: RuleContext) -> Iterator[Finding]:
+    """A header is set that the client works out by itself, or contradicts it.
+
+    `Host`, `Content-Length`, `Transfer-Encoding` and `Connection` follow from the url
+    and from what is sent; `Content-Type` follows from `body`.
+
+    Bad:
+        tools:
+          - name: find_lamp
+            description: Find a lamp by its colour.
+            http:
+              method: POST
+              url: https://api.example.com/lamps
+              body: form
+              headers: {Content-Type: application/json}
+            effect: read
+            timeout: 2s
+
+    Good:
+        tools:
+          - name: find_lamp
+            description: Find a lamp by its colour.
+            http:
+              method: POST
+              url: https://api.example.com/lamps
+              headers: {Content-Type: application/json; charset=utf-8}
+            effect: read
+            timeout: 2s
+    """
+    for each in inspection.fact(find_http_tools):
+        headers = (*each.path, "headers")
+        body = inspection.get((*each.path, "body"), str) or "json"
+        for name, value in (inspection.get(headers, dict) or {}).items():
+            place = inspection.key((*headers, name))
+            if name.lower() in _OWN_HEADERS:
+                message = f"`{name}` follows from the url and from what is sent"
+                yield Finding(place, message, "take it away")
+            elif name.lower() == "content-type" and each.method not in QUERY_METHODS:
+                given = str(value).partition(";")[0].strip().lower()
+                if given != _CONTENT_TYPES.get(body) and "${" not in given:
+                    message = f"the arguments are sent as {body}, and not as {given}"
+                    help_ = "take the header away, or set `body`"
+                    yield Finding(place, message, help_)
+
+
+@rule("VA442", "header-twice", "warning")
+def header_twice(inspection: RuleContext) -> Iterator[Finding]:
+    """Two headers have the same name but for small and capital letters.
+
+    To a host they are one header with two values.
+
+    Bad:
+        tools:
+          - name: find_lamp
+            description: Find a lamp by its colour.
+            http:
+              url: https://api.example.com/lamps
+              headers: {Accept: application/json, accept: text/plain}
+            timeout: 2s
+
+    Good:
+        tools:
+          - name: find_lamp
+            description: Find a lamp by its colour.
+            http:
+              url: https://api.example.com/lamps
+              headers: {Accept: "application/json, text/plain"}
+            timeout: 2s
+    """
+    for each in inspection.fact(find_http_tools):
+        seen: dict[str, str] = {}
+        headers = (*each.path, "headers")
+        for name in inspection.get(headers, dict) or ():
+            first = seen.setdefault(name.lower(), name)
+            if first != name:
+                message = f"`{name}` is the same header as `{first}`"
+                place = inspection.key((*headers, name))
+                yield Finding(place, message, "keep one, with both values if need be")

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from runner.config.diagnostics import Finding
+from runner.config.lint.context import rule
 from runner.config.lint.python_files import (
     find_functions,
     find_python_tools,
@@ -14,7 +15,6 @@ from runner.config.lint.python_files import (
     read_marks,
 )
 from runner.config.lint.python_types import not_json
-from runner.config.rules.rule import rule
 from runner.config.spelling import nearest
 
 if TYPE_CHECKING:

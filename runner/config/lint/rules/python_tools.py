@@ -5,9 +5,15 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from runner.config.diagnostics import Finding, replacement
-from runner.config.lint.python_files import find_python_tools
-from runner.config.rules.rule import rule
+from runner.config.diagnostics import Finding, quoted, replacement
+from runner.config.lint.context import rule
+from runner.config.lint.python_files import find_python_tools, find_sure_functions
+from runner.config.lint.python_types import (
+    json_types,
+    literal_values,
+    names_in,
+    not_json,
+)
 from runner.config.spelling import is_surely, nearest
 
 if TYPE_CHECKING:
@@ -16,7 +22,8 @@ if TYPE_CHECKING:
 
     from runner.config.diagnostics import Fix
     from runner.config.lint.context import RuleContext
-    from runner.config.lint.python_files import PythonTool
+    from runner.config.lint.python_files import PythonTool, ToolFunction
+
 
 _LISTED = 8  # functions that are named in a help line
 
@@ -134,3 +141,353 @@ def _rename(inspection: RuleContext, tool: PythonTool, guess: str) -> Fix | None
     place = inspection.part(tool.path, end - len(tool.function), end)
     is_safe = is_surely(tool.function, guess)
     return replacement(place, tool.function, guess, is_safe=is_safe)
+
+
+# Rules VA412 to VA416: what the file says that a Python tool takes.
+
+
+def _described(inspection: RuleContext) -> Iterator[ToolFunction]:
+    """Yield the tools whose arguments the agent file describes soundly."""
+    for each in inspection.fact(find_sure_functions):
+        if each.has_schema and inspection.is_sound((*each.path, "properties")):
+            yield each
+
+
+@rule("VA412", "argument-not-taken")
+def argument_not_taken(inspection: RuleContext) -> Iterator[Finding]:
+    """The file names an argument that the function does not take.
+
+    Such a tool is not loaded: a call that gives the argument could not be made.
+
+    Bad:
+        tools:
+          - python: tools/shop.py:lookup
+            parameters:
+              type: object
+              properties:
+                order: {type: string, pattern: "[0-9]{4}"}
+                colour: {type: string, enum: [red, blue]}
+              required: [order]
+
+    Good:
+        tools:
+          - python: tools/shop.py:lookup
+            parameters:
+              type: object
+              properties:
+                order: {type: string, pattern: "[0-9]{4}"}
+              required: [order]
+    """
+    for each in _described(inspection):
+        if each.signature.rest is not None or each.signature.positional:
+            continue
+        names = [parameter.name for parameter in each.signature.parameters]
+        for name in each.properties:
+            if name in names:
+                continue
+            guess = nearest(name, [x for x in names if x not in each.properties])
+            place = inspection.key((*each.path, "properties", name))
+            takes = ", ".join(f"`{x}`" for x in names) or "nothing"
+            help_ = f"did you mean `{guess}`?" if guess else f"it takes {takes}"
+            fix = None
+            if guess:
+                is_safe = is_surely(name, guess)
+                fix = replacement(place, name, guess, is_safe=is_safe)
+            message = f"`{each.name}` takes no `{quoted(name)[1:-1]}`"
+            meant = (*each.path, "properties", guess) if guess else None
+            yield Finding(place, message, help_, fix, meant=meant)
+
+
+@rule("VA413", "argument-not-required")
+def argument_not_required(inspection: RuleContext) -> Iterator[Finding]:
+    """The function needs an argument that a call may leave out.
+
+    A parameter without a default has to be under `required`, or else the tool is not
+    loaded.
+
+    Bad:
+        tools:
+          - python: tools/shop.py:lookup
+            parameters:
+              type: object
+              properties: {order: {type: string, pattern: "[0-9]{4}"}}
+
+    Good:
+        tools:
+          - python: tools/shop.py:lookup
+            parameters:
+              type: object
+              properties: {order: {type: string, pattern: "[0-9]{4}"}}
+              required: [order]
+    """
+    for each in _described(inspection):
+        listed = (*each.path, "required")
+        if not inspection.is_sound(listed):
+            continue
+        for parameter in each.signature.parameters:
+            name = parameter.name
+            property_path = (*each.path, "properties", name)
+            if parameter.default is not None or name in each.required:
+                continue
+            if not inspection.is_sound(property_path):
+                continue
+            is_listed = bool(each.required)
+            place = inspection.start(listed if is_listed else each.path)
+            message = f"`{each.name}` needs `{name}`, which a call may leave out"
+            help_ = f"add `{name}` to `required`, or give it a default in the function"
+            if name not in each.properties:
+                message = f"`{each.name}` needs `{name}`, which is not a parameter here"
+                help_ = f"add `{name}` to `properties` and to `required`"
+            yield Finding(place, message, help_)
+
+
+@rule("VA414", "argument-type-differs", "warning")
+def argument_type_differs(inspection: RuleContext) -> Iterator[Finding]:
+    """The file gives an argument a type that the function's annotation does not take.
+
+    The model follows the file, and the call then fails with a sentence about the
+    wrong type.
+
+    Bad:
+        tools:
+          - python: tools/shop.py:lookup
+            parameters:
+              type: object
+              properties: {order: {type: integer, minimum: 1000, maximum: 9999}}
+              required: [order]
+
+    Good:
+        tools:
+          - python: tools/shop.py:lookup
+            parameters:
+              type: object
+              properties: {order: {type: string, pattern: "[0-9]{4}"}}
+              required: [order]
+    """
+    for each in _described(inspection):
+        for parameter in each.signature.parameters:
+            path = (*each.path, "properties", parameter.name, "type")
+            taken = json_types(each.file, parameter.annotation)
+            given = inspection.get(path, str)
+            if taken is None or given is None or given in taken:
+                continue
+            own = " or ".join(sorted(taken))
+            message = f"`{parameter.name}` is {given} here and {own} in the function"
+            help_ = f"write {own}, or change the function"
+            yield Finding(inspection.value(path), message, help_, spoils=path)
+
+
+@rule("VA415", "argument-choices-differ", "warning")
+def argument_choices_differ(inspection: RuleContext) -> Iterator[Finding]:
+    """The file lists a choice that the function's `Literal` does not have.
+
+    The model may choose it, and the call then fails.
+
+    Bad:
+        tools:
+          - python: tools/shop.py:find_size
+            parameters:
+              type: object
+              properties: {size: {type: string, enum: [small, large, huge]}}
+              required: [size]
+
+    Good:
+        tools:
+          - python: tools/shop.py:find_size
+            parameters:
+              type: object
+              properties: {size: {type: string, enum: [small, large]}}
+              required: [size]
+    """
+    for each in _described(inspection):
+        for parameter in each.signature.parameters:
+            path = (*each.path, "properties", parameter.name, "enum")
+            choices = inspection.get(path, list) or []
+            members = literal_values(each.file, parameter.annotation)
+            if members is None:
+                continue
+            for index, choice in enumerate(choices):
+                if choice not in members:
+                    shown = ", ".join(quoted(member) for member in members)
+                    message = f"{quoted(choice)} is no choice of `{each.name}`"
+                    place = inspection.value((*path, index))
+                    yield Finding(place, message, f"it knows {shown}")
+
+
+@rule("VA416", "argument-default-differs", "warning")
+def argument_default_differs(inspection: RuleContext) -> Iterator[Finding]:
+    """The file gives an argument another default than the function has.
+
+    When a call leaves the argument out, the function's own default counts: the model
+    is told something else than what happens.
+
+    Bad:
+        tools:
+          - python: tools/shop.py:list_orders
+            parameters:
+              type: object
+              properties: {most: {type: integer, default: 10}}
+
+    Good:
+        tools:
+          - python: tools/shop.py:list_orders
+            parameters:
+              type: object
+              properties: {most: {type: integer, default: 3}}
+    """
+    for each in _described(inspection):
+        for parameter in each.signature.parameters:
+            own = each.properties.get(parameter.name)
+            default = parameter.default
+            if not isinstance(own, dict) or "default" not in own:
+                continue
+            if not isinstance(default, ast.Constant) or default.value is None:
+                continue
+            given = own["default"]
+            if (type(given), given) == (type(default.value), default.value):
+                continue
+            path = (*each.path, "properties", parameter.name, "default")
+            message = (
+                f"the default of `{parameter.name}` is {quoted(given)} here and "
+                f"{quoted(default.value)} in the function"
+            )
+            help_ = "the function's is the one that counts"
+            yield Finding(inspection.value(path), message, help_)
+
+
+# Rules VA417 to VA421: how a Python tool takes its arguments.
+
+
+@rule("VA417", "argument-by-position")
+def argument_by_position(inspection: RuleContext) -> Iterator[Finding]:
+    """A Python tool takes arguments by position only.
+
+    The arguments of a call have names, so `*args` and what stands before a `/` could
+    never be given. Such a tool is not loaded.
+
+    Bad:
+        tools:
+          - python: tools/broken_tools.py:add
+
+    Good:
+        tools:
+          - python: tools/shop.py:lookup
+    """
+    for each in inspection.fact(find_sure_functions):
+        for node in each.signature.positional:
+            message = f"`{each.name}` takes `{node.arg}` by position only"
+            help_ = "the arguments of a call have names: give it a name of its own"
+            yield Finding(each.file.place(node), message, help_)
+
+
+@rule("VA418", "arguments-open-ended")
+def arguments_open_ended(inspection: RuleContext) -> Iterator[Finding]:
+    """A Python tool takes `**anything`, and the file does not say what.
+
+    The model has to know the names of the arguments. Name them in the function, or
+    describe them under `parameters` in the agent file.
+
+    Bad:
+        tools:
+          - python: tools/broken_tools.py:search
+
+    Good:
+        tools:
+          - python: tools/broken_tools.py:search
+            parameters:
+              type: object
+              properties: {word: {type: string, examples: [lamp]}}
+    """
+    for each in inspection.fact(find_sure_functions):
+        rest = each.signature.rest
+        if rest is not None and not each.has_schema and not each.signature.positional:
+            message = f"`{each.name}` takes `**{rest.arg}`, which the model cannot know"
+            help_ = "name the parameters, or give the tool `parameters` in the file"
+            yield Finding(each.file.place(rest), message, help_)
+
+
+@rule("VA419", "argument-without-annotation")
+def argument_without_annotation(inspection: RuleContext) -> Iterator[Finding]:
+    """A parameter of a Python tool has no annotation.
+
+    Where the agent file gives no `parameters`, they are taken from the function's
+    signature: without an annotation nobody knows what the argument is.
+
+    Bad:
+        tools:
+          - python: tools/broken_tools.py:price
+
+    Good:
+        tools:
+          - python: tools/shop.py:lookup
+    """
+    for each in inspection.fact(find_sure_functions):
+        if each.has_schema:
+            continue
+        for parameter in each.signature.parameters:
+            if parameter.node.annotation is None:
+                message = f"the parameter `{parameter.name}` has no annotation"
+                help_ = f"write `{parameter.name}: str`, or whatever type it has"
+                yield Finding(each.file.place(parameter.node), message, help_)
+
+
+@rule("VA420", "argument-not-json")
+def argument_not_json(inspection: RuleContext) -> Iterator[Finding]:
+    """A parameter of a Python tool is of a type that JSON does not have.
+
+    Arguments come as JSON: text, numbers, true and false, lists, mappings, and what is
+    made of them (`Literal`, `Enum`, dates, data classes, typed dictionaries).
+
+    Bad:
+        tools:
+          - python: tools/broken_tools.py:save
+
+    Good:
+        tools:
+          - python: tools/shop.py:lookup
+    """
+    for each in inspection.fact(find_sure_functions):
+        if each.has_schema:
+            continue
+        for parameter in each.signature.parameters:
+            annotation = parameter.annotation
+            bad = not_json(each.file, annotation) if annotation is not None else None
+            if bad:
+                message = f"JSON has no counterpart for `{bad}`"
+                help_ = "take what JSON has (str, int, float, list, dict, date, …)"
+                place = each.file.place(parameter.node.annotation or parameter.node)
+                yield Finding(place, message, help_)
+
+
+@rule("VA421", "annotation-not-there")
+def annotation_not_there(inspection: RuleContext) -> Iterator[Finding]:
+    """An annotation of a Python tool uses a name that is not there at run time.
+
+    The annotations are read when the tool is loaded. A name that is imported under
+    `TYPE_CHECKING` only, or not at all, cannot be looked up then.
+
+    Bad:
+        tools:
+          - python: tools/broken_tools.py:due
+
+    Good:
+        tools:
+          - python: tools/shop.py:lookup
+    """
+    for each in inspection.fact(find_sure_functions):
+        if each.has_schema:
+            continue
+        for parameter in each.signature.parameters:
+            node = parameter.node.annotation
+            if node is None:
+                continue
+            for name in names_in(node):
+                if each.scope.is_for_checkers(name.id):
+                    message = f"`{name.id}` is imported for type checkers only"
+                    help_ = "import it outside `if TYPE_CHECKING:`"
+                elif each.scope.is_unknown(name.id):
+                    message = f"nothing in this file is called `{name.id}`"
+                    help_ = "import it, or define it above"
+                else:
+                    continue
+                yield Finding(each.file.place(name), message, help_)

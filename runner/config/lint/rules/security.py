@@ -8,12 +8,11 @@ import sys
 from typing import TYPE_CHECKING
 
 from runner.config.diagnostics import Finding, replacement
+from runner.config.lint.context import rule
 from runner.config.lint.python_files import find_python_tools, read_marks
-from runner.config.lint.references import read_prompt
+from runner.config.lint.references import find_uses, read_prompt
 from runner.config.lint.secrets import find_leaks
-from runner.config.placeholders import find_uses
-from runner.config.rules.naming import tool_name
-from runner.config.rules.rule import rule
+from runner.config.lint.tool_facts import tool_name
 from runner.config.spelling import is_surely, nearest
 
 if TYPE_CHECKING:

@@ -7,9 +7,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from runner.config.diagnostics import Edit, Finding, Fix
-from runner.config.rules.naming import tool_name
-from runner.config.rules.rule import rule
-from runner.config.toolbox import find_definitions
+from runner.config.lint.context import rule
+from runner.config.lint.tool_facts import find_definitions, tool_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,16 +6,16 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from runner.config.diagnostics import Finding, quoted, replacement
+from runner.config.lint.context import rule
 from runner.config.lint.regex import is_catastrophic
-from runner.config.rules.rule import rule
+from runner.config.lint.tool_facts import find_subschemas
 from runner.config.spelling import is_surely, nearest
-from runner.config.subschemas import find_subschemas
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runner.config.lint.context import RuleContext
-    from runner.config.subschemas import Subschema
+    from runner.config.lint.tool_facts import Subschema
 
 # Of JSON Schema 2020-12 (validation, section 7.3), and those that OpenAPI adds.
 _FORMATS = (

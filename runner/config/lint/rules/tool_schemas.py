@@ -6,14 +6,17 @@ import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from runner.config.diagnostics import Finding
-from runner.config.rules.rule import rule
+from runner.config.diagnostics import Finding, quoted, replacement
+from runner.config.lint.context import rule
+from runner.config.lint.tool_facts import find_subschemas
 from runner.config.schema_errors import to_findings
+from runner.config.spelling import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runner.config.lint.context import RuleContext
+    from runner.config.lint.tool_facts import Subschema
     from runner.config.yaml.nodes import Pointer
 
 
@@ -108,3 +111,391 @@ def find_patterns(value: Any, path: Pointer) -> Iterator[tuple[Pointer, str]]:
     elif isinstance(value, list):
         for index, each in enumerate(value):
             yield from find_patterns(each, (*path, index))
+
+
+# Rules VA450 and VA455: the arguments that a schema names.
+
+
+# Keywords that admit properties which `properties` does not name.
+_OPENING = {
+    *("additionalProperties", "unevaluatedProperties", "patternProperties"),
+    *("allOf", "anyOf", "oneOf", "if", "$ref", "dependentSchemas"),
+}
+
+
+@rule("VA450", "required-unknown")
+def required_unknown(inspection: RuleContext) -> Iterator[Finding]:
+    """`required` names an argument that `properties` does not have.
+
+    A call without it is refused because it is missing, and a call with it because there
+    is no such argument: the tool can never be called.
+
+    Bad:
+        tools:
+          - name: look
+            description: Look something up.
+            parameters:
+              type: object
+              properties: {street: {type: string}}
+              required: [steet]
+            http: {url: "https://api.example.com/look"}
+
+    Good:
+        tools:
+          - name: look
+            description: Look something up.
+            parameters:
+              type: object
+              properties: {street: {type: string}}
+              required: [street]
+            http: {url: "https://api.example.com/look"}
+    """
+    for each in inspection.fact(find_subschemas):
+        required = each.keywords.get("required", ())
+        known = each.keywords.get("properties", {} if not each.keyword else None)
+        # The types are not looked at again: what is no schema is unsound.
+        if each.is_part or known is None or _is_open(each):
+            continue
+        for index, name in enumerate(required):
+            if not isinstance(name, str) or name in known or "${" in name:
+                continue
+            path = (*each.path, "required", index)
+            guess = nearest(name, [key for key in known if key not in required])
+            place = inspection.part(path, 0, len(name))
+            yield Finding(
+                place,
+                f"`required` names `{name}`, which is not one of the `properties`",
+                f"did you mean `{guess}`?" if guess else "describe it there",
+                replacement(place, name, guess) if guess else None,
+                # Inside an argument more is admitted than is described.
+                severity="warning" if each.keyword else None,
+                spoils=path,
+            )
+
+
+def _is_open(schema: Subschema) -> bool:
+    return any(schema.keywords.get(keyword, False) is not False for keyword in _OPENING)
+
+
+@rule("VA455", "reference-dangling")
+def reference_dangling(inspection: RuleContext) -> Iterator[Finding]:
+    """A `$ref` leads nowhere.
+
+    It leads to a part of the same `parameters`, such as `#/$defs/address`: the schema
+    of each tool stands for itself, and nothing is fetched from elsewhere.
+
+    Bad:
+        tools:
+          - name: move
+            description: Note the new address.
+            parameters:
+              type: object
+              $defs: {address: {type: string}}
+              properties: {to: {$ref: "#/$defs/adress"}}
+            http: {url: "https://api.example.com/move"}
+
+    Good:
+        tools:
+          - name: move
+            description: Note the new address.
+            parameters:
+              type: object
+              $defs: {address: {type: string}}
+              properties: {to: {$ref: "#/$defs/address"}}
+            http: {url: "https://api.example.com/move"}
+    """
+    root: Subschema | None = None
+    for each in inspection.fact(find_subschemas):
+        if not each.keyword:
+            # What a reference leads through may be what is wrong.
+            root = each if inspection.is_whole(each.path) else None
+        reference = each.keywords.get("$ref")
+        if root is None or not isinstance(reference, str) or "${" in reference:
+            continue
+        from runner.config.schema import resolves
+
+        if resolves(reference, root.keywords):
+            continue
+        path = (*each.path, "$ref")
+        place = inspection.part(path, 0, len(reference))
+        yield _dangling(root, reference, place, path)
+
+
+def _dangling(root: Subschema, reference: str, place: Any, path: Pointer) -> Finding:
+    if not reference.startswith("#"):
+        message = f"`$ref` leads to {quoted(reference)}, outside of these parameters"
+        help_ = "copy that schema under `$defs`, and write `#/$defs/` with its name"
+        return Finding(place, message, help_, spoils=path)
+    message = f"`$ref` leads to {quoted(reference)}, which is not there"
+    known = [
+        f"#/{group}/{name}"
+        for group in ("$defs", "definitions", "properties")
+        for name in root.keywords.get(group, ())
+    ]
+    guess = nearest(reference, known)
+    if guess is None:
+        # The same name in another group is what was meant, too.
+        last = reference.rpartition("/")[2]
+        same = [each for each in known if each.rpartition("/")[2] == last]
+        guess = same[0] if len(same) == 1 else None
+    fix = replacement(place, reference, guess) if guess else None
+    help_ = f"did you mean `{guess}`?" if guess else "define it under `$defs`"
+    return Finding(place, message, help_, fix, spoils=path)
+
+
+# Rules VA451 and VA456: constraints that no value satisfies.
+
+
+# The lower limit, the upper one, and whether they may be equal.
+_LIMITS = (
+    ("minimum", "maximum", True),
+    ("minimum", "exclusiveMaximum", False),
+    ("exclusiveMinimum", "maximum", False),
+    ("exclusiveMinimum", "exclusiveMaximum", False),
+    ("minLength", "maxLength", True),
+    ("minItems", "maxItems", True),
+    ("minProperties", "maxProperties", True),
+)
+
+
+@rule("VA451", "enum-unfit", "warning")
+def enum_unfit(inspection: RuleContext) -> Iterator[Finding]:
+    """A member of an `enum` can never be chosen, or is there twice.
+
+    A value must be of the `type` as well: of `type: string` and `enum: [1, 2]` no value
+    is both. An `enum` without members refuses everything.
+
+    Bad:
+        tools:
+          - name: rate
+            description: Note how satisfied the caller is.
+            parameters:
+              type: object
+              properties: {stars: {type: string, enum: [1, 2, 3]}}
+            http: {url: "https://api.example.com/rate"}
+
+    Good:
+        tools:
+          - name: rate
+            description: Note how satisfied the caller is.
+            parameters:
+              type: object
+              properties: {stars: {type: integer, enum: [1, 2, 3]}}
+            http: {url: "https://api.example.com/rate"}
+    """
+    for each in inspection.fact(find_subschemas):
+        members = each.keywords.get("enum")
+        if not isinstance(members, list):
+            continue
+        path = (*each.path, "enum")
+        if not members:
+            message = "`enum` has no members: every value is refused"
+            yield Finding(inspection.value(path), message, "list them, or remove it")
+        seen: set[str] = set()
+        for index, member in enumerate(members):
+            place = inspection.value((*path, index))
+            shown = quoted(member)
+            text = _canonical(member)
+            if text in seen:
+                yield Finding(place, f"{shown} is in the `enum` twice", "remove one")
+            elif member is not None and not _is_of(member, each.types):
+                kinds = " or ".join(each.types)
+                fix = None
+                if "string" in each.types and not isinstance(member, dict | list):
+                    fix = replacement(place, shown, f'"{shown}"')
+                yield Finding(
+                    place,
+                    f"{shown} is in the `enum`, but the `type` is {kinds}",
+                    f'put it in quotes: "{shown}"' if fix else None,
+                    fix,
+                )
+            seen.add(text)
+
+
+def _canonical(value: Any) -> str:
+    import json
+
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _is_of(value: Any, types: tuple[str, ...]) -> bool:
+    """Whether a value is of one of the types; without types every value is."""
+    match value:
+        case bool():
+            kinds = {"boolean"}
+        case int():
+            kinds = {"integer", "number"}
+        case float():
+            kinds = {"number", "integer"} if value.is_integer() else {"number"}
+        case str():
+            # What stands for a placeholder is not known yet.
+            kinds = set(types) if "${" in value else {"string"}
+        case None:
+            kinds = {"null"}
+        case list():
+            kinds = {"array"}
+        case _:
+            kinds = {"object"}
+    return not types or not kinds.isdisjoint(types)
+
+
+@rule("VA456", "limits-crossed", "warning")
+def limits_crossed(inspection: RuleContext) -> Iterator[Finding]:
+    """A lower limit is above the upper one, so that no value fits.
+
+    Every call of the tool that gives the argument is refused.
+
+    Bad:
+        tools:
+          - name: book
+            description: Book a table.
+            parameters:
+              type: object
+              properties: {guests: {type: integer, minimum: 12, maximum: 1}}
+            http: {url: "https://api.example.com/book"}
+
+    Good:
+        tools:
+          - name: book
+            description: Book a table.
+            parameters:
+              type: object
+              properties: {guests: {type: integer, minimum: 1, maximum: 12}}
+            http: {url: "https://api.example.com/book"}
+    """
+    for each in inspection.fact(find_subschemas):
+        for lower, upper, may_be_equal in _LIMITS:
+            least, most = each.keywords.get(lower), each.keywords.get(upper)
+            if least is None or most is None:
+                continue
+            if least < most or (may_be_equal and least == most):
+                continue
+            relation = "is" if least == most else "is above"
+            yield Finding(
+                inspection.value((*each.path, upper)),
+                f"`{lower}` {least} {relation} `{upper}` {most}: no value fits",
+                "exchange the two" if least > most else None,
+            )
+
+
+# Rules VA453 and VA457: keywords of schemas that do nothing.
+
+
+_BY_TYPE = {
+    "string": {"minLength", "maxLength", "pattern", "format"},
+    "number": {
+        *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+    },
+    "array": {
+        *("items", "prefixItems", "contains", "minItems", "maxItems", "uniqueItems"),
+    },
+    "object": {
+        *("properties", "required", "additionalProperties", "patternProperties"),
+        *("propertyNames", "minProperties", "maxProperties"),
+    },
+}
+# What other descriptions of interfaces say of numbers; it does no harm.
+_NUMBER_FORMATS = ("int32", "int64", "float", "double")
+
+# Short ones are no guess: a word of somebody's own is too easily near to one.
+_GUESSED = (
+    *("type", "enum", "description", "default", "examples"),
+    *(keyword for keywords in _BY_TYPE.values() for keyword in sorted(keywords)),
+)
+_KNOWN = {
+    *("const", "title", "not", "if", "then", "else", "allOf", "anyOf", "oneOf"),
+    *("dependentSchemas", "dependentRequired", "dependencies", "definitions"),
+    *("unevaluatedItems", "unevaluatedProperties", "minContains", "maxContains"),
+    *("contentEncoding", "contentMediaType", "contentSchema", "additionalItems"),
+    *("deprecated", "readOnly", "writeOnly"),
+}
+
+
+@rule("VA453", "keyword-idle", "warning")
+def keyword_idle(inspection: RuleContext) -> Iterator[Finding]:
+    """A keyword of a schema says nothing about values of its `type`.
+
+    JSON Schema checks `pattern` of strings, `minimum` of numbers, `items` of lists and
+    so on, and passes over every other value: what was to be checked is not.
+
+    Bad:
+        tools:
+          - name: look
+            description: Look up an order.
+            parameters:
+              type: object
+              properties: {order: {type: integer, pattern: "[0-9]{4}"}}
+            http: {url: "https://api.example.com/look"}
+
+    Good:
+        tools:
+          - name: look
+            description: Look up an order.
+            parameters:
+              type: object
+              properties: {order: {type: string, pattern: "[0-9]{4}"}}
+            http: {url: "https://api.example.com/look"}
+    """
+    for each in inspection.fact(find_subschemas):
+        types = {"number" if kind == "integer" else kind for kind in each.types}
+        if not types:
+            continue
+        for kind, keywords in _BY_TYPE.items():
+            for keyword in each.keywords:
+                if keyword not in keywords or kind in types:
+                    continue
+                if each.keywords[keyword] in _NUMBER_FORMATS and "number" in types:
+                    continue
+                yield Finding(
+                    inspection.key((*each.path, keyword)),
+                    f"`{keyword}` is for values of type {kind}; "
+                    f"this one is of type {' or '.join(each.types)}, "
+                    "so nothing is checked",
+                    f"change the `type`, or remove `{keyword}`",
+                )
+
+
+@rule("VA457", "keyword-misspelt", "warning")
+def keyword_misspelt(inspection: RuleContext) -> Iterator[Finding]:
+    """A keyword of a schema is misspelt.
+
+    JSON Schema passes over keywords that it does not know: what this one was to say to
+    the model, or to check, is lost without a word.
+
+    Bad:
+        tools:
+          - name: look
+            description: Look up an order.
+            parameters:
+              type: object
+              properties: {order: {type: string, desciption: Its number}}
+            http: {url: "https://api.example.com/look"}
+
+    Good:
+        tools:
+          - name: look
+            description: Look up an order.
+            parameters:
+              type: object
+              properties: {order: {type: string, description: Its number}}
+            http: {url: "https://api.example.com/look"}
+    """
+    for each in inspection.fact(find_subschemas):
+        for keyword in each.keywords:
+            if keyword in _KNOWN or keyword in _GUESSED:
+                continue
+            if keyword.startswith(("x-", "$")):  # somebody's own; JSON Schema's own
+                continue
+            guess = nearest(keyword, _GUESSED)
+            if guess is None:
+                continue
+            place = inspection.key((*each.path, keyword))
+            # A second one of the same name would not be read.
+            free = guess not in each.keywords
+            yield Finding(
+                place,
+                f"`{keyword}` is not a keyword of JSON Schema, and is passed over",
+                f"did you mean `{guess}`?",
+                replacement(place, keyword, guess) if free else None,
+                meant=(*each.path, guess) if free else None,
+            )

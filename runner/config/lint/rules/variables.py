@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING
 
 from runner.config.diagnostics import Edit, Finding, Fix, Place, replacement
 from runner.config.interpolation import find_placeholders
-from runner.config.lint.references import read_prompt
-from runner.config.placeholders import find_uses
-from runner.config.rules.rule import rule
+from runner.config.lint.context import rule
+from runner.config.lint.references import find_templates, find_uses, read_prompt
 from runner.config.spelling import is_surely, nearest
-from runner.config.templates import find_templates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runner.config.diagnostics import Severity
     from runner.config.lint.context import RuleContext
-    from runner.config.placeholders import PlaceholderUse
+    from runner.config.lint.references import PlaceholderUse
+
 
 _NEARLY = (
     r"\$\{[ \t]*(?:\{[ \t]*)?((?:env|ENV)[ \t]*[:.][ \t]*)?([A-Za-z_][A-Za-z0-9_]*)"
@@ -264,3 +263,38 @@ def _respell(use: PlaceholderUse) -> Fix | None:
 def _severity(inspection: RuleContext) -> Severity | None:
     """What is not set stops a run, and only that."""
     return "error" if inspection.must_run else None
+
+
+# Rule VA309: placeholders as other tools write them.
+
+
+@rule("VA309", "foreign-placeholder", "warning")
+def foreign_placeholder(inspection: RuleContext) -> Iterator[Finding]:
+    """A text holds a placeholder as another tool writes it.
+
+    Here a variable is written `${name}`. Anything else stays as it is: the agent reads
+    it out, braces and all. `{name}` and `$name` count only where a variable has that
+    name.
+
+    Bad:
+        greeting: Welcome to {{company}}.
+        variables:
+          company: {default: Acme}
+
+    Good:
+        greeting: Welcome to ${company}.
+        variables:
+          company: {default: Acme}
+    """
+    for each in inspection.fact(find_templates):
+        shown = each.written if len(each.written) < _LONGEST else each.written[:2] + "…"
+        message = f"`{shown}` is not replaced: it would be said as it stands"
+        help_, fix = (
+            "a variable is declared under `variables`, and written ${name}",
+            None,
+        )
+        if each.variable is not None:
+            new = f"${{{each.variable}}}"
+            help_ = f"write {new}"
+            fix = replacement(each.place, each.written, new)
+        yield Finding(each.place, message, help_, fix)

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from runner.config.rules.rule import documented
+import json
+from typing import TYPE_CHECKING
+
+from runner.config.diagnostics import Edit, Finding, Fix, Place, replacement
+from runner.config.files import find_modeline, find_schema, is_missing, modeline_for
+from runner.config.lint.context import documented, rule
+from runner.config.source import Span
+from runner.config.yaml.nodes import STARTS, read_elsewhere
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.config.lint.context import RuleContext
+    from runner.config.yaml.nodes import Node, Pointer
+
 
 YAML_SYNTAX = documented(
     "VA101",
@@ -236,3 +250,128 @@ IGNORE_WRONG = documented(
     """,
     "warning",
 )
+
+
+# Rules VA115 and VA117: the line that tells editors what a file is.
+
+
+@rule("VA115", "modeline-missing", "warning")
+def modeline_missing(inspection: RuleContext) -> Iterator[Finding]:
+    """The schema of such files lies nearby, and the file does not refer to it.
+
+    With a first line that names the schema, editors complete and check a file while it
+    is written: agent.schema.json for an agent, scenario.schema.json for scenarios.
+    `vagent schema --write` has put the schema into this folder or into one above it, in
+    the same repository.
+
+    Bad:
+        # schemas/agent.yaml, beside schemas/agent.schema.json
+        version: 1
+        name: shop
+        prompt: You are the phone agent of a shop. Be brief.
+        session: {max_duration: 30m}
+
+    Good:
+        # yaml-language-server: $schema=./agent.schema.json
+        version: 1
+        name: shop
+        prompt: You are the phone agent of a shop. Be brief.
+        session: {max_duration: 30m}
+    """
+    source = inspection.document.source
+    if find_modeline(source.text) is not None:
+        return
+    reference = find_schema(inspection.folder, inspection.schema)
+    if reference is None:
+        return
+    at, line = modeline_for(source.text, reference)
+    shown = line.rstrip()
+    fix = Fix(f"insert `{shown}`", (Edit(at, at, line),))
+    message = "no line tells editors which schema this file follows"
+    place = Place(source, Span(at, at))
+    yield Finding(place, message, f"begin the file with {shown}", fix)
+
+
+@rule("VA117", "modeline-broken", "warning")
+def modeline_broken(inspection: RuleContext) -> Iterator[Finding]:
+    """The line for editors refers to a schema that is not there.
+
+    Editors then neither complete nor check the file, mostly without a word.
+
+    Bad:
+        # yaml-language-server: $schema=./schemas/agent.schema.json
+        version: 1
+        name: shop
+        prompt: You are the phone agent of a shop. Be brief.
+        session: {max_duration: 30m}
+
+    Good:
+        # yaml-language-server: $schema=./agent.schema.json
+        version: 1
+        name: shop
+        prompt: You are the phone agent of a shop. Be brief.
+        session: {max_duration: 30m}
+    """
+    source = inspection.document.source
+    span = find_modeline(source.text)
+    if span is None:
+        return
+    written = source.text[span.start : span.end]
+    if not is_missing(written, inspection.folder):
+        return
+    place = Place(source, span)
+    reference = find_schema(inspection.folder, inspection.schema)
+    fix = replacement(place, written, reference) if reference else None
+    help_ = (
+        f"it is {reference}" if reference else "`vagent schema --write` puts it there"
+    )
+    message = f"the schema `{written}` does not exist"
+    yield Finding(place, message, help_, fix)
+
+
+# Rule VA116: what other YAML readers read differently.
+
+
+@rule("VA116", "read-differently", "warning")
+def read_differently(inspection: RuleContext) -> Iterator[Finding]:
+    """A value means something else to readers of YAML 1.1.
+
+    Most programs and many editors still read YAML 1.1, where `no` is false, `12:30` a
+    number and `2024-01-01` a date. Vagent takes them as the text that they look like;
+    with quotes, everybody does.
+
+    Bad:
+        languages: [en, no]
+
+    Good:
+        languages: [en, "no"]
+    """
+    for path, node in _plain_scalars(inspection.document.root, ()):
+        text = inspection.document.source.text[node.span.start : node.span.end]
+        meaning = read_elsewhere(text, node.value)
+        if meaning is None or not inspection.is_sound(path):
+            continue
+        is_text = isinstance(node.value, str)
+        new = f'"{text}"' if is_text else json.dumps(node.value)
+        here = "text" if is_text else new
+        message = f"`{text}` is {here} here, but {meaning} to readers of YAML 1.1"
+        help_ = f"put it in quotes: {new}" if is_text else f"write {new}"
+        fix = Fix(f"replace `{text}` by `{new}`", (Edit(*node.span, new),))
+        yield Finding(inspection.value(path), message, help_, fix)
+
+
+def _plain_scalars(node: Node, path: Pointer) -> Iterator[tuple[Pointer, Node]]:
+    """Yield the plain scalars that are written out below a node and may be meant."""
+    if node.is_alias:
+        return
+    if node.entries is not None:
+        for name, entry in node.entries.items():
+            if entry.node is not None and entry.origin is None:
+                yield from _plain_scalars(entry.node, (*path, name))
+    elif node.items is not None:
+        for index, item in enumerate(node.items):
+            yield from _plain_scalars(item, (*path, index))
+    elif node.style == "" and node.value is not None:
+        value = node.value
+        if not isinstance(value, str) or (value[:1] in STARTS and len(value) < 40):
+            yield path, node

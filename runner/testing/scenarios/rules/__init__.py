@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from runner.config.lint.context import Rule
 from runner.config.lint.rules import schema, yaml
-from runner.config.rules import modeline
-from runner.config.rules.rule import Rule
-from runner.scenarios.rules import mocks, patterns, services, turns, variables
 from runner.testing.scenarios.rules import references, structure, tools
 
-_GROUPS = (references, structure, patterns, variables, tools, mocks, turns, services)
+_GROUPS = (references, structure, tools)
 
 RULES: dict[str, Rule] = {
     each.id: each
@@ -19,7 +17,7 @@ RULES: dict[str, Rule] = {
 # With those that hold for any file.
 KNOWN: dict[str, Rule] = {
     each.id: each
-    for group in (yaml, schema, modeline)
+    for group in (yaml, schema)
     for each in vars(group).values()
     if isinstance(each, Rule)
 } | RULES

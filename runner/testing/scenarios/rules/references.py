@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from runner.config.diagnostics import Finding, quoted, replacement
-from runner.config.rules.rule import rule
-from runner.config.spelling import nearest
-from runner.errors import counted
-from runner.scenarios.agents import find_agents
-from runner.testing.scenarios.drafts import find_drafts
+from runner.config.lint.context import rule
+from runner.config.lint.regex import is_catastrophic
+from runner.config.spelling import is_surely, nearest
+from runner.errors import UsageError, counted
+from runner.testing.scenarios.drafts import agent_of, find_agents, find_drafts
+from runner.testing.scenarios.model import read_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from runner.config.diagnostics import Severity
     from runner.config.lint.context import RuleContext
-    from runner.scenarios.agents import Agent
+    from runner.config.yaml.nodes import Pointer
+    from runner.testing.scenarios.drafts import Agent, ExpandedScenario
 
 
 @rule("VA701", "agent-not-named")
@@ -118,3 +123,267 @@ def _explain(
         help_ = f"line {first.line}: {first.message}"
         return f"the agent file `{shown}` has {errors}", help_, None
     return None
+
+
+# Rules VA708 and VA709: values of the agent's variables.
+
+
+@rule("VA708", "variable-not-declared")
+def variable_not_declared(inspection: RuleContext) -> Iterator[Finding]:
+    """A scenario sets a variable that its agent does not declare.
+
+    What stands beside `scenarios` may be for one of several agents: it is enough that
+    one of them declares it.
+
+    Bad:
+        agent: shop.yaml
+        scenarios:
+          - name: greets
+            variables: {compny: Globex}
+            turns:
+              - agent: help
+
+    Good:
+        agent: shop.yaml
+        scenarios:
+          - name: greets
+            variables: {company: Globex}
+            turns:
+              - agent: Globex
+    """
+    declared: dict[Pointer, set[str] | None] = {}
+    for draft in inspection.fact(find_drafts):
+        agent = agent_of(inspection, draft)
+        known = agent.variables if agent is not None else None
+        for part in draft.entries["variables"].values():
+            names = declared.setdefault(part.path, set())
+            if names is not None and known is not None:
+                names.update(known)
+            else:
+                declared[part.path] = None
+    for path, names in declared.items():
+        name = str(path[-1])
+        if names is None or name in names:
+            continue
+        place = inspection.key(path)
+        guess = nearest(name, names)
+        has = ", ".join(f"`{each}`" for each in sorted(names)) or "none"
+        help_ = f"did you mean `{guess}`?" if guess else f"it declares {has}"
+        fix = None
+        if guess:
+            fix = replacement(place, name, guess, is_safe=is_surely(name, guess))
+        message = f"the agent declares no variable `{quoted(name)[1:-1]}`"
+        yield Finding(place, message, help_, fix)
+
+
+@rule("VA709", "variable-not-given", "warning")
+def variable_not_given(inspection: RuleContext) -> Iterator[Finding]:
+    """The agent has a variable without a default, and the scenario gives it no value.
+
+    The scenario cannot be run, unless the value is given on the command line, with
+    `--var`.
+
+    Bad:
+        agent: clinic.yaml
+        scenarios:
+          - name: greets
+            turns:
+              - agent: help
+
+    Good:
+        agent: clinic.yaml
+        variables: {doctor: Grey}
+        scenarios:
+          - name: greets
+            turns:
+              - agent: Doctor Grey
+    """
+    seen = set()
+    for draft in inspection.fact(find_drafts):
+        agent = agent_of(inspection, draft)
+        if agent is None or agent.variables is None or draft.path in seen:
+            continue
+        seen.add(draft.path)
+        given = {*draft.entries["variables"], *(inspection.variables or {})}
+        for name, has_default in agent.variables.items():
+            if not has_default and name not in given:
+                message = f"the variable `{name}` has no value in this scenario"
+                help_ = f"add `variables: {{{name}: …}}`"
+                severity: Severity = "error" if inspection.must_run else "warning"
+                place = inspection.start(draft.path)
+                yield Finding(place, message, help_, severity=severity)
+
+
+# Rules VA718 and VA719: the services of scenarios, and what goes wrong with them.
+
+
+SERVICES = ("script", "local", "assemblyai")
+
+
+@rule("VA718", "service-unknown")
+def service_unknown(inspection: RuleContext) -> Iterator[Finding]:
+    """A scenario names a service that there is not.
+
+    It is `script`, `local`, `assemblyai`, or an address that begins with `ws://` or
+    `wss://`. On others the scenario is skipped.
+
+    Bad:
+        agent: shop.yaml
+        services: scirpt
+        scenarios:
+          - name: greets
+            turns:
+              - agent: help
+
+    Good:
+        agent: shop.yaml
+        services: [script, local]
+        scenarios:
+          - name: greets
+            turns:
+              - agent: help
+    """
+    for path, name in _items(inspection, "services"):
+        if name in SERVICES or _is_address(name):
+            continue
+        place = inspection.value(path)
+        guess = nearest(name, SERVICES)
+        help_ = f"did you mean `{guess}`?" if guess else None
+        fix = None
+        if guess:
+            fix = replacement(place, name, guess, is_safe=is_surely(name, guess))
+        known = ", ".join(f"`{each}`" for each in SERVICES)
+        help_ = help_ or f"it is {known}, or an address such as wss://example.com/v1"
+        yield Finding(place, f"there is no service {quoted(name)}", help_, fix)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        address = urlsplit(name)
+        return address.scheme in ("ws", "wss") and bool(address.hostname)
+    except ValueError:  # brackets that are none of an address
+        return False
+
+
+@rule("VA719", "fault-invalid")
+def fault_invalid(inspection: RuleContext) -> Iterator[Finding]:
+    """What is to go wrong is not written as faults are.
+
+    A fault is a kind, then `key=value`, as `vagent service --fault` takes it;
+    `vagent service --fault help` lists them.
+
+    Bad:
+        agent: shop.yaml
+        scenarios:
+          - name: survives an outage
+            faults: drop on=tool.cal
+            turns:
+              - user: Where is my order 1234?
+              - agent: order
+
+    Good:
+        agent: shop.yaml
+        scenarios:
+          - name: survives an outage
+            faults: drop on=tool.call
+            turns:
+              - user: Where is my order 1234?
+              - agent: order
+    """
+    for path, spec in _items(inspection, "faults"):
+        from runner.service.faults.parser import parse_fault  # few scenarios have any
+
+        try:
+            parse_fault(spec)
+        except UsageError as error:
+            yield Finding(inspection.value(path), error.message, error.hint)
+
+
+def _items(inspection: RuleContext, key: str) -> Iterator[tuple[Pointer, str]]:
+    """Yield each text of a list, or the one in its place, once."""
+    seen: set[tuple[Pointer, str]] = set()
+    for draft in inspection.fact(find_drafts):
+        part = draft.part(key)
+        if part is None:
+            continue
+        items = [((*part.path, i), each) for i, each in enumerate(part.value)]
+        if isinstance(part.value, str):
+            items = [(part.path, part.value)]
+        for each in items:
+            if each not in seen:
+                seen.add(each)
+                yield each
+
+
+# Rule VA707: the words and regular expressions that are looked for.
+
+
+@rule("VA707", "pattern-invalid")
+def pattern_invalid(inspection: RuleContext) -> Iterator[Finding]:
+    """A text between slashes is no regular expression, or one that may take for ever.
+
+    `/…/` is a regular expression of Python, and is found anywhere in what was said;
+    without slashes a text is looked for as it stands. Letter case, line breaks and
+    typographic quotes make no difference to either.
+
+    Bad:
+        agent: shop.yaml
+        scenarios:
+          - name: greets
+            turns:
+              - agent: /(help/
+
+    Good:
+        agent: shop.yaml
+        scenarios:
+          - name: greets
+            turns:
+              - agent: /(help|do for you)/
+    """
+    seen: set[tuple[Pointer, str]] = set()
+    for draft in inspection.fact(find_drafts):
+        for path, text in _patterns(draft):
+            if (path, text) in seen:
+                continue
+            seen.add((path, text))
+            why = _fault(text)
+            if why is not None:
+                yield Finding(inspection.value(path), *why, spoils=path)
+
+
+def _fault(text: str) -> tuple[str, str] | None:
+    shown = quoted(text)[1:-1]
+    try:
+        pattern = read_pattern(text)
+    except (re.error, RecursionError, OverflowError) as error:
+        reason = str(getattr(error, "msg", None) or error)
+        message = f"`{shown}` is no regular expression: {reason}"
+        return message, "take the slashes away to look for a text as it stands"
+    if pattern.regex.pattern and text.startswith("/") and is_catastrophic(text[1:-1]):
+        message = f"`{shown}` can take for ever to find out that it does not match"
+        return message, "do not repeat what itself repeats"
+    return None
+
+
+def _patterns(draft: ExpandedScenario) -> Iterator[tuple[Pointer, str]]:
+    llm = draft.part("llm")
+    for index, each in enumerate(llm.value if llm is not None else ()):
+        assert llm is not None
+        yield from _each(each.get("user_says"), (*llm.path, index, "user_says"))
+    for turn in draft.turns:
+        ((kind, value),) = turn.value.items()
+        path = (*turn.path, kind)
+        if kind == "agent" and not isinstance(value, dict):
+            yield from _each(value, path)
+        elif kind in ("agent", "expect"):
+            for key in ("says", "never", "never_says"):
+                # What the user says is no pattern.
+                yield from _each(value.get(key), (*path, key))
+
+
+def _each(value: Any, path: Pointer) -> Iterator[tuple[Pointer, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield (*path, index), each

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from runner.cli.chat.entries import AgentMessageEntry
 from runner.cli.views.chat.state import ChatState
+from runner.cli.views.chat.transcript import AgentMessageEntry
 from runner.protocol.client.actions import Announce, Play, StopPlayback
 from tests.cli.views.chat.calls import feed
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.cli.views.chat.input import EndOfInput, Key, KeyDecoder, LineEditor
-from runner.commands import Mute, PushToTalk, SayText, ToggleMute, VolumeStep
+from runner.engine.controls import Mute, PushToTalk, SayText, ToggleMute, VolumeStep
 
 
 def typed(data: bytes, *, is_push_to_talk: bool = False) -> tuple[list[object], str]:

@@ -13,9 +13,15 @@ from pathlib import Path
 import pyte
 import pytest
 
-from runner.cli.chat.region import LiveRegion
-from runner.cli.chat.spans import AnsiWriter, Line, width_of
-from runner.cli.views.chat.render import ASCII, ChatRenderer, Glyphs
+from runner.cli.views.chat.render import (
+    ASCII,
+    AnsiWriter,
+    ChatRenderer,
+    Glyphs,
+    Line,
+    LiveRegion,
+    width_of,
+)
 from runner.cli.views.chat.state import ChatState
 from runner.cli.views.plain import PlainView
 from runner.cli.views.wire import Detail, Printer, WireView

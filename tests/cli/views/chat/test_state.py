@@ -5,11 +5,14 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.cli.chat.entries import AgentMessageEntry, UserMessageEntry, Word, join
-from runner.cli.chat.region import LiveRegion
-from runner.cli.chat.spans import AnsiWriter, width_of
-from runner.cli.views.chat.render import ChatRenderer
+from runner.cli.views.chat.render import AnsiWriter, ChatRenderer, LiveRegion, width_of
 from runner.cli.views.chat.state import ChatState
+from runner.cli.views.chat.transcript import (
+    AgentMessageEntry,
+    UserMessageEntry,
+    Word,
+    join,
+)
 from runner.cli.views.wire import Detail
 from runner.engine.controls import ControlState
 from runner.protocol.client.actions import (

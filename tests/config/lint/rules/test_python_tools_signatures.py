@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from runner.config.diagnostics import Diagnostic
+from runner.config.files import read_agent_text
 from runner.config.lint.python_types import infer_schema
 from runner.config.loader import check_file, examine_agent, load_agent
-from runner.config.reading import read_agent_text
 from runner.engine.agent import load_agent_and_tools
 from runner.errors import ConfigError, ToolError
 from runner.tools.python import PythonKind

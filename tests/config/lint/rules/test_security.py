@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from runner.config.diagnostics import Diagnostic
+from runner.config.diagnostics import Diagnostic, render
 from runner.config.loader import check_file
-from runner.config.rendering import render
 
 RULES = {"VA601", "VA602", "VA603", "VA604", "VA605", "VA606", "VA607", "VA608"}
 KEY = "sk-proj-Jq3vT8mZc1LwX7rN5kYdB2sHfG9aQeU4"

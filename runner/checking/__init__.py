@@ -1,1 +1,0 @@
-"""What `vagent validate` does around the checker: files, rules, reports."""

@@ -1,1 +1,0 @@
-"""The call as a chat in a terminal: a pure model, how it looks, and what draws it."""

@@ -1,1 +1,0 @@
-"""What a change of an agent changes: in what is sent, and in how it behaves."""

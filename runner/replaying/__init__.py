@@ -1,1 +1,0 @@
-"""Recorded calls played back to the engine of today."""

@@ -1,1 +1,0 @@
-"""Scenario files: what an agent is expected to say and do, as YAML beside it."""

@@ -1,1 +1,0 @@
-"""The embedded server: the same wire from the other end."""
