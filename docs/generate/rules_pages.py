@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from docs.generate.markdown import fenced, page, table
+from runner.cli.reports.common import all_rules
 from runner.config.lint.context import Rule
-from runner.config.lint.selection import all_rules
 
 INDEX = "README.md"  # GitHub shows this name below the folder; MkDocs takes it as index
 

@@ -25,7 +25,7 @@ from runner.config.source import read_content
 from runner.errors import FileUnreadable, UsageError, counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from runner.config.diagnostics import Diagnostic
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from runner.config.lint.fixes import Choice, FixedFile
     from runner.config.lint.results import Results
     from runner.config.lint.selection import Settings
+    from runner.config.model import Kinds
 
 
 # What `validate` has found, told in the way that was asked for.
@@ -297,9 +298,13 @@ def _settings(
     format: Format | None,
 ) -> Settings:
     """Return the settings of the project, with what the command line says instead."""
+    from runner.cli.reports import FORMATS
+    from runner.cli.reports.common import all_rules
     from runner.config.lint.selection import Settings, load_settings
 
-    settings = Settings() if no_config else load_settings(Path.cwd())
+    settings = (
+        Settings() if no_config else load_settings(Path.cwd(), all_rules, list(FORMATS))
+    )
     if select is not None:
         settings = replace(settings, select=_split(select))
     if ignore is not None:
@@ -312,12 +317,36 @@ def _settings(
 
 
 def _checker(settings: Settings, variables: dict[str, str], env: bool) -> Checker:
+    from runner.cli.reports.common import all_rules
     from runner.config.files import load_environment
     from runner.config.lint.checker import Checker
     from runner.config.lint.selection import build_selection
 
     environment = load_environment(Path(), os.environ)
-    return Checker(build_selection(settings), environment, variables, env)
+    return Checker(
+        build_selection(settings, all_rules),
+        environment,
+        variables,
+        env,
+        added_kinds=added_kinds,
+        check_suite=check_scenarios,
+    )
+
+
+def added_kinds() -> Kinds:
+    """Returns the tool kinds of plugins; the tools are loaded only for them."""
+    from runner.tools.plugins import added_kinds
+
+    return added_kinds()
+
+
+def check_scenarios(
+    reading: ParsedFile, *, variables: Mapping[str, str], must_run: bool
+) -> list[Diagnostic]:
+    """Returns the findings of a file of scenarios; they are loaded only for it."""
+    from runner.testing.scenarios.loader import check_suite
+
+    return check_suite(reading, variables=variables, must_run=must_run)
 
 
 def _fixes(
@@ -336,12 +365,14 @@ def _split(texts: list[str]) -> tuple[str, ...]:
 
 
 def _documentation(rule: str | None, format: Format | None) -> str:
+    from runner.cli.reports.common import all_rules
     from runner.config.lint.explain import explain, list_rules, rules_as_json
     from runner.config.lint.selection import find_rules
 
     if rule is not None:
-        return "\n".join(explain(each) for each in find_rules(rule))
-    return rules_as_json() if format is Format.JSON else list_rules()
+        return "\n".join(explain(each) for each in find_rules(rule, all_rules))
+    rules = all_rules().values()
+    return rules_as_json(rules) if format is Format.JSON else list_rules(rules)
 
 
 # `vagent validate --fix`: what is mended, and what is told of it.

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pkgutil import get_data
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from runner.config.schema_errors import Violation
 from runner.errors import ToolError
 
 if TYPE_CHECKING:
@@ -23,6 +23,22 @@ if TYPE_CHECKING:
 
     from runner.config.model import Kinds
     from runner.config.yaml.nodes import Pointer
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One keyword of a schema that a value does not satisfy.
+
+    `expected` is the keyword's value, `schema` the schema it stands in; `about_key`
+    says that `instance` is a key of the mapping at `path`, not the value there.
+    """
+
+    keyword: str
+    expected: Any
+    path: Pointer
+    instance: Any
+    schema: dict[str, Any]
+    about_key: bool = False
 
 
 _KIND_ID = "https://vagent.dev/schema/kind/"

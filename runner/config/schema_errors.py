@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from runner.config.diagnostics import Edit, Finding, Fix, Place, quoted
+from runner.config.schema import Violation
 from runner.config.schema_fixes import FORMAT, Format
 from runner.config.spelling import is_surely, nearest, snake
 from runner.config.yaml.nodes import NotJsonError, resolve_plain
@@ -20,22 +20,6 @@ if TYPE_CHECKING:
 
 
 _VERSION = ("version",)
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """One keyword of a schema that a value does not satisfy.
-
-    `expected` is the keyword's value, `schema` the schema it stands in; `about_key`
-    says that `instance` is a key of the mapping at `path`, not the value there.
-    """
-
-    keyword: str
-    expected: Any
-    path: Pointer
-    instance: Any
-    schema: dict[str, Any]
-    about_key: bool = False
 
 
 def to_findings(
@@ -409,7 +393,7 @@ def _bad_pattern(name: str, expected: Any, value: Any, schema: Schema) -> Words:
 def _not_listed(name: str, expected: Any, value: Any, schema: Schema) -> Words:
     texts = [each if isinstance(each, str) else quoted(each) for each in expected]
     message = f"{name} is {_shown(value)}; it is one of {_names(texts, 'or')}"
-    from runner.config.schema_fixes import nearest_choice  # for broken files only
+    from runner.config.spelling import nearest_choice  # for broken files only
 
     guess = nearest_choice(value, texts) if isinstance(value, str) else None
     return message, f"did you mean `{guess}`?" if guess else None

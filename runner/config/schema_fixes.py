@@ -15,13 +15,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from runner.config.diagnostics import Edit, Fix
 from runner.config.durations import guess_unit, respell_duration
-from runner.config.spelling import RENAMED_BELOW, is_surely, nearest, snake, unit_of
+from runner.config.spelling import (
+    RENAMED_BELOW,
+    is_surely,
+    nearest_choice,
+    snake,
+    unit_of,
+)
 from runner.config.yaml.nodes import NotJsonError, resolve_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from runner.config.schema_errors import Violation
+    from runner.config.schema import Violation
     from runner.config.source import Span
     from runner.config.yaml.nodes import Node, Pointer
     from runner.config.yaml.parser import Document
@@ -240,13 +246,6 @@ def _choose(node: Node, value: str, choices: list[Any]) -> Replacement | None:
         return None
     is_safe = is_surely(value, guess) or value[:2].lower() == guess
     return Replacement(_as(node, guess), is_safe)
-
-
-def nearest_choice(value: str, choices: list[str]) -> str | None:
-    """Return the choice that a value was meant to be; `en-US` is a kind of `en`."""
-    if re.fullmatch(r"[A-Za-z]{2}[-_][A-Za-z]{2,4}", value):
-        return value[:2].lower() if value[:2].lower() in choices else None
-    return nearest(value, choices)
 
 
 def _as(node: Node, text: str) -> str:

@@ -45,6 +45,13 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
+def nearest_choice(value: str, choices: list[str]) -> str | None:
+    """Return the choice that a value was meant to be; `en-US` is a kind of `en`."""
+    if re.fullmatch(r"[A-Za-z]{2}[-_][A-Za-z]{2,4}", value):
+        return value[:2].lower() if value[:2].lower() in choices else None
+    return nearest(value, choices)
+
+
 def is_surely(name: str, guess: str) -> bool:
     """Whether `name` cannot mean anything but `guess`.
 

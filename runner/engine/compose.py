@@ -45,14 +45,14 @@ from runner.engine.caller import (
 )
 from runner.engine.connection import Dial
 from runner.engine.controls import Controls
-from runner.engine.engine import Engine, Observer, Speak
+from runner.engine.engine import Engine, Speak
 from runner.engine.hot_reload import AgentFileWatcher, HotReloader
 from runner.engine.services import Service, choose_service
 from runner.engine.toolset import LiveToolset, build_client_config, build_toolset
 from runner.engine.transports import Dialer, choose_library
 from runner.errors import FileUnreadable, SpeechError
 from runner.observers.call_stats import CounterObserver, Counters, collect_counters
-from runner.observers.events import CallInterpreter
+from runner.observers.events import CallInterpreter, Observer
 from runner.protocol.client.actions import Close
 from runner.protocol.client.config import ClientConfig
 from runner.protocol.client.events import HangUp, Say
@@ -143,7 +143,9 @@ class CallSession:
     def counters(self) -> Counters:
         """Return what was counted so far; before the devices are closed."""
         devices = self.near_end.microphone, self.near_end.speaker
-        return collect_counters(self._tally, self.engine, *devices, self.toolbelt.hung)
+        return collect_counters(
+            self._tally, self.engine.line.counts, *devices, self.toolbelt.hung
+        )
 
 
 @contextlib.asynccontextmanager

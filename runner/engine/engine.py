@@ -19,6 +19,7 @@ from runner.audio.devices import Microphone, Speaker
 from runner.audio.pcm import duration_ms
 from runner.engine.connection import Connection, Dial
 from runner.errors import VagentError
+from runner.observers.events import Observer
 from runner.protocol.client.actions import (
     Action,
     CancelTool,
@@ -52,8 +53,6 @@ LAST_WORDS_SECONDS = 30.0
 
 # Makes sound of words, in the encoding that is played; empty where it cannot.
 Speak: TypeAlias = Callable[[str], Awaitable[bytes]]
-# Sees each event and each action with its time, in order; must not block or raise.
-Observer: TypeAlias = Callable[[float, Event | Action], None]
 
 
 class _Over(Exception):
@@ -155,7 +154,7 @@ class Engine:
             self._set_alarm()
 
     def reconfigure(self, session: JsonObject, tools: Mapping[str, ToolPolicy]) -> None:
-        """Changes the running session; `ConfigApplied` follows when the service has it."""
+        """Changes the running session; `ConfigApplied` follows when it is in effect."""
         self.post(Reconfigure(session, tools))
 
     def _feed(self, event: Event) -> None:

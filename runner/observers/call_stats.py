@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from runner.audio.devices import Microphone, Speaker
 from runner.audio.pcm import BYTES_A_SECOND
 from runner.audio.playback import PlaybackCounts
 from runner.audio.portaudio.speaker import CardSpeaker
 from runner.audio.virtual import ClockedSpeaker
-from runner.engine.engine import Engine
 from runner.errors import counted
 from runner.observers.events import (
     AgentReplyEnded,
@@ -198,20 +197,30 @@ class CounterObserver:
         return self.session.dialogue.expectation.was_asked_again
 
 
+class UnsentMessages(Protocol):
+    """Messages that a slow connection dropped, and their bytes of audio."""
+
+    @property
+    def dropped_frames(self) -> int: ...
+
+    @property
+    def dropped_bytes(self) -> int: ...
+
+
 def collect_counters(
     tally: CounterObserver,
-    engine: Engine,
+    unsent: UnsentMessages,
     microphone: Microphone,
     speaker: Speaker,
     hung: int,
 ) -> Counters:
-    """Bring together what is counted all over the house; on the loop, at the end."""
+    """Collects all counters of a call. Call on the event loop."""
     line = tally.session.line
     lost = line.outage_seconds
     if line.dropped_at is not None:  # and it never came back
         lost += asyncio.get_running_loop().time() - line.dropped_at
-    dropped_frames = engine.line.counts.dropped_frames
-    dropped = engine.line.counts.dropped_bytes / BYTES_A_SECOND
+    dropped_frames = unsent.dropped_frames
+    dropped = unsent.dropped_bytes / BYTES_A_SECOND
     playback = PlaybackCounts()
     if isinstance(speaker, ClockedSpeaker | CardSpeaker):
         playback = speaker.counts

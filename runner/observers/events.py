@@ -70,6 +70,10 @@ Cause: TypeAlias = Literal["voice", "text", "service"]
 # Four seconds of 20 ms: longer than any known service waits before it ends a turn.
 _MAX_MICROPHONE_FRAMES = 200
 
+# Called for each event and each action of the session, in order, with the time on the
+# loop's clock in seconds. An observer does not block and does not raise.
+Observer: TypeAlias = Callable[[float, Event | Action], None]
+
 
 @dataclass(frozen=True, slots=True)
 class CallStarted:

@@ -10,9 +10,8 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from runner.engine.engine import Observer
 from runner.errors import VagentError
-from runner.observers.events import CallInterpreter, Handler
+from runner.observers.events import CallInterpreter, Handler, Observer
 from runner.observers.logs import Log, MessageLog
 from runner.observers.options import TelemetryOptions
 from runner.protocol.client.actions import Action

@@ -401,7 +401,7 @@ class SpeechSegmenter:
 
 @dataclass(slots=True)
 class TurnInProgress:
-    """One turn of the caller, from its start to its commit; `SpeechPipeline` keeps it."""
+    """A turn of the caller from its start to its commit, kept by `SpeechPipeline`."""
 
     settled: str = ""  # recognised for good, its sound is gone
     text: str = ""  # of the sound that is kept

@@ -12,8 +12,8 @@ from glob import glob
 from pathlib import Path
 from typing import TypeAlias
 
-from runner.cli.reports.common import shown_path
 from runner.config.files import referenced_files
+from runner.config.lint.discovery import shown_path
 from runner.errors import ConfigError, FileUnreadable, UsageError
 from runner.testing.results import Report
 from runner.testing.scenarios.drafts import read_agent

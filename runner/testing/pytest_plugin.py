@@ -117,7 +117,7 @@ class ScenarioFailed(Exception):
 
 def describe(result: ScenarioResult) -> str:
     """Return what went wrong as `vagent test` tells it."""
-    from runner.cli.reports.text import describe_failure
+    from runner.testing.results import describe_failure
 
     return describe_failure(result)
 

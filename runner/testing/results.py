@@ -6,14 +6,17 @@ equal results.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from math import sqrt
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
+from runner.config.diagnostics import point_out, printable
+from runner.config.lint.discovery import shown_path
 from runner.errors import VagentError
 from runner.testing.mocks import kinds, load_test_agent
 from runner.testing.scenarios.drafts import read_agent
@@ -238,3 +241,63 @@ def find_flakes(report: Report) -> Sequence[Flake]:
         for key, results in runs.items()
         if len(results) > 1
     ]
+
+
+# Select Graphic Rendition (ECMA-48, 8.3.117).
+_COLOURS = {Status.PASSED: "32", Status.FAILED: "1;31", Status.ERROR: "1;31"}
+# Characters of a tool's result that the description of a failure shows.
+_SHOWN_RESULT = 200
+
+
+def describe_failure(
+    result: ScenarioResult, root: PurePath | None = None, *, colour: bool = False
+) -> str:
+    """Return why a scenario did not pass, with the conversation up to there."""
+    root = root or Path.cwd()
+    return "\n".join(_describe(result, root, colour=colour))
+
+
+def _describe(result: ScenarioResult, root: PurePath, *, colour: bool) -> Iterator[str]:
+    scenario, failure = result.scenario, result.failure
+    place = failure.place if failure else scenario.place
+    path = shown_path(place.path, root)
+    word = result.status.value
+    if colour:
+        word = f"\x1b[{_COLOURS.get(result.status, '33')}m{word}\x1b[0m"
+    again = f" (run {result.run + 1}, seed {result.seed})" if result.run else ""
+    yield f"{path}:{place.line}:{place.column}: {word}: {printable(scenario.id)}{again}"
+    yield from _source_line(place.path, place.line, place.column)
+    if failure is not None:
+        yield f"  expected: {printable(failure.expected)}"
+        yield f"  actual:   {printable(failure.came)}"
+    for line in (result.error or "").splitlines():
+        yield f"  {printable(line)}"
+    if result.said or result.calls:
+        yield "  the call so far:"
+        yield from (
+            f"    {speaker}: {printable(text)}" for speaker, text in result.said
+        )
+        yield from (f"    {_call(each)}" for each in result.calls)
+    if result.recording is not None:
+        yield f"  recorded: vagent show {shown_path(result.recording, root)}"
+
+
+def _source_line(path: Path, line: int, column: int) -> Iterator[str]:
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, ValueError):
+        return
+    if line <= len(lines):
+        shown, caret = point_out(lines[line - 1], column)
+        yield f"  {line} | {shown}"
+        yield f"  {' ' * len(str(line))} | {caret}"
+
+
+def _call(call: CallSeen) -> str:
+    arguments = json.dumps(dict(call.arguments), ensure_ascii=False)
+    came = call.result or "no result"
+    if len(came) > _SHOWN_RESULT:
+        came = came[:_SHOWN_RESULT] + "…"
+    took = "" if call.seconds is None else f" after {call.seconds:g} s"
+    failed = "failed: " if call.is_error else ""
+    return f"{call.tool}({printable(arguments)}) → {failed}{printable(came)}{took}"

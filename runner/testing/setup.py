@@ -21,12 +21,12 @@ from runner.engine.caller import (
 )
 from runner.engine.compose import connect_service
 from runner.engine.connection import Dial
-from runner.engine.engine import Engine, Observer, Speak, ToolOutcome
+from runner.engine.engine import Engine, Speak, ToolOutcome
 from runner.engine.services import Service, choose_service
 from runner.engine.toolset import build_client_config, build_toolset
 from runner.errors import UsageError
 from runner.observers.call_stats import CounterObserver, collect_counters
-from runner.observers.events import CallInterpreter
+from runner.observers.events import CallInterpreter, Observer
 from runner.protocol.client.config import ClientConfig
 from runner.protocol.client.session import ClientSession
 from runner.protocol.messages import ToolCall
@@ -126,7 +126,9 @@ async def open_call_under_test(
         )
         far.engine.append(engine)
         hung = staged.registry.hung
-        count = partial(collect_counters, tally, engine, far.microphone, speaker, hung)
+        count = partial(
+            collect_counters, tally, engine.line.counts, far.microphone, speaker, hung
+        )
         call = CallUnderTest(engine, speaker, witness, count, line, far.deliver)
         running = call.begin()
         try:

@@ -25,7 +25,7 @@ from dataclasses import dataclass, fields, replace
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from runner.config.model import AgentConfig, ToolConfig
+from runner.config.model import AgentConfig, Kinds, ToolConfig
 from runner.config.schema import builtin_kinds
 from runner.errors import ToolError
 from runner.tools.python import load_function
@@ -273,3 +273,14 @@ def _describe(found: EntryPoint) -> str:
 def _reason(error: BaseException) -> str:
     first = str(error).partition("\n")[0]
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def added_kinds() -> Kinds:
+    """Returns the schemas of the kinds that plugins add, by key.
+
+    Loads no plugin if none adds a kind.
+    """
+    names = {each.name for each in entry_points(group="vagent.tool_kinds")}
+    if names <= builtin_kinds().keys():
+        return {}
+    return {key: kind.schema for key, kind in installed_kinds().items()}

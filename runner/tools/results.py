@@ -45,9 +45,9 @@ def encode_result(
 ) -> str:
     """Return `value` as JSON text of at most `limit` bytes in UTF-8.
 
-    `redact` is applied to every string inside. Raises `NotSerializable` for what JSON
-    cannot say and for what is too long: half of a JSON text would be none, and a model takes
-    half a list for the whole.
+    `redact` is applied to every string inside. Raises `NotSerializable` for a value
+    that JSON cannot express or that is too long: half of a JSON text is invalid, and a
+    model takes half a list for the whole.
     """
     plain = _Encoder(limit, redact).plain(value, 0)
     try:

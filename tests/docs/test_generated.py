@@ -9,7 +9,7 @@ import pytest
 
 from docs.generate.__main__ import make_pages
 from runner.cli.main import COMMANDS
-from runner.config.lint.selection import all_rules
+from runner.cli.reports.common import all_rules
 from runner.config.schema import packaged_schema
 from runner.protocol.client.state import CLOSES, ERRORS, REFUSALS
 

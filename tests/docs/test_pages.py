@@ -25,7 +25,7 @@ import typer
 import yaml
 
 from runner.cli.main import build_app
-from runner.config.lint.selection import all_rules
+from runner.cli.reports.common import all_rules
 from runner.config.loader import check_file
 from runner.config.settings import find_table
 from runner.service.faults.parser import parse_fault

@@ -10,8 +10,8 @@ import runner.testing
 from runner.errors import ConfigError
 from runner.testing import (
     CallUnderTest,
-    LlmRule,
     ExpectationNotMet,
+    LlmRule,
     raises,
     returns,
     vagent_session,

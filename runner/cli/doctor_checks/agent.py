@@ -14,12 +14,16 @@ from runner.cli.doctor_checks.model import (
     skipped,
     this_platform,
 )
+from runner.cli.reports import FORMATS
+from runner.cli.reports.common import all_rules
 from runner.config.lint.checker import Checker
 from runner.config.lint.discovery import FileDiscovery
 from runner.config.lint.results import CheckedFile, Summary, UnreadableFile, gather
 from runner.config.lint.selection import build_selection, load_settings
 from runner.engine.agent import ResolvedAgent, resolve
 from runner.errors import ConfigError, VagentError
+from runner.testing.scenarios.loader import check_suite
+from runner.tools.plugins import added_kinds
 
 
 def check_file(options: DoctorOptions) -> Iterator[CheckResult]:
@@ -27,9 +31,15 @@ def check_file(options: DoctorOptions) -> Iterator[CheckResult]:
     if options.agent is None:
         yield skipped("agent", "no agent file was given", "vagent doctor AGENT")
         return
-    settings = load_settings(options.folder)
+    settings = load_settings(options.folder, all_rules, list(FORMATS))
     environment = options.effective_environment()
-    checker = Checker(build_selection(settings), environment, options.variables)
+    checker = Checker(
+        build_selection(settings, all_rules),
+        environment,
+        options.variables,
+        added_kinds=added_kinds,
+        check_suite=check_suite,
+    )
     targets = FileDiscovery([options.agent], settings, None)
     checked = list(checker.check(targets.readings()))
     results = gather(

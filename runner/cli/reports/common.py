@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from runner.config.diagnostics import Diagnostic
     from runner.config.lint.results import CheckedFile
+from runner.config.lint.context import Rule
+from runner.config.lint.discovery import shown_path
+from runner.config.lint.rules import RULES
 
 
 def wants_colour(
@@ -109,13 +112,6 @@ def placed_edits(file: CheckedFile, found: Diagnostic) -> list[PlacedEdit] | Non
     ]
 
 
-def shown_path(path: PurePath, root: PurePath) -> str:
-    """Spell a path with `/`, from `root` where it lies below it."""
-    if path.is_absolute() and path.is_relative_to(root):
-        path = path.relative_to(root)
-    return path.as_posix()
-
-
 def uri(path: PurePath, root: PurePath) -> tuple[str, bool]:
     """Return the URI of a file, and whether it is relative to `root` (RFC 3986)."""
     from urllib.parse import quote_from_bytes
@@ -146,3 +142,16 @@ def with_fingerprints(
         seen[what] = seen.get(what, 0) + 1
         data = f"{what}\0{seen[what]}".encode("utf-8", "surrogatepass")
         yield found, hashlib.sha256(data).hexdigest()[:32]
+
+
+def find_rule(identifier: str) -> Rule:
+    """Returns the rule of a finding."""
+    return RULES[identifier] if identifier in RULES else all_rules()[identifier]
+
+
+def all_rules() -> dict[str, Rule]:
+    """Returns every rule by its id, those for agent files first."""
+    # A report about agent files does not load the rules for scenarios.
+    from runner.testing.scenarios.rules import RULES as SCENARIO_RULES
+
+    return {**RULES, **SCENARIO_RULES}

@@ -6,11 +6,11 @@ import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from runner.cli.reports.common import shown_path, workflow_command
-from runner.cli.reports.text import describe_failure, describe_rest
+from runner.cli.reports.common import find_rule, workflow_command
+from runner.cli.reports.text import describe_rest
 from runner.config.diagnostics import printable
-from runner.config.lint.selection import find_rule
-from runner.testing.results import Report, ScenarioResult, Status
+from runner.config.lint.discovery import shown_path
+from runner.testing.results import Report, ScenarioResult, Status, describe_failure
 
 if TYPE_CHECKING:
     from runner.config.diagnostics import Diagnostic

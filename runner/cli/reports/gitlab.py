@@ -6,7 +6,8 @@ import json
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from runner.cli.reports.common import shown_path, with_fingerprints
+from runner.cli.reports.common import with_fingerprints
+from runner.config.lint.discovery import shown_path
 
 if TYPE_CHECKING:
     from runner.config.lint.results import Results

@@ -8,8 +8,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from runner import __version__
-from runner.cli.reports.common import placed_edits, shown_path
-from runner.config.lint.selection import find_rule
+from runner.cli.reports.common import find_rule, placed_edits
+from runner.config.lint.discovery import shown_path
 from runner.testing.results import CallSeen, Report, ScenarioResult, Status, find_flakes
 
 if TYPE_CHECKING:

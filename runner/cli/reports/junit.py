@@ -10,10 +10,9 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement
 
-from runner.cli.reports.common import shown_path, xml_document, xml_text
-from runner.cli.reports.text import describe_failure
-from runner.config.lint.selection import find_rule
-from runner.testing.results import Report, ScenarioResult, Status
+from runner.cli.reports.common import find_rule, xml_document, xml_text
+from runner.config.lint.discovery import shown_path
+from runner.testing.results import Report, ScenarioResult, Status, describe_failure
 
 if TYPE_CHECKING:
     from runner.config.diagnostics import Diagnostic

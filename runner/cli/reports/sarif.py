@@ -7,8 +7,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from runner import __version__
-from runner.cli.reports.common import placed_edits, uri, with_fingerprints
-from runner.config.lint.selection import all_rules
+from runner.cli.reports.common import all_rules, placed_edits, uri, with_fingerprints
 
 if TYPE_CHECKING:
     from runner.config.diagnostics import Diagnostic

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from runner.cli.reports.common import shown_path
-from runner.config.diagnostics import headline, point_out, printable, render
+from runner.config.diagnostics import headline, printable, render
+from runner.config.lint.discovery import shown_path
 from runner.testing.results import (
     AgentCoverage,
-    CallSeen,
     Flake,
     Report,
-    ScenarioResult,
     Status,
+    describe_failure,
     find_flakes,
 )
 
 if TYPE_CHECKING:
     from runner.config.lint.results import Results
-
-
-# Select Graphic Rendition (ECMA-48, 8.3.117).
-_COLOURS = {Status.PASSED: "32", Status.FAILED: "1;31", Status.ERROR: "1;31"}
-_SHOWN_RESULT = 200  # characters of a tool's result
 
 
 def write_scenario_text(report: Report) -> str:
@@ -50,60 +42,6 @@ def describe_rest(report: Report) -> list[str]:
     blocks = [_describe_flakes(report), _describe_left_out(report)]
     blocks += [_describe_coverage(each, report.root) for each in report.coverage]
     return [each for each in blocks if each]
-
-
-def describe_failure(
-    result: ScenarioResult, root: PurePath | None = None, *, colour: bool = False
-) -> str:
-    """Return why a scenario did not pass, with the conversation up to there."""
-    root = root or Path.cwd()
-    return "\n".join(_describe(result, root, colour=colour))
-
-
-def _describe(result: ScenarioResult, root: PurePath, *, colour: bool) -> Iterator[str]:
-    scenario, failure = result.scenario, result.failure
-    place = failure.place if failure else scenario.place
-    path = shown_path(place.path, root)
-    word = result.status.value
-    if colour:
-        word = f"\x1b[{_COLOURS.get(result.status, '33')}m{word}\x1b[0m"
-    again = f" (run {result.run + 1}, seed {result.seed})" if result.run else ""
-    yield f"{path}:{place.line}:{place.column}: {word}: {printable(scenario.id)}{again}"
-    yield from _source_line(place.path, place.line, place.column)
-    if failure is not None:
-        yield f"  expected: {printable(failure.expected)}"
-        yield f"  actual:   {printable(failure.came)}"
-    for line in (result.error or "").splitlines():
-        yield f"  {printable(line)}"
-    if result.said or result.calls:
-        yield "  the call so far:"
-        yield from (
-            f"    {speaker}: {printable(text)}" for speaker, text in result.said
-        )
-        yield from (f"    {_call(each)}" for each in result.calls)
-    if result.recording is not None:
-        yield f"  recorded: vagent show {shown_path(result.recording, root)}"
-
-
-def _source_line(path: Path, line: int, column: int) -> Iterator[str]:
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, ValueError):
-        return
-    if line <= len(lines):
-        shown, caret = point_out(lines[line - 1], column)
-        yield f"  {line} | {shown}"
-        yield f"  {' ' * len(str(line))} | {caret}"
-
-
-def _call(call: CallSeen) -> str:
-    arguments = json.dumps(dict(call.arguments), ensure_ascii=False)
-    came = call.result or "no result"
-    if len(came) > _SHOWN_RESULT:
-        came = came[:_SHOWN_RESULT] + "…"
-    took = "" if call.seconds is None else f" after {call.seconds:g} s"
-    failed = "failed: " if call.is_error else ""
-    return f"{call.tool}({printable(arguments)}) → {failed}{printable(came)}{took}"
 
 
 def _describe_flakes(report: Report) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from runner.config.lint.results import CheckedFile, UnreadableFile
 from runner.config.loader import check_reading
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from runner.config.diagnostics import Diagnostic
     from runner.config.files import ParsedFile
@@ -21,17 +21,35 @@ if TYPE_CHECKING:
 _UNKNOWN_KIND = {"VA203", "VA210"}
 
 
+class CheckSuite(Protocol):
+    """Checks a file of scenarios and returns its findings."""
+
+    def __call__(
+        self, reading: ParsedFile, *, variables: Mapping[str, str], must_run: bool
+    ) -> list[Diagnostic]: ...
+
+
+def _no_suites(
+    reading: ParsedFile, *, variables: Mapping[str, str], must_run: bool
+) -> list[Diagnostic]:
+    raise TypeError(f"this checker takes agent files, not '{reading.path}'")
+
+
 @dataclass(frozen=True, slots=True)
 class Checker:
     """Checks what was read. Of `environment` only the names matter.
 
-    With `must_run`, what a run would miss in the environment is an error.
+    With `must_run`, what a run would miss in the environment is an error. `added_kinds`
+    loads the tool kinds of plugins; `check_suite` checks a file of scenarios.
     """
 
     selection: Selection
     environment: Mapping[str, str]
     variables: Mapping[str, str]
     must_run: bool = False
+    # Handed in, since tools and scenarios are packages above this one.
+    added_kinds: Callable[[], Kinds] = dict
+    check_suite: CheckSuite = _no_suites
 
     def check(
         self, readings: Iterable[ParsedFile | UnreadableFile]
@@ -56,7 +74,7 @@ class Checker:
         found = self._findings(reading, None)
         # The agents that scenarios name are checked with them.
         if not reading.is_suite and any(each.rule in _UNKNOWN_KIND for each in found):
-            kinds = added_kinds()
+            kinds = self.added_kinds()
             if kinds:
                 found = self._findings(reading, kinds)
         kept = self.selection.apply(reading.path, found)
@@ -64,11 +82,7 @@ class Checker:
 
     def _findings(self, reading: ParsedFile, kinds: Kinds | None) -> list[Diagnostic]:
         if reading.is_suite:
-            from runner.testing.scenarios.loader import (
-                check_suite,  # not for agent files
-            )
-
-            return check_suite(
+            return self.check_suite(
                 reading, variables=self.variables, must_run=self.must_run
             )
         declared = _declared(reading)
@@ -83,20 +97,6 @@ class Checker:
             kinds=kinds,
             must_run=self.must_run,
         )
-
-
-def added_kinds() -> Kinds:
-    """Return the kinds that plugins add; nothing is imported when there are none."""
-    from importlib.metadata import entry_points
-
-    from runner.config.schema import builtin_kinds
-
-    names = {each.name for each in entry_points(group="vagent.tool_kinds")}
-    if names <= builtin_kinds().keys():
-        return {}
-    from runner.tools.plugins import installed_kinds
-
-    return {key: kind.schema for key, kind in installed_kinds().items()}
 
 
 def _declared(reading: ParsedFile) -> set[Any]:

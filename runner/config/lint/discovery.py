@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from runner.config.files import find_file, read_agent_file, read_agent_text
@@ -152,3 +152,10 @@ def _read(path: Path) -> ParsedFile | UnreadableFile:
 
 def _refuse(error: OSError) -> None:
     raise FileUnreadable.from_os_error(error.filename, "read", error) from error
+
+
+def shown_path(path: PurePath, root: PurePath) -> str:
+    """Spell a path with `/`, from `root` where it lies below it."""
+    if path.is_absolute() and path.is_relative_to(root):
+        path = path.relative_to(root)
+    return path.as_posix()

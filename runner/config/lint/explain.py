@@ -6,10 +6,11 @@ import json
 from textwrap import fill, indent
 from typing import TYPE_CHECKING
 
-from runner.config.lint.selection import all_rules
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from runner.config.lint.context import Documentation, Rule
 
 _WIDTH = 88
@@ -25,9 +26,9 @@ def explain(rule: Rule) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def list_rules() -> str:
+def list_rules(rules: Iterable[Rule]) -> str:
     """Write a line for every rule, in the order of the ids."""
-    rules = sorted(all_rules().values(), key=lambda each: each.id)
+    rules = sorted(rules, key=lambda each: each.id)
     width = max(len(each.name) for each in rules)
     return "".join(
         f"{each.id}  {each.name:{width}}  {each.severity:7}  "
@@ -36,9 +37,9 @@ def list_rules() -> str:
     )
 
 
-def rules_as_json() -> str:
+def rules_as_json(rules: Iterable[Rule]) -> str:
     """Write every rule with its documentation, as one JSON list."""
-    rules = sorted(all_rules().values(), key=lambda each: each.id)
+    rules = sorted(rules, key=lambda each: each.id)
     listed = []
     for each in rules:
         about = _documentation(each)

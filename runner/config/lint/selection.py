@@ -5,20 +5,22 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from runner.cli.reports import FORMATS
-from runner.config.lint.rules import RULES
 from runner.config.settings import find_table, read_flag
 from runner.config.spelling import nearest
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from runner.config.diagnostics import Diagnostic
     from runner.config.lint.context import Rule
+
+# All rules by id. A function, so that the rules of scenario files are loaded only if a
+# selector needs them.
+LoadRules: TypeAlias = "Callable[[], Mapping[str, Rule]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +54,19 @@ class Selection:
         return replace(found, severity="error")
 
 
-def build_selection(settings: Settings) -> Selection:
-    """Return what the settings choose; raises `UsageError` for unknown rules."""
+def build_selection(settings: Settings, all_rules: LoadRules) -> Selection:
+    """Returns the selection of the settings; raises `UsageError` for unknown rules."""
     if not (settings.select or settings.ignore or settings.per_file_ignores):
         return Selection(strict=settings.strict)
     return Selection(
-        _chosen(settings.select) if settings.select else None,
-        _chosen(settings.ignore),
+        _chosen(settings.select, all_rules) if settings.select else None,
+        _chosen(settings.ignore, all_rules),
         settings.strict,
         settings.folder,
-        tuple((each, _chosen(s)) for each, s in settings.per_file_ignores.items()),
+        tuple(
+            (each, _chosen(s, all_rules))
+            for each, s in settings.per_file_ignores.items()
+        ),
     )
 
 
@@ -73,7 +78,7 @@ def relative_to(path: Path, folder: Path | None) -> str:
     return full.as_posix()
 
 
-def find_rules(selector: str) -> list[Rule]:
+def find_rules(selector: str, all_rules: LoadRules) -> list[Rule]:
     """Return the rules of an id, of the head of ids (`VA5`), or of a name.
 
     Upper and lower case are the same. Raises `UsageError` when there is none.
@@ -99,8 +104,10 @@ def _nearest(wanted: str, rules: Mapping[str, Rule]) -> str:
     return "vagent validate --rules lists them"
 
 
-def _chosen(selectors: Iterable[str]) -> frozenset[str]:
-    return frozenset(rule.id for each in selectors for rule in find_rules(each))
+def _chosen(selectors: Iterable[str], all_rules: LoadRules) -> frozenset[str]:
+    return frozenset(
+        rule.id for each in selectors for rule in find_rules(each, all_rules)
+    )
 
 
 # The settings of checks, from `vagent.toml` or `pyproject.toml`.
@@ -122,19 +129,24 @@ class Settings:
     folder: Path = Path()
 
 
-def load_settings(start: Path) -> Settings:
-    """Return the settings of checks; raises like `find_table`, and for wrong values."""
+def load_settings(
+    start: Path, all_rules: LoadRules, formats: Sequence[str]
+) -> Settings:
+    """Returns the settings of checks; `formats` are the known report formats.
+
+    Raises `UsageError` for a wrong value, and the errors of `find_table`.
+    """
     found = find_table(start)
     path, table = found.path, found.values
     if path is None:
         return Settings(folder=start.absolute())
     return Settings(
-        select=_rules(path, "select", table.get("select", [])),
-        ignore=_rules(path, "ignore", table.get("ignore", [])),
+        select=_rules(path, "select", table.get("select", []), all_rules),
+        ignore=_rules(path, "ignore", table.get("ignore", []), all_rules),
         strict=read_flag(path, "strict", table.get("strict", False)),
-        format=_format(path, table.get("format", "auto")),
+        format=_format(path, table.get("format", "auto"), formats),
         exclude=_texts(path, "exclude", table.get("exclude", [])),
-        per_file_ignores=_table(path, table.get("per-file-ignores", {})),
+        per_file_ignores=_table(path, table.get("per-file-ignores", {}), all_rules),
         folder=path.parent,
     )
 
@@ -145,48 +157,31 @@ def _texts(path: Path, key: str, value: Any) -> tuple[str, ...]:
     raise UsageError(f"{path}: `{key}` is a list of texts, not {value!r}")
 
 
-def _rules(path: Path, key: str, value: Any) -> tuple[str, ...]:
-
+def _rules(path: Path, key: str, value: Any, all_rules: LoadRules) -> tuple[str, ...]:
     selectors = _texts(path, key, value)
     for each in selectors:
         try:
-            find_rules(each)
+            find_rules(each, all_rules)
         except UsageError as error:
             message = f"{path}: `{key}`: {error.message}"
             raise UsageError(message, hint=error.hint) from None
     return selectors
 
 
-def _format(path: Path, value: Any) -> str:
-    if value == "auto" or (isinstance(value, str) and value in FORMATS):
+def _format(path: Path, value: Any, formats: Sequence[str]) -> str:
+    if value == "auto" or (isinstance(value, str) and value in formats):
         return str(value)
-    names = ", ".join(("auto", *FORMATS))
+    names = ", ".join(("auto", *formats))
     raise UsageError(f"{path}: there is no `format` {value!r}", hint=f"one of {names}")
 
 
-def _table(path: Path, value: Any) -> dict[str, tuple[str, ...]]:
+def _table(path: Path, value: Any, all_rules: LoadRules) -> dict[str, tuple[str, ...]]:
     key = "per-file-ignores"
     if not isinstance(value, dict):
         raise UsageError(f"{path}: `{key}` is a table of patterns, not {value!r}")
-    return {each: _rules(path, f"{key}.{each}", value[each]) for each in value}
-
-
-# All rules, whatever kind of file they are about.
-#
-# Those for scenario files are loaded when they are asked for: a check of agent files,
-# or a report about them, has no use for them.
-
-
-def find_rule(identifier: str) -> Rule:
-    """Return the rule of a finding."""
-    return RULES[identifier] if identifier in RULES else all_rules()[identifier]
-
-
-def all_rules() -> dict[str, Rule]:
-    """Return every rule by its id, those for agent files first."""
-    from runner.testing.scenarios.rules import RULES as SCENARIO_RULES
-
-    return {**RULES, **SCENARIO_RULES}
+    return {
+        each: _rules(path, f"{key}.{each}", value[each], all_rules) for each in value
+    }
 
 
 # Path patterns of the settings (`agents/**/*.yaml`), the same on every system.

@@ -317,7 +317,7 @@ def read_agent(path: Path) -> Agent:
         return Agent(is_agent=False)
     found, inspection = examine_agent(reading, environment={})
     if any(each.rule in _UNKNOWN_KIND for each in found):
-        from runner.config.lint.checker import added_kinds
+        from runner.tools.plugins import added_kinds
 
         kinds = added_kinds()
         if kinds:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.config.diagnostics import Diagnostic, Finding
-    from runner.config.schema_errors import Violation
+    from runner.config.schema import Violation
     from runner.config.yaml.nodes import Pointer
     from runner.config.yaml.parser import Document
     from runner.testing.scenarios.model import Suite

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft4Validator
 
-from runner.cli.reports.common import uri
+from runner.cli.reports.common import all_rules, uri
 from runner.cli.reports.sarif import write_sarif
 from runner.config.lint.results import gather
-from runner.config.lint.selection import all_rules
 from tests.config.lint.reports.samples import ROOT, SHOP, samples
 
 RULES = all_rules()

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from runner.cli.reports.common import all_rules
 from runner.config.diagnostics import diagnose
 from runner.config.lint.selection import Settings, build_selection, find_rules
 from runner.config.source import Source, Span
@@ -19,7 +20,7 @@ FOUND = [
 
 
 def kept(path: str = "a.yaml", **settings: Any) -> list[str]:
-    selection = build_selection(Settings(**settings))
+    selection = build_selection(Settings(**settings), all_rules)
     return [each.rule for each in selection.apply(Path(path), FOUND)]
 
 
@@ -44,7 +45,7 @@ def test_rules_are_chosen_by_id_head_or_name(
 
 
 def test_strictly_warnings_are_errors() -> None:
-    selection = build_selection(Settings(strict=True))
+    selection = build_selection(Settings(strict=True), all_rules)
     assert all(each.is_error for each in selection.apply(Path("a.yaml"), FOUND))
 
 
@@ -67,5 +68,5 @@ def test_some_files_are_let_off_some_rules(tmp_path: Path) -> None:
 )
 def test_what_is_no_rule_is_told_with_the_nearest(selector: str, hint: str) -> None:
     with pytest.raises(UsageError, match=f"there is no rule '{selector}'") as caught:
-        find_rules(selector)
+        find_rules(selector, all_rules)
     assert (caught.value.hint or "").startswith(hint)

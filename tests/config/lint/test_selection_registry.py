@@ -4,8 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from runner.cli.reports.common import all_rules, find_rule
 from runner.config.lint.rules import RULES
-from runner.config.lint.selection import all_rules, find_rule
 from runner.testing.scenarios.rules import RULES as SCENARIO_RULES
 
 
@@ -18,8 +18,8 @@ def test_every_rule_is_found_by_its_id() -> None:
 
 def test_a_rule_for_agents_is_found_without_those_for_scenarios() -> None:
     code = (
-        "import sys; from runner.config.lint.selection import find_rule; "
-        "find_rule('VA203'); sys.exit('runner.scenarios' in sys.modules)"
+        "import sys; from runner.cli.reports.common import find_rule; "
+        "find_rule('VA203'); sys.exit('runner.testing.scenarios' in sys.modules)"
     )
     root = Path(__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0

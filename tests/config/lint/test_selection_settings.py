@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
-from runner.config.lint.selection import Settings, load_settings
+from runner.cli.reports import FORMATS
+from runner.cli.reports.common import all_rules
+from runner.config.lint.selection import Settings
+from runner.config.lint.selection import load_settings as load
 from runner.errors import FileUnreadable, UsageError
 
 ALL = """
@@ -25,6 +28,10 @@ EXPECTED: dict[str, Any] = {
     "exclude": ("old",),
     "per_file_ignores": {"drafts/*.yaml": ("VA301",)},
 }
+
+
+def load_settings(start: Path) -> Settings:
+    return load(start, all_rules, list(FORMATS))
 
 
 @pytest.fixture(autouse=True)

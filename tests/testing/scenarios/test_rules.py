@@ -6,9 +6,9 @@ import re
 
 import pytest
 
+from runner.cli.reports.common import all_rules
 from runner.config.diagnostics import Diagnostic, render
 from runner.config.lint.context import Rule
-from runner.config.lint.selection import all_rules
 from runner.testing.scenarios.loader import check_suite
 from runner.testing.scenarios.rules import RULES
 from tests.testing.scenarios.reading import BESIDE, read
