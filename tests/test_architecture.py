@@ -1,9 +1,10 @@
-"""The house: imports go down only, and each outside library has its rooms."""
+"""Architecture: packages import only packages below, and libraries have fixed users."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -11,68 +12,28 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "runner"
 
-# Higher floors may import lower ones and themselves; the first match counts.
-FLOORS: list[tuple[str, int]] = [
-    ("runner", 0),
-    ("runner.errors", 0),
-    ("runner.hosts", 0),
-    ("runner.redaction", 0),
-    ("runner.protocol", 1),
-    ("runner.config.model", 1),
-    ("runner.audio.pcm", 1),
-    ("runner.audio.devices", 1),
-    ("runner.speech.interfaces", 1),
-    ("runner.config", 2),
-    ("runner.audio", 2),
-    ("runner.speech", 2),
-    ("runner.cli.schema", 2),
-    ("runner.config.settings", 2),
-    ("runner.cli.device_preferences", 2),
-    ("runner.checking", 3),
-    ("runner.recording", 3),
-    ("runner.observers", 3),
-    ("runner.observers.call_stats", 3),
-    ("runner.scenarios", 3),
-    ("runner.service", 3),
-    ("runner.service.faults.injector", 4),
-    ("runner.cli.new", 3),
-    ("runner.tools", 3),
-    ("runner.checking", 3),
-    ("runner.engine.agent", 4),
-    ("runner.engine.connection", 4),
-    ("runner.engine.engine", 4),
-    ("runner.engine.engine", 4),
-    ("runner.engine.engine", 4),
-    ("runner.engine.transports", 4),
-    ("runner.engine.services", 4),
-    ("runner.server", 4),
-    ("runner.engine.agent", 5),
-    ("runner.engine.controls", 5),
-    ("runner.engine.hot_reload", 5),
-    ("runner.engine.toolset", 5),
-    ("runner.observers.call_stats", 5),
-    ("runner.engine.caller", 5),
-    ("runner.engine.audio_setup", 5),
-    ("runner.engine.caller", 5),
-    ("runner.engine.audio_setup", 5),
-    ("runner.telemetry", 5),
-    ("runner.observers.call_stats", 6),
-    ("runner.engine.controls", 6),
-    ("runner.engine.toolset", 6),
-    ("runner.engine.hot_reload", 6),
-    ("runner.engine.audio_setup", 6),
-    ("runner.engine.compose", 6),
-    ("runner.engine.compose", 7),
-    ("runner.testing", 8),
-    ("runner.replaying", 8),
-    ("runner.comparing", 8),
-    ("runner.cli", 9),
-    ("runner.templates", 10),  # what `vagent new` writes; nothing here imports it
-    ("runner.__main__", 10),
-]
+# From the bottom to the top. A package imports itself and the packages before it.
+PACKAGES = (
+    "errors",
+    "redaction",
+    "hosts",
+    "protocol",
+    "audio",
+    "config",
+    "speech",
+    "tools",
+    "recording",
+    "service",
+    "observers",
+    "engine",
+    "testing",
+    "cli",
+)
+# What `vagent new` writes, and the module that `python -m runner` runs.
+OUTSIDE = {"templates", "__main__"}
 
-# An outside library and the only modules that may import it.
-ROOMS = {
+# A library and the only modules that may import it.
+USERS = {
     "yaml": {"runner.config.yaml.parser"},
     "pydantic": {"runner.tools.annotations"},
     "jsonschema": {"runner.config.schema", "runner.tools.arguments"},
@@ -115,41 +76,60 @@ def imports(tree: ast.Module) -> Iterator[str]:
             yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
-def floor(module: str) -> int | None:
-    names = dict(FLOORS)
-    while module:
-        if module in names:
-            return names[module]
-        module = module.rpartition(".")[0]
-        if module == "runner":
-            return None
-    return None
-
-
 MODULES = dict(modules())
 
 
+def package(module: str) -> str:
+    """Returns the part of a module name after `runner`; empty for `runner` itself."""
+    return module.partition(".")[2].partition(".")[0]
+
+
+def own_imports(module: str) -> set[str]:
+    """Returns the modules of this project that a module imports."""
+    found = set()
+    for name in imports(MODULES[module]):
+        while name not in MODULES and "." in name:
+            name = name.rpartition(".")[0]
+        if name in MODULES and name != module:
+            found.add(name)
+    return found
+
+
 @pytest.mark.parametrize("module", MODULES)
-def test_every_module_has_a_floor_and_imports_go_down_only(module: str) -> None:
-    own = floor(module)
-    assert own is not None, f"{module} stands on no floor: add it to FLOORS"
-    for imported in imports(MODULES[module]):
-        if imported.partition(".")[0] == "runner":
-            other = floor(imported)
-            if other is None:
-                other = floor(imported.rpartition(".")[0]) or 0
-            assert other <= own, f"{module} imports {imported} from above"
+def test_a_module_imports_only_packages_below_its_own(module: str) -> None:
+    own = package(module)
+    if not own or own in OUTSIDE:
+        return
+    assert own in PACKAGES, f"{own} is not in PACKAGES"
+    for imported in own_imports(module):
+        other = package(imported)
+        if other:
+            assert PACKAGES.index(other) <= PACKAGES.index(own), (
+                f"{module} imports {imported}, which is above it"
+            )
 
 
-@pytest.mark.parametrize("library", ROOMS)
-def test_an_outside_library_stays_in_its_rooms(library: str) -> None:
+def test_no_modules_import_each_other_in_a_cycle() -> None:
+    # A package is imported before its modules; that is not a dependency on its content.
+    graph = {
+        module: {
+            each for each in own_imports(module) if not module.startswith(f"{each}.")
+        }
+        for module in MODULES
+    }
+
+    list(TopologicalSorter(graph).static_order())  # raises CycleError
+
+
+@pytest.mark.parametrize("library", USERS)
+def test_a_library_is_imported_only_by_its_users(library: str) -> None:
     users = {
         module
         for module, tree in MODULES.items()
         if any(name.partition(".")[0] == library for name in imports(tree))
     }
 
-    assert users <= ROOMS[library]
+    assert users <= USERS[library]
 
 
 def test_the_protocol_is_pure() -> None:
