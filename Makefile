@@ -58,7 +58,7 @@ orders: $(VENV)/.develop ## both cores, alone and linked, under 100,000 random o
 	@for seed in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do \
 	  VAGENT_ORDERS=5000 $(BIN)/python -m pytest -q -n auto --hypothesis-seed=$$seed \
 	    tests/protocol/client/test_session_orders.py tests/protocol/server/test_session_orders.py \
-	    tests/protocol/test_lossy_link.py || exit 1; \
+	    tests/protocol/test_protocol_lossy_link.py || exit 1; \
 	done
 
 fuzz: $(VENV)/.develop ## spoiled input: 1,000,000 messages, 100,000 agent files, 100,000 through the door

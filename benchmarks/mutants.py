@@ -41,7 +41,7 @@ from benchmarks.mutations import Mutant, find_mutants
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("runner/protocol/client", "runner/protocol/server")
-LINKED = ("tests/protocol/test_lossy_link.py",)
+LINKED = ("tests/protocol/test_protocol_lossy_link.py",)
 ORDERS = "10"  # examples of each machine; enough when the rules are broken outright
 
 

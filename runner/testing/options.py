@@ -22,6 +22,8 @@ class TestOptions:
     `keep` is where recordings of what failed go (of all, with `keep_passed`).
     """
 
+    __test__ = False  # pytest: a class of options, not of tests
+
     service: str = SCRIPT
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     variables: Mapping[str, str] = field(default_factory=dict)

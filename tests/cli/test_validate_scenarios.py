@@ -102,4 +102,4 @@ def test_agents_alone_do_not_load_what_scenarios_need(folder: Path) -> None:
         check=False,
     )
     assert "runner.config.lint.checker" in done.stderr
-    assert "runner.scenarios" not in done.stderr
+    assert "runner.testing.scenarios" not in done.stderr

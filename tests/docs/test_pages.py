@@ -58,7 +58,7 @@ NOT_RUN = {
     r"vagent run .*--(headphones|push-to-talk)": "it needs a microphone",
     r"vagent devices": "it needs a sound card",
     r"vagent doctor .*--online": "it needs a key and the network",
-    r"vagent doctor": "its result depends on the machine; tests/doctor run it",
+    r"vagent doctor": "its result depends on the machine; tests/cli/doctor_checks runs them",
     r"vagent service (?!--fault help)": "it does not end by itself",
     r"vagent .*--service (local|assemblyai)": "it needs the models, or a key",
     r"vagent models (fetch|path)": "it needs the network, or the models",

@@ -68,7 +68,7 @@ def test_a_command_that_is_none_is_told_and_never_said(line: str, text: str) -> 
 
 
 def test_help_and_the_documentation_name_every_command() -> None:
-    path = Path(__file__).parents[1] / "docs" / "how-to" / "talk.md"
+    path = Path(__file__).parents[2] / "docs" / "how-to" / "talk.md"
     page = path.read_text("utf-8")
 
     for command, line in zip(COMMANDS.values(), describe_commands(), strict=True):

@@ -115,7 +115,7 @@ def test_only_a_reply_that_is_asked_for_again_counts_as_such() -> None:
 
 
 def test_the_names_in_json_are_those_of_the_documentation() -> None:
-    path = Path(__file__).parents[1] / "docs" / "reference" / "json-output.md"
+    path = Path(__file__).parents[2] / "docs" / "reference" / "json-output.md"
     page = path.read_text("utf-8")
     table = page[page.index("| counter | meaning |") : page.index("## Other commands")]
     for name in Counters().as_dict():

@@ -203,7 +203,7 @@ _PARAMETER = r"|\$\{[A-Za-z_][A-Za-z0-9_]*\}"
 
 def packaged_text() -> str:
     """Return the text of the schema's file."""
-    return read_packaged("runner.scenarios", "scenario.schema.json")
+    return read_packaged("runner.testing.scenarios", "scenario.schema.json")
 
 
 def packaged_schema() -> Schema:

@@ -29,7 +29,7 @@ from tests.recording.calls import header, record
 from tests.recording.strategies import ENTRY
 from tests.recording.test_recorder import BEGAN, DONE
 
-PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "recordings.md").read_text(
+PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "recordings.md").read_text(
     "utf-8"
 )
 CODE = set(re.findall(r"`([^`\n]+)`", PAGE))

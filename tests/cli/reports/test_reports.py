@@ -1,6 +1,6 @@
 """Every format word for word, for one set of findings: expected/FORMAT.txt.
 
-To accept new wordings: UPDATE_GOLDEN=1 pytest tests/checking/reports, then read the
+To accept new wordings: UPDATE_GOLDEN=1 pytest tests/cli/reports, then read the
 difference.
 """
 

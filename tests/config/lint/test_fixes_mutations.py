@@ -14,7 +14,7 @@ from runner.config.files import read_agent_text
 from runner.config.lint.fixes import FixedFile, fix_content
 from runner.config.loader import check_reading
 
-AGENTS = Path(__file__).parents[2] / "agents"
+AGENTS = Path(__file__).parents[3] / "agents"
 PATH = AGENTS / "support.yaml"
 TEXTS = [
     (AGENTS / "support.yaml").read_text("utf-8"),

@@ -21,5 +21,5 @@ def test_a_rule_for_agents_is_found_without_those_for_scenarios() -> None:
         "import sys; from runner.cli.reports.common import find_rule; "
         "find_rule('VA203'); sys.exit('runner.testing.scenarios' in sys.modules)"
     )
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0

@@ -23,7 +23,7 @@ from runner.testing.scenarios.loader import (
 from tests.editor.snippets import expand
 from tests.shipped import SCENARIO_FILES
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SCHEMA = packaged_schema()
 
 

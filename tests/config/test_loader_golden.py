@@ -1,6 +1,6 @@
 """What is said about broken files, word for word: bad/NAME.yaml beside bad/NAME.txt.
 
-To accept new wordings: UPDATE_GOLDEN=1 pytest tests/config/test_golden.py, then read
+To accept new wordings: UPDATE_GOLDEN=1 pytest tests/config/test_loader_golden.py, then read
 the difference.
 """
 

@@ -1,4 +1,4 @@
-"""The bounds of a soak; `tests/test_benchmarks.py` runs a short one."""
+"""The bounds of a soak; `tests/project/test_benchmarks.py` runs a short one."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from runner.testing.runner import TestOptions, run_scenario
 from runner.testing.scenarios.loader import check_suite, load_suite, packaged_schema
 from tests.testing.scenarios.reading import read
 
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "scenarios.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "scenarios.md"
 TEXT = PAGE.read_text("utf-8")
 MODELINE = "# yaml-language-server: $schema=./scenario.schema.json\n"
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)

@@ -26,7 +26,7 @@ from runner.protocol.messages import (
     TranscriptUser,
 )
 from tests.cli.views.chat.calls import tone
-from tests.cli.views.chat.test_screens import agree
+from tests.cli.views.chat.test_render_screens import agree
 from tests.terminal import Service, service
 
 pytestmark = pytest.mark.skipif(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SECOND = ("--seconds", "0.5", "--warm-up", "0.2")
 FAST = ("vagent+uvloop", "vagent+picows", "vagent+fast")
 

@@ -15,7 +15,7 @@ from runner.testing.scenarios.loader import load_suite
 
 pytestmark = pytest.mark.speech
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

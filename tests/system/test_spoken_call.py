@@ -13,7 +13,7 @@ import pytest
 
 from runner.speech.models import open_model_store
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LINES = [
     "What's the weather in London?",
     "Where is my order one two three four?",
