@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from runner.testing.runner import TestOptions, run_scenario
     from runner.testing.scenarios.model import LlmRule, MockAnswer
     from runner.testing.scripted_service import ScriptedModel, ScriptedService
-    from runner.testing.virtual_time import VirtualTimeLoop, run_virtually
+    from runner.testing.virtual_clock import VirtualTimeLoop, run_virtually
 
 __all__ = [
     "LlmRule",
@@ -62,7 +62,7 @@ _HOMES = {
     ),
     "runner.testing.results": ("CallSeen", "Failure", "ScenarioResult", "Status"),
     "runner.testing.scripted_service": ("ScriptedModel", "ScriptedService"),
-    "runner.testing.virtual_time": ("VirtualTimeLoop", "run_virtually"),
+    "runner.testing.virtual_clock": ("VirtualTimeLoop", "run_virtually"),
 }
 
 

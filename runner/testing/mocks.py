@@ -19,7 +19,7 @@ from runner.config.model import AgentConfig
 from runner.engine.hot_reload import AgentFileWatcher
 from runner.errors import ToolError
 from runner.testing.scenarios.model import MockAnswer
-from runner.testing.virtual_time import real_work
+from runner.testing.virtual_clock import real_work
 from runner.tools.plugins import installed_kinds
 from runner.tools.registry import ToolRegistry, load_each
 from runner.tools.tool import Tool, ToolDefinition, ToolKind, ToolOutcome

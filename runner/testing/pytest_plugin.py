@@ -143,7 +143,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     is_ours = inspect.iscoroutinefunction(test) and FIXTURE in pyfuncitem.fixturenames
     if not is_ours or pyfuncitem.get_closest_marker("asyncio"):
         return None
-    from runner.testing.virtual_time import run_virtually
+    from runner.testing.virtual_clock import run_virtually
 
     names = pyfuncitem._fixtureinfo.argnames
     arguments = {name: pyfuncitem.funcargs[name] for name in names}

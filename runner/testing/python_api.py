@@ -13,7 +13,7 @@ from runner.testing.call import CallUnderTest
 from runner.testing.options import SCRIPT
 from runner.testing.scenarios.model import LlmRule, MockAnswer
 from runner.testing.setup import CallSetup, open_call_under_test
-from runner.testing.virtual_time import run_virtually
+from runner.testing.virtual_clock import run_virtually
 
 P = ParamSpec("P")
 T = TypeVar("T")

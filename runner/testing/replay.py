@@ -39,7 +39,7 @@ from runner.protocol.messages import InputAudio, ReplyAudio, ServerMessage, Tool
 from runner.recording.format import LOUD, AudioCounter, AudioSummary, Entry
 from runner.recording.reader import Recording
 from runner.testing.impairments import NullMicrophone
-from runner.testing.virtual_time import run_virtually
+from runner.testing.virtual_clock import run_virtually
 from runner.tools.tool import ToolOutcome
 
 # Timers of then rang a little late, as loops do, and did so between other events. They

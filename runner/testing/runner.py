@@ -32,7 +32,7 @@ from runner.testing.results import Failure, ScenarioResult, Status
 from runner.testing.scenarios.model import Scenario
 from runner.testing.setup import CallFixture, CallSetup, open_call_under_test
 from runner.testing.steps import ScenarioRun
-from runner.testing.virtual_time import run_virtually
+from runner.testing.virtual_clock import run_virtually
 
 __all__ = ["TestOptions", "format_error", "run_scenario"]
 

@@ -21,7 +21,7 @@ from runner.testing.scenarios.model import (
     UserTurn,
     WaitTurn,
 )
-from runner.testing.virtual_time import real_work
+from runner.testing.virtual_clock import real_work
 from runner.tools.arguments import fits
 
 

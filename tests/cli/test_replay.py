@@ -14,7 +14,7 @@ from runner.cli.replay import replay
 from runner.errors import UsageError
 from runner.recording.format import InvalidRecording
 
-RECORDINGS = Path(__file__).parents[1] / "replaying" / "recordings"
+RECORDINGS = Path(__file__).parents[1] / "testing" / "recordings"
 
 
 def invoke(*arguments: object) -> Result:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-BESIDE = ROOT / "tests" / "scenarios" / "beside"
+BESIDE = ROOT / "tests" / "testing" / "scenarios" / "beside"
 GOOD = "agent: shop.yaml\nscenarios:\n- name: a\n  turns:\n  - agent: help\n"
 BAD = GOOD.replace("- agent", "- agnt").replace("name: a", "name: b")
 

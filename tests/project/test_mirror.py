@@ -22,7 +22,7 @@ def files() -> Iterator[Path]:
             yield path.relative_to(TESTS)
 
 
-@pytest.mark.parametrize("path", files(), ids=str)
+@pytest.mark.parametrize("path", list(files()), ids=str)
 def test_a_file_of_tests_names_a_module_of_its_folder(path: Path) -> None:
     """`test_MODULE.py`, or `test_MODULE_ASPECT.py` for one aspect of a module."""
     folder = ROOT / "runner" / path.parent

@@ -33,7 +33,7 @@ from runner.testing.replay import replay
 from runner.testing.replay_result import find_difference
 from runner.testing.scenarios.model import LlmRule, read_pattern
 from runner.testing.scripted_service import ScriptedModel, ScriptedService
-from runner.testing.virtual_time import run_virtually
+from runner.testing.virtual_clock import run_virtually
 from runner.tools.tool import ToolOutcome
 
 WORDS = "One moment, I'm looking at the book."

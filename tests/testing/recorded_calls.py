@@ -21,7 +21,7 @@ from runner.recording.recorder import Recorder
 from runner.testing.call import CallUnderTest
 from runner.testing.scenarios.model import LlmRule, MockAnswer, read_pattern
 from runner.testing.setup import CallFixture, CallSetup, open_call_under_test
-from runner.testing.virtual_time import run_virtually
+from runner.testing.virtual_clock import run_virtually
 
 RECORDINGS = Path(__file__).parent / "recordings"
 AGENT = """\

@@ -21,7 +21,7 @@ _SHOWN = (
 )
 
 
-def write_tap(report: Report) -> str:
+def write_scenario_tap(report: Report) -> str:
     """Write a line a scenario, and what went wrong as a YAML block (in its JSON)."""
     lines = ["TAP version 14", f"1..{len(report.results)}"]
     for number, result in enumerate(report.results, 1):

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
-from runner.config.diagnostics import Finding
 from runner.config.interpolation import find_placeholders
-from runner.config.lint.context import rule
 from runner.config.lint.python_files import find_python_tools, read_marks
 
 if TYPE_CHECKING:
@@ -272,40 +270,6 @@ def _inner(keywords: dict[str, Any]) -> Iterator[tuple[str, Pointer]]:
         elif keyword in _NAMED and isinstance(value, dict):
             for name in value:
                 yield keyword, (name,)
-
-
-# Rule VA406: the names of tools.
-
-
-@rule("VA406", "tool-name-taken")
-def tool_name_taken(inspection: RuleContext) -> Iterator[Finding]:
-    """Two tools have the same name, given or by default.
-
-    The model calls a tool by its name: only one of the two could ever run.
-
-    Bad:
-        tools:
-          - plugin: end_call
-          - plugin: end_call
-
-    Good:
-        tools:
-          - plugin: end_call
-          - plugin: current_time
-    """
-    seen: dict[str, int] = {}
-    for tool in inspection.tools():
-        named = tool_name(inspection, tool)
-        if named is None:
-            continue
-        name, path = named
-        place = inspection.value(path)
-        if name in seen:
-            message = f"another tool is called `{name}` too"
-            help_ = f"the first one is in line {seen[name]}; give this one a `name`"
-            yield Finding(place, message, help_)
-        else:
-            seen[name] = place.source.point(place.span.start)[0]
 
 
 def tool_name(inspection: RuleContext, tool: Pointer) -> tuple[str, Pointer] | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from runner.cli.reports.github import write_github
 from runner.config.lint.results import gather
-from tests.config.lint.reports.samples import ROOT, samples
+from tests.cli.reports.findings_samples import ROOT, samples
 
 
 def test_no_path_and_no_message_can_begin_another_command() -> None:

@@ -5,7 +5,7 @@ from xml.etree.ElementTree import Element, fromstring
 
 from runner.cli.reports.junit import write_junit
 from runner.config.lint.results import gather
-from tests.config.lint.reports.samples import ROOT, samples
+from tests.cli.reports.findings_samples import ROOT, samples
 
 
 def suites(text: str) -> list[Element]:

@@ -15,7 +15,7 @@ import pytest
 
 from runner.cli.reports import FORMATS, choose_format, load_report
 from runner.cli.validate import Format
-from tests.config.lint.reports.samples import samples
+from tests.cli.reports.findings_samples import samples
 
 EXPECTED = Path(__file__).parent / "expected"
 

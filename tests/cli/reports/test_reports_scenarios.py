@@ -17,7 +17,7 @@ from runner.testing.results import Failure, Report, Status
 from runner.testing.scenarios.model import Place
 from tests.cli.reports.samples import FAILED, FILE, REPORT, TEXT, result
 
-EXPECTED = Path(__file__).parent / "expected"
+EXPECTED = Path(__file__).parent / "expected_scenarios"
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from jsonschema import Draft4Validator
 from runner.cli.reports.common import all_rules, uri
 from runner.cli.reports.sarif import write_sarif
 from runner.config.lint.results import gather
-from tests.config.lint.reports.samples import ROOT, SHOP, samples
+from tests.cli.reports.findings_samples import ROOT, SHOP, samples
 
 RULES = all_rules()
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tests.config.lint.reports.samples import samples
+from tests.cli.reports.findings_samples import samples
 
 
 def test_the_sums_are_those_of_the_findings() -> None:

@@ -1,4 +1,4 @@
-"""Rules VA509 to VA514: how tools are named and described to the model."""
+"""Rules VA406 and VA509 to VA514: how tools are named and described to the model."""
 
 from __future__ import annotations
 
@@ -28,6 +28,37 @@ _FILLING = {
     *("its", "it", "their", "this", "that", "is"),
 }
 _STEM = 4  # letters that two forms of one word share
+
+
+@rule("VA406", "tool-name-taken")
+def tool_name_taken(inspection: RuleContext) -> Iterator[Finding]:
+    """Two tools have the same name, given or by default.
+
+    The model calls a tool by its name: only one of the two could ever run.
+
+    Bad:
+        tools:
+          - plugin: end_call
+          - plugin: end_call
+
+    Good:
+        tools:
+          - plugin: end_call
+          - plugin: current_time
+    """
+    seen: dict[str, int] = {}
+    for tool in inspection.tools():
+        named = tool_name(inspection, tool)
+        if named is None:
+            continue
+        name, path = named
+        place = inspection.value(path)
+        if name in seen:
+            message = f"another tool is called `{name}` too"
+            help_ = f"the first one is in line {seen[name]}; give this one a `name`"
+            yield Finding(place, message, help_)
+        else:
+            seen[name] = place.source.point(place.span.start)[0]
 
 
 @rule("VA509", "thin-description", "warning")

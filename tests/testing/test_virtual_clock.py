@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from runner.testing.virtual_time import VirtualTimeLoop, real_work, run_virtually
+from runner.testing.virtual_clock import VirtualTimeLoop, real_work, run_virtually
 
 
 def test_an_hour_of_sleep_takes_an_hour_on_this_clock_and_none_on_the_wall() -> None:
@@ -93,7 +93,7 @@ def test_after_real_work_the_clock_jumps_again() -> None:
 def test_work_that_hangs_is_ended_by_its_own_timeout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("runner.testing.virtual_time.PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("runner.testing.virtual_clock.PATIENCE_SECONDS", 0.05)
     never = threading.Event()
 
     async def program() -> float:
