@@ -16,7 +16,6 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +57,7 @@ NOT_RUN = {
     r"vagent run .*--(headphones|push-to-talk)": "it needs a microphone",
     r"vagent devices": "it needs a sound card",
     r"vagent doctor .*--online": "it needs a key and the network",
-    r"vagent doctor": "its result depends on the machine; tests/cli/doctor_checks runs them",
+    r"vagent doctor": "its result depends on the machine",
     r"vagent service (?!--fault help)": "it does not end by itself",
     r"vagent .*--service (local|assemblyai)": "it needs the models, or a key",
     r"vagent models (fetch|path)": "it needs the network, or the models",
@@ -105,28 +104,6 @@ def read_commands(block: Block) -> Iterator[Command]:
     for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
         line, *output = part.splitlines()
         yield Command(re.sub(r"\s+# .*", "", line), tuple(output))
-
-
-# TODO before release: delete this function. The documentation has names that the
-# program gets at the end of its restructuring; until then they are translated here.
-def todays(text: str) -> str:
-    """Returns the text with the names of today, as far as they are not there yet."""
-    if find_spec("vagent") is None:
-        homes = {
-            "AgentConfig": "runner.config.model",
-            "errors": "runner",
-            "load_agent": "runner.config.loader",
-            "open_call": "runner.engine.compose",
-            "testing": "runner",
-            "tool": "runner.tools.function",
-        }
-
-        def spelled(match: re.Match[str]) -> str:
-            names = match[1].split(", ")
-            return "\n".join(f"from {homes[each]} import {each}" for each in names)
-
-        text = re.sub(r"^from vagent import (.+)$", spelled, text, flags=re.MULTILINE)
-    return text
 
 
 BLOCKS = [
@@ -203,7 +180,7 @@ def write_program(path: Path, script: str) -> None:
 def write_block(folder: Path, block: Block) -> Path:
     path = folder / block.title
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(todays(block.text), "utf-8")
+    path.write_text(block.text, "utf-8")
     return path
 
 
@@ -241,7 +218,7 @@ def test_every_command_runs_and_shows_what_the_page_shows(
 
 def run(command: Command, workspace: Path) -> None:
     done = subprocess.run(
-        ["bash", "-c", todays(command.line)],
+        ["bash", "-c", command.line],
         cwd=workspace,
         env={
             **{name: each for name, each in os.environ.items() if "KEY" not in name},
