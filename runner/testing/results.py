@@ -18,10 +18,8 @@ from typing import Any
 from runner.config.diagnostics import point_out, printable
 from runner.config.lint.discovery import shown_path
 from runner.errors import VagentError
-from runner.testing.mocks import kinds, load_test_agent
 from runner.testing.scenarios.drafts import read_agent
 from runner.testing.scenarios.model import Party, Place, Scenario
-from runner.tools.registry import load_each
 
 
 class Status(Enum):
@@ -183,6 +181,10 @@ def _known(
 
     There are none of a file that cannot be loaded.
     """
+    # A report without coverage loads no engine and no tools.
+    from runner.testing.mocks import kinds, load_test_agent
+    from runner.tools.registry import load_each
+
     declared = read_agent(agent).variables or {}
     needed = {k: v for k, v in given.items() if declared.get(k) is False}
     try:

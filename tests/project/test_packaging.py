@@ -28,7 +28,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
-def test_the_wheel_holds_the_data_and_nothing_but_the_package(wheel: Path) -> None:
+def test_the_wheel_holds_the_data_and_nothing_but_the_packages(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
 
     assert "runner/config/agent.schema.json" in names
@@ -40,7 +40,10 @@ def test_the_wheel_holds_the_data_and_nothing_but_the_package(wheel: Path) -> No
         if file.suffix in (".yaml", ".py", ".json"):
             assert file.relative_to(ROOT).as_posix() in names
     tops = {name.split("/")[0] for name in names}
-    assert tops - {"runner"} == {top for top in tops if top.endswith(".dist-info")}
+    assert "vagent/py.typed" in names
+    assert tops - {"runner", "vagent"} == {
+        top for top in tops if top.endswith(".dist-info")
+    }
 
 
 def test_the_wheel_works_in_an_environment_of_its_own(

@@ -92,5 +92,5 @@ def test_the_agent_hangs_up_after_its_goodbye(call: list[dict[str, Any]]) -> Non
 def test_every_answer_is_audible_and_timed(call: list[dict[str, Any]]) -> None:
     summary = messages(call, "vagent.summary")[0]
 
-    assert len(summary["waits"]) >= 3
+    assert len(summary["latencies"]) >= 3
     assert summary["interruptions"] == 0
