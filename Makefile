@@ -8,8 +8,7 @@ BIN := $(VENV)/bin
 endif
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # A worker that dies ends the run, instead of being replaced without a word.
-QUICK = $(BIN)/python -m pytest -q -rs -n auto --dist loadgroup --max-worker-restart 0 -m "not speech and not device"
-SPEECH ?= fetch # what to do about weights: fetch, or skip
+PARALLEL = $(BIN)/python -m pytest -q -rs -n auto --dist loadgroup --max-worker-restart 0
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check desk format models orders fuzz mutants soak docs terminal bench clean
@@ -32,6 +31,7 @@ run: $(VENV)/.engines ## set everything up and hold one spoken call, with no key
 	@echo "  edit agents/support.yaml, then: $(BIN)/vagent validate agents"
 
 test: check models ## set everything up and pass every test, real speech included
+	$(PARALLEL) -m "slow and not speech and not device"
 	$(BIN)/python -m pytest -q -rs -m "speech and not device"
 
 check: $(VENV)/.develop ## format, lint, types, documentation, scenarios, and the tests that need no models
@@ -40,7 +40,7 @@ check: $(VENV)/.develop ## format, lint, types, documentation, scenarios, and th
 	$(BIN)/mypy
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	$(BIN)/vagent test agents
-	$(QUICK)
+	$(PARALLEL) -m "not slow and not speech and not device"
 
 desk: $(VENV)/.develop ## the tests through the real PortAudio, in a simulated room (Linux, pulseaudio)
 	$(BIN)/python -m pytest -q -rs -m device tests/device

@@ -202,6 +202,7 @@ def commit(folder: Path) -> None:
     shutil.which("bash") is None or shutil.which("git") is None,
     reason="needs bash and git",
 )
+@pytest.mark.slow
 @pytest.mark.parametrize("page", WITH_COMMANDS)
 def test_every_command_runs_and_shows_what_the_page_shows(
     page: Path, workspace: Path

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow
 SECOND = ("--seconds", "0.5", "--warm-up", "0.2")
 FAST = ("vagent+uvloop", "vagent+picows", "vagent+fast")
 
