@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
@@ -170,6 +169,8 @@ def graceful_sigint(
     `signal.signal`, since event loops on Windows know no signal handlers. SIGTERM is
     taken as a first Ctrl-C.
     """
+    import asyncio  # not for --help
+
     loop = asyncio.get_running_loop()
     asked = False
 
