@@ -237,8 +237,4 @@ async def test_nothing_of_it_is_loaded_when_it_is_off(
         await far_end.say(SessionEnded(1.0))
         await terminal.ended()
 
-    assert json.loads(result["result"]) == [
-        "runner.observers.telemetry",
-        "runner.observers.logs",
-        "runner.observers.options",
-    ]
+    assert json.loads(result["result"]) == []
