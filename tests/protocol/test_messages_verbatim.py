@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.protocol.client.announcements import remark_verbatim
+from runner.protocol.client.announcements import prompt_verbatim
 from runner.protocol.messages import parse_verbatim, say_verbatim
 
 
 @given(st.text(min_size=1))
 def test_what_is_dictated_arrives_as_it_was(text: str) -> None:
     assert parse_verbatim(say_verbatim(text)) == text
-    assert parse_verbatim(remark_verbatim(text)) == text
+    assert parse_verbatim(prompt_verbatim(text)) == text
 
 
 @pytest.mark.parametrize(

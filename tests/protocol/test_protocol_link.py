@@ -185,7 +185,7 @@ class LinkedSessions(RuleBasedStateMachine):
         link.tell_server(TurnCommitted("Goodbye."))
         link.settle()
         assert link.client.is_settled, "at rest the client waits for nothing"
-        assert not link.client.dialogue.calls.any_open, "no call is left unanswered"
+        assert not link.client.turn_manager.calls.any_open, "no call is left unanswered"
         link.tell_client(HangUp("done"))
         link.settle()
         assert link.client.phase is Phase.CLOSED, "the end is agreed upon"

@@ -172,11 +172,11 @@ class TalkOverNetwork(RuleBasedStateMachine):
         ]
         assert len(living) == 1, "one session is alive, and no other is kept"
         [backend] = living
-        assert backend.session.session_id == network.client.line.session_id
+        assert backend.session.session_id == network.client.connection.session_id
         assert backend.session.turn is Turn.IDLE
         assert backend.witness.calls == {}, "every call was answered or forgotten"
         assert network.client.is_settled, "at rest the client waits for nothing"
-        assert not network.client.dialogue.calls.any_open
+        assert not network.client.turn_manager.calls.any_open
 
 
 class BreakingLines(TalkOverNetwork):

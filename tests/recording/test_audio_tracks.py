@@ -12,16 +12,16 @@ from tests.recording.calls import FRAME, RATE, noise
 
 def test_frames_of_a_loop_that_was_held_up_have_no_gap_between_them() -> None:
     track, frames = CallerTrack(), [noise(FRAME, n) for n in range(6)]
-    track.hear(0.05, frames[0])
+    track.append(0.05, frames[0])
     for frame in frames[1:]:
-        track.hear(0.30, frame)  # a quarter of a second late, all at once
+        track.append(0.30, frame)  # a quarter of a second late, all at once
 
     assert track.take() == b"".join(frames)
 
 
 def test_half_a_sample_is_left_out() -> None:
     track = CallerTrack()
-    track.hear(0.05, noise(FRAME) + b"\x01")
+    track.append(0.05, noise(FRAME) + b"\x01")
 
     assert track.take() == noise(FRAME)
 
@@ -33,7 +33,7 @@ def test_a_callers_track_is_never_behind_for_long_nor_loses_sound(
     track, at, given, taken = CallerTrack(), 0.0, 0, b""
     for pause in pauses:
         at += pause
-        track.hear(at, b"\x01\x01" * (FRAME // 2))
+        track.append(at, b"\x01\x01" * (FRAME // 2))
         given += FRAME
         track.advance(at)
         taken += track.take()

@@ -76,5 +76,7 @@ def test_what_is_no_such_sound_is_refused(tmp_path: Path) -> None:
     with wave.open(str(tmp_path / "caller.wav"), "wb") as file:
         file.setparams((2, 2, 8000, 0, "NONE", ""))
         file.writeframes(bytes(800))
-    with pytest.raises(AudioFileError, match="is not sound as recordings have it"):
+    with pytest.raises(
+        AudioFileError, match="is not in the audio format of recordings"
+    ):
         read_voices(tmp_path)

@@ -14,8 +14,8 @@ from runner.protocol.messages import SessionReady
 from runner.recording.format import (
     AudioSummary,
     Entry,
+    audio_line,
     read_line,
-    sound_text,
     write_line,
 )
 from tests.recording.strategies import ENTRIES, ENTRY, SOUND
@@ -39,7 +39,7 @@ def test_the_test_above_draws_every_event_and_action() -> None:
 
 @given(at=TIME, sound=SOUND)
 def test_the_quick_way_of_a_sound_says_the_same(at: float, sound: AudioSummary) -> None:
-    assert json.loads(sound_text(at, sound)) == write_line(at, sound)
+    assert json.loads(audio_line(at, sound)) == write_line(at, sound)
 
 
 def test_a_token_is_never_in_a_line() -> None:
@@ -62,5 +62,5 @@ def test_a_time_that_is_none_is_a_broken_line(at: str) -> None:
         f'{{"at": {at}, "on": "tick"}}',
         f'{{"at": 1, "until": {at}, "sound": {{}}}}',
     ):
-        with pytest.raises(ValueError, match="is no time of a call"):
+        with pytest.raises(ValueError, match="is not a time of a call"):
             read_line(json.loads(line))

@@ -78,7 +78,7 @@ def test_cut_within_its_header_it_is_none(tmp_path: Path, length: int) -> None:
     path = save(tmp_path) / "session.jsonl"
     path.write_bytes(path.read_bytes()[:length])
 
-    with pytest.raises(InvalidRecording, match="within its first line"):
+    with pytest.raises(InvalidRecording, match="the first line of"):
         read_recording(tmp_path)
 
 
@@ -109,7 +109,10 @@ def test_a_later_format_is_refused_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(InvalidRecording, match="has format 2") as caught:
         read_recording(tmp_path)
 
-    assert caught.value.hint == "use the vagent that made it, or a newer one"
+    assert (
+        caught.value.hint
+        == "install the version of vagent that made it, or a newer one"
+    )
 
 
 @pytest.mark.parametrize(
@@ -150,7 +153,7 @@ def test_recordings_are_found_by_themselves_and_in_folders(tmp_path: Path) -> No
 
 
 def test_where_there_is_none_to_find_that_is_said(tmp_path: Path) -> None:
-    with pytest.raises(InvalidRecording, match="there is no recording in"):
+    with pytest.raises(InvalidRecording, match="no recording in"):
         find_recordings([tmp_path])
-    with pytest.raises(InvalidRecording, match="there is no '.*nowhere'"):
+    with pytest.raises(InvalidRecording, match="'.*nowhere' does not exist"):
         find_recordings([tmp_path / "nowhere"])

@@ -276,7 +276,7 @@ def test_at_a_bound_it_says_so_and_stops(
     assert not recording.is_complete
     assert 10 < len(recording.entries) < 100
     assert recording.entries == happenings[: len(recording.entries)]
-    assert notices == [f"recording stopped: {reason}; the call goes on"]
+    assert notices == [f"recording stopped: {reason}; the call continues"]
     size = sum((tmp_path / f"{each}.jsonl").stat().st_size for each in ("session",))
     assert size < limits.text_bytes + 200
     assert len(sound(tmp_path / "agent.wav")) <= 2 * RATE * 10
@@ -315,7 +315,7 @@ def test_a_full_disk_is_told_once_and_what_is_there_is_whole(
     recording = read_recording(tmp_path)
     (notice,) = notices
     assert "file too large" in notice
-    assert notice.endswith("; the call goes on")
+    assert notice.endswith("; the call continues")
     assert not recording.is_complete
     assert recording.skipped == 0
     assert recording.entries
@@ -338,7 +338,7 @@ def test_a_folder_that_vanishes_is_told_once(tmp_path: Path) -> None:
             recorder.observe(n * 0.05, Tick())
             recorder.flush()
 
-    assert notices == ["recording stopped: the folder was removed; the call goes on"]
+    assert notices == ["recording stopped: the folder was removed; the call continues"]
 
 
 def test_where_nothing_can_be_written_it_does_not_begin(tmp_path: Path) -> None:
@@ -405,7 +405,9 @@ def test_a_disk_that_does_not_keep_up_ends_the_recording(tmp_path: Path) -> None
             recorder.observe(n * 0.05, Tick())
         held.set()
 
-    assert notices == ["recording stopped: the disk does not keep up; the call goes on"]
+    assert notices == [
+        "recording stopped: the disk does not keep up; the call continues"
+    ]
     assert read_recording(tmp_path).stopped == "the disk does not keep up"
 
 

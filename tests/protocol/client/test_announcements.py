@@ -349,7 +349,7 @@ def test_after_a_lost_line_it_is_not_said_again(unheard: bool) -> None:
 
     assert sent(again) == []
     assert sent(ticked(session, 5.0)) == []
-    assert session.dialogue.calls.any_open
+    assert session.turn_manager.calls.any_open
 
 
 def test_an_announcement_cut_off_by_a_lost_line_is_no_answer_to_repeat() -> None:
@@ -410,7 +410,7 @@ def test_nobody_is_begged_for_an_announcement() -> None:
     ticked(other)
     hears(other, ReplyStarted("r2"), now=2.0)
     assert sent(ticked(other, 12.0)) == []
-    assert other.dialogue.turn is Floor.IDLE
+    assert other.turn_manager.turn is Floor.IDLE
 
 
 def test_changed_rules_hold_for_calls_that_come_after() -> None:
@@ -550,7 +550,7 @@ def test_other_errors_say_nothing_about_announcements(code: str) -> None:
     ticked(session)
     hears(session, SessionError(code, "?"), now=1.7)
 
-    assert session.dialogue.expectation.is_announcement
+    assert session.turn_manager.pending_reply.is_announcement
 
 
 def test_errors_at_other_times_say_nothing_about_announcements() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from runner.protocol.client.announcements import (
     STILL_THERE,
     IdlePrompter,
-    remark_verbatim,
+    prompt_verbatim,
 )
 from runner.protocol.client.config import IdlePolicy
 from runner.protocol.client.timers import Timer, Timers
@@ -18,7 +18,7 @@ def quiet(
 ) -> tuple[IdlePrompter, Timers]:
     timers = Timers()
     remarks = IdlePrompter(timers, idle, line)
-    assert remarks.look(True, 10.0) is None
+    assert remarks.update(True, 10.0) is None
     return remarks, timers
 
 
@@ -34,36 +34,36 @@ def test_our_own_question_does_not_end_the_quiet() -> None:
     remarks, timers = quiet()
     timers.clear(Timer.NUDGE)
 
-    assert remarks.nudge() == remark_verbatim("Hello?")
-    assert remarks.look(False, 31.0) is None
-    assert remarks.look(True, 33.0) is None
+    assert remarks.nudge() == prompt_verbatim("Hello?")
+    assert remarks.update(False, 31.0) is None
+    assert remarks.update(True, 33.0) is None
     assert timers.next == 70.0, "no second question, and the end where it was"
 
 
 def test_a_word_of_the_caller_ends_the_quiet() -> None:
     remarks, timers = quiet()
-    remarks.stir()
+    remarks.caller_active()
 
     assert timers.next is None
-    remarks.look(True, 40.0)
+    remarks.update(True, 40.0)
     assert timers.next == 60.0
 
 
 def test_a_reply_of_the_agents_own_ends_the_quiet() -> None:
     remarks, timers = quiet()
-    remarks.look(False, 12.0)
+    remarks.update(False, 12.0)
 
     assert timers.next is None
-    remarks.look(True, 15.0)
+    remarks.update(True, 15.0)
     assert timers.next == 35.0
 
 
 def test_a_caller_who_answers_the_question_is_quiet_anew() -> None:
     remarks, timers = quiet()
     remarks.nudge()
-    remarks.look(False, 31.0)
-    remarks.stir()
-    remarks.look(True, 50.0)
+    remarks.update(False, 31.0)
+    remarks.caller_active()
+    remarks.update(True, 50.0)
 
     assert timers.next == 70.0
     assert timers.is_set(Timer.NUDGE)
@@ -77,11 +77,11 @@ def test_without_words_of_its_own_the_file_leaves_the_question_to_the_agent() ->
 
 def test_a_remark_waits_until_nobody_owes_anything() -> None:
     remarks, _ = quiet(IdlePolicy(), "Soon.")
-    remarks.look(False, 12.0)
+    remarks.update(False, 12.0)
 
     assert remarks.last_minute() is None
-    assert remarks.look(True, 15.0) == remark_verbatim("Soon.")
-    assert remarks.look(True, 16.0) is None
+    assert remarks.update(True, 15.0) == prompt_verbatim("Soon.")
+    assert remarks.update(True, 16.0) is None
 
 
 def test_the_last_minute_is_announced_a_minute_before_the_end() -> None:

@@ -108,11 +108,13 @@ class AnnouncementOrders(RuleBasedStateMachine):
             case Send(ReplyCreate(instructions=str(text))) if parse_verbatim(text):
                 words = parse_verbatim(text) or ""
                 self.asked[words] += 1
-                assert self.session.dialogue.turn is Floor.IDLE, "asked on a free floor"
+                assert self.session.turn_manager.turn is Floor.IDLE, (
+                    "asked on a free floor"
+                )
                 self.check(words, pending)
             case Announce(words):
                 self.played[words] += 1
-                assert self.session.dialogue.turn is not Floor.USER
+                assert self.session.turn_manager.turn is not Floor.USER
                 self.check(words, pending)
             case Play(pcm):
                 is_ours = any(isinstance(each, Announce) for each in before)

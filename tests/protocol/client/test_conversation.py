@@ -17,7 +17,7 @@ from runner.protocol.client.actions import (
     Send,
     StopPlayback,
 )
-from runner.protocol.client.announcements import remark_verbatim
+from runner.protocol.client.announcements import prompt_verbatim
 from runner.protocol.client.config import ClientConfig, IdlePolicy, Timeouts
 from runner.protocol.client.conversation import PREFACE, SAY_AGAIN
 from runner.protocol.client.events import (
@@ -34,7 +34,7 @@ from runner.protocol.client.events import (
 from runner.protocol.client.session import DRAIN_SECONDS, ClientSession
 from runner.protocol.client.state import OUTAGE_SECONDS, RESUME_WINDOW_SECONDS, Phase
 from runner.protocol.client.tool_calls import ToolPolicy
-from runner.protocol.client.turn_taking import TAKEN_UP_SECONDS, Floor
+from runner.protocol.client.turn_taking import RESUMED_REPLY_SECONDS, Floor
 from runner.protocol.messages import (
     ConversationMessage,
     InputAudio,
@@ -137,7 +137,7 @@ def test_what_is_said_during_an_outage_is_counted_and_never_sent() -> None:
     assert fed(session, *[MicFrame(b"\0\0")] * 7) == []
     resume(session)
     assert fed(session, MicFrame(b"\2\0")) == [Send(InputAudio(b"\2\0"))]
-    assert session.line.unsent_bytes == 14
+    assert session.connection.unsent_bytes == 14
 
 
 def test_a_result_that_never_left_is_sent_after_the_drop() -> None:
@@ -210,7 +210,7 @@ def test_a_reply_that_was_owed_when_the_line_dropped_is_asked_for_after_it() -> 
     drop(session)
 
     assert resume(session) == [Notify("back after 1.3 s")]
-    assert session.deadline == 6.3 + TAKEN_UP_SECONDS
+    assert session.deadline == 6.3 + RESUMED_REPLY_SECONDS
     assert sent(tick(session)) == [ReplyCreate()]
 
 
@@ -234,7 +234,7 @@ def test_a_greeting_that_nobody_heard_is_given_after_the_drop() -> None:
     hears(session, ReplyStarted("r1"))
     drop(session)
 
-    assert sent(resume(session)) == [ReplyCreate(remark_verbatim("Hi."))]
+    assert sent(resume(session)) == [ReplyCreate(prompt_verbatim("Hi."))]
 
 
 def test_a_greeting_that_was_heard_is_not_given_again() -> None:
@@ -386,7 +386,7 @@ def test_a_line_that_never_comes_back_is_given_up_after_a_while() -> None:
 def test_a_service_that_hangs_while_it_is_dialled_again_is_tried_again() -> None:
     session = live()
     drop(session)
-    session.line.forget("gone")
+    session.connection.forget("gone")
     tick(session)
     assert phase_of(session) is Phase.CONNECTING
 
@@ -441,7 +441,7 @@ def test_a_reply_that_is_not_heard_is_asked_for_once_and_then_given_up() -> None
     notice, create = tick(session)
     assert isinstance(notice, Notify)
     assert create == Send(ReplyCreate())
-    assert session.dialogue.turn is Floor.AGENT, "late sound is still heard"
+    assert session.turn_manager.turn is Floor.AGENT, "late sound is still heard"
     assert hears(session, ReplyAudio(b"\1\0", "r1")) == [Play(b"\1\0")]
 
 
@@ -460,7 +460,7 @@ def test_a_terminal_call_of_a_reply_that_never_ended_does_not_hang_up() -> None:
     session = live()
     hears(session, ReplyStarted("r1"), ToolCall("call_2", "end_call"))
     tick(session)
-    while session.dialogue.turn is Floor.AGENT:
+    while session.turn_manager.turn is Floor.AGENT:
         actions = tick(session)
 
     assert not any(isinstance(action, RunTool) for action in actions)
@@ -485,7 +485,7 @@ def test_a_quiet_caller_is_asked_and_then_hung_up_on() -> None:
     session = live(idle=IdlePolicy(20.0, "Are you there?", 60.0))
 
     assert session.deadline == 21.0
-    assert sent(tick(session)) == [ReplyCreate(remark_verbatim("Are you there?"))]
+    assert sent(tick(session)) == [ReplyCreate(prompt_verbatim("Are you there?"))]
     hears(session, ReplyStarted("r1"), ReplyDone("r1"), now=23.0)
     assert session.deadline == 61.0
     assert tick(session) == [Drain()]
@@ -516,7 +516,7 @@ def test_the_last_minute_is_said_when_the_floor_is_free() -> None:
 
     said = hears(session, ReplyDone("r1"), now=35.0)
 
-    assert sent(said) == [ReplyCreate(remark_verbatim("One minute."))]
+    assert sent(said) == [ReplyCreate(prompt_verbatim("One minute."))]
 
 
 def test_the_last_minute_that_begins_without_a_line_is_said_when_it_is_back() -> None:
@@ -528,7 +528,7 @@ def test_the_last_minute_that_begins_without_a_line_is_said_when_it_is_back() ->
 
     back = hears(session, SessionReady("sess_1"), now=6.3)
 
-    assert sent(back) == [ReplyCreate(remark_verbatim("One minute."))]
+    assert sent(back) == [ReplyCreate(prompt_verbatim("One minute."))]
 
 
 def test_the_time_limit_holds_over_a_drop() -> None:
@@ -559,9 +559,9 @@ def test_changed_tools_are_used_once_the_service_follows() -> None:
     rules = {"look": ToolPolicy(terminal=True)}
     fed(session, Reconfigure({"tools": [{"name": "look"}]}, rules))
 
-    assert session.dialogue.tools != rules
+    assert session.turn_manager.tools != rules
     assert hears(session, SessionUpdated()) == [ConfigApplied()]
-    assert session.dialogue.tools == rules
+    assert session.turn_manager.tools == rules
 
 
 def test_a_change_that_the_wire_need_not_know_is_used_at_once() -> None:
@@ -601,7 +601,7 @@ def test_a_fresh_session_begins_with_the_changed_configuration_and_tools() -> No
 
     assert first == Send(SessionUpdate({"system_prompt": "New."}))
     assert ConfigApplied() in rest
-    assert session.dialogue.tools == rules
+    assert session.turn_manager.tools == rules
 
 
 @pytest.mark.parametrize("rule", ["cancel", "finish"])
@@ -683,7 +683,7 @@ def test_an_older_reply_that_was_interrupted_takes_its_calls_with_it() -> None:
     hears(session, ReplyStarted("r1"), LOOK, ReplyStarted("r2"))
 
     assert hears(session, ReplyDone("r1", "interrupted")) == [CancelTool("call_1")]
-    assert session.dialogue.turn is Floor.AGENT
+    assert session.turn_manager.turn is Floor.AGENT
 
 
 def test_a_terminal_call_without_any_reply_asks_for_a_goodbye() -> None:
@@ -749,7 +749,7 @@ def test_a_connection_that_nobody_asked_for_is_not_spoken_on() -> None:
 def test_a_refusal_while_a_lost_call_starts_afresh_is_an_outage() -> None:
     session = live()
     drop(session)
-    session.line.forget("gone")
+    session.connection.forget("gone")
     tick(session)
     assert phase_of(session) is Phase.CONNECTING
 

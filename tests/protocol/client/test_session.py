@@ -496,7 +496,7 @@ def test_a_dropped_line_is_resumed_with_the_token_and_the_id() -> None:
     assert fed(session, Connected()) == [Send(SessionResume("sess_1"))]
     hears(session, SessionReady("sess_1", resume_token="token_2"))
     assert session.phase is Phase.LIVE
-    assert session.line.resume_token == "token_2"
+    assert session.connection.resume_token == "token_2"
 
 
 def test_a_call_that_was_open_over_the_drop_is_answered_after_it_once() -> None:

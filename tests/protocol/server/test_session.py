@@ -355,7 +355,7 @@ def test_a_dead_reply_is_not_heard_within_the_next_one_either() -> None:
 def test_a_protected_reply_is_not_interrupted(detection: dict[str, Any]) -> None:
     pair = speaking(input={"turn_detection": detection})
 
-    assert not pair.session.yields
+    assert not pair.session.is_interruptible
     assert pair.feed(SpeechStarted(), TurnCommitted("Stop!")) == []
 
 

@@ -128,7 +128,7 @@ class ServerOrders(RuleBasedStateMachine):
     def feed(self, event: ServerEvent) -> list[ServerAction]:
         session, witness = self.session, self.witness
         phase, settings_before = session.phase, session.settings
-        yields, turn = session.yields, session.turn
+        is_interruptible, turn = session.is_interruptible, session.turn
         actions = session.feed(event, self.now)
         sent = [action.message for action in actions if isinstance(action, Send)]
         if phase is Phase.LIVE and isinstance(event, Disconnected | Resumed):
@@ -149,7 +149,7 @@ class ServerOrders(RuleBasedStateMachine):
         if not any(isinstance(action, Configure) for action in actions):
             assert session.settings is settings_before, "only updates change settings"
         if isinstance(event, SpeechStarted) and phase is Phase.LIVE:
-            self._check_interruption(actions, yields, turn)
+            self._check_interruption(actions, is_interruptible, turn)
         if isinstance(event, Resumed) and phase in (Phase.LIVE, Phase.DROPPED):
             assert session.phase is Phase.LIVE, "who has the right to it, gets it"
             assert isinstance(sent[0], SessionReady), "ready is the first on a line"
@@ -177,9 +177,9 @@ class ServerOrders(RuleBasedStateMachine):
             self.wanted = False
 
     def _check_interruption(
-        self, actions: list[ServerAction], yields: bool, turn: Turn
+        self, actions: list[ServerAction], is_interruptible: bool, turn: Turn
     ) -> None:
-        if turn is Turn.USER or not yields:
+        if turn is Turn.USER or not is_interruptible:
             assert actions == [], "speech that may not interrupt changes nothing"
             return
         assert self.session.turn is Turn.USER, "who speaks has the floor"

@@ -69,7 +69,7 @@ def test_each_turn_of_the_caller_is_an_item_of_its_own() -> None:
 def test_what_was_dictated_into_a_silence_is_no_answer_to_the_caller() -> None:
     one = floor()
     list(one.feed(SpeechStarted(), 0.0))
-    list(one.obey(ReplyCreate(say_verbatim("One moment."))))
+    list(one.handle(ReplyCreate(say_verbatim("One moment."))))
 
     actions = list(one.feed(TurnCommitted("Hello?"), 0.0))
 
@@ -88,8 +88,8 @@ def test_nor_is_it_the_answer_to_a_result_that_came_meanwhile() -> None:
         if isinstance(action, Send) and isinstance(action.message, ToolCall)
     ]
     list(one.feed(SpeechStarted(), 0.0))
-    list(one.obey(ReplyCreate(say_verbatim("One moment."))))
-    list(one.obey(ToolResult(calls[0].call_id, "1")))
+    list(one.handle(ReplyCreate(say_verbatim("One moment."))))
+    list(one.handle(ToolResult(calls[0].call_id, "1")))
 
     actions = list(one.feed(TurnCommitted(""), 0.0))
 
@@ -100,7 +100,7 @@ def test_nor_is_it_the_answer_to_a_result_that_came_meanwhile() -> None:
 def test_after_a_cough_what_was_dictated_is_said_all_the_same() -> None:
     one = floor()
     list(one.feed(SpeechStarted(), 0.0))
-    list(one.obey(ReplyCreate(say_verbatim("One moment."))))
+    list(one.handle(ReplyCreate(say_verbatim("One moment."))))
 
     actions = list(one.feed(TurnCommitted(""), 0.0))
 
@@ -121,8 +121,8 @@ def called(one: Floor) -> list[ServerAction]:
 def test_two_wishes_for_a_reply_are_one_reply() -> None:
     one = floor()
     list(one.feed(SpeechStarted(), 0.0))
-    list(one.obey(ReplyCreate("First.")))
-    list(one.obey(ReplyCreate("Second.")))
+    list(one.handle(ReplyCreate("First.")))
+    list(one.handle(ReplyCreate("Second.")))
 
     actions = list(one.feed(TurnCommitted("Hello?"), 0.0))
     [start] = [a for a in actions if isinstance(a, StartReply)]
