@@ -38,7 +38,9 @@ def test_the_test_above_draws_every_event_and_action() -> None:
 
 
 @given(at=TIME, sound=SOUND)
-def test_the_quick_way_of_a_sound_says_the_same(at: float, sound: AudioSummary) -> None:
+def test_the_fast_path_of_an_audio_line_writes_the_same(
+    at: float, sound: AudioSummary
+) -> None:
     assert json.loads(audio_line(at, sound)) == write_line(at, sound)
 
 
@@ -57,7 +59,7 @@ def test_a_line_of_an_unknown_kind_is_none() -> None:
 
 
 @pytest.mark.parametrize("at", ["NaN", "Infinity", "-1", "1e300"])
-def test_a_time_that_is_none_is_a_broken_line(at: str) -> None:
+def test_an_invalid_time_is_an_invalid_line(at: str) -> None:
     for line in (
         f'{{"at": {at}, "on": "tick"}}',
         f'{{"at": 1, "until": {at}, "sound": {{}}}}',

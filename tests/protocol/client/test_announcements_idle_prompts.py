@@ -1,4 +1,4 @@
-"""What the agent is made to say while nobody else has the word."""
+"""Prompts for silent callers and before the limit of a call."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def quiet(
     return remarks, timers
 
 
-def test_quiet_is_counted_from_the_last_sound() -> None:
+def test_silence_is_counted_from_the_last_audio() -> None:
     _, timers = quiet()
 
     assert timers.next == 30.0
@@ -30,7 +30,7 @@ def test_quiet_is_counted_from_the_last_sound() -> None:
     assert timers.next == 70.0
 
 
-def test_our_own_question_does_not_end_the_quiet() -> None:
+def test_a_prompt_does_not_end_the_silence() -> None:
     remarks, timers = quiet()
     timers.clear(Timer.NUDGE)
 
@@ -40,7 +40,7 @@ def test_our_own_question_does_not_end_the_quiet() -> None:
     assert timers.next == 70.0, "no second question, and the end where it was"
 
 
-def test_a_word_of_the_caller_ends_the_quiet() -> None:
+def test_speech_of_the_caller_ends_the_silence() -> None:
     remarks, timers = quiet()
     remarks.caller_active()
 
@@ -49,7 +49,7 @@ def test_a_word_of_the_caller_ends_the_quiet() -> None:
     assert timers.next == 60.0
 
 
-def test_a_reply_of_the_agents_own_ends_the_quiet() -> None:
+def test_a_reply_that_is_not_a_prompt_ends_the_silence() -> None:
     remarks, timers = quiet()
     remarks.update(False, 12.0)
 
@@ -58,7 +58,7 @@ def test_a_reply_of_the_agents_own_ends_the_quiet() -> None:
     assert timers.next == 35.0
 
 
-def test_a_caller_who_answers_the_question_is_quiet_anew() -> None:
+def test_an_answer_to_the_prompt_restarts_the_silence() -> None:
     remarks, timers = quiet()
     remarks.nudge()
     remarks.update(False, 31.0)
@@ -69,13 +69,13 @@ def test_a_caller_who_answers_the_question_is_quiet_anew() -> None:
     assert timers.is_set(Timer.NUDGE)
 
 
-def test_without_words_of_its_own_the_file_leaves_the_question_to_the_agent() -> None:
+def test_without_a_configured_prompt_the_agent_chooses_the_question() -> None:
     remarks, _ = quiet(IdlePolicy(nudge_after=5.0))
 
     assert remarks.nudge() == STILL_THERE
 
 
-def test_a_remark_waits_until_nobody_owes_anything() -> None:
+def test_a_prompt_waits_until_the_session_is_settled() -> None:
     remarks, _ = quiet(IdlePolicy(), "Soon.")
     remarks.update(False, 12.0)
 

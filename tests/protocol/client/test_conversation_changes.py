@@ -117,7 +117,7 @@ def test_a_change_that_is_refused_leaves_everything_as_it_was() -> None:
     assert not changes.is_due
 
 
-def test_an_error_that_nothing_was_sent_for_is_no_refusal() -> None:
+def test_an_error_without_a_sent_change_is_not_a_refusal() -> None:
     changes = running()
     changes.request(configuration(system_prompt="New."))
 
@@ -137,7 +137,7 @@ def test_a_second_change_waits_for_the_first_and_takes_back_what_it_did() -> Non
     assert changes.send() == {"system_prompt": "Be brief."}
 
 
-def test_a_change_that_was_under_way_when_the_line_dropped_is_sent_whole() -> None:
+def test_an_unconfirmed_change_is_sent_whole_after_a_drop() -> None:
     changes = running()
     changes.request(configuration(system_prompt="New."))
     changes.send()

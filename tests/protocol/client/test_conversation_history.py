@@ -1,4 +1,4 @@
-"""What a fresh session is told of the call so far."""
+"""The history for a fresh session."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_call_in_which_nothing_was_said_has_no_history() -> None:
     assert history.messages() == []
 
 
-def test_the_words_of_both_and_what_tools_returned_are_told_in_order() -> None:
+def test_texts_of_both_sides_and_tool_results_are_in_order() -> None:
     history = History()
     history.note(TranscriptAgent("How can I help?"))
     history.note(TranscriptUser("Where is 1234?"))

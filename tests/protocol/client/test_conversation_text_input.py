@@ -1,4 +1,4 @@
-"""Words of the caller that go in as text."""
+"""Typed text of the caller."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def test_a_line_asks_for_a_reply_which_is_then_owed() -> None:
     assert pending_reply.is_owed
 
 
-def test_what_was_sent_is_doubtful_only_if_the_line_drops_before_a_reply() -> None:
+def test_what_was_sent_is_unconfirmed_only_if_the_connection_drops_before_a_reply() -> (
+    None
+):
     typed, _ = words()
     typed.connection_lost()
     assert not typed.is_unconfirmed

@@ -1,4 +1,4 @@
-"""What a session knows about its connection."""
+"""The state of the connection."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_the_same_try_is_made_at_different_times_by_different_clients() -> None:
     assert ConnectionState().pause(0.0) < ConnectionState().pause(1.0)
 
 
-def test_a_session_that_was_never_ready_gets_tired_and_one_that_was_does_not() -> None:
+def test_a_session_that_was_never_ready_is_given_up_and_one_that_was_is_not() -> None:
     fresh, known = ConnectionState(), standing()
     for _ in range(FRESH_TRIES - 1):
         assert not fresh.has_no_tries_left
@@ -48,7 +48,7 @@ def test_a_session_that_was_never_ready_gets_tired_and_one_that_was_does_not() -
     assert not known.has_no_tries_left
 
 
-def test_a_drop_is_news_once_until_the_line_stands_again() -> None:
+def test_a_drop_is_counted_once_until_the_session_is_ready_again() -> None:
     line = standing()
 
     assert line.note_drop("lost", 5.0)
@@ -58,7 +58,7 @@ def test_a_drop_is_news_once_until_the_line_stands_again() -> None:
     assert (line.drops, line.outage_seconds, line.drop_reason) == (2, 2.5, "lost again")
 
 
-def test_a_line_that_never_stood_cannot_be_lost() -> None:
+def test_a_connection_that_was_never_ready_cannot_be_lost() -> None:
     assert not ConnectionState().note_drop("refused", 1.0)
 
 

@@ -1,4 +1,4 @@
-"""A reply that is awaited."""
+"""The pending reply."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runner.protocol.messages import ReplyCreate
 PATIENCE = Timeouts(reply=30.0)
 
 
-def test_a_reply_that_may_come_is_awaited_for_a_while_and_not_asked_for() -> None:
+def test_a_reply_that_may_come_is_awaited_for_a_while_and_not_requested() -> None:
     timers = Timers()
     pending_reply = PendingReply(timers, PATIENCE)
     pending_reply.expect(1.0)
@@ -22,7 +22,7 @@ def test_a_reply_that_may_come_is_awaited_for_a_while_and_not_asked_for() -> Non
     assert not pending_reply.is_open
 
 
-def test_a_reply_that_is_owed_is_asked_for_once_and_then_told_of() -> None:
+def test_a_pending_reply_is_requested_once_and_then_reported() -> None:
     timers = Timers()
     pending_reply = PendingReply(timers, PATIENCE)
     pending_reply.expect(1.0, owed=True)
@@ -38,7 +38,7 @@ def test_a_reply_that_is_owed_is_asked_for_once_and_then_told_of() -> None:
     assert timers.next is None
 
 
-def test_once_something_was_heard_it_may_be_asked_for_again() -> None:
+def test_once_something_was_heard_it_may_be_requested_again() -> None:
     pending_reply = PendingReply(Timers(), PATIENCE)
     pending_reply.expect(0.0, owed=True)
     pending_reply.expire(30.0)

@@ -132,7 +132,7 @@ class ServerOrders(RuleBasedStateMachine):
         actions = session.feed(event, self.now)
         sent = [action.message for action in actions if isinstance(action, Send)]
         if phase is Phase.LIVE and isinstance(event, Disconnected | Resumed):
-            witness.lose_line()  # also when a new line takes over from a living one
+            witness.connection_lost()  # also when a new line takes over from a living one
         if isinstance(event, Disconnected):
             assert sent == [], "a line that is gone carries nothing"
         if phase is Phase.DROPPED and session.phase is not Phase.LIVE:
@@ -164,7 +164,7 @@ class ServerOrders(RuleBasedStateMachine):
         if phase is Phase.LIVE and isinstance(event, Disconnected | Resumed):
             cut = witness.thinking
             if cut is not None and cut not in witness.begun:
-                # Nobody has heard of it: it is made again, unless it waits for calls.
+                # It was not heard: it is generated again, unless it waits for calls.
                 self.wanted |= cut not in witness.calls.values()
         match event:
             case Received(ReplyCreate()) if phase is Phase.LIVE:
@@ -327,7 +327,7 @@ class ServerOrders(RuleBasedStateMachine):
             return
         assert (session.turn is Turn.AGENT) == (witness.thinking is not None)
         assert (session.turn is Turn.USER) == (witness.speech is not None)
-        assert witness.thinking == witness.told, "what is made is told of"
+        assert witness.thinking == witness.open_reply, "what is made is told of"
 
     @invariant()
     def a_free_floor_leaves_no_wanted_reply_behind(self) -> None:
