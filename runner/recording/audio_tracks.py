@@ -198,9 +198,7 @@ class WavFiles:
             self.write()
         self._at = at
         kind = type(what)
-        if (
-            kind is Received or kind is Send
-        ):  # first: the most frequent
+        if kind is Received or kind is Send:  # first: the most frequent
             return
         if kind is MicFrame:
             self._caller.append(at, what.pcm)  # type: ignore[union-attr]  # its type was compared
@@ -218,7 +216,7 @@ class WavFiles:
         self._write()
 
     def finish(self) -> float:
-        """Writes the rest, the last played audio included; returns the end in seconds."""
+        """Writes the rest, with the last audio; returns the end in seconds."""
         self._agent.advance(self._at)
         if self._drains:
             self._agent.finish()

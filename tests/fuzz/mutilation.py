@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-# What has broken parsers before.
+# Texts that have broken parsers before.
 TOKENS = [
     *("null", "true", "NaN", "-Infinity", "1e400", "-0", "1e-400", "9" * 5_000),
     *('"\\ud800"', '"\\udfff\\ud800"', '"\\u0000"', "\ufeff", "\ud800", "\u2028"),

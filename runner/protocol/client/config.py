@@ -13,7 +13,7 @@ READY_SECONDS = 10.0
 REPLY_SECONDS = 10.0
 AUDIO_SECONDS = 10.0
 
-# How announcements are spoken. `reply`: by reply.create. `voice`: by local TTS.
+# The ways to speak announcements. `reply`: by reply.create. `voice`: by local TTS.
 # `either`: by reply.create while the floor is free, by local TTS during a silent reply,
 # and only by local TTS once the service has refused reply.create.
 AnnounceBy: TypeAlias = Literal["reply", "voice", "either"]

@@ -49,7 +49,7 @@ from runner.protocol.messages import (
     TranscriptAgentDelta,
 )
 
-# How long the agent may take for its goodbye after it hung up without one.
+# Limit for the agent's goodbye after it hung up without one.
 GOODBYE_SECONDS = 8.0
 
 _SPOKE_ON = '{"error":"the caller spoke again, so the call goes on"}'
@@ -360,11 +360,11 @@ class Reply:
 # speech may have been a cough. An announcement is not, because it would be too late.
 
 
-# How long after the caller's turn a reply may take before the floor counts as free.
+# After this time without a reply to the caller's turn, the floor counts as free.
 FLOOR_SECONDS = 10.0
-# How long a resumed session may take to start a reply that was pending.
+# Limit for a resumed session to start a reply that was pending.
 RESUMED_REPLY_SECONDS = 3.0
-# How long an announcement may take to start: tool results wait for it.
+# Limit for the start of an announcement: tool results wait for it.
 ANNOUNCEMENT_SECONDS = 3.0
 
 

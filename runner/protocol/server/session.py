@@ -301,7 +301,7 @@ def _unsent(actions: Iterable[ServerAction]) -> Actions:
 # The expiry of a session: a limit while live, a grace period while disconnected.
 
 
-# How long a dropped session can be resumed.
+# The time for which a dropped session can be resumed.
 GRACE_SECONDS = 30.0
 # The documented lifetime of a session.
 LIFETIME_SECONDS = 10_800.0

@@ -1,4 +1,4 @@
-"""How the server reads what a client has configured."""
+"""The settings of a server session."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ class ServerOrders(RuleBasedStateMachine):
         actions = session.feed(event, self.now)
         sent = [action.message for action in actions if isinstance(action, Send)]
         if phase is Phase.LIVE and isinstance(event, Disconnected | Resumed):
-            witness.connection_lost()  # also when a new line takes over from a living one
+            witness.connection_lost()  # also if a new connection resumes
         if isinstance(event, Disconnected):
             assert sent == [], "a line that is gone carries nothing"
         if phase is Phase.DROPPED and session.phase is not Phase.LIVE:
