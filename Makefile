@@ -87,6 +87,7 @@ bench: $(VENV)/.develop ## what the engine costs beside a bare client, in some m
 	$(BIN)/python benchmarks/sessions.py --memory 300
 	$(BIN)/python benchmarks/recording.py
 	$(BIN)/python benchmarks/kills.py
+	$(BIN)/python benchmarks/trips.py
 
 clean: ## remove the virtual environment and what was built
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -101,6 +101,11 @@ ROUNDS = (
         ratio=1,
     ),
     Round(
+        ("trips.py",),
+        ("| microphone", "| tool call", "| finding", "| scenario"),
+        figures=1,
+    ),
+    Round(
         ("soak.py", "--short"),
         ("  tasks", "  threads", "  files", "  blocks"),
         figures=3,
