@@ -49,6 +49,11 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "runner/protocol/client/session.py": (", told of the conversation so far",),
 }
 
+# Files that are not rewritten yet; a name leaves the list with its file's last finding.
+PENDING: frozenset[str] = frozenset(
+    (Path(__file__).parent / "prose_pending.txt").read_text("utf-8").split()
+)
+
 PATTERN = re.compile(r"\b(" + "|".join(WORDS) + r")\b", re.IGNORECASE)
 
 
@@ -121,7 +126,16 @@ def findings(name: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", tracked())
 def test_a_file_is_written_in_plain_english(name: str) -> None:
-    assert list(findings(name)) == []
+    found = list(findings(name))
+
+    if name in PENDING:
+        assert found, f"{name} has no findings: take it off prose_pending.txt"
+    else:
+        assert found == []
+
+
+def test_the_pending_files_exist() -> None:
+    assert sorted(PENDING) == sorted(PENDING & set(tracked()))
 
 
 if __name__ == "__main__":
