@@ -1,4 +1,4 @@
-"""`vagent run`: hold a call with an agent."""
+"""`vagent run`: holds a call with an agent, with its view, telemetry and recording."""
 
 from __future__ import annotations
 
@@ -198,12 +198,12 @@ def run(
         raise UsageError(f"--text and --input {input} contradict each other")
     if push_to_talk and (text or say or input not in (None, "mic")):
         raise UsageError(
-            "--push-to-talk is for the microphone",
+            "--push-to-talk needs the microphone",
             hint="leave out --input, --text and --say",
         )
-    seen = ViewOptions(view, quiet, verbose, json)
-    seen.check()
-    wishes = CallOptions(
+    view_options = ViewOptions(view, quiet, verbose, json)
+    view_options.check()
+    options = CallOptions(
         agent,
         "text" if text else input,
         output,
@@ -224,13 +224,15 @@ def run(
         ),
         push_to_talk=push_to_talk,
     )
-    seeing = TelemetryOptions(
+    telemetry_options = TelemetryOptions(
         read_port(metrics), otel, log_file, read_log_format(log_format), verbose
     )
-    _exit(_hold(wishes, seen, seeing))
+    _exit(_run_call(options, view_options, telemetry_options))
 
 
-def _hold(wishes: CallOptions, seen: ViewOptions, seeing: TelemetryOptions) -> Close:
+def _run_call(
+    options: CallOptions, view_options: ViewOptions, telemetry_options: TelemetryOptions
+) -> Close:
     import asyncio
     import os
 
@@ -239,55 +241,55 @@ def _hold(wishes: CallOptions, seen: ViewOptions, seeing: TelemetryOptions) -> C
     from runner.observers.call_stats import CallStats
 
     environment = load_environment(Path.cwd(), os.environ)
-    record = CallStats()
-    view = choose_view(seen, wishes, record)
-    with asyncio.Runner(loop_factory=_loop_factory(wishes.transport)) as loop:
-        close, counters, kept = loop.run(
-            _call(wishes, seeing, environment, view, record)
+    stats = CallStats()
+    view = choose_view(view_options, options, stats)
+    with asyncio.Runner(loop_factory=_loop_factory(options.transport)) as loop:
+        close, counters, recording = loop.run(
+            _hold_call(options, telemetry_options, environment, view, stats)
         )
-    if kept is not None:
-        view.recording(kept)
+    if recording is not None:
+        view.recording(recording)
     view.summary(close, counters)
     return close
 
 
 def _loop_factory(transport: str) -> Callable[[], AbstractEventLoop] | None:
-    """Return how to make a fast event loop, if it is wished and there is one."""
+    """Returns the factory of uvloop's event loop if picows is used; None otherwise."""
     from runner.engine.transports import choose_library
 
     if choose_library(transport) == "websockets":
         return None
     try:
         import uvloop
-    except ImportError:  # it does not exist for Windows
+    except ImportError:  # uvloop does not exist for Windows
         return None
     factory: Callable[[], AbstractEventLoop] = uvloop.new_event_loop
     return factory
 
 
-async def _call(
-    wishes: CallOptions,
-    seeing: TelemetryOptions,
+async def _hold_call(
+    options: CallOptions,
+    telemetry_options: TelemetryOptions,
     environment: Mapping[str, str],
     view: CallView,
-    record: CallStats,
+    stats: CallStats,
 ) -> tuple[Close, Counters, Path | None]:
-    """Hold the call; return how it ended, what was counted, and where it is kept."""
+    """Holds the call; returns its end, its counters and the folder of the recording."""
     from runner.cli.options import graceful_sigint
     from runner.cli.views.select import attach, display, log_sink
 
     async with contextlib.AsyncExitStack() as stack:
         typing = stack.enter_context(display(view))
-        opening = open_watched_call(
-            wishes, seeing, environment, view, record, typing, log_sink(view)
+        opening = open_monitored_call(
+            options, telemetry_options, environment, view, stats, typing, log_sink(view)
         )
         call = await stack.enter_async_context(opening)
-        give_back = attach(view, call)
+        restore_terminal = attach(view, call)
         hang_up = partial(call.hang_up, "interrupted from the keyboard")
-        with graceful_sigint(hang_up, give_back):
+        with graceful_sigint(hang_up, restore_terminal):
             close = await call.hold()
-            kept = call.recorder.folder if call.recorder else None
-            return close, call.counters(), kept
+            recording = call.recorder.folder if call.recorder else None
+            return close, call.counters(), recording
 
 
 def _exit(close: Close) -> NoReturn:
@@ -310,46 +312,43 @@ def _seconds(text: str | None) -> float | None:
         raise UsageError(f"--max-duration '{text}': {error}") from error
 
 
-# A call of `vagent run` with what watches it: its view, and telemetry if asked for.
-
-
-# What these have to say is about telemetry itself, and is told in one sentence.
+# Their messages are about telemetry itself, which reports its failures in one notice.
 _QUIET_LIBRARIES = ("opentelemetry", "urllib3")
 
 
 class PrintingView(View, Protocol):
-    """A view that writes with a printer."""
+    """A view that writes through a printer."""
 
     printer: Printer
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedView:
-    """A view, of whose notices a log is kept."""
+    """A view whose notices and findings are also logged."""
 
     view: View
     log: Log
 
     def observe(self, at: float, what: Any) -> None:
-        """Show an event or an action."""
+        """Shows an event or an action."""
         self.view.observe(at, what)
 
     def notice(self, text: str) -> None:
-        """Tell the person something, and log it."""
+        """Shows a notice and logs it."""
         self.log.say("info", "notice", text=text)
         self.view.notice(text)
 
     def findings(self, found: Sequence[Diagnostic]) -> None:
-        """Show what is wrong with an agent file that was edited, and log it."""
+        """Shows and logs the findings about an agent file that was edited."""
         for each in found:
             self.log.say("warning", "finding", text=each.message)
         self.view.findings(found)
 
 
-def _strays(
-    view: View, log: Log | None, seeing: TelemetryOptions
+def _capture_logs(
+    view: View, log: Log | None, telemetry_options: TelemetryOptions
 ) -> contextlib.AbstractContextManager[None]:
-    """Catch what libraries log: for the log, or else warnings for the person."""
+    """Redirects log records of libraries to the log, or warnings to the view."""
     loop = asyncio.get_running_loop()
 
     def deliver(text: str, level: int, library: str) -> None:
@@ -358,16 +357,18 @@ def _strays(
         elif library.partition(".")[0] not in _QUIET_LIBRARIES:
             view.notice(f"{library}: {text}")
 
-    def tell(text: str, level: int, library: str) -> None:
-        # Libraries log on threads of their own, and views belong to the loop's.
-        with contextlib.suppress(RuntimeError):  # the loop is closed: all is over
+    def forward(text: str, level: int, library: str) -> None:
+        # Libraries log on their own threads; views belong to the thread of the loop.
+        with contextlib.suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(deliver, text, level, library)
 
-    is_detailed = log is not None and seeing.is_verbose
-    return capture_library_logs(tell, logging.INFO if is_detailed else logging.WARNING)
+    is_detailed = log is not None and telemetry_options.is_verbose
+    return capture_library_logs(
+        forward, logging.INFO if is_detailed else logging.WARNING
+    )
 
 
-def _watched(call: CallSession) -> CallInfo:
+def _call_info(call: CallSession) -> CallInfo:
     from runner.observers.telemetry import CallInfo
 
     changes = call.engine.session.conversation.changes
@@ -380,15 +381,15 @@ def _watched(call: CallSession) -> CallInfo:
 
     return CallInfo(
         call.agent,
-        _kind(call.service),
+        _service_kind(call.service),
         call.service.url,
         lambda: changes.current.tools,
         read,
     )
 
 
-def _kind(service: Service) -> str:
-    """Return what kind of service it is; an address may be anything."""
+def _service_kind(service: Service) -> str:
+    """Returns the kind of a service as a label: never its URL, which can be private."""
     if service.url is None:
         return "embedded"
     if service.name.startswith("AssemblyAI"):
@@ -397,78 +398,78 @@ def _kind(service: Service) -> str:
 
 
 @contextlib.asynccontextmanager
-async def open_watched_call(
-    wishes: CallOptions,
-    seeing: TelemetryOptions,
+async def open_monitored_call(
+    options: CallOptions,
+    telemetry_options: TelemetryOptions,
     environment: Mapping[str, str],
     view: PrintingView,
-    record: CallStats,
+    stats: CallStats,
     typing: Typing | None = None,
     sink: Callable[[str], None] | None = None,
 ) -> AsyncIterator[CallSession]:
-    """Build a call that is watched; raises like `open_call` and `open_instruments`.
+    """Opens a call with its telemetry; raises like `open_call` and `open_instruments`.
 
-    A log without a file goes to `sink`, by default to the view's stderr.
+    A log without a file is written to `sink`, by default as notices of the view.
     """
     secrets = Redactor()
     view.printer.mask = secrets.text
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
         instruments: Telemetry | None = None
-        if not seeing.is_off:
+        if not telemetry_options.is_off:
             from runner.observers.telemetry import open_instruments
 
             sink = sink or view.printer.notice
             opening = open_instruments(
-                seeing, record.events, secrets, environment, view.notice, sink
+                telemetry_options, stats.events, secrets, environment, view.notice, sink
             )
             instruments = await enter(opening)
         log = instruments.log if instruments else None
-        told: View = LoggedView(view, log) if log is not None else view
-        stack.enter_context(_strays(told, log, seeing))
+        shown: View = LoggedView(view, log) if log is not None else view
+        stack.enter_context(_capture_logs(shown, log, telemetry_options))
         observers = [] if instruments is None else [instruments.observe]
         opened = open_call(
-            wishes, environment, told, observers, record.events, typing, secrets
+            options, environment, shown, observers, stats.events, typing, secrets
         )
         call = await enter(opened)
         if instruments is not None:
-            instruments.watch(_watched(call))
+            instruments.watch(_call_info(call))
         yield call
-
-
-# Whether and how a call is recorded: the command line before the settings.
 
 
 def recording_options(
     record: Path | None, no_record: bool, record_audio: str | None, redact: bool
 ) -> RecordingOptions | None:
-    """Return the wish for a recording; None for none.
+    """Returns the options of the recording, None if the call is not recorded.
 
-    What was redacted has no sound unless it is asked for. Raises `UsageError`.
+    Options of the command line override the settings file. A redacted recording has
+    audio only on request. Raises `UsageError`.
     """
     from runner.config.settings import load_call_settings
     from runner.engine.compose import RecordingOptions
 
     if record_audio not in (None, "on", "off"):
-        raise UsageError(f"--record-audio takes on or off, not '{record_audio}'")
+        raise UsageError(
+            f"invalid --record-audio '{record_audio}'", hint="use on or off"
+        )
     if no_record:
         if record is not None or record_audio is not None or redact:
-            raise UsageError("--no-record contradicts the other options of a recording")
+            raise UsageError("--no-record contradicts the other recording options")
         return None
     settings = load_call_settings(Path.cwd())
-    into = record or settings.record
-    if into is None:
+    folder = record or settings.record
+    if folder is None:
         if record_audio is not None or redact:
             option = "--redact" if redact else "--record-audio"
             raise UsageError(
-                f"{option} is about a recording, and there is none",
+                f"{option} needs a recording",
                 hint="add --record FOLDER",
             )
         return None
     redacts = redact or settings.redact
-    sound = settings.record_audio
+    audio = settings.record_audio
     if record_audio is not None:
-        sound = record_audio == "on"
+        audio = record_audio == "on"
     return RecordingOptions(
-        into, sound=not redacts if sound is None else sound, redact=redacts
+        folder, sound=not redacts if audio is None else audio, redact=redacts
     )

@@ -1,4 +1,4 @@
-"""`vagent test`: try agents out on their scenarios."""
+"""`vagent test`: selects and runs scenarios, reports, and remembers failures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import typer
 
 from runner.cli.options import parse_variables
 from runner.cli.output import save
-from runner.cli.validate import Colour
+from runner.cli.validate import Color
 from runner.errors import FileUnreadable, UsageError
 from runner.testing.discovery import (
     concerned,
@@ -189,8 +189,8 @@ def test(
         typer.Option(metavar="FILE", help="Write the report to this file."),
     ] = None,
     color: Annotated[
-        Colour, typer.Option(help="Color of the text format.")
-    ] = Colour.AUTO,
+        Color, typer.Option(help="Color of the text format.")
+    ] = Color.AUTO,
 ) -> None:
     """Test agents with scenarios.
 
@@ -203,28 +203,30 @@ def test(
     """
     if format not in FORMATS:
         raise UsageError(
-            f"there is no format '{format}'", hint=f"one of: {', '.join(FORMATS)}"
+            f"unknown format '{format}'", hint=f"use one of: {', '.join(FORMATS)}"
         )
     if jobs != "auto" and not (jobs.isascii() and jobs.isdigit() and int(jobs) > 0):
-        raise UsageError(f"--jobs '{jobs}' is neither a number of processes nor auto")
+        raise UsageError(
+            f"invalid --jobs '{jobs}'", hint="use a number of processes, or auto"
+        )
     if from_recording is not None:
         _write_scenario(from_recording, write, force=force)
         return
     if write is not None:
-        raise UsageError("--write goes with --from-recording")
+        raise UsageError("--write needs --from-recording")
 
-    choice = ScenarioSelection(
+    selection = ScenarioSelection(
         tuple(targets or ()), keywords, tuple(tag or ()), last_failed
     )
     if list_only:
-        list_scenarios(choice.load())
+        list_scenarios(selection.load())
         return
     from runner.config.files import load_environment
     from runner.testing.discovery import RECORDINGS
     from runner.testing.options import TestOptions
 
     environment = load_environment(Path(), os.environ)
-    wishes = TestOptions(
+    options = TestOptions(
         service=service,
         environment=environment,
         faults=tuple(fault or ()),
@@ -236,35 +238,37 @@ def test(
         keep=recordings or RECORDINGS,
         keep_passed=record_passed,
     )
-    _check_far_end(wishes)
-    manners = ReportOptions(format, color, output_file, coverage)
+    _check_service(options)
+    report_options = ReportOptions(format, color, output_file, coverage)
     variables = parse_variables(var or [])
-    trial = TestRun(choice, wishes, manners, repeat, jobs, fail_fast, variables)
+    test_run = TestRun(
+        selection, options, report_options, repeat, jobs, fail_fast, variables
+    )
     if watch:
         from runner.cli.watch import run_and_watch
 
-        run_and_watch(trial.files, trial.run)
+        run_and_watch(test_run.files, test_run.run)
         return
-    code = trial.run()
+    code = test_run.run()
     if code:
         raise typer.Exit(code)
 
 
-def _check_far_end(wishes: TestOptions) -> None:
-    """Say what is wrong with the service or the faults once, not of each scenario.
+def _check_service(options: TestOptions) -> None:
+    """Checks the service and the faults once, before any scenario runs.
 
     Raises UsageError, AuthenticationRejected, ConfigError, FileUnreadable.
     """
     from runner.testing.options import SCRIPT
 
-    if wishes.faults:
+    if options.faults:
         from runner.service.faults.parser import load_faults
 
-        load_faults(wishes.faults)
-    if wishes.service != SCRIPT:
+        load_faults(options.faults)
+    if options.service != SCRIPT:
         from runner.engine.services import choose_service
 
-        choose_service(wishes.service, None, wishes.environment)
+        choose_service(options.service, None, options.environment)
 
 
 def _judge(
@@ -279,13 +283,13 @@ def _judge(
 
 
 def _write_scenario(folder: Path, path: Path | None, *, force: bool) -> None:
-    """Write a recorded call as a scenario file, or to stdout."""
+    """Writes a recorded call as a scenario to a file or stdout."""
     from runner.cli.output import save
     from runner.recording.reader import read_recording
     from runner.testing.scenarios.from_recording import scenario_from_recording
 
     if path is not None and path.exists() and not force:
-        raise UsageError(f"{path} is there already", hint="--force overwrites it")
+        raise UsageError(f"{path} exists already", hint="overwrite it with --force")
     recording = read_recording(folder)
     text = scenario_from_recording(recording, path or Path("recorded.test.yaml"))
     if path is None:
@@ -295,16 +299,13 @@ def _write_scenario(folder: Path, path: Path | None, *, force: bool) -> None:
     typer.echo(f"wrote {path}; `vagent test {path}` runs it", err=True)
 
 
-# What `vagent test` does: choose, run with progress, report, remember.
-
-
-# Fewer than these are over before a bar can be read.
-_WORTH_A_BAR = 5
+# Fewer scenarios finish before a progress bar can be read.
+_MIN_RUNS_FOR_BAR = 5
 
 
 @dataclass(frozen=True, slots=True)
 class ScenarioSelection:
-    """Which scenarios were asked for."""
+    """The options that select scenarios."""
 
     targets: tuple[str, ...]
     keywords: str | None = None
@@ -312,7 +313,7 @@ class ScenarioSelection:
     last_failed: bool = False
 
     def load(self) -> list[Scenario]:
-        """Load them; raises UsageError, ConfigError, FileUnreadable."""
+        """Loads the scenarios; raises UsageError, ConfigError, FileUnreadable."""
         return select(
             load_scenarios(self.targets),
             keywords=self.keywords,
@@ -323,59 +324,61 @@ class ScenarioSelection:
 
 @dataclass(frozen=True, slots=True)
 class ReportOptions:
-    """How results are shown."""
+    """Options of the report."""
 
     format: str
-    colour: Colour
+    color: Color
     output_file: Path | None
     coverage: bool
 
 
 @dataclass(frozen=True, slots=True)
 class TestRun:
-    """One `vagent test`, which `--watch` repeats."""
+    """A test run, which `--watch` repeats."""
 
-    choice: ScenarioSelection
-    wishes: TestOptions
-    manners: ReportOptions
+    selection: ScenarioSelection
+    options: TestOptions
+    report_options: ReportOptions
     repeat: int
     jobs: str
     fail_fast: bool
     variables: Mapping[str, str] = field(default_factory=dict)
 
     def files(self) -> Sequence[Path]:
-        """Return what a change of matters; each with the agents that it names."""
-        return find_watched(self.choice.targets)
+        """Returns the files to watch: scenario files and their agent files."""
+        return find_watched(self.selection.targets)
 
     def run(self, changed: frozenset[Path] = frozenset()) -> int:
-        """Run once, report, remember what failed, and return the exit code.
+        """Runs once, reports, stores the failures, and returns the exit code.
 
-        After a change only what it concerns is run, unless nothing is known of that.
+        After a change only the affected scenarios are run, or all if it affects none.
         """
         began = time.monotonic()
-        chosen = self.choice.load()
+        chosen = self.selection.load()
         chosen = concerned(chosen, changed) or chosen
         scenarios = give_variables(chosen, self.variables)
         results, was_interrupted = self._results(scenarios)
         report = self._report(results)
-        self._tell(report, len(scenarios) * self.repeat, time.monotonic() - began)
-        _remember(report)
+        self._print(report, len(scenarios) * self.repeat, time.monotonic() - began)
+        _store_failures(report)
         return 130 if was_interrupted else report.exit_code
 
     def _results(
         self, scenarios: Sequence[Scenario]
     ) -> tuple[list[ScenarioResult], bool]:
-        """Return what came, and whether a Ctrl-C ended it early."""
+        """Returns the results, and True if Ctrl-C ended the run early."""
         from runner.testing.pool import ScenarioPool, choose_processes
 
         jobs = [(each, run) for each in scenarios for run in range(self.repeat)]
-        wanted = "1" if self._shares_a_machine and self.jobs == "auto" else self.jobs
+        wanted = "1" if self._uses_all_cores and self.jobs == "auto" else self.jobs
         processes = choose_processes(wanted, len(jobs), os.cpu_count() or 1)
         results: list[ScenarioResult] = []
         with _progress(len(jobs)) as advance:
             try:
-                with closing(ScenarioPool(self.wishes, processes).run(jobs)) as coming:
-                    for result in coming:
+                with closing(
+                    ScenarioPool(self.options, processes).run(jobs)
+                ) as finished:
+                    for result in finished:
                         results.append(result)
                         advance(result)
                         if self.fail_fast and result.has_failed:
@@ -385,52 +388,54 @@ class TestRun:
         return results, False
 
     @property
-    def _shares_a_machine(self) -> bool:
-        """Whether side by side only slows down: models take every core they get."""
-        return self.wishes.service == "local"
+    def _uses_all_cores(self) -> bool:
+        """True if local models use every core, so that parallel runs are slower."""
+        return self.options.service == "local"
 
     def _report(self, results: Sequence[ScenarioResult]) -> Report:
-        if not self.manners.coverage:
+        if not self.report_options.coverage:
             return Report(tuple(results), Path.cwd())
         from runner.testing.results import measure
 
-        measured = measure(results, self.wishes.environment)
+        measured = measure(results, self.options.environment)
         return Report(tuple(results), Path.cwd(), tuple(measured))
 
-    def _tell(self, report: Report, wanted: int, took: float) -> None:
+    def _print(self, report: Report, wanted: int, elapsed: float) -> None:
         from runner.cli.reports import choose_format, load_scenario_report
         from runner.cli.reports.common import wants_colour
 
-        manners = self.manners
-        format = choose_format(manners.format, os.environ)
-        is_terminal = manners.output_file is None and sys.stdout.isatty()
-        colour = wants_colour(manners.colour.value, os.environ, is_terminal=is_terminal)
-        text = load_scenario_report(format, colour=colour)(report)
-        if manners.output_file is not None:
-            save(manners.output_file, text)
+        report_options = self.report_options
+        format = choose_format(report_options.format, os.environ)
+        is_terminal = report_options.output_file is None and sys.stdout.isatty()
+        color = wants_colour(
+            report_options.color.value, os.environ, is_terminal=is_terminal
+        )
+        text = load_scenario_report(format, colour=color)(report)
+        if report_options.output_file is not None:
+            save(report_options.output_file, text)
         else:
-            typer.echo(text, nl=False, color=colour or None)
+            typer.echo(text, nl=False, color=color or None)
         if format == "github":
             _add_to_job_summary(report)
-        typer.echo(_summary(report, wanted, took), err=True)
+        typer.echo(_summary(report, wanted, elapsed), err=True)
 
 
 def list_scenarios(scenarios: Sequence[Scenario]) -> None:
-    """Write a line for each scenario, as it can be named."""
+    """Prints a line for each scenario, in the form that the command line accepts."""
     for each in scenarios:
         tags = f"  [{', '.join(each.tags)}]" if each.tags else ""
         typer.echo(f"{each.place.path.as_posix()}::{each.id}{tags}")
 
 
-def _remember(report: Report) -> None:
+def _store_failures(report: Report) -> None:
     try:
         note_failed(report)
         forget_old(report)
-    except FileUnreadable as error:  # it takes nothing away from what was found
+    except FileUnreadable as error:  # the results are valid without it
         typer.echo(f"vagent: {error.message}", err=True)
 
 
-def _summary(report: Report, wanted: int, took: float) -> str:
+def _summary(report: Report, wanted: int, elapsed: float) -> str:
     counts = [
         f"{report.count(status)} {status.value}"
         for status in Status
@@ -439,7 +444,7 @@ def _summary(report: Report, wanted: int, took: float) -> str:
     if len(report.results) < wanted:
         counts.append(f"{wanted - len(report.results)} not run")
     seconds = sum(each.seconds for each in report.results)
-    return f"{', '.join(counts)}; {seconds:.0f} s of calls in {took:.1f} s"
+    return f"{', '.join(counts)}; {seconds:.0f} s of calls in {elapsed:.1f} s"
 
 
 def _add_to_job_summary(report: Report) -> None:
@@ -453,8 +458,8 @@ def _add_to_job_summary(report: Report) -> None:
 
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[[ScenarioResult], None]]:
-    """Yield what is to be called with each result; a bar on a terminal's stderr."""
-    if total < _WORTH_A_BAR or not sys.stderr.isatty():
+    """Yields the callback for results; shows a bar if stderr is a terminal."""
+    if total < _MIN_RUNS_FOR_BAR or not sys.stderr.isatty():
         yield lambda result: None
         return
     from rich.console import Console
@@ -462,12 +467,12 @@ def _progress(total: int) -> Iterator[Callable[[ScenarioResult], None]]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task, failed = bars.add_task("trying", total=total), 0
+        task, failed = bars.add_task("running", total=total), 0
 
         def advance(result: ScenarioResult) -> None:
             nonlocal failed
             failed += result.has_failed
-            described = f"trying, {failed} failed" if failed else "trying"
+            described = f"running, {failed} failed" if failed else "running"
             bars.update(task, advance=1, description=described)
 
         yield advance
