@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.cli.output import print_table
-from runner.cli.views.wire import printable
+from runner.cli.output import print_table, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
@@ -159,6 +158,8 @@ def graceful_sigint(
     The second Ctrl-C calls `on_second` and exits at once with code 130: no other
     cleanup, which a hung tool or device could block. SIGTERM counts as a first Ctrl-C.
     """
+    import asyncio  # not for --help
+
     # `signal.signal`, because event loops on Windows have no signal handlers.
     loop = asyncio.get_running_loop()
     was_interrupted = False

@@ -33,3 +33,10 @@ def save(path: Path, text: str) -> None:
         path.write_text(text, "utf-8", errors="backslashreplace", newline="\n")
     except OSError as error:
         raise FileUnreadable.from_os_error(path, "written", error) from error
+
+
+def printable(text: str) -> str:
+    """Returns the text with a space for each character that is not printable."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else " " for each in text)

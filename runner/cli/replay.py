@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runner.audio.devices import BYTES_PER_MS
 from runner.errors import UsageError, counted
 
 if TYPE_CHECKING:
@@ -130,6 +129,8 @@ def _describe_entry(entry: Entry, content: dict[str, Any]) -> str:
 
 
 def _describe_audio(audio: dict[str, Any]) -> str:
+    from runner.audio.devices import BYTES_PER_MS  # loads asyncio
+
     own = [f"{key} {audio[key] / BYTES_PER_MS:.0f} ms" for key in ("mic", "sent")]
     parts = own if audio["mic"] or audio["sent"] else []
     for reply in audio["replies"]:

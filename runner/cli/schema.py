@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.config.files import AGENT_SCHEMA, SUITE_SCHEMA
+from runner.config.schema import AGENT_SCHEMA, SUITE_SCHEMA
 from runner.errors import FileUnreadable, UsageError
 
 if TYPE_CHECKING:

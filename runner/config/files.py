@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.config.diagnostics import Diagnostic, diagnose
+from runner.config.schema import AGENT_SCHEMA
 from runner.config.source import Source, SourceError, Span, decode_source, read_source
 from runner.config.yaml.parser import AGENT_BEGINNING, Document, parse_document
 from runner.errors import FileUnreadable
@@ -216,8 +217,6 @@ def resolve_inside(folder: Path, reference: str) -> Path | None:
 # The comment that tells editors which schema a file follows, and that schema.
 
 
-AGENT_SCHEMA = "agent.schema.json"
-SUITE_SCHEMA = "scenario.schema.json"
 _LEVELS = 3  # folders above the agent's that are searched
 
 # The language server's form, and the one that JetBrains' editors and newer servers

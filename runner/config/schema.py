@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from runner.config.model import Kinds
     from runner.config.yaml.nodes import Pointer
 
+# The files that `vagent schema --write` writes.
+AGENT_SCHEMA = "agent.schema.json"
+SUITE_SCHEMA = "scenario.schema.json"
+
 
 @dataclass(frozen=True, slots=True)
 class Violation:

@@ -119,7 +119,7 @@ def test_a_schema_of_another_version_is_kept_and_reported(
     new("pizza", template="blank", yes=True)
 
     assert Path("agent.schema.json").read_text("utf-8") == "{}"
-    assert "to renew it: vagent schema --write ." in capsys.readouterr().err
+    assert "to update it: vagent schema --write ." in capsys.readouterr().err
 
 
 def vagent(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:

@@ -21,6 +21,7 @@ from typing import Any
 
 from runner.audio.devices import BYTES_PER_MS
 from runner.audio.files import compress
+from runner.cli.output import printable
 from runner.cli.recordings.terminal import describe_start
 from runner.cli.recordings.text import (
     clock,
@@ -34,7 +35,7 @@ from runner.cli.recordings.text import (
     describe_tools,
     duration,
 )
-from runner.cli.views.wire import describe_received, describe_sent, printable, shorten
+from runner.cli.views.wire import describe_received, describe_sent, shorten
 from runner.errors import AudioFileError
 from runner.observers.timeline import TimeLine, ToolRun, Turn
 from runner.protocol.client.actions import Send

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from runner.cli.output import printable
 from runner.cli.recordings.text import (
     clock,
     compact,
@@ -25,7 +26,7 @@ from runner.cli.recordings.text import (
     describe_tools,
     duration,
 )
-from runner.cli.views.wire import printable, shorten
+from runner.cli.views.wire import shorten
 from runner.errors import counted
 from runner.observers.timeline import TimeLine
 from runner.recording.audio_tracks import Envelope, Voices

@@ -17,6 +17,7 @@ from statistics import median
 from typing import TextIO
 
 from runner.audio.devices import BYTES_PER_MS
+from runner.cli.output import printable
 from runner.config.diagnostics import Diagnostic, render
 from runner.observers.call_stats import CallStats, Counters, describe_all, format_losses
 from runner.protocol.client.actions import Action, Announce, Close, Notify, Send
@@ -251,13 +252,6 @@ def shorten(text: str, longest: int = LONGEST) -> str:
         return text
     head = longest * 2 // 3
     return f"{text[:head]} … {text[head + 3 - longest :]}"
-
-
-def printable(text: str) -> str:
-    """Put a space for what would command a terminal or fake a line."""
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else " " for each in text)
 
 
 def describe_sent(message: ClientMessage) -> str:

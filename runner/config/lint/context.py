@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from runner.config.diagnostics import Finding, Place
-from runner.config.files import AGENT_SCHEMA
+from runner.config.schema import AGENT_SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from runner.config.files import (
     SUITE_BEGINNING,
-    SUITE_SCHEMA,
     ParsedFile,
     read_agent_file,
 )
 from runner.config.lint.context import RuleContext
 from runner.config.loader import describe_bare, run_rules
-from runner.config.schema import Schema, find_violations, read_packaged
+from runner.config.schema import SUITE_SCHEMA, Schema, find_violations, read_packaged
 from runner.config.schema_errors import to_findings
 from runner.errors import ConfigError, counted
 from runner.testing.scenarios.drafts import combinations, fill

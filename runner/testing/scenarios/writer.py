@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, assert_never
 
 from runner.config.durations import parse_duration
-from runner.config.files import SUITE_SCHEMA
+from runner.config.schema import SUITE_SCHEMA
 from runner.config.yaml.nodes import NotJsonError, resolve_plain
 from runner.testing.scenarios.model import (
     AgentTurn,

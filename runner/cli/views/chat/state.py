@@ -22,8 +22,8 @@ from enum import Enum, auto
 from typing import Literal, TypeAlias
 
 from runner.audio.pcm import SILENCE_DBFS, loudness
+from runner.cli.output import printable
 from runner.cli.views.chat.transcript import AgentMessageEntry, Transcript
-from runner.cli.views.wire import printable
 from runner.engine.controls import ControlState
 from runner.observers.call_stats import CallStats
 from runner.observers.events import (
