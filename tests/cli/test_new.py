@@ -141,7 +141,7 @@ def test_without_a_terminal_missing_options_are_an_error(
 
     assert (done.returncode, done.stdout) == (2, "")
     assert "--template is missing" in done.stderr
-    assert "--yes takes the defaults" in done.stderr
+    assert "use the defaults with --yes" in done.stderr
     assert files(folder) == []
 
 
@@ -205,7 +205,7 @@ def test_a_terminal_is_asked_for_missing_values(folder: Path) -> None:
     assert "invalid agent name 'bad name'" in shown
     assert "unknown template 'shop'" in shown
     assert "Template [support]" in shown
-    assert "the greeting has '${x}'" in shown
+    assert "the greeting uses '${x}'" in shown
     assert "greeting: Ciao!" in Path("pizza.yaml").read_text("utf-8")
 
 
