@@ -344,8 +344,8 @@ def test_a_scenario_that_cannot_run_exits_with_3(
 
 WRONG = {
     "format": (("--format", "xml"), "unknown format 'xml'"),
-    "jobs": (("--jobs", "many"), "neither a number of processes nor auto"),
-    "no jobs": (("--jobs", "0"), "neither a number of processes nor auto"),
+    "jobs": (("--jobs", "many"), "use a number of processes, or auto"),
+    "no jobs": (("--jobs", "0"), "use a number of processes, or auto"),
     "keywords": (("-k", "(a"), "a ( is not closed"),
     "nothing chosen": (("-k", "nothing"), "none of 2 scenarios is chosen"),
     "no such file": (("missing.yaml",), "there is no missing.yaml"),
@@ -401,7 +401,7 @@ def test_a_recording_becomes_a_scenario_that_passes(
     assert made.returncode == 0
     assert vagent("validate", "new.test.yaml").returncode == 0
     assert vagent("test", "new.test.yaml").stderr.startswith("1 passed")
-    assert again.returncode == 2 and "--force overwrites it" in again.stderr
+    assert again.returncode == 2 and "overwrite it with --force" in again.stderr
     assert shown.stdout == (tmp_path / "new.test.yaml").read_text("utf-8")
 
 
