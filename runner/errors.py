@@ -1,27 +1,26 @@
-"""Every way in which vagent gives up, as one tree.
+"""Exception classes with their exit codes, and helpers for error messages.
 
     VagentError                     exit 3
-     +-- UsageError                 exit 2   the command line asks for the impossible
+     +-- UsageError                 exit 2   invalid command line
      +-- ConfigError                exit 1   an agent or scenario file has findings
      +-- FileUnreadable             exit 3   a file could not be read or written
-     +-- ProtocolError              abstract: the wire was not spoken as agreed
-     |    +-- LocalProtocolError    exit 3   by us: a bug
+     +-- ProtocolError              abstract: the protocol was violated
+     |    +-- LocalProtocolError    exit 3   by this end: a bug
      |    +-- RemoteProtocolError   exit 3   by the other end
-     +-- TransportError             exit 3   no connection, or none any more
-     |    +-- ConnectionLost     exit 3   an open connection ended
+     +-- TransportError             exit 3   a connection failed
+     |    +-- ConnectionLost        exit 3   an open connection ended
      |    +-- AuthenticationRejected  exit 4   the service does not take the key
      +-- AudioError                 exit 3
      |    +-- AudioUnavailable      exit 3   no PortAudio, no sound card
      |    +-- DeviceNotFound        exit 3   no such microphone or speaker
-     |    +-- AudioFileError        exit 3   a sound file that is none
+     |    +-- AudioFileError        exit 3   invalid or unwritable audio file
      +-- SpeechError                exit 3   a local model cannot be loaded or run
      |    +-- ModelMissing          exit 3   weights that are not in the cache
-     +-- ToolError                  exit 3   a tool that cannot be loaded; a failing
-                                             *call* never leaves the registry
+     +-- ToolError                  exit 3   a tool cannot be loaded; a failed *tool
+                                             call* is a result, not an exception
 
-A message is lower case without a full stop and quotes the user's value; a hint says
-what to do next. `exit_code` is what the command line exits with. The functions at the
-end word what messages have in common.
+A message is lower case without a full stop and quotes the user's value; a hint is one
+imperative.
 """
 
 from __future__ import annotations
@@ -33,7 +32,10 @@ if TYPE_CHECKING:
 
 
 class VagentError(Exception):
-    """Something that a person should read as a sentence, never as a traceback."""
+    """Base class: the command line prints the message, without a traceback.
+
+    `exit_code` is the exit code of the command line.
+    """
 
     exit_code: ClassVar[int] = 3
 
@@ -52,18 +54,18 @@ class VagentError(Exception):
 
     @classmethod
     def from_os_error(cls, path: object, verb: str, error: Exception) -> Self:
-        """Return the error for a path that cannot be read, written or deleted."""
+        """Returns the error for a path that cannot be read, written or deleted."""
         return cls(f"{path} cannot be {verb}: {os_error_text(error)}")
 
 
 class UsageError(VagentError):
-    """The command line contradicts itself or names something that is not there."""
+    """The command line is contradictory or names something that does not exist."""
 
     exit_code = 2
 
 
 class ConfigError(VagentError):
-    """A file has findings; `diagnostics` holds all of them, sorted."""
+    """A file has errors; `diagnostics` holds all of its diagnostics, sorted."""
 
     exit_code = 1
 
@@ -77,7 +79,7 @@ class FileUnreadable(VagentError):
 
 
 class ProtocolError(VagentError):
-    """The wire was not spoken as agreed; raise a subclass, which names the culprit."""
+    """The protocol was violated; abstract, the subclasses name the end at fault."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         if type(self) is ProtocolError:
@@ -86,14 +88,14 @@ class ProtocolError(VagentError):
 
 
 class LocalProtocolError(ProtocolError):
-    """This side tried to say what the protocol does not allow: a bug in vagent."""
+    """This end tried to send what the protocol does not allow: a bug in vagent."""
 
 
 class RemoteProtocolError(ProtocolError):
-    """The other end said what the protocol does not allow.
+    """The other end sent what the protocol does not allow.
 
-    `code` is the wire's own word for it (`invalid_format`, `invalid_audio`, ...), and
-    `message_type` the type of the offending message where it was readable.
+    `code` is the error code of the wire (`invalid_format`, `invalid_audio`, ...),
+    `message_type` the type of the invalid message if it was readable.
     """
 
     def __init__(
@@ -109,9 +111,9 @@ class RemoteProtocolError(ProtocolError):
 
 
 class TransportError(VagentError):
-    """The connection could not be made, or is no longer there.
+    """The connection could not be opened, or is closed.
 
-    `status` is the HTTP status with which it was refused, if it was.
+    `status` is the HTTP status if the connection was refused with one.
     """
 
     def __init__(
@@ -141,19 +143,19 @@ class AuthenticationRejected(TransportError):
 
 
 class AudioError(VagentError):
-    """Sound could not be taken in or put out."""
+    """Audio could not be captured or played."""
 
 
 class AudioUnavailable(AudioError):
-    """This machine has no sound library or no sound card."""
+    """This machine has no PortAudio library or no sound card."""
 
 
 class DeviceNotFound(AudioError):
-    """No microphone or speaker goes by that name or number."""
+    """No microphone or speaker has this name or number."""
 
 
 class AudioFileError(AudioError):
-    """A sound file that is none, or that cannot be written."""
+    """An audio file is invalid or cannot be written."""
 
 
 class SpeechError(VagentError):
@@ -169,7 +171,7 @@ class ToolError(VagentError):
 
 
 def os_error_text(error: BaseException) -> str:
-    """Return the reason of a failed system call, in lower case and without a path.
+    """Returns the reason of a failed system call, in lower case and without a path.
 
     For other exceptions, returns their text.
     """
@@ -179,5 +181,5 @@ def os_error_text(error: BaseException) -> str:
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """Return a number with its noun: `1 reply`, `2 replies`."""
+    """Returns a number with its noun: `1 reply`, `2 replies`."""
     return f"{number} {noun if number == 1 else plural or noun + 's'}"

@@ -1,4 +1,4 @@
-"""Tests hosts and addresses: this machine, private networks, the public internet."""
+"""Predicates on host names and addresses: loopback, private, public."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TypeAlias
 
 Address: TypeAlias = IPv4Address | IPv6Address
 
-# The last two are what Linux distributions call ::1.
+# The last two are the names of ::1 on Linux distributions.
 _THIS_MACHINE = {"localhost", "ip6-localhost", "ip6-loopback"}
-# RFC 6761, 6762, 8375 and ICANN's reservation of `internal`; `lan` is a custom.
+# RFC 6761, 6762, 8375 and ICANN's reservation of `internal`; `lan` is a convention.
 _PRIVATE_ENDINGS = (".local", ".internal", ".lan", ".home.arpa")
-# RFC 6052: IPv4 addresses as a network of IPv6 only shows them; the last 32 bits.
+# RFC 6052: an IPv4 address in the last 32 bits, on networks that have IPv6 only.
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
@@ -25,10 +25,9 @@ def is_this_machine(host: str) -> bool:
 
 
 def is_private_host(host: str) -> bool:
-    """True if a host is not public whatever a resolver answers; nothing is looked up.
+    """True if a host is this machine, a private name or an address that is not public.
 
-    These are this machine, names of private networks, and addresses that are not
-    public.
+    Does not resolve names.
     """
     if is_this_machine(host) or host.rstrip(".").lower().endswith(_PRIVATE_ENDINGS):
         return True
@@ -37,9 +36,9 @@ def is_private_host(host: str) -> bool:
 
 
 def is_public(address: Address) -> bool:
-    """True if an address belongs to the public internet, seen through IPv6 wrappings.
+    """True if an address, or an IPv4 address embedded in it, is public.
 
-    Follows the IANA registries of special-purpose addresses that `ipaddress` knows.
+    Uses the IANA registries of special-purpose addresses that `ipaddress` contains.
     """
     if isinstance(address, IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour

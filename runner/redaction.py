@@ -1,4 +1,4 @@
-"""Redacts secrets: replaces them by value, however a text spells them."""
+"""Redaction of secrets by value, in every encoding in which a text may contain them."""
 
 from __future__ import annotations
 
@@ -10,31 +10,30 @@ from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 REDACTED = "***"
-# Shorter values are words and numbers that a call may well be about (`1234`, `prod`):
-# redacting them would spoil tool results and transcripts. A given number of six digits
-# comes up by chance once in a million.
+# Shorter values are words and numbers that occur in calls (`1234`, `prod`): redacting
+# them would damage tool results and transcripts. A given number of six digits occurs by
+# chance once in a million.
 MIN_SECRET_LENGTH = 6  # characters
 
-# The wire's keys whose values are secret whatever they are: a session can be resumed
-# with its token.
+# Keys of the wire whose values are always secret: the token resumes a session.
 _SECRET_KEYS = frozenset({"resume_token"})
 
 # JSON text within JSON text doubles backslashes: 1, 2, 4, 8 before a letter, and 1, 3,
 # 7 before a quotation mark. The bounds keep the search linear in the text's length.
 _ESCAPE = r"\\{1,8}"
 _ESCAPED = r"\\{0,7}"
-_MOST_DOUBLED = 8
+_MAX_ESCAPED_LENGTH = 8
 _LETTERS = {"\b": "b", "\t": "t", "\n": "n", "\f": "f", "\r": "r"}
 _ENTITIES = {"&": "amp", "<": "lt", ">": "gt", '"': "(?:quot|#34)", "'": "(?:#39|#x27)"}
 
 
 class Redactor:
-    """Replaces secrets in texts; more can be added while it is in use, in any thread.
+    """Replaces secrets in texts; secrets can be added at any time, from any thread.
 
     A secret is found raw, percent-encoded, escaped as in JSON, Python or HTML (also
-    several times over), and within base64. Secrets shorter than `MIN_SECRET_LENGTH`,
-    without the spaces around them, are not redacted. Of a secret that is a URL with a
-    password, the password is redacted by itself, too.
+    several times), and within base64. Secrets shorter than `MIN_SECRET_LENGTH` without
+    the whitespace around them are not redacted. If a secret is a URL with a password,
+    the password alone is redacted, too.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -44,7 +43,7 @@ class Redactor:
         self.add(secrets)
 
     def add(self, secrets: Iterable[str], shown: str = REDACTED) -> None:
-        """Redact these from now on; a text has `shown` in their place."""
+        """Redacts these from now on; `shown` replaces them."""
         with self._adding:
             known = dict(self._shown)
             for secret in secrets:
@@ -56,22 +55,22 @@ class Redactor:
                 self._search = _compile(self._shown)
 
     def text(self, text: str) -> str:
-        """Return a text without secrets."""
+        """Returns a text without secrets."""
         if self._search is None:
             return text
         pattern, shown = self._search
         return pattern.sub(lambda found: shown[(found.lastindex or 1) - 1], text)
 
     def tree(self, value: Any, *, keys: bool = True) -> Any:
-        """Return a value of JSON's data model without secrets; see `map_texts`."""
+        """Returns a value of JSON's data model without secrets; see `map_texts`."""
         return map_texts(value, self.text, keys=keys)
 
 
 def map_texts(value: Any, change: Callable[[str], str], *, keys: bool = True) -> Any:
-    """Return a value of JSON's data model with every text changed.
+    """Returns a value of JSON's data model with `change` applied to every text.
 
-    A number whose text changes becomes that text. Keys are texts, too; with `keys`
-    false only those below `parameters`, where authors choose them.
+    A number whose text changes becomes that text. Keys are changed too; if `keys` is
+    false, only keys below `parameters`, where authors choose them.
     """
     if isinstance(value, str):
         return change(value)
@@ -92,7 +91,7 @@ def map_texts(value: Any, change: Callable[[str], str], *, keys: bool = True) ->
 
 
 def find_password(address: str) -> str | None:
-    """Return the password in a URL, if there is one."""
+    """Returns the password in a URL, or None."""
     if "://" not in address:
         return None
     try:
@@ -103,15 +102,15 @@ def find_password(address: str) -> str | None:
 
 
 def strip_credentials(url: str) -> str:
-    """Return a URL without what may be secret: user, password, query and fragment."""
+    """Returns a URL without user, password, query and fragment."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
 def _compile(shown: dict[str, str]) -> tuple[re.Pattern[str], list[str]]:
-    """Return a pattern with one group for each spelling, and what to show for each."""
-    # The longest first, so that a secret within another leaves no rest of it.
+    """Returns a pattern with one group for each spelling, and their replacements."""
+    # Longest first: a secret that contains another one is replaced as a whole.
     ordered = sorted(shown, key=len, reverse=True)
     spelled = [
         (each, shown[secret]) for secret in ordered for each in _spellings(secret)
@@ -122,16 +121,16 @@ def _compile(shown: dict[str, str]) -> tuple[re.Pattern[str], list[str]]:
 
 
 def _spellings(secret: str) -> Iterator[str]:
-    """Yield patterns for a text itself and for what is left of it within base64."""
+    """Yields patterns for a text itself and for the text within base64."""
     runs = re.findall(r"\\+|[^\\]", secret)
     yield "".join(_backslashes(run) if run[0] == "\\" else _char(run) for run in runs)
     data = secret.encode("utf-8", "surrogatepass")
-    # A character of base64 holds six bits. What precedes the secret moves it by 0, 1
-    # or 2 bytes; the characters that hold bits of its neighbors are left out.
-    for moved in range(3):
-        spelled = b2a_base64(bytes(moved) + data, newline=False).decode().rstrip("=")
-        first = (moved * 8 + 5) // 6
-        end = (moved + len(data)) * 8 // 6
+    # A character of base64 holds six bits. The bytes before the secret shift it by 0, 1
+    # or 2 bytes; characters that also hold bits of its neighbors are left out.
+    for offset in range(3):
+        spelled = b2a_base64(bytes(offset) + data, newline=False).decode().rstrip("=")
+        first = (offset * 8 + 5) // 6
+        end = (offset + len(data)) * 8 // 6
         yield "".join(map(_base64_char, spelled[first:end]))
 
 
@@ -141,7 +140,7 @@ def _base64_char(char: str) -> str:
 
 
 def _char(char: str) -> str:
-    """Return a pattern for a character, raw or escaped, but not for a backslash."""
+    """Returns a pattern for a character other than a backslash, raw or escaped."""
     if char.isascii() and char.isalnum():
         return char
     data = char.encode("utf-8", "surrogatepass")
@@ -165,8 +164,8 @@ def _char(char: str) -> str:
 
 
 def _backslashes(run: str) -> str:
-    """Return a pattern for one or more backslashes, raw or escaped."""
+    """Returns a pattern for one or more backslashes, raw or escaped."""
     count = len(run)
     percent = f"(?:%(?:25){{0,3}}(?i:5c)){{{count}}}"
     code = f"(?:{_ESCAPE}(?:u00|x)(?i:5c)){{{count}}}"
-    return rf"(?:{percent}|{code}|\\{{{count},{count * _MOST_DOUBLED}}})"
+    return rf"(?:{percent}|{code}|\\{{{count},{count * _MAX_ESCAPED_LENGTH}}})"

@@ -1,5 +1,7 @@
-"""A client written from the tutorial alone: websockets, json and base64, nothing of
-ours. What it can do, any client that others wrote from it can do."""
+"""A client written from the service's tutorial, without code of this project.
+
+If it works with the local service, so does any other client written from the tutorial.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ import websockets
 
 
 class BareClient:
-    """One session: sends sound as it comes, runs tools, keeps what it was told."""
+    """One session: sends audio, runs tools and keeps the received events."""
 
     def __init__(self, tools: Mapping[str, Callable[..., Any]]) -> None:
         self.tools = tools
@@ -31,7 +33,7 @@ class BareClient:
         session: Mapping[str, Any],
         microphone: AsyncIterable[bytes],
     ) -> None:
-        """Hold the call until the microphone ends."""
+        """Runs the call until the microphone ends."""
         async with websockets.connect(url) as ws:
             update = {"type": "session.update", "session": session}
             await ws.send(json.dumps(update))
@@ -45,12 +47,12 @@ class BareClient:
                 await sending
 
     async def until(self, met: Callable[[BareClient], bool]) -> None:
-        """Wait until something is true of what has come in."""
+        """Waits until a condition on the received events is met."""
         async with self._changed:
             await self._changed.wait_for(lambda: met(self))
 
     def types(self, *wanted: str) -> Sequence[str]:
-        """Return the types of the events so far, in order (only some, if given)."""
+        """Returns the types of the events so far, in order (only `wanted`)."""
         types = [event["type"] for event in self.events]
         return [t for t in types if not wanted or t in wanted]
 

@@ -1,4 +1,4 @@
-"""What holds for all tests."""
+"""Hooks for all tests: a skip under continuous integration is a failure."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ MAY_BE_SKIPPED = (
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fail a test that was skipped under continuous integration.
+    """Fails a test that was skipped under continuous integration.
 
-    Elsewhere a machine without a program or without weights passes what needs none;
-    there, what is missing must not look like success.
+    On other machines, tests are skipped if a program or the weights are missing.
     """
     report = yield
     # An expected failure counts as skipped, too.
@@ -36,18 +35,18 @@ def pytest_runtest_makereport(
 def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Fail a file that was skipped as a whole, likewise."""
+    """Fails a file that was skipped as a whole under continuous integration."""
     report = yield
     refuse_skip(report)
     return report
 
 
 def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
-    """Turn a skip under continuous integration into a failure, but for the list."""
+    """Turns a skip that is not allowed into a failure."""
     if not report.skipped or not os.environ.get("CI"):
         return
     skipped: Any = report.longrepr  # file, line and "Skipped: reason"
     reason = skipped[2].removeprefix("Skipped: ")
     if reason not in MAY_BE_SKIPPED:
         report.outcome = "failed"
-        report.longrepr = f"nothing may be skipped here, but: {reason}"
+        report.longrepr = f"skipped under continuous integration: {reason}"

@@ -1,4 +1,4 @@
-"""Stand-ins at the seams: a wire, a microphone, a speaker; and two cores linked."""
+"""Fakes for the engine's interfaces: transport, dialer, microphone and speaker."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _receive(text: str, listener: TransportListener) -> None:
 
 
 class FakeTransport:
-    """One connection to a peer that the test plays: `peer_says`, `sent`, `drop`."""
+    """A connection to a peer that the test simulates: `peer_says`, `sent`, `drop`."""
 
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
@@ -30,7 +30,7 @@ class FakeTransport:
         self._said = asyncio.Event()
 
     def open(self, listener: TransportListener) -> None:
-        """Stand, as far as the listener knows."""
+        """Reports to the listener that the connection is open."""
         self._listener = listener
         listener.opened(self)
 
@@ -42,28 +42,28 @@ class FakeTransport:
         self.is_closed = True
 
     def peer_says(self, *messages: Message | str) -> None:
-        """Let the peer send messages, or raw text; they come a moment later."""
+        """Delivers messages or raw text of the peer on the next loop iteration."""
         for message in messages:
             text = message if isinstance(message, str) else encode(message)
             self._soon(partial(_receive, text))
 
     def drop(self, code: int | None = None) -> None:
-        """Cut the connection."""
+        """Cuts the connection."""
         error = ConnectionLost("the line was lost", code)
         self._soon(lambda listener: listener.lost(error))
 
     def stall(self) -> None:
-        """Take nothing more: a network that is too slow."""
+        """Accepts no more data, like a slow network."""
         self.is_writable = False
 
     def flow(self) -> None:
-        """Take more again."""
+        """Accepts data again."""
         self.is_writable = True
         assert self._listener is not None, "flowing before it is open"
         self._listener.writable()
 
     async def heard(self, kind: str, count: int = 1) -> dict[str, Any]:
-        """Return the count-th message of a type, waiting until it was sent."""
+        """Waits for the count-th message of a type and returns it."""
         async with asyncio.timeout(5):
             while True:
                 found = [message for message in self.sent if message["type"] == kind]
@@ -72,13 +72,13 @@ class FakeTransport:
                 self._said.clear()
                 await self._said.wait()
 
-    def _soon(self, tell: Callable[[TransportListener], None]) -> None:
+    def _soon(self, notify: Callable[[TransportListener], None]) -> None:
         assert self._listener is not None, "the peer speaks before it is open"
-        asyncio.get_running_loop().call_soon(tell, self._listener)
+        asyncio.get_running_loop().call_soon(notify, self._listener)
 
 
 class FakeDialer:
-    """Hands out connections in order, and notes the tokens it was asked with."""
+    """Returns prepared connections in order and keeps the tokens of the calls."""
 
     def __init__(self, *connections: FakeTransport | TransportError) -> None:
         self.tokens: list[str | None] = []
@@ -101,7 +101,7 @@ class _Opened:
 
 
 class FakeMicrophone(_Opened):
-    """Gives the frames that the test puts in."""
+    """Yields the frames that the test puts in."""
 
     dropped_ms = 0.0
 
@@ -109,7 +109,7 @@ class FakeMicrophone(_Opened):
         self._frames: asyncio.Queue[bytes | Exception | None] = asyncio.Queue()
 
     def put(self, frame: bytes | Exception | None) -> None:
-        """Give a frame, fail, or (None) end."""
+        """Adds a frame, an error, or (None) the end."""
         self._frames.put_nowait(frame)
 
     async def frames(self) -> AsyncIterator[bytes]:
@@ -120,7 +120,7 @@ class FakeMicrophone(_Opened):
 
 
 class FakeSpeaker(_Opened):
-    """Holds what it was given until the test says that it was heard."""
+    """Buffers audio until the test calls `play_all`."""
 
     def __init__(self) -> None:
         self.log: list[bytes | str] = []
@@ -149,7 +149,7 @@ class FakeSpeaker(_Opened):
         return dropped_ms
 
     def play_all(self) -> None:
-        """Let everything be heard."""
+        """Plays the whole buffer."""
         self.buffer = b""
         self._empty.set()
 
@@ -160,7 +160,7 @@ class FakeSpeaker(_Opened):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A tool's outcome as the engine sees it."""
+    """The outcome of a tool call as the engine uses it."""
 
     text: str
     is_error: bool = False

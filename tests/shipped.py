@@ -1,4 +1,4 @@
-"""The files of agents/, told apart: the agents, and the scenarios beside them."""
+"""The agent files and the scenario files of agents/."""
 
 from __future__ import annotations
 

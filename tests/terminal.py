@@ -1,4 +1,4 @@
-"""A `vagent run` in progress: what it is told by a pipe or a terminal, what it says."""
+"""Runs `vagent` as a process and serves it with a minimal service."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from runner.protocol.messages import (
 
 
 class Terminal:
-    """One running command; `out` is all that it has said, on stdout and stderr."""
+    """A running command; `out` is its output so far on stdout and stderr."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.out = ""
@@ -36,7 +36,7 @@ class Terminal:
         self._reading = asyncio.create_task(self._read())
 
     async def said(self, text: str, count: int = 1) -> None:
-        """Return once it has said this, so many times."""
+        """Waits until the output contains a text `count` times."""
         try:
             async with asyncio.timeout(30), self._grown:
                 await self._grown.wait_for(lambda: self.out.count(text) >= count)
@@ -44,7 +44,7 @@ class Terminal:
             raise AssertionError(f"never said {text!r}:\n{self.out}") from None
 
     async def ended(self) -> int:
-        """Return its exit code once it has ended and said everything."""
+        """Waits for the end of the process and its output; returns the exit code."""
         async with asyncio.timeout(30):
             code = await self._process.wait()
             await self._reading
@@ -62,10 +62,7 @@ class Terminal:
 async def running(
     *arguments: str | Path, stdin: int = subprocess.PIPE, folder: Path | None = None
 ) -> AsyncIterator[tuple[Terminal, asyncio.subprocess.Process]]:
-    """Run `vagent` with these arguments; it is killed on leaving if it still runs.
-
-    It works in `folder`, or where the tests do.
-    """
+    """Runs `vagent` with these arguments in `folder`; kills it on exit if it runs."""
     names = ("ASSEMBLYAI_API_KEY", "VAGENT_SERVICE_KEY")
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -79,7 +76,7 @@ async def running(
         env={
             **{name: value for name, value in os.environ.items() if name not in names},
             "PYTHONIOENCODING": "utf-8",
-            "PYTHONPATH": os.getcwd(),  # which is another one in another folder
+            "PYTHONPATH": os.getcwd(),  # the process may run in another folder
         },
     )
     terminal = Terminal(process)
@@ -92,7 +89,7 @@ async def running(
 
 
 class Service:
-    """A service that follows every change, answers every line, and does no more."""
+    """A minimal service: accepts every change and starts an empty reply when asked."""
 
     def __init__(self) -> None:
         self.heard: list[dict[str, Any]] = []
@@ -100,7 +97,7 @@ class Service:
         self._grown = asyncio.Condition()
 
     async def got(self, kind: str, key: str, value: str) -> dict[str, Any]:
-        """Return the message of this type with this value, waiting for it."""
+        """Waits for a message of a type with this value and returns it."""
 
         def found() -> list[dict[str, Any]]:
             return [
@@ -114,7 +111,7 @@ class Service:
         return found()[0]
 
     async def say(self, *messages: Message) -> None:
-        """Send messages to the client."""
+        """Sends messages to the client."""
         assert self.connection is not None
         for message in messages:
             await self.connection.send(encode(message))
@@ -126,7 +123,7 @@ class Service:
         return [each["session"] for each in updates]
 
     async def serve(self, connection: ServerConnection) -> None:
-        """Hold one session."""
+        """Serves one session."""
         self.connection = connection
         with contextlib.suppress(ConnectionClosed):  # a test that failed
             async for text in connection:
@@ -151,8 +148,8 @@ class Service:
 
 @contextlib.asynccontextmanager
 async def service() -> AsyncIterator[tuple[Service, str]]:
-    """Serve on a free port; yields the service and its address."""
-    far_end = Service()
-    async with serve(far_end.serve, "127.0.0.1", 0) as server:
+    """Serves on a free port; yields the service and its address."""
+    served = Service()
+    async with serve(served.serve, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        yield far_end, f"ws://127.0.0.1:{port}/v1/ws"
+        yield served, f"ws://127.0.0.1:{port}/v1/ws"

@@ -22,7 +22,7 @@ from runner.redaction import (
 
 Spell = Callable[[str], str]
 
-# Of all characters, but no secret that `***` and its neighbors could make up again.
+# All characters, without secrets that `***` and its neighbors could form again.
 SECRETS = st.text(
     st.characters(exclude_characters="*", exclude_categories=["Cs"]),
     min_size=MIN_SECRET_LENGTH,
@@ -58,7 +58,7 @@ ONE_LEVEL: list[Spell] = [
 
 @st.composite
 def spellings(draw: st.DrawFn, secret: str) -> str:
-    """Spell a secret at up to three levels."""
+    """Draws an encoding of a secret, nested up to three levels."""
     spelled = draw(st.sampled_from(ONE_LEVEL))(secret)
     if spelled in (secret, json_text(secret), json_wide(secret)):
         for each in draw(st.lists(st.sampled_from([json_text, json_wide]), max_size=2)):
@@ -89,7 +89,7 @@ def test_no_secret_is_left_within_base64(
         text = Redactor([secret]).text(encode(data).decode())
 
         assert REDACTED in text
-        # At each end one character may hold bits of the secret and of its neighbor.
+        # A character at each end may hold bits of the secret and of its neighbor.
         assert len(text) <= len(REDACTED) + 4 * (len(before) + len(after)) // 3 + 8
 
 
@@ -110,7 +110,7 @@ def test_redacting_twice_changes_nothing(
     pieces = (
         st.text() if not secrets else st.one_of(st.text(), st.sampled_from(secrets))
     )
-    # Between the pieces is what no secret holds, so that none comes about by redacting.
+    # The separator occurs in no secret, so that redaction does not form new ones.
     text = "*".join(data.draw(st.lists(pieces)))
     redact = Redactor(secrets).text
 
@@ -146,7 +146,7 @@ def test_spaces_around_a_secret_are_not_part_of_it() -> None:
     assert Redactor([" hunter22\n"]).text("it is hunter22.") == "it is ***."
 
 
-def test_a_secret_within_another_leaves_no_rest_of_it() -> None:
+def test_a_secret_that_contains_another_is_redacted_as_a_whole() -> None:
     redactor = Redactor()
     redactor.add(["abcdef"], "1")
     redactor.add(["abcdefgh"], "2")
@@ -206,7 +206,7 @@ def test_texts_of_a_tree_are_changed_one_by_one() -> None:
 
 
 def test_a_long_text_of_backslashes_does_not_take_long_to_search() -> None:
-    """Each position is looked at a bounded number of times."""
+    """Each position is visited a bounded number of times."""
     redactor = Redactor(["/\\k\\ey//", "\\\\abcd/\\"])
     text = "\\" * 200_000
 

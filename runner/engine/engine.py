@@ -174,7 +174,7 @@ class Engine:
             case Send(message):
                 self.line.send(message)
             case Play(pcm):
-                reply = self.session.dialogue.reply
+                reply = self.session.turn_manager.reply
                 self._heard.play(reply.reply_id if reply else "", pcm)
                 self._devices[1].play(pcm)
             case StopPlayback():

@@ -174,7 +174,7 @@ class CounterObserver:
             self.messages_received += 1
         elif isinstance(what, ToolFinished):
             # Only the session knows if a result is still wanted.
-            call = self.session.dialogue.calls.find(what.call_id)
+            call = self.session.turn_manager.calls.find(what.call_id)
             is_wanted = call is not None and call.state is CallState.RUNNING
             self.calls["late"] += not is_wanted
 
@@ -194,7 +194,7 @@ class CounterObserver:
 
     @property
     def _is_asked_again(self) -> bool:
-        return self.session.dialogue.expectation.was_asked_again
+        return self.session.turn_manager.pending_reply.was_asked_again
 
 
 class UnsentMessages(Protocol):
@@ -215,7 +215,7 @@ def collect_counters(
     hung: int,
 ) -> Counters:
     """Collects all counters of a call. Call on the event loop."""
-    line = tally.session.line
+    line = tally.session.connection
     lost = line.outage_seconds
     if line.dropped_at is not None:  # and it never came back
         lost += asyncio.get_running_loop().time() - line.dropped_at

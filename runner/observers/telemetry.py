@@ -16,7 +16,7 @@ from runner.observers.logs import Log, MessageLog
 from runner.observers.options import TelemetryOptions
 from runner.protocol.client.actions import Action
 from runner.protocol.client.events import Event
-from runner.recording.redaction import learn_token
+from runner.recording.redaction import add_resume_token
 from runner.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -76,7 +76,9 @@ class Telemetry:
         """Begin to watch a call that is about to begin; on its event loop."""
         epoch = time.time() - asyncio.get_running_loop().time()
         handlers = [make(call, epoch) for make in self._handlers]
-        observers: list[Observer] = [lambda at, what: learn_token(self._conceal, what)]
+        observers: list[Observer] = [
+            lambda at, what: add_resume_token(self._conceal, what)
+        ]
         if self.log is not None:
             self.log.agent, self.log.epoch = call.agent, epoch
             handlers.append(self.log.note)

@@ -1,1 +1,1 @@
-"""The wire protocol, pure: no input or output, no clock, no asyncio."""
+"""The wire protocol as pure state machines: no I/O, no clock, no asyncio."""

@@ -1,8 +1,8 @@
-"""JSON text to messages and back, one generic way driven by the message classes.
+"""Conversion between messages and JSON text, driven by the message classes.
 
-Reading is liberal where the service and its documentation have disagreed over time
-(`args` for `arguments`, `error` for `session.error`, arguments as a JSON string, a
-timestamp that is no number, null for a field that may be missing); writing is exact.
+Decoding accepts what the service or its documentation has used at some time (`args` for
+`arguments`, `error` for `session.error`, arguments as a JSON string, a timestamp that
+is not a number, null for a field that may be missing). Encoding is exact.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ _AUDIO_KEY = {InputAudio: "audio", ReplyAudio: "data"}
 _TYPE_ALIASES = {"error": "session.error"}
 _FIELD_ALIASES = {"arguments": "args"}
 
-# The type and the ids come before the sound, if they do, in fewer characters than this.
-_AUDIO_HEAD = 256
+# The audio of a message is only searched for in its first characters.
+_AUDIO_HEAD_CHARACTERS = 256
 _TIMES = (float, int, type(None))
 
 
 def encode(message: Message) -> str:
-    """Return the JSON text of a message.
+    """Returns the JSON text of a message.
 
-    Client messages leave out fields that hold their default; server messages spell
-    every field but an unset timestamp, as the service does.
+    Client messages omit fields that have their default value; server messages contain
+    every field except an unset timestamp, as the service does.
     """
     if isinstance(message, InputAudio):
         audio = b2a_base64(message.pcm, newline=False).decode("ascii")
@@ -53,7 +53,7 @@ def encode(message: Message) -> str:
     if isinstance(message, Unknown):
         return dumps({"type": message.type, **message.fields})
     kind = type(message)
-    spell_defaults = kind.TYPE in SERVER_MESSAGES
+    keep_defaults = kind.TYPE in SERVER_MESSAGES
     content: dict[str, Any] = {"type": kind.TYPE}
     for field in fields(kind):
         value = getattr(message, field.name)
@@ -61,17 +61,17 @@ def encode(message: Message) -> str:
             content[_AUDIO_KEY[kind]] = b2a_base64(value, newline=False).decode("ascii")
         elif field.name == "timestamp" and value is None:
             continue
-        elif spell_defaults or value != field.default:
+        elif keep_defaults or value != field.default:
             content[field.name] = value
     return dumps(content)
 
 
 def decode_server(text: str | bytes) -> ServerMessage:
-    """Read a message that a server sent.
+    """Reads a message from a server; an unknown type becomes `Unknown`.
 
     Raises:
-        RemoteProtocolError: the text is no JSON object with a type, or a field of a
-            known type is missing or mistyped. Unknown types are `Unknown`.
+        RemoteProtocolError: the text is not a JSON object with a type, or a field of a
+            known type is missing or has the wrong type.
     """
     if isinstance(text, str) and (audio := read_audio(text)) is not None:
         return audio
@@ -87,19 +87,19 @@ def decode_server(text: str | bytes) -> ServerMessage:
 
 
 def read_audio(text: str) -> ReplyAudio | None:
-    """Read a usual `reply.audio` without a search for the end of its long string.
+    """Reads a plain `reply.audio` without parsing its long string as JSON.
 
-    None for everything else and for whatever is not plain: no fast way decides what is
-    right. Nineteen of twenty messages in a call are sound, in pieces of 10 to 50 ms.
+    Returns None for every other text: the general way then decides if it is valid.
     """
-    at = text.find('"data":', 0, _AUDIO_HEAD)
+    # Nineteen of twenty messages of a call are audio, in chunks of 10 to 50 ms.
+    at = text.find('"data":', 0, _AUDIO_HEAD_CHARACTERS)
     start = text.find('"', at + 7, at + 9) + 1 if at > 0 else 0
     end = text.find('"', start) if start else -1
     if end < 0:
         return None
     around = text[:start] + text[end:]
-    # Nothing nested and nothing escaped around it, and no other key of this name: what
-    # was found is this object's own data.
+    # Without nesting, escapes and a second key of this name around it, the string is
+    # this object's own data.
     if "\\" in around or around.count("{") > 1 or around.count('"data"') > 1:
         return None
     try:
@@ -111,7 +111,7 @@ def read_audio(text: str) -> ReplyAudio | None:
         return None
     padding = (text[end - 1] == "=") + (text[end - 2] == "=")
     if (end - start) * 3 != (len(pcm) + padding) * 4:
-        return None  # something in it is no base64: the strict way says so, and slower
+        return None  # not pure base64: the strict general way reports it
     reply_id, timestamp = content.get("reply_id", ""), content.get("timestamp")
     if type(reply_id) is not str or type(timestamp) not in _TIMES:
         return None
@@ -119,11 +119,11 @@ def read_audio(text: str) -> ReplyAudio | None:
 
 
 def decode_client(text: str | bytes) -> ClientMessage:
-    """Read a message that a client sent.
+    """Reads a message from a client.
 
     Raises:
-        RemoteProtocolError: as in `decode_server`, and also for unknown types, which
-            the service refuses.
+        RemoteProtocolError: as in `decode_server`, and for unknown types, which the
+            service refuses.
     """
     content, name = _parse(text)
     kind = CLIENT_MESSAGES.get(name)
@@ -142,7 +142,7 @@ def _parse(text: str | bytes) -> tuple[dict[str, Any], str]:
         raise RemoteProtocolError("Invalid JSON format.")
     name = content.get("type")
     if name is None and isinstance(content.get("code"), str):
-        # Seen from the service's gateway: an error object without a type.
+        # The service's gateway sends error objects without a type.
         name = "session.error"
     if not isinstance(name, str):
         raise RemoteProtocolError("Unknown message type: None")
@@ -168,7 +168,7 @@ def _build(kind: type[Any], content: Mapping[str, Any]) -> Any:
             ) from error
         except (TypeError, ValueError) as error:
             if key == "timestamp":
-                continue  # documentation shows ISO text; only epoch seconds are used
+                continue  # the documentation shows ISO text; only numbers are used
             raise _malformed(kind, f"'{key}' {error}") from error
     return kind(**values)
 
@@ -235,11 +235,12 @@ _READ: dict[str, Callable[[object], Any]] = {
 }
 
 
-# JSON as the wire has it: only what can be written again, from anywhere.
+# Strict JSON: only what can be encoded again.
 
 
-# Deeper than any tool's schema. What is read may be written again from further down the
-# stack (the echo of a configuration), so it must stay far from the interpreter's limit.
+# Deeper than any tool's schema. A decoded value may be encoded again from a deeper
+# stack frame (the echo of a configuration), so the depth must stay far below the
+# interpreter's recursion limit.
 MAX_DEPTH = 100
 _MAX_DIGITS = 300  # a float holds 308
 
@@ -248,13 +249,13 @@ _escaped = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def dumps(content: Mapping[str, Any]) -> str:
-    """Return compact JSON that goes through a socket as UTF-8."""
+    """Returns compact JSON that can be encoded as UTF-8."""
     text = _compact(content)
     if not text.isascii():
         try:
             text.encode()
         except UnicodeEncodeError:
-            # JSON can say half of a surrogate pair, UTF-8 cannot: it stays escaped.
+            # JSON can contain half of a surrogate pair, UTF-8 cannot: it stays escaped.
             return _escaped(content)
     return text
 
@@ -266,7 +267,7 @@ def _refuse(constant: str) -> None:
 def _finite(text: str) -> float:
     number = float(text)
     if number in (float("inf"), float("-inf")):
-        # It could not be written again.
+        # It could not be encoded again.
         raise ValueError(f"{text} is beyond measure")
     return number
 
@@ -283,16 +284,16 @@ decode = json.JSONDecoder(
 
 
 def loads(text: str | bytes) -> Any:
-    """Read what JSON can say and Python can measure.
+    """Reads strict JSON.
 
-    Raises ValueError (also for NaN, 1e400 and integers that no float holds) and
-    RecursionError.
+    Raises ValueError (also for NaN, 1e400 and integers that do not fit into a float)
+    and RecursionError.
     """
     return decode(text if isinstance(text, str) else text.decode())
 
 
 def is_too_deep(value: object) -> bool:
-    """Whether lists and objects lie more than MAX_DEPTH deep; itself not recursive."""
+    """True if lists and objects are nested more than MAX_DEPTH deep; not recursive."""
     level = [value]
     for _ in range(MAX_DEPTH + 1):
         below: list[object] = []

@@ -1,10 +1,9 @@
-"""The wire's vocabulary: one frozen class a message, the same for both ends.
+"""Message classes of the wire protocol, the same for both ends.
 
-A class is its wire type in CamelCase (`tool.call` is `ToolCall`) with the type stated
-once as `TYPE`. Fields carry the wire's names; audio is decoded (`pcm` holds the bytes
-in the session's encoding, base64 exists only in the codec). A field with a default may
-be missing on the wire. `timestamp` is epoch seconds; only the server's messages have
-it.
+The name of a class is its wire type in CamelCase (`tool.call` is `ToolCall`). Fields
+have the names of the wire, except that `pcm` holds decoded audio in the session's
+encoding. A field with a default may be missing on the wire. `timestamp` is epoch
+seconds; only messages of the server have it.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 
-Json: TypeAlias = Any  # one value of JSON's data model; typing cannot say it usefully
+Json: TypeAlias = Any  # one value of JSON's data model
 JsonObject: TypeAlias = Mapping[str, Json]
 
 # --------------------------------------------------------------- client to server
@@ -22,7 +21,7 @@ JsonObject: TypeAlias = Mapping[str, Json]
 
 @dataclass(frozen=True, slots=True)
 class SessionUpdate:
-    """Configure the session; the first message of a new one, re-sendable later."""
+    """Configures the session: the first message of a new one, and later changes."""
 
     TYPE: ClassVar[str] = "session.update"
     session: JsonObject = field(default_factory=dict)
@@ -30,7 +29,7 @@ class SessionUpdate:
 
 @dataclass(frozen=True, slots=True)
 class SessionResume:
-    """Take up a dropped session; the first message on the new connection."""
+    """Resumes a dropped session; the first message on the new connection."""
 
     TYPE: ClassVar[str] = "session.resume"
     session_id: str
@@ -38,14 +37,14 @@ class SessionResume:
 
 @dataclass(frozen=True, slots=True)
 class SessionEnd:
-    """End the session cleanly; it cannot be resumed."""
+    """Ends the session; it cannot be resumed."""
 
     TYPE: ClassVar[str] = "session.end"
 
 
 @dataclass(frozen=True, slots=True)
 class InputAudio:
-    """Sound from the caller, in the session's input encoding; after session.ready."""
+    """Audio of the caller in the session's input encoding; after session.ready."""
 
     TYPE: ClassVar[str] = "input.audio"
     pcm: bytes
@@ -53,7 +52,7 @@ class InputAudio:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """The answer to a tool.call; `result` is JSON text."""
+    """The result of a tool call; `result` is JSON text."""
 
     TYPE: ClassVar[str] = "tool.result"
     call_id: str
@@ -63,7 +62,7 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class ReplyCreate:
-    """Let the agent speak now, following these instructions once."""
+    """Requests a reply now; the instructions apply to this reply only."""
 
     TYPE: ClassVar[str] = "reply.create"
     instructions: str | None = None
@@ -71,7 +70,7 @@ class ReplyCreate:
 
 @dataclass(frozen=True, slots=True)
 class ReplyCancel:
-    """Stop a reply that is under way."""
+    """Stops a reply that is in progress."""
 
     TYPE: ClassVar[str] = "reply.cancel"
     reply_id: str
@@ -79,7 +78,7 @@ class ReplyCancel:
 
 @dataclass(frozen=True, slots=True)
 class ConversationMessage:
-    """Put words into the conversation without a reply; role is user or system."""
+    """Adds a text to the conversation without a reply; role is user or system."""
 
     TYPE: ClassVar[str] = "conversation.message"
     role: str
@@ -100,7 +99,7 @@ class SessionUpdated:
 
 @dataclass(frozen=True, slots=True)
 class SessionReady:
-    """The session stands; audio may be sent. `expires_at` is epoch seconds."""
+    """The session is ready for audio. `expires_at` is epoch seconds."""
 
     TYPE: ClassVar[str] = "session.ready"
     session_id: str
@@ -112,7 +111,7 @@ class SessionReady:
 
 @dataclass(frozen=True, slots=True)
 class SessionError:
-    """Something failed; the code decides whether the session survives it."""
+    """An error; its code determines if the session continues."""
 
     TYPE: ClassVar[str] = "session.error"
     code: str
@@ -124,7 +123,7 @@ class SessionError:
 
 @dataclass(frozen=True, slots=True)
 class SessionEnded:
-    """The last message of every clean teardown."""
+    """The last message of a session that ends normally."""
 
     TYPE: ClassVar[str] = "session.ended"
     session_duration_seconds: float | None = None
@@ -142,7 +141,7 @@ class InputSpeechStarted:
 
 @dataclass(frozen=True, slots=True)
 class InputSpeechStopped:
-    """The caller's turn is over (the decision, not the end of the sound)."""
+    """The service decided that the caller's turn is over."""
 
     TYPE: ClassVar[str] = "input.speech.stopped"
     timestamp: float | None = None
@@ -150,7 +149,7 @@ class InputSpeechStopped:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptUserDelta:
-    """What the caller has said so far, whole: replace, never append."""
+    """The whole transcript of the caller's turn so far; replaces the previous one."""
 
     TYPE: ClassVar[str] = "transcript.user.delta"
     text: str
@@ -160,7 +159,7 @@ class TranscriptUserDelta:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptUser:
-    """What the caller said in this turn, final."""
+    """The final transcript of the caller's turn."""
 
     TYPE: ClassVar[str] = "transcript.user"
     text: str
@@ -180,7 +179,7 @@ class ReplyStarted:
 
 @dataclass(frozen=True, slots=True)
 class ReplyAudio:
-    """Sound of a reply, in the session's output encoding."""
+    """Audio of a reply in the session's output encoding."""
 
     TYPE: ClassVar[str] = "reply.audio"
     pcm: bytes
@@ -190,7 +189,7 @@ class ReplyAudio:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptAgentDelta:
-    """One more word of a reply; times are relative to the reply's sound."""
+    """The next word of a reply; times are relative to the start of its audio."""
 
     TYPE: ClassVar[str] = "transcript.agent.delta"
     delta: str
@@ -203,7 +202,7 @@ class TranscriptAgentDelta:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptAgent:
-    """The words of a reply, trimmed to what was spoken when it was interrupted."""
+    """The transcript of a reply; if interrupted, only the words that were spoken."""
 
     TYPE: ClassVar[str] = "transcript.agent"
     text: str
@@ -215,7 +214,7 @@ class TranscriptAgent:
 
 @dataclass(frozen=True, slots=True)
 class ReplyDone:
-    """A reply is over: completed or interrupted (missing means completed)."""
+    """A reply is over: `status` is completed or interrupted."""
 
     TYPE: ClassVar[str] = "reply.done"
     reply_id: str = ""
@@ -240,7 +239,7 @@ class ReplyError:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """The agent asks for a tool to be run."""
+    """The agent requests a tool call."""
 
     TYPE: ClassVar[str] = "tool.call"
     call_id: str
@@ -251,7 +250,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A type this version does not know: shown, never obeyed, never an error."""
+    """A message of a type that this version does not know: shown, otherwise ignored."""
 
     TYPE: ClassVar[str] = ""
     type: str
@@ -289,24 +288,23 @@ ServerMessage: TypeAlias = (
 Message: TypeAlias = ClientMessage | ServerMessage
 
 
-# Words that are dictated to the agent: a form of `reply.create` that both ends know.
+# Instructions of reply.create that contain the exact text to say:
 #
 #     Say exactly these words and nothing else, and call no tool: "One moment, please."
 #
-# A model follows such instructions more or less. A server that knows the form needs no
-# model for it: `Say exactly`, anything without a colon or a quote, a colon, and the
-# words in double quotes, which end the instructions.
+# Models follow them imperfectly. A server that recognizes the pattern synthesizes the
+# text without the model.
 
 
-_FORM = re.compile(r'Say exactly[^:"]*:?\s*"(.+)"', re.DOTALL)
+_VERBATIM = re.compile(r'Say exactly[^:"]*:?\s*"(.+)"', re.DOTALL)
 
 
 def say_verbatim(text: str) -> str:
-    """Return the instructions to say a text as it stands, and to do nothing else."""
+    """Returns instructions to say exactly this text and to call no tool."""
     return f'Say exactly these words and nothing else, and call no tool: "{text}"'
 
 
 def parse_verbatim(instructions: str | None) -> str | None:
-    """Return the words that are dictated by instructions, None when none are."""
-    found = _FORM.fullmatch((instructions or "").strip())
+    """Returns the text that instructions request verbatim, or None."""
+    found = _VERBATIM.fullmatch((instructions or "").strip())
     return found[1] if found else None

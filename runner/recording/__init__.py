@@ -1,1 +1,1 @@
-"""What a call leaves on disk: written as it happens, read again by later versions."""
+"""Recordings of calls on disk: format, writer, reader, audio tracks and redaction."""

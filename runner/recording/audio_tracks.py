@@ -1,7 +1,7 @@
-"""Both voices of a call as sound without gaps, by the times of what happened.
+"""Audio of a recording: gapless tracks, WAV files, and level envelopes.
 
-A track is fed with times in seconds since the call began, and gives 24 kHz mono PCM16
-that begins with the call.
+A track takes audio with times in seconds since the start of the call and returns 24 kHz
+mono PCM16 that starts with the call.
 """
 
 from __future__ import annotations
@@ -21,121 +21,121 @@ from runner.errors import AudioFileError
 from runner.protocol.client.actions import Action, Close, Play, Send, StopPlayback
 from runner.protocol.client.events import Event, MicFrame, Received
 
-_FRAME = SAMPLE_RATE * FRAME_MS // 1000
-# A loop that was held up gets the microphone's frames late and in a burst, and then no
-# sound is missing; what is later than the microphone's backlog is missing.
-_PATIENCE = SAMPLE_RATE * MICROPHONE_BACKLOG_MS // 1000 + _FRAME
+_FRAME_SAMPLES = SAMPLE_RATE * FRAME_MS // 1000
+# A blocked event loop receives the microphone's frames late and in a burst, and then no
+# audio is missing. Audio that is later than the microphone's backlog is missing.
+_MAX_LATE_SAMPLES = SAMPLE_RATE * MICROPHONE_BACKLOG_MS // 1000 + _FRAME_SAMPLES
 
 
 class CallerTrack:
-    """What the microphone gave, with silence where it gave nothing."""
+    """The audio of the microphone, with silence where it is missing."""
 
     def __init__(self) -> None:
         self.position = 0  # samples since the call began
-        self._sound = bytearray()
-        self._is_running = False  # frames follow one another
+        self._pcm = bytearray()
+        self._is_running = False  # frames are contiguous
 
-    def hear(self, at: float, pcm: bytes) -> None:
-        """Append a frame that was complete at this time."""
+    def append(self, at: float, pcm: bytes) -> None:
+        """Appends a frame that was complete at this time."""
         size = len(pcm) // 2
         late = round(at * SAMPLE_RATE) - size - self.position
-        if late > (_PATIENCE if self._is_running else 0):
+        if late > (_MAX_LATE_SAMPLES if self._is_running else 0):
             self._pause(late)
-        self._sound += pcm[: 2 * size]
+        self._pcm += pcm[: 2 * size]
         self.position += size
         self._is_running = True
 
     def advance(self, at: float) -> None:
-        """Let time pass: where no frame can come any more, there was silence."""
+        """Appends silence for the time for which no frame can arrive any more."""
         behind = round(at * SAMPLE_RATE) - self.position
-        if behind > _PATIENCE:
+        if behind > _MAX_LATE_SAMPLES:
             self._is_running = False
-        if not self._is_running and behind > _FRAME:
-            self._pause(behind - _FRAME)
+        if not self._is_running and behind > _FRAME_SAMPLES:
+            self._pause(behind - _FRAME_SAMPLES)
 
     def finish(self, position: int) -> None:
-        """Fill up with silence to the end of the call, in samples."""
+        """Appends silence up to the end of the call, in samples."""
         self._pause(max(0, position - self.position))
 
     def take(self) -> bytes:
-        """Return what is new."""
-        new = bytes(self._sound)
-        self._sound.clear()
+        """Returns the audio since the last call."""
+        new = bytes(self._pcm)
+        self._pcm.clear()
         return new
 
     def _pause(self, samples: int) -> None:
-        self._sound += bytes(2 * samples)
+        self._pcm += bytes(2 * samples)
         self.position += samples
 
 
 class AgentTrack:
-    """What a speaker played: the same buffer as the speaker's, emptied by the times."""
+    """The audio that the speaker played, simulated with its playback buffer."""
 
     def __init__(self) -> None:
         self.position = 0  # samples since the call began
         self._buffer = PlaybackBuffer()
-        # Pieces come every 10 ms. One that follows before the buffer has run out may as
-        # well be written with those after it: that is the same, and costs a tenth.
-        self._following = bytearray()
-        self._lasts_until = 0  # the position at which the buffer runs out
-        self._sound = bytearray()
+        # A chunk arrives every 10 ms. While the buffer is not empty, chunks are
+        # gathered and written at once: the same result at a tenth of the cost.
+        self._gathered = bytearray()
+        self._ends_at = 0  # the position at which the buffer is empty
+        self._pcm = bytearray()
 
     def play(self, at: float, pcm: bytes) -> None:
-        """Append sound to what is being played."""
+        """Appends audio to the playback buffer."""
         due = round(at * SAMPLE_RATE)
-        if due < self._lasts_until:
-            self._following += pcm[: len(pcm) & ~1]
-            self._lasts_until += len(pcm) // 2
+        if due < self._ends_at:
+            self._gathered += pcm[: len(pcm) & ~1]
+            self._ends_at += len(pcm) // 2
             return
         self._read(due)
         self._buffer.write(pcm)
-        self._lasts_until = self.position + self._pending
+        self._ends_at = self.position + self._pending
 
     def stop(self, at: float) -> None:
-        """Drop what has not been played yet, but for a short fade."""
+        """Drops audio that has not been played, except for a short fade-out."""
         self.advance(at)
         self._buffer.clear()
-        self._lasts_until = self.position + self._pending
+        self._ends_at = self.position + self._pending
 
     def advance(self, at: float) -> None:
-        """Play what has become due."""
+        """Plays the audio up to this time."""
         self._read(round(at * SAMPLE_RATE))
 
     def finish(self) -> None:
-        """Play what is left: the last words of a call that ended well."""
-        self._settle()
+        """Plays the rest of the buffer, at the normal end of a call."""
+        self._write_gathered()
         self._read(self.position + self._pending)
 
     def fill(self, position: int) -> None:
-        """Go on to the end of the call, in samples."""
+        """Continues up to the end of the call, in samples."""
         self._read(position)
 
     def take(self) -> bytes:
-        """Return what is new."""
-        new = bytes(self._sound)
-        self._sound.clear()
+        """Returns the audio since the last call."""
+        new = bytes(self._pcm)
+        self._pcm.clear()
         return new
 
     @property
     def _pending(self) -> int:
         return round(self._buffer.pending_ms * SAMPLE_RATE / 1000)
 
-    def _settle(self) -> None:
-        if self._following:
-            self._buffer.write(bytes(self._following))
-            self._following.clear()
-            self._lasts_until = self.position + self._pending
+    def _write_gathered(self) -> None:
+        if self._gathered:
+            self._buffer.write(bytes(self._gathered))
+            self._gathered.clear()
+            self._ends_at = self.position + self._pending
 
     def _read(self, position: int) -> None:
-        self._settle()
+        self._write_gathered()
         samples = position - self.position
         if samples > 0:
-            self._sound += self._buffer.read(2 * samples)
+            self._pcm += self._buffer.read(2 * samples)
             self.position += samples
 
 
 class Stereo:
-    """Lays the caller left and the agent right, as far as both are known."""
+    """Interleaves the caller (left) and the agent (right), as far as both are known."""
 
     def __init__(self) -> None:
         self._left = bytearray()
@@ -143,39 +143,36 @@ class Stereo:
 
     @property
     def pending(self) -> int:
-        """How much can be laid together, in bytes of one side."""
+        """Bytes of one side that can be interleaved."""
         return min(len(self._left), len(self._right))
 
     def add(self, left: bytes, right: bytes) -> None:
-        """Take in what is new of both."""
+        """Adds new audio of both sides."""
         self._left += left
         self._right += right
 
     def take(self) -> bytes:
-        """Return what can be laid together."""
+        """Returns the interleaved audio."""
         size = self.pending
         both = interleave(bytes(self._left[:size]), bytes(self._right[:size]))
         del self._left[:size], self._right[:size]
         return both
 
 
-# The sound of a recording: caller.wav, agent.wav, and both.wav of the two.
+# WAV files: caller.wav, agent.wav, and both.wav.
 
 
-# Written at least so often, in seconds of the call: where time leaps, as it does on a
-# clock that is not real, silence must not be held in memory by the hour.
-_STEP = 10.0
-# What lies in the two files already may come into the third one later: in bytes of one
-# of them, a quarter of a second.
-_STEREO_EVERY = SAMPLE_RATE // 2
+# Seconds of the call between two writes, at most: on a virtual clock time can jump by
+# hours, and that silence must not be held in memory.
+_MAX_WRITE_SECONDS = 10.0
+# The stereo file is written by a quarter of a second; bytes of one side.
+_STEREO_BYTES = SAMPLE_RATE // 2
 
 
 class WavFiles:
-    """Writes the three files; each is whole and has its right length at every moment.
+    """Writes the three files; each is a valid WAV file after every write.
 
-    The third follows the other two by a quarter of a second.
-
-    Every method raises `AudioFileError` when the disk does not take it.
+    Every method raises `AudioFileError` if the disk does not accept it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -189,22 +186,22 @@ class WavFiles:
         self._drains = False
 
     def open(self) -> None:
-        """Make the files, without sound."""
+        """Creates the files, without audio."""
         for file in self._files:
             file.open()
             file.write(b"")
 
     def note(self, at: float, what: Event | Action) -> None:
-        """Take in an event or an action, seconds since the call began."""
-        while at - self._at > _STEP:
-            self._at += _STEP
+        """Handles an event or an action at a time in seconds since the call began."""
+        while at - self._at > _MAX_WRITE_SECONDS:
+            self._at += _MAX_WRITE_SECONDS
             self.write()
         self._at = at
         kind = type(what)
-        if kind is Received or kind is Send:  # most of all, and nothing for these files
+        if kind is Received or kind is Send:  # first: the most frequent
             return
         if kind is MicFrame:
-            self._caller.hear(at, what.pcm)  # type: ignore[union-attr]  # its type was compared
+            self._caller.append(at, what.pcm)  # type: ignore[union-attr]  # its type was compared
         elif kind is Play:
             self._agent.play(at, what.pcm)  # type: ignore[union-attr]  # its type was compared
         elif kind is StopPlayback:
@@ -213,13 +210,13 @@ class WavFiles:
             self._drains = what.drain  # type: ignore[union-attr]  # its type was compared
 
     def write(self) -> None:
-        """Bring the files up to date."""
+        """Writes the audio up to the last event."""
         self._agent.advance(self._at)
         self._caller.advance(self._at)
         self._write()
 
     def finish(self) -> float:
-        """Write the end, last words included; return its time in seconds."""
+        """Writes the rest, with the last audio; returns the end in seconds."""
         self._agent.advance(self._at)
         if self._drains:
             self._agent.finish()
@@ -232,7 +229,7 @@ class WavFiles:
         return end / SAMPLE_RATE
 
     def close(self) -> None:
-        """Close the files; harmless when they are closed."""
+        """Closes the files; harmless if they are closed."""
         for file in self._files:
             file.close()
 
@@ -243,49 +240,49 @@ class WavFiles:
         if agent:
             self._files[1].write(agent)
         self._stereo.add(caller, agent)
-        if self._stereo.pending >= _STEREO_EVERY:
+        if self._stereo.pending >= _STEREO_BYTES:
             self._files[2].write(self._stereo.take())
 
 
-# How loud both voices of a recording are, moment by moment, from its sound files.
+# Level envelopes of a recording's WAV files.
 
 
-STEP = 0.02  # seconds: what one value stands for
+STEP = 0.02  # seconds of each value
 _STEP_SAMPLES = round(SAMPLE_RATE * STEP)
-_BLOCK_SAMPLES = _STEP_SAMPLES * 500  # read at once: an hour needs little memory
+_BLOCK_SAMPLES = _STEP_SAMPLES * 500  # limits the memory for long recordings
 _FULL_SCALE = 32_768.0
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One side of a call: its peak (0 to 1) and its level, `STEP` by `STEP`."""
+    """Peaks (0 to 1) and voice activity of one side of a call, for each `STEP`."""
 
     peaks: NDArray[np.float32]
     is_loud: NDArray[np.bool_]  # loud enough for a voice
 
     @property
     def seconds(self) -> float:
-        """How long the sound lasts."""
+        """Duration of the audio."""
         return len(self.peaks) * STEP
 
     def first_loud(self, start: float, end: float) -> float | None:
-        """Return when the voice is first heard between two times, in seconds."""
+        """Returns the start of the first speech between two times, in seconds."""
         found = np.flatnonzero(self.is_loud[_step(start) : _step(end) + 1])
         return float(_step(start) + found[0]) * STEP if found.size else None
 
     def last_loud(self, start: float, end: float) -> float | None:
-        """Return until when the voice is last heard between two times."""
+        """Returns the end of the last speech between two times, in seconds."""
         found = np.flatnonzero(self.is_loud[_step(start) : _step(end) + 1])
         return float(_step(start) + found[-1] + 1) * STEP if found.size else None
 
     def quiet_from(self, at: float) -> float:
-        """Return when the voice, at this time or later, is not heard any more."""
+        """Returns the start of the first silence at this time or later."""
         quiet = np.flatnonzero(~self.is_loud[_step(at) :])
         steps = quiet[0] if quiet.size else len(self.is_loud[_step(at) :])
         return max(at, float(_step(at) + steps) * STEP)
 
     def envelope(self, columns: int, seconds: float) -> NDArray[np.float32]:
-        """Return the peak of each of so many equal parts of these seconds."""
+        """Returns the peaks of `columns` equal parts of a duration in seconds."""
         edges = np.linspace(0, seconds / STEP, columns + 1)
         starts = np.minimum(edges[:-1].astype(int), max(0, len(self.peaks) - 1))
         stops = np.maximum(np.ceil(edges[1:]).astype(int), starts + 1)
@@ -298,17 +295,17 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Voices:
-    """Both sides of a call; they begin together."""
+    """Envelopes of both sides of a call."""
 
     caller: Envelope
     agent: Envelope
 
 
 def read_voices(folder: Path) -> Voices | None:
-    """Read the levels of a recording's sound; None where it was made without.
+    """Reads the envelopes of a recording; None if it has no audio.
 
     Raises:
-        AudioFileError: a file is there and cannot be read.
+        AudioFileError: a file exists and cannot be read.
     """
     paths = (folder / "caller.wav", folder / "agent.wav")
     if not all(path.exists() for path in paths):
@@ -324,7 +321,10 @@ def _read(path: Path) -> Envelope:
         with wave.open(str(path), "rb") as file:
             shape = (file.getframerate(), file.getsampwidth(), file.getnchannels())
             if shape != (SAMPLE_RATE, 2, 1):
-                raise AudioFileError(f"'{path}' is not sound as recordings have it")
+                raise AudioFileError(
+                    f"'{path}' is not in the audio format of recordings "
+                    f"({SAMPLE_RATE // 1000} kHz, 16 bits, mono)"
+                )
             while pcm := file.readframes(_BLOCK_SAMPLES):
                 peak, is_loud = _measure(pcm)
                 peaks.append(peak)
@@ -338,7 +338,7 @@ def _read(path: Path) -> Envelope:
 
 
 def _measure(pcm: bytes) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return peak and loudness of each step; the last one may be a part."""
+    """Returns peak and voice activity of each step; the last one may be shorter."""
     samples = np.frombuffer(pcm[: len(pcm) // 2 * 2], "<i2").astype(np.float32)
     padded = np.zeros(-(-len(samples) // _STEP_SAMPLES) * _STEP_SAMPLES, np.float32)
     padded[: len(samples)] = samples / _FULL_SCALE

@@ -1,4 +1,4 @@
-"""Tool calls from beginning to end: `calls.jsonl`, a line for each."""
+"""The tool calls of a recording: `calls.jsonl`, one line for each."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ CALLS_FILE = "calls.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class RecordedCall:
-    """One tool call that is over: it came to a `result`, or was `cancelled`.
+    """A tool call that has ended, with a `result` or `cancelled`.
 
-    `at` is when it began, in seconds since the call with the agent began, and `seconds`
-    how long it took. `result` is a value of JSON's data model, or text that is none;
-    None for a cancelled call.
+    `at` is its start in seconds since the start of the recorded call, `seconds` its
+    duration. `result` is a value of JSON's data model, or text that is not JSON; None
+    if cancelled.
     """
 
     at: float
@@ -36,13 +36,13 @@ class RecordedCall:
 
 
 class CallLog:
-    """Follows events and actions; the lines of calls.jsonl come out of it."""
+    """Collects tool calls from events and actions."""
 
     def __init__(self) -> None:
         self._running: dict[str, tuple[float, ToolCall]] = {}
 
     def note(self, at: float, what: Entry) -> RecordedCall | None:
-        """Return the call that ended with this, if one did."""
+        """Returns the tool call that ends with this entry, or None."""
         match what:
             case RunTool(call):
                 self._running[call.call_id] = (at, call)
@@ -77,21 +77,21 @@ class CallLog:
 
 
 def write_call(call: RecordedCall) -> dict[str, Any]:
-    """Return a line of calls.jsonl as JSON data."""
+    """Returns a line of calls.jsonl as JSON data."""
     return asdict(call)
 
 
 def read_calls(folder: Path) -> list[RecordedCall]:
-    """Read the calls of a recording; half a last line is dropped.
+    """Reads the tool calls of a recording; an incomplete last line is dropped.
 
     Raises:
-        NotARecording: the file cannot be read.
+        InvalidRecording: the file cannot be read.
     """
     path = folder / CALLS_FILE
     try:
         lines = path.read_bytes().split(b"\n")[:-1]
     except FileNotFoundError:
-        return []  # there were none
+        return []
     except OSError as error:
         raise InvalidRecording.from_os_error(f"'{path}'", "read", error) from error
     calls = []
@@ -100,7 +100,7 @@ def read_calls(folder: Path) -> list[RecordedCall]:
             value = json.loads(line)
             calls.append(RecordedCall(**{key: value[key] for key in _FIELDS}))
         except (ValueError, TypeError, KeyError, RecursionError):
-            continue  # a disk's fault
+            continue  # a damaged line
     return calls
 
 

@@ -1,12 +1,12 @@
-"""Every event and action of a session as a line of JSON, and back.
+"""The recording format: events and actions of a session as JSON lines, and the header.
 
     {"at": 1.25, "on": "received", "message": {"type": "reply.started", …}}
     {"at": 1.25, "do": "run_tool", "call": {"type": "tool.call", …}}
     {"at": 1.25, "until": 1.35, "sound": {"mic": 4800, "sent": 4800, …}}
 
-`at` is seconds since the call began. `on` is an event, `do` an action. What is only
-sound comes two hundred times a second; it is counted, in bytes, from one other line to
-the next and for a tenth of a second at most. Its order within that is not kept.
+`at` is seconds since the call began. `on` is an event, `do` an action. Audio arrives
+two hundred times a second; its bytes are summed up between two other lines, for a tenth
+of a second at most. The order of audio within a sum is lost.
 """
 
 from __future__ import annotations
@@ -70,11 +70,11 @@ from runner.protocol.messages import (
 
 @dataclass(slots=True)
 class AudioSummary:
-    """The sound of a moment, in bytes: PCM16 of the session's encodings.
+    """Audio of a short time, in bytes of PCM16.
 
-    `received` is reply.audio of the reply `reply_id`, `audible` what of it was no
-    silence, `played` what of it went to the speaker, or was said by the local voice;
-    what was sent less than the microphone gave found no line.
+    `mic` is of the microphone, `sent` the part of it that was sent. `received` is
+    reply.audio of the reply `reply_id`, and `audible` the part of it that is not
+    silence. `played` went to the speaker, local announcements included.
     """
 
     until: float
@@ -86,18 +86,18 @@ class AudioSummary:
     reply_id: str = ""
 
 
-# What one line says; the time is beside it.
+# The content of a line without its time.
 Entry: TypeAlias = Event | Action | AudioSummary
 
 
 def write_line(at: float, what: Entry) -> dict[str, Any]:
-    """Return a line as JSON data; sound must be counted into `AudioSummary` before."""
+    """Returns a line as JSON data; audio must be an `AudioSummary`."""
     line: dict[str, Any] = {"at": round(at, 6)}
     match what:
         case AudioSummary():
             line["until"] = round(what.until, 6)
             line["sound"] = {
-                name: value for name in _SOUNDS if (value := getattr(what, name))
+                name: value for name in _AUDIO_FIELDS if (value := getattr(what, name))
             }
             return line
         case Received(message):
@@ -115,10 +115,10 @@ def write_line(at: float, what: Entry) -> dict[str, Any]:
             }
             return {**line, "on": "disconnected", **fields}
         case Connect(token):
-            # The token is a key for half a minute: only that there was one is told.
+            # The token is a secret that is valid for half a minute.
             return {**line, "do": "connect", "resumes": token is not None}
         case SpeechSynthesized():
-            # Its sound is counted when it is played.
+            # Its audio is counted when it is played.
             fields = {"call_id": what.call_id, "bytes": len(what.pcm)}
             return {**line, "on": "voiced", **fields}
         case Close():
@@ -130,15 +130,15 @@ def write_line(at: float, what: Entry) -> dict[str, Any]:
 
 
 def read_line(line: dict[str, Any]) -> tuple[float, Entry] | None:
-    """Read a line; None for a kind that this version does not know.
+    """Reads a line; returns None for a kind that this version does not know.
 
     Raises:
         KeyError, TypeError, ValueError, AttributeError, RemoteProtocolError: the line
-            is broken.
+            is invalid.
     """
     at = _seconds(line["at"])
     if "sound" in line:
-        known = {k: v for k, v in line["sound"].items() if k in _SOUNDS}
+        known = {k: v for k, v in line["sound"].items() if k in _AUDIO_FIELDS}
         return at, AudioSummary(_seconds(line["until"]), **known)
     name = line.get("on") or line.get("do")
     read = _READERS.get(str(name))
@@ -163,16 +163,16 @@ _NAMES: dict[type, tuple[str, str]] = {
     ConfigApplied: ("do", "adopt"),
     Notify: ("do", "notify"),
 }
-# Stands for sound that was audible: a sample of it.
+# An audible sample, which replaces audible audio that was not recorded.
 LOUD = b"\0\x40"
-_LATEST = 1e6  # seconds: eleven days, and so a broken line
-_SOUNDS = ("mic", "sent", "received", "audible", "played", "reply_id")
+_MAX_SECONDS = 1e6  # eleven days: a later time is an invalid line
+_AUDIO_FIELDS = ("mic", "sent", "received", "audible", "played", "reply_id")
 
 
 def _seconds(value: Any) -> float:
     seconds = float(value)
-    if not 0 <= seconds <= _LATEST:  # what is no number neither
-        raise ValueError(f"{value} is no time of a call")
+    if not 0 <= seconds <= _MAX_SECONDS:  # also refuses NaN
+        raise ValueError(f"{value} is not a time of a call")
     return seconds
 
 
@@ -199,7 +199,7 @@ def _call(data: Any) -> ToolCall:
 
 
 def _reconfigure(line: dict[str, Any]) -> Reconfigure:
-    known = ToolPolicy.__dataclass_fields__  # a later version may have added some
+    known = ToolPolicy.__dataclass_fields__  # a later version may have more
     rules = {
         name: ToolPolicy(**{key: each[key] for key in known if key in each})
         for name, each in line["tools"].items()
@@ -247,12 +247,11 @@ _READERS: dict[str, Callable[[dict[str, Any]], Event | Action]] = {
 }
 
 
-# The first line of a recording: what ran, where, and with what configuration.
+# The header, the first line of a recording.
 
 
-# Raised when a reader of this version would misread what a later one writes. What is
-# only added (a key, a kind of line) does not raise it: readers ignore what they don't
-# know.
+# Increased if readers of this version would misread the new format. Additions (a key, a
+# kind of line) do not increase it, because readers ignore unknown ones.
 FORMAT_VERSION = 1
 
 
@@ -262,20 +261,19 @@ class InvalidRecording(VagentError):
 
 @dataclass(frozen=True, slots=True)
 class RecordedAgent:
-    """The agent file of a call; a copy of its text lies beside as agent.yaml."""
+    """The agent file of a call; agent.yaml in the recording is a copy of its text."""
 
     name: str
-    path: str  # as it was given
+    path: str  # as given on the command line
     sha256: str
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Everything that a replay needs besides what happened.
+    """Everything that a replay needs except the entries.
 
-    `started` is ISO 8601 with a time zone. `seed` is that of the session's own lots
-    (the jitter of its pauses before it connects again). `config` is the client
-    session's, secrets masked.
+    `started` is ISO 8601 with a time zone. `seed` is of the random jitter of the
+    reconnect delays. `config` is of the client session, with secrets redacted.
     """
 
     agent: RecordedAgent
@@ -293,24 +291,24 @@ class Header:
 
 
 def write_header(header: Header) -> dict[str, Any]:
-    """Return the first line as JSON data."""
+    """Returns the first line as JSON data."""
     return {"type": "vagent.recording", **asdict(header)}
 
 
 def read_header(line: Any) -> Header:
-    """Read the first line.
+    """Reads the first line.
 
     Raises:
-        NotARecording: it is none, or of a version that this one cannot read.
+        InvalidRecording: it is not a header, or this version cannot read it.
     """
     if not isinstance(line, dict) or line.get("type") != "vagent.recording":
-        raise InvalidRecording("this is no recording of vagent's")
+        raise InvalidRecording("not a recording of vagent")
     version = line.get("version")
     if not isinstance(version, int) or version > FORMAT_VERSION:
         raise InvalidRecording(
-            f"this recording has format {version}, and this vagent reads up to "
-            f"{FORMAT_VERSION}",
-            hint="use the vagent that made it, or a newer one",
+            f"the recording has format {version}, and this version of vagent reads "
+            f"formats up to {FORMAT_VERSION}",
+            hint="install the version of vagent that made it, or a newer one",
         )
     try:
         header = Header(
@@ -326,13 +324,13 @@ def read_header(line: Any) -> Header:
         _check_texts(header.agent)
     except (KeyError, TypeError, AttributeError) as error:
         raise InvalidRecording(
-            f"the header of this recording is broken: {error}"
+            f"the header of the recording is invalid: {error}"
         ) from None
     return header
 
 
 def read_config(value: JsonObject) -> ClientConfig:
-    """Read a client session's configuration."""
+    """Reads the configuration of a client session."""
     known = _known(ClientConfig, value)
     return ClientConfig(
         **{
@@ -350,55 +348,52 @@ def read_config(value: JsonObject) -> ClientConfig:
 def _check_texts(value: Header | RecordedAgent) -> None:
     for name, each in value.__dataclass_fields__.items():
         if each.type == "str" and not isinstance(getattr(value, name), str):
-            raise TypeError(f"'{name}' is no text")
+            raise TypeError(f"'{name}' is not text")
 
 
 def _known(kind: Any, value: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what a later version has added."""
+    """Returns the fields without those that a later version has added."""
     return {key: value[key] for key in kind.__dataclass_fields__ if key in value}
 
 
-# Sound as lines: counted from one other line to the next.
+# Sums of audio.
 
 
-# The longest stretch that one line counts, in seconds.
-LONGEST = 0.1
+MAX_SUMMARY_SECONDS = 0.1
 
 
-def sound_text(at: float, sound: AudioSummary) -> str:
-    """Return the line of a sound as JSON text: as `write_line` says it, and quicker.
-
-    Of all lines of a recording nine in ten are these.
-    """
+def audio_line(at: float, summary: AudioSummary) -> str:
+    """Returns the line of an audio summary as JSON text, as `write_line` does."""
+    # Written by hand for speed: nine of ten lines of a recording are audio.
     parts = []
-    if sound.mic:
-        parts.append(f'"mic":{sound.mic}')
-    if sound.sent:
-        parts.append(f'"sent":{sound.sent}')
-    if sound.received:
-        parts.append(f'"received":{sound.received}')
-    if sound.audible:
-        parts.append(f'"audible":{sound.audible}')
-    if sound.played:
-        parts.append(f'"played":{sound.played}')
-    if sound.reply_id:
-        parts.append(f'"reply_id":{json.dumps(sound.reply_id)}')
+    if summary.mic:
+        parts.append(f'"mic":{summary.mic}')
+    if summary.sent:
+        parts.append(f'"sent":{summary.sent}')
+    if summary.received:
+        parts.append(f'"received":{summary.received}')
+    if summary.audible:
+        parts.append(f'"audible":{summary.audible}')
+    if summary.played:
+        parts.append(f'"played":{summary.played}')
+    if summary.reply_id:
+        parts.append(f'"reply_id":{json.dumps(summary.reply_id)}')
     inner = ",".join(parts)
-    until = round(sound.until, 6)
+    until = round(summary.until, 6)
     return f'{{"at":{round(at, 6)},"until":{until},"sound":{{{inner}}}}}'
 
 
 class AudioCounter:
-    """Sums up sound; `finished` lines wait there, each with its time, to be taken."""
+    """Sums up audio; complete sums with their start times are added to `finished`."""
 
     def __init__(self) -> None:
         self.finished: list[tuple[float, AudioSummary]] = []
         self._began = 0.0
-        self._sound: AudioSummary | None = None
+        self._summary: AudioSummary | None = None
 
     def note(self, at: float, what: Event | Action) -> bool:
-        """Count an event or action that is only sound; return whether it is that."""
-        # Hundreds of these come a second: types are compared, not matched.
+        """Counts an event or action and returns True if it is audio."""
+        # For speed, types are compared, not matched: audio arrives 200 times a second.
         kind = type(what)
         if kind is MicFrame:
             self._open(at).mic += len(what.pcm)  # type: ignore[union-attr]  # its type was compared
@@ -414,78 +409,78 @@ class AudioCounter:
             if type(message) is not ReplyAudio:
                 return False
             pcm = message.pcm
-            sound = self._open_reply(at, message.reply_id)
-            sound.received += len(pcm)
+            summary = self._open_reply(at, message.reply_id)
+            summary.received += len(pcm)
             if is_audible(pcm):
-                sound.audible += len(pcm)
+                summary.audible += len(pcm)
         else:
             return False
         return True
 
     def cut(self) -> None:
-        """Finish the line that is being counted, if there is one."""
-        if self._sound is not None:
-            self.finished.append((self._began, self._sound))
-            self._sound = None
+        """Finishes the current sum, if any."""
+        if self._summary is not None:
+            self.finished.append((self._began, self._summary))
+            self._summary = None
 
     def _open(self, at: float) -> AudioSummary:
-        """Return the line to count into."""
-        sound = self._sound
-        if sound is not None:
-            if at - self._began <= LONGEST:
-                sound.until = at
-                return sound
+        """Returns the current sum, or a new one."""
+        summary = self._summary
+        if summary is not None:
+            if at - self._began <= MAX_SUMMARY_SECONDS:
+                summary.until = at
+                return summary
             self.cut()
         self._began = at
-        self._sound = sound = AudioSummary(at)
-        return sound
+        self._summary = summary = AudioSummary(at)
+        return summary
 
     def _open_reply(self, at: float, reply_id: str) -> AudioSummary:
-        if self._sound is not None and self._sound.reply_id not in ("", reply_id):
+        if self._summary is not None and self._summary.reply_id not in ("", reply_id):
             self.cut()
-        sound = self._open(at)
-        sound.reply_id = reply_id
-        return sound
+        summary = self._open(at)
+        summary.reply_id = reply_id
+        return summary
 
 
-# A file of JSON lines that is read while it grows, or after a kill.
+# Files of JSON lines.
 
 
-# Flushes between two looks whether the file is still there: about a second of a call.
-_LOOK_EVERY = 20
+# Flushes between two checks that the file still exists: about a second of a call.
+_EXISTS_CHECK_FLUSHES = 20
 
 
 class LineFile:
-    """Gathers lines and writes them all at once; raises OSError when that fails.
+    """Gathers lines and writes them at once; raises OSError if that fails.
 
-    The system's own cache is enough against the end of this program; nothing here
-    waits for the disk itself.
+    Written lines survive a kill of the process, because they are in the cache of the
+    operating system; fsync is not needed for that.
     """
 
     def __init__(self, path: Path) -> None:
-        """Make the file; raises FileExistsError for one that is there."""
-        # Unbuffered: what a full disk refused must not be tried again in `close`.
+        """Creates the file; raises FileExistsError if it exists."""
+        # Unbuffered: `close` must not write again what a full disk refused.
         self._file = FileIO(path, "xb")
         self._pending: list[bytes] = []
         self._flushes = 0
         self.bytes = 0  # appended so far
-        self.is_broken = False  # it may end with half a line
+        self.is_broken = False  # it may end with an incomplete line
 
     def append(self, value: Mapping[str, Any]) -> None:
-        """Add a line, to be written with the next `flush`."""
+        """Adds a line, which is written by the next `flush`."""
         self.append_text(dumps(value))
 
     def append_text(self, text: str) -> None:
-        """Add a line that is JSON text already."""
+        """Adds a line of JSON text."""
         line = text.encode() + b"\n"
         self.bytes += len(line)
         self._pending.append(line)
 
     def flush(self) -> None:
-        """Write what was appended."""
+        """Writes the added lines."""
         self._flushes += 1
-        if self._flushes % _LOOK_EVERY == 0:
-            self._look()
+        if self._flushes % _EXISTS_CHECK_FLUSHES == 0:
+            self._check_exists()
         if not self._pending:
             return
         view = memoryview(b"".join(self._pending))
@@ -498,10 +493,10 @@ class LineFile:
             raise
 
     def close(self) -> None:
-        """Close the file; harmless when it is closed."""
+        """Closes the file; harmless if it is closed."""
         self._file.close()
 
-    def _look(self) -> None:
-        # Where open files can be removed, writing to them goes on without an error.
+    def _check_exists(self) -> None:
+        # On POSIX, writing to a removed file does not fail.
         if os.fstat(self._file.fileno()).st_nlink == 0:
             raise FileNotFoundError(errno.ENOENT, "the folder was removed")

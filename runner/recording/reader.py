@@ -1,4 +1,4 @@
-"""Reads what a call left on disk, also when a kill cut it short."""
+"""Reads recordings, also incomplete ones."""
 
 from __future__ import annotations
 
@@ -19,16 +19,15 @@ from runner.recording.format import (
 )
 
 SESSION_FILE = "session.jsonl"
-_HOW = "vagent run … --record FOLDER makes one"
+_RECORD_HINT = "record a call with `vagent run … --record FOLDER`"
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One call: its header and its lines in order, each with its seconds since began.
+    """A recorded call: header and entries, with their seconds since the call began.
 
-    `is_complete` says that it was closed properly: not so after a kill, a full disk or
-    a bound (then `stopped` says which). `skipped` counts lines of kinds that this
-    version does not know, and broken ones.
+    `is_complete` is false after a kill, a full disk or a limit; `stopped` is the
+    reason, if it is known. `skipped` counts invalid lines and lines of unknown kinds.
     """
 
     folder: Path
@@ -40,11 +39,11 @@ class Recording:
 
 
 def read_recording(folder: Path) -> Recording:
-    """Read a recording; half a last line is dropped, unknown lines are skipped.
+    """Reads a recording; skips unknown lines and an incomplete last line.
 
     Raises:
-        NotARecording: there is none in the folder, it cannot be read, or it is of a
-            version that this one cannot read.
+        InvalidRecording: the folder contains no recording, it cannot be read, or this
+            version cannot read its format.
     """
     path = folder / SESSION_FILE
     try:
@@ -53,27 +52,27 @@ def read_recording(folder: Path) -> Recording:
             return _read(folder, header, file)
     except FileNotFoundError:
         raise InvalidRecording(
-            f"there is no recording in '{folder}'", hint=_HOW
+            f"no recording in '{folder}'", hint=_RECORD_HINT
         ) from None
     except OSError as error:
         raise InvalidRecording.from_os_error(f"'{path}'", "read", error) from error
 
 
 def find_recordings(paths: Iterable[Path]) -> list[Path]:
-    """Return the recordings at or below the paths, in the order of their names.
+    """Returns the folders of recordings at or below the paths, sorted by name.
 
     Raises:
-        NotARecording: a path is not there, or leads to none.
+        InvalidRecording: a path does not exist or contains no recording.
     """
     found: dict[Path, None] = {}
     for path in paths:
         if path.name == SESSION_FILE and path.is_file():
             path = path.parent
         if not path.exists():
-            raise InvalidRecording(f"there is no '{path}'")
+            raise InvalidRecording(f"'{path}' does not exist")
         below = list(_below(path))
         if not below:
-            raise InvalidRecording(f"there is no recording in '{path}'", hint=_HOW)
+            raise InvalidRecording(f"no recording in '{path}'", hint=_RECORD_HINT)
         found.update(dict.fromkeys(below))
     return list(found)
 
@@ -81,7 +80,7 @@ def find_recordings(paths: Iterable[Path]) -> list[Path]:
 def _below(folder: Path) -> Iterator[Path]:
     for place, folders, files in os.walk(folder):
         if SESSION_FILE in files:
-            folders.clear()  # nothing of ours lies deeper
+            folders.clear()  # recordings are not nested
             yield Path(place)
         folders[:] = sorted(each for each in folders if not each.startswith("."))
 
@@ -91,8 +90,8 @@ def _header(line: bytes, folder: Path) -> Header:
         value = json.loads(line)
     except (ValueError, RecursionError):
         raise InvalidRecording(
-            f"the recording in '{folder}' ends or breaks within its first line",
-            hint="nothing can be had from it",
+            f"the first line of the recording in '{folder}' is incomplete or damaged",
+            hint="delete it: nothing can be read from it",
         ) from None
     try:
         return read_header(value)
@@ -107,7 +106,7 @@ def _read(folder: Path, header: Header, lines: Iterable[bytes]) -> Recording:
     is_complete, skipped, stopped = False, 0, None
     for line in lines:
         if not line.endswith(b"\n"):
-            break  # cut by a kill
+            break  # incomplete after a kill
         value = _parse(line)
         if value is None:
             skipped += 1
@@ -136,4 +135,4 @@ def _entry(value: dict[str, Any]) -> tuple[float, Entry] | None:
     try:
         return read_line(value)
     except (KeyError, TypeError, ValueError, AttributeError, RemoteProtocolError):
-        return None  # a disk's fault, or a later version's
+        return None  # damaged, or of a later version

@@ -1,9 +1,8 @@
-"""Records a call as it happens, beside it: the call does not wait for the disk.
+"""Recorder of calls: an observer of the engine that does not delay the call.
 
-On the event loop's thread an event costs an append to a list of what waits. A thread
-of the recorder's own wakes a dozen times a second and writes; after a kill at any
-moment everything is there but what happened since. Where the loop's time is not real,
-nothing runs beside it: then `flush` writes, and so does every thousandth event.
+On the event loop's thread, an event is only appended to a backlog. The recorder's own
+thread writes it about 13 times a second, so a kill loses at most the last period. On a
+virtual clock it has no thread: `flush` writes, and so does every thousandth event.
 """
 
 from __future__ import annotations
@@ -29,27 +28,26 @@ from runner.recording.format import (
     Entry,
     Header,
     LineFile,
-    sound_text,
+    audio_line,
     write_header,
     write_line,
 )
 from runner.recording.reader import SESSION_FILE
-from runner.recording.redaction import learn_token, redact
+from runner.recording.redaction import add_resume_token, redact
 from runner.redaction import Redactor
 
-# Seconds. Waking costs more than writing, and a tenth of a second may be lost.
-_PERIOD = 0.075
-_BATCH = 1000
-# How long the end of a call waits for a disk that does not answer, in seconds.
+# Waking up costs more CPU than writing; a kill may lose a tenth of a second.
+_WRITE_PERIOD_SECONDS = 0.075
+_MAX_BACKLOG_WITHOUT_THREAD = 1000
+# Limit for the last write at the end of a call, for disks that do not respond.
 _LAST_WRITE_SECONDS = 5.0
 
 
 class Recorder:
-    """An observer of the engine that leaves a recording; open while it is a context.
+    """Observer of the engine that writes a recording; a context manager.
 
-    Once it runs, nothing that happens to the disk is an error: recording stops,
-    `notice` is told once, from the recorder's own thread if there is one, and the call
-    goes on.
+    After the start, an error of the disk stops the recording and not the call: `notice`
+    is called once with a message, from the recorder's thread if there is one.
     """
 
     def __init__(
@@ -63,142 +61,139 @@ class Recorder:
         limits: Limits | None = None,
         threaded: bool = True,
     ) -> None:
-        """Record into `folder`, which is made; `redactor` removes secrets.
+        """Configures a recording in `folder`, which is created on entry.
 
-        More secrets may be added to it while the call runs. Sound and personal data
-        are kept as the header says.
+        Secrets may be added to `redactor` during the call. The header determines if
+        audio is recorded and personal data redacted.
         """
         self.folder = folder
         limits = limits or Limits()
         redactor = redactor or Redactor()
-        self._open = partial(
+        self._open_writer = partial(
             RecordingWriter, folder, header, agent_text, redactor, limits
         )
         self._notice = notice
-        self._tape: RecordingWriter | None = None
-        self._began: float | None = None  # the engine's time of the first action
+        self._writer: RecordingWriter | None = None
+        self._began: float | None = None  # the engine's time of the first entry
         self._backlog: deque[tuple[float, Event | Action]] = deque()
-        self._most = limits.backlog if threaded else _BATCH
-        self._is_late = False  # more waited than may: there is a gap
-        self._writer = _Writer(self.flush) if threaded else None
+        self._max_backlog = limits.backlog if threaded else _MAX_BACKLOG_WITHOUT_THREAD
+        self._has_overflowed = False  # entries were dropped
+        self._thread = _PeriodicThread(self.flush) if threaded else None
 
     @property
     def has_stopped(self) -> bool:
-        """Whether the recording ended, while it is open: what was left is not there."""
-        return self._tape is None
+        """True if an error has ended the recording, while it is open."""
+        return self._writer is None
 
     def __enter__(self) -> Self:
-        """Begin the recording.
+        """Starts the recording.
 
         Raises:
             FileUnreadable: it cannot be written.
         """
         try:
-            self._tape = self._open()
+            self._writer = self._open_writer()
         except (OSError, AudioFileError) as error:
             reason = os_error_text(error)
             raise FileUnreadable(
                 f"the call cannot be recorded in '{self.folder}': {reason}",
                 hint="choose another folder, or run without --record",
             ) from error
-        if self._writer is not None:
-            self._writer.start()
+        if self._thread is not None:
+            self._thread.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
 
     def observe(self, at: float, what: Event | Action) -> None:
-        """Note an event or an action of the engine, on its clock."""
+        """Records an event or an action of the engine, on its clock."""
         self._backlog.append((at, what))
-        if len(self._backlog) >= self._most:
-            self._relieve()
+        if len(self._backlog) >= self._max_backlog:
+            self._empty_backlog()
 
     def flush(self) -> None:
-        """Write what was noted; on the recorder's thread, where it has one."""
-        tape = self._tape
-        if tape is None:
+        """Writes the backlog; called on the recorder's thread, if it has one."""
+        writer = self._writer
+        if writer is None:
             self._backlog.clear()
             return
         try:
-            self._write(tape)
+            self._write(writer)
         except (LimitReached, OSError, AudioFileError) as error:
-            self._stop(tape, os_error_text(error))
+            self._stop(writer, os_error_text(error))
 
     def close(self) -> None:
-        """Write the end of the recording; harmless when it is closed."""
-        if self._writer is not None and not self._writer.stop(_LAST_WRITE_SECONDS):
+        """Writes the end of the recording; harmless if it is closed."""
+        if self._thread is not None and not self._thread.stop(_LAST_WRITE_SECONDS):
             self._notice(
-                f"the recording in '{self.folder}' is not whole: disk too slow"
+                f"the recording in '{self.folder}' is incomplete: the disk is too slow"
             )
             return
         self.flush()
-        tape, self._tape = self._tape, None
-        if tape is None:
+        writer, self._writer = self._writer, None
+        if writer is None:
             return
         try:
-            tape.finish()
+            writer.finish()
         except (LimitReached, OSError, AudioFileError) as error:
-            self._stop(tape, os_error_text(error))
+            self._stop(writer, os_error_text(error))
 
-    def _write(self, tape: RecordingWriter) -> None:
+    def _write(self, writer: RecordingWriter) -> None:
         backlog, batch = self._backlog, []
-        # The loop's thread may empty it meanwhile.
+        # The event loop's thread may clear it at the same time.
         with contextlib.suppress(IndexError):
             for _ in range(len(backlog)):
                 batch.append(backlog.popleft())
-        if self._is_late:
+        if self._has_overflowed:
             raise LimitReached("the disk does not keep up")
         if batch:
             began = batch[0][0] if self._began is None else self._began
             self._began = began
             for at, what in batch:
-                tape.take(at - began, what)
-        tape.flush()
+                writer.add(at - began, what)
+        writer.flush()
 
-    def _relieve(self) -> None:
-        """Keep what waits within its bound."""
-        if self._writer is None:
+    def _empty_backlog(self) -> None:
+        """Writes the backlog, or drops it if the thread does not keep up."""
+        if self._thread is None:
             self.flush()
         else:
-            self._is_late = True
+            self._has_overflowed = True
             self._backlog.clear()
 
-    def _stop(self, tape: RecordingWriter, reason: str) -> None:
-        self._tape = None
-        tape.stop(reason)
-        self._notice(f"recording stopped: {reason}; the call goes on")
+    def _stop(self, writer: RecordingWriter, reason: str) -> None:
+        self._writer = None
+        writer.stop(reason)
+        self._notice(f"recording stopped: {reason}; the call continues")
 
 
-class _Writer:
-    """Calls `work` every so often on a thread of its own."""
+class _PeriodicThread:
+    """Calls `work` periodically on its own thread."""
 
     def __init__(self, work: Callable[[], None]) -> None:
         self._work = work
-        # Held while the thread is to go on. Waiting for a lock is one step of the
-        # interpreter's own, for an event it is dozens, a dozen times a second.
-        self._going_on = threading.Lock()
-        # A daemon: a disk that hangs must not keep the program from ending.
+        # Held while the thread runs. The interpreter waits for a lock in one step, for
+        # an event in dozens of steps.
+        self._running = threading.Lock()
+        # A daemon: a disk that hangs must not prevent the program from ending.
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
 
     def start(self) -> None:
-        self._going_on.acquire()
+        self._running.acquire()
         self._thread.start()
 
-    def stop(self, patience: float) -> bool:
-        """End the thread; return whether it did within `patience` seconds."""
-        if self._going_on.locked():
-            self._going_on.release()
+    def stop(self, timeout: float) -> bool:
+        """Stops the thread; returns True if it ends within `timeout` seconds."""
+        if self._running.locked():
+            self._running.release()
         if self._thread.is_alive():
-            self._thread.join(patience)
+            self._thread.join(timeout)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while not self._going_on.acquire(timeout=_PERIOD):
+        while not self._running.acquire(timeout=_WRITE_PERIOD_SECONDS):
             self._work()
-
-
-# Everything that one recording writes, in the order in which it happened.
 
 
 AGENT_FILE = "agent.yaml"
@@ -207,10 +202,10 @@ _TIME_DIGITS = 6
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one recording: seconds of the call, and bytes of both .jsonl files.
+    """Limits of a recording: seconds of the call, and bytes of both .jsonl files.
 
-    Two hours of sound in three files are 1.4 GB. `backlog` is how many events and
-    actions may wait for a slow disk: some minutes of a call.
+    Two hours of audio in three files are 1.4 GB. `backlog` is the number of events and
+    actions that may wait for a slow disk: some minutes of a call.
     """
 
     seconds: float = 2 * 3600.0
@@ -219,14 +214,14 @@ class Limits:
 
 
 class LimitReached(Exception):
-    """A bound of the recording; the text says which."""
+    """A limit of the recording was reached; the text names it."""
 
 
 class RecordingWriter:
-    """The files of one recording; times are seconds since the call began.
+    """Writes the files of a recording; times are seconds since the call began.
 
-    Raises OSError and `AudioFileError` when the disk does not take them, and
-    `LimitReached`; after any of these only `stop` may follow.
+    Methods raise OSError, `AudioFileError` and `LimitReached`; after that only `stop`
+    may be called.
     """
 
     def __init__(
@@ -237,11 +232,11 @@ class RecordingWriter:
         redactor: Redactor,
         limits: Limits,
     ) -> None:
-        """Begin a recording in a folder that holds none yet; make it if need be."""
+        """Starts a recording in a folder without one; creates the folder if needed."""
         self._limits = limits
         self._redactor = redactor
         self._redacts = header.is_redacted
-        self._count, self._log = AudioCounter(), CallLog()
+        self._counter, self._log = AudioCounter(), CallLog()
         self._at = 0.0
         folder.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as opened:
@@ -253,48 +248,48 @@ class RecordingWriter:
             self._session.flush()
             text = self._redactor.text(agent_text).encode("utf-8", "replace")
             (folder / AGENT_FILE).write_bytes(text)
-            self._waves = WavFiles(folder) if header.has_sound else None
-            if self._waves is not None:
-                opened.callback(self._waves.close)
-                self._waves.open()
+            self._wav_files = WavFiles(folder) if header.has_sound else None
+            if self._wav_files is not None:
+                opened.callback(self._wav_files.close)
+                self._wav_files.open()
             opened.pop_all()
 
-    def take(self, at: float, what: Event | Action) -> None:
-        """Take in what happened; on disk after the next `flush`."""
+    def add(self, at: float, what: Event | Action) -> None:
+        """Adds an event or action, which is written by the next `flush`."""
         if at > self._limits.seconds:
             hours = self._limits.seconds / 3600
             self._refuse(f"a recording holds {hours:g} hours of a call")
         self._at = at
-        if self._waves is not None:
-            self._waves.note(at, what)
-        if self._count.note(at, what):
+        if self._wav_files is not None:
+            self._wav_files.note(at, what)
+        if self._counter.note(at, what):
             return
-        assert not isinstance(what, MicFrame | Play), "sound was counted"
-        self._count.cut()
-        self._write_sounds()
-        learn_token(self._redactor, what)
+        assert not isinstance(what, MicFrame | Play), "audio was counted"
+        self._counter.cut()
+        self._write_audio_lines()
+        add_resume_token(self._redactor, what)
         self._write(at, redact(what) if self._redacts else what)
 
     def flush(self) -> None:
-        """Bring all files up to date."""
-        self._count.cut()
-        self._write_sounds()
+        """Updates all files."""
+        self._counter.cut()
+        self._write_audio_lines()
         self._session.flush()
         self._calls.flush()
-        if self._waves is not None:
-            self._waves.write()
+        if self._wav_files is not None:
+            self._wav_files.write()
 
     def finish(self) -> None:
-        """Write the end and close: nothing more will come."""
+        """Writes the end and closes the files."""
         self.flush()
-        if self._waves is not None:
-            self._at = max(self._at, self._waves.finish())
+        if self._wav_files is not None:
+            self._at = max(self._at, self._wav_files.finish())
         self._session.append({"at": round(self._at, _TIME_DIGITS), "end": True})
         self._session.flush()
         self._close()
 
     def stop(self, reason: str) -> None:
-        """Close before the end, with a word why if that can still be written."""
+        """Closes the files before the end, with the reason if it can be written."""
         line = {"at": round(self._at, _TIME_DIGITS), "stopped": reason}
         with contextlib.suppress(OSError):
             self._calls.flush()
@@ -306,16 +301,16 @@ class RecordingWriter:
     def _close(self) -> None:
         self._session.close()
         self._calls.close()
-        if self._waves is not None:
-            self._waves.close()
+        if self._wav_files is not None:
+            self._wav_files.close()
 
-    def _write_sounds(self) -> None:
-        for at, sound in self._count.finished:
-            if sound.reply_id:
-                sound.reply_id = self._redactor.text(sound.reply_id)
+    def _write_audio_lines(self) -> None:
+        for at, summary in self._counter.finished:
+            if summary.reply_id:
+                summary.reply_id = self._redactor.text(summary.reply_id)
             self._check_size()
-            self._session.append_text(sound_text(at, sound))
-        self._count.finished.clear()
+            self._session.append_text(audio_line(at, summary))
+        self._counter.finished.clear()
 
     def _write(self, at: float, entry: Entry) -> None:
         line = write_line(at, entry)
@@ -335,24 +330,21 @@ class RecordingWriter:
             self._refuse(f"a recording holds {megabytes:g} MB of lines")
 
     def _refuse(self, reason: str) -> NoReturn:
-        if self._waves is not None:
-            self._waves.write()
+        if self._wav_files is not None:
+            self._wav_files.write()
         raise LimitReached(reason)
 
 
-# Where a recording goes: a new folder for each, named by its time and its agent.
-
-
-_LONGEST_NAME = 60  # with the time far from every system's limit
+_MAX_NAME_LENGTH = 60  # with the time far below the limit of every file system
 
 
 def new_folder(into: Path, agent: str, now: datetime) -> Path:
-    """Make `into/2026-01-31T14-05-09-agent` and return it; never one that is there.
+    """Creates and returns a new folder `into/2026-01-31T14-05-09-agent`.
 
     Raises:
-        FileUnreadable: it cannot be made.
+        FileUnreadable: it cannot be created.
     """
-    plain = re.sub(r"[^\w-]+", "-", agent).strip("-")[:_LONGEST_NAME] or "agent"
+    plain = re.sub(r"[^\w-]+", "-", agent).strip("-")[:_MAX_NAME_LENGTH] or "agent"
     name = f"{now:%Y-%m-%dT%H-%M-%S}-{plain}"
     try:
         into.mkdir(parents=True, exist_ok=True)

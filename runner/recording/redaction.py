@@ -1,11 +1,11 @@
-"""Takes personal figures and addresses out of what was said, for recordings.
+"""Redaction of numbers and e-mail addresses in recorded conversations.
 
-Digits become `#`, one for one. E-mail addresses become `[e-mail]`, spelt (`a@b.org`) or
-spoken (`a dot b at c dot org`). Two or more English number words in a row become
-`[number]`; a single one says too little, and `one` is not always a number. Number words
-of other languages stay.
+Each digit becomes `#`. E-mail addresses, written (`a@b.org`) or spoken (`a dot b at c
+dot org`), become `[e-mail]`. Two or more English number words in a row become
+`[number]`; a single one contains little information, and `one` is not always a number.
+Number words of other languages are not redacted.
 
-The same text always becomes the same, so a replay of what was redacted is redacted.
+Redaction is deterministic, so replays of redacted recordings can be compared.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ from runner.protocol.messages import (
 from runner.recording.format import Entry
 from runner.redaction import Redactor, map_texts
 
-# The looks behind let a search begin at the beginning of a word only: without them a
-# long text without spaces would take its length squared.
+# The lookbehinds let a match start only at the start of a word: without them, a long
+# text without spaces would take quadratic time.
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _JOINT = r"\s+(?:dot|dash|hyphen|underscore)\s+"
 _SPOKEN_EMAIL = re.compile(
@@ -59,27 +59,27 @@ _DIGIT = re.compile(r"\d")
 _LETTER = re.compile(r"\w")
 
 
-def learn_token(redactor: Redactor, what: Event | Action) -> None:
-    """Redact from now on the token with which the service lets a session resume."""
+def add_resume_token(redactor: Redactor, what: Event | Action) -> None:
+    """Adds the resume token of a session.ready message to the redactor's secrets."""
     match what:
         case Received(SessionReady(resume_token=token)) if token:
             redactor.add((token,))
 
 
 def redact_text(text: str) -> str:
-    """Return a text without digits, number words in a row and e-mail addresses."""
+    """Returns a text without digits, number words in a row and e-mail addresses."""
     text = _EMAIL.sub("[e-mail]", text)
     text = _SPOKEN_EMAIL.sub("[e-mail]", text)
     return _DIGIT.sub("#", _NUMBER.sub("[number]", text))
 
 
 def redact_tree(value: Any) -> Any:
-    """Redact every text and number of a value of JSON's data model; numbers to text."""
+    """Returns a value of JSON's data model with all texts and numbers redacted."""
     return map_texts(value, redact_text)
 
 
 def redact(what: Entry) -> Entry:
-    """Redact what callers, agents and tools said; ids, times and settings stay."""
+    """Redacts texts of callers, agents and tools; not ids, times and settings."""
     match what:
         case Received(message):
             redacted: Any = _redact_message(message)
@@ -101,7 +101,7 @@ def _redact_message(message: Message) -> Message:
     match message:
         case TranscriptUser(text=text) | TranscriptAgent(text=text):
             return replace(message, text=redact_text(text))
-        # What comes in pieces could be put together again.
+        # Deltas could be combined again, so all their letters are redacted.
         case TranscriptUserDelta(text=text):
             return replace(message, text=_LETTER.sub("#", text))
         case TranscriptAgentDelta(delta=text):

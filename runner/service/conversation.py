@@ -98,7 +98,7 @@ class Conversation:
     @property
     def yields(self) -> bool:
         """Whether the caller may take the floor now."""
-        return self.session.yields
+        return self.session.is_interruptible
 
     def post(self, event: ServerEvent) -> None:
         """Take an event; from the event loop's thread only."""

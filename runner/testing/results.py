@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from enum import Enum
 from math import sqrt
 from pathlib import Path, PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runner.config.diagnostics import point_out, printable
 from runner.config.lint.discovery import shown_path
 from runner.errors import VagentError
-from runner.testing.scenarios.drafts import read_agent
-from runner.testing.scenarios.model import Party, Place, Scenario
+
+if TYPE_CHECKING:
+    from runner.testing.scenarios.model import Party, Place, Scenario
 
 
 class Status(Enum):
@@ -183,6 +184,7 @@ def _known(
     """
     # A report without coverage loads no engine and no tools.
     from runner.testing.mocks import kinds, load_test_agent
+    from runner.testing.scenarios.drafts import read_agent
     from runner.tools.registry import load_each
 
     declared = read_agent(agent).variables or {}

@@ -24,7 +24,7 @@ from runner.protocol.messages import (
 from runner.recording.call_log import read_calls
 from runner.recording.reader import find_recordings, read_recording
 from tests.cli.test_run import Finished, service, vagent
-from tests.recording.calls import RATE, noise, sound
+from tests.recording.calls import RATE, noise, read_wav
 
 SECRET = 'quoted "and"\nbroken key'
 HEADER = "literal-header-value-42"
@@ -114,8 +114,10 @@ async def test_a_recording_is_complete_but_has_no_secrets(agent: Path) -> None:
     assert any(isinstance(each, Close) for _, each in recording.entries)
     (call,) = read_calls(folder)
     assert (call.name, call.is_error, call.cancelled) == ("echo", False, False)
-    assert SOUND in sound(folder / "agent.wav")
-    assert len(sound(folder / "both.wav")) == 2 * len(sound(folder / "caller.wav"))
+    assert SOUND in read_wav(folder / "agent.wav")
+    assert len(read_wav(folder / "both.wav")) == 2 * len(
+        read_wav(folder / "caller.wav")
+    )
 
     text = "\n".join(each.read_text("utf-8") for each in folder.glob("*.[jy]*"))
     for secret in (

@@ -240,8 +240,4 @@ async def test_telemetry_is_not_loaded_when_it_is_off(
         await far_end.say(SessionEnded(1.0))
         await terminal.ended()
 
-    assert json.loads(result["result"]) == [
-        "runner.observers.telemetry",
-        "runner.observers.logs",
-        "runner.observers.options",
-    ]
+    assert json.loads(result["result"]) == []

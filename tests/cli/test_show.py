@@ -280,7 +280,7 @@ def test_a_folder_of_calls_is_a_list_with_the_newest_last(
         ["2026-01-31 14:05:09", "support", "24.9 s", "11 turns", "you hung up"],
         ["2026-01-31 15:00:00", "support", "24.9 s", "11 turns", "you hung up"],
     ]
-    assert "breaks within its first line" in done.stderr
+    assert "incomplete or damaged" in done.stderr
     listed = json.loads(invoke(folder, "--format", "json").stdout)
     assert [Path(each["folder"]).name for each in listed] == ["b", "a"]
 

@@ -1,11 +1,11 @@
-"""Spoiled input in large numbers: no crash, no hang, no unbounded memory.
+"""Fuzzing with mutated input: no crash, no hang, no unbounded memory.
 
     python -m tests.fuzz [codec loader door] [--codec N] [--loader N] [--door N]
                          [--seed S]
 
-One input may take `INPUT_SECONDS`, a hang is cut off with a trace, and the address
-space is limited where the system can do that. The first input that is not dealt with
-is shown and ends the run with exit code 1.
+An input may take `INPUT_SECONDS`, a hang ends the process with a trace, and the address
+space is limited if the system supports it. The first input that fails is shown and ends
+the run with exit code 1.
 """
 
 from __future__ import annotations
@@ -25,37 +25,37 @@ from typing import Any
 from tests.fuzz import codec, door, loader
 from tests.fuzz.mutilation import Mutilator
 
-INPUT_SECONDS = 5.0  # of a busy machine; most inputs take less than a millisecond
+INPUT_SECONDS = 5.0  # on a busy machine; most inputs take less than a millisecond
 HANG_SECONDS = 60.0
 MEMORY_BYTES = 4 * 2**30
 
 
 class Rejected(Exception):
-    """An input was not dealt with."""
+    """An input failed."""
 
 
 @contextlib.contextmanager
 def cut_off_after(seconds: float) -> Iterator[None]:
-    """End the whole process, with a trace, when what is inside takes longer."""
+    """Ends the process with a trace if the block takes longer."""
     faulthandler.dump_traceback_later(seconds, exit=True)
     try:
         yield
     finally:
-        # Left armed, it would end whatever this process does by then.
+        # If it stayed armed, it would end the process during a later test.
         faulthandler.cancel_dump_traceback_later()
 
 
 def run(
     check: Callable[[Any], None], inputs: Iterator[str | bytes], count: int
 ) -> float:
-    """Feed so many inputs; return the longest time that one of them took."""
+    """Feeds `count` inputs; returns the longest time of an input in seconds."""
     longest = 0.0
     for data in islice(inputs, count):
         began = time.perf_counter()
         try:
             with cut_off_after(HANG_SECONDS):
                 check(data)
-        # Whatever it is: the input that did it is the finding.
+        # Any exception is a finding.
         except (Exception, RecursionError) as error:
             raise Rejected(
                 f"{type(error).__name__}: {error}: {data!r:.2000}"
@@ -68,7 +68,7 @@ def run(
 
 
 def _shown(data: str | bytes) -> str:
-    """Return the whole input as it can be pasted into a test, unless it is huge."""
+    """Returns the input as a literal for a test, cut if it is huge."""
     return repr(data)[:20_000]
 
 

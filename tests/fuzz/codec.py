@@ -1,4 +1,4 @@
-"""Spoiled messages against the codec and both cores, with no socket."""
+"""Mutated messages for the codec and both state machines, without a socket."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ ALL = FROM_CLIENT + FROM_SERVER
 
 
 def inputs(mutilator: Mutilator) -> Iterator[str | bytes]:
-    """Yield spoiled messages without end."""
+    """Yields mutated messages without end."""
     rand = mutilator.random
     while True:
         seed = rand.choice(ALL)
@@ -103,14 +103,14 @@ def inputs(mutilator: Mutilator) -> Iterator[str | bytes]:
 
 
 class CodecCheck:
-    """Takes one input after another; raises when one of them is not dealt with."""
+    """Decodes and feeds inputs; raises if one fails."""
 
     def __init__(self) -> None:
         self._count = 0
         self._open()
 
     def _open(self) -> None:
-        # Fresh ones now and then: what was sent before may have closed them.
+        # Earlier inputs may have closed the sessions.
         numbers = itertools.count(1)
         self._server = ServerSession(lambda kind: f"{kind}_{next(numbers)}")
         self._client = ClientSession(ClientConfig(session=UPDATE))
@@ -145,7 +145,7 @@ class CodecCheck:
 
 
 def check_round_trip(message: Any, decode: Any) -> None:
-    """What was read can be written, as text that goes through a socket, and read."""
+    """Asserts that a message can be encoded as UTF-8 and decoded again."""
     text = encode(message)
     assert text.isprintable() or "\n" not in text, "one line a message"
     wire = text.encode("utf-8")

@@ -1,4 +1,4 @@
-"""Spoiled messages, frames and sessions against the embedded server's door."""
+"""Mutated messages, frames and handshakes for the embedded server."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def think(
 
 
 class DoorCheck:
-    """Sends many messages over many lines, and sees that the server is well."""
+    """Sends messages over many connections and checks that the server still works."""
 
     def __init__(self, server: EmbeddedServer, mutilator: Mutilator) -> None:
         self.sent = 0
@@ -48,7 +48,7 @@ class DoorCheck:
         self._messages = messages(mutilator)
 
     async def one_line(self) -> None:
-        """Open one connection and spoil whatever goes over it."""
+        """Opens a connection and sends mutated data on it."""
         match self._random.randrange(12):
             case 0:
                 await self._speak_raw()
@@ -104,19 +104,19 @@ class DoorCheck:
             yield data
 
     async def _speak_raw(self) -> None:
-        """After a right handshake, bytes that are no frames, or frames out of place."""
+        """Sends invalid or unexpected frames after a valid handshake."""
         address = urlsplit(self._server.url)
         reader, writer = await asyncio.open_connection(address.hostname, address.port)
         writer.write(_handshake(address.path))
         frames = (
-            b"\x81\x7f\xff\xff\xff\xff\xff\xff\xff\xff",  # a length beyond measure
+            b"\x81\x7f\xff\xff\xff\xff\xff\xff\xff\xff",  # an excessive length
             b"\x81\xfe\x00\x05abcd",  # masked, cut short
-            b"\x83\x80abcd",  # an opcode that is not there
+            b"\x83\x80abcd",  # an unknown opcode
             b"\x80\x80abcd",  # a continuation of nothing
-            b"\x01\x80abcd\x01\x80abcd",  # two beginnings
+            b"\x01\x80abcd\x01\x80abcd",  # two starts of a message
             b"\x89\xfe\x00\xffabcd" + bytes(255),  # a ping that is too long
             b"\x88\x81abcdx",  # a close with half a code
-            b"\x81\x82\0\0\0\0\xff\xfe",  # text that is no UTF-8
+            b"\x81\x82\0\0\0\0\xff\xfe",  # text that is not UTF-8
             self._mutilator.bytes(300),
         )
         self.sent += 1
@@ -133,7 +133,7 @@ class DoorCheck:
         await _finish(reader, writer)
 
     async def check_health(self) -> None:
-        """A caller who behaves is still served."""
+        """Asserts that a valid session is served."""
         async with (
             asyncio.timeout(ANSWER_SECONDS),
             websockets.connect(self._server.url) as socket,
@@ -176,9 +176,9 @@ def _handshake(path: str) -> bytes:
 async def attack(
     count: int, seed: int, reports: list[tuple[str, Mapping[str, Any]]]
 ) -> int:
-    """Send at least so many messages; return how many were sent.
+    """Sends at least `count` messages; returns how many were sent.
 
-    `reports` gets what the server tells its operator.
+    The reports of the server are appended to `reports`.
     """
     asyncio.get_running_loop().set_exception_handler(
         lambda loop, context: reports.append(("vagent.bug", context))

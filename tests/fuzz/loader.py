@@ -1,4 +1,4 @@
-"""Spoiled agent files against the config loader."""
+"""Mutated agent files for the config loader."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ YAML_TOKENS = [
 
 
 def seeds() -> list[str]:
-    """Return real agent files, broken ones, and bombs."""
+    """Returns real agent files, invalid ones, and alias bombs."""
     files = [*AGENT_FILES]
     files += sorted((ROOT / "tests" / "config" / "bad").glob("*.yaml"))
     texts = [path.read_bytes().decode("utf-8", "replace") for path in files]
@@ -38,7 +38,7 @@ def seeds() -> list[str]:
 
 
 def inputs(mutilator: Mutilator) -> Iterator[bytes]:
-    """Yield spoiled files without end."""
+    """Yields mutated files without end."""
     rand = mutilator.random
     texts = seeds()
     while True:
@@ -55,7 +55,7 @@ def inputs(mutilator: Mutilator) -> Iterator[bytes]:
 
 
 def _shuffle(mutilator: Mutilator, text: str, other: str) -> str:
-    """Spoil by lines: lose, double, move, indent, or take one from another file."""
+    """Mutates lines: drop, repeat, indent, dedent, or insert one of another file."""
     rand = mutilator.random
     lines, others = text.split("\n"), other.split("\n")
     for _ in range(rand.randint(1, 4)):
@@ -76,7 +76,7 @@ def _shuffle(mutilator: Mutilator, text: str, other: str) -> str:
 
 
 class LoaderCheck:
-    """Writes each input beside the real agents' tools and checks and loads it."""
+    """Writes each input next to the tools of the real agents, checks and loads it."""
 
     def __init__(self, folder: Path) -> None:
         shutil.copytree(ROOT / "agents", folder, dirs_exist_ok=True)

@@ -1,4 +1,4 @@
-"""Ways to spoil text, bytes and JSON; the same seed spoils the same way."""
+"""Mutation of text, bytes and JSON, deterministic by seed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-# What has broken parsers before.
+# Texts that have broken parsers before.
 TOKENS = [
     *("null", "true", "NaN", "-Infinity", "1e400", "-0", "1e-400", "9" * 5_000),
     *('"\\ud800"', '"\\udfff\\ud800"', '"\\u0000"', "\ufeff", "\ud800", "\u2028"),
@@ -22,7 +22,7 @@ VALUES: list[Any] = [
 
 
 def nested(depth: int, *, in_lists: bool) -> Any:
-    """Return an empty value so many levels down."""
+    """Returns an empty list nested `depth` levels deep."""
     value: Any = []
     for _ in range(depth):
         value = [value] if in_lists else {"a": value}
@@ -30,14 +30,14 @@ def nested(depth: int, *, in_lists: bool) -> Any:
 
 
 class Mutilator:
-    """Spoils what it is given; owned by one run."""
+    """Mutates inputs; owned by one run."""
 
     def __init__(self, seed: int, tokens: Sequence[str] = TOKENS) -> None:
         self.random = random.Random(seed)
         self._tokens = tokens
 
     def text(self, text: str, others: Sequence[str]) -> str:
-        """Spoil a text in a few places, perhaps with pieces of others."""
+        """Mutates a text in a few places, also with parts of others."""
         for _ in range(self.random.choice((1, 1, 1, 2, 3, 8))):
             text = self._once(text, others)
         return text
@@ -66,11 +66,11 @@ class Mutilator:
         return text[:start] + piece + text[end:]
 
     def bytes(self, length: int) -> bytes:
-        """Return noise."""
+        """Returns random bytes."""
         return self.random.randbytes(self.random.randint(0, length))
 
     def json(self, text: str) -> str:
-        """Spoil the tree of a JSON text: values, keys, depth; it stays JSON mostly."""
+        """Mutates values, keys and depth of a JSON text; it usually stays JSON."""
         tree = json.loads(text)
         for _ in range(self.random.choice((1, 1, 2, 4))):
             tree = self._spoil(tree, is_root=True)

@@ -1,4 +1,4 @@
-"""A short run of what `make fuzz` does at length."""
+"""A short run of `make fuzz`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_spoiled_files_are_explained(tmp_path: Path) -> None:
     run(loader.LoaderCheck(tmp_path), loader.inputs(mutilator), 100)
 
 
-async def test_spoiled_sessions_hurt_nobody_else() -> None:
+async def test_spoiled_sessions_do_not_disturb_others() -> None:
     reports: list[tuple[str, Mapping[str, Any]]] = []
 
     await door.attack(300, 3, reports)
@@ -35,7 +35,7 @@ async def test_spoiled_sessions_hurt_nobody_else() -> None:
     assert "vagent.bug" not in [kind for kind, _ in reports]
 
 
-def test_what_is_not_dealt_with_is_shown() -> None:
+def test_an_input_that_fails_is_shown() -> None:
     def check(data: str) -> None:
         raise KeyError(data)
 
@@ -44,7 +44,7 @@ def test_what_is_not_dealt_with_is_shown() -> None:
 
 
 def test_a_rejected_input_leaves_no_alarm_behind() -> None:
-    # An armed alarm ends the process a minute later, in the middle of another test.
+    # An armed alarm would end the process a minute later, during another test.
     script = (
         "import faulthandler, time\n"
         "import tests.fuzz.__main__ as fuzz\n"

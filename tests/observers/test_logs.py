@@ -34,7 +34,7 @@ from runner.protocol.messages import (
     TranscriptUser,
     Unknown,
 )
-from runner.recording.redaction import learn_token
+from runner.recording.redaction import add_resume_token
 from runner.redaction import Redactor
 from tests.observers.calls import END, GREETING, OUTAGE, QUESTION, QUIET, watch
 
@@ -68,7 +68,7 @@ class Written:
     def observe(self, *happened: tuple[float, Any]) -> None:
         """Let things happen, as the instruments pass them on."""
         for at, what in happened:
-            learn_token(self.conceal, what)
+            add_resume_token(self.conceal, what)
             self.messages.observe(at, what)
             watch([(at, what)], self.log.note)
 

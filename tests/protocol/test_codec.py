@@ -1,4 +1,4 @@
-"""The codec: exact in what it writes, liberal in what it reads."""
+"""The codec: encoding is exact, decoding is lenient."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_what_is_written_is_one_line_of_json_with_a_type(message: Any) -> None:
 
 
 @given(st.text() | st.binary() | JSON.map(json.dumps))
-def test_any_text_is_a_message_or_the_far_ends_fault(text: str | bytes) -> None:
+def test_any_text_is_a_message_or_a_remote_protocol_error(text: str | bytes) -> None:
     for decode in (decode_client, decode_server):
         try:
             message = decode(text)
@@ -103,7 +103,7 @@ def test_a_missing_field_is_an_error_exactly_when_it_has_no_default(
     assert caught.value.message_type == kind.TYPE
 
 
-def test_audio_goes_by_another_name_in_each_direction() -> None:
+def test_audio_has_another_key_in_each_direction() -> None:
     sound = b64encode(b"\1\0").decode()
 
     assert json.loads(encode(InputAudio(b"\1\0"))) == {
@@ -167,7 +167,7 @@ def test_a_reply_that_is_done_without_a_status_is_completed() -> None:
     assert decode_server('{"type":"reply.done"}') == ReplyDone(status="completed")
 
 
-def test_a_timestamp_that_is_no_number_is_passed_over() -> None:
+def test_a_timestamp_that_is_not_a_number_is_ignored() -> None:
     text = '{"type":"transcript.user","text":"hi","timestamp":"2026-05-01T00:00:00Z"}'
 
     assert decode_server(text) == TranscriptUser("hi")
@@ -194,7 +194,7 @@ def test_an_unknown_type_from_the_server_is_kept_as_it_came() -> None:
         ("{}", "Unknown message type: None"),
     ],
 )
-def test_a_client_is_told_in_the_services_words(text: str, message: str) -> None:
+def test_errors_have_the_text_of_the_service(text: str, message: str) -> None:
     with pytest.raises(RemoteProtocolError) as caught:
         decode_client(text)
 
@@ -206,7 +206,7 @@ def test_json_nested_without_end_is_refused_not_fatal() -> None:
         decode_server("[" * 100_000)
 
 
-# Pieces of which sound messages are made, and of which they are broken.
+# Parts of valid and invalid audio messages.
 KEYS = st.sampled_from(
     ["type", "data", "reply_id", "timestamp", "x", 'a"data', "d_a_t_a", "audio"]
 )
@@ -222,7 +222,7 @@ AUDIO_VALUES: st.SearchStrategy[Any] = (
 
 @st.composite
 def audio_texts(draw: st.DrawFn) -> str:
-    """Return a text that is a `reply.audio`, or nearly one."""
+    """Draws a text that is a `reply.audio`, or nearly one."""
     pairs = draw(st.lists(st.tuples(KEYS, AUDIO_VALUES), max_size=5))
     if draw(st.booleans()):
         pairs += [("type", "reply.audio"), ("data", draw(SOUND))]
@@ -252,8 +252,8 @@ def outcome(wire: str | bytes) -> object:
 
 @settings(max_examples=300)
 @given(audio_texts())
-def test_the_fast_way_for_sound_reads_what_the_general_way_reads(text: str) -> None:
-    assert outcome(text) == outcome(text.encode())  # bytes go the general way
+def test_the_fast_path_for_audio_reads_what_the_general_path_reads(text: str) -> None:
+    assert outcome(text) == outcome(text.encode())  # bytes take the general path
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ def test_the_fast_way_for_sound_reads_what_the_general_way_reads(text: str) -> N
         '["data","data"]',
     ],
 )
-def test_what_is_odd_about_sound_is_left_to_the_general_way(text: str) -> None:
+def test_unusual_audio_messages_take_the_general_path(text: str) -> None:
     assert outcome(text) == outcome(text.encode())
 
 
@@ -295,7 +295,7 @@ def test_what_is_odd_about_sound_is_left_to_the_general_way(text: str) -> None:
         '{"timestamp":2,"data":"QUI=","type":"reply.audio"}',
     ],
 )
-def test_sound_as_services_send_it_takes_the_fast_way(text: str) -> None:
+def test_usual_audio_messages_take_the_fast_path(text: str) -> None:
     assert read_audio(text) == decode_server(text.encode())
 
 
@@ -317,7 +317,7 @@ def test_only_what_can_be_written_again_from_anywhere_is_read(text: str) -> None
         decode(text.replace("[" * 99, "[" * 400).replace("]" * 99, "]" * 400))
 
 
-def test_half_a_character_is_written_in_a_way_that_goes_through_a_socket() -> None:
+def test_half_a_surrogate_pair_is_escaped() -> None:
     text = '{"type":"transcript.user","text":"\\ud800 \u00e9"}'
 
     message = decode_server(text)

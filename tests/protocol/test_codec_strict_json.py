@@ -1,4 +1,4 @@
-"""JSON: what is read can be written."""
+"""Strict JSON: what can be decoded can be encoded."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from runner.protocol.codec import MAX_DEPTH, dumps, is_too_deep, loads
 
 
 @pytest.mark.parametrize("text", ["NaN", "-Infinity", "1e309", "-1e309", "1" * 301])
-def test_what_has_no_measure_is_no_json(text: str) -> None:
+def test_numbers_beyond_a_float_are_refused(text: str) -> None:
     with pytest.raises(ValueError):
         loads(f"[{text}]")
 
 
 @pytest.mark.parametrize("text", ["1e308", "-1.5", "0", "1" * 300, "-7"])
-def test_what_can_be_measured_is_read_as_everywhere(text: str) -> None:
+def test_other_numbers_are_read_as_usual(text: str) -> None:
     assert loads(text) == json.loads(text)
 
 

@@ -1,4 +1,4 @@
-"""Words that are dictated are understood as they were meant, and no others."""
+"""Instructions with a verbatim text."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.protocol.client.announcements import remark_verbatim
+from runner.protocol.client.announcements import prompt_verbatim
 from runner.protocol.messages import parse_verbatim, say_verbatim
 
 
 @given(st.text(min_size=1))
-def test_what_is_dictated_arrives_as_it_was(text: str) -> None:
+def test_a_verbatim_text_is_parsed_unchanged(text: str) -> None:
     assert parse_verbatim(say_verbatim(text)) == text
-    assert parse_verbatim(remark_verbatim(text)) == text
+    assert parse_verbatim(prompt_verbatim(text)) == text
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_what_is_dictated_arrives_as_it_was(text: str) -> None:
         'Be brief. Say exactly: "hello"',
     ],
 )
-def test_other_instructions_are_for_a_mind(instructions: str | None) -> None:
+def test_other_instructions_are_not_verbatim(instructions: str | None) -> None:
     assert parse_verbatim(instructions) is None
 
 
@@ -37,5 +37,5 @@ def test_other_instructions_are_for_a_mind(instructions: str | None) -> None:
     "instructions",
     ['Say exactly "hello"', ' Say exactly: "hello"\n', 'Say exactly this: "hello"'],
 )
-def test_the_form_has_room_for_other_words(instructions: str) -> None:
+def test_the_pattern_allows_other_wordings(instructions: str) -> None:
     assert parse_verbatim(instructions) == "hello"

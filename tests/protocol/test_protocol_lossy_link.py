@@ -1,4 +1,4 @@
-"""Both cores over lines that break at any moment, and over one that garbles order."""
+"""Client and server sessions over connections that drop, repeat and reorder."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ MACHINE = settings(
 
 
 class TalkOverNetwork(RuleBasedStateMachine):
-    """Speech, thoughts, tools and deliveries in any order; the line is left alone."""
+    """Speech, replies, tools and deliveries in any order, without drops."""
 
     @initialize()
     def start(self) -> None:
@@ -53,7 +53,7 @@ class TalkOverNetwork(RuleBasedStateMachine):
 
     @property
     def backend(self) -> Backend | None:
-        """The session whose mind and ears are at work."""
+        """The session that is in use."""
         for backend in reversed(self.network.backends.values()):
             if backend.session.phase is ServerPhase.LIVE:
                 return backend
@@ -110,7 +110,7 @@ class TalkOverNetwork(RuleBasedStateMachine):
     @rule(is_error=st.booleans())
     def tool_ends(self, is_error: bool) -> None:
         call = self.network.running.pop(0)
-        self.network.tell_client(ToolFinished(call.call_id, "1", is_error))
+        self.network.feed_client(ToolFinished(call.call_id, "1", is_error))
 
     @precondition(lambda self: self.network.running)
     @rule()
@@ -119,11 +119,11 @@ class TalkOverNetwork(RuleBasedStateMachine):
             self.network.deliver_down()
         for call in self.network.running[:1]:
             self.network.running.remove(call)
-            self.network.tell_client(ToolFinished(call.call_id, "1"))
+            self.network.feed_client(ToolFinished(call.call_id, "1"))
 
     @rule()
     def person_writes(self) -> None:
-        self.network.tell_client(Say("And now?"))
+        self.network.feed_client(Say("And now?"))
 
     @rule()
     def everything_arrives(self) -> None:
@@ -143,7 +143,7 @@ class TalkOverNetwork(RuleBasedStateMachine):
         self.come_to_rest()
         if network.client.phase is Phase.LIVE:
             self.both_wait_for_nothing()
-        network.tell_client(HangUp("done"))
+        network.feed_client(HangUp("done"))
         network.settle()
         assert network.client.phase is Phase.CLOSED, "the end is agreed upon"
         network.pass_time(GRACE_SECONDS)
@@ -152,14 +152,14 @@ class TalkOverNetwork(RuleBasedStateMachine):
         assert network.running == [], "no tool outlives its call"
 
     def come_to_rest(self) -> None:
-        """Let the caller say a last thing, and everything take its course."""
+        """Adds a last turn of the caller and lets everything end."""
         network = self.network
         network.settle()
         if self.backend is not None:
             self.backend.feed(SpeechStarted())
             self.backend.feed(TurnCommitted("Goodbye."))
         network.settle()
-        # What was lost on the way is answered by the clock.
+        # Lost messages are handled by timers.
         network.pass_time(GRACE_SECONDS)
         network.settle()
 
@@ -172,15 +172,15 @@ class TalkOverNetwork(RuleBasedStateMachine):
         ]
         assert len(living) == 1, "one session is alive, and no other is kept"
         [backend] = living
-        assert backend.session.session_id == network.client.line.session_id
+        assert backend.session.session_id == network.client.connection.session_id
         assert backend.session.turn is Turn.IDLE
         assert backend.witness.calls == {}, "every call was answered or forgotten"
         assert network.client.is_settled, "at rest the client waits for nothing"
-        assert not network.client.dialogue.calls.any_open
+        assert not network.client.turn_manager.calls.any_open
 
 
 class BreakingLines(TalkOverNetwork):
-    """The same, while lines are cut, and each end hears of it sooner or later."""
+    """The same with drops, which each end notices at some time."""
 
     @precondition(lambda self: self.network.wire)
     @rule()
@@ -220,7 +220,7 @@ PLACE = st.integers(0, 5)
 
 
 class BrokenPeer(TalkOverNetwork):
-    """Messages come twice, late, never or as garbage: weaker promises still hold."""
+    """Messages arrive twice, late, never or damaged: weaker invariants still hold."""
 
     def under_way(self, direction: str) -> deque[Any]:
         wire = self.network.wire

@@ -1,4 +1,4 @@
-"""Recordings of calls made by hand, on a clock that is a number."""
+"""Recordings of calls that are composed by hand."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ def noise(size: int, seed: int = 0) -> bytes:
 
 
 def heard(at: float, pcm: bytes) -> list[Happening]:
-    """What the engine sees when the microphone gives a frame."""
+    """Returns the events and actions of a microphone frame."""
     return [(at, MicFrame(pcm)), (at, Send(InputAudio(pcm)))]
 
 
 def spoken(at: float, pcm: bytes, reply_id: str = "reply_1") -> list[Happening]:
-    """What the engine sees when the agent speaks."""
+    """Returns the events and actions of agent audio."""
     return [(at, Received(ReplyAudio(pcm, reply_id))), (at, Play(pcm))]
 
 
 def record(
     folder: Path, happenings: Sequence[Happening], agent_text: str = "", **options: Any
 ) -> Path:
-    """Record all this as it came, and close."""
+    """Records the entries and closes the recording."""
     options.setdefault("threaded", False)
     first = options.pop("header", header())
     with Recorder(folder, first, agent_text, **options) as recorder:
@@ -60,7 +60,7 @@ def lines(folder: Path, name: str = "session.jsonl") -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def sound(path: Path) -> bytes:
+def read_wav(path: Path) -> bytes:
     with wave.open(str(path), "rb") as file:
         assert (file.getframerate(), file.getsampwidth()) == (RATE, 2)
         pcm = file.readframes(file.getnframes())

@@ -1,7 +1,6 @@
-"""Recorded calls made for tests: what an engine would have done, second by second.
+"""Recorded calls for tests, written by the recorder on a simulated clock.
 
-They are written by the recorder itself, in a time of their own. The sound is tones
-that rise and fall as syllables do.
+The audio is tones with the rhythm of syllables.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ from runner.protocol.messages import (
 from runner.recording.format import Header, RecordedAgent
 from runner.recording.recorder import Recorder
 
-FRAME = 0.05  # seconds of sound at a time, both ways
+FRAME = 0.05  # seconds of audio at a time, in both directions
 WORD = 0.3  # how long each word takes
 HEADER = Header(
     agent=RecordedAgent("support", "agents/support.yaml", "0" * 64),
@@ -73,7 +72,7 @@ HEADER = Header(
 
 
 def voice(start: float, seconds: float, hertz: float) -> bytes:
-    """Return a voice's sound as it is at this time: the same at every call."""
+    """Returns the audio of a voice at this time; deterministic."""
     samples = array("h")
     for index in range(round(seconds * 24_000)):
         at = start + index / 24_000
@@ -87,7 +86,7 @@ def voice(start: float, seconds: float, hertz: float) -> bytes:
 
 
 class SampleCall:
-    """Writes a call: each method lets its time pass."""
+    """Writes a call; each method advances the time."""
 
     def __init__(self, folder: Path, header: Header = HEADER) -> None:
         self.now = 0.0
@@ -114,7 +113,7 @@ class SampleCall:
             self._hear(bytes(round(48_000 * FRAME)), online)
 
     def caller(self, text: str, *, until_stop: float = 0.6) -> None:
-        """Say something; the service decides so late that it is over."""
+        """Says something; the service ends the turn after a delay."""
         self.quiet(0.2)
         words = text.split()
         for index in range(round(len(words) * WORD / FRAME)):
@@ -131,7 +130,7 @@ class SampleCall:
     def reply(
         self, text: str, *, after: float = 0.2, cut_by: str = "", calls: Any = ()
     ) -> None:
-        """Answer; cut off by words of the caller's after a second."""
+        """Answers; the caller interrupts after a second."""
         self.quiet(after)
         self._replies += 1
         name, words = f"reply_{self._replies}", text.split()
@@ -156,13 +155,13 @@ class SampleCall:
         self.receive(TranscriptAgent(text, name), ReplyDone(name))
 
     def tool(self, call: ToolCall, result: str, seconds: float, error: bool) -> None:
-        """Let a call that runs come to its end, and answer it."""
+        """Ends a running tool call and sends its result."""
         self.quiet(seconds)
         self.note(ToolFinished(call.call_id, result, error))
         self.note(Send(ToolResult(call.call_id, result, error)))
 
     def drop(self, seconds: float) -> None:
-        """Lose the line for a while, with the caller speaking into it."""
+        """Drops the connection for a while, during speech of the caller."""
         self.note(Disconnected("the connection was reset", 1006), StopPlayback())
         self.note(Notify("the line dropped: connecting again"))
         self.quiet(seconds / 2, online=False)
@@ -207,7 +206,7 @@ PARCEL = ToolCall("call_3", "track_parcel", {"number": "ZX-77", "detail": True})
 
 
 def write_order_call(folder: Path) -> Path:
-    """Write a call with a tool, a barge-in, a drop, and a tool that fails."""
+    """Writes a call with a tool, a barge-in, a drop, and a tool that fails."""
     call = SampleCall(folder)
     call.open()
     call.reply("Hi, this is Acme. How can I help?", after=0.3)

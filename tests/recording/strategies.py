@@ -1,4 +1,4 @@
-"""Everything that a line of a recording can say, drawn at random."""
+"""Strategies for the entries of a recording."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from runner.protocol.codec import CLIENT_MESSAGES, SERVER_MESSAGES
 from runner.protocol.messages import InputAudio, ReplyAudio, ToolCall
 from runner.recording.format import LOUD, AudioSummary, Entry
 
-# Half a surrogate pair is said by JSON, and by what services send.
+# JSON, and so messages of services, can contain half a surrogate pair.
 TEXT = st.text(st.characters(), max_size=20)
 NUMBER = st.floats(allow_nan=False, allow_infinity=False, width=32)
 WHOLE = st.integers(-(10**6), 10**6)
@@ -63,7 +63,7 @@ _BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
 
 
 def build(kind: type[Any]) -> st.SearchStrategy[Any]:
-    """Draw an instance, its resume token but for the mark that it had one."""
+    """Draws an instance; a resume token is replaced by `***`."""
     fields = {field.name: _BY_TYPE[field.type] for field in dataclasses.fields(kind)}
     if "resume_token" in fields:
         fields["resume_token"] = st.sampled_from(["", "***"])

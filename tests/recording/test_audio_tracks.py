@@ -1,4 +1,4 @@
-"""What is not seen in a recording as a whole: how a track deals with bad times."""
+"""Audio tracks with late frames and jumps in time."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from tests.recording.calls import FRAME, RATE, noise
 
 def test_frames_of_a_loop_that_was_held_up_have_no_gap_between_them() -> None:
     track, frames = CallerTrack(), [noise(FRAME, n) for n in range(6)]
-    track.hear(0.05, frames[0])
+    track.append(0.05, frames[0])
     for frame in frames[1:]:
-        track.hear(0.30, frame)  # a quarter of a second late, all at once
+        track.append(0.30, frame)  # a quarter of a second late, all at once
 
     assert track.take() == b"".join(frames)
 
 
 def test_half_a_sample_is_left_out() -> None:
     track = CallerTrack()
-    track.hear(0.05, noise(FRAME) + b"\x01")
+    track.append(0.05, noise(FRAME) + b"\x01")
 
     assert track.take() == noise(FRAME)
 
 
 @given(st.lists(st.floats(0.0, 1.0), max_size=30), st.randoms())
-def test_a_callers_track_is_never_behind_for_long_nor_loses_sound(
+def test_a_callers_track_is_never_behind_for_long_nor_loses_audio(
     pauses: list[float], lots: object
 ) -> None:
     track, at, given, taken = CallerTrack(), 0.0, 0, b""
     for pause in pauses:
         at += pause
-        track.hear(at, b"\x01\x01" * (FRAME // 2))
+        track.append(at, b"\x01\x01" * (FRAME // 2))
         given += FRAME
         track.advance(at)
         taken += track.take()
@@ -42,7 +42,7 @@ def test_a_callers_track_is_never_behind_for_long_nor_loses_sound(
     assert len(taken) - taken.count(0) == given
 
 
-def test_two_sides_are_laid_together_as_far_as_both_are_known() -> None:
+def test_two_sides_are_interleaved_as_far_as_both_are_known() -> None:
     stereo = Stereo()
     stereo.add(b"\x01\x01\x02\x02", b"\x0a\x0a")
     assert stereo.pending == 2
@@ -75,7 +75,7 @@ def test_the_agents_track_keeps_to_the_time_whatever_is_played() -> None:
 def test_the_agents_track_is_its_buffer_read_at_every_moment(
     steps: list[tuple[float, str, int]],
 ) -> None:
-    """The track writes pieces that follow one another later, and nothing differs."""
+    """The track gathers chunks before it writes them, and the result is the same."""
     track, buffer, played, at = AgentTrack(), PlaybackBuffer(), b"", 0.0
     for number, (pause, step, size) in enumerate(steps):
         at += pause

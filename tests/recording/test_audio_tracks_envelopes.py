@@ -1,4 +1,4 @@
-"""The levels of both voices, from files as recordings have them."""
+"""Level envelopes of WAV files."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ def test_a_file_that_a_kill_cut_short_is_read_as_far_as_it_goes(tmp_path: Path) 
     assert read(tmp_path).seconds == pytest.approx(0.5, abs=STEP)
 
 
-def test_a_recording_without_sound_has_no_voices(tmp_path: Path) -> None:
+def test_a_recording_without_audio_has_no_envelopes(tmp_path: Path) -> None:
     assert read_voices(tmp_path) is None
 
 
-def test_what_is_no_such_sound_is_refused(tmp_path: Path) -> None:
+def test_audio_in_another_format_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "agent.wav", tone(0.1))
     (tmp_path / "caller.wav").write_bytes(b"no sound")
     with pytest.raises(AudioFileError, match=r"caller\.wav' cannot be read"):
@@ -76,5 +76,7 @@ def test_what_is_no_such_sound_is_refused(tmp_path: Path) -> None:
     with wave.open(str(tmp_path / "caller.wav"), "wb") as file:
         file.setparams((2, 2, 8000, 0, "NONE", ""))
         file.writeframes(bytes(800))
-    with pytest.raises(AudioFileError, match="is not sound as recordings have it"):
+    with pytest.raises(
+        AudioFileError, match="is not in the audio format of recordings"
+    ):
         read_voices(tmp_path)

@@ -18,7 +18,7 @@ def test_calls_are_read_again(tmp_path: Path) -> None:
     assert read_calls(tmp_path) == [CALL]
 
 
-def test_half_a_line_and_what_is_none_are_left_out(tmp_path: Path) -> None:
+def test_incomplete_and_invalid_lines_are_skipped(tmp_path: Path) -> None:
     look = RunTool(ToolCall("call_1", "look", {"id": 5}))
     record(tmp_path, [(0.0, look), (1.0, look), (1.5, ToolFinished("call_1", "[1]"))])
     path = tmp_path / "calls.jsonl"

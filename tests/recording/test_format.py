@@ -14,8 +14,8 @@ from runner.protocol.messages import SessionReady
 from runner.recording.format import (
     AudioSummary,
     Entry,
+    audio_line,
     read_line,
-    sound_text,
     write_line,
 )
 from tests.recording.strategies import ENTRIES, ENTRY, SOUND
@@ -38,8 +38,10 @@ def test_the_test_above_draws_every_event_and_action() -> None:
 
 
 @given(at=TIME, sound=SOUND)
-def test_the_quick_way_of_a_sound_says_the_same(at: float, sound: AudioSummary) -> None:
-    assert json.loads(sound_text(at, sound)) == write_line(at, sound)
+def test_the_fast_path_of_an_audio_line_writes_the_same(
+    at: float, sound: AudioSummary
+) -> None:
+    assert json.loads(audio_line(at, sound)) == write_line(at, sound)
 
 
 def test_a_token_is_never_in_a_line() -> None:
@@ -57,10 +59,10 @@ def test_a_line_of_an_unknown_kind_is_none() -> None:
 
 
 @pytest.mark.parametrize("at", ["NaN", "Infinity", "-1", "1e300"])
-def test_a_time_that_is_none_is_a_broken_line(at: str) -> None:
+def test_an_invalid_time_is_an_invalid_line(at: str) -> None:
     for line in (
         f'{{"at": {at}, "on": "tick"}}',
         f'{{"at": 1, "until": {at}, "sound": {{}}}}',
     ):
-        with pytest.raises(ValueError, match="is no time of a call"):
+        with pytest.raises(ValueError, match="is not a time of a call"):
             read_line(json.loads(line))

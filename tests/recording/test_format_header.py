@@ -66,17 +66,17 @@ def test_a_header_without_what_it_must_have_is_refused(key: str) -> None:
     line = write_header(FULL)
     del line[key]
 
-    with pytest.raises(InvalidRecording, match="broken"):
+    with pytest.raises(InvalidRecording, match="invalid"):
         read_header(line)
 
 
 @pytest.mark.parametrize("key", ["service", "started", "vagent", "python", "platform"])
 def test_what_must_be_text_is_text(key: str) -> None:
-    with pytest.raises(InvalidRecording, match=f"is broken: '{key}' is no text"):
+    with pytest.raises(InvalidRecording, match=f"is invalid: '{key}' is not text"):
         read_header({**write_header(FULL), key: 5})
 
 
 def test_an_agent_without_a_name_of_letters_is_refused() -> None:
     agent = {"name": None, "path": "x.yaml", "sha256": "0"}
-    with pytest.raises(InvalidRecording, match="is broken: 'name' is no text"):
+    with pytest.raises(InvalidRecording, match="is invalid: 'name' is not text"):
         read_header({**write_header(FULL), "agent": agent})

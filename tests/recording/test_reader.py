@@ -1,4 +1,4 @@
-"""Recordings as later versions, half-written files and strangers leave them."""
+"""Recordings of later versions, incomplete recordings, and other files."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_cut_within_its_header_it_is_none(tmp_path: Path, length: int) -> None:
     path = save(tmp_path) / "session.jsonl"
     path.write_bytes(path.read_bytes()[:length])
 
-    with pytest.raises(InvalidRecording, match="within its first line"):
+    with pytest.raises(InvalidRecording, match="the first line of"):
         read_recording(tmp_path)
 
 
@@ -109,7 +109,10 @@ def test_a_later_format_is_refused_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(InvalidRecording, match="has format 2") as caught:
         read_recording(tmp_path)
 
-    assert caught.value.hint == "use the vagent that made it, or a newer one"
+    assert (
+        caught.value.hint
+        == "install the version of vagent that made it, or a newer one"
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,7 +133,7 @@ def test_a_folder_without_one_is_refused_with_a_hint(tmp_path: Path) -> None:
         assert "--record" in str(caught.value.hint)
 
 
-def test_a_bound_that_was_reached_is_told(tmp_path: Path) -> None:
+def test_the_reason_of_a_stop_is_read(tmp_path: Path) -> None:
     save(tmp_path, {"at": 2.0, "stopped": "the disk is full"})
 
     recording = read_recording(tmp_path)
@@ -149,8 +152,8 @@ def test_recordings_are_found_by_themselves_and_in_folders(tmp_path: Path) -> No
     assert find_recordings([second / "session.jsonl"]) == [second]
 
 
-def test_where_there_is_none_to_find_that_is_said(tmp_path: Path) -> None:
-    with pytest.raises(InvalidRecording, match="there is no recording in"):
+def test_paths_without_recordings_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRecording, match="no recording in"):
         find_recordings([tmp_path])
-    with pytest.raises(InvalidRecording, match="there is no '.*nowhere'"):
+    with pytest.raises(InvalidRecording, match="'.*nowhere' does not exist"):
         find_recordings([tmp_path / "nowhere"])

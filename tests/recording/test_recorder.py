@@ -40,8 +40,8 @@ from tests.recording.calls import (
     heard,
     lines,
     noise,
+    read_wav,
     record,
-    sound,
     spoken,
 )
 
@@ -53,7 +53,7 @@ def shifted(happenings: list[Happening]) -> list[Happening]:
     return [(BEGAN + at, what) for at, what in happenings]
 
 
-def test_what_happened_is_read_again_in_its_order(tmp_path: Path) -> None:
+def test_entries_are_read_again_in_order(tmp_path: Path) -> None:
     happenings: list[Happening] = [
         (0.0, Connect()),
         (0.1, Connected()),
@@ -78,7 +78,9 @@ def test_what_happened_is_read_again_in_its_order(tmp_path: Path) -> None:
     assert recording.is_complete
 
 
-def test_sound_is_told_by_the_tenth_of_a_second_and_the_reply(tmp_path: Path) -> None:
+def test_audio_is_summed_up_by_the_tenth_of_a_second_and_the_reply(
+    tmp_path: Path,
+) -> None:
     happenings = [each for n in range(8) for each in heard(n * 0.05, noise(FRAME))]
     happenings += spoken(0.4, noise(480), "reply_1") + spoken(0.41, noise(960), "b")
 
@@ -94,7 +96,7 @@ def test_sound_is_told_by_the_tenth_of_a_second_and_the_reply(tmp_path: Path) ->
 
 
 class _Clock:
-    """A speaker's clock that stands where it was put."""
+    """A clock of a speaker that the test sets."""
 
     def __init__(self) -> None:
         self.time = 0.0
@@ -123,8 +125,8 @@ class _Memory:
 async def test_the_agents_file_is_what_the_speaker_played_sample_by_sample(
     tmp_path: Path,
 ) -> None:
-    """A reply that comes in pieces, is cut off, and a second one that runs dry."""
-    pieces = [(1.0 + n * 0.003, noise(4800, n)) for n in range(30)]  # 3 s of sound
+    """A reply in chunks that is cut off, and a second one whose buffer underruns."""
+    pieces = [(1.0 + n * 0.003, noise(4800, n)) for n in range(30)]  # 3 s of audio
     late = [(4.0, noise(2400, 50)), (4.2, noise(2400, 51)), (5.0, noise(48_000, 52))]
     happenings: list[Happening] = [(0.0, Connect())]
     happenings += [each for at, pcm in pieces for each in spoken(at, pcm)]
@@ -145,7 +147,7 @@ async def test_the_agents_file_is_what_the_speaker_played_sample_by_sample(
                 speaker.play(what.pcm)
     clock.time = 6.06  # the last second after its cushion
     assert speaker.pending_ms == 0
-    agent = sound(tmp_path / "agent.wav")
+    agent = read_wav(tmp_path / "agent.wav")
     assert agent == memory.pcm[: len(agent)]
     assert len(agent) == 2 * round(6.06 * RATE)
     assert any(agent[2 * RATE :])
@@ -156,14 +158,14 @@ def test_the_callers_file_has_each_frame_at_its_time(tmp_path: Path) -> None:
     happenings: list[Happening] = [
         (0.0, Connect()),
         *heard(0.55, early),
-        *heard(0.62, early),  # 20 ms late: sound has no gap
+        *heard(0.62, early),  # 20 ms late: audio has no gap
         *heard(2.0, later),  # the microphone gave nothing for long
         (3.0, DONE),
     ]
 
     record(tmp_path, happenings)
 
-    assert sound(tmp_path / "caller.wav") == b"".join(
+    assert read_wav(tmp_path / "caller.wav") == b"".join(
         (
             bytes(2 * RATE // 2),
             early * 2,
@@ -174,7 +176,9 @@ def test_the_callers_file_has_each_frame_at_its_time(tmp_path: Path) -> None:
     )
 
 
-def test_both_voices_lie_side_by_side_and_all_files_are_as_long(tmp_path: Path) -> None:
+def test_both_sides_are_interleaved_and_all_files_have_the_same_length(
+    tmp_path: Path,
+) -> None:
     happenings: list[Happening] = [(0.0, Connect())]
     for n in range(1, 60):
         happenings += heard(n * 0.05, noise(FRAME, n))
@@ -184,7 +188,7 @@ def test_both_voices_lie_side_by_side_and_all_files_are_as_long(tmp_path: Path) 
     record(tmp_path, happenings)
 
     caller, agent, both = (
-        sound(tmp_path / f"{name}.wav") for name in ("caller", "agent", "both")
+        read_wav(tmp_path / f"{name}.wav") for name in ("caller", "agent", "both")
     )
     assert len(caller) == len(agent) == len(both) // 2 == 2 * 3 * RATE
     left = b"".join(both[at : at + 2] for at in range(0, len(both), 4))
@@ -192,11 +196,11 @@ def test_both_voices_lie_side_by_side_and_all_files_are_as_long(tmp_path: Path) 
     assert (left, right) == (caller, agent)
 
 
-def test_a_leap_in_time_is_silence_in_the_files(tmp_path: Path) -> None:
+def test_a_jump_in_time_is_silence_in_the_files(tmp_path: Path) -> None:
     record(tmp_path, [(0.0, Connect()), (100.0, Tick())])
 
-    assert sound(tmp_path / "agent.wav") == bytes(2 * 100 * RATE)
-    assert sound(tmp_path / "caller.wav") == bytes(2 * 100 * RATE)
+    assert read_wav(tmp_path / "agent.wav") == bytes(2 * 100 * RATE)
+    assert read_wav(tmp_path / "caller.wav") == bytes(2 * 100 * RATE)
 
 
 def test_calls_have_a_line_each_with_arguments_results_and_times(
@@ -227,7 +231,7 @@ def test_calls_have_a_line_each_with_arguments_results_and_times(
     ]
 
 
-def test_without_sound_there_are_lines_of_it_and_no_files(tmp_path: Path) -> None:
+def test_without_audio_it_is_counted_and_no_files_are_written(tmp_path: Path) -> None:
     happenings = [*heard(0.0, noise(FRAME)), *spoken(0.0, noise(FRAME))]
     record(tmp_path, happenings, header=header(has_sound=False))
 
@@ -239,7 +243,9 @@ def test_without_sound_there_are_lines_of_it_and_no_files(tmp_path: Path) -> Non
     ]
 
 
-def test_a_redacted_call_says_no_figures_anywhere(tmp_path: Path) -> None:
+def test_a_redacted_recording_contains_no_digits_of_the_conversation(
+    tmp_path: Path,
+) -> None:
     happenings: list[Happening] = [
         (0.0, Connect()),
         (1.0, RunTool(ToolCall("call_1", "look", {"id": 4711, "to": "a@b.org"}))),
@@ -251,7 +257,7 @@ def test_a_redacted_call_says_no_figures_anywhere(tmp_path: Path) -> None:
 
     texts = (tmp_path / "session.jsonl").read_text("utf-8")
     assert "a@b" not in texts
-    assert texts.count("4711") == 1  # the id of a reply is nobody's figure
+    assert texts.count("4711") == 1  # the id of a reply is not personal data
     (call,) = lines(tmp_path, "calls.jsonl")
     assert call["arguments"] == {"id": "####", "to": "[e-mail]"}
     assert call["result"] == '{"found": ####, "by": "[e-mail]"}'
@@ -264,7 +270,7 @@ def test_a_redacted_call_says_no_figures_anywhere(tmp_path: Path) -> None:
         (Limits(text_bytes=2048), "a recording holds 0.00195312 MB of lines"),
     ],
 )
-def test_at_a_bound_it_says_so_and_stops(
+def test_it_stops_at_a_limit_and_reports_it(
     tmp_path: Path, limits: Limits, reason: str
 ) -> None:
     notices: list[str] = []
@@ -276,15 +282,15 @@ def test_at_a_bound_it_says_so_and_stops(
     assert not recording.is_complete
     assert 10 < len(recording.entries) < 100
     assert recording.entries == happenings[: len(recording.entries)]
-    assert notices == [f"recording stopped: {reason}; the call goes on"]
+    assert notices == [f"recording stopped: {reason}; the call continues"]
     size = sum((tmp_path / f"{each}.jsonl").stat().st_size for each in ("session",))
     assert size < limits.text_bytes + 200
-    assert len(sound(tmp_path / "agent.wav")) <= 2 * RATE * 10
+    assert len(read_wav(tmp_path / "agent.wav")) <= 2 * RATE * 10
 
 
 @contextmanager
 def _small_disk(size: int) -> Iterator[None]:
-    """Let no file of this process grow beyond so many bytes, as a full disk would."""
+    """Limits the size of files of this process, to simulate a full disk."""
     import resource
 
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -297,7 +303,7 @@ def _small_disk(size: int) -> Iterator[None]:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits")
 @pytest.mark.parametrize("has_sound", [True, False])
-def test_a_full_disk_is_told_once_and_what_is_there_is_whole(
+def test_a_full_disk_is_reported_once_and_the_written_part_is_valid(
     tmp_path: Path, has_sound: bool
 ) -> None:
     notices: list[str] = []
@@ -315,17 +321,17 @@ def test_a_full_disk_is_told_once_and_what_is_there_is_whole(
     recording = read_recording(tmp_path)
     (notice,) = notices
     assert "file too large" in notice
-    assert notice.endswith("; the call goes on")
+    assert notice.endswith("; the call continues")
     assert not recording.is_complete
     assert recording.skipped == 0
     assert recording.entries
     if has_sound:
         assert recording.stopped
-        assert sound(tmp_path / "caller.wav")[: 2 * FRAME] == noise(FRAME) * 2
+        assert read_wav(tmp_path / "caller.wav")[: 2 * FRAME] == noise(FRAME) * 2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="open files cannot be removed")
-def test_a_folder_that_vanishes_is_told_once(tmp_path: Path) -> None:
+def test_a_removed_folder_is_reported_once(tmp_path: Path) -> None:
     notices: list[str] = []
     folder = tmp_path / "there"
     with Recorder(
@@ -338,10 +344,10 @@ def test_a_folder_that_vanishes_is_told_once(tmp_path: Path) -> None:
             recorder.observe(n * 0.05, Tick())
             recorder.flush()
 
-    assert notices == ["recording stopped: the folder was removed; the call goes on"]
+    assert notices == ["recording stopped: the folder was removed; the call continues"]
 
 
-def test_where_nothing_can_be_written_it_does_not_begin(tmp_path: Path) -> None:
+def test_it_does_not_start_if_nothing_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
 
     with pytest.raises(FileUnreadable, match="cannot be recorded in") as caught:
@@ -350,7 +356,7 @@ def test_where_nothing_can_be_written_it_does_not_begin(tmp_path: Path) -> None:
     assert caught.value.hint
 
 
-def test_where_its_sound_cannot_be_written_it_does_not_begin(tmp_path: Path) -> None:
+def test_it_does_not_start_if_its_audio_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "both.wav").mkdir()
 
     with pytest.raises(FileUnreadable, match="it is a folder"):
@@ -367,7 +373,7 @@ def test_an_earlier_recording_is_never_written_over(tmp_path: Path) -> None:
     assert (tmp_path / "session.jsonl").read_bytes() == before
 
 
-def test_a_thread_writes_while_the_call_goes_on(tmp_path: Path) -> None:
+def test_a_thread_writes_during_the_call(tmp_path: Path) -> None:
     path = tmp_path / "session.jsonl"
     with Recorder(tmp_path, header(), "") as recorder:
         recorder.observe(0.0, Connect())
@@ -382,7 +388,7 @@ def test_a_thread_writes_while_the_call_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_does_not_keep_up_ends_the_recording(tmp_path: Path) -> None:
-    """The writer's thread is held up where it hides secrets."""
+    """The recorder's thread is blocked in the redactor."""
     held, notices = threading.Event(), list[str]()
     begun = threading.Event()
 
@@ -405,11 +411,13 @@ def test_a_disk_that_does_not_keep_up_ends_the_recording(tmp_path: Path) -> None
             recorder.observe(n * 0.05, Tick())
         held.set()
 
-    assert notices == ["recording stopped: the disk does not keep up; the call goes on"]
+    assert notices == [
+        "recording stopped: the disk does not keep up; the call continues"
+    ]
     assert read_recording(tmp_path).stopped == "the disk does not keep up"
 
 
-def test_the_sound_files_are_right_after_every_flush(tmp_path: Path) -> None:
+def test_the_wav_files_are_valid_after_every_flush(tmp_path: Path) -> None:
     with Recorder(tmp_path, header(), "", threaded=False) as recorder:
         for n in range(1, 40):
             for at, what in heard(n * 0.05, noise(FRAME, n)):
@@ -418,7 +426,7 @@ def test_the_sound_files_are_right_after_every_flush(tmp_path: Path) -> None:
             for name, channels in (("caller", 1), ("agent", 1), ("both", 2)):
                 data = (tmp_path / f"{name}.wav").read_bytes()
                 assert data[:44] == wav_header(len(data) - 44, channels)
-            assert len(sound(tmp_path / "caller.wav")) == n * FRAME
+            assert len(read_wav(tmp_path / "caller.wav")) == n * FRAME
 
 
 def test_memory_does_not_grow_where_no_thread_writes(tmp_path: Path) -> None:
@@ -436,7 +444,7 @@ def test_half_a_surrogate_pair_is_recorded(tmp_path: Path) -> None:
     assert read_recording(tmp_path).entries == [(0.0, Notify("half: \ud83d"))]
 
 
-def test_the_agents_file_lies_beside_it_as_it_was(tmp_path: Path) -> None:
+def test_the_recording_contains_a_copy_of_the_agent_file(tmp_path: Path) -> None:
     record(tmp_path, [], agent_text="version: 1\r\nname: tést\n")
 
     assert (

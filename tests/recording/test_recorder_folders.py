@@ -11,7 +11,7 @@ from runner.recording.recorder import new_folder
 NOW = datetime(2026, 1, 31, 14, 5, 9)
 
 
-def test_each_recording_has_a_folder_of_its_own(tmp_path: Path) -> None:
+def test_each_recording_has_its_own_folder(tmp_path: Path) -> None:
     names = [new_folder(tmp_path / "kept", "support", NOW).name for _ in range(3)]
 
     assert names == [f"2026-01-31T14-05-09-support{each}" for each in ("", "-2", "-3")]
@@ -35,7 +35,7 @@ def test_the_agents_name_becomes_a_name_of_a_folder(
     assert folder.name == f"2026-01-31T14-05-09-{end}"
 
 
-def test_where_no_folder_can_be_that_is_said(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
     with pytest.raises(FileUnreadable, match="cannot be recorded in") as caught:

@@ -1,4 +1,4 @@
-"""Recordings of processes that were killed; a hundred: benchmarks/kills.py."""
+"""Recordings of killed processes; benchmarks/kills.py kills a hundred."""
 
 from __future__ import annotations
 

@@ -44,7 +44,9 @@ from tests.recording.strategies import ENTRY
         ("", ""),
     ],
 )
-def test_figures_and_addresses_go_and_words_stay(text: str, redacted: str) -> None:
+def test_numbers_and_addresses_are_redacted_and_words_are_not(
+    text: str, redacted: str
+) -> None:
     assert redact_text(text) == redacted
 
 
@@ -92,7 +94,7 @@ def test_figures_and_addresses_go_and_words_stay(text: str, redacted: str) -> No
         ),
         (Send(ReplyCreate("say 7")), Send(ReplyCreate("say #"))),
         (Send(ReplyCreate()), Send(ReplyCreate())),
-        # What the author wrote, and what names things.
+        # Texts of the author, and identifiers.
         (
             Send(SessionUpdate({"system_prompt": "7"})),
             Send(SessionUpdate({"system_prompt": "7"})),
@@ -122,7 +124,7 @@ def test_no_digit_is_ever_left(text: str) -> None:
 
 @pytest.mark.parametrize("piece", ["a", "a.", "a dot ", "one ", "one-", "a at ", "1"])
 def test_a_long_text_takes_no_longer_than_its_length(piece: str) -> None:
-    """Were it squared, this would take hours."""
+    """With quadratic time, this would take hours."""
     text: Any = redact_text(piece * 100_000)
 
     assert text

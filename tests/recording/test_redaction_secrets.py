@@ -16,7 +16,7 @@ from runner.protocol.messages import (
 from runner.redaction import Redactor
 from tests.recording.calls import Happening, header, record
 
-# As an environment may hold it: quotes, a new line, what URLs escape, what is no ASCII.
+# Quotes, a newline, characters that URLs escape, and characters beyond ASCII.
 SECRET = 'sk "live"\n\\key/ä=%7'
 
 
@@ -58,7 +58,7 @@ def test_a_secret_is_in_no_line_however_it_is_spelt(tmp_path: Path) -> None:
     assert "live" not in text
 
 
-def test_a_resume_token_is_hidden_wherever_it_turns_up(tmp_path: Path) -> None:
+def test_a_resume_token_is_redacted_everywhere(tmp_path: Path) -> None:
     token = "token-of-half-a-minute"
     happenings: list[Happening] = [
         (0.0, Received(SessionReady("sess_1", {"echo": token}, resume_token=token))),

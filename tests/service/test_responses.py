@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runner.protocol.client.announcements import remark_verbatim
+from runner.protocol.client.announcements import prompt_verbatim
 from runner.protocol.messages import (
     ConversationMessage,
     ToolCall,
@@ -166,7 +166,7 @@ async def test_instructions_hold_for_one_reply(agent: Agent) -> None:
 
 async def test_a_line_that_is_dictated_is_said_as_it_stands(agent: Agent) -> None:
     line = 'Are you "there"?'
-    instructions = remark_verbatim(line)
+    instructions = prompt_verbatim(line)
 
     assert await agent.reply(instructions=instructions, unasked=True) == (line, False)
     assert agent.asked == []

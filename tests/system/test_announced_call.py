@@ -1,4 +1,4 @@
-"""Whole calls, on the scripted service, in which tools are announced or need not be."""
+"""Calls on the scripted service with and without announcements of tools."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ TOOLS: list[dict[str, Any]] = [
 
 @dataclass(slots=True)
 class Held:
-    """A call that was held: all that happened, and what was said."""
+    """The events, actions and texts of a call."""
 
     config: ClientConfig
     happened: list[tuple[float, Event | Action]] = field(default_factory=list)
@@ -62,7 +62,7 @@ class Held:
         return [each.text for each in self.record.words if each.speaker == "agent"]
 
     def at(self, fits: Callable[[Event | Action], bool]) -> float:
-        """Return when something happened that there is once."""
+        """Returns the time of an entry that occurs once."""
         (found,) = [at for at, what in self.happened if fits(what)]
         return found
 
@@ -72,7 +72,7 @@ async def tone(text: str) -> bytes:
 
 
 def held(by: AnnounceBy = "reply", *, seconds: float = 5.0) -> Held:
-    """Hold a call in which a tool takes so long."""
+    """Runs a call in which a tool takes this many seconds."""
     session = {"system_prompt": "Be brief.", "tools": TOOLS}
     rules = {"find_guest": ToolPolicy(), "check_table": ToolPolicy(announce=WORDS)}
     call = Held(ClientConfig(session=session, tools=rules, announce_by=by))
@@ -169,7 +169,7 @@ def test_a_result_that_comes_into_the_announcement_waits_for_its_end() -> None:
     assert results[1] - finished[1] > 1.0
 
 
-def test_the_local_voice_announces_where_it_is_to() -> None:
+def test_local_tts_announces_if_configured() -> None:
     call = held("voice")
 
     assert call.agent_said == ["Let me check that.", WORDS, "It is free."]
@@ -180,7 +180,9 @@ def test_the_local_voice_announces_where_it_is_to() -> None:
     assert played.pcm == asyncio.run(tone(WORDS))
 
 
-def test_the_local_voice_is_part_of_the_recorded_conversation(tmp_path: Path) -> None:
+def test_local_announcements_are_part_of_the_recorded_conversation(
+    tmp_path: Path,
+) -> None:
     recording = recorded(tmp_path, held("voice"))
 
     turns = [(turn.speaker, turn.text) for turn in trace(recording.entries).turns]

@@ -1,4 +1,4 @@
-"""A client that is not ours holds a call with the embedded server."""
+"""A call of an independent client with the embedded server."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ async def test_a_client_written_from_the_tutorial_holds_a_call_with_a_tool() -> 
 
 
 @pytest.mark.speech
-async def test_it_holds_a_call_with_real_ears_a_real_mind_and_a_real_voice() -> None:
+async def test_it_holds_a_call_with_real_stt_llm_and_tts() -> None:
     speech = load_speech(LocalConfig(llm=LlmConfig(name="qwen-0.5b")))
     missing = await asyncio.to_thread(speech.missing)
     if missing:

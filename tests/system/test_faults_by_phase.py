@@ -1,9 +1,8 @@
-"""A call through every fault at every phase of it: what the person sees, what the wire
-carried, what was lost (nothing).
+"""Calls with every fault in every phase: notices, messages, and nothing lost.
 
-Each case is one call through real sockets between the client and an embedded server
-that misbehaves on purpose. The caller is greeted, asks for an order (the agent looks it
-up with a tool), says thanks, and hangs up.
+Each case is one call over real sockets between the client and an embedded server with
+injected faults. The caller is greeted, asks for an order (the agent looks it up with a
+tool), says thanks, and hangs up.
 """
 
 from __future__ import annotations
@@ -81,7 +80,7 @@ def decide(
 
 
 class BriefVoice:
-    """Speaks 40 ms for every sentence, so that no test waits for words."""
+    """Synthesizes 40 ms for every sentence, so that tests do not wait for speech."""
 
     name = "brief"
     sample_rate = 24_000
@@ -93,10 +92,10 @@ class BriefVoice:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One fault at one phase, and what is expected beside a clean call.
+    """A fault in a phase, and the expected differences from a call without faults.
 
-    `sees` are patterns of what the person is told, in order; `lost` are answers that
-    cannot have come; `sessions` is how many sessions the service gave.
+    `sees` are patterns of the notices, in order; `lost` are answers that are missing;
+    `sessions` is the number of sessions at the service.
     """
 
     name: str
@@ -112,9 +111,9 @@ class Case:
 
 @dataclass(slots=True)
 class Story:
-    """What happened in a call, in order."""
+    """The events and actions of a call, in order."""
 
-    told: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
     sent: list[ClientMessage] = field(default_factory=list)
     received: list[object] = field(default_factory=list)
     ran: Counter[str] = field(default_factory=Counter)
@@ -126,7 +125,7 @@ class Story:
         del at
         match what:
             case Notify(text):
-                self.told.append(text)
+                self.notices.append(text)
             case Send(message):
                 self.sent.append(message)
             case Received(message):
@@ -140,7 +139,7 @@ class Story:
 
     @property
     def said(self) -> list[str]:
-        """The agent's words, without those that were cut off."""
+        """The texts of the agent, without interrupted ones."""
         return [
             message.text
             for message in self.received
@@ -149,7 +148,7 @@ class Story:
 
 
 class SilentSpeaker(FakeSpeaker):
-    """Has played everything at once."""
+    """A speaker that plays everything at once."""
 
     def play(self, pcm: bytes) -> None:
         super().play(pcm)
@@ -161,7 +160,7 @@ async def look(call: ToolCall) -> ToolOutcome:
 
 
 async def hold_call(case: Case) -> Story:
-    """Hold the whole call through the faults of a case."""
+    """Runs the call with the faults of a case."""
     story = Story()
     config = ClientConfig(
         session={
@@ -194,12 +193,12 @@ async def hold_call(case: Case) -> Story:
             await engine.run()
         finally:
             talking.cancel()
-        story.drops = session.line.drops
+        story.drops = session.connection.drops
     return story
 
 
 async def talk(engine: Engine) -> None:
-    """Be the caller: say each line when the agent has nothing left to say."""
+    """Says each line of the caller when the session is settled."""
     for line in (QUESTION, THANKS):
         await engine.settled.wait()
         engine.post(Say(line))
@@ -546,7 +545,7 @@ CASES = [*OPENING, *GREETED, *TALKING, *CALLING, *RESUMING, *ENDING]
 
 @pytest.fixture(scope="module")
 def stories() -> dict[str, Story | BaseException]:
-    """Hold all calls side by side: they mostly wait."""
+    """Runs all calls concurrently, because they mostly wait."""
 
     async def hold_all() -> dict[str, Story | BaseException]:
         held = await asyncio.gather(*map(hold_call, CASES), return_exceptions=True)
@@ -562,19 +561,22 @@ def test_a_call_survives(case: Case, stories: dict[str, Story | BaseException]) 
     if isinstance(story, BaseException):
         raise story
 
-    # What the person sees.
+    # Notices.
     assert story.close is not None
     assert story.close.outcome is case.outcome, story
     assert re.search(case.reason, story.close.reason), story.close
-    told = iter(story.told)
+    notices = iter(story.notices)
     for pattern in case.sees:
-        assert any(re.search(pattern, text) for text in told), (pattern, story.told)
-    # What was lost.
+        assert any(re.search(pattern, text) for text in notices), (
+            pattern,
+            story.notices,
+        )
+    # Lost answers.
     wanted = [words for words in (GREETING, *ANSWERS) if words not in case.lost]
     missing = [words for words in wanted if words not in story.said]
-    assert not missing, (story.said, story.told)
+    assert not missing, (story.said, story.notices)
     assert story.said.count(GREETING) <= 1, "nobody is greeted twice"
-    # What the wire carried.
+    # Messages.
     updates = [m for m in story.sent if isinstance(m, SessionUpdate)]
     ready = {m.session_id for m in story.received if isinstance(m, SessionReady)}
     assert len(ready) == case.sessions

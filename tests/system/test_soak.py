@@ -1,11 +1,11 @@
-"""The bounds of a soak; `tests/project/test_benchmarks.py` runs a short one."""
+"""The limits of a soak test; `tests/project/test_benchmarks.py` runs a short one."""
 
 from __future__ import annotations
 
 from benchmarks.soak import Figures, report
 
 
-def test_what_grows_is_noticed() -> None:
+def test_growth_is_reported() -> None:
     flat = [Figures(1_000, 100, 1, 1, 9)] * 50
     grown = [Figures(1_000 + 2 * n, 100, 1, 1, 9) for n in range(50)]
     leaking = [Figures(1_000, 100, 1 + n // 25, 1, 9) for n in range(50)]

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.speech
 
 @pytest.fixture(scope="module")
 def call(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """Hold the call and return its JSON lines."""
+    """Runs the call and returns its JSON lines."""
     weights = open_model_store()
     for name in ("whisper-base", "joe", "silero-vad", "smart-turn", "qwen-0.5b"):
         if weights.find(name) is None:

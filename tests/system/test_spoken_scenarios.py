@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> ScenarioResult:
-    """Try one scenario out, and keep its recording."""
+    """Runs a scenario and keeps its recording."""
     weights = open_model_store()
     for name in ("whisper-base", "joe", "silero-vad", "smart-turn", "qwen-0.5b"):
         if weights.find(name) is None:

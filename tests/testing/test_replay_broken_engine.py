@@ -98,22 +98,22 @@ def twice_is_run_twice(patch: Patch) -> None:
 
 
 def calls_die_with_the_line(patch: Patch) -> None:
-    whole = TurnManager.lose_line
+    whole = TurnManager.connection_lost
 
     def lose(self: TurnManager, unsent: tuple[str, ...] = ()) -> list[Action]:
         return [*whole(self, unsent), *self.forget_calls()]
 
-    patch.setattr(TurnManager, "lose_line", lose)
+    patch.setattr(TurnManager, "connection_lost", lose)
 
 
 def greeting_counts_as_heard(patch: Patch) -> None:
-    whole = Conversation.take_up
+    whole = Conversation.resume
 
     def take_up(self: Conversation, now: float) -> list[Action]:
         self._was_heard = True
         return whole(self, now)
 
-    patch.setattr(Conversation, "take_up", take_up)
+    patch.setattr(Conversation, "resume", take_up)
 
 
 def the_dead_speak(patch: Patch) -> None:
@@ -218,11 +218,11 @@ BREAKS: dict[str, tuple[Callable[[Patch], None], str]] = {
     # lines and sessions come and go
     "calls die with the line": (calls_die_with_the_line, "resumed"),
     "doubtful answers are not repeated": (
-        returns(ToolCallTable, "doubt", None),
+        returns(ToolCallTable, "mark_unconfirmed", None),
         "answer-lost",
     ),
     "the greeting is not repeated": (greeting_counts_as_heard, "greeting-lost"),
-    "a fresh session is told nothing": (returns(History, "tell", []), "fresh"),
+    "a fresh session is told nothing": (returns(History, "messages", []), "fresh"),
     "pauses are a second longer": (pauses_are_longer, "resumed"),
     # what the agent is made to say, and to be
     "changes do not wait": (changes_go_out_at_once, "changed"),
@@ -231,7 +231,7 @@ BREAKS: dict[str, tuple[Callable[[Patch], None], str]] = {
         returns(IdlePrompter, "last_minute", None),
         "limited",
     ),
-    "nobody hears the caller": (returns(ClientSession, "_hear", []), "heard"),
+    "nobody hears the caller": (returns(ClientSession, "_send_audio", []), "heard"),
     # what the engine does about it
     "the engine sends nothing": (performs_no(Send), "silent"),
     "the engine plays nothing": (performs_no(Play), "silent"),

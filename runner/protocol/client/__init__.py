@@ -1,1 +1,1 @@
-"""The client's end of a session: a pure state machine and its parts."""
+"""The client side of a session: a pure state machine and its parts."""

@@ -1,4 +1,4 @@
-"""What a client session wants done: the only output of the core."""
+"""Actions: the output of a client session, performed by the engine."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from runner.protocol.messages import ClientMessage, ToolCall
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """Open a connection, dropping any earlier one.
+    """Opens a connection and drops any earlier one.
 
-    `token` authorises a resume instead of the key; None means the key.
+    `token` authorizes a resume; None means that the API key is used.
     """
 
     token: str | None = None
@@ -21,45 +21,45 @@ class Connect:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Put a message on the wire."""
+    """Sends a message."""
 
     message: ClientMessage
 
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """Append sound to the speaker's buffer."""
+    """Appends audio to the playback buffer."""
 
     pcm: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class StopPlayback:
-    """Empty the speaker's buffer now."""
+    """Clears the playback buffer now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Report `PlaybackDrained` once the speaker has played what it holds."""
+    """Requests a `PlaybackDrained` event once the playback buffer is empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunTool:
-    """Start a tool; its end comes back as `ToolFinished`."""
+    """Starts a tool call; `ToolFinished` follows."""
 
     call: ToolCall
 
 
 @dataclass(frozen=True, slots=True)
 class CancelTool:
-    """Stop a tool; its result is no longer wanted."""
+    """Cancels a tool call; its result is ignored."""
 
     call_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Synthesize:
-    """Synthesize an announcement with the local voice; `SpeechSynthesized` follows."""
+    """Synthesizes an announcement locally; `SpeechSynthesized` follows."""
 
     call_id: str
     text: str
@@ -67,36 +67,36 @@ class Synthesize:
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """The agent's words that follow as `Play`, of which the service knows nothing."""
+    """The text of the local announcement that follows as `Play`, for the observers."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigApplied:
-    """The service follows a changed configuration: use its tools from here on."""
+    """The service has applied a changed configuration: its tools are used now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """A sentence for the person: what the session noticed or decided."""
+    """A notice for the user about an event or a decision of the session."""
 
     text: str
 
 
 class Outcome(Enum):
-    """How a session ended, as far as the command line cares."""
+    """Result of a session; determines the exit code."""
 
-    CLEAN = "clean"  # somebody ended it: the caller, the agent, the service, a limit
-    FAILED = "failed"  # it could not be set up, or could not go on
+    CLEAN = "clean"  # ended by the caller, the agent, the service or a limit
+    FAILED = "failed"  # could not be set up or could not continue
     REJECTED = "rejected"  # the service does not accept the key
 
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """The session is over; the last action ever.
+    """The session is over; the last action.
 
-    `drain` asks to let the speaker finish what it already holds.
+    With `drain`, the playback buffer is played to its end.
     """
 
     outcome: Outcome

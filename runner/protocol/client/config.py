@@ -1,4 +1,4 @@
-"""What one session is asked to be: its configuration, its habits and its patience."""
+"""Configuration of a client session: session object, tool policies, timeouts."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from runner.protocol.messages import JsonObject
 
 READY_SECONDS = 10.0
 REPLY_SECONDS = 10.0
-SOUND_SECONDS = 10.0
+AUDIO_SECONDS = 10.0
 
-# How announcements are said. `reply`: by reply.create. `voice`: by the local voice.
-# `either`: by reply.create while the floor is free, by the local voice into a silent
-# reply; and by the local voice only once the service has refused reply.create.
+# The ways to speak announcements. `reply`: by reply.create. `voice`: by local TTS.
+# `either`: by reply.create while the floor is free, by local TTS during a silent reply,
+# and only by local TTS once the service has refused reply.create.
 AnnounceBy: TypeAlias = Literal["reply", "voice", "either"]
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long the far end may take, in seconds, before something is done about it.
+    """Timeouts of the service, in seconds.
 
-    `ready` is for session.ready after the configuration, `reply` for a reply to words
-    or results that were sent, `sound` for the next sound of a reply that has started.
+    `ready` is for session.ready after the configuration, `reply` for a reply to text or
+    results that were sent, `sound` for the next audio of a reply that has started.
     """
 
     ready: float = READY_SECONDS
     reply: float = REPLY_SECONDS
-    sound: float = SOUND_SECONDS
+    sound: float = AUDIO_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
 class IdlePolicy:
-    """What is done about a caller who says nothing; seconds of quiet on both sides.
+    """Reactions to a silent caller, after seconds of silence on both sides.
 
-    After `nudge_after` the agent says `say` (None: it asks in its own words), after
-    `end_after` it hangs up; both count from the same moment.
+    After `nudge_after` the agent says `say` (None: the model chooses the question),
+    after `end_after` it hangs up; both count from the same moment.
     """
 
     nudge_after: float | None = None
@@ -47,12 +47,12 @@ class IdlePolicy:
 
 @dataclass(frozen=True, slots=True)
 class ClientConfig:
-    """What a client session is made of.
+    """Configuration of a client session.
 
     `session` is the session object of session.update. With `carry_over`, a fresh
-    session that replaces a lost one is told the conversation so far. `one_minute_left`
-    is said a minute before `max_duration` seconds are over. `announce_by` says how the
-    announcements of tools are said: see `announcements`.
+    session that replaces a lost one receives the conversation so far. `one_minute_left`
+    is said a minute before `max_duration` seconds are over. `announce_by` is described
+    in `announcements`.
     """
 
     session: JsonObject = field(default_factory=dict)

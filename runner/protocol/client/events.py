@@ -1,4 +1,4 @@
-"""What can happen to a client session: the only input of the core."""
+"""Events: the input of a client session, fed by the engine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runner.protocol.messages import ClientMessage, JsonObject, ServerMessage
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The connection stands; nothing was said on it yet."""
+    """The connection is open; nothing has been sent on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +24,18 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class MalformedMessage:
-    """The service sent something that is no message; it is reported and survived."""
+    """The service sent something that is not a message; it is reported and ignored."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """The connection is gone, or could not be made.
+    """The connection is closed, or could not be opened.
 
-    `code` is the WebSocket close code where there was one (RFC 6455, 7.4), `status` the
-    HTTP status with which a connection was refused. `unsent` never left this machine.
+    `code` is the WebSocket close code if there was one (RFC 6455, 7.4), `status` the
+    HTTP status with which a connection was refused. `unsent` are messages that never
+    left this machine.
     """
 
     reason: str
@@ -45,14 +46,14 @@ class Disconnected:
 
 @dataclass(frozen=True, slots=True)
 class MicFrame:
-    """The microphone gave sound, already in the session's input encoding."""
+    """Audio of the microphone, in the session's input encoding."""
 
     pcm: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class ToolFinished:
-    """A tool came to an end; `text` is JSON text."""
+    """A tool call has finished; `text` is JSON text."""
 
     call_id: str
     text: str
@@ -61,7 +62,7 @@ class ToolFinished:
 
 @dataclass(frozen=True, slots=True)
 class SpeechSynthesized:
-    """The local voice has said the announcement of a call; no sound: there is none."""
+    """The announcement of a tool call was synthesized; empty if that failed."""
 
     call_id: str
     pcm: bytes
@@ -69,15 +70,15 @@ class SpeechSynthesized:
 
 @dataclass(frozen=True, slots=True)
 class PlaybackDrained:
-    """Everything handed to the speaker has been heard."""
+    """The playback buffer has been played to its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlaybackCut:
-    """Sound of a reply was thrown away before it was heard.
+    """Audio of a reply was discarded before it was played.
 
-    `played_ms` of the reply were given to the device, its fade included, and
-    `dropped_ms` were not; by samples. `reply_id` is "" where the service gives none.
+    `played_ms` of the reply went to the device, the fade-out included, and `dropped_ms`
+    did not. `reply_id` is "" if the service sends none.
     """
 
     reply_id: str
@@ -87,7 +88,7 @@ class PlaybackCut:
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """The caller's words as text, instead of sound."""
+    """Text that the caller typed."""
 
     text: str
 
@@ -96,7 +97,7 @@ class Say:
 class Reconfigure:
     """The configuration changed; `session` is the whole new session object.
 
-    `tools` are the rules of its tools, which are used once the service follows: see
+    The policies of its `tools` are used once the service has applied the change: see
     `ConfigApplied`.
     """
 
@@ -106,7 +107,7 @@ class Reconfigure:
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """This side wants the session to end; at once, or after what is being played."""
+    """Ends the session, at once or after playback."""
 
     reason: str
     after_playback: bool = False
@@ -114,7 +115,7 @@ class HangUp:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Time has passed; due when `deadline` is reached, harmless at any other time."""
+    """Time has passed: required when `deadline` is reached, harmless at other times."""
 
 
 Event: TypeAlias = (

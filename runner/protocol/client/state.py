@@ -1,8 +1,8 @@
-"""The life of a client session as data: all transitions between phases stand here.
+"""Phases of a client session, their transitions as data, and the error recovery table.
 
-An event is first read as a `Trigger`; the table says which phase follows. What the
-table does not list leaves the phase alone. Entering a phase emits its lifecycle
-actions (`session.py`), nothing else does.
+`interpret` maps an event to a `Trigger`; `TRANSITIONS` contains the phase that follows.
+Any other trigger leaves the phase unchanged. Only entering a phase emits its lifecycle
+actions (`session.py`).
 """
 
 from __future__ import annotations
@@ -30,34 +30,34 @@ from runner.protocol.messages import (
 
 
 class Phase(Enum):
-    """Where a session is in its life."""
+    """Phases of a session."""
 
-    CONNECTING = auto()  # a connection is being made for a fresh session
+    CONNECTING = auto()  # a connection for a fresh session is being opened
     CONFIGURING = auto()  # session.update is sent, session.ready is awaited
     LIVE = auto()
-    DRAINING = auto()  # the last words are still being played, then ENDING
-    WAITING = auto()  # the line is gone; a pause before the next try
-    RESUMING = auto()  # a connection is being made for the dropped session
+    DRAINING = auto()  # the last audio is being played, then ENDING
+    WAITING = auto()  # the connection is lost; a delay before the next attempt
+    RESUMING = auto()  # a connection for the dropped session is being opened
     ENDING = auto()  # session.end is sent, session.ended is awaited
     CLOSED = auto()
 
 
 class Trigger(Enum):
-    """What an event means for the phase."""
+    """Meaning of an event for the phase."""
 
     CONNECTED = auto()
     READY = auto()  # session.ready
     ENDED = auto()  # session.ended
-    LOST = auto()  # the connection is gone, and another try is allowed
-    GAVE_UP = auto()  # no further try is allowed, or an error is fatal
-    STALE = auto()  # the dropped session cannot be taken up again
+    LOST = auto()  # the connection is lost, and another attempt is allowed
+    GAVE_UP = auto()  # no further attempt is allowed, or an error is fatal
+    STALE = auto()  # the dropped session cannot be resumed
     HANG_UP = auto()  # end now
-    FAREWELL = auto()  # end when the speaker is done
+    FAREWELL = auto()  # end after playback
     DRAINED = auto()
-    SPOKE_ON = auto()  # the caller spoke before the farewell was over
-    RETRY_RESUME = auto()  # the pause is over, the session may still be there
-    RETRY_FRESH = auto()  # the pause is over, the session is gone
-    TIMED_OUT = auto()  # what this phase waits for did not come
+    SPOKE_ON = auto()  # the caller spoke during the goodbye
+    RETRY_RESUME = auto()  # the delay is over, the session may still exist
+    RETRY_FRESH = auto()  # the delay is over, the session is lost
+    TIMED_OUT = auto()  # the timer of the phase expired
 
 
 P, T = Phase, Trigger
@@ -111,35 +111,32 @@ TRANSITIONS: dict[tuple[Phase, Trigger], Phase] = {
 }
 
 
-# What follows from each error: one table for the wire's codes, the close codes of the
-# connection and the HTTP statuses that refuse one, by phase.
+# The error recovery tables: error codes of the wire, close codes of the connection, and
+# HTTP statuses that refuse one. `docs/reference/errors.md` is generated from them.
 #
-# | column   | phases                             |
-# |----------|------------------------------------| | opening  | CONNECTING, CONFIGURING
-# | | resuming | WAITING, RESUMING                  | | live     | LIVE
-# |
-#
-# In DRAINING and ENDING the end is already decided: an error is reported, a lost
-# connection is the end. Codes are compared in lower case: the service's documentation
-# and its wire disagree about `UNAUTHORIZED`. What is in no table has a row of its own;
-# an unknown error code is reported, and the session goes on for as long as the
-# connection lives. `docs/reference/errors.md` is made from these tables.
+# In DRAINING and ENDING the end is already decided: an error is reported, and a lost
+# connection ends the call. Codes are compared in lower case, because the service's
+# documentation and its wire disagree about `UNAUTHORIZED`.
 
 
 class Recovery(Enum):
-    """What a client does about an error; the value is how the documentation says it."""
+    """Reaction to an error; the value is its text in the documentation."""
 
     REJECTED = "give up: the key is not accepted (exit 4)"
-    FATAL = "give up with a sentence (exit 3)"
+    FATAL = "give up with an error message (exit 3)"
     RETRY = "try again with backoff, up to a limit"
     FRESH = "start a fresh session"
-    REPORT = "tell and carry on"
-    END = "the session is over, cleanly"
+    REPORT = "report and continue"
+    END = "the session has ended normally"
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One row: what it means, what is done about it by phase, what a person can do."""
+    """A row of the recovery tables: meaning, reaction by phase, advice to the user.
+
+    `opening` applies in CONNECTING and CONFIGURING, `resuming` in WAITING and RESUMING,
+    `live` in LIVE.
+    """
 
     meaning: str
     opening: Recovery
@@ -148,7 +145,7 @@ class Rule:
     advice: str | None = None
 
     def at(self, phase: Phase) -> Recovery:
-        """Return what is done about it in a phase."""
+        """Returns the reaction in a phase."""
         match phase:
             case Phase.CONNECTING | Phase.CONFIGURING:
                 return self.opening
@@ -171,9 +168,8 @@ _CHECK_URL = "check the address, and that something speaks the wire there"
 _REJECTED, _FATAL, _RETRY = Recovery.REJECTED, Recovery.FATAL, Recovery.RETRY
 _FRESH, _REPORT, _END = Recovery.FRESH, Recovery.REPORT, Recovery.END
 
-# While resuming, the only question is whether the old session can still be had: what
-# would be fatal at the start, the token's rejection included, leads to a fresh session,
-# and that one's start gives the final answer.
+# While resuming, an error that would be fatal at the start, including a rejected token,
+# leads to a fresh session. If the cause persists, the start of that session fails.
 ERRORS: dict[str, Rule] = {
     "unauthorized": Rule(
         "the key is missing, expired or wrong",
@@ -199,13 +195,13 @@ ERRORS: dict[str, Rule] = {
         "the session belongs to another account", _RETRY, _FRESH, _REPORT
     ),
     "session_expired": Rule(
-        "the session's time is over at the service", _RETRY, _FRESH, _FRESH
+        "the session has reached the service's time limit", _RETRY, _FRESH, _FRESH
     ),
     "agent_init_failed": Rule(
         "a worker of the service failed to start", _RETRY, _RETRY, _REPORT, _WAIT
     ),
     "agent_timeout": Rule(
-        "a worker of the service was not ready in time",
+        "a worker of the service timed out",
         _RETRY,
         _RETRY,
         _REPORT,
@@ -220,7 +216,9 @@ ERRORS: dict[str, Rule] = {
         _REPORT,
         "end another session of this account first",
     ),
-    "internal_error": Rule("the service failed inside", _RETRY, _RETRY, _REPORT, _WAIT),
+    "internal_error": Rule(
+        "an internal error of the service", _RETRY, _RETRY, _REPORT, _WAIT
+    ),
     "agent_not_found": Rule(
         "the service has no such agent", _FATAL, _FRESH, _REPORT, _CHECK_FILE
     ),
@@ -232,20 +230,20 @@ ERRORS: dict[str, Rule] = {
         _CHECK_FILE,
     ),
     "invalid_format": Rule(
-        "a message is no JSON, or of a type or shape the service does not take",
+        "a message is not JSON, or the service does not accept its type or shape",
         _FATAL,
         _FRESH,
         _REPORT,
         _CHECK_FILE,
     ),
     "invalid_value": Rule(
-        "a value is not one the service takes", _FATAL, _FRESH, _REPORT, _CHECK_FILE
+        "the service does not accept a value", _FATAL, _FRESH, _REPORT, _CHECK_FILE
     ),
     "invalid_config": Rule(
-        "the configuration does not hold", _FATAL, _FRESH, _REPORT, _CHECK_FILE
+        "the configuration is invalid", _FATAL, _FRESH, _REPORT, _CHECK_FILE
     ),
     "invalid_webhook": Rule(
-        "the webhook is not one the service takes",
+        "the service does not accept the webhook",
         _FATAL,
         _FRESH,
         _REPORT,
@@ -258,9 +256,9 @@ ERRORS: dict[str, Rule] = {
         _REPORT,
         "the greeting and the voice are fixed for a session; run again to change them",
     ),
-    "invalid_audio": Rule("sound could not be decoded", _REPORT, _REPORT, _REPORT),
+    "invalid_audio": Rule("audio could not be decoded", _REPORT, _REPORT, _REPORT),
     "audio_rate_violation": Rule(
-        "sound came faster than it is spoken; the surplus was dropped",
+        "audio arrived faster than real time; the excess was dropped",
         _REPORT,
         _REPORT,
         _REPORT,
@@ -273,92 +271,92 @@ UNKNOWN_ERROR = Rule(
 # RFC 6455, section 7.4.1; codes above 1011 from the IANA registry.
 CLOSES: dict[int, Rule] = {
     1000: Rule("closed normally", _FATAL, _FRESH, _END, _CHECK_URL),
-    1001: Rule("the service or a proxy goes away", _RETRY, _RETRY, _RETRY),
+    1001: Rule("the service or a proxy shuts down", _RETRY, _RETRY, _RETRY),
     1002: Rule("a protocol error", _FATAL, _FRESH, _RETRY),
-    1003: Rule("a kind of data that is not taken", _FATAL, _FRESH, _RETRY),
-    1006: Rule("lost without a word", _RETRY, _RETRY, _RETRY),
-    1007: Rule("text that is no UTF-8", _FATAL, _FRESH, _RETRY),
+    1003: Rule("unsupported data", _FATAL, _FRESH, _RETRY),
+    1006: Rule("lost without a close code", _RETRY, _RETRY, _RETRY),
+    1007: Rule("text that is not UTF-8", _FATAL, _FRESH, _RETRY),
     1008: Rule("refused: key, configuration or resume", _FATAL, _FRESH, _RETRY),
-    # Sent by this end: a peer that floods is not called again.
+    # Sent by this end: a service that floods the client is not called again.
     1009: Rule("a message that is too large", _FATAL, _FATAL, _FATAL),
-    1011: Rule("the service failed inside", _RETRY, _RETRY, _RETRY, _WAIT),
+    1011: Rule("an internal error of the service", _RETRY, _RETRY, _RETRY, _WAIT),
     1012: Rule("the service restarts", _RETRY, _RETRY, _RETRY, _WAIT),
     1013: Rule("the service is overloaded", _RETRY, _RETRY, _RETRY, _WAIT),
     1014: Rule("a proxy cannot reach the service", _RETRY, _RETRY, _RETRY, _WAIT),
 }
 UNKNOWN_CLOSE = Rule("any other code", _RETRY, _RETRY, _RETRY)
 
-# How a connection is refused before it is one.
+# HTTP statuses that refuse a connection.
 REFUSALS: dict[int, Rule] = {
     401: Rule("the key is not accepted", _REJECTED, _FRESH, _FRESH, _CHECK_KEY),
     403: Rule("forbidden", _FATAL, _FRESH, _FRESH, "check the account, or the proxy"),
-    404: Rule("nothing is there", _FATAL, _RETRY, _RETRY, _CHECK_URL),
+    404: Rule("not found", _FATAL, _RETRY, _RETRY, _CHECK_URL),
     408: Rule("the request took too long", _RETRY, _RETRY, _RETRY, _WAIT),
     425: Rule("too early", _RETRY, _RETRY, _RETRY, _WAIT),
     429: Rule("too many requests", _RETRY, _RETRY, _RETRY, _WAIT),
-    500: Rule("the service failed inside", _RETRY, _RETRY, _RETRY, _WAIT),
+    500: Rule("an internal error of the service", _RETRY, _RETRY, _RETRY, _WAIT),
     502: Rule("a proxy cannot reach the service", _RETRY, _RETRY, _RETRY, _WAIT),
     503: Rule("the service is not available", _RETRY, _RETRY, _RETRY, _WAIT),
-    504: Rule("a proxy waits in vain", _RETRY, _RETRY, _RETRY, _WAIT),
+    504: Rule(
+        "a proxy timed out waiting for the service", _RETRY, _RETRY, _RETRY, _WAIT
+    ),
 }
 UNKNOWN_REFUSAL = Rule("any other status", _FATAL, _RETRY, _RETRY, _CHECK_URL)
-# No connection at all. At the very first try that is a wrong address, not an outage.
-UNREACHABLE = Rule("nobody answers there", _FATAL, _RETRY, _RETRY, _CHECK_URL)
+# No connection. At the first attempt the address is wrong, later it is an outage.
+UNREACHABLE = Rule("no answer at this address", _FATAL, _RETRY, _RETRY, _CHECK_URL)
 
 
 def rule_for_error(code: str) -> Rule:
-    """Return the rule of an error code, in whatever case it came."""
+    """Returns the rule of an error code, regardless of case."""
     return ERRORS.get(code.lower(), UNKNOWN_ERROR)
 
 
 def rule_for_close(code: int | None) -> Rule:
-    """Return the rule of a close code; None is a line that was lost without one."""
+    """Returns the rule of a close code; None means lost without one."""
     return CLOSES[1006] if code is None else CLOSES.get(code, UNKNOWN_CLOSE)
 
 
 def rule_for_refusal(status: int | None) -> Rule:
-    """Return the rule of an HTTP status; None is no answer at all."""
+    """Returns the rule of an HTTP status; None means no answer."""
     return UNREACHABLE if status is None else REFUSALS.get(status, UNKNOWN_REFUSAL)
 
 
-# What an event means for the phase: reads, decides, changes nothing.
-#
-# The session applies a judgement only where the table in `phases.py` has a row for it,
-# so what is said here about, say, a lost line while already waiting has no effect.
+# Interpretation of events: without side effects. The session applies a trigger only if
+# TRANSITIONS has a row for it.
 
 
 @dataclass(frozen=True, slots=True)
 class SessionSnapshot:
-    """What a judgement depends on beside the event."""
+    """The state of a session on which the interpretation of an event depends."""
 
     phase: Phase
-    line: ConnectionState
-    farewell: HangUpState
-    verdict: Close  # how the session would end if it ended as things stand
+    connection: ConnectionState
+    hang_up_state: HangUpState
+    close: Close  # the last action, if the session ended now
 
     @property
     def is_leaving(self) -> bool:
-        """Whether the end is already decided, so that its reason stands."""
+        """True if the end is already decided, so that its reason remains."""
         return self.phase in (Phase.DRAINING, Phase.ENDING)
 
 
 @dataclass(frozen=True, slots=True)
 class Interpretation:
-    """A trigger, and how the session ends if it ends by it (None: as decided)."""
+    """A trigger, and the last action if the session ends by it (None: unchanged)."""
 
     trigger: Trigger
-    verdict: Close | None = None
+    close: Close | None = None
 
 
-def interpret(event: Event, situation: SessionSnapshot) -> Interpretation | None:
-    """Return what the event means for the phase; None when it means nothing."""
+def interpret(event: Event, snapshot: SessionSnapshot) -> Interpretation | None:
+    """Returns the meaning of an event for the phase, or None."""
     match event:
         case Connected():
             return Interpretation(Trigger.CONNECTED)
         case Received(message):
-            return _judge_message(message, situation)
+            return _interpret_message(message, snapshot)
         case Disconnected():
-            return _judge_disconnect(event, situation)
+            return _interpret_disconnect(event, snapshot)
         case HangUp(reason, after_playback):
             trigger = Trigger.FAREWELL if after_playback else Trigger.HANG_UP
             return Interpretation(trigger, Close(Outcome.CLEAN, reason))
@@ -368,64 +366,62 @@ def interpret(event: Event, situation: SessionSnapshot) -> Interpretation | None
             return None
 
 
-def _judge_message(
-    message: ServerMessage, situation: SessionSnapshot
+def _interpret_message(
+    message: ServerMessage, snapshot: SessionSnapshot
 ) -> Interpretation | None:
     match message:
         case SessionReady():
             return Interpretation(Trigger.READY)
         case SessionEnded():
-            if situation.is_leaving:
+            if snapshot.is_leaving:
                 return Interpretation(
-                    Trigger.ENDED, replace(situation.verdict, drain=True)
+                    Trigger.ENDED, replace(snapshot.close, drain=True)
                 )
             ended = Close(Outcome.CLEAN, "the service ended the session", drain=True)
             return Interpretation(Trigger.ENDED, ended)
         case SessionError(code, text):
             rule = rule_for_error(code)
             what = f"{code}: {text}" if text else code
-            return _apply(rule, rule.at(situation.phase), what, situation)
-        case InputSpeechStarted() if situation.farewell is HangUpState.SAID:
+            return _apply(rule, rule.at(snapshot.phase), what, snapshot)
+        case InputSpeechStarted() if snapshot.hang_up_state is HangUpState.SAID:
             return Interpretation(Trigger.SPOKE_ON)
         case _:
             return None
 
 
-def _judge_disconnect(
-    event: Disconnected, situation: SessionSnapshot
+def _interpret_disconnect(
+    event: Disconnected, snapshot: SessionSnapshot
 ) -> Interpretation | None:
-    if situation.is_leaving:
+    if snapshot.is_leaving:
         return Interpretation(Trigger.LOST)
-    if event.status is not None or situation.phase is Phase.CONNECTING:
+    if event.status is not None or snapshot.phase is Phase.CONNECTING:
         rule = rule_for_refusal(event.status)
     else:
         rule = rule_for_close(event.code)
-    recovery = rule.at(situation.phase)
-    if recovery is Recovery.FATAL and situation.line.was_ready:
-        # Where a session has been, the address was right: this is an outage.
+    recovery = rule.at(snapshot.phase)
+    if recovery is Recovery.FATAL and snapshot.connection.was_ready:
+        # A session was ready before, so the address is right: this is an outage.
         recovery = rule.resuming
-        if recovery is Recovery.FRESH:  # which is being tried already
+        if recovery is Recovery.FRESH:  # in progress already
             recovery = Recovery.RETRY
-    return _apply(rule, recovery, event.reason, situation)
+    return _apply(rule, recovery, event.reason, snapshot)
 
 
 def _apply(
-    rule: Rule, recovery: Recovery, what: str, situation: SessionSnapshot
+    rule: Rule, recovery: Recovery, what: str, snapshot: SessionSnapshot
 ) -> Interpretation | None:
     match recovery:
         case Recovery.REJECTED:
             sentence = f"the service does not accept the key ({what})"
-            verdict = Close(Outcome.REJECTED, sentence, rule.advice)
-            return Interpretation(Trigger.GAVE_UP, verdict)
+            close = Close(Outcome.REJECTED, sentence, rule.advice)
+            return Interpretation(Trigger.GAVE_UP, close)
         case Recovery.FATAL:
-            verdict = Close(Outcome.FAILED, what, rule.advice)
-            return Interpretation(Trigger.GAVE_UP, verdict)
+            close = Close(Outcome.FAILED, what, rule.advice)
+            return Interpretation(Trigger.GAVE_UP, close)
         case Recovery.RETRY:
-            verdict = Close(Outcome.FAILED, what, rule.advice)
-            gives_up = situation.line.is_tired
-            return Interpretation(
-                Trigger.GAVE_UP if gives_up else Trigger.LOST, verdict
-            )
+            close = Close(Outcome.FAILED, what, rule.advice)
+            gives_up = snapshot.connection.has_no_tries_left
+            return Interpretation(Trigger.GAVE_UP if gives_up else Trigger.LOST, close)
         case Recovery.FRESH:
             return Interpretation(Trigger.STALE, Close(Outcome.FAILED, what))
         case Recovery.END:
@@ -435,76 +431,78 @@ def _apply(
             return None
 
 
-# What a session knows about its connection, over all drops of it.
+# The state of the connection, over all drops.
 
 
-FRESH_TRIES = 4  # how often a session that never became ready is tried
+FRESH_TRIES = 4  # attempts for a session that has never been ready
 RESUME_WINDOW_SECONDS = 30.0  # the service keeps a dropped session this long
-# How long after a drop a call is worth taking up again, in a fresh session if need be.
+# After this time a dropped call is not continued, not even in a fresh session.
 OUTAGE_SECONDS = 60.0
-BACKOFF_SECONDS = 0.25  # doubles with every try
+BACKOFF_SECONDS = 0.25  # doubles with every attempt
 BACKOFF_LIMIT_SECONDS = 5.0
 
 
 @dataclass(slots=True)
 class ConnectionState:
-    """The session that the service holds for us, and how long it has been out of reach.
+    """The session at the service, and the drops of the connection to it.
 
-    `session_id` is empty when there is nothing to resume. `dropped_at` is when the line
-    was lost, None while it stands.
+    `session_id` is empty if there is nothing to resume. `dropped_at` is the time of the
+    drop, None while connected.
     """
 
     session_id: str = ""
     resume_token: str = ""
-    was_ready: bool = False  # whether a session has ever stood on this line
+    was_ready: bool = False  # a session has been ready at least once
     dropped_at: float | None = None
-    why: str = ""  # what ended the connection that stood
-    tries: int = 0  # since it was lost, or since the beginning
-    # What was lost: sound of the microphone while nothing stood, and how often and for
-    # how many seconds that was.
+    drop_reason: str = ""
+    tries: int = 0  # since the drop, or since the start
+    # Microphone audio that was discarded while disconnected; number of drops and their
+    # total duration.
     unsent_bytes: int = 0
     drops: int = 0
     outage_seconds: float = 0.0
 
     @property
-    def is_tired(self) -> bool:
-        """Whether no further try is due: the session was never ready."""
+    def has_no_tries_left(self) -> bool:
+        """True if all attempts for a session that was never ready are used."""
         return not self.was_ready and self.tries + 1 >= FRESH_TRIES
 
-    def stand(self, session_id: str, resume_token: str, now: float) -> float | None:
-        """Note that the session is ready; return how long the line was gone."""
+    def note_ready(
+        self, session_id: str, resume_token: str, now: float
+    ) -> float | None:
+        """Records that the session is ready; returns the seconds of the outage."""
         gone = None if self.dropped_at is None else now - self.dropped_at
         self.session_id, self.resume_token = session_id, resume_token
         self.was_ready = True
         self.outage_seconds += gone or 0.0
-        self.dropped_at, self.why, self.tries = None, "", 0
+        self.dropped_at, self.drop_reason, self.tries = None, "", 0
         return gone
 
-    def drop(self, why: str, now: float) -> bool:
-        """Note that the line is gone; return whether that is news."""
+    def note_drop(self, why: str, now: float) -> bool:
+        """Records a drop; returns True if the session was ready and connected."""
         if self.dropped_at is not None or not self.was_ready:
             return False
-        self.dropped_at, self.why = now, why
+        self.dropped_at, self.drop_reason = now, why
         self.drops += 1
         return True
 
     def forget(self, why: str) -> None:
-        """Note that the session cannot be had any more; a fresh one is needed."""
+        """Records that the session cannot be resumed."""
         if self.session_id:
-            self.session_id, self.why = "", why
+            self.session_id, self.drop_reason = "", why
 
     def pause(self, jitter: float) -> float:
-        """Return the seconds until the next try; `jitter` is from 0 to 1."""
+        """Returns the seconds until the next attempt; `jitter` is from 0 to 1."""
         pause = BACKOFF_SECONDS * (1 << min(self.tries, 8)) * (1 + jitter / 2)
         self.tries += 1
         return min(BACKOFF_LIMIT_SECONDS, pause)
 
     def can_resume(self, now: float) -> bool:
-        """Whether the service may still hold the session."""
+        """True if the service may still have the session."""
         if not self.session_id or self.dropped_at is None:
             return False
         return now - self.dropped_at <= RESUME_WINDOW_SECONDS
 
-    def is_given_up(self, now: float) -> bool:
-        """Whether the line has been gone for too long."""
+    def is_outage_too_long(self, now: float) -> bool:
+        """True if the outage is longer than OUTAGE_SECONDS."""
         return self.dropped_at is not None and now - self.dropped_at > OUTAGE_SECONDS

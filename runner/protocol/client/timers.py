@@ -1,4 +1,4 @@
-"""Named deadlines on a clock that the driver owns."""
+"""Named timers of a client session, on the clock of its driver."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from enum import Enum, auto
 
 
 class Timer(Enum):
-    """What a session can be waiting for."""
+    """The timers of a session, named by what happens when they expire."""
 
-    PHASE = auto()  # what the phase waits for: connection, ready, drain, ended
-    RETRY = auto()  # the pause between two tries
-    FLOOR = auto()  # a reply
-    SOUND = auto()  # the next sound, or the end, of a reply that has started
-    GOODBYE = auto()  # the agent's last words, after it asked to hang up
-    ANNOUNCE = auto()  # a word of the agent's own while a tool runs
-    NUDGE = auto()  # a word from a caller who is quiet
-    IDLE = auto()  # the same, before the agent hangs up
-    LAST_MINUTE = auto()  # the announcement of the session's limit
-    MAX_DURATION = auto()  # the session's limit
+    PHASE = auto()  # no connection, session.ready, end of playback or session.ended
+    RETRY = auto()  # the delay between two attempts is over
+    FLOOR = auto()  # no reply
+    REPLY_AUDIO = auto()  # no further audio, and no end, of a reply that has started
+    GOODBYE = auto()  # no goodbye after the agent hung up without one
+    ANNOUNCE = auto()  # a running tool is announced
+    NUDGE = auto()  # a silent caller is asked
+    IDLE = auto()  # the agent hangs up on a silent caller
+    LAST_MINUTE = auto()  # the limit of the call is announced
+    MAX_DURATION = auto()  # the call reaches its limit
 
 
-# What only makes sense while the conversation goes on.
+# Timers that only apply while the session is live.
 CONVERSATIONAL = (
     Timer.FLOOR,
-    Timer.SOUND,
+    Timer.REPLY_AUDIO,
     Timer.GOODBYE,
     Timer.ANNOUNCE,
     Timer.NUDGE,
@@ -32,38 +32,36 @@ CONVERSATIONAL = (
 
 
 class Timers:
-    """At most one deadline a name; times are whatever clock `now` is on."""
+    """At most one deadline for each timer, on the clock of `now`."""
 
     def __init__(self) -> None:
         self._due: dict[Timer, float] = {}
-        # When the next timer is due, or None; asked for after every event.
+        # The earliest deadline, or None; kept, because it is read after every event.
         self.next: float | None = None
 
     def set(self, timer: Timer, at: float) -> None:
-        """Start a timer, or move it."""
+        """Starts or restarts a timer."""
         self._due[timer] = at
         self._find_next()
 
     def is_set(self, timer: Timer) -> bool:
-        """Whether a timer runs."""
+        """True if a timer runs."""
         return timer in self._due
 
     def clear(self, *timers: Timer) -> None:
-        """Stop timers; stopping one that does not run is fine."""
+        """Stops timers, also those that do not run."""
         for timer in timers:
             self._due.pop(timer, None)
         self._find_next()
 
     def clear_all(self) -> None:
-        """Stop everything."""
+        """Stops all timers."""
         self._due.clear()
         self.next = None
 
     def take_due(self, now: float) -> Timer | None:
-        """Return the earliest timer that is due, if any, and stop it.
-
-        One at a time: what the first one causes may stop the others.
-        """
+        """Stops and returns the earliest timer that is due, or None."""
+        # One at a time: the effects of the first one may stop the others.
         if self.next is None or self.next > now:
             return None
         _, value = min((at, timer.value) for timer, at in self._due.items())

@@ -1,15 +1,15 @@
-"""Who holds the floor, and what that means for sound and for tool calls.
+"""Turn-taking on the client side: the floor, the pending reply and the tool calls.
 
-| turn  | set by               | sound is played | results are sent           |
+| floor | set by               | audio is played | results are sent           |
 |-------|----------------------|-----------------|----------------------------|
 | USER  | input.speech.started | no              | held                       |
 | AGENT | reply.started        | yes             | held                       |
 | IDLE  | reply.done           | no              | at once, in order of calls |
 
-An interrupted reply takes its calls with it. A reply that was interrupted while the
-caller still speaks leaves the floor to the caller; if no reply follows (it was a
-cough), the floor falls free after a while. Nothing is waited for without end: what does
-not come, or starts and is not heard, is asked for once more, and then given up.
+An interrupted reply cancels its tool calls. If the caller interrupts a reply, the floor
+stays with the caller; if no reply follows (it was a cough), it becomes free after a
+timeout. A reply that does not start, or starts without audio, is requested once more
+and then given up.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from runner.protocol.messages import (
     TranscriptAgentDelta,
 )
 
-# How long the agent may take for its last words after it asked to hang up silently.
+# Limit for the agent's goodbye after it hung up without one.
 GOODBYE_SECONDS = 8.0
 
 _SPOKE_ON = '{"error":"the caller spoke again, so the call goes on"}'
@@ -58,56 +58,56 @@ _NO_END = '{"error":"the reply never ended, so the call goes on"}'
 
 
 class TurnManager:
-    """Floor and calls of one session; fed by `Conversation` while it is live."""
+    """Floor and tool calls of a session; fed by `Conversation` while it is live."""
 
     def __init__(
         self,
         timers: Timers,
         tools: Mapping[str, ToolPolicy],
-        patience: Timeouts,
+        timeouts: Timeouts,
         *,
         immediate_results: bool = False,
     ) -> None:
         self.turn = Floor.IDLE
-        self.farewell = HangUpState.NONE
+        self.hang_up_state = HangUpState.NONE
         self.calls = ToolCallTable()
         self.tools = tools
         self.reply: Reply | None = None  # None between replies
         self._last_reply: Reply | None = None
-        self.expectation = PendingReply(timers, patience)
+        self.pending_reply = PendingReply(timers, timeouts)
         self._timers = timers
-        self._patience = patience
+        self._timeouts = timeouts
         self._immediate_results = immediate_results
 
     @property
     def is_settled(self) -> bool:
-        """Whether nobody owes anybody anything: the caller may speak undisturbed."""
+        """True if no reply, tool call or hang-up is pending."""
         return (
             self.turn is Floor.IDLE
-            and not self.expectation.is_open
+            and not self.pending_reply.is_open
             and not self.calls.any_open
-            and self.farewell is HangUpState.NONE
+            and self.hang_up_state is HangUpState.NONE
         )
 
     @property
     def is_announcing(self) -> bool:
-        """Whether the reply under way only says that a tool runs."""
+        """True if the reply in progress is an announcement of a tool call."""
         return self.reply is not None and self.reply.is_announcement
 
     def receive(self, message: ServerMessage, now: float) -> list[Action]:
-        """Handle a message of the live conversation."""
+        """Handles a message while the session is live."""
         match message:
             case ReplyAudio():
                 return self.play(message, now)
             case InputSpeechStarted():
                 return self._speech_started()
             case InputSpeechStopped():
-                self.expectation.expect(now)
+                self.pending_reply.expect(now)
                 return self.send_results(now)
             case ReplyStarted():
                 return self._reply_started(message, now)
             case TranscriptAgentDelta(delta=text) | TranscriptAgent(text=text):
-                self._words(text, message.reply_id)
+                self._note_transcript(text, message.reply_id)
             case ReplyDone():
                 return self._reply_done(message, now)
             case ToolCall():
@@ -121,138 +121,138 @@ class TurnManager:
         return []
 
     def play(self, message: ReplyAudio, now: float) -> list[Action]:
-        """Play sound, if it belongs to the reply under way."""
+        """Plays audio if it belongs to the reply in progress."""
         reply = self.reply
         if self.turn is not Floor.AGENT or reply is None:
             return []
         if message.reply_id and reply.reply_id and message.reply_id != reply.reply_id:
             return []
-        reply.heard_at = now
+        reply.last_audio_at = now
         return [Play(message.pcm)]
 
     def give_up_waiting(self, now: float) -> list[Action]:
-        """No reply came: ask for it, or free the floor."""
+        """Requests a reply that did not start, or frees the floor."""
         match self.turn:
             case Floor.AGENT:
-                # One has begun: `give_up_listening` watches over it.
-                self.expectation.close()
+                # One has begun: `give_up_listening` handles it.
+                self.pending_reply.close()
                 return []
             case Floor.IDLE:
-                asked = self.expectation.expire(now)
+                asked = self.pending_reply.expire(now)
                 if asked is not None:
                     return asked
             case Floor.USER:
                 self.turn = Floor.IDLE
-        return [*self.expectation.give_up(), *self.send_results(now)]
+        return [*self.pending_reply.give_up(), *self.send_results(now)]
 
     def give_up_listening(self, now: float) -> list[Action]:
-        """The reply under way has given no sound for a while, nor has it ended."""
+        """Handles a reply that has no audio for a while and does not end."""
         reply = self.reply
         if self.turn is not Floor.AGENT or reply is None:
             return []
-        patience = self._patience.sound
-        if reply.heard_at is not None and reply.heard_at + patience > now:
-            self._timers.set(Timer.SOUND, reply.heard_at + patience)
+        seconds = self._timeouts.sound
+        if reply.last_audio_at is not None and reply.last_audio_at + seconds > now:
+            self._timers.set(Timer.REPLY_AUDIO, reply.last_audio_at + seconds)
             return []
-        is_final = self.is_announcing or self.expectation.was_asked_again
-        if reply.awaits_sound and not is_final:
-            self._timers.set(Timer.SOUND, now + patience)
+        is_final = self.is_announcing or self.pending_reply.was_asked_again
+        if reply.awaits_audio and not is_final:
+            self._timers.set(Timer.REPLY_AUDIO, now + seconds)
             why = "the agent began a reply that is not heard"
-            return self.expectation.ask_again(why, now)
+            return self.pending_reply.ask_again(why, now)
         self.turn, self.reply = Floor.IDLE, None
         self.calls.fail_terminal(CallState.WAITING, _NO_END)
         text = "the agent's reply never ended: going on without its end"
-        return [Notify(text), *self.expectation.give_up(), *self.send_results(now)]
+        return [Notify(text), *self.pending_reply.give_up(), *self.send_results(now)]
 
     def tool_finished(
         self, call_id: str, text: str, is_error: bool, now: float
     ) -> list[Action]:
-        """Hold or send the result of a call."""
+        """Holds or sends the result of a tool call."""
         call = self.calls.finish(call_id, text, is_error)
         if call is None:
             return []
-        if call.rules.terminal and not is_error:
+        if call.policy.terminal and not is_error:
             return self._terminal_finished(call, now)
         return self.send_results(now)
 
     def send_results(self, now: float) -> list[Action]:
-        """Send held results if the floor is free (or results need not wait)."""
+        """Sends held results if the floor is free (or results need not wait)."""
         if self.turn is not Floor.IDLE and not self._immediate_results:
             return []
-        if self.expectation.is_announcement and not self._immediate_results:
+        if self.pending_reply.is_announcement and not self._immediate_results:
             return []
-        if self.farewell is HangUpState.SAID:
+        if self.hang_up_state is HangUpState.SAID:
             return []
         results = self.calls.take_results()
         if results:
-            self.expectation.expect(now, owed=True)
+            self.pending_reply.expect(now, owed=True)
         return [Send(result) for result in results]
 
     def stop_reply(self) -> list[Action]:
-        """Cut the agent off; what still comes of its reply is dead."""
+        """Stops playback; the rest of the reply is ignored."""
         self.turn = Floor.USER
-        self._timers.clear(Timer.SOUND)
+        self._timers.clear(Timer.REPLY_AUDIO)
         return [StopPlayback()]
 
-    def lose_line(self, unsent: Iterable[str] = ()) -> list[Action]:
-        """Cut the sound and keep the calls: they are answered after a resume.
+    def connection_lost(self, unsent: Iterable[str] = ()) -> list[Action]:
+        """Stops playback and keeps the tool calls: they are answered after a resume.
 
-        `unsent` are the calls whose results never left this machine.
+        `unsent` are the ids of calls whose results never left this machine.
         """
         self.turn = Floor.IDLE
         self.reply = None
-        self.farewell = HangUpState.NONE
-        self.expectation.close()
-        self.expectation.hear()
+        self.hang_up_state = HangUpState.NONE
+        self.pending_reply.close()
+        self.pending_reply.reset_retry()
         self.calls.reopen(unsent)
-        self.calls.doubt()
+        self.calls.mark_unconfirmed()
         self.calls.fail_terminal(CallState.WAITING, _LINE_LOST)
         self._timers.clear(*CONVERSATIONAL)
         return [StopPlayback()]
 
     def forget_calls(self) -> list[Action]:
-        """Drop every call: the session that asked is gone."""
-        self.farewell = HangUpState.NONE
+        """Drops all tool calls: the session that made them is lost."""
+        self.hang_up_state = HangUpState.NONE
         self._timers.clear(Timer.GOODBYE)
         return [CancelTool(call.message.call_id) for call in self.calls.forget()]
 
     # ------------------------------------------------------------ messages
 
     def _speech_started(self) -> list[Action]:
-        self.expectation.close()
-        self.expectation.hear()
+        self.pending_reply.close()
+        self.pending_reply.reset_retry()
         self._timers.clear(Timer.GOODBYE)
-        if self.farewell is not HangUpState.NONE:
-            self.farewell = HangUpState.NONE
+        if self.hang_up_state is not HangUpState.NONE:
+            self.hang_up_state = HangUpState.NONE
             self.calls.fail_terminal(CallState.FINISHED, _SPOKE_ON)
         return self.stop_reply()
 
     def _reply_started(self, message: ReplyStarted, now: float) -> list[Action]:
-        dead = self.reply if self.turn is Floor.USER else None
+        interrupted = self.reply if self.turn is Floor.USER else None
         self.turn = Floor.AGENT
-        self.reply = Reply(message.reply_id, self.expectation.is_announcement)
+        self.reply = Reply(message.reply_id, self.pending_reply.is_announcement)
         self.calls.acknowledge()
-        self.expectation.close()
-        self._timers.set(Timer.SOUND, now + self._patience.sound)
-        # An interrupted reply whose reply.done never came takes its calls with it.
-        return [] if dead is None else self._forget_reply(dead.reply_id)
+        self.pending_reply.close()
+        self._timers.set(Timer.REPLY_AUDIO, now + self._timeouts.sound)
+        # An interrupted reply without reply.done cancels its tool calls now.
+        return [] if interrupted is None else self._forget_reply(interrupted.reply_id)
 
-    def _words(self, text: str, reply_id: str) -> None:
+    def _note_transcript(self, text: str, reply_id: str) -> None:
         if self.turn is Floor.AGENT and self.reply is not None:
-            self.reply.note_words(text, reply_id)
+            self.reply.note_transcript(text, reply_id)
 
     def _tool_call(self, message: ToolCall, now: float) -> list[Action]:
         reply_id = "" if self.reply is None else self.reply.reply_id
         if self.turn is Floor.USER and self.reply is not None:
-            # The reply that asked was interrupted a moment ago: its calls never run.
+            # The reply was just interrupted: its tool calls do not run.
             self.calls.refuse(message, reply_id)
             return []
-        rules = self.tools.get(message.name, ToolPolicy())
-        if self.calls.begin(message, reply_id, rules) is None:
-            return self.send_results(now)  # perhaps it asks again for an answer
-        if not rules.terminal:
+        policy = self.tools.get(message.name, ToolPolicy())
+        if self.calls.begin(message, reply_id, policy) is None:
+            return self.send_results(now)  # it may be a repeated request
+        if not policy.terminal:
             return [RunTool(message)]
-        # It waits for the end of its reply; one that comes after that runs at once.
+        # A terminal call waits for the end of its reply, or runs at once after it.
         return self._run_waiting() if self.turn is Floor.IDLE else []
 
     def _reply_done(self, message: ReplyDone, now: float) -> list[Action]:
@@ -261,39 +261,39 @@ class TurnManager:
         interrupted = message.status == "interrupted"
         actions = self._forget_reply(reply_id) if interrupted else []
         if own_id not in ("", reply_id):
-            return actions  # a straggler: another reply is under way
+            return actions  # late: another reply is in progress
         was_announcing = self.is_announcing
         self._last_reply, self.reply = reply, None
         if self.turn is Floor.USER:
             if not interrupted:
-                # Its sound was cut, yet it counts as said: it may not hang up.
+                # Completed, but its audio was cut: its terminal call does not run.
                 self.calls.fail_terminal(CallState.WAITING, _SPOKE_ON)
             return actions
         self.turn = Floor.IDLE
-        self._timers.clear(Timer.SOUND)
+        self._timers.clear(Timer.REPLY_AUDIO)
         if interrupted:
             return [StopPlayback(), *actions, *self.send_results(now)]
-        if self.farewell is HangUpState.OWED and not was_announcing:
-            self.farewell = HangUpState.SAID
+        if self.hang_up_state is HangUpState.OWED and not was_announcing:
+            self.hang_up_state = HangUpState.SAID
             return []
         return self._reply_completed(reply, now)
 
     def _reply_completed(self, reply: Reply | None, now: float) -> list[Action]:
         actions = [*self._run_waiting(), *self.send_results(now)]
-        if reply is not None and reply.heard_at is not None:
-            self.expectation.hear()
+        if reply is not None and reply.last_audio_at is not None:
+            self.pending_reply.reset_retry()
             return actions
         if reply is None or not reply.failed or reply.is_announcement or actions:
             return actions
-        if self.expectation.was_asked_again:
+        if self.pending_reply.was_asked_again:
             return []
-        return self.expectation.ask_again("the service may do better", now)
+        return self.pending_reply.ask_again("the service may do better", now)
 
     def _forget_reply(self, reply_id: str) -> list[Action]:
         return [
             CancelTool(call.message.call_id)
             for call in self.calls.forget(reply_id)
-            if call.rules.on_interrupt == "cancel"
+            if call.policy.on_interrupt == "cancel"
         ]
 
     def _run_waiting(self) -> list[Action]:
@@ -308,15 +308,12 @@ class TurnManager:
 
     def _terminal_finished(self, call: PendingToolCall, now: float) -> list[Action]:
         if call.spoke:
-            self.farewell = HangUpState.SAID
+            self.hang_up_state = HangUpState.SAID
             return []
         actions = self.send_results(now)
-        self.farewell = HangUpState.OWED
+        self.hang_up_state = HangUpState.OWED
         self._timers.set(Timer.GOODBYE, now + GOODBYE_SECONDS)
         return actions
-
-
-# Who has the word, and how far the last words have come.
 
 
 class Floor(Enum):
@@ -328,106 +325,106 @@ class Floor(Enum):
 
 
 class HangUpState(Enum):
-    """How far the agent's own wish to hang up has come."""
+    """Progress of a hang-up by the agent."""
 
     NONE = auto()
-    OWED = auto()  # it asked to hang up without a word; its next reply is the goodbye
-    SAID = auto()  # the goodbye is said; hang up when it has been heard
+    OWED = auto()  # hung up without words; the next reply is the goodbye
+    SAID = auto()  # the goodbye is complete; hang up after playback
 
 
 @dataclass(slots=True)
 class Reply:
-    """A reply under way, also when it is interrupted and not yet done."""
+    """A reply that has started and is not done; it may be interrupted."""
 
-    reply_id: str  # "" where the service gives none
-    is_announcement: bool = False  # it was asked for to say that a tool runs
-    spoke: bool = False  # whether it had words
-    heard_at: float | None = None  # when it last gave sound
-    failed: bool = False  # whether the service could not make it, but might if asked
+    reply_id: str  # "" if the service sends none
+    is_announcement: bool = False  # announces a tool call
+    spoke: bool = False  # has a transcript
+    last_audio_at: float | None = None
+    failed: bool = False  # with an error that may not occur again
 
     @property
-    def awaits_sound(self) -> bool:
-        """Whether it has given no sound yet."""
-        return self.heard_at is None
+    def awaits_audio(self) -> bool:
+        """True if it has no audio yet."""
+        return self.last_audio_at is None
 
-    def note_words(self, text: str, reply_id: str) -> None:
-        """Take note of words that the service sent, if they are this reply's."""
+    def note_transcript(self, text: str, reply_id: str) -> None:
+        """Records that this reply has words, if the transcript is of this reply."""
         if text.strip() and reply_id in ("", self.reply_id):
             self.spoke = True
 
 
-# A reply that is awaited: how long, and what is done when it does not come.
+# The pending reply.
 #
-# A reply that is owed (to typed words, to results, to a request of ours) is asked for
-# once more with `reply.create`. One that only may come, because the caller made a
-# sound, is not: it may have been a cough. Nor is an announcement: it would come too
-# late.
+# A reply to typed text, to tool results or to a request of the client is requested once
+# more with `reply.create` if it does not start. A reply to speech is not, because the
+# speech may have been a cough. An announcement is not, because it would be too late.
 
 
-# How long after the caller's turn a reply may take before the floor counts as free.
+# After this time without a reply to the caller's turn, the floor counts as free.
 FLOOR_SECONDS = 10.0
-# How long a session that is back may take to begin the reply that it owed.
-TAKEN_UP_SECONDS = 3.0
-# How long an announcement may take to begin: results that come meanwhile wait for it.
+# Limit for a resumed session to start a reply that was pending.
+RESUMED_REPLY_SECONDS = 3.0
+# Limit for the start of an announcement: tool results wait for it.
 ANNOUNCEMENT_SECONDS = 3.0
 
 
 class PendingReply:
-    """At most one awaited reply; owned by the dialogue."""
+    """The reply that is awaited, if any; owned by `TurnManager`."""
 
-    def __init__(self, timers: Timers, patience: Timeouts) -> None:
+    def __init__(self, timers: Timers, timeouts: Timeouts) -> None:
         self.is_open = False
-        self.is_owed = False  # whether it has been asked for
-        self.is_announcement = False  # whether it is asked for to announce a call
-        self.was_asked_again = False  # once is enough, until something is heard
+        self.is_owed = False  # requested, not only expected
+        self.is_announcement = False
+        self.was_asked_again = False  # at most once until the agent or caller speaks
         self._timers = timers
-        self._patience = patience
+        self._timeouts = timeouts
 
     def expect(self, now: float, *, owed: bool = False) -> None:
-        """Await a reply from now on."""
+        """Starts to await a reply."""
         self.is_open = True
         self.is_owed, self.is_announcement = owed, False
-        wait = self._patience.reply if owed else FLOOR_SECONDS
+        wait = self._timeouts.reply if owed else FLOOR_SECONDS
         self._timers.set(Timer.FLOOR, now + wait)
 
     def expect_announcement(self, now: float) -> None:
-        """Await the announcement of a call; results wait for its end."""
+        """Starts to await an announcement; tool results wait for its end."""
         self.expect(now)
         self.is_announcement = True
         self._timers.set(Timer.FLOOR, now + ANNOUNCEMENT_SECONDS)
 
-    def take_up(self, now: float) -> None:
-        """A session is back that owed a reply when it was lost.
+    def resume(self, now: float) -> None:
+        """Awaits the reply that was pending when the connection dropped.
 
-        What asked for the reply may have been lost with the line, so the reply is
-        asked for again soon.
+        Its request may have been lost, so the timeout is short.
         """
         self.expect(now, owed=True)
-        self._timers.set(Timer.FLOOR, now + min(TAKEN_UP_SECONDS, self._patience.reply))
+        self._timers.set(
+            Timer.FLOOR, now + min(RESUMED_REPLY_SECONDS, self._timeouts.reply)
+        )
 
     def close(self) -> None:
-        """Await nothing: the reply has begun, or somebody else has the word."""
+        """Stops to await a reply: it has started, or the caller speaks."""
         self.is_open = self.is_owed = self.is_announcement = False
         self._timers.clear(Timer.FLOOR)
 
-    def hear(self) -> None:
-        """The agent is heard, or the caller: whatever failed before is over."""
+    def reset_retry(self) -> None:
+        """Allows another retry: the agent or the caller has spoken."""
         self.was_asked_again = False
 
     def expire(self, now: float) -> list[Action] | None:
-        """The reply did not come: ask for it, or (None) there is nothing to ask."""
+        """Requests a reply that did not start; None if no request is due."""
         if self.is_owed and not self.was_asked_again:
             return self.ask_again("no answer came", now)
         return None
 
     def give_up(self) -> list[Action]:
-        """Await it no longer."""
+        """Stops to await the reply; reports it if it was requested."""
         was_owed = self.is_owed
         self.close()
         return [Notify("the agent does not answer")] if was_owed else []
 
     def ask_again(self, why: str, now: float) -> list[Action]:
-        """Ask for a reply once more."""
+        """Requests a reply once more."""
         self.was_asked_again = True
         self.expect(now, owed=True)
         return [Notify(f"{why}: asking once more"), Send(ReplyCreate())]

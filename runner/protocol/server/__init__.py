@@ -1,1 +1,1 @@
-"""The server's end of a session: a pure state machine and its parts."""
+"""The server side of a session: a pure state machine and its parts."""

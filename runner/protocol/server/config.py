@@ -1,8 +1,8 @@
-"""session.update: checked, merged and refused as the service does it.
+"""Validation and merging of session.update, as the service does it.
 
-A refused update changes nothing. Shapes that the wire schema does not know (an unknown
-key, `greeting: null`) are `invalid_format`; values of the wrong type or out of range
-are `invalid_value` and name their place.
+A refused update changes nothing. Shapes that the wire schema does not contain (an
+unknown key, `greeting: null`) are `invalid_format`; values of the wrong type or out of
+range are `invalid_value` and name their path.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Any, TypeAlias
 from runner.protocol.messages import Json, JsonObject
 
 _TOOL_TIMEOUT = 120  # seconds, the service's default
-# Fixed by the first update; of `output`, the volume stays free.
+# Fixed by the first update; the volume of `output` can change.
 _IMMUTABLE = ("greeting", "output.type", "output.voice", "output.format")
 
 
 def apply_update(
     settings: Settings, update: JsonObject, *, first: bool, voices: tuple[str, ...] = ()
 ) -> Settings | InvalidConfig:
-    """Return the settings after an update, or why it is refused.
+    """Returns the settings after an update, or the error that refuses it.
 
-    `voices` are the server's own, accepted beside those of the service.
+    `voices` are accepted in addition to those of the service.
     """
     refusal = (
         _check_shape(update)
@@ -43,19 +43,19 @@ def apply_update(
 
 
 def _check_shape(update: JsonObject) -> InvalidConfig | None:
-    """The wire schema forbids keys that it does not know, at every level."""
+    """Refuses unknown keys at every level."""
     known: list[tuple[str, Any, Mapping[str, Any]]] = [("", update, SECTIONS)]
     for name, keys in (("input", INPUT), ("output", OUTPUT)):
         known.append((f"{name}.", update.get(name), keys))
-    listened = update.get("input")
-    if isinstance(listened, Mapping):
-        detection = listened.get("turn_detection")
+    input_section = update.get("input")
+    if isinstance(input_section, Mapping):
+        detection = input_section.get("turn_detection")
         known.append(("input.turn_detection.", detection, TURN_DETECTION))
-    for place, value, keys in known:
+    for prefix, value, keys in known:
         if isinstance(value, Mapping):
             for key in value:
                 if key not in keys:
-                    return _malformed(f"{place}{key}")
+                    return _malformed(f"{prefix}{key}")
     if "greeting" in update and update["greeting"] is None:
         return _malformed("greeting")
     return None
@@ -122,7 +122,7 @@ def _check_silences(tree: JsonObject) -> InvalidConfig | None:
 
 
 def _merge(tree: JsonObject, update: JsonObject) -> dict[str, Json]:
-    """Lay an update over the tree: objects by key, lists and values as a whole."""
+    """Merges an update into the tree: objects by key, lists and values as a whole."""
     merged = dict(tree)
     for key in ("system_prompt", "greeting"):
         if key in update:
@@ -172,15 +172,14 @@ def _at(tree: JsonObject, path: str) -> Json:
     return value
 
 
-# What the values of session.update may be: one table a level, one check a field.
-#
-# A check takes the value and its place and returns why it is refused, or None. Null
-# stands for "not set" everywhere (the greeting's special case lives in `settings`).
+# Checks of the values of session.update: one table for each level, one check for each
+# field. A check takes a value and its path and returns an error or None. Null means
+# "not set" everywhere, except for the greeting.
 
 
 @dataclass(frozen=True, slots=True)
 class InvalidConfig:
-    """Why an update is not taken, in the words of session.error."""
+    """The fields of the session.error that refuses an update."""
 
     code: str
     message: str
@@ -194,68 +193,70 @@ _LANGUAGES = "en es de fr pt it tr nl sv no da fi hi vi ar he ja zh"
 RATES = {"audio/pcm": 24_000, "audio/pcmu": 8_000, "audio/pcma": 8_000}
 
 
-def validate(param: str, why: str) -> InvalidConfig:
-    """Return the refusal of a value at its place."""
+def invalid_value(param: str, why: str) -> InvalidConfig:
+    """Returns the error for an invalid value."""
     return InvalidConfig("invalid_value", f"{param} {why}", param)
 
 
-def text(longest: int | None = None) -> Check:
-    """Check for a string of at most so many characters."""
+def text(max_length: int | None = None) -> Check:
+    """Returns a check for a string of at most `max_length` characters."""
 
     def check(value: Any, param: str) -> InvalidConfig | None:
         if not isinstance(value, str):
-            return validate(param, "must be a string")
-        if longest is not None and len(value) > longest:
-            return validate(param, f"must be at most {longest} characters")
+            return invalid_value(param, "must be a string")
+        if max_length is not None and len(value) > max_length:
+            return invalid_value(param, f"must be at most {max_length} characters")
         return None
 
     return _or_null(check)
 
 
 def choice(*allowed: str) -> Check:
-    """Check for one of these strings."""
+    """Returns a check for one of these strings."""
 
     def check(value: Any, param: str) -> InvalidConfig | None:
         if value in allowed:
             return None
-        return validate(param, f"must be one of: {', '.join(allowed)}")
+        return invalid_value(param, f"must be one of: {', '.join(allowed)}")
 
     return _or_null(check)
 
 
 def number(low: float, high: float, *, whole: bool = False) -> Check:
-    """Check for a number in a closed range."""
+    """Returns a check for a number in a closed range."""
 
     def check(value: Any, param: str) -> InvalidConfig | None:
         kinds = int if whole else (int, float)
         if isinstance(value, bool) or not isinstance(value, kinds):
-            return validate(param, f"must be {'an integer' if whole else 'a number'}")
+            return invalid_value(
+                param, f"must be {'an integer' if whole else 'a number'}"
+            )
         if not low <= value <= high:  # also refuses NaN
-            return validate(param, f"must be between {low:g} and {high:g}")
+            return invalid_value(param, f"must be between {low:g} and {high:g}")
         return None
 
     return _or_null(check)
 
 
 def flag(value: Any, param: str) -> InvalidConfig | None:
-    """Check for true or false."""
+    """Checks for true or false."""
     if value is None or isinstance(value, bool):
         return None
-    return validate(param, "must be true or false")
+    return invalid_value(param, "must be true or false")
 
 
-def texts(item: Check, most: int | None = None) -> Check:
-    """Check for a list whose items pass a check."""
+def texts(item: Check, max_items: int | None = None) -> Check:
+    """Returns a check for a list of strings that pass a check."""
 
     def check(value: Any, param: str) -> InvalidConfig | None:
         if not isinstance(value, list):
-            return validate(param, "must be a list")
-        if most is not None and len(value) > most:
-            return validate(param, f"must have at most {most} items")
+            return invalid_value(param, "must be a list")
+        if max_items is not None and len(value) > max_items:
+            return invalid_value(param, f"must have at most {max_items} items")
         for index, entry in enumerate(value):
             place = f"{param}[{index}]"
             if entry is None:
-                return validate(place, "must be a string")
+                return invalid_value(place, "must be a string")
             refusal = item(entry, place)
             if refusal is not None:
                 return refusal
@@ -265,11 +266,11 @@ def texts(item: Check, most: int | None = None) -> Check:
 
 
 def section(fields: Mapping[str, Check]) -> Check:
-    """Check for an object by the checks of its fields; keys are checked before."""
+    """Returns a check for an object; its keys must have been checked before."""
 
     def check(value: Any, param: str) -> InvalidConfig | None:
         if not isinstance(value, Mapping):
-            return validate(param, "must be an object")
+            return invalid_value(param, "must be an object")
         for key, entry in value.items():
             refusal = fields[key](entry, f"{param}.{key}")
             if refusal is not None:
@@ -280,7 +281,7 @@ def section(fields: Mapping[str, Check]) -> Check:
 
 
 def check_audio_format(value: Any, param: str) -> InvalidConfig | None:
-    """Check for an object that names an encoding and perhaps its only rate."""
+    """Checks for an object with an encoding and, optionally, its only rate."""
     if value is None:
         return None
     if not isinstance(value, Mapping):
@@ -289,35 +290,37 @@ def check_audio_format(value: Any, param: str) -> InvalidConfig | None:
         )
     encoding = value.get("encoding", "audio/pcm")
     if encoding not in RATES:
-        return validate(f"{param}.encoding", f"must be one of: {', '.join(RATES)}")
+        return invalid_value(f"{param}.encoding", f"must be one of: {', '.join(RATES)}")
     rate = RATES[encoding]
     if value.get("sample_rate", rate) not in (rate, None):
-        return validate(f"{param}.sample_rate", f"must be {rate} for {encoding}")
+        return invalid_value(f"{param}.sample_rate", f"must be {rate} for {encoding}")
     return None
 
 
 def check_tools(tools: Sequence[Any]) -> InvalidConfig | None:
-    """Check the list of tools: flat function definitions with distinct names."""
+    """Checks the list of tools: flat function definitions with distinct names."""
     seen: set[str] = set()
     for index, tool in enumerate(tools):
         refusal = _check_tool(tool, f"tools[{index}]")
         if refusal is not None:
             return refusal
         if tool["name"] in seen:
-            return validate(f"tools[{index}].name", f"'{tool['name']}' is there twice")
+            return invalid_value(
+                f"tools[{index}].name", f"'{tool['name']}' is there twice"
+            )
         seen.add(tool["name"])
     return None
 
 
 def _check_tool(tool: Any, place: str) -> InvalidConfig | None:
     if not isinstance(tool, Mapping):
-        return validate(place, "must be an object")
+        return invalid_value(place, "must be an object")
     if tool.get("type") != "function":
-        return validate(f"{place}.type", "must be 'function'")
+        return invalid_value(f"{place}.type", "must be 'function'")
     if not isinstance(tool.get("name"), str) or not tool["name"]:
-        return validate(f"{place}.name", "must be a non-empty string")
+        return invalid_value(f"{place}.name", "must be a non-empty string")
     if tool.get("http") is not None:
-        return validate(f"{place}.http", "is for stored agents only")
+        return invalid_value(f"{place}.http", "is for stored agents only")
     parameters = tool.get("parameters")
     if parameters is not None:
         refusal = _check_parameters(parameters, f"{place}.parameters")
@@ -330,13 +333,13 @@ def _check_tool(tool: Any, place: str) -> InvalidConfig | None:
 
 def _check_parameters(parameters: Any, place: str) -> InvalidConfig | None:
     if not isinstance(parameters, Mapping):
-        return validate(place, "must be an object")
+        return invalid_value(place, "must be an object")
     properties = parameters.get("properties", {})
     if not isinstance(properties, Mapping):
-        return validate(f"{place}.properties", "must be an object")
+        return invalid_value(f"{place}.properties", "must be an object")
     for name, schema in properties.items():
         if not isinstance(schema, Mapping | bool):
-            return validate(f"{place}.properties.{name}", "must be an object")
+            return invalid_value(f"{place}.properties.{name}", "must be an object")
     return texts(text())(parameters.get("required"), f"{place}.required")
 
 
@@ -345,7 +348,7 @@ def _or_null(check: Check) -> Check:
 
 
 def _anything(value: Any, param: str) -> InvalidConfig | None:
-    """For fields that are checked elsewhere."""
+    """Accepts any value, for fields that are checked elsewhere."""
     del value, param
     return None
 
@@ -353,7 +356,7 @@ def _anything(value: Any, param: str) -> InvalidConfig | None:
 def _list(value: Any, param: str) -> InvalidConfig | None:
     if value is None or isinstance(value, list):
         return None
-    return validate(param, "must be a list")
+    return invalid_value(param, "must be a list")
 
 
 TOOL: Mapping[str, Check] = {
@@ -375,10 +378,10 @@ INPUT: Mapping[str, Check] = {
     "type": choice("audio", "text"),
     "format": check_audio_format,
     "turn_detection": section(TURN_DETECTION),
-    "keyterms": texts(text(), most=100),
+    "keyterms": texts(text(), max_items=100),
     "transcription_mode": choice("min_latency", "balanced", "max_accuracy"),
     "continuous_partials": flag,
-    "transcription_prompt": text(longest=1_750),
+    "transcription_prompt": text(max_length=1_750),
     "language_codes": texts(choice(*_LANGUAGES.split())),
     "voice_focus": choice("near-field", "far-field"),
     "voice_focus_threshold": number(0, 1),
@@ -402,12 +405,12 @@ SECTIONS: Mapping[str, Check] = {
 }
 
 
-# What a client has configured, as the session echoes it and as the server reads it.
+# The settings of a session.
 
 
 @dataclass(frozen=True, slots=True)
 class TurnDetection:
-    """When a turn begins and ends, in seconds; None leaves it to the server."""
+    """Settings of turn detection, in seconds; None leaves a value to the server."""
 
     vad_threshold: float
     min_silence: float | None
@@ -449,20 +452,20 @@ class Settings:
 
     @property
     def speaks(self) -> bool:
-        """Whether replies have sound (`output.type` is not text)."""
+        """True if replies have audio (`output.type` is not text)."""
         return bool(self.tree["output"]["type"] == "audio")
 
     @property
     def volume(self) -> float:
-        """How loud, 0 to 1."""
+        """The volume, 0 to 1."""
         volume = self.tree["output"]["volume"]
         return 1.0 if volume is None else volume / 100
 
     @property
     def turn_detection(self) -> TurnDetection:
         listed = self.tree["input"]["turn_detection"] or {}
-        # The service interrupts at once in its quickest mode and after half a second
-        # of speech otherwise: long enough that a cough or "mhm" does not kill a reply.
+        # The service interrupts at once in its fastest mode, and otherwise after half a
+        # second of speech, so that a cough or "mhm" does not interrupt a reply.
         quick = self.tree["input"]["transcription_mode"] == "min_latency"
         delay = listed.get("interruption_delay")
         interrupts = listed.get("interrupt_response")
@@ -476,24 +479,24 @@ class Settings:
         )
 
     def tool_timeout(self, name: str) -> float:
-        """Return how long the service waits for this tool's result, in seconds."""
+        """Returns the timeout of this tool's result, in seconds."""
         for tool in self.tools:
             if tool["name"] == name:
                 return float(tool["timeout_seconds"])
-        return 120.0
+        return float(_TOOL_TIMEOUT)
 
     def echo(self, session_id: str) -> dict[str, Json]:
-        """Return the `config` of session.updated and session.ready."""
+        """Returns the `config` of session.updated and session.ready."""
         return {"id": session_id, **self.tree}
 
 
 def bytes_per_ms(encoding: str) -> float:
-    """Return how many bytes a millisecond of sound takes in a wire encoding."""
+    """Returns the bytes per millisecond of audio in a wire encoding."""
     return RATES[encoding] * (2 if encoding == "audio/pcm" else 1) / 1000
 
 
 def default_settings() -> Settings:
-    """Return what holds before the first update: unset options are None."""
+    """Returns the settings before the first update: unset options are None."""
     return Settings(
         {
             "system_prompt": "",
@@ -529,14 +532,11 @@ def _seconds(milliseconds: Any) -> float | None:
     return None if milliseconds is None else milliseconds / 1000
 
 
-# The voices that the service has or had, by name.
-#
-# All of them are spoken by the one local voice: clients that ask for a voice of the
-# service, of today or of an earlier era (the tutorial's among them), must get a
-# session.
+# Names of the service's voices. All of them are spoken by the one local voice, so that
+# clients that configure a current or former voice of the service get a session.
 
 
-_TODAY = """
+_CURRENT = """
     alba anna charles estelle eve george giovanni iris jane jean juergen lola mary
     michael paul rafael reid vera
 """
@@ -546,5 +546,5 @@ _FORMER = """
     mei lukas lena mina joon ren hana claire dawn josh grace pete autumn
 """
 
-SERVICE_VOICES = tuple(_TODAY.split())
+SERVICE_VOICES = tuple(_CURRENT.split())
 FORMER_VOICES = tuple(_FORMER.split())

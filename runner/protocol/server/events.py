@@ -1,5 +1,6 @@
-"""What happens to the server's side of a session, and what it wants done: the words
-between `ServerSession` and the driver that gives it a socket, ears, a mind and a voice.
+"""Events and actions of a server session.
+
+Its driver connects `ServerSession` with a socket, STT, an LLM and TTS.
 """
 
 from __future__ import annotations
@@ -32,19 +33,19 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """The client sent what the codec could not read."""
+    """The client sent something that the codec could not decode."""
 
     error: RemoteProtocolError
 
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """The line is gone without a goodbye."""
+    """The connection is lost without session.end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """A new line has asked for this session, and has the right to it."""
+    """A new connection resumes this session; its authorization was checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,38 +55,38 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class ShutDown:
-    """The server leaves; the session ends cleanly."""
+    """The server shuts down; the session ends normally."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A part of the server failed outside any reply; the session goes on."""
+    """A part of the server failed outside any reply; the session continues."""
 
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """The caller speaks (decided: no cough, and long enough to interrupt)."""
+    """The caller speaks, long enough to interrupt."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartialTranscript:
-    """What the caller has said so far, whole."""
+    """The whole transcript of the caller's turn so far."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class TurnCommitted:
-    """The caller's turn is over; empty text means that nobody really spoke."""
+    """The caller's turn is over; an empty text means that there was no speech."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class ClauseStarted:
-    """The next words of a reply begin to sound; `duration_ms` of sound follows."""
+    """The next clause of a reply starts; `duration_ms` of audio follows."""
 
     reply_id: str
     text: str
@@ -94,7 +95,7 @@ class ClauseStarted:
 
 @dataclass(frozen=True, slots=True)
 class AudioChunk:
-    """Sound of a reply that is due now, in the session's output encoding."""
+    """Audio of a reply that is due now, in the session's output encoding."""
 
     reply_id: str
     pcm: bytes
@@ -102,7 +103,7 @@ class AudioChunk:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallRequested:
-    """The mind wants a tool to be run."""
+    """The LLM requests a tool call."""
 
     reply_id: str
     name: str
@@ -111,14 +112,14 @@ class ToolCallRequested:
 
 @dataclass(frozen=True, slots=True)
 class ReplyFinished:
-    """Everything of the reply has been handed over."""
+    """All clauses and audio of the reply have been fed."""
 
     reply_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyFailed:
-    """The mind or the voice failed in the middle of a reply."""
+    """The LLM or TTS failed during a reply."""
 
     reply_id: str
     code: str
@@ -153,45 +154,45 @@ Memorable: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Put the message on the wire."""
+    """Sends a message."""
 
     message: ServerMessage
 
 
 @dataclass(frozen=True, slots=True)
 class FeedAudio:
-    """Give the caller's sound, in the session's input encoding, to the ears."""
+    """Feeds the caller's audio, in the session's input encoding, to STT."""
 
     pcm: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Configure:
-    """From now on these settings hold; sent before anything that depends on them."""
+    """Applies settings; emitted before any action that depends on them."""
 
     settings: Settings
 
 
 @dataclass(frozen=True, slots=True)
 class AppendHistory:
-    """This has been said, asked or answered: the mind knows it from now on."""
+    """Appends a message to the history of the LLM."""
 
     message: Memorable
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveFromHistory:
-    """The call will not be answered any more; the mind should not wait for it."""
+    """Removes a tool call that will not be answered from the history."""
 
     call_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class StartReply:
-    """Make a reply; `say` is spoken verbatim, else the mind is asked.
+    """Starts a reply: `say` is spoken verbatim, otherwise the LLM generates it.
 
-    `instructions` hold for this reply only. `after_tools` is set when it answers tool
-    results; `unasked` when the client asked for a reply with nothing to answer.
+    `instructions` apply to this reply only. `after_tools` is set if it answers tool
+    results, `unasked` if the client requested it by reply.create.
     """
 
     reply_id: str
@@ -203,14 +204,14 @@ class StartReply:
 
 @dataclass(frozen=True, slots=True)
 class StopReply:
-    """Stop thinking, synthesising and sending this reply at once."""
+    """Stops generation, synthesis and sending of this reply at once."""
 
     reply_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Close the socket with this code; in DROPPED there is none to close."""
+    """Closes the socket, if it is open, with this code."""
 
     code: int
 

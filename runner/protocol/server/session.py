@@ -1,9 +1,9 @@
-"""The server's end of a session as a pure state machine: events in, actions out.
+"""The server side of a session as a pure state machine: events in, actions out.
 
 | phase   | leaves on                                       | to      |
 |---------|-------------------------------------------------|---------|
-| OPENING | a session.update that holds                     | LIVE    |
-|         | one that does not, session.resume, session.end, |         |
+| OPENING | a valid session.update                          | LIVE    |
+|         | an invalid one, session.resume, session.end,    |         |
 |         | Disconnected, ShutDown                          | CLOSED  |
 | LIVE    | Disconnected                                    | DROPPED |
 |         | session.end, ShutDown, Tick (lifetime over)     | CLOSED  |
@@ -11,9 +11,8 @@
 |         | Tick (grace over), ShutDown                     | CLOSED  |
 | CLOSED  |                                                 |         |
 
-An event that the phase's row does not list leaves the phase alone. Messages of the
-client are obeyed only in LIVE (the first one in OPENING); who may speak is `floor`'s
-business.
+Other events leave the phase unchanged. Messages of the client are handled only in LIVE
+(the first one in OPENING); `turn_taking` decides who may speak.
 """
 
 from __future__ import annotations
@@ -62,7 +61,7 @@ from runner.protocol.server.turn_taking import Actions, Floor, MakeId, Turn
 
 
 class Phase(Enum):
-    """Where a session is in its life."""
+    """Phases of a session."""
 
     OPENING = auto()
     LIVE = auto()
@@ -71,12 +70,11 @@ class Phase(Enum):
 
 
 class ServerSession:
-    """One session as the server sees it; a driver feeds it and performs its actions.
+    """One session of the server; a driver feeds it and performs its actions in order.
 
-    `make_id` is called with `sess`, `resp`, `msg`, `call` or `resume` and returns a
-    fresh identifier that begins with it. `epoch` is what to add to `now` to get seconds
-    since 1970, for the timestamps. The driver must feed `Tick` once `now` reaches
-    `deadline`, and must perform the actions in their order.
+    `make_id` is called with `sess`, `resp`, `msg`, `call` or `resume` and returns a new
+    identifier with this prefix. `epoch` plus `now` is seconds since 1970. The driver
+    must feed `Tick` once `now` reaches `deadline`.
     """
 
     def __init__(
@@ -89,37 +87,37 @@ class ServerSession:
         self._epoch = epoch
         self._voices = tuple(voices)
         self._floor = Floor(default_settings(), make_id)
-        self._intake = AudioRateLimiter()
-        self._lifetime = SessionExpiry()
+        self._rate_limiter = AudioRateLimiter()
+        self._expiry = SessionExpiry()
 
     @property
     def settings(self) -> Settings:
-        """What the client has configured so far."""
+        """The current settings."""
         return self._floor.settings
 
     @property
     def turn(self) -> Turn:
-        """Who holds the floor."""
+        """The holder of the floor."""
         return self._floor.turn
 
     @property
-    def yields(self) -> bool:
-        """Whether the caller may speak now; else the ears should not listen."""
-        return self._floor.yields
+    def is_interruptible(self) -> bool:
+        """True if the caller may speak now; otherwise STT should ignore the audio."""
+        return self._floor.is_interruptible
 
     @property
     def deadline(self) -> float | None:
         """When to feed `Tick`, on the driver's clock."""
-        ends = self._lifetime.ends
-        called = self._floor.deadline
-        if ends is None or called is None or self.phase is Phase.DROPPED:
+        ends = self._expiry.ends
+        call_deadline = self._floor.deadline
+        if ends is None or call_deadline is None or self.phase is Phase.DROPPED:
             return ends
-        return min(ends, called)
+        return min(ends, call_deadline)
 
     def feed(self, event: ServerEvent, now: float) -> list[ServerAction]:
-        """Take one event and return what is to be done, in order.
+        """Handles an event and returns the actions to perform, in order.
 
-        Never raises for anything that a client can send.
+        Does not raise, whatever a client sends.
         """
         if self.phase is Phase.CLOSED:
             return []
@@ -141,7 +139,7 @@ class ServerSession:
                 yield from self._end(now, Close(1000))
             case Malformed() | Failed():
                 if self.phase is not Phase.DROPPED:
-                    yield Send(self._error(*_complaint(event)))
+                    yield Send(self._error(*_code_and_text(event)))
             case _:
                 if self.phase is Phase.LIVE:
                     yield from self._floor.feed(event, now)
@@ -150,25 +148,25 @@ class ServerSession:
         if self.phase is Phase.OPENING:
             yield from self._close(Close(1000))
         elif self.phase is Phase.LIVE:
-            # Nobody reads what is said from here on: keep what matters, send nothing.
-            yield from _unsent(self._floor.quieten())
+            # The connection is lost: only actions other than Send matter.
+            yield from _unsent(self._floor.stop_speaking())
             self.phase = Phase.DROPPED
-            self._lifetime.drop(now)
+            self._expiry.drop(now)
 
     def _resume(self, now: float) -> Actions:
         if self.phase is Phase.LIVE:
-            # The client came back before its old line was seen to be gone.
+            # The client reconnected before the server noticed the drop.
             yield from self._drop(now)
         if self.phase is Phase.DROPPED:
             self.phase = Phase.LIVE
-            self._lifetime.resume()
-            self._intake = AudioRateLimiter()
+            self._expiry.resume()
+            self._rate_limiter = AudioRateLimiter()
             self.resume_token = self._make_id("resume")
             yield Send(self._ready())
-            yield from self._floor.go_on(now)
+            yield from self._floor.resume(now)
 
     def _tick(self, now: float) -> Actions:
-        if self._lifetime.is_over(now):
+        if self._expiry.is_over(now):
             if self.phase is Phase.LIVE:
                 yield Send(self._error("session_expired", "Session expired"))
             yield from self._end(now, Close(1008))
@@ -177,22 +175,22 @@ class ServerSession:
 
     def _end(self, now: float, close: Close) -> Actions:
         if self.phase is Phase.LIVE:
-            yield from self._floor.quieten()
+            yield from self._floor.stop_speaking()
         if self.phase is not Phase.DROPPED:
-            # The service never fills in how much of it was sound.
-            yield Send(SessionEnded(round(self._lifetime.age(now), 3), None))
+            # The service never sends the duration of the audio.
+            yield Send(SessionEnded(round(self._expiry.age(now), 3), None))
         yield from self._close(close)
 
     def _close(self, close: Close) -> Actions:
         self.phase = Phase.CLOSED
-        self._lifetime.end()
+        self._expiry.end()
         yield close
 
     # --------------------------------------------------------------------- messages
 
     def _receive(self, message: ClientMessage, now: float) -> Actions:
         if self.phase is Phase.LIVE:
-            yield from self._obey(message, now)
+            yield from self._handle(message, now)
         elif self.phase is Phase.OPENING:
             yield from self._open(message, now)
 
@@ -201,13 +199,13 @@ class ServerSession:
             case SessionUpdate(session=update):
                 yield from self._configure_first(update, now)
             case SessionResume():
-                # The driver looks for the session first; it did not find it.
+                # The driver feeds this message only if it has no such session.
                 yield Send(self._error("session_not_found", "Session not found"))
                 yield from self._close(Close(1008))
             case SessionEnd():
                 yield from self._end(now, Close(1000))
             case InputAudio():
-                pass  # sound before session.ready is thrown away
+                pass  # audio before session.ready is discarded
             case _:
                 text = f"Send session.update before '{message.TYPE}'"
                 yield Send(self._error("invalid_format", text))
@@ -221,12 +219,12 @@ class ServerSession:
             return
         yield from self._adopt(outcome)
         self.phase = Phase.LIVE
-        self._lifetime.begin(now)
+        self._expiry.begin(now)
         yield Send(self._ready())
         if self.settings.greeting:
             yield from self._floor.greet(self.settings.greeting)
 
-    def _obey(self, message: ClientMessage, now: float) -> Actions:
+    def _handle(self, message: ClientMessage, now: float) -> Actions:
         match message:
             case InputAudio(pcm=pcm):
                 yield from self._take_audio(pcm, now)
@@ -245,13 +243,13 @@ class ServerSession:
             case ConversationMessage(role=role) if role not in ("user", "system"):
                 yield Send(self._malformed(message))
             case _:
-                yield from self._floor.obey(message)
+                yield from self._floor.handle(message)
 
     def _take_audio(self, pcm: bytes, now: float) -> Actions:
-        complaint = self._intake.check(pcm, self.settings.input_encoding, now)
-        if complaint is not None:
-            yield Send(self._error(*complaint))
-        elif not self._intake.refusing and pcm:
+        error = self._rate_limiter.check(pcm, self.settings.input_encoding, now)
+        if error is not None:
+            yield Send(self._error(*error))
+        elif not self._rate_limiter.refusing and pcm:
             yield FeedAudio(pcm)
 
     def _apply(self, update: JsonObject, *, first: bool) -> Settings | InvalidConfig:
@@ -263,7 +261,7 @@ class ServerSession:
         yield Send(SessionUpdated(settings.echo(self.session_id)))
 
     def _ready(self) -> SessionReady:
-        ends = self._lifetime.ends
+        ends = self._expiry.ends
         expires_at = None if ends is None else int(self._epoch + ends)
         config = self.settings.echo(self.session_id)
         return SessionReady(self.session_id, config, expires_at, self.resume_token)
@@ -285,8 +283,8 @@ class ServerSession:
         return action
 
 
-def _complaint(event: Malformed | Failed) -> tuple[str, str]:
-    """Return code and text, the service's own text for what the codec cannot read."""
+def _code_and_text(event: Malformed | Failed) -> tuple[str, str]:
+    """Returns code and text of the error, as the service words them."""
     if isinstance(event, Failed):
         return "internal_error", event.message
     error = event.error
@@ -300,69 +298,69 @@ def _unsent(actions: Iterable[ServerAction]) -> Actions:
     return (action for action in actions if not isinstance(action, Send))
 
 
-# How long a session lives: a limit while live, a grace while its line is down.
+# The expiry of a session: a limit while live, a grace period while disconnected.
 
 
-# How long a dropped session can be taken up again.
+# The time for which a dropped session can be resumed.
 GRACE_SECONDS = 30.0
 # The documented lifetime of a session.
 LIFETIME_SECONDS = 10_800.0
 
 
 class SessionExpiry:
-    """One session's clock; it reads none itself."""
+    """Deadline of one session."""
 
     def __init__(self) -> None:
-        self.ends: float | None = None  # None before the beginning and after the end
+        self.ends: float | None = None  # None before the start and after the end
         self._began: float | None = None
 
     def begin(self, now: float) -> None:
-        """The session is live from now on."""
+        """Starts the lifetime of the session."""
         self._began = now
         self.ends = now + LIFETIME_SECONDS
 
     def drop(self, now: float) -> None:
-        """The line is down: the grace runs."""
+        """Starts the grace period: the connection dropped."""
         self.ends = now + GRACE_SECONDS
 
     def resume(self) -> None:
-        """The line is up again: the first limit holds, the outage counts."""
+        """Restores the lifetime limit, which includes the outage."""
         if self._began is not None:
             self.ends = self._began + LIFETIME_SECONDS
 
     def end(self) -> None:
-        """The session is over."""
+        """Removes the deadline: the session is over."""
         self.ends = None
 
     def is_over(self, now: float) -> bool:
-        """Whether the limit or the grace has passed."""
+        """True if the lifetime or the grace period is over."""
         return self.ends is not None and now >= self.ends
 
     def age(self, now: float) -> float:
-        """Return how long the session has lived, in seconds; 0 before it began."""
+        """Returns the age of the session in seconds; 0 before its start."""
         return 0.0 if self._began is None else now - self._began
 
 
-# The caller's sound at the door: refused when it is no bare sound or too fast.
+# The rate limit of incoming audio.
 
 
-# Sound beyond real time that is taken before the rest is refused. The service says
-# about one second and in practice lets a burst of 7 s at triple speed pass.
+# Audio ahead of real time that is accepted. The service documents about one second, and
+# in practice accepts a burst of 7 s at triple speed.
 AUDIO_AHEAD_SECONDS = 10.0
 
 
 class AudioRateLimiter:
-    """Measures how far a session's incoming sound runs ahead of the clock."""
+    """Measures how far the incoming audio of a session is ahead of real time."""
 
     def __init__(self) -> None:
-        self.refusing = False  # the excess of a burst is dropped, and said once
+        self.refusing = False  # the excess of a burst is dropped, and reported once
         self._ahead = 0.0  # seconds
-        self._at = 0.0  # nothing is ahead yet, so the first time does not matter
+        self._at = 0.0  # irrelevant until some audio is ahead
 
     def check(self, pcm: bytes, encoding: str, now: float) -> tuple[str, str] | None:
-        """Return code and text of a complaint, or None; then ask `refusing`."""
+        """Returns code and text of an error, or None; sets `refusing`."""
         if pcm[:4] == b"RIFF" and pcm[8:12] == b"WAVE":
-            # The service takes bare samples only.
+            # The service accepts raw samples only, not WAV files.
             return "invalid_audio", "Invalid audio data"
         seconds = len(pcm) / bytes_per_ms(encoding) / 1000
         self._ahead = max(0.0, self._ahead - (now - self._at))

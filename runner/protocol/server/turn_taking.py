@@ -1,15 +1,14 @@
-"""Who speaks: the caller, the agent or nobody, and the calls that a reply left open.
+"""Turn-taking on the server side: the floor, the reply in progress, open tool calls.
 
-| floor | set by                                   | what happens in it                |
-|-------|------------------------------------------|-----------------------------------|
-| IDLE  | a reply is done, a turn had no words     | the next wanted reply starts      |
-| USER  | the caller speaks; a reply is cut for it | replies that are wanted wait      |
-| AGENT | a reply starts                           | only its sound goes out           |
+| floor | set by                                  | effect                             |
+|-------|-----------------------------------------|------------------------------------|
+| IDLE  | a reply is done, a turn had no speech   | the next requested reply starts    |
+| USER  | the caller speaks, interrupting a reply | requested replies wait             |
+| AGENT | a reply starts                          | only its audio is sent             |
 
-Whatever wants a reply (words of the caller, answered calls, reply.create) is noted and
-taken up when the floor is free, so no two replies ever overlap. A reply covers all that
-was noted before it: results that arrive while the caller speaks are in the mind's
-memory by the time the caller is answered.
+A request for a reply (speech of the caller, tool results, reply.create) waits until the
+floor is free, so replies never overlap. A reply answers all requests before it: results
+that arrive while the caller speaks are in the history when the caller is answered.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ from runner.protocol.server.events import (
     TurnCommitted,
 )
 
-# How long a resumed client has at least to answer the calls that were open.
+# The minimum time that a resumed client has to answer the calls that were open.
 ANSWER_SECONDS = 10.0
 
 MakeId = Callable[[str], str]
@@ -64,25 +63,25 @@ Actions = Iterator[ServerAction]
 
 
 class Floor:
-    """Gives the word; fed by `ServerSession`, which owns the phases around it."""
+    """Controls the floor of a session; fed by `ServerSession` while it is live."""
 
     def __init__(self, settings: Settings, make_id: MakeId) -> None:
         self.settings = settings
         self.turn = Turn.IDLE
         self._make_id = make_id
-        self._utterance: Utterance | None = None  # set exactly in AGENT
+        self._utterance: Utterance | None = None  # set only while AGENT
         self._item_id = ""  # of the caller's turn
-        self._wanted = ReplyRequest()
+        self._requested = ReplyRequest()
         self._calls = OpenToolCalls()
 
     @property
     def deadline(self) -> float | None:
-        """When the first open call times out."""
+        """The earliest timeout of the open calls."""
         return self._calls.deadline
 
     @property
-    def yields(self) -> bool:
-        """Whether the caller may speak now; else their sound should not be heard."""
+    def is_interruptible(self) -> bool:
+        """True if the caller may speak now; otherwise STT should ignore the audio."""
         if self._utterance is None:
             return True
         detection = self.settings.turn_detection
@@ -102,84 +101,85 @@ class Floor:
         | ReplyFailed,
         now: float,
     ) -> Actions:
-        """Take what ears, mind and voice report; late words of dead replies vanish."""
+        """Handles events of STT, LLM and TTS; ignores events of interrupted replies."""
         match event:
             case SpeechStarted():
-                yield from self._hear_caller()
+                yield from self._start_turn()
             case PartialTranscript(text=text):
                 if self.turn is Turn.USER:
                     yield Send(TranscriptUserDelta(text, self._item_id))
             case TurnCommitted(text=text):
-                yield from self._answer_caller(text.strip())
+                yield from self._commit_turn(text.strip())
             case _:
                 utterance = self._utterance
                 if utterance is not None and utterance.reply_id == event.reply_id:
-                    yield from self._go_on(utterance, event, now)
+                    yield from self._continue_reply(utterance, event, now)
 
     def greet(self, text: str) -> Actions:
-        """Speak the greeting, verbatim."""
+        """Speaks the greeting verbatim."""
         yield from self._start(say=text)
 
-    def obey(
+    def handle(
         self, message: ToolResult | ReplyCreate | ReplyCancel | ConversationMessage
     ) -> Actions:
-        """Do what the client asks of the conversation."""
+        """Handles a message of the client."""
         match message:
             case ToolResult():
                 yield from self._answer_call(message)
             case ReplyCreate():
-                self._wanted.create = message
-                # A greeting gives way at once; any other reply is let finish.
+                self._requested.create = message
+                # A greeting is interrupted at once; any other reply is finished first.
                 if self._utterance is not None and self._utterance.is_greeting:
                     yield from self._cut(self._utterance)
-                yield from self.take_up()
+                yield from self.start_requested()
             case ReplyCancel(reply_id=reply_id):
                 utterance = self._utterance
                 if utterance is not None and utterance.reply_id == reply_id:
                     yield from self._cut(utterance)
-                    yield from self.take_up()
+                    yield from self.start_requested()
             case ConversationMessage():
                 yield AppendHistory(message)
 
-    def take_up(self) -> Actions:
-        """Start the reply that is wanted, if any, when the floor is free."""
-        if self.turn is Turn.IDLE and self._wanted:
+    def start_requested(self) -> Actions:
+        """Starts the requested reply, if any, if the floor is free."""
+        if self.turn is Turn.IDLE and self._requested:
             yield from self._start()
 
     def give_up_calls(self, now: float) -> Actions:
-        """Answer calls whose time is over in the client's place."""
+        """Answers calls that timed out with an error."""
         for call_id in self._calls.late(now):
             text = '{"error":"the tool did not answer in time"}'
             yield from self._answer_call(ToolResult(call_id, text, is_error=True))
 
-    def go_on(self, now: float) -> Actions:
-        """Take up what the drop of the line has left, on a new line."""
-        # The client is back: it has the time to answer what it could not.
+    def resume(self, now: float) -> Actions:
+        """Continues on a new connection: open calls, then the requested reply."""
         self._calls.postpone(now + ANSWER_SECONDS)
-        # What was sent into a line that was already dead never arrived.
+        # Calls that were sent just before the drop may not have arrived.
         for call in self._calls.messages:
             yield Send(call)
-        yield from self.take_up()
+        yield from self.start_requested()
 
-    def quieten(self) -> Actions:
-        """End whatever is being said, because the line or the session ends.
+    def stop_speaking(self) -> Actions:
+        """Interrupts the reply, because the connection or the session ends.
 
-        Calls stay open (a resumed client answers them), and so does what was wanted.
+        Calls remain open (a resumed client answers them), and so do requests.
         """
         utterance = self._utterance
         if utterance is not None:
-            unheard = not utterance.spoken_text() and not utterance.is_greeting
-            self._wanted.lost = unheard and not self._calls.awaits(utterance.reply_id)
+            is_unheard = not utterance.spoken_text() and not utterance.is_greeting
+            self._requested.lost = is_unheard and not self._calls.awaits(
+                utterance.reply_id
+            )
             yield from self._cut(utterance, keep_calls=True)
         self.turn = Turn.IDLE
 
     # ------------------------------------------------------------------ the caller
 
-    def _hear_caller(self) -> Actions:
-        if self.turn is Turn.USER or not self.yields:
+    def _start_turn(self) -> Actions:
+        if self.turn is Turn.USER or not self.is_interruptible:
             return
         utterance = self._utterance
-        # The client empties its speaker on this message: it goes before the rest.
+        # The client clears its playback buffer on this message: it is sent first.
         if utterance is not None:
             yield StopReply(utterance.reply_id)
         yield Send(InputSpeechStarted())
@@ -188,7 +188,7 @@ class Floor:
         self.turn = Turn.USER
         self._item_id = self._make_id("msg")
 
-    def _answer_caller(self, text: str) -> Actions:
+    def _commit_turn(self, text: str) -> Actions:
         if self.turn is not Turn.USER:
             return
         self.turn = Turn.IDLE
@@ -199,12 +199,12 @@ class Floor:
             yield AppendHistory(said)
             yield from self._start(answers=True)
         else:
-            yield from self.take_up()
+            yield from self.start_requested()
 
     # ------------------------------------------------------------------- the agent
 
     def _answer_call(self, result: ToolResult) -> Actions:
-        """Take a result; the reply follows when the last call of its reply is in."""
+        """Handles a result; the reply starts after the last result of its calls."""
         reply_id = self._calls.close(result.call_id)
         if reply_id is None:
             if not self._calls.was_closed(result.call_id):
@@ -213,14 +213,14 @@ class Floor:
             return
         yield AppendHistory(result)
         if not self._calls.awaits(reply_id):
-            self._wanted.results = True
-            yield from self.take_up()
+            self._requested.results = True
+            yield from self.start_requested()
 
     def _start(self, say: str | None = None, *, answers: bool = False) -> Actions:
-        wanted, self._wanted = self._wanted, ReplyRequest()
-        create = wanted.create
-        if create is not None and (answers or wanted.results):
-            # Words that were dictated into a silence are no answer.
+        request, self._requested = self._requested, ReplyRequest()
+        create = request.create
+        if create is not None and (answers or request.results):
+            # A verbatim text is not an answer.
             create = None if parse_verbatim(create.instructions) else create
         self.turn = Turn.AGENT
         self._utterance = Utterance(
@@ -235,11 +235,11 @@ class Floor:
             reply_id,
             say,
             None if create is None else create.instructions,
-            after_tools=wanted.results,
+            after_tools=request.results,
             unasked=create is not None,
         )
 
-    def _go_on(
+    def _continue_reply(
         self,
         utterance: Utterance,
         event: ClauseStarted
@@ -283,18 +283,18 @@ class Floor:
     def _finish(self, utterance: Utterance) -> Actions:
         said = TranscriptAgent(utterance.text, utterance.reply_id, utterance.item_id)
         if said.text:
-            # A reply that only called a tool had no words and has no transcript.
+            # A reply that only called tools has no transcript.
             yield Send(said)
             yield AppendHistory(said)
         self._utterance = None
         self.turn = Turn.IDLE
         yield Send(ReplyDone(utterance.reply_id, "completed"))
-        yield from self.take_up()
+        yield from self.start_requested()
 
     def _cut(
         self, utterance: Utterance, *, keep_calls: bool = False, stop: bool = True
     ) -> Actions:
-        """Interrupt a reply: only what was heard is kept, its calls are forgotten."""
+        """Interrupts a reply: keeps the spoken text and forgets its calls."""
         if stop:
             yield StopReply(utterance.reply_id)
         self._utterance = None
@@ -311,11 +311,8 @@ class Floor:
             yield RemoveFromHistory(call_id)
 
 
-# Who holds the floor, and why the next reply is wanted.
-
-
 class Turn(Enum):
-    """Who holds the floor."""
+    """Holders of the floor."""
 
     IDLE = auto()
     USER = auto()
@@ -324,17 +321,14 @@ class Turn(Enum):
 
 @dataclass(slots=True)
 class ReplyRequest:
-    """Why the next reply is wanted; false when it is not. A reply covers all of it."""
+    """Reasons for the next reply; false if there is none."""
 
     create: ReplyCreate | None = None
     results: bool = False
-    lost: bool = False  # a reply was cut by a drop before it was heard
+    lost: bool = False  # a drop interrupted a reply before it was heard
 
     def __bool__(self) -> bool:
         return self.create is not None or self.results or self.lost
-
-
-# The calls that a session's replies have left open, and those that are closed.
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,29 +339,29 @@ class _OpenCall:
 
 
 class OpenToolCalls:
-    """Keeps account of one session's calls; owned by the floor."""
+    """Open and closed tool calls of a session; owned by the floor."""
 
     def __init__(self) -> None:
         self._open: dict[str, _OpenCall] = {}
-        # Answered or forgotten: a late or second result is nobody's mistake.
+        # Answered or forgotten: a late or repeated result is not an error.
         self._closed: set[str] = set()
 
     @property
     def deadline(self) -> float | None:
-        """When the first open call times out."""
+        """The earliest timeout of the open calls."""
         return min((call.deadline for call in self._open.values()), default=None)
 
     def open(self, call: ToolCall, reply_id: str, deadline: float) -> None:
-        """Note that a call is on its way to the client."""
+        """Adds a call that is sent to the client."""
         self._open[call.call_id] = _OpenCall(call, reply_id, deadline)
 
     @property
     def messages(self) -> list[ToolCall]:
-        """The calls that are open, as they were sent, oldest first."""
+        """The open calls as they were sent, oldest first."""
         return [call.message for call in self._open.values()]
 
     def close(self, call_id: str) -> str | None:
-        """Close an open call and return the id of its reply; None if it is not open."""
+        """Closes an open call and returns the id of its reply; None if not open."""
         call = self._open.pop(call_id, None)
         if call is None:
             return None
@@ -375,33 +369,31 @@ class OpenToolCalls:
         return call.reply_id
 
     def postpone(self, earliest: float) -> None:
-        """Let no open call time out before this."""
+        """Moves earlier timeouts of open calls to this time."""
         self._open = {
             call_id: replace(call, deadline=max(call.deadline, earliest))
             for call_id, call in self._open.items()
         }
 
     def was_closed(self, call_id: str) -> bool:
-        """Whether this call was open once."""
+        """True if this call is closed."""
         return call_id in self._closed
 
     def awaits(self, reply_id: str) -> bool:
-        """Whether calls of this reply are still open."""
+        """True if calls of this reply are open."""
         return any(call.reply_id == reply_id for call in self._open.values())
 
     def of(self, reply_id: str) -> list[str]:
-        """Return the open calls of a reply, oldest first."""
+        """Returns the ids of the open calls of a reply, oldest first."""
         return [k for k, call in self._open.items() if call.reply_id == reply_id]
 
     def late(self, now: float) -> list[str]:
-        """Return the calls whose time is over."""
+        """Returns the ids of the calls that have timed out."""
         return [k for k, call in self._open.items() if call.deadline <= now]
 
 
-# One reply as it is spoken: its words, and how far its sound has got.
-#
-# Sound that was sent is the only measure of what was said: an interrupted reply keeps
-# the words whose share of their clause's sound had gone out.
+# The words of a reply by the audio that was sent: an interrupted reply keeps the words
+# whose share of their clause's audio was sent.
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,7 +404,7 @@ class _Clause:
 
 
 class Utterance:
-    """Counts one reply's sound against its words; owned by the floor."""
+    """Maps the sent audio of one reply to its words; owned by the floor."""
 
     def __init__(
         self,
@@ -427,23 +419,23 @@ class Utterance:
         self.is_greeting = is_greeting
         self._bytes_per_ms = bytes_per_ms
         self._sent_bytes = 0
-        self._planned_ms = 0.0  # where the next clause's sound begins
+        self._planned_ms = 0.0  # start of the next clause's audio
         self._clauses: list[_Clause] = []
 
     @property
     def sent_ms(self) -> float:
-        """How much of the sound has gone out."""
+        """Milliseconds of audio that were sent."""
         return self._sent_bytes / self._bytes_per_ms
 
     @property
     def text(self) -> str:
-        """Every word that was begun to be spoken, and those that follow it."""
+        """The text of all clauses that have started."""
         return " ".join(word for clause in self._clauses for word in clause.words)
 
     def begin_clause(self, text: str, duration_ms: float) -> list[TranscriptAgentDelta]:
-        """Add words whose sound follows now; return them with their estimated times."""
+        """Adds a clause whose audio follows; returns its words with estimated times."""
         words = tuple(text.split())
-        # A clause whose sound came out shorter than planned does not shift the next.
+        # A clause with less audio than planned does not shift the next one.
         start = max(self._planned_ms, self.sent_ms)
         self._clauses.append(_Clause(words, start, duration_ms))
         self._planned_ms = start + duration_ms
@@ -461,11 +453,11 @@ class Utterance:
         return deltas
 
     def count(self, pcm: bytes) -> None:
-        """Note that this sound has gone out."""
+        """Counts audio that is sent."""
         self._sent_bytes += len(pcm)
 
     def spoken_text(self) -> str:
-        """Return the words whose sound has gone out, by their share of letters."""
+        """Returns the words whose audio was sent, by their share of letters."""
         spoken: list[str] = []
         for clause in self._clauses:
             spoken += _spoken_words(clause, self.sent_ms - clause.start_ms)
@@ -473,15 +465,15 @@ class Utterance:
 
 
 def _spoken_words(clause: _Clause, sent_ms: float) -> tuple[str, ...]:
-    # Sound is sent in whole chunks, so the last one may end a little early.
+    # Audio is sent in whole chunks, so the last one may end a little early.
     if sent_ms >= clause.duration_ms - 1:
-        # Text without sound (output.type text) counts as said at once.
+        # Text without audio (output.type text) counts as spoken at once.
         return clause.words
     letters = sum(len(word) for word in clause.words)
-    sounded = 0
+    spoken = 0
     for index, word in enumerate(clause.words):
-        sounded += len(word)
-        # A word counts once its middle has been heard.
-        if (sounded - len(word) / 2) * clause.duration_ms > sent_ms * letters:
+        spoken += len(word)
+        # A word counts once its middle has been sent.
+        if (spoken - len(word) / 2) * clause.duration_ms > sent_ms * letters:
             return clause.words[:index]
     return clause.words

@@ -117,7 +117,7 @@ async def test_a_thousand_replies_at_once_fill_the_playback_buffer_and_no_more(
 
         assert counts.dropped_frames == 250_000 * 24 - buffered_ms * 24
         assert call.speaker.playback.pending_ms < LIMITS.cushion_ms  # interrupted
-        assert not call.engine.session.dialogue.calls.any_open
+        assert not call.engine.session.turn_manager.calls.any_open
 
 
 @pytest.mark.parametrize("library", ["websockets"], indirect=True)  # once is enough
@@ -130,7 +130,7 @@ async def test_a_hundred_thousand_unknown_messages_leave_nothing_behind(
     async with flooded_with(dialer, flood) as call:
         assert call.engine.line.counts.garbled_messages == 0
         assert call.record.words == []
-        assert not call.engine.session.dialogue.calls.any_open
+        assert not call.engine.session.turn_manager.calls.any_open
 
 
 async def test_garbage_without_end_is_counted_and_survived(dialer: Any) -> None:

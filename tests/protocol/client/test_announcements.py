@@ -1,4 +1,4 @@
-"""When a tool that runs is announced, how, and when it is not."""
+"""Announcements of running tools."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ DUE = ASKED + ANNOUNCE_SECONDS
 
 
 def phase_of(session: ClientSession) -> Phase:
-    """Return the phase; an attribute would be taken for unchanged later on."""
+    """Returns the phase; mypy would narrow the attribute for the rest of the test."""
     return session.phase
 
 
@@ -97,7 +97,7 @@ def later(session: ClientSession, now: float = 9.0) -> list[Action]:
     ]
 
 
-def test_it_is_asked_for_when_nobody_spoke_within_the_time() -> None:
+def test_it_is_requested_after_the_delay_if_there_was_no_speech() -> None:
     session = called()
 
     assert session.deadline == pytest.approx(DUE)
@@ -106,7 +106,7 @@ def test_it_is_asked_for_when_nobody_spoke_within_the_time() -> None:
     assert sent(ticked(session)) == [SAID]
 
 
-def test_it_is_asked_for_once() -> None:
+def test_it_is_requested_once() -> None:
     session = called()
     ticked(session)
     hears(session, ReplyStarted("r2"), ReplyDone("r2"), now=3.0)
@@ -161,7 +161,7 @@ def test_a_reply_that_is_heard_after_the_call_is_announcement_enough(
     assert sent(later(session)) == []
 
 
-def test_a_caller_who_has_spoken_knows_that_somebody_is_there() -> None:
+def test_it_is_dropped_when_the_caller_speaks() -> None:
     session = called()
     hears(session, InputSpeechStarted(), InputSpeechStopped(), now=1.2)
     hears(session, ReplyStarted("r2"), ReplyDone("r2"), now=1.4)
@@ -170,7 +170,7 @@ def test_a_caller_who_has_spoken_knows_that_somebody_is_there() -> None:
     assert sent(later(session)) == []
 
 
-def test_silence_in_a_reply_is_no_word_of_the_agent() -> None:
+def test_silent_audio_of_a_reply_does_not_count_as_speech() -> None:
     session = called(ends=False)
     hears(session, *[ReplyAudio(SILENCE, "r1")] * 90, now=1.2)
     hears(session, ENDED, now=1.3)
@@ -178,7 +178,7 @@ def test_silence_in_a_reply_is_no_word_of_the_agent() -> None:
     assert sent(ticked(session)) == [SAID]
 
 
-def test_an_agent_that_still_speaks_is_not_talked_over() -> None:
+def test_it_does_not_interrupt_an_agent_that_still_speaks() -> None:
     session = live(tools=TOOLS)
     second = ReplyAudio(LOUD * 100, "r1")  # one second, sent at once
     hears(session, STARTED, second, CALL, ENDED, now=ASKED)
@@ -187,7 +187,7 @@ def test_an_agent_that_still_speaks_is_not_talked_over() -> None:
     assert sent(later(session)) == []
 
 
-def test_an_agent_that_falls_silent_in_time_is_followed_by_it() -> None:
+def test_it_follows_an_agent_that_falls_silent_in_time() -> None:
     session = live(tools=TOOLS)
     until_due = ReplyAudio(LOUD * 60, "r1")
     hears(session, STARTED, until_due, CALL, ENDED, now=ASKED)
@@ -195,7 +195,7 @@ def test_an_agent_that_falls_silent_in_time_is_followed_by_it() -> None:
     assert sent(ticked(session, ASKED + 0.6)) == [SAID]
 
 
-def test_sound_that_was_cut_off_is_not_waited_for() -> None:
+def test_it_does_not_wait_for_audio_that_was_cut_off() -> None:
     session = live(tools=TOOLS)
     hears(session, STARTED, ReplyAudio(LOUD * 1000, "r1"), now=0.5)  # ten seconds
     hears(session, InputSpeechStarted(), ReplyDone("r1", "interrupted"), now=0.8)
@@ -205,7 +205,7 @@ def test_sound_that_was_cut_off_is_not_waited_for() -> None:
     assert sent(ticked(session)) == [SAID]
 
 
-def test_an_agent_that_has_long_finished_is_no_reason_to_be_silent() -> None:
+def test_speech_that_ended_long_ago_does_not_prevent_it() -> None:
     session = live(tools=TOOLS)
     hears(session, STARTED, ReplyAudio(LOUD, "r1"), CALL, ENDED, now=ASKED)
 
@@ -230,7 +230,7 @@ def test_a_reply_that_is_on_its_way_is_waited_for() -> None:
     assert sent(hears(session, ReplyDone("r2"), now=2.0)) == []
 
 
-def test_when_something_was_said_nothing_is_timed_any_more() -> None:
+def test_no_timer_runs_after_speech() -> None:
     session = called(ends=False)
     hears(session, ReplyAudio(LOUD, "r1"), now=1.2)
 
@@ -337,7 +337,7 @@ def test_a_caller_who_speaks_over_it_leaves_the_call_alone() -> None:
 
 
 @pytest.mark.parametrize("unheard", [True, False])
-def test_after_a_lost_line_it_is_not_said_again(unheard: bool) -> None:
+def test_after_a_lost_connection_it_is_not_said_again(unheard: bool) -> None:
     session = called()
     if unheard:
         ticked(session)
@@ -349,10 +349,10 @@ def test_after_a_lost_line_it_is_not_said_again(unheard: bool) -> None:
 
     assert sent(again) == []
     assert sent(ticked(session, 5.0)) == []
-    assert session.dialogue.calls.any_open
+    assert session.turn_manager.calls.any_open
 
 
-def test_an_announcement_cut_off_by_a_lost_line_is_no_answer_to_repeat() -> None:
+def test_an_announcement_cut_off_by_a_drop_is_not_repeated_as_an_answer() -> None:
     session = called()
     ticked(session)
     hears(session, ReplyStarted("r2"), now=1.7)
@@ -362,7 +362,7 @@ def test_an_announcement_cut_off_by_a_lost_line_is_no_answer_to_repeat() -> None
     assert sent(ticked(session, 8.0)) == []
 
 
-def test_an_announcement_is_no_answer_in_what_a_fresh_session_is_told() -> None:
+def test_an_announcement_is_not_part_of_the_history_of_a_fresh_session() -> None:
     session = live(tools=TOOLS, announce_by="reply", carry_over=True)
     hears(session, TranscriptUser("Book it."), STARTED, CALL, ENDED, now=ASKED)
     ticked(session)
@@ -399,7 +399,7 @@ def test_a_goodbye_that_is_on_its_way_is_not_announced_into() -> None:
     assert ticked(session) == []
 
 
-def test_nobody_is_begged_for_an_announcement() -> None:
+def test_an_announcement_is_not_requested_twice() -> None:
     session = called()
     ticked(session)
     hears(session, ReplyStarted("r2"), ReplyError("r2", "x", "no", True), now=2.0)
@@ -410,10 +410,10 @@ def test_nobody_is_begged_for_an_announcement() -> None:
     ticked(other)
     hears(other, ReplyStarted("r2"), now=2.0)
     assert sent(ticked(other, 12.0)) == []
-    assert other.dialogue.turn is Floor.IDLE
+    assert other.turn_manager.turn is Floor.IDLE
 
 
-def test_changed_rules_hold_for_calls_that_come_after() -> None:
+def test_changed_policies_apply_to_later_calls() -> None:
     session = live(tools=TOOLS)
     fed(session, Reconfigure({}, {"slow": ToolPolicy()}), now=0.5)
     hears(session, STARTED, CALL, ENDED, now=ASKED)
@@ -421,10 +421,10 @@ def test_changed_rules_hold_for_calls_that_come_after() -> None:
     assert sent(ticked(session)) == []
 
 
-# ------------------------------------------------------------------ the local voice
+# ------------------------------------------------------------------ local TTS
 
 
-def test_the_local_voice_is_asked_at_once_and_heard_when_it_is_due() -> None:
+def test_local_tts_starts_at_once_and_is_played_when_due() -> None:
     session = live(tools=TOOLS, announce_by="voice")
     assert Synthesize("c1", "One moment.") in hears(session, STARTED, CALL, now=ASKED)
     hears(session, ENDED, now=1.1)
@@ -434,7 +434,7 @@ def test_the_local_voice_is_asked_at_once_and_heard_when_it_is_due() -> None:
     assert later(session) == []
 
 
-def test_a_voice_that_takes_longer_is_heard_when_it_is_ready() -> None:
+def test_slow_local_tts_is_played_when_it_is_ready() -> None:
     session = called("voice")
     assert ticked(session) == []
 
@@ -444,14 +444,14 @@ def test_a_voice_that_takes_longer_is_heard_when_it_is_ready() -> None:
     assert fed(session, SpeechSynthesized("c1", LOUD), now=2.1) == []
 
 
-def test_sound_that_comes_after_the_result_is_not_played() -> None:
+def test_synthesized_audio_after_the_result_is_not_played() -> None:
     session = called("voice")
     fed(session, DONE, now=1.8)
 
     assert fed(session, SpeechSynthesized("c1", LOUD), now=2.0) == []
 
 
-def test_a_voice_that_only_breathes_is_played_once() -> None:
+def test_silent_synthesized_audio_is_played_once() -> None:
     session = called("voice")
     fed(session, SpeechSynthesized("c1", SILENCE), now=1.3)
 
@@ -459,13 +459,13 @@ def test_a_voice_that_only_breathes_is_played_once() -> None:
     assert later(session) == []
 
 
-def test_between_replies_the_local_voice_is_not_asked_as_a_precaution() -> None:
+def test_local_tts_does_not_start_between_replies() -> None:
     session = live(tools=TOOLS, announce_by="either")
 
     assert hears(session, CALL, now=ASKED) == [RunTool(CALL)]
 
 
-def test_without_a_voice_nothing_is_said() -> None:
+def test_an_announcement_without_synthesized_audio_is_dropped() -> None:
     session = called("voice")
     fed(session, SpeechSynthesized("c1", b""), now=1.3)
 
@@ -473,9 +473,9 @@ def test_without_a_voice_nothing_is_said() -> None:
     assert later(session) == []
 
 
-def test_its_sound_counts_as_the_agent_speaking() -> None:
+def test_its_audio_counts_as_speech_of_the_agent() -> None:
     session = called("voice")
-    fed(session, SpeechSynthesized("c1", LOUD * 100), now=1.3)  # a second of sound
+    fed(session, SpeechSynthesized("c1", LOUD * 100), now=1.3)  # a second of audio
     ticked(session)
     hears(session, SECOND, now=1.7)
     fed(session, SpeechSynthesized("c2", LOUD), now=1.8)
@@ -483,7 +483,7 @@ def test_its_sound_counts_as_the_agent_speaking() -> None:
     assert ticked(session, 1.7 + ANNOUNCE_SECONDS) == []
 
 
-def test_a_result_does_not_wait_for_the_local_voice() -> None:
+def test_a_result_does_not_wait_for_local_tts() -> None:
     session = called("voice")
     fed(session, SpeechSynthesized("c1", LOUD * 100), now=1.3)
     ticked(session)
@@ -491,7 +491,7 @@ def test_a_result_does_not_wait_for_the_local_voice() -> None:
     assert sent(fed(session, DONE, now=1.7)) == [ToolResult("c1", "1")]
 
 
-def test_the_local_voice_fills_a_reply_that_stays_silent() -> None:
+def test_local_tts_speaks_during_a_silent_reply() -> None:
     session = called("either", ends=False)
     hears(session, ReplyAudio(SILENCE, "r1"), now=1.1)
     fed(session, SpeechSynthesized("c1", LOUD), now=1.3)
@@ -500,7 +500,7 @@ def test_the_local_voice_fills_a_reply_that_stays_silent() -> None:
     assert sent(hears(session, ENDED, now=2.4)) == []
 
 
-def test_where_the_floor_is_free_first_the_service_says_it() -> None:
+def test_the_service_says_it_if_the_floor_becomes_free_first() -> None:
     session = called("either", ends=False)
     assert ticked(session) == []
 
@@ -545,22 +545,22 @@ def test_a_result_that_waited_goes_out_when_the_announcement_is_refused() -> Non
 
 
 @pytest.mark.parametrize("code", ["invalid_audio", "internal_error"])
-def test_other_errors_say_nothing_about_announcements(code: str) -> None:
+def test_other_errors_do_not_refuse_announcements(code: str) -> None:
     session = called("either")
     ticked(session)
     hears(session, SessionError(code, "?"), now=1.7)
 
-    assert session.dialogue.expectation.is_announcement
+    assert session.turn_manager.pending_reply.is_announcement
 
 
-def test_errors_at_other_times_say_nothing_about_announcements() -> None:
+def test_errors_at_other_times_do_not_refuse_announcements() -> None:
     session = called("either")
     hears(session, REFUSED[0], now=1.2)
 
     assert sent(ticked(session)) == [SAID]
 
 
-def test_an_error_of_another_reply_says_nothing_about_announcements() -> None:
+def test_an_error_of_another_reply_does_not_refuse_announcements() -> None:
     session = called("either", ends=False)
     hears(session, ReplyError("r1", "llm_provider_error", "no"), now=1.2)
     hears(session, ENDED, now=1.3)
@@ -604,7 +604,7 @@ def test_a_service_that_ignores_it_is_not_asked_again() -> None:
     assert sent(ticked(session, 8.0 + ANNOUNCE_SECONDS)) == []
 
 
-def test_the_embedded_server_has_no_other_voice() -> None:
+def test_announcements_by_reply_never_use_local_tts() -> None:
     session = called("reply")
     ticked(session)
     hears(session, REFUSED[0], now=1.7)
@@ -626,7 +626,5 @@ def test_the_embedded_server_has_no_other_voice() -> None:
         (b"\xff\xff\x00\x80\x00\x00", True),  # -32768
     ],
 )
-def test_sound_is_audible_above_forty_two_decibels_below_full_scale(
-    pcm: bytes, heard: bool
-) -> None:
+def test_audio_is_audible_above_minus_42_dbfs(pcm: bytes, heard: bool) -> None:
     assert is_audible(pcm) is heard

@@ -1,11 +1,11 @@
-"""What the agent is made to say while nobody else has the word."""
+"""Prompts for silent callers and before the limit of a call."""
 
 from __future__ import annotations
 
 from runner.protocol.client.announcements import (
     STILL_THERE,
     IdlePrompter,
-    remark_verbatim,
+    prompt_verbatim,
 )
 from runner.protocol.client.config import IdlePolicy
 from runner.protocol.client.timers import Timer, Timers
@@ -18,11 +18,11 @@ def quiet(
 ) -> tuple[IdlePrompter, Timers]:
     timers = Timers()
     remarks = IdlePrompter(timers, idle, line)
-    assert remarks.look(True, 10.0) is None
+    assert remarks.update(True, 10.0) is None
     return remarks, timers
 
 
-def test_quiet_is_counted_from_the_last_sound() -> None:
+def test_silence_is_counted_from_the_last_audio() -> None:
     _, timers = quiet()
 
     assert timers.next == 30.0
@@ -30,58 +30,58 @@ def test_quiet_is_counted_from_the_last_sound() -> None:
     assert timers.next == 70.0
 
 
-def test_our_own_question_does_not_end_the_quiet() -> None:
+def test_a_prompt_does_not_end_the_silence() -> None:
     remarks, timers = quiet()
     timers.clear(Timer.NUDGE)
 
-    assert remarks.nudge() == remark_verbatim("Hello?")
-    assert remarks.look(False, 31.0) is None
-    assert remarks.look(True, 33.0) is None
+    assert remarks.nudge() == prompt_verbatim("Hello?")
+    assert remarks.update(False, 31.0) is None
+    assert remarks.update(True, 33.0) is None
     assert timers.next == 70.0, "no second question, and the end where it was"
 
 
-def test_a_word_of_the_caller_ends_the_quiet() -> None:
+def test_speech_of_the_caller_ends_the_silence() -> None:
     remarks, timers = quiet()
-    remarks.stir()
+    remarks.caller_active()
 
     assert timers.next is None
-    remarks.look(True, 40.0)
+    remarks.update(True, 40.0)
     assert timers.next == 60.0
 
 
-def test_a_reply_of_the_agents_own_ends_the_quiet() -> None:
+def test_a_reply_that_is_not_a_prompt_ends_the_silence() -> None:
     remarks, timers = quiet()
-    remarks.look(False, 12.0)
+    remarks.update(False, 12.0)
 
     assert timers.next is None
-    remarks.look(True, 15.0)
+    remarks.update(True, 15.0)
     assert timers.next == 35.0
 
 
-def test_a_caller_who_answers_the_question_is_quiet_anew() -> None:
+def test_an_answer_to_the_prompt_restarts_the_silence() -> None:
     remarks, timers = quiet()
     remarks.nudge()
-    remarks.look(False, 31.0)
-    remarks.stir()
-    remarks.look(True, 50.0)
+    remarks.update(False, 31.0)
+    remarks.caller_active()
+    remarks.update(True, 50.0)
 
     assert timers.next == 70.0
     assert timers.is_set(Timer.NUDGE)
 
 
-def test_without_words_of_its_own_the_file_leaves_the_question_to_the_agent() -> None:
+def test_without_a_configured_prompt_the_agent_chooses_the_question() -> None:
     remarks, _ = quiet(IdlePolicy(nudge_after=5.0))
 
     assert remarks.nudge() == STILL_THERE
 
 
-def test_a_remark_waits_until_nobody_owes_anything() -> None:
+def test_a_prompt_waits_until_the_session_is_settled() -> None:
     remarks, _ = quiet(IdlePolicy(), "Soon.")
-    remarks.look(False, 12.0)
+    remarks.update(False, 12.0)
 
     assert remarks.last_minute() is None
-    assert remarks.look(True, 15.0) == remark_verbatim("Soon.")
-    assert remarks.look(True, 16.0) is None
+    assert remarks.update(True, 15.0) == prompt_verbatim("Soon.")
+    assert remarks.update(True, 16.0) is None
 
 
 def test_the_last_minute_is_announced_a_minute_before_the_end() -> None:

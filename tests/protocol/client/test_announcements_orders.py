@@ -44,14 +44,14 @@ from runner.protocol.messages import (
 
 LOUD, SILENCE = b"\0\x40" * 4800, bytes(9600)  # 0.2 s
 CALLS = ["c1", "c2", "c3", "c4"]
-# A tool a call, so that an announcement tells whose it is.
+# One tool for each call, so that the text of an announcement identifies the call.
 RULES = {
     **{f"tool {call_id}": ToolPolicy(announce=f"words {call_id}") for call_id in CALLS},
     "tool c4": ToolPolicy(terminal=True, announce="words c4"),
 }
 
 
-def sound(reply_id: str, *, loud: bool) -> ReplyAudio:
+def reply_audio(reply_id: str, *, loud: bool) -> ReplyAudio:
     return ReplyAudio(LOUD if loud else SILENCE, reply_id)
 
 
@@ -59,7 +59,9 @@ REPLIES = st.sampled_from(["r1", "r2", "r3"])
 MESSAGES: st.SearchStrategy[ServerMessage] = st.one_of(
     st.builds(ReplyStarted, REPLIES),
     st.builds(ReplyStarted, REPLIES),
-    st.builds(lambda loud, reply: sound(reply, loud=loud), st.booleans(), REPLIES),
+    st.builds(
+        lambda loud, reply: reply_audio(reply, loud=loud), st.booleans(), REPLIES
+    ),
     st.builds(ReplyDone, REPLIES, st.sampled_from(["completed", "interrupted"])),
     st.builds(ReplyDone, REPLIES),
     st.sampled_from([InputSpeechStarted(), InputSpeechStopped()]),
@@ -85,8 +87,8 @@ class AnnouncementOrders(RuleBasedStateMachine):
         self.over: set[str] = set()
         self.asked: Counter[str] = Counter()  # of the service
         self.played: Counter[str] = Counter()  # by the local voice
-        self.somebody_spoke = 0.0
-        self.sounds_until = 0.0
+        self.last_speech = 0.0
+        self.audible_until = 0.0
         self.feed(Connected())
         self.feed(Received(SessionReady("s1", resume_token="t")))
 
@@ -95,8 +97,8 @@ class AnnouncementOrders(RuleBasedStateMachine):
             case ToolFinished(call_id) if call_id in self.began:
                 self.over.add(call_id)
             case Received(InputSpeechStarted()) | Say() | Disconnected():
-                self.somebody_spoke, self.sounds_until = self.now, 0.0
-        pending = self.sounds_until
+                self.last_speech, self.audible_until = self.now, 0.0
+        pending = self.audible_until
         actions = self.session.feed(event, self.now)
         for number, action in enumerate(actions):
             self.watch(event, action, pending, actions[:number])
@@ -108,19 +110,21 @@ class AnnouncementOrders(RuleBasedStateMachine):
             case Send(ReplyCreate(instructions=str(text))) if parse_verbatim(text):
                 words = parse_verbatim(text) or ""
                 self.asked[words] += 1
-                assert self.session.dialogue.turn is Floor.IDLE, "asked on a free floor"
+                assert self.session.turn_manager.turn is Floor.IDLE, (
+                    "asked on a free floor"
+                )
                 self.check(words, pending)
             case Announce(words):
                 self.played[words] += 1
-                assert self.session.dialogue.turn is not Floor.USER
+                assert self.session.turn_manager.turn is not Floor.USER
                 self.check(words, pending)
             case Play(pcm):
                 is_ours = any(isinstance(each, Announce) for each in before)
-                assert is_ours or isinstance(event, Received), "no sound by itself"
-                self.sounds_until = max(self.sounds_until, self.now)
+                assert is_ours or isinstance(event, Received), "no audio by itself"
+                self.audible_until = max(self.audible_until, self.now)
                 if pcm == LOUD:
-                    self.somebody_spoke = self.now
-                    self.sounds_until += 0.2
+                    self.last_speech = self.now
+                    self.audible_until += 0.2
             case CancelTool(call_id):
                 self.over.add(call_id)
 
@@ -131,7 +135,7 @@ class AnnouncementOrders(RuleBasedStateMachine):
         assert pending <= self.now, "never over the agent"
         began = self.began[call_id]
         assert self.now - began >= ANNOUNCE_SECONDS - 1e-6, "never before its time"
-        assert self.somebody_spoke <= began, "never when somebody has spoken"
+        assert self.last_speech <= began, "never when somebody has spoken"
 
     @rule(call_id=st.sampled_from(CALLS))
     def call(self, call_id: str) -> None:

@@ -1,4 +1,4 @@
-"""A conversation that goes on over silences, changes and lost lines."""
+"""The conversation over silences, configuration changes and drops."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from runner.protocol.client.actions import (
     Send,
     StopPlayback,
 )
-from runner.protocol.client.announcements import remark_verbatim
+from runner.protocol.client.announcements import prompt_verbatim
 from runner.protocol.client.config import ClientConfig, IdlePolicy, Timeouts
 from runner.protocol.client.conversation import PREFACE, SAY_AGAIN
 from runner.protocol.client.events import (
@@ -34,7 +34,7 @@ from runner.protocol.client.events import (
 from runner.protocol.client.session import DRAIN_SECONDS, ClientSession
 from runner.protocol.client.state import OUTAGE_SECONDS, RESUME_WINDOW_SECONDS, Phase
 from runner.protocol.client.tool_calls import ToolPolicy
-from runner.protocol.client.turn_taking import TAKEN_UP_SECONDS, Floor
+from runner.protocol.client.turn_taking import RESUMED_REPLY_SECONDS, Floor
 from runner.protocol.messages import (
     ConversationMessage,
     InputAudio,
@@ -69,12 +69,12 @@ GREETING = {"system_prompt": "Be brief.", "greeting": "Hi."}
 
 
 def phase_of(session: ClientSession) -> Phase:
-    """Return the phase; an attribute would be taken for unchanged later on."""
+    """Returns the phase; mypy would narrow the attribute for the rest of the test."""
     return session.phase
 
 
 def tick(session: ClientSession) -> list[Action]:
-    """Let time pass until the next deadline."""
+    """Feeds a tick at the next deadline."""
     assert session.deadline is not None
     return session.feed(Tick(), session.deadline)
 
@@ -84,7 +84,7 @@ def drop(session: ClientSession, now: float = 5.0) -> list[Action]:
 
 
 def resume(session: ClientSession) -> list[Action]:
-    """Take the session up again; return what follows session.ready."""
+    """Resumes the session; returns the actions after session.ready."""
     tick(session)
     assert session.phase is Phase.RESUMING
     fed(session, Connected())
@@ -92,7 +92,7 @@ def resume(session: ClientSession) -> list[Action]:
 
 
 def start_afresh(session: ClientSession) -> list[Action]:
-    """Fail to resume; return what follows session.ready of the fresh session."""
+    """Fails to resume; returns the actions after session.ready of the fresh session."""
     tick(session)
     fed(session, Connected())
     hears(session, SessionError("session_not_found", "Session not found"))
@@ -105,7 +105,7 @@ def start_afresh(session: ClientSession) -> list[Action]:
 # ------------------------------------------------------------- the line is lost
 
 
-def test_the_person_sees_the_drop_and_the_return_once_each() -> None:
+def test_a_drop_and_the_resume_are_reported_once_each() -> None:
     session = live()
 
     notices = [a for a in drop(session) if isinstance(a, Notify)]
@@ -120,7 +120,9 @@ def test_the_person_sees_the_drop_and_the_return_once_each() -> None:
     assert back == [Notify("back after 1.3 s")]
 
 
-def test_a_reply_stops_when_the_line_is_lost_and_the_floor_is_free_after_it() -> None:
+def test_a_reply_stops_when_the_connection_is_lost_and_the_floor_is_free_after_it() -> (
+    None
+):
     session = live()
     hears(session, ReplyStarted("r1"), ReplyAudio(b"\1\0", "r1"))
 
@@ -130,14 +132,14 @@ def test_a_reply_stops_when_the_line_is_lost_and_the_floor_is_free_after_it() ->
     assert hears(session, ReplyAudio(b"\1\0", "r1")) == []
 
 
-def test_what_is_said_during_an_outage_is_counted_and_never_sent() -> None:
+def test_audio_during_an_outage_is_counted_and_never_sent() -> None:
     session = live()
     drop(session)
 
     assert fed(session, *[MicFrame(b"\0\0")] * 7) == []
     resume(session)
     assert fed(session, MicFrame(b"\2\0")) == [Send(InputAudio(b"\2\0"))]
-    assert session.line.unsent_bytes == 14
+    assert session.connection.unsent_bytes == 14
 
 
 def test_a_result_that_never_left_is_sent_after_the_drop() -> None:
@@ -159,7 +161,9 @@ def test_a_result_that_left_is_not_sent_twice() -> None:
     assert sent(resume(session)) == []
 
 
-def test_a_far_end_that_asks_again_after_a_drop_is_answered_again_and_once() -> None:
+def test_a_tool_call_that_the_service_repeats_after_a_drop_is_answered_once_more() -> (
+    None
+):
     session = live()
     hears(session, ReplyStarted("r1"), LOOK, ReplyDone("r1"))
     fed(session, ToolFinished("call_1", '"seen"'))
@@ -170,7 +174,7 @@ def test_a_far_end_that_asks_again_after_a_drop_is_answered_again_and_once() -> 
     assert hears(session, LOOK) == []
 
 
-def test_a_fresh_session_gets_no_answers_that_the_lost_one_was_owed() -> None:
+def test_a_fresh_session_gets_no_results_of_the_lost_one() -> None:
     session = live()
     hears(session, ReplyStarted("r1"), LOOK, ReplyDone("r1"))
     fed(session, ToolFinished("call_1", '"seen"'))
@@ -191,7 +195,7 @@ def test_an_answer_that_was_acknowledged_is_not_given_again() -> None:
     assert hears(session, LOOK) == []
 
 
-def test_words_that_are_typed_during_an_outage_are_said_after_it() -> None:
+def test_text_that_is_typed_during_an_outage_is_sent_after_it() -> None:
     session = live()
     drop(session)
 
@@ -204,17 +208,19 @@ def test_words_that_are_typed_during_an_outage_are_said_after_it() -> None:
     ]
 
 
-def test_a_reply_that_was_owed_when_the_line_dropped_is_asked_for_after_it() -> None:
+def test_a_reply_that_was_owed_when_the_connection_dropped_is_requested_after_it() -> (
+    None
+):
     session = live()
     hears(session, InputSpeechStarted(), InputSpeechStopped(), TranscriptUser("Hm?"))
     drop(session)
 
     assert resume(session) == [Notify("back after 1.3 s")]
-    assert session.deadline == 6.3 + TAKEN_UP_SECONDS
+    assert session.deadline == 6.3 + RESUMED_REPLY_SECONDS
     assert sent(tick(session)) == [ReplyCreate()]
 
 
-def test_typed_words_that_nobody_answered_are_said_again_after_a_drop() -> None:
+def test_typed_text_without_an_answer_is_sent_again_after_a_drop() -> None:
     session = live()
     fed(session, Say("hello?"))
     drop(session)
@@ -229,15 +235,15 @@ def test_typed_words_that_nobody_answered_are_said_again_after_a_drop() -> None:
     assert sent(hears(session, SessionReady("sess_1"), now=10.0)) == []
 
 
-def test_a_greeting_that_nobody_heard_is_given_after_the_drop() -> None:
+def test_a_greeting_that_was_not_played_is_requested_after_a_drop() -> None:
     session = live(session=GREETING)
     hears(session, ReplyStarted("r1"))
     drop(session)
 
-    assert sent(resume(session)) == [ReplyCreate(remark_verbatim("Hi."))]
+    assert sent(resume(session)) == [ReplyCreate(prompt_verbatim("Hi."))]
 
 
-def test_a_greeting_that_was_heard_is_not_given_again() -> None:
+def test_a_greeting_that_was_played_is_not_repeated() -> None:
     session = live(session=GREETING)
     hears(session, ReplyStarted("r1"), ReplyAudio(b"\1\0", "r1"))
     drop(session)
@@ -245,7 +251,7 @@ def test_a_greeting_that_was_heard_is_not_given_again() -> None:
     assert sent(resume(session)) == []
 
 
-def test_a_reply_that_was_cut_off_before_it_was_heard_is_asked_for_again() -> None:
+def test_a_reply_that_was_cut_off_before_it_was_heard_is_requested_again() -> None:
     session = live()
     hears(session, TranscriptUser("Hm?"), ReplyStarted("r1"))
     drop(session)
@@ -264,7 +270,7 @@ def test_a_reply_that_was_heard_in_part_is_left_at_that() -> None:
     assert session.is_settled
 
 
-def test_a_reply_that_comes_by_itself_after_a_drop_is_not_asked_for() -> None:
+def test_a_reply_that_comes_by_itself_after_a_drop_is_not_requested() -> None:
     session = live()
     hears(session, InputSpeechStarted(), InputSpeechStopped(), TranscriptUser("Hm?"))
     drop(session)
@@ -280,7 +286,7 @@ def test_a_reply_that_comes_by_itself_after_a_drop_is_not_asked_for() -> None:
     assert session.is_settled, "it is owed once"
 
 
-def test_a_cough_before_a_drop_is_not_asked_about_after_it() -> None:
+def test_a_reply_to_a_cough_is_not_requested_after_a_drop() -> None:
     session = live()
     hears(session, InputSpeechStarted(), InputSpeechStopped())
     drop(session)
@@ -301,7 +307,7 @@ def test_a_fresh_session_answers_what_the_lost_one_did_not() -> None:
     ]
 
 
-def test_a_fresh_session_greets_nobody_twice() -> None:
+def test_a_fresh_session_does_not_greet_again() -> None:
     session = live(session=GREETING)
     hears(session, ReplyStarted("r1"), ReplyAudio(b"\1\0", "r1"))
     drop(session)
@@ -320,7 +326,7 @@ def test_a_caller_who_was_never_greeted_is_greeted_by_the_fresh_session() -> Non
     assert start_afresh(session)[0] == Send(SessionUpdate(GREETING))
 
 
-def test_a_fresh_session_is_told_the_conversation_so_far_if_so_wished() -> None:
+def test_a_fresh_session_gets_the_history_with_carry_over() -> None:
     session = live(carry_over=True)
     hears(session, TranscriptUser("Where is it?"), ReplyStarted("r1"), LOOK)
     hears(session, TranscriptAgent("I look.", "r1"), ReplyDone("r1"))
@@ -342,7 +348,7 @@ def test_a_fresh_session_is_told_the_conversation_so_far_if_so_wished() -> None:
     ]
 
 
-def test_a_fresh_session_is_told_nothing_by_default() -> None:
+def test_a_fresh_session_gets_no_history_by_default() -> None:
     session = live()
     hears(session, TranscriptUser("Where is it?"))
     drop(session)
@@ -364,7 +370,7 @@ def test_an_outage_longer_than_the_window_ends_in_a_fresh_session() -> None:
     )
 
 
-def test_a_line_that_never_comes_back_is_given_up_after_a_while() -> None:
+def test_a_connection_that_never_comes_back_is_given_up_after_a_while() -> None:
     session = live()
     drop(session, now=5.0)
     tries = 0
@@ -386,7 +392,7 @@ def test_a_line_that_never_comes_back_is_given_up_after_a_while() -> None:
 def test_a_service_that_hangs_while_it_is_dialled_again_is_tried_again() -> None:
     session = live()
     drop(session)
-    session.line.forget("gone")
+    session.connection.forget("gone")
     tick(session)
     assert phase_of(session) is Phase.CONNECTING
 
@@ -414,7 +420,7 @@ def test_a_proxys_502_at_the_very_start_is_tried_again() -> None:
 # -------------------------------------------------- replies that do not come
 
 
-def test_a_result_that_nobody_answers_is_asked_about_once() -> None:
+def test_a_reply_to_a_result_is_requested_once_more() -> None:
     session = live(patience=Timeouts(reply=20.0))
     hears(session, ReplyStarted("r1"), LOOK, ReplyDone("r1"))
     fed(session, ToolFinished("call_1", '"seen"'))
@@ -425,7 +431,7 @@ def test_a_result_that_nobody_answers_is_asked_about_once() -> None:
     assert session.deadline is None
 
 
-def test_a_cough_is_not_asked_about() -> None:
+def test_a_reply_to_a_cough_is_not_requested() -> None:
     session = live()
     hears(session, InputSpeechStarted(), InputSpeechStopped())
 
@@ -433,7 +439,7 @@ def test_a_cough_is_not_asked_about() -> None:
     assert session.is_settled
 
 
-def test_a_reply_that_is_not_heard_is_asked_for_once_and_then_given_up() -> None:
+def test_a_reply_that_is_not_heard_is_requested_once_and_then_given_up() -> None:
     session = live()
     hears(session, ReplyStarted("r1"), LOOK)
     fed(session, ToolFinished("call_1", '"seen"'))
@@ -441,7 +447,7 @@ def test_a_reply_that_is_not_heard_is_asked_for_once_and_then_given_up() -> None
     notice, create = tick(session)
     assert isinstance(notice, Notify)
     assert create == Send(ReplyCreate())
-    assert session.dialogue.turn is Floor.AGENT, "late sound is still heard"
+    assert session.turn_manager.turn is Floor.AGENT, "late sound is still heard"
     assert hears(session, ReplyAudio(b"\1\0", "r1")) == [Play(b"\1\0")]
 
 
@@ -460,7 +466,7 @@ def test_a_terminal_call_of_a_reply_that_never_ended_does_not_hang_up() -> None:
     session = live()
     hears(session, ReplyStarted("r1"), ToolCall("call_2", "end_call"))
     tick(session)
-    while session.dialogue.turn is Floor.AGENT:
+    while session.turn_manager.turn is Floor.AGENT:
         actions = tick(session)
 
     assert not any(isinstance(action, RunTool) for action in actions)
@@ -481,18 +487,18 @@ def test_a_failed_reply_that_may_be_tried_again_is_tried_once() -> None:
 # ------------------------------------------------------------- idle, last minute
 
 
-def test_a_quiet_caller_is_asked_and_then_hung_up_on() -> None:
+def test_the_agent_prompts_a_silent_caller_and_then_hangs_up() -> None:
     session = live(idle=IdlePolicy(20.0, "Are you there?", 60.0))
 
     assert session.deadline == 21.0
-    assert sent(tick(session)) == [ReplyCreate(remark_verbatim("Are you there?"))]
+    assert sent(tick(session)) == [ReplyCreate(prompt_verbatim("Are you there?"))]
     hears(session, ReplyStarted("r1"), ReplyDone("r1"), now=23.0)
     assert session.deadline == 61.0
     assert tick(session) == [Drain()]
     assert session.phase is Phase.DRAINING
 
 
-def test_the_quiet_begins_when_the_agents_sound_has_been_played() -> None:
+def test_silence_starts_when_the_agents_audio_has_been_played() -> None:
     session = live(idle=IdlePolicy(nudge_after=20.0))
     hears(session, ReplyStarted("r1"), ReplyAudio(bytes(48_000 * 5), "r1"))
     hears(session, ReplyDone("r1"), now=1.5)
@@ -516,7 +522,7 @@ def test_the_last_minute_is_said_when_the_floor_is_free() -> None:
 
     said = hears(session, ReplyDone("r1"), now=35.0)
 
-    assert sent(said) == [ReplyCreate(remark_verbatim("One minute."))]
+    assert sent(said) == [ReplyCreate(prompt_verbatim("One minute."))]
 
 
 def test_the_last_minute_that_begins_without_a_line_is_said_when_it_is_back() -> None:
@@ -528,7 +534,7 @@ def test_the_last_minute_that_begins_without_a_line_is_said_when_it_is_back() ->
 
     back = hears(session, SessionReady("sess_1"), now=6.3)
 
-    assert sent(back) == [ReplyCreate(remark_verbatim("One minute."))]
+    assert sent(back) == [ReplyCreate(prompt_verbatim("One minute."))]
 
 
 def test_the_time_limit_holds_over_a_drop() -> None:
@@ -559,9 +565,9 @@ def test_changed_tools_are_used_once_the_service_follows() -> None:
     rules = {"look": ToolPolicy(terminal=True)}
     fed(session, Reconfigure({"tools": [{"name": "look"}]}, rules))
 
-    assert session.dialogue.tools != rules
+    assert session.turn_manager.tools != rules
     assert hears(session, SessionUpdated()) == [ConfigApplied()]
-    assert session.dialogue.tools == rules
+    assert session.turn_manager.tools == rules
 
 
 def test_a_change_that_the_wire_need_not_know_is_used_at_once() -> None:
@@ -572,7 +578,7 @@ def test_a_change_that_the_wire_need_not_know_is_used_at_once() -> None:
     ]
 
 
-def test_a_refused_change_is_told_and_nothing_is_adopted() -> None:
+def test_a_refused_change_is_reported_and_has_no_effect() -> None:
     session = live()
     fed(session, Reconfigure({"tools": [{"name": ""}]}))
 
@@ -583,7 +589,7 @@ def test_a_refused_change_is_told_and_nothing_is_adopted() -> None:
     assert hears(session, SessionUpdated()) == []
 
 
-def test_a_change_during_an_outage_is_sent_when_the_line_is_back() -> None:
+def test_a_change_during_an_outage_is_sent_when_the_connection_is_back() -> None:
     session = live()
     drop(session)
     assert fed(session, Reconfigure({"system_prompt": "New."})) == []
@@ -601,7 +607,7 @@ def test_a_fresh_session_begins_with_the_changed_configuration_and_tools() -> No
 
     assert first == Send(SessionUpdate({"system_prompt": "New."}))
     assert ConfigApplied() in rest
-    assert session.dialogue.tools == rules
+    assert session.turn_manager.tools == rules
 
 
 @pytest.mark.parametrize("rule", ["cancel", "finish"])
@@ -635,7 +641,7 @@ def test_it_can_be_asked_again_once_something_was_heard_in_between() -> None:
         hears(session, ReplyDone(reply))
 
 
-def test_it_can_be_asked_again_on_a_new_line() -> None:
+def test_it_can_be_asked_again_on_a_new_connection() -> None:
     session = live()
     hears(session, ReplyStarted("r1"), LOOK, ReplyDone("r1"))
     fed(session, ToolFinished("call_1", "1"))
@@ -656,7 +662,7 @@ def test_a_caller_who_speaks_is_owed_nothing_yet() -> None:
     assert session.deadline is None
 
 
-def test_a_reply_that_was_asked_for_and_is_silent_too_is_told_of_once() -> None:
+def test_a_second_reply_without_audio_is_reported_once() -> None:
     session = live(patience=Timeouts(reply=5.0, sound=10.0))
     hears(session, ReplyStarted("r1"))
     tick(session)
@@ -668,7 +674,7 @@ def test_a_reply_that_was_asked_for_and_is_silent_too_is_told_of_once() -> None:
     assert session.is_settled
 
 
-def test_the_reply_of_a_lost_line_is_not_under_way_on_the_new_one() -> None:
+def test_the_reply_of_a_lost_connection_is_not_in_progress_on_the_new_one() -> None:
     session = live()
     hears(session, ReplyStarted("r1"), ReplyAudio(b"\1\0", "r1"))
     drop(session)
@@ -678,12 +684,12 @@ def test_the_reply_of_a_lost_line_is_not_under_way_on_the_new_one() -> None:
     assert hears(session, LOOK) == [RunTool(LOOK)]
 
 
-def test_an_older_reply_that_was_interrupted_takes_its_calls_with_it() -> None:
+def test_an_older_reply_that_was_interrupted_cancels_its_calls() -> None:
     session = live()
     hears(session, ReplyStarted("r1"), LOOK, ReplyStarted("r2"))
 
     assert hears(session, ReplyDone("r1", "interrupted")) == [CancelTool("call_1")]
-    assert session.dialogue.turn is Floor.AGENT
+    assert session.turn_manager.turn is Floor.AGENT
 
 
 def test_a_terminal_call_without_any_reply_asks_for_a_goodbye() -> None:
@@ -705,7 +711,7 @@ def test_a_result_that_is_held_when_the_next_reply_begins_is_kept() -> None:
     assert sent(hears(session, ReplyDone("r2"))) == [RESULT]
 
 
-def test_a_result_that_is_held_when_the_line_drops_is_sent_once() -> None:
+def test_a_result_that_is_held_when_the_connection_drops_is_sent_once() -> None:
     session = live()
     hears(session, ReplyStarted("r1"), LOOK)
     fed(session, ToolFinished("call_1", '"seen"'))
@@ -733,7 +739,7 @@ def test_what_comes_while_the_goodbye_plays_does_not_hang_up_twice() -> None:
     assert session.phase is Phase.DRAINING
 
 
-def test_giving_up_stops_the_sound_and_the_calls() -> None:
+def test_giving_up_stops_playback_and_the_calls() -> None:
     session = live()
     hears(session, ReplyStarted("r1"), LOOK)
 
@@ -742,14 +748,14 @@ def test_giving_up_stops_the_sound_and_the_calls() -> None:
     assert actions[:-1] == [StopPlayback(), CancelTool("call_1")]
 
 
-def test_a_connection_that_nobody_asked_for_is_not_spoken_on() -> None:
+def test_an_unexpected_connection_is_ignored() -> None:
     assert fed(live(), Connected()) == []
 
 
 def test_a_refusal_while_a_lost_call_starts_afresh_is_an_outage() -> None:
     session = live()
     drop(session)
-    session.line.forget("gone")
+    session.connection.forget("gone")
     tick(session)
     assert phase_of(session) is Phase.CONNECTING
 

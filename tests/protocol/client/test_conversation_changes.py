@@ -31,7 +31,7 @@ def configuration(**changes: Any) -> Configuration:
 def running() -> ConfigChanges:
     changes = ConfigChanges(configuration())
     changes.first(greets=True)
-    assert not changes.settle()
+    assert not changes.acknowledge()
     return changes
 
 
@@ -94,21 +94,21 @@ def test_what_has_to_wait_for_the_next_session_is_named(
 def test_a_change_holds_once_it_is_acknowledged() -> None:
     changes = running()
     wanted = configuration(system_prompt="New.")
-    changes.want(wanted)
+    changes.request(wanted)
 
     assert changes.is_due
     assert changes.send() == {"system_prompt": "New."}
     assert not changes.is_due
     assert changes.current != wanted
-    assert changes.settle()
+    assert changes.acknowledge()
     assert changes.current == wanted
-    assert not changes.settle()
+    assert not changes.acknowledge()
 
 
 def test_a_change_that_is_refused_leaves_everything_as_it_was() -> None:
     changes = running()
     before = changes.current
-    changes.want(configuration(tools=[{"name": ""}]))
+    changes.request(configuration(tools=[{"name": ""}]))
     changes.send()
 
     assert not changes.refuse(SessionError("invalid_audio"))
@@ -117,9 +117,9 @@ def test_a_change_that_is_refused_leaves_everything_as_it_was() -> None:
     assert not changes.is_due
 
 
-def test_an_error_that_nothing_was_sent_for_is_no_refusal() -> None:
+def test_an_error_without_a_sent_change_is_not_a_refusal() -> None:
     changes = running()
-    changes.want(configuration(system_prompt="New."))
+    changes.request(configuration(system_prompt="New."))
 
     assert not changes.refuse(SessionError("invalid_value"))
     assert changes.is_due
@@ -127,21 +127,21 @@ def test_an_error_that_nothing_was_sent_for_is_no_refusal() -> None:
 
 def test_a_second_change_waits_for_the_first_and_takes_back_what_it_did() -> None:
     changes = running()
-    changes.want(configuration(system_prompt="New."))
+    changes.request(configuration(system_prompt="New."))
     changes.send()
-    changes.want(configuration())
+    changes.request(configuration())
 
     assert not changes.is_due
-    changes.settle()
+    changes.acknowledge()
     assert changes.is_due
     assert changes.send() == {"system_prompt": "Be brief."}
 
 
-def test_a_change_that_was_under_way_when_the_line_dropped_is_sent_whole() -> None:
+def test_an_unconfirmed_change_is_sent_whole_after_a_drop() -> None:
     changes = running()
-    changes.want(configuration(system_prompt="New."))
+    changes.request(configuration(system_prompt="New."))
     changes.send()
-    changes.lose()
+    changes.connection_lost()
 
     assert changes.is_due
     fields = changes.send()
@@ -152,11 +152,11 @@ def test_a_change_that_was_under_way_when_the_line_dropped_is_sent_whole() -> No
 
 def test_a_fresh_session_has_the_configuration_as_it_is_wanted_now() -> None:
     changes = running()
-    changes.want(configuration(system_prompt="New.", output={"voice": "eve"}))
+    changes.request(configuration(system_prompt="New.", output={"voice": "eve"}))
 
     session = changes.first(greets=False)
 
     assert session["system_prompt"] == "New."
     assert session["output"] == {"voice": "eve"}
     assert "greeting" not in session
-    assert changes.settle()
+    assert changes.acknowledge()

@@ -1,4 +1,4 @@
-"""What a fresh session is told of the call so far."""
+"""The history for a fresh session."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.protocol.client.conversation import (
-    MOST_CHARACTERS,
-    MOST_TURNS,
+    MAX_CHARACTERS,
+    MAX_TURNS,
     PREFACE,
     History,
 )
@@ -25,17 +25,19 @@ def test_a_call_in_which_nothing_was_said_has_no_history() -> None:
     history.note(TranscriptUser("  "))
     history.note(TranscriptAgent(""))
 
-    assert history.tell() == []
+    assert history.messages() == []
 
 
-def test_the_words_of_both_and_what_tools_returned_are_told_in_order() -> None:
+def test_texts_of_both_sides_and_tool_results_are_in_order() -> None:
     history = History()
     history.note(TranscriptAgent("How can I help?"))
     history.note(TranscriptUser("Where is 1234?"))
-    history.answer(ToolCall("c1", "lookup_order"), ToolResult("c1", '{"at":"sea"}'))
-    history.say("Hello?")
+    history.add_tool_result(
+        ToolCall("c1", "lookup_order"), ToolResult("c1", '{"at":"sea"}')
+    )
+    history.add_user_text("Hello?")
 
-    assert history.tell() == [
+    assert history.messages() == [
         ConversationMessage("system", PREFACE),
         ConversationMessage("system", 'You said: "How can I help?"'),
         ConversationMessage("user", "Where is 1234?"),
@@ -48,17 +50,17 @@ def test_the_words_of_both_and_what_tools_returned_are_told_in_order() -> None:
 def test_history_is_bounded_and_its_end_is_what_is_kept(lines: list[str]) -> None:
     history = History()
     for line in lines:
-        history.say(line)
+        history.add_user_text(line)
 
-    told = history.tell()[1:]
+    told = history.messages()[1:]
 
-    assert len(told) <= MOST_TURNS
-    assert sum(len(turn.content) for turn in told) <= MOST_CHARACTERS
+    assert len(told) <= MAX_TURNS
+    assert sum(len(turn.content) for turn in told) <= MAX_CHARACTERS
     assert [turn.content for turn in told] == lines[len(lines) - len(told) :]
 
 
 def test_a_huge_result_is_cut() -> None:
     history = History()
-    history.answer(ToolCall("c1", "dump"), ToolResult("c1", "x" * 100_000))
+    history.add_tool_result(ToolCall("c1", "dump"), ToolResult("c1", "x" * 100_000))
 
-    assert len(history.tell()[1].content) < 1000
+    assert len(history.messages()[1].content) < 1000

@@ -1,4 +1,4 @@
-"""The client's core by plain calls: events in, equal lists of actions out."""
+"""The client session: events in, actions out."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ from tests.protocol.client.driving import (
 
 
 def phase_of(session: ClientSession) -> Phase:
-    """Return the phase; an attribute would be taken for unchanged later on."""
+    """Returns the phase; mypy would narrow the attribute for the rest of the test."""
     return session.phase
 
 
@@ -87,7 +87,7 @@ def test_a_session_connects_then_sends_its_configuration_first() -> None:
     ]
 
 
-def test_no_sound_is_sent_before_the_session_is_ready() -> None:
+def test_no_audio_is_sent_before_the_session_is_ready() -> None:
     session = ClientSession(ClientConfig())
     session.start(0.0)
 
@@ -138,7 +138,7 @@ def test_a_rejected_key_ends_the_session_whatever_the_case_of_its_code(
     assert close.hint is not None
 
 
-def test_a_refused_configuration_is_told_with_the_words_of_the_service() -> None:
+def test_a_refused_configuration_is_reported_with_the_text_of_the_service() -> None:
     session = ClientSession(ClientConfig())
     session.start(0.0)
     fed(session, Connected())
@@ -187,7 +187,7 @@ def test_a_full_service_is_tried_again_with_growing_pauses_and_then_given_up() -
 # ----------------------------------------------------------------- the floor
 
 
-def test_sound_is_played_only_between_reply_started_and_reply_done() -> None:
+def test_audio_is_played_only_between_reply_started_and_reply_done() -> None:
     session = live()
     audio = ReplyAudio(b"\1\0", "r1")
 
@@ -198,14 +198,14 @@ def test_sound_is_played_only_between_reply_started_and_reply_done() -> None:
     assert hears(session, audio) == []
 
 
-def test_sound_of_another_reply_is_not_played() -> None:
+def test_audio_of_another_reply_is_not_played() -> None:
     session = live()
     hears(session, ReplyStarted("r2"))
 
     assert hears(session, ReplyAudio(b"\1\0", "r1")) == []
 
 
-def test_barge_in_empties_the_speaker_and_kills_the_reply() -> None:
+def test_barge_in_stops_playback_and_kills_the_reply() -> None:
     session = live()
     hears(session, ReplyStarted("r1"), ReplyAudio(b"\1\0", "r1"))
 
@@ -220,7 +220,7 @@ def test_an_interrupted_reply_without_speech_started_stops_playback_too() -> Non
     assert hears(session, ReplyDone("r1", "interrupted")) == [StopPlayback()]
 
 
-def test_speech_after_a_completed_reply_still_empties_the_speaker() -> None:
+def test_speech_after_a_completed_reply_still_stops_playback() -> None:
     session = live()
     hears(session, ReplyStarted("r1"), ReplyDone("r1"))
 
@@ -320,7 +320,7 @@ def test_a_call_of_a_reply_that_is_already_interrupted_never_runs() -> None:
     assert hears(session, ReplyDone("r1", "interrupted")) == []
 
 
-def test_an_interrupted_reply_whose_done_never_came_takes_its_calls_with_it() -> None:
+def test_an_interrupted_reply_whose_done_never_came_cancels_its_calls() -> None:
     session = live()
     hears(session, ReplyStarted("r1"), LOOK, InputSpeechStarted())
 
@@ -344,7 +344,7 @@ def test_a_call_without_a_reply_is_run_and_answered() -> None:
     assert fed(session, ToolFinished("call_1", '"seen"')) == [Send(RESULT)]
 
 
-def test_the_floor_falls_free_when_no_reply_follows_a_cough() -> None:
+def test_the_floor_becomes_free_when_no_reply_follows_a_cough() -> None:
     session = live()
     hears(session, ReplyStarted("r1"), LOOK, ReplyDone("r1"))
     hears(session, InputSpeechStarted(), now=2.0)
@@ -399,7 +399,7 @@ def test_a_caller_who_speaks_while_the_goodbye_plays_is_not_hung_up_on() -> None
     assert result.is_error
 
 
-def test_a_silent_wish_to_hang_up_is_answered_and_waits_for_the_goodbye() -> None:
+def test_a_hang_up_without_words_is_answered_and_waits_for_the_goodbye() -> None:
     session = live()
     bye = ToolCall("call_1", "end_call")
     hears(session, ReplyStarted("r1"), bye, ReplyDone("r1"))
@@ -411,7 +411,7 @@ def test_a_silent_wish_to_hang_up_is_answered_and_waits_for_the_goodbye() -> Non
     assert hears(session, ReplyDone("r2")) == [Drain()]
 
 
-def test_a_goodbye_that_never_comes_does_not_keep_the_line_open() -> None:
+def test_a_goodbye_that_never_comes_does_not_keep_the_connection_open() -> None:
     session = live()
     hears(session, ReplyStarted("r1"), ToolCall("call_1", "end_call"), ReplyDone("r1"))
     fed(session, ToolFinished("call_1", "{}"), now=5.0)
@@ -486,7 +486,7 @@ def test_nothing_happens_after_the_end() -> None:
 # ------------------------------------------------------------ a dropped line
 
 
-def test_a_dropped_line_is_resumed_with_the_token_and_the_id() -> None:
+def test_a_dropped_connection_is_resumed_with_the_token_and_the_id() -> None:
     session = live()
     dropped = fed(session, Disconnected("the line was lost"), now=5.0)
     assert dropped[0] == StopPlayback()
@@ -496,7 +496,7 @@ def test_a_dropped_line_is_resumed_with_the_token_and_the_id() -> None:
     assert fed(session, Connected()) == [Send(SessionResume("sess_1"))]
     hears(session, SessionReady("sess_1", resume_token="token_2"))
     assert session.phase is Phase.LIVE
-    assert session.line.resume_token == "token_2"
+    assert session.connection.resume_token == "token_2"
 
 
 def test_a_call_that_was_open_over_the_drop_is_answered_after_it_once() -> None:
@@ -543,7 +543,7 @@ def test_an_unknown_message_changes_nothing() -> None:
     assert hears(session, Unknown("reply.sparkles", {"n": 1})) == []
 
 
-def test_something_unreadable_is_reported_and_survived() -> None:
+def test_something_unreadable_is_reported_and_ignored() -> None:
     session = live()
 
     (notice,) = fed(session, MalformedMessage("Invalid JSON format."))
@@ -552,7 +552,7 @@ def test_something_unreadable_is_reported_and_survived() -> None:
     assert session.phase is Phase.LIVE
 
 
-def test_an_unknown_error_code_is_reported_and_survived() -> None:
+def test_an_unknown_error_code_is_reported_and_ignored() -> None:
     session = live()
 
     assert hears(session, SessionError("brand_new", "hm")) == [
@@ -568,7 +568,7 @@ def test_a_failed_reply_is_reported() -> None:
     ]
 
 
-def test_typed_words_go_in_as_a_message_and_ask_for_a_reply() -> None:
+def test_typed_text_is_a_message_and_a_request_for_a_reply() -> None:
     session = live()
 
     assert fed(session, Say("hello")) == [
@@ -578,7 +578,7 @@ def test_typed_words_go_in_as_a_message_and_ask_for_a_reply() -> None:
     assert not session.is_settled
 
 
-def test_typed_words_interrupt_the_agent() -> None:
+def test_typed_text_interrupts_the_agent() -> None:
     session = live()
     hears(session, ReplyStarted("r1"))
 

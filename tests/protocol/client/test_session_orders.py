@@ -126,8 +126,8 @@ class ClientOrders(RuleBasedStateMachine):
         self.watch(None, self.session.start(self.now))
 
     def feed(self, event: Event) -> None:
-        phase, turn = self.session.phase, self.session.dialogue.turn
-        reply = self.session.dialogue.reply
+        phase, turn = self.session.phase, self.session.turn_manager.turn
+        reply = self.session.turn_manager.reply
         reply_id = None if reply is None else reply.reply_id
         if isinstance(event, Received) and phase in TALKING:
             self.asked *= not isinstance(event.message, ReplyAudio | InputSpeechStarted)
@@ -158,7 +158,7 @@ class ClientOrders(RuleBasedStateMachine):
             and phase in TALKING
         ):
             assert StopPlayback() in actions, "an interruption is instant"
-            assert self.session.dialogue.turn is not Floor.AGENT
+            assert self.session.turn_manager.turn is not Floor.AGENT
 
     def watch(self, event: Event | None, actions: list[Action]) -> None:
         for action in actions:
@@ -176,7 +176,7 @@ class ClientOrders(RuleBasedStateMachine):
                     assert call_id not in self.forgotten, "a forgotten call is silent"
                     assert self.session.phase in TALKING, "answers need a live line"
                     if not self.config.immediate_results:
-                        assert self.session.dialogue.turn is Floor.IDLE, (
+                        assert self.session.turn_manager.turn is Floor.IDLE, (
                             "results wait for the floor"
                         )
 
@@ -308,9 +308,9 @@ class ClientOrders(RuleBasedStateMachine):
     @precondition(lambda self: self.session.phase is Phase.LIVE)
     @invariant()
     def nothing_is_waited_for_without_end(self) -> None:
-        timers, dialogue = self.session.timers, self.session.dialogue
-        assert timers.is_set(Timer.SOUND) == (dialogue.turn is Floor.AGENT)
-        assert timers.is_set(Timer.FLOOR) == dialogue.expectation.is_open
+        timers, turn_manager = self.session.timers, self.session.turn_manager
+        assert timers.is_set(Timer.REPLY_AUDIO) == (turn_manager.turn is Floor.AGENT)
+        assert timers.is_set(Timer.FLOOR) == turn_manager.pending_reply.is_open
 
     @invariant()
     def outside_the_conversation_nothing_of_it_is_timed(self) -> None:
@@ -321,10 +321,10 @@ class ClientOrders(RuleBasedStateMachine):
     @invariant()
     def a_free_floor_leaves_no_result_behind(self) -> None:
         if self.session.phase is Phase.LIVE:
-            dialogue = self.session.dialogue
-            if dialogue.turn is Floor.IDLE:
-                held = [c for c in dialogue.calls if c.state.name == "FINISHED"]
-                assert held == [] or dialogue.farewell.name == "SAID"
+            turn_manager = self.session.turn_manager
+            if turn_manager.turn is Floor.IDLE:
+                held = [c for c in turn_manager.calls if c.state.name == "FINISHED"]
+                assert held == [] or turn_manager.hang_up_state.name == "SAID"
 
 
 TestClientOrders = ClientOrders.TestCase

@@ -28,12 +28,12 @@ def test_nothing_leaves_the_end() -> None:
     assert reachable_from(Phase.CLOSED) == {Phase.CLOSED}
 
 
-def test_a_person_can_hang_up_in_every_phase_that_is_not_the_end() -> None:
+def test_the_user_can_hang_up_in_every_phase_except_the_last() -> None:
     for phase in set(Phase) - {Phase.ENDING, Phase.CLOSED}:
         assert (phase, Trigger.HANG_UP) in TRANSITIONS, phase
 
 
-def test_every_phase_that_waits_for_the_far_end_has_a_time_out() -> None:
+def test_every_phase_that_waits_for_the_service_has_a_time_out() -> None:
     for phase in (
         Phase.CONNECTING,
         Phase.CONFIGURING,

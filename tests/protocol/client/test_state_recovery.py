@@ -82,7 +82,7 @@ def test_the_tables_have_these_rows_and_no_others() -> None:
     assert sorted(REFUSALS) == [401, 403, 404, 408, 425, 429, 500, 502, 503, 504]
 
 
-def test_a_lost_line_without_a_code_is_an_abnormal_closure() -> None:
+def test_a_lost_connection_without_a_code_is_an_abnormal_closure() -> None:
     assert rule_for_close(None) is CLOSES[1006]
     assert rule_for_close(4999) is UNKNOWN_CLOSE
 

@@ -28,7 +28,7 @@ def test_what_is_due_is_taken_once_and_earliest_first(
     assert timers.next == (min(rest) if rest else None)
 
 
-def test_what_belongs_to_the_conversation_is_told_apart() -> None:
+def test_the_timers_that_outlive_a_connection_are_listed() -> None:
     lasting = {Timer.PHASE, Timer.RETRY, Timer.LAST_MINUTE, Timer.MAX_DURATION}
 
     assert set(Timer) - set(CONVERSATIONAL) == lasting

@@ -1,4 +1,4 @@
-"""The book of tool calls."""
+"""The table of tool calls."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_forgetting_a_reply_returns_its_running_calls_only() -> None:
     assert book.any_open
 
 
-def test_a_call_that_nobody_made_cannot_finish() -> None:
+def test_an_unknown_call_cannot_finish() -> None:
     assert ToolCallTable().finish("x", "1", False) is None
 
 

@@ -1,4 +1,4 @@
-"""A reply that is awaited."""
+"""The pending reply."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from runner.protocol.messages import ReplyCreate
 PATIENCE = Timeouts(reply=30.0)
 
 
-def test_a_reply_that_may_come_is_awaited_for_a_while_and_not_asked_for() -> None:
+def test_a_reply_that_may_come_is_awaited_for_a_while_and_not_requested() -> None:
     timers = Timers()
-    expectation = PendingReply(timers, PATIENCE)
-    expectation.expect(1.0)
+    pending_reply = PendingReply(timers, PATIENCE)
+    pending_reply.expect(1.0)
 
     assert timers.next == 1.0 + FLOOR_SECONDS
-    assert expectation.expire(11.0) is None
-    assert expectation.give_up() == []
-    assert not expectation.is_open
+    assert pending_reply.expire(11.0) is None
+    assert pending_reply.give_up() == []
+    assert not pending_reply.is_open
 
 
-def test_a_reply_that_is_owed_is_asked_for_once_and_then_told_of() -> None:
+def test_a_pending_reply_is_requested_once_and_then_reported() -> None:
     timers = Timers()
-    expectation = PendingReply(timers, PATIENCE)
-    expectation.expect(1.0, owed=True)
+    pending_reply = PendingReply(timers, PATIENCE)
+    pending_reply.expect(1.0, owed=True)
 
     assert timers.next == 31.0
-    assert expectation.expire(31.0) == [
+    assert pending_reply.expire(31.0) == [
         Notify("no answer came: asking once more"),
         Send(ReplyCreate()),
     ]
-    assert expectation.is_open
-    assert expectation.expire(61.0) is None
-    assert expectation.give_up() == [Notify("the agent does not answer")]
+    assert pending_reply.is_open
+    assert pending_reply.expire(61.0) is None
+    assert pending_reply.give_up() == [Notify("the agent does not answer")]
     assert timers.next is None
 
 
-def test_once_something_was_heard_it_may_be_asked_for_again() -> None:
-    expectation = PendingReply(Timers(), PATIENCE)
-    expectation.expect(0.0, owed=True)
-    expectation.expire(30.0)
-    expectation.close()
-    expectation.hear()
-    expectation.expect(40.0, owed=True)
+def test_once_something_was_heard_it_may_be_requested_again() -> None:
+    pending_reply = PendingReply(Timers(), PATIENCE)
+    pending_reply.expect(0.0, owed=True)
+    pending_reply.expire(30.0)
+    pending_reply.close()
+    pending_reply.reset_retry()
+    pending_reply.expect(40.0, owed=True)
 
-    assert expectation.expire(70.0) is not None
+    assert pending_reply.expire(70.0) is not None

@@ -140,7 +140,7 @@ def test_what_is_fixed_by_the_first_update_stays(
     assert refusal(update, {"greeting": "Hi"}) == ("immutable_field", param)
 
 
-def test_sending_a_fixed_value_again_is_no_change() -> None:
+def test_sending_a_fixed_value_again_does_not_change_it() -> None:
     first = {"greeting": "Hi", "output": {"voice": "ivy"}}
 
     assert taken(first, first) == taken(first)

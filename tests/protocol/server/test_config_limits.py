@@ -32,7 +32,7 @@ DETECTION = TURN_DETECTION
         (number(0, 1), [0, 1, 0.5, None], [-0.1, 1.1, True, "1", float("nan")]),
         (number(50, 100, whole=True), [50, 100, None], [49, 101, 50.0, True]),
         (flag, [True, False, None], [0, "true"]),
-        (texts(text(), most=2), [[], ["a", "b"], None], [["a"] * 3, "ab", [None]]),
+        (texts(text(), max_items=2), [[], ["a", "b"], None], [["a"] * 3, "ab", [None]]),
         (DETECTION["min_silence"], [50, 10_000], [49, 10_001]),
         (DETECTION["interruption_delay"], [0, 1_000], [-1, 1_001]),
         (

@@ -1,4 +1,4 @@
-"""How the server reads what a client has configured."""
+"""The settings of a server session."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def test_unset_options_are_echoed_as_null() -> None:
     assert echo["input"]["format"] == {"encoding": "audio/pcm", "sample_rate": 24_000}
 
 
-def test_telephone_sound_has_a_byte_a_sample() -> None:
+def test_telephone_audio_has_one_byte_per_sample() -> None:
     assert bytes_per_ms("audio/pcm") == 48
     assert bytes_per_ms("audio/pcmu") == bytes_per_ms("audio/pcma") == 8
 
 
-def test_an_interruption_takes_half_a_second_of_speech_unless_told_otherwise() -> None:
+def test_an_interruption_takes_half_a_second_of_speech_by_default() -> None:
     def delay(**listening: object) -> float:
         return configured(input=listening).turn_detection.interruption_delay
 
@@ -76,7 +76,7 @@ def test_replies_can_be_text_alone() -> None:
     assert not configured(output={"type": "text"}).speaks
 
 
-def test_what_nobody_configured_is_the_services_own() -> None:
+def test_settings_that_are_not_configured_have_the_services_defaults() -> None:
     settings = default_settings()
 
     assert settings.system_prompt == settings.greeting == ""

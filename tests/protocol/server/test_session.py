@@ -1,4 +1,4 @@
-"""The server's core: plain calls; `test_session_orders` feeds it anything."""
+"""The server session; `test_session_orders` feeds it events in random order."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_an_empty_greeting_means_none() -> None:
     assert kinds(Pair(greeting="").actions)[-1] is SessionReady
 
 
-def test_sound_before_ready_is_thrown_away() -> None:
+def test_audio_before_ready_is_discarded() -> None:
     assert Pair(ready=False).receive(InputAudio(b"\0\0")) == []
 
 
@@ -218,7 +218,7 @@ def test_a_later_update_is_acknowledged_without_a_second_ready() -> None:
 # ----------------------------------------------------------------------- the caller
 
 
-def test_a_turn_is_told_in_the_order_of_the_service() -> None:
+def test_the_messages_of_a_turn_are_in_the_order_of_the_service() -> None:
     pair = Pair()
 
     actions = pair.feed(
@@ -255,11 +255,11 @@ def test_a_turn_without_words_lets_the_reply_that_waited_for_it_begin() -> None:
     assert StartReply in kinds(pair.feed(TurnCommitted("")))
 
 
-def test_sound_goes_to_the_ears() -> None:
+def test_audio_is_fed_to_stt() -> None:
     assert Pair().receive(InputAudio(b"\1\2")) == [FeedAudio(b"\1\2")]
 
 
-def test_the_excess_of_a_burst_does_not_reach_the_ears() -> None:
+def test_the_excess_of_a_burst_is_not_fed_to_stt() -> None:
     pair = Pair()
     taken = [kinds(pair.receive(InputAudio(bytes(48_000)))) for _ in range(12)]
 
@@ -277,7 +277,7 @@ def speaking(**update: Any) -> Pair:
     return pair
 
 
-def test_a_reply_is_told_in_the_order_of_the_service() -> None:
+def test_the_messages_of_a_reply_are_in_the_order_of_the_service() -> None:
     pair = speaking()
 
     actions = pair.feed(
@@ -317,7 +317,7 @@ def test_an_interruption_stops_the_reply_before_anything_is_said_of_it() -> None
     assert sent(actions)[2].status == "interrupted"
 
 
-def test_what_an_interrupted_reply_still_produces_vanishes() -> None:
+def test_what_an_interrupted_reply_still_produces_is_ignored() -> None:
     pair = speaking()
     reply_id = pair.reply_id
     pair.feed(SpeechStarted())
@@ -333,7 +333,7 @@ def test_what_an_interrupted_reply_still_produces_vanishes() -> None:
     )
 
 
-def test_a_dead_reply_is_not_heard_within_the_next_one_either() -> None:
+def test_audio_of_an_interrupted_reply_is_not_sent_in_the_next_one() -> None:
     pair = speaking()
     dead = pair.reply_id
     pair.say("What?")
@@ -355,11 +355,11 @@ def test_a_dead_reply_is_not_heard_within_the_next_one_either() -> None:
 def test_a_protected_reply_is_not_interrupted(detection: dict[str, Any]) -> None:
     pair = speaking(input={"turn_detection": detection})
 
-    assert not pair.session.yields
+    assert not pair.session.is_interruptible
     assert pair.feed(SpeechStarted(), TurnCommitted("Stop!")) == []
 
 
-def test_a_failing_mind_is_told_and_the_reply_is_done() -> None:
+def test_a_failure_of_the_llm_is_reported_and_the_reply_is_done() -> None:
     pair = Pair()
     pair.say("Hello?")
 
@@ -448,7 +448,7 @@ def test_calls_of_an_interrupted_reply_are_forgotten_and_late_results_ignored() 
     assert pair.receive(ToolResult(call_id, "1")) == []
 
 
-def test_results_of_calls_that_never_were_are_refused_and_doubles_ignored() -> None:
+def test_results_of_unknown_calls_are_refused_and_doubles_ignored() -> None:
     pair = Pair(tools=[TOOL])
     pair.say("Look!")
     call_id = pair.call()
@@ -477,7 +477,7 @@ def test_a_call_that_is_never_answered_times_out_as_an_error() -> None:
 # ---------------------------------------------------------------------------- rest
 
 
-def test_words_put_into_the_conversation_are_remembered_and_cause_nothing() -> None:
+def test_conversation_messages_are_added_without_a_reply() -> None:
     message = ConversationMessage("user", "My name is Kim.")
 
     assert Pair().receive(message) == [AppendHistory(message)]
@@ -513,7 +513,7 @@ def test_words_put_into_the_conversation_are_remembered_and_cause_nothing() -> N
         ),
     ],
 )
-def test_what_cannot_be_read_is_answered_in_the_words_of_the_service(
+def test_what_cannot_be_read_is_answered_with_the_text_of_the_service(
     error: RemoteProtocolError, code: str, text: str | None
 ) -> None:
     pair = Pair()
@@ -529,7 +529,7 @@ def test_a_failing_part_is_an_internal_error_that_the_session_survives() -> None
     assert pair.session.phase is Phase.LIVE
 
 
-def test_an_end_stops_the_reply_tells_how_long_it_was_and_closes() -> None:
+def test_session_end_stops_the_reply_sends_the_duration_and_closes() -> None:
     pair = speaking()
     pair.now += 35.28
 
@@ -542,11 +542,11 @@ def test_an_end_stops_the_reply_tells_how_long_it_was_and_closes() -> None:
     assert pair.feed(SpeechStarted(), Tick()) == []
 
 
-def test_a_server_that_leaves_ends_its_sessions_cleanly() -> None:
+def test_a_shutdown_ends_the_sessions_normally() -> None:
     assert kinds(Pair().feed(ShutDown())) == [SessionEnded, Close]
 
 
-def test_a_session_that_is_too_old_is_told_and_ended() -> None:
+def test_an_expired_session_is_reported_and_ended() -> None:
     pair = Pair()
     assert pair.session.deadline == pair.now + LIFETIME_SECONDS
     pair.now += LIFETIME_SECONDS
@@ -609,7 +609,7 @@ def test_a_written_reply_that_was_read_before_a_drop_is_not_made_again() -> None
     assert kinds(pair.feed(Resumed())) == [SessionReady]
 
 
-def test_a_call_of_a_reply_that_a_drop_has_cut_is_asked_for_again() -> None:
+def test_a_call_of_a_reply_that_a_drop_has_cut_is_requested_again() -> None:
     pair = Pair(tools=[TOOL])
     pair.say("Look!")
     call_id = pair.call()
@@ -621,7 +621,9 @@ def test_a_call_of_a_reply_that_a_drop_has_cut_is_asked_for_again() -> None:
     assert StartReply in kinds(pair.receive(ToolResult(call_id, "1")))
 
 
-def test_a_call_does_not_time_out_while_the_line_is_down_or_just_up_again() -> None:
+def test_a_call_does_not_time_out_while_the_connection_is_down_or_just_up_again() -> (
+    None
+):
     pair = Pair(tools=[TOOL])
     pair.say("Look!")
     call_id = pair.call()
@@ -644,7 +646,7 @@ def test_a_greeting_that_a_drop_has_cut_is_not_said_again() -> None:
     assert kinds(pair.feed(Resumed())) == [SessionReady]
 
 
-def test_a_session_that_nobody_resumes_is_closed_in_silence() -> None:
+def test_a_session_that_is_not_resumed_is_closed_without_a_message() -> None:
     pair = Pair()
     pair.feed(Disconnected())
     pair.now += GRACE_SECONDS
@@ -662,7 +664,7 @@ def test_only_an_update_opens_a_session() -> None:
     assert pair.session.phase is Phase.OPENING
 
 
-def test_a_line_that_goes_before_the_session_began_ends_it() -> None:
+def test_a_connection_that_goes_before_the_session_began_ends_it() -> None:
     pair = Pair(ready=False)
 
     assert pair.feed(Disconnected()) == [Close(1000)]
@@ -680,7 +682,7 @@ def test_an_end_before_the_beginning_is_answered_as_any_other() -> None:
 @pytest.mark.parametrize(
     "message", [SessionUpdate({}), ReplyCreate(), SessionEnd(), InputAudio(b"\0\0")]
 )
-def test_what_a_lost_line_still_delivers_is_not_obeyed(message: Any) -> None:
+def test_what_a_lost_connection_still_delivers_is_ignored(message: Any) -> None:
     pair = Pair()
     pair.feed(Disconnected())
 
@@ -698,7 +700,7 @@ def test_a_resumed_session_lives_as_long_as_any_other() -> None:
     assert pair.session.deadline == began + LIFETIME_SECONDS
 
 
-def test_a_burst_before_the_drop_is_not_held_against_the_new_line() -> None:
+def test_a_burst_before_the_drop_is_not_held_against_the_new_connection() -> None:
     pair = Pair()
     pair.receive(InputAudio(bytes(480_000)))
     assert kinds(pair.receive(InputAudio(bytes(48_000)))) == [SessionError]
@@ -719,26 +721,26 @@ def test_a_live_session_cannot_be_resumed_from_within() -> None:
 
 
 @pytest.mark.parametrize("role", ["user", "system"])
-def test_the_client_puts_words_in_two_mouths(role: str) -> None:
+def test_the_client_adds_messages_of_user_and_system(role: str) -> None:
     message = ConversationMessage(role, "x")
 
     assert Pair().receive(message) == [AppendHistory(message)]
 
 
-def test_the_client_puts_no_words_in_the_agents_mouth() -> None:
+def test_the_client_cannot_add_messages_of_the_agent() -> None:
     assert kinds(Pair().receive(ConversationMessage("assistant", "x"))) == [
         SessionError
     ]
 
 
-def test_no_sound_is_not_listened_to() -> None:
+def test_empty_audio_is_not_fed_to_stt() -> None:
     assert Pair().receive(InputAudio(b"")) == []
 
 
 # -------------------------------------------------------------- a reply, in detail
 
 
-def test_a_reply_that_is_wanted_follows_one_that_was_cancelled() -> None:
+def test_a_reply_that_is_requested_follows_one_that_was_cancelled() -> None:
     pair = Pair()
     pair.say("Hello.")
     pair.receive(ReplyCreate())
@@ -758,7 +760,7 @@ def test_a_protected_greeting_protects_no_other_reply() -> None:
     assert StopReply(pair.reply_id) in pair.feed(SpeechStarted())
 
 
-def test_of_a_reply_that_was_not_heard_nothing_is_remembered() -> None:
+def test_a_reply_that_was_not_heard_is_not_in_the_history() -> None:
     pair = Pair()
     pair.say("Hello.")
     pair.feed(ClauseStarted(pair.reply_id, "Good morning.", 1_000))

@@ -1,4 +1,4 @@
-"""The caller's sound at the door."""
+"""The rate limit of incoming audio."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from runner.protocol.server.session import AUDIO_AHEAD_SECONDS, AudioRateLimiter
 SECOND = bytes(48_000)
 
 
-def test_real_time_is_taken_for_ever() -> None:
+def test_real_time_audio_is_always_accepted() -> None:
     intake = AudioRateLimiter()
 
     for now in range(100):
@@ -17,7 +17,7 @@ def test_real_time_is_taken_for_ever() -> None:
         assert not intake.refusing
 
 
-def test_exactly_what_is_allowed_ahead_is_taken() -> None:
+def test_audio_up_to_the_limit_is_accepted() -> None:
     intake = AudioRateLimiter()
     for _ in range(int(AUDIO_AHEAD_SECONDS)):
         intake.check(SECOND, "audio/pcm", 50.0)
@@ -26,7 +26,7 @@ def test_exactly_what_is_allowed_ahead_is_taken() -> None:
     assert intake.check(b"\0\0", "audio/pcm", 50.0) is not None
 
 
-def test_the_excess_of_a_burst_is_refused_and_said_once() -> None:
+def test_the_excess_of_a_burst_is_refused_and_reported_once() -> None:
     intake = AudioRateLimiter()
     told = [intake.check(SECOND, "audio/pcm", 0.0) for _ in range(20)]
 
@@ -40,7 +40,7 @@ def test_the_excess_of_a_burst_is_refused_and_said_once() -> None:
     assert intake.refusing
 
 
-def test_it_is_taken_again_once_time_has_caught_up() -> None:
+def test_audio_is_accepted_again_after_a_pause() -> None:
     intake = AudioRateLimiter()
     for _ in range(20):
         intake.check(SECOND, "audio/pcm", 0.0)
@@ -58,14 +58,14 @@ def test_a_silent_client_earns_no_credit() -> None:
     assert intake.refusing
 
 
-def test_telephone_sound_is_counted_by_its_own_rate() -> None:
+def test_telephone_audio_is_counted_by_its_own_rate() -> None:
     intake = AudioRateLimiter()
 
     assert intake.check(bytes(8_000 * 10), "audio/pcmu", 0.0) is None
     assert intake.check(bytes(8_000), "audio/pcmu", 0.0) is not None
 
 
-def test_a_sound_file_is_no_sound() -> None:
+def test_a_wav_file_is_refused() -> None:
     header = b"RIFF\x24\x00\x00\x00WAVEfmt "
 
     code = AudioRateLimiter().check(header, "audio/pcm", 0.0)
@@ -74,5 +74,5 @@ def test_a_sound_file_is_no_sound() -> None:
 
 
 @pytest.mark.parametrize("pcm", [b"RIFF" + bytes(8), bytes(8) + b"WAVE"])
-def test_sound_may_begin_like_half_a_sound_file(pcm: bytes) -> None:
+def test_audio_may_begin_like_half_a_wav_header(pcm: bytes) -> None:
     assert AudioRateLimiter().check(pcm, "audio/pcm", 0.0) is None

@@ -1,4 +1,4 @@
-"""How long a session lives."""
+"""The expiry of a session."""
 
 from __future__ import annotations
 

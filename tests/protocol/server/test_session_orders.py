@@ -128,11 +128,11 @@ class ServerOrders(RuleBasedStateMachine):
     def feed(self, event: ServerEvent) -> list[ServerAction]:
         session, witness = self.session, self.witness
         phase, settings_before = session.phase, session.settings
-        yields, turn = session.yields, session.turn
+        is_interruptible, turn = session.is_interruptible, session.turn
         actions = session.feed(event, self.now)
         sent = [action.message for action in actions if isinstance(action, Send)]
         if phase is Phase.LIVE and isinstance(event, Disconnected | Resumed):
-            witness.lose_line()  # also when a new line takes over from a living one
+            witness.connection_lost()  # also if a new connection resumes
         if isinstance(event, Disconnected):
             assert sent == [], "a line that is gone carries nothing"
         if phase is Phase.DROPPED and session.phase is not Phase.LIVE:
@@ -149,7 +149,7 @@ class ServerOrders(RuleBasedStateMachine):
         if not any(isinstance(action, Configure) for action in actions):
             assert session.settings is settings_before, "only updates change settings"
         if isinstance(event, SpeechStarted) and phase is Phase.LIVE:
-            self._check_interruption(actions, yields, turn)
+            self._check_interruption(actions, is_interruptible, turn)
         if isinstance(event, Resumed) and phase in (Phase.LIVE, Phase.DROPPED):
             assert session.phase is Phase.LIVE, "who has the right to it, gets it"
             assert isinstance(sent[0], SessionReady), "ready is the first on a line"
@@ -164,7 +164,7 @@ class ServerOrders(RuleBasedStateMachine):
         if phase is Phase.LIVE and isinstance(event, Disconnected | Resumed):
             cut = witness.thinking
             if cut is not None and cut not in witness.begun:
-                # Nobody has heard of it: it is made again, unless it waits for calls.
+                # It was not heard: it is generated again, unless it waits for calls.
                 self.wanted |= cut not in witness.calls.values()
         match event:
             case Received(ReplyCreate()) if phase is Phase.LIVE:
@@ -177,9 +177,9 @@ class ServerOrders(RuleBasedStateMachine):
             self.wanted = False
 
     def _check_interruption(
-        self, actions: list[ServerAction], yields: bool, turn: Turn
+        self, actions: list[ServerAction], is_interruptible: bool, turn: Turn
     ) -> None:
-        if turn is Turn.USER or not yields:
+        if turn is Turn.USER or not is_interruptible:
             assert actions == [], "speech that may not interrupt changes nothing"
             return
         assert self.session.turn is Turn.USER, "who speaks has the floor"
@@ -327,7 +327,7 @@ class ServerOrders(RuleBasedStateMachine):
             return
         assert (session.turn is Turn.AGENT) == (witness.thinking is not None)
         assert (session.turn is Turn.USER) == (witness.speech is not None)
-        assert witness.thinking == witness.told, "what is made is told of"
+        assert witness.thinking == witness.open_reply, "what is made is told of"
 
     @invariant()
     def a_free_floor_leaves_no_wanted_reply_behind(self) -> None:

@@ -1,4 +1,4 @@
-"""Who may speak, where the whole session's tests do not look."""
+"""Turn-taking, in addition to the tests of the whole session."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def floor() -> Floor:
     return Floor(default_settings(), lambda kind: f"{kind}_{next(numbers)}")
 
 
-def test_partial_words_of_nobody_are_not_told() -> None:
+def test_partial_transcripts_outside_a_turn_are_not_sent() -> None:
     assert list(floor().feed(PartialTranscript("Hello"), 0.0)) == []
 
 
@@ -39,7 +39,7 @@ def test_a_turn_that_never_started_is_not_answered() -> None:
     assert list(floor().feed(TurnCommitted("Hello"), 0.0)) == []
 
 
-def test_the_floor_passes_from_caller_to_agent_to_nobody() -> None:
+def test_the_floor_passes_from_the_caller_to_the_agent_and_becomes_free() -> None:
     one = floor()
     turns = [one.turn]
     list(one.feed(SpeechStarted(), 0.0))
@@ -53,7 +53,7 @@ def test_the_floor_passes_from_caller_to_agent_to_nobody() -> None:
     assert turns == [Turn.IDLE, Turn.USER, Turn.AGENT, Turn.IDLE]
 
 
-def test_each_turn_of_the_caller_is_an_item_of_its_own() -> None:
+def test_each_turn_of_the_caller_is_its_own_item() -> None:
     one, items = floor(), []
     for _ in range(2):
         list(one.feed(SpeechStarted(), 0.0))
@@ -66,10 +66,10 @@ def test_each_turn_of_the_caller_is_an_item_of_its_own() -> None:
     assert len(set(items)) == 2
 
 
-def test_what_was_dictated_into_a_silence_is_no_answer_to_the_caller() -> None:
+def test_a_verbatim_text_does_not_answer_the_caller() -> None:
     one = floor()
     list(one.feed(SpeechStarted(), 0.0))
-    list(one.obey(ReplyCreate(say_verbatim("One moment."))))
+    list(one.handle(ReplyCreate(say_verbatim("One moment."))))
 
     actions = list(one.feed(TurnCommitted("Hello?"), 0.0))
 
@@ -80,7 +80,7 @@ def test_what_was_dictated_into_a_silence_is_no_answer_to_the_caller() -> None:
     ]
 
 
-def test_nor_is_it_the_answer_to_a_result_that_came_meanwhile() -> None:
+def test_a_verbatim_text_does_not_answer_a_tool_result() -> None:
     one = floor()
     calls = [
         action.message
@@ -88,8 +88,8 @@ def test_nor_is_it_the_answer_to_a_result_that_came_meanwhile() -> None:
         if isinstance(action, Send) and isinstance(action.message, ToolCall)
     ]
     list(one.feed(SpeechStarted(), 0.0))
-    list(one.obey(ReplyCreate(say_verbatim("One moment."))))
-    list(one.obey(ToolResult(calls[0].call_id, "1")))
+    list(one.handle(ReplyCreate(say_verbatim("One moment."))))
+    list(one.handle(ToolResult(calls[0].call_id, "1")))
 
     actions = list(one.feed(TurnCommitted(""), 0.0))
 
@@ -97,10 +97,10 @@ def test_nor_is_it_the_answer_to_a_result_that_came_meanwhile() -> None:
     assert start == StartReply(start.reply_id, after_tools=True)
 
 
-def test_after_a_cough_what_was_dictated_is_said_all_the_same() -> None:
+def test_a_verbatim_text_is_said_after_a_turn_without_speech() -> None:
     one = floor()
     list(one.feed(SpeechStarted(), 0.0))
-    list(one.obey(ReplyCreate(say_verbatim("One moment."))))
+    list(one.handle(ReplyCreate(say_verbatim("One moment."))))
 
     actions = list(one.feed(TurnCommitted(""), 0.0))
 
@@ -118,11 +118,11 @@ def called(one: Floor) -> list[ServerAction]:
     return actions
 
 
-def test_two_wishes_for_a_reply_are_one_reply() -> None:
+def test_two_requests_for_a_reply_are_one_reply() -> None:
     one = floor()
     list(one.feed(SpeechStarted(), 0.0))
-    list(one.obey(ReplyCreate("First.")))
-    list(one.obey(ReplyCreate("Second.")))
+    list(one.handle(ReplyCreate("First.")))
+    list(one.handle(ReplyCreate("Second.")))
 
     actions = list(one.feed(TurnCommitted("Hello?"), 0.0))
     [start] = [a for a in actions if isinstance(a, StartReply)]

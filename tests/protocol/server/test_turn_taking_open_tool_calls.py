@@ -1,4 +1,4 @@
-"""The account of a session's calls."""
+"""The open tool calls of a session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a reply is wanted."""
+"""Requests for a reply."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from runner.protocol.server.turn_taking import ReplyRequest
         ReplyRequest(lost=True),
     ],
 )
-def test_any_reason_makes_a_reply_wanted(wanted: ReplyRequest) -> None:
+def test_any_reason_requests_a_reply(wanted: ReplyRequest) -> None:
     assert wanted
 
 
-def test_without_a_reason_none_is_wanted() -> None:
+def test_without_a_reason_no_reply_is_requested() -> None:
     assert not ReplyRequest()

@@ -1,4 +1,4 @@
-"""What of a reply was spoken when it was cut."""
+"""The spoken part of an interrupted reply."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_word_counts_once_its_middle_was_heard(sent_ms: int, spoken: str) -> N
     assert cut.spoken_text() == spoken
 
 
-def test_words_without_sound_count_as_said_at_once() -> None:
+def test_words_without_audio_count_as_spoken_at_once() -> None:
     assert utterance(("Only text.", 0)).spoken_text() == "Only text."
 
 
@@ -58,7 +58,7 @@ def test_a_gap_between_clauses_moves_the_times_of_what_follows() -> None:
     st.lists(st.tuples(st.text("ab .", max_size=20), st.floats(0, 5_000)), max_size=5),
     st.lists(st.integers(0, 100_000), max_size=5),
 )
-def test_what_was_spoken_grows_with_the_sound_and_begins_the_whole_text(
+def test_the_spoken_text_grows_with_the_audio_and_is_a_prefix_of_the_text(
     clauses: list[tuple[str, float]], sounds: list[int]
 ) -> None:
     cut = utterance(*clauses)

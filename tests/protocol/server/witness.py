@@ -1,7 +1,6 @@
-"""Watches what a server session does, action by action; each assertion is a sentence.
+"""Checks the actions of a server session against the rules of the protocol.
 
-It knows nothing of the session's inside: only what was fed, what came out, and the
-phase and turn that the session shows.
+It uses only the events, the actions, and the public phase and turn of the session.
 """
 
 from __future__ import annotations
@@ -41,34 +40,34 @@ from runner.protocol.server.session import Phase
 
 
 class Witness:
-    """One session's account, as a driver and a reader of the wire would keep it."""
+    """The state of one session, as a driver and a reader of the wire see it."""
 
     def __init__(self) -> None:
-        self.thinking: str | None = None  # the reply that the driver makes
-        self.told: str | None = None  # the reply that the wire has not seen the end of
+        self.thinking: str | None = None  # the reply that the driver generates
+        self.open_reply: str | None = None  # on the wire: started and not done
         self.is_ready = False  # on the line there is now
         self.is_over = False
         self.speech: str | None = None  # item of the caller's turn; "" while unnamed
         self.calls: dict[str, str] = {}  # open ones, and the reply that asked
         self.settled: set[str] = set()  # answered or forgotten calls
         self.replies: list[str] = []
-        self.begun: set[str] = set()  # greetings, and replies that sounded or had words
+        self.begun: set[str] = set()  # greetings, and replies with audio or words
         self.tokens: set[str] = set()
         self.greetings = 0
         self._done: set[str] = set()
-        self._asked: dict[str, bool] = {}  # calls told of; whether on this line
+        self._asked: dict[str, bool] = {}  # sent calls; True if on this connection
         self._transcribed: set[str] = set()
 
-    def lose_line(self) -> None:
-        """The line is gone: the reader of the wire sees the end of nothing."""
-        self.told = self.speech = None
+    def connection_lost(self) -> None:
+        """The connection is lost: the reader of the wire sees no more ends."""
+        self.open_reply = self.speech = None
         self.is_ready = False
         self._asked = dict.fromkeys(self._asked, False)
 
     def watch(
         self, before: Phase, actions: Sequence[ServerAction], timestamp: float
     ) -> None:
-        """Check and note what one event has brought about."""
+        """Checks and records the actions of one event."""
         if before is Phase.CLOSED:
             assert list(actions) == [], "nothing happens after CLOSED"
         for action in actions:
@@ -103,7 +102,7 @@ class Witness:
 
     def _start(self, action: StartReply) -> None:
         assert self.thinking is None, "two replies at once"
-        assert self.told == action.reply_id, "a reply begins by telling so"
+        assert self.open_reply == action.reply_id, "a reply begins by telling so"
         assert self.speech is None, "nobody is answered while they speak"
         assert action.reply_id not in self.replies, "a dead reply comes back"
         self.thinking = action.reply_id
@@ -126,7 +125,7 @@ class Witness:
                 self.is_ready = True
             case SessionError() | SessionUpdated() | SessionEnded():
                 if isinstance(message, SessionEnded):
-                    assert self.told is None, "a reply is done before the end"
+                    assert self.open_reply is None, "a reply is done before the end"
             case _:
                 assert self.is_ready, f"{message.TYPE} before session.ready"
                 self._read_caller(message)
@@ -150,18 +149,20 @@ class Witness:
     def _read_agent(self, message: ServerMessage) -> None:
         match message:
             case ReplyStarted(reply_id=reply_id):
-                assert self.told is None, "a reply is done before the next begins"
-                self.told = reply_id
+                assert self.open_reply is None, "a reply is done before the next begins"
+                self.open_reply = reply_id
             case ReplyAudio(reply_id=r) | TranscriptAgentDelta(reply_id=r):
-                assert r == self.told == self.thinking, "no sound of a dead reply"
+                assert r == self.open_reply == self.thinking, "no sound of a dead reply"
                 assert r not in self._transcribed, "no sound after the last words"
                 self.begun.add(r)
             case ReplyError(reply_id=r):
-                assert r == self.told, "only what is told of can fail"
+                assert r == self.open_reply, "only what is told of can fail"
             case ToolCall():
                 self._ask(message.call_id)
             case TranscriptAgent(reply_id=r):
-                assert r == self.told, "the last words precede the end of their reply"
+                assert r == self.open_reply, (
+                    "the last words precede the end of their reply"
+                )
                 assert r not in self._transcribed, "the last words are said once"
                 self._transcribed.add(r)
             case ReplyDone():
@@ -171,15 +172,15 @@ class Witness:
         assert call_id in self.calls, "remembered before it is asked, and still open"
         assert not self._asked.get(call_id), "asked once a line"
         if call_id not in self._asked:
-            assert self.calls[call_id] == self.told, "asked within its reply"
-        # Else it is asked again: nobody knows whether the lost line has delivered it.
+            assert self.calls[call_id] == self.open_reply, "asked within its reply"
+        # Otherwise it is sent again: the lost connection may not have delivered it.
         self._asked[call_id] = True
 
     def _end(self, done: ReplyDone) -> None:
-        assert done.reply_id == self.told, "only what was told of is done"
+        assert done.reply_id == self.open_reply, "only what was told of is done"
         assert done.reply_id not in self._done, "no reply is done twice"
         self._done.add(done.reply_id)
-        self.told = None
+        self.open_reply = None
         if done.status == "completed":
             assert self.thinking == done.reply_id, "a stopped reply is not completed"
             self.thinking = None
