@@ -1,4 +1,4 @@
-"""Which devices a run uses: those of the command line, else those remembered."""
+"""Audio devices of a run: from the command line, or remembered in `devices.toml`."""
 
 from __future__ import annotations
 
@@ -21,15 +21,14 @@ if TYPE_CHECKING:
 def resolve_devices(
     input_device: str | None, output_device: str | None, remember: bool, forget: bool
 ) -> tuple[DeviceName, DeviceName]:
-    """Return the microphone and the speaker to open; None is the system's.
+    """Returns the microphone and the speaker to open; None is the system's default.
 
-    A device that is remembered, and is not there, gives way to the system's.
+    A remembered device that is absent is replaced by the system's default.
 
     Raises:
-        UsageError: the wishes contradict each other, or what is remembered is broken.
-        AudioUnavailable, DeviceNotFound: what is to be remembered is not there.
+        UsageError: the options contradict each other, or `devices.toml` is invalid.
+        AudioUnavailable, DeviceNotFound: a device to remember is not found.
     """
-
     given: dict[Direction, str] = {}
     if input_device is not None:
         given["input"] = input_device
@@ -39,12 +38,12 @@ def resolve_devices(
         raise UsageError("--remember-devices and --forget-devices exclude each other")
     if remember and not given:
         raise UsageError(
-            "--remember-devices remembers devices that are named, and none is",
+            "--remember-devices needs a device",
             hint="add --input-device or --output-device; vagent devices lists them",
         )
-    path = default_file()
+    path = preferences_path()
     if forget:
-        done = "forgotten" if clear_devices(path) else "none were remembered"
+        done = "forgotten" if clear_devices(path) else "none are remembered"
         typer.echo(f"devices: {done}", err=True)
     known: dict[Direction, KnownDevice] = {}
     if remember:
@@ -66,18 +65,13 @@ def _find(given: dict[Direction, str]) -> dict[Direction, KnownDevice]:
     return {side: find_device(library, it, side).known for side, it in given.items()}
 
 
-# What a user of this machine wants remembered from one run to the next.
-#
-# `devices.toml` in the user's folder for settings: which microphone and which speaker.
-# By name and host API: numbers change with what is plugged in.
-
-
-FOLDER_VARIABLE = "VAGENT_CONFIG"
+# Devices are stored by name and host API: their numbers change when one is plugged in.
 _FILE = "devices.toml"
+FOLDER_VARIABLE = "VAGENT_CONFIG"
 
 
-def default_file() -> Path:
-    """Return where devices are remembered: VAGENT_CONFIG, or the platform's folder."""
+def preferences_path() -> Path:
+    """Returns the path of `devices.toml`, in VAGENT_CONFIG or the platform's folder."""
     if chosen := os.environ.get(FOLDER_VARIABLE):
         return Path(chosen).expanduser() / _FILE
     import platformdirs
@@ -86,10 +80,9 @@ def default_file() -> Path:
 
 
 def load_devices(path: Path) -> dict[Direction, KnownDevice]:
-    """Return what is remembered, for neither, one or both sides.
+    """Returns the remembered devices of no, one or both directions.
 
-    Raises `UsageError` for a file that was edited into something else, and
-    `FileUnreadable`.
+    Raises `UsageError` for an invalid file, and `FileUnreadable`.
     """
     try:
         data = path.read_bytes()
@@ -101,8 +94,8 @@ def load_devices(path: Path) -> dict[Direction, KnownDevice]:
 
     try:
         values = tomllib.loads(data.decode("utf-8-sig"))
-    except ValueError as error:  # of its syntax, or no UTF-8
-        raise _unusable(path, f"is no TOML: {error}") from error
+    except ValueError as error:  # a syntax error, or not UTF-8
+        raise _invalid(path, f"is not valid TOML: {error}") from error
     return {
         side: _device(path, side, values[side])
         for side in get_args(Direction)
@@ -111,7 +104,7 @@ def load_devices(path: Path) -> dict[Direction, KnownDevice]:
 
 
 def save_devices(path: Path, devices: Mapping[Direction, KnownDevice]) -> None:
-    """Remember these, and of other sides what was remembered before."""
+    """Stores these devices; keeps that of a direction that is not given."""
     known = {**load_devices(path), **devices}
     lines = [
         "# The devices of `vagent run`; --forget-devices deletes this file.",
@@ -125,7 +118,7 @@ def save_devices(path: Path, devices: Mapping[Direction, KnownDevice]) -> None:
 
 
 def clear_devices(path: Path) -> bool:
-    """Forget both; tell whether anything was remembered. Raises `FileUnreadable`."""
+    """Deletes the file; returns False if there was none. Raises `FileUnreadable`."""
     try:
         path.unlink()
     except FileNotFoundError:
@@ -139,14 +132,16 @@ def _device(path: Path, side: Direction, value: Any) -> KnownDevice:
     fields = value if isinstance(value, dict) else {}
     name, host = fields.get("name"), fields.get("host")
     if not isinstance(name, str) or not isinstance(host, str):
-        raise _unusable(path, f"has no name and host, as text, for `{side}`")
+        raise _invalid(path, f"needs a name and a host, as text, for `{side}`")
     return KnownDevice(name, host)
 
 
-def _unusable(path: Path, what: str) -> UsageError:
-    return UsageError(f"{path} {what}", hint="mend it, or --forget-devices")
+def _invalid(path: Path, problem: str) -> UsageError:
+    return UsageError(
+        f"{path} {problem}", hint="correct it, or delete it with --forget-devices"
+    )
 
 
 def _quote(text: str) -> str:
-    # A basic string of TOML is a string of JSON, but for one character.
+    # A basic string of TOML is a JSON string, except for one character.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

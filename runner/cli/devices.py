@@ -1,4 +1,4 @@
-"""`vagent devices`: which microphones and speakers there are, and which work."""
+"""`vagent devices`: lists and tests microphones and speakers."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from runner.audio.portaudio.library import ListedDevice
     from runner.audio.portaudio.probe import DeviceProber, ProbeResult
 
-    # What was tried of each device, by index; empty where nothing was.
-    Trials = Mapping[int, Sequence[ProbeResult]]
+    # The test results of each device, by its index; empty if none was tested.
+    ProbeResults = Mapping[int, Sequence[ProbeResult]]
 
-_SHORT = {"input": "in", "output": "out"}
+_SHORT_NAMES = {"input": "in", "output": "out"}
 _NOUNS = {"input": "microphone", "output": "speaker"}
-_TABLE_WIDTH = 72  # columns; on a narrower terminal the facts stand below each other
+_TABLE_WIDTH = 72  # columns; a narrower terminal gets a list instead of a table
 _HEADINGS = ("", "name", "host API", "in", "out", "rate", "default", "works")
 
 
@@ -45,63 +45,73 @@ def devices(
 
     from runner.audio.portaudio.probe import DeviceProber
 
-    found, trials = asyncio.run(_look(DeviceProber(), with_test=not no_test))
-    show(found, trials, as_json=as_json)
-    lacking = what_is_lacking(found, trials)
-    for side in lacking:
+    found, results = asyncio.run(_probe(DeviceProber(), with_test=not no_test))
+    show(found, results, as_json=as_json)
+    missing = missing_directions(found, results)
+    for direction in missing:
         verb = "is there" if no_test else "works"
-        typer.echo(f"vagent: no {_NOUNS[side]} {verb}", err=True)
-    if lacking:
+        typer.echo(f"vagent: no {_NOUNS[direction]} {verb}", err=True)
+    if missing:
         raise typer.Exit(1)
 
 
-async def _look(
-    census: DeviceProber, *, with_test: bool
+async def _probe(
+    prober: DeviceProber, *, with_test: bool
 ) -> tuple[list[ListedDevice], dict[int, list[ProbeResult]]]:
-    found = await census.list_devices()
-    trials: dict[int, list[ProbeResult]] = {device.index: [] for device in found}
+    found = await prober.list_devices()
+    results: dict[int, list[ProbeResult]] = {device.index: [] for device in found}
     if not with_test:
         return found, {}
     from rich.console import Console
 
     names = {device.index: printable(device.name) for device in found}
-    sides = [(side, device.index) for device in found for side in device.sides]
-    if not sides:
-        return found, trials
-    status = Console(stderr=True).status("trying the devices", spinner="line")
+    directions = [
+        (direction, device.index) for device in found for direction in device.sides
+    ]
+    if not directions:
+        return found, results
+    status = Console(stderr=True).status("testing the devices", spinner="line")
     with status:
-        async for trial in census.try_out(sides):
-            trials[trial.index].append(trial)
-            status.update(f"tried {names[trial.index]}")
-    return found, trials
+        async for result in prober.try_out(directions):
+            results[result.index].append(result)
+            status.update(f"tested {names[result.index]}")
+    return found, results
 
 
-def what_is_lacking(found: Sequence[ListedDevice], trials: Trials) -> list[str]:
-    """Return the sides of which no device works; without trials, of which none is."""
+def missing_directions(
+    found: Sequence[ListedDevice], results: ProbeResults
+) -> list[str]:
+    """Returns the directions without a working device; without results, without any."""
     working = {
-        side
+        direction
         for device in found
-        for side in device.sides
-        if all(t.reason is None for t in trials.get(device.index, ()) if t.side == side)
+        for direction in device.sides
+        if all(
+            t.reason is None
+            for t in results.get(device.index, ())
+            if t.side == direction
+        )
     }
-    return [side for side in _SHORT if side not in working]
+    return [direction for direction in _SHORT_NAMES if direction not in working]
 
 
-def show(found: Sequence[ListedDevice], trials: Trials, *, as_json: bool) -> None:
-    """Print the devices: as JSON lines, as a table of this terminal's width, or plain.
+def show(
+    found: Sequence[ListedDevice], results: ProbeResults, *, as_json: bool
+) -> None:
+    """Prints the devices as JSON lines, as a table for the terminal, or as plain text.
 
-    What drivers call their devices is made printable.
+    Control characters in the names of devices are escaped.
     """
     if as_json:
         for device in found:
-            fields = _as_object(device, trials.get(device.index))
+            fields = _as_object(device, results.get(device.index))
             typer.echo(json.dumps(fields, ensure_ascii=False))
         return
     if not found:
-        typer.echo("PortAudio finds no devices", err=True)
+        typer.echo("PortAudio found no devices", err=True)
         return
-    rows = [_as_cells(device, trials.get(device.index)) for device in found]
-    headings = _HEADINGS if trials else _HEADINGS[:-1]
+    rows = [_as_cells(device, results.get(device.index)) for device in found]
+    headings = _HEADINGS if results else _HEADINGS[:-1]
     if sys.stdout.isatty():
         _print_wide(headings, rows)
     else:
@@ -109,9 +119,9 @@ def show(found: Sequence[ListedDevice], trials: Trials, *, as_json: bool) -> Non
 
 
 def _as_object(
-    device: ListedDevice, trials: Sequence[ProbeResult] | None
+    device: ListedDevice, results: Sequence[ProbeResult] | None
 ) -> dict[str, object]:
-    tried = trials or ()
+    tested = results or ()
     return {
         "type": "vagent.device",
         "index": device.index,
@@ -121,14 +131,14 @@ def _as_object(
         "outputs": device.outputs,
         "rate": device.rate,
         "default": list(device.defaults),
-        # None: not tried.
-        "works": {t.side: t.reason is None for t in tried} if trials else None,
-        "reason": {t.side: t.reason for t in tried if t.reason is not None},
+        # None: not tested.
+        "works": {t.side: t.reason is None for t in tested} if results else None,
+        "reason": {t.side: t.reason for t in tested if t.reason is not None},
     }
 
 
 def _as_cells(
-    device: ListedDevice, trials: Sequence[ProbeResult] | None
+    device: ListedDevice, results: Sequence[ProbeResult] | None
 ) -> tuple[str, ...]:
     cells = (
         str(device.index),
@@ -137,24 +147,24 @@ def _as_cells(
         str(device.inputs or "-"),
         str(device.outputs or "-"),
         str(device.rate),
-        ", ".join(_SHORT[side] for side in device.defaults),
+        ", ".join(_SHORT_NAMES[direction] for direction in device.defaults),
     )
-    return cells if trials is None else (*cells, _verdict(trials))
+    return cells if results is None else (*cells, _outcome(results))
 
 
-def _verdict(trials: Sequence[ProbeResult]) -> str:
-    failed = [trial for trial in trials if trial.reason is not None]
-    if not trials:
-        return "no sides"
+def _outcome(results: Sequence[ProbeResult]) -> str:
+    failed = [result for result in results if result.reason is not None]
+    if not results:
+        return "no channels"
     if not failed:
         return "yes"
-    reasons = {printable(trial.reason or "") for trial in failed}
-    if len(failed) == len(trials) and len(reasons) == 1:
+    reasons = {printable(result.reason or "") for result in failed}
+    if len(failed) == len(results) and len(reasons) == 1:
         return f"no: {reasons.pop()}"
     return "; ".join(
-        f"{_SHORT[trial.side]}: "
-        + ("yes" if trial.reason is None else printable(trial.reason))
-        for trial in trials
+        f"{_SHORT_NAMES[result.side]}: "
+        + ("yes" if result.reason is None else printable(result.reason))
+        for result in results
     )
 
 
@@ -179,7 +189,7 @@ def _print_wide(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
                 heading, justify="right" if is_number else "left", no_wrap=True
             )
     for row in rows:
-        # Text: a name is no markup.
+        # As Text, because a name is not markup.
         table.add_row(*[Text(cell, _style(cell, row)) for cell in row])
     console.print(table)
 

@@ -1,4 +1,4 @@
-"""`vagent diff`: what a change of an agent changes."""
+"""`vagent diff`: compares two agents in configuration and behavior."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def diff(
     """
     if format not in FORMATS:
         raise UsageError(
-            f"there is no format '{format}'", hint=f"one of: {', '.join(FORMATS)}"
+            f"unknown format '{format}'", hint=f"use one of: {', '.join(FORMATS)}"
         )
     if no_scenarios and scenarios:
         raise UsageError("--scenarios and --no-scenarios contradict each other")
@@ -107,23 +107,23 @@ def _compare(
         values = [
             resolve(path, {}, environment).traced.values for path in (before, after)
         ]
-        tried = () if targets is None else _scenarios(targets, after)
-        wishes = TestOptions(service=service, environment=environment)
+        selected = () if targets is None else _scenarios(targets, after)
+        options = TestOptions(service=service, environment=environment)
         return Comparison(
             old,
             new,
             compare_sending(*values),
-            compare_behaviour(tried, before, after, wishes),
+            compare_behaviour(selected, before, after, options),
         )
 
 
 def _scenarios(targets: Sequence[str], agent: Path) -> list[Scenario]:
-    """Return the scenarios that were named, or those that are about the agent."""
+    """Returns the scenarios of the command line, by default those of the agent."""
     from runner.testing.discovery import load_scenarios
 
     if targets:
         return load_scenarios(targets)
-    with contextlib.suppress(UsageError):  # an agent without scenarios
-        about = load_scenarios([str(agent)])
-        return [each for each in about if each.agent.resolve() == agent.resolve()]
+    with contextlib.suppress(UsageError):  # the agent has no scenarios
+        found = load_scenarios([str(agent)])
+        return [each for each in found if each.agent.resolve() == agent.resolve()]
     return []

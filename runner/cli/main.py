@@ -1,7 +1,7 @@
-"""The `vagent` command: gathers the commands and turns errors into sentences.
+"""The `vagent` command line: loads the requested command and prints errors.
 
-Command modules import what is heavy inside their functions, so that `--help` and
-`validate` stay fast; and of the commands only the one that is asked for is loaded.
+Command modules import heavy packages inside their functions, so that `--help` and
+`validate` stay fast.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ RENAMED_OPTIONS: dict[tuple[str, str], str] = {
     ("test", "--keep-passed"): "--record-passed",
 }
 
-# The commands in the order of `--help`: the module of each is called like it, and this
-# is the name that it has there.
+# The commands in the order of `--help`, each with the name of its function or Typer app
+# in the module of the same name.
 COMMANDS = {
     "run": "run",
     "doctor": "doctor",
@@ -52,16 +52,14 @@ COMMANDS = {
     "models": "models_app",
     "devices": "devices",
 }
-# `vagent serve` answers whatever follows it: its old options, too.
+# `vagent serve` accepts any arguments, including its former options, to explain itself.
 CONTEXT = {"serve": {"allow_extra_args": True, "ignore_unknown_options": True}}
 
 
-def build_app(wanted: str = "") -> typer.Typer:
-    """Return the command line: with one command, or with all when there is none such.
-
-    Typer reads the options of every command that it is given, which takes longer than
-    to check a file.
-    """
+def build_app(command_name: str = "") -> typer.Typer:
+    """Returns the command line with one command, or with all if it is unknown."""
+    # Typer parses the options of every command that is added, which takes longer than
+    # checking a file.
     app = typer.Typer(
         name="vagent",
         help="Write, call, test and run voice agents as YAML files.",
@@ -72,7 +70,7 @@ def build_app(wanted: str = "") -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_options)
-    for name in [wanted] if wanted in COMMANDS else COMMANDS:
+    for name in [command_name] if command_name in COMMANDS else COMMANDS:
         command = getattr(import_module(f"runner.cli.{name}"), COMMANDS[name])
         if isinstance(command, typer.Typer):
             app.add_typer(command)
@@ -82,12 +80,12 @@ def build_app(wanted: str = "") -> typer.Typer:
 
 
 def _refuse_renamed(arguments: Sequence[str]) -> None:
-    """Name the new option where an old one is given; raises UsageError."""
+    """Raises UsageError with the new name if a renamed option is given."""
     command, *rest = arguments or ("",)
     for each in itertools.takewhile(lambda text: text != "--", rest):
         old = each.partition("=")[0]
         if new := RENAMED_OPTIONS.get((command, old)):
-            raise UsageError(f"there is no option '{old}'", hint=f"use {new}")
+            raise UsageError(f"unknown option '{old}'", hint=f"use {new}")
 
 
 def _print_version(wanted: bool) -> None:
@@ -113,34 +111,34 @@ def _options(
 def run_command_line() -> None:
     """Run the command line; the entry point of the `vagent` script.
 
-    Every expected failure becomes one sentence on stderr and its exit code; anything
-    else is a bug, said in one sentence too, with the traceback behind VAGENT_DEBUG=1.
+    Prints an expected error as one sentence on stderr and exits with its code. Any
+    other exception is a bug: one sentence, with the traceback if VAGENT_DEBUG=1.
     """
     try:
         _refuse_renamed(sys.argv[1:])
         build_app(*sys.argv[1:2])()
     except VagentError as error:
-        say_error(error)
+        print_error(error)
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        sys.exit(0)  # the reader of our stdout left (`| head -1`)
+        sys.exit(0)  # the reader of stdout has exited (`| head -1`)
     except KeyboardInterrupt:
         sys.exit(130)
-    except Exception as error:  # the outermost edge: no traceback reaches a user
+    except Exception as error:  # the outermost handler: users see no traceback
         if os.environ.get("VAGENT_DEBUG"):
             raise
         typer.echo(
             f"vagent: internal error: {type(error).__name__}: {error}\n"
-            "  this is a bug; VAGENT_DEBUG=1 shows where it happened",
+            "  this is a bug; VAGENT_DEBUG=1 shows the traceback",
             err=True,
         )
         sys.exit(3)
     finally:
-        _forget_a_reader_who_left()
+        _flush_stdout()
 
 
-def _forget_a_reader_who_left() -> None:
-    """Keep what nobody reads any more from failing the process when it ends."""
+def _flush_stdout() -> None:
+    """Flushes stdout; discards the rest if its reader has exited."""
     try:
         sys.stdout.flush()
     except (OSError, ValueError):  # a closed pipe, a closed file
@@ -148,12 +146,12 @@ def _forget_a_reader_who_left() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def say_error(error: VagentError) -> None:
-    """Print an error and its hint on stderr; of an agent file, all findings."""
+def print_error(error: VagentError) -> None:
+    """Prints an error and its hint on stderr; for an agent file, all findings."""
     if isinstance(error, ConfigError):
         from runner.config.diagnostics import render
 
-        # The tree of errors stands below the findings and cannot name their type.
+        # errors.py cannot import the type of the findings, which is in a higher layer.
         findings = cast("tuple[Diagnostic, ...]", error.diagnostics)
         typer.echo(render(findings), err=True, nl=False)
     typer.echo(f"vagent: {error.message}", err=True)

@@ -1,4 +1,4 @@
-"""`vagent models`: list, fetch, find and remove the weights of local speech."""
+"""`vagent models`: lists, downloads, locates and removes local models."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ models_app = typer.Typer(
     rich_markup_mode=None,
 )
 
-_BETTER_BRAIN = "qwen-1.5b"
+_BETTER_LLM = "qwen-1.5b"
 
 
 @models_app.command("list")
@@ -41,15 +41,15 @@ def list_models(
     """List the models with purpose, size, license and state."""
     from runner.speech.models import open_model_store
 
-    weights = open_model_store()
-    rows = [(m, weights.status(m.name)) for m in weights.manifest.models.values()]
+    store = open_model_store()
+    rows = [(m, store.status(m.name)) for m in store.manifest.models.values()]
     if as_json:
-        for model, standing in rows:
-            typer.echo(json.dumps(_as_object(model, standing)))
+        for model, status in rows:
+            typer.echo(json.dumps(_as_object(model, status)))
         return
-    cells = [_as_cells(model, standing) for model, standing in rows]
-    print_table(("model", "what for", "size", "", "licence"), cells)
-    typer.echo(f"\nin {weights.folder}", err=True)
+    cells = [_as_cells(model, status) for model, status in rows]
+    print_table(("model", "purpose", "size", "state", "license"), cells)
+    typer.echo(f"\nin {store.folder}", err=True)
 
 
 @models_app.command("fetch")
@@ -69,16 +69,16 @@ def fetch(
     from runner.errors import UsageError
     from runner.speech.models import needed_models, open_model_store
 
-    weights = open_model_store()
+    store = open_model_store()
     if everything and names:
-        raise UsageError("--all and names of models exclude each other")
+        raise UsageError("--all and names of models contradict each other")
     if everything:
-        wanted = list(weights.manifest.models)
+        wanted = list(store.manifest.models)
     else:
-        wanted = names or needed_models(weights)
-    fetch_models(weights, wanted)
+        wanted = names or needed_models(store)
+    fetch_models(store, wanted)
     if not everything and not names:
-        _name_the_better_brain(weights)
+        _suggest_better_llm(store)
 
 
 @models_app.command("path")
@@ -89,13 +89,13 @@ def path(
     from runner.errors import ModelMissing
     from runner.speech.models import open_model_store
 
-    standing = open_model_store().status(name)
-    if not standing.present:
+    status = open_model_store().status(name)
+    if not status.present:
         raise ModelMissing(
-            f"{name} is not here: {standing.problem}",
+            f"model '{name}' is not downloaded: {status.problem}",
             hint=f"vagent models fetch {name}",
         )
-    typer.echo(str(standing.path))
+    typer.echo(str(status.path))
 
 
 @models_app.command("remove")
@@ -108,42 +108,40 @@ def remove(
     """Delete models and partial downloads."""
     from runner.speech.models import open_model_store
 
-    weights = open_model_store()
-    for model in [weights.manifest[name] for name in names]:
-        freed = weights.remove(model.name)
-        done = f"removed, {megabytes(freed)} freed" if freed else "was not here"
+    store = open_model_store()
+    for model in [store.manifest[name] for name in names]:
+        freed = store.remove(model.name)
+        done = f"removed, {megabytes(freed)} freed" if freed else "was not downloaded"
         typer.echo(f"{model.name}: {done}", err=True)
 
 
-def fetch_models(weights: ModelStore, names: list[str]) -> None:
-    """Fetch these models with their progress on stderr; says so when all are here."""
-
-    absent = [name for name in names if not weights.status(name).present]
+def fetch_models(store: ModelStore, names: list[str]) -> None:
+    """Downloads the models that are missing, with progress on stderr."""
+    absent = [name for name in names if not store.status(name).present]
     if not absent:
-        typer.echo(f"all here already, in {weights.folder}", err=True)
+        typer.echo(f"all models are downloaded already, in {store.folder}", err=True)
         return
-    size = sum(weights.manifest[name].size for name in absent)
+    size = sum(store.manifest[name].size for name in absent)
     typer.echo(
-        f"fetching {', '.join(absent)} ({megabytes(size)}) into {weights.folder}",
+        f"downloading {', '.join(absent)} ({megabytes(size)}) into {store.folder}",
         err=True,
     )
-    with showing_progress() as progress:
-        weights.fetch(*absent, progress=progress)
+    with show_progress() as progress:
+        store.fetch(*absent, progress=progress)
 
 
-def _name_the_better_brain(weights: ModelStore) -> None:
-
-    if weights.status(_BETTER_BRAIN).present or os.environ.get("VAGENT_LOCAL_LLM"):
+def _suggest_better_llm(store: ModelStore) -> None:
+    if store.status(_BETTER_LLM).present or os.environ.get("VAGENT_LOCAL_LLM"):
         return
-    size = megabytes(weights.manifest[_BETTER_BRAIN].size)
+    size = megabytes(store.manifest[_BETTER_LLM].size)
     typer.echo(
-        f"a better language model ({size}, wants 4 GB of free memory): "
-        f"vagent models fetch {_BETTER_BRAIN}",
+        f"a better language model ({size}, needs 4 GB of free memory): "
+        f"vagent models fetch {_BETTER_LLM}",
         err=True,
     )
 
 
-def _as_object(model: Model, standing: ModelStatus) -> dict[str, object]:
+def _as_object(model: Model, status: ModelStatus) -> dict[str, object]:
     return {
         "type": "vagent.model",
         "name": model.name,
@@ -152,27 +150,23 @@ def _as_object(model: Model, standing: ModelStatus) -> dict[str, object]:
         "bytes": model.size,
         "license": model.licence,
         "upstream": model.upstream,
-        "present": standing.present,
-        "path": str(standing.path),
-        "problem": standing.problem,
+        "present": status.present,
+        "path": str(status.path),
+        "problem": status.problem,
     }
 
 
-def _as_cells(model: Model, standing: ModelStatus) -> tuple[str, ...]:
-
-    here = "here" if standing.present else standing.problem or "not here"
-    return model.name, model.purpose, megabytes(model.size), here, model.licence
-
-
-# Shows a fetch of weights on stderr: bars on a terminal, plain lines elsewhere.
+def _as_cells(model: Model, status: ModelStatus) -> tuple[str, ...]:
+    state = "downloaded" if status.present else status.problem or "missing"
+    return model.name, model.purpose, megabytes(model.size), state, model.licence
 
 
-_QUARTER = 0.25
+_PROGRESS_STEP = 0.25  # share of a file between two lines of plain progress
 
 
 @contextmanager
-def showing_progress() -> Iterator[Progress]:
-    """Yield what suits stderr: it may be a terminal, a file or a pipe."""
+def show_progress() -> Iterator[Progress]:
+    """Yields progress bars if stderr is a terminal, else plain lines."""
     if not sys.stderr.isatty():
         yield PlainProgress()
         return
@@ -198,7 +192,7 @@ def showing_progress() -> Iterator[Progress]:
 
 
 class ProgressBars:
-    """A bar for each file, with sizes, speed and time left."""
+    """Shows a bar for each file, with size, speed and remaining time."""
 
     def __init__(self, bars: RichProgress) -> None:
         self._bars = bars
@@ -219,22 +213,22 @@ class ProgressBars:
 
 
 class PlainProgress:
-    """A line at the beginning, at each quarter of a big file and at the end."""
+    """Prints a line at the beginning of a file and at each quarter of it."""
 
     def __init__(self) -> None:
         self._label = ""
         self._size = 0
-        self._shown = 0.0  # share of the file that was said last, 0 to 1
+        self._shown = 0.0  # share of the file in the last line, 0 to 1
 
     def begin(self, label: str, size: int, done: int) -> None:
         self._label, self._size = label, size
         self._shown = done / size
-        begun = f", {megabytes(done)} of it are here" if done else ""
-        self.say(f"{label}: {megabytes(size)}{begun}")
+        already = f", {megabytes(done)} of it downloaded already" if done else ""
+        self.say(f"{label}: {megabytes(size)}{already}")
 
     def advance(self, done: int) -> None:
         share = done / self._size
-        if share >= min(1.0, self._shown + _QUARTER) and share > self._shown:
+        if share >= min(1.0, self._shown + _PROGRESS_STEP) and share > self._shown:
             self._shown = share
             self.say(f"{self._label}: {int(100 * share)}%")
 
@@ -245,7 +239,7 @@ class PlainProgress:
 
 
 def megabytes(size: float) -> str:
-    """Write a size as people read it: decimal, like disks and downloads."""
+    """Returns a size in bytes as kB or MB, decimal as for disks and downloads."""
     if size < 1e5:
         return f"{size / 1e3:,.1f} kB"
     return f"{size / 1e6:,.1f} MB" if size < 1e8 else f"{size / 1e6:,.0f} MB"

@@ -1,4 +1,4 @@
-"""`vagent new`: an agent to start from, with its tools, a first test and the schema."""
+"""`vagent new`: creates an agent, its tools and a first test from a template."""
 
 from __future__ import annotations
 
@@ -65,30 +65,29 @@ def new(
     Writes the agent file, its tools, a first test and the schema for editors; all files
     or none. At a terminal it asks for the values that the options leave open.
     """
-
     ask = _Questions(allowed=not yes and sys.stdin.isatty(), defaults=yes)
     given = name if name is not None else ask.name()
     folder, short = split_name(given)
-    if not force:  # before anything else is asked
-        _refuse_taken([folder / f"{short}.yaml"])
+    if not force:  # before the other questions
+        _refuse_existing([folder / f"{short}.yaml"])
     known = templates()
     chosen = _find(known, template) if template is not None else ask.template(known)
-    words = greeting if greeting is not None else ask.greeting(chosen, short)
-    texts = render_template(chosen, short, greeting=words, voice=voice)
+    text = greeting if greeting is not None else ask.greeting(chosen, short)
+    texts = render_template(chosen, short, greeting=text, voice=voice)
     _write(folder, texts, force=force)
-    _say_next([folder / each for each in texts])
+    _print_next_steps([folder / each for each in texts])
 
 
 def _find(known: dict[str, Template], name: str) -> Template:
     if name not in known:
         raise UsageError(
-            f"there is no template {name!r}", hint=f"there are: {', '.join(known)}"
+            f"unknown template {name!r}", hint=f"use one of: {', '.join(known)}"
         )
     return known[name]
 
 
 class _Questions:
-    """What the options leave open: asked, or taken as it is, or refused."""
+    """Asks for values without an option, uses their defaults, or raises."""
 
     def __init__(self, *, allowed: bool, defaults: bool) -> None:
         self._allowed = allowed
@@ -112,10 +111,9 @@ class _Questions:
         return known[asked]
 
     def greeting(self, template: Template, name: str) -> str:
-
-        def check(words: str) -> str:
-            render_template(template, name, greeting=words)
-            return words
+        def check(text: str) -> str:
+            render_template(template, name, greeting=text)
+            return text
 
         if not self._may_ask("--greeting"):
             return template.greeting
@@ -124,12 +122,14 @@ class _Questions:
     def _may_ask(self, option: str) -> bool:
         if not self._allowed and not self._defaults:
             raise UsageError(
-                f"{option} is not given, and there is no terminal to ask on",
-                hint="--yes takes the defaults",
+                f"{option} is missing, and stdin is not a terminal",
+                hint="use the defaults with --yes",
             )
         return self._allowed
 
-    def _ask(self, words: str, default: str | None, check: Callable[[str], str]) -> str:
+    def _ask(
+        self, question: str, default: str | None, check: Callable[[str], str]
+    ) -> str:
         def convert(text: str) -> str:
             try:
                 return check(text.strip())
@@ -137,7 +137,7 @@ class _Questions:
                 raise typer.BadParameter(error.with_hint) from error
 
         try:
-            answer = typer.prompt(words, default, value_proc=convert, err=True)
+            answer = typer.prompt(question, default, value_proc=convert, err=True)
         except typer.Abort:  # Ctrl-C or Ctrl-D at a question: nothing is written
             typer.echo(err=True)
             raise typer.Exit(130) from None
@@ -145,17 +145,16 @@ class _Questions:
 
 
 def _checked_name(given: str) -> str:
-
     split_name(given)
     return given
 
 
-def _refuse_taken(paths: Iterable[Path]) -> None:
-    taken = [str(each) for each in paths if os.path.lexists(each)]
-    if taken:
-        are = "is" if len(taken) == 1 else "are"
+def _refuse_existing(paths: Iterable[Path]) -> None:
+    existing = [str(each) for each in paths if os.path.lexists(each)]
+    if existing:
+        verb = "exists" if len(existing) == 1 else "exist"
         raise UsageError(
-            f"{', '.join(taken)} {are} there already; nothing was written",
+            f"{', '.join(existing)} {verb} already; nothing was written",
             hint="choose another name, or overwrite with --force",
         )
 
@@ -165,7 +164,7 @@ def _write(folder: Path, texts: dict[str, str], *, force: bool) -> None:
 
     files = {folder / path: text.encode() for path, text in texts.items()}
     if not force:
-        _refuse_taken(files)
+        _refuse_existing(files)
     kept = []
     for name, content in schema_texts().items():
         schema = folder / name
@@ -176,16 +175,16 @@ def _write(folder: Path, texts: dict[str, str], *, force: bool) -> None:
     write_all(files, overwrite=force)
     for each in files:
         typer.echo(f"wrote {each}")
-    if kept:  # other agents share it
-        what = "it" if len(kept) == 1 else "them"
+    if kept:  # other agents can use it
+        pronoun = "it" if len(kept) == 1 else "them"
         typer.echo(
-            f"kept {' and '.join(kept)}, which another vagent wrote; "
-            f"to renew {what}: vagent schema --write {shlex.quote(str(folder))}",
+            f"kept {' and '.join(kept)} of another version of vagent; "
+            f"to update {pronoun}: vagent schema --write {shlex.quote(str(folder))}",
             err=True,
         )
 
 
-def _say_next(paths: list[Path]) -> None:
+def _print_next_steps(paths: list[Path]) -> None:
     agent = shlex.quote(str(paths[0]))
     test = next(each for each in paths if each.name.endswith(".test.yaml"))
     typer.echo("next:", err=True)
@@ -197,15 +196,11 @@ def _say_next(paths: list[Path]) -> None:
         typer.echo(f"  {command}", err=True)
 
 
-# New agents from templates: what files they are made of, with the names filled in.
-#
-# A template is a folder under `runner/templates`; its files are written as they stand,
-# but for the blanks `AGENT_…` in their names and texts.
-
-
-_BLANK = re.compile(r"AGENT_(NAME|MODULE|GREETING|VOICE)\b")
-# Letters and what stands between them; nothing that YAML reads anything into, nor
-# YAML 1.1 into words and dates, which other programs still read.
+# A template is a folder of `runner/templates`. The placeholders `AGENT_…` in the names
+# and texts of its files are replaced.
+_PLACEHOLDER = re.compile(r"AGENT_(NAME|MODULE|GREETING|VOICE)\b")
+# Text that needs no quotes in YAML: letters and punctuation without a meaning in YAML,
+# nor in YAML 1.1, which other programs read (booleans, dates).
 _PLAIN = re.compile(
     r"(?!(?i:y|n|yes|no|on|off)$)[^\W\d_](?:[\w ,.?!'’()${}_-]*[\w.?!'’)}])?"
 )
@@ -213,7 +208,7 @@ _PLAIN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """What an agent can be begun with; `greeting` is said unless another is given."""
+    """A template; `greeting` is its default greeting."""
 
     name: str
     summary: str
@@ -221,28 +216,28 @@ class Template:
 
 
 def templates() -> dict[str, Template]:
-    """Return the templates by their names, the one for most people first."""
+    """Returns the templates by name, the default first."""
     listed = json.loads(_folder().joinpath("templates.json").read_text("utf-8"))
     return {name: Template(name, **fields) for name, fields in listed.items()}
 
 
 def split_name(given: str) -> tuple[Path, str]:
-    """Return the folder and the name of the agent that `given` asks for.
+    """Returns the folder and the name of an agent from the argument NAME.
 
-    Raises `UsageError` for what the schema does not take as a name.
+    Raises `UsageError` if the name does not match the schema.
     """
     path = Path(given)
     name = path.stem if path.suffix.lower() in (".yaml", ".yml") else path.name
     field = packaged_schema()["properties"]["name"]
     if given.endswith(("/", "\\")) or not re.search(field["pattern"], name):
         raise UsageError(
-            f"{given!r} is no name for an agent: {field['patternErrorMessage']}",
+            f"invalid agent name {given!r}: {field['patternErrorMessage']}",
             hint="vagent new pizza, or vagent new agents/pizza",
         )
     if len(name) > field["maxLength"]:
         raise UsageError(
-            f"the name {name!r} has {len(name)} characters; "
-            f"it takes {field['maxLength']}"
+            f"agent name {name!r} is too long: {len(name)} characters, "
+            f"at most {field['maxLength']}"
         )
     return path.parent, name
 
@@ -250,25 +245,24 @@ def split_name(given: str) -> tuple[Path, str]:
 def render_template(
     template: Template, name: str, *, greeting: str, voice: str | None = None
 ) -> dict[str, str]:
-    """Return the texts of a new agent's files by their paths, the agent file first.
+    """Returns the texts of the files of a new agent by path, the agent file first.
 
-    An empty greeting is none: the agent listens first. Raises `UsageError` for a
-    greeting or a voice that cannot be written into the file.
+    With an empty greeting the agent listens first. Raises `UsageError` for a greeting
+    or a voice that cannot be written to the file.
     """
     module = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")
     code = {"NAME": name, "MODULE": module, "GREETING": None, "VOICE": None}
     data = {
         "NAME": _scalar(name),
         "MODULE": module,
-        "GREETING": _scalar(_checked("greeting", greeting)) if greeting else None,
-        "VOICE": _scalar(_checked("voice", voice)) if voice else None,
+        "GREETING": _scalar(_printable("greeting", greeting)) if greeting else None,
+        "VOICE": _scalar(_printable("voice", voice)) if voice else None,
     }
     texts = {}
     for path, text in _files(_folder().joinpath(template.name)):
-        # A scenario file names the agent's file, which is text however it is called.
+        # Scenario files contain the name only inside of longer text, so without quotes.
         is_data = path.endswith(".yaml") and not path.endswith(".test.yaml")
-        blanks = data if is_data else code
-        texts[_fill(path, code)] = _fill(text, blanks)
+        texts[_fill(path, code)] = _fill(text, data if is_data else code)
     _check_variables(greeting, template, texts[f"{name}.yaml"])
     first = f"{name}.yaml"
     return {first: texts.pop(first), **texts}
@@ -279,27 +273,27 @@ def _folder() -> Traversable:
 
 
 def _files(folder: Traversable, above: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the path and the text of every file of a template."""
+    """Yields the path and the text of every file of a template."""
     for each in sorted(folder.iterdir(), key=lambda each: each.name):
         if each.is_dir():
-            # An installer compiles every Python file that it sees.
+            # Installers compile the Python files of templates, too.
             if each.name != "__pycache__":
                 yield from _files(each, f"{above}{each.name}/")
         else:
             yield above + each.name, each.read_text("utf-8")
 
 
-def _fill(text: str, blanks: Mapping[str, str | None]) -> str:
-    """Fill the blanks of a text; a line whose blank stays empty is left out."""
+def _fill(text: str, values: Mapping[str, str | None]) -> str:
+    """Replaces the placeholders; omits lines with a placeholder whose value is None."""
     lines = []
     for line in text.splitlines(keepends=True):
-        if all(blanks[name] is not None for name in _BLANK.findall(line)):
-            lines.append(_BLANK.sub(lambda found: blanks[found[1]] or "", line))
+        if all(values[name] is not None for name in _PLACEHOLDER.findall(line)):
+            lines.append(_PLACEHOLDER.sub(lambda found: values[found[1]] or "", line))
     return "".join(lines)
 
 
 def _scalar(text: str) -> str:
-    """Write a text as YAML: plain where that is the same text again, else quoted."""
+    """Returns a text as a YAML scalar, quoted if necessary."""
     try:
         is_text = resolve_plain(text) == text
     except NotJsonError:
@@ -309,14 +303,14 @@ def _scalar(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _checked(what: str, text: str) -> str:
+def _printable(what: str, text: str) -> str:
     if not text.replace("\n", "").replace("\t", "").isprintable():
-        raise UsageError(f"the {what} {text!r} has characters that cannot be printed")
+        raise UsageError(f"the {what} {text!r} contains unprintable characters")
     return text
 
 
 def _check_variables(greeting: str, template: Template, text: str) -> None:
-    """Refuse a greeting that speaks of what the agent file does not declare."""
+    """Raises UsageError if the greeting uses a variable that is not declared."""
     declared = _declared_variables(text)
     for found in find_placeholders(greeting):
         if found.kind == "escape" or found.name in declared:
@@ -324,7 +318,7 @@ def _check_variables(greeting: str, template: Template, text: str) -> None:
         written = greeting[found.start : found.end]
         names = ", ".join(f"${{{name}}}" for name in declared) or "no variables"
         raise UsageError(
-            f"the greeting has {written!r}, which the template {template.name!r} "
+            f"the greeting uses {written!r}, which the template {template.name!r} "
             "does not declare",
             hint=f"it has {names}; $${{ writes a plain ${{",
         )

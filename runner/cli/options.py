@@ -1,4 +1,4 @@
-"""Options of `vagent run` for audio devices, the view and telemetry."""
+"""Options that several commands share, the parser of `--var`, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -135,60 +135,50 @@ LogFormat: TypeAlias = Annotated[
 ]
 
 
-# `--var NAME=VALUE`, as several commands take it.
-
-
 def parse_variables(pairs: list[str]) -> dict[str, str]:
-    """Return the variables; raises `UsageError` for what is no pair."""
+    """Returns the variables of `--var`; raises `UsageError` without NAME or `=`."""
     variables: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise UsageError(
-                f"--var '{pair}' sets nothing", hint="write --var NAME=VALUE"
-            )
+            raise UsageError(f"invalid --var '{pair}'", hint="write --var NAME=VALUE")
         variables[name] = value
     return variables
 
 
-# Ctrl-C: the first one ends politely, the second one leaves at once.
-
-
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+INTERRUPTED = 130  # 128 + SIGINT, the convention of shells
 
 
 @contextlib.contextmanager
 def graceful_sigint(
-    on_first: Callable[[], None], at_once: Callable[[], None] = lambda: None
+    on_first: Callable[[], None], on_second: Callable[[], None] = lambda: None
 ) -> Iterator[None]:
-    """Call `on_first` on the running loop at the first Ctrl-C.
+    """Calls `on_first` on the running event loop at the first Ctrl-C.
 
-    At the second the process is left at once with exit code 130, without cleaning up
-    but for `at_once`: a hung tool or device must not hold up somebody who has asked
-    twice. Works with
-    `signal.signal`, since event loops on Windows know no signal handlers. SIGTERM is
-    taken as a first Ctrl-C.
+    The second Ctrl-C calls `on_second` and exits at once with code 130: no other
+    cleanup, which a hung tool or device could block. SIGTERM counts as a first Ctrl-C.
     """
     import asyncio  # not for --help
 
+    # `signal.signal`, because event loops on Windows have no signal handlers.
     loop = asyncio.get_running_loop()
-    asked = False
+    was_interrupted = False
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
+        nonlocal was_interrupted
         del frame
-        if asked:
-            at_once()
+        if was_interrupted:
+            on_second()
             os._exit(INTERRUPTED)
-        asked = number == signal.SIGINT
+        was_interrupted = number == signal.SIGINT
         loop.call_soon_threadsafe(on_first)
 
-    before = {
+    previous = {
         number: signal.signal(number, interrupt)
         for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)

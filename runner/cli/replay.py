@@ -1,4 +1,4 @@
-"""`vagent replay`: recorded calls played back to the engine of today."""
+"""`vagent replay`: replays recorded calls with the current engine and compares."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def replay(
 ) -> None:
     """Replay recorded calls with the current engine and compare.
 
-    Service, caller and tools act as recorded; time is virtual, and there is no network.
+    Service, caller and tools act as recorded; time is virtual, and no network is used.
     The comparison covers everything that this side does: the messages it sends and
     when, the tools it runs, the audio it plays after an interruption, and the end.
 
@@ -54,39 +54,39 @@ def replay(
     for wrong usage, 3 when one cannot be replayed.
     """
     if tools not in ("recorded", "live"):
-        raise UsageError(f"there is no --tools '{tools}'", hint="recorded or live")
+        raise UsageError(f"invalid --tools '{tools}'", hint="use recorded or live")
     from runner.recording.reader import find_recordings
     from runner.testing.replay_result import replay_and_compare
 
-    verdicts = []
+    results = []
     for folder in find_recordings(recordings):
-        verdict = replay_and_compare(folder, live_tools=tools == "live", update=update)
-        verdicts.append(verdict)
+        result = replay_and_compare(folder, live_tools=tools == "live", update=update)
+        results.append(result)
         if json:
-            typer.echo(json_format.dumps(_object(verdict), ensure_ascii=False))
+            typer.echo(json_format.dumps(_object(result), ensure_ascii=False))
         else:
-            for line in describe(verdict):
+            for line in describe(result):
                 typer.echo(line)
-    _say_sums(verdicts)
-    if any(each.difference is not None for each in verdicts):
+    _print_summary(results)
+    if any(each.difference is not None for each in results):
         raise typer.Exit(1)
-    if any(each.problem is not None for each in verdicts):
+    if any(each.problem is not None for each in results):
         raise typer.Exit(3)
 
 
-def describe(verdict: ReplayResult) -> Iterator[str]:
-    """Yield the lines that tell of one recording."""
-    folder = verdict.folder.as_posix()
-    cut = "" if verdict.is_complete else ", cut off there"
-    length = f"{verdict.seconds:.1f} s{cut}"
-    if verdict.problem is not None:
-        yield f"{folder}: cannot be replayed: {verdict.problem}"
-    elif verdict.was_updated:
+def describe(result: ReplayResult) -> Iterator[str]:
+    """Yields the lines of the report about one recording."""
+    folder = result.folder.as_posix()
+    cut = "" if result.is_complete else ", cut off there"
+    length = f"{result.seconds:.1f} s{cut}"
+    if result.problem is not None:
+        yield f"{folder}: cannot be replayed: {result.problem}"
+    elif result.was_updated:
         yield f"{folder}: updated ({length})"
-    elif verdict.difference is None:
+    elif result.difference is None:
         yield f"{folder}: equal ({length})"
     else:
-        difference = verdict.difference
+        difference = result.difference
         at = difference.then[0].at if difference.then else difference.now[0].at
         yield f"{folder}: differs at {at:.3f} s ({length})"
         yield from (f"    {_line(each)}" for each in difference.before)
@@ -106,7 +106,7 @@ def _line(step: Step) -> str:
 
 
 def _describe_entry(entry: Entry, content: dict[str, Any]) -> str:
-    """Return one line of a call, made for reading: no sound, no long text."""
+    """Returns one entry of a call as a short line, without audio and long text."""
     from runner.cli.views.wire import describe_received, describe_sent, shorten
     from runner.protocol.client.actions import RunTool, Send
     from runner.protocol.client.events import Received
@@ -120,56 +120,54 @@ def _describe_entry(entry: Entry, content: dict[str, Any]) -> str:
         case RunTool(call):
             return f"run {describe_received(call).removeprefix('tool.call ')}"
         case AudioSummary():
-            return f"audio: {_describe_sound(content['sound'])}"
+            return f"audio: {_describe_audio(content['sound'])}"
         case _:
             name = content.get("on") or content.get("do") or ""
             rest = {k: v for k, v in content.items() if k not in ("on", "do") and v}
-            said = json_format.dumps(rest, ensure_ascii=False) if rest else ""
-            return f"{str(name).replace('_', ' ')} {shorten(said)}".rstrip()
+            text = json_format.dumps(rest, ensure_ascii=False) if rest else ""
+            return f"{str(name).replace('_', ' ')} {shorten(text)}".rstrip()
 
 
-def _describe_sound(sound: dict[str, Any]) -> str:
+def _describe_audio(audio: dict[str, Any]) -> str:
     from runner.audio.devices import BYTES_PER_MS  # loads asyncio
 
-    own = [f"{what} {sound[what] / BYTES_PER_MS:.0f} ms" for what in ("mic", "sent")]
-    parts = own if sound["mic"] or sound["sent"] else []
-    for reply in sound["replies"]:
-        received, played = (
-            reply["received"] / BYTES_PER_MS,
-            reply["played"] / BYTES_PER_MS,
-        )
+    own = [f"{key} {audio[key] / BYTES_PER_MS:.0f} ms" for key in ("mic", "sent")]
+    parts = own if audio["mic"] or audio["sent"] else []
+    for reply in audio["replies"]:
+        received = reply["received"] / BYTES_PER_MS
+        played = reply["played"] / BYTES_PER_MS
         of = f" of {reply['id']}" if reply["id"] else ""
         parts.append(f"received {received:.0f} ms{of}, played {played:.0f} ms")
     return "; ".join(parts)
 
 
-def _object(verdict: ReplayResult) -> dict[str, Any]:
+def _object(result: ReplayResult) -> dict[str, Any]:
     content: dict[str, Any] = {
         "type": "vagent.replay",
-        "folder": verdict.folder.as_posix(),
-        "equal": verdict.is_equal,
-        "updated": verdict.was_updated,
-        "complete": verdict.is_complete,
-        "seconds": round(verdict.seconds, 3),
+        "folder": result.folder.as_posix(),
+        "equal": result.is_equal,
+        "updated": result.was_updated,
+        "complete": result.is_complete,
+        "seconds": round(result.seconds, 3),
     }
-    if verdict.problem is not None:
-        content["problem"] = verdict.problem
-    if verdict.difference is not None:
+    if result.problem is not None:
+        content["problem"] = result.problem
+    if result.difference is not None:
         content["difference"] = {
-            "step": verdict.difference.number,
-            "further": verdict.difference.further,
-            "recorded": [each.content for each in verdict.difference.then],
-            "replayed": [each.content for each in verdict.difference.now],
+            "step": result.difference.number,
+            "further": result.difference.further,
+            "recorded": [each.content for each in result.difference.then],
+            "replayed": [each.content for each in result.difference.now],
         }
     return content
 
 
-def _say_sums(verdicts: list[ReplayResult]) -> None:
-    sums = {
-        "equal": sum(each.is_equal and not each.was_updated for each in verdicts),
-        "updated": sum(each.was_updated for each in verdicts),
-        "different": sum(each.difference is not None for each in verdicts),
-        "not replayed": sum(each.problem is not None for each in verdicts),
+def _print_summary(results: list[ReplayResult]) -> None:
+    counts = {
+        "equal": sum(each.is_equal and not each.was_updated for each in results),
+        "updated": sum(each.was_updated for each in results),
+        "different": sum(each.difference is not None for each in results),
+        "not replayed": sum(each.problem is not None for each in results),
     }
-    said = ", ".join(f"{count} {what}" for what, count in sums.items() if count)
-    typer.echo(said, err=True)
+    summary = ", ".join(f"{count} {label}" for label, count in counts.items() if count)
+    typer.echo(summary, err=True)

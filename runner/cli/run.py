@@ -1,4 +1,4 @@
-"""`vagent run`: hold a call with an agent."""
+"""`vagent run`: holds a call with an agent, with its view, telemetry and recording."""
 
 from __future__ import annotations
 
@@ -185,12 +185,12 @@ def run(
         raise UsageError(f"--text and --input {input} contradict each other")
     if push_to_talk and (text or say or input not in (None, "mic")):
         raise UsageError(
-            "--push-to-talk is for the microphone",
+            "--push-to-talk needs the microphone",
             hint="leave out --input, --text and --say",
         )
-    seen = ViewOptions(view, quiet, verbose, json)
-    seen.check()
-    wishes = CallOptions(
+    view_options = ViewOptions(view, quiet, verbose, json)
+    view_options.check()
+    options = CallOptions(
         agent,
         "text" if text else input,
         output,
@@ -211,13 +211,15 @@ def run(
         ),
         push_to_talk=push_to_talk,
     )
-    seeing = TelemetryOptions(
+    telemetry_options = TelemetryOptions(
         read_port(metrics), otel, log_file, read_log_format(log_format), verbose
     )
-    _exit(_hold(wishes, seen, seeing))
+    _exit(_run_call(options, view_options, telemetry_options))
 
 
-def _hold(wishes: CallOptions, seen: ViewOptions, seeing: TelemetryOptions) -> Close:
+def _run_call(
+    options: CallOptions, view_options: ViewOptions, telemetry_options: TelemetryOptions
+) -> Close:
     import asyncio
     import os
 
@@ -226,56 +228,56 @@ def _hold(wishes: CallOptions, seen: ViewOptions, seeing: TelemetryOptions) -> C
     from runner.observers.call_stats import CallStats
 
     environment = load_environment(Path.cwd(), os.environ)
-    record = CallStats()
-    view = choose_view(seen, wishes, record)
-    with asyncio.Runner(loop_factory=_loop_factory(wishes.transport)) as loop:
-        close, counters, kept = loop.run(
-            _call(wishes, seeing, environment, view, record)
+    stats = CallStats()
+    view = choose_view(view_options, options, stats)
+    with asyncio.Runner(loop_factory=_loop_factory(options.transport)) as loop:
+        close, counters, recording = loop.run(
+            _hold_call(options, telemetry_options, environment, view, stats)
         )
-    if kept is not None:
-        view.recording(kept)
+    if recording is not None:
+        view.recording(recording)
     view.summary(close, counters)
     return close
 
 
 def _loop_factory(transport: str) -> Callable[[], AbstractEventLoop] | None:
-    """Return how to make a fast event loop, if it is wished and there is one."""
+    """Returns the factory of uvloop's event loop if picows is used; None otherwise."""
     from runner.engine.transports import choose_library
 
     if choose_library(transport) == "websockets":
         return None
     try:
         import uvloop
-    except ImportError:  # it does not exist for Windows
+    except ImportError:  # uvloop does not exist for Windows
         return None
     factory: Callable[[], AbstractEventLoop] = uvloop.new_event_loop
     return factory
 
 
-async def _call(
-    wishes: CallOptions,
-    seeing: TelemetryOptions,
+async def _hold_call(
+    options: CallOptions,
+    telemetry_options: TelemetryOptions,
     environment: Mapping[str, str],
     view: CallView,
-    record: CallStats,
+    stats: CallStats,
 ) -> tuple[Close, Counters, Path | None]:
-    """Hold the call; return how it ended, what was counted, and where it is kept."""
+    """Holds the call; returns its end, its counters and the folder of the recording."""
+    from runner.cli.monitored_call import open_monitored_call
     from runner.cli.options import graceful_sigint
     from runner.cli.views.select import attach, display, log_sink
-    from runner.cli.watched_call import open_watched_call
 
     async with contextlib.AsyncExitStack() as stack:
         typing = stack.enter_context(display(view))
-        opening = open_watched_call(
-            wishes, seeing, environment, view, record, typing, log_sink(view)
+        opening = open_monitored_call(
+            options, telemetry_options, environment, view, stats, typing, log_sink(view)
         )
         call = await stack.enter_async_context(opening)
-        give_back = attach(view, call)
+        restore_terminal = attach(view, call)
         hang_up = partial(call.hang_up, "interrupted from the keyboard")
-        with graceful_sigint(hang_up, give_back):
+        with graceful_sigint(hang_up, restore_terminal):
             close = await call.hold()
-            kept = call.recorder.folder if call.recorder else None
-            return close, call.counters(), kept
+            recording = call.recorder.folder if call.recorder else None
+            return close, call.counters(), recording
 
 
 def _exit(close: Close) -> NoReturn:
@@ -298,39 +300,39 @@ def _seconds(text: str | None) -> float | None:
         raise UsageError(f"--max-duration '{text}': {error}") from error
 
 
-# Whether and how a call is recorded: the command line before the settings.
-
-
 def recording_options(
     record: Path | None, no_record: bool, record_audio: str | None, redact: bool
 ) -> RecordingOptions | None:
-    """Return the wish for a recording; None for none.
+    """Returns the options of the recording, None if the call is not recorded.
 
-    What was redacted has no sound unless it is asked for. Raises `UsageError`.
+    Options of the command line override the settings file. A redacted recording has
+    audio only on request. Raises `UsageError`.
     """
     from runner.config.settings import load_call_settings
     from runner.engine.compose import RecordingOptions
 
     if record_audio not in (None, "on", "off"):
-        raise UsageError(f"--record-audio takes on or off, not '{record_audio}'")
+        raise UsageError(
+            f"invalid --record-audio '{record_audio}'", hint="use on or off"
+        )
     if no_record:
         if record is not None or record_audio is not None or redact:
-            raise UsageError("--no-record contradicts the other options of a recording")
+            raise UsageError("--no-record contradicts the other recording options")
         return None
     settings = load_call_settings(Path.cwd())
-    into = record or settings.record
-    if into is None:
+    folder = record or settings.record
+    if folder is None:
         if record_audio is not None or redact:
             option = "--redact" if redact else "--record-audio"
             raise UsageError(
-                f"{option} is about a recording, and there is none",
+                f"{option} needs a recording",
                 hint="add --record FOLDER",
             )
         return None
     redacts = redact or settings.redact
-    sound = settings.record_audio
+    audio = settings.record_audio
     if record_audio is not None:
-        sound = record_audio == "on"
+        audio = record_audio == "on"
     return RecordingOptions(
-        into, sound=not redacts if sound is None else sound, redact=redacts
+        folder, sound=not redacts if audio is None else audio, redact=redacts
     )

@@ -1,4 +1,4 @@
-"""A run of scenarios: selection, progress, report and what is remembered."""
+"""Runs the selected scenarios, reports, and stores the failures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from runner.cli.output import save
-from runner.cli.validate import Colour
+from runner.cli.validate import Color
 from runner.errors import FileUnreadable
 from runner.testing.discovery import (
     concerned,
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from runner.testing.scenarios.model import Scenario
 
 
-# Fewer than these are over before a bar can be read.
-_WORTH_A_BAR = 5
+# Fewer scenarios finish before a progress bar can be read.
+_MIN_RUNS_FOR_BAR = 5
 
 
 @dataclass(frozen=True, slots=True)
 class ScenarioSelection:
-    """Which scenarios were asked for."""
+    """The options that select scenarios."""
 
     targets: tuple[str, ...]
     keywords: str | None = None
@@ -49,7 +49,7 @@ class ScenarioSelection:
     last_failed: bool = False
 
     def load(self) -> list[Scenario]:
-        """Load them; raises UsageError, ConfigError, FileUnreadable."""
+        """Loads the scenarios; raises UsageError, ConfigError, FileUnreadable."""
         return select(
             load_scenarios(self.targets),
             keywords=self.keywords,
@@ -60,59 +60,61 @@ class ScenarioSelection:
 
 @dataclass(frozen=True, slots=True)
 class ReportOptions:
-    """How results are shown."""
+    """Options of the report."""
 
     format: str
-    colour: Colour
+    color: Color
     output_file: Path | None
     coverage: bool
 
 
 @dataclass(frozen=True, slots=True)
 class TestRun:
-    """One `vagent test`, which `--watch` repeats."""
+    """A test run, which `--watch` repeats."""
 
-    choice: ScenarioSelection
-    wishes: TestOptions
-    manners: ReportOptions
+    selection: ScenarioSelection
+    options: TestOptions
+    report_options: ReportOptions
     repeat: int
     jobs: str
     fail_fast: bool
     variables: Mapping[str, str] = field(default_factory=dict)
 
     def files(self) -> Sequence[Path]:
-        """Return what a change of matters; each with the agents that it names."""
-        return find_watched(self.choice.targets)
+        """Returns the files to watch: scenario files and their agent files."""
+        return find_watched(self.selection.targets)
 
     def run(self, changed: frozenset[Path] = frozenset()) -> int:
-        """Run once, report, remember what failed, and return the exit code.
+        """Runs once, reports, stores the failures, and returns the exit code.
 
-        After a change only what it concerns is run, unless nothing is known of that.
+        After a change only the affected scenarios are run, or all if it affects none.
         """
         began = time.monotonic()
-        chosen = self.choice.load()
+        chosen = self.selection.load()
         chosen = concerned(chosen, changed) or chosen
         scenarios = give_variables(chosen, self.variables)
         results, was_interrupted = self._results(scenarios)
         report = self._report(results)
-        self._tell(report, len(scenarios) * self.repeat, time.monotonic() - began)
-        _remember(report)
+        self._print(report, len(scenarios) * self.repeat, time.monotonic() - began)
+        _store_failures(report)
         return 130 if was_interrupted else report.exit_code
 
     def _results(
         self, scenarios: Sequence[Scenario]
     ) -> tuple[list[ScenarioResult], bool]:
-        """Return what came, and whether a Ctrl-C ended it early."""
+        """Returns the results, and True if Ctrl-C ended the run early."""
         from runner.testing.pool import ScenarioPool, choose_processes
 
         jobs = [(each, run) for each in scenarios for run in range(self.repeat)]
-        wanted = "1" if self._shares_a_machine and self.jobs == "auto" else self.jobs
+        wanted = "1" if self._uses_all_cores and self.jobs == "auto" else self.jobs
         processes = choose_processes(wanted, len(jobs), os.cpu_count() or 1)
         results: list[ScenarioResult] = []
         with _progress(len(jobs)) as advance:
             try:
-                with closing(ScenarioPool(self.wishes, processes).run(jobs)) as coming:
-                    for result in coming:
+                with closing(
+                    ScenarioPool(self.options, processes).run(jobs)
+                ) as finished:
+                    for result in finished:
                         results.append(result)
                         advance(result)
                         if self.fail_fast and result.has_failed:
@@ -122,52 +124,54 @@ class TestRun:
         return results, False
 
     @property
-    def _shares_a_machine(self) -> bool:
-        """Whether side by side only slows down: models take every core they get."""
-        return self.wishes.service == "local"
+    def _uses_all_cores(self) -> bool:
+        """True if local models use every core, so that parallel runs are slower."""
+        return self.options.service == "local"
 
     def _report(self, results: Sequence[ScenarioResult]) -> Report:
-        if not self.manners.coverage:
+        if not self.report_options.coverage:
             return Report(tuple(results), Path.cwd())
         from runner.testing.results import measure
 
-        measured = measure(results, self.wishes.environment)
+        measured = measure(results, self.options.environment)
         return Report(tuple(results), Path.cwd(), tuple(measured))
 
-    def _tell(self, report: Report, wanted: int, took: float) -> None:
+    def _print(self, report: Report, wanted: int, elapsed: float) -> None:
         from runner.cli.reports import choose_format, load_scenario_report
         from runner.cli.reports.common import wants_colour
 
-        manners = self.manners
-        format = choose_format(manners.format, os.environ)
-        is_terminal = manners.output_file is None and sys.stdout.isatty()
-        colour = wants_colour(manners.colour.value, os.environ, is_terminal=is_terminal)
-        text = load_scenario_report(format, colour=colour)(report)
-        if manners.output_file is not None:
-            save(manners.output_file, text)
+        report_options = self.report_options
+        format = choose_format(report_options.format, os.environ)
+        is_terminal = report_options.output_file is None and sys.stdout.isatty()
+        color = wants_colour(
+            report_options.color.value, os.environ, is_terminal=is_terminal
+        )
+        text = load_scenario_report(format, colour=color)(report)
+        if report_options.output_file is not None:
+            save(report_options.output_file, text)
         else:
-            typer.echo(text, nl=False, color=colour or None)
+            typer.echo(text, nl=False, color=color or None)
         if format == "github":
             _add_to_job_summary(report)
-        typer.echo(_summary(report, wanted, took), err=True)
+        typer.echo(_summary(report, wanted, elapsed), err=True)
 
 
 def list_scenarios(scenarios: Sequence[Scenario]) -> None:
-    """Write a line for each scenario, as it can be named."""
+    """Prints a line for each scenario, in the form that the command line accepts."""
     for each in scenarios:
         tags = f"  [{', '.join(each.tags)}]" if each.tags else ""
         typer.echo(f"{each.place.path.as_posix()}::{each.id}{tags}")
 
 
-def _remember(report: Report) -> None:
+def _store_failures(report: Report) -> None:
     try:
         note_failed(report)
         forget_old(report)
-    except FileUnreadable as error:  # it takes nothing away from what was found
+    except FileUnreadable as error:  # the results are valid without it
         typer.echo(f"vagent: {error.message}", err=True)
 
 
-def _summary(report: Report, wanted: int, took: float) -> str:
+def _summary(report: Report, wanted: int, elapsed: float) -> str:
     counts = [
         f"{report.count(status)} {status.value}"
         for status in Status
@@ -176,7 +180,7 @@ def _summary(report: Report, wanted: int, took: float) -> str:
     if len(report.results) < wanted:
         counts.append(f"{wanted - len(report.results)} not run")
     seconds = sum(each.seconds for each in report.results)
-    return f"{', '.join(counts)}; {seconds:.0f} s of calls in {took:.1f} s"
+    return f"{', '.join(counts)}; {seconds:.0f} s of calls in {elapsed:.1f} s"
 
 
 def _add_to_job_summary(report: Report) -> None:
@@ -190,8 +194,8 @@ def _add_to_job_summary(report: Report) -> None:
 
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[[ScenarioResult], None]]:
-    """Yield what is to be called with each result; a bar on a terminal's stderr."""
-    if total < _WORTH_A_BAR or not sys.stderr.isatty():
+    """Yields the callback for results; shows a bar if stderr is a terminal."""
+    if total < _MIN_RUNS_FOR_BAR or not sys.stderr.isatty():
         yield lambda result: None
         return
     from rich.console import Console
@@ -199,12 +203,12 @@ def _progress(total: int) -> Iterator[Callable[[ScenarioResult], None]]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task, failed = bars.add_task("trying", total=total), 0
+        task, failed = bars.add_task("running", total=total), 0
 
         def advance(result: ScenarioResult) -> None:
             nonlocal failed
             failed += result.has_failed
-            described = f"trying, {failed} failed" if failed else "trying"
+            described = f"running, {failed} failed" if failed else "running"
             bars.update(task, advance=1, description=described)
 
         yield advance

@@ -1,4 +1,4 @@
-"""`vagent schema`: the JSON Schemas of agent and scenario files, for editors."""
+"""`vagent schema`: prints and writes the JSON Schemas of agent and scenario files."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def schema(
 
     `vagent schema --write agents` writes it and the schema of scenario files into the
     folder of the agents, where their first line finds it (# yaml-language-server:
-    $schema=./agent.schema.json). If PLACE is a .json file, only one schema is written.
+    $schema=./agent.schema.json). If PATH is a .json file, only one schema is written.
     """
     if not write and not vscode:
         if place is not None:
             raise UsageError(
-                "PLACE needs --write or --vscode", hint="vagent schema --write agents"
+                "PATH needs --write or --vscode", hint="vagent schema --write agents"
             )
         typer.echo(_text(SUITE_SCHEMA if scenario else AGENT_SCHEMA), nl=False)
         return
@@ -109,7 +109,6 @@ def _targets(place: Path, *, scenario: bool) -> dict[Path, str]:
 
 
 def _write(target: Path, text: str) -> None:
-
     content = text.encode()
     if target.is_file() and target.read_bytes() == content:
         typer.echo(f"unchanged {target}")
@@ -133,8 +132,8 @@ def _place(target: Path) -> Path:
         return target.resolve().relative_to(Path().resolve())
     except ValueError:
         raise UsageError(
-            f"{target} is not below this folder, whose settings VS Code reads",
-            hint="run it in the folder that you open in VS Code",
+            f"{target} is outside of the current folder, whose settings VS Code reads",
+            hint="run the command in the folder that you open in VS Code",
         ) from None
 
 
@@ -152,7 +151,7 @@ def _patterns(place: Path, schema: str) -> list[str]:
     names = _files_here(schema)
     if not names and schema == AGENT_SCHEMA:
         raise UsageError(
-            "there are no agent files in this folder for the settings of VS Code",
+            "the current folder has no agent files for the settings of VS Code",
             hint="create one with vagent new; its first line names the schema too",
         )
     return names
@@ -170,17 +169,13 @@ def _files_here(schema: str) -> list[str]:
     )
 
 
-# Files written together: all of them, or none.
-
-
 def write_all(files: Mapping[Path, bytes], *, overwrite: bool = False) -> None:
-    """Write every file, and the folders that they need.
+    """Writes all files and their folders, or none.
 
-    Without `overwrite` a file that is there already is a failure too, also one that
-    somebody makes at this moment. Raises `FileUnreadable`; then everything is as it
-    was before.
+    Without `overwrite`, an existing file is an error. Raises `FileUnreadable` after
+    restoring the previous state.
     """
-    written: list[tuple[Path, bytes | None]] = []  # with what stood there before
+    written: list[tuple[Path, bytes | None]] = []  # with the previous content
     folders: list[Path] = []
     current: Path | None = None
     try:
@@ -205,9 +200,9 @@ def _content(path: Path) -> bytes | None:
 
 
 def _make_folders(folder: Path) -> list[Path]:
-    """Make a folder and those above it; return the ones that are new, outermost first.
+    """Creates a folder and its parents; returns the new ones, outermost first.
 
-    Of these none is lost when the last one cannot be made: they are unmade here.
+    Deletes them if the last one cannot be created.
     """
     missing = []
     while not os.path.lexists(folder):

@@ -1,4 +1,4 @@
-"""`vagent service`: the local service, by itself or as the child of `vagent run`."""
+"""`vagent service`: runs the local service, alone or as the child of `vagent run`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from runner.service.conversation import Report
 
 _LLM_KEY = "VAGENT_LLM_KEY"
-# Names that these variables had; ignoring one would start a service without its key.
+# The former names of variables: ignoring one would start a service without its key.
 _RENAMED_VARIABLES = {
     "VAGENT_BRAIN_KEY": _LLM_KEY,
     "VAGENT_SERVE_KEY": "VAGENT_SERVICE_KEY",
@@ -126,14 +126,14 @@ def service(
         typer.echo(describe_faults())
         return
     faults = load_faults(fault or ())
-    say = _say_json if log_json else _say_text
+    log = _report_json if log_json else _report_text
     if not is_this_machine(host):
-        text = f"listening on {host}: every machine that reaches it can call"
-        say("vagent.warning", {"message": text})
+        text = f"listening on {host}, which other machines can reach"
+        log("vagent.warning", {"message": text})
     local = LocalConfig(stt, _llm_config(llm, llm_model), tts)
     speech = load_speech(local, stand_ins=no_models)
     try:
-        with _counted(say, metrics) as report:
+        with _with_metrics(log, metrics) as report:
             server = EmbeddedServer(
                 speech,
                 host=host,
@@ -153,12 +153,12 @@ def service(
 
 
 @contextlib.contextmanager
-def _counted(say: Report, port: int | None) -> Iterator[Report]:
-    """Yield how to say something that metrics are made of, if a port is asked for."""
+def _with_metrics(report: Report, port: int | None) -> Iterator[Report]:
+    """Yields `report`; with a port, serves metrics and counts the reported events."""
     from runner.observers.options import read_port
 
     if read_port(port) is None or port is None:
-        yield say
+        yield report
         return
     from runner.observers.metrics import (
         ServerMetrics,
@@ -170,17 +170,17 @@ def _counted(say: Report, port: int | None) -> Iterator[Report]:
     registry = new_registry()
     metrics = ServerMetrics(registry)
 
-    def say_and_count(kind: str, facts: Mapping[str, Any]) -> None:
+    def report_and_count(kind: str, facts: Mapping[str, Any]) -> None:
         metrics.report(kind, facts)
-        say(kind, facts)
+        report(kind, facts)
 
     with serve_metrics(port, lambda accept: render(registry, accept)) as url:
-        say("vagent.metrics", {"url": url})
-        yield say_and_count
+        report("vagent.metrics", {"url": url})
+        yield report_and_count
 
 
 def _check_variables() -> None:
-    """Refuse environment variables under their old names; raises UsageError."""
+    """Raises UsageError if an environment variable has its former name."""
     from runner.errors import UsageError
 
     for old, new in _RENAMED_VARIABLES.items():
@@ -196,24 +196,24 @@ def _llm_config(llm: str, model: str | None) -> LlmConfig:
     if model is not None and not is_url:
         raise UsageError(
             f"--llm-model '{model}' needs an endpoint",
-            hint="give --llm the endpoint's URL",
+            hint="pass the URL of the endpoint with --llm",
         )
     if not is_url:
         return LlmConfig(name=str(Path(llm)) if llm.endswith(".gguf") else llm)
     return LlmConfig(url=llm, model=model, key=os.environ.get(_LLM_KEY))
 
 
-def _say_json(kind: str, facts: Mapping[str, Any]) -> None:
+def _report_json(kind: str, facts: Mapping[str, Any]) -> None:
     typer.echo(json.dumps({"type": kind, **facts}, ensure_ascii=False))
     sys.stdout.flush()
 
 
-def _say_text(kind: str, facts: Mapping[str, Any]) -> None:
-    typer.echo(_line(kind, facts), err=True)
+def _report_text(kind: str, facts: Mapping[str, Any]) -> None:
+    typer.echo(_describe_event(kind, facts), err=True)
 
 
-def _line(kind: str, facts: Mapping[str, Any]) -> str:
-    """Return an event as a person reads it."""
+def _describe_event(kind: str, facts: Mapping[str, Any]) -> str:
+    """Returns an event as a line of the text log."""
     match kind:
         case "vagent.listening":
             return f"listening on {facts['url']} (Ctrl-C stops)"

@@ -1,4 +1,4 @@
-"""`vagent show`: an agent as a call would use it, or a call as it was recorded."""
+"""`vagent show`: shows an agent with all values resolved, or a recorded call."""
 
 from __future__ import annotations
 
@@ -70,24 +70,26 @@ def show(
     Exits with 0; 1 when the file has errors or a tool does not load; 2 for wrong usage;
     3 when the file cannot be read.
     """
-    write_any_character()  # a prompt may have any
+    write_any_character()  # a prompt can contain any character
     if agent.is_dir() or (agent.name == "session.jsonl" and agent.is_file()):
         from runner.cli.recordings.show import show_recordings
 
         if var:
-            raise UsageError("--var is for agent files, and this is a recording")
+            raise UsageError(
+                f"--var needs an agent file, and {str(agent)!r} is a recording"
+            )
         show_recordings(agent, format or "text", html)
         return
     if html is not None:
         raise UsageError(
-            f"--html shows a recorded call, and '{agent}' is an agent file",
-            hint="vagent run … --record FOLDER records one",
+            f"--html needs a recorded call, and '{agent}' is an agent file",
+            hint="record one with vagent run … --record FOLDER",
         )
     show_agent(agent, format or FORMATS[0], var or [])
 
 
 def show_agent(path: Path, format: str, variables: list[str]) -> None:
-    """Print what an agent file comes to; raises `typer.Exit` for problems."""
+    """Prints a resolved agent file; raises `typer.Exit` if a tool does not load."""
     import os
     import sys
 
@@ -95,24 +97,24 @@ def show_agent(path: Path, format: str, variables: list[str]) -> None:
 
     if format not in FORMATS:
         raise UsageError(
-            f"there is no format '{format}'", hint=f"one of: {', '.join(FORMATS)}"
+            f"unknown format '{format}'", hint=f"use one of: {', '.join(FORMATS)}"
         )
     from runner.engine.agent import resolve
 
     environment = load_environment(Path(), os.environ)
     resolution = resolve(path, parse_variables(variables), environment)
-    is_coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    typer.echo(write(resolution, format, is_coloured=is_coloured), nl=False)
+    has_color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    typer.echo(write(resolution, format, has_color=has_color), nl=False)
     for name in resolution.unset:
-        typer.echo(f"vagent: ${{{name}}} is not set: a call would not start", err=True)
+        typer.echo(f"vagent: ${{{name}}} is not set, so calls cannot start", err=True)
     for problem in resolution.problems:
         typer.echo(f"vagent: {problem}", err=True)
     if resolution.problems:
         raise typer.Exit(1)
 
 
-def write(resolution: ResolvedAgent, format: str, *, is_coloured: bool = False) -> str:
-    """Return a resolution in one of `FORMATS`, with the end of its last line."""
+def write(resolution: ResolvedAgent, format: str, *, has_color: bool = False) -> str:
+    """Returns the text of a resolved agent in one of `FORMATS`."""
     import json
 
     if format == "wire":
@@ -124,13 +126,13 @@ def write(resolution: ResolvedAgent, format: str, *, is_coloured: bool = False) 
         return json.dumps(_report(resolution), indent=2, ensure_ascii=False) + "\n"
     from runner.engine.agent import posix_path
 
-    dim = partial(typer.style, dim=True) if is_coloured else str
+    dim = partial(typer.style, dim=True) if has_color else str
     lines = annotate(resolution.traced, dim)
     return "\n".join([f"# {posix_path(resolution.path)}", *lines, ""])
 
 
 def _report(resolution: ResolvedAgent) -> dict[str, Any]:
-    """Return the one object of `--format json`; keys may be added, none goes away."""
+    """Returns the object of `--format json`; its existing keys are stable."""
     from runner.engine.agent import posix_path
 
     return {
@@ -146,18 +148,18 @@ def _report(resolution: ResolvedAgent) -> dict[str, Any]:
 
 
 def _pointer(path: tuple[str | int, ...]) -> str:
-    """Return a JSON pointer (RFC 6901)."""
+    """Returns a JSON pointer (RFC 6901)."""
     parts = (str(each).replace("~", "~0").replace("/", "~1") for each in path)
     return "".join(f"/{part}" for part in parts)
 
 
 def _origin(origin: Origin) -> dict[str, Any]:
-    said: dict[str, Any] = {"kind": origin.kind}
+    fields: dict[str, Any] = {"kind": origin.kind}
     for key in ("file", "line", "column", "detail"):
         if getattr(origin, key):
-            said[key] = getattr(origin, key)
+            fields[key] = getattr(origin, key)
     if origin.uses:
-        said["uses"] = [
+        fields["uses"] = [
             {
                 "name": use.name,
                 "kind": use.origin,
@@ -165,40 +167,40 @@ def _origin(origin: Origin) -> dict[str, Any]:
             }
             for use in origin.uses
         ]
-    return said
+    return fields
 
 
-# An agent as YAML for people: each line says in a comment where its value is from.
-
-
-_COMMENTS = 44  # the column where they begin, if there is room
+_COMMENT_COLUMN = 44  # of the comments with the origin of a value
 _CONTAINERS = {("variables",), ("tools",)}
-_WIDEST = 76  # of a list on one line
+_MAX_LINE_WIDTH = 76  # columns of a list or text on one line
 _PLAIN = re.compile(r"[A-Za-z](?:[A-Za-z0-9_ ./()'?!;,+-]|:(?=[A-Za-z0-9_/]))*")
-_WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
+_YAML_KEYWORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 _DURATION = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:ms|s|m)")
-# What YAML takes for the end of a line, or does not allow at all, beyond JSON's.
-_ODD = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
+# Characters that JSON allows in strings, but that end a line in YAML or are forbidden.
+_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 
 
 def annotate(traced: TracedConfig, dim: Callable[[str], str] = str) -> Iterator[str]:
-    """Yield the lines; `dim` is what comments are passed through."""
+    """Yields an agent as lines of YAML, each with the origin of its value in a comment.
+
+    `dim` styles the comments.
+    """
     for text, comment in _Emitter(traced).mapping(traced.values, (), "", ""):
         if not comment:
             yield text
         elif not text.strip():
             yield text + dim(f"# {comment}")
         else:
-            yield f"{text:<{_COMMENTS - 2}}  " + dim(f"# {comment}")
+            yield f"{text:<{_COMMENT_COLUMN - 2}}  " + dim(f"# {comment}")
 
 
-def explain(origin: Origin) -> str:
-    """Say in words where a value came from."""
+def describe_origin(origin: Origin) -> str:
+    """Returns the origin of a value as text."""
     where = f"line {origin.line}"
     if origin.file is not None:
         where = origin.file if origin.line is None else f"{origin.file}:{origin.line}"
     detail = f": {origin.detail}" if origin.detail else ""
-    words = {
+    texts = {
         "file": origin.file or where,
         "given": "--var",
         "default": f"default{detail}",
@@ -210,21 +212,21 @@ def explain(origin: Origin) -> str:
         "plugin": f"the plugin {origin.detail}",
         "unloaded": f"not loaded{detail}",
     }
-    return "; ".join([words[origin.kind], *map(_use, origin.uses)])
+    return "; ".join([texts[origin.kind], *map(_describe_use, origin.uses)])
 
 
-def _use(use: Use) -> str:
-    words = {
+def _describe_use(use: Use) -> str:
+    texts = {
         "default": f"default, line {use.line}",
         "given": "--var",
         "unset": "not set",
         "environment": "set, not shown",
     }
-    return f"${{{use.name}}}: {words[use.origin]}"
+    return f"${{{use.name}}}: {texts[use.origin]}"
 
 
 class _Emitter:
-    """Yields lines as text and comment; nothing is recursive but the value itself."""
+    """Yields the lines of an agent, each as text and comment."""
 
     def __init__(self, traced: TracedConfig) -> None:
         self._traced = traced
@@ -232,7 +234,7 @@ class _Emitter:
     def mapping(
         self, value: dict[str, Any], path: Pointer, first: str, rest: str
     ) -> Iterator[tuple[str, str]]:
-        """Yield a mapping's lines: `first` begins the first of them, `rest` others."""
+        """Yields the lines of a mapping; `first` and `rest` are their indents."""
         lead = first
         for key, each in value.items():
             here = (*path, key)
@@ -274,16 +276,16 @@ class _Emitter:
             yield f"{indent}- {_flow(value)}", self._origin(path)
 
     def _container(self, path: Pointer) -> str:
-        """Of a mapping only what its values do not say themselves."""
+        """Returns the comment of a mapping or list; its values can have their own."""
         origin = self._traced.origins.get(path)
-        return explain(origin) if origin and path not in _CONTAINERS else ""
+        return describe_origin(origin) if origin and path not in _CONTAINERS else ""
 
     def _origin(self, path: Pointer) -> str:
-        return explain(self._traced.origin(path))
+        return describe_origin(self._traced.origin(path))
 
 
 def _is_bare(value: dict[str, Any]) -> bool:
-    """Whether nothing in it has a value, so that it would be null."""
+    """True if no key of it has a value, so that YAML would read it as null."""
     return bool(value) and all(
         each is None or (isinstance(each, dict) and _is_bare(each))
         for each in value.values()
@@ -293,15 +295,15 @@ def _is_bare(value: dict[str, Any]) -> bool:
 def _is_flat(value: list[Any]) -> bool:
     if any(isinstance(each, dict | list) for each in value):
         return False
-    return len(_flow(value)) <= _WIDEST
+    return len(_flow(value)) <= _MAX_LINE_WIDTH
 
 
 def _fits_block(text: str) -> bool:
-    """Whether a text reads as it is on lines of its own."""
+    """True if a text can be written as a block scalar."""
     lines = text.removesuffix("\n").split("\n")
-    if len(text) <= _WIDEST and len(lines) == 1:
+    if len(text) <= _MAX_LINE_WIDTH and len(lines) == 1:
         return False
-    if not lines[0] or not lines[-1] or _ODD.search(text):
+    if not lines[0] or not lines[-1] or _UNSAFE.search(text):
         return False
     if any(line != line.strip() and not line.strip() for line in lines):
         return False
@@ -311,7 +313,7 @@ def _fits_block(text: str) -> bool:
 
 
 def _flow(value: Any) -> str:
-    """Write a value on one line."""
+    """Returns a value on one line."""
     if isinstance(value, dict):
         parts = (
             f"{_scalar(key, in_flow=True)}: {_scalar(each, in_flow=True)}"
@@ -331,18 +333,18 @@ def _scalar(value: Any, *, in_flow: bool = False) -> str:
     if _is_plain(value) and not (in_flow and re.search("[,:?]", value)):
         return value
     quoted = json.dumps(value, ensure_ascii=False)
-    return _ODD.sub(_escape, quoted)
+    return _UNSAFE.sub(_escape, quoted)
 
 
 def _escape(found: re.Match[str]) -> str:
-    """Write an odd character by its number; half a surrogate pair is none."""
+    """Returns the escape of a character; a lone surrogate becomes U+FFFD."""
     number = ord(found[0])
     return "\\ufffd" if 0xD800 <= number <= 0xDFFF else f"\\u{number:04x}"
 
 
 def _is_plain(text: str) -> bool:
-    """Whether a text needs no quotes to be one."""
+    """True if a text needs no quotes in YAML."""
     if _DURATION.fullmatch(text):
         return True
     is_word = _PLAIN.fullmatch(text) and not text.endswith(" ")
-    return bool(is_word) and text.lower() not in _WORDS
+    return bool(is_word) and text.lower() not in _YAML_KEYWORDS

@@ -1,4 +1,4 @@
-"""`vagent test`: try agents out on their scenarios."""
+"""`vagent test`: selects and runs scenarios, reports, and remembers failures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 
 from runner.cli.options import parse_variables
 from runner.cli.output import save
-from runner.cli.validate import Colour
+from runner.cli.validate import Color
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
@@ -173,8 +173,8 @@ def test(
         typer.Option(metavar="FILE", help="Write the report to this file."),
     ] = None,
     color: Annotated[
-        Colour, typer.Option(help="Color of the text format.")
-    ] = Colour.AUTO,
+        Color, typer.Option(help="Color of the text format.")
+    ] = Color.AUTO,
 ) -> None:
     """Test agents with scenarios.
 
@@ -187,15 +187,17 @@ def test(
     """
     if format not in FORMATS:
         raise UsageError(
-            f"there is no format '{format}'", hint=f"one of: {', '.join(FORMATS)}"
+            f"unknown format '{format}'", hint=f"use one of: {', '.join(FORMATS)}"
         )
     if jobs != "auto" and not (jobs.isascii() and jobs.isdigit() and int(jobs) > 0):
-        raise UsageError(f"--jobs '{jobs}' is neither a number of processes nor auto")
+        raise UsageError(
+            f"invalid --jobs '{jobs}'", hint="use a number of processes, or auto"
+        )
     if from_recording is not None:
         _write_scenario(from_recording, write, force=force)
         return
     if write is not None:
-        raise UsageError("--write goes with --from-recording")
+        raise UsageError("--write needs --from-recording")
 
     from runner.cli.scenario_run import (
         ReportOptions,
@@ -204,18 +206,18 @@ def test(
         list_scenarios,
     )
 
-    choice = ScenarioSelection(
+    selection = ScenarioSelection(
         tuple(targets or ()), keywords, tuple(tag or ()), last_failed
     )
     if list_only:
-        list_scenarios(choice.load())
+        list_scenarios(selection.load())
         return
     from runner.config.files import load_environment
     from runner.testing.discovery import RECORDINGS
     from runner.testing.options import TestOptions
 
     environment = load_environment(Path(), os.environ)
-    wishes = TestOptions(
+    options = TestOptions(
         service=service,
         environment=environment,
         faults=tuple(fault or ()),
@@ -227,35 +229,37 @@ def test(
         keep=recordings or RECORDINGS,
         keep_passed=record_passed,
     )
-    _check_far_end(wishes)
-    manners = ReportOptions(format, color, output_file, coverage)
+    _check_service(options)
+    report_options = ReportOptions(format, color, output_file, coverage)
     variables = parse_variables(var or [])
-    trial = TestRun(choice, wishes, manners, repeat, jobs, fail_fast, variables)
+    test_run = TestRun(
+        selection, options, report_options, repeat, jobs, fail_fast, variables
+    )
     if watch:
         from runner.cli.watch import run_and_watch
 
-        run_and_watch(trial.files, trial.run)
+        run_and_watch(test_run.files, test_run.run)
         return
-    code = trial.run()
+    code = test_run.run()
     if code:
         raise typer.Exit(code)
 
 
-def _check_far_end(wishes: TestOptions) -> None:
-    """Say what is wrong with the service or the faults once, not of each scenario.
+def _check_service(options: TestOptions) -> None:
+    """Checks the service and the faults once, before any scenario runs.
 
     Raises UsageError, AuthenticationRejected, ConfigError, FileUnreadable.
     """
     from runner.testing.options import SCRIPT
 
-    if wishes.faults:
+    if options.faults:
         from runner.service.faults.parser import load_faults
 
-        load_faults(wishes.faults)
-    if wishes.service != SCRIPT:
+        load_faults(options.faults)
+    if options.service != SCRIPT:
         from runner.engine.services import choose_service
 
-        choose_service(wishes.service, None, wishes.environment)
+        choose_service(options.service, None, options.environment)
 
 
 def _judge(
@@ -270,12 +274,12 @@ def _judge(
 
 
 def _write_scenario(folder: Path, path: Path | None, *, force: bool) -> None:
-    """Write a recorded call as a scenario file, or to stdout."""
+    """Writes a recorded call as a scenario to a file or stdout."""
     from runner.recording.reader import read_recording
     from runner.testing.scenarios.from_recording import scenario_from_recording
 
     if path is not None and path.exists() and not force:
-        raise UsageError(f"{path} is there already", hint="--force overwrites it")
+        raise UsageError(f"{path} exists already", hint="overwrite it with --force")
     recording = read_recording(folder)
     text = scenario_from_recording(recording, path or Path("recorded.test.yaml"))
     if path is None:

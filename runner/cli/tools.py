@@ -1,4 +1,4 @@
-"""`vagent tools`: what the model will see of an agent's tools, and one of them run."""
+"""`vagent tools`: lists the tools of an agent as the model sees them, or runs one."""
 
 from __future__ import annotations
 
@@ -60,29 +60,27 @@ def tools(
     from runner.errors import UsageError
 
     if action not in (None, "call"):
-        raise UsageError(
-            f"{action!r} is nothing to do with tools", hint="leave it out, or: call"
-        )
+        raise UsageError(f"unknown action {action!r}", hint="leave it out, or use call")
     if action == "call" and name is None:
         raise UsageError(
             "call needs the name of a tool",
             hint='vagent tools AGENT call NAME \'{"argument": "value"}\'',
         )
-    given: object = None
+    parsed: object = None
     if action == "call":
         try:
-            given = json.loads(arguments)
+            parsed = json.loads(arguments)
         except (ValueError, RecursionError) as error:
             raise UsageError(
                 f"the arguments are not JSON: {error}",
-                hint='an object in single quotes, such as \'{"city": "Tokyo"}\'',
+                hint='pass an object in single quotes, such as \'{"city": "Tokyo"}\'',
             ) from error
     registry = _load(agent, parse_variables(var or []))
     if name is None:
         asyncio.run(registry.close())
         _show(registry.definitions(), as_json=as_json)
         return
-    outcome = asyncio.run(_call(registry, name, given))
+    outcome = asyncio.run(_call(registry, name, parsed))
     typer.echo(outcome.text)
     if outcome.is_error:
         if outcome.detail:
@@ -145,16 +143,16 @@ def _show_one(definition: ToolDefinition) -> None:
     width = max((len(name) for name in properties), default=0)
     for name, described in properties.items():
         schema = described if isinstance(described, dict) else {}
-        words = [_kind(schema), "required" if name in required else "optional"]
-        words += [
+        facts = [_kind(schema), "required" if name in required else "optional"]
+        facts += [
             f"{key} {schema[key]}"
             for key in ("pattern", "format", "minimum", "maximum", "default")
             if key in schema
         ]
         text = str(schema.get("description", ""))
-        typer.echo(f"    {name:<{width}}  {', '.join(words)}  {text}".rstrip())
+        typer.echo(f"    {name:<{width}}  {', '.join(facts)}  {text}".rstrip())
     if definition.announce:
-        typer.echo(f"  says first: {definition.announce}")
+        typer.echo(f"  announces: {definition.announce}")
 
 
 def _kind(schema: Mapping[str, Any]) -> str:

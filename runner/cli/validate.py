@@ -1,4 +1,4 @@
-"""`vagent validate`: all findings of all agent and scenario files."""
+"""`vagent validate`: checks agent and scenario files, reports and fixes findings."""
 
 from __future__ import annotations
 
@@ -31,11 +31,8 @@ if TYPE_CHECKING:
     from runner.config.model import Kinds
 
 
-# What `validate` has found, told in the way that was asked for.
-
-
-class Colour(StrEnum):
-    """What `--color` takes."""
+class Color(StrEnum):
+    """The values of `--color`."""
 
     AUTO = "auto"
     ALWAYS = "always"
@@ -44,41 +41,41 @@ class Colour(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReportOptions:
-    """How results are shown, and what they come to."""
+    """Options of the report and the exit code."""
 
     format: str
-    colour: Colour
+    color: Color
     output_file: Path | None
-    most: int | None
+    max_findings: int | None
     quiet: bool
     exit_zero: bool
     fixes: Fixes | None = None
 
 
-def report(results: Results, manners: ReportOptions) -> None:
-    """Write the findings where they go, and the sums to standard error."""
+def report(results: Results, options: ReportOptions) -> None:
+    """Writes the findings to the output file or stdout, and the summary to stderr."""
     from runner.cli.reports import choose_format, load_report
     from runner.cli.reports.common import wants_colour
 
     for each in results.unreadable:
         typer.echo(f"vagent: {each.message}", err=True)
-    shown = results.shortened(manners.most, errors_only=manners.quiet)
-    is_terminal = manners.output_file is None and sys.stdout.isatty()
-    colour = wants_colour(manners.colour.value, os.environ, is_terminal=is_terminal)
-    write = load_report(choose_format(manners.format, os.environ), colour=colour)
+    shown = results.shortened(options.max_findings, errors_only=options.quiet)
+    is_terminal = options.output_file is None and sys.stdout.isatty()
+    color = wants_colour(options.color.value, os.environ, is_terminal=is_terminal)
+    write = load_report(choose_format(options.format, os.environ), colour=color)
     text = write(shown)
-    if manners.output_file is not None:
-        save(manners.output_file, text)
-    elif not (manners.fixes and manners.fixes.takes_output):
-        typer.echo(text, nl=False, color=colour or None)
-    if not manners.quiet:
+    if options.output_file is not None:
+        save(options.output_file, text)
+    elif not (options.fixes and options.fixes.takes_output):
+        typer.echo(text, nl=False, color=color or None)
+    if not options.quiet:
         typer.echo(str(shown.summary), err=True)
-        if manners.fixes:
-            typer.echo(manners.fixes.summary(), err=True)
+        if options.fixes:
+            typer.echo(options.fixes.summary(), err=True)
 
 
 class Format(StrEnum):
-    """What `--format` takes; a test holds it to the table of reports."""
+    """The values of `--format`; a test compares them with the table of reports."""
 
     AUTO = "auto"
     TEXT = "text"
@@ -114,9 +111,9 @@ def validate(
         typer.Option(metavar="FILE", help="Write the findings to this file."),
     ] = None,
     color: Annotated[
-        Colour,
+        Color,
         typer.Option(help="Color. auto: on a terminal unless NO_COLOR is set."),
-    ] = Colour.AUTO,
+    ] = Color.AUTO,
     select: Annotated[
         list[str] | None,
         typer.Option(
@@ -219,40 +216,40 @@ def validate(
         return
     from runner.config.lint.discovery import STDIN, FileDiscovery
 
-    asked = list(paths or [])
-    if stdin_filename is not None and STDIN not in asked:
-        raise UsageError("--stdin-filename names what - is", hint="give the path -")
-    if watch and (STDIN in asked or output_file is not None):
-        raise UsageError("--watch shows files as they change, on the terminal")
+    requested = list(paths or [])
+    if stdin_filename is not None and STDIN not in requested:
+        raise UsageError("--stdin-filename needs standard input", hint="add the path -")
+    if watch and (STDIN in requested or output_file is not None):
+        raise UsageError("--watch cannot be used with standard input or --output-file")
     if watch and (fix or diff):
-        raise UsageError("--watch does not edit the files that it watches")
+        raise UsageError("--watch cannot be used with --fix or --diff")
     settings = _settings(
         no_config, select=select, ignore=ignore, strict=strict, format=format
     )
-    targets = FileDiscovery(asked, settings, stdin_filename)
+    targets = FileDiscovery(requested, settings, stdin_filename)
     checker = _checker(settings, parse_variables(var or []), env)
     fixes = _fixes(fix, diff, unsafe_fixes, targets, checker)
-    manners = ReportOptions(
+    options = ReportOptions(
         settings.format, color, output_file, max_findings, quiet, exit_zero, fixes
     )
     if watch:
         from runner.cli.watch import run_and_watch
 
-        def again(changed: frozenset[Path]) -> int:
-            del changed  # it takes less than a blink to check all
-            return _run(targets, checker, manners)
+        def check_all(changed: frozenset[Path]) -> int:
+            del changed  # all files are checked: it takes milliseconds
+            return _run(targets, checker, options)
 
-        run_and_watch(targets.candidates, again)
+        run_and_watch(targets.candidates, check_all)
         return
-    with _without_collection():
-        code = _run(targets, checker, manners)
+    with _without_garbage_collection():
+        code = _run(targets, checker, options)
     if code:
         raise typer.Exit(code)
 
 
 @contextmanager
-def _without_collection() -> Iterator[None]:
-    """Leave garbage be: looking for it takes a tenth of a check's time."""
+def _without_garbage_collection() -> Iterator[None]:
+    """Disables garbage collection, which takes a tenth of the time of a check."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -262,24 +259,24 @@ def _without_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _run(targets: FileDiscovery, checker: Checker, manners: ReportOptions) -> int:
-    """Check once, report, and return the exit code."""
+def _run(targets: FileDiscovery, checker: Checker, options: ReportOptions) -> int:
+    """Checks once, reports, and returns the exit code."""
     from runner.config.lint.results import CheckedFile, UnreadableFile, gather
 
-    fixes = manners.fixes
+    fixes = options.fixes
     readings = targets.readings()
-    checked = list(checker.check(fixes.mend(readings) if fixes else readings))
+    checked = list(checker.check(fixes.apply(readings) if fixes else readings))
     results = gather(
         Path.cwd(),
         (each for each in checked if isinstance(each, CheckedFile)),
         (each for each in checked if isinstance(each, UnreadableFile)),
     )
-    report(results, manners)
+    report(results, options)
     if results.unreadable:
         return 3
     if fixes and fixes.shows:
-        return 1 if fixes.made and not manners.exit_zero else 0
-    return 1 if results.summary.errors and not manners.exit_zero else 0
+        return 1 if fixes.made and not options.exit_zero else 0
+    return 1 if results.summary.errors and not options.exit_zero else 0
 
 
 def _settings(
@@ -290,7 +287,7 @@ def _settings(
     strict: bool | None,
     format: Format | None,
 ) -> Settings:
-    """Return the settings of the project, with what the command line says instead."""
+    """Returns the settings of the project, overridden by the command line."""
     from runner.cli.reports import FORMATS
     from runner.cli.reports.common import all_rules
     from runner.config.lint.selection import Settings, load_settings
@@ -327,7 +324,7 @@ def _checker(settings: Settings, variables: dict[str, str], env: bool) -> Checke
 
 
 def added_kinds() -> Kinds:
-    """Returns the tool kinds of plugins; the tools are loaded only for them."""
+    """Returns the tool kinds of plugins; imports the tools package only when called."""
     from runner.tools.plugins import added_kinds
 
     return added_kinds()
@@ -336,7 +333,7 @@ def added_kinds() -> Kinds:
 def check_scenarios(
     reading: ParsedFile, *, variables: Mapping[str, str], must_run: bool
 ) -> list[Diagnostic]:
-    """Returns the findings of a file of scenarios; they are loaded only for it."""
+    """Returns the findings of a scenario file; imports its checker only when called."""
     from runner.testing.scenarios.loader import check_suite
 
     return check_suite(reading, variables=variables, must_run=must_run)
@@ -347,7 +344,7 @@ def _fixes(
 ) -> Fixes | None:
     if not fix and not diff:
         if unsafe:
-            raise UsageError("--unsafe-fixes does nothing without --fix or --diff")
+            raise UsageError("--unsafe-fixes needs --fix or --diff")
         return None
     from runner.cli.validate_fixes import Fixes
 

@@ -1,4 +1,4 @@
-"""`vagent validate --fix` and `--diff`: fixes files and reports what was fixed."""
+"""Applies the fixes of `vagent validate --fix`, or shows them as a diff."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 
 class Fixes:
-    """Mends one file after the other, or shows how (`shows`), and counts.
+    """Fixes one file after the other, or with `shows` prints the diffs, and counts.
 
-    What comes from standard input goes to standard output. Only findings that the
-    checker selects are mended; all of them tell whether a fix does harm.
+    Standard input is written to standard output. Only findings of selected rules are
+    fixed; a fix that causes findings of any rule is refused.
     """
 
     def __init__(
@@ -44,42 +44,42 @@ class Fixes:
         self._withheld = 0
         self._targets = targets
         self._checker = checker
-        self._judge = replace(checker, selection=Selection())
+        self._all_rules = replace(checker, selection=Selection())
         self._unsafe = unsafe
 
     @property
     def takes_output(self) -> bool:
-        """Whether standard output is for texts, so that no report may go there."""
+        """True if files or diffs are written to stdout, so that reports must not be."""
         return self.shows or STDIN in self._targets.paths
 
-    def mend(
+    def apply(
         self, readings: Iterable[ParsedFile | UnreadableFile]
     ) -> Iterator[ParsedFile | UnreadableFile]:
-        """Yield every file as it is after the fixes, written back unless shown."""
+        """Yields every file after its fixes, which are written back unless `shows`."""
         for each in readings:
             if isinstance(each, UnreadableFile):
                 yield each
                 continue
             try:
-                yield self._mend(each)
+                yield self._fix(each)
             except FileUnreadable as error:
                 yield UnreadableFile(each.path, error.message)
 
     def summary(self) -> str:
-        """What was done in all."""
+        """Returns the number of fixes that were, or would be, made."""
         what = counted(self.made, "fix", "fixes")
         text = f"{what} {'would be ' if self.shows else ''}made"
         if self._withheld:
             text += f", {self._withheld} more with --unsafe-fixes"
         return text
 
-    def _mend(self, reading: ParsedFile) -> ParsedFile:
+    def _fix(self, reading: ParsedFile) -> ParsedFile:
         is_input = self._is_input(reading.path)
         path = reading.path
         data = self._targets.input() if is_input else read_content(path)
 
         def check(new: bytes) -> Sequence[Diagnostic]:
-            return self._judge.check_one(read_agent_text(new, path)).findings
+            return self._all_rules.check_one(read_agent_text(new, path)).findings
 
         def chosen(found: Diagnostic) -> bool:
             return bool(self._checker.selection.apply(path, [found]))
@@ -88,7 +88,7 @@ class Fixes:
             data, reading.source.path, check, unsafe=self._unsafe, chosen=chosen
         )
         self.made += len(done.mending.changes)
-        self._withheld += 0 if self._unsafe else _unsafe_ones(done, chosen)
+        self._withheld += 0 if self._unsafe else _count_unsafe(done, chosen)
         if self.shows:
             _write(done.difference())
         elif is_input:
@@ -96,7 +96,7 @@ class Fixes:
         else:
             write_back(path, done)
         if not self.shows:
-            _tell(done)
+            _print_changes(done)
         return read_agent_text(done.after, path) if done.is_changed else reading
 
     def _is_input(self, path: Path) -> bool:
@@ -104,7 +104,7 @@ class Fixes:
         return STDIN in self._targets.paths and path == name
 
 
-def _unsafe_ones(done: FixedFile, chosen: Choice) -> int:
+def _count_unsafe(done: FixedFile, chosen: Choice) -> int:
     return sum(
         each.fix is not None
         and not each.fix.is_safe
@@ -114,20 +114,20 @@ def _unsafe_ones(done: FixedFile, chosen: Choice) -> int:
     )
 
 
-def _tell(done: FixedFile) -> None:
+def _print_changes(done: FixedFile) -> None:
     for each in done.mending.changes:
-        _say(f"{done.shown}:{each.line}: {each.done}")
+        _print(f"{done.shown}:{each.line}: {each.done}")
     for each in done.mending.refused:
         what = f"{each.title} [{each.rule}]"
-        _say(f"{done.shown}:{each.line}: left alone: to {what} brings more errors")
+        _print(f"{done.shown}:{each.line}: not fixed: to {what} causes more errors")
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     typer.echo(printable(line), err=True)
 
 
 def _write(data: bytes) -> None:
-    """Write bytes to standard output as they are: a line end is the file's."""
+    """Writes bytes to stdout unchanged, with the line ends of the file."""
     sys.stdout.flush()
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()

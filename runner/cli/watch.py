@@ -1,4 +1,4 @@
-"""`--watch` of `validate` and `test`: again whenever one of the files changes."""
+"""`--watch` of `validate` and `test`: repeats a check when a file changes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from runner.cli.main import say_error
+from runner.cli.main import print_error
 from runner.engine.hot_reload import AgentFileWatcher, Marks, watch_changes
 from runner.errors import ConfigError, FileUnreadable, UsageError
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
     from pathlib import Path
 
-# A change is taken up after two looks that agree: at once, for a person.
-_LOOK_SECONDS = 0.25
-# What a check returns that a Ctrl-C ended.
+# A change counts once two polls see the same files; short enough to feel immediate.
+_POLL_SECONDS = 0.25
+# The exit code of a check that Ctrl-C ended.
 _INTERRUPTED = 130
-# Clears the screen and what was scrolled off it, as `clear` does.
+# Clears the screen and its scrollback, like `clear`.
 _CLEAR = "\x1b[2J\x1b[3J\x1b[H"
 
 
 @dataclass(slots=True)
 class _Files:
-    """The files that may have to be checked, new ones among them, and their own."""
+    """The watched files, including new ones, and the files that they refer to."""
 
     candidates: Callable[[], Iterable[Path]]
     known: dict[Path, AgentFileWatcher] = field(default_factory=dict)
 
-    def look(self) -> Marks:
+    def poll(self) -> Marks:
         try:
             paths = list(self.candidates())
-        except (FileUnreadable, UsageError):  # a folder that is being moved about
+        except (FileUnreadable, UsageError):  # such as a folder that is being moved
             paths = list(self.known)
         self.known = {
             each: self.known.get(each) or AgentFileWatcher(each) for each in paths
@@ -48,28 +48,28 @@ def run_and_watch(
     candidates: Callable[[], Iterable[Path]],
     check: Callable[[frozenset[Path]], int],
 ) -> None:
-    """Check now and after every change; ends with the Ctrl-C that interrupts it.
+    """Runs `check` now and after every change, until Ctrl-C.
 
-    `candidates` returns the files that matter, new ones among them; `check` is given
-    those that changed, at first none.
+    `candidates` returns the files to watch, including new ones; `check` gets those that
+    changed, none the first time, and returns an exit code.
 
-    What is wrong with the command line itself is raised by the first check; after that
-    it is told, and the watch goes on. What is wrong with a file is told at any time.
+    Raises errors of the command line in the first check; later ones, and all findings
+    about files, are printed.
     """
     files = _Files(candidates)
-    before = files.look()
+    before = files.poll()
     _clear()
     try:
         _check(check, frozenset())
     except ConfigError as error:
-        say_error(error)
-    typer.echo("watching for changes; Ctrl-C ends it", err=True)
-    # A check may run a loop of its own, so this one stands still meanwhile.
+        print_error(error)
+    typer.echo("watching for changes; press Ctrl-C to stop", err=True)
+    # A check can run its own event loop, so this one is paused during checks.
     with asyncio.Runner() as runner:
-        coming = _follow(files, before)
+        changes = _follow(files, before)
 
         async def wait() -> frozenset[Path]:
-            return await anext(coming)
+            return await anext(changes)
 
         while True:
             changed = runner.run(wait())
@@ -79,22 +79,22 @@ def run_and_watch(
             try:
                 _check(check, changed)
             except (ConfigError, FileUnreadable, UsageError) as error:
-                say_error(error)
+                print_error(error)
 
 
 def _check(check: Callable[[frozenset[Path]], int], changed: frozenset[Path]) -> None:
     if check(changed) == _INTERRUPTED:
-        raise KeyboardInterrupt  # it has told what was finished, and ends here
+        raise KeyboardInterrupt  # its results are printed already
 
 
 def _follow(files: _Files, before: Marks) -> AsyncIterator[frozenset[Path]]:
-    async def look() -> Marks:
-        return await asyncio.to_thread(files.look)
+    async def poll() -> Marks:
+        return await asyncio.to_thread(files.poll)
 
     async def pause() -> None:
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(_POLL_SECONDS)
 
-    return watch_changes(before, look, pause)
+    return watch_changes(before, poll, pause)
 
 
 def _clear() -> None:

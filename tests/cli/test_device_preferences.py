@@ -1,4 +1,4 @@
-"""Which devices a run uses: named, remembered, or the system's."""
+"""Devices of a run: from the command line, remembered, or the system's."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "devices.toml"
 
 
-def test_without_wishes_the_devices_are_the_systems(file: Path) -> None:
+def test_the_default_devices_are_those_of_the_system(file: Path) -> None:
     assert resolve_devices(None, None, remember=False, forget=False) == (None, None)
     assert not file.exists()
 
 
-def test_what_is_named_goes_before_what_is_remembered(file: Path) -> None:
+def test_options_override_remembered_devices(file: Path) -> None:
     save_devices(file, {"input": MIC, "output": OUT})
     assert resolve_devices("3", None, remember=False, forget=False) == ("3", OUT)
     assert load_devices(file) == {"input": MIC, "output": OUT}
 
 
-def test_forgetting_is_for_now_and_later(
+def test_forget_devices_affects_this_run_and_later_ones(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     save_devices(file, {"input": MIC})
@@ -43,19 +43,19 @@ def test_forgetting_is_for_now_and_later(
     assert not file.exists()
     assert capsys.readouterr().err == "devices: forgotten\n"
     resolve_devices(None, None, remember=False, forget=True)
-    assert capsys.readouterr().err == "devices: none were remembered\n"
+    assert capsys.readouterr().err == "devices: none are remembered\n"
 
 
 @pytest.mark.parametrize(
-    ("wishes", "reason"),
+    ("options", "reason"),
     [
         ({"remember": True, "forget": True}, "exclude each other"),
-        ({"remember": True, "forget": False}, "none is"),
+        ({"remember": True, "forget": False}, "needs a device"),
     ],
 )
-def test_wishes_that_make_no_sense_are_refused(
-    wishes: dict[str, bool], reason: str, file: Path
+def test_contradictory_options_are_refused(
+    options: dict[str, bool], reason: str, file: Path
 ) -> None:
     with pytest.raises(UsageError, match=reason):
-        resolve_devices(None, None, **wishes)
+        resolve_devices(None, None, **options)
     assert not file.exists()

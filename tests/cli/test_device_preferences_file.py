@@ -1,4 +1,4 @@
-"""What is remembered comes back, and what is broken is said."""
+"""The file of remembered devices: stored, loaded, invalid, deleted."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from runner.audio.portaudio.library import Direction, KnownDevice
 from runner.cli.device_preferences import (
     FOLDER_VARIABLE,
     clear_devices,
-    default_file,
     load_devices,
+    preferences_path,
     save_devices,
 )
 from runner.errors import FileUnreadable, UsageError
@@ -25,7 +25,7 @@ DEVICE = st.builds(KnownDevice, NAME, NAME)
 
 @given(st.dictionaries(st.sampled_from(SIDES), DEVICE))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_what_is_remembered_comes_back_whatever_drivers_call_it(
+def test_any_device_name_is_stored_and_loaded(
     tmp_path: Path, devices: dict[Direction, KnownDevice]
 ) -> None:
     path = tmp_path / "devices.toml"
@@ -34,7 +34,7 @@ def test_what_is_remembered_comes_back_whatever_drivers_call_it(
     assert load_devices(path) == devices
 
 
-def test_the_other_side_stays_remembered(tmp_path: Path) -> None:
+def test_the_other_direction_stays_remembered(tmp_path: Path) -> None:
     path = tmp_path / "vagent" / "devices.toml"
     save_devices(path, {"input": KnownDevice("Mic", "ALSA")})
     save_devices(path, {"output": KnownDevice("Out", "ALSA")})
@@ -44,7 +44,7 @@ def test_the_other_side_stays_remembered(tmp_path: Path) -> None:
     }
 
 
-def test_forgetting_tells_whether_there_was_anything(tmp_path: Path) -> None:
+def test_clearing_returns_false_without_a_file(tmp_path: Path) -> None:
     path = tmp_path / "devices.toml"
     save_devices(path, {"input": KnownDevice("Mic", "ALSA")})
     assert [clear_devices(path), clear_devices(path)] == [True, False]
@@ -54,12 +54,12 @@ def test_forgetting_tells_whether_there_was_anything(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("[input", "is no TOML"),
-        ("input = 3", "has no name and host"),
+        ("[input", "is not valid TOML"),
+        ("input = 3", "needs a name and a host"),
         ('[output]\nname = "Out"', "for `output`"),
     ],
 )
-def test_a_file_that_was_spoiled_is_said_with_its_name(
+def test_the_error_about_an_invalid_file_names_it(
     text: str, reason: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "devices.toml"
@@ -70,7 +70,7 @@ def test_a_file_that_was_spoiled_is_said_with_its_name(
     assert "--forget-devices" in str(raised.value.hint)
 
 
-def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileUnreadable, match="cannot be read"):
         load_devices(tmp_path)
 
@@ -79,6 +79,6 @@ def test_the_folder_can_be_chosen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
-    assert default_file() == tmp_path / "devices.toml"
+    assert preferences_path() == tmp_path / "devices.toml"
     monkeypatch.delenv(FOLDER_VARIABLE)
-    assert default_file().name == "devices.toml"
+    assert preferences_path().name == "devices.toml"

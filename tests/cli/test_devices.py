@@ -1,4 +1,4 @@
-"""`vagent devices`: what is shown of what was found."""
+"""The output of `vagent devices`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from runner.audio.portaudio.library import ListedDevice
 from runner.audio.portaudio.probe import ProbeResult
-from runner.cli.devices import show, what_is_lacking
+from runner.cli.devices import missing_directions, show
 
 MIC = ListedDevice(0, "Mic\x1b[31m", "ALSA", 2, 0, 44_100, ("input",))
 OUT = ListedDevice(3, "Lautsprecher [x]", "ALSA", 0, 8, 192_000, ("output",))
@@ -21,7 +21,7 @@ TRIALS = {
 }
 
 
-def test_the_plain_table_says_each_fact_and_commands_no_terminal(
+def test_the_plain_table_is_complete_and_has_no_control_characters(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     show(FOUND, TRIALS, as_json=False)
@@ -43,7 +43,7 @@ def test_the_plain_table_says_each_fact_and_commands_no_terminal(
     assert lines[3].endswith("in: yes; out: it stopped at once")
 
 
-def test_json_has_a_line_a_device(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_one_line_per_device(capsys: pytest.CaptureFixture[str]) -> None:
     show(FOUND, TRIALS, as_json=True)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [each["type"] for each in lines] == ["vagent.device"] * 3
@@ -51,7 +51,7 @@ def test_json_has_a_line_a_device(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[1]["reason"] == {"output": "it is busy"}
 
 
-def test_what_was_not_tried_does_not_work_nor_fail(
+def test_an_untested_device_has_no_result(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     show(FOUND, {}, as_json=True)
@@ -68,7 +68,7 @@ def test_what_was_not_tried_does_not_work_nor_fail(
         ([], {}, ["input", "output"]),
     ],
 )
-def test_a_side_without_a_working_device_is_lacking(
+def test_a_direction_without_a_working_device_is_missing(
     found: list[ListedDevice], trials: dict[int, list[ProbeResult]], lacking: list[str]
 ) -> None:
-    assert what_is_lacking(found, trials) == lacking
+    assert missing_directions(found, trials) == lacking

@@ -52,7 +52,7 @@ def vagent(tmp_path: Path) -> Vagent:
 SUITE_OPTION = ("--scenarios", "orders.test.yaml")
 
 
-def test_what_is_sent_and_what_comes_out_is_told(vagent: Vagent) -> None:
+def test_configuration_and_behavior_are_compared(vagent: Vagent) -> None:
     done = vagent("orders.yaml", "new.yaml", *SUITE_OPTION)
 
     assert done.returncode == 1
@@ -74,7 +74,7 @@ def test_equal_agents_end_with_0(vagent: Vagent) -> None:
     assert done.stdout == "orders.yaml → orders.yaml: nothing changes\n"
 
 
-def test_the_scenarios_of_the_new_agent_are_run_by_themselves(vagent: Vagent) -> None:
+def test_the_scenarios_of_the_new_agent_run_by_default(vagent: Vagent) -> None:
     content = json.loads(vagent("new.yaml", "orders.yaml", "--format", "json").stdout)
 
     assert [each["scenario"] for each in content["scenarios"]] == [
@@ -92,7 +92,7 @@ def test_scenarios_can_be_left_out(vagent: Vagent) -> None:
     assert "scenarios" not in done.stdout
 
 
-def test_markdown_escapes_what_is_said(vagent: Vagent, tmp_path: Path) -> None:
+def test_markdown_escapes_transcripts(vagent: Vagent, tmp_path: Path) -> None:
     text = AGENT.replace("how can I help?", "<script>alert(1)</script> | help")
     (tmp_path / "new.yaml").write_text(text, "utf-8")
 
@@ -119,7 +119,7 @@ def test_a_secret_is_not_shown(vagent: Vagent, tmp_path: Path) -> None:
 
 WRONG = {
     "no such file": (("missing.yaml", "new.yaml"), "there is no missing.yaml"),
-    "format": (("orders.yaml", "new.yaml", "--format", "xml"), "no format 'xml'"),
+    "format": (("orders.yaml", "new.yaml", "--format", "xml"), "unknown format 'xml'"),
     "both": (
         ("orders.yaml", "new.yaml", "--no-scenarios", *SUITE_OPTION),
         "contradict each other",
@@ -129,7 +129,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("arguments", "said"), WRONG.values(), ids=WRONG)
-def test_wrong_usage_is_said(
+def test_wrong_usage_is_reported(
     vagent: Vagent, arguments: tuple[str, ...], said: str
 ) -> None:
     done = vagent(*arguments)
@@ -141,7 +141,7 @@ def test_wrong_usage_is_said(
 
 @pytest.fixture
 def repository(tmp_path: Path, vagent: Vagent) -> Callable[..., None]:
-    """Make the folder a repository with one commit; return what runs git in it."""
+    """Makes the folder a repository with one commit; returns a runner of git."""
 
     def git(*arguments: str) -> None:
         who = ("-c", "user.name=a", "-c", "user.email=a@example.com")
@@ -170,7 +170,7 @@ def test_one_file_is_compared_with_its_last_commit(
 
 
 @needs_git
-def test_a_revision_brings_its_tools_along(
+def test_a_revision_includes_its_tools(
     vagent: Vagent, repository: Callable[..., None], tmp_path: Path
 ) -> None:
     tools = (tmp_path / "tools.py").read_text("utf-8")
@@ -191,7 +191,7 @@ def test_a_revision_brings_its_tools_along(
         ("--exec=x:orders.yaml", "No such option"),
     ],
 )
-def test_a_revision_that_is_none_is_said(
+def test_an_invalid_revision_is_reported(
     vagent: Vagent, repository: Callable[..., None], old: str, said: str
 ) -> None:
     done = vagent(old, "orders.yaml")

@@ -1,4 +1,4 @@
-"""The command as a whole: what it loads, what it shows, how it fails."""
+"""The command line: loaded modules, help and errors."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_help_loads_nothing_heavy() -> None:
     assert loaded_by("--help") == set()
 
 
-def test_validate_loads_what_reads_and_checks_yaml_and_nothing_else() -> None:
+def test_validate_loads_only_the_yaml_checker() -> None:
     assert loaded_by("validate", "agents") <= {"yaml", "jsonschema"}
 
 
@@ -92,7 +92,7 @@ def test_an_unknown_command_is_wrong_usage() -> None:
     assert "rnu" in done.stderr
 
 
-def test_a_reader_who_leaves_is_no_error() -> None:
+def test_a_closed_pipe_is_not_an_error() -> None:
     done = subprocess.run(
         f"{sys.executable} -m runner schema | head -n 1",
         shell=True,

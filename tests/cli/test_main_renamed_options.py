@@ -1,4 +1,4 @@
-"""Old names on the command line: refused, with the new name."""
+"""Former names of options, variables and keys are refused with the new name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_an_old_option_is_refused_with_the_new_one(command: str, old: str) -> No
     done = vagent(command, f"{old}=x")
 
     assert done.returncode == 2
-    assert f"there is no option '{old}'" in done.stderr
+    assert f"unknown option '{old}'" in done.stderr
     assert f"use {RENAMED_OPTIONS[command, old]}" in done.stderr
 
 
@@ -43,7 +43,7 @@ def test_the_new_options_are_in_the_help(command: str) -> None:
 
 
 def test_a_value_after_two_dashes_is_not_an_option() -> None:
-    assert "there is no option" not in vagent("test", "--list", "--", "--keep").stderr
+    assert "unknown option" not in vagent("test", "--list", "--", "--keep").stderr
 
 
 @pytest.mark.parametrize(

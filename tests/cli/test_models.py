@@ -27,12 +27,12 @@ def vagent_models(*arguments: str) -> Result:
     return CliRunner().invoke(models_app, arguments)
 
 
-def test_the_list_shows_what_each_model_is_for_and_that_it_is_not_here() -> None:
+def test_the_list_shows_purpose_and_state_of_each_model() -> None:
     result = vagent_models("list")
 
     assert result.exit_code == 0
     head, *rows = result.stdout.splitlines()
-    assert head.split() == ["model", "what", "for", "size", "license"]
+    assert head.split() == ["model", "purpose", "size", "state", "license"]
     assert [row.split()[0] for row in rows] == NAMES
     assert all("not fetched" in row for row in rows)
     assert "Apache-2.0" in rows[-1]
@@ -48,7 +48,7 @@ def test_the_list_is_json_lines_on_request() -> None:
     assert not any(model["present"] for model in models)
 
 
-def test_the_list_tells_where_the_cache_is(cache: Path) -> None:
+def test_the_list_shows_the_folder_of_the_cache(cache: Path) -> None:
     assert str(cache) in vagent_models("list").stderr
 
 
@@ -59,7 +59,7 @@ def test_a_damaged_model_is_listed_as_such(cache: Path) -> None:
     assert "is damaged" in vagent_models("list").stdout
 
 
-def test_the_path_of_what_is_not_here_names_the_command() -> None:
+def test_the_path_of_a_missing_model_has_the_download_command() -> None:
     result = vagent_models("path", "joe")
 
     assert isinstance(result.exception, ModelMissing)
@@ -76,11 +76,11 @@ def test_an_unknown_name_is_a_wrong_usage(command: str) -> None:
     assert result.exception.hint == "did you mean 'joe'?"
 
 
-def test_names_and_all_exclude_each_other() -> None:
+def test_names_and_all_contradict_each_other() -> None:
     assert isinstance(vagent_models("fetch", "--all", "joe").exception, UsageError)
 
 
-def test_removing_says_what_was_freed(cache: Path) -> None:
+def test_removing_reports_the_freed_space(cache: Path) -> None:
     (cache / "joe").mkdir(parents=True)
     (cache / "joe" / "en_US-joe-medium.onnx.part").write_bytes(bytes(2_000_000))
 
@@ -89,7 +89,7 @@ def test_removing_says_what_was_freed(cache: Path) -> None:
     assert result.exit_code == 0
     assert result.stderr.splitlines() == [
         "joe: removed, 2.0 MB freed",
-        "smart-turn: was not here",
+        "smart-turn: was not downloaded",
     ]
     assert not (cache / "joe").exists()
 
@@ -102,7 +102,7 @@ def test_removing_checks_all_names_before_the_first(cache: Path) -> None:
     assert (cache / "joe").exists()
 
 
-def test_without_names_a_call_gets_what_it_needs(cache: Path) -> None:
+def test_the_default_models_are_those_that_a_call_needs(cache: Path) -> None:
     weights = ModelStore(cache, load_manifest())
 
     assert sorted(needed_models(weights)) == sorted(
@@ -110,7 +110,7 @@ def test_without_names_a_call_gets_what_it_needs(cache: Path) -> None:
     )
 
 
-def test_who_has_a_language_model_needs_no_other(
+def test_a_configured_language_model_replaces_the_default(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VAGENT_LOCAL_LLM", "/models/mine.gguf")
@@ -118,7 +118,7 @@ def test_who_has_a_language_model_needs_no_other(
     assert "qwen-0.5b" not in needed_models(ModelStore(cache, load_manifest()))
 
 
-def test_a_machine_that_reaches_no_source_is_told_each_reason(
+def test_unreachable_sources_are_reported_with_each_reason(
     cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     # Nothing listens on the discard port: both sources fail, each in its own way.

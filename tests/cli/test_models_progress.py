@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from runner.cli.models import PlainProgress, ProgressBars, megabytes, showing_progress
+from runner.cli.models import PlainProgress, ProgressBars, megabytes, show_progress
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> Sequence[str]:
@@ -14,7 +14,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> Sequence[str]:
     return captured.err.splitlines()
 
 
-def test_where_nobody_watches_a_quarter_is_a_line(
+def test_plain_progress_has_a_line_per_quarter(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     lines = PlainProgress()
@@ -33,7 +33,7 @@ def test_where_nobody_watches_a_quarter_is_a_line(
     ]
 
 
-def test_what_goes_on_says_how_much_is_here(
+def test_a_resumed_download_shows_its_start(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     lines = PlainProgress()
@@ -42,7 +42,7 @@ def test_what_goes_on_says_how_much_is_here(
     lines.advance(100_000_000)
 
     assert said(capsys) == [
-        "joe/voice.onnx: 100 MB, 60.0 MB of it are here",
+        "joe/voice.onnx: 100 MB, 60.0 MB of it downloaded already",
         "joe/voice.onnx: 100%",
     ]
 
@@ -50,7 +50,7 @@ def test_what_goes_on_says_how_much_is_here(
 def test_a_pipe_gets_lines_without_control_characters(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with showing_progress() as progress:
+    with show_progress() as progress:
         progress.begin("joe/voice.onnx", 1000, 0)
         progress.advance(1000)
         progress.end()

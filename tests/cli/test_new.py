@@ -1,4 +1,4 @@
-"""`vagent new`, as a person at a terminal and a script without one meet it."""
+"""`vagent new` with and without a terminal."""
 
 from __future__ import annotations
 
@@ -38,9 +38,7 @@ def files(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", templates())
-def test_what_every_template_makes_passes_its_own_scenarios(
-    name: str, folder: Path
-) -> None:
+def test_every_template_passes_its_own_scenarios(name: str, folder: Path) -> None:
     new(f"agents/my-{name}", template=name, yes=True)
 
     agent = Path("agents", f"my-{name}.yaml")
@@ -56,7 +54,7 @@ def test_what_every_template_makes_passes_its_own_scenarios(
     )
 
 
-def test_it_says_what_it_wrote_and_what_comes_next(
+def test_written_files_and_next_steps_are_shown(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     new("agents/pizza", template="booking", yes=True)
@@ -76,11 +74,11 @@ def test_it_says_what_it_wrote_and_what_comes_next(
     assert schema == loader.packaged_text()
 
 
-def test_nothing_is_written_when_anything_is_there(folder: Path) -> None:
+def test_nothing_is_written_if_a_file_exists(folder: Path) -> None:
     Path("tools").mkdir()
     Path("tools/pizza.py").write_text("mine", "utf-8")
 
-    with pytest.raises(UsageError, match=r"pizza\.py is there already") as refused:
+    with pytest.raises(UsageError, match=r"pizza\.py exists already") as refused:
         new("pizza", template="support", yes=True)
 
     assert "--force" in str(refused.value.hint)
@@ -88,13 +86,13 @@ def test_nothing_is_written_when_anything_is_there(folder: Path) -> None:
     assert Path("tools/pizza.py").read_text("utf-8") == "mine"
 
 
-def test_a_name_that_is_taken_is_said_before_anything_is_asked(folder: Path) -> None:
+def test_an_existing_agent_is_reported_before_any_question(folder: Path) -> None:
     Path("pizza.yaml").write_text("mine", "utf-8")
 
     code, shown = at_a_terminal("pizza", typed=b"")
 
     assert code == 2
-    assert shown.startswith("vagent: pizza.yaml is there already")
+    assert shown.startswith("vagent: pizza.yaml exists already")
 
 
 def test_the_help_names_every_template() -> None:
@@ -113,7 +111,7 @@ def test_force_overwrites(folder: Path) -> None:
     assert "name: pizza" in Path("pizza.yaml").read_text("utf-8")
 
 
-def test_the_schema_that_other_agents_share_is_kept_and_that_is_said(
+def test_a_schema_of_another_version_is_kept_and_reported(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("agent.schema.json").write_text("{}", "utf-8")
@@ -121,7 +119,7 @@ def test_the_schema_that_other_agents_share_is_kept_and_that_is_said(
     new("pizza", template="blank", yes=True)
 
     assert Path("agent.schema.json").read_text("utf-8") == "{}"
-    assert "to renew it: vagent schema --write ." in capsys.readouterr().err
+    assert "to update it: vagent schema --write ." in capsys.readouterr().err
 
 
 def vagent(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -136,18 +134,18 @@ def vagent(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]
     )
 
 
-def test_without_a_terminal_nothing_is_asked_and_nothing_taken_for_granted(
+def test_without_a_terminal_missing_options_are_an_error(
     folder: Path,
 ) -> None:
     done = vagent("pizza", stdin="booking\n")
 
     assert (done.returncode, done.stdout) == (2, "")
-    assert "--template is not given" in done.stderr
-    assert "--yes takes the defaults" in done.stderr
+    assert "--template is missing" in done.stderr
+    assert "use the defaults with --yes" in done.stderr
     assert files(folder) == []
 
 
-def test_options_that_leave_nothing_open_need_no_terminal(folder: Path) -> None:
+def test_complete_options_need_no_terminal(folder: Path) -> None:
     new("pizza", template="blank", greeting="")
 
     assert "greeting" not in Path("pizza.yaml").read_text("utf-8")
@@ -155,9 +153,12 @@ def test_options_that_leave_nothing_open_need_no_terminal(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "template", "words"),
-    [(None, None, "name of the agent is missing"), ("a", "shop", "no template 'shop'")],
+    [
+        (None, None, "name of the agent is missing"),
+        ("a", "shop", "unknown template 'shop'"),
+    ],
 )
-def test_what_is_missing_or_unknown_is_wrong_usage(
+def test_missing_or_unknown_values_are_wrong_usage(
     name: str | None, template: str | None, words: str, folder: Path
 ) -> None:
     with pytest.raises(UsageError, match=words):
@@ -167,7 +168,7 @@ def test_what_is_missing_or_unknown_is_wrong_usage(
 
 
 def at_a_terminal(*arguments: str, typed: bytes) -> tuple[int, str]:
-    """Run the command on a terminal of its own with these keys; return what it shows.
+    """Runs the command on its own terminal with these keys; returns its output.
 
     The keys wait in the terminal's buffer until they are read.
     """
@@ -189,7 +190,7 @@ def at_a_terminal(*arguments: str, typed: bytes) -> tuple[int, str]:
     try:
         while chunk := os.read(ours, 4096):
             shown += chunk
-    except OSError:  # Linux says so when the other end is closed
+    except OSError:  # Linux raises it when the other end is closed
         pass
     os.close(ours)
     code = process.wait()
@@ -197,18 +198,18 @@ def at_a_terminal(*arguments: str, typed: bytes) -> tuple[int, str]:
     return code, shown.decode().replace("\r\n", "\n")
 
 
-def test_at_a_terminal_it_asks_for_what_is_left_open(folder: Path) -> None:
+def test_a_terminal_is_asked_for_missing_values(folder: Path) -> None:
     code, shown = at_a_terminal(typed=b"bad name\npizza\nshop\nblank\n${x}\nCiao!\n")
 
     assert code == 0, shown
-    assert "'bad name' is no name for an agent" in shown
-    assert "there is no template 'shop'" in shown
+    assert "invalid agent name 'bad name'" in shown
+    assert "unknown template 'shop'" in shown
     assert "Template [support]" in shown
-    assert "the greeting has '${x}'" in shown
+    assert "the greeting uses '${x}'" in shown
     assert "greeting: Ciao!" in Path("pizza.yaml").read_text("utf-8")
 
 
-def test_at_a_terminal_a_bare_return_takes_the_default(folder: Path) -> None:
+def test_an_empty_answer_selects_the_default(folder: Path) -> None:
     code, shown = at_a_terminal("pizza", "--template", "blank", typed=b"\n")
 
     assert code == 0, shown

@@ -24,7 +24,7 @@ def test_there_are_four_templates_and_the_first_is_for_support() -> None:
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
-def test_no_blank_is_left_open(template: str) -> None:
+def test_no_placeholder_remains(template: str) -> None:
     chosen = TEMPLATES[template]
     texts = render_template(chosen, "my-pizza", greeting=chosen.greeting, voice="alba")
 
@@ -34,14 +34,14 @@ def test_no_blank_is_left_open(template: str) -> None:
         assert "AGENT_" not in path + text
 
 
-def test_what_installers_leave_in_a_template_is_not_written() -> None:
+def test_compiled_files_of_a_template_are_not_written() -> None:
     texts = render_template(TEMPLATES["support"], "pizza", greeting="")
 
     assert sorted(texts) == ["pizza.test.yaml", "pizza.yaml", "tools/pizza.py"]
 
 
 @pytest.mark.parametrize("name", ["123", "true", "null", "1e3", "0x1F", "a", "a-b.c"])
-def test_a_name_stays_a_text(name: str) -> None:
+def test_a_name_is_read_back_as_text(name: str) -> None:
     assert agent(name)["name"] == name
 
 
@@ -71,11 +71,11 @@ def test_the_scenarios_name_the_agents_file(name: str) -> None:
         "*star &anchor !tag %x @y `z`",
     ],
 )
-def test_a_greeting_is_written_so_that_it_is_read_back(greeting: str) -> None:
+def test_a_greeting_is_read_back_unchanged(greeting: str) -> None:
     assert agent(greeting=greeting)["greeting"] == greeting
 
 
-def test_what_is_not_given_has_no_line() -> None:
+def test_values_that_are_not_given_have_no_line() -> None:
     value = agent(greeting="")
 
     assert "greeting" not in value
@@ -86,7 +86,7 @@ def test_a_voice_is_written() -> None:
     assert agent(voice="alba")["voice"] == "alba"
 
 
-def test_a_greeting_with_the_templates_variable_is_taken() -> None:
+def test_a_greeting_with_a_declared_variable_is_accepted() -> None:
     value = agent(template="support", greeting="This is ${company}, at $${ you.")
 
     assert value["greeting"] == "This is ${company}, at $${ you."
@@ -95,7 +95,7 @@ def test_a_greeting_with_the_templates_variable_is_taken() -> None:
 @pytest.mark.parametrize(
     "greeting", ["Hi, ${shop}", "Hi, ${env:USER}", "Hi, ${", "Hi, ${a b}"]
 )
-def test_a_greeting_with_what_is_not_declared_is_refused(greeting: str) -> None:
+def test_a_greeting_with_an_undeclared_variable_is_refused(greeting: str) -> None:
     with pytest.raises(UsageError, match="greeting") as refused:
         agent(template="support", greeting=greeting)
 
@@ -103,8 +103,8 @@ def test_a_greeting_with_what_is_not_declared_is_refused(greeting: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["bell \a", "\udcff", "\u2028", "\x7f"])
-def test_what_no_agent_file_may_hold_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="cannot be printed"):
+def test_unprintable_values_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="unprintable characters"):
         agent(greeting=text)
 
 
@@ -118,18 +118,16 @@ def test_what_no_agent_file_may_hold_is_refused(text: str) -> None:
         ("../a", "..", "a"),
     ],
 )
-def test_a_folder_before_the_name_says_where(
-    given: str, folder: str, name: str
-) -> None:
+def test_a_folder_in_the_name_is_used(given: str, folder: str, name: str) -> None:
     assert split_name(given) == (Path(folder), name)
 
 
 @pytest.mark.parametrize("given", ["", "agents/", "a b", "-x", "..", ".yaml", "ä"])
-def test_what_is_no_name_is_refused(given: str) -> None:
-    with pytest.raises(UsageError, match="is no name for an agent"):
+def test_an_invalid_name_is_refused(given: str) -> None:
+    with pytest.raises(UsageError, match="invalid agent name"):
         split_name(given)
 
 
 def test_a_name_that_is_too_long_is_refused() -> None:
-    with pytest.raises(UsageError, match="65 characters; it takes 64"):
+    with pytest.raises(UsageError, match="65 characters, at most 64"):
         split_name("x" * 65)

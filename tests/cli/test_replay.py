@@ -1,4 +1,4 @@
-"""`vagent replay` at the command line: its lines, its exit codes, its JSON."""
+"""`vagent replay` at the command line: output, exit codes, JSON."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def invoke(*arguments: object) -> Result:
 
 @pytest.fixture
 def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two recordings; what the second one says was sent is not what would be."""
+    """Two recordings; the second one contains other messages than the engine sends."""
     monkeypatch.chdir(tmp_path)
     for name in ("resumed", "typed"):
         shutil.copytree(RECORDINGS / name, Path("calls") / name)
@@ -36,7 +36,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("calls")
 
 
-def test_equal_recordings_are_told_and_end_with_0(calls: Path) -> None:
+def test_equal_recordings_exit_with_0(calls: Path) -> None:
     done = invoke(calls / "resumed")
 
     assert done.exit_code == 0
@@ -44,7 +44,7 @@ def test_equal_recordings_are_told_and_end_with_0(calls: Path) -> None:
     assert done.stderr == "1 equal\n"
 
 
-def test_a_difference_is_shown_with_its_surroundings_and_ends_with_1(
+def test_a_difference_is_shown_with_context_and_exits_with_1(
     calls: Path,
 ) -> None:
     done = invoke(calls)
@@ -58,7 +58,7 @@ def test_a_difference_is_shown_with_its_surroundings_and_ends_with_1(
     assert done.stderr == "1 equal, 1 different\n"
 
 
-def test_a_difference_is_accepted(calls: Path) -> None:
+def test_update_accepts_a_difference(calls: Path) -> None:
     updated = invoke(calls, "--update")
     again = invoke(calls)
 
@@ -68,7 +68,7 @@ def test_a_difference_is_accepted(calls: Path) -> None:
     assert again.stderr == "2 equal\n"
 
 
-def test_json_is_an_object_a_recording(calls: Path) -> None:
+def test_json_has_one_object_per_recording(calls: Path) -> None:
     equal, differs = map(json.loads, invoke(calls, "--json").stdout.splitlines())
 
     assert equal == {
@@ -83,7 +83,7 @@ def test_json_is_an_object_a_recording(calls: Path) -> None:
     assert differs["difference"]["replayed"][0]["message"]["type"] == "reply.create"
 
 
-def test_what_cannot_be_read_is_told_and_ends_with_3(calls: Path) -> None:
+def test_an_unreadable_recording_is_reported_and_exits_with_3(calls: Path) -> None:
     (calls / "typed" / "session.jsonl").write_text("{}\n", "utf-8")
 
     done = invoke(calls)
@@ -93,7 +93,7 @@ def test_what_cannot_be_read_is_told_and_ends_with_3(calls: Path) -> None:
     assert done.stderr == "1 equal, 1 not replayed\n"
 
 
-def test_a_call_that_was_cut_off_is_replayed_as_far_as_it_goes(calls: Path) -> None:
+def test_a_truncated_recording_is_replayed_to_its_end(calls: Path) -> None:
     path = calls / "resumed" / "session.jsonl"
     path.write_bytes(path.read_bytes()[:20_000])
 
@@ -107,5 +107,5 @@ def test_a_folder_without_recordings_is_an_error(tmp_path: Path) -> None:
     assert isinstance(invoke(tmp_path).exception, InvalidRecording)
 
 
-def test_other_ways_to_answer_for_tools_are_wrong_usage(calls: Path) -> None:
+def test_unknown_tool_modes_are_wrong_usage(calls: Path) -> None:
     assert isinstance(invoke(calls, "--tools", "mocked").exception, UsageError)

@@ -1,4 +1,4 @@
-"""`vagent run` as a person meets it: a process, its words, its exit code."""
+"""`vagent run` as a process: its output and exit codes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Finished:
     err: str
 
     def is_one_clear_failure(self, code: int, words: str) -> None:
-        """Check what every failure has in common, and its own words."""
+        """Checks the common form of a failure, and its text."""
         assert self.code == code, self
         assert words in self.err
         assert "Traceback" not in self.out + self.err
@@ -148,7 +148,7 @@ async def test_json_lines_are_objects_with_types_and_directions(agent: Path) -> 
     assert (counters["messages_received"], counters["connection_drops"]) == (3, 0)
 
 
-# ------------------------------------------------- services that misbehave
+# ------------------------------------------------- faulty services
 
 
 async def refuses_the_key(connection: ServerConnection) -> None:
@@ -183,7 +183,7 @@ async def floods(connection: ServerConnection) -> None:
         (floods, 3, "too large"),
     ],
 )
-async def test_a_service_that_refuses_is_told_in_one_sentence(
+async def test_a_refusal_of_the_service_is_one_sentence(
     agent: Path, behaviour: Behaviour, code: int, words: str
 ) -> None:
     async with service(behaviour) as url:
@@ -192,9 +192,9 @@ async def test_a_service_that_refuses_is_told_in_one_sentence(
     done.is_one_clear_failure(code, words)
 
 
-async def test_nobody_at_the_address_is_told_at_once(agent: Path) -> None:
+async def test_an_address_without_a_server_fails_at_once(agent: Path) -> None:
     async with service(good_service) as url:
-        pass  # the port was free a moment ago, and is again
+        pass  # the port was free, and is free again
 
     (await run(agent, url)).is_one_clear_failure(3, f"cannot reach {url}")
 
@@ -253,7 +253,7 @@ async def test_garbage_and_broken_messages_are_reported_and_survived(
     assert "← brand.new (unknown to this version)" in done.out
 
 
-async def test_a_line_that_drops_is_taken_up_again(agent: Path) -> None:
+async def test_a_dropped_connection_is_resumed(agent: Path) -> None:
     firsts: list[str] = []
 
     async def drops_once(connection: ServerConnection) -> None:
@@ -277,7 +277,7 @@ async def test_a_line_that_drops_is_taken_up_again(agent: Path) -> None:
     assert "\nconnection lost once for " in done.err
 
 
-# ---------------------------------------------------------- what is typed wrong
+# ---------------------------------------------------------- wrong usage
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ async def test_a_line_that_drops_is_taken_up_again(agent: Path) -> None:
     [
         (["--service", "assemblyai"], 4, "ASSEMBLYAI_API_KEY is not set"),
         (["--service", "ftp://x"], 2, "'ftp://x' is not a service"),
-        (["--var", "company"], 2, "'company' sets nothing"),
+        (["--var", "company"], 2, "invalid --var 'company'"),
         (["--var", "nobody=1"], 2, "nobody"),
         (["--text", "--input", "mic"], 2, "contradict"),
         (["--quiet", "--verbose"], 2, "contradict"),
@@ -295,7 +295,7 @@ async def test_a_line_that_drops_is_taken_up_again(agent: Path) -> None:
         (["--no-such-option"], 2, "--no-such-option"),
     ],
 )
-async def test_a_wrong_wish_is_told_before_anything_begins(
+async def test_wrong_options_fail_before_the_call(
     agent: Path, arguments: list[str], code: int, words: str
 ) -> None:
     done = await vagent("run", agent, "--output", "null", *arguments)
@@ -303,7 +303,7 @@ async def test_a_wrong_wish_is_told_before_anything_begins(
     done.is_one_clear_failure(code, words)
 
 
-async def test_a_sound_file_that_is_none_is_told(agent: Path, tmp_path: Path) -> None:
+async def test_an_invalid_audio_file_is_reported(agent: Path, tmp_path: Path) -> None:
     sound = tmp_path / "sound.wav"
     sound.write_text("no sound at all")
 
@@ -312,7 +312,7 @@ async def test_a_sound_file_that_is_none_is_told(agent: Path, tmp_path: Path) ->
     done.is_one_clear_failure(3, "sound.wav")
 
 
-async def test_an_output_that_cannot_be_written_is_told_before_the_call(
+async def test_an_unwritable_output_fails_before_the_call(
     agent: Path, tmp_path: Path
 ) -> None:
     done = await vagent(
@@ -334,7 +334,7 @@ async def test_an_output_that_cannot_be_written_is_told_before_the_call(
         (b"version: 1\nname: x\nprompt: p\ngreting: hi\n", "agent.yaml:4:1: error: "),
     ],
 )
-async def test_a_broken_agent_file_is_told_with_its_place(
+async def test_findings_of_an_agent_file_have_their_position(
     tmp_path: Path, content: bytes, words: str
 ) -> None:
     path = tmp_path / "agent.yaml"
@@ -342,11 +342,11 @@ async def test_a_broken_agent_file_is_told_with_its_place(
 
     done = await vagent("run", path)
 
-    assert done.code in (1, 3)  # findings, or nothing that could be read
+    assert done.code in (1, 3)  # findings, or an unreadable file
     done.is_one_clear_failure(done.code, words)
 
 
-async def test_a_folder_and_a_missing_file_are_no_agents(tmp_path: Path) -> None:
+async def test_a_folder_and_a_missing_file_are_not_agents(tmp_path: Path) -> None:
     (await vagent("run", tmp_path)).is_one_clear_failure(3, str(tmp_path))
     missing = tmp_path / "missing.yaml"
     (await vagent("run", missing)).is_one_clear_failure(3, "missing.yaml")
@@ -370,7 +370,7 @@ async def test_the_recording_is_as_long_as_the_call(
         assert sound.getnframes() > 24_000
 
 
-async def test_a_reader_who_leaves_ends_the_call_politely(agent: Path) -> None:
+async def test_a_closed_pipe_ends_the_call_cleanly(agent: Path) -> None:
     async with service(good_service) as url:
         process = await asyncio.create_subprocess_exec(
             sys.executable,

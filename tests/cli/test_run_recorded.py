@@ -1,4 +1,4 @@
-"""`vagent run --record` as a person meets it."""
+"""`vagent run --record` as a process."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ SOUND = noise(RATE // 2, 5)
 
 
 async def talking_service(connection: ServerConnection) -> None:
-    """Calls a tool, says a quarter of a second of sound, and is done."""
+    """Calls a tool, speaks for a quarter of a second, and ends."""
     async for text in connection:
         match json.loads(text)["type"]:
             case "session.update":
@@ -95,7 +95,7 @@ async def run(agent: Path, *more: str) -> Finished:
         )
 
 
-async def test_a_recorded_call_leaves_everything_but_its_secrets(agent: Path) -> None:
+async def test_a_recording_is_complete_but_has_no_secrets(agent: Path) -> None:
     done = await run(agent, "--record", "kept", "--json")
 
     assert done.code == 0, done
@@ -128,7 +128,7 @@ async def test_a_recorded_call_leaves_everything_but_its_secrets(agent: Path) ->
     assert "4711" in text
 
 
-async def test_a_redacted_call_has_no_sound_and_no_figures(agent: Path) -> None:
+async def test_a_redacted_recording_has_no_audio_and_no_digits(agent: Path) -> None:
     (agent.parent / "vagent.toml").write_text('record = "calls"')
 
     done = await run(agent, "--redact")
@@ -141,13 +141,13 @@ async def test_a_redacted_call_has_no_sound_and_no_figures(agent: Path) -> None:
     assert "Your order #### is here." in (folder / "session.jsonl").read_text("utf-8")
 
 
-async def test_where_no_recording_can_be_the_call_does_not_begin(agent: Path) -> None:
+async def test_an_unwritable_recording_fails_before_the_call(agent: Path) -> None:
     done = await run(agent, "--record", "agent.yaml")
 
     done.is_one_clear_failure(3, "the call cannot be recorded in 'agent.yaml'")
 
 
-async def test_a_recording_against_the_wish_for_none_is_refused(agent: Path) -> None:
+async def test_record_and_no_record_contradict_each_other(agent: Path) -> None:
     done = await run(agent, "--record", "kept", "--no-record")
 
     done.is_one_clear_failure(2, "--no-record contradicts")

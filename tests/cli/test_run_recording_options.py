@@ -26,12 +26,12 @@ def choose(
     return recording_options(into, no_record, audio, redact)
 
 
-def test_nothing_is_recorded_unless_it_is_wished() -> None:
+def test_calls_are_not_recorded_by_default() -> None:
     assert choose() is None
 
 
 @pytest.mark.parametrize(
-    ("wish", "keeping"),
+    ("options", "keeping"),
     [
         ({}, RecordingOptions(Path("kept"))),
         ({"redact": True}, RecordingOptions(Path("kept"), sound=False, redact=True)),
@@ -39,13 +39,13 @@ def test_nothing_is_recorded_unless_it_is_wished() -> None:
         ({"audio": "off"}, RecordingOptions(Path("kept"), sound=False)),
     ],
 )
-def test_what_is_redacted_has_no_sound_unless_asked_for(
-    wish: dict[str, Any], keeping: RecordingOptions
+def test_a_redacted_recording_has_audio_only_on_request(
+    options: dict[str, Any], keeping: RecordingOptions
 ) -> None:
-    assert choose("kept", **wish) == keeping
+    assert choose("kept", **options) == keeping
 
 
-def test_the_settings_count_and_the_command_line_goes_before_them(
+def test_the_command_line_overrides_the_settings(
     tmp_path: Path,
 ) -> None:
     text = 'record = "calls"\nredact = true\nrecord-audio = true\n'
@@ -58,19 +58,17 @@ def test_the_settings_count_and_the_command_line_goes_before_them(
 
 
 @pytest.mark.parametrize(
-    ("wish", "words"),
+    ("options", "words"),
     [
-        ({"audio": "on"}, "--record-audio is about a recording, and there is none"),
-        ({"redact": True}, "--redact is about a recording, and there is none"),
-        ({"record": "kept", "audio": "yes"}, "takes on or off, not 'yes'"),
+        ({"audio": "on"}, "--record-audio needs a recording"),
+        ({"redact": True}, "--redact needs a recording"),
+        ({"record": "kept", "audio": "yes"}, "invalid --record-audio 'yes'"),
         ({"record": "kept", "no_record": True}, "--no-record contradicts"),
         ({"redact": True, "no_record": True}, "--no-record contradicts"),
     ],
 )
-def test_wishes_that_make_no_sense_are_refused(
-    wish: dict[str, Any], words: str
-) -> None:
+def test_contradictory_options_are_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError) as caught:
-        choose(**wish)
+        choose(**options)
 
     assert words in caught.value.message

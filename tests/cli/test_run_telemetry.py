@@ -1,4 +1,4 @@
-"""`vagent run` with --metrics, --otel and --log-file, as a person meets them."""
+"""`vagent run` with --metrics, --otel and --log-file, as a process."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 async def hold_call(agent: Path, *options: str | Path) -> tuple[Terminal, int]:
-    """Hold a call in which a tool is called once; return what was said."""
+    """Holds a call with one tool call; returns its output."""
     async with (
         service() as (far_end, url),
         running("run", agent, "--service", url, *OPTIONS, *options) as (terminal, _),
@@ -109,7 +109,9 @@ async def test_a_log_has_the_call_and_no_secret(agent: Path, tmp_path: Path) -> 
         assert "more" not in each
 
 
-async def test_what_libraries_log_is_a_masked_notice_without_a_log(agent: Path) -> None:
+async def test_records_of_libraries_are_redacted_notices_without_a_log(
+    agent: Path,
+) -> None:
     terminal, _ = await hold_call(agent)
 
     assert "* library: GET http://x/?key=***\n" in terminal.out
@@ -152,14 +154,14 @@ async def test_a_call_can_be_scraped_and_its_trace_reaches_the_collector(
 
 
 def fail(agent: Path, *options: str | Path) -> VagentError:
-    """Return with what a call failed that could not begin."""
+    """Returns the error of a call that could not start."""
     arguments = ["run", str(agent), *OPTIONS, *map(str, options)]
     ended = CliRunner().invoke(build_app("run"), arguments)
     assert isinstance(ended.exception, VagentError), ended.output
     return ended.exception
 
 
-def test_a_port_in_use_ends_it_before_the_call(agent: Path) -> None:
+def test_a_port_in_use_fails_before_the_call(agent: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         error = fail(agent, "--metrics", str(port))
@@ -168,7 +170,7 @@ def test_a_port_in_use_ends_it_before_the_call(agent: Path) -> None:
     assert f"cannot be served on 127.0.0.1:{port}" in error.message
 
 
-def test_a_log_that_cannot_be_opened_ends_it_before_the_call(agent: Path) -> None:
+def test_an_unwritable_log_fails_before_the_call(agent: Path) -> None:
     path = agent.parent / "missing" / "log"
     error = fail(agent, "--log-file", path)
 
@@ -176,7 +178,7 @@ def test_a_log_that_cannot_be_opened_ends_it_before_the_call(agent: Path) -> Non
     assert error.message.startswith(f"the log '{path}' cannot be written: ")
 
 
-def test_what_is_no_port_and_no_format_is_wrong_usage(agent: Path) -> None:
+def test_an_invalid_port_or_format_is_wrong_usage(agent: Path) -> None:
     for wrong in (("--metrics", "70000"), ("--log-format", "xml")):
         error = fail(agent, *wrong)
 
@@ -198,7 +200,7 @@ async def test_neither_a_missing_collector_nor_a_full_disk_ends_the_call(
     assert "Connection refused" not in terminal.out
 
 
-async def test_without_the_extra_the_command_that_mends_it_is_told(
+async def test_a_missing_extra_has_the_command_that_installs_it(
     agent: Path,
 ) -> None:
     hide = "import sys; sys.modules['opentelemetry.exporter'] = None; "
@@ -215,14 +217,15 @@ async def test_without_the_extra_the_command_that_mends_it_is_told(
     assert b"pip install 'vagent[otel]'" in out
 
 
-async def test_nothing_of_it_is_loaded_when_it_is_off(
+async def test_telemetry_is_not_loaded_when_it_is_off(
     agent: Path, tmp_path: Path
 ) -> None:
-    """A tool of the agent's, while the call goes on, looks at what is loaded."""
+    """A tool of the agent reads the loaded modules during the call."""
     look = (
         "import sys\n\n\ndef echo(text: str) -> list:\n"
         '    """Look.\n\n    Args:\n        text: Anything.\n    """\n'
-        "    names = ('runner.observers.telemetry', 'prometheus_client', 'opentelemetry')\n"
+        "    names = ('runner.observers.telemetry', 'prometheus_client',"
+        " 'opentelemetry')\n"
         "    return sorted(each for each in sys.modules if each.startswith(names))\n"
     )
     (tmp_path / "tool.py").write_text(look, "utf-8")

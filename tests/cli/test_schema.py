@@ -41,7 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_it_is_written_as_packaged_and_only_once(
+def test_the_schema_is_written_as_packaged_and_only_once(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = Path("agents", "agent.schema.json")
@@ -57,7 +57,7 @@ def test_it_is_written_as_packaged_and_only_once(
     assert other.read_bytes() == loader.packaged_text().encode()
 
 
-def test_that_of_scenarios_is_printed_and_written_alone_when_asked_for(
+def test_the_scenario_schema_can_be_printed_and_written_alone(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     schema(scenario=True)
@@ -74,7 +74,7 @@ def test_that_of_scenarios_is_printed_and_written_alone_when_asked_for(
     ("place", "target"),
     [(None, "agent.schema.json"), ("my.json", "my.json"), ("new/x.json", "new/x.json")],
 )
-def test_a_file_may_be_named_and_the_default_is_here(
+def test_a_file_can_be_named_and_the_default_is_the_current_folder(
     place: str | None, target: str, folder: Path
 ) -> None:
     schema(Path(place) if place else None, write=True)
@@ -82,7 +82,7 @@ def test_a_file_may_be_named_and_the_default_is_here(
     assert Path(target).read_text("utf-8") == packaged_text()
 
 
-def test_what_is_printed_is_what_is_written(
+def test_the_printed_schema_equals_the_written_one(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     schema()
@@ -101,11 +101,11 @@ def test_an_older_schema_is_replaced(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "write", "vscode", "words"),
     [
-        ("agents", False, False, "PLACE needs --write or --vscode"),
+        ("agents", False, False, "PATH needs --write or --vscode"),
         ("nowhere", True, False, "folder 'nowhere' does not exist"),
-        ("..", True, True, "not below this folder"),
-        (None, True, True, "no agent files in this folder"),
-        (None, False, True, "no agent files in this folder"),
+        ("..", True, True, "outside of the current folder"),
+        (None, True, True, "has no agent files"),
+        (None, False, True, "has no agent files"),
     ],
 )
 def test_contradictory_options_are_a_usage_error(

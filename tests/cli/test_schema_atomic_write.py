@@ -22,7 +22,7 @@ def test_all_files_and_their_folders_are_written(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "two").read_bytes() == b"2"
 
 
-def test_nothing_is_written_when_one_file_is_there_already(tmp_path: Path) -> None:
+def test_nothing_is_written_if_one_file_exists(tmp_path: Path) -> None:
     (tmp_path / "two").write_bytes(b"mine")
     before = tree(tmp_path)
 
@@ -32,7 +32,7 @@ def test_nothing_is_written_when_one_file_is_there_already(tmp_path: Path) -> No
     assert tree(tmp_path) == before
 
 
-def test_a_failure_gives_overwritten_files_their_content_back(tmp_path: Path) -> None:
+def test_a_failure_restores_overwritten_files(tmp_path: Path) -> None:
     (tmp_path / "one").write_bytes(b"mine")
     (tmp_path / "folder").mkdir()
     before = tree(tmp_path)
@@ -43,7 +43,7 @@ def test_a_failure_gives_overwritten_files_their_content_back(tmp_path: Path) ->
     assert tree(tmp_path) == before
 
 
-def test_a_file_where_a_folder_is_needed_is_left_alone(tmp_path: Path) -> None:
+def test_a_file_in_place_of_a_folder_is_kept(tmp_path: Path) -> None:
     (tmp_path / "tools").write_bytes(b"mine")
     before = tree(tmp_path)
 
@@ -53,11 +53,11 @@ def test_a_file_where_a_folder_is_needed_is_left_alone(tmp_path: Path) -> None:
     assert tree(tmp_path) == before
 
 
-def test_a_link_that_leads_nowhere_is_there_already(tmp_path: Path) -> None:
+def test_a_dangling_link_counts_as_existing(tmp_path: Path) -> None:
     link = tmp_path / "link"
     try:
         link.symlink_to(tmp_path / "elsewhere")
-    except OSError as error:  # Windows asks for a right that few have
+    except OSError as error:  # Windows requires a privilege
         pytest.skip(f"no symbolic links here: {error}")
 
     with pytest.raises(FileUnreadable):

@@ -1,4 +1,4 @@
-"""`vagent service` as a person and as `vagent run` start it."""
+"""`vagent service` as a process."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from runner.cli.service import _line
+from runner.cli.service import _describe_event
 
-PATIENCE = 30  # seconds
+TIMEOUT_SECONDS = 30  # seconds
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def read_line(process: subprocess.Popen[str]) -> dict[str, Any]:
     return line
 
 
-def test_a_parent_learns_the_address_and_the_child_leaves_with_its_stdin() -> None:
+def test_the_address_is_logged_and_a_closed_stdin_ends_the_service() -> None:
     with serving("--port", "0", "--log-json", "--exit-with-parent") as process:
         line = read_line(process)
         assert line["type"] == "vagent.listening"
@@ -59,21 +59,19 @@ def test_a_parent_learns_the_address_and_the_child_leaves_with_its_stdin() -> No
             process.stdin = None
             rest = [json.loads(text)["type"] for text in call]
         assert rest == ["session.ready", "session.ended"]
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(TIMEOUT_SECONDS) == 0
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent another way")
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
-def test_stopped_by_hand_it_ends_its_calls_cleanly(
-    sent: signal.Signals, code: int
-) -> None:
+def test_an_interrupt_ends_the_calls_cleanly(sent: signal.Signals, code: int) -> None:
     with serving("--port", "0", "--log-json") as process:
         with connect(read_line(process)["url"]) as call:
             call.send('{"type":"session.update","session":{}}')
             call.recv()
             process.send_signal(sent)
             assert [json.loads(text)["type"] for text in call][-1] == "session.ended"
-        stderr = process.communicate(timeout=PATIENCE)[1]
+        stderr = process.communicate(timeout=TIMEOUT_SECONDS)[1]
 
     assert process.returncode == code
     assert "Traceback" not in stderr
@@ -83,7 +81,7 @@ def test_a_port_in_use_is_one_sentence_and_exit_code_3() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         with serving("--port", port) as process:
-            stdout, stderr = process.communicate(timeout=PATIENCE)
+            stdout, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
 
     assert process.returncode == 3
     assert stdout == ""
@@ -94,13 +92,13 @@ def test_a_port_in_use_is_one_sentence_and_exit_code_3() -> None:
 
 def test_a_model_name_without_an_endpoint_is_wrong_usage() -> None:
     with serving("--llm-model", "gpt") as process:
-        stderr = process.communicate(timeout=PATIENCE)[1]
+        stderr = process.communicate(timeout=TIMEOUT_SECONDS)[1]
 
     assert process.returncode == 2
     assert "'gpt'" in stderr
 
 
-def test_faults_are_made_and_told(tmp_path: Path) -> None:
+def test_faults_are_injected_and_logged(tmp_path: Path) -> None:
     path = tmp_path / "faults.yaml"
     path.write_text("- error code=at_capacity phase=opening\n", "utf-8")
     options = (
@@ -130,16 +128,16 @@ def test_faults_are_made_and_told(tmp_path: Path) -> None:
 
 def test_the_faults_are_listed_without_serving() -> None:
     with serving("--fault", "help") as process:
-        stdout, stderr = process.communicate(timeout=PATIENCE)
+        stdout, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
 
     assert process.returncode == 0
     assert stderr == ""
     assert "half-open at=4s" in stdout
 
 
-def test_a_fault_that_is_none_is_wrong_usage() -> None:
+def test_an_invalid_fault_is_wrong_usage() -> None:
     with serving("--fault", "dorp at=4s") as process:
-        stdout, stderr = process.communicate(timeout=PATIENCE)
+        stdout, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
 
     assert process.returncode == 2
     assert stdout == ""
@@ -148,7 +146,7 @@ def test_a_fault_that_is_none_is_wrong_usage() -> None:
     assert "--fault help" in stderr
 
 
-def test_listening_beyond_this_machine_is_warned_of() -> None:
+def test_listening_beyond_this_machine_is_a_warning() -> None:
     with serving("--port", "0", "--host", "0.0.0.0", "--log-json") as process:
         first, second = read_line(process), read_line(process)
 
@@ -176,13 +174,13 @@ def test_listening_beyond_this_machine_is_warned_of() -> None:
         ("vagent.warning", {"message": "careful"}, "careful"),
     ],
 )
-def test_events_are_lines_for_people(
+def test_the_text_log_has_a_line_per_event(
     kind: str, facts: dict[str, Any], text: str
 ) -> None:
-    assert text in _line(kind, facts)
+    assert text in _describe_event(kind, facts)
 
 
-def test_its_sessions_can_be_scraped() -> None:
+def test_sessions_are_counted_in_the_metrics() -> None:
     options = ("--port", "0", "--log-json", "--metrics", "0", "--exit-with-parent")
     with serving(*options) as process:
         metrics, listening = read_line(process), read_line(process)

@@ -1,4 +1,4 @@
-"""`vagent show` at the command line: its formats, its exit codes, its words."""
+"""`vagent show`: formats, exit codes and messages."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ local: {llm: {url: "http://127.0.0.1:1/v1", key: "${env:SHOP_BRAIN_KEY}"}}
 
 @pytest.fixture(autouse=True)
 def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder of its own, so that no .env and no key of this machine is seen."""
+    """An empty folder without a .env file and keys of this machine."""
     monkeypatch.chdir(tmp_path)
     for name in ("ASSEMBLYAI_API_KEY", "SHOP_BRAIN_KEY", "VAGENT_SERVICE_KEY"):
         monkeypatch.delenv(name, raising=False)
@@ -62,7 +62,7 @@ def invoke(*arguments: object) -> Result:
 
 @pytest.mark.parametrize("format", ["yaml", "json", "wire"])
 def test_the_support_agent_is_shown_word_for_word(format: str) -> None:
-    """To accept new wordings: UPDATE_GOLDEN=1, then read the difference."""
+    """UPDATE_GOLDEN=1 writes the golden file; review the difference."""
     done = invoke("agents/support.yaml", "--format", format)
     expected = GOLDEN / f"support.{format}.txt"
     if os.environ.get("UPDATE_GOLDEN"):
@@ -80,7 +80,7 @@ def test_yaml_and_json_have_the_same_values(agent: Path) -> None:
 
 
 def without_empty(value: object) -> object:
-    """Leave out what has no value, as the YAML does."""
+    """Removes keys without a value, as the YAML does."""
     if isinstance(value, dict):
         kept = {key: without_empty(each) for key, each in value.items()}
         return {key: each for key, each in kept.items() if each not in (None, {})} or {}
@@ -104,12 +104,12 @@ def test_each_value_of_the_json_has_its_origin_under_its_pointer(agent: Path) ->
         assert not isinstance(value, dict) or not value
 
 
-def test_what_is_not_set_is_said_and_stops_nothing(agent: Path) -> None:
+def test_unset_variables_are_reported_and_are_not_an_error(agent: Path) -> None:
     done = invoke(agent)
     assert done.exit_code == 0
     assert done.stderr.splitlines() == [
-        "vagent: ${company} is not set: a call would not start",
-        "vagent: ${env:SHOP_BRAIN_KEY} is not set: a call would not start",
+        "vagent: ${company} is not set, so calls cannot start",
+        "vagent: ${env:SHOP_BRAIN_KEY} is not set, so calls cannot start",
     ]
     assert "${env:SHOP_BRAIN_KEY}: not set" in done.stdout
 
@@ -123,7 +123,7 @@ def test_a_value_from_dotenv_is_not_shown(agent: Path) -> None:
 
 
 @pytest.mark.parametrize("format", ["yaml", "json", "wire"])
-def test_a_tool_that_cannot_be_loaded_is_told_with_1(agent: Path, format: str) -> None:
+def test_a_tool_that_cannot_be_loaded_exits_with_1(agent: Path, format: str) -> None:
     Path("tools/sums.py").write_text("import no_such_package\n\n\ndef add(): ...\n")
     done = invoke(agent, "--format", format)
     assert done.exit_code == 1
@@ -131,7 +131,7 @@ def test_a_tool_that_cannot_be_loaded_is_told_with_1(agent: Path, format: str) -
     assert ("no_such_package" in done.stdout) is (format != "wire")
 
 
-def test_a_file_with_findings_raises_what_ends_with_1(agent: Path) -> None:
+def test_a_file_with_findings_exits_with_1(agent: Path) -> None:
     agent.write_text(AGENT)
     done = invoke(agent)
     assert isinstance(done.exception, ConfigError)
@@ -141,20 +141,20 @@ def test_a_file_with_findings_raises_what_ends_with_1(agent: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["agents/support.yaml", "--format", "xml"], "there is no format 'xml'"),
-        (["agents/support.yaml", "--var", "x"], "--var 'x' sets nothing"),
+        (["agents/support.yaml", "--format", "xml"], "unknown format 'xml'"),
+        (["agents/support.yaml", "--var", "x"], "invalid --var 'x'"),
         (["agents/support.yaml", "--var", "x=1"], "declares no variable 'x'"),
         (["agents"], "agents is a folder, and show takes one agent file"),
     ],
 )
-def test_wrong_usage_raises_what_ends_with_2(arguments: list[str], words: str) -> None:
+def test_wrong_usage_exits_with_2(arguments: list[str], words: str) -> None:
     done = invoke(*arguments)
     assert isinstance(done.exception, UsageError)
     assert words in done.exception.message
     assert done.exception.exit_code == 2
 
 
-def test_a_missing_file_raises_what_ends_with_3() -> None:
+def test_a_missing_file_exits_with_3() -> None:
     done = invoke("nowhere.yaml")
     assert isinstance(done.exception, FileUnreadable)
     assert done.exception.exit_code == 3
@@ -169,7 +169,7 @@ def call(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_call_is_shown_on_one_page(
     call: Path, columns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To accept new wordings: UPDATE_GOLDEN=1, then read the difference."""
+    """UPDATE_GOLDEN=1 writes the golden file; review the difference."""
     monkeypatch.setenv("COLUMNS", str(columns))
     done = invoke(call)
     expected = GOLDEN / f"call.{columns}.txt"
@@ -180,7 +180,9 @@ def test_a_call_is_shown_on_one_page(
     assert max(map(len, done.stdout.splitlines())) <= columns
 
 
-def test_a_call_without_sound_is_drawn_by_its_turns(call: Path, tmp_path: Path) -> None:
+def test_a_call_without_audio_is_drawn_from_its_turns(
+    call: Path, tmp_path: Path
+) -> None:
     copy = shutil.copytree(call, tmp_path / "silent", ignore=_wavs)
     done = invoke(copy)
     assert "by the messages: the recording has no audio" in done.stdout
@@ -193,7 +195,7 @@ def _wavs(folder: str, names: list[str]) -> list[str]:
     return [name for name in names if name.endswith(".wav")]
 
 
-def test_a_call_with_broken_sound_is_shown_without_it(
+def test_a_call_with_damaged_audio_is_shown_without_it(
     call: Path, tmp_path: Path
 ) -> None:
     copy = shutil.copytree(call, tmp_path / "broken")
@@ -204,7 +206,7 @@ def test_a_call_with_broken_sound_is_shown_without_it(
     assert "has no audio" in done.stdout
 
 
-def test_what_was_said_commands_no_terminal(call: Path) -> None:
+def test_control_characters_in_transcripts_are_escaped(call: Path) -> None:
     for arguments in ((), ("--format", "json")):
         done = invoke(call, *arguments)
         shown = done.stdout.replace("\n", "")
@@ -212,7 +214,7 @@ def test_what_was_said_commands_no_terminal(call: Path) -> None:
         assert "alert(1)" in shown
 
 
-def test_the_json_of_a_call_has_its_time_line(call: Path) -> None:
+def test_the_json_of_a_call_has_its_timeline(call: Path) -> None:
     report = json.loads(invoke(call, "--format", "json").stdout)
 
     assert report["type"] == "vagent.show.recording"
@@ -228,7 +230,7 @@ def test_the_json_of_a_call_has_its_time_line(call: Path) -> None:
     }
 
 
-def test_where_there_are_only_ascii_characters_the_lanes_are_of_them(
+def test_an_ascii_terminal_gets_ascii_lanes(
     call: Path,
 ) -> None:
     from runner.cli.recordings.terminal import make_console, render_call
@@ -244,7 +246,9 @@ def test_where_there_are_only_ascii_characters_the_lanes_are_of_them(
 
 
 @pytest.mark.parametrize("is_plain", [True, False])
-def test_colours_are_for_terminals_that_want_them(call: Path, is_plain: bool) -> None:
+def test_colors_are_written_only_to_terminals_without_no_color(
+    call: Path, is_plain: bool
+) -> None:
     from runner.cli.recordings.terminal import render_call
     from runner.observers.timeline import trace
     from runner.recording.reader import read_recording
@@ -258,7 +262,7 @@ def test_colours_are_for_terminals_that_want_them(call: Path, is_plain: bool) ->
     assert ("\x1b[36m" in text) is not is_plain
 
 
-def test_of_a_folder_of_calls_each_has_a_line_the_newest_last(
+def test_a_folder_of_calls_is_a_list_with_the_newest_last(
     call: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "calls"
@@ -281,7 +285,7 @@ def test_of_a_folder_of_calls_each_has_a_line_the_newest_last(
     assert [Path(each["folder"]).name for each in listed] == ["b", "a"]
 
 
-def test_a_call_that_was_cut_short_is_shown_and_said_to_be(tmp_path: Path) -> None:
+def test_a_truncated_recording_is_shown_and_marked(tmp_path: Path) -> None:
     sample = SampleCall(tmp_path / "cut")
     sample.open()
     sample.reply("Hi there.")
@@ -294,7 +298,7 @@ def test_a_call_that_was_cut_short_is_shown_and_said_to_be(tmp_path: Path) -> No
     assert "Hi there." in done.stdout
 
 
-def test_a_recording_that_cannot_be_read_raises_what_ends_with_3(
+def test_an_unreadable_recording_exits_with_3(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "session.jsonl").write_text('{"type": "other"}\n')
@@ -316,13 +320,13 @@ def test_html_is_written_to_a_file_or_to_stdout(call: Path, tmp_path: Path) -> N
     ("arguments", "words"),
     [
         (["order", "--format", "wire"], "no format 'wire' for recordings"),
-        (["order", "--var", "a=b"], "--var is for agent files"),
+        (["order", "--var", "a=b"], "--var needs an agent file"),
         ([".", "--html", "x.html"], "--html shows one call"),
         (["agents/support.yaml", "--html", "x.html"], "is an agent file"),
-        (["agents/support.yaml", "--format", "text"], "there is no format 'text'"),
+        (["agents/support.yaml", "--format", "text"], "unknown format 'text'"),
     ],
 )
-def test_what_does_not_go_together_is_wrong_usage(
+def test_contradictory_options_are_wrong_usage(
     call: Path, tmp_path: Path, arguments: list[str], words: str
 ) -> None:
     shutil.copytree(call, tmp_path / "order", ignore=_wavs)

@@ -1,4 +1,4 @@
-"""The YAML of `vagent show` says exactly what it was given, whatever that is."""
+"""The YAML of `vagent show` is read back as the same values."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from runner.cli.show import annotate, explain
+from runner.cli.show import annotate, describe_origin
 from runner.config.provenance import Origin, TracedConfig, Use
 from runner.config.source import Source
 from runner.config.yaml.parser import parse_document
@@ -42,11 +42,11 @@ def read(values: dict[str, Any]) -> Any:
 @example({"a": "\n\n", "b": "one\ntwo", "c": "one\n \ntwo", "d": " one\ntwo"})
 @example({"a": [{"b": {}}, [1, "x" * 90]], "c": {"d": [{"e": []}]}})
 @example({"a": "x" * 90 + "\x85" + "\u2028", "b": "😀 \x00 \x7f"})
-def test_what_is_written_reads_as_the_same_value(values: dict[str, Any]) -> None:
+def test_every_value_is_read_back_unchanged(values: dict[str, Any]) -> None:
     assert read(values) == values
 
 
-def test_what_has_no_value_is_a_comment() -> None:
+def test_a_key_without_a_value_is_a_comment() -> None:
     traced = TracedConfig(
         {"voice": {"name": "alba", "volume": None}, "greeting": None},
         {
@@ -75,7 +75,7 @@ def test_a_mapping_without_any_value_is_a_comment_as_a_whole() -> None:
     ]
 
 
-def test_each_line_with_a_value_says_where_it_is_from() -> None:
+def test_each_value_has_its_origin() -> None:
     uses = (Use("company", "default", 20), Use("env:KEY", "unset"))
     said = {
         "line 4; ${company}: default, line 20; ${env:KEY}: not set": Origin(
@@ -89,7 +89,7 @@ def test_each_line_with_a_value_says_where_it_is_from() -> None:
         "tools/a.py:7, @tool": Origin("mark", "tools/a.py", 7),
         "the plugin end_call": Origin("plugin", detail="end_call"),
     }
-    assert {words: explain(origin) for words, origin in said.items()} == {
+    assert {words: describe_origin(origin) for words, origin in said.items()} == {
         words: words for words in said
     }
 

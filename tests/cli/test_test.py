@@ -1,4 +1,4 @@
-"""`vagent test` as a command: what it runs, writes, remembers and ends with."""
+"""`vagent test` as a command: selection, reports, stored failures, exit codes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ scenarios:
 
 @dataclass
 class Done:
-    """What a run of the command came to."""
+    """The result of a command."""
 
     returncode: int
     stdout: str
@@ -77,7 +77,7 @@ def vagent(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Vagent:
-    """Run the command line in a folder with an agent and two scenarios."""
+    """Runs the command line in a folder with an agent and two scenarios."""
     monkeypatch.chdir(project)
     for name in [each for each in os.environ if each.startswith("GITHUB")]:
         monkeypatch.delenv(name)
@@ -96,7 +96,7 @@ def vagent(
 
 
 def in_a_process(folder: Path, *arguments: str, **environment: str) -> str:
-    """Run the command line by itself and return what it writes."""
+    """Runs the command line as a process and returns its output."""
     return subprocess.run(
         [sys.executable, "-m", "runner", *arguments],
         cwd=folder,
@@ -111,14 +111,14 @@ def write(folder: Path, text: str, name: str = "orders.test.yaml") -> None:
     (folder / name).write_text(text, "utf-8")
 
 
-def test_scenarios_that_pass_end_with_0_and_a_sum(vagent: Vagent) -> None:
+def test_passed_scenarios_exit_with_0_and_a_summary(vagent: Vagent) -> None:
     done = vagent("test")
 
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr.startswith("2 passed; ")
 
 
-def test_a_failure_ends_with_1_shows_its_turn_and_keeps_its_recording(
+def test_a_failure_exits_with_1_shows_its_turn_and_is_recorded(
     vagent: Vagent, tmp_path: Path
 ) -> None:
     write(tmp_path, FAILING)
@@ -137,7 +137,7 @@ def test_a_failure_ends_with_1_shows_its_turn_and_keeps_its_recording(
     assert vagent("replay", folder).returncode == 0
 
 
-def test_last_failed_runs_what_failed_until_it_passes(
+def test_last_failed_runs_failures_until_they_pass(
     vagent: Vagent, tmp_path: Path
 ) -> None:
     write(tmp_path, FAILING)
@@ -170,7 +170,7 @@ def test_two_runs_write_the_same_bytes_whatever_the_hash_seed(
     assert str(project) not in json.dumps(content)
 
 
-def test_a_repetition_says_how_sure_it_is(vagent: Vagent) -> None:
+def test_a_repetition_has_a_confidence_interval(vagent: Vagent) -> None:
     done = vagent("test", "--repeat", "3", "-k", "greets")
 
     assert "3 of 3 passed (44% to 100% with 95 % certainty): orders" in done.stdout
@@ -207,7 +207,9 @@ def test_a_variable_of_the_command_line_is_used(vagent: Vagent, tmp_path: Path) 
     assert vagent("test", "-k", "greets", "--var", "company=Zenith").returncode == 0
 
 
-def test_a_fault_of_the_command_line_happens(vagent: Vagent, tmp_path: Path) -> None:
+def test_a_fault_of_the_command_line_is_injected(
+    vagent: Vagent, tmp_path: Path
+) -> None:
     write(tmp_path, SUITE + "      - expect: {resumed: true}\n")
 
     assert vagent("test").returncode == 1
@@ -216,7 +218,7 @@ def test_a_fault_of_the_command_line_happens(vagent: Vagent, tmp_path: Path) -> 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no Ctrl-C for one process there")
 @pytest.mark.parametrize("jobs", ["1", "2"])
-def test_ctrl_c_reports_what_is_finished(project: Path, jobs: str) -> None:
+def test_ctrl_c_reports_the_finished_scenarios(project: Path, jobs: str) -> None:
     write(project, HANGING)
     text = (project / "tools.py").read_text("utf-8")
     hangs = "print('hanging', flush=True); time.sleep(600)"
@@ -229,7 +231,7 @@ def test_ctrl_c_reports_what_is_finished(project: Path, jobs: str) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
-        start_new_session=True,  # as a terminal's, whose whole group is interrupted
+        start_new_session=True,  # as on a terminal
     ) as process:
         assert process.stderr is not None
         assert "hanging\n" in iter(process.stderr.readline, "")
@@ -238,14 +240,14 @@ def test_ctrl_c_reports_what_is_finished(project: Path, jobs: str) -> None:
 
     assert process.returncode == 130
     finished = "TAP version 14\n1..1\nok 1 - greets\n", "1 passed, 1 not run; "
-    # Side by side the first may not be over when the second hangs already.
+    # In parallel the first may still run when the second hangs.
     nothing = "TAP version 14\n1..0\n", "2 not run; "
     seen = out, error.partition("; ")[0] + "; "
     assert seen in ([finished] if jobs == "1" else [finished, nothing])
     assert "Traceback" not in error
 
 
-async def test_watch_runs_what_a_change_concerns(tmp_path: Path) -> None:
+async def test_watch_runs_the_affected_scenarios(tmp_path: Path) -> None:
     write_agent(tmp_path)
     write(tmp_path, SUITE)
     write(tmp_path, AGENT.replace("Hello", "Good day"), "other.yaml")
@@ -268,7 +270,7 @@ async def test_watch_runs_what_a_change_concerns(tmp_path: Path) -> None:
             assert "Traceback" not in terminal.out
 
 
-async def test_a_watch_can_begin_with_a_broken_file(tmp_path: Path) -> None:
+async def test_watch_can_start_with_an_invalid_file(tmp_path: Path) -> None:
     write_agent(tmp_path)
     write(tmp_path, SUITE.replace("    turns:", "    turn:"))
     async with running("test", "--watch", folder=tmp_path) as (terminal, _):
@@ -278,11 +280,11 @@ async def test_a_watch_can_begin_with_a_broken_file(tmp_path: Path) -> None:
         await terminal.said("2 passed; ")
 
 
-def test_a_report_is_written_where_nothing_can_be_remembered(
+def test_a_report_is_written_if_failures_cannot_be_stored(
     vagent: Vagent, tmp_path: Path
 ) -> None:
     write(tmp_path, FAILING)
-    write(tmp_path, "", ".vagent")  # a file where the folder would be
+    write(tmp_path, "", ".vagent")  # a file in place of the folder
 
     done = vagent("test")
 
@@ -292,7 +294,7 @@ def test_a_report_is_written_where_nothing_can_be_remembered(
     assert "vagent: .vagent" in done.stderr and "cannot be written" in done.stderr
 
 
-def test_coverage_says_what_was_never_exercised(vagent: Vagent) -> None:
+def test_coverage_lists_what_was_not_exercised(vagent: Vagent) -> None:
     done = vagent("test", "--coverage")
 
     assert "  tools: lookup_order 1×\n" in done.stdout
@@ -322,7 +324,9 @@ def test_a_job_of_github_gets_annotations_and_a_summary(
     )
 
 
-def test_what_cannot_be_tried_ends_with_3(vagent: Vagent, tmp_path: Path) -> None:
+def test_a_scenario_that_cannot_run_exits_with_3(
+    vagent: Vagent, tmp_path: Path
+) -> None:
     write(tmp_path, "def count_letters(word: str) -> int:\n    1 / 0\n", "tools.py")
     write(
         tmp_path,
@@ -339,9 +343,9 @@ def test_what_cannot_be_tried_ends_with_3(vagent: Vagent, tmp_path: Path) -> Non
 
 
 WRONG = {
-    "format": (("--format", "xml"), "there is no format 'xml'"),
-    "jobs": (("--jobs", "many"), "neither a number of processes nor auto"),
-    "no jobs": (("--jobs", "0"), "neither a number of processes nor auto"),
+    "format": (("--format", "xml"), "unknown format 'xml'"),
+    "jobs": (("--jobs", "many"), "use a number of processes, or auto"),
+    "no jobs": (("--jobs", "0"), "use a number of processes, or auto"),
     "keywords": (("-k", "(a"), "a ( is not closed"),
     "nothing chosen": (("-k", "nothing"), "none of 2 scenarios is chosen"),
     "no such file": (("missing.yaml",), "there is no missing.yaml"),
@@ -353,12 +357,12 @@ WRONG = {
     "variable's form": (("--var", "hours"), "hours"),
     "repeat": (("--repeat", "0"), "--repeat"),
     "packet loss": (("--packet-loss", "101"), "--packet-loss"),
-    "write alone": (("--write", "x.yaml"), "--write goes with --from-recording"),
+    "write alone": (("--write", "x.yaml"), "--write needs --from-recording"),
 }
 
 
 @pytest.mark.parametrize(("arguments", "said"), WRONG.values(), ids=WRONG)
-def test_wrong_usage_is_said_without_a_traceback(
+def test_wrong_usage_has_no_traceback(
     vagent: Vagent, arguments: tuple[str, ...], said: str
 ) -> None:
     done = vagent("test", *arguments)
@@ -368,7 +372,7 @@ def test_wrong_usage_is_said_without_a_traceback(
     assert "Traceback" not in done.stderr
 
 
-def test_a_service_without_its_key_is_told_once(vagent: Vagent) -> None:
+def test_a_missing_key_is_reported_once(vagent: Vagent) -> None:
     done = vagent("test", "--service", "assemblyai", ASSEMBLYAI_API_KEY="")
 
     assert (done.returncode, done.stdout) == (4, "")
@@ -397,7 +401,7 @@ def test_a_recording_becomes_a_scenario_that_passes(
     assert made.returncode == 0
     assert vagent("validate", "new.test.yaml").returncode == 0
     assert vagent("test", "new.test.yaml").stderr.startswith("1 passed")
-    assert again.returncode == 2 and "--force overwrites it" in again.stderr
+    assert again.returncode == 2 and "overwrite it with --force" in again.stderr
     assert shown.stdout == (tmp_path / "new.test.yaml").read_text("utf-8")
 
 

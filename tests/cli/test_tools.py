@@ -60,7 +60,7 @@ def invoke(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(each) for each in arguments])
 
 
-def test_the_list_shows_what_the_model_will_see(agent: Path) -> None:
+def test_the_list_shows_the_tools_as_the_model_sees_them(agent: Path) -> None:
     result = invoke(agent)
 
     assert (result.exit_code, result.stderr) == (0, "")
@@ -70,7 +70,7 @@ def test_the_list_shows_what_the_model_will_see(agent: Path) -> None:
         "    first   integer, required  The one.\n"
         "    second  integer, optional, default 1\n"
         "    kind    a | b, optional, default a\n"
-        "  says first: Let me see.\n"
+        "  announces: Let me see.\n"
         "\n"
         "look_up  (read, 30 s, cancel when interrupted)\n"
         "  Look up an order.\n"
@@ -81,7 +81,7 @@ def test_the_list_shows_what_the_model_will_see(agent: Path) -> None:
     )
 
 
-def test_json_is_one_object_a_line(agent: Path) -> None:
+def test_json_has_one_object_per_line(agent: Path) -> None:
     lines = [json.loads(line) for line in invoke(agent, "--json").stdout.splitlines()]
 
     assert [line["name"] for line in lines] == ["add", "look_up", "end_call"]
@@ -119,13 +119,15 @@ def test_a_call_that_fails_exits_with_one(
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["sing"], "'sing' is nothing to do with tools"),
+        (["sing"], "unknown action 'sing'"),
         (["call"], "call needs the name of a tool"),
         (["call", "add", "{"], "the arguments are not JSON"),
-        (["--var", "host"], "--var 'host' sets nothing"),
+        (["--var", "host"], "invalid --var 'host'"),
     ],
 )
-def test_wrong_usage_is_said(agent: Path, arguments: list[str], reason: str) -> None:
+def test_wrong_usage_is_reported(
+    agent: Path, arguments: list[str], reason: str
+) -> None:
     result = invoke(agent, *arguments)
 
     assert isinstance(result.exception, UsageError)
@@ -133,13 +135,13 @@ def test_wrong_usage_is_said(agent: Path, arguments: list[str], reason: str) -> 
     assert result.exception.exit_code == 2
 
 
-def test_findings_in_the_file_stop_it(agent: Path) -> None:
+def test_a_file_with_findings_lists_no_tools(agent: Path) -> None:
     agent.write_text(AGENT.replace("tools/sums.py", "tools/none.py"))
 
     assert isinstance(invoke(agent).exception, ConfigError)
 
 
-def test_a_tool_that_cannot_be_loaded_stops_it(agent: Path) -> None:
+def test_a_tool_that_cannot_be_loaded_is_an_error(agent: Path) -> None:
     (agent.parent / "tools/sums.py").write_text("def add(: ...")
 
     assert isinstance(invoke(agent).exception, ConfigError | ToolError)

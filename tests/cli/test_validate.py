@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import typer
 
-from runner.cli.main import say_error
-from runner.cli.validate import Colour, Format, validate
+from runner.cli.main import print_error
+from runner.cli.validate import Color, Format, validate
 from runner.errors import VagentError
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +24,7 @@ ONE = "1 file checked, 1 error, 0 warnings, 1 fixable with --fix\n"
 
 @dataclass
 class Done:
-    """What a run of the command came to."""
+    """The result of a command."""
 
     returncode: int
     stdout: str
@@ -37,10 +37,10 @@ def check(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Callable[..., Done]:
-    """Run the command in a folder without agents."""
+    """Runs the command in a folder without agents."""
     monkeypatch.chdir(tmp_path)
 
-    (tmp_path / ".git").mkdir()  # settings above it do not count
+    (tmp_path / ".git").mkdir()  # settings of parent folders are not read
 
     def run(
         *paths: str,
@@ -59,7 +59,7 @@ def check(
             code = stop.exit_code
         except VagentError as error:
             code = error.exit_code
-            say_error(error)
+            print_error(error)
         said = capsys.readouterr()
         return Done(code, said.out, said.err)
 
@@ -80,7 +80,7 @@ def vagent(
     )
 
 
-def test_the_agents_of_the_project_are_fine() -> None:
+def test_the_agents_of_the_project_are_valid() -> None:
     done = vagent("validate", "agents", cwd=ROOT)
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr.endswith("files checked, 0 errors, 0 warnings\n")
@@ -138,7 +138,7 @@ def test_in_folders_only_agent_files_are_checked(
     assert done.stderr == ONE
 
 
-def test_a_broken_agent_file_in_a_folder_is_not_passed_over(
+def test_an_invalid_agent_file_in_a_folder_is_not_skipped(
     check: Callable[..., Done], tmp_path: Path
 ) -> None:
     (tmp_path / "agent.yaml").write_text(GOOD + "greeting: 'open\n")
@@ -162,7 +162,7 @@ def test_a_file_is_checked_once(check: Callable[..., Done], tmp_path: Path) -> N
     assert done.stderr == ONE
 
 
-def test_a_file_that_cannot_be_read_is_told_and_the_others_checked(
+def test_an_unreadable_file_is_reported_and_the_others_are_checked(
     check: Callable[..., Done], tmp_path: Path
 ) -> None:
     (tmp_path / "a.yaml").write_text(BAD)
@@ -243,7 +243,9 @@ def test_checking_loads_nothing_heavy_and_no_code_of_the_agent(tmp_path: Path) -
     )
 
 
-def test_strictly_a_warning_fails(check: Callable[..., Done], tmp_path: Path) -> None:
+def test_strict_counts_warnings_as_errors(
+    check: Callable[..., Done], tmp_path: Path
+) -> None:
     text = GOOD + "service: {url: 'wss://${env:VAGENT_TEST_HOST}'}\n"
     (tmp_path / "a.yaml").write_text(text)
     assert check("a.yaml").returncode == 0
@@ -255,7 +257,7 @@ def test_strictly_a_warning_fails(check: Callable[..., Done], tmp_path: Path) ->
     assert check("a.yaml", no_config=True).returncode == 0
 
 
-def test_the_command_line_goes_before_the_settings(
+def test_the_command_line_overrides_the_settings(
     check: Callable[..., Done], tmp_path: Path
 ) -> None:
     (tmp_path / "a.yaml").write_text(BAD + "greeting: ${x}\n")
@@ -279,7 +281,7 @@ def test_wrong_settings_and_rules_are_wrong_usage(
     assert (done.returncode, "did you mean `select`?" in done.stderr) == (2, True)
 
 
-def test_findings_need_not_fail_but_a_file_unread_does(
+def test_exit_zero_ignores_findings_but_not_unreadable_files(
     check: Callable[..., Done], tmp_path: Path
 ) -> None:
     (tmp_path / "a.yaml").write_text(BAD)
@@ -287,7 +289,7 @@ def test_findings_need_not_fail_but_a_file_unread_does(
     assert check("a.yaml", "none.yaml", exit_zero=True).returncode == 3
 
 
-def test_few_findings_are_shown_and_all_counted(
+def test_max_findings_limits_the_report_and_not_the_counts(
     check: Callable[..., Done], tmp_path: Path
 ) -> None:
     (tmp_path / "a.yaml").write_text(BAD + "greeting: ${x}\n")
@@ -297,9 +299,7 @@ def test_few_findings_are_shown_and_all_counted(
     assert check("a.yaml", max_findings=0).stdout == ""
 
 
-def test_quietly_only_errors_are_shown(
-    check: Callable[..., Done], tmp_path: Path
-) -> None:
+def test_quiet_shows_only_errors(check: Callable[..., Done], tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(
         BAD + "service: {url: 'wss://${env:VAGENT_TEST_HOST}'}\n"
     )
@@ -319,12 +319,12 @@ def test_a_report_goes_to_a_file(check: Callable[..., Done], tmp_path: Path) -> 
     assert "cannot be written: no such file" in done.stderr
 
 
-def test_colours_are_written_when_asked(
+def test_colors_are_written_on_request(
     check: Callable[..., Done], tmp_path: Path
 ) -> None:
     (tmp_path / "a.yaml").write_text(BAD)
     assert "\x1b" not in check("a.yaml").stdout
-    assert "\x1b[1;31merror:" in check("a.yaml", color=Colour.ALWAYS).stdout
+    assert "\x1b[1;31merror:" in check("a.yaml", color=Color.ALWAYS).stdout
     assert "\x1b[1;31merror:" in check("a.yaml", env={"FORCE_COLOR": "1"}).stdout
 
 
@@ -336,7 +336,7 @@ def test_under_github_actions_findings_are_annotations(
     assert done.stdout.startswith("::error file=a.yaml,line=5,endLine=5,col=1,")
 
 
-def test_standard_input_is_checked_as_if_it_lay_where_it_is_said_to(
+def test_standard_input_is_checked_at_its_given_path(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "agents").mkdir()
@@ -356,7 +356,7 @@ def test_standard_input_is_checked_as_if_it_lay_where_it_is_said_to(
     assert (done.returncode, done.stdout) == (1, expected)
 
 
-def test_options_that_do_not_go_together_are_wrong_usage(
+def test_contradictory_options_are_wrong_usage(
     check: Callable[..., Done], tmp_path: Path
 ) -> None:
     (tmp_path / "a.yaml").write_text(GOOD)

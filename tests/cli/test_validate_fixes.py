@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 GOOD = "version: 1\nname: a\nprompt: Be brief.\nsession: {max_duration: 30m}\n"
 BROKEN = GOOD + "voise: alba  # kept\n"
-MENDED = GOOD + "voice: alba  # kept\n"
+FIXED = GOOD + "voice: alba  # kept\n"
 
 
 def vagent(
@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_what_was_mended_is_told(folder: Path) -> None:
+def test_fixes_are_reported(folder: Path) -> None:
     done = vagent(folder, "--fix", "a.yaml")
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr == (
@@ -42,19 +42,19 @@ def test_what_was_mended_is_told(folder: Path) -> None:
         "1 file checked, 0 errors, 0 warnings\n"
         "1 fix made\n"
     )
-    assert (folder / "a.yaml").read_text("utf-8") == MENDED
+    assert (folder / "a.yaml").read_text("utf-8") == FIXED
 
 
-def test_what_cannot_be_mended_is_shown(folder: Path) -> None:
+def test_remaining_findings_are_shown(folder: Path) -> None:
     (folder / "a.yaml").write_text(BROKEN + "zzz: 1\n", "utf-8")
     done = vagent(folder, "--fix", "a.yaml")
     assert done.returncode == 1
     assert done.stdout.startswith("a.yaml:6:1: error: unknown key `zzz` [VA203]\n")
-    assert (folder / "a.yaml").read_text("utf-8") == MENDED + "zzz: 1\n"
+    assert (folder / "a.yaml").read_text("utf-8") == FIXED + "zzz: 1\n"
 
 
 @pytest.mark.parametrize("options", [["--fix", "--diff"], ["--diff"]])
-def test_the_difference_is_shown_and_nothing_is_written(
+def test_diff_shows_the_changes_and_writes_nothing(
     folder: Path, options: list[str]
 ) -> None:
     done = vagent(folder, *options, "a.yaml")
@@ -64,7 +64,7 @@ def test_the_difference_is_shown_and_nothing_is_written(
     assert (folder / "a.yaml").read_text("utf-8") == BROKEN
 
 
-def test_without_a_difference_all_is_well(folder: Path) -> None:
+def test_diff_without_changes_exits_with_0(folder: Path) -> None:
     (folder / "a.yaml").write_text(GOOD + "zzz: 1\n", "utf-8")
     done = vagent(folder, "--diff", "a.yaml")
     assert (done.returncode, done.stdout) == (0, "")
@@ -74,26 +74,26 @@ def test_unsafe_fixes_alone_are_wrong_usage(folder: Path) -> None:
     assert vagent(folder, "--unsafe-fixes", "a.yaml").returncode == 2
 
 
-def test_a_file_that_is_not_there_is_told(folder: Path) -> None:
+def test_a_missing_file_is_reported(folder: Path) -> None:
     done = vagent(folder, "--fix", "none.yaml", "a.yaml")
     assert done.returncode == 3
     assert "none.yaml does not exist" in done.stderr
-    assert (folder / "a.yaml").read_text("utf-8") == MENDED
+    assert (folder / "a.yaml").read_text("utf-8") == FIXED
 
 
-def test_standard_input_is_mended_to_standard_output(tmp_path: Path) -> None:
+def test_standard_input_is_fixed_to_standard_output(tmp_path: Path) -> None:
     done = vagent(tmp_path, "--fix", "-", input=BROKEN + "zzz: 1\n")
     assert done.returncode == 1
-    assert done.stdout == MENDED + "zzz: 1\n"
+    assert done.stdout == FIXED + "zzz: 1\n"
     assert "<stdin>:5: replaced `voise` by `voice` [VA203]" in done.stderr
 
 
-def test_standard_input_without_mistakes_comes_out_as_it_is(tmp_path: Path) -> None:
+def test_valid_standard_input_is_written_unchanged(tmp_path: Path) -> None:
     done = vagent(tmp_path, "--fix", "-", input=GOOD)
     assert (done.returncode, done.stdout) == (0, GOOD)
 
 
-def test_only_selected_rules_are_mended(folder: Path) -> None:
+def test_only_selected_rules_are_fixed(folder: Path) -> None:
     text = BROKEN + "turn_detection: {interruptible: yes}\n"
     (folder / "a.yaml").write_text(text, "utf-8")
     vagent(folder, "--fix", "--ignore", "VA203", "a.yaml")
@@ -102,7 +102,7 @@ def test_only_selected_rules_are_mended(folder: Path) -> None:
     assert "voice: alba" in (folder / "a.yaml").read_text("utf-8")
 
 
-def test_unsafe_fixes_are_counted_and_made_when_asked_for(folder: Path) -> None:
+def test_unsafe_fixes_are_counted_and_applied_on_request(folder: Path) -> None:
     text = GOOD.replace("30m", "30")
     (folder / "a.yaml").write_text(text, "utf-8")
     done = vagent(folder, "--fix", "a.yaml")

@@ -56,7 +56,7 @@ def test_a_folders_scenarios_are_checked_with_its_agents(folder: Path) -> None:
         ("junit", 'name="VA710 tool-not-had (6:16)"'),
     ],
 )
-def test_every_report_tells_of_scenarios(
+def test_every_report_includes_scenarios(
     format_: str, words: str, folder: Path
 ) -> None:
     (folder / "a.test.yaml").write_text(f"{BAD}  - tool_call: lookup\n", "utf-8")
@@ -65,7 +65,7 @@ def test_every_report_tells_of_scenarios(
     assert words in done.stdout
 
 
-def test_what_is_misspelt_is_mended(folder: Path) -> None:
+def test_misspelled_keys_are_fixed(folder: Path) -> None:
     path = folder / "a.test.yaml"
     path.write_text(f"{BAD}  - tool_call: lookup_ordr\n  - wait: 2\n", "utf-8")
     done = vagent(folder, "--fix", "a.test.yaml")
@@ -91,7 +91,7 @@ def test_a_folder_with_neither_is_wrong_usage(folder: Path) -> None:
     assert "no agent or scenario files in the folder none" in done.stderr
 
 
-def test_agents_alone_do_not_load_what_scenarios_need(folder: Path) -> None:
+def test_agents_do_not_load_the_scenario_checker(folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "runner", "validate", "shop.yaml"],
         cwd=folder,

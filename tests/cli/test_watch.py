@@ -1,4 +1,4 @@
-"""`validate --watch`, as somebody sees it who edits beside it."""
+"""`validate --watch` on a terminal while files are edited."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def test_files_are_checked_again_when_they_change(tmp_path: Path) -> None:
             assert "Traceback" not in terminal.out
 
 
-async def test_what_is_wrong_later_is_told_and_the_watch_goes_on(
+async def test_later_errors_are_reported_and_the_watch_continues(
     tmp_path: Path,
 ) -> None:
     path = agent(tmp_path)
@@ -52,6 +52,6 @@ async def test_what_is_wrong_later_is_told_and_the_watch_goes_on(
         await terminal.said("unknown key `voise`")
 
 
-async def test_a_watch_of_nothing_is_wrong_usage(tmp_path: Path) -> None:
+async def test_watching_no_files_is_wrong_usage(tmp_path: Path) -> None:
     async with running("validate", "--watch", tmp_path) as (terminal, _):
         assert await terminal.ended() == 2

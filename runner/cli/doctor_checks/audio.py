@@ -116,7 +116,7 @@ def judge_device(
 ) -> CheckResult:
     """Opens a device until its first block of audio, for `seconds` at most.
 
-    `absent` returns the result if there is no device, from the name of the check and
+    `absent` returns the result without a device, from the name of the check and
     the detail.
     """
     name = NOUNS[direction]
@@ -301,7 +301,7 @@ def record_loopback(
         for side in opening.devices:
             opening.let_through(side)
         if not recorder.is_full.wait(seconds):
-            moved = "some sound, then none" if recorder.recorded else "no sound at all"
+            moved = "some audio, then none" if recorder.recorded else "no audio at all"
             raise AudioUnavailable(
                 f"the {devices[0]} opened and gave {moved}",
                 hint="choose another device: vagent devices",

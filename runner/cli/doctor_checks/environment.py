@@ -57,6 +57,8 @@ REQUIRED = (
     Package("numpy", "1.26", "numpy"),
     Package("pyyaml", "6.0.1", "yaml"),
     Package("jsonschema", "4.21", "jsonschema"),
+    Package("pydantic", "2.9", "pydantic"),
+    Package("typing-extensions", "4.12", "typing_extensions"),
     Package("typer", "0.15", "typer", below="0.29"),
     Package("rich", "13.7", "rich"),
     Package("httpx", "0.27", "httpx"),

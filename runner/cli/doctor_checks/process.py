@@ -29,7 +29,7 @@ _HASH_SECONDS = 300.0  # gigabytes, from a slow disk
 _AGENT_SECONDS = 30.0  # the tools of an agent can import anything
 _ONLINE_SECONDS = 30.0  # twice the timeouts of the online checks
 _HANGING_AUDIO = "unplug USB and Bluetooth audio, or restart the system's audio service"
-_DEBUG = "VAGENT_DEBUG=1 shows where it happened"
+_DEBUG = "VAGENT_DEBUG=1 shows the traceback"
 
 
 @dataclass(frozen=True, slots=True)

@@ -357,7 +357,7 @@ async def open_test_session(dial: Dial, seconds: float) -> float:
 
     Raises:
         Refused: the service closed the connection or sent an error.
-        VagentError: there is no connection, or no session after `seconds`.
+        VagentError: no connection, or no session after `seconds`.
     """
     loop = asyncio.get_running_loop()
     began = loop.time()

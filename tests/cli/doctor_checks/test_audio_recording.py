@@ -49,7 +49,7 @@ def test_devices_with_floating_point_only_are_measured() -> None:
 def test_devices_without_audio_time_out() -> None:
     library = FakePortAudio(*CARD)
 
-    with pytest.raises(AudioUnavailable, match="opened and gave no sound at all"):
+    with pytest.raises(AudioUnavailable, match="opened and gave no audio at all"):
         record_loopback(library, devices(library), seconds=0.05)
     assert all(stream.is_closed for stream in library.streams)
 

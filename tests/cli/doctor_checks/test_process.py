@@ -21,7 +21,7 @@ def names(results: list[CheckResult]) -> list[str]:
     return [each.name for each in results]
 
 
-def test_findings_come_in_order_with_what_was_wished(tmp_path: Path) -> None:
+def test_results_are_in_order_and_have_their_options(tmp_path: Path) -> None:
     announced: list[str] = []
     checks = [FINE, Check("talks", f"{PROBES}:talks")]
     options = DoctorOptions({"SOME_TOKEN": TOKEN}, tmp_path)
@@ -70,7 +70,7 @@ def test_an_exception_is_one_line_without_secrets(tmp_path: Path) -> None:
     broken, left, *rest = run(tmp_path, *checks)
 
     assert broken.detail == "this check failed: LookupError: no such thing as ***"
-    assert broken.fix == "VAGENT_DEBUG=1 shows where it happened"
+    assert broken.fix == "VAGENT_DEBUG=1 shows the traceback"
     assert left.detail == "this check failed: SystemExit: this tool wants a terminal"
     assert names(rest) == ["fine", "fine-too"]
 

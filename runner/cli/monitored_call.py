@@ -1,4 +1,4 @@
-"""A call with its view and, if requested, telemetry: loaded when a call begins."""
+"""Opens a call with its view and, if requested, telemetry."""
 
 from __future__ import annotations
 
@@ -28,43 +28,43 @@ if TYPE_CHECKING:
     from runner.observers.telemetry import CallInfo, Telemetry
 
 
-# What these have to say is about telemetry itself, and is told in one sentence.
+# Their messages are about telemetry itself, which reports its failures in one notice.
 _QUIET_LIBRARIES = ("opentelemetry", "urllib3")
 
 
 class PrintingView(View, Protocol):
-    """A view that writes with a printer."""
+    """A view that writes through a printer."""
 
     printer: Printer
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedView:
-    """A view, of whose notices a log is kept."""
+    """A view whose notices and findings are also logged."""
 
     view: View
     log: Log
 
     def observe(self, at: float, what: Any) -> None:
-        """Show an event or an action."""
+        """Shows an event or an action."""
         self.view.observe(at, what)
 
     def notice(self, text: str) -> None:
-        """Tell the person something, and log it."""
+        """Shows a notice and logs it."""
         self.log.say("info", "notice", text=text)
         self.view.notice(text)
 
     def findings(self, found: Sequence[Diagnostic]) -> None:
-        """Show what is wrong with an agent file that was edited, and log it."""
+        """Shows and logs the findings about an agent file that was edited."""
         for each in found:
             self.log.say("warning", "finding", text=each.message)
         self.view.findings(found)
 
 
-def _strays(
-    view: View, log: Log | None, seeing: TelemetryOptions
+def _capture_logs(
+    view: View, log: Log | None, telemetry_options: TelemetryOptions
 ) -> contextlib.AbstractContextManager[None]:
-    """Catch what libraries log: for the log, or else warnings for the person."""
+    """Redirects log records of libraries to the log, or warnings to the view."""
     loop = asyncio.get_running_loop()
 
     def deliver(text: str, level: int, library: str) -> None:
@@ -73,16 +73,18 @@ def _strays(
         elif library.partition(".")[0] not in _QUIET_LIBRARIES:
             view.notice(f"{library}: {text}")
 
-    def tell(text: str, level: int, library: str) -> None:
-        # Libraries log on threads of their own, and views belong to the loop's.
-        with contextlib.suppress(RuntimeError):  # the loop is closed: all is over
+    def forward(text: str, level: int, library: str) -> None:
+        # Libraries log on their own threads; views belong to the thread of the loop.
+        with contextlib.suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(deliver, text, level, library)
 
-    is_detailed = log is not None and seeing.is_verbose
-    return capture_library_logs(tell, logging.INFO if is_detailed else logging.WARNING)
+    is_detailed = log is not None and telemetry_options.is_verbose
+    return capture_library_logs(
+        forward, logging.INFO if is_detailed else logging.WARNING
+    )
 
 
-def _watched(call: CallSession) -> CallInfo:
+def _call_info(call: CallSession) -> CallInfo:
     from runner.observers.telemetry import CallInfo
 
     changes = call.engine.session.conversation.changes
@@ -95,15 +97,15 @@ def _watched(call: CallSession) -> CallInfo:
 
     return CallInfo(
         call.agent,
-        _kind(call.service),
+        _service_kind(call.service),
         call.service.url,
         lambda: changes.current.tools,
         read,
     )
 
 
-def _kind(service: Service) -> str:
-    """Return what kind of service it is; an address may be anything."""
+def _service_kind(service: Service) -> str:
+    """Returns the kind of a service as a label: never its URL, which can be private."""
     if service.url is None:
         return "embedded"
     if service.name.startswith("AssemblyAI"):
@@ -112,40 +114,40 @@ def _kind(service: Service) -> str:
 
 
 @contextlib.asynccontextmanager
-async def open_watched_call(
-    wishes: CallOptions,
-    seeing: TelemetryOptions,
+async def open_monitored_call(
+    options: CallOptions,
+    telemetry_options: TelemetryOptions,
     environment: Mapping[str, str],
     view: PrintingView,
-    record: CallStats,
+    stats: CallStats,
     typing: Typing | None = None,
     sink: Callable[[str], None] | None = None,
 ) -> AsyncIterator[CallSession]:
-    """Build a call that is watched; raises like `open_call` and `open_instruments`.
+    """Opens a call with its telemetry; raises like `open_call` and `open_instruments`.
 
-    A log without a file goes to `sink`, by default to the view's stderr.
+    A log without a file is written to `sink`, by default as notices of the view.
     """
     secrets = Redactor()
     view.printer.mask = secrets.text
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
         instruments: Telemetry | None = None
-        if not seeing.is_off:
+        if not telemetry_options.is_off:
             from runner.observers.telemetry import open_instruments
 
             sink = sink or view.printer.notice
             opening = open_instruments(
-                seeing, record.events, secrets, environment, view.notice, sink
+                telemetry_options, stats.events, secrets, environment, view.notice, sink
             )
             instruments = await enter(opening)
         log = instruments.log if instruments else None
-        told: View = LoggedView(view, log) if log is not None else view
-        stack.enter_context(_strays(told, log, seeing))
+        shown: View = LoggedView(view, log) if log is not None else view
+        stack.enter_context(_capture_logs(shown, log, telemetry_options))
         observers = [] if instruments is None else [instruments.observe]
         opened = open_call(
-            wishes, environment, told, observers, record.events, typing, secrets
+            options, environment, shown, observers, stats.events, typing, secrets
         )
         call = await enter(opened)
         if instruments is not None:
-            instruments.watch(_watched(call))
+            instruments.watch(_call_info(call))
         yield call
