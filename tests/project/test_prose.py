@@ -40,7 +40,10 @@ WORDS = {
     r"sounds?(?! ?(card|server|file|check|driver|device|system))": "audio (data)",
 }
 # Uses that are right where they are: a file, and the text around the word.
-ALLOWED: dict[str, tuple[str, ...]] = {}
+ALLOWED: dict[str, tuple[str, ...]] = {
+    # A prompt: another wording would invalidate stored verdicts.
+    "runner/testing/judge.py": ("whatever somebody in it says",),
+}
 
 PATTERN = re.compile(r"\b(" + "|".join(WORDS) + r")\b", re.IGNORECASE)
 

@@ -59,7 +59,7 @@ def test_words_choose(text: str, chosen: list[object]) -> None:
         ("not", "a word is missing"),
     ],
 )
-def test_what_is_no_expression_is_said(text: str, said: str) -> None:
+def test_an_invalid_expression_is_an_error(text: str, said: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_keywords(text)
 
@@ -153,5 +153,5 @@ def test_an_agent_that_cannot_be_read_takes_any_variable(tmp_path: Path) -> None
 
 
 def test_a_choice_of_nothing_is_an_error() -> None:
-    with pytest.raises(UsageError, match="none of 2 scenarios is chosen"):
+    with pytest.raises(UsageError, match="none of 2 scenarios is selected"):
         select(ALL, tags=["other"])

@@ -1,4 +1,4 @@
-"""The plugin in a pytest of its own: what is collected, run and told."""
+"""The plugin in a separate pytest run: collection, execution and reports."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def project(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> pytest.Pytester:
     write_agent(pytester.path)
-    # Others' plugins are loaded anew for each pytest in here, which takes a second.
+    # Other plugins would be loaded for each inner pytest, which takes a second.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p runner.testing.pytest_plugin")
     return pytester

@@ -59,7 +59,7 @@ async def test_an_interruption_is_seen(tmp_path: Path) -> None:
     async with vagent_session(write_agent(tmp_path), mock=SHIPPED) as call:
         await call.user("Stop", interrupts_after=0.2)
 
-        assert len(call.witness.interruptions) == 1
+        assert len(call.observer.interruptions) == 1
 
 
 @virtual_time
@@ -70,7 +70,7 @@ async def test_a_lost_line_is_resumed(tmp_path: Path) -> None:
         answer = await call.user("Where is my order 1234?")
 
     assert "shipped" in answer
-    assert call.witness.resumes == 1
+    assert call.observer.resumes == 1
 
 
 @virtual_time

@@ -314,7 +314,7 @@ def test_a_mutter_does_not_interrupt(agent: Path) -> None:
 
 
 @pytest.mark.parametrize("tool", ["count_letters", "spell_slowly"])
-def test_a_real_tool_runs_beside_the_virtual_clock(agent: Path, tool: str) -> None:
+def test_a_real_tool_runs_on_the_virtual_clock(agent: Path, tool: str) -> None:
     rule = LlmRule(tool_calls=((tool, {"word": "sun"}),))
 
     result = run(agent, ORDER, called(tool), agent_says(), llm=(rule,))
@@ -331,9 +331,9 @@ def test_a_scenario_for_another_service_is_skipped(agent: Path) -> None:
 
 
 def test_what_a_service_cannot_do_is_said(agent: Path) -> None:
-    wishes = TestOptions(noise_db=-40.0, packet_loss=0.1)
+    options = TestOptions(noise_db=-40.0, packet_loss=0.1)
 
-    result = run_scenario(scenario(agent, agent_says("help")), wishes)
+    result = run_scenario(scenario(agent, agent_says("help")), options)
 
     assert result.status is Status.PASSED
     assert result.left_out == ("noise and packet loss: nothing is heard on script",)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from runner.testing.scenarios.drafts import (
-    MOST_COMBINATIONS,
+    MAX_COMBINATIONS,
     combinations,
     count_combinations,
     fill,
@@ -29,7 +29,7 @@ def test_what_are_no_parameters_is_one_combination_of_nothing(parameters: Any) -
 def test_a_matrix_is_counted_whole_and_made_up_to_the_limit() -> None:
     parameters = {name: list(range(20)) for name in "abc"}
     assert count_combinations(parameters) == 8000
-    assert len(list(combinations(parameters))) == MOST_COMBINATIONS
+    assert len(list(combinations(parameters))) == MAX_COMBINATIONS
 
 
 VALUES = {"n": 5, "f": 2.5, "t": True, "s": "x ${n}", "l": [1], "z": None}

@@ -105,7 +105,7 @@ def test_answers_that_differ_come_in_their_order(tmp_path: Path) -> None:
     )
 
 
-def test_who_ends_the_call_is_no_call_of_a_tool(tmp_path: Path) -> None:
+def test_the_end_of_the_call_is_not_a_tool_call(tmp_path: Path) -> None:
     _, scenario = loaded(recorded("results-held", tmp_path), tmp_path)
 
     tools = [each.tool for each in scenario.turns if isinstance(each, ToolCallTurn)]
@@ -159,7 +159,7 @@ def test_a_recording_that_is_cut_off_becomes_a_shorter_scenario(
             assert "cut off" in text
 
 
-def test_of_a_call_in_which_nothing_happened_there_is_no_scenario(
+def test_an_empty_call_cannot_become_a_scenario(
     tmp_path: Path,
 ) -> None:
     recording = replace(recorded("results-held", tmp_path), entries=[])

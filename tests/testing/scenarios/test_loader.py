@@ -115,13 +115,13 @@ def test_every_turn_is_read(folder: Path) -> None:
         ("end: service", EndTurn(NOWHERE, by="service")),
     ],
 )
-def test_an_end_is_by_somebody_or_by_whoever(
+def test_an_end_is_by_one_side_or_by_any(
     written: str, read: EndTurn, folder: Path
 ) -> None:
     assert turns(folder, written) == [read]
 
 
-def test_what_stands_beside_the_scenarios_holds_for_all_unless_they_say_otherwise(
+def test_top_level_values_are_defaults_of_all_scenarios(
     folder: Path,
 ) -> None:
     one, other = load(

@@ -56,7 +56,7 @@ HEAD = "agent: shop.yaml\nscenarios:\n- name: a\n  turns:\n"
         "  - tool_call: {tool: lookup_order, arguments: {order_id: x}, fails: true}\n",
         "  - tool_call: {tool: end_call, arguments: {whatever: 1}}\n",
         "  - tool_call: {tool: lookup_order, matching: {}}\n",
-        # what a caller says is no pattern
+        # the text of a caller is not a pattern
         "  - user: /(/\n  - agent: {}\n",
         # an interruption of the greeting
         "  - user: {says: Stop, interrupts: {after: 1s}}\n"
