@@ -268,7 +268,7 @@ class CallUnderTest(CallObservation):
 
 @dataclass(slots=True)
 class Utterance:
-    """What one side said; of the agent, `audible_at` is its first audio."""
+    """One utterance; of the agent, `audible_at` is the time of its first audio."""
 
     speaker: Side
     text: str
@@ -352,7 +352,7 @@ class CallObserver:
 
     @property
     def close(self) -> Close | None:
-        """How the call ended; None while it goes on."""
+        """The last action of the call; None while it is running."""
         return None if self.end is None else self.end.close
 
     @property

@@ -90,9 +90,7 @@ class CuttableConnection:
         """Opens a connection; raises TransportError during a cut."""
         now = asyncio.get_running_loop().time()
         if self._cut_until is not None and now < self._cut_until:
-            raise TransportError(
-                "cannot reach the service (the scenario dropped the connection)"
-            )
+            raise TransportError("cannot reach the service (the line is cut)")
         guard = _CuttableListener(listener)
         self._listeners = [
             each for each in self._listeners if each.transport is not None

@@ -22,7 +22,7 @@ from runner.testing.scenarios.model import Party, Place, Scenario
 
 
 class Status(Enum):
-    """How a scenario ended."""
+    """The outcome of a scenario."""
 
     PASSED = "passed"
     FAILED = "failed"  # the agent did not do what was expected

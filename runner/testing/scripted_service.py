@@ -384,7 +384,7 @@ class InMemoryTransport:
         if outbox.code == ABNORMAL_CLOSURE:
             self.cut()
         elif self._end():
-            reason = f"the service closed the connection (code {outbox.code})"
+            reason = f"the service closed the line (code {outbox.code})"
             self._listener.lost(ConnectionLost(reason, outbox.code))
 
     def abort(self) -> None:

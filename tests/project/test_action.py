@@ -1,4 +1,4 @@
-"""What other projects use in their checks: the GitHub action and the pre-commit hook.
+"""The GitHub action and the pre-commit hook for other projects.
 
 The action's scripts are run as a runner does: each by bash, with inputs in variables
 and files for what it passes on. Only the step that installs vagent needs a network;

@@ -143,7 +143,7 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from("abc"), VALUES), st.data())
-def test_what_differs_is_found_and_what_does_not_is_not(
+def test_exactly_the_differences_are_found(
     old: dict[str, Any], data: st.DataObject
 ) -> None:
     new = data.draw(st.just(old) | st.dictionaries(st.sampled_from("abc"), VALUES))

@@ -72,7 +72,7 @@ def test_one_of_the_tags_is_enough() -> None:
 
 
 @pytest.mark.parametrize("failed", [None, frozenset(), frozenset({"gone::x"})])
-def test_where_none_of_them_failed_all_are_chosen(
+def test_without_failures_all_are_selected(
     failed: frozenset[str] | None,
 ) -> None:
     assert select(ALL, failed=failed) == ALL
@@ -84,7 +84,7 @@ def test_a_scenario_is_called_the_same_however_its_file_is_spelled() -> None:
     assert key(replace(ORDER, place=absolute)) == key(ORDER)
 
 
-def test_what_failed_is_chosen_by_file_and_name() -> None:
+def test_failed_scenarios_are_selected_by_file_and_name() -> None:
     assert select(ALL, failed=frozenset({key(LINE)})) == [LINE]
 
 

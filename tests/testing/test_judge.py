@@ -73,7 +73,7 @@ def test_a_spoilt_store_is_as_good_as_none(tmp_path: Path) -> None:
     assert verdict.passes and not verdict.was_stored
 
 
-def test_what_is_said_in_the_call_is_evidence_in_quotes() -> None:
+def test_text_of_the_call_is_quoted_evidence() -> None:
     with Peer(vote(False)).serving() as peer:
         decide(Judge(peer.url, votes=1))
 

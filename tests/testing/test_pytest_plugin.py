@@ -115,7 +115,7 @@ def test_a_file_with_findings_is_an_error_with_its_places(
     result.stdout.fnmatch_lines(["*orders.test.yaml:6:5: error:*"])
 
 
-def test_what_is_for_another_service_is_skipped(project: pytest.Pytester) -> None:
+def test_a_scenario_for_another_service_is_skipped(project: pytest.Pytester) -> None:
     write(project, "orders.test.yaml", SUITE + "services: [local]\n")
 
     result = project.runpytest_inprocess("-rs")

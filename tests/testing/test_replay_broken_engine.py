@@ -109,11 +109,11 @@ def calls_die_with_the_line(patch: Patch) -> None:
 def greeting_counts_as_heard(patch: Patch) -> None:
     whole = Conversation.take_up
 
-    def take_up(self: Conversation, now: float) -> list[Action]:
+    def resume(self: Conversation, now: float) -> list[Action]:
         self._was_heard = True
         return whole(self, now)
 
-    patch.setattr(Conversation, "take_up", take_up)
+    patch.setattr(Conversation, "take_up", resume)
 
 
 def the_dead_speak(patch: Patch) -> None:

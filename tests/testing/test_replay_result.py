@@ -88,7 +88,7 @@ def test_an_entry_may_end_between_audio_and_its_playback() -> None:
     assert find_difference(CALL, [*CALL[:3], *cut, *CALL[4:]]) is None
 
 
-def test_what_comes_after_the_end_may_differ() -> None:
+def test_entries_after_the_end_may_differ() -> None:
     assert find_difference(CALL, [*CALL, (1.0, Disconnected("gone"))]) is None
 
 

@@ -1,4 +1,4 @@
-"""How sure a pass rate is."""
+"""Confidence intervals of pass rates."""
 
 from __future__ import annotations
 

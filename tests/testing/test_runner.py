@@ -152,7 +152,7 @@ FAILING: dict[str, tuple[list[Turn], str, str]] = {
     "an interruption that comes too late": (
         [user("Stop", interrupts_after=60.0)],
         "the caller says 'Stop'",
-        "it had finished before",
+        "the agent had finished before",
     ),
     "words after the end": (
         [user("Thanks, goodbye"), wait(10.0), user("Hello?")],
@@ -296,7 +296,7 @@ def test_faults_happen_to_the_line(agent: Path) -> None:
     assert result.failure is None
 
 
-def test_what_is_protected_from_interruptions_is_not_interrupted(
+def test_a_protected_reply_is_not_interrupted(
     tmp_path: Path,
 ) -> None:
     text = AGENT.replace("{interruption_delay: 300ms}", "{interruptible: false}")
@@ -330,7 +330,7 @@ def test_a_scenario_for_another_service_is_skipped(agent: Path) -> None:
     assert result.error == "it is for local"
 
 
-def test_what_a_service_cannot_do_is_said(agent: Path) -> None:
+def test_unsupported_options_of_a_service_are_reported(agent: Path) -> None:
     options = TestOptions(noise_db=-40.0, packet_loss=0.1)
 
     result = run_scenario(scenario(agent, agent_says("help")), options)
@@ -357,7 +357,7 @@ ERRORS = {
 
 
 @pytest.mark.parametrize(("spoil", "said"), ERRORS.values(), ids=ERRORS)
-def test_what_cannot_be_tried_is_an_error_in_words(
+def test_a_scenario_that_cannot_run_is_an_error_with_a_message(
     agent: Path, spoil: object, said: str
 ) -> None:
     assert callable(spoil)
@@ -390,7 +390,7 @@ def test_variables_of_the_command_line_go_before_those_of_the_scenario(
     assert result.failure is None
 
 
-def test_what_the_environment_lacks_is_made_up_on_script(tmp_path: Path) -> None:
+def test_unset_environment_variables_get_a_value_on_script(tmp_path: Path) -> None:
     url = 'url: "https://orders.example/{order_id}"'
     token = url + ', headers: {Authorization: "Bearer ${env:TOKEN}"}'
     agent = write_agent(tmp_path, AGENT.replace(url, token))

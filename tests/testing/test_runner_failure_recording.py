@@ -1,4 +1,4 @@
-"""Where recordings of calls under test go."""
+"""Recordings of calls under test."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_failure_is_reported_if_it_cannot_be_recorded(
     assert "cannot be written" in result.left_out[0]
 
 
-def test_what_fails_is_kept_and_what_passes_is_not(tmp_path: Path) -> None:
+def test_recordings_of_failures_are_kept_and_others_are_not(tmp_path: Path) -> None:
     agent = write_agent(tmp_path)
     options = TestOptions(keep=tmp_path / "kept")
 

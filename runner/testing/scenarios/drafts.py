@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from runner.config.yaml.nodes import Pointer
 
 
-# Mappings of which a scenario adds to, or replaces, single entries.
+# Mappings whose single entries a scenario adds or replaces.
 MERGED = ("variables", "environment", "mock")
 # Keys that replace the default as a whole.
 REPLACED = ("agent", "llm", "faults", "seed", "services")
@@ -38,7 +38,7 @@ ADDED = ("tags",)
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A value of a scenario, parameters filled in, and where the file has it."""
+    """A value of a scenario with parameters filled in, and its path in the file."""
 
     value: Any
     path: Pointer
@@ -46,7 +46,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class ExpandedScenario:
-    """One combination of one scenario. `parts` are what is in force, by its key."""
+    """One combination of one scenario. `parts` has the effective values by key."""
 
     path: Pointer
     name: str
@@ -165,7 +165,7 @@ def _turns(
 
 
 def listed(value: Any) -> list[Any]:
-    """Returns the items of a list, or of what stands for a list of one."""
+    """Returns a list as it is; a single value as a list of one."""
     return value if isinstance(value, list) else [value]
 
 
@@ -240,7 +240,7 @@ def fill_text(text: str, values: Mapping[str, Any], *, speaks: bool) -> Any:
 
 
 def speaks(path: Pointer) -> bool:
-    """True if a text at this path of a scenario is one that the mind says."""
+    """True if the text at this path is `says` of `llm`."""
     match path:
         case ("llm", int(), "says"):
             return True
@@ -261,7 +261,7 @@ def _written(
 # The agent of scenarios: tools, variables and errors, read without importing code.
 
 
-# What a tool of a kind that is not built in looks like at first.
+# A declaration that may be of a tool kind that is not built in.
 _UNKNOWN_KIND = {"VA203", "VA210"}
 
 
@@ -284,7 +284,7 @@ class Agent:
 
     @property
     def is_valid(self) -> bool:
-        """True if something can be said about scenarios that use it."""
+        """True if scenarios that use it can be checked."""
         return self.problem is None and self.is_agent and not self.errors
 
 
@@ -304,7 +304,7 @@ def agent_of(inspection: RuleContext, draft: ExpandedScenario) -> Agent | None:
 
 
 def read_agent(path: Path) -> Agent:
-    """Reads and check an agent file."""
+    """Reads and checks an agent file."""
     try:
         reading = read_agent_file(path)
     except FileUnreadable as error:
@@ -388,7 +388,7 @@ class Mention:
 
 @dataclass(slots=True)
 class Mentioned:
-    """One mention and the agents of all scenarios that it is in force for."""
+    """One mention and the agents of all scenarios that it applies to."""
 
     mention: Mention
     agents: list[Agent] = field(default_factory=list)
@@ -396,7 +396,7 @@ class Mentioned:
 
 
 def find_mentions(inspection: RuleContext) -> list[Mentioned]:
-    """Returns every mention, with the agents that it is about."""
+    """Returns every mention with its agents."""
     found: dict[tuple[Pointer, str, str], Mentioned] = {}
     for draft in inspection.fact(find_drafts):
         agent = agent_of(inspection, draft)
@@ -440,7 +440,7 @@ def _called(role: Role, value: Any, path: Pointer) -> Mention:
     arguments = None
     if "arguments" in value:
         arguments = value["arguments"], (*path, "arguments")
-    # A call that is to fail may be one that is refused.
+    # With `fails: true` the arguments may be invalid.
     must_fit = value.get("fails") is not True
     return Mention(
         role, value["tool"], (*path, "tool"), arguments=arguments, must_fit=must_fit

@@ -1,4 +1,4 @@
-"""A recorded call as the turns of a scenario that asks for the same again.
+"""Converts a recorded call to a scenario that expects the same again.
 
 A recording does not show which of it matters: remarks mark the expectations that a
 person should loosen.
@@ -53,7 +53,7 @@ from runner.testing.scenarios.model import (
 from runner.testing.scenarios.writer import write_suite
 
 _SOONEST_SECONDS = 0.1
-# How long services listen by default before words are an interruption.
+# Default speech before services detect an interruption.
 _DECISION_MS = 500
 # Speech is not much faster: an interruption must find the agent still speaking.
 _SECONDS_PER_WORD = 0.2
@@ -64,7 +64,7 @@ _END_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class CommentedTurn:
-    """A turn, and what a person should know about it."""
+    """A turn, and a remark for the reader."""
 
     turn: Turn
     remark: str | None = None
@@ -72,7 +72,7 @@ class CommentedTurn:
 
 @dataclass(slots=True)
 class Reply:
-    """One reply of the agent: what it said and asked for, and what cut it off.
+    """One reply of the agent: its text, tool calls and playback.
 
     `is_thought` is false where the text was given: the greeting, an announcement.
     """
@@ -88,11 +88,11 @@ class Reply:
 
     @property
     def says(self) -> str:
-        """All that it was going to say, as far as that is known."""
+        """The full text, as far as it is known."""
         return max(self.words, self.pieces, key=len).strip()
 
     def note(self, event: CallEvent) -> None:
-        """Keeps what belongs to it."""
+        """Keeps the events of this reply."""
         match event:
             case PartialTranscript(speaker="agent", text=text):
                 self.pieces += text
@@ -119,7 +119,7 @@ class Reply:
 
 
 class RecordingConverter:
-    """Turns of a recorded call; `part_of` returns the part of a text to look for."""
+    """Converts a recorded call to turns; `part_of` returns the pattern for a text."""
 
     def __init__(
         self, header: Header, place: Place, part_of: Callable[[str], str]
@@ -133,7 +133,7 @@ class RecordingConverter:
         self._now = _State()
 
     def read(self, entries: list[tuple[float, Entry]]) -> None:
-        """Follows a whole call."""
+        """Follows a whole call and collects its turns."""
         interpreter = CallInterpreter(self._note)
         for at, entry in entries:
             interpreter.observe(at, entry)
@@ -329,7 +329,7 @@ def _read(
 
 
 def _parts(said: Sequence[str]) -> Callable[[str], str]:
-    """Returns what finds the few words of a text that the other texts do not have."""
+    """Returns a function that finds the distinctive words of a text."""
     counts = Counter(word for text in said for word in set(_words(text)))
 
     def part_of(text: str) -> str:
@@ -383,7 +383,7 @@ def _answer(run: ToolRun) -> MockAnswer:
 
 
 def _in_turn(answers: Sequence[MockAnswer]) -> tuple[MockAnswer, ...]:
-    """Returns the answers one after the other; the last of them for ever."""
+    """Returns the answers in order; the last one without limit."""
     kept = [answers[0]]
     if any(each != answers[0] for each in answers):
         kept = [*(replace(each, times=1) for each in answers[:-1]), answers[-1]]

@@ -128,7 +128,7 @@ class ToolCallTurn:
 
 @dataclass(frozen=True, slots=True)
 class ExpectTurn:
-    """What is to hold at this point; None and empty: not asked.
+    """Conditions at this point of the call; None and empty: not checked.
 
     `tool_calls` are those since the caller's last utterance: an empty tuple for none,
     else the tools in their order.

@@ -42,7 +42,7 @@ _BEGIN = r"(?!(?i:y|n|yes|no|on|off)$)(?:\.\./)*[^\W\d_]"
 _TIME = r"[0-9]+(?:\.[0-9]+)?m?s"
 _PLAIN = re.compile(rf"{_BEGIN}(?:[\w ./'’!-]*[\w.!])?|{_TIME}")
 _PLAIN_LINE = re.compile(rf"{_BEGIN}(?:[\w ./'’!?,-]*[\w.!?])?|{_TIME}")
-# What YAML does not take as it is, although JSON does.
+# Characters that are valid in JSON but not in YAML.
 _ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
@@ -174,7 +174,7 @@ def _rule(rule: LlmRule) -> dict[str, Any]:
             tool_calls=calls or None,
         )
     )
-    # What it says keeps its placeholders: they are about a result.
+    # `says` keeps its placeholders, which name keys of a result.
     return escaped | _given(says=rule.says)
 
 
@@ -211,7 +211,7 @@ def _line(value: Any) -> str:
 
 
 def _flow(value: Any) -> str:
-    """Writes a value that may stand between brackets."""
+    """Writes a value for use between brackets."""
     if isinstance(value, str):
         return _scalar(value, _PLAIN)
     if isinstance(value, list):
@@ -226,7 +226,7 @@ def _entry(key: str, value: Any) -> str:
 
 
 def _scalar(text: str, plain: re.Pattern[str]) -> str:
-    """Writes a text, plain where that is the same text again."""
+    """Writes a text, without quotes where it is read as the same text."""
     try:
         is_text = resolve_plain(text) == text
     except NotJsonError:

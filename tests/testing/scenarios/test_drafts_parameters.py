@@ -21,7 +21,7 @@ def test_the_last_parameter_changes_first() -> None:
 
 
 @pytest.mark.parametrize("parameters", [None, {}, {"a": []}, {"a": 1}, [1], "a"])
-def test_what_are_no_parameters_is_one_combination_of_nothing(parameters: Any) -> None:
+def test_invalid_parameters_are_one_empty_combination(parameters: Any) -> None:
     assert list(combinations(parameters)) == [{}]
     assert count_combinations(parameters) == 1
 
@@ -63,7 +63,7 @@ def test_every_text_below_a_value_is_filled_and_no_key() -> None:
     assert fill(value, VALUES) == {"${n}": [5, {"a": "is 5", "b": 1}]}
 
 
-def test_what_the_mind_says_keeps_what_is_about_a_result() -> None:
+def test_says_of_llm_keeps_placeholders_of_results() -> None:
     rules = [{"hears": "$${x}", "says": "${status} ${n} $${x}"}]
     filled = fill(rules, VALUES, ("llm",))
     assert filled == [{"hears": "${x}", "says": "${status} 5 $${x}"}]

@@ -47,7 +47,7 @@ def test_a_recording_becomes_a_scenario_that_loads(name: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", sorted(set(CALLS) - OF_FAULTS))
-def test_what_was_recorded_passes_when_it_is_tried(name: str, tmp_path: Path) -> None:
+def test_the_scenario_of_a_recording_passes(name: str, tmp_path: Path) -> None:
     _, scenario = loaded(recorded(name, tmp_path), tmp_path)
 
     assert run_scenario(scenario, TestOptions()).failure is None
@@ -128,7 +128,7 @@ def test_remarks_say_what_to_loosen_and_what_is_missing(tmp_path: Path) -> None:
     assert "# The recording is redacted:" in text
 
 
-def test_what_a_caller_says_breaks_no_yaml(tmp_path: Path) -> None:
+def test_any_text_of_a_caller_is_valid_in_yaml(tmp_path: Path) -> None:
     recording = recorded("results-held", tmp_path)
     words = "${x}: # 'no', \"yes\"\n- {a: [b]} \x07 \u2028 é"
     entries = [

@@ -1,4 +1,4 @@
-"""What scenario files become, and what becomes of anything else."""
+"""Loading of scenario files, valid and invalid ones."""
 
 from __future__ import annotations
 
@@ -239,7 +239,7 @@ def test_a_scenario_is_made_for_each_combination_of_its_parameters(
     assert made[1].llm == (LlmRule(says="small, ${colour}"),)
 
 
-def test_what_is_given_for_the_run_goes_before_what_scenarios_set(folder: Path) -> None:
+def test_variables_of_the_run_override_those_of_scenarios(folder: Path) -> None:
     text = "variables: {company: Acme}\nscenarios: [{name: a, turns: [agent: hi]}]"
     assert load_one(folder, text).variables == {"company": "Acme"}
     assert load_one(folder, text, company="Globex").variables == {"company": "Globex"}

@@ -155,7 +155,7 @@ def test_the_common_things_have_snippets() -> None:
 
 
 @pytest.mark.parametrize("label", SNIPPETS)
-def test_what_a_snippet_inserts_satisfies_the_schema(label: str) -> None:
+def test_the_text_of_a_snippet_satisfies_the_schema(label: str) -> None:
     schema, body = SNIPPETS[label]
     text = expand(json.dumps(body).replace("\\\\", "\\"))
     value = as_read(json.loads(text))

@@ -65,7 +65,7 @@ HEAD = "agent: shop.yaml\nscenarios:\n- name: a\n  turns:\n"
         "  - end: agent\n  - expect: {no_errors: true}\n",
     ],
 )
-def test_what_may_be_meant_so_is_let_pass(written: str) -> None:
+def test_a_valid_file_has_no_finding(written: str) -> None:
     found = check(HEAD + written)
     assert not found, render(found)
 
