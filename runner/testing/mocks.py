@@ -60,14 +60,14 @@ class MockedTool:
         return answer.returns
 
     def _take(self, arguments: Mapping[str, Any]) -> MockAnswer:
-        for stock in self._answers:
+        for state in self._answers:
             fits = all(
                 key in arguments and arguments[key] == value
-                for key, value in stock.answer.match.items()
+                for key, value in state.answer.match.items()
             )
-            if fits and stock.left != 0:
-                stock.left = None if stock.left is None else stock.left - 1
-                return stock.answer
+            if fits and state.left != 0:
+                state.left = None if state.left is None else state.left - 1
+                return state.answer
         raise ToolError(
             f"the mock of {self._definition.name} has no matching answer left"
         )
