@@ -93,7 +93,7 @@ def test_live_tools_need_the_agent_file(
 ) -> None:
     monkeypatch.chdir(folder)
 
-    assert "'orders.yaml' is not there" in str(
+    assert "'orders.yaml', which does not exist" in str(
         replay_and_compare(folder, live_tools=True).problem
     )
 

@@ -220,7 +220,7 @@ def test_a_mock_that_is_used_up_fails_the_call(agent: Path) -> None:
     result = run(agent, *turns, mock=mock)
 
     assert result.failure is None
-    assert "has no answer left" in str(result.calls[-1].result)
+    assert "has no matching answer left" in str(result.calls[-1].result)
 
 
 def test_a_mocked_call_is_bounded_by_the_tools_timeout(agent: Path) -> None:
@@ -336,7 +336,7 @@ def test_unsupported_options_of_a_service_are_reported(agent: Path) -> None:
     result = run_scenario(scenario(agent, agent_says("help")), options)
 
     assert result.status is Status.PASSED
-    assert result.left_out == ("noise and packet loss: nothing is heard on script",)
+    assert result.left_out == ("noise and packet loss: script uses no audio",)
 
 
 def test_a_judge_that_is_not_there_is_left_out(agent: Path) -> None:
