@@ -85,7 +85,7 @@ async def test_who_ends_the_call_is_known(tmp_path: Path) -> None:
 @virtual_time
 async def test_a_call_that_goes_on_has_no_end(tmp_path: Path) -> None:
     async with vagent_session(write_agent(tmp_path), mock=SHIPPED) as call:
-        with pytest.raises(ExpectationNotMet, match="still went on after 5 s"):
+        with pytest.raises(ExpectationNotMet, match="did not end within 5 s"):
             await call.ended(within=5.0)
 
 
