@@ -37,7 +37,7 @@ _LINES = (
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What stood on the screen, as lines of SVG, from `at` on, in seconds."""
+    """The content of the screen as lines of SVG, shown from `at` (seconds)."""
 
     at: float
     lines: tuple[str, ...]
@@ -60,7 +60,7 @@ def _command() -> list[str]:
 
 
 def _follow(command: list[str]) -> Iterator[Picture]:
-    """Run a command in a terminal; yield what stood on its screen."""
+    """Runs a command in a terminal; yields what stood on its screen."""
     screen = pyte.Screen(COLUMNS, ROWS)
     stream = pyte.ByteStream(screen)
     ours, theirs = pty.openpty()
@@ -97,7 +97,7 @@ def _lines(screen: pyte.Screen) -> tuple[str, ...]:
 
 
 def _line(screen: pyte.Screen, row: int) -> str:
-    """Return a row as spans of SVG, each of one style."""
+    """Returns a row as spans of SVG, each of one style."""
     spans: list[tuple[str, str]] = []
     for column in range(COLUMNS):
         cell = screen.buffer[row][column]

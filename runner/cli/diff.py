@@ -99,7 +99,7 @@ def _compare(
     from runner.cli.reports.diff import Comparison
     from runner.config.files import load_environment
     from runner.engine.agent import resolve
-    from runner.testing.diff import agent_file, compare_behaviour, compare_sending
+    from runner.testing.diff import agent_file, compare_behavior, compare_sending
     from runner.testing.runner import TestOptions
 
     environment = load_environment(Path(), os.environ)
@@ -113,7 +113,7 @@ def _compare(
             old,
             new,
             compare_sending(*values),
-            compare_behaviour(selected, before, after, options),
+            compare_behavior(selected, before, after, options),
         )
 
 

@@ -1,4 +1,4 @@
-"""Agents tested like code: a scripted service, virtual time, scenarios run on them.
+"""Tests for agents: a scripted service, virtual time and scenario files.
 
     from runner.testing import returns, vagent_session, virtual_time
 
@@ -10,7 +10,7 @@
         assert "shipped" in answer
         assert call.tool("lookup_order").arguments == {"order_id": "1234"}
 
-Everything that is named in `__all__` stays as it is between minor versions.
+Names in `__all__` do not change between minor versions.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ __all__ = [
     "virtual_time",
 ]
 
-# Loaded when asked for: who only reads results should not load an engine.
-_HOMES = {
+# Imported on first access: code that only reads results loads no engine.
+_MODULES = {
     "runner.testing.scenarios.model": ("LlmRule", "MockAnswer"),
     "runner.testing.call": ("CallUnderTest", "CallEnd", "ExpectationNotMet"),
     "runner.testing.runner": ("TestOptions", "run_scenario"),
@@ -67,7 +67,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    for home, names in _HOMES.items():
+    for home, names in _MODULES.items():
         if name in names:
             return getattr(import_module(home), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

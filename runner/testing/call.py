@@ -1,4 +1,4 @@
-"""One call under test: who speaks, what was said and done, how it ended."""
+"""A call under test: caller actions, observed events and the end of the call."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ from runner.testing.impairments import CuttableConnection
 from runner.testing.results import CallSeen
 from runner.testing.scenarios.model import Party
 
-# Speaks words into the call; returns when the last of them sounded (the loop's clock).
+# Speaks a text into the call; returns the end of its audio (time of the loop).
 Deliver: TypeAlias = Callable[[str], Awaitable[float]]
 
-# Longer than any reply, any tool's timeout by default, and any drop that is survived.
-PATIENCE_SECONDS = 120.0
+# Longer than any reply, the default timeout of tools, and any recoverable drop.
+MAX_WAIT_SECONDS = 120.0
 
 
 class ExpectationNotMet(AssertionError):
-    """What a test waited for did not come; the message says what came instead."""
+    """An expected event did not occur; the message says what occurred instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallEnd:
-    """How a call ended, and who ended it."""
+    """The end of a call: the side that ended it, the reason, and if it was clean."""
 
     by: Party
     reason: str
@@ -56,29 +56,31 @@ class CallEnd:
 
 
 class CallObservation:
-    """What was seen of a call."""
+    """The conversation, tool calls and losses observed in a call."""
 
-    def __init__(self, witness: CallObserver, counters: Callable[[], Counters]) -> None:
-        self.witness = witness
+    def __init__(
+        self, observer: CallObserver, counters: Callable[[], Counters]
+    ) -> None:
+        self.observer = observer
         self.counters = counters
 
     @property
     def said(self) -> Sequence[tuple[str, str]]:
-        """The conversation so far: ("caller" or "agent", words)."""
-        return [(each.speaker, each.text) for each in self.witness.said]
+        """The conversation so far: ("caller" or "agent", text)."""
+        return [(each.speaker, each.text) for each in self.observer.said]
 
     @property
     def agent_said(self) -> str:
-        """All that the agent has said so far."""
+        """The text of the agent so far."""
         return " ".join(text for speaker, text in self.said if speaker == "agent")
 
     @property
     def calls(self) -> Sequence[CallSeen]:
-        """The tool calls so far, in their order."""
-        return [call.seen for call in self.witness.calls.values()]
+        """The tool calls so far, in order."""
+        return [call.seen for call in self.observer.calls.values()]
 
     def tool(self, name: str) -> CallSeen:
-        """Return the last call of a tool; raises AssertionError if there was none."""
+        """Returns the last call of a tool; raises AssertionError if there was none."""
         for call in reversed(self.calls):
             if call.tool == name:
                 return call
@@ -86,26 +88,26 @@ class CallObservation:
         raise ExpectationNotMet(f"{name} was not called; the calls were: {names}")
 
     def losses(self) -> Sequence[str]:
-        """Return in words what was lost, but for the time without a line."""
+        """Returns descriptions of what was lost, without connection drops."""
         return format_losses(replace(self.counters(), connection_drops=0))
 
 
 class CallUnderTest(CallObservation):
-    """A call that is going on; made by `vagent_session`.
+    """A running call; made by `vagent_session`.
 
-    Words are spoken when the agent has finished, unless they interrupt it.
+    The caller speaks when the agent has finished, unless it interrupts the agent.
     """
 
     def __init__(
         self,
         engine: Engine,
         speaker: Speaker,
-        witness: CallObserver,
+        observer: CallObserver,
         counters: Callable[[], Counters],
         line: CuttableConnection,
         deliver: Deliver,
     ) -> None:
-        super().__init__(witness, counters)
+        super().__init__(observer, counters)
         self.engine = engine
         self._line = line
         self._deliver = deliver
@@ -113,86 +115,86 @@ class CallUnderTest(CallObservation):
         self._running: asyncio.Task[Close] | None = None
 
     def begin(self) -> asyncio.Task[Close]:
-        """Let the call begin; return what ends with it."""
+        """Starts the call; returns the task that ends with it."""
         self._running = asyncio.create_task(self.engine.run())
         return self._running
 
     async def user(self, words: str, *, interrupts_after: float | None = None) -> str:
-        """Speak, and return what the agent answered once it has finished.
+        """Speaks, and returns the answer of the agent once it has finished.
 
-        With `interrupts_after` the caller speaks into the agent's words, when so many
-        seconds of them have sounded.
+        With `interrupts_after` the caller interrupts the agent after that many seconds
+        of its audio.
         """
         if interrupts_after is None:
             await self.agent_finished()
         else:
-            await self.until_sounding(words, interrupts_after)
-        so_far = len(self.witness.said)  # before the words: an answer may be quick
+            await self.wait_until_playing(words, interrupts_after)
+        so_far = len(self.observer.said)  # before speaking: an answer may be quick
         self._expect_line(words)
         await self.speak(words)
         await self.agent_finished()
-        said = self.witness.said[so_far:]
+        said = self.observer.said[so_far:]
         if interrupts_after is not None and said and said[0].interrupted:
-            said = said[1:]  # what was cut off is no answer
+            said = said[1:]  # the rest of the interrupted reply is not an answer
         return " ".join(each.text for each in said if each.speaker == "agent")
 
     async def say(self, words: str) -> None:
-        """Speak when the agent has finished; return when the words are out."""
+        """Speaks when the agent has finished; returns after the last word."""
         await self.agent_finished()
         self._expect_line(words)
         await self.speak(words)
 
     async def interrupt(self, words: str, after: float) -> None:
-        """Speak into the agent's words, when so many seconds of them have sounded.
+        """Interrupts the agent after this many seconds of its audio.
 
         Raises:
-            ExpectationNotMet: the agent had finished by then, or never began.
+            ExpectationNotMet: the agent had finished by then, or did not speak.
         """
-        await self.until_sounding(words, after)
+        await self.wait_until_playing(words, after)
         await self.speak(words)
 
-    async def until_sounding(self, words: str, after: float) -> None:
-        """Wait until it is time to interrupt with these words; as `interrupt`."""
-        witness = self.witness
+    async def wait_until_playing(self, words: str, after: float) -> None:
+        """Waits until it is time to interrupt; see `interrupt`."""
+        observer = self.observer
 
         def has_begun() -> bool:
-            return witness.reply.sounded_at is not None and self._is_sounding
+            return observer.reply.audible_at is not None and self._is_playing
 
-        what = f"{words!r} was to interrupt the agent"
+        what = f"{words!r} should interrupt the agent"
         if not await self.waits_for(has_begun):
-            raise ExpectationNotMet(f"{what}, and it said nothing")
-        due = (witness.reply.sounded_at or 0.0) + after
+            raise ExpectationNotMet(f"{what}, but the agent said nothing")
+        due = (observer.reply.audible_at or 0.0) + after
         await self.wait(max(0.0, due - asyncio.get_running_loop().time()))
-        if not self._is_sounding:
+        if not self._is_playing:
             raise ExpectationNotMet(
-                f"{what} after {after:g} s, and it had finished before"
+                f"{what} after {after:g} s, but the agent had finished before"
             )
 
     async def speak(self, words: str) -> None:
-        """Speak now, whatever the agent does; return when the words are out."""
+        """Speaks now, even while the agent speaks; returns after the last word."""
 
         async def speak() -> None:
-            self.witness.quiet_at.append(await self._deliver(words))
+            self.observer.quiet_at.append(await self._deliver(words))
 
         await self._before_the_end(speak())
 
     async def wait(self, seconds: float) -> None:
-        """Say nothing for so long, or until the call is over."""
+        """Says nothing for this many seconds, or until the call is over."""
         await self._before_the_end(asyncio.sleep(seconds))
 
     def drop_line(self, seconds: float) -> None:
-        """Cut the line, and let nobody through for so long."""
+        """Cuts the connection and refuses new ones for this many seconds."""
         self._line.cut(seconds)
 
     async def agent_finished(self) -> None:
-        """Return when the agent has nothing more to say or do, or the call is over."""
+        """Returns when the agent has finished its speech and tools, or at the end."""
         await self._before_the_end(self._caller.finished(FINISHED_SECONDS))
 
     async def waits_for(self, happened: Callable[[], bool]) -> bool:
-        """Wait until something has happened; false when the agent finished without."""
+        """Waits until a condition holds; False if the agent finishes before that."""
         if happened():
             return True
-        seen = asyncio.create_task(self.witness.until(happened))
+        seen = asyncio.create_task(self.observer.until(happened))
         done = asyncio.create_task(self.agent_finished())
         try:
             await asyncio.wait((seen, done), return_when="FIRST_COMPLETED")
@@ -203,56 +205,56 @@ class CallUnderTest(CallObservation):
         return happened()
 
     async def hang_up(self) -> None:
-        """End the call from the caller's side, when the agent has finished.
+        """Ends the call from the caller's side once the agent has finished.
 
-        An agent that hangs up first has ended it.
+        Does nothing if the agent hangs up first.
         """
         await self.agent_finished()
-        if self.witness.close is None:
+        if self.observer.close is None:
             self.engine.post(HangUp("the caller hung up", after_playback=True))
 
-    async def ended(self, within: float = PATIENCE_SECONDS) -> CallEnd:
-        """Wait for the end of the call.
+    async def ended(self, within: float = MAX_WAIT_SECONDS) -> CallEnd:
+        """Waits for the end of the call.
 
         Raises:
-            ExpectationNotMet: it still went on after `within` seconds.
-            VagentError: it broke off on this side.
+            ExpectationNotMet: it did not end within `within` seconds.
+            VagentError: it failed on this side.
         """
         assert self._running is not None, "the call has not begun"
         await asyncio.wait((self._running,), timeout=within)
         if not self._running.done():
-            raise ExpectationNotMet(f"the call still went on after {within:g} s")
-        close, end = self._running.result(), self.witness.end
+            raise ExpectationNotMet(f"the call did not end within {within:g} s")
+        close, end = self._running.result(), self.observer.end
         assert end is not None, "the engine reports the end before it returns"
         return CallEnd(end.ended_by, close.reason, close.outcome.value == "clean")
 
     # ------------------------------------------------------------------- below
 
     @property
-    def _is_sounding(self) -> bool:
-        speaker = self.witness.speaker
+    def _is_playing(self) -> bool:
+        speaker = self.observer.speaker
         return speaker is not None and speaker.pending_ms > 0
 
     def _expect_line(self, words: str) -> None:
-        close = self.witness.close
+        close = self.observer.close
         if close is not None:
             raise ExpectationNotMet(
                 f"the call was over before {words!r}: {close.reason}"
             )
 
     async def _before_the_end(self, work: Awaitable[Any]) -> None:
-        """Await something, but not beyond the end of the call or all patience."""
+        """Await something, at most to the end of the call or `MAX_WAIT_SECONDS`."""
         assert self._running is not None, "the call has not begun"
         task = asyncio.ensure_future(work)
         try:
             await asyncio.wait(
                 (task, self._running),
-                timeout=PATIENCE_SECONDS,
+                timeout=MAX_WAIT_SECONDS,
                 return_when="FIRST_COMPLETED",
             )
             if not task.done() and not self._running.done():
                 raise ExpectationNotMet(
-                    f"the agent did not finish within {PATIENCE_SECONDS:g} s"
+                    f"the agent did not finish within {MAX_WAIT_SECONDS:g} s"
                 )
             if task.done():
                 task.result()
@@ -266,12 +268,12 @@ class CallUnderTest(CallObservation):
 
 @dataclass(slots=True)
 class Utterance:
-    """What one side said; of the agent, `sounded_at` is its first audio."""
+    """One utterance; of the agent, `audible_at` is the time of its first audio."""
 
     speaker: Side
     text: str
     at: float
-    sounded_at: float | None = None
+    audible_at: float | None = None
     interrupted: bool = False
 
 
@@ -315,7 +317,7 @@ class Reply:
     """The latest reply."""
 
     reply_id: str = ""
-    sounded_at: float | None = None
+    audible_at: float | None = None
     is_over: bool = True
 
 
@@ -331,26 +333,26 @@ class CallObserver:
         self.resumes = 0
         self.fresh_starts = 0
         self.ready_at = 0.0  # of the first session
-        self.quiet_at: list[float] = []  # the ends of the caller's words
+        self.quiet_at: list[float] = []  # the ends of the caller's utterances
         self.end: CallEnded | None = None
         self.speaker: Speaker | None = None  # set once it is open
         self._changed = asyncio.Event()
 
     async def until(self, happened: Callable[[], bool]) -> None:
-        """Return when a condition holds; it is checked after each event."""
+        """Returns when a condition holds; it is checked after each event."""
         while not happened():
             self._changed.clear()
             await self._changed.wait()
 
     def quiet_since(self, at: float) -> float:
-        """Return when the caller's last words before `at` ended."""
+        """Returns the end of the caller's last utterance before `at`."""
         return max(
             (each for each in self.quiet_at if each <= at), default=self.ready_at
         )
 
     @property
     def close(self) -> Close | None:
-        """How the call ended; None while it goes on."""
+        """The last action of the call; None while it is running."""
         return None if self.end is None else self.end.close
 
     @property
@@ -362,17 +364,17 @@ class CallObserver:
 
     @property
     def waits(self) -> list[float]:
-        """Seconds from the end of the caller's words to the answer's first audio."""
+        """Seconds from the end of each utterance to the first audio of the answer."""
         waits: list[float] = []
         answers = [each for each in self.said if each.speaker == "agent"]
-        sounds = [each.sounded_at or each.at for each in answers]
+        sounds = [each.audible_at or each.at for each in answers]
         for since, until in pairwise([*self.quiet_at, inf]):
             answered = [each for each in sounds if since <= each < until]
             waits += [round(answered[0] - since, 3)] if answered else []
         return waits
 
     def note(self, event: CallEvent) -> None:
-        """Follow an event."""
+        """Updates the observation with an event."""
         match event:
             case FinalTranscript():
                 self._note_text(event)
@@ -430,8 +432,8 @@ class CallObserver:
         if last is not None and last.reply_id == event.reply_id:
             last.silent_at = None
             last.is_broken = True
-        if self.reply.sounded_at is None:
-            self.reply.sounded_at = event.at
+        if self.reply.audible_at is None:
+            self.reply.audible_at = event.at
 
     def _measure(self, interruption: Interruption, at: float) -> None:
         pending = 0.0 if self.speaker is None else self.speaker.pending_ms
@@ -449,11 +451,11 @@ class CallObserver:
         self.interruptions.append(Interruption(at, self.reply.reply_id, what))
 
     def _note_text(self, said: FinalTranscript) -> None:
-        sounded_at = None
+        audible_at = None
         if said.source == "announcement":
-            sounded_at = said.at
+            audible_at = said.at
         elif said.reply_id == self.reply.reply_id and said.speaker == "agent":
-            sounded_at = self.reply.sounded_at
+            audible_at = self.reply.audible_at
         self.said.append(
-            Utterance(said.speaker, said.text, said.at, sounded_at, said.is_interrupted)
+            Utterance(said.speaker, said.text, said.at, audible_at, said.is_interrupted)
         )

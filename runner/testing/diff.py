@@ -1,4 +1,4 @@
-"""The same scenarios on two agents: what comes out differently."""
+"""Comparison of two agents: scenario results, resolved configuration, texts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from runner.testing.results import ScenarioResult
 from runner.testing.runner import TestOptions, run_scenario
 from runner.testing.scenarios.model import Scenario
 
-# Less is the machine's, or the length of other words.
+# Smaller differences come from the machine or from utterances of other lengths.
 _LATENCY_SECONDS = 0.2
 
 
@@ -35,7 +35,7 @@ class ScenarioChange:
 
     @property
     def parts(self) -> Sequence[str]:
-        """What differs: result, calls, words, latency."""
+        """The parts that differ: result, calls, words, latency."""
         found: list[str] = []
         if self.old.status is not self.new.status:
             found.append("result")
@@ -54,14 +54,15 @@ class ScenarioChange:
         return self.old, self.new
 
 
-def compare_behaviour(
-    scenarios: Sequence[Scenario], old: Path, new: Path, wishes: TestOptions
+def compare_behavior(
+    scenarios: Sequence[Scenario], old: Path, new: Path, options: TestOptions
 ) -> list[ScenarioChange]:
-    """Run each scenario on both agents; return all, those that are equal included."""
+    """Runs each scenario on both agents; returns all results, equal ones included."""
     changes: list[ScenarioChange] = []
     for scenario in scenarios:
         before, after = (
-            run_scenario(replace(scenario, agent=agent), wishes) for agent in (old, new)
+            run_scenario(replace(scenario, agent=agent), options)
+            for agent in (old, new)
         )
         changes.append(ScenarioChange(scenario.id, before, after))
     return changes
@@ -71,7 +72,7 @@ def _calls(result: ScenarioResult) -> list[tuple[str, object]]:
     return [(each.tool, dict(each.arguments)) for each in result.calls]
 
 
-# What two agents send, and what they are at this end: every value that differs.
+# The resolved configuration of two agents, value by value.
 
 
 Kind = Literal["added", "removed", "changed", "renamed"]
@@ -81,7 +82,7 @@ _TEXTS = {"prompt", "greeting", "description", "say", "announce", "one_minute_le
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One value that differs; `note` says what follows from it, where that is known."""
+    """A value that differs; `note` describes a known consequence."""
 
     where: str
     kind: Kind
@@ -99,7 +100,7 @@ class Change:
 
 
 def compare_sending(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
-    """Return every change between two resolved agents, tools by their names."""
+    """Returns every change between two resolved agents, tools by their names."""
     changes: list[Change] = []
     for key in dict.fromkeys([*old, *new]):
         if key == "tools":
@@ -202,7 +203,7 @@ def _compare_parameters(
 
 
 def _narrows(change: Change) -> str | None:
-    """Say whether values that were valid no longer are, where that can be told."""
+    """Returns a note on values that are no longer or newly valid, where known."""
     key = change.where.rpartition(".")[2]
     old, new = change.old, change.new
     if key == "enum" and isinstance(old, list) and isinstance(new, list):
@@ -218,7 +219,7 @@ def _narrows(change: Change) -> str | None:
     return None
 
 
-# Two texts word by word.
+# Comparison of two texts by words.
 
 
 _WORD = re.compile(r"\s+|[^\s]+")
@@ -226,16 +227,16 @@ _WORD = re.compile(r"\s+|[^\s]+")
 
 @dataclass(frozen=True, slots=True)
 class DiffSegment:
-    """Words that both texts have, or only the old or the new one."""
+    """A piece of text in both texts, or only in the old or the new one."""
 
     kind: Literal["same", "old", "new"]
     text: str
 
 
 def compare_words(old: str, new: str) -> Sequence[DiffSegment]:
-    """Return how the new text comes from the old one, in as few pieces as can be read.
+    """Returns the differences of two texts as segments.
 
-    Changes with nothing but white space between them are one.
+    Changes with only white space between them are merged.
     """
     before, after = _WORD.findall(old), _WORD.findall(new)
     matcher = SequenceMatcher(None, before, after, autojunk=False)
@@ -268,7 +269,7 @@ def _runs(old: str, new: str) -> Iterator[DiffSegment]:
 def shorten_runs(
     runs: Sequence[DiffSegment], context: int = 60
 ) -> Sequence[DiffSegment]:
-    """Leave of what is the same only so many characters beside each difference."""
+    """Shortens equal segments to this many characters next to each difference."""
     shown: list[DiffSegment] = []
     for number, run in enumerate(runs):
         if run.kind != "same" or len(run.text) <= 2 * context + 1:
@@ -280,15 +281,15 @@ def shorten_runs(
     return shown
 
 
-# Agent files of today and of other revisions: `HEAD~1:agents/support.yaml`.
+# Agent files in the working tree and in revisions: `HEAD~1:agents/support.yaml`.
 
 
 @contextlib.contextmanager
 def agent_file(text: str) -> Iterator[Path]:
-    """Yield the path of an agent file, of a revision with its whole tree around it.
+    """Yields the path of an agent file; of a revision, the whole tree is unpacked.
 
     Raises:
-        UsageError: there is no such file, revision, repository or git.
+        UsageError: the file, revision or repository, or git, does not exist.
     """
     revision, colon, inside = text.partition(":")
     if Path(text).exists() or not colon or not inside:
@@ -307,7 +308,7 @@ def agent_file(text: str) -> Iterator[Path]:
 
 
 def committed(path: Path) -> str:
-    """Return how a file of today is called in the last commit."""
+    """Returns `HEAD:PATH` of a file in the working tree."""
     resolved = path.resolve()
     top = Path(_git("rev-parse", "--show-toplevel", folder=resolved.parent).strip())
     try:
@@ -318,7 +319,7 @@ def committed(path: Path) -> str:
 
 
 def _in_repository(inside: str) -> PurePosixPath:
-    """Return a path from the top of the repository, as git takes `REV:PATH`."""
+    """Returns a path from the top of the repository, as git takes `REV:PATH`."""
     if inside.startswith("./"):
         return PurePosixPath(_git("rev-parse", "--show-prefix").strip(), inside)
     return PurePosixPath(inside)

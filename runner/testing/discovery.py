@@ -1,4 +1,4 @@
-"""Which scenario files are meant: files, folders, patterns, agents, FILE::scenario."""
+"""Selection of scenarios by file, folder, pattern, agent, FILE::scenario and name."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _OTHERS = {"node_modules", "venv", "__pycache__", "site-packages"}
 
 @dataclass(slots=True)
 class SelectedScenarios:
-    """The scenario files that were asked for, with the scenarios wanted of each."""
+    """The selected scenario files, each with its selected scenarios."""
 
     names: dict[Path, set[str] | None] = field(default_factory=dict)  # None: all
     named: dict[str, list[Path]] = field(default_factory=dict)  # and where to look
     _spelled: dict[str, Path] = field(default_factory=dict)
 
     def add(self, path: Path, name: str | None = None) -> None:
-        """Want a file, or one scenario of it; a file counts once however spelled."""
+        """Selects a file or one scenario of it; a file counts once."""
         path = self._spelled.setdefault(os.path.realpath(path), path)
         known = self.names.get(path, set())
         self.names[path] = None if name is None or known is None else known | {name}
@@ -45,16 +45,16 @@ class SelectedScenarios:
             self.named.setdefault(name, []).append(path)
 
     def wants(self, path: Path, scenario: Scenario) -> bool:
-        """Whether a scenario of a file was asked for."""
+        """True if a scenario of a file is selected."""
         names = self.names[path]
         return names is None or any(_is_called(scenario, name) for name in names)
 
 
 def load_scenarios(targets: Sequence[str]) -> list[Scenario]:
-    """Load what is meant by the words of a command line; none: the working folder.
+    """Loads the scenarios selected on the command line; default: the working folder.
 
     Raises:
-        UsageError: nothing is meant by one. ConfigError, FileUnreadable.
+        UsageError: an argument selects nothing. ConfigError, FileUnreadable.
     """
     chosen = find_suites(targets)
     suites = list(_load_all(chosen.names))
@@ -73,7 +73,7 @@ def load_scenarios(targets: Sequence[str]) -> list[Scenario]:
 
 
 def _load_all(paths: Iterable[Path]) -> Iterator[Suite]:
-    """Load scenario files; what is wrong with any is raised together, at the end."""
+    """Loads scenario files; the findings of all files are raised at the end."""
     findings: list[object] = []
     messages: list[str] = []
     for path in paths:
@@ -87,7 +87,7 @@ def _load_all(paths: Iterable[Path]) -> Iterator[Suite]:
 
 
 def find_suites(targets: Sequence[str]) -> SelectedScenarios:
-    """Return the files that are meant, each once, in the order of the words."""
+    """Returns the selected files, each once, in the order of the arguments."""
     chosen = SelectedScenarios()
     for target in targets or ["."]:
         text, colons, name = target.partition(_SEPARATOR)
@@ -95,8 +95,8 @@ def find_suites(targets: Sequence[str]) -> SelectedScenarios:
         if not found:
             raise UsageError(
                 f"no scenarios in {text}",
-                hint="scenario files end in .test.yaml, or lie in a folder `tests`; "
-                "`vagent new NAME` writes a first one",
+                hint="name a file that ends in .test.yaml or is in a folder `tests`; "
+                "`vagent new NAME` creates one",
             )
         for path in found:
             chosen.add(path, name if colons else None)
@@ -104,7 +104,7 @@ def find_suites(targets: Sequence[str]) -> SelectedScenarios:
 
 
 def is_suite(path: Path) -> bool:
-    """Whether a file holds scenarios, by its name and where it lies."""
+    """True if a file holds scenarios, by its name and folder."""
     if path.name.endswith(SUFFIXES):
         return True
     return path.suffix in _YAML and TESTS_FOLDER in path.parent.parts and _has(path)
@@ -126,13 +126,13 @@ def _find(text: str) -> Iterator[Path]:
 
 
 def is_agent(path: Path) -> bool:
-    """Whether a file that is named stands for the scenarios about it."""
+    """True if a file is an agent file, which selects the scenarios that name it."""
     is_other = path.name.endswith(SUFFIXES) or path.suffix not in _YAML
     return not is_other and path.is_file() and not _has(path)
 
 
 def _fitting(path: Path) -> Iterator[Path]:
-    """Yield what a pattern means by a path: shells put in folders and agents, too."""
+    """Yields the scenario files of a match of a pattern; it may be a folder."""
     if path.is_dir():
         yield from _in_folder(path)
     elif path.name.endswith(SUFFIXES) or (path.suffix in _YAML and _has(path)):
@@ -151,12 +151,12 @@ def _in_folder(folder: Path) -> Iterator[Path]:
 
 
 def find_watched(targets: Sequence[str]) -> list[Path]:
-    """Return the files whose changes may matter, without reading them.
+    """Returns the files to watch, without reading them.
 
-    Of an agent it is the agent, and whatever could be about it.
+    For an agent: its file, and all scenario files in its folder.
 
     Raises:
-        UsageError: nothing is meant by a word.
+        UsageError: an argument selects nothing.
     """
     found: dict[Path, None] = {}
     for target in targets or ["."]:
@@ -169,9 +169,9 @@ def find_watched(targets: Sequence[str]) -> list[Path]:
 
 
 def _about(agent: Path) -> Iterator[Path]:
-    """Yield the scenario files beside an agent file that are about it."""
+    """Yields the scenario files in the folder of an agent file that name it."""
     for path in _in_folder(agent.parent):
-        # However wrong the rest of it is, it can be told whom it is about.
+        # A file with errors in other places still names its agent.
         if any(_is_same(each, agent) for each in referenced_files(path)):
             yield path
 
@@ -181,7 +181,7 @@ def _is_same(one: Path, other: Path) -> bool:
 
 
 def _has(path: Path) -> bool:
-    """Whether a YAML file has scenarios, told without parsing it."""
+    """True if a YAML file has scenarios; it is not parsed."""
     try:
         text = path.read_text("utf-8", errors="replace")
     except OSError:
@@ -193,7 +193,7 @@ def _is_called(scenario: Scenario, name: str) -> bool:
     return name in (scenario.id, scenario.name)
 
 
-# Which of the scenarios are run: by words, by tags, or what failed last time.
+# Selection by keywords, by tags, or by the failures of the last run.
 
 
 Wanted: TypeAlias = Callable[[Scenario], bool]
@@ -208,13 +208,12 @@ def select(
     tags: Sequence[str] = (),
     failed: frozenset[str] | None = None,
 ) -> list[Scenario]:
-    """Return the scenarios that fit: keywords, one of the tags, those that failed.
+    """Returns the scenarios that match the keywords, one of the tags, and `failed`.
 
-    Where none of those that failed is left, as they are called otherwise by now or lie
-    elsewhere, it is as if none had failed.
+    `failed` is ignored if it matches no scenario (renamed or moved ones).
 
     Raises:
-        UsageError: the keywords are no expression, or nothing is left.
+        UsageError: the keywords are not a valid expression, or nothing matches.
     """
     wanted = parse_keywords(keywords) if keywords else None
     left = [
@@ -224,8 +223,8 @@ def select(
     ]
     if not left and scenarios:
         raise UsageError(
-            f"none of {len(scenarios)} scenarios is chosen",
-            hint="--list shows them, with their tags",
+            f"none of {len(scenarios)} scenarios is selected",
+            hint="list them and their tags with --list",
         )
     return [each for each in left if failed and key(each) in failed] or left
 
@@ -233,7 +232,7 @@ def select(
 def concerned(
     scenarios: Sequence[Scenario], changed: frozenset[Path]
 ) -> list[Scenario]:
-    """Return the scenarios whose file, agent, prompt or tools are among the changed."""
+    """Returns the scenarios whose file, agent, prompt or tools changed."""
     wanted = {os.path.realpath(each) for each in changed}
     draws_on: dict[Path, set[str]] = {}
     for agent in _agents(scenarios):
@@ -249,9 +248,9 @@ def concerned(
 def give_variables(
     scenarios: Sequence[Scenario], variables: Mapping[str, str]
 ) -> Sequence[Scenario]:
-    """Return the scenarios with variables set, each where its agent declares it.
+    """Returns the scenarios with variables set, each where its agent declares it.
 
-    An agent that cannot be read takes any; what is wrong is told when it is tried.
+    An agent that cannot be read accepts any; its errors are reported when it runs.
 
     Raises:
         UsageError: no agent declares one of them.
@@ -283,15 +282,15 @@ def _known(
 
 
 def key(scenario: Scenario) -> str:
-    """Return what a scenario is called from one run to the next."""
+    """Returns the identity of a scenario across runs: its file and id."""
     return f"{shown_path(scenario.place.path, Path.cwd())}::{scenario.id}"
 
 
 def parse_keywords(text: str) -> Wanted:
-    """Read `order and not (slow or "line was lost")`: parts of names, files and tags.
+    """Reads `order and not (slow or "line was lost")`: parts of names, files and tags.
 
     Raises:
-        UsageError: it is no such expression.
+        UsageError: the text is not a valid expression.
     """
     parser = _Parser(text, [each[1] for each in _TOKEN.finditer(text)])
     wanted = parser.read_or()
@@ -358,19 +357,19 @@ def _texts(scenario: Scenario) -> Iterator[str]:
     yield from (tag.lower() for tag in scenario.tags)
 
 
-# What failed last time, kept beside the project for `--last-failed`.
+# Failures of the last run, stored in the project folder for `--last-failed`.
 
 
 FOLDER = Path(".vagent")
 RECORDINGS = FOLDER / "recordings"
 _FILE = "last-failed.json"
-_MOST_RECORDINGS = 200
+_MAX_RECORDINGS = 200
 
 
 def load_failed(folder: Path = FOLDER) -> frozenset[str] | None:
-    """Return the keys of what failed; None when nothing is known or nothing failed.
+    """Returns the keys of failed scenarios; None if there are none.
 
-    A file that cannot be made sense of is as good as none: it is only a memory.
+    An unreadable or invalid file is ignored.
     """
     try:
         content = json.loads((folder / _FILE).read_text("utf-8"))
@@ -382,7 +381,7 @@ def load_failed(folder: Path = FOLDER) -> frozenset[str] | None:
 
 
 def note_failed(report: Report, folder: Path = FOLDER) -> None:
-    """Remember what failed, and forget what has passed since.
+    """Stores the failed scenarios, and removes those that passed since.
 
     Raises:
         FileUnreadable: the folder cannot be written.
@@ -397,18 +396,18 @@ def note_failed(report: Report, folder: Path = FOLDER) -> None:
 
 
 def forget_old(report: Report, folder: Path = RECORDINGS) -> None:
-    """Remove the oldest recordings beyond a number, none that the report names."""
+    """Removes the oldest recordings beyond a limit, except those in the report."""
     named = {os.path.realpath(each.recording or "") for each in report.results}
     try:
         found = [
             each
             for each in folder.iterdir()
-            if (each / "session.jsonl").is_file()  # nothing that somebody else put here
+            if (each / "session.jsonl").is_file()  # other folders are left alone
         ]
         found.sort(key=lambda each: each.stat().st_mtime_ns, reverse=True)
-    except OSError:  # there are none, or another run is at it
+    except OSError:  # the folder is missing, or another run removes files
         return
-    for each in found[_MOST_RECORDINGS:]:
+    for each in found[_MAX_RECORDINGS:]:
         if os.path.realpath(each) not in named:
             shutil.rmtree(each, ignore_errors=True)
 
@@ -418,14 +417,14 @@ def _write(folder: Path, failed: Sequence[str]) -> None:
     if not failed and not folder.exists():
         return
     try:
-        keep_out_of_git(folder)  # recordings of what passed may be in it, too
+        keep_out_of_git(folder)  # the folder may also hold recordings
         path.write_text(json.dumps(failed, indent=1) + "\n", "utf-8")
     except OSError as error:
         raise FileUnreadable.from_os_error(path, "written", error) from error
 
 
 def keep_out_of_git(folder: Path) -> None:
-    """Make the folder for what is only of this machine; raises OSError."""
+    """Makes a folder that git ignores; raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     ignore = folder / ".gitignore"
     if not ignore.exists():

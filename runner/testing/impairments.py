@@ -1,4 +1,4 @@
-"""A caller who is hard to hear: noise around, and frames that never arrive."""
+"""Audio and connection impairments: noise, packet loss and dropped connections."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from runner.errors import ConnectionLost, TransportError
 
 @dataclass(frozen=True, slots=True)
 class Impairment:
-    """How bad it is.
+    """The degree of impairment of the caller's audio.
 
     `noise_db` is the level of white noise in dB below full scale (-60 a quiet room, -30
     a loud street; None: none), `packet_loss` the share of 50 ms frames that are lost,
@@ -29,14 +29,14 @@ class Impairment:
 
     @property
     def is_none(self) -> bool:
-        """Whether everything is heard as it is."""
+        """True if audio is passed on unchanged."""
         return self.noise_db is None and not self.packet_loss
 
 
 class ImpairedMicrophone:
-    """Gives the sound of another microphone with noise, and less of it.
+    """Gives the audio of another microphone with noise and packet loss.
 
-    A lost frame is silence: the clock of the call goes on, as on a telephone.
+    A lost frame becomes silence of the same length, as on a telephone.
     """
 
     def __init__(
@@ -44,11 +44,11 @@ class ImpairedMicrophone:
     ) -> None:
         self._microphone = microphone
         self._impairment = impairment
-        self._lots = np.random.default_rng(seed)
+        self._random = np.random.default_rng(seed)
 
     @property
     def dropped_ms(self) -> float:
-        """How much nobody took in time; what is lost on purpose does not count."""
+        """Milliseconds of audio read too late; injected packet loss does not count."""
         return self._microphone.dropped_ms
 
     async def __aenter__(self) -> Self:
@@ -59,64 +59,66 @@ class ImpairedMicrophone:
         await self._microphone.__aexit__(*exc)
 
     async def frames(self) -> AsyncIterator[bytes]:
-        """Yield what is left of each frame."""
+        """Yields each frame after impairment."""
         async for frame in self._microphone.frames():
             yield frame if self._impairment.is_none else self._impair(frame)
 
     def _impair(self, frame: bytes) -> bytes:
-        if self._lots.random() < self._impairment.packet_loss:
+        if self._random.random() < self._impairment.packet_loss:
             return bytes(len(frame))
         level = self._impairment.noise_db
         if level is None:
             return frame
         samples = to_samples(frame)
-        noise = self._lots.standard_normal(len(samples)) * 10 ** (level / 20)
+        noise = self._random.standard_normal(len(samples)) * 10 ** (level / 20)
         return to_pcm((samples + noise).clip(-1, 1).astype(np.float32))
 
 
-# A line that a scenario can cut, whatever service is at its other end.
+# A connection that a scenario can drop, with any service.
 
 
 class CuttableConnection:
-    """Dials as it was told to, except while the line is cut; itself a `Dial`."""
+    """A `Dial` around another one that can drop connections and refuse new ones."""
 
     def __init__(self, dial: Dial) -> None:
         self._dial = dial
-        self._ears: list[_Ear] = []
-        self._away_until: float | None = None
+        self._listeners: list[_CuttableListener] = []
+        self._cut_until: float | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
     async def __call__(self, token: str | None, listener: TransportListener) -> None:
-        """Open a connection; raises TransportError while the line is cut."""
+        """Opens a connection; raises TransportError during a cut."""
         now = asyncio.get_running_loop().time()
-        if self._away_until is not None and now < self._away_until:
+        if self._cut_until is not None and now < self._cut_until:
             raise TransportError("cannot reach the service (the line is cut)")
-        ear = _Ear(listener)
-        self._ears = [each for each in self._ears if each.transport is not None]
-        self._ears.append(ear)
-        await self._dial(token, ear)
+        guard = _CuttableListener(listener)
+        self._listeners = [
+            each for each in self._listeners if each.transport is not None
+        ]
+        self._listeners.append(guard)
+        await self._dial(token, guard)
 
     def cut(self, seconds: float) -> None:
-        """Break every connection, and refuse new ones for so long."""
-        self._away_until = asyncio.get_running_loop().time() + seconds
-        for ear in self._ears:
-            transport = ear.cut()
+        """Breaks every connection, and refuses new ones for this many seconds."""
+        self._cut_until = asyncio.get_running_loop().time() + seconds
+        for guard in self._listeners:
+            transport = guard.cut()
             if transport is not None:
                 task = asyncio.create_task(transport.close())
                 self._closing.add(task)
                 task.add_done_callback(self._closing.discard)
 
 
-class _Ear:
-    """Passes on what is heard on one connection, until it is cut."""
+class _CuttableListener:
+    """Forwards the events of one connection until it is cut."""
 
     def __init__(self, listener: TransportListener) -> None:
-        self.transport: Transport | None = None  # while the connection stands
+        self.transport: Transport | None = None  # while the connection is open
         self._listener = listener
         self._is_cut = False
 
     def cut(self) -> Transport | None:
-        """Tell that the line is lost; return what is to be closed, if anything."""
+        """Reports the connection as lost; returns the transport to close, if any."""
         transport, self.transport = self.transport, None
         if transport is not None:
             self._is_cut = True
@@ -141,11 +143,11 @@ class _Ear:
             self._listener.lost(error)
 
 
-# The microphone of a caller whose words are handed over as text.
+# A microphone for callers that speak as text.
 
 
 class NullMicrophone:
-    """Gives no sound at all, not even silence."""
+    """Yields no frames."""
 
     dropped_ms = 0.0
 
@@ -156,6 +158,6 @@ class NullMicrophone:
         return None
 
     async def frames(self) -> AsyncIterator[bytes]:
-        """Wait for as long as it is asked."""
+        """Waits until it is cancelled."""
         await asyncio.Event().wait()
         yield b""

@@ -1,7 +1,7 @@
-"""Tools that answer from a scenario instead of running.
+"""Mocked tools, which return answers of a scenario instead of running.
 
-A mocked call is checked and bounded as a real one: its arguments against the tool's
-schema, its result by size, its time by the tool's timeout.
+A mocked call has the limits of a real one: the tool's schema for its arguments, the
+maximum size of its result, and the tool's timeout.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ Mocks = Mapping[str, Sequence[MockAnswer] | None]
 
 
 class MockedFailure(Exception):
-    """What a mock raises in the tool's place."""
+    """The error of a mock with `raises`."""
 
 
 @dataclass(slots=True)
-class _Stock:
-    """An answer and how often it may still be given; None: for ever."""
+class _MockState:
+    """An answer and how often it can still be used; None: no limit."""
 
     answer: MockAnswer
     left: int | None
 
 
 class MockedTool:
-    """Answers by the first answer that fits the arguments and is not used up."""
+    """Answers with the first answer that matches the arguments and is not used up."""
 
     def __init__(
         self, definition: ToolDefinition, answers: Sequence[MockAnswer]
     ) -> None:
         self._definition = definition
-        self._answers = [_Stock(answer, answer.times) for answer in answers]
+        self._answers = [_MockState(answer, answer.times) for answer in answers]
 
     @property
     def definition(self) -> ToolDefinition:
@@ -60,19 +60,21 @@ class MockedTool:
         return answer.returns
 
     def _take(self, arguments: Mapping[str, Any]) -> MockAnswer:
-        for stock in self._answers:
+        for state in self._answers:
             fits = all(
                 key in arguments and arguments[key] == value
-                for key, value in stock.answer.match.items()
+                for key, value in state.answer.match.items()
             )
-            if fits and stock.left != 0:
-                stock.left = None if stock.left is None else stock.left - 1
-                return stock.answer
-        raise ToolError(f"the mock of {self._definition.name} has no answer left")
+            if fits and state.left != 0:
+                state.left = None if state.left is None else state.left - 1
+                return state.answer
+        raise ToolError(
+            f"the mock of {self._definition.name} has no matching answer left"
+        )
 
 
 class RefusedTool:
-    """Stands for a tool that would reach over the network out of a dry run."""
+    """Replaces a tool that would use the network in a dry run."""
 
     def __init__(self, definition: ToolDefinition) -> None:
         self._definition = definition
@@ -87,14 +89,14 @@ class RefusedTool:
 
 
 class MockedToolset:
-    """The tools of one call under test; `refused` were called and must not run."""
+    """The tools of a call under test; `refused` lists calls that were refused."""
 
     def __init__(self, registry: ToolRegistry) -> None:
         self.registry = registry
         self.refused: list[str] = []
 
     async def run(self, name: str, arguments: object) -> ToolOutcome:
-        """Run one call; what is real takes its time beside a virtual clock."""
+        """Runs a call; real tools take no virtual time, asynchronous ones real time."""
         tool = self.registry.get(name)
         if isinstance(tool, RefusedTool) and name not in self.refused:
             self.refused.append(name)
@@ -107,12 +109,12 @@ class MockedToolset:
 def load_staged_tools(
     agent: AgentConfig, mocks: Mocks, *, allow_network: bool
 ) -> MockedToolset:
-    """Load an agent's tools with answers in place of those that are mocked.
+    """Loads an agent's tools, with mocks in place of those that have answers.
 
     Without `allow_network` an HTTP tool runs only where the mock says that it may.
 
     Raises:
-        ToolError: a tool cannot be loaded, or what is mocked is none of the agent's.
+        ToolError: a tool cannot be loaded, or a mocked tool does not exist.
     """
     tools: list[Tool] = []
     for config, loaded in zip(agent.tools, load_each(agent, kinds()), strict=True):
@@ -131,18 +133,18 @@ def load_staged_tools(
         if name not in names:
             known = ", ".join(sorted(names)) or "none"
             raise ToolError(
-                f"a mock of {name!r}, which the agent does not have",
+                f"cannot mock the tool {name!r}: the agent does not have it",
                 hint=f"its tools are: {known}",
             )
     return MockedToolset(ToolRegistry(tools, secrets=agent.secrets))
 
 
-# Agents loaded for many calls: read once, as long as their files stay as they are.
+# Agents are read once for many calls, until one of their files changes.
 
 
 @cache
 def kinds() -> Mapping[str, ToolKind]:
-    """Return the installed tool kinds; found once, nothing is installed meanwhile."""
+    """Returns the installed tool kinds; searched once per process."""
     return installed_kinds()
 
 
@@ -153,7 +155,7 @@ def load_test_agent(
     *,
     stand_ins: bool,
 ) -> AgentConfig:
-    """Load an agent; with `stand_ins`, what the environment lacks is made up.
+    """Loads an agent; with `stand_ins`, unset environment variables get a value.
 
     Raises:
         ConfigError: the file has findings. FileUnreadable, UsageError.
@@ -162,7 +164,7 @@ def load_test_agent(
     stamp = tuple(sorted(files.look().items()))
     given = frozenset(variables.items()), frozenset(environment.items())
     agent = _load(path, stamp, *given, stand_ins)
-    # Its own object for each call: kinds keep what they have loaded for one agent.
+    # A copy for each call: tool kinds cache what they load by agent object.
     return replace(agent)
 
 
@@ -174,7 +176,7 @@ def _load(
     environment: frozenset[tuple[str, str]],
     stand_ins: bool,
 ) -> AgentConfig:
-    del stamp  # other files, another entry
+    del stamp  # part of the cache key
     known = dict(environment)
     return load_agent(
         path,
@@ -185,7 +187,7 @@ def _load(
 
 
 class _StandIns(dict[str, str]):
-    """An environment in which everything is set."""
+    """An environment in which every variable is set."""
 
     def __contains__(self, name: object) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""How scenarios are to be run: what the command line says, handed to each process."""
+"""The options for running scenarios."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # who only hands wishes on should not load an engine
+if TYPE_CHECKING:  # the steps import an engine
     from runner.testing.steps import Judge
 
 SCRIPT = "script"
@@ -15,11 +15,11 @@ SCRIPT = "script"
 
 @dataclass(frozen=True, slots=True)
 class TestOptions:
-    """How scenarios are to be run.
+    """Options for running scenarios.
 
-    `service` is script, local, assemblyai or a URL. `environment` is the process's own,
-    for keys and `${env:…}`. `noise_db` and `packet_loss` are as in `Impairment`.
-    `keep` is where recordings of what failed go (of all, with `keep_passed`).
+    `service` is script, local, assemblyai or a URL. `environment` supplies keys and
+    `${env:…}`. `noise_db` and `packet_loss` are as in `Impairment`. `keep` is the
+    folder for recordings of failed scenarios (of all, with `keep_passed`).
     """
 
     __test__ = False  # pytest: a class of options, not of tests

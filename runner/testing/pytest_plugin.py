@@ -1,7 +1,7 @@
-"""The pytest plugin: scenario files are tests, and Python tests can hold calls.
+"""The pytest plugin: collects scenario files and provides the `vagent_session` fixture.
 
-It is found by its entry point. What it needs is loaded when a scenario file or the
-fixture turns up: runs without any pay nothing.
+It is loaded by its entry point in every run of pytest, so it imports the package only
+when a scenario file or the fixture is used.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--vagent-service",
         default="script",
         metavar="script|local|assemblyai|URL",
-        help="the service that scenario files are run on (default: script)",
+        help="service that runs scenario files (default: script)",
     )
     group.addoption(
         "--vagent-keep",
         metavar="DIR",
-        help="keep the recordings of scenarios that fail in this folder",
+        help="folder for recordings of failed scenarios",
     )
     parser.addini(
         "vagent_scenarios",
-        "whether *.test.yaml files are collected as tests (default: true)",
+        "collect *.test.yaml files as tests (default: true)",
         type="bool",
         default=True,
     )
@@ -64,7 +64,7 @@ class ScenarioFile(pytest.File):
     def repr_failure(
         self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None
     ) -> Any:
-        return _in_words(excinfo.value) or super().repr_failure(excinfo)
+        return _format_error(excinfo.value) or super().repr_failure(excinfo)
 
 
 class ScenarioItem(pytest.Item):
@@ -83,12 +83,12 @@ class ScenarioItem(pytest.Item):
         from runner.testing.runner import TestOptions, run_scenario
 
         keep = self.config.getoption("--vagent-keep")
-        wishes = TestOptions(
+        options = TestOptions(
             service=str(self.config.getoption("--vagent-service")),
             environment=dict(os.environ),
             keep=Path(keep) if keep else None,
         )
-        result = run_scenario(self.scenario, wishes)
+        result = run_scenario(self.scenario, options)
         for left_out in result.left_out:
             self.add_report_section("call", "vagent", f"left out: {left_out}")
         if result.status is Status.SKIPPED:
@@ -101,7 +101,7 @@ class ScenarioItem(pytest.Item):
     ) -> Any:
         if isinstance(excinfo.value, ScenarioFailed):
             return describe(excinfo.value.result)
-        return _in_words(excinfo.value) or super().repr_failure(excinfo, style)
+        return _format_error(excinfo.value) or super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int, str]:
         return self.path, self.scenario.place.line - 1, self.scenario.id
@@ -116,14 +116,14 @@ class ScenarioFailed(Exception):
 
 
 def describe(result: ScenarioResult) -> str:
-    """Return what went wrong as `vagent test` tells it."""
+    """Returns the description of a failure, as `vagent test` shows it."""
     from runner.testing.results import describe_failure
 
     return describe_failure(result)
 
 
-def _in_words(error: BaseException) -> str | None:
-    """Return one of vagent's own errors as a sentence, an agent file's as findings."""
+def _format_error(error: BaseException) -> str | None:
+    """Returns the message of an error of vagent, with the findings of a file."""
     from runner.errors import VagentError
 
     if not isinstance(error, VagentError):
@@ -135,9 +135,9 @@ def _in_words(error: BaseException) -> str | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run an asynchronous test that asks for the fixture, on virtual time.
+    """Runs an asynchronous test that uses the fixture, on virtual time.
 
-    One that another plugin has made its own (by a mark, or a mode) stays with it.
+    Tests with the `asyncio` mark are left to that plugin.
     """
     test = pyfuncitem.obj
     is_ours = inspect.iscoroutinefunction(test) and FIXTURE in pyfuncitem.fixturenames
@@ -153,7 +153,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 @pytest.fixture
 def vagent_session() -> Callable[..., Any]:
-    """Return `runner.testing.vagent_session`: hold a call with an agent.
+    """Returns `runner.testing.vagent_session`: hold a call with an agent.
 
     `async with vagent_session("agents/support.yaml") as call: …`
     """

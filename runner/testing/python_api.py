@@ -1,4 +1,4 @@
-"""Calls in tests that are written in Python."""
+"""Functions for tests written in Python: calls with agents, mocks, virtual time."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from runner.testing.virtual_clock import run_virtually
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# One answer for every call, answers in turn, or None: the tool runs for real.
+# One answer for every call, answers in order, or None: the tool itself runs.
 Mock: TypeAlias = MockAnswer | Sequence[MockAnswer] | None
 
 
 def returns(value: Any, *, delay: float = 0.0, times: int | None = None) -> MockAnswer:
-    """Return a mock's answer: any value that JSON can say, after `delay` seconds."""
+    """Returns a mock answer: any JSON value, after `delay` seconds."""
     return MockAnswer(returns=value, delay=delay, times=times)
 
 
 def raises(message: str, *, delay: float = 0.0, times: int | None = None) -> MockAnswer:
-    """Return a mock's answer that fails with this message."""
+    """Returns a mock answer that fails with this message."""
     return MockAnswer(raises=message, delay=delay, times=times)
 
 
@@ -44,15 +44,15 @@ async def vagent_session(
     service: str = SCRIPT,
     live_tools: bool = False,
 ) -> AsyncIterator[CallUnderTest]:
-    """Hold a call with an agent while the context lasts.
+    """Holds a call with an agent while the context lasts.
 
-    On the scripted service, the default, nothing is heard, no model thinks and nothing
-    leaves this process: `llm` plays the agent, or fixed rules over the agent's own
-    tools do. HTTP tools must be mocked there, or `live_tools` be true. `service` may
-    also be local, assemblyai or a URL. `environment` is the process's own by default.
+    The default, the scripted service, uses no audio, no language model and no network:
+    `llm` defines the agent's replies; without it, fixed rules over the agent's tools
+    do. There, HTTP tools must be mocked or `live_tools` be true. `service` may also be
+    local, assemblyai or a URL. `environment` defaults to the process environment.
 
     Raises:
-        VagentError: the file, a tool or the service cannot be had.
+        VagentError: the file, a tool or the service cannot be loaded or reached.
     """
     setup = CallSetup(
         Path(agent),
@@ -71,7 +71,7 @@ async def vagent_session(
 def virtual_time(
     test: Callable[P, Coroutine[Any, Any, T]],
 ) -> Callable[P, T]:
-    """Make a plain test of an asynchronous one: it runs on virtual time."""
+    """Wraps an asynchronous test so that it runs synchronously on virtual time."""
 
     @functools.wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:

@@ -1,7 +1,7 @@
-"""Plays a recording back to the real engine, on virtual time and with no network.
+"""Replay of a recording on the real engine, on virtual time and without a network.
 
-What came from outside then (the service, the microphone, the person, tools) comes again
-at its time; what the session and the engine make of it is theirs, and noted.
+Recorded inputs (service, microphone, user, tools) are repeated at their times; the
+actions of the session and the engine are logged for comparison.
 """
 
 from __future__ import annotations
@@ -42,29 +42,29 @@ from runner.testing.impairments import NullMicrophone
 from runner.testing.virtual_clock import run_virtually
 from runner.tools.tool import ToolOutcome
 
-# Timers of then rang a little late, as loops do, and did so between other events. They
-# ring again when they rang; one that did not ring then may be so late.
+# Recorded timers fired a little late, between other events, and fire again at those
+# times; a timer that did not fire in the recording may be late by this much.
 TIMER_SLACK_SECONDS = 0.25
-# A loop may ring a timer early by its clock's resolution, 16 ms on Windows, and then
-# again; and recorded times are rounded.
+# A loop may fire a timer early by the resolution of its clock, 16 ms on Windows, and
+# then again; and recorded times are rounded.
 _RESOLUTION_SECONDS = 0.02
-# How long the end of a call may take after the last thing that was recorded.
+# Limit for the end of a call after the last recorded entry.
 _ENDING_SECONDS = 120.0
-# The microphone's sound is merged up to this length: when it comes changes nothing.
+# Microphone audio is merged up to this length: its exact time has no effect.
 _MERGED_SECONDS = 1.0
-# The agent's sound moves timers: earlier by this at most, which the slack allows for.
+# Merged audio of the agent moves timers earlier by at most this, within the slack.
 _MERGED_REPLY_SECONDS = 0.2
-# How many turns of the loop an order takes at most to become an event.
+# Maximum iterations of the loop until an action results in an event.
 _TURNS = 20
 
 
 def replay(
     recording: Recording, run_tool: RunToolCall | None = None
 ) -> list[tuple[float, Entry]]:
-    """Return what the engine of today does with a recorded call, as entries.
+    """Returns the entries of the current engine for a recorded call.
 
-    With `run_tool`, tools are run again, and take at least as long as they did; else
-    their recorded results come again.
+    With `run_tool`, tools run again and take at least their recorded time; otherwise
+    their recorded results are used.
     """
     return run_virtually(_replay(recording, run_tool))
 
@@ -85,20 +85,20 @@ async def _replay(
         observers=(notes.observe,),
         timer_slack=TIMER_SLACK_SECONDS,
     )
-    world = _World(engine, notes, wire, speaker, tools)
+    world = _ReplayInputs(engine, notes, wire, speaker, tools)
     running = asyncio.create_task(engine.run())
     try:
-        await asyncio.sleep(0)  # it begins, as it did before anything came
+        await asyncio.sleep(0)  # the engine starts before the first input
         for at, event in _inputs(recording.entries):
             await _sleep_until(began + at)
             if running.done():
                 break
-            await world.let(event)
+            await world.feed(event)
         if recording.is_complete:
             await asyncio.wait((running,), timeout=_ENDING_SECONDS)
             notes.has_ended = running.done()
         if running.done():
-            running.result()  # raises what is a bug of the engine's
+            running.result()  # raises errors of the engine
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -106,8 +106,8 @@ async def _replay(
 
 
 @dataclass(frozen=True, slots=True)
-class _World:
-    """Lets happen to an engine what happened then, the way it came then."""
+class _ReplayInputs:
+    """Feeds the recorded inputs to an engine through their original interfaces."""
 
     engine: Engine
     notes: ReplayLog
@@ -115,11 +115,11 @@ class _World:
     speaker: RecordedSpeaker
     tools: RecordedTools
 
-    async def let(self, event: Event) -> None:
-        """Let something happen; return when the engine has seen it.
+    async def feed(self, event: Event) -> None:
+        """Feeds an input; returns when the engine has processed it.
 
-        What today's engine has not asked for does not come: the result of a call that
-        it does not run, the end of sound that it does not wait for.
+        Inputs that the engine has not requested are skipped: the result of a call that
+        it does not run, the end of playback that it does not wait for.
         """
         before = self.notes.seen
         match event:
@@ -157,15 +157,15 @@ async def _sleep_until(due: float) -> None:
 
 
 def _due(session: ClientSession, now: float) -> float:
-    """Return when the timer is due that rang at about this time."""
+    """Returns the due time of the timer that fired at about this time."""
     due = session.deadline
     is_near = due is not None and now < due <= now + _RESOLUTION_SECONDS
     return due if due is not None and is_near else now
 
 
 def _inputs(entries: Sequence[tuple[float, Entry]]) -> Iterator[tuple[float, Event]]:
-    """Yield what came from outside, in order; sound in larger pieces than it came."""
-    stretch = _Stretch()
+    """Yields the inputs in order; audio is merged into larger pieces."""
+    stretch = _AudioMerger()
     early = _early_ticks(entries)
     for index, (at, entry) in enumerate(entries):
         if isinstance(entry, AudioSummary):
@@ -178,9 +178,9 @@ def _inputs(entries: Sequence[tuple[float, Entry]]) -> Iterator[tuple[float, Eve
 
 
 def _early_ticks(entries: Sequence[tuple[float, Entry]]) -> set[int]:
-    """Return which ticks had no effect because they rang again when they were due."""
+    """Returns the ticks without effect, which fired again when they were due."""
     early: set[int] = set()
-    following: float | None = None  # when the next tick rang
+    following: float | None = None  # time of the next tick
     for index in reversed(range(len(entries))):
         at, entry = entries[index]
         if not isinstance(entry, Tick):
@@ -192,8 +192,8 @@ def _early_ticks(entries: Sequence[tuple[float, Entry]]) -> set[int]:
     return early
 
 
-class _Stretch:
-    """Sound between two other events, the caller's and the agent's each by itself."""
+class _AudioMerger:
+    """Merges audio between two other events, separately for caller and agent."""
 
     def __init__(self) -> None:
         self._mic, self._mic_since = 0, 0.0
@@ -201,26 +201,26 @@ class _Stretch:
         self._audible = 0
         self._reply_id = ""
 
-    def add(self, at: float, sound: AudioSummary) -> Iterator[tuple[float, Event]]:
-        """Take in a line; yield what has become large enough."""
-        if self._mic and sound.until - self._mic_since > _MERGED_SECONDS:
+    def add(self, at: float, audio: AudioSummary) -> Iterator[tuple[float, Event]]:
+        """Takes a summary; yields pieces that have reached their length."""
+        if self._mic and audio.until - self._mic_since > _MERGED_SECONDS:
             yield self._end_mic()
-        if sound.mic:
+        if audio.mic:
             self._mic_since = self._mic_since if self._mic else at
-            self._mic += sound.mic
-        if not sound.received:
+            self._mic += audio.mic
+        if not audio.received:
             return
-        is_other = sound.reply_id != self._reply_id
-        is_long = sound.until - self._reply_since > _MERGED_REPLY_SECONDS
+        is_other = audio.reply_id != self._reply_id
+        is_long = audio.until - self._reply_since > _MERGED_REPLY_SECONDS
         if self._reply and (is_other or is_long):
             yield self._end_reply()
         self._reply_since = self._reply_since if self._reply else at
-        self._reply_id = sound.reply_id
-        self._reply += sound.received
-        self._audible += sound.audible
+        self._reply_id = audio.reply_id
+        self._reply += audio.received
+        self._audible += audio.audible
 
     def end(self) -> Iterator[tuple[float, Event]]:
-        """Yield what is left."""
+        """Yields what is left."""
         if self._mic:
             yield self._end_mic()
         if self._reply:
@@ -237,41 +237,41 @@ class _Stretch:
         return self._reply_since, Received(ReplyAudio(pcm, self._reply_id))
 
 
-# The recorded world around the engine: a line, a speaker and tools that do what they
-# did then, each when it is told to, and notes of what reaches them.
+# The recorded environment of the engine: connection, speaker and tools repeat their
+# recorded behavior, and log what the engine does with them.
 
 
-# How the codec begins a message of sound.
-_SOUND = encode(InputAudio(b"")).partition('""')[0] + '"'
+# The beginning of an encoded audio message.
+_AUDIO_PREFIX = encode(InputAudio(b"")).partition('""')[0] + '"'
 
 
 @dataclass(slots=True)
 class ReplayLog:
-    """What the engine sees and does, as a recording would have it.
+    """The events and actions of the engine, in the form of a recording.
 
-    What is sent, played and stopped is noted where it arrives, not where it is wanted:
-    an engine that does not do what its session says is found out.
+    Send, play and stop are logged where they arrive, not where they are ordered, so
+    that an engine that does not carry out an action is detected.
     """
 
     began: float
     seen: int = 0  # events so far
-    has_ended: bool = True  # whether the engine is over once its session is
+    has_ended: bool = True  # False if the engine did not end with its session
     _lines: list[tuple[float, Entry]] = field(default_factory=list)
-    _sounds: AudioCounter = field(default_factory=AudioCounter)
+    _audio: AudioCounter = field(default_factory=AudioCounter)
 
     def observe(self, at: float, what: Event | Action) -> None:
-        """Take note of what is not noted on arrival."""
+        """Takes note of an event, or of an action that is not logged on arrival."""
         if isinstance(what, Send | Play | StopPlayback):
             return
         self.seen += isinstance(what, Event)
         self._note(at - self.began, what)
 
     def arrived(self, what: Send | Play | StopPlayback) -> None:
-        """Take note of something that was done."""
+        """Takes note of an action that was carried out."""
         self._note(asyncio.get_running_loop().time() - self.began, what)
 
     def entries(self) -> list[tuple[float, Entry]]:
-        """Return everything, once it is over."""
+        """Returns all entries; to be called at the end."""
         self._cut()
         lines = list(self._lines)
         if self.has_ended:
@@ -279,19 +279,19 @@ class ReplayLog:
         return [each for each in lines if not isinstance(each[1], Close)]
 
     def _note(self, at: float, what: Event | Action) -> None:
-        if not self._sounds.note(at, what):
+        if not self._audio.note(at, what):
             self._cut()
             self._lines.append((at, what))
 
     def _cut(self) -> None:
-        """Take the sound that was counted up to here."""
-        self._sounds.cut()
-        self._lines += self._sounds.finished
-        self._sounds.finished.clear()
+        """Takes the audio counted so far."""
+        self._audio.cut()
+        self._lines += self._audio.finished
+        self._audio.finished.clear()
 
 
 class RecordedConnection:
-    """The line of then: dialled by the engine, opened, refused and cut when told to."""
+    """The recorded connection: the engine dials it, the replay opens and ends it."""
 
     def __init__(self, notes: ReplayLog) -> None:
         self._notes = notes
@@ -300,7 +300,7 @@ class RecordedConnection:
 
     @property
     def is_dialled(self) -> bool:
-        """Whether a connection is being made."""
+        """True while the engine waits for a connection."""
         return self._answer is not None and not self._answer.done()
 
     async def dial(self, token: str | None, listener: TransportListener) -> None:
@@ -311,18 +311,18 @@ class RecordedConnection:
         await self._answer
 
     def open(self) -> None:
-        """The connection stands."""
+        """Completes the connection."""
         if self._listener is not None and self._answer and not self._answer.done():
-            self._listener.opened(_WayOut(self._notes))
+            self._listener.opened(_RecordedTransport(self._notes))
             self._answer.set_result(None)
 
     def receive(self, message: ServerMessage) -> None:
-        """The service says something."""
+        """Delivers a message of the service."""
         if self._listener is not None:
             self._listener.received(encode(message))
 
     def lose(self, event: Disconnected) -> None:
-        """The connection is gone, or could not be made."""
+        """Ends the connection, or lets it fail to open."""
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(
                 TransportError(event.reason, status=event.status)
@@ -332,8 +332,8 @@ class RecordedConnection:
         self._listener = None
 
 
-class _WayOut:
-    """A transport that notes what is sent and takes everything."""
+class _RecordedTransport:
+    """A transport that is always writable and logs what is sent."""
 
     is_writable = True
 
@@ -341,26 +341,26 @@ class _WayOut:
         self._notes = notes
 
     def write(self, text: str) -> None:
-        size = _sound_size(text)
+        size = _audio_size(text)
         if size is None:
             self._notes.arrived(Send(decode_client(text)))
         else:
             self._notes.arrived(Send(InputAudio(bytes(size))))
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing."""
 
 
-def _sound_size(text: str) -> int | None:
-    """Return how much sound a message carries, None of any other: twenty a second."""
-    if not text.startswith(_SOUND):
+def _audio_size(text: str) -> int | None:
+    """Returns the bytes of audio in a message; None for other messages."""
+    if not text.startswith(_AUDIO_PREFIX):
         return None
-    content = text[len(_SOUND) : text.index('"', len(_SOUND))]
+    content = text[len(_AUDIO_PREFIX) : text.index('"', len(_AUDIO_PREFIX))]
     return len(content) // 4 * 3 - content[-2:].count("=")
 
 
 class RecordedSpeaker:
-    """Notes what is played; everything was heard when it is told so."""
+    """Logs what is played; playback ends when the replay says so."""
 
     pending_ms = 0.0
 
@@ -375,22 +375,22 @@ class RecordedSpeaker:
         return None
 
     def play(self, pcm: bytes) -> None:
-        """Note the sound."""
+        """Notes the audio."""
         self._notes.arrived(Play(pcm))
 
     def stop(self) -> float:
-        """Note that it is to be silent; what that threw away, the recording says."""
+        """Notes the stop; the recording has the discarded audio."""
         self._notes.arrived(StopPlayback())
         return 0.0
 
     async def drained(self) -> None:
-        """Wait: the recording says when."""
+        """Waits for the recorded end of playback."""
         heard = asyncio.get_running_loop().create_future()
         self._waiting.append(heard)
         await heard
 
     def drain(self) -> bool:
-        """Everything was heard; return whether anybody had asked."""
+        """Ends playback; returns True if the engine waited for that."""
         while self._waiting:
             heard = self._waiting.popleft()
             if not heard.done():
@@ -400,9 +400,9 @@ class RecordedSpeaker:
 
 
 class RecordedTools:
-    """Calls that end when they ended then, with what they came to then.
+    """Tool calls that end at their recorded times with their recorded results.
 
-    With `run_live` they are run again, and end with what they come to now; no sooner.
+    With `run_live` they run again and return their new results, not before those times.
     """
 
     def __init__(self, run_live: RunToolCall | None) -> None:
@@ -410,7 +410,7 @@ class RecordedTools:
         self._running: dict[str, asyncio.Future[ToolOutcome]] = {}
 
     async def run(self, call: ToolCall) -> ToolOutcome:
-        """Run a call; see `runner.engine.engine.RunToolCall`."""
+        """Runs a call; see `runner.engine.engine.RunToolCall`."""
         result: asyncio.Future[ToolOutcome]
         result = asyncio.get_running_loop().create_future()
         self._running[call.call_id] = result
@@ -419,7 +419,7 @@ class RecordedTools:
         return then if live is None else ToolOutcome(live.text, live.is_error)
 
     def finish(self, call_id: str, outcome: ToolOutcome) -> bool:
-        """End a call; return whether it was running."""
+        """Ends a call; returns True if it was running."""
         result = self._running.pop(call_id, None)
         if result is None or result.done():
             return False

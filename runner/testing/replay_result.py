@@ -1,8 +1,8 @@
-"""What the engine does now beside what it did then: equal, or the first difference.
+"""Comparison of a replay with its recording: equal, or the first difference.
 
-Left out are times and how sound was cut into pieces, and nothing else: messages with
-their content, their order against all that was received, tools, notices, the sound of
-each reply that was played, and the end.
+Times and the division of audio into pieces are ignored. Compared are messages, their
+order relative to what was received, tools, notices, the audio of each reply, and the
+end.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from runner.testing.replay import replay
 from runner.tools.tool import ToolOutcome
 
 _BEFORE, _AFTER = 5, 3
-# Beyond this many steps it is not worth the time to say how many differ besides.
-_COUNTED = 5_000
+# Further differences are not counted above this number of steps: it takes too long.
+_MAX_COUNTED_STEPS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line of a call as it is compared; `at` and `entry` are for whoever reads.
+    """One entry as it is compared; `at` and `entry` are for display only.
 
-    Of sound between two other lines there is one step: the microphone's, and the
-    agent's reply by reply.
+    All audio between two other entries is one step: the microphone's, and the agent's
+    by reply.
     """
 
     at: float
@@ -50,11 +50,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The first place where two calls part, with what surrounds it.
+    """The first difference of two calls, with its context.
 
-    `before` is what both have in common just before. A side that has ended is empty.
-    `further` counts the places where they part after that; None where there are too
-    many lines to count.
+    `before` is the common part just before it. A side that has ended is empty.
+    `further` counts later differences; None if there are too many steps to count.
     """
 
     number: int  # of the step, from 1
@@ -70,13 +69,13 @@ def find_difference(
     *,
     is_complete: bool = True,
 ) -> Difference | None:
-    """Return the first difference between two calls; None when they are equal.
+    """Returns the first difference between two calls; None when they are equal.
 
-    What was recorded of a call that is not complete may end anywhere.
+    An incomplete recording may end at any entry.
     """
     old, new = list(_steps(then)), list(_steps(now))
     if not is_complete:
-        # The last line may be half of what followed from one event, or of a sound.
+        # The last entry may be part of what followed from one event, or of its audio.
         if old and isinstance(old[-1].entry, AudioSummary):
             old.pop()
         new = new[: len(old)]
@@ -93,7 +92,7 @@ def find_difference(
 
 
 def _count_further(old: Sequence[Step], new: Sequence[Step]) -> int | None:
-    if len(old) + len(new) > _COUNTED:
+    if len(old) + len(new) > _MAX_COUNTED_STEPS:
         return None
     then = [dumps(step.content) for step in old]
     now = [dumps(step.content) for step in new]
@@ -103,27 +102,27 @@ def _count_further(old: Sequence[Step], new: Sequence[Step]) -> int | None:
 
 
 def _steps(entries: Sequence[tuple[float, Entry]]) -> Iterator[Step]:
-    """Yield what is compared, up to the end: after that nothing is done any more."""
-    sound: list[tuple[float, AudioSummary]] = []
+    """Yields the steps that are compared, up to the end of the call."""
+    audio: list[tuple[float, AudioSummary]] = []
     for at, entry in entries:
         if isinstance(entry, Tick):
-            continue  # what follows from it is compared
+            continue  # its effects are compared
         if isinstance(entry, AudioSummary):
-            sound.append((at, entry))
+            audio.append((at, entry))
             continue
-        if sound:
-            yield _sound_step(sound)
-            sound = []
+        if audio:
+            yield _audio_step(audio)
+            audio = []
         content = write_line(0.0, entry)
         del content["at"]
         yield Step(at, entry, content)
         if isinstance(entry, Close):
             return
-    if sound:
-        yield _sound_step(sound)
+    if audio:
+        yield _audio_step(audio)
 
 
-def _sound_step(sounds: Sequence[tuple[float, AudioSummary]]) -> Step:
+def _audio_step(sounds: Sequence[tuple[float, AudioSummary]]) -> Step:
     at, (_, last) = sounds[0][0], sounds[-1]
     each = [sound for _, sound in sounds]
     content: dict[str, Any] = {
@@ -135,7 +134,7 @@ def _sound_step(sounds: Sequence[tuple[float, AudioSummary]]) -> Step:
         if not sound.received and not sound.played:
             continue
         replies = content["replies"]
-        # A line may end between a sound that comes and its playing: that has no name.
+        # A summary may end between audio and its playback; the rest has no reply id.
         is_rest = replies and not sound.received
         if not is_rest and (not replies or replies[-1]["id"] != sound.reply_id):
             replies.append({"id": sound.reply_id, "received": 0, "played": 0})
@@ -144,15 +143,15 @@ def _sound_step(sounds: Sequence[tuple[float, AudioSummary]]) -> Step:
     return Step(at, last, {"sound": content})
 
 
-# One recording replayed: equal, different, accepted, or not to be replayed.
+# The result of one replayed recording.
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayResult:
-    """What came of one recording; `problem` says why it could not be replayed.
+    """The result of a replay; `problem` says why a recording could not be replayed.
 
-    `seconds` is how long the recorded call was, `was_updated` whether what the engine
-    does now was written in place of what it did.
+    `seconds` is the length of the recorded call; `was_updated` is True if the recording
+    was replaced by the new behavior.
     """
 
     folder: Path
@@ -164,14 +163,14 @@ class ReplayResult:
 
     @property
     def is_equal(self) -> bool:
-        """Whether the engine does now what it did then."""
+        """True if the engine behaves as recorded."""
         return self.difference is None and self.problem is None
 
 
 def replay_and_compare(
     folder: Path, *, live_tools: bool = False, update: bool = False
 ) -> ReplayResult:
-    """Replay a recording and compare; never raises for what a recording can hold."""
+    """Replays a recording and compares; errors of a recording are in the result."""
     try:
         recording = read_recording(folder)
         run_tool = _live_tools(recording) if live_tools else None
@@ -202,7 +201,9 @@ def _live_tools(recording: Recording) -> RunToolCall:
     header = recording.header
     path = Path(header.agent.path)
     if not path.is_file():
-        raise FileUnreadable(f"its agent file '{path}' is not there for its tools")
+        raise FileUnreadable(
+            f"its tools need the agent file '{path}', which does not exist"
+        )
     environment = load_environment(Path(), os.environ)
     _, registry = load_agent_and_tools(path, header.variables, environment)
     staged = MockedToolset(registry)
@@ -214,7 +215,7 @@ def _live_tools(recording: Recording) -> RunToolCall:
 
 
 def _write(recording: Recording, now: list[tuple[float, Entry]]) -> None:
-    """Put what the engine does now in place of the recorded lines, all at once."""
+    """Puts the new entries in place of the recorded ones, atomically."""
     lines = [write_header(recording.header)]
     lines += [write_line(at, entry) for at, entry in now]
     end = round(now[-1][0], 6) if now else 0.0
@@ -223,6 +224,6 @@ def _write(recording: Recording, now: list[tuple[float, Entry]]) -> None:
     elif recording.stopped is not None:
         lines.append({"at": end, "stopped": recording.stopped})
     path = recording.folder / SESSION_FILE
-    beside = path.with_suffix(".new")
-    beside.write_text("".join(f"{dumps(line)}\n" for line in lines), "utf-8")
-    os.replace(beside, path)
+    temporary = path.with_suffix(".new")
+    temporary.write_text("".join(f"{dumps(line)}\n" for line in lines), "utf-8")
+    os.replace(temporary, path)

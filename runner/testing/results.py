@@ -1,7 +1,6 @@
-"""What came of scenarios: pure values, the same for every report.
+"""Results of scenarios as values, for all reports.
 
-Times are those of the call, not of the machine: on the scripted service two runs give
-equal results.
+Times are on the clock of the call: on the scripted service all runs give equal results.
 """
 
 from __future__ import annotations
@@ -24,17 +23,17 @@ if TYPE_CHECKING:
 
 
 class Status(Enum):
-    """How a scenario ended."""
+    """The outcome of a scenario."""
 
     PASSED = "passed"
     FAILED = "failed"  # the agent did not do what was expected
-    ERROR = "error"  # it could not be tried: a file, a tool, the service
+    ERROR = "error"  # it could not be run: a file, a tool, the service
     SKIPPED = "skipped"  # the service cannot do what it needs
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The first expectation that was not met, and what came instead."""
+    """The first expectation that was not met, and the actual event."""
 
     place: Place
     expected: str
@@ -56,9 +55,9 @@ class CallSeen:
 class ScenarioResult:
     """One run of one scenario.
 
-    `said` is the conversation as it was, `waits` the agent's latencies, `seconds` how
-    long the call was; `left_out` says what the service could not do. `recording` is set
-    where one was kept.
+    `said` is the conversation, `waits` the agent's latencies, `seconds` the length of
+    the call; `left_out` lists what the service does not support. `recording` is the
+    folder of the recording, if there is one.
     """
 
     scenario: Scenario
@@ -66,7 +65,7 @@ class ScenarioResult:
     status: Status
     failure: Failure | None = None
     error: str | None = None  # of ERROR and SKIPPED: why
-    said: Sequence[tuple[str, str]] = ()  # (caller | agent, words)
+    said: Sequence[tuple[str, str]] = ()  # (caller | agent, text)
     calls: Sequence[CallSeen] = ()
     waits: Sequence[float] = ()
     interruptions: int = 0
@@ -75,19 +74,19 @@ class ScenarioResult:
     recording: Path | None = None
     run: int = 0  # of --repeat, from 0
     verdicts: Sequence[str] = ()  # of judges
-    interrupted: Sequence[str] = ()  # what was: greeting, reply, tool
+    interrupted: Sequence[str] = ()  # greeting, reply, tool
     ended_by: Party | None = None
-    seed: int = 0  # what faults and the rest were drawn with
+    seed: int = 0  # of faults and other random choices
 
     @property
     def has_failed(self) -> bool:
-        """Whether it neither passed nor was skipped."""
+        """True if it failed or could not be run."""
         return self.status in (Status.FAILED, Status.ERROR)
 
 
 @dataclass(frozen=True, slots=True)
 class AgentCoverage:
-    """What of an agent the scenarios have exercised: each name with how often."""
+    """The parts of an agent that scenarios used: each name with its count."""
 
     agent: Path
     tools: Mapping[str, int]
@@ -97,7 +96,7 @@ class AgentCoverage:
 
     @property
     def parts(self) -> Mapping[str, Mapping[str, int]]:
-        """All of it, by what it is about."""
+        """All counts by kind."""
         return {
             "tools": self.tools,
             "variables": self.variables,
@@ -110,8 +109,7 @@ class AgentCoverage:
 class Report:
     """All results of one `vagent test`, in the order of the files.
 
-    `root` is the folder that paths are shown relative to. `coverage` is there where it
-    was asked for.
+    `root` is the folder for relative paths. `coverage` is empty unless requested.
     """
 
     results: Sequence[ScenarioResult] = ()
@@ -119,23 +117,23 @@ class Report:
     coverage: Sequence[AgentCoverage] = ()
 
     def count(self, status: Status) -> int:
-        """How many ended so."""
+        """Returns the number of results with a status."""
         return sum(each.status is status for each in self.results)
 
     @property
     def failed(self) -> Sequence[ScenarioResult]:
-        """What did not pass, and was not skipped."""
+        """The results that failed or could not be run."""
         return [each for each in self.results if each.has_failed]
 
     @property
     def exit_code(self) -> int:
-        """0 fine, 1 something failed, 3 something could not be tried."""
+        """0 if all passed, 1 for failures, 3 for scenarios that could not be run."""
         if self.count(Status.FAILED):
             return 1
         return 3 if self.count(Status.ERROR) else 0
 
 
-# What of each agent its scenarios have exercised, and what never.
+# Coverage: the parts of each agent that its scenarios use.
 
 
 _INTERRUPTIONS = ("greeting", "reply", "tool")
@@ -145,7 +143,7 @@ _ENDS = ("agent", "caller", "service")
 def measure(
     results: Sequence[ScenarioResult], environment: Mapping[str, str]
 ) -> list[AgentCoverage]:
-    """Return the coverage of each agent file that the results are about."""
+    """Returns the coverage of each agent file that the results are about."""
     by_agent: dict[str, list[ScenarioResult]] = {}
     for result in results:
         by_agent.setdefault(os.path.realpath(result.scenario.agent), []).append(result)
@@ -178,9 +176,9 @@ def _measure(
 def _known(
     agent: Path, given: Mapping[str, str], environment: Mapping[str, str]
 ) -> tuple[dict[str, int], dict[str, str | None]]:
-    """Return the agent's tools, and its variables with their defaults.
+    """Returns the agent's tools, and its variables with their defaults.
 
-    There are none of a file that cannot be loaded.
+    Both are empty if the file cannot be loaded.
     """
     # A report without coverage loads no engine and no tools.
     from runner.testing.mocks import kinds, load_test_agent
@@ -204,7 +202,7 @@ def _known(
     return dict.fromkeys(names, 0), defaults
 
 
-# How often repeated scenarios pass, and how sure that is.
+# Pass rates of repeated scenarios.
 
 
 _Z = 1.959964  # of the 95 % interval
@@ -212,7 +210,7 @@ _Z = 1.959964  # of the 95 % interval
 
 @dataclass(frozen=True, slots=True)
 class Flake:
-    """A scenario that was run several times, skipped runs left out."""
+    """The pass rate of a scenario that ran several times, without skipped runs."""
 
     place: Place
     scenario: str
@@ -221,10 +219,10 @@ class Flake:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The share that passes, with 95 % certainty: Wilson's score interval.
+        """The 95 % confidence interval of the pass rate: Wilson's score interval.
 
         E. B. Wilson, Probable Inference, the Law of Succession, and Statistical
-        Inference, 1927. Unlike the textbook's it is of use near 0 and 1.
+        Inference, 1927. Unlike the normal approximation it is valid near 0 and 1.
         """
         share, n = self.passed / self.runs, self.runs
         scale = 1 + _Z**2 / n
@@ -234,7 +232,7 @@ class Flake:
 
 
 def find_flakes(report: Report) -> Sequence[Flake]:
-    """Return what became of each scenario that was run more than once."""
+    """Returns the pass rate of each scenario that ran more than once."""
     runs: dict[tuple[Place, str], list[ScenarioResult]] = {}
     for result in report.results:
         if result.status is not Status.SKIPPED:
@@ -248,15 +246,15 @@ def find_flakes(report: Report) -> Sequence[Flake]:
 
 
 # Select Graphic Rendition (ECMA-48, 8.3.117).
-_COLOURS = {Status.PASSED: "32", Status.FAILED: "1;31", Status.ERROR: "1;31"}
+_COLORS = {Status.PASSED: "32", Status.FAILED: "1;31", Status.ERROR: "1;31"}
 # Characters of a tool's result that the description of a failure shows.
-_SHOWN_RESULT = 200
+_MAX_RESULT_CHARACTERS = 200
 
 
 def describe_failure(
     result: ScenarioResult, root: PurePath | None = None, *, colour: bool = False
 ) -> str:
-    """Return why a scenario did not pass, with the conversation up to there."""
+    """Returns a description of a failure, with the conversation up to it."""
     root = root or Path.cwd()
     return "\n".join(_describe(result, root, colour=colour))
 
@@ -267,7 +265,7 @@ def _describe(result: ScenarioResult, root: PurePath, *, colour: bool) -> Iterat
     path = shown_path(place.path, root)
     word = result.status.value
     if colour:
-        word = f"\x1b[{_COLOURS.get(result.status, '33')}m{word}\x1b[0m"
+        word = f"\x1b[{_COLORS.get(result.status, '33')}m{word}\x1b[0m"
     again = f" (run {result.run + 1}, seed {result.seed})" if result.run else ""
     yield f"{path}:{place.line}:{place.column}: {word}: {printable(scenario.id)}{again}"
     yield from _source_line(place.path, place.line, place.column)
@@ -300,8 +298,8 @@ def _source_line(path: Path, line: int, column: int) -> Iterator[str]:
 def _call(call: CallSeen) -> str:
     arguments = json.dumps(dict(call.arguments), ensure_ascii=False)
     came = call.result or "no result"
-    if len(came) > _SHOWN_RESULT:
-        came = came[:_SHOWN_RESULT] + "…"
+    if len(came) > _MAX_RESULT_CHARACTERS:
+        came = came[:_MAX_RESULT_CHARACTERS] + "…"
     took = "" if call.seconds is None else f" after {call.seconds:g} s"
     failed = "failed: " if call.is_error else ""
     return f"{call.tool}({printable(arguments)}) → {failed}{printable(came)}{took}"

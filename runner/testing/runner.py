@@ -1,4 +1,4 @@
-"""Runs one scenario on one service and says what came of it."""
+"""Runs one scenario on one service and returns its result."""
 
 from __future__ import annotations
 
@@ -38,33 +38,33 @@ __all__ = ["TestOptions", "format_error", "run_scenario"]
 
 
 def run_scenario(
-    scenario: Scenario, wishes: TestOptions, run: int = 0
+    scenario: Scenario, options: TestOptions, run: int = 0
 ) -> ScenarioResult:
-    """Run a scenario in an event loop of its own, on virtual time where it is scripted.
+    """Runs a scenario in its own event loop; on the scripted service on virtual time.
 
-    Whatever a scenario, an agent file, a tool or a service does is in the result.
+    Errors of the scenario, the agent file, tools and the service are in the result.
     """
-    result = ScenarioResult(scenario, wishes.service, Status.PASSED, run=run)
-    if scenario.services and wishes.service not in scenario.services:
+    result = ScenarioResult(scenario, options.service, Status.PASSED, run=run)
+    if scenario.services and options.service not in scenario.services:
         where = ", ".join(scenario.services)
         return replace(result, status=Status.SKIPPED, error=f"it is for {where}")
-    program = _try(result, wishes)
+    program = _try(result, options)
     try:
-        if wishes.service == SCRIPT:
+        if options.service == SCRIPT:
             return run_virtually(program)
         return asyncio.run(program)
     except VagentError as error:
         return replace(result, status=Status.ERROR, error=format_error(error))
 
 
-async def _try(result: ScenarioResult, wishes: TestOptions) -> ScenarioResult:
+async def _try(result: ScenarioResult, options: TestOptions) -> ScenarioResult:
     scenario = result.scenario
-    setup, left_out = _prepare(scenario, wishes, result.run)
+    setup, left_out = _prepare(scenario, options, result.run)
     began = asyncio.get_running_loop().time()
     evidence = FailureRecorder()
-    observers = [evidence.observe] if wishes.keep else []
+    observers = [evidence.observe] if options.keep else []
     async with open_call_under_test(setup, observers) as (call, stage):
-        performance = ScenarioRun(call, wishes.judge, left_out)
+        performance = ScenarioRun(call, options.judge, left_out)
         failure = await _perform(scenario, performance)
         seconds = asyncio.get_running_loop().time() - began
         status = Status.PASSED if failure is None else Status.FAILED
@@ -74,23 +74,23 @@ async def _try(result: ScenarioResult, wishes: TestOptions) -> ScenarioResult:
             failure=failure,
             said=tuple(call.said),
             calls=tuple(call.calls),
-            waits=tuple(call.witness.waits),
-            interruptions=len(call.witness.interruptions),
-            interrupted=tuple(each.what for each in call.witness.interruptions),
-            ended_by=call.witness.ended_by,
+            waits=tuple(call.observer.waits),
+            interruptions=len(call.observer.interruptions),
+            interrupted=tuple(each.what for each in call.observer.interruptions),
+            ended_by=call.observer.ended_by,
             seconds=round(seconds, 3),
             left_out=tuple(performance.left_out),
             verdicts=tuple(performance.verdicts),
             seed=setup.seed,
         )
-    result = _judged(_explained(result, call.witness), stage.tools)
-    if wishes.keep is None or (
-        result.status is Status.PASSED and not wishes.keep_passed
+    result = _check_refused(_explain(result, call.observer), stage.tools)
+    if options.keep is None or (
+        result.status is Status.PASSED and not options.keep_passed
     ):
         return result
     try:
-        folder = evidence.write(wishes.keep, result, stage, setup.seed)
-    except FileUnreadable as error:  # what came of the scenario is worth more
+        folder = evidence.write(options.keep, result, stage, setup.seed)
+    except FileUnreadable as error:  # the result matters more than its recording
         lost = f"its recording: {error.message}"
         return replace(result, left_out=(*result.left_out, lost))
     return replace(result, recording=folder)
@@ -106,20 +106,20 @@ async def _perform(scenario: Scenario, performance: ScenarioRun) -> Failure | No
     return await performance.finish(scenario.place)
 
 
-def _explained(result: ScenarioResult, witness: CallObserver) -> ScenarioResult:
-    """Say of a call that broke off why it did: else the agent would be blamed."""
-    close, failure = witness.close, result.failure
+def _explain(result: ScenarioResult, observer: CallObserver) -> ScenarioResult:
+    """Adds the reason of an aborted call: the agent is not at fault."""
+    close, failure = observer.close, result.failure
     if failure is None or close is None or close.outcome is Outcome.CLEAN:
         return result
-    if witness.ready_at:
+    if observer.ready_at:
         came = f"{failure.came}; the call had broken off: {close.reason}"
         return replace(result, failure=replace(failure, came=came))
     error = f"{close.reason}\n{close.hint}" if close.hint else close.reason
     return replace(result, status=Status.ERROR, failure=None, error=error)
 
 
-def _judged(result: ScenarioResult, staged: MockedToolset) -> ScenarioResult:
-    """A tool that could not be run makes whatever else came of no worth."""
+def _check_refused(result: ScenarioResult, staged: MockedToolset) -> ScenarioResult:
+    """Makes the result an error if a tool was refused: nothing else counts then."""
     if not staged.refused:
         return result
     names = ", ".join(staged.refused)
@@ -131,41 +131,41 @@ def _judged(result: ScenarioResult, staged: MockedToolset) -> ScenarioResult:
 
 
 def _prepare(
-    scenario: Scenario, wishes: TestOptions, run: int
+    scenario: Scenario, options: TestOptions, run: int
 ) -> tuple[CallSetup, list[str]]:
-    """Return the call's setup, and what this service cannot do of what is wished."""
+    """Returns the call's setup, and the options that this service does not support."""
     left_out: list[str] = []
-    is_scripted = wishes.service == SCRIPT
-    impairment = Impairment(wishes.noise_db, wishes.packet_loss)
+    is_scripted = options.service == SCRIPT
+    impairment = Impairment(options.noise_db, options.packet_loss)
     if is_scripted and not impairment.is_none:
-        left_out.append("noise and packet loss: nothing is heard on script")
+        left_out.append("noise and packet loss: script uses no audio")
     if scenario.llm and not is_scripted:
         left_out.append("llm: only the scripted service uses it")
-    faults = (*scenario.faults, *wishes.faults)
-    if faults and wishes.service not in (SCRIPT, "local"):
-        left_out.append("faults: only services of vagent's own make them")
+    faults = (*scenario.faults, *options.faults)
+    if faults and options.service not in (SCRIPT, "local"):
+        left_out.append("faults: only script and local support them")
         faults = ()
     setup = CallSetup(
         scenario.agent,
-        wishes.service,
-        variables={**scenario.variables, **wishes.variables},
-        environment={**wishes.environment, **scenario.environment},
+        options.service,
+        variables={**scenario.variables, **options.variables},
+        environment={**options.environment, **scenario.environment},
         mock=scenario.mock,
         llm=scenario.llm,
         faults=faults,
-        seed=wishes.seed + scenario.seed + run,
-        live_tools=wishes.live_tools,
+        seed=options.seed + scenario.seed + run,
+        live_tools=options.live_tools,
         impairment=impairment,
-        transport=wishes.transport,
+        transport=options.transport,
     )
     return setup, left_out
 
 
 def format_error(error: VagentError) -> str:
-    """Return an error as a person reads it, with the findings of an agent file."""
+    """Returns the message of an error, with the findings of an agent file."""
     parts: Sequence[str] = [error.message]
     if isinstance(error, ConfigError):
-        # The tree of errors stands below the findings and cannot name their type.
+        # `errors` is below `config` and cannot name the type of its diagnostics.
         findings = cast("tuple[Diagnostic, ...]", error.diagnostics)
         parts = [*parts, render(each for each in findings if each.is_error)]
     elif error.hint:
@@ -173,28 +173,27 @@ def format_error(error: VagentError) -> str:
     return "\n".join(parts).rstrip()
 
 
-# Recordings of calls under test: noted while they go on, written when it is known
-# that somebody will want to look at one.
+# Recordings of calls under test: collected in memory, and written after a failure.
 
 
-_NO_NAME = re.compile(r"[^a-z0-9]+")
-_LONGEST_NAME = 80  # far below what file systems take
+_NOT_IN_NAME = re.compile(r"[^a-z0-9]+")
+_MAX_NAME_CHARACTERS = 80  # far below the limits of file systems
 
 
 class FailureRecorder:
-    """Everything that happened in one call; an observer of the engine."""
+    """Collects the events and actions of a call; an observer of the engine."""
 
     def __init__(self) -> None:
         self._happened: list[tuple[float, Event | Action]] = []
 
     def observe(self, at: float, what: Event | Action) -> None:
-        """Note an event or an action."""
+        """Notes an event or an action."""
         self._happened.append((at, what))
 
     def write(
         self, into: Path, result: ScenarioResult, stage: CallFixture, seed: int
     ) -> Path:
-        """Write a recording in place of the scenario's last one; return its folder.
+        """Writes a recording over the scenario's last one; returns its folder.
 
         Raises:
             FileUnreadable: it cannot be written.
@@ -203,8 +202,10 @@ class FailureRecorder:
         agent, service = stage.agent, stage.service
         text = read_agent_text(agent.path)
         redactor = Redactor(agent_secrets(agent) | find_secrets(text, service))
-        keeping = RecordingOptions(into)
-        header = describe_call(agent, text, stage.config, service.name, seed, keeping)
+        recording_options = RecordingOptions(into)
+        header = describe_call(
+            agent, text, stage.config, service.name, seed, recording_options
+        )
         try:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
@@ -219,14 +220,18 @@ class FailureRecorder:
 
 
 def _folder_name(result: ScenarioResult) -> str:
-    """Return a name that tells file, scenario and run; the same each time.
+    """Returns a stable folder name for a file, scenario and run.
 
-    Whatever letters cannot tell apart, the folder of the file included, a few figures
-    do: no two scenarios write to the same place.
+    A hash is added where the letters are ambiguous (also the folder of the file), so
+    that no two scenarios share a folder.
     """
     path, line = result.scenario.place.path, result.scenario.place.line
     stem, wanted = path.name.partition(".")[0], result.scenario.id
-    name = _NO_NAME.sub("-", wanted.lower()).strip("-")[:_LONGEST_NAME].rstrip("-")
+    name = (
+        _NOT_IN_NAME.sub("-", wanted.lower())
+        .strip("-")[:_MAX_NAME_CHARACTERS]
+        .rstrip("-")
+    )
     if name.replace("-", " ") != wanted.lower() or path.name != path.as_posix():
         what = f"{path.as_posix()}::{wanted}"
         name += "-" + hashlib.sha256(what.encode("utf-8", "replace")).hexdigest()[:6]

@@ -1,9 +1,9 @@
-"""The scripted service: the embedded server with words in place of sound.
+"""The scripted service: the local service with text in place of audio.
 
-The same sessions, floor, pacing and faults as `vagent serve`, over a pipe instead of a
-socket; the caller's words are handed to it where ears would have understood them, a
-script thinks, and tones of about a voice's length are the voice. It starts no thread
-and draws no lots, so on virtual time every run is the same.
+It has the sessions, turn taking, pacing and faults of `vagent serve`, over a pipe
+instead of a socket. The caller's text is injected in place of speech recognition, rules
+replace the language model, and tones of the length of speech the synthesizer. It starts
+no thread and uses no random numbers, so on virtual time all runs are equal.
 """
 
 from __future__ import annotations
@@ -55,49 +55,49 @@ from runner.testing.scenarios.model import LlmRule
 T = TypeVar("T")
 
 # Four syllables a second are about 150 words a minute, as on the telephone.
-SECONDS_A_SYLLABLE = 0.25
-# Silence after which the embedded server takes a turn to be over.
+SECONDS_PER_SYLLABLE = 0.25
+# Silence after which the local service ends a turn.
 ENDPOINT_SECONDS = 0.5
-# A recogniser's partial transcripts: about every so many words.
-_WORDS_A_PARTIAL = 2
-# Sound that goes out in one message; the service's 10 ms would only cost time here.
+# Words between two partial transcripts, as of a recognizer.
+_WORDS_PER_PARTIAL = 2
+# Audio in one message; the 10 ms of the local service would only cost time here.
 _CHUNK_MS = 100.0
 # 2026-01-01, for the timestamps on the wire.
 _EPOCH = 1_767_225_600.0
-_MOST_SESSIONS = 8
+_MAX_SESSIONS = 8
 
 
 class ScriptedService:
-    """A service in this process; an asynchronous context, `dial` leads to it.
+    """A service in this process: an asynchronous context with a `dial` method.
 
-    `brain` plays the agent. Must be entered in the loop that the call runs in.
+    `model` generates the replies of the agent. Must be entered in the loop of the call.
     """
 
     def __init__(
-        self, brain: LanguageModel, *, faults: Sequence[Fault] = (), fault_seed: int = 0
+        self, model: LanguageModel, *, faults: Sequence[Fault] = (), fault_seed: int = 0
     ) -> None:
-        workers = _Inline()
-        speech = _Wordless(brain)
-        larynx = SpeechSynthesizer(speech, workers)
+        workers = _InlineWorkers()
+        speech = _ScriptedSpeech(model)
+        synthesizer = SpeechSynthesizer(speech, workers)
         numbers = count(1)
-        self.happened: list[str] = []  # faults, in words
-        self._house = ServerContext(
+        self.happened: list[str] = []  # descriptions of faults
+        self._context = ServerContext(
             speech,
             workers,
-            larynx,
+            synthesizer,
             self._note,
             make_id=lambda kind: f"{kind}_{next(numbers):04}",
             epoch=_EPOCH,
             chunk_ms=_CHUNK_MS,
         )
         self._faults = (tuple(faults), fault_seed)
-        self._reception: ConnectionHandler | None = None
+        self._handler: ConnectionHandler | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         faults, seed = self._faults
-        self._reception = ConnectionHandler(
-            self._house, _MOST_SESSIONS, faults=faults, fault_seed=seed
+        self._handler = ConnectionHandler(
+            self._context, _MAX_SESSIONS, faults=faults, fault_seed=seed
         )
         return self
 
@@ -109,11 +109,11 @@ class ScriptedService:
 
     @property
     def _open(self) -> ConnectionHandler:
-        assert self._reception is not None, "the service has not been entered"
-        return self._reception
+        assert self._handler is not None, "the service has not been entered"
+        return self._handler
 
     async def dial(self, token: str | None, listener: TransportListener) -> None:
-        """Open a connection; raises TransportError where a fault turns it away."""
+        """Opens a connection; raises TransportError if a fault rejects it."""
         del token
         away = self._open.knock()
         if away is not None:
@@ -126,10 +126,10 @@ class ScriptedService:
         task.add_done_callback(self._tasks.discard)
 
     async def hear(self, words: str) -> bool:
-        """Let the caller speak; return, when the turn is over, whether it was heard.
+        """Lets the caller speak; returns True after the turn if it was detected.
 
-        As with real ears, nobody hears a caller without a line, one whom the agent may
-        not be interrupted by, or who only mutters ("mhm") while the agent speaks.
+        As with real speech detection, a caller is not detected without a connection,
+        where interruptions are disabled, or with a short "mhm" while the agent speaks.
         """
         duration = _spoken_seconds(words)
         conversation = self._open.sessions.latest()
@@ -141,7 +141,7 @@ class ScriptedService:
             return False
         conversation.post(SpeechStarted())
         spoken = words.split()
-        for end in range(_WORDS_A_PARTIAL, len(spoken), _WORDS_A_PARTIAL):
+        for end in range(_WORDS_PER_PARTIAL, len(spoken), _WORDS_PER_PARTIAL):
             due = _spoken_seconds(" ".join(spoken[:end])) - begun
             if due > 0:
                 await asyncio.sleep(due)
@@ -155,7 +155,7 @@ class ScriptedService:
     async def _begin_to_hear(
         self, conversation: Conversation, words: str, duration: float
     ) -> float | None:
-        """Return how much was spoken when it counts as a turn; None: it never does."""
+        """Returns the seconds spoken until it counts as a turn; None: it does not."""
         begun = 0.0
         if conversation.agent_sounds:
             wanted = conversation.session.settings.turn_detection.interruption_delay
@@ -179,11 +179,11 @@ class ScriptedService:
 
 def _spoken_seconds(words: str) -> float:
     count = sum(len(syllables(word)) for word in words.split())
-    return SECONDS_A_SYLLABLE * max(1, count)
+    return SECONDS_PER_SYLLABLE * max(1, count)
 
 
-class _Inline(Workers):
-    """Does the work at once, in this thread: what it does here takes microseconds."""
+class _InlineWorkers(Workers):
+    """Runs tasks at once in this thread: they take microseconds here."""
 
     def __init__(self) -> None:
         super().__init__(1)
@@ -201,12 +201,12 @@ class _Inline(Workers):
 
 
 @lru_cache(maxsize=2048)
-def _hum(word: str) -> bytes:
+def _word_tone(word: str) -> bytes:
     return b"".join(ToneSynthesizer().speak(word, lambda: False))
 
 
 class _Tones:
-    """The stand-in's tones, each word made once."""
+    """Synthesizes tones, cached by word."""
 
     name = "tones"
 
@@ -214,28 +214,28 @@ class _Tones:
         for word in text.split():
             if cancelled():
                 return
-            yield _hum(word)
+            yield _word_tone(word)
 
 
-class _Deaf:
-    """The ears of who is handed words: sound means nothing."""
+class _SilentVad:
+    """A VAD that never detects speech: callers are injected as text."""
 
     def probability(self, frame: Samples) -> float:
         del frame
         return 0.0
 
     def reset(self) -> None:
-        """Forget nothing."""
+        """Does nothing."""
 
 
-class _Wordless:
-    """Speech without speech: a mind and a hum."""
+class _ScriptedSpeech:
+    """The speech components: no recognition, the given language model, and tones."""
 
-    def __init__(self, brain: LanguageModel) -> None:
-        self._brain = brain
+    def __init__(self, model: LanguageModel) -> None:
+        self._model = model
 
     def vad(self) -> Vad:
-        return _Deaf()
+        return _SilentVad()
 
     def endpointer(self) -> None:
         return None
@@ -244,7 +244,7 @@ class _Wordless:
         return None
 
     def brain(self) -> LanguageModel:
-        return self._brain
+        return self._model
 
     def voice(self) -> Synthesizer:
         return _Tones()
@@ -253,21 +253,19 @@ class _Wordless:
         return ()
 
     def close(self) -> None:
-        """Hold nothing: the mind is whoever made it's to close."""
+        """Holds nothing: the caller closes the language model."""
 
 
-# The scripted service's mind: a scenario's own rules, and the agent's where none fits.
-#
-# What the agent says is then as certain as what it does, and no model is asked.
+# The model of the scripted service: rules of the scenario, then of the agent's tools.
 
 
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
 
 class ScriptedModel:
-    """Plays an agent by the rules of one scenario.
+    """Generates the replies of an agent by the rules of one scenario.
 
-    For one call only: the steps of a script are used up.
+    For one call only: rules without a condition are used once, in order.
     """
 
     name = "script"
@@ -279,7 +277,7 @@ class ScriptedModel:
         self._otherwise = RuleBasedModel()
 
     def warm(self, brief: AgentContext) -> None:
-        """Do nothing: there is nothing to read."""
+        """Does nothing."""
 
     def think(
         self,
@@ -287,7 +285,7 @@ class ScriptedModel:
         history: Sequence[HistoryMessage],
         cancelled: Cancelled,
     ) -> Iterator[ModelOutput]:
-        """Yield what the first rule that fits says and calls; see `Brain.think`."""
+        """Yields the output of the first matching rule; see `LanguageModel.think`."""
         last = history[-1] if history else None
         rule = next((each for each in self._rules if _fits(each, last)), None)
         if rule is None and self._steps and not _is_ending(last):
@@ -301,7 +299,7 @@ class ScriptedModel:
             yield ToolCallRequest(tool, arguments)
 
     def close(self) -> None:
-        """Do nothing: nothing is held."""
+        """Does nothing."""
 
 
 def _fits(rule: LlmRule, last: HistoryMessage | None) -> bool:
@@ -315,7 +313,7 @@ def _fits(rule: LlmRule, last: HistoryMessage | None) -> bool:
 
 
 def _is_ending(last: HistoryMessage | None) -> bool:
-    """Whether the call has just been ended: nothing more is to be said."""
+    """True if the last message is a successful `end_call`: nothing more is said."""
     return (
         isinstance(last, ToolMessage) and last.name == "end_call" and not last.is_error
     )
@@ -334,14 +332,14 @@ def _filled(text: str, last: HistoryMessage | None) -> str:
     return _PLACEHOLDER.sub(spoken, text)
 
 
-# A line without a network: what one end writes, the other reads a moment later.
+# A connection without a network.
 
 
 class InMemoryTransport:
-    """One connection, seen from both ends.
+    """Both ends of one connection.
 
-    To the client it is a `Transport` with a listener; to the reception it is a
-    `Connection` and, for faults that are done to sockets, the transport under it.
+    For the client it is a `Transport` with a listener; for the service a `Connection`
+    and, for faults of sockets, the transport under it.
     """
 
     def __init__(self, listener: TransportListener) -> None:
@@ -353,63 +351,63 @@ class InMemoryTransport:
     # ------------------------------------------------------------- the client's end
 
     def open(self) -> None:
-        """Stand, as far as the listener knows."""
+        """Reports the connection as open."""
         self._listener.opened(self)
 
     def write(self, text: str) -> None:
-        """Send a text frame; does nothing once the connection is gone."""
+        """Sends a text frame; does nothing after the connection has ended."""
         if self.is_open:
             self._up.put_nowait(text)
 
     async def close(self) -> None:
-        """Let the other end read what was written, and then the end."""
+        """Lets the other end read what was written, then the end of the stream."""
         self._end()
 
     # --------------------------------------------------------------- the server's end
 
     @property
     def transport(self) -> InMemoryTransport:
-        """What faults are done to."""
+        """The transport that faults act on."""
         return self
 
     async def messages(self) -> AsyncIterator[str | bytes]:
-        """Yield what the client writes until the line is gone."""
+        """Yields the messages of the client until the connection ends."""
         while (text := await self._up.get()) is not None:
             yield text
 
-    async def write_all(self, line: Outbox | FaultySocket) -> None:
-        """Give the client what is said on this line until it is closed."""
-        async for text in line:
+    async def write_all(self, outbox: Outbox | FaultySocket) -> None:
+        """Gives the client the messages of the service until it closes."""
+        async for text in outbox:
             if not self.is_open:
                 return
             self._listener.received(text)
-        if line.code == ABNORMAL_CLOSURE:
+        if outbox.code == ABNORMAL_CLOSURE:
             self.cut()
         elif self._end():
-            reason = f"the service closed the line (code {line.code})"
-            self._listener.lost(ConnectionLost(reason, line.code))
+            reason = f"the service closed the line (code {outbox.code})"
+            self._listener.lost(ConnectionLost(reason, outbox.code))
 
     def abort(self) -> None:
-        """Break the line from this end."""
+        """Breaks the connection from this end."""
         self.cut()
 
     def cut(self) -> None:
-        """Break the line: both ends notice, and nobody says why."""
+        """Breaks the connection without a close frame."""
         if self._end():
             self._listener.lost(ConnectionLost("the line was lost"))
 
     def pause_reading(self) -> None:
-        """Fall silent without closing; the client's own pings find out."""
+        """Stops reading; the connection ends when the client's pings time out."""
         silent = PING_SECONDS + PONG_SECONDS
         asyncio.get_running_loop().call_later(silent, self.cut)
 
     def get_extra_info(self, name: str) -> Any:
-        """There is no socket below."""
+        """Returns None: this transport has no socket."""
         del name
         return None
 
     def _end(self) -> bool:
-        """Close both ways; false when they were closed before."""
+        """Close both directions; returns False if already closed."""
         was_open, self.is_open, self.is_writable = self.is_open, False, False
         if was_open:
             self._up.put_nowait(None)

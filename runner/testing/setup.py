@@ -1,4 +1,4 @@
-"""Puts a call under test together: the real engine, a service, tools, no devices."""
+"""Sets up a call under test: the real engine, a service and tools, without devices."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ from runner.testing.scripted_service import (
 
 @dataclass(frozen=True, slots=True)
 class CallSetup:
-    """What a call under test is made of; see `vagent_session`.
+    """The options of a call under test; see `vagent_session`.
 
-    `environment` is what `${env:…}` may use. On the scripted service a name that is
-    not set is given a stand-in, since nothing there leaves the process.
+    `environment` supplies `${env:…}`. On the scripted service unset names get a
+    placeholder value, since nothing leaves the process.
     """
 
     agent: Path
@@ -70,13 +70,13 @@ class CallSetup:
 
     @property
     def is_scripted(self) -> bool:
-        """Whether the far end is the scripted service of this process."""
+        """True if the service is the scripted one."""
         return self.service == SCRIPT
 
 
 @dataclass(frozen=True, slots=True)
 class CallFixture:
-    """What a call under test was made of, once everything is loaded."""
+    """The loaded tools, agent, configuration and service of a call under test."""
 
     tools: MockedToolset
     agent: AgentConfig
@@ -88,10 +88,10 @@ class CallFixture:
 async def open_call_under_test(
     setup: CallSetup, observers: Sequence[Observer] = ()
 ) -> AsyncIterator[tuple[CallUnderTest, CallFixture]]:
-    """Begin a call; it is broken off on leaving if it still goes on.
+    """Starts a call; on exit it is aborted if it is still running.
 
     Raises:
-        VagentError: the file, a tool or the service cannot be had.
+        VagentError: the file, a tool or the service cannot be loaded or reached.
     """
     agent = load_test_agent(
         setup.agent, setup.variables, setup.environment, stand_ins=setup.is_scripted
@@ -100,10 +100,10 @@ async def open_call_under_test(
     staged = load_staged_tools(agent, setup.mock, allow_network=allow_network)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(staged.registry.close)
-        witness = CallObserver()
-        far = await stack.enter_async_context(_far_end(setup, agent, witness))
+        observer = CallObserver()
+        far = await stack.enter_async_context(_far_end(setup, agent, observer))
         speaker = await stack.enter_async_context(NullSpeaker())
-        witness.speaker = speaker
+        observer.speaker = speaker
         line = CuttableConnection(far.dial)
         config = build_client_config(
             agent, build_toolset(staged.registry), far.service, None
@@ -114,7 +114,7 @@ async def open_call_under_test(
 
         session = ClientSession(config, jitter=Random(setup.seed).random)
         tally = CounterObserver(session)
-        events = CallInterpreter(tally.note, witness.note)
+        events = CallInterpreter(tally.note, observer.note)
         engine = Engine(
             session,
             line,
@@ -129,7 +129,7 @@ async def open_call_under_test(
         count = partial(
             collect_counters, tally, engine.line.counts, far.microphone, speaker, hung
         )
-        call = CallUnderTest(engine, speaker, witness, count, line, far.deliver)
+        call = CallUnderTest(engine, speaker, observer, count, line, far.deliver)
         running = call.begin()
         try:
             yield call, CallFixture(staged, agent, config, far.service)
@@ -150,13 +150,13 @@ class _FarEnd:
 
 @contextlib.asynccontextmanager
 async def _far_end(
-    setup: CallSetup, agent: AgentConfig, witness: CallObserver
+    setup: CallSetup, agent: AgentConfig, observer: CallObserver
 ) -> AsyncIterator[_FarEnd]:
     if setup.is_scripted:
         async with _scripted(setup) as far:
             yield far
     else:
-        async with _spoken(setup, agent, witness) as far:
+        async with _spoken(setup, agent, observer) as far:
             yield far
 
 
@@ -177,9 +177,9 @@ async def _scripted(setup: CallSetup) -> AsyncIterator[_FarEnd]:
 
 @contextlib.asynccontextmanager
 async def _spoken(
-    setup: CallSetup, agent: AgentConfig, witness: CallObserver
+    setup: CallSetup, agent: AgentConfig, observer: CallObserver
 ) -> AsyncIterator[_FarEnd]:
-    """Reach a service that hears sound; the local voice speaks the caller's words."""
+    """Connects to a service that takes audio; the caller uses local synthesis."""
     service = choose_service(setup.service, agent.service_url, setup.environment)
     if setup.faults and service.url is not None:
         raise UsageError("faults can be made only by a service of vagent's own")
@@ -198,7 +198,7 @@ async def _spoken(
         async def deliver(words: str) -> float:
             await spoken.deliver(words)
             said_at = asyncio.get_running_loop().time()
-            # The ears need a moment to find the turn over: only then is it answered.
+            # The service needs this long to detect the end of the turn.
             with contextlib.suppress(TimeoutError):
                 unsettled = far.engine[0].unsettled.wait()
                 await asyncio.wait_for(unsettled, UNHEARD_SECONDS)

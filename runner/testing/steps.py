@@ -1,4 +1,4 @@
-"""Performs the turns of a scenario on a call, and says which one was not met."""
+"""Performs the turns of a scenario on a call and checks its expectations."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from runner.tools.arguments import fits
 
 
 class Verdict(Protocol):
-    """What a judge found."""
+    """The verdict of a judge."""
 
     @property
     def passes(self) -> bool: ...
@@ -42,7 +42,7 @@ class Verdict(Protocol):
 
 
 class Judge(Protocol):
-    """Somebody who decides what no pattern can."""
+    """Decides whether a call meets a criterion in plain text."""
 
     async def decide(
         self,
@@ -52,16 +52,16 @@ class Judge(Protocol):
     ) -> Verdict: ...
 
 
-# How long a call may go on after the last turn said that it ends.
+# Limit for the end of a call after an `end` turn.
 _END_SECONDS = 60.0
 
 
 @dataclass(slots=True)
 class ScenarioRun:
-    """One scenario on its way through a call; `perform` each turn in order.
+    """The execution of one scenario; call `perform` for each turn in order.
 
-    Words and calls are looked for since the caller spoke last; a call that was found
-    is not found again.
+    Utterances and tool calls are searched from the last turn of the caller; a tool call
+    is matched once.
     """
 
     call: CallUnderTest
@@ -69,25 +69,25 @@ class ScenarioRun:
     left_out: list[str] = field(default_factory=list)
     verdicts: list[str] = field(default_factory=list)
     has_ended: bool = False
-    _words_from: int = 0
-    _is_interrupted: bool = False  # the caller's last words cut the agent off
+    _utterances_from: int = 0
+    _is_interrupted: bool = False  # by the last turn of the caller
     _calls_from: int = 0
-    _answer_from: int = 0  # the first call that answers the caller's last words
+    _answer_from: int = 0  # first tool call after the last turn of the caller
 
     async def perform(self, turn: Turn) -> Failure | None:
-        """Perform a turn; return what was not met, if anything."""
+        """Performs a turn; returns the failure, if any."""
         try:
             await self._perform(turn)
         except AssertionNotMet as unmet:
             return Failure(turn.place, unmet.expected, unmet.came)
         except ExpectationNotMet as never:
-            return Failure(turn.place, _wish(turn), str(never))
+            return Failure(turn.place, _expected(turn), str(never))
         return None
 
     async def finish(self, place: Place) -> Failure | None:
-        """Hang up if nobody has yet, and see that the call ends cleanly."""
+        """Hangs up if the call is still open, and checks that it ends cleanly."""
         try:
-            if self.call.witness.close is None:
+            if self.call.observer.close is None:
                 await self.call.hang_up()
             ending = await self.call.ended()
         except ExpectationNotMet as never:
@@ -109,8 +109,8 @@ class ScenarioRun:
                 check_claims(self.call, turn, self._answer_from)
                 await self._ask_judge(turn.judge)
             case ConnectionTurn():
-                # Before there is a session there is nothing that could be resumed.
-                await self.call.waits_for(lambda: self.call.witness.ready_at > 0)
+                # Only a session that has started can be resumed.
+                await self.call.waits_for(lambda: self.call.observer.ready_at > 0)
                 self.call.drop_line(turn.drops)
             case WaitTurn():
                 await self.call.wait(turn.seconds)
@@ -121,18 +121,18 @@ class ScenarioRun:
         call = self.call
         if turn.interrupts_after is None:
             await call.agent_finished()
-            self._forget_what_was()
+            self._reset_search()
             await call.say(turn.says)
         else:
-            await call.until_sounding(turn.says, turn.interrupts_after)
-            self._forget_what_was()
+            await call.wait_until_playing(turn.says, turn.interrupts_after)
+            self._reset_search()
             await call.speak(turn.says)
         self._is_interrupted = turn.interrupts_after is not None
 
-    def _forget_what_was(self) -> None:
-        """What is expected from here on answers the words that are to be said."""
-        self._words_from = len(self.call.witness.said)
-        self._calls_from = self._answer_from = len(self.call.witness.calls)
+    def _reset_search(self) -> None:
+        """Makes later expectations refer to the answer to the next utterance."""
+        self._utterances_from = len(self.call.observer.said)
+        self._calls_from = self._answer_from = len(self.call.observer.calls)
 
     # ---------------------------------------------------------------- the agent's words
 
@@ -151,7 +151,7 @@ class ScenarioRun:
         await self._ask_judge(turn.judge)
 
     async def _find_words(self, turn: AgentTurn) -> Utterance | None:
-        """Return what fits, or the first thing said where anything would."""
+        """Returns the first matching utterance; without a pattern, the first one."""
 
         def find() -> Utterance | None:
             for utterance in self._utterances():
@@ -166,23 +166,23 @@ class ScenarioRun:
         if not await self.call.waits_for(lambda: find() is not None):
             said = [each.text for each in self._utterances()]
             raise AssertionNotMet(
-                _wish(turn), _quoted(said) or "the agent said nothing"
+                _expected(turn), _quoted(said) or "the agent said nothing"
             )
         found = find()
         if found is not None:
-            self._words_from = self.call.witness.said.index(found)
+            self._utterances_from = self.call.observer.said.index(found)
         return found
 
     def _utterances(self) -> Sequence[Utterance]:
-        said = self.call.witness.said[self._words_from :]
-        # What an interruption left of the reply before is no answer to it.
+        said = self.call.observer.said[self._utterances_from :]
+        # The rest of the interrupted reply is not an answer.
         if self._is_interrupted and said and said[0].interrupted:
             said = said[1:]
         return [each for each in said if each.speaker == "agent"]
 
     def _check_wait(self, within: float, found: Utterance) -> None:
-        heard_at = found.sounded_at or found.at
-        waited = heard_at - self.call.witness.quiet_since(heard_at)
+        heard_at = found.audible_at or found.at
+        waited = heard_at - self.call.observer.quiet_since(heard_at)
         if waited > within:
             raise AssertionNotMet(
                 f"the agent answers within {within:g} s",
@@ -208,20 +208,20 @@ class ScenarioRun:
 
     async def _see_call(self, turn: ToolCallTurn) -> None:
         def find() -> int | None:
-            records = list(self.call.witness.calls.values())
+            records = list(self.call.observer.calls.values())
             for number, record in enumerate(records[self._calls_from :]):
                 if _fits(turn, record):
                     return self._calls_from + number
             return None
 
         if not await self.call.waits_for(lambda: find() is not None):
-            raise AssertionNotMet(_wish(turn), self._describe_calls())
+            raise AssertionNotMet(_expected(turn), self._describe_calls())
         number = find()
         assert number is not None, "found a moment ago"
         self._calls_from = number + 1
-        record = list(self.call.witness.calls.values())[number]
+        record = list(self.call.observer.calls.values())[number]
         if turn.within is not None:
-            waited = record.began - self.call.witness.quiet_since(record.began)
+            waited = record.began - self.call.observer.quiet_since(record.began)
             if waited > turn.within:
                 came = f"it was called after {waited:.2f} s"
                 raise AssertionNotMet(
@@ -235,27 +235,29 @@ class ScenarioRun:
         if record.ended is None:
             raise AssertionNotMet(f"{turn.tool} comes to an end", "it was cancelled")
         if record.is_error is not turn.fails:
-            wish = "fails" if turn.fails else "returns a result"
-            raise AssertionNotMet(f"{turn.tool} {wish}", f"it came to {record.result}")
+            expected = "fails" if turn.fails else "returns a result"
+            raise AssertionNotMet(
+                f"{turn.tool} {expected}", f"it came to {record.result}"
+            )
 
     def _describe_calls(self) -> str:
-        records = list(self.call.witness.calls.values())[self._calls_from :]
+        records = list(self.call.observer.calls.values())[self._calls_from :]
         if not records:
             said = _quoted([each.text for each in self._utterances()])
             return "no call" + (f"; the agent said {said}" if said else "")
         return "; ".join(
-            f"{each.message.name}({_spelt(each.message.arguments)})" for each in records
+            f"{each.message.name}({_json(each.message.arguments)})" for each in records
         )
 
     # ------------------------------------------------------------------------- the end
 
     async def _see_end(self, turn: EndTurn) -> None:
         self.has_ended = True
-        if turn.by == "caller" and self.call.witness.close is None:
+        if turn.by == "caller" and self.call.observer.close is None:
             await self.call.hang_up()
         ending = await self.call.ended(turn.within or _END_SECONDS)
         if not ending.is_clean or turn.by not in (None, ending.by):
-            raise AssertionNotMet(_wish(turn), f"{ending.by}: {ending.reason}")
+            raise AssertionNotMet(_expected(turn), f"{ending.by}: {ending.reason}")
 
 
 def _fits(turn: ToolCallTurn, record: CallRecord) -> bool:
@@ -267,8 +269,8 @@ def _fits(turn: ToolCallTurn, record: CallRecord) -> bool:
     return turn.matching is None or fits(given, turn.matching)
 
 
-def _wish(turn: Turn) -> str:
-    """Return what a turn asks for, in words."""
+def _expected(turn: Turn) -> str:
+    """Returns a description of what a turn expects."""
     match turn:
         case AgentTurn(says=patterns) if patterns:
             return f"the agent says {' or '.join(str(each) for each in patterns)}"
@@ -277,9 +279,9 @@ def _wish(turn: Turn) -> str:
         case ToolCallTurn(tool=tool, arguments=None, matching=None):
             return f"a call of {tool}"
         case ToolCallTurn(tool=tool, arguments=None, matching=schema):
-            return f"a call of {tool} with arguments that match {_spelt(schema)}"
+            return f"a call of {tool} with arguments that match {_json(schema)}"
         case ToolCallTurn(tool=tool, arguments=arguments):
-            return f"a call of {tool}({_spelt(arguments)})"
+            return f"a call of {tool}({_json(arguments)})"
         case EndTurn(by=None):
             return "the call ends"
         case EndTurn(by=party):
@@ -290,7 +292,7 @@ def _wish(turn: Turn) -> str:
             return "the call goes on"
 
 
-def _spelt(arguments: Any) -> str:
+def _json(arguments: Any) -> str:
     return json.dumps(arguments, ensure_ascii=False)
 
 
@@ -298,11 +300,11 @@ def _quoted(said: Sequence[str]) -> str:
     return " ".join(f"“{text}”" for text in said)
 
 
-# What may be claimed of a call at some point: silence, waits, calls, losses.
+# The checks of `expect`: silence, latency, tool calls, losses.
 
 
 class AssertionNotMet(Exception):
-    """An expectation that was not met, and what came instead."""
+    """An expectation that was not met, and the actual event."""
 
     def __init__(self, expected: str, came: str) -> None:
         super().__init__(expected, came)
@@ -311,7 +313,7 @@ class AssertionNotMet(Exception):
 
 
 def check_claims(call: CallUnderTest, turn: ExpectTurn, calls_from: int) -> None:
-    """Raise `AssertionNotMet` for the first claim that does not hold.
+    """Raises `AssertionNotMet` for the first check that fails.
 
     `calls_from` is the number of the first tool call that counts.
     """
@@ -327,10 +329,10 @@ def _unmet(
     if turn.latency_within is not None:
         yield from _check_latency(call, turn.latency_within)
     if turn.tool_calls is not None:
-        records = list(call.witness.calls.values())[calls_from:]
+        records = list(call.observer.calls.values())[calls_from:]
         yield from _check_calls(turn.tool_calls, turn.any_order, records)
     if turn.interruptions is not None:
-        count = len(call.witness.interruptions)
+        count = len(call.observer.interruptions)
         if count != turn.interruptions:
             yield AssertionNotMet(f"{turn.interruptions} interruptions", f"{count}")
     if turn.resumed is not None:
@@ -349,33 +351,33 @@ def _check_words(
 
 
 def _check_latency(call: CallUnderTest, within: float) -> Iterator[AssertionNotMet]:
-    longest = max(call.witness.waits, default=0.0)
+    longest = max(call.observer.waits, default=0.0)
     if longest > within:
-        wish = f"every answer begins within {within:g} s"
-        yield AssertionNotMet(wish, f"one began after {longest:.2f} s")
+        expected = f"every answer begins within {within:g} s"
+        yield AssertionNotMet(expected, f"one began after {longest:.2f} s")
 
 
 def _check_resumed(call: CallUnderTest, wanted: bool) -> Iterator[AssertionNotMet]:
-    witness = call.witness
-    if (witness.resumes > 0) is not wanted:
-        wish = "the session is resumed" if wanted else "no session is resumed"
-        came = f"{witness.resumes} resumed, {witness.fresh_starts} begun afresh"
-        yield AssertionNotMet(wish, came)
+    observer = call.observer
+    if (observer.resumes > 0) is not wanted:
+        expected = "the session is resumed" if wanted else "no session is resumed"
+        came = f"{observer.resumes} resumed, {observer.fresh_starts} begun afresh"
+        yield AssertionNotMet(expected, came)
 
 
 def _check_silence(call: CallUnderTest, within: float) -> Iterator[AssertionNotMet]:
-    wish = f"silence within {within * 1000:g} ms of the interruption"
-    if not call.witness.interruptions:
-        yield AssertionNotMet(wish, "the agent was not interrupted")
+    expected = f"silence within {within * 1000:g} ms of the interruption"
+    if not call.observer.interruptions:
+        yield AssertionNotMet(expected, "the agent was not interrupted")
         return
-    last = call.witness.interruptions[-1]
+    last = call.observer.interruptions[-1]
     if last.is_broken:
-        yield AssertionNotMet(wish, "sound of the reply was played after it")
+        yield AssertionNotMet(expected, "audio of the reply was played after it")
     elif last.silent_at is None:
-        yield AssertionNotMet(wish, "playback was not stopped")
+        yield AssertionNotMet(expected, "playback was not stopped")
     elif last.silent_at - last.decided_at > within:
         took = (last.silent_at - last.decided_at) * 1000
-        yield AssertionNotMet(wish, f"it took {took:.0f} ms")
+        yield AssertionNotMet(expected, f"it took {took:.0f} ms")
 
 
 def _check_calls(
@@ -385,13 +387,13 @@ def _check_calls(
     is_met = sorted(made) == sorted(wanted) if any_order else made == list(wanted)
     if not is_met:
         order = ", in any order" if any_order else ""
-        wish = f"calls of {', '.join(wanted)}{order}" if wanted else "no calls"
-        yield AssertionNotMet(wish, ", ".join(made) or "none")
+        expected = f"calls of {', '.join(wanted)}{order}" if wanted else "no calls"
+        yield AssertionNotMet(expected, ", ".join(made) or "none")
 
 
 def _check_losses(call: CallUnderTest, turn: ExpectTurn) -> Iterator[AssertionNotMet]:
-    if turn.no_errors and call.witness.errors:
-        yield AssertionNotMet("no errors", "; ".join(call.witness.errors))
+    if turn.no_errors and call.observer.errors:
+        yield AssertionNotMet("no errors", "; ".join(call.observer.errors))
     failed = [each.tool for each in call.calls if each.is_error]
     if turn.no_errors and failed:
         yield AssertionNotMet("no errors", f"{', '.join(failed)} failed")

@@ -1,9 +1,9 @@
-"""An event loop whose clock jumps: what takes an hour of waiting takes no time.
+"""An event loop on virtual time: waiting takes no real time.
 
 When nothing is ready to run, the clock goes to the next timer at once instead of
-sleeping until then. What happens in real life meanwhile, in a thread or behind a
-socket, takes no time on this clock: as long as `real_work` goes on, it stands still.
-The same program therefore sees the same times, whatever the machine is busy with.
+sleeping until then. Work in a thread or behind a socket takes no virtual time: the
+clock is stopped during `real_work`. The same program therefore sees the same times,
+independent of the load of the machine.
 """
 
 from __future__ import annotations
@@ -17,37 +17,37 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-# The clock's first time; far from zero, which a forgotten default would equal.
+# The first time of the clock; not zero, which could be a forgotten default.
 EPOCH = 1_000.0
-# Real work that takes longer than this hangs: from then on timers fire in spite of it,
-# so that its own timeout can end it.
-PATIENCE_SECONDS = 20.0
+# After this time real work counts as hanging: timers fire again, so that its own
+# timeout can end it.
+MAX_REAL_WORK_SECONDS = 20.0
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """A loop on virtual time, for one program that waits on nothing outside.
+    """A loop on virtual time, for a program without external inputs.
 
-    With no timer set it waits for its sockets and threads, as any loop does.
+    Without a timer it waits for its sockets and threads, like any loop.
     """
 
     def __init__(self) -> None:
         self._virtual_now = EPOCH
-        self._still = 0  # real works that take no time on this clock
+        self._still = 0  # count of real work that takes no virtual time
         self._stuck_since = 0.0
-        self._paced = 0  # real works that take as long as they take
+        self._paced = 0  # count of real work that takes its real time
         self._anchor = (0.0, 0.0)  # real and virtual time when the first of them began
-        super().__init__(_Jumping(selectors.DefaultSelector(), self))
+        super().__init__(_VirtualSelector(selectors.DefaultSelector(), self))
 
     def time(self) -> float:
-        """Return the virtual time in seconds."""
+        """Returns the virtual time in seconds."""
         return self._virtual_now
 
     @contextlib.contextmanager
     def real_work(self, *, paced: bool = False) -> Iterator[None]:
-        """Keep the clock still: something that is awaited goes on in real life.
+        """Stops the clock during work in a thread or behind a socket.
 
-        With `paced` it goes on with real time instead, for work that waits on this
-        loop's timers itself.
+        With `paced` it follows real time instead, for work that itself waits on timers
+        of this loop.
         """
         if paced:
             if not self._paced:
@@ -65,10 +65,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
                 self._still -= 1
 
     def pass_time(self) -> float | None:
-        """Let the clock jump if it may; else return how long to wait in real life."""
+        """Lets the clock jump if possible; else returns the real seconds to wait."""
         due = self._next_timer()
         if self._still:
-            left = self._stuck_since + PATIENCE_SECONDS - time.monotonic()
+            left = self._stuck_since + MAX_REAL_WORK_SECONDS - time.monotonic()
             if left > 0:
                 return left
         if self._paced:
@@ -76,18 +76,18 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             left = (due - then) - (time.monotonic() - began)
             if left > 0:
                 return left
-        # The timer's own time, not a sum of many steps that were rounded each.
+        # The exact time of the timer, not a sum of rounded steps.
         self._virtual_now = max(self._virtual_now, due)
         return None
 
     def _next_timer(self) -> float:
-        # The loop has just asked to sleep until this one; there is no public way.
+        # asyncio has no public access to the next timer.
         scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]  # of BaseEventLoop, untyped
         return scheduled[0].when() if scheduled else self._virtual_now
 
 
-class _Jumping(selectors.BaseSelector):
-    """Looks at real file descriptors without sleeping, and lets the clock jump."""
+class _VirtualSelector(selectors.BaseSelector):
+    """Polls the real selector without sleeping, and lets the clock jump."""
 
     def __init__(self, real: selectors.BaseSelector, loop: VirtualTimeLoop) -> None:
         self._real = real
@@ -121,14 +121,14 @@ class _Jumping(selectors.BaseSelector):
 
 
 def run_virtually(program: Coroutine[Any, Any, T]) -> T:
-    """Run a program to its end on virtual time, in a loop of its own."""
+    """Runs a program on virtual time in its own loop; returns its result."""
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(program)
 
 
 @contextlib.contextmanager
 def real_work(*, paced: bool = False) -> Iterator[None]:
-    """As `VirtualTimeLoop.real_work` on the running loop; on any other, nothing."""
+    """Calls `VirtualTimeLoop.real_work` if the running loop has virtual time."""
     loop = asyncio.get_running_loop()
     if isinstance(loop, VirtualTimeLoop):
         with loop.real_work(paced=paced):

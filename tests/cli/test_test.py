@@ -347,7 +347,7 @@ WRONG = {
     "jobs": (("--jobs", "many"), "use a number of processes, or auto"),
     "no jobs": (("--jobs", "0"), "use a number of processes, or auto"),
     "keywords": (("-k", "(a"), "a ( is not closed"),
-    "nothing chosen": (("-k", "nothing"), "none of 2 scenarios is chosen"),
+    "nothing chosen": (("-k", "nothing"), "none of 2 scenarios is selected"),
     "no such file": (("missing.yaml",), "there is no missing.yaml"),
     "no such scenario": (("orders.test.yaml::x",), "has no scenario 'x'"),
     "votes": (("--judge", "http://x/v1", "--judge-votes", "2"), "have no majority"),

@@ -29,7 +29,7 @@ def test_the_pages_are_current(pages: dict[str, str]) -> None:
     assert outdated == [], "run: make docs"
 
 
-def test_there_is_no_page_of_a_rule_that_does_not_exist(pages: dict[str, str]) -> None:
+def test_every_page_of_a_rule_has_its_rule(pages: dict[str, str]) -> None:
     folder = DOCS / "reference" / "rules"
     found = {f"reference/rules/{path.name}" for path in folder.iterdir()}
     assert found == {name for name in pages if name.startswith("reference/rules/")}

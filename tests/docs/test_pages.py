@@ -160,7 +160,7 @@ def workspace(tmp_path: Path, service: str) -> Path:
     programs.mkdir()
     write_program(
         programs / "vagent",
-        # Calls go to the service of these tests and are typed: there is no microphone.
+        # Calls go to the service of these tests and are typed: no microphone is used.
         f"""case "$1" in
         run) shift
             set -- run "$@" --text --service {service} --max-duration 1s ;;

@@ -1,4 +1,4 @@
-"""What other projects use in their checks: the GitHub action and the pre-commit hook.
+"""The GitHub action and the pre-commit hook for other projects.
 
 The action's scripts are run as a runner does: each by bash, with inputs in variables
 and files for what it passes on. Only the step that installs vagent needs a network;
@@ -107,7 +107,7 @@ def test_the_findings_are_written_as_sarif_too(tmp_path: Path) -> None:
     assert result["ruleId"] == "VA203"
 
 
-def test_a_wrong_path_is_told_from_findings(tmp_path: Path) -> None:
+def test_a_wrong_path_differs_from_findings(tmp_path: Path) -> None:
     assert run_validate(tmp_path, paths="nothing.yaml")[0] == 3
 
 

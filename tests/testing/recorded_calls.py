@@ -176,7 +176,7 @@ async def _waited(call: CallUnderTest) -> None:
     await _goodbye(call)
 
 
-async def _told(call: CallUnderTest) -> None:
+async def _shown(call: CallUnderTest) -> None:
     await call.say("Tell me a story")
     await call.wait(80.0)
     await _goodbye(call)
@@ -184,7 +184,7 @@ async def _told(call: CallUnderTest) -> None:
 
 async def _changed(call: CallUnderTest) -> None:
     await call.say("Tell me a story")
-    await call.waits_for(lambda: call.witness.reply.sounded_at is not None)
+    await call.waits_for(lambda: call.observer.reply.audible_at is not None)
     changes = call.engine.session.conversation.changes.current
     session = {**changes.session, "system_prompt": "You are in a hurry."}
     call.engine.reconfigure(session, changes.tools)
@@ -205,7 +205,7 @@ async def _spoken_on(call: CallUnderTest) -> None:
 
 
 async def _heard(call: CallUnderTest) -> None:
-    """The caller's sound goes out all the while."""
+    """The caller's audio is sent all the while."""
 
     async def breathe() -> None:
         while True:
@@ -243,7 +243,7 @@ CALLS: dict[str, Made] = {
     "garbled": Made(_asked, faults=("garbage on=reply.started form=truncated",)),
     "announced": Made(_announced, ANNOUNCED, delays=(0.2, 4.0), llm=CHAINED),
     "unanswered": Made(_waited, faults=("lose on=reply.done:2",)),
-    "never-done": Made(_told, faults=("lose on=reply.done:2",)),
+    "never-done": Made(_shown, faults=("lose on=reply.done:2",)),
 }
 
 
@@ -274,9 +274,14 @@ def record(folder: Path, made: Made) -> None:
 
 
 def _header(stage: CallFixture, made: Made) -> Header:
-    keeping = RecordingOptions(RECORDINGS, sound=False)
+    recording_options = RecordingOptions(RECORDINGS, sound=False)
     header = describe_call(
-        stage.agent, made.agent, stage.config, "the scripted service", 0, keeping
+        stage.agent,
+        made.agent,
+        stage.config,
+        "the scripted service",
+        0,
+        recording_options,
     )
     return replace(
         header,

@@ -118,7 +118,7 @@ CASES: dict[str, tuple[dict[str, Any], Change]] = {
 
 
 @pytest.mark.parametrize(("new", "change"), CASES.values(), ids=CASES)
-def test_one_change_is_told_as_one(new: dict[str, Any], change: Change) -> None:
+def test_one_change_is_reported_once(new: dict[str, Any], change: Change) -> None:
     assert compare_sending(AGENT, new) == [change]
 
 
@@ -143,7 +143,7 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from("abc"), VALUES), st.data())
-def test_what_differs_is_found_and_what_does_not_is_not(
+def test_exactly_the_differences_are_found(
     old: dict[str, Any], data: st.DataObject
 ) -> None:
     new = data.draw(st.just(old) | st.dictionaries(st.sampled_from("abc"), VALUES))
@@ -154,7 +154,7 @@ def test_what_differs_is_found_and_what_does_not_is_not(
 
 
 def _bare(value: Any) -> Any:
-    """Leave out what is not set, however deep: that is no difference."""
+    """Removes unset values at any depth: they do not count as differences."""
     if not isinstance(value, dict):
         return value
     bare = {key: _bare(each) for key, each in value.items()}

@@ -26,7 +26,7 @@ def test_both_texts_can_be_put_together_again(old: str, new: str) -> None:
     assert "".join(run.text for run in runs if run.kind != "old") == new
 
 
-def test_what_stayed_is_shortened_and_nothing_else() -> None:
+def test_only_equal_text_is_shortened() -> None:
     long = "word " * 100
     runs = shorten_runs(
         [

@@ -116,7 +116,7 @@ def test_a_name_is_looked_for_in_all_files_of_an_agent(project: Path) -> None:
         load_scenarios(["orders.yaml::nods"])
 
 
-def test_what_is_watched_is_not_read(project: Path) -> None:
+def test_watched_files_are_not_read(project: Path) -> None:
     (project / "orders.test.yaml").write_text("agent: [", "utf-8")
 
     assert find_watched(["orders.yaml"]) == [
@@ -133,7 +133,7 @@ def test_a_folder_without_scenarios_is_an_error(project: Path) -> None:
         load_scenarios(["empty"])
 
 
-def test_what_is_not_there_is_an_error(project: Path) -> None:
+def test_a_missing_file_is_an_error(project: Path) -> None:
     with pytest.raises(UsageError, match="there is no missing.test.yaml"):
         load_scenarios(["missing.test.yaml"])
 

@@ -1,4 +1,4 @@
-"""What failed is remembered, and forgotten when it passes."""
+"""Failures are stored, and removed when they pass."""
 
 from __future__ import annotations
 
@@ -27,16 +27,14 @@ def test_a_failure_is_remembered(tmp_path: Path, status: Status) -> None:
 
 
 @pytest.mark.parametrize("status", [Status.PASSED, Status.SKIPPED])
-def test_what_does_not_fail_any_more_is_forgotten(
-    tmp_path: Path, status: Status
-) -> None:
+def test_a_failure_that_passes_is_removed(tmp_path: Path, status: Status) -> None:
     note_failed(report(Status.FAILED), tmp_path)
     note_failed(report(status), tmp_path)
 
     assert load_failed(tmp_path) is None
 
 
-def test_what_was_not_run_stays_remembered(tmp_path: Path) -> None:
+def test_a_failure_that_did_not_run_is_kept(tmp_path: Path) -> None:
     note_failed(report(Status.FAILED), tmp_path)
     note_failed(Report(), tmp_path)
 
@@ -76,7 +74,7 @@ def test_the_oldest_recordings_are_removed(tmp_path: Path) -> None:
     assert left == {tmp_path / "own", made[1], *made[3:]}
 
 
-def test_where_nothing_was_recorded_nothing_is_removed(tmp_path: Path) -> None:
+def test_without_recordings_nothing_is_removed(tmp_path: Path) -> None:
     forget_old(Report(), tmp_path / "missing")
 
     assert list(tmp_path.iterdir()) == []

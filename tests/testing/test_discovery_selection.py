@@ -59,7 +59,7 @@ def test_words_choose(text: str, chosen: list[object]) -> None:
         ("not", "a word is missing"),
     ],
 )
-def test_what_is_no_expression_is_said(text: str, said: str) -> None:
+def test_an_invalid_expression_is_an_error(text: str, said: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_keywords(text)
 
@@ -72,7 +72,7 @@ def test_one_of_the_tags_is_enough() -> None:
 
 
 @pytest.mark.parametrize("failed", [None, frozenset(), frozenset({"gone::x"})])
-def test_where_none_of_them_failed_all_are_chosen(
+def test_without_failures_all_are_selected(
     failed: frozenset[str] | None,
 ) -> None:
     assert select(ALL, failed=failed) == ALL
@@ -84,7 +84,7 @@ def test_a_scenario_is_called_the_same_however_its_file_is_spelled() -> None:
     assert key(replace(ORDER, place=absolute)) == key(ORDER)
 
 
-def test_what_failed_is_chosen_by_file_and_name() -> None:
+def test_failed_scenarios_are_selected_by_file_and_name() -> None:
     assert select(ALL, failed=frozenset({key(LINE)})) == [LINE]
 
 
@@ -153,5 +153,5 @@ def test_an_agent_that_cannot_be_read_takes_any_variable(tmp_path: Path) -> None
 
 
 def test_a_choice_of_nothing_is_an_error() -> None:
-    with pytest.raises(UsageError, match="none of 2 scenarios is chosen"):
+    with pytest.raises(UsageError, match="none of 2 scenarios is selected"):
         select(ALL, tags=["other"])

@@ -1,4 +1,4 @@
-"""A line that is cut: both ends notice, and nobody gets through for a while."""
+"""A cut connection: both ends are notified, and new connections are refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.fakes import FakeDialer, FakeTransport
 
 
 class Ear:
-    """A listener that notes what it is told."""
+    """A listener that records its events."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
@@ -56,7 +56,7 @@ async def test_a_cut_is_a_loss_and_nothing_is_heard_after_it() -> None:
     assert transport.is_closed
 
 
-async def test_nobody_gets_through_until_the_cut_is_over() -> None:
+async def test_connections_are_refused_until_the_cut_is_over() -> None:
     line = CuttableConnection(FakeDialer(FakeTransport(), FakeTransport()))
     await line(None, Ear())
 

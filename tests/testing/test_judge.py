@@ -53,7 +53,7 @@ def test_a_verdict_is_stored_and_asked_for_once(tmp_path: Path) -> None:
     assert first.passes and second.passes
 
 
-def test_another_conversation_is_judged_anew(tmp_path: Path) -> None:
+def test_another_conversation_is_judged_again(tmp_path: Path) -> None:
     with Peer(vote(True), vote(False)).serving() as peer:
         judge = Judge(peer.url, votes=1, store=tmp_path)
         first = asyncio.run(judge.decide("polite", SAID, CALLS))
@@ -73,7 +73,7 @@ def test_a_spoilt_store_is_as_good_as_none(tmp_path: Path) -> None:
     assert verdict.passes and not verdict.was_stored
 
 
-def test_what_is_said_in_the_call_is_evidence_in_quotes() -> None:
+def test_text_of_the_call_is_quoted_evidence() -> None:
     with Peer(vote(False)).serving() as peer:
         decide(Judge(peer.url, votes=1))
 

@@ -1,4 +1,4 @@
-"""The plugin in a pytest of its own: what is collected, run and told."""
+"""The plugin in a separate pytest run: collection, execution and reports."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def project(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> pytest.Pytester:
     write_agent(pytester.path)
-    # Others' plugins are loaded anew for each pytest in here, which takes a second.
+    # Other plugins would be loaded for each inner pytest, which takes a second.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p runner.testing.pytest_plugin")
     return pytester
@@ -115,7 +115,7 @@ def test_a_file_with_findings_is_an_error_with_its_places(
     result.stdout.fnmatch_lines(["*orders.test.yaml:6:5: error:*"])
 
 
-def test_what_is_for_another_service_is_skipped(project: pytest.Pytester) -> None:
+def test_a_scenario_for_another_service_is_skipped(project: pytest.Pytester) -> None:
     write(project, "orders.test.yaml", SUITE + "services: [local]\n")
 
     result = project.runpytest_inprocess("-rs")

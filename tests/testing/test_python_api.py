@@ -59,7 +59,7 @@ async def test_an_interruption_is_seen(tmp_path: Path) -> None:
     async with vagent_session(write_agent(tmp_path), mock=SHIPPED) as call:
         await call.user("Stop", interrupts_after=0.2)
 
-        assert len(call.witness.interruptions) == 1
+        assert len(call.observer.interruptions) == 1
 
 
 @virtual_time
@@ -70,7 +70,7 @@ async def test_a_lost_line_is_resumed(tmp_path: Path) -> None:
         answer = await call.user("Where is my order 1234?")
 
     assert "shipped" in answer
-    assert call.witness.resumes == 1
+    assert call.observer.resumes == 1
 
 
 @virtual_time
@@ -85,7 +85,7 @@ async def test_who_ends_the_call_is_known(tmp_path: Path) -> None:
 @virtual_time
 async def test_a_call_that_goes_on_has_no_end(tmp_path: Path) -> None:
     async with vagent_session(write_agent(tmp_path), mock=SHIPPED) as call:
-        with pytest.raises(ExpectationNotMet, match="still went on after 5 s"):
+        with pytest.raises(ExpectationNotMet, match="did not end within 5 s"):
             await call.ended(within=5.0)
 
 

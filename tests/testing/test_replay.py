@@ -86,7 +86,7 @@ def is_equal(recording: Recording) -> bool:
     return find_difference(recording.entries, replay(recording)) is None
 
 
-def test_sound_that_came_late_moves_no_timer() -> None:
+def test_late_audio_moves_no_timer() -> None:
     config = ClientConfig(idle=IdlePolicy(nudge_after=5.0))
     recording = recording_of(
         opened(

@@ -109,11 +109,11 @@ def calls_die_with_the_line(patch: Patch) -> None:
 def greeting_counts_as_heard(patch: Patch) -> None:
     whole = Conversation.resume
 
-    def take_up(self: Conversation, now: float) -> list[Action]:
+    def resume(self: Conversation, now: float) -> list[Action]:
         self._was_heard = True
         return whole(self, now)
 
-    patch.setattr(Conversation, "resume", take_up)
+    patch.setattr(Conversation, "resume", resume)
 
 
 def the_dead_speak(patch: Patch) -> None:

@@ -1,4 +1,4 @@
-"""Whatever happens in a call, its recording replays as equal."""
+"""Recordings of all kinds of calls replay as equal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may differ between two calls (times, pieces of sound), and what may not."""
+"""Permitted differences of two calls (times, pieces of audio), and all others."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_ticks_may_differ() -> None:
     assert find_difference(CALL, now) is None
 
 
-def test_sound_may_come_in_other_pieces() -> None:
+def test_audio_may_arrive_in_other_pieces() -> None:
     whole = AudioSummary(
         0.5, mic=30, sent=30, received=160, played=160, reply_id="resp_1"
     )
@@ -70,7 +70,7 @@ def test_sound_may_come_in_other_pieces() -> None:
     assert find_difference(CALL, [*CALL[:2], (0.2, whole), *CALL[4:]]) is None
 
 
-def test_the_callers_sound_may_come_before_or_after_the_agents() -> None:
+def test_audio_of_the_caller_may_precede_or_follow_the_agents() -> None:
     apart: Lines = [
         (0.2, AudioSummary(0.2, received=160, played=160, reply_id="resp_1")),
         (0.5, AudioSummary(0.5, mic=30, sent=30)),
@@ -79,7 +79,7 @@ def test_the_callers_sound_may_come_before_or_after_the_agents() -> None:
     assert find_difference(CALL, [*CALL[:2], *apart, *CALL[4:]]) is None
 
 
-def test_a_line_may_end_between_sound_that_comes_and_its_playing() -> None:
+def test_an_entry_may_end_between_audio_and_its_playback() -> None:
     cut: Lines = [
         (0.4, AudioSummary(0.4, mic=20, sent=20, received=60, reply_id="resp_1")),
         (0.5, AudioSummary(0.5, played=60)),
@@ -88,23 +88,23 @@ def test_a_line_may_end_between_sound_that_comes_and_its_playing() -> None:
     assert find_difference(CALL, [*CALL[:3], *cut, *CALL[4:]]) is None
 
 
-def test_what_comes_after_the_end_may_differ() -> None:
+def test_entries_after_the_end_may_differ() -> None:
     assert find_difference(CALL, [*CALL, (1.0, Disconnected("gone"))]) is None
 
 
-def test_less_sound_that_is_played_differs() -> None:
+def test_less_played_audio_differs() -> None:
     less = AudioSummary(0.5, mic=20, sent=20, received=60, played=59, reply_id="resp_1")
 
     assert found(changed(3, less)).number == 3
 
 
-def test_sound_that_is_not_sent_differs() -> None:
+def test_audio_that_is_not_sent_differs() -> None:
     less = AudioSummary(0.5, mic=20, sent=0, received=60, played=60, reply_id="resp_1")
 
     assert found(changed(3, less)).number == 3
 
 
-def test_sound_of_another_reply_differs() -> None:
+def test_audio_of_another_reply_differs() -> None:
     other = AudioSummary(
         0.5, mic=20, sent=20, received=60, played=60, reply_id="resp_2"
     )
@@ -112,7 +112,7 @@ def test_sound_of_another_reply_differs() -> None:
     assert found(changed(3, other)).number == 3
 
 
-def test_the_place_of_sound_between_messages_differs() -> None:
+def test_the_place_of_audio_between_messages_differs() -> None:
     now = [*CALL[:3], CALL[4], CALL[3], *CALL[5:]]
 
     assert found(now).number == 3
@@ -186,7 +186,7 @@ def test_a_call_that_was_cut_off_may_end_anywhere() -> None:
         assert find_difference(CALL[:length], CALL, is_complete=False) is None
 
 
-def test_a_call_that_was_cut_off_in_a_sound_may_lack_some_of_it() -> None:
+def test_a_call_cut_off_during_audio_may_lack_some_of_it() -> None:
     half = AudioSummary(0.3, mic=10, sent=0)
 
     assert find_difference([*CALL[:2], (0.2, half)], CALL, is_complete=False) is None

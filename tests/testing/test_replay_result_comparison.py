@@ -1,4 +1,4 @@
-"""What comes of one recording: equal, different, accepted, not to be replayed."""
+"""Results of one recording: equal, different, accepted, not replayable."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_recording_differs(folder: Path) -> None:
     assert replay_and_compare(folder).difference is not None
 
 
-def test_what_is_accepted_is_equal_from_then_on(folder: Path) -> None:
+def test_an_accepted_recording_is_equal_afterwards(folder: Path) -> None:
     spoil(folder)
     header = read_recording(folder).header
 
@@ -66,14 +66,14 @@ def test_what_is_accepted_is_equal_from_then_on(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("update", [False, True])
-def test_what_is_equal_is_left_as_it_is(folder: Path, update: bool) -> None:
+def test_an_equal_recording_is_not_changed(folder: Path, update: bool) -> None:
     before = (folder / SESSION_FILE).read_bytes()
 
     assert not replay_and_compare(folder, update=update).was_updated
     assert (folder / SESSION_FILE).read_bytes() == before
 
 
-def test_what_was_cut_off_stays_cut_off_when_it_is_accepted(folder: Path) -> None:
+def test_an_incomplete_recording_stays_incomplete_when_accepted(folder: Path) -> None:
     recording = read_recording(folder)
     cut = len(recording.entries) * 3 // 4
     rewrite(replace(recording, entries=recording.entries[:cut]), keep_end=False)
@@ -93,7 +93,7 @@ def test_live_tools_need_the_agent_file(
 ) -> None:
     monkeypatch.chdir(folder)
 
-    assert "'orders.yaml' is not there" in str(
+    assert "'orders.yaml', which does not exist" in str(
         replay_and_compare(folder, live_tools=True).problem
     )
 

@@ -1,4 +1,4 @@
-"""What of an agent was exercised, and what never."""
+"""Coverage of agents by scenarios."""
 
 from __future__ import annotations
 

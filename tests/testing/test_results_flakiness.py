@@ -1,4 +1,4 @@
-"""How sure a pass rate is."""
+"""Confidence intervals of pass rates."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_the_interval_is_wilsons(
 
 
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_the_rate_lies_in_its_interval(counts: tuple[int, int]) -> None:
+def test_the_rate_is_in_its_interval(counts: tuple[int, int]) -> None:
     passed, runs = counts
     low, high = Flake(HERE, "x", passed, runs).interval
 

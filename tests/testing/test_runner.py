@@ -152,7 +152,7 @@ FAILING: dict[str, tuple[list[Turn], str, str]] = {
     "an interruption that comes too late": (
         [user("Stop", interrupts_after=60.0)],
         "the caller says 'Stop'",
-        "it had finished before",
+        "the agent had finished before",
     ),
     "words after the end": (
         [user("Thanks, goodbye"), wait(10.0), user("Hello?")],
@@ -220,7 +220,7 @@ def test_a_mock_that_is_used_up_fails_the_call(agent: Path) -> None:
     result = run(agent, *turns, mock=mock)
 
     assert result.failure is None
-    assert "has no answer left" in str(result.calls[-1].result)
+    assert "has no matching answer left" in str(result.calls[-1].result)
 
 
 def test_a_mocked_call_is_bounded_by_the_tools_timeout(agent: Path) -> None:
@@ -296,7 +296,7 @@ def test_faults_happen_to_the_line(agent: Path) -> None:
     assert result.failure is None
 
 
-def test_what_is_protected_from_interruptions_is_not_interrupted(
+def test_a_protected_reply_is_not_interrupted(
     tmp_path: Path,
 ) -> None:
     text = AGENT.replace("{interruption_delay: 300ms}", "{interruptible: false}")
@@ -314,7 +314,7 @@ def test_a_mutter_does_not_interrupt(agent: Path) -> None:
 
 
 @pytest.mark.parametrize("tool", ["count_letters", "spell_slowly"])
-def test_a_real_tool_runs_beside_the_virtual_clock(agent: Path, tool: str) -> None:
+def test_a_real_tool_runs_on_the_virtual_clock(agent: Path, tool: str) -> None:
     rule = LlmRule(tool_calls=((tool, {"word": "sun"}),))
 
     result = run(agent, ORDER, called(tool), agent_says(), llm=(rule,))
@@ -330,13 +330,13 @@ def test_a_scenario_for_another_service_is_skipped(agent: Path) -> None:
     assert result.error == "it is for local"
 
 
-def test_what_a_service_cannot_do_is_said(agent: Path) -> None:
-    wishes = TestOptions(noise_db=-40.0, packet_loss=0.1)
+def test_unsupported_options_of_a_service_are_reported(agent: Path) -> None:
+    options = TestOptions(noise_db=-40.0, packet_loss=0.1)
 
-    result = run_scenario(scenario(agent, agent_says("help")), wishes)
+    result = run_scenario(scenario(agent, agent_says("help")), options)
 
     assert result.status is Status.PASSED
-    assert result.left_out == ("noise and packet loss: nothing is heard on script",)
+    assert result.left_out == ("noise and packet loss: script uses no audio",)
 
 
 def test_a_judge_that_is_not_there_is_left_out(agent: Path) -> None:
@@ -357,7 +357,7 @@ ERRORS = {
 
 
 @pytest.mark.parametrize(("spoil", "said"), ERRORS.values(), ids=ERRORS)
-def test_what_cannot_be_tried_is_an_error_in_words(
+def test_a_scenario_that_cannot_run_is_an_error_with_a_message(
     agent: Path, spoil: object, said: str
 ) -> None:
     assert callable(spoil)
@@ -390,7 +390,7 @@ def test_variables_of_the_command_line_go_before_those_of_the_scenario(
     assert result.failure is None
 
 
-def test_what_the_environment_lacks_is_made_up_on_script(tmp_path: Path) -> None:
+def test_unset_environment_variables_get_a_value_on_script(tmp_path: Path) -> None:
     url = 'url: "https://orders.example/{order_id}"'
     token = url + ', headers: {Authorization: "Bearer ${env:TOKEN}"}'
     agent = write_agent(tmp_path, AGENT.replace(url, token))

@@ -1,4 +1,4 @@
-"""Where recordings of calls under test go."""
+"""Recordings of calls under test."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_no_two_scenarios_write_to_the_same_place(
     assert all(str(each.name).isascii() for each in folders if each)
 
 
-def test_a_failure_is_told_where_it_cannot_be_recorded(
+def test_a_failure_is_reported_if_it_cannot_be_recorded(
     failing: Scenario, tmp_path: Path
 ) -> None:
     (tmp_path / "taken").write_text("a file", "utf-8")
@@ -77,12 +77,12 @@ def test_a_failure_is_told_where_it_cannot_be_recorded(
     assert "cannot be written" in result.left_out[0]
 
 
-def test_what_fails_is_kept_and_what_passes_is_not(tmp_path: Path) -> None:
+def test_recordings_of_failures_are_kept_and_others_are_not(tmp_path: Path) -> None:
     agent = write_agent(tmp_path)
-    wishes = TestOptions(keep=tmp_path / "kept")
+    options = TestOptions(keep=tmp_path / "kept")
 
-    passed = run_scenario(scenario(agent, agent_says("help")), wishes)
-    failed = run_scenario(scenario(agent, agent_says("goodbye")), wishes)
+    passed = run_scenario(scenario(agent, agent_says("help")), options)
+    failed = run_scenario(scenario(agent, agent_says("goodbye")), options)
 
     assert (passed.recording, failed.status) == (None, Status.FAILED)
     assert failed.recording is not None
@@ -97,11 +97,11 @@ def test_no_secret_is_recorded(tmp_path: Path, spelling: str) -> None:
     url = 'url: "https://orders.example/{order_id}"'
     headers = url + f', headers: {{Authorization: "Bearer {spelling}"}}'
     agent = write_agent(tmp_path, AGENT.replace(url, headers))
-    wishes = TestOptions(
+    options = TestOptions(
         environment={"TOKEN": SECRET}, keep=tmp_path / "kept", keep_passed=True
     )
 
-    result = run_scenario(scenario(agent, ORDER, agent_says("shipped")), wishes)
+    result = run_scenario(scenario(agent, ORDER, agent_says("shipped")), options)
 
     assert result.recording is not None
     for path in result.recording.iterdir():

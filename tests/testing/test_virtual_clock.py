@@ -1,4 +1,4 @@
-"""A clock that jumps, and stands still for what is real."""
+"""The clock jumps to timers and stops during real work."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_after_real_work_the_clock_jumps_again() -> None:
 def test_work_that_hangs_is_ended_by_its_own_timeout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("runner.testing.virtual_clock.PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("runner.testing.virtual_clock.MAX_REAL_WORK_SECONDS", 0.05)
     never = threading.Event()
 
     async def program() -> float:

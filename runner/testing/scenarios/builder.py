@@ -1,4 +1,4 @@
-"""Checked drafts to the frozen `Suite`; nothing can be wrong any more."""
+"""Builds the frozen `Suite` from checked drafts."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def build_suite(
     drafts: Iterable[ExpandedScenario],
     variables: Mapping[str, str],
 ) -> Suite:
-    """Build the suite; `variables` go before those of the scenarios."""
+    """Builds the suite; `variables` override those of the scenarios."""
     build = _Builder(path, document, variables)
     return Suite(path, tuple(build.scenario(each) for each in drafts))
 
 
 class _Builder:
-    """Builds what one file holds."""
+    """Builds the scenarios of one file."""
 
     def __init__(
         self, path: Path, document: Document, variables: Mapping[str, str]
@@ -55,7 +55,7 @@ class _Builder:
         self._variables = variables
 
     def scenario(self, draft: ExpandedScenario) -> Scenario:
-        """Build one scenario."""
+        """Builds one scenario."""
         entries = draft.entries
         variables = {name: each.value for name, each in entries["variables"].items()}
         return Scenario(
@@ -77,13 +77,13 @@ class _Builder:
         )
 
     def place(self, path: Pointer) -> Place:
-        """Return where a mapping begins."""
+        """Returns the place where a mapping begins."""
         span = self._document.start_span(path)
         return Place(self._path, *self._document.source.point(span.start))
 
 
 def build_turn(turn: Mapping[str, Any], place: Place) -> Turn:
-    """Build a turn from the mapping that it is in a file."""
+    """Builds a turn from its mapping in the file."""
     ((kind, value),) = turn.items()
     return _TURNS[kind](value, place)
 
@@ -137,7 +137,7 @@ def _expect(value: Any, place: Place) -> ExpectTurn:
 
 
 def read_calls(value: Any) -> tuple[tuple[str, ...] | None, bool]:
-    """Return the tools of an `expect: {tool_calls: …}`, and whether in any order."""
+    """Returns the tools of an `expect: {tool_calls: …}`, and whether in any order."""
     match value:
         case None:
             return None, False
@@ -199,7 +199,7 @@ def _rule(value: Mapping[str, Any]) -> LlmRule:
 
 
 def patterns(value: Any) -> tuple[Pattern, ...]:
-    """Read one pattern, a list of them, or none."""
+    """Reads one pattern, a list of them, or none."""
     return () if value is None else tuple(read_pattern(each) for each in listed(value))
 
 

@@ -1,4 +1,4 @@
-"""Scenarios as a file has them: defaults applied, parameters filled in, places kept.
+"""Drafts of scenarios: defaults applied, parameters filled in, with their places.
 
 What the schema or the parser has a finding for is left out, so that neither rules nor
 the builder meet it.
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
     from runner.config.yaml.nodes import Pointer
 
 
-# Mappings of which a scenario adds to, or replaces, single entries.
+# Mappings whose single entries a scenario adds or replaces.
 MERGED = ("variables", "environment", "mock")
-# What replaces the default as a whole.
+# Keys that replace the default as a whole.
 REPLACED = ("agent", "llm", "faults", "seed", "services")
-# What a scenario has beside those of the file.
+# Keys of a scenario that the file does not have.
 ADDED = ("tags",)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A value of a scenario, parameters filled in, and where the file has it."""
+    """A value of a scenario with parameters filled in, and its path in the file."""
 
     value: Any
     path: Pointer
@@ -46,7 +46,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class ExpandedScenario:
-    """One combination of one scenario. `parts` are what is in force, by its key."""
+    """One combination of one scenario. `parts` has the effective values by key."""
 
     path: Pointer
     name: str
@@ -58,21 +58,21 @@ class ExpandedScenario:
 
     @property
     def id(self) -> str:
-        """What the scenario will be called in reports."""
+        """The id of the scenario in reports."""
         return scenario_id(self.name, self.parameters)
 
     def part(self, key: str) -> Part | None:
-        """Return what is in force for a key, if it is sound."""
+        """Returns the effective value of a key, if it is valid."""
         return self.parts.get(key)
 
     def value(self, key: str, default: Any = None) -> Any:
-        """Return the value that is in force for a key."""
+        """Returns the effective value of a key."""
         part = self.parts.get(key)
         return default if part is None else part.value
 
 
 def find_drafts(inspection: RuleContext) -> tuple[ExpandedScenario, ...]:
-    """Return a draft for every combination of every scenario that is a mapping."""
+    """Returns a draft for every combination of every scenario that is a mapping."""
     count = len(inspection.get(("scenarios",), list) or ())
     return tuple(
         draft
@@ -165,21 +165,19 @@ def _turns(
 
 
 def listed(value: Any) -> list[Any]:
-    """Return the items of a list, or of what stands for a list of one."""
+    """Returns a list as it is; a single value as a list of one."""
     return value if isinstance(value, list) else [value]
 
 
-# What `${name}` in a scenario becomes, for each combination of its parameters.
-#
-# Pure work on values; what is wrong with a placeholder is for the rules.
+# Parameters: combinations and the replacement of `${name}`.
 
 
-# Of one scenario. A matrix that is larger by mistake would only seem to hang.
-MOST_COMBINATIONS = 1000
+# Limit for one scenario: a larger matrix would seem to hang.
+MAX_COMBINATIONS = 1000
 
 
 def is_matrix(parameters: Any) -> bool:
-    """Whether these are parameters: names, each with a list of values."""
+    """True if these are parameters: names, each with a list of values."""
     return (
         isinstance(parameters, dict)
         and all(isinstance(each, list) and each for each in parameters.values())
@@ -188,19 +186,19 @@ def is_matrix(parameters: Any) -> bool:
 
 
 def combinations(parameters: Any) -> Iterator[dict[str, Any]]:
-    """Yield a value for each parameter, the last one changing first, up to a limit.
+    """Yields a value for each parameter, the last one changing first, up to a limit.
 
     A scenario without parameters is one combination, of nothing.
     """
     if not is_matrix(parameters):
         yield {}
         return
-    for values in islice(product(*parameters.values()), MOST_COMBINATIONS):
+    for values in islice(product(*parameters.values()), MAX_COMBINATIONS):
         yield dict(zip(parameters, values, strict=True))
 
 
 def count_combinations(parameters: Any) -> int:
-    """Return how many combinations there are."""
+    """Returns how many combinations there are."""
     count = 1
     for each in parameters.values() if is_matrix(parameters) else ():
         count *= len(each)
@@ -208,10 +206,10 @@ def count_combinations(parameters: Any) -> int:
 
 
 def fill(value: Any, values: Mapping[str, Any], path: Pointer = ()) -> Any:
-    """Return a value with the parameters filled into every text below it.
+    """Returns a value with the parameters filled into every text below it.
 
     A text that is one placeholder and nothing else becomes the parameter's value. What
-    stands for no parameter is left as it is. `path` is where the value stands in a
+    is not a parameter remains unchanged. `path` is the place of the value in a
     scenario, or in what all scenarios share.
     """
     if isinstance(value, str):
@@ -224,7 +222,7 @@ def fill(value: Any, values: Mapping[str, Any], path: Pointer = ()) -> Any:
 
 
 def fill_text(text: str, values: Mapping[str, Any], *, speaks: bool) -> Any:
-    """Return a text with its placeholders replaced, once: values are not filled.
+    """Returns a text with its placeholders replaced, once: values are not filled.
 
     What the mind `speaks` keeps the placeholders that are not parameters, and `$${`:
     they are about a result that has not come yet.
@@ -242,7 +240,7 @@ def fill_text(text: str, values: Mapping[str, Any], *, speaks: bool) -> Any:
 
 
 def speaks(path: Pointer) -> bool:
-    """Whether a text at this path of a scenario is one that the mind says."""
+    """True if the text at this path is `says` of `llm`."""
     match path:
         case ("llm", int(), "says"):
             return True
@@ -260,12 +258,10 @@ def _written(
     return text[found.start : found.end]
 
 
-# What scenarios have to know of their agent: its tools, its variables, its faults.
-#
-# Read from the agent's files as `vagent validate` reads them; nothing is imported.
+# The agent of scenarios: tools, variables and errors, read without importing code.
 
 
-# What a tool of a kind that is not built in looks like at first.
+# A declaration that may be of a tool kind that is not built in.
 _UNKNOWN_KIND = {"VA203", "VA210"}
 
 
@@ -273,7 +269,7 @@ _UNKNOWN_KIND = {"VA203", "VA210"}
 class Agent:
     """An agent file. `problem` says why it cannot be read; then the rest is empty.
 
-    `tools` are None when not all of their names can be told, `schemas` those of the
+    `tools` is None if not all names are known, `schemas` has those of the
     arguments that can be. `variables` say whether each has a default.
     """
 
@@ -287,13 +283,13 @@ class Agent:
     greets: bool = True
 
     @property
-    def is_sound(self) -> bool:
-        """Whether something can be said about scenarios that use it."""
+    def is_valid(self) -> bool:
+        """True if scenarios that use it can be checked."""
         return self.problem is None and self.is_agent and not self.errors
 
 
 def find_agents(inspection: RuleContext) -> dict[str, Agent]:
-    """Return the agents that the scenarios of a file name, each read once."""
+    """Returns the agents that the scenarios of a file name, each read once."""
     named = {draft.value("agent") for draft in inspection.fact(find_drafts)}
     return {
         name: read_agent(inspection.folder / name)
@@ -302,13 +298,13 @@ def find_agents(inspection: RuleContext) -> dict[str, Agent]:
 
 
 def agent_of(inspection: RuleContext, draft: ExpandedScenario) -> Agent | None:
-    """Return the agent of a scenario, if it is one that is sound."""
+    """Returns the agent of a scenario, if it is valid."""
     agent = inspection.fact(find_agents).get(draft.value("agent", ""))
-    return agent if agent is not None and agent.is_sound else None
+    return agent if agent is not None and agent.is_valid else None
 
 
 def read_agent(path: Path) -> Agent:
-    """Read and check an agent file."""
+    """Reads and checks an agent file."""
     try:
         reading = read_agent_file(path)
     except FileUnreadable as error:
@@ -339,7 +335,7 @@ def read_agent(path: Path) -> Agent:
 
 
 def _schemas(inspection: RuleContext) -> Iterator[tuple[str, Any]]:
-    """Yield the schemas of the tools' arguments that can be told, by their names."""
+    """Yields the known schemas of the tools' arguments, by name."""
     for tool in inspection.tools():
         name = name_of_tool(inspection, tool)
         schema = _schema(inspection, tool)
@@ -368,7 +364,7 @@ def _schema(inspection: RuleContext, tool: Pointer) -> dict[str, Any] | None:
     return infer_schema(inspection, tool)
 
 
-# Where scenarios name tools and give arguments, each place once.
+# The places where scenarios name tools and give arguments, each once.
 
 
 Role = Literal["mock", "tool_call", "expect", "llm"]
@@ -378,7 +374,7 @@ Role = Literal["mock", "tool_call", "expect", "llm"]
 class Mention:
     """A tool's name in a scenario. `is_key`: it is the key that `path` ends with.
 
-    `arguments` are where they stand beside it, with their path; `must_fit` says that
+    `arguments` are those given with it, with their path; `must_fit` says that
     the tool is expected to take them.
     """
 
@@ -392,15 +388,15 @@ class Mention:
 
 @dataclass(slots=True)
 class Mentioned:
-    """One mention and the agents of all scenarios that it is in force for."""
+    """One mention and the agents of all scenarios that it applies to."""
 
     mention: Mention
     agents: list[Agent] = field(default_factory=list)
-    is_sure: bool = True  # False: one of the agents cannot be told
+    is_sure: bool = True  # False: one of the agents is unknown
 
 
 def find_mentions(inspection: RuleContext) -> list[Mentioned]:
-    """Return every mention, with the agents that it is about."""
+    """Returns every mention with its agents."""
     found: dict[tuple[Pointer, str, str], Mentioned] = {}
     for draft in inspection.fact(find_drafts):
         agent = agent_of(inspection, draft)
@@ -444,7 +440,7 @@ def _called(role: Role, value: Any, path: Pointer) -> Mention:
     arguments = None
     if "arguments" in value:
         arguments = value["arguments"], (*path, "arguments")
-    # A call that is to fail may be one that is refused.
+    # With `fails: true` the arguments may be invalid.
     must_fit = value.get("fails") is not True
     return Mention(
         role, value["tool"], (*path, "tool"), arguments=arguments, must_fit=must_fit

@@ -1,4 +1,4 @@
-"""A recorded call as the turns of a scenario that asks for the same again.
+"""Converts a recorded call to a scenario that expects the same again.
 
 A recording does not show which of it matters: remarks mark the expectations that a
 person should loosen.
@@ -53,18 +53,18 @@ from runner.testing.scenarios.model import (
 from runner.testing.scenarios.writer import write_suite
 
 _SOONEST_SECONDS = 0.1
-# How long services listen by default before words are an interruption.
+# Default speech before services detect an interruption.
 _DECISION_MS = 500
 # Speech is not much faster: an interruption must find the agent still speaking.
-_SECONDS_A_WORD = 0.2
-# Shorter pauses are nobody's silence; and the end may keep one waiting for so long.
+_SECONDS_PER_WORD = 0.2
+# Shorter pauses are not a silence; and the end of a call may take this long.
 _SILENCE_SECONDS = 1.0
 _END_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class CommentedTurn:
-    """A turn, and what a person should know about it."""
+    """A turn, and a remark for the reader."""
 
     turn: Turn
     remark: str | None = None
@@ -72,7 +72,7 @@ class CommentedTurn:
 
 @dataclass(slots=True)
 class Reply:
-    """One reply of the agent: what it said and asked for, and what cut it off.
+    """One reply of the agent: its text, tool calls and playback.
 
     `is_thought` is false where the text was given: the greeting, an announcement.
     """
@@ -82,17 +82,17 @@ class Reply:
     words: str = ""
     pieces: str = ""
     calls: list[ToolCall] = field(default_factory=list)
-    sounded_at: float | None = None
-    sounds_until: float = 0.0
+    audible_at: float | None = None
+    audible_until: float = 0.0
     is_over: bool = False
 
     @property
     def says(self) -> str:
-        """All that it was going to say, as far as that is known."""
+        """The full text, as far as it is known."""
         return max(self.words, self.pieces, key=len).strip()
 
     def note(self, event: CallEvent) -> None:
-        """Keep what belongs to it."""
+        """Keeps the events of this reply."""
         match event:
             case PartialTranscript(speaker="agent", text=text):
                 self.pieces += text
@@ -106,20 +106,20 @@ class Reply:
                 pass
 
     def play(self, at: float, sound: AudioSummary) -> None:
-        """Count audio that went to the speaker."""
-        if self.sounded_at is None:
-            self.sounded_at = self.sounds_until = at
+        """Counts audio that went to the speaker."""
+        if self.audible_at is None:
+            self.audible_at = self.audible_until = at
         length = sound.played / BYTES_A_SECOND
-        self.sounds_until = max(self.sounds_until, at) + length
+        self.audible_until = max(self.audible_until, at) + length
 
     def calls_made(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Yield the tools that it asked for, with their arguments."""
+        """Yields the tools that it asked for, with their arguments."""
         for call in self.calls:
             yield call.name, dict(call.arguments)
 
 
 class RecordingConverter:
-    """Turns of a recorded call; `part_of` returns the part of a text to look for."""
+    """Converts a recorded call to turns; `part_of` returns the pattern for a text."""
 
     def __init__(
         self, header: Header, place: Place, part_of: Callable[[str], str]
@@ -133,7 +133,7 @@ class RecordingConverter:
         self._now = _State()
 
     def read(self, entries: list[tuple[float, Entry]]) -> None:
-        """Follow a whole call."""
+        """Follows a whole call and collects its turns."""
         interpreter = CallInterpreter(self._note)
         for at, entry in entries:
             interpreter.observe(at, entry)
@@ -188,10 +188,10 @@ class RecordingConverter:
 
     def _note_cut(self, at: float) -> None:
         reply, self._now.cut = self._reply, None
-        if reply is None or reply.sounded_at is None:
+        if reply is None or reply.audible_at is None:
             return
-        if at < reply.sounds_until or not reply.is_over:
-            self._now.cut = at - reply.sounded_at
+        if at < reply.audible_until or not reply.is_over:
+            self._now.cut = at - reply.audible_at
 
     def _speak(self, at: float, words: str) -> None:
         heard, self._now.cut = self._now.cut, None
@@ -204,7 +204,7 @@ class RecordingConverter:
         detection = session.get("input", {}).get("turn_detection", {})
         heard -= detection.get("interruption_delay", _DECISION_MS) / 1000
         reply = self._reply
-        length = len(reply.says.split()) * _SECONDS_A_WORD if reply else heard
+        length = len(reply.says.split()) * _SECONDS_PER_WORD if reply else heard
         after = max(_SOONEST_SECONDS, round(min(heard, length), 1))
         turn = UserTurn(self._place, words, after)
         self._add(at, turn, "into the agent's words, as then")
@@ -215,10 +215,10 @@ class RecordingConverter:
         self._add(at, AgentTurn(self._place, (read_pattern(part),)), remark)
 
     def _wait(self, until: float) -> None:
-        """Nobody spoke, and that was why the agent did, or the call ended."""
+        """Adds a silence that made the agent speak, or the call end."""
         seconds = round(until - self._now.last_at, 1)
         if seconds >= _SILENCE_SECONDS:
-            self._add(until, WaitTurn(self._place, seconds), "nobody spoke")
+            self._add(until, WaitTurn(self._place, seconds), "silence")
 
     def _add(self, at: float, turn: Turn, remark: str | None = None) -> None:
         self.turns.append(CommentedTurn(turn, remark))
@@ -238,7 +238,7 @@ class RecordingConverter:
         if isinstance(event, ConnectionLost):
             self._now.lost_why = event.reason
             if self._reply is not None and not self._reply.is_over:
-                self.lacks["the line was lost in the middle of a reply"] = None
+                self.lacks["the connection was lost during a reply"] = None
             return
         why, self._now.lost_why = self._now.lost_why, None
         if why is None:
@@ -249,7 +249,7 @@ class RecordingConverter:
             self._add(event.at, ExpectTurn(self._place, resumed=True))
 
     def _note_silence(self, event: ReplyRequested | CallEnded) -> None:
-        """Note a silence that made the agent speak, or the call end."""
+        """Notes a silence that made the agent speak, or the call end."""
         if isinstance(event, ReplyRequested):
             words = parse_verbatim(event.instructions)
             self._now.was_dictated = words is not None
@@ -262,7 +262,7 @@ class RecordingConverter:
             self._wait(event.at - _END_SECONDS)
 
     def end(self) -> CommentedTurn | None:
-        """Return the last turn; None where the recording has no end."""
+        """Returns the last turn; None where the recording has no end."""
         end = self._now.end
         if end is None:
             return None
@@ -275,31 +275,31 @@ class _State:
 
     last_at: float = 0.0
     cut: float | None = None
-    lost_why: str | None = None  # while there is no connection
+    lost_why: str | None = None  # set between two connections
     was_dictated: bool = False
     end: CallEnded | None = None
 
 
-# Writes the scenario file that a recording becomes.
+# The scenario file of a recording.
 
 
-_LONGEST_PART = 5  # words of what the agent said that are looked for
-_LONGEST_REMARK = 60  # characters
+_MAX_PART_WORDS = 5  # words of what the agent said that are looked for
+_MAX_REMARK_CHARACTERS = 60  # characters
 _CLAUSE_ENDS = re.compile(r"(?<=[,.;:!?])\s+")
 _TURNS = "    turns:\n"
 
 
 def scenario_from_recording(recording: Recording, file: Path) -> str:
-    """Return the text of a scenario file, to be written to `file`, of a recorded call.
+    """Returns the text of a scenario file, to be written to `file`, of a recorded call.
 
-    The agent is named by its way from there. What the tools came to is mocked, and on
-    the scripted service the agent's own words of then play it.
+    The path of the agent is relative to it. Tools are mocked with their recorded
+    results, and on the scripted service the agent repeats its recorded replies.
 
     Raises:
-        NotARecording: nothing happened that a scenario could ask for.
+        InvalidRecording: the call has nothing that a scenario could expect.
     """
     header, place = recording.header, Place(file, 1, 1)
-    # Twice: which part of some words is telling depends on all the others.
+    # Twice: the distinctive part of a text depends on all other texts.
     said = [reply.says for reply in _read(recording, place, str).replies]
     account = _read(recording, place, _parts(said))
     end = account.end()
@@ -329,18 +329,18 @@ def _read(
 
 
 def _parts(said: Sequence[str]) -> Callable[[str], str]:
-    """Return what finds the few words of a text that the other texts do not have."""
+    """Returns a function that finds the distinctive words of a text."""
     counts = Counter(word for text in said for word in set(_words(text)))
 
     def part_of(text: str) -> str:
         best, least = text.strip(), float("inf")
         for clause in _CLAUSE_ENDS.split(text.strip()):
             words = clause.split()
-            for start in range(max(1, len(words) - _LONGEST_PART + 1)):
-                window = words[start : start + _LONGEST_PART]
-                # Few words are telling only if they are rare.
+            for start in range(max(1, len(words) - _MAX_PART_WORDS + 1)):
+                window = words[start : start + _MAX_PART_WORDS]
+                # Few words are distinctive only if they are rare.
                 common = sum(counts[word] for word in _words(" ".join(window)))
-                rarity = (common + _LONGEST_PART) / len(window)
+                rarity = (common + _MAX_PART_WORDS) / len(window)
                 if rarity < least:
                     best, least = " ".join(window), rarity
         return best.strip(" /,.;:!?") or text.strip()
@@ -383,7 +383,7 @@ def _answer(run: ToolRun) -> MockAnswer:
 
 
 def _in_turn(answers: Sequence[MockAnswer]) -> tuple[MockAnswer, ...]:
-    """Return the answers one after the other; the last of them for ever."""
+    """Returns the answers in order; the last one without limit."""
     kept = [answers[0]]
     if any(each != answers[0] for each in answers):
         kept = [*(replace(each, times=1) for each in answers[:-1]), answers[-1]]
@@ -408,13 +408,13 @@ def _with_remarks(
 ) -> str:
     modeline, _, rest = text.partition("\n")
     head, _, lines = rest.partition(_TURNS)
-    told_of = [
+    commented = [
         f"{line}{_comment(each.remark)}"
         for line, each in zip(lines.splitlines(), turns, strict=True)
     ]
     comments = "".join(f"# {line}\n" for line in preface)
     return f"{modeline}\n{comments}{head}{_TURNS}" + "".join(
-        f"{line}\n" for line in told_of
+        f"{line}\n" for line in commented
     )
 
 
@@ -423,6 +423,6 @@ def _comment(remark: str | None) -> str:
         return ""
     line = "".join(each if each.isprintable() else " " for each in remark)
     line = " ".join(line.split())
-    if len(line) > _LONGEST_REMARK:
-        line = f"{line[:_LONGEST_REMARK].rstrip()}…"
+    if len(line) > _MAX_REMARK_CHARACTERS:
+        line = f"{line[:_MAX_REMARK_CHARACTERS].rstrip()}…"
     return f"  # {line}"

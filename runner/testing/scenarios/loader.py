@@ -1,4 +1,4 @@
-"""Scenario files checked and loaded: text, document, schema, rules, `Suite`."""
+"""Checks and loads scenario files: schema, rules, `Suite`."""
 
 from __future__ import annotations
 
@@ -32,12 +32,11 @@ if TYPE_CHECKING:
 
 
 def load_suite(path: Path, *, variables: Mapping[str, str] | None = None) -> Suite:
-    """Load a scenario file that is about to be run.
+    """Loads a scenario file to run it.
 
-    `variables` are given for this run: they go before what the scenarios set. What a
-    scenario lacks may yet be given to it alone, so that is no error here. Raises
-    `ConfigError` with all findings when one of them is an error, and `FileUnreadable`
-    when there is nothing to read.
+    `variables` override those of the scenarios. A variable without a value is not an
+    error here, since it can be set later. Raises `ConfigError` with all findings if one
+    of them is an error, and `FileUnreadable` if the file cannot be read.
     """
     reading = read_agent_file(path)
     found, inspection = _examine(reading, variables or {}, must_run=False)
@@ -60,9 +59,9 @@ def check_suite(
     variables: Mapping[str, str] | None = None,
     must_run: bool = False,
 ) -> list[Diagnostic]:
-    """Return all findings about a scenario file that was read, sorted.
+    """Returns all findings about a scenario file that was read, sorted.
 
-    The agents that it names are read and checked, too; nothing of theirs is imported.
+    Its agents are read and checked, too; no code of theirs is imported.
     A variable without a value is a warning, and an error with `must_run`.
     """
     found, _ = _examine(reading, variables or {}, must_run=must_run)
@@ -90,11 +89,11 @@ def _examine(
     return run_rules(reading, inspection, faults.findings, KNOWN, {}), inspection
 
 
-# What breaks the schema of scenario files, once parameters are filled in.
+# Schema violations of scenario files, with parameters filled in.
 
 
-# Where keys belong that somebody has put elsewhere.
-_HOMES = {
+# The parent of each key, for hints about misplaced keys.
+_KEY_PARENTS = {
     **dict.fromkeys(("returns", "raises", "delay", "times", "match"), "mock"),
     **dict.fromkeys(("user_says", "after"), "llm"),
     **dict.fromkeys(("tool", "arguments", "matching", "fails"), "tool_call"),
@@ -110,20 +109,20 @@ _HOMES = {
 
 
 _PLACEHOLDER = re.compile(r"\$\{[^{}]*\}")
-# Deeper than a scenario's own keys: what lacks a key there cannot be built upon.
+# Depth of a scenario's keys; deeper values with errors are not checked further.
 _SHALLOW = 2
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaErrors:
-    """What breaks the schema, and the paths that nothing more is to be said about."""
+    """Schema violations, and the paths that rules must skip."""
 
     findings: list[tuple[str, Finding]]
     unsound: frozenset[Pointer]
 
 
 def find_faults(document: Document) -> SchemaErrors:
-    """Return what breaks the schema in a document that is a mapping."""
+    """Returns the schema violations of a document that is a mapping."""
     found: dict[tuple[str, Pointer, str], Violation] = {}
     for above, each in _violations(document.value):
         path = _standing(document, (*above, *each.path))
@@ -131,7 +130,7 @@ def find_faults(document: Document) -> SchemaErrors:
         found.setdefault(key, replace(each, path=path))
     open_ = [each for each in found.values() if _is_open(document, each)]
     judged = [each for each in found.values() if each not in open_]
-    findings = to_findings(document, judged, homes=_HOMES)
+    findings = to_findings(document, judged, homes=_KEY_PARENTS)
     unsound = {path for _, each in findings for path in each.unsound}
     unsound |= {each.path for each in open_}
     unsound |= {path for _, path, _ in found if len(path) > _SHALLOW}
@@ -161,7 +160,7 @@ def _violations(value: dict[str, Any]) -> Iterator[tuple[Pointer, Violation]]:
 
 
 def _fillings(scenario: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield a scenario with each combination of its parameters filled in."""
+    """Yields a scenario with each combination of its parameters filled in."""
     parameters = scenario["parameters"]
     for values in combinations(parameters):
         yield {
@@ -171,9 +170,9 @@ def _fillings(scenario: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _is_open(document: Document, violation: Violation) -> bool:
-    """Whether it is about a `${name}` that is none of the parameters.
+    """True if it is about a `${name}` that is not a parameter.
 
-    A rule has the better word for it.
+    Rule VA703 has a better message for it.
     """
     text = violation.instance
     if not isinstance(text, str) or not _PLACEHOLDER.fullmatch(text):
@@ -183,7 +182,7 @@ def _is_open(document: Document, violation: Violation) -> bool:
 
 
 def _standing(document: Document, path: Pointer) -> Pointer:
-    """Return the part of a path that is written out; the rest came of a parameter."""
+    """Returns the part of a path in the file; the rest is inside a parameter value."""
     node, depth = document.root, 0
     for part in path:
         below = node.child(part)
@@ -193,30 +192,30 @@ def _standing(document: Document, path: Pointer) -> Pointer:
     return path[:depth]
 
 
-# The schema of scenario files as the package carries it.
+# The packaged schema of scenario files.
 
 
-# The alternative of a pattern.
+# The alternative for parameters in a pattern.
 _PARAMETER = r"|\$\{[A-Za-z_][A-Za-z0-9_]*\}"
 
 
 def packaged_text() -> str:
-    """Return the text of the schema's file."""
+    """Returns the text of the schema's file."""
     return read_packaged("runner.testing.scenarios", "scenario.schema.json")
 
 
 def packaged_schema() -> Schema:
-    """Return the schema as editors have it."""
+    """Returns the schema as editors have it."""
     schema: Schema = json.loads(packaged_text())
     return schema
 
 
 @cache
 def strict_schema() -> Schema:
-    """Return the schema for scenarios whose parameters are filled in.
+    """Returns the schema for scenarios whose parameters are filled in.
 
-    An editor has to let `${name}` stand for a time, a number or a truth value; here it
-    would be one that stands for nothing. Nobody changes the schema.
+    For editors `${name}` is valid as a time, number or boolean; here all parameters are
+    already replaced. Callers must not modify the result.
     """
     schema = packaged_schema()
     for name, definition in schema["$defs"].items():

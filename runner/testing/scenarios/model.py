@@ -1,4 +1,4 @@
-"""What a scenario file says, checked and frozen; durations are float seconds."""
+"""Data model of scenario files: checked and frozen; durations in float seconds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Party = Literal["agent", "caller", "service"]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where something stands in a scenario file; both count from 1."""
+    """A place in a scenario file; `line` and `column` count from 1."""
 
     path: Path
     line: int
@@ -25,7 +25,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """Words to look for: a part of what was said, or a regular expression.
+    """A text to search for in an utterance, or a regular expression.
 
     Letter case, runs of white space and typographic quotes make no difference.
     """
@@ -34,7 +34,7 @@ class Pattern:
     regex: re.Pattern[str]
 
     def matches(self, said: str) -> bool:
-        """Whether it is found in what was said."""
+        """True if it is found in an utterance."""
         return self.regex.search(plain(said)) is not None
 
     def __str__(self) -> str:
@@ -42,7 +42,7 @@ class Pattern:
 
 
 def read_pattern(text: str) -> Pattern:
-    """Read `/a regular expression/` or words.
+    """Reads `/a regular expression/` or words.
 
     Raises:
         re.error: the expression is none.
@@ -53,7 +53,7 @@ def read_pattern(text: str) -> Pattern:
 
 
 def plain(text: str) -> str:
-    """Return a text as it is compared."""
+    """Returns a text as it is compared."""
     straight = text.translate(_STRAIGHT)
     return " ".join(straight.split())
 
@@ -79,7 +79,7 @@ class MockAnswer:
 
 @dataclass(frozen=True, slots=True)
 class LlmRule:
-    """What the scripted service does, in place of a language model.
+    """A rule of the scripted service, in place of a language model.
 
     It applies when the caller's words match `user_says`, or after a result of the tool
     `after`; with neither it is a step of a script: used once, in order. It says `says`
@@ -94,39 +94,41 @@ class LlmRule:
 
 @dataclass(frozen=True, slots=True)
 class AgentTurn:
-    """The agent is to say something: one of the patterns, none of `never`."""
+    """The agent says something: one of the patterns, none of `never`."""
 
     place: Place
     says: tuple[Pattern, ...] = ()
     never: tuple[Pattern, ...] = ()
-    within: float | None = None  # from the caller's last sound to its first
+    within: float | None = (
+        None  # from the end of the caller's audio to the first of the agent
+    )
     judge: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class UserTurn:
-    """The caller speaks: when the agent has finished, or into its words."""
+    """The caller speaks: when the agent has finished, or interrupts it."""
 
     place: Place
     says: str
-    interrupts_after: float | None = None  # of the agent's sound that was heard
+    interrupts_after: float | None = None  # of the agent's audio
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCallTurn:
-    """A tool is to be called; `arguments` are equal, `matching` is a JSON Schema."""
+    """A tool is called; `arguments` are equal, `matching` is a JSON Schema."""
 
     place: Place
     tool: str
     arguments: Mapping[str, Any] | None = None
     matching: Mapping[str, Any] | None = None
     within: float | None = None
-    fails: bool | None = None  # whether the call is to end in an error
+    fails: bool | None = None  # True: the call must end in an error
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectTurn:
-    """What is to hold at this point; None and empty: not asked.
+    """Conditions at this point of the call; None and empty: not checked.
 
     `tool_calls` are those since the caller's last utterance: an empty tuple for none,
     else the tools in their order.
@@ -155,7 +157,7 @@ class ConnectionTurn:
 
 @dataclass(frozen=True, slots=True)
 class WaitTurn:
-    """Nothing is said for so long."""
+    """The caller is silent for this many seconds."""
 
     place: Place
     seconds: float
@@ -163,7 +165,7 @@ class WaitTurn:
 
 @dataclass(frozen=True, slots=True)
 class EndTurn:
-    """The call is to end; `by` None: whoever."""
+    """The call ends; `by` None: by any side."""
 
     place: Place
     by: Party | None = None
@@ -182,7 +184,7 @@ Turn: TypeAlias = (
 
 
 def scenario_id(name: str, parameters: Mapping[str, Any]) -> str:
-    """Return the id of a scenario in reports: its name, and its parameters."""
+    """Returns the id of a scenario in reports: its name, and its parameters."""
     if not parameters:
         return name
     values = ", ".join(f"{key}={value}" for key, value in parameters.items())
@@ -191,7 +193,7 @@ def scenario_id(name: str, parameters: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One call that is tried out; parameters are already filled in.
+    """One call to run; parameters are already filled in.
 
     `mock` has the answers of each mocked tool, in order; None lets the tool run for
     real where only mocked ones would (an HTTP tool on the scripted service).
@@ -213,7 +215,7 @@ class Scenario:
 
     @property
     def id(self) -> str:
-        """What it is called in reports: its name, and its parameters."""
+        """The id in reports: the name with the parameters."""
         return scenario_id(self.name, self.parameters)
 
 

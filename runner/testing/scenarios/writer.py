@@ -1,4 +1,4 @@
-"""A `Suite` as the text of a scenario file that loads as the same suite again."""
+"""Writes a `Suite` as a scenario file that loads as the same suite."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ if TYPE_CHECKING:
     )
 
 _MODELINE = f"# yaml-language-server: $schema=./{SUITE_SCHEMA}\n"
-# Letters, digits and what stands between them, nothing that YAML reads anything into:
+# Letters, digits and harmless punctuation, which YAML reads as plain text
 # between brackets, where some readers stop at a question mark, and elsewhere. The words
 # that YAML 1.1 knows are not among them.
 _BEGIN = r"(?!(?i:y|n|yes|no|on|off)$)(?:\.\./)*[^\W\d_]"
 _TIME = r"[0-9]+(?:\.[0-9]+)?m?s"
 _PLAIN = re.compile(rf"{_BEGIN}(?:[\w ./'’!-]*[\w.!])?|{_TIME}")
 _PLAIN_LINE = re.compile(rf"{_BEGIN}(?:[\w ./'’!?,-]*[\w.!?])?|{_TIME}")
-# What YAML does not take as it is, although JSON does.
+# Characters that are valid in JSON but not in YAML.
 _ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
 def write_suite(suite: Suite) -> str:
-    """Return the text of a scenario file at the suite's path.
+    """Returns the text of a scenario file at the suite's path.
 
     Only what a mind says about a result's key that is called like a parameter cannot be
     written: there the parameter would be meant.
@@ -174,7 +174,7 @@ def _rule(rule: LlmRule) -> dict[str, Any]:
             tool_calls=calls or None,
         )
     )
-    # What it says keeps its placeholders: they are about a result.
+    # `says` keeps its placeholders, which name keys of a result.
     return escaped | _given(says=rule.says)
 
 
@@ -197,7 +197,7 @@ def _time(seconds: float | None) -> str | None:
 
 
 def _escape(value: Any) -> Any:
-    """Keep `${` in texts from being read as a parameter."""
+    """Keeps `${` in texts from being read as a parameter."""
     if isinstance(value, str):
         return value.replace("${", "$${")
     if isinstance(value, dict):
@@ -206,12 +206,12 @@ def _escape(value: Any) -> Any:
 
 
 def _line(value: Any) -> str:
-    """Write a value that has the rest of a line to itself."""
+    """Writes a value that has the rest of a line to itself."""
     return _scalar(value, _PLAIN_LINE) if isinstance(value, str) else _flow(value)
 
 
 def _flow(value: Any) -> str:
-    """Write a value that may stand between brackets."""
+    """Writes a value for use between brackets."""
     if isinstance(value, str):
         return _scalar(value, _PLAIN)
     if isinstance(value, list):
@@ -226,7 +226,7 @@ def _entry(key: str, value: Any) -> str:
 
 
 def _scalar(text: str, plain: re.Pattern[str]) -> str:
-    """Write a text, plain where that is the same text again."""
+    """Writes a text, without quotes where it is read as the same text."""
     try:
         is_text = resolve_plain(text) == text
     except NotJsonError:

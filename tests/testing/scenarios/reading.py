@@ -1,4 +1,4 @@
-"""Scenario files of tests: texts read as if they lay beside the agents here."""
+"""Reads texts of tests as scenario files in the folder of the test agents."""
 
 from __future__ import annotations
 

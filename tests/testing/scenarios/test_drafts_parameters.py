@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from runner.testing.scenarios.drafts import (
-    MOST_COMBINATIONS,
+    MAX_COMBINATIONS,
     combinations,
     count_combinations,
     fill,
@@ -21,7 +21,7 @@ def test_the_last_parameter_changes_first() -> None:
 
 
 @pytest.mark.parametrize("parameters", [None, {}, {"a": []}, {"a": 1}, [1], "a"])
-def test_what_are_no_parameters_is_one_combination_of_nothing(parameters: Any) -> None:
+def test_invalid_parameters_are_one_empty_combination(parameters: Any) -> None:
     assert list(combinations(parameters)) == [{}]
     assert count_combinations(parameters) == 1
 
@@ -29,7 +29,7 @@ def test_what_are_no_parameters_is_one_combination_of_nothing(parameters: Any) -
 def test_a_matrix_is_counted_whole_and_made_up_to_the_limit() -> None:
     parameters = {name: list(range(20)) for name in "abc"}
     assert count_combinations(parameters) == 8000
-    assert len(list(combinations(parameters))) == MOST_COMBINATIONS
+    assert len(list(combinations(parameters))) == MAX_COMBINATIONS
 
 
 VALUES = {"n": 5, "f": 2.5, "t": True, "s": "x ${n}", "l": [1], "z": None}
@@ -63,7 +63,7 @@ def test_every_text_below_a_value_is_filled_and_no_key() -> None:
     assert fill(value, VALUES) == {"${n}": [5, {"a": "is 5", "b": 1}]}
 
 
-def test_what_the_mind_says_keeps_what_is_about_a_result() -> None:
+def test_says_of_llm_keeps_placeholders_of_results() -> None:
     rules = [{"hears": "$${x}", "says": "${status} ${n} $${x}"}]
     filled = fill(rules, VALUES, ("llm",))
     assert filled == [{"hears": "${x}", "says": "${status} 5 $${x}"}]

@@ -47,7 +47,7 @@ def test_a_recording_becomes_a_scenario_that_loads(name: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", sorted(set(CALLS) - OF_FAULTS))
-def test_what_was_recorded_passes_when_it_is_tried(name: str, tmp_path: Path) -> None:
+def test_the_scenario_of_a_recording_passes(name: str, tmp_path: Path) -> None:
     _, scenario = loaded(recorded(name, tmp_path), tmp_path)
 
     assert run_scenario(scenario, TestOptions()).failure is None
@@ -105,7 +105,7 @@ def test_answers_that_differ_come_in_their_order(tmp_path: Path) -> None:
     )
 
 
-def test_who_ends_the_call_is_no_call_of_a_tool(tmp_path: Path) -> None:
+def test_the_end_of_the_call_is_not_a_tool_call(tmp_path: Path) -> None:
     _, scenario = loaded(recorded("results-held", tmp_path), tmp_path)
 
     tools = [each.tool for each in scenario.turns if isinstance(each, ToolCallTurn)]
@@ -128,7 +128,7 @@ def test_remarks_say_what_to_loosen_and_what_is_missing(tmp_path: Path) -> None:
     assert "# The recording is redacted:" in text
 
 
-def test_what_a_caller_says_breaks_no_yaml(tmp_path: Path) -> None:
+def test_any_text_of_a_caller_is_valid_in_yaml(tmp_path: Path) -> None:
     recording = recorded("results-held", tmp_path)
     words = "${x}: # 'no', \"yes\"\n- {a: [b]} \x07 \u2028 é"
     entries = [
@@ -159,7 +159,7 @@ def test_a_recording_that_is_cut_off_becomes_a_shorter_scenario(
             assert "cut off" in text
 
 
-def test_of_a_call_in_which_nothing_happened_there_is_no_scenario(
+def test_an_empty_call_cannot_become_a_scenario(
     tmp_path: Path,
 ) -> None:
     recording = replace(recorded("results-held", tmp_path), entries=[])

@@ -1,4 +1,4 @@
-"""What scenario files become, and what becomes of anything else."""
+"""Loading of scenario files, valid and invalid ones."""
 
 from __future__ import annotations
 
@@ -115,13 +115,13 @@ def test_every_turn_is_read(folder: Path) -> None:
         ("end: service", EndTurn(NOWHERE, by="service")),
     ],
 )
-def test_an_end_is_by_somebody_or_by_whoever(
+def test_an_end_is_by_one_side_or_by_any(
     written: str, read: EndTurn, folder: Path
 ) -> None:
     assert turns(folder, written) == [read]
 
 
-def test_what_stands_beside_the_scenarios_holds_for_all_unless_they_say_otherwise(
+def test_top_level_values_are_defaults_of_all_scenarios(
     folder: Path,
 ) -> None:
     one, other = load(
@@ -239,7 +239,7 @@ def test_a_scenario_is_made_for_each_combination_of_its_parameters(
     assert made[1].llm == (LlmRule(says="small, ${colour}"),)
 
 
-def test_what_is_given_for_the_run_goes_before_what_scenarios_set(folder: Path) -> None:
+def test_variables_of_the_run_override_those_of_scenarios(folder: Path) -> None:
     text = "variables: {company: Acme}\nscenarios: [{name: a, turns: [agent: hi]}]"
     assert load_one(folder, text).variables == {"company": "Acme"}
     assert load_one(folder, text, company="Globex").variables == {"company": "Globex"}

@@ -1,4 +1,4 @@
-"""The schema of scenario files: sound, described, and what editors are offered."""
+"""The schema of scenario files is valid and described, with snippets for editors."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_it_is_a_valid_schema_of_2020_12() -> None:
     assert SCHEMA["$id"] == "https://vagent.dev/schema/scenario-1.json"
 
 
-def test_the_schema_beside_the_agents_is_the_packaged_one() -> None:
+def test_the_schema_next_to_the_agents_is_the_packaged_one() -> None:
     beside = ROOT / "agents" / "scenario.schema.json"
     assert beside.read_text("utf-8") == packaged_text()
 
@@ -155,14 +155,14 @@ def test_the_common_things_have_snippets() -> None:
 
 
 @pytest.mark.parametrize("label", SNIPPETS)
-def test_what_a_snippet_inserts_satisfies_the_schema(label: str) -> None:
+def test_the_text_of_a_snippet_satisfies_the_schema(label: str) -> None:
     schema, body = SNIPPETS[label]
     text = expand(json.dumps(body).replace("\\\\", "\\"))
     value = as_read(json.loads(text))
     assert find_violations(value, {**schema, "$defs": SCHEMA["$defs"]}) == []
 
 
-def test_what_lies_beside_the_agents_passes_elsewhere_too() -> None:
+def test_scenarios_of_the_examples_are_valid_in_other_folders_too() -> None:
     validator = Draft202012Validator(SCHEMA)
     assert SCENARIO_FILES
     for path in SCENARIO_FILES:

@@ -43,7 +43,7 @@ def test_every_field_is_named() -> None:
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
-def test_what_is_shown_is_so(block: str, suites: Path) -> None:
+def test_an_example_of_the_page_is_correct(block: str, suites: Path) -> None:
     path = suites / "shown.test.yaml"
     path.write_text(block, "utf-8")
     for scenario in load_suite(path).scenarios:

@@ -56,7 +56,7 @@ HEAD = "agent: shop.yaml\nscenarios:\n- name: a\n  turns:\n"
         "  - tool_call: {tool: lookup_order, arguments: {order_id: x}, fails: true}\n",
         "  - tool_call: {tool: end_call, arguments: {whatever: 1}}\n",
         "  - tool_call: {tool: lookup_order, matching: {}}\n",
-        # what a caller says is no pattern
+        # the text of a caller is not a pattern
         "  - user: /(/\n  - agent: {}\n",
         # an interruption of the greeting
         "  - user: {says: Stop, interrupts: {after: 1s}}\n"
@@ -65,7 +65,7 @@ HEAD = "agent: shop.yaml\nscenarios:\n- name: a\n  turns:\n"
         "  - end: agent\n  - expect: {no_errors: true}\n",
     ],
 )
-def test_what_may_be_meant_so_is_let_pass(written: str) -> None:
+def test_a_valid_file_has_no_finding(written: str) -> None:
     found = check(HEAD + written)
     assert not found, render(found)
 

@@ -144,7 +144,9 @@ def bare(scenario: Scenario) -> Scenario:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.data())
-def test_what_is_written_is_read_again(suites: Path, data: st.DataObject) -> None:
+def test_a_written_suite_loads_as_the_same_suite(
+    suites: Path, data: st.DataObject
+) -> None:
     path = suites / "made.test.yaml"
     scenario = data.draw(scenarios(suites))
     written = write_suite(Suite(path, (scenario,)))

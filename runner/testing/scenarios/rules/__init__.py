@@ -1,4 +1,4 @@
-"""The rules for scenario files: every finding that there can be, by its id."""
+"""The rules for scenario files, by id."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RULES: dict[str, Rule] = {
     for each in vars(group).values()
     if isinstance(each, Rule)
 }
-# With those that hold for any file.
+# With the rules for all files.
 KNOWN: dict[str, Rule] = {
     each.id: each
     for group in (yaml, schema)

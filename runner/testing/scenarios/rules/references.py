@@ -1,4 +1,4 @@
-"""Rules VA701 and VA702: the agent that scenarios are about."""
+"""Rules for references: agents, variables, services, faults and patterns."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 @rule("VA701", "agent-not-named")
 def agent_not_named(inspection: RuleContext) -> Iterator[Finding]:
-    """A scenario does not say which agent it is about.
+    """A scenario does not name its agent.
 
-    `agent` is the path of the agent file, seen from the scenario file. Beside
-    `scenarios` it is for all of them; a scenario may have its own.
+    `agent` is the path of the agent file, relative to the scenario file. At the top
+    level it applies to all scenarios; a scenario can have its own.
 
     Bad:
         scenarios:
@@ -64,7 +64,8 @@ def agent_not_named(inspection: RuleContext) -> Iterator[Finding]:
 def agent_unusable(inspection: RuleContext) -> Iterator[Finding]:
     """The agent file of a scenario cannot be used.
 
-    It does not exist, is no agent file, or has errors, which `vagent validate` shows.
+    It does not exist, is not an agent file, or has errors. `vagent validate` shows
+    them.
 
     Bad:
         agent: shopp.yaml
@@ -99,7 +100,7 @@ def agent_unusable(inspection: RuleContext) -> Iterator[Finding]:
 def _explain(
     folder: Path, name: str, agent: Agent
 ) -> tuple[str, str, str | None] | None:
-    """Return message, help and a better name, if the agent cannot be used."""
+    """Returns message, help and a better name, if the agent cannot be used."""
     shown = quoted(name)[1:-1]
     if agent.problem is not None:
         above, _, last = name.rpartition("/")
@@ -111,11 +112,11 @@ def _explain(
             message = f"the agent file `{shown}` does not exist"
             return message, f"did you mean `{guess}`?", guess
         problem = agent.problem.removeprefix(str(folder / name)).strip()
-        help_ = "the path is seen from the folder of this file"
+        help_ = "write the path relative to the folder of this file"
         return f"the agent file `{shown}` {problem}", help_, None
     if not agent.is_agent:
-        help_ = "name the agent file that its scenarios are about"
-        return f"`{shown}` holds scenarios, no agent", help_, None
+        help_ = "name the agent file that it tests"
+        return f"`{shown}` is a scenario file, not an agent file", help_, None
     if agent.errors:
         count = len(agent.errors)
         errors = counted(count, "error")
@@ -125,15 +126,15 @@ def _explain(
     return None
 
 
-# Rules VA708 and VA709: values of the agent's variables.
+# Rules VA708 and VA709: variables.
 
 
 @rule("VA708", "variable-not-declared")
 def variable_not_declared(inspection: RuleContext) -> Iterator[Finding]:
     """A scenario sets a variable that its agent does not declare.
 
-    What stands beside `scenarios` may be for one of several agents: it is enough that
-    one of them declares it.
+    Top-level values can be for one of several agents: it is enough that one of them
+    declares it.
 
     Bad:
         agent: shop.yaml
@@ -214,7 +215,7 @@ def variable_not_given(inspection: RuleContext) -> Iterator[Finding]:
                 yield Finding(place, message, help_, severity=severity)
 
 
-# Rules VA718 and VA719: the services of scenarios, and what goes wrong with them.
+# Rules VA718 and VA719: services and faults.
 
 
 SERVICES = ("script", "local", "assemblyai")
@@ -222,10 +223,10 @@ SERVICES = ("script", "local", "assemblyai")
 
 @rule("VA718", "service-unknown")
 def service_unknown(inspection: RuleContext) -> Iterator[Finding]:
-    """A scenario names a service that there is not.
+    """A scenario names an unknown service.
 
-    It is `script`, `local`, `assemblyai`, or an address that begins with `ws://` or
-    `wss://`. On others the scenario is skipped.
+    A service is `script`, `local`, `assemblyai`, or an address that begins with
+    `ws://` or `wss://`. On services not in the list the scenario is skipped.
 
     Bad:
         agent: shop.yaml
@@ -253,8 +254,8 @@ def service_unknown(inspection: RuleContext) -> Iterator[Finding]:
         if guess:
             fix = replacement(place, name, guess, is_safe=is_surely(name, guess))
         known = ", ".join(f"`{each}`" for each in SERVICES)
-        help_ = help_ or f"it is {known}, or an address such as wss://example.com/v1"
-        yield Finding(place, f"there is no service {quoted(name)}", help_, fix)
+        help_ = help_ or f"use {known}, or an address such as wss://example.com/v1"
+        yield Finding(place, f"unknown service {quoted(name)}", help_, fix)
 
 
 def _is_address(name: str) -> bool:
@@ -267,7 +268,7 @@ def _is_address(name: str) -> bool:
 
 @rule("VA719", "fault-invalid")
 def fault_invalid(inspection: RuleContext) -> Iterator[Finding]:
-    """What is to go wrong is not written as faults are.
+    """A fault of a scenario is not valid.
 
     A fault is a kind, then `key=value`, as `vagent service --fault` takes it;
     `vagent service --fault help` lists them.
@@ -300,7 +301,7 @@ def fault_invalid(inspection: RuleContext) -> Iterator[Finding]:
 
 
 def _items(inspection: RuleContext, key: str) -> Iterator[tuple[Pointer, str]]:
-    """Yield each text of a list, or the one in its place, once."""
+    """Yields each text of a list, or the one in its place, once."""
     seen: set[tuple[Pointer, str]] = set()
     for draft in inspection.fact(find_drafts):
         part = draft.part(key)
@@ -315,15 +316,15 @@ def _items(inspection: RuleContext, key: str) -> Iterator[tuple[Pointer, str]]:
                 yield each
 
 
-# Rule VA707: the words and regular expressions that are looked for.
+# Rule VA707: patterns.
 
 
 @rule("VA707", "pattern-invalid")
 def pattern_invalid(inspection: RuleContext) -> Iterator[Finding]:
-    """A text between slashes is no regular expression, or one that may take for ever.
+    """A text between slashes is not a regular expression, or can take exponential time.
 
-    `/…/` is a regular expression of Python, and is found anywhere in what was said;
-    without slashes a text is looked for as it stands. Letter case, line breaks and
+    `/…/` is a Python regular expression, searched anywhere in an utterance; a text
+    without slashes is searched literally. Letter case, line breaks and
     typographic quotes make no difference to either.
 
     Bad:
@@ -357,11 +358,11 @@ def _fault(text: str) -> tuple[str, str] | None:
         pattern = read_pattern(text)
     except (re.error, RecursionError, OverflowError) as error:
         reason = str(getattr(error, "msg", None) or error)
-        message = f"`{shown}` is no regular expression: {reason}"
-        return message, "take the slashes away to look for a text as it stands"
+        message = f"`{shown}` is not a regular expression: {reason}"
+        return message, "remove the slashes to search for the text literally"
     if pattern.regex.pattern and text.startswith("/") and is_catastrophic(text[1:-1]):
-        message = f"`{shown}` can take for ever to find out that it does not match"
-        return message, "do not repeat what itself repeats"
+        message = f"`{shown}` can take exponential time on a text that does not match"
+        return message, "do not repeat a part that contains a repetition"
     return None
 
 
@@ -377,7 +378,7 @@ def _patterns(draft: ExpandedScenario) -> Iterator[tuple[Pointer, str]]:
             yield from _each(value, path)
         elif kind in ("agent", "expect"):
             for key in ("says", "never", "never_says"):
-                # What the user says is no pattern.
+                # The text of the user is not a pattern.
                 yield from _each(value.get(key), (*path, key))
 
 

@@ -1,4 +1,4 @@
-"""Rules VA703 to VA706: parameters, and the names that tell scenarios apart."""
+"""Rules for parameters, names and the order of turns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from runner.config.interpolation import find_placeholders
 from runner.config.lint.context import rule
 from runner.config.spelling import is_surely, nearest
 from runner.testing.scenarios.drafts import (
-    MOST_COMBINATIONS,
+    MAX_COMBINATIONS,
     agent_of,
     count_combinations,
     find_drafts,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @rule("VA703", "parameter-unknown")
 def parameter_unknown(inspection: RuleContext) -> Iterator[Finding]:
-    """A text of a scenario has a `${…}` that is none of its parameters.
+    """A text of a scenario has a `${…}` that is not one of its parameters.
 
     In scenarios `${name}` stands for a parameter of the same scenario, and nothing
     else: not for a variable of the agent, nor for the environment. `$${` writes a plain
@@ -68,7 +68,7 @@ def _unknown(
 ) -> Finding:
     shown = quoted(written)[1:-1]
     if found.kind != "variable":
-        message = f"`{shown}` is no parameter"
+        message = f"`{shown}` is not a parameter"
         return Finding(place, message, "write the value, or $${ for a plain ${")
     guess = nearest(found.name, names)
     if guess:
@@ -120,7 +120,7 @@ def parameter_unused(inspection: RuleContext) -> Iterator[Finding]:
             key = (*path, "parameters", name)
             if name not in used.get(path, ()) and inspection.is_sound(key):
                 message = f"the parameter `{quoted(name)[1:-1]}` is not used"
-                help_ = f"write ${{{name}}} where its values belong, or take it away"
+                help_ = f"write ${{{name}}} where its values belong, or remove it"
                 yield Finding(inspection.key(key), message, help_)
 
 
@@ -196,16 +196,16 @@ def matrix_too_large(inspection: RuleContext) -> Iterator[Finding]:
     for index in range(len(inspection.get(("scenarios",), list) or ())):
         path: Pointer = ("scenarios", index, "parameters")
         count = count_combinations(inspection.get(path, dict))
-        if count > MOST_COMBINATIONS:
+        if count > MAX_COMBINATIONS:
             message = f"the parameters have {count:,} combinations"
-            help_ = f"a scenario has at most {MOST_COMBINATIONS:,}"
+            help_ = f"a scenario has at most {MAX_COMBINATIONS:,}"
             yield Finding(inspection.key(path), message, help_)
 
 
 def _placeholders(
     inspection: RuleContext,
 ) -> Iterator[tuple[Pointer, str, Placeholder]]:
-    """Yield every placeholder of the scenarios and of what they share."""
+    """Yields every placeholder of the scenarios and of what they share."""
     for path, text in _texts(inspection.document.value, ()):
         if "${" in text:
             for found in find_placeholders(text):
@@ -226,7 +226,7 @@ def _texts(value: Any, path: Pointer) -> Iterator[tuple[Pointer, str]]:
 
 
 def _parameters(inspection: RuleContext, path: Pointer) -> dict[str, Any]:
-    """Return the parameters of the scenario that a path is in."""
+    """Returns the parameters of the scenario that a path is in."""
     if path[:1] != ("scenarios",):
         return {}
     return inspection.get((*path[:2], "parameters"), dict) or {}
@@ -236,14 +236,14 @@ def _is_spoken(path: Pointer) -> bool:
     return speaks(path[2:] if path[:1] == ("scenarios",) else path)
 
 
-# Rules VA715 to VA717: turns in vain, and scenarios that show nothing.
+# Rules VA715 to VA717: turns without effect, and scenarios without expectations.
 
 
 _EXPECTATIONS = {"agent", "tool_call", "expect", "end"}
 
 
 @rule("VA715", "turn-in-vain")
-def turn_in_vain(inspection: RuleContext) -> Iterator[Finding]:
+def turn_in_unreachable_turns(inspection: RuleContext) -> Iterator[Finding]:
     """A turn can never come true, because of what comes before it or does not.
 
     After the `end` of a call only `expect` may come. `silence_within` and
@@ -272,7 +272,9 @@ def turn_in_vain(inspection: RuleContext) -> Iterator[Finding]:
     for draft in inspection.fact(find_drafts):
         agent = agent_of(inspection, draft)
         listens_first = agent is not None and not agent.greets
-        for path, message, help_ in _vain(draft, listens_first=listens_first):
+        for path, message, help_ in _unreachable_turns(
+            draft, listens_first=listens_first
+        ):
             if path not in seen:
                 seen.add(path)
                 # A fault of the command line may still drop it.
@@ -281,7 +283,7 @@ def turn_in_vain(inspection: RuleContext) -> Iterator[Finding]:
                 yield Finding(place, message, help_, severity=mild)
 
 
-def _vain(
+def _unreachable_turns(
     draft: ExpandedScenario, *, listens_first: bool
 ) -> Iterator[tuple[Pointer, str, str | None]]:
     before: list[str] = []
@@ -306,23 +308,23 @@ def _unexpected(
     value: dict[str, Any], path: Pointer, interruptions: int, *, drops: bool
 ) -> Iterator[tuple[Pointer, str, str]]:
     if "silence_within" in value and not interruptions:
-        message = "nobody has interrupted the agent before this"
-        help_ = "have a `user` turn with `interrupts: {after: 400ms}` before it"
+        message = "the caller has not interrupted the agent before this"
+        help_ = "add a `user` turn with `interrupts: {after: 400ms}` before it"
         yield (*path, "silence_within"), message, help_
     wanted = value.get("interruptions", 0)
     if wanted > interruptions:
         times = "once" if interruptions == 1 else f"{interruptions} times"
         message = f"the caller interrupts only {times} before this"
         if not interruptions:
-            message = "nobody has interrupted the agent before this"
+            message = "the caller has not interrupted the agent before this"
         yield (*path, "interruptions"), message, "add turns with `interrupts`"
     if value.get("resumed") is True and not drops:
         message = "the connection has not dropped before this"
-        yield (*path, "resumed"), message, "have `connection: {drops: 2s}` before it"
+        yield (*path, "resumed"), message, "add `connection: {drops: 2s}` before it"
 
 
 @rule("VA716", "interruption-in-vain")
-def interruption_in_vain(inspection: RuleContext) -> Iterator[Finding]:
+def interruption_in_unreachable_turns(inspection: RuleContext) -> Iterator[Finding]:
     """The caller interrupts where the agent has nothing to say.
 
     An interruption needs words of the agent: its greeting, or the reply to what the
@@ -357,7 +359,7 @@ def interruption_in_vain(inspection: RuleContext) -> Iterator[Finding]:
                 if path not in seen:
                     seen.add(path)
                     message = "the agent has no greeting that could be interrupted"
-                    help_ = "have the caller say something before"
+                    help_ = "add a `user` turn before it"
                     yield Finding(inspection.key(path), message, help_)
             if kind in ("user", "wait"):
                 break

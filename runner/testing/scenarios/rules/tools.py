@@ -1,4 +1,4 @@
-"""Rules VA710 to VA712: the tools that scenarios mock and expect."""
+"""Rules for mocked and expected tools, and for `llm`."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def tool_not_had(inspection: RuleContext) -> Iterator[Finding]:
     """A scenario mocks, calls or expects a tool that its agent does not have.
 
-    Tools are called by the names that the model knows them by. What stands beside
-    `scenarios` may be for one of several agents: it is enough that one has the tool.
+    Tools are called by the names that the model knows them by. Top-level
+    values can be for one of several agents: it is enough that one has the tool.
 
     Bad:
         agent: shop.yaml
@@ -64,7 +64,7 @@ def arguments_refused(inspection: RuleContext) -> Iterator[Finding]:
     """A call has arguments that the tool's schema refuses.
 
     The tool would not be run with them, so the call that is expected cannot happen. To
-    try out that a tool is called wrongly, say `fails: true`. For the calls of `llm`
+    test a call with wrong arguments, write `fails: true`. For the calls of `llm`
     it is only a warning.
 
     Bad:
@@ -98,17 +98,17 @@ def arguments_refused(inspection: RuleContext) -> Iterator[Finding]:
         refusal = _refusal(checks[key], arguments)
         if refusal is not None:
             message = f"`{mention.tool}` refuses these arguments: {refusal}"
-            help_ = "correct them, or say `fails: true` if that is what is tried out"
+            help_ = "correct them, or write `fails: true` to test wrong arguments"
             if mention.role == "llm":
-                help_ = "correct them, unless that is what is tried out"
-            # A mind may be meant to get it wrong, to see what the agent makes of it.
+                help_ = "correct them, unless the scenario tests wrong arguments"
+            # A rule may be wrong by intention, to test the reaction of the agent.
             severity: Severity = "error" if mention.role == "tool_call" else "warning"
             place = inspection.start(path)
             yield Finding(place, message, help_, severity=severity)
 
 
 def _build_check(tool: str, schema: Any) -> ArgumentCheck | None:
-    """Return what checks the arguments of a tool; None where that cannot be told."""
+    """Returns the check of the arguments of a tool; None if its schema is unknown."""
     if schema is None:
         return None
     # It takes long to import, and most scenarios need no check.
@@ -117,7 +117,7 @@ def _build_check(tool: str, schema: Any) -> ArgumentCheck | None:
     try:
         return ArgumentCheck(tool, schema)
     except ToolError:
-        return None  # the agent's schema is at fault, which its own check says
+        return None  # the check of the agent reports its schema
 
 
 def _refusal(check: ArgumentCheck | None, arguments: Any) -> str | None:
@@ -134,10 +134,10 @@ def _refusal(check: ArgumentCheck | None, arguments: Any) -> str | None:
 
 @rule("VA712", "matching-invalid")
 def matching_invalid(inspection: RuleContext) -> Iterator[Finding]:
-    """What `matching` holds is no JSON Schema.
+    """The value of `matching` is not a JSON Schema.
 
-    The arguments of a call are to be valid under it; what it does not name may be
-    anything.
+    The arguments of a call must be valid under it; arguments that it does not name can
+    have any value.
 
     Bad:
         agent: shop.yaml
@@ -168,11 +168,11 @@ def matching_invalid(inspection: RuleContext) -> Iterator[Finding]:
             seen.add(path)
             where, reason = why
             place = inspection.value((*path, *where))
-            yield Finding(place, f"`matching` is no JSON Schema: {reason}")
+            yield Finding(place, f"`matching` is not a JSON Schema: {reason}")
 
 
 def _fault(schema: object) -> tuple[Pointer, str] | None:
-    """Return where a schema is none, and why."""
+    """Returns the place and reason of a schema error."""
     from runner.config import schema_errors
     from runner.config.schema import find_schema_violations
 
@@ -191,15 +191,15 @@ def _fault(schema: object) -> tuple[Pointer, str] | None:
     return None
 
 
-# Rules VA713, VA714 and VA720: what tools and the scripted mind answer.
+# Rules VA713, VA714 and VA720: answers of mocks, rules of `llm`, missing mocks.
 
 
 @rule("VA713", "answer-unreachable", "warning")
 def answer_unreachable(inspection: RuleContext) -> Iterator[Finding]:
-    """A mocked tool never comes to an answer, since one before it lasts for ever.
+    """A mock never reaches an answer, since one before it has no limit.
 
-    Answers are gone through in their order. One without `times` is given again and
-    again, to all calls that its `match` fits.
+    Answers are tried in order. One without `times` is used without limit, for all calls
+    that its `match` fits.
 
     Bad:
         agent: shop.yaml
@@ -236,13 +236,15 @@ def answer_unreachable(inspection: RuleContext) -> Iterator[Finding]:
                     continue
                 seen.add(path)
                 place = inspection.start(path)
-                message = f"`{quoted(name)[1:-1]}` never comes to this answer"
-                help_ = f"give the one in line {_line(inspection, part.path, before)}"
+                message = f"`{quoted(name)[1:-1]}` never reaches this answer"
+                help_ = (
+                    f"give the answer in line {_line(inspection, part.path, before)}"
+                )
                 yield Finding(place, message, f"{help_} `times: 1`, or a `match`")
 
 
 def _lasting_before(answers: list[Any], answer: dict[str, Any]) -> int | None:
-    """Return the index of an answer that is given wherever this one could be."""
+    """Returns the index of an answer that is given wherever this one could be."""
     match = answer.get("match", {})
     for index, each in enumerate(answers):
         wanted = each.get("match", {})
@@ -278,7 +280,7 @@ def llm_rule_unused(inspection: RuleContext) -> Iterator[Finding]:
     Good:
         agent: shop.yaml
         llm:
-          - {user_says: order, says: Tell me its number.}
+          - {user_says: order, says: Please give me its number.}
         scenarios:
           - name: looks up an order
             turns:
@@ -302,10 +304,10 @@ def llm_rule_unused(inspection: RuleContext) -> Iterator[Finding]:
 
 @rule("VA720", "tool-not-mocked", "warning")
 def tool_not_mocked(inspection: RuleContext) -> Iterator[Finding]:
-    """A call is expected of an HTTP tool that has no mock.
+    """A scenario expects a call of an HTTP tool that has no mock.
 
-    On `script` no tool calls a URL, so that tests need no network and always come out
-    the same: such a call fails. `live` as the mock allows it all the same.
+    On `script` HTTP tools do not use the network, so that results are reproducible:
+    such a call fails. The mock `live` allows it.
 
     Bad:
         agent: courier.yaml
