@@ -48,7 +48,7 @@ def list_models(
             typer.echo(json.dumps(_as_object(model, standing)))
         return
     cells = [_as_cells(model, standing) for model, standing in rows]
-    print_table(("model", "what for", "size", "", "licence"), cells)
+    print_table(("model", "what for", "size", "", "license"), cells)
     typer.echo(f"\nin {weights.folder}", err=True)
 
 
@@ -150,7 +150,7 @@ def _as_object(model: Model, standing: ModelStatus) -> dict[str, object]:
         "part": model.part,
         "purpose": model.purpose,
         "bytes": model.size,
-        "license": model.licence,
+        "license": model.license,
         "upstream": model.upstream,
         "present": standing.present,
         "path": str(standing.path),
@@ -161,7 +161,7 @@ def _as_object(model: Model, standing: ModelStatus) -> dict[str, object]:
 def _as_cells(model: Model, standing: ModelStatus) -> tuple[str, ...]:
 
     here = "here" if standing.present else standing.problem or "not here"
-    return model.name, model.purpose, megabytes(model.size), here, model.licence
+    return model.name, model.purpose, megabytes(model.size), here, model.license
 
 
 # Shows a fetch of weights on stderr: bars on a terminal, plain lines elsewhere.

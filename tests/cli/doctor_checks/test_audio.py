@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from runner.audio.echo import EchoCanceller
+from runner.audio.echo import AudioProcessor, EchoCanceller
 from runner.audio.pcm import Samples
 from runner.audio.portaudio.library import Direction
 from runner.cli.doctor_checks.audio import (
@@ -35,7 +35,11 @@ DEBIAN = Platform("linux", ("debian",))
 
 
 def judge(
-    samples: Samples, *, slow: float = 0.0, canceller: object = None, glitches: int = 0
+    samples: Samples,
+    *,
+    slow: float = 0.0,
+    canceller: AudioProcessor | None = None,
+    glitches: int = 0,
 ) -> list[CheckResult]:
     recording = LoopbackRecording(samples, AUDIBLE - slow, AUDIBLE, glitches)
     return list(judge_loopback(recording, DEBIAN, canceller))

@@ -18,6 +18,7 @@ from runner.cli.doctor_checks.environment import (
 from runner.cli.doctor_checks.model import DoctorOptions, Platform, State
 
 DEBIAN = Platform("linux", ("debian",))
+NONE: dict[str, str] = {}
 ALL = {each.name: each.minimum for each in REQUIRED}
 LOCAL = {each.name: each.minimum for each in EXTRAS["local"]}
 PROJECT = tomllib.loads(
@@ -101,8 +102,8 @@ def test_a_package_that_cannot_be_loaded_has_the_reason(error: type[Exception]) 
 
 
 def test_a_missing_extra_fails_only_if_it_is_needed() -> None:
-    spare = judge_extra("local", {}.get, loads, DEBIAN)
-    needed = judge_extra("local", {}.get, loads, DEBIAN, is_needed=True)
+    spare = judge_extra("local", NONE.get, loads, DEBIAN)
+    needed = judge_extra("local", NONE.get, loads, DEBIAN, is_needed=True)
 
     assert (spare.state, needed.state) == (State.SKIPPED, State.FAILED)
     assert spare.fix == needed.fix == "python -m pip install 'vagent[local]'"
