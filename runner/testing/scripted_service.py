@@ -1,4 +1,4 @@
-"""The scripted service: the embedded server with words in place of sound.
+"""The scripted service: the local service with words in place of sound.
 
 The same sessions, floor, pacing and faults as `vagent serve`, over a pipe instead of a
 socket; the caller's words are handed to it where ears would have understood them, a
@@ -56,7 +56,7 @@ T = TypeVar("T")
 
 # Four syllables a second are about 150 words a minute, as on the telephone.
 SECONDS_A_SYLLABLE = 0.25
-# Silence after which the embedded server takes a turn to be over.
+# Silence after which the local service takes a turn to be over.
 ENDPOINT_SECONDS = 0.5
 # A recogniser's partial transcripts: about every so many words.
 _WORDS_A_PARTIAL = 2
@@ -78,26 +78,26 @@ class ScriptedService:
     ) -> None:
         workers = _Inline()
         speech = _Wordless(brain)
-        larynx = SpeechSynthesizer(speech, workers)
+        synthesizer = SpeechSynthesizer(speech, workers)
         numbers = count(1)
         self.happened: list[str] = []  # faults, in words
-        self._house = ServerContext(
+        self._context = ServerContext(
             speech,
             workers,
-            larynx,
+            synthesizer,
             self._note,
             make_id=lambda kind: f"{kind}_{next(numbers):04}",
             epoch=_EPOCH,
             chunk_ms=_CHUNK_MS,
         )
         self._faults = (tuple(faults), fault_seed)
-        self._reception: ConnectionHandler | None = None
+        self._handler: ConnectionHandler | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         faults, seed = self._faults
-        self._reception = ConnectionHandler(
-            self._house, _MOST_SESSIONS, faults=faults, fault_seed=seed
+        self._handler = ConnectionHandler(
+            self._context, _MOST_SESSIONS, faults=faults, fault_seed=seed
         )
         return self
 
@@ -109,8 +109,8 @@ class ScriptedService:
 
     @property
     def _open(self) -> ConnectionHandler:
-        assert self._reception is not None, "the service has not been entered"
-        return self._reception
+        assert self._handler is not None, "the service has not been entered"
+        return self._handler
 
     async def dial(self, token: str | None, listener: TransportListener) -> None:
         """Open a connection; raises TransportError where a fault turns it away."""

@@ -1,4 +1,4 @@
-"""Spoiled messages, frames and sessions against the embedded server's door."""
+"""Spoiled messages, frames and sessions against the local service's door."""
 
 from __future__ import annotations
 

@@ -71,19 +71,19 @@ class Line:
 
 
 class Room:
-    """A house with one conversation in it."""
+    """A context with one conversation in it."""
 
     def __init__(self, speech: ScriptedSpeech) -> None:
         self.speech = speech
         self.workers = Workers(4)
         self.reports: list[tuple[str, Mapping[str, Any]]] = []
-        house = ServerContext(
+        context = ServerContext(
             speech,
             self.workers,
             SpeechSynthesizer(speech, self.workers),
             lambda kind, facts: self.reports.append((kind, facts)),
         )
-        self.talk = Conversation(house)
+        self.talk = Conversation(context)
         self.line = Line()
         self.talk.attach(self.line)
 

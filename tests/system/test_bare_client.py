@@ -1,4 +1,4 @@
-"""A client that is not ours holds a call with the embedded server."""
+"""A client that is not ours holds a call with the local service."""
 
 from __future__ import annotations
 

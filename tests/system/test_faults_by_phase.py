@@ -1,7 +1,7 @@
 """A call through every fault at every phase of it: what the person sees, what the wire
 carried, what was lost (nothing).
 
-Each case is one call through real sockets between the client and an embedded server
+Each case is one call through real sockets between the client and a local service
 that misbehaves on purpose. The caller is greeted, asks for an order (the agent looks it
 up with a tool), says thanks, and hangs up.
 """

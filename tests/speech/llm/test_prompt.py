@@ -144,10 +144,8 @@ def test_trimming_keeps_the_end(history: list[HistoryMessage], room: int) -> Non
 
 
 def test_trimming_begins_with_the_caller_and_leaves_room_for_some_turns() -> None:
-    history: list[HistoryMessage] = [
-        UserMessage("x" * 90),
-        AssistantMessage("y" * 90),
-    ] * 20 + [UserMessage("z")]
+    pair: list[HistoryMessage] = [UserMessage("x" * 90), AssistantMessage("y" * 90)]
+    history = [*pair * 20, UserMessage("z")]
     kept = trim(history, 2_000)
     assert isinstance(kept[0], UserMessage)
     assert 3 <= len(kept) <= 12
