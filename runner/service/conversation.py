@@ -205,7 +205,7 @@ class Conversation:
         speech = self._context.speech
         try:
             await self._context.workers.run(
-                "the language model", lambda: speech.brain().warm(brief)
+                "the language model", lambda: speech.language_model().warm(brief)
             )
         except SpeechError as error:
             self._context.report("vagent.warning", {"message": error.message})

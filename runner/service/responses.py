@@ -168,7 +168,7 @@ class Responder:
         if premise.say is None:
             thoughts = self._workers.stream(
                 "the language model",
-                lambda cancelled: self._speech.brain().think(
+                lambda cancelled: self._speech.language_model().think(
                     premise.brief, premise.turns, cancelled
                 ),
             )

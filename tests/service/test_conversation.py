@@ -137,7 +137,7 @@ async def test_words_are_heard_thought_about_and_answered() -> None:
 
 async def test_a_mind_that_cannot_warm_up_is_reported_and_tried_again_later() -> None:
     class Cold(ScriptedSpeech):
-        def brain(self) -> Any:
+        def language_model(self) -> Any:
             raise RuntimeError("cold")
 
     async with room(Cold({}, decide)) as here:
