@@ -45,7 +45,7 @@ check: $(VENV)/.develop ## format, lint, types, documentation, scenarios, and th
 desk: $(VENV)/.develop ## the tests through the real PortAudio, in a simulated room (Linux, pulseaudio)
 	$(BIN)/python -m pytest -q -rs -m device tests/device
 
-models: $(VENV)/.engines ## fetch what the embedded server needs, once
+models: $(VENV)/.engines ## fetch what the local service needs, once
 	@$(BIN)/vagent models fetch || \
 	  { test -z "$$CI" && echo "no weights: the tests that need them are skipped" >&2; }
 

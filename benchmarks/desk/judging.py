@@ -34,7 +34,7 @@ _SPAN = 60.0  # seconds that one row of a long run is about
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """What the embedded server's ears made of one side of a capture."""
+    """What the local service's ears made of one side of a capture."""
 
     false: int  # decisions that somebody speaks while nobody did
     kept: int  # utterances that were taken for speech within a second

@@ -2,7 +2,7 @@
 
 The chat of `vagent run` is drawn in a pseudo-terminal, its screen is followed by a
 terminal emulator, and each picture that stood for a moment becomes one of the SVG's.
-Real speech: the embedded server hears what the local voice says (`--say`).
+Real speech: the local service hears what the local voice says (`--say`).
 """
 
 from __future__ import annotations

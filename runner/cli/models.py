@@ -148,7 +148,7 @@ def _as_object(model: Model, status: ModelStatus) -> dict[str, object]:
         "part": model.part,
         "purpose": model.purpose,
         "bytes": model.size,
-        "license": model.licence,
+        "license": model.license,
         "upstream": model.upstream,
         "present": status.present,
         "path": str(status.path),
@@ -158,7 +158,7 @@ def _as_object(model: Model, status: ModelStatus) -> dict[str, object]:
 
 def _as_cells(model: Model, status: ModelStatus) -> tuple[str, ...]:
     state = "downloaded" if status.present else status.problem or "missing"
-    return model.name, model.purpose, megabytes(model.size), state, model.licence
+    return model.name, model.purpose, megabytes(model.size), state, model.license
 
 
 _PROGRESS_STEP = 0.25  # share of a file between two lines of plain progress

@@ -80,7 +80,7 @@ class ScriptedCaller:
             self.notice(f"no answer after {ANSWER_SECONDS:.0f} s to: {line!r}")
 
 
-# The voice of this machine, outside the embedded server: the caller's lines, spoken
+# The voice of this machine, outside the local service: the caller's lines, spoken
 # into the microphone path, and announcements that no service says.
 
 

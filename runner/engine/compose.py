@@ -277,7 +277,7 @@ async def connect_service(
     notice: Callable[[str], None],
     faults: Sequence[str] = (),
 ) -> AsyncIterator[Dial]:
-    """Yield the way to a service; the embedded server is started, with these faults.
+    """Yield the way to a service; the local service is started, with these faults.
 
     Raises:
         UsageError: there is no such transport. SpeechError: no server came up.

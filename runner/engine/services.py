@@ -17,7 +17,7 @@ OTHER_KEY = "VAGENT_SERVICE_KEY"
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A far end; `url` is None for the embedded server, which is yet to be started."""
+    """A far end; `url` is None for the local service, which is yet to be started."""
 
     name: str
     url: str | None

@@ -154,7 +154,7 @@ class LiveToolset:
 # On what terms a call is held: what an agent file asks of its session.
 
 
-# The embedded server answers when its voice is loaded: a second or two on a fast
+# The local service answers when its voice is loaded: a second or two on a fast
 # machine, many more on a cold disk; and a large model on a small one thinks for long.
 LOCAL_PATIENCE = Timeouts(ready=60.0, sound=45.0)
 

@@ -262,7 +262,7 @@ def _counted(c: Counters) -> Iterable[tuple[str, str, str, Mapping[str, float]]]
 
 
 class ServerMetrics:
-    """The metrics of an embedded server, fed with what it reports."""
+    """The metrics of a local service, fed with what it reports."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def counter(name: str, text: str, *labels: str) -> Counter:

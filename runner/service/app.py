@@ -1,4 +1,4 @@
-"""The embedded server's door: sockets in, conversations behind; knows websockets."""
+"""The WebSocket server of the local service."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class EmbeddedServer:
         self._most = max_sessions or default_max_sessions()
         # A reply thinks and speaks, the ears hear and recognise; and some for loading.
         workers = Workers(4 * self._most + 4)
-        self._house = ServerContext(
+        self._context = ServerContext(
             speech,
             workers,
             SpeechSynthesizer(speech, workers),
@@ -74,7 +74,7 @@ class EmbeddedServer:
         self._stack = AsyncExitStack()
         self._server: Server | None = None
         self._faults = (tuple(faults), fault_seed)
-        self._reception: ConnectionHandler | None = None
+        self._handler: ConnectionHandler | None = None
 
     @property
     def url(self) -> str:
@@ -87,8 +87,8 @@ class EmbeddedServer:
         """Raises TransportError when the address cannot be had."""
         host, port = self._address
         faults, seed = self._faults
-        self._reception = ConnectionHandler(
-            self._house, self._most, faults=faults, fault_seed=seed
+        self._handler = ConnectionHandler(
+            self._context, self._most, faults=faults, fault_seed=seed
         )
         try:
             self._server = await self._stack.enter_async_context(
@@ -97,7 +97,7 @@ class EmbeddedServer:
                     host,
                     port,
                     process_request=self._answer_request,
-                    # Base64 of sound does not compress; trying costs time.
+                    # Base64 of audio does not compress; trying costs time.
                     compression=None,
                     max_size=_MAX_MESSAGE_BYTES,
                     # A half-open connection must stay silent.
@@ -110,26 +110,26 @@ class EmbeddedServer:
                 f"cannot listen on {host}:{port}: {os_error_text(error)}",
                 hint="choose another port with --port; --port 0 takes a free one",
             ) from error
-        preparing = asyncio.create_task(warm_up(self._house))
+        preparing = asyncio.create_task(warm_up(self._context))
         self._stack.callback(preparing.cancel)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         await self._open.sessions.leave()
         await self._stack.aclose()
-        self._house.workers.close()
+        self._context.workers.close()
 
     # ------------------------------------------------------------------ connections
 
     @property
     def _open(self) -> ConnectionHandler:
-        assert self._reception is not None, "the server has not been started"
-        return self._reception
+        assert self._handler is not None, "the server has not been started"
+        return self._handler
 
     def _answer_request(
         self, connection: ServerConnection, request: Request
     ) -> Response | None:
-        """Answer what is no WebSocket request; a wrong key is told over the socket."""
+        """Answer plain HTTP requests; a wrong key is reported over the socket."""
         away = self._open.knock()
         if away is not None:
             return _turn_away(connection, away)
@@ -157,7 +157,7 @@ class EmbeddedServer:
 
 
 class _Socket:
-    """A WebSocket as the reception sees it."""
+    """Adapts a WebSocket to `Connection`."""
 
     def __init__(self, connection: ServerConnection) -> None:
         self._connection = connection
@@ -183,7 +183,7 @@ class _Socket:
 
 
 def _turn_away(connection: ServerConnection, away: RejectConnection) -> Response:
-    """Answer as a proxy would, or reset the connection: then nobody reads this."""
+    """Answer as a proxy would, or reset the connection without a response."""
     if away.status is None:
         connection.transport.abort()
     status = HTTPStatus(away.status or HTTPStatus.SERVICE_UNAVAILABLE)
@@ -236,7 +236,7 @@ class HttpResponse:
 
 
 class Authenticator:
-    """Checks credentials; with no key of its own it lets everybody in."""
+    """Checks credentials; without a key of its own it admits every client."""
 
     def __init__(self, key: str | None = None) -> None:
         self._key = key
@@ -327,10 +327,10 @@ def _check(
 # What a server does before it is asked: saying what is missing, warming the voice.
 
 
-async def warm_up(house: ServerContext) -> None:
+async def warm_up(context: ServerContext) -> None:
     """Report every missing part, and have the filler ready before it is needed."""
     try:
-        missing = await house.workers.run("loading", house.speech.missing)
+        missing = await context.workers.run("loading", context.speech.missing)
         for part in missing:
             facts = {
                 "part": part.part,
@@ -338,10 +338,10 @@ async def warm_up(house: ServerContext) -> None:
                 "instead": part.instead,
                 "command": part.command,
             }
-            house.report("vagent.missing", facts)
-        await house.larynx.prepare(FILLER)
+            context.report("vagent.missing", facts)
+        await context.synthesizer.prepare(FILLER)
     except SpeechError as error:
-        house.report("vagent.warning", {"message": error.message})
+        context.report("vagent.warning", {"message": error.message})
 
 
 # How long a server serves: until Ctrl-C, or until the process that owns it is gone.

@@ -50,7 +50,7 @@ class Outbox:
 # What a client sees where no closing frame came; as a code here: send none.
 ABNORMAL_CLOSURE = 1006
 # With more than this unread, the conversation's own outbox fills, and cuts the line.
-_MOST_UNREAD = 100
+_MAX_UNREAD = 100
 
 
 class FaultySocket:
@@ -69,7 +69,7 @@ class FaultySocket:
     def send(self, data: str | bytes) -> None:
         """Put a message on its way."""
         self._waiting.put_nowait(data)
-        if self._waiting.qsize() > _MOST_UNREAD:
+        if self._waiting.qsize() > _MAX_UNREAD:
             self._has_room.clear()
 
     def close(self, code: int) -> None:
@@ -85,6 +85,6 @@ class FaultySocket:
 
     async def __aiter__(self) -> AsyncIterator[str | bytes]:
         while (data := await self._waiting.get()) is not None:
-            if self._waiting.qsize() <= _MOST_UNREAD:
+            if self._waiting.qsize() <= _MAX_UNREAD:
                 self._has_room.set()
             yield data

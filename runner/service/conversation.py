@@ -61,7 +61,7 @@ class ServerContext:
 
     speech: SpeechStack
     workers: Workers
-    larynx: SpeechSynthesizer
+    synthesizer: SpeechSynthesizer
     report: Report
     make_id: MakeId = make_id
     # What to add to the loop's clock to get seconds since 1970; None: find it out.
@@ -70,20 +70,20 @@ class ServerContext:
 
 
 class Conversation:
-    """One session with its ears, mind and voice; told of by the door, run as a task."""
+    """One session with its speech components; runs as a task."""
 
-    def __init__(self, house: ServerContext) -> None:
-        epoch = house.epoch
+    def __init__(self, context: ServerContext) -> None:
+        epoch = context.epoch
         if epoch is None:
             epoch = time.time() - asyncio.get_running_loop().time()
-        self.session = ServerSession(house.make_id, epoch=epoch)
-        self._house = house
+        self.session = ServerSession(context.make_id, epoch=epoch)
+        self._context = context
         self._inbox: asyncio.Queue[ServerEvent] = asyncio.Queue()
         self._speaking = Responder(
-            house.speech, house.workers, house.larynx, house.chunk_ms
+            context.speech, context.workers, context.synthesizer, context.chunk_ms
         )
-        self._hearing = SpeechPipeline(house.speech, house.workers, self)
-        self._journal = SessionLog(house.report, self.session.session_id)
+        self._hearing = SpeechPipeline(context.speech, context.workers, self)
+        self._log = SessionLog(context.report, self.session.session_id)
         self._line: ClientConnection | None = None
         self._waiting_line: ClientConnection | None = (
             None  # taken over when Resumed is fed
@@ -92,12 +92,12 @@ class Conversation:
 
     @property
     def agent_sounds(self) -> bool:
-        """Whether the caller hears the agent now."""
+        """True if the caller hears the agent now."""
         return self._speaking.is_sounding
 
     @property
     def yields(self) -> bool:
-        """Whether the caller may take the floor now."""
+        """True if the caller may take the floor now."""
         return self.session.is_interruptible
 
     def post(self, event: ServerEvent) -> None:
@@ -113,8 +113,8 @@ class Conversation:
         self._speaking.doubt()
 
     def mark_end(self, silence_seconds: float) -> None:
-        """Note for the journal when the caller fell silent."""
-        self._journal.end_turn(silence_seconds)
+        """Note for the session log when the caller fell silent."""
+        self._log.end_turn(silence_seconds)
 
     def attach(self, line: ClientConnection) -> None:
         """Speak over this line from now on."""
@@ -148,7 +148,7 @@ class Conversation:
             self._speaking.close()
             if self._alarm is not None:
                 self._alarm.cancel()
-            self._journal.close()
+            self._log.close()
             if self._waiting_line is not None:
                 # It came too late by a hair; the client starts afresh.
                 self._waiting_line.close(1008)
@@ -173,7 +173,7 @@ class Conversation:
             case FeedAudio(pcm=pcm):
                 self._hearing.listen(pcm)
             case StartReply():
-                self._journal.start_reply(
+                self._log.start_reply(
                     was_guessed=self._speaking.start(action, self.post)
                 )
             case StopReply():
@@ -189,12 +189,12 @@ class Conversation:
 
     def _send(self, message: ServerMessage) -> None:
         if isinstance(message, ReplyAudio):
-            self._journal.sound()
+            self._log.sound()
         if self._line is not None:
             self._line.send(encode(message))
 
     def _configure(self, settings: Settings, tasks: asyncio.TaskGroup) -> None:
-        self._journal.open()
+        self._log.open()
         self._hearing.configure(settings)
         brief = self._speaking.configure(settings)
         if brief is not None:
@@ -202,13 +202,13 @@ class Conversation:
 
     async def _warm(self, brief: AgentContext) -> None:
         """Read the prompt while the greeting plays; failing costs only time later."""
-        speech = self._house.speech
+        speech = self._context.speech
         try:
-            await self._house.workers.run(
-                "the language model", lambda: speech.brain().warm(brief)
+            await self._context.workers.run(
+                "the language model", lambda: speech.language_model().warm(brief)
             )
         except SpeechError as error:
-            self._house.report("vagent.warning", {"message": error.message})
+            self._context.report("vagent.warning", {"message": error.message})
 
     def _set_alarm(self, loop: asyncio.AbstractEventLoop) -> None:
         deadline = self.session.deadline

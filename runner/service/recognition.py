@@ -80,7 +80,7 @@ _Item = _Sound | _Configured | _Reset | _Recognised | _Judged
 
 
 class SpeechPipeline:
-    """The ears of one session; `run` lives as long as the session."""
+    """Recognizes the speech of one session; `run` lives as long as the session."""
 
     def __init__(
         self, speech: SpeechStack, workers: Workers, listener: Listener
@@ -306,7 +306,7 @@ class SpeechPipeline:
 # The first consonant is often quieter than the threshold.
 _LEAD_FRAMES = 10
 # What recognizers take at most; of a longer stretch without a pause the end is kept.
-_LONGEST_FRAMES = int(29 / FRAME_SECONDS)
+_MAX_TURN_FRAMES = int(29 / FRAME_SECONDS)
 
 
 class SpeechSegmenter:
@@ -322,7 +322,7 @@ class SpeechSegmenter:
         self._half_sample = b""
         self._rest: Samples = np.zeros(0, np.float32)
         self._lead: deque[Samples] = deque(maxlen=_LEAD_FRAMES)
-        self._turn: deque[Samples] = deque(maxlen=_LONGEST_FRAMES)
+        self._turn: deque[Samples] = deque(maxlen=_MAX_TURN_FRAMES)
 
     @property
     def turn_seconds(self) -> float:
@@ -357,7 +357,7 @@ class SpeechSegmenter:
 
     def drop_sound(self) -> None:
         """Let go of what has been recognised for good, up to the last onset."""
-        self._turn = deque(list(self._turn)[-_LEAD_FRAMES:], maxlen=_LONGEST_FRAMES)
+        self._turn = deque(list(self._turn)[-_LEAD_FRAMES:], maxlen=_MAX_TURN_FRAMES)
 
     def next_turn(self) -> None:
         """The turn is over: listen for another."""
@@ -423,7 +423,7 @@ class TurnInProgress:
 
 
 # Recognizers invent words for noise; above this nobody spoke (measured for Whisper).
-_NOBODY = 0.6
+_MAX_NO_SPEECH = 0.6
 _COMPLETE = 0.5
 # Short words that are meant to interrupt; any other short sound under the agent's
 # voice ("mhm", a cough) is let pass.
@@ -447,7 +447,7 @@ class Understanding:
         return await self._workers.run(task, self._speech.endpointer) is not None
 
     async def is_complete(self, sound: Samples) -> bool:
-        """Whether the turn that ends here sounds complete."""
+        """True if the turn that ends here sounds complete."""
 
         def work() -> float:
             endpointer = self._speech.endpointer()
@@ -465,7 +465,7 @@ class Understanding:
             return recognizer.transcribe(sound, key_terms=key_terms)
 
         transcript = await self._workers.run("speech recognition", work)
-        return "" if transcript.no_speech > _NOBODY else transcript.text.strip()
+        return "" if transcript.no_speech > _MAX_NO_SPEECH else transcript.text.strip()
 
 
 def is_stop_phrase(text: str) -> bool:
@@ -482,12 +482,12 @@ class Listener(Protocol):
 
     @property
     def agent_sounds(self) -> bool:
-        """Whether the caller hears the agent now."""
+        """True if the caller hears the agent now."""
         ...
 
     @property
     def yields(self) -> bool:
-        """Whether the caller may take the floor now."""
+        """True if the caller may take the floor now."""
         ...
 
     def post(self, event: ServerEvent) -> None:

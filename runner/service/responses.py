@@ -79,13 +79,13 @@ class Responder:
         self,
         speech: SpeechStack,
         workers: Workers,
-        larynx: SpeechSynthesizer,
+        synthesizer: SpeechSynthesizer,
         chunk_ms: float | None = None,
     ) -> None:
         self._speech = speech
         self._chunk_ms = chunk_ms
         self._workers = workers
-        self._larynx = larynx
+        self._synthesizer = synthesizer
         self._settings = default_settings()
         self._memory = ChatHistory()
         self._reply: Reply | None = None
@@ -94,7 +94,7 @@ class Responder:
 
     @property
     def is_sounding(self) -> bool:
-        """Whether the caller hears the agent now."""
+        """True if the caller hears the agent now."""
         return self._reply is not None and self._reply.is_sounding
 
     def configure(self, settings: Settings) -> AgentContext | None:
@@ -123,7 +123,7 @@ class Responder:
             self._guess = (premise, self._begin(premise))
 
     def doubt(self) -> None:
-        """Throw the supposed reply away."""
+        """Discards the speculative reply."""
         if self._guess is not None:
             self._guess[1].cancel()
             self._guess = None
@@ -168,13 +168,13 @@ class Responder:
         if premise.say is None:
             thoughts = self._workers.stream(
                 "the language model",
-                lambda cancelled: self._speech.brain().think(
+                lambda cancelled: self._speech.language_model().think(
                     premise.brief, premise.turns, cancelled
                 ),
             )
         return Reply(
             thoughts,
-            self._larynx,
+            self._synthesizer,
             premise.settings,
             say=premise.say,
             may_fill=premise.may_fill,
@@ -212,7 +212,7 @@ class Reply:
     def __init__(
         self,
         thoughts: Stream[ModelOutput] | None,
-        larynx: SpeechSynthesizer,
+        synthesizer: SpeechSynthesizer,
         settings: Settings,
         *,
         say: str | None = None,
@@ -222,7 +222,7 @@ class Reply:
         self.asked_for: str | None = None  # of the thoughts so far
         self.is_sounding = False
         self._thoughts = thoughts
-        self._larynx = larynx
+        self._synthesizer = synthesizer
         encoding = settings.output_encoding
         self._chunk_bytes = _CHUNK_BYTES[encoding]
         if chunk_ms is not None:
@@ -303,7 +303,9 @@ class Reply:
             post(ToolCallRequested(reply_id, call.name, call.arguments))
 
     async def _voice(self, text: str, *, keep: bool = False) -> None:
-        clause = await self._larynx.say(text, self._settings, self._is_over, keep=keep)
+        clause = await self._synthesizer.say(
+            text, self._settings, self._is_over, keep=keep
+        )
         await self._clauses.put(clause)
 
     def _is_over(self) -> bool:
@@ -366,7 +368,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """Words and their sound, ready for the wire."""
+    """A clause and its audio in the encoding of the session."""
 
     text: str
     pcm: bytes = b""
@@ -374,7 +376,7 @@ class Clause:
 
 
 class SpeechSynthesizer:
-    """The server's voice, shared by its sessions."""
+    """Text to speech, shared by all sessions of the server."""
 
     def __init__(self, speech: SpeechStack, workers: Workers) -> None:
         self._speech = speech
@@ -453,7 +455,7 @@ def _never() -> bool:
 
 
 # The small minds here read some thousand tokens at most, and need a few turns only.
-_MOST_TURNS = 60
+_MAX_TURNS = 60
 _OWN_WORDS = re.compile(r'You said: "(.*)"', re.DOTALL)
 
 
@@ -491,7 +493,7 @@ class ChatHistory:
                 self._turns.append(call)
             case ToolResult():
                 self._answer(message)
-        del self._turns[:-_MOST_TURNS]
+        del self._turns[:-_MAX_TURNS]
 
     def forget(self, call_id: str) -> None:
         """Drop a call that nobody will answer."""

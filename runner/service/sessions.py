@@ -25,7 +25,7 @@ from runner.service.faults.model import Fault, RejectConnection
 
 # How long a session may take to say goodbye when the server leaves.
 _FAREWELL_SECONDS = 2.0
-# Dropped sessions that are kept for each one that can be live: somebody who opens and
+# Dropped sessions that are kept for each one that can be live: a client that opens and
 # drops them at will must not fill the memory.
 _DROPPED_PER_CALL = 8
 
@@ -33,8 +33,8 @@ _DROPPED_PER_CALL = 8
 class Sessions:
     """Keeps every conversation until it is over; asked by the door."""
 
-    def __init__(self, house: ServerContext, most: int) -> None:
-        self._house = house
+    def __init__(self, context: ServerContext, most: int) -> None:
+        self._context = context
         self._most = most
         self._conversations: dict[str, Conversation] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -42,7 +42,7 @@ class Sessions:
     def open(self, line: ClientConnection) -> Conversation:
         """Begin a session over this line."""
         self._shed()
-        conversation = Conversation(self._house)
+        conversation = Conversation(self._context)
         conversation.attach(line)
         self._conversations[conversation.session.session_id] = conversation
         task = asyncio.create_task(self._run(conversation))
@@ -71,14 +71,14 @@ class Sessions:
         return live[-1] if live else None
 
     def knows(self, resume_token: str) -> bool:
-        """Whether the token is that of a session that can be resumed."""
+        """True if the token is that of a session that can be resumed."""
         return any(
             conversation.session.resume_token == resume_token
             for conversation in self._conversations.values()
         )
 
     def is_full(self, event: ServerEvent) -> bool:
-        """Whether the first message asks for a session that the machine cannot hold."""
+        """True if the first message asks for a session that the machine cannot hold."""
         if not isinstance(event, Received):
             return False
         if not isinstance(event.message, SessionUpdate):
@@ -101,7 +101,7 @@ class Sessions:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _shed(self) -> None:
-        """Forget the oldest of too many sessions that nobody has come back to."""
+        """Forget the oldest of too many dropped sessions."""
         dropped = [
             conversation
             for conversation in self._conversations.values()
@@ -116,7 +116,7 @@ class Sessions:
             await conversation.run()
         # The outermost edge of one session: a bug ends it and no other.
         except Exception as error:
-            self._house.report("vagent.internal_error", {"message": repr(error)})
+            self._context.report("vagent.internal_error", {"message": repr(error)})
             conversation.hang_up(1011)
         finally:
             self._conversations.pop(conversation.session.session_id, None)
@@ -150,19 +150,19 @@ class ConnectionHandler:
 
     def __init__(
         self,
-        house: ServerContext,
+        context: ServerContext,
         most_sessions: int,
         *,
         faults: Sequence[Fault] = (),
         fault_seed: int = 0,
     ) -> None:
-        self.sessions = Sessions(house, most_sessions)
-        epoch = house.epoch
+        self.sessions = Sessions(context, most_sessions)
+        epoch = context.epoch
         if epoch is None:
             epoch = time.time() - asyncio.get_running_loop().time()
         self._epoch = epoch
         self._fault_injector = (
-            FaultInjector(faults, fault_seed, house.report, self._epoch)
+            FaultInjector(faults, fault_seed, context.report, self._epoch)
             if faults
             else None
         )

@@ -1,4 +1,4 @@
-"""An embedded server as a child process: started on a free port, gone with its owner.
+"""A local service as a child process: started on a free port, gone with its owner.
 
 The child leaves when its standard input closes, which happens on every system however
 the owner ends.

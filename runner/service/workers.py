@@ -38,7 +38,7 @@ class Workers:
         return stream
 
     def close(self) -> None:
-        """Take no more work; what runs is asked to stop by whoever started it."""
+        """Take no more work; running work must be canceled by its owner."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -74,7 +74,7 @@ class Stream(Generic[T]):
         try:
             self._loop.call_soon_threadsafe(self._queue.put_nowait, item)
         except RuntimeError:
-            # The loop is gone: the server was stopped, and nobody waits for this.
+            # The loop is gone: the server was stopped, so the item is discarded.
             self._cancelled.set()
 
     async def __aiter__(self) -> AsyncIterator[T]:

@@ -100,7 +100,7 @@ class LoadedSpeechStack:
         self._vad = self._pool.submit(loader.vad)
         self._voice = self._pool.submit(loader.voice)
         self._recognizer = self._pool.submit(loader.recognizer)
-        self._brain = self._pool.submit(loader.brain)
+        self._language_model = self._pool.submit(loader.language_model)
         self._endpointer = self._pool.submit(loader.endpointer)
 
     def vad(self) -> Vad:
@@ -112,8 +112,8 @@ class LoadedSpeechStack:
     def recognizer(self) -> Recognizer | None:
         return self._recognizer.result().part
 
-    def brain(self) -> LanguageModel:
-        return self._brain.result().part
+    def language_model(self) -> LanguageModel:
+        return self._language_model.result().part
 
     def voice(self) -> Synthesizer:
         return self._voice.result().part
@@ -123,7 +123,7 @@ class LoadedSpeechStack:
             missing
             for missing in (
                 self._recognizer.result().missing,
-                self._brain.result().missing,
+                self._language_model.result().missing,
                 self._voice.result().missing,
                 self._vad.result().missing,
                 self._endpointer.result().missing,
@@ -135,7 +135,7 @@ class LoadedSpeechStack:
         """Stops loading and closes the language model, which has most of the memory;
         the rest is freed with the last session that uses it."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-        self._brain.add_done_callback(_close_llm)
+        self._language_model.add_done_callback(_close_llm)
 
 
 class _Loader:
@@ -187,7 +187,7 @@ class _Loader:
             "tts", self.open_voice, ToneSynthesizer(), "the transcript, and tones"
         )
 
-    def brain(self) -> _Loaded[ClosableLanguageModel]:
+    def language_model(self) -> _Loaded[ClosableLanguageModel]:
         from runner.speech.llm import load_llm
 
         return self._try(
@@ -246,7 +246,7 @@ class _Fallbacks:
     def recognizer(self) -> _Loaded[Recognizer | None]:
         return _Loaded(None)
 
-    def brain(self) -> _Loaded[ClosableLanguageModel]:
+    def language_model(self) -> _Loaded[ClosableLanguageModel]:
         from runner.speech.llm import load_llm
 
         return _Loaded(load_llm(_RULES, lambda _name: None))

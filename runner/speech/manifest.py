@@ -50,7 +50,7 @@ class Model:
     name: str
     part: str
     purpose: str
-    licence: str
+    license: str
     upstream: str
     opens: str | None
     files: tuple[ModelFile, ...]
@@ -102,7 +102,7 @@ def _parse_model(entry: Mapping[str, Any]) -> Model:
         name=entry["name"],
         part=entry["part"],
         purpose=entry["purpose"],
-        licence=entry["licence"],
+        license=entry["license"],
         upstream=entry["upstream"],
         opens=entry["opens"],
         files=tuple(_parse_file(file) for file in _entries(entry, "files")),

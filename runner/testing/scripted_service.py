@@ -243,7 +243,7 @@ class _ScriptedSpeech:
     def recognizer(self) -> Recognizer | None:
         return None
 
-    def brain(self) -> LanguageModel:
+    def language_model(self) -> LanguageModel:
         return self._model
 
     def voice(self) -> Synthesizer:

@@ -1,4 +1,4 @@
-"""Mutated messages, frames and handshakes for the embedded server."""
+"""Mutated messages, frames and handshakes for the local service."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ class ScriptedSpeech:
     def recognizer(self) -> Recognizer | None:
         return self._recognizer
 
-    def brain(self) -> LanguageModel:
+    def language_model(self) -> LanguageModel:
         return self.scripted_brain
 
     def voice(self) -> Synthesizer:

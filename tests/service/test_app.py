@@ -1,4 +1,4 @@
-"""The embedded server through real sockets."""
+"""The local service through real sockets."""
 
 from __future__ import annotations
 

@@ -19,10 +19,10 @@ async def told(
     said: list[tuple[str, Any]] = []
     speech = ScriptedSpeech({}, lambda brief, history: [], missing=missing, voice=voice)
     workers = Workers(1)
-    larynx = SpeechSynthesizer(speech, workers)
+    synthesizer = SpeechSynthesizer(speech, workers)
     await warm_up(
         ServerContext(
-            speech, workers, larynx, lambda kind, facts: said.append((kind, facts))
+            speech, workers, synthesizer, lambda kind, facts: said.append((kind, facts))
         )
     )
     workers.close()

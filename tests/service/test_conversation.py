@@ -71,19 +71,19 @@ class Line:
 
 
 class Room:
-    """A house with one conversation in it."""
+    """A context with one conversation in it."""
 
     def __init__(self, speech: ScriptedSpeech) -> None:
         self.speech = speech
         self.workers = Workers(4)
         self.reports: list[tuple[str, Mapping[str, Any]]] = []
-        house = ServerContext(
+        context = ServerContext(
             speech,
             self.workers,
             SpeechSynthesizer(speech, self.workers),
             lambda kind, facts: self.reports.append((kind, facts)),
         )
-        self.talk = Conversation(house)
+        self.talk = Conversation(context)
         self.line = Line()
         self.talk.attach(self.line)
 
@@ -137,7 +137,7 @@ async def test_words_are_heard_thought_about_and_answered() -> None:
 
 async def test_a_mind_that_cannot_warm_up_is_reported_and_tried_again_later() -> None:
     class Cold(ScriptedSpeech):
-        def brain(self) -> Any:
+        def language_model(self) -> Any:
             raise RuntimeError("cold")
 
     async with room(Cold({}, decide)) as here:

@@ -53,8 +53,8 @@ class Agent:
     def __init__(self) -> None:
         self.workers = Workers(4)
         self.speech = ScriptedSpeech({}, echo)
-        larynx = SpeechSynthesizer(self.speech, self.workers)
-        self.speaking = Responder(self.speech, self.workers, larynx)
+        synthesizer = SpeechSynthesizer(self.speech, self.workers)
+        self.speaking = Responder(self.speech, self.workers, synthesizer)
         self.speaking.configure(configured(output={"type": "text"}))
         self._said: list[str] = []
         self._done = asyncio.Event()

@@ -63,7 +63,7 @@ class Studio:
         self.voice = BriefVoice()
         self.workers = Workers(4)
         speech = ScriptedSpeech({}, lambda brief, history: [], voice=self.voice)
-        self.larynx = SpeechSynthesizer(speech, self.workers)
+        self.synthesizer = SpeechSynthesizer(speech, self.workers)
         self.outlet = Outlet()
 
     def begin(
@@ -74,7 +74,7 @@ class Studio:
     ) -> Reply:
         produce = thoughts if callable(thoughts) else lambda c: iter(thoughts)
         stream = self.workers.stream("the language model", produce)
-        return Reply(stream, self.larynx, default_settings(), **options)
+        return Reply(stream, self.synthesizer, default_settings(), **options)
 
     async def hear(self, reply: Reply) -> Outlet:
         reply.release("resp_1", self.outlet.post)

@@ -42,7 +42,7 @@ def voice() -> CountingVoice:
 
 
 @pytest.fixture
-def larynx(voice: CountingVoice) -> Iterator[SpeechSynthesizer]:
+def synthesizer(voice: CountingVoice) -> Iterator[SpeechSynthesizer]:
     workers = Workers(2)
     speech = ScriptedSpeech({}, lambda brief, history: [], voice=voice)
     yield SpeechSynthesizer(speech, workers)
@@ -54,9 +54,9 @@ def never() -> bool:
 
 
 async def test_a_clause_starts_with_its_sound_and_not_with_silence(
-    larynx: SpeechSynthesizer,
+    synthesizer: SpeechSynthesizer,
 ) -> None:
-    clause = await larynx.say("Hello.", configured(), never)
+    clause = await synthesizer.say("Hello.", configured(), never)
 
     assert clause.text == "Hello."
     assert clause.duration_ms == pytest.approx(500 + 10 + 125, abs=5)
@@ -65,15 +65,15 @@ async def test_a_clause_starts_with_its_sound_and_not_with_silence(
 
 
 async def test_telephone_sound_is_a_third_of_the_rate_and_half_the_width(
-    larynx: SpeechSynthesizer,
+    synthesizer: SpeechSynthesizer,
 ) -> None:
-    plain = await larynx.say("Hello.", configured(), never)
+    plain = await synthesizer.say("Hello.", configured(), never)
     for encoding, decode in (
         ("audio/pcmu", decode_mulaw),
         ("audio/pcma", decode_alaw),
     ):
         settings = configured(format={"encoding": encoding})
-        coded = await larynx.say("Hello.", settings, never)
+        coded = await synthesizer.say("Hello.", settings, never)
 
         assert len(coded.pcm) == pytest.approx(len(plain.pcm) / 6, abs=2)
         assert coded.duration_ms == plain.duration_ms
@@ -82,28 +82,30 @@ async def test_telephone_sound_is_a_third_of_the_rate_and_half_the_width(
         assert pitch == pytest.approx(440, abs=5)
 
 
-async def test_volume_is_applied(larynx: SpeechSynthesizer) -> None:
-    full = to_samples((await larynx.say("Hello.", configured(), never)).pcm)
-    half = to_samples((await larynx.say("Hello.", configured(volume=50), never)).pcm)
+async def test_volume_is_applied(synthesizer: SpeechSynthesizer) -> None:
+    full = to_samples((await synthesizer.say("Hello.", configured(), never)).pcm)
+    half = to_samples(
+        (await synthesizer.say("Hello.", configured(volume=50), never)).pcm
+    )
 
     assert np.max(np.abs(half)) == pytest.approx(np.max(np.abs(full)) / 2, rel=0.01)
 
 
 async def test_what_is_kept_is_made_once(
-    larynx: SpeechSynthesizer, voice: CountingVoice
+    synthesizer: SpeechSynthesizer, voice: CountingVoice
 ) -> None:
-    await larynx.prepare("Hello.")
-    await larynx.say("Hello.", configured(), never, keep=True)
-    await larynx.say("Bye.", configured(), never)
-    await larynx.say("Bye.", configured(), never)
+    await synthesizer.prepare("Hello.")
+    await synthesizer.say("Hello.", configured(), never, keep=True)
+    await synthesizer.say("Bye.", configured(), never)
+    await synthesizer.say("Bye.", configured(), never)
 
     assert voice.said == ["Hello.", "Bye.", "Bye."]
 
 
 async def test_replies_of_text_alone_ask_no_voice(
-    larynx: SpeechSynthesizer, voice: CountingVoice
+    synthesizer: SpeechSynthesizer, voice: CountingVoice
 ) -> None:
-    clause = await larynx.say("Hello.", configured(type="text"), never)
+    clause = await synthesizer.say("Hello.", configured(type="text"), never)
 
     assert (clause.text, clause.pcm, voice.said) == ("Hello.", b"", [])
 

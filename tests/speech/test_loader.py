@@ -33,7 +33,7 @@ def test_without_weights_every_part_has_a_stand_in(nothing: ModelStore) -> None:
     assert speech.vad().probability(np.zeros(VAD_FRAME, np.float32)) == 0.0
     assert speech.endpointer() is None
     assert speech.recognizer() is None
-    assert speech.brain().quality == "script"
+    assert speech.language_model().quality == "script"
     assert speech.voice().name == "tones"
     speech.close()
 
@@ -57,7 +57,7 @@ def test_stand_ins_that_were_asked_for_are_not_missing(nothing: ModelStore) -> N
 
     assert list(speech.missing()) == []
     assert speech.voice().name == "tones"
-    assert speech.brain().quality == "script"
+    assert speech.language_model().quality == "script"
     assert speech.recognizer() is None
     assert speech.endpointer() is None
     speech.close()

@@ -1,4 +1,4 @@
-"""A call of an independent client with the embedded server."""
+"""A call of an independent client with the local service."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Calls with every fault in every phase: notices, messages, and nothing lost.
 
-Each case is one call over real sockets between the client and an embedded server with
+Each case is one call over real sockets between the client and a local service with
 injected faults. The caller is greeted, asks for an order (the agent looks it up with a
 tool), says thanks, and hangs up.
 """

@@ -208,7 +208,7 @@ def test_speech_has_no_markup_and_no_quotes() -> None:
         assert not set(said) & set('"\\*#`{}[]()<>|_~\n')
 
 
-def test_a_decision_may_always_be_speech():
+def test_a_decision_may_always_be_speech() -> None:
     tools = read_tool_specs([{"name": "t"}])
     random_ = random.Random(5)
     lines = [json.loads(Gbnf(decision_grammar(tools)).draw(random_)) for _ in range(40)]

@@ -90,7 +90,7 @@ def test_a_list_is_known_when_all_of_it_is() -> None:
     assert not grounded("milk", ["milk", "eggs"], type="array")
 
 
-def test_a_wrong_number_is_mended_by_its_pattern():
+def test_a_wrong_number_is_mended_by_its_pattern() -> None:
     tool = read_tool_spec(
         {
             "name": "t",
@@ -106,7 +106,7 @@ def test_a_wrong_number_is_mended_by_its_pattern():
     assert call.arguments == {"id": "1234"}
 
 
-def test_two_values_of_a_pattern_mend_nothing():
+def test_two_values_of_a_pattern_mend_nothing() -> None:
     tool = read_tool_spec(
         {
             "name": "t",
@@ -120,7 +120,7 @@ def test_two_values_of_a_pattern_mend_nothing():
     assert check_arguments(tool, {"id": "9999"}, gather_evidence(said)).missing
 
 
-def test_an_optional_guess_is_dropped_and_the_call_stays():
+def test_an_optional_guess_is_dropped_and_the_call_stays() -> None:
     tool = read_tool_spec(
         {
             "name": "t",
@@ -138,7 +138,7 @@ def test_an_optional_guess_is_dropped_and_the_call_stays():
     assert (dict(call.arguments), call.missing) == ({"to": "airport"}, ())
 
 
-def test_an_optional_truth_value_needs_its_name_said():
+def test_an_optional_truth_value_needs_its_name_said() -> None:
     tool = read_tool_spec(
         {"name": "t", "parameters": {"properties": {"gift_wrap": {"type": "boolean"}}}}
     )
@@ -157,7 +157,7 @@ def test_a_value_of_small_words_is_still_a_value() -> None:
     assert not grounded("the kitchen light", "on", enum=["on", "off"])
 
 
-def test_results_and_instructions_count_but_the_agents_own_words_do_not():
+def test_results_and_instructions_count_but_the_agents_own_words_do_not() -> None:
     tool = read_tool_spec(
         {"name": "t", "parameters": {"properties": {"v": {}}, "required": ["v"]}}
     )
@@ -170,12 +170,12 @@ def test_results_and_instructions_count_but_the_agents_own_words_do_not():
         assert (not check_arguments(tool, {"v": "K77"}, evidence).missing) is is_known
 
 
-def test_numbers_do_not_join_across_turns():
+def test_numbers_do_not_join_across_turns() -> None:
     assert "1234" not in gather_evidence([UserMessage("12"), UserMessage("34")]).numbers
 
 
 @given(st.text(max_size=12), st.text(max_size=12))
-def test_likeness_is_symmetric_for_equal_words(one: str, other: str):
+def test_likeness_is_symmetric_for_equal_words(one: str, other: str) -> None:
     assert is_similar(one, one)
     if one == other:
         assert is_similar(other, one)

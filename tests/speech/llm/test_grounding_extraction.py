@@ -30,7 +30,7 @@ from runner.speech.llm.tools import ToolParameter
 )
 def test_a_value_is_taken_out_of_a_request(
     schema: dict[str, Any], said: str, value: object
-):
+) -> None:
     assert extract_value(ToolParameter("v", schema, True), said, reply=None) == value
 
 
@@ -43,12 +43,12 @@ def test_a_value_is_taken_out_of_a_request(
         ("tomorrow at six", "tomorrow at six"),
     ],
 )
-def test_a_short_reply_is_the_value_itself(reply: str, value: str):
+def test_a_short_reply_is_the_value_itself(reply: str, value: str) -> None:
     parameter = ToolParameter("v", {"type": "string"}, True)
     assert extract_value(parameter, f"A request. {reply}", reply=reply) == value
 
 
-def test_free_text_is_all_that_was_said():
+def test_free_text_is_all_that_was_said() -> None:
     parameter = ToolParameter("reason", {"type": "string"}, True)
     assert (
         extract_value(parameter, "My bill is wrong", reply=None) == "My bill is wrong"

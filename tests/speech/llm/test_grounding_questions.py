@@ -56,11 +56,11 @@ TOOLS = read_tool_specs(
 )
 def test_the_question_uses_the_tools_own_words(
     name: str, schema: dict[str, Any], question: str
-):
+) -> None:
     assert parameter_question(ToolParameter(name, schema, True)) == question
 
 
-def test_a_question_for_a_value_is_recognised():
+def test_a_question_for_a_value_is_recognised() -> None:
     asked = find_asked_parameter(TOOLS, "Sure! Could you tell me the order number?")
     assert asked == "lookup_order.order_id"
     assert (
@@ -69,11 +69,11 @@ def test_a_question_for_a_value_is_recognised():
 
 
 @pytest.mark.parametrize("text", ["How can I help you?", "I have your order number."])
-def test_other_sentences_ask_for_nothing(text: str):
+def test_other_sentences_ask_for_nothing(text: str) -> None:
     assert find_asked_parameter(TOOLS, text) is None
 
 
-def test_a_request_is_about_the_tool_whose_words_it_uses():
+def test_a_request_is_about_the_tool_whose_words_it_uses() -> None:
     tool = read_tool_spec(
         {"name": "renew_loan", "description": "Renew a library card."}
     )

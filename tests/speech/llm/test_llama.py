@@ -110,12 +110,12 @@ def think(brain: ClosableLanguageModel, *history: HistoryMessage) -> list[ModelO
         "Where is my order 12 34?",
     ],
 )
-def test_the_demos_order_is_looked_up(brain: ClosableLanguageModel, said: str):
+def test_the_demos_order_is_looked_up(brain: ClosableLanguageModel, said: str) -> None:
     call = ToolCallRequest("lookup_order", {"order_id": "1234"})
     assert think(brain, UserMessage(said)) == [call]
 
 
-def test_the_demos_call_goes_all_the_way(brain: ClosableLanguageModel):
+def test_the_demos_call_goes_all_the_way(brain: ClosableLanguageModel) -> None:
     history: list[HistoryMessage] = [UserMessage("What's the weather in Tokyo?")]
     assert think(brain, *history) == [
         ToolCallRequest("get_weather", {"location": "Tokyo"})
@@ -136,11 +136,11 @@ def test_the_demos_call_goes_all_the_way(brain: ClosableLanguageModel):
     assert think(brain, *history) == [TextChunk(GOODBYE), ToolCallRequest("end_call")]
 
 
-def test_chat_gets_speech_and_no_call(brain: ClosableLanguageModel):
+def test_chat_gets_speech_and_no_call(brain: ClosableLanguageModel) -> None:
     assert speech(think(brain, UserMessage("Hello, how are you?")))
 
 
-def test_two_threads_may_think_at_once(brain: ClosableLanguageModel):
+def test_two_threads_may_think_at_once(brain: ClosableLanguageModel) -> None:
     cities = ("Tokyo", "Paris", "Oslo")
     answers: dict[str, list[ModelOutput]] = {}
 

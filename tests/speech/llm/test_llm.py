@@ -11,7 +11,7 @@ def nothing(name: str) -> Path | None:
     return None
 
 
-def test_rules_need_no_weights():
+def test_rules_need_no_weights() -> None:
     brain = load_llm(LlmConfig(name="rules"), nothing, {})
     assert (brain.name, brain.quality) == ("rules", "script")
 
@@ -31,7 +31,7 @@ def test_an_unknown_name_is_quoted(name: str) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"GGU", b"not a model at all"])
-def test_a_file_that_is_not_a_model_is_refused(tmp_path: Path, content: bytes):
+def test_a_file_that_is_not_a_model_is_refused(tmp_path: Path, content: bytes) -> None:
     pytest.importorskip("xllamacpp")
     path = tmp_path / "broken.gguf"
     path.write_bytes(content)
@@ -58,7 +58,7 @@ def test_auto_takes_the_best_that_is_there_and_the_environment_wins(
         load_llm(LlmConfig(name="qwen-0.5b"), found, own)
 
 
-def test_an_endpoint_is_taken_by_its_url():
+def test_an_endpoint_is_taken_by_its_url() -> None:
     config = LlmConfig(url="http://127.0.0.1:9/v1", model="m", key="s3cret")
     brain = load_llm(config, nothing, {})
     assert brain.name == "m"

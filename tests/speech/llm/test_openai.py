@@ -213,7 +213,7 @@ def test_a_silent_end_of_the_call_gets_a_goodbye() -> None:
     assert think(own, "Bye.") == [TextChunk("See you!"), ToolCallRequest("end_call")]
 
 
-def test_after_the_end_of_the_call_the_endpoint_is_not_asked():
+def test_after_the_end_of_the_call_the_endpoint_is_not_asked() -> None:
     assert think(Peer(), "Bye.", ToolMessage("c", "end_call", {}, "{}")) == []
 
 
@@ -291,7 +291,7 @@ def test_a_server_that_hangs_is_given_up() -> None:
     assert "did not answer in time" in error.message
 
 
-def test_a_server_that_is_not_there_is_named():
+def test_a_server_that_is_not_there_is_named() -> None:
     brain = OpenAiCompatibleModel("http://127.0.0.1:9/v1", key=KEY)
     with pytest.raises(SpeechError, match=r"127\.0\.0\.1:9/v1.*cannot be reached"):
         list(brain.think(CONTEXT, [UserMessage("Hi")], lambda: False))
@@ -340,7 +340,7 @@ def test_a_cancelled_reader_leaves_a_hanging_server_at_once() -> None:
         brain.close()
 
 
-def test_user_and_password_of_the_url_are_never_shown():
+def test_user_and_password_of_the_url_are_never_shown() -> None:
     brain = OpenAiCompatibleModel("http://ann:hunter2@127.0.0.1:9/v1?token=t0ken")
     with pytest.raises(SpeechError) as caught:
         list(brain.think(CONTEXT, [UserMessage("Hi")], lambda: False))

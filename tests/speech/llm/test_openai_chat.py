@@ -28,7 +28,7 @@ def test_the_address_that_is_shown_is_the_root_without_secrets(
 @pytest.mark.parametrize(
     "url", ["", "localhost:1", "ftp://x/v1", "http://", "http:///v1"]
 )
-def test_what_is_not_an_address_is_refused(url: str):
+def test_what_is_not_an_address_is_refused(url: str) -> None:
     with pytest.raises(SpeechError, match=r"is not an http\(s\) address"):
         endpoint(url)
 

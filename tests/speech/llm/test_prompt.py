@@ -49,7 +49,7 @@ turns: st.SearchStrategy[HistoryMessage] = st.one_of(
 
 
 @given(st.lists(turns, max_size=10))
-def test_roles_alternate_and_the_caller_is_last(history: list[HistoryMessage]):
+def test_roles_alternate_and_the_caller_is_last(history: list[HistoryMessage]) -> None:
     for messages in (
         speech_messages(CONTEXT, history),
         decision_messages(CONTEXT, history),
@@ -64,24 +64,24 @@ def test_roles_alternate_and_the_caller_is_last(history: list[HistoryMessage]):
 @given(st.lists(turns, max_size=8), turns)
 def test_the_beginning_never_changes(
     history: list[HistoryMessage], turn: HistoryMessage
-):
+) -> None:
     for build in (speech_messages, decision_messages):
         assert build(CONTEXT, history)[0] == build(CONTEXT, [*history, turn])[0]
 
 
-def test_the_two_prompts_begin_differently():
+def test_the_two_prompts_begin_differently() -> None:
     deciding = decision_messages(CONTEXT)[0]["content"]
     speaking = speech_messages(CONTEXT)[0]["content"]
     assert deciding[:4] != speaking[:4]
 
 
-def test_a_tool_is_described_with_its_arguments():
+def test_a_tool_is_described_with_its_arguments() -> None:
     system = decision_messages(CONTEXT)[0]["content"]
     assert "- find(what: Thing, where?: a|b): Find a thing." in system
 
 
-def test_chat_is_left_out_of_a_decision_and_calls_are_kept():
-    history = [
+def test_chat_is_left_out_of_a_decision_and_calls_are_kept() -> None:
+    history: list[HistoryMessage] = [
         UserMessage("Hello."),
         AssistantMessage("Hi!"),
         UserMessage("Find my hat."),
@@ -97,8 +97,8 @@ def test_chat_is_left_out_of_a_decision_and_calls_are_kept():
     ]
 
 
-def test_a_bare_yes_keeps_the_question_before_it():
-    history = [
+def test_a_bare_yes_keeps_the_question_before_it() -> None:
+    history: list[HistoryMessage] = [
         UserMessage("I lost my hat."),
         AssistantMessage("Shall I find it?"),
         UserMessage("Yes, please."),
@@ -111,8 +111,8 @@ def test_a_bare_yes_keeps_the_question_before_it():
     ]
 
 
-def test_a_request_is_joined_with_all_values_that_were_asked_for():
-    history = [
+def test_a_request_is_joined_with_all_values_that_were_asked_for() -> None:
+    history: list[HistoryMessage] = [
         UserMessage("A table."),
         AssistantMessage("For how many?", "book.people"),
         UserMessage("Three."),
@@ -122,8 +122,8 @@ def test_a_request_is_joined_with_all_values_that_were_asked_for():
     assert merge_pending(history) == [UserMessage("A table. Three. At six.")]
 
 
-def test_an_ordinary_question_joins_nothing():
-    history = [
+def test_an_ordinary_question_joins_nothing() -> None:
+    history: list[HistoryMessage] = [
         UserMessage("Hi."),
         AssistantMessage("How are you?"),
         UserMessage("Fine."),
@@ -137,16 +137,15 @@ def test_a_long_result_is_cut_and_white_space_goes() -> None:
 
 
 @given(st.lists(turns, min_size=1, max_size=30), st.integers(0, 400))
-def test_trimming_keeps_the_end(history: list[HistoryMessage], room: int):
+def test_trimming_keeps_the_end(history: list[HistoryMessage], room: int) -> None:
     kept = trim(history, room)
     assert 1 <= len(kept) <= len(history)
     assert list(kept) == history[-len(kept) :]
 
 
-def test_trimming_begins_with_the_caller_and_leaves_room_for_some_turns():
-    history = [UserMessage("x" * 90), AssistantMessage("y" * 90)] * 20 + [
-        UserMessage("z")
-    ]
+def test_trimming_begins_with_the_caller_and_leaves_room_for_some_turns() -> None:
+    pair: list[HistoryMessage] = [UserMessage("x" * 90), AssistantMessage("y" * 90)]
+    history = [*pair * 20, UserMessage("z")]
     kept = trim(history, 2_000)
     assert isinstance(kept[0], UserMessage)
     assert 3 <= len(kept) <= 12

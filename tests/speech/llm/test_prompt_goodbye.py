@@ -34,17 +34,17 @@ def test_a_plain_goodbye_is_understood(text: str) -> None:
         "No thanks.",
     ],
 )
-def test_what_is_not_a_goodbye_does_not_hang_up(text: str):
+def test_what_is_not_a_goodbye_does_not_hang_up(text: str) -> None:
     assert not is_goodbye(text)
 
 
 @pytest.mark.parametrize("text", ["No thanks.", "I'm all set.", "See you tomorrow."])
-def test_the_model_may_end_the_call_on_words_of_leaving(text: str):
+def test_the_model_may_end_the_call_on_words_of_leaving(text: str) -> None:
     assert allows_ending([UserMessage(text)])
 
 
 @pytest.mark.parametrize("text", ["Hello.", "Where is my order?", "Thank you."])
-def test_the_model_may_not_hang_up_on_anything_else(text: str):
+def test_the_model_may_not_hang_up_on_anything_else(text: str) -> None:
     assert not allows_ending([UserMessage(text)])
 
 

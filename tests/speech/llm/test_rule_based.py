@@ -55,11 +55,13 @@ def think(
         ("Check order five six seven eight", "lookup_order", {"order_id": "5678"}),
     ],
 )
-def test_a_request_becomes_a_call(said: str, name: str, arguments: dict[str, str]):
+def test_a_request_becomes_a_call(
+    said: str, name: str, arguments: dict[str, str]
+) -> None:
     assert think(said) == [ToolCallRequest(name, arguments)]
 
 
-def test_a_missing_value_is_asked_for_and_taken():
+def test_a_missing_value_is_asked_for_and_taken() -> None:
     question = TextChunk("What is the order number?", "lookup_order.order_id")
     assert think("Where is my order?") == [question]
     assert think(
@@ -70,36 +72,36 @@ def test_a_missing_value_is_asked_for_and_taken():
 
 
 @pytest.mark.parametrize("said", ["No thanks, goodbye.", "No thanks.", "That's all."])
-def test_goodbye_ends_the_call(said: str):
+def test_goodbye_ends_the_call(said: str) -> None:
     assert think(said) == [TextChunk(GOODBYE), ToolCallRequest("end_call")]
 
 
-def test_a_result_is_read_aloud_and_the_end_is_silent():
+def test_a_result_is_read_aloud_and_the_end_is_silent() -> None:
     used = ToolMessage("c", "lookup_order", {"order_id": "1"}, '{"status": "shipped"}')
     assert think("Order?", used) == [TextChunk("The status is shipped.")]
     assert think("Bye.", ToolMessage("c", "end_call", {}, '{"ended": true}')) == []
 
 
 @pytest.mark.parametrize("history", [["Sing me a song."], [SystemMessage("Sing.")], []])
-def test_anything_else_is_answered_with_what_it_is(history: list[Any]):
+def test_anything_else_is_answered_with_what_it_is(history: list[Any]) -> None:
     (thought,) = think(*history)
     assert isinstance(thought, TextChunk)
     assert "script without a language model" in thought.text
     assert "get the weather in a city" in thought.text
 
 
-def test_thanks_are_taken():
+def test_thanks_are_taken() -> None:
     assert think("Thank you.") == [
         TextChunk("You are welcome. Is there anything else?")
     ]
 
 
-def test_an_agent_without_tools_says_so():
+def test_an_agent_without_tools_says_so() -> None:
     (thought,) = think("Hello", context=AgentContext("Tell stories."))
     assert isinstance(thought, TextChunk) and "cannot answer" in thought.text
 
 
-def test_it_names_itself_a_script_and_obeys_a_cancellation():
+def test_it_names_itself_a_script_and_obeys_a_cancellation() -> None:
     brain = RuleBasedModel()
     brain.warm(CONTEXT)
     assert brain.quality == "script"

@@ -59,11 +59,11 @@ def test_a_failure_is_told_with_its_reason() -> None:
     assert answer == "Sorry, that did not work: no such order."
 
 
-def test_text_that_is_not_a_json_is_read_as_it_is():
+def test_text_that_is_not_a_json_is_read_as_it_is() -> None:
     assert read_aloud(ToolMessage("c", "t", {}, "all good")) == "All good."
 
 
-def test_a_call_that_still_runs_asks_for_patience():
+def test_a_call_that_still_runs_asks_for_patience() -> None:
     assert read_aloud(ToolMessage("c", "t", {})) == "One moment, please."
     assert not is_short(ToolMessage("c", "t", {}))
 

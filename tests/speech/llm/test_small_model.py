@@ -91,7 +91,9 @@ def think(
 ) -> list[ModelOutput]:
     model = ScriptedModel(*answers)
     model.is_small = is_small
-    turns = [UserMessage(t) if isinstance(t, str) else t for t in history]
+    turns: list[HistoryMessage] = [
+        UserMessage(t) if isinstance(t, str) else t for t in history
+    ]
     thoughts = list(SmallModelPolicy(model).think(CONTEXT, turns, lambda: False))
     assert not model.answers, "the model was asked less often than the test says"
     return thoughts
@@ -121,7 +123,7 @@ def test_a_missing_value_is_asked_for_without_the_model() -> None:
 
 def test_the_answer_to_such_a_question_completes_the_request() -> None:
     model = ScriptedModel(ORDER)
-    history = [
+    history: list[HistoryMessage] = [
         UserMessage("Where is my order?"),
         AssistantMessage("What is the order number?", ASKED),
         UserMessage("It's twelve thirty four."),
@@ -157,7 +159,7 @@ def test_who_does_not_know_the_value_is_asked_again() -> None:
     assert thoughts == [TextChunk("What is the order number?", ASKED)]
 
 
-def test_goodbye_is_said_and_the_call_ended_without_the_model():
+def test_goodbye_is_said_and_the_call_ended_without_the_model() -> None:
     assert think("No thanks, goodbye.") == [
         TextChunk(GOODBYE),
         ToolCallRequest("end_call"),
@@ -179,31 +181,31 @@ def test_the_model_may_not_hang_up_on_a_caller() -> None:
     ]
 
 
-def test_after_the_end_of_the_call_nothing_is_said():
+def test_after_the_end_of_the_call_nothing_is_said() -> None:
     assert think("Bye.", ToolMessage("c", "end_call", {}, '{"ended": true}')) == []
 
 
-def test_a_result_is_retold_by_a_model_that_can():
+def test_a_result_is_retold_by_a_model_that_can() -> None:
     used = ToolMessage("c", "get_weather", {"location": "Tokyo"}, '{"sky": "clear"}')
     assert think("Weather in Tokyo?", used, answers=["It is clear in Tokyo."]) == [
         TextChunk("It is clear in Tokyo.")
     ]
 
 
-def test_a_short_result_is_read_aloud_for_a_model_that_cannot():
+def test_a_short_result_is_read_aloud_for_a_model_that_cannot() -> None:
     used = ToolMessage("c", "get_weather", {"location": "Tokyo"}, '{"sky": "clear"}')
     assert think("Weather in Tokyo?", used, is_small=True) == [
         TextChunk("The sky is clear.")
     ]
 
 
-def test_a_failure_of_the_ending_tool_is_told():
+def test_a_failure_of_the_ending_tool_is_told() -> None:
     used = ToolMessage("c", "end_call", {}, "no line", is_error=True)
     thoughts = think("Bye.", used, answers=["Sorry, that did not work."])
     assert thoughts == [TextChunk("Sorry, that did not work.")]
 
 
-def test_the_same_call_is_not_made_twice_unasked():
+def test_the_same_call_is_not_made_twice_unasked() -> None:
     used = ToolMessage("c", "get_weather", {"location": "Tokyo"}, '{"sky": "clear"}')
     thoughts = think(
         "Weather in Tokyo?",
@@ -219,13 +221,13 @@ def test_the_same_call_is_not_made_twice_unasked():
     "broken",
     ["", '{"tool": "get_weather", "argum', '{"tool": "unknown", "arguments": {}}'],
 )
-def test_a_broken_decision_becomes_speech(broken: str):
+def test_a_broken_decision_becomes_speech(broken: str) -> None:
     assert think("Hello.", answers=[broken, "Hello there."]) == [
         TextChunk("Hello there.")
     ]
 
 
-def test_an_instruction_or_nothing_is_answered_with_speech():
+def test_an_instruction_or_nothing_is_answered_with_speech() -> None:
     assert think(SystemMessage("Greet the caller."), answers=["Hello there."])
     assert think(answers=["Hello there."]) == [TextChunk("Hello there.")]
 
@@ -233,7 +235,7 @@ def test_an_instruction_or_nothing_is_answered_with_speech():
 def test_an_agent_without_tools_never_decides() -> None:
     model = ScriptedModel("Once upon a time.")
     brain = SmallModelPolicy(model)
-    history = [UserMessage("Tell me a story.")]
+    history: list[HistoryMessage] = [UserMessage("Tell me a story.")]
     thoughts = list(brain.think(AgentContext("Tell stories."), history, lambda: False))
     assert thoughts == [TextChunk("Once upon a time.")]
     brain.warm(AgentContext("Tell stories."))
@@ -241,9 +243,9 @@ def test_an_agent_without_tools_never_decides() -> None:
 
 
 @pytest.mark.parametrize("answers", [[ORDER], [SAY, "Hello there. How are you?"]])
-def test_nothing_is_yielded_once_it_is_cancelled(answers: list[str]):
+def test_nothing_is_yielded_once_it_is_cancelled(answers: list[str]) -> None:
     brain = SmallModelPolicy(ScriptedModel(*answers))
-    history = [UserMessage("Where is my order 1234?")]
+    history: list[HistoryMessage] = [UserMessage("Where is my order 1234?")]
     assert list(brain.think(CONTEXT, history, lambda: True)) == []
 
 
@@ -257,7 +259,7 @@ def test_warming_reads_what_thinking_will_begin_with() -> None:
     assert warmed == used
 
 
-def test_thinking_leaves_the_history_alone_and_needs_no_order():
+def test_thinking_leaves_the_history_alone_and_needs_no_order() -> None:
     history: list[Any] = [UserMessage("Where is my order?")]
     brain = SmallModelPolicy(ScriptedModel(ORDER, ORDER))
     once = list(brain.think(CONTEXT, tuple(history), lambda: False))

@@ -14,7 +14,7 @@ def test_a_call_is_read() -> None:
     )
 
 
-def test_a_call_in_a_code_fence_is_read():
+def test_a_call_in_a_code_fence_is_read() -> None:
     assert read_tool_decision('```json\n{"tool": "ping"}\n```') == ToolDecision(
         "ping", {}
     )
@@ -31,7 +31,7 @@ def test_a_call_in_a_code_fence_is_read():
         "Hello",
     ],
 )
-def test_what_is_not_a_whole_call_is_none(line: str):
+def test_what_is_not_a_whole_call_is_none(line: str) -> None:
     assert read_tool_decision(line) is None
 
 

@@ -42,17 +42,19 @@ FILM = ToolDecision("showtimes", {"film": "Alien"})
 def verdict(
     *history: HistoryMessage | str, call: ToolDecision | None, is_small: bool = False
 ) -> ToolCallRequest | TextChunk | None:
-    turns = [UserMessage(t) if isinstance(t, str) else t for t in history]
+    turns: list[HistoryMessage] = [
+        UserMessage(t) if isinstance(t, str) else t for t in history
+    ]
     return validate_call(TOOLS, turns, call, is_small=is_small)
 
 
-def test_a_grounded_call_stands():
+def test_a_grounded_call_stands() -> None:
     assert verdict("When is Alien on?", call=FILM) == ToolCallRequest(
         "showtimes", {"film": "Alien"}
     )
 
 
-def test_a_missing_value_is_asked_for_when_the_request_is_about_the_tool():
+def test_a_missing_value_is_asked_for_when_the_request_is_about_the_tool() -> None:
     question = TextChunk("What is the title of the film?", "showtimes.film")
     assert verdict("When does the film start?", call=FILM) == question
 
@@ -62,18 +64,18 @@ def test_a_guess_about_something_else_is_dropped() -> None:
 
 
 @pytest.mark.parametrize("call", [None, ToolDecision("unknown", {})])
-def test_no_call_is_not_a_verdict(call: ToolDecision | None):
+def test_no_call_is_not_a_verdict(call: ToolDecision | None) -> None:
     assert verdict("When is Alien on?", call=call) is None
 
 
-def test_nobody_is_hung_up_on():
+def test_nobody_is_hung_up_on() -> None:
     assert verdict("Thank you.", call=ToolDecision("end_call", {})) is None
     assert verdict(
         "I'm all set.", call=ToolDecision("end_call", {})
     ) == ToolCallRequest("end_call")
 
 
-def test_a_small_model_may_not_call_what_nobody_spoke_of():
+def test_a_small_model_may_not_call_what_nobody_spoke_of() -> None:
     call = ToolDecision("speak_to_staff", {"reason": "The caller said hello"})
     assert verdict("Hello.", call=call, is_small=True) is None
     assert verdict("Hello.", call=call) is not None
@@ -89,7 +91,7 @@ def test_a_question_that_fits_a_tool_without_arguments_better_goes_to_it() -> No
     assert verdict("Today was long.", call=None, is_small=True) is None
 
 
-def test_the_same_call_needs_to_be_asked_for_again():
+def test_the_same_call_needs_to_be_asked_for_again() -> None:
     used = ToolMessage("c", "showtimes", {"film": "Alien"}, '{"at": "19:00"}')
     assert verdict("When is Alien on?", used, "Perfect.", call=FILM) is None
     assert verdict("When is Alien on?", used, "That film again?", call=FILM) is not None
@@ -97,21 +99,30 @@ def test_the_same_call_needs_to_be_asked_for_again():
     assert verdict("When is Alien on?", failed, "Once more.", call=FILM) is not None
 
 
-def test_the_tool_whose_value_was_asked_for_is_pending():
-    history = [UserMessage("When is the film on?"), ASKED, UserMessage("Alien.")]
+def test_the_tool_whose_value_was_asked_for_is_pending() -> None:
+    history: list[HistoryMessage] = [
+        UserMessage("When is the film on?"),
+        ASKED,
+        UserMessage("Alien."),
+    ]
     tool = find_pending(TOOLS, history)
     assert tool is not None and tool.name == "showtimes"
     assert without_pending(TOOLS, history) is None
 
 
-def test_who_turns_to_another_tool_leaves_the_pending_request():
+def test_who_turns_to_another_tool_leaves_the_pending_request() -> None:
     said = UserMessage("Let me speak to your staff.")
-    history = [UserMessage("Hi."), UserMessage("When is the film on?"), ASKED, said]
+    history: list[HistoryMessage] = [
+        UserMessage("Hi."),
+        UserMessage("When is the film on?"),
+        ASKED,
+        said,
+    ]
     assert without_pending(TOOLS, history) == [UserMessage("Hi."), said]
 
 
-def test_without_a_question_nothing_is_pending():
-    history = [
+def test_without_a_question_nothing_is_pending() -> None:
+    history: list[HistoryMessage] = [
         UserMessage("Hi."),
         AssistantMessage("Hello."),
         UserMessage("When is Alien on?"),

@@ -6,7 +6,7 @@ from runner.speech.llm.text import ClauseSplitter
 
 def cut(text: str, size: int = 1) -> list[str]:
     cutter = ClauseSplitter()
-    clauses = []
+    clauses: list[str] = []
     for at in range(0, len(text), size):
         clauses += cutter.feed(text[at : at + size])
     return [*clauses, *cutter.finish()]
@@ -20,7 +20,7 @@ def test_the_first_clause_comes_at_the_first_comma() -> None:
     ]
 
 
-def test_a_clause_is_given_before_the_text_is_over():
+def test_a_clause_is_given_before_the_text_is_over() -> None:
     cutter = ClauseSplitter()
     assert list(cutter.feed("That is right. And")) == ["That is right."]
 

@@ -79,7 +79,7 @@ def test_other_ways_to_say_numbers(said: str, number: str) -> None:
     assert number in digit_runs(spoken_tokens(said))
 
 
-def test_an_exclamation_is_not_a_zero():
+def test_an_exclamation_is_not_a_zero() -> None:
     assert spoken_tokens("Oh, hello") == ["oh", "hello"]
 
 

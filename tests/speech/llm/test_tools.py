@@ -3,11 +3,11 @@ import pytest
 from runner.speech.llm.tools import read_tool_spec, read_tool_specs
 
 
-def test_a_tool_without_parameters_has_no_slots():
+def test_a_tool_without_parameters_has_no_slots() -> None:
     assert read_tool_spec({"name": "ping"}).parameters == ()
 
 
-def test_required_slots_are_told_from_optional_ones():
+def test_required_slots_are_told_from_optional_ones() -> None:
     tool = read_tool_spec(
         {
             "name": "t",
@@ -25,11 +25,11 @@ def test_required_slots_are_told_from_optional_ones():
         {"name": "t", "parameters": {"properties": {"a": True}}, "description": 7},
     ],
 )
-def test_a_broken_schema_is_read_as_far_as_it_goes(broken: dict[str, object]):
+def test_a_broken_schema_is_read_as_far_as_it_goes(broken: dict[str, object]) -> None:
     assert read_tool_spec(broken).name == "t"
 
 
-def test_a_tool_without_a_name_is_left_out():
+def test_a_tool_without_a_name_is_left_out() -> None:
     assert read_tool_specs([{"description": "x"}, {"name": ""}, {"name": "t"}])[0].name
 
 
@@ -44,7 +44,7 @@ def test_a_tool_without_a_name_is_left_out():
         ("leave", "End the phone call, after a goodbye."),
     ],
 )
-def test_a_tool_that_ends_the_call_is_recognised(name: str, description: str):
+def test_a_tool_that_ends_the_call_is_recognised(name: str, description: str) -> None:
     assert read_tool_spec({"name": name, "description": description}).ends_call
 
 
@@ -57,7 +57,7 @@ def test_a_tool_that_ends_the_call_is_recognised(name: str, description: str):
         ("close_account", "Close an account."),
     ],
 )
-def test_other_tools_do_not_end_the_call(name: str, description: str):
+def test_other_tools_do_not_end_the_call(name: str, description: str) -> None:
     assert not read_tool_spec({"name": name, "description": description}).ends_call
 
 
