@@ -21,7 +21,7 @@ from typing import Any, Generic, TextIO, TypeVar
 T = TypeVar("T")
 
 # How long a cancelled tool may clean up after itself, in seconds.
-CLEANUP = 1.0
+CLEANUP_TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ async def call_async(
     """Run a coroutine function on this loop for at most `seconds`.
 
     Raises TimeoutError when the time is up. Then, and when the caller is cancelled, the
-    coroutine is cancelled, has `CLEANUP` seconds, and is closed if it still goes on.
+    coroutine is cancelled, has `CLEANUP_TIMEOUT_S` seconds, and is closed if it still goes on.
     """
     abandonable: AbandonableTask[Ended] = AbandonableTask(_guard(function, encode))
     task = asyncio.ensure_future(abandonable.drive())
@@ -101,7 +101,7 @@ async def _guard(function: Callable[[], object], encode: Encode) -> Ended:
 async def _stop(task: asyncio.Task[Ended], abandonable: AbandonableTask[Ended]) -> None:
     task.cancel()
     try:
-        await asyncio.wait({task}, timeout=CLEANUP)
+        await asyncio.wait({task}, timeout=CLEANUP_TIMEOUT_S)
     finally:
         if not task.done():
             abandonable.is_abandoned = True
@@ -153,13 +153,13 @@ class AbandonableTask(Generic[T]):
 
 
 async def close_bounded(close: Callable[[], Awaitable[None]]) -> BaseException | None:
-    """Run a tool's own `close` for at most `CLEANUP` seconds; return what it raised."""
+    """Run a tool's own `close` for at most `CLEANUP_TIMEOUT_S` seconds; return what it raised."""
 
     def nothing(_: object) -> str:
         return ""
 
     try:
-        ended = await call_async(close, nothing, CLEANUP)
+        ended = await call_async(close, nothing, CLEANUP_TIMEOUT_S)
     except TimeoutError as error:
         return error
     return ended.error if isinstance(ended, Failed) else None

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any
 from runner.config.model import AgentConfig, ToolConfig
 from runner.config.schema import builtin_kinds
 from runner.errors import ToolError
-from runner.tools.http_client import RequestBuilder
 from runner.tools.tool import Tool, ToolDefinition, ToolTraits, define_tool
 
 if TYPE_CHECKING:
     import ssl
 
-    from runner.tools.http_client import HttpClient, HttpResponse
+    from runner.tools.http_client import HttpClient, HttpResponse, RequestBuilder
 
 _RETRIES = 2
 _EXCERPT = 200  # characters of a failed answer that the model is told
@@ -47,7 +46,7 @@ class HttpKind:
     def load(self, config: ToolConfig, agent: AgentConfig) -> Tool:
         """Check the settings and build the tool."""
         # Only an agent with an http tool pays for loading httpx.
-        from runner.tools.http_client import HttpClient, open_context
+        from runner.tools.http_client import HttpClient, RequestBuilder, open_context
 
         settings = config.settings
         if not isinstance(settings, Mapping) or not isinstance(

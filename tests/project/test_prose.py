@@ -36,7 +36,7 @@ WORDS = {
     r"bears?|hush|dwells?": "",
     r"stands(?! for\b)": "is",
     r"(?<!that )lies": "is",
-    r"is no (?!longer|more|less|doubt)[a-z]+": "is not a",
+    r"(?<!there )is no (?!longer|more|less|doubt)[a-z]+": "is not a",
     r"sounds?(?! ?(card|server|file|check|driver|device|system))": "audio (data)",
 }
 # Uses that are right where they are: a file, and the text around the word.

@@ -90,7 +90,7 @@ class Order(BaseModel):
     """An order."""
 
     title: str
-    count: int = Field(1, ge=1, description="How many")
+    count: int = Field(default=1, ge=1, description="How many")
     size: Size = Size.SMALL
 
 

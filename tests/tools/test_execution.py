@@ -112,9 +112,9 @@ async def test_cancelling_the_caller_cancels_the_coroutine() -> None:
 
 CLINGING = """
 import asyncio
-from runner.tools import calls
+from runner.tools import execution
 
-calls.CLEANUP = 0.05  # how long it may clean up; only to be quick here
+execution.CLEANUP_TIMEOUT_S = 0.05  # so that the test is quick
 
 async def cling():
     while True:
@@ -125,7 +125,7 @@ async def cling():
 
 async def main():
     try:
-        await calls.call_async(cling, str, 0.05)
+        await execution.call_async(cling, str, 0.05)
     except TimeoutError:
         print("given up")
 

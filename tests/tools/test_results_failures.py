@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -57,7 +58,7 @@ def test_a_failure_is_one_sentence_for_the_model(
     assert said(error) == text
 
 
-def test_the_person_is_told_the_place() -> None:
+def test_the_detail_names_the_file_and_line() -> None:
     try:
         json.loads("{")
     except ValueError as error:
@@ -65,7 +66,7 @@ def test_the_person_is_told_the_place() -> None:
 
     assert outcome.detail is not None
     assert outcome.detail.startswith("JSONDecodeError: Expecting")
-    assert "test_failures.py:" in outcome.detail
+    assert f"{Path(__file__).name}:" in outcome.detail
 
 
 def test_the_hint_is_for_the_person_only() -> None:
