@@ -40,7 +40,10 @@ WORDS = {
     r"sounds?(?! ?(card|server|file|check|driver|device|system))": "audio (data)",
 }
 # Uses that are right where they are: a file, and the text around the word.
-ALLOWED: dict[str, tuple[str, ...]] = {}
+ALLOWED: dict[str, tuple[str, ...]] = {
+    "runner/tools/builtin.py": ("Tell the current date",),  # read by the model
+    "runner/tools/http_client.py": ("an encoding nobody asked for",),  # by the model
+}
 
 PATTERN = re.compile(r"\b(" + "|".join(WORDS) + r")\b", re.IGNORECASE)
 
