@@ -384,10 +384,10 @@ class HttpClient:
             data=_collect(request.form) if request.form else None,
         )
 
-    async def _exchange(self, request: Request) -> HttpResponse:
+    async def _exchange(self, built: Request) -> HttpResponse:
         if self._client is None:
             self._client = self._open()
-        request = self._build(self._client, request)
+        request = self._build(self._client, built)
         origin = request.url
         for _ in range(_MAX_REDIRECTS + 1):
             response = await self._client.send(request, stream=True)
