@@ -270,7 +270,9 @@ def _without_echoes(document: Document, found: set[Diagnostic]) -> Iterator[Diag
         if each.is_error and not each.rule.startswith(_SCHEMA)
     }
     for each in found:
-        here = each.path == document.source.path and each.line in document.mended
+        here = (
+            each.path == document.source.path and each.line in document.recovered_lines
+        )
         if here and not each.rule.startswith(_YAML):
             continue
         if each.related and _repeats(each, places[_gist(each)], ends):

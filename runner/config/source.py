@@ -1,4 +1,4 @@
-"""The text of one file and the places in it; knows lines and columns, no YAML."""
+"""The text of a file, with lines, columns and character ranges."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-# An agent file is read by people; one of this size is something else (a database
-# dump, a recording), and would only make the checker slow.
+# A larger file is not an agent file (a database dump, a recording) and would only make
+# the checker slow.
 MAX_BYTES = 1_000_000
 
-# What editors count as the end of a line. YAML 1.1 also breaks at U+0085, U+2028 and
-# U+2029; editors do not, and the numbers are for them.
+# Line ends as editors count them. YAML 1.1 also breaks lines at U+0085, U+2028 and
+# U+2029; editors, which use the line numbers, do not.
 LINE_END = re.compile(r"\r\n|\n|\r")
 
 # The complement of YAML's printable set (YAML 1.2.2, production 1).
@@ -44,7 +44,7 @@ def line_starts(text: str) -> list[int]:
 
 @dataclass(frozen=True)
 class Source:
-    """One file's text; `path` is spelled as the person gave it."""
+    """One file's text; `path` is spelled as the user gave it."""
 
     path: str
     text: str
@@ -55,11 +55,11 @@ class Source:
 
     @cached_property
     def _lines(self) -> list[str]:
-        # Shared by all findings about a line: it may be long, and they many.
+        # Shared by all findings about a line, which may be many and long.
         return LINE_END.split(self.text)
 
     def point(self, offset: int) -> tuple[int, int]:
-        """Turn a character offset into line and column, both from 1."""
+        """Return line and column (1-based) of a character offset."""
         line = bisect_right(self._starts, offset)
         return line, offset - self._starts[line - 1] + 1
 
@@ -73,7 +73,7 @@ class Source:
 
 
 class SourceError(Exception):
-    """A file that was read but is no text; `source` and `span` say where it shows."""
+    """Raised for a file that is not text; `source` and `span` are the place."""
 
     def __init__(self, rule: str, message: str, help_: str, found: Source, at: Span):
         super().__init__(message)
@@ -87,21 +87,21 @@ class SourceError(Exception):
 def read_source(path: Path, display: str | None = None) -> Source:
     """Read a text file.
 
-    Raises `FileUnreadable` when there is nothing to read (no file, a folder, no
-    permission) and `SourceError` when what is there is too large or no UTF-8 text.
-    A byte order mark is not part of the text.
+    Raises `FileUnreadable` if the file cannot be read (missing, a folder, no
+    permission) and `SourceError` if it is too large or not UTF-8 text. A byte order
+    mark is removed.
     """
     shown = str(path) if display is None else display
     return decode_source(read_content(path, shown), shown)
 
 
 def read_content(path: Path, shown: str | None = None) -> bytes:
-    """Return what is in a file, up to one byte more than an agent file may have.
+    """Return the bytes of a file, at most `MAX_BYTES` + 1.
 
     Raises `FileUnreadable`.
     """
     shown = shown or str(path)
-    # is_dir before opening: Windows answers a folder with "permission denied".
+    # Checked before opening: Windows reports "permission denied" for a folder.
     if os.path.isdir(path):
         raise FileUnreadable(f"{shown} is a folder, not a file")
     try:
@@ -114,13 +114,13 @@ def read_content(path: Path, shown: str | None = None) -> bytes:
 
 
 def decode_source(data: bytes, shown: str) -> Source:
-    """Return the text in the bytes of a file; raises `SourceError` as above."""
+    """Return the text of a file; raise `SourceError` like `read_source`."""
     start = Span(0, 0)
     if len(data) > MAX_BYTES:
         raise SourceError(
             "VA109",
             f"the file is larger than {MAX_BYTES // 1_000_000} MB",
-            "a page or two of text is enough; keep data elsewhere",
+            "move data to other files",
             Source(shown, ""),
             start,
         )
@@ -140,22 +140,19 @@ def decode_source(data: bytes, shown: str) -> Source:
     if found:
         raise SourceError(
             "VA108",
-            f"the file holds a control character (U+{ord(found[0]):04X})",
-            "it is to be plain text; remove the character",
+            f"the file has a control character (U+{ord(found[0]):04X})",
+            "remove the character",
             Source(shown, text),
             Span(*found.span()),
         )
     return Source(shown, text)
 
 
-# A text by lines, for those who look at how it is laid out.
-
-
-_MOST = 2000  # lines to look back: an agent file has not so many
+_MAX_LINES_BACK = 2000  # more than an agent file has
 
 
 class Lines:
-    """The lines of `text`, numbered from 0, without their ends."""
+    """The lines of `text` without their ends, numbered from 0."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -178,23 +175,25 @@ class Lines:
         return self._starts[number]
 
     def indent(self, number: int) -> int:
-        """Return how many blanks and tabs a line begins with."""
+        """Return the number of leading blanks and tabs of a line."""
         line = self[number]
         return len(line) - len(line.lstrip(" \t"))
 
     def above(self, number: int) -> int | None:
-        """Return the nearest line above that says something, None at the top."""
-        return next(self.speaking_above(number), None)
+        """Return the nearest line above with content, None at the top."""
+        return next(self.content_above(number), None)
 
     def below(self, number: int) -> int | None:
-        """Return the nearest line below that says something, None at the end."""
-        return next(self._speaking(range(number + 1, len(self._starts))), None)
+        """Return the nearest line below with content, None at the end."""
+        return next(self._with_content(range(number + 1, len(self._starts))), None)
 
-    def speaking_above(self, number: int) -> Iterator[int]:
-        """Yield the lines above that say something, upwards."""
-        return self._speaking(range(number - 1, max(-1, number - _MOST), -1))
+    def content_above(self, number: int) -> Iterator[int]:
+        """Yield the lines above that are neither empty nor comments, upwards."""
+        return self._with_content(
+            range(number - 1, max(-1, number - _MAX_LINES_BACK), -1)
+        )
 
-    def _speaking(self, numbers: range) -> Iterator[int]:
+    def _with_content(self, numbers: range) -> Iterator[int]:
         for number in numbers:
             stripped = self[number].strip()
             if stripped and not stripped.startswith("#"):

@@ -42,7 +42,7 @@ from runner.tools.tool import (
     ToolDefinition,
     ToolTraits,
     define_tool,
-    marked_traits,
+    declared_traits,
 )
 
 if TYPE_CHECKING:
@@ -385,7 +385,7 @@ def _origin(name: str, tool: Tool, config: ToolConfig, agent: AgentConfig) -> Or
 def _said_by_function(
     name: str, value: Any, tool: PlainFunction | AsyncFunction, agent: AgentConfig
 ) -> Origin:
-    traits = marked_traits(tool.function) or ToolTraits()
+    traits = declared_traits(tool.function) or ToolTraits()
     file, line = _place(tool.function, agent)
     if name != "parameters" and getattr(traits, name) is not None:
         return Origin("mark", file, line)

@@ -1,11 +1,11 @@
-"""Python annotations as JSON Schema, and JSON values as what they ask for.
+"""Converts Python annotations to JSON Schema and JSON values to Python values.
 
-pydantic does both. Annotations are first rewritten, so that these mean the same inside
-lists, unions and classes as at the top:
+pydantic does both. Annotations are rewritten first, so that these forms have the same
+meaning inside lists, unions and classes as at the top:
 
 Annotated[T, "text", {...}]      T with a description and JSON Schema keywords
-dataclass, NamedTuple, attrs     object with properties; others are refused
-TypedDict                        the same, also the one of Python 3.11's typing
+dataclass, NamedTuple, attrs     object with exactly these properties
+TypedDict                        the same, including typing.TypedDict before Python 3.12
 Iterable, Collection             list
 
 The import of pydantic takes 80 ms: only loading a Python tool imports this module.
@@ -39,11 +39,11 @@ from runner.config.lint.python_types import CLOCK_PATTERN
 Schema = dict[str, Any]
 
 _MAX_PROBLEMS = 3  # in one message
-# Classes with one of these say themselves what they are.
-_READ_AS_IS = ("__get_pydantic_core_schema__", "__pydantic_validator__")
-# Keywords whose value is a schema, and those that say nothing with this value.
+# pydantic reads classes with one of these without help.
+_PYDANTIC_MARKERS = ("__get_pydantic_core_schema__", "__pydantic_validator__")
+# Keywords whose value is a schema, and keywords that have no effect with this value.
 _WITH_SCHEMA = ("items", "additionalProperties", "propertyNames", "not", "contains")
-_SAYS_NOTHING: tuple[tuple[str, object], ...] = (
+_NO_EFFECT: tuple[tuple[str, object], ...] = (
     ("items", {}),
     ("additionalProperties", True),
     ("additionalProperties", {}),
@@ -53,7 +53,7 @@ _SAYS_NOTHING: tuple[tuple[str, object], ...] = (
 
 
 class Unsupported(Exception):
-    """An annotation has no JSON Schema; the message names it and the reason."""
+    """Raised for an annotation without a JSON Schema; the message names it and why."""
 
 
 class TypeConverter:
@@ -66,17 +66,18 @@ class TypeConverter:
             schema = self._adapter.json_schema(schema_generator=_SchemaGenerator)
         except (Unsupported, NameError) as error:
             raise Unsupported(str(error)) from error
-        except Exception as error:  # pydantic's many, and those of the user's classes
+        except Exception as error:  # of pydantic and of the user's classes
             raise Unsupported(f"{_name(annotation)} has no JSON Schema") from error
         self.schema: Schema = _simplified(schema, schema.get("$defs", {}), ())
-        # Any other description is that of a class, and says less than the docstring.
+        # Any other description is that of a class; the tool's docstring is more
+        # specific.
         is_annotated = typing.get_origin(annotation) is Annotated
         self.is_described = is_annotated and "description" in self.schema
 
     def convert(self, value: Any) -> Any:
         """Return the Python value; raise ValueError with one line if it does not fit.
 
-        The JSON Schema is checked before, so that types are converted leniently here.
+        Conversion is lenient: the value was checked against the JSON Schema before.
         """
         try:
             return self._adapter.validate_python(value)
@@ -94,8 +95,8 @@ def converter_for(annotation: object) -> TypeConverter:
         return TypeConverter(annotation)
 
 
-# pydantic takes 0.4 ms for each, and agents are loaded once for every scenario of a
-# test. By text as well: unions are equal in any order, their schemas are not.
+# pydantic takes 0.4 ms for each annotation, and every scenario loads its agent. The
+# text is part of the key: unions are equal in any order, their schemas are not.
 @lru_cache(maxsize=256)
 def _cached_converter(annotation: object, text: str) -> TypeConverter:
     return TypeConverter(annotation)
@@ -104,10 +105,10 @@ def _cached_converter(annotation: object, text: str) -> TypeConverter:
 def read_default(
     annotation: Any, default: object
 ) -> tuple[Any, Callable[[], object] | None, bool]:
-    """Return annotation, maker of the default, and if it is required, for `= Field(…)`.
+    """Return the annotation, the default's factory, and whether it is required.
 
-    The constraints of the `Field` become part of the annotation. Any other default is
-    the function's own, which needs no maker.
+    The constraints of a default `Field(…)` become part of the annotation. Other
+    defaults are applied by the function itself and have no factory.
     """
     if not isinstance(default, FieldInfo):
         return annotation, None, default is inspect.Parameter.empty
@@ -118,7 +119,7 @@ def read_default(
 
 
 class _SchemaGenerator(GenerateJsonSchema):
-    """Schemas for a language model: amounts are numbers, times are those of a clock."""
+    """Generates schemas for a language model: Decimal is a number, time HH:MM text."""
 
     def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
         return dict(super().decimal_schema(schema)["anyOf"][0])
@@ -128,7 +129,7 @@ class _SchemaGenerator(GenerateJsonSchema):
 
 
 class _Keywords:
-    """JSON Schema keywords of an `Annotated`, in a form that pydantic reads."""
+    """JSON Schema keywords of an `Annotated`, as metadata for pydantic."""
 
     def __init__(self, keywords: Mapping[str, Any]) -> None:
         self._keywords = keywords
@@ -140,9 +141,9 @@ class _Keywords:
 
 
 def _rewrite(hint: Any, outer: tuple[object, ...]) -> Any:
-    """Return an annotation that pydantic reads as this module's docstring says.
+    """Return an annotation that pydantic reads as the module docstring describes.
 
-    `outer` are the classes and aliases around it, to find one that contains itself.
+    `outer` holds the classes and aliases around `hint`, to detect recursion.
     """
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
@@ -157,7 +158,7 @@ def _rewrite(hint: Any, outer: tuple[object, ...]) -> Any:
     if hint is typing.LiteralString:
         return str
     if origin in (Union, types.UnionType):
-        return Union[tuple(_rewrite(each, outer) for each in arguments)]  # noqa: UP007 - made of a tuple
+        return Union[tuple(_rewrite(each, outer) for each in arguments)]  # noqa: UP007 - built from a tuple
     kind = origin or hint
     if kind in (collections.abc.Iterable, collections.abc.Collection):
         kind = list
@@ -184,11 +185,13 @@ def _note(note: object) -> object:
 
 
 def _fields(kind: Any) -> dict[str, tuple[Any, bool]] | None:
-    """Return the annotations of a class with fields, and if each is required.
+    """Return the annotation of each field, with True if the field is required.
 
-    None for any other class, and for those that pydantic reads as they are.
+    None for a class without fields and for a class that pydantic reads without help.
     """
-    if not isinstance(kind, type) or any(hasattr(kind, each) for each in _READ_AS_IS):
+    if not isinstance(kind, type) or any(
+        hasattr(kind, each) for each in _PYDANTIC_MARKERS
+    ):
         return None
     if typing.is_typeddict(kind) or typing_extensions.is_typeddict(kind):
         return _typed_dict_fields(kind)
@@ -201,7 +204,7 @@ def _fields(kind: Any) -> dict[str, tuple[Any, bool]] | None:
     for name, each in inspect.signature(kind).parameters.items():
         if isinstance(each.default, FieldInfo):
             return None
-        # attrs takes a field `_name` as the argument `name`.
+        # attrs names the argument of a field `_name` without the underscore.
         hint = hints.get(name, hints.get(f"_{name}", Any))
         fields[name] = hint, each.default is inspect.Parameter.empty
     return fields
@@ -211,7 +214,7 @@ def _typed_dict_fields(kind: type) -> dict[str, tuple[Any, bool]]:
     keys: frozenset[str] = getattr(kind, "__required_keys__", frozenset())
     fields: dict[str, tuple[Any, bool]] = {}
     for name, hint in typing.get_type_hints(kind, include_extras=True).items():
-        # Postponed annotations hide the wrappers from Python's own list of keys.
+        # __required_keys__ misses wrappers in postponed annotations.
         wrapper = typing.get_origin(hint)
         is_required = name in keys and wrapper is not NotRequired
         if wrapper in (Required, NotRequired):
@@ -221,7 +224,7 @@ def _typed_dict_fields(kind: type) -> dict[str, tuple[Any, bool]]:
 
 
 def _substitute(hint: Any, values: Mapping[object, object]) -> Any:
-    """Return the annotation of a generic class's field with its type arguments."""
+    """Return a field's annotation with type variables replaced by type arguments."""
     if isinstance(hint, TypeVar):
         return values.get(hint, hint)
     parameters = getattr(hint, "__parameters__", ())
@@ -231,11 +234,10 @@ def _substitute(hint: Any, values: Mapping[object, object]) -> Any:
 
 
 def _object(kind: type, keys: Mapping[str, object]) -> Any:
-    """Return an annotation of a closed object that becomes an instance of `kind`."""
-    # Not typing's: pydantic refuses it before Python 3.12.
-    make: Any = (
-        typing_extensions.TypedDict
-    )  # called with what is known at run time only
+    """Return the annotation of a closed object that is converted to `kind`."""
+    # pydantic rejects typing.TypedDict before Python 3.12. Any: called with run-time
+    # keys.
+    make: Any = typing_extensions.TypedDict
     made = make(kind.__name__, dict(keys))
     made.__pydantic_config__ = ConfigDict(extra="forbid")
     if issubclass(kind, dict):
@@ -246,10 +248,10 @@ def _object(kind: type, keys: Mapping[str, object]) -> Any:
 def _simplified(
     schema: Any, definitions: Mapping[str, Any], outer: tuple[str, ...]
 ) -> Any:
-    """Return a schema without references, titles, and what says nothing.
+    """Return a schema without references, titles and keywords that have no effect.
 
-    `outer` are the names of the definitions around it. Raises `Unsupported` for one
-    that contains itself.
+    `outer` holds the names of the definitions around it. Raises `Unsupported` for a
+    recursive definition.
     """
     if not isinstance(schema, Mapping):
         return schema
@@ -271,15 +273,15 @@ def _simplified(
         simple["enum"] = [simple.pop("const")]
     if "properties" in simple:
         simple.setdefault("required", [])
-    for key, nothing in _SAYS_NOTHING:
-        if key in simple and simple[key] == nothing:
+    for key, default in _NO_EFFECT:
+        if key in simple and simple[key] == default:
             del simple[key]
     members = simple.get("anyOf", ())
     if members and all(_is_plain_type(each) for each in members):
         del simple["anyOf"]
         types = list(dict.fromkeys(each["type"] for each in members))
         simple["type"] = types if len(types) > 1 else types[0]
-    # pydantic sorts keywords by name; people and models read these first.
+    # pydantic sorts keywords by name; these two are easier to read first.
     first = {key: simple[key] for key in ("type", "properties") if key in simple}
     return {**first, **simple}
 

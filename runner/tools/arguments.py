@@ -1,10 +1,9 @@
-"""The arguments of a call against the tool's JSON Schema, and what is wrong with them
-in words that a model can act on.
+"""Checks tool call arguments against JSON Schema and explains errors to the model.
 
-Two readings differ from plain JSON Schema, both as the voice service has them: a
-`pattern` must match the whole value, and `null` for an argument that may be left out
-means that it was. Arguments that the schema does not name are refused, unless it says
-`additionalProperties` itself.
+Two rules differ from JSON Schema and follow the voice service: a `pattern` must match
+the whole value, and `null` for an optional argument means that the argument is absent.
+Arguments that the schema does not name are refused unless it sets
+`additionalProperties`.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ from referencing.jsonschema import DRAFT202012
 
 from runner.errors import ToolError
 
-# More than this many complaints at once help no model.
-_PROBLEM_LIMIT = 3
-_QUOTE_LIMIT = 60
+# A model does not use more error messages at once.
+_MAX_PROBLEMS = 3
+_MAX_QUOTE_LENGTH = 60
 
 _TYPE_NAMES = {
     "string": "text",
@@ -52,8 +51,8 @@ _LIMITS = {
     "const": "must be {}",
 }
 
-# Keywords at the top of a schema that admit arguments `properties` does not name.
-_OPENING = (
+# Top-level keywords that allow arguments that `properties` does not name.
+_OPEN_KEYWORDS = (
     "additionalProperties",
     "unevaluatedProperties",
     "patternProperties",
@@ -64,12 +63,12 @@ _OPENING = (
     "$ref",
 )
 
-# Named one by one: which others are checked depends on what else is installed.
+# A fixed list: the default depends on which optional packages are installed.
 _FORMATS = FormatChecker(("date", "email", "ipv4", "ipv6", "regex", "uuid"))
 
 
 class ArgumentsRefused(Exception):
-    """The arguments do not fit; the message is one line for the model."""
+    """Raised for invalid arguments; the message is one line for the model."""
 
 
 def _match_whole(
@@ -79,7 +78,7 @@ def _match_whole(
         yield ValidationError(f"{instance!r} does not match {pattern!r}")
 
 
-_Validator = extend(  # type: ignore[no-untyped-call]  # untyped in its stubs
+_Validator = extend(  # type: ignore[no-untyped-call]  # the stubs have no types
     Draft202012Validator, {"pattern": _match_whole}
 )
 
@@ -88,16 +87,16 @@ class ArgumentCheck:
     """Checks the arguments of one tool; built once, when the tool is loaded."""
 
     def __init__(self, tool: str, parameters: Mapping[str, Any]) -> None:
-        """Raise `ToolError` unless `parameters` is a schema that calls can fit."""
+        """Raise `ToolError` if `parameters` is not a usable schema of an object."""
         self._schema = build_parameters(parameters)
         _check_schema(tool, self._schema)
         closed = self._schema
-        if not any(keyword in closed for keyword in _OPENING):
+        if not any(keyword in closed for keyword in _OPEN_KEYWORDS):
             closed = {**closed, "additionalProperties": False}
         self._validator = _Validator(
             closed,
             format_checker=_FORMATS,
-            registry=Registry(),  # an empty one: nothing is fetched from the network
+            registry=Registry(),  # empty, so that nothing is fetched from the network
         )
         _check_references(tool, closed)
 
@@ -114,17 +113,17 @@ class ArgumentCheck:
         try:
             for error in self._validator.iter_errors(given):
                 problems.extend(_explain(error))
-                if len(problems) >= _PROBLEM_LIMIT:
+                if len(problems) >= _MAX_PROBLEMS:
                     break
         except (Unresolvable, RecursionError) as error:
             raise ArgumentsRefused("the arguments cannot be checked") from error
         if problems:
             unique = list(dict.fromkeys(problems))
-            raise ArgumentsRefused("; ".join(unique[:_PROBLEM_LIMIT]))
+            raise ArgumentsRefused("; ".join(unique[:_MAX_PROBLEMS]))
         return given
 
     def _is_left_out(self, name: str) -> bool:
-        """Whether `null` for this argument means that there is none."""
+        """True if `null` for this argument means that the argument is absent."""
         described = self._schema["properties"].get(name)
         if described is None or name in self._schema["required"]:
             return False
@@ -132,9 +131,9 @@ class ArgumentCheck:
 
 
 def build_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the schema in the form that the wire asks for: an object with both lists.
+    """Return the schema as the wire requires: with `properties` and `required`.
 
-    Words about the schema itself (`$schema`, `$id`, `$comment`) are left out.
+    `$schema`, `$id` and `$comment` are left out.
     """
     kept = {
         key: value
@@ -155,12 +154,12 @@ def _check_schema(tool: str, schema: Mapping[str, Any]) -> None:
 
 
 def fits(value: object, schema: Mapping[str, Any]) -> bool:
-    """Whether a value is valid under a sound schema (JSON Schema 2020-12)."""
+    """True if `value` is valid under a valid schema of JSON Schema 2020-12."""
     return Draft202012Validator(schema).is_valid(value)
 
 
 def find_schema_error(schema: Mapping[str, Any]) -> str | None:
-    """Return where and why a schema is none, or None when it is one."""
+    """Return the place and reason why a schema is invalid; None if it is valid."""
     try:
         _Validator.check_schema(schema, format_checker=_FORMATS)
     except SchemaError as error:
@@ -195,7 +194,7 @@ def _references(schema: object) -> Iterator[str]:
 
 
 def _explain(error: ValidationError) -> Iterable[str]:
-    """Say what is wrong as the argument's name and what it must be."""
+    """Return messages that name the argument and what it must be."""
     place = _place(error)
     wanted: Any = error.validator_value
     instance: Any = error.instance
@@ -209,20 +208,20 @@ def _explain(error: ValidationError) -> Iterable[str]:
             unknown = [key for key in instance if key not in known]
             names = ", ".join(known) or "none"
             return [
-                f"there is no argument {_join(place, key)[:_QUOTE_LIMIT]}; "
+                f"there is no argument {_join(place, key)[:_MAX_QUOTE_LENGTH]}; "
                 f"the arguments are: {names}"
                 for key in unknown
             ]
         case "type":
             kinds = [wanted] if isinstance(wanted, str) else wanted
-            words = " or ".join(_TYPE_NAMES[kind] for kind in kinds)
-            return [f"{place} must be {words}, not {_quote(instance)}"]
+            text = " or ".join(_TYPE_NAMES[kind] for kind in kinds)
+            return [f"{place} must be {text}, not {_quote(instance)}"]
         case "enum":
             choices = ", ".join(_quote(choice) for choice in wanted)
             return [f"{place} must be one of: {choices}"]
         case str() as keyword if keyword in _LIMITS:
-            words = _LIMITS[keyword].format(wanted)
-            return [f"{place} {words}{_example(schema)}"]
+            text = _LIMITS[keyword].format(wanted)
+            return [f"{place} {text}{_example(schema)}"]
         case "anyOf" | "oneOf" if error.context:
             parts = [" and ".join(_explain(inner)) for inner in error.context]
             return [" or ".join(dict.fromkeys(parts))]
@@ -242,7 +241,9 @@ def _join(place: str, name: object) -> str:
 
 def _quote(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False, default=repr)
-    return text if len(text) <= _QUOTE_LIMIT else text[: _QUOTE_LIMIT - 1] + "…"
+    return (
+        text if len(text) <= _MAX_QUOTE_LENGTH else text[: _MAX_QUOTE_LENGTH - 1] + "…"
+    )
 
 
 def _example(schema: Mapping[str, Any]) -> str:

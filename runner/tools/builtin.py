@@ -1,4 +1,4 @@
-"""The tools that come with vagent; they are installed plugins like anyone's."""
+"""The built-in tools `end_call` and `current_time`, installed as plugins."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runner.tools.tool import tool
 @tool(effect="terminal", timeout=5)
 async def end_call() -> dict[str, bool]:
     """Hang up after saying goodbye, when the caller is done."""
-    # Hanging up is the engine's: it sees the effect, and waits for the goodbye to end.
+    # The engine hangs up: it sees the effect and waits until the goodbye was played.
     return {"ended": True}
 
 
@@ -38,7 +38,7 @@ async def current_time(
     }
 
 
-# strftime("%A") follows the machine's locale; the model is spoken to in English.
+# strftime("%A") depends on the locale; text for the model is English.
 _WEEKDAYS = (
     "Monday",
     "Tuesday",
@@ -54,5 +54,5 @@ def _find_zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
-        # Names come from the model; some reach a folder or leave the database.
+        # The model chooses the name, which may be a folder or outside the database.
         raise ValueError(f"there is no time zone {name[:40]!r}") from error

@@ -1,7 +1,7 @@
-"""The guard around a tool's own code: it may raise, exit, hang or cling to life.
+"""Runs tool code under a timeout; exceptions, SystemExit and hangs become values.
 
-What comes back is a value: `Finished` with the text for the model or `Failed` with what
-was raised. This is the one place where a tool's exceptions are caught wholesale.
+The result is `Finished` with the text for the model or `Failed` with the exception. All
+exceptions of tools are caught here and nowhere else.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from typing import Any, Generic, TextIO, TypeVar
 
 T = TypeVar("T")
 
-# How long a cancelled tool may clean up after itself, in seconds.
-CLEANUP = 1.0
+# Time that a cancelled tool has to clean up.
+CLEANUP_TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The tool returned; `text` is what it returned, as JSON."""
+    """The tool returned; `text` is the JSON of its result."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The tool, or saying what it returned, raised."""
+    """The tool or the encoding of its result raised `error`."""
 
     error: BaseException
 
@@ -47,8 +47,8 @@ def call_plain(
 ) -> Ended | Awaitable[object]:
     """Run a plain function in this thread; never raises.
 
-    Returns what has to be awaited for the result, if the function returns that: a
-    plain decorator around a coroutine function does.
+    Returns an awaitable if the function does, such as a plain decorator around a
+    coroutine function.
     """
     with tool_output():
         try:
@@ -56,7 +56,7 @@ def call_plain(
             if inspect.isawaitable(result):
                 return result
             return Finished(encode(result))
-        except BaseException as error:  # a tool may raise SystemExit; threads get no ^C
+        except BaseException as error:  # also SystemExit; ^C never reaches a thread
             return Failed(error)
 
 
@@ -65,8 +65,8 @@ async def call_async(
 ) -> Ended:
     """Run a coroutine function on this loop for at most `seconds`.
 
-    Raises TimeoutError when the time is up. Then, and when the caller is cancelled, the
-    coroutine is cancelled, has `CLEANUP` seconds, and is closed if it still goes on.
+    Raises TimeoutError after that time. On timeout and on cancellation of the caller,
+    the coroutine is cancelled and, after `CLEANUP_TIMEOUT_S`, closed.
     """
     abandonable: AbandonableTask[Ended] = AbandonableTask(_guard(function, encode))
     task = asyncio.ensure_future(abandonable.drive())
@@ -91,17 +91,17 @@ async def _guard(function: Callable[[], object], encode: Encode) -> Ended:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            return Failed(error)  # of something that the tool itself waited for
+            return Failed(error)  # a cancelled task that the tool awaited
         except (Exception, SystemExit, KeyboardInterrupt) as error:
-            # SystemExit in a task would stop the event loop. A ^C that lands here ends
-            # the call that holds the loop up; the session's own handling comes after.
+            # SystemExit in a task would stop the event loop. A ^C that is raised here
+            # ends the tool call that blocks the loop; the session handles the next one.
             return Failed(error)
 
 
 async def _stop(task: asyncio.Task[Ended], abandonable: AbandonableTask[Ended]) -> None:
     task.cancel()
     try:
-        await asyncio.wait({task}, timeout=CLEANUP)
+        await asyncio.wait({task}, timeout=CLEANUP_TIMEOUT_S)
     finally:
         if not task.done():
             abandonable.is_abandoned = True
@@ -109,11 +109,11 @@ async def _stop(task: asyncio.Task[Ended], abandonable: AbandonableTask[Ended]) 
 
 
 class AbandonableTask(Generic[T]):
-    """A coroutine that can be made to end although it swallows its cancellation.
+    """Runs a coroutine that can be closed even if it swallows its cancellation.
 
-    A task whose coroutine catches CancelledError and goes on would hold up
-    `asyncio.run` for ever. Once `is_abandoned` is set, the next cancellation closes the
-    coroutine instead of being offered to it.
+    `asyncio.run` waits forever for a task whose coroutine catches CancelledError and
+    continues. Once `is_abandoned` is set, the next cancellation closes the coroutine
+    instead of being thrown into it.
     """
 
     def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
@@ -138,7 +138,9 @@ class AbandonableTask(Generic[T]):
             except GeneratorExit:
                 self._close()
                 raise
-            except BaseException as thrown:  # handed on, as `await` would do
+            except (
+                BaseException
+            ) as thrown:  # thrown into the coroutine, as `await` does
                 if self.is_abandoned:
                     self._close()
                     raise
@@ -148,31 +150,30 @@ class AbandonableTask(Generic[T]):
         try:
             self._coroutine.close()
         except RuntimeError:
-            # It waits for something even now; without its task nothing wakes it up.
+            # It awaits again in its cleanup; without the task nothing resumes it.
             return
 
 
 async def close_bounded(close: Callable[[], Awaitable[None]]) -> BaseException | None:
-    """Run a tool's own `close` for at most `CLEANUP` seconds; return what it raised."""
+    """Run `close` for at most `CLEANUP_TIMEOUT_S`; return the exception, if any."""
 
-    def nothing(_: object) -> str:
+    def discard(_: object) -> str:
         return ""
 
     try:
-        ended = await call_async(close, nothing, CLEANUP)
+        ended = await call_async(close, discard, CLEANUP_TIMEOUT_S)
     except TimeoutError as error:
         return error
     return ended.error if isinstance(ended, Failed) else None
 
 
-# Threads for plain functions: bounded, replaced when one hangs, no burden at exit.
-#
-# `concurrent.futures.ThreadPoolExecutor` joins its threads when the interpreter ends,
-# so that one hung function would hold up the exit for ever. These are daemon threads.
+# Worker threads for plain functions. `concurrent.futures.ThreadPoolExecutor` joins its
+# threads at exit, so that one hung function would block the exit forever. These are
+# daemon threads.
 
 
 class TooManyHung(Exception):
-    """So many functions hang that no further thread is given to them."""
+    """Raised if the limit of hung functions is reached."""
 
 
 @dataclass(slots=True, eq=False)
@@ -184,15 +185,15 @@ class _Job(Generic[T]):
 
 
 class Workers:
-    """Runs functions on at most `size` threads; the registry is its only caller.
+    """Runs functions on at most `size` threads.
 
-    A function that is given up keeps its thread, which is counted in `hung` and
-    replaced; at `hung_limit` of them no further function is begun.
+    The thread of an abandoned function is counted in `hung` and replaced. With
+    `max_hung` of them no further function is started.
     """
 
-    def __init__(self, size: int, *, hung_limit: int = 32) -> None:
+    def __init__(self, size: int, *, max_hung: int = 32) -> None:
         self._size = size
-        self._hung_limit = hung_limit
+        self._max_hung = max_hung
         self._changed = threading.Condition()
         self._waiting: deque[_Job[Any]] = deque()
         self._threads = 0  # without the hung ones
@@ -202,17 +203,16 @@ class Workers:
 
     @property
     def hung(self) -> int:
-        """How many functions were given up and still run."""
+        """The number of abandoned functions that still run."""
         return self._hung
 
     async def run(self, function: Callable[[], T]) -> T:
-        """Run `function` in a thread; when cancelled, leave it to itself.
+        """Run `function` in a thread; abandon it on cancellation.
 
-        `function` must not raise: what it has to tell, it returns. Raises
-        `TooManyHung` at once when too many hang.
+        `function` must not raise. Raises `TooManyHung` at the limit of hung functions.
         """
         job = _Job(function)
-        self._begin(job)
+        self._submit(job)
         try:
             return await asyncio.wrap_future(job.future)
         except asyncio.CancelledError:
@@ -220,23 +220,23 @@ class Workers:
             raise
 
     def close(self) -> None:
-        """Let idle threads end; those that hang end when their function does."""
+        """End idle threads; a hung thread ends with its function."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
-    def _begin(self, job: _Job[Any]) -> None:
+    def _submit(self, job: _Job[Any]) -> None:
         with self._changed:
             if self._closed:
                 raise RuntimeError("the workers are closed")
-            if self._hung >= self._hung_limit:
+            if self._hung >= self._max_hung:
                 raise TooManyHung
             self._waiting.append(job)
-            self._staff()
+            self._start_thread_if_needed()
             self._changed.notify()
 
-    def _staff(self) -> None:
-        """Start a thread if work waits that no idle one will take; under the lock."""
+    def _start_thread_if_needed(self) -> None:
+        """Start a thread if no idle one is left for a job. Call with the lock."""
         if self._threads < self._size and len(self._waiting) > self._idle:
             self._threads += 1
             thread = threading.Thread(
@@ -253,7 +253,7 @@ class Workers:
             job.is_abandoned = True
             self._hung += 1
             self._threads -= 1
-            self._staff()
+            self._start_thread_if_needed()
 
     def _work(self) -> None:
         while (job := self._next_job()) is not None:
@@ -280,20 +280,17 @@ class Workers:
             return job
 
 
-# What a tool prints goes to stderr: stdout belongs to the command's own data.
-#
-# `contextlib.redirect_stdout` would take the prints of everyone else too, for as long
-# as any call runs. Here `sys.stdout` is replaced by a stream that asks a context
-# variable on each write who is speaking; tasks and worker threads inherit it from the
-# call. Bytes that a tool writes to file descriptor 1 itself (a child process) are out
-# of reach.
-
+# Output of tools goes to stderr, because stdout carries the command's data.
+# `contextlib.redirect_stdout` would redirect all other code too while a tool runs.
+# Here `sys.stdout` is replaced by a stream that reads a context variable at each write;
+# tasks and worker threads inherit it from the tool call. Bytes that a tool writes to
+# file descriptor 1 (a child process) are not redirected.
 
 _in_tool: ContextVar[bool] = ContextVar("vagent_in_tool", default=False)
 
 
 class SplitStdout:
-    """Stands for `sys.stdout`; within `tool_output` it is stderr."""
+    """Replaces `sys.stdout`; within `tool_output` it writes to stderr."""
 
     def __init__(self, stdout: TextIO) -> None:
         self._stdout = stdout
@@ -302,13 +299,13 @@ class SplitStdout:
         return getattr(sys.stderr if _in_tool.get() else self._stdout, name)
 
     def restore(self) -> None:
-        """Give the real stdout back, unless somebody else has taken it meanwhile."""
+        """Restore the original stdout, unless `sys.stdout` was replaced since."""
         if sys.stdout is self:
             sys.stdout = self._stdout
 
 
 def split_stdout() -> SplitStdout | None:
-    """Put a `SplitStdout` in place; None if one is there or stdout is closed."""
+    """Install a `SplitStdout`; return None if there is one or stdout is closed."""
     stdout: object = sys.stdout
     if stdout is None or isinstance(stdout, SplitStdout):
         return None
@@ -319,7 +316,7 @@ def split_stdout() -> SplitStdout | None:
 
 @contextmanager
 def tool_output() -> Iterator[None]:
-    """Send to stderr what is printed inside, here and in what is started from here."""
+    """Redirect output to stderr, also of tasks and threads started inside."""
     token = _in_tool.set(True)
     try:
         yield

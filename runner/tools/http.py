@@ -1,4 +1,4 @@
-"""The tool kind `http`: an endpoint called with the arguments; no code.
+"""The tool kind `http`: calls an HTTP endpoint with the arguments.
 
 http:
   method: GET
@@ -16,45 +16,44 @@ from typing import TYPE_CHECKING, Any
 from runner.config.model import AgentConfig, ToolConfig
 from runner.config.schema import builtin_kinds
 from runner.errors import ToolError
-from runner.tools.http_client import RequestBuilder
 from runner.tools.tool import Tool, ToolDefinition, ToolTraits, define_tool
 
 if TYPE_CHECKING:
     import ssl
 
-    from runner.tools.http_client import HttpClient, HttpResponse
+    from runner.tools.http_client import HttpClient, HttpResponse, RequestBuilder
 
 _RETRIES = 2
-_EXCERPT = 200  # characters of a failed answer that the model is told
+_MAX_EXCERPT_LENGTH = 200  # characters of an error response for the model
 
-# Where services put the sentence in a JSON error.
+# Keys of the message in a JSON error, by precedence.
 _ERROR_KEYS = ("error", "message", "detail", "error_description", "title", "reason")
 
 
 class HttpKind:
-    """Builds HTTP tools; loads httpx only when there is one."""
+    """Builds HTTP tools."""
 
     key = "http"
 
     @property
     def schema(self) -> Mapping[str, Any]:
-        """The schema of the key's value, as the packaged agent schema has it."""
+        """The schema of the settings, from the packaged agent schema."""
         return builtin_kinds()["http"]
 
     def __init__(self) -> None:
-        self._context: ssl.SSLContext | None = None  # slow to load, shared by all tools
+        self._context: ssl.SSLContext | None = None  # slow to load, so shared
 
     def load(self, config: ToolConfig, agent: AgentConfig) -> Tool:
         """Check the settings and build the tool."""
-        # Only an agent with an http tool pays for loading httpx.
-        from runner.tools.http_client import HttpClient, open_context
+        # Loads httpx, which agents without an HTTP tool do not need.
+        from runner.tools.http_client import HttpClient, RequestBuilder, open_context
 
         settings = config.settings
         if not isinstance(settings, Mapping) or not isinstance(
             settings.get("url"), str
         ):
             raise ToolError("an http tool needs a url", hint="http: {url: https://…}")
-        placement = RequestBuilder(
+        builder = RequestBuilder(
             method=str(settings.get("method", "GET")).upper(),
             url=settings["url"],
             headers={
@@ -65,85 +64,85 @@ class HttpKind:
             body=settings.get("body", "json"),
         )
         definition = define_tool(config, config.parameters or {}, ToolTraits())
-        placement.check(definition.parameters)
+        builder.check(definition.parameters)
         if self._context is None:
             self._context = open_context()
         retries = int(settings.get("retries", _RETRIES))
-        fetcher = HttpClient(
-            placement.host,
+        client = HttpClient(
+            builder.host,
             allow_private=bool(settings.get("allow_private", False)),
             retries=retries if definition.effect == "read" else 0,
             timeout=definition.timeout,
             context=self._context,
         )
-        return HttpTool(definition, placement, fetcher)
+        return HttpTool(definition, builder, client)
 
 
 @dataclass(frozen=True, slots=True)
 class HttpTool:
-    """One endpoint; the result is what it answers."""
+    """Calls one endpoint; the result is the content of the response."""
 
     definition: ToolDefinition
-    placement: RequestBuilder
-    fetcher: HttpClient
+    builder: RequestBuilder
+    client: HttpClient
 
     async def run(self, arguments: Mapping[str, Any]) -> object:
-        answer = await self.fetcher.fetch(self.placement.place(arguments))
-        return read_answer(answer, self.placement.host)
+        response = await self.client.fetch(self.builder.build(arguments))
+        return read_response(response, self.builder.host)
 
     async def close(self) -> None:
-        await self.fetcher.close()
+        await self.client.close()
 
 
-def read_answer(answer: HttpResponse, host: str) -> object:
-    """Return what an answer says: a JSON value, or text.
+def read_response(response: HttpResponse, host: str) -> object:
+    """Return the content of a response: a JSON value or text.
 
-    Raises `ToolError` for a status of failure, with the service's own sentence where it
-    gives one, and for what cannot be told in words.
+    Raises `ToolError` for an error status, with the message of the service if there is
+    one, and for content that is not text.
     """
-    if not 200 <= answer.status < 300:
-        words = _excerpt(answer) or answer.reason
-        said = f": {words}" if words else ""
-        raise ToolError(f"{host} answered {answer.status}{said}")
-    if not answer.body.strip():
-        return {"status": answer.status}
-    kind = answer.content_type
+    if not 200 <= response.status < 300:
+        reason = _excerpt(response) or response.reason
+        suffix = f": {reason}" if reason else ""
+        raise ToolError(f"{host} answered {response.status}{suffix}")
+    if not response.body.strip():
+        return {"status": response.status}
+    kind = response.content_type
     if kind == "application/json" or kind.endswith("+json"):
         try:
-            return json.loads(answer.body)
+            return json.loads(response.body)
         except (ValueError, RecursionError) as error:
             raise ToolError(f"{host} answered something that is not JSON") from error
     if kind and not kind.startswith("text/") and kind != "application/xml":
         raise ToolError(f"{host} answered with {kind[:60]}, which is not text")
-    text = _decode(answer)
+    text = _decode(response)
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return text
-    # Text that happens to be JSON: only its containers are surely meant so.
+    # Plain text such as "12" may be JSON by accident; an object or a list is not.
     return value if isinstance(value, dict | list) else text
 
 
-def _excerpt(answer: HttpResponse) -> str:
-    """Return the sentence in a failed answer, if it holds one that can be said."""
-    if answer.content_type == "text/plain":
-        first = _decode(answer).strip().partition("\n")[0]
-        return first[:_EXCERPT]
+def _excerpt(response: HttpResponse) -> str:
+    """Return the message of an error response, or an empty text."""
+    if response.content_type == "text/plain":
+        first = _decode(response).strip().partition("\n")[0]
+        return first[:_MAX_EXCERPT_LENGTH]
     try:
-        value = json.loads(answer.body)
+        value = json.loads(response.body)
     except (ValueError, RecursionError):
         return ""
     for _ in range(3):  # {"error": {"message": "…"}}
         if isinstance(value, str):
-            return " ".join(value.split())[:_EXCERPT]
+            return " ".join(value.split())[:_MAX_EXCERPT_LENGTH]
         if not isinstance(value, dict):
             return ""
         value = next((value[key] for key in _ERROR_KEYS if value.get(key)), None)
     return ""
 
 
-def _decode(answer: HttpResponse) -> str:
+def _decode(response: HttpResponse) -> str:
     try:
-        return answer.body.decode(answer.charset or "utf-8", errors="replace")
+        return response.body.decode(response.charset or "utf-8", errors="replace")
     except LookupError:  # a charset that Python does not know
-        return answer.body.decode(errors="replace")
+        return response.body.decode(errors="replace")

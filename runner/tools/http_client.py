@@ -1,6 +1,6 @@
-"""HTTP with a short leash: one host, bounded answers, checked addresses, few retries.
+"""HTTP client of the `http` tools: one host, checked addresses, size and retry limits.
 
-This file and `guard` alone know httpx; an agent with an `http` tool imports them.
+Imports httpx, so that only agents with an `http` tool import this module.
 """
 
 from __future__ import annotations
@@ -23,12 +23,11 @@ import httpx
 from runner.errors import ToolError
 from runner.hosts import is_private_host, is_public, is_this_machine
 
-# Where the arguments of an HTTP tool go: into the path, the query or the body.
+# Arguments become part of the path, the query or the body:
 #
-# {placeholder} in the url            percent-encoded, whole segments only by value
-# GET, HEAD, DELETE                   the rest into the query
-# POST, PUT, PATCH                    the rest into the body, as JSON or a form
-
+# {placeholder} in the url            percent-encoded; never adds a path segment
+# GET, HEAD, DELETE                   other arguments in the query
+# POST, PUT, PATCH                    other arguments in the body, as JSON or a form
 
 Body = Literal["json", "form"]
 
@@ -43,7 +42,7 @@ _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?|")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request in full; headers and url may hold secrets, so no repr."""
+    """One HTTP request. The repr omits headers and URL, which may hold secrets."""
 
     method: str
     url: str
@@ -58,7 +57,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RequestBuilder:
-    """The fixed part of a tool's requests, and the rule for its arguments."""
+    """Builds the requests of a tool from its settings and the arguments."""
 
     method: str
     url: str
@@ -72,11 +71,11 @@ class RequestBuilder:
 
     @property
     def placeholders(self) -> tuple[str, ...]:
-        """Names in the url, each once, in their order."""
+        """The distinct names in the URL, in order."""
         return tuple(dict.fromkeys(_PLACEHOLDER.findall(self.url)))
 
     def check(self, parameters: Mapping[str, Any]) -> None:
-        """Raise `ToolError` for a url or header that no request can be made of."""
+        """Raise `ToolError` for an invalid URL or header."""
         try:
             parts = urlsplit(self.url)
             port_is_legal = parts.port is None or parts.port > 0
@@ -85,7 +84,7 @@ class RequestBuilder:
             parts = urlsplit("")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ToolError(
-                "the url is not one of http:// or https:// with a host",
+                "the url is not an http:// or https:// URL with a host",
                 hint="write it in full, such as https://api.example.com/orders/{id}",
             )
         if not port_is_legal or "{" in parts.netloc:
@@ -101,16 +100,15 @@ class RequestBuilder:
                 )
         for name, value in self.headers.items():
             if not _HEADER_NAME.fullmatch(name):
-                raise ToolError(f"{name!r} is not a name for a header")
+                raise ToolError(f"invalid header name {name!r}")
             if not _HEADER_VALUE.fullmatch(value):
                 raise ToolError(
-                    f"the header {name!r} has a value with characters that headers "
-                    "cannot carry",
-                    hint="look for line ends, blanks around it, and non-ASCII letters",
+                    f"the value of the header {name!r} has invalid characters",
+                    hint="remove line ends, surrounding blanks and non-ASCII letters",
                 )
 
-    def place(self, arguments: Mapping[str, Any]) -> Request:
-        """Return the request for these arguments; raise `ToolError` if it has none."""
+    def build(self, arguments: Mapping[str, Any]) -> Request:
+        """Return the request for these arguments; raise `ToolError` for a bad one."""
         url = _PLACEHOLDER.sub(lambda match: _segment(match[1], arguments), self.url)
         rest = {
             name: value
@@ -130,7 +128,7 @@ def _segment(name: str, arguments: Mapping[str, Any]) -> str:
     if value is None:
         raise ToolError(f"{name} is missing")
     text = _text(value)
-    # A server takes these for "this folder" and "the one above", encoded or not.
+    # Servers resolve these as path navigation, even percent-encoded.
     if text.strip() in ("", ".", ".."):
         raise ToolError(f"{name} must not be {text!r}")
     try:
@@ -140,7 +138,7 @@ def _segment(name: str, arguments: Mapping[str, Any]) -> str:
 
 
 def _pairs(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Flatten into pairs: a list repeats its name, None is left out."""
+    """Return name and value pairs: a list repeats its name, None is left out."""
     pairs: list[tuple[str, str]] = []
     for name, value in values.items():
         members = value if isinstance(value, list | tuple) else [value]
@@ -152,19 +150,16 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-# Where an HTTP tool's connections go: to a checked address, or to a proxy.
-
-
-# From host and port to addresses that may be connected to.
+# Resolves host and port to the addresses that may be connected to.
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 PORTS = {"http": 80, "https": 443}
 
 
 class GuardedTransport(httpx.AsyncBaseTransport):
-    """Resolves the host, checks every address, and connects to a checked one.
+    """Connects to a resolved and checked address of the host, or to a proxy.
 
-    Without `resolve` any address will do, and connecting is left to the library.
+    Without `resolve` any address is allowed and httpx resolves the host.
     """
 
     def __init__(
@@ -184,7 +179,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         if self._resolve is None:
             return await (proxied or self._direct).handle_async_request(request)
         if proxied is not None:
-            check_literal(host)
+            check_host(host)
             return await proxied.handle_async_request(request)
         port = request.url.port or PORTS[request.url.scheme]
         addresses = await self._resolve(host, port)
@@ -197,7 +192,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
     async def _connect(
         self, request: httpx.Request, host: str, addresses: list[str]
     ) -> httpx.Response:
-        """Try the addresses in order; the name stays in Host, SNI and certificate."""
+        """Try the addresses in order; Host, SNI and certificate check keep the name."""
         last: httpx.ConnectError | None = None
         for address in addresses:
             pinned = httpx.Request(
@@ -216,9 +211,9 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
 
 def find_proxy(scheme: str, host: str) -> str | None:
-    """Return the proxy that the environment or the system names for a host.
+    """Return the proxy for a host from the environment or the system settings.
 
-    Never one for this machine: what a proxy calls localhost is itself.
+    None for this machine, because localhost of a proxy is the proxy itself.
     """
     if is_this_machine(host):
         return None
@@ -229,26 +224,25 @@ def find_proxy(scheme: str, host: str) -> str | None:
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
-# Which addresses a tool may reach: public ones, unless the agent file says otherwise.
-#
-# An agent's words come from a caller. Without this, a tool whose host name is repointed
-# would let the caller reach what only this machine or its network can (the metadata
-# service of a cloud, a printer, a database).
+# Protection against server-side request forgery: callers choose the arguments, so a
+# tool whose host name resolves to a private address would give them access to the local
+# network (the metadata service of a cloud, a printer, a database). `allow_private` in
+# the agent file turns it off.
 
 
 class AddressRefused(Exception):
-    """The host is not a public one; the message is for the model, the host is in it."""
+    """Raised for a host that is not public; the message is for the model."""
 
 
 class HostUnknown(Exception):
-    """The host name does not resolve."""
+    """Raised for a host name that does not resolve."""
 
 
 async def resolve_public(host: str, port: int) -> list[str]:
-    """Resolve a host and return its addresses; all of them must be public.
+    """Return the addresses of a host, all of them public.
 
-    Raises `HostUnknown` or `AddressRefused`. The caller connects to an address returned
-    here: asking for the name again could give another answer.
+    Raises `HostUnknown` or `AddressRefused`. The caller must connect to one of these:
+    a second lookup may return other addresses.
     """
     addresses = await _resolve(host, port)
     for text in addresses:
@@ -257,10 +251,10 @@ async def resolve_public(host: str, port: int) -> list[str]:
     return addresses
 
 
-def check_literal(host: str) -> None:
-    """Refuse a host that is private by its name or address alone.
+def check_host(host: str) -> None:
+    """Raise `AddressRefused` for a host that is private by name or literal address.
 
-    For requests through a proxy, which resolves names itself.
+    Used with a proxy, which resolves names itself.
     """
     if is_private_host(host):
         raise AddressRefused(f"{host} is not on the public internet")
@@ -278,20 +272,20 @@ async def _resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(addresses))
 
 
-# Four times what a result may be: answers shrink when they are read.
-ANSWER_LIMIT = 256 * 1024
+# Four times the maximum result: JSON gets shorter when it is encoded again.
+MAX_RESPONSE_BYTES = 256 * 1024
 
-_REDIRECT_LIMIT = 3
+_MAX_REDIRECTS = 3
 _IDEMPOTENT = ("GET", "HEAD", "PUT", "DELETE")
 _TRANSIENT = (502, 503, 504)
-_FIRST_DELAY = 0.2  # seconds; doubles with each retry
-# Of the call's timeout; the rest is for saying what went wrong before it is cancelled.
-_BUDGET = 0.9
+_RETRY_DELAY_S = 0.2  # doubles with each retry
+# Of the tool's timeout; the rest is left to report the error before cancellation.
+_TIMEOUT_SHARE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """What the far end said; `body` is complete and decompressed."""
+    """A response; `body` is complete and decompressed."""
 
     status: int
     reason: str
@@ -312,8 +306,8 @@ _FAILURES = (
 class HttpClient:
     """Sends the requests of one HTTP tool.
 
-    A pool of its own for each tool, since connections are kept by address here: shared,
-    two names on one address would share a connection checked for only one of them.
+    Each tool has its own pool. Connections are pooled by address, so two host names on
+    one address would otherwise share a connection that was checked for one of them.
     """
 
     def __init__(
@@ -329,29 +323,31 @@ class HttpClient:
         self._host = host
         self._allow_private = allow_private
         self._retries = retries
-        self._budget = timeout * _BUDGET
+        self._timeout = timeout * _TIMEOUT_SHARE
         self._context = context
         self._resolve = resolve
-        self._client: httpx.AsyncClient | None = None  # made on the loop that uses it
+        self._client: httpx.AsyncClient | None = (
+            None  # created on the event loop that uses it
+        )
 
     async def fetch(self, request: Request) -> HttpResponse:
-        """Send a request; raise `ToolError`, fit for the model, when it fails."""
+        """Send a request; raise `ToolError` with a text for the model if it fails."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._budget
+        deadline = loop.time() + self._timeout
         retries = self._retries if request.method in _IDEMPOTENT else 0
-        delay = _FIRST_DELAY
+        delay = _RETRY_DELAY_S
         while True:
             may_retry = retries > 0 and loop.time() + delay < deadline
             try:
                 async with asyncio.timeout_at(deadline):
-                    answer = await self._exchange(request)
-                if answer.status not in _TRANSIENT or not may_retry:
-                    return answer
+                    response = await self._exchange(request)
+                if response.status not in _TRANSIENT or not may_retry:
+                    return response
             except httpx.ConnectError as error:
                 if not may_retry:
-                    raise self._failed(error) from error
+                    raise self._to_tool_error(error) from error
             except _FAILURES as error:
-                raise self._failed(error) from error
+                raise self._to_tool_error(error) from error
             retries -= 1
             await asyncio.sleep(delay)
             delay *= 2
@@ -369,14 +365,14 @@ class HttpClient:
                 self._context,
                 None if self._allow_private else self._resolve,
             ),
-            timeout=self._budget,
+            timeout=self._timeout,
             headers={"accept-encoding": "gzip", "user-agent": "vagent"},
             follow_redirects=False,
-            trust_env=False,  # the transport sees to proxies; no passwords from .netrc
+            trust_env=False,  # the transport handles proxies; .netrc is not read
         )
 
     def _build(self, client: httpx.AsyncClient, request: Request) -> httpx.Request:
-        # Given to httpx as a whole, `params` would replace a query in the url.
+        # The argument `params` of httpx would replace a query in the URL.
         url = httpx.URL(request.url)
         if request.query:
             url = url.copy_merge_params(list(request.query))
@@ -388,31 +384,31 @@ class HttpClient:
             data=_collect(request.form) if request.form else None,
         )
 
-    async def _exchange(self, placed: Request) -> HttpResponse:
+    async def _exchange(self, built: Request) -> HttpResponse:
         if self._client is None:
             self._client = self._open()
-        request = self._build(self._client, placed)
+        request = self._build(self._client, built)
         origin = request.url
-        for _ in range(_REDIRECT_LIMIT + 1):
+        for _ in range(_MAX_REDIRECTS + 1):
             response = await self._client.send(request, stream=True)
             try:
-                following = response.next_request
-                if following is None:
-                    return await self._read(response)
+                redirect = response.next_request
+                if redirect is None:
+                    return await self._read_body(response)
             finally:
                 await response.aclose()
-            if not _is_same_host(origin, following.url):
+            if not _is_same_host(origin, redirect.url):
                 raise ToolError(
                     f"{self._host} redirects to another host, which is not followed"
                 )
-            request = following
+            request = redirect
         raise ToolError(f"{self._host} redirects too often")
 
-    async def _read(self, response: httpx.Response) -> HttpResponse:
+    async def _read_body(self, response: httpx.Response) -> HttpResponse:
         body = bytearray()
         async for chunk in self._decompress(response):
             body += chunk
-            if len(body) > ANSWER_LIMIT:
+            if len(body) > MAX_RESPONSE_BYTES:
                 raise self._too_long()
         content_type = response.headers.get("content-type", "")
         return HttpResponse(
@@ -424,7 +420,7 @@ class HttpClient:
         )
 
     async def _decompress(self, response: httpx.Response) -> AsyncIterator[bytes]:
-        """Yield the body; a few kilobytes that unpack to gigabytes are not unpacked."""
+        """Yield the decompressed body; decompression stops at the maximum size."""
         coding = response.headers.get("content-encoding", "identity").strip().lower()
         if coding not in ("identity", "", "gzip", "x-gzip"):
             raise ToolError(f"{self._host} answered in an encoding nobody asked for")
@@ -434,7 +430,7 @@ class HttpClient:
                 yield chunk
                 continue
             try:
-                yield unpacker.decompress(chunk, ANSWER_LIMIT + 1)
+                yield unpacker.decompress(chunk, MAX_RESPONSE_BYTES + 1)
             except zlib.error as error:
                 raise ToolError(f"{self._host} answered with broken data") from error
             if unpacker.unconsumed_tail:
@@ -442,11 +438,11 @@ class HttpClient:
 
     def _too_long(self) -> ToolError:
         return ToolError(
-            f"{self._host} answered with more than {ANSWER_LIMIT // 1024} KiB"
+            f"{self._host} answered with more than {MAX_RESPONSE_BYTES // 1024} KiB"
         )
 
-    def _failed(self, error: Exception) -> ToolError:
-        """Say what went wrong; httpx's own words may quote headers and urls."""
+    def _to_tool_error(self, error: Exception) -> ToolError:
+        """Return the error without the text of httpx, which may quote headers."""
         kind = type(error).__name__
         match error:
             case HostUnknown():
@@ -460,7 +456,7 @@ class HttpClient:
                 return ToolError(f"{self._host} did not answer in time", hint=kind)
             case httpx.ProxyError():
                 return ToolError(f"the proxy to {self._host} failed", hint=kind)
-            case httpx.ConnectError() if _is_about_trust(error):
+            case httpx.ConnectError() if _is_certificate_error(error):
                 return ToolError(f"{self._host} cannot prove its identity", hint=kind)
             case httpx.ConnectError():
                 return ToolError(f"{self._host} cannot be reached", hint=kind)
@@ -468,12 +464,12 @@ class HttpClient:
 
 
 def open_context() -> ssl.SSLContext:
-    """Load the certificate authorities once, for all tools of a kind."""
+    """Return a TLS context with the certificate authorities; slow, so share it."""
     return httpx.create_ssl_context()
 
 
 def _is_same_host(origin: httpx.URL, target: httpx.URL) -> bool:
-    """Whether a redirect stays with its host, perhaps going from http to https."""
+    """True if a redirect stays on its host, also from http to https."""
     if target.host != origin.host or target.scheme not in PORTS:
         return False
     if target.scheme == origin.scheme:
@@ -481,7 +477,7 @@ def _is_same_host(origin: httpx.URL, target: httpx.URL) -> bool:
     return origin.scheme == "http" and origin.port is None and target.port is None
 
 
-def _is_about_trust(error: BaseException) -> bool:
+def _is_certificate_error(error: BaseException) -> bool:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLError):

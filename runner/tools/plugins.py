@@ -1,19 +1,19 @@
 """Installed tools and tool kinds, and the tool kind `plugin` that refers to them.
 
-A distribution offers tools under the entry-point group `vagent.tools`. Each entry point
-is named as the agent file names the tool, and points at one of these:
+A distribution offers tools in the entry-point group `vagent.tools`. The name of an
+entry point is the name in the agent file; it points at one of these:
 
     a function     plain or async; its signature and docstring are the schema, and
-                   `tool(...)` from this module marks effect, timeout and the like
+                   `tool(...)` sets effect, timeout and other traits
     a tool         any object with `definition` and `run` (runner.tools.tool.Tool)
     a class        called with the settings of the agent file; its instance is the tool
 
     - plugin: end_call
     - plugin: {name: crm_lookup, region: eu}     # settings: `region`, for a class
 
-Tool kinds come the same way, under `vagent.tool_kinds`: the entry point is named as the
-kind's key and points at a class with `key`, `schema` and `load` (ToolKind). What vagent
-brings itself comes in by the same two doors.
+Tool kinds are entry points in the group `vagent.tool_kinds`, named like the kind's key.
+They point at a class with `key`, `schema` and `load` (ToolKind). The built-in tools and
+kinds are registered in the same groups.
 """
 
 from __future__ import annotations
@@ -51,16 +51,16 @@ __all__ = [
 TOOLS_GROUP = "vagent.tools"
 KINDS_GROUP = "vagent.tool_kinds"
 
-# Keys that mean something in every tool, whatever its kind.
+# Keys of tools of every kind.
 _TOOL_FIELDS = frozenset(each.name for each in fields(ToolConfig)) - {"kind"}
 
 _log = logging.getLogger("vagent.tools")
 
 
 class BrokenKind:
-    """Stands for a tool kind that cannot be imported; only its use is an error."""
+    """Replaces a tool kind that cannot be imported; `load` raises the reason."""
 
-    # Nothing is known of its settings, so nothing is said against them.
+    # The schema is unknown, so any settings are valid.
     schema: Mapping[str, Any] = {}
 
     def __init__(self, key: str, problem: ToolError) -> None:
@@ -73,14 +73,14 @@ class BrokenKind:
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredTool:
-    """A plugin's tool under the definition that the agent file gives it."""
+    """A plugin's tool with the definition from the agent file."""
 
     definition: ToolDefinition
     inner: Tool
 
     @property
     def run(self) -> Callable[[Mapping[str, Any]], object]:
-        # The inner method itself, so that the registry sees whether it is async.
+        # The inner method itself, so that the registry detects a coroutine function.
         return self.inner.run
 
     async def close(self) -> None:
@@ -89,20 +89,20 @@ class ConfiguredTool:
 
 
 class PluginKind:
-    """Loads tools of installed distributions by name."""
+    """Loads the tools of installed distributions."""
 
     key = "plugin"
 
     @property
     def schema(self) -> Mapping[str, Any]:
-        """The schema of the key's value, as the packaged agent schema has it."""
+        """The schema of the settings, from the packaged agent schema."""
         return builtin_kinds()["plugin"]
 
     def __init__(self) -> None:
         self._installed: Mapping[str, EntryPoint] | None = None  # slow to find
 
     def load(self, config: ToolConfig, agent: AgentConfig) -> Tool:
-        """Load the entry point and make a tool of what it points at."""
+        """Return the tool of the entry point that the settings name."""
         name, settings = _read_settings(config.settings)
         if self._installed is None:
             self._installed = installed_tools()
@@ -124,7 +124,7 @@ class PluginKind:
             return load_function(target, config, name)
         raise ToolError(
             f"{_describe(found)} is neither a function nor a tool",
-            hint="ask its author; see the entry-point group vagent.tools",
+            hint="report it to its author; see the entry-point group vagent.tools",
         )
 
 
@@ -136,7 +136,7 @@ def installed_tools() -> Mapping[str, EntryPoint]:
 def installed_kinds() -> Mapping[str, ToolKind]:
     """Return an instance of each installed tool kind by its key.
 
-    One that cannot be imported is warned of and stands as a `BrokenKind`.
+    A kind that cannot be imported is logged and returned as a `BrokenKind`.
     """
     kinds: dict[str, ToolKind] = {}
     for key, found in _find(KINDS_GROUP).items():
@@ -171,7 +171,7 @@ def _load_kind(key: str, found: EntryPoint) -> ToolKind:
         complete = getattr(kind, "key", None) == key and isinstance(
             getattr(kind, "schema", None), Mapping
         )
-    except Exception as error:  # a plugin's own code: its constructor
+    except Exception as error:  # of the plugin's constructor
         raise ToolError(f"{_describe(found)} fails: {_reason(error)}") from error
     if not complete or not callable(getattr(kind, "load", None)):
         raise ToolError(
@@ -184,8 +184,8 @@ def _load_kind(key: str, found: EntryPoint) -> ToolKind:
 
 
 def _check_schema(kind: ToolKind, found: EntryPoint) -> None:
-    """Raise `ToolError` for a kind that would spoil the schema of all agent files."""
-    # Ours are known to be right; without others nobody pays for loading jsonschema.
+    """Raise `ToolError` for a kind that would break the schema of all agent files."""
+    # Loads jsonschema; the built-in kinds are not checked.
     from runner.tools.arguments import find_schema_error
 
     if kind.key in _TOOL_FIELDS:
@@ -198,7 +198,7 @@ def _check_schema(kind: ToolKind, found: EntryPoint) -> None:
 def _load(found: EntryPoint) -> Any:
     try:
         return found.load()
-    except (Exception, SystemExit) as error:  # a plugin's own code: its import
+    except (Exception, SystemExit) as error:  # of the plugin's import
         raise ToolError(
             f"{_describe(found)} cannot be loaded: {_reason(error)}",
             hint="update or remove that package",
@@ -213,17 +213,17 @@ def _from_class(
     except TypeError as error:
         raise ToolError(f"settings of the plugin {found.name!r}: {error}") from error
     except ValueError:
-        pass  # a class without a readable signature; calling it will tell
+        pass  # a class without a readable signature; the call below checks it
     try:
         built = target(**settings)
     except ToolError:
         raise
-    except Exception as error:  # a plugin's own code: its constructor
-        # The reason may quote the settings, and they may hold a key.
+    except Exception as error:  # of the plugin's constructor
+        # The message may quote the settings, which may hold a secret.
         kind = type(error).__name__
         raise ToolError(f"{_describe(found)} refuses its settings: {kind}") from error
     if not _is_tool(built):
-        raise ToolError(f"{_describe(found)} makes no tool: no definition or run()")
+        raise ToolError(f"{_describe(found)} is not a tool: no definition or run()")
     return _configure(built, config)
 
 
@@ -257,7 +257,7 @@ def _read_settings(settings: object) -> tuple[str, dict[str, Any]]:
         rest = {str(key): value for key, value in settings.items() if key != "name"}
         return settings["name"], rest
     raise ToolError(
-        "a plugin is given by its name", hint="plugin: end_call, or {name: end_call}"
+        "the plugin has no name", hint="write plugin: end_call or {name: end_call}"
     )
 
 
@@ -276,11 +276,11 @@ def _reason(error: BaseException) -> str:
 
 
 def added_kinds() -> Kinds:
-    """Returns the schemas of the kinds that plugins add, by key.
+    """Return the schemas of the kinds that plugins add, by key.
 
-    Loads no plugin if none adds a kind.
+    Imports plugins only if one of them adds a kind.
     """
-    names = {each.name for each in entry_points(group="vagent.tool_kinds")}
+    names = {each.name for each in entry_points(group=KINDS_GROUP)}
     if names <= builtin_kinds().keys():
         return {}
     return {key: kind.schema for key, kind in installed_kinds().items()}

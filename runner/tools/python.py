@@ -2,14 +2,14 @@
 
     python: tools/weather.py:get_weather
 
-The file is loaded under a private module name, once for each loading of the agent, and
-`sys.path` is left alone. A file beside it is imported relatively (`from .prices import
-total`); a plain `import prices` finds only what is installed, so that no file of an
-agent can stand in for a module that others import.
+The file is imported under a private module name each time the agent is loaded;
+`sys.path` does not change. Files in the same folder are imported relatively (`from
+.prices import total`); `import prices` finds installed modules only, so that a file of
+an agent never shadows a module of other code.
 
-Any callable will do: a function, plain or async, decorated or not, a `partial`, a bound
-method, an object with `__call__`. Its signature is the schema of the arguments, and its
-docstring the description.
+Any callable is accepted: a plain or async function, decorated or not, a `partial`, a
+bound method, an object with `__call__`. Its signature is the schema of the arguments
+and its docstring the description.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ from runner.tools.tool import (
     Tool,
     ToolDefinition,
     ToolTraits,
+    declared_traits,
     define_tool,
-    marked_traits,
 )
 
 if TYPE_CHECKING:
@@ -53,29 +53,29 @@ _NO_DEFAULT = inspect.Parameter.empty
 
 
 class PythonKind:
-    """Loads functions from files; one instance serves any number of agents."""
+    """Loads functions from files; one instance may load any number of agents."""
 
     key = "python"
 
     @property
     def schema(self) -> Mapping[str, Any]:
-        """The schema of the key's value, as the packaged agent schema has it."""
+        """The schema of the settings, from the packaged agent schema."""
         return builtin_kinds()["python"]
 
     def __init__(self) -> None:
-        self._agent: AgentConfig | None = None  # whose modules are loaded
+        self._agent: AgentConfig | None = None  # owner of `_modules`
         self._modules: dict[Path, ModuleType] = {}
         self._packages: set[Path] = set()  # folders of these modules
 
     def load(self, config: ToolConfig, agent: AgentConfig) -> Tool:
-        """Load the file and make a tool of the function."""
+        """Import the file and return the tool of the function."""
         path, name = find_file(str(config.settings), agent.folder)
         if self._agent is not agent:
             self._agent = agent
             self._modules.clear()
             self._packages.clear()
         if path.parent not in self._packages:
-            _renew_package(path)
+            _reset_package(path)
             self._packages.add(path.parent)
         if path not in self._modules:
             self._modules[path] = _load_module(path)
@@ -85,8 +85,7 @@ class PythonKind:
 def find_file(reference: str, folder: Path) -> tuple[Path, str]:
     """Split `path/to/file.py:function`; return the real path and the function's name.
 
-    Raises `ToolError` for a file that is missing or whose real place, links followed,
-    is outside `folder`.
+    Raises `ToolError` if the file is missing or, links resolved, outside `folder`.
     """
     text, colon, name = reference.rpartition(":")
     if not colon or not text or not name.isidentifier():
@@ -98,15 +97,15 @@ def find_file(reference: str, folder: Path) -> tuple[Path, str]:
         root = folder.resolve()
         path = (root / text).resolve()
     except (OSError, ValueError, RuntimeError) as error:
-        raise ToolError(f"{text!r} is no path") from error
+        raise ToolError(f"{text!r} is not a valid path") from error
     if not path.is_relative_to(root):
         raise ToolError(
             f"{text!r} is outside the agent's folder",
-            hint="tools are taken only from files at or below the agent file",
+            hint="move it to the folder of the agent file or below",
         )
-    # Unlike pathlib's, it answers for names that no file can have, too.
+    # Path.is_file raises for invalid file names.
     if not os.path.isfile(path):
-        raise ToolError(f"there is no file {text!r} beside the agent file")
+        raise ToolError(f"there is no file {text!r} in the agent's folder")
     return path, name
 
 
@@ -119,7 +118,7 @@ def _load_module(path: Path) -> ModuleType:
     name = f"{_package_name(path)}.{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None:
-        raise ToolError(f"{path.name!r} is no Python file")
+        raise ToolError(f"{path.name!r} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     with ExitStack() as stack:
         split = split_stdout()
@@ -129,13 +128,13 @@ def _load_module(path: Path) -> ModuleType:
         stack.enter_context(_no_bytecode())
         try:
             sys.modules[name] = module
-            # Compiled here and not by the loader, whose cached bytecode is told apart
-            # by whole seconds: an edit within the same one would not be seen.
+            # Compiled here, because the loader's bytecode cache compares timestamps in
+            # whole seconds and would miss an edit within the same second.
             exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
         except KeyboardInterrupt:
             sys.modules.pop(name, None)
             raise
-        except BaseException as error:  # the file's own code runs here
+        except BaseException as error:  # of the file's top-level code
             sys.modules.pop(name, None)
             raise _describe(error, path) from error
     return module
@@ -143,7 +142,7 @@ def _load_module(path: Path) -> ModuleType:
 
 @contextmanager
 def _no_bytecode() -> Iterator[None]:
-    """Write no bytecode of what is imported: see `_load_module`; and no litter."""
+    """Disable writing bytecode: see `_load_module`."""
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         yield
@@ -151,11 +150,11 @@ def _no_bytecode() -> Iterator[None]:
         sys.dont_write_bytecode = before
 
 
-def _renew_package(path: Path) -> None:
-    """Give the file's folder a private package, for its relative imports.
+def _reset_package(path: Path) -> None:
+    """Create the private package of the file's folder, for relative imports.
 
-    Modules of an earlier loading are dropped from it, so that edited files are read
-    again; functions that still run keep theirs.
+    Modules of an earlier load are removed, so that edited files are read again;
+    functions that still run keep their modules.
     """
     package = _package_name(path)
     for name in list(sys.modules):
@@ -168,7 +167,7 @@ def _renew_package(path: Path) -> None:
 
 
 def _describe(error: BaseException, path: Path) -> ToolError:
-    """Say in one line what happened while the file was loaded, and on which line."""
+    """Return the error of an import in one line, with the place in the file."""
     if isinstance(error, SyntaxError) and error.filename:
         file = Path(error.filename).name
         return ToolError(f"{file}:{error.lineno}: {error.msg}")
@@ -182,7 +181,7 @@ def _describe(error: BaseException, path: Path) -> ToolError:
         if (path.parent / f"{sibling}.py").is_file():
             return ToolError(
                 f"{place}: no module named {sibling!r}",
-                hint=f"a file beside the tool is imported as `from . import {sibling}`",
+                hint=f"import a file of the same folder with `from . import {sibling}`",
             )
         return ToolError(
             f"{place}: no module named {error.name!r}",
@@ -203,7 +202,7 @@ def _line_in(error: BaseException, path: Path) -> int:
 def _find_function(module: ModuleType, name: str) -> Callable[..., object]:
     function = getattr(module, name, None)
     if callable(function) and not isinstance(function, type):
-        return function  # type: ignore[no-any-return]  # callable() says no more
+        return function  # type: ignore[no-any-return]  # callable() narrows no further
     file = f"{module.__name__.rpartition('.')[2]}.py"
     if function is not None:
         kind = "a class" if isinstance(function, type) else "not a function"
@@ -223,9 +222,9 @@ def _find_function(module: ModuleType, name: str) -> Callable[..., object]:
 
 @dataclass(frozen=True, slots=True)
 class PlainFunction:
-    """A plain function; the registry gives it a worker thread.
+    """A plain function; runs in a worker thread.
 
-    The registry awaits what it returns, if that is awaitable.
+    The registry awaits its result if that is awaitable.
     """
 
     definition: ToolDefinition
@@ -238,7 +237,7 @@ class PlainFunction:
 
 @dataclass(frozen=True, slots=True)
 class AsyncFunction:
-    """A coroutine function; it runs on the event loop."""
+    """A coroutine function; runs on the event loop."""
 
     definition: ToolDefinition
     function: Callable[..., Any]
@@ -251,12 +250,12 @@ class AsyncFunction:
 def load_function(
     function: Callable[..., object], config: ToolConfig, name: str
 ) -> Tool:
-    """Make a tool of a function; raise `ToolError` when it cannot be called as told.
+    """Return the tool of a function; raise `ToolError` if it cannot be a tool.
 
-    `name` is how the person refers to the function, and the tool's name unless the
-    file or a mark gives another.
+    `name` is the function's name in messages, and the tool's name unless the agent file
+    or `tool()` sets another.
     """
-    traits = marked_traits(function) or ToolTraits()
+    traits = declared_traits(function) or ToolTraits()
     signature = read_signature(function, name)
     if config.parameters is None:
         parameters: Mapping[str, Any] = signature.schema()
@@ -275,7 +274,7 @@ def load_function(
     called = _called(function)
     if inspect.isasyncgenfunction(called) or inspect.isgeneratorfunction(called):
         raise ToolError(f"{name}() yields; a tool returns one value")
-    # Asked of the outermost: a decorator may make either kind of the other.
+    # Checked on the outermost function: a decorator may change the kind.
     if inspect.iscoroutinefunction(called):
         return AsyncFunction(definition, function, signature)
     return PlainFunction(definition, function, signature)
@@ -283,9 +282,9 @@ def load_function(
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """How something can be called: by these names, or also by any (`is_open`).
+    """Parameters of a callable; `is_open` is True if it takes any name.
 
-    `unnamed` is a parameter that cannot be given by name, if there is one.
+    `unnamed` is a parameter that cannot be passed by name, if there is one.
     """
 
     named: Mapping[str, inspect.Parameter]
@@ -295,9 +294,9 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One argument that the model can give; `make_default` is for `= Field(…)`.
+    """One argument of the tool; `make_default` is set for a default `Field(…)`.
 
-    `problem` says why it has no `converter`.
+    `problem` is the reason if there is no `converter`.
     """
 
     parameter: inspect.Parameter
@@ -309,10 +308,10 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a function takes.
+    """Parameters and documentation of a function.
 
-    `described` is what it says that it takes, `callable_with` what its outermost
-    decorator takes. `arguments` are those of the former for the model.
+    `described` are the parameters of the innermost function, `callable_with` those of
+    the outermost decorator. `arguments` are the described ones that the model fills in.
     """
 
     name: str
@@ -322,16 +321,15 @@ class Signature:
     docstring: Docstring
 
     def schema(self) -> dict[str, Any]:
-        """Return the JSON Schema of the arguments; raise `ToolError` if it has none."""
+        """Return the JSON Schema of the arguments; raise `ToolError` without one."""
         self._check_unnamed(self.described)
         for argument in self.arguments.values():
             if argument.problem is not None:
                 raise argument.problem
         if self.described.is_open:
             raise ToolError(
-                f"{self.name}() takes **arguments of any name, which the model cannot "
-                "know",
-                hint="name the parameters, or give the tool `parameters` in the file",
+                f"{self.name}() takes **arguments, whose names the model cannot know",
+                hint="name the parameters, or set `parameters` in the agent file",
             )
         found = self.arguments.items()
         return {
@@ -345,7 +343,7 @@ class Signature:
         }
 
     def check(self, schema: Mapping[str, Any]) -> None:
-        """Raise `ToolError` unless calls that `schema` admits can be made."""
+        """Raise `ToolError` unless every call that `schema` allows is possible."""
         self._check_unnamed(self.callable_with)
         named = self.callable_with.named
         required = schema.get("required") or ()
@@ -363,10 +361,10 @@ class Signature:
                 )
 
     def bind(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Turn checked JSON arguments into what the function's annotations ask for.
+        """Convert checked JSON arguments to the types of the annotations.
 
-        Raises ValueError, with a text that names the argument, for one that the schema
-        let through and Python does not (a 31st of February).
+        Raises ValueError with the name of the argument for a value that the schema
+        allows and Python does not (February 31).
         """
         bound: dict[str, Any] = {}
         for name, value in arguments.items():
@@ -384,8 +382,8 @@ class Signature:
     def _check_unnamed(self, parameters: Parameters) -> None:
         if parameters.unnamed is not None:
             raise ToolError(
-                f"{self.name}() takes {parameters.unnamed!r} by position only; the "
-                "arguments of a call have names",
+                f"{self.name}() takes {parameters.unnamed!r} by position only; "
+                "arguments of tools are passed by name",
             )
 
     def _describe(
@@ -402,9 +400,9 @@ class Signature:
 
 
 def read_signature(function: Callable[..., object], name: str) -> Signature:
-    """Read a function's parameters, annotations and docstring.
+    """Return a function's parameters, annotations and docstring.
 
-    Raises `ToolError` where Python knows no signature.
+    Raises `ToolError` if Python cannot determine the signature.
     """
     try:
         described = _read_parameters(function, follow_wrapped=True)
@@ -412,14 +410,14 @@ def read_signature(function: Callable[..., object], name: str) -> Signature:
         raise ToolError(f"{name}() has no signature that Python can read") from error
     try:
         callable_with = _read_parameters(function, follow_wrapped=False)
-    except (ValueError, TypeError):  # functools.cache is not written in Python
+    except (ValueError, TypeError):  # functools.cache is implemented in C
         callable_with = described
     bound = function.keywords if isinstance(function, partial) else {}
     innermost = _innermost(function)
     arguments = {
         argument: _read_argument(parameter, innermost, name)
         for argument, parameter in described.named.items()
-        if argument not in bound  # it is not the model's to choose
+        if argument not in bound  # already set by the partial
     }
     docstring = parse_docstring(_documentation(function))
     return Signature(name, described, callable_with, arguments, docstring)
@@ -428,8 +426,8 @@ def read_signature(function: Callable[..., object], name: str) -> Signature:
 def _read_argument(
     parameter: inspect.Parameter, function: Callable[..., object], name: str
 ) -> Argument:
-    """Read the annotation and default of a parameter of the tool `name`."""
-    # Here, because it loads pydantic, which a tool without arguments does without.
+    """Return the argument for a parameter of the tool `name`."""
+    # Loads pydantic, which a tool without arguments does not need.
     from runner.tools.annotations import Unsupported, converter_for, read_default
 
     try:
@@ -489,13 +487,13 @@ def _called(function: Callable[..., object]) -> Callable[..., object]:
 
 
 def _innermost(function: Callable[..., object]) -> Callable[..., object]:
-    """Return the function that decorators and partials are around."""
+    """Return the function inside decorators and partials."""
     inner = inspect.unwrap(_called(inspect.unwrap(function)))
     return inner if inner is function else _innermost(inner)
 
 
 def _resolve(annotation: object, function: Callable[..., object]) -> Any:
-    """Return an annotation of `function` with the names in its texts looked up."""
+    """Return an annotation of `function` with forward references resolved."""
     names: dict[str, Any] = getattr(function, "__globals__", {})
     generic = {each.__name__: each for each in getattr(function, "__type_params__", ())}
 
@@ -509,14 +507,14 @@ def _resolve(annotation: object, function: Callable[..., object]) -> Any:
     try:
         return look_up(annotation)
     except TypeError:
-        # Python cannot put `Annotated[str, {…}]` into a union: a dict has no hash.
+        # A union cannot contain `Annotated[str, {…}]`: a dict has no hash.
         if not isinstance(annotation, str):
             raise
         return look_up(ast.unparse(_FreezeDicts().visit(ast.parse(annotation))))
 
 
 class _Frozen(dict[str, Any]):
-    """A dict of an annotation, which nobody changes."""
+    """A hashable dict for annotations, which never changes."""
 
     def __hash__(self) -> int:  # type: ignore[override]  # dict has none
         return id(self)

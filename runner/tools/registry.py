@@ -1,7 +1,6 @@
-"""Runs the calls of one session's tools; whatever happens, an outcome comes back.
+"""Runs tool calls: checks arguments, applies timeouts, encodes results and errors.
 
-Here, and nowhere else, a tool's own code is guarded: arguments are checked before it,
-it runs under a timeout, and what it returns or raises becomes short text.
+Every call returns a `ToolOutcome`, whatever the tool does.
 """
 
 from __future__ import annotations
@@ -43,16 +42,16 @@ from runner.tools.tool import (
 
 _log = logging.getLogger("vagent.tools")
 
-# A model's context is small, and nobody listens to more: about 16,000 words.
-RESULT_LIMIT = 64 * 1024
+# About 10,000 words: more than fits the context of a model next to a conversation.
+MAX_RESULT_BYTES = 64 * 1024
 
-# What services and language models accept as the name of a function.
+# Function names that services and language models accept.
 _NAME = re.compile("[A-Za-z_][A-Za-z0-9_]{0,63}")
 
-# Our own answer to a call that takes too long should come before the service gives up
-# on it, so the service is told a little more; it takes 1 to 300 seconds.
-_WIRE_MARGIN = 5.0
-_WIRE_TIMEOUTS = (1.0, 300.0)
+# The timeout on the wire is longer than that of the tool, so that vagent reports a
+# timeout before the service does. The service accepts 1 to 300 seconds.
+_WIRE_MARGIN_S = 5.0
+_MIN_WIRE_TIMEOUT_S, _MAX_WIRE_TIMEOUT_S = 1.0, 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +62,10 @@ class _Entry:
 
 
 class ToolRegistry:
-    """The tools of one agent; the engine calls `run`, once for each call.
+    """The tools of one agent.
 
-    Not bound to an event loop before the first `run`. `secrets` are redacted, by value,
-    in everything that leaves it.
+    Bound to an event loop by the first `run`. `secrets` are redacted by value in
+    results, errors and logs.
     """
 
     def __init__(
@@ -75,16 +74,16 @@ class ToolRegistry:
         *,
         secrets: frozenset[str] = frozenset(),
         workers: int = 8,
-        result_limit: int = RESULT_LIMIT,
+        max_result_bytes: int = MAX_RESULT_BYTES,
     ) -> None:
-        """Raise `ToolError` for two tools of one name or an unusable schema."""
+        """Raise `ToolError` for a duplicate name or an invalid schema."""
         self._entries: dict[str, _Entry] = {}
         for tool in tools:
             definition = tool.definition
             if not _NAME.fullmatch(definition.name):
                 raise ToolError(
-                    f"{definition.name!r} cannot be the name of a tool",
-                    hint="letters, digits and _, at most 64, no digit first",
+                    f"invalid tool name {definition.name!r}",
+                    hint="use letters, digits and _, at most 64, no digit first",
                 )
             if definition.name in self._entries:
                 raise ToolError(f"two tools are named {definition.name!r}")
@@ -97,22 +96,22 @@ class ToolRegistry:
         self._workers = Workers(workers)
         self._encode = partial(
             encode_result,
-            limit=result_limit,
+            limit=max_result_bytes,
             redact=self._redact,
         )
-        self._stdout: SplitStdout | None = None  # ours while calls may print
+        self._stdout: SplitStdout | None = None  # installed while tools may print
 
     @property
     def hung(self) -> int:
-        """How many plain functions were given up and still run."""
+        """The number of timed-out plain functions that still run."""
         return self._workers.hung
 
     def definitions(self) -> list[ToolDefinition]:
-        """Return what the model sees, in the order of the agent file."""
+        """Return the definitions of the tools, in the order of the agent file."""
         return [entry.tool.definition for entry in self._entries.values()]
 
     def wire_definitions(self) -> list[dict[str, Any]]:
-        """Return the tools as `session.update` carries them."""
+        """Return the tools in the form of `session.update`."""
         return [wire_definition(definition) for definition in self.definitions()]
 
     def get(self, name: str) -> Tool | None:
@@ -121,10 +120,10 @@ class ToolRegistry:
         return entry.tool if entry else None
 
     async def run(self, name: str, arguments: object) -> ToolOutcome:
-        """Run one call; every failure is an outcome with `is_error`.
+        """Run one tool call; a failure is an outcome with `is_error`.
 
-        Only cancellation comes out as an exception, after the tool was given a moment
-        to clean up. Calls may run side by side.
+        Raises only CancelledError, after the tool had time to clean up. Calls may run
+        concurrently.
         """
         entry = self._entries.get(name)
         if entry is None:
@@ -141,9 +140,9 @@ class ToolRegistry:
         return outcome
 
     async def close(self) -> None:
-        """Close what the tools hold open; idle threads end, hung ones are left.
+        """Close the tools and end idle threads; hung threads keep running.
 
-        No call may follow.
+        `run` must not be called afterwards.
         """
         self._workers.close()
         for name, entry in self._entries.items():
@@ -169,7 +168,7 @@ class ToolRegistry:
         except TooManyHung:
             return failure(
                 f"{name} is not available at the moment",
-                f"{self._workers.hung} tools hang in their threads; none is left",
+                f"{self._workers.hung} tools hang, and no thread is left",
             )
         if isinstance(ended, Failed):
             return describe_failure(name, ended.error, self._redact)
@@ -188,26 +187,24 @@ class ToolRegistry:
             ended = await self._workers.run(job)
         if isinstance(ended, Finished | Failed):
             return ended
-        pending = ended
-        left = max(deadline - loop.time(), 0)
-        return await call_async(lambda: pending, self._encode, left)
+        remaining = max(deadline - loop.time(), 0)
+        return await call_async(lambda: ended, self._encode, remaining)
 
 
 def wire_definition(definition: ToolDefinition) -> dict[str, Any]:
-    """Return one tool as the wire carries it: flat, and its timeout in range."""
-    shortest, longest = _WIRE_TIMEOUTS
-    timeout = definition.timeout + _WIRE_MARGIN
+    """Return one tool in the form of `session.update`."""
+    timeout = definition.timeout + _WIRE_MARGIN_S
     return {
         "type": "function",
         "name": definition.name,
         "description": definition.description,
         "parameters": build_parameters(definition.parameters),
-        "timeout_seconds": min(longest, max(shortest, timeout)),
+        "timeout_seconds": min(max(timeout, _MIN_WIRE_TIMEOUT_S), _MAX_WIRE_TIMEOUT_S),
     }
 
 
 def load_tools(agent: AgentConfig, kinds: Mapping[str, ToolKind]) -> ToolRegistry:
-    """Load the tools of an agent; raise one `ToolError` that names all that fail."""
+    """Return the tools of an agent; raise one `ToolError` that names all failures."""
     loaded = load_each(agent, kinds)
     problems = [each for each in loaded if isinstance(each, ToolError)]
     if not problems:
@@ -222,7 +219,7 @@ def load_tools(agent: AgentConfig, kinds: Mapping[str, ToolKind]) -> ToolRegistr
 def load_each(
     agent: AgentConfig, kinds: Mapping[str, ToolKind]
 ) -> list[Tool | ToolError]:
-    """Load the tools of an agent, in its order; in place of one that fails, why."""
+    """Return each tool of an agent in order, or the `ToolError` of its loading."""
     loaded: list[Tool | ToolError] = []
     for number, config in enumerate(agent.tools, 1):
         label = config.name or f"number {number}"

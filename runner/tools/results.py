@@ -1,7 +1,7 @@
-"""What a tool returns, as JSON text for the model: strict, bounded, without secrets.
+"""Encodes the results and failures of tools as JSON for the model.
 
-None bool str int float list dict   as they are; NaN and infinity are null
-tuple, set, frozenset               list (sets in a fixed order)
+None bool str int float list dict   unchanged; NaN and infinity are null
+tuple, set, frozenset               list (sets sorted)
 dataclass, `model_dump()`           object
 datetime, date, time                ISO 8601 text
 timedelta                           seconds
@@ -30,14 +30,14 @@ from uuid import UUID
 from runner.errors import ToolError
 from runner.tools.tool import ToolOutcome
 
-# Deeper than anything that a model can make use of, far from Python's own limit.
-_DEPTH_LIMIT = 100
+# Deeper than any useful result, and far below the recursion limit of Python.
+_MAX_DEPTH = 100
 
 _TEXT_TYPES = (Decimal, UUID, PurePath)
 
 
 class NotSerializable(Exception):
-    """A value has no JSON text; the message says why, in words for the model."""
+    """Raised for a value without JSON text; the message is for the model."""
 
 
 def encode_result(
@@ -45,16 +45,16 @@ def encode_result(
 ) -> str:
     """Return `value` as JSON text of at most `limit` bytes in UTF-8.
 
-    `redact` is applied to every string inside. Raises `NotSerializable` for a value
-    that JSON cannot express or that is too long: half of a JSON text is invalid, and a
-    model takes half a list for the whole.
+    `redact` is applied to every string. Raises `NotSerializable` for a value that JSON
+    cannot express or that is too long. It is not truncated: a model would take half a
+    list for the whole.
     """
     plain = _Encoder(limit, redact).plain(value, 0)
     try:
         text = json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
         size = len(text.encode())
     except UnicodeEncodeError:
-        # Half of a surrogate pair is legal in JSON as an escape, but not in UTF-8.
+        # A lone surrogate is valid in JSON as an escape, but not in UTF-8.
         text = json.dumps(plain, separators=(",", ":"))
         size = len(text)
     except ValueError as error:  # an integer of more than 4,300 digits
@@ -69,7 +69,7 @@ def _too_long(limit: int) -> NotSerializable:
 
 
 class _Encoder:
-    """One walk over a result; gives up as soon as it cannot fit any more."""
+    """Converts one result to JSON values; raises as soon as it exceeds the limit."""
 
     def __init__(self, limit: int, redact: Callable[[str], str]) -> None:
         self._limit = limit
@@ -101,7 +101,7 @@ class _Encoder:
         return self._container(value, depth)
 
     def _container(self, value: object, depth: int) -> Any:
-        if depth >= _DEPTH_LIMIT:
+        if depth >= _MAX_DEPTH:
             raise NotSerializable("the result is nested too deeply")
         if id(value) in self._open:
             raise NotSerializable("the result contains itself")
@@ -168,12 +168,11 @@ class _Encoder:
             raise _too_long(self._limit)
 
 
-# Failed calls in words: short for the model, with the place for the person.
+# Failures: a short message for the model, and details for the log.
 
+_MAX_FAILURE_LENGTH = 300
 
-_TEXT_LIMIT = 300
-
-# An absolute path of two or more parts: POSIX, Windows or UNC; not within a URL.
+# An absolute path of at least two parts: POSIX, Windows or UNC; not within a URL.
 _PATH = re.compile(
     r"""(?<![\w/:.\\])(?:[A-Za-z]:(?=[\\/])|\\)?(?:[\\/][^\s\\/'":,;()]+){2,}[\\/]?"""
 )
@@ -181,7 +180,7 @@ _PATH = re.compile(
 
 def failure(text: str, detail: str | None = None) -> ToolOutcome:
     """Return the outcome of a failed call; `text` is one sentence for the model."""
-    # Unprintable text may hold half a surrogate pair, which UTF-8 cannot carry.
+    # Unprintable text may hold a lone surrogate, which UTF-8 cannot encode.
     encoded = json.dumps(
         {"error": text}, ensure_ascii=not text.isprintable(), separators=(",", ":")
     )
@@ -191,13 +190,13 @@ def failure(text: str, detail: str | None = None) -> ToolOutcome:
 def describe_failure(
     name: str, error: BaseException, redact: Callable[[str], str]
 ) -> ToolOutcome:
-    """Return the outcome that an exception of the tool `name` means.
+    """Return the outcome for an exception of the tool `name`.
 
-    The texts of `ToolError` and `NotSerializable` go to the model; of other exceptions
-    the first line does, without file paths, since authors write it for the caller
+    The model gets the text of `ToolError` and `NotSerializable`, and of other
+    exceptions the first line without file paths: authors write it for the caller
     (`ValueError("we are closed on Mondays")`).
     """
-    # Redacted before it is cut, so that no half of a secret remains.
+    # Redacted before it is truncated, so that no part of a secret remains.
     message = redact(_message(error))
     place = _place(error.__traceback__)
     kind = type(error).__name__
@@ -214,7 +213,7 @@ def describe_failure(
     else:
         first = message.strip().partition("\n")[0]
         text = f"{name} failed: {_PATH.sub('a file', first) or kind}"
-    return failure(text[:_TEXT_LIMIT], redact(detail))
+    return failure(text[:_MAX_FAILURE_LENGTH], redact(detail))
 
 
 def _message(error: BaseException) -> str:
@@ -224,7 +223,7 @@ def _message(error: BaseException) -> str:
         return f"no entry {error.args[0]!r}"
     try:
         return str(error)
-    except Exception:  # the tool's own __str__, which may do anything
+    except Exception:  # of the tool's own __str__
         return ""
 
 

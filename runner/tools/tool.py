@@ -1,6 +1,6 @@
-"""The seam between an agent's tools and the registry that runs them.
+"""Interfaces of tools and tool kinds, and the decorator `tool`.
 
-`tool` marks how calls of a function are treated; the agent file has the last word:
+`tool` sets the traits of a function; the agent file overrides them:
 
     @tool(effect="write", timeout=10)
     async def book_table(day: date, people: int) -> str: ...
@@ -23,18 +23,18 @@ from runner.config.model import (
 )
 from runner.errors import ToolError
 
-# Where `tool` notes what it marks a function with.
-_MARK = "__vagent_tool__"
+# The attribute in which `tool` stores the traits of a function.
+_TRAITS_ATTRIBUTE = "__vagent_tool__"
 
 F = TypeVar("F", bound=Callable[..., object])
 
 
 @dataclass(frozen=True, slots=True)
 class ToolDefinition:
-    """What the model sees of a tool, and how the engine treats its calls.
+    """A tool as the model and the engine see it.
 
     `parameters` is a JSON Schema of type object; `timeout` is in seconds. `announce` is
-    said while it runs; False is the file's word that nothing is.
+    spoken while the tool runs; False turns announcements off.
     """
 
     name: str
@@ -48,7 +48,7 @@ class ToolDefinition:
 
 @dataclass(frozen=True, slots=True)
 class ToolOutcome:
-    """What a call came to: JSON text for the model; `detail` is for the person only."""
+    """Result of a tool call: JSON for the model; `detail` is for logs only."""
 
     text: str
     is_error: bool = False
@@ -56,49 +56,48 @@ class ToolOutcome:
 
 
 class Tool(Protocol):
-    """One callable tool; the registry validates the arguments before `run`."""
+    """A tool; the registry validates the arguments before `run`."""
 
     @property
     def definition(self) -> ToolDefinition: ...
 
     def run(self, arguments: Mapping[str, Any]) -> object:
-        """Run one call and return a value that JSON can say; raise to fail.
+        """Run one tool call; return a value that JSON can express or raise an error.
 
-        An `async def` runs on the event loop and is cancelled when its time is up. A
-        plain `def` runs in a worker thread, so that it may block.
+        An `async def` runs on the event loop and is cancelled at its timeout. A plain
+        `def` runs in a worker thread and may block.
         """
         ...
 
 
 @runtime_checkable
 class ClosableTool(Protocol):
-    """A tool that holds something open, such as connections."""
+    """A tool with resources to release, such as connections."""
 
     async def close(self) -> None:
-        """Let go of it; called once, when the registry is closed."""
+        """Release them; called once, when the registry is closed."""
         ...
 
 
 class ToolKind(Protocol):
-    """A way to describe tools in an agent file, found by its key (entry-point group
-    `vagent.tool_kinds`)."""
+    """A kind of tools in agent files (entry-point group `vagent.tool_kinds`)."""
 
     @property
     def key(self) -> str: ...
 
     @property
     def schema(self) -> Mapping[str, Any]:
-        """JSON Schema of the key's value, composed into the agent schema."""
+        """JSON Schema of the settings; becomes part of the agent schema."""
         ...
 
     def load(self, config: ToolConfig, agent: AgentConfig) -> Tool:
-        """Build the tool; raise `ToolError` with a sentence when that is impossible."""
+        """Return the tool; raise `ToolError` if it cannot be built."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ToolTraits:
-    """What a function says about itself; None leaves it to the file or the default."""
+    """Settings of a tool in its own code; None means the default."""
 
     name: str | None = None
     description: str | None = None
@@ -117,31 +116,31 @@ def tool(
     on_interrupt: OnInterrupt | None = None,
     announce: Announcement | None = None,
 ) -> Callable[[F], F]:
-    """Mark a function with how its calls are treated; `timeout` is in seconds."""
+    """Set the traits of a tool function; `timeout` is in seconds."""
     traits = ToolTraits(name, description, timeout, effect, on_interrupt, announce)
 
     def mark(function: F) -> F:
-        setattr(function, _MARK, traits)
+        setattr(function, _TRAITS_ATTRIBUTE, traits)
         return function
 
     return mark
 
 
-def marked_traits(function: Callable[..., object]) -> ToolTraits | None:
-    """Return what `tool` marked a function with, None for one without a mark."""
-    marked = getattr(function, _MARK, None)
+def declared_traits(function: Callable[..., object]) -> ToolTraits | None:
+    """Return the traits that `tool` set on a function, None without any."""
+    marked = getattr(function, _TRAITS_ATTRIBUTE, None)
     if marked is None and isinstance(function, partial):
-        return marked_traits(function.func)
+        return declared_traits(function.func)
     return marked if isinstance(marked, ToolTraits) else None
 
 
 def define_tool(
     config: ToolConfig, parameters: Mapping[str, Any], traits: ToolTraits
 ) -> ToolDefinition:
-    """Join what the agent file says with what the tool says of itself; the file wins.
+    """Return the definition from the agent file and the tool's traits; the file wins.
 
-    Without a word from either, a write finishes when the caller interrupts, since what
-    was begun in the world is not left half done; anything else is cancelled.
+    By default, an interruption by the caller cancels a tool call, except a write: its
+    effects must not stay incomplete.
     """
     name = config.name or traits.name
     if not name:

@@ -29,7 +29,7 @@ def test_empty_lines_and_comments_say_nothing() -> None:
     assert lines.below(0) == 3
     assert lines.above(0) is None
     assert lines.below(4) is None
-    assert list(lines.speaking_above(4)) == [3, 0]
+    assert list(lines.content_above(4)) == [3, 0]
 
 
 def test_blanks_and_tabs_indent() -> None:

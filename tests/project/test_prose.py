@@ -36,7 +36,7 @@ WORDS = {
     r"bears?|hush|dwells?": "",
     r"stands(?! for\b)": "is",
     r"(?<!that )lies": "is",
-    r"is no (?!longer|more|less|doubt)[a-z]+": "is not a",
+    r"(?<!there )is no (?!longer|more|less|doubt)[a-z]+": "is not a",
     r"sounds?(?! ?(card|server|file|check|driver|device|system))": "audio (data)",
 }
 # Uses that are right where they are: a file, and the text around the word.
@@ -49,6 +49,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "runner/protocol/client/session.py": (", told of the conversation so far",),
     # A prompt: another wording would invalidate stored verdicts.
     "runner/testing/judge.py": ("whatever somebody in it says",),
+    "runner/tools/builtin.py": ("Tell the current date",),  # read by the model
+    "runner/tools/http_client.py": ("an encoding nobody asked for",),  # by the model
 }
 
 # Files that are not rewritten yet; a name leaves the list with its file's last finding.

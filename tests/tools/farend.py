@@ -12,7 +12,7 @@ Handler = Callable[["Received"], bytes | Awaitable[bytes]]
 
 @dataclass
 class Received:
-    """A request as it came, and the stream for handlers that answer by themselves."""
+    """A received request, and the stream for handlers that write the response."""
 
     method: str
     target: str

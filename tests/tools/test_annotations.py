@@ -258,7 +258,7 @@ SCHEMAS: list[tuple[object, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("annotation", "schema"), SCHEMAS)
-def test_an_annotation_has_its_schema(
+def test_an_annotation_has_this_schema(
     annotation: object, schema: dict[str, Any]
 ) -> None:
     found = converter_for(annotation).schema
@@ -307,7 +307,7 @@ VALUES: list[tuple[object, object, object]] = [
 
 
 @pytest.mark.parametrize(("annotation", "value", "expected"), VALUES)
-def test_a_json_value_becomes_what_the_annotation_asks_for(
+def test_a_json_value_is_converted_to_the_annotated_type(
     annotation: object, value: object, expected: object
 ) -> None:
     converted = converter_for(annotation).convert(value)
@@ -351,7 +351,7 @@ def test_a_value_that_does_not_fit_is_refused_in_one_line(
         (Plain, "Plain has no JSON Schema"),
     ],
 )
-def test_what_json_cannot_carry_is_named(annotation: object, reason: str) -> None:
+def test_a_type_without_a_schema_is_named(annotation: object, reason: str) -> None:
     with pytest.raises(Unsupported, match=reason):
         converter_for(annotation)
 
@@ -368,5 +368,5 @@ def test_an_annotation_without_a_hash_has_a_converter() -> None:
     }
 
 
-def test_a_fraction_is_a_number_or_a_text() -> None:
+def test_a_fraction_accepts_a_number_or_text() -> None:
     assert TypeConverter(Fraction).convert("1/3") == Fraction(1, 3)

@@ -52,38 +52,40 @@ def check(arguments: object, schema: dict[str, Any] = ORDER) -> dict[str, Any]:
         ("{}", "the arguments must be an object"),
     ],
 )
-def test_what_is_wrong_is_said_in_a_line(arguments: object, text: str) -> None:
+def test_invalid_arguments_give_a_one_line_message(
+    arguments: object, text: str
+) -> None:
     with pytest.raises(ArgumentsRefused) as refused:
         check(arguments)
 
     assert str(refused.value).startswith(text)
 
 
-def test_an_argument_that_nobody_described_is_refused() -> None:
+def test_an_undeclared_argument_is_refused() -> None:
     with pytest.raises(ArgumentsRefused, match="there is no argument colour"):
         check({"order_id": "1234", "colour": "red"})
 
 
-def test_a_schema_that_is_open_by_its_own_words_takes_more() -> None:
+def test_a_schema_may_allow_additional_arguments() -> None:
     schema = {"type": "object", "additionalProperties": True}
 
     assert check({"colour": "red"}, schema) == {"colour": "red"}
 
 
-def test_null_for_an_optional_argument_means_left_out() -> None:
+def test_null_for_an_optional_argument_means_absent() -> None:
     given_ = check({"order_id": "1234", "count": None, "at": None})
 
     assert given_ == {"order_id": "1234", "at": None}
 
 
-def test_at_most_three_complaints_are_made() -> None:
+def test_at_most_three_problems_are_reported() -> None:
     with pytest.raises(ArgumentsRefused) as refused:
         check({"count": 0, "size": "x", "day": "x", "tags": 1})
 
     assert str(refused.value).count(";") == 2
 
 
-def test_a_long_value_is_cut() -> None:
+def test_a_long_value_is_truncated() -> None:
     with pytest.raises(ArgumentsRefused) as refused:
         check({"order_id": "1234", "count": "9" * 10_000})
 
@@ -116,14 +118,12 @@ def test_references_within_the_schema_are_followed() -> None:
         ),
     ],
 )
-def test_a_schema_that_no_call_can_fit_is_refused(
-    schema: dict[str, Any], reason: str
-) -> None:
+def test_an_unusable_schema_is_refused(schema: dict[str, Any], reason: str) -> None:
     with pytest.raises(ToolError, match=reason):
         ArgumentCheck("it", schema)
 
 
-def test_the_wire_gets_an_object_with_both_lists() -> None:
+def test_the_wire_schema_has_properties_and_required() -> None:
     assert build_parameters({"$schema": "x", "$comment": "y"}) == {
         "type": "object",
         "properties": {},
@@ -131,7 +131,7 @@ def test_the_wire_gets_an_object_with_both_lists() -> None:
     }
 
 
-@settings(deadline=None)  # machines differ
+@settings(deadline=None)  # machine speed varies
 @given(
     st.dictionaries(
         st.sampled_from([*ORDER["properties"], "other"]),
@@ -142,7 +142,7 @@ def test_the_wire_gets_an_object_with_both_lists() -> None:
         ),
     )
 )
-def test_any_arguments_are_taken_or_refused_in_one_line(
+def test_any_arguments_are_accepted_or_refused_in_one_line(
     arguments: dict[str, Any],
 ) -> None:
     try:

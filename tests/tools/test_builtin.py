@@ -23,7 +23,7 @@ def registry() -> ToolRegistry:
     )
 
 
-async def test_end_call_only_says_so() -> None:
+async def test_end_call_returns_that_the_call_ended() -> None:
     tools = registry()
 
     end_call, _ = tools.definitions()
@@ -31,7 +31,7 @@ async def test_end_call_only_says_so() -> None:
     assert (await tools.run("end_call", {})).text == '{"ended":true}'
 
 
-async def test_the_time_of_a_zone_is_told() -> None:
+async def test_current_time_returns_the_time_of_a_zone() -> None:
     before = datetime.now(UTC).replace(second=0, microsecond=0)
     outcome = await registry().run("current_time", {"timezone": "Asia/Kathmandu"})
     after = datetime.now(UTC)
@@ -43,7 +43,7 @@ async def test_the_time_of_a_zone_is_told() -> None:
     assert told["timezone"] == "Asia/Kathmandu"
 
 
-async def test_the_local_time_is_told_without_arguments() -> None:
+async def test_current_time_returns_local_time_by_default() -> None:
     before = datetime.now() - timedelta(minutes=1)
     told = json.loads((await registry().run("current_time", {})).text)
 
@@ -51,7 +51,7 @@ async def test_the_local_time_is_told_without_arguments() -> None:
 
 
 @pytest.mark.parametrize("zone", ["Mars/Base", "../../etc/passwd", "", "Europe", "\0"])
-async def test_an_unknown_zone_is_said(zone: str) -> None:
+async def test_an_unknown_zone_is_an_error(zone: str) -> None:
     outcome = await registry().run("current_time", {"timezone": zone})
 
     assert outcome.is_error

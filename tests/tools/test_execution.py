@@ -43,12 +43,12 @@ ERRORS = [
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_whatever_a_plain_function_raises_is_a_value(error: BaseException) -> None:
+def test_an_exception_of_a_plain_function_is_returned(error: BaseException) -> None:
     assert call_plain(raiser(error), str) == Failed(error)
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-async def test_whatever_a_coroutine_raises_is_a_value(error: BaseException) -> None:
+async def test_an_exception_of_a_coroutine_is_returned(error: BaseException) -> None:
     ended = await call_async(async_raiser(error), str, 5)
 
     assert isinstance(ended, Failed)
@@ -56,7 +56,7 @@ async def test_whatever_a_coroutine_raises_is_a_value(error: BaseException) -> N
     assert ended.error is error or ended.error.__cause__ is error
 
 
-async def test_a_result_comes_encoded() -> None:
+async def test_a_result_is_encoded() -> None:
     async def function() -> int:
         await asyncio.sleep(0)
         return 3
@@ -65,7 +65,7 @@ async def test_a_result_comes_encoded() -> None:
     assert await call_async(function, str, 5) == Finished("3")
 
 
-async def test_a_coroutine_from_a_plain_function_is_for_the_loop() -> None:
+async def test_a_coroutine_of_a_plain_function_is_returned_to_be_awaited() -> None:
     async def function() -> int:
         return 3
 
@@ -75,7 +75,7 @@ async def test_a_coroutine_from_a_plain_function_is_for_the_loop() -> None:
     assert await pending == 3
 
 
-async def test_a_hung_coroutine_is_cancelled_and_may_clean_up() -> None:
+async def test_a_hung_coroutine_is_cancelled_and_can_clean_up() -> None:
     cleaned: list[str] = []
 
     async def hang() -> None:
@@ -112,9 +112,9 @@ async def test_cancelling_the_caller_cancels_the_coroutine() -> None:
 
 CLINGING = """
 import asyncio
-from runner.tools import calls
+from runner.tools import execution
 
-calls.CLEANUP = 0.05  # how long it may clean up; only to be quick here
+execution.CLEANUP_TIMEOUT_S = 0.05  # so that the test is quick
 
 async def cling():
     while True:
@@ -125,7 +125,7 @@ async def cling():
 
 async def main():
     try:
-        await calls.call_async(cling, str, 0.05)
+        await execution.call_async(cling, str, 0.05)
     except TimeoutError:
         print("given up")
 
@@ -134,7 +134,7 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("caught", ["asyncio.CancelledError", "BaseException"])
-def test_a_coroutine_that_swallows_cancellation_does_not_hold_up_the_exit(
+def test_a_coroutine_that_swallows_cancellation_does_not_block_the_exit(
     caught: str,
 ) -> None:
     done = subprocess.run(
@@ -147,7 +147,7 @@ def test_a_coroutine_that_swallows_cancellation_does_not_hold_up_the_exit(
     assert (done.returncode, done.stdout) == (0, "given up\n")
 
 
-async def test_closing_is_guarded_too() -> None:
+async def test_errors_of_closing_are_returned() -> None:
     async def fail() -> None:
         raise OSError("no")
 

@@ -20,7 +20,7 @@ def say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
 
-def test_only_what_a_tool_prints_goes_to_stderr(
+def test_only_output_of_tools_goes_to_stderr(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     split = put_in_place()
@@ -56,7 +56,7 @@ async def test_tasks_and_threads_of_a_tool_print_to_stderr(
     assert sorted(err.splitlines()) == ["from a task", "from a thread"]
 
 
-def test_it_is_put_in_place_once_and_taken_back() -> None:
+def test_the_split_is_installed_once_and_restored() -> None:
     split = put_in_place()
     assert split_stdout() is None
     assert isinstance(sys.stdout, SplitStdout)
@@ -64,7 +64,7 @@ def test_it_is_put_in_place_once_and_taken_back() -> None:
     assert not isinstance(sys.stdout, SplitStdout)
 
 
-def test_a_stdout_that_another_put_in_place_stays() -> None:
+def test_a_later_replacement_of_stdout_is_kept() -> None:
     split = put_in_place()
     split.restore()
     other = sys.stdout

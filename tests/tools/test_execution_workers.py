@@ -20,7 +20,7 @@ def gate() -> Iterator[threading.Event]:
 
 
 async def give_up(workers: Workers, gate: threading.Event) -> None:
-    """Begin a function that waits for the gate, and cancel it once it runs."""
+    """Start a function that waits for the gate, and cancel it once it runs."""
     started = threading.Event()
 
     def hang() -> bool:
@@ -35,7 +35,7 @@ async def give_up(workers: Workers, gate: threading.Event) -> None:
         await task
 
 
-async def test_functions_run_side_by_side() -> None:
+async def test_functions_run_concurrently() -> None:
     workers, barrier = Workers(3), threading.Barrier(3)
 
     await asyncio.gather(*(workers.run(barrier.wait) for _ in range(3)))
@@ -65,7 +65,7 @@ async def test_a_hung_function_is_counted_and_its_thread_replaced(
     assert await workers.run(lambda: "next") == "next"
 
 
-async def test_a_hung_function_that_ends_is_counted_no_more(
+async def test_a_hung_function_that_ends_is_no_longer_counted(
     gate: threading.Event,
 ) -> None:
     workers = Workers(1)
@@ -91,7 +91,7 @@ async def test_a_hung_function_that_ends_is_counted_no_more(
 async def test_too_many_hung_functions_are_refused_at_once(
     gate: threading.Event,
 ) -> None:
-    workers = Workers(1, hung_limit=2)
+    workers = Workers(1, max_hung=2)
     await give_up(workers, gate)
     await give_up(workers, gate)
 
@@ -117,7 +117,7 @@ async def test_a_function_cancelled_while_it_waits_never_runs(
     assert workers.hung == 0
 
 
-async def test_closed_workers_take_nothing() -> None:
+async def test_closed_workers_refuse_functions() -> None:
     workers = Workers(1)
     workers.close()
 
@@ -125,7 +125,7 @@ async def test_closed_workers_take_nothing() -> None:
         await workers.run(lambda: None)
 
 
-def test_a_hung_function_does_not_hold_up_the_exit() -> None:
+def test_a_hung_function_does_not_block_the_exit() -> None:
     program = """
 import asyncio, threading
 from runner.tools.execution import Workers

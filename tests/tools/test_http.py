@@ -89,7 +89,7 @@ async def test_an_endpoint_is_called_with_the_arguments(end: FarEnd) -> None:
         (b"", "application/json", {"status": 200}),
     ],
 )
-async def test_an_answer_is_a_value_or_text(
+async def test_a_response_is_a_value_or_text(
     end: FarEnd, body: bytes, kind: str | None, result: object
 ) -> None:
     end.handler = lambda _: answer(body, kind=kind)
@@ -108,15 +108,13 @@ async def test_an_answer_is_a_value_or_text(
         (b"[" * 100_000, "application/json"),
     ],
 )
-async def test_json_that_is_none_is_an_error(
-    end: FarEnd, body: bytes, kind: str
-) -> None:
+async def test_invalid_json_is_an_error(end: FarEnd, body: bytes, kind: str) -> None:
     end.handler = lambda _: answer(body, kind=kind)
 
     assert said(await call(end.url)) == "127.0.0.1 answered something that is not JSON"
 
 
-async def test_a_picture_is_an_error(end: FarEnd) -> None:
+async def test_an_image_is_an_error(end: FarEnd) -> None:
     end.handler = lambda _: answer(b"\x89PNG", kind="image/png")
 
     assert said(await call(end.url)) == (
@@ -140,7 +138,7 @@ async def test_a_picture_is_an_error(end: FarEnd) -> None:
         ("304 Not Modified", b"", "text/plain", "304: Not Modified"),
     ],
 )  # fmt: skip
-async def test_a_refusal_is_something_the_model_can_speak_of(
+async def test_an_error_response_gives_a_message_for_the_model(
     end: FarEnd, status: str, body: bytes, kind: str, text: str
 ) -> None:
     end.handler = lambda _: answer(body, kind=kind, status=status)
@@ -148,7 +146,7 @@ async def test_a_refusal_is_something_the_model_can_speak_of(
     assert said(await call(end.url)) == f"127.0.0.1 answered {text}"
 
 
-async def test_a_write_is_never_repeated(end: FarEnd) -> None:
+async def test_a_write_is_never_retried(end: FarEnd) -> None:
     end.handler = lambda _: answer(b"", status="503 Busy")
     settings = {"url": end.url, "allow_private": True, "method": "PUT"}
     tool = HttpKind().load(
@@ -167,17 +165,20 @@ async def test_a_write_is_never_repeated(end: FarEnd) -> None:
         ("https://example.com", "needs a url"),
         ({"method": "GET"}, "needs a url"),
         ({"url": "https://example.com/{nothing}"}, "has {nothing}"),
-        ({"url": "https://example.com", "headers": {"a b": "c"}}, "not a name for a"),
+        (
+            {"url": "https://example.com", "headers": {"a b": "c"}},
+            "invalid header name",
+        ),
     ],
 )
-def test_settings_that_cannot_work_are_refused(settings: Any, reason: str) -> None:
+def test_invalid_settings_are_refused(settings: Any, reason: str) -> None:
     config = ToolConfig(kind="http", settings=settings, name="x", parameters=ORDER)
 
     with pytest.raises(ToolError, match=reason):
         HttpKind().load(config, AGENT)
 
 
-def test_the_kind_s_schema_takes_its_examples() -> None:
+def test_the_schema_accepts_its_examples() -> None:
     schema = dict(HttpKind().schema)
     jsonschema.Draft202012Validator.check_schema(schema)
 

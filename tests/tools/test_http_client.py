@@ -44,7 +44,7 @@ def context() -> ssl.SSLContext:
 
 def request_to(url: str, method: str = "GET", **arguments: Any) -> Request:
     headers = {"Authorization": "Bearer k3y-of-the-shop"}
-    return RequestBuilder(method, url, headers, {}).place(arguments)
+    return RequestBuilder(method, url, headers, {}).build(arguments)
 
 
 async def fetch(
@@ -71,9 +71,7 @@ async def fetch(
         await fetcher.close()
 
 
-async def test_a_request_arrives_as_placed(
-    end: FarEnd, context: ssl.SSLContext
-) -> None:
+async def test_a_request_arrives_as_built(end: FarEnd, context: ssl.SSLContext) -> None:
     got = await fetch(request_to(f"{end.url}/o?a=1", "POST", b="é"), context)
 
     (received,) = end.requests
@@ -124,7 +122,7 @@ async def test_a_redirect_to_another_host_is_not_followed(
     assert len(end.requests) == 1
 
 
-async def test_a_redirect_for_ever_is_left(
+async def test_an_endless_redirect_is_an_error(
     end: FarEnd, context: ssl.SSLContext
 ) -> None:
     end.handler = lambda _: answer(b"", status="302 Found", headers="Location: /x\r\n")
@@ -141,14 +139,16 @@ async def stream_for_ever(received: Received) -> bytes:
         await received.writer.drain()
 
 
-async def test_a_stream_for_ever_is_cut(end: FarEnd, context: ssl.SSLContext) -> None:
+async def test_an_endless_response_is_an_error(
+    end: FarEnd, context: ssl.SSLContext
+) -> None:
     end.handler = stream_for_ever
 
     with pytest.raises(ToolError, match="answered with more than 256 KiB"):
         await fetch(request_to(end.url), context)
 
 
-async def test_a_trickle_for_ever_ends_with_the_time(
+async def test_an_endless_slow_response_times_out(
     end: FarEnd, context: ssl.SSLContext
 ) -> None:
     async def trickle(received: Received) -> bytes:
@@ -165,7 +165,7 @@ async def test_a_trickle_for_ever_ends_with_the_time(
 
 
 @pytest.mark.parametrize("size", [10_000_000, 2_000_000_000 // 100])
-async def test_a_gzip_bomb_is_not_unpacked(
+async def test_a_gzip_bomb_is_not_decompressed(
     end: FarEnd, context: ssl.SSLContext, size: int
 ) -> None:
     bomb = gzip.compress(b"\0" * size)
@@ -175,7 +175,7 @@ async def test_a_gzip_bomb_is_not_unpacked(
         await fetch(request_to(end.url), context)
 
 
-async def test_a_compressed_answer_is_unpacked(
+async def test_a_compressed_response_is_decompressed(
     end: FarEnd, context: ssl.SSLContext
 ) -> None:
     body = b'{"text": "' + b"long " * 1000 + b'"}'
@@ -190,7 +190,7 @@ async def test_a_compressed_answer_is_unpacked(
 @pytest.mark.parametrize(
     ("coding", "reason"), [("br", "encoding nobody asked for"), ("gzip", "broken data")]
 )
-async def test_an_answer_that_cannot_be_unpacked_is_an_error(
+async def test_a_response_that_cannot_be_decompressed_is_an_error(
     end: FarEnd, context: ssl.SSLContext, coding: str, reason: str
 ) -> None:
     end.handler = lambda _: answer(b"xx", headers=f"Content-Encoding: {coding}\r\n")
@@ -200,7 +200,7 @@ async def test_an_answer_that_cannot_be_unpacked_is_an_error(
 
 
 @pytest.mark.parametrize("reply", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\n"])
-async def test_a_far_end_that_speaks_no_http_is_an_error(
+async def test_a_server_without_http_is_an_error(
     end: FarEnd, context: ssl.SSLContext, reply: bytes
 ) -> None:
     end.handler = lambda _: reply
@@ -217,7 +217,7 @@ async def test_an_unreachable_port_is_an_error(context: ssl.SSLContext) -> None:
         await fetch(request_to(url), context)
 
 
-async def test_an_overloaded_service_is_asked_again(
+async def test_a_request_to_an_overloaded_service_is_retried(
     end: FarEnd, context: ssl.SSLContext
 ) -> None:
     end.handler = lambda _: (
@@ -233,7 +233,7 @@ async def test_an_overloaded_service_is_asked_again(
     ("method", "status", "asked"),
     [("GET", "503 Busy", 2), ("POST", "503 Busy", 1), ("GET", "500 Oops", 1)],
 )
-async def test_only_what_may_be_repeated_is(
+async def test_only_idempotent_requests_are_retried(
     end: FarEnd, context: ssl.SSLContext, method: str, status: str, asked: int
 ) -> None:
     end.handler = lambda _: answer(b"", status=status)
@@ -264,7 +264,7 @@ async def test_an_unknown_host_is_an_error(context: ssl.SSLContext) -> None:
 
 
 async def loopback(host: str, port: int) -> list[str]:
-    """Stand for a name service that knows every host: here, second on its list."""
+    """Resolve every host to this machine; the server listens on the second address."""
     return ["127.0.0.2", "127.0.0.1"]
 
 
@@ -351,7 +351,7 @@ async def test_a_proxy_of_the_environment_is_used(
     assert end.requests[0].target == "http://shop.example/o"
 
 
-async def test_no_failure_tells_the_key(end: FarEnd, context: ssl.SSLContext) -> None:
+async def test_no_failure_reveals_the_key(end: FarEnd, context: ssl.SSLContext) -> None:
     end.handler = lambda _: b"nonsense\r\n\r\n"
 
     with pytest.raises(ToolError) as failed:

@@ -5,7 +5,7 @@ import pytest
 from runner.tools.http_client import (
     AddressRefused,
     HostUnknown,
-    check_literal,
+    check_host,
     resolve_public,
 )
 
@@ -22,18 +22,18 @@ async def test_a_host_that_does_not_resolve_is_unknown(host: str) -> None:
         await resolve_public(host, 80)
 
 
-async def test_a_public_address_is_its_own_answer() -> None:
+async def test_a_public_address_resolves_to_itself() -> None:
     assert await resolve_public("1.1.1.1", 443) == ["1.1.1.1"]
 
 
 @pytest.mark.parametrize(
     "host", ["localhost", "LOCALHOST.", "db.localhost", "127.0.0.1", "[::1]", "fe80::1"]
 )
-def test_a_proxy_is_not_asked_for_this_machine(host: str) -> None:
+def test_no_proxy_is_used_for_this_machine(host: str) -> None:
     with pytest.raises(AddressRefused):
-        check_literal(host)
+        check_host(host)
 
 
 @pytest.mark.parametrize("host", ["api.example.com", "1.1.1.1"])
-def test_a_proxy_may_be_asked_for_others(host: str) -> None:
-    check_literal(host)
+def test_a_proxy_may_be_used_for_other_hosts(host: str) -> None:
+    check_host(host)

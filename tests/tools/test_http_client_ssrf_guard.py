@@ -23,7 +23,7 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         ("http_proxy", "http://proxy:3128", None),
     ],
 )
-def test_the_environment_names_the_proxy(
+def test_the_proxy_comes_from_the_environment(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str, proxy: str | None
 ) -> None:
     monkeypatch.setenv(variable, value)

@@ -1,4 +1,4 @@
-"""A plugin that is really installed, and vagent run beside it in another process."""
+"""Tests with a plugin that is installed in the environment of another process."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def plugin(settings: object, **fields: Any) -> dict[str, Any]:
     return {"kind": "plugin", "settings": settings, **fields}
 
 
-def test_tools_and_kinds_of_a_plugin_work_and_its_broken_parts_hurt_nobody(
+def test_a_plugin_works_and_its_broken_parts_break_nothing_else(
     installed: Path,
 ) -> None:
     found = run_with(
@@ -189,15 +189,15 @@ def test_settings_that_a_plugin_does_not_know_are_named(installed: Path) -> None
     ("settings", "reason"),
     [
         ("nothing_such", "no plugin named 'nothing_such' is installed"),
-        ({}, "given by its name"),
-        (3, "given by its name"),
+        ({}, "has no name"),
+        (3, "has no name"),
     ],
 )
-def test_a_plugin_that_is_not_there_is_refused(settings: object, reason: str) -> None:
+def test_a_missing_plugin_is_refused(settings: object, reason: str) -> None:
     with pytest.raises(ToolError, match=reason):
         PluginKind().load(ToolConfig(kind="plugin", settings=settings), AGENT)
 
 
-def test_what_vagent_brings_comes_in_by_the_same_door() -> None:
+def test_built_in_tools_and_kinds_are_entry_points() -> None:
     assert {"end_call", "current_time"} <= installed_tools().keys()
     assert {"python", "http", "plugin"} <= installed_kinds().keys()

@@ -40,7 +40,7 @@ async def result_of(tool: Tool, **arguments: Any) -> str:
     return outcome.text
 
 
-async def test_a_function_in_a_file_beside_the_agent_is_a_tool(
+async def test_a_function_in_a_file_is_a_tool(
     agent: AgentConfig,
 ) -> None:
     write(agent, 'def f(a: int = 1) -> int:\n    """Count."""\n    return a + 1')
@@ -51,7 +51,7 @@ async def test_a_function_in_a_file_beside_the_agent_is_a_tool(
     assert await result_of(tool, a=2) == "3"
 
 
-async def test_siblings_are_imported_relatively_and_sys_path_is_left_alone(
+async def test_siblings_are_imported_relatively_without_sys_path(
     agent: AgentConfig,
 ) -> None:
     write(agent, "RATE = 3", "tools/prices.py")
@@ -63,14 +63,14 @@ async def test_siblings_are_imported_relatively_and_sys_path_is_left_alone(
     assert "prices" not in sys.modules
 
 
-def test_a_plain_import_of_a_sibling_says_how_to_write_it(agent: AgentConfig) -> None:
+def test_a_plain_import_of_a_sibling_has_a_hint(agent: AgentConfig) -> None:
     write(agent, "RATE = 3", "tools/prices_.py")
     write(agent, "\nimport prices_\ndef f(): ...")
 
     with pytest.raises(ToolError, match=r"t\.py:2: no module named 'prices_'") as error:
         load(agent)
     assert error.value.hint == (
-        "a file beside the tool is imported as `from . import prices_`"
+        "import a file of the same folder with `from . import prices_`"
     )
 
 
@@ -100,7 +100,7 @@ async def test_dataclasses_and_postponed_annotations_work(agent: AgentConfig) ->
         ("\0", "null bytes"),
     ],
 )
-def test_a_file_that_gives_no_tool_is_told_by_place(
+def test_a_file_that_cannot_be_imported_is_reported_with_the_line(
     agent: AgentConfig, text: str, reason: str
 ) -> None:
     write(agent, text)
@@ -109,14 +109,14 @@ def test_a_file_that_gives_no_tool_is_told_by_place(
         load(agent)
 
 
-def test_a_file_in_no_encoding_is_refused(agent: AgentConfig) -> None:
+def test_a_file_with_invalid_encoding_is_refused(agent: AgentConfig) -> None:
     (agent.folder / "tools/t.py").write_bytes(b"X = '\xff'\ndef f(): ...")
 
     with pytest.raises(ToolError, match=r"t\.py"):
         load(agent)
 
 
-def test_a_misspelt_function_is_told_the_nearest(agent: AgentConfig) -> None:
+def test_a_misspelt_function_has_a_suggestion(agent: AgentConfig) -> None:
     write(agent, "def get_weather(): ...")
 
     with pytest.raises(ToolError) as error:
@@ -124,7 +124,7 @@ def test_a_misspelt_function_is_told_the_nearest(agent: AgentConfig) -> None:
     assert error.value.hint == "did you mean 'get_weather'?"
 
 
-def test_what_a_file_prints_when_loaded_goes_to_stderr(
+def test_output_of_an_import_goes_to_stderr(
     agent: AgentConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(agent, "print('hello')\ndef f(): ...")
@@ -146,10 +146,10 @@ def test_what_a_file_prints_when_loaded_goes_to_stderr(
         ("tools:f", "there is no file"),
         ("../outside.py:f", "outside the agent's folder"),
         ("tools/../../outside.py:f", "outside the agent's folder"),
-        ("\0:f", "is no path"),
+        ("\0:f", "is not a valid path"),
     ],
 )
-def test_only_files_below_the_agent_are_taken(
+def test_only_files_below_the_agent_are_accepted(
     agent: AgentConfig, reference: str, reason: str
 ) -> None:
     (agent.folder.parent / "outside.py").write_text("def f(): ...")
@@ -167,7 +167,7 @@ def test_an_absolute_path_outside_is_refused(agent: AgentConfig) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need a right there")
-def test_a_link_that_leads_outside_is_refused(agent: AgentConfig) -> None:
+def test_a_link_to_a_file_outside_is_refused(agent: AgentConfig) -> None:
     (agent.folder.parent / "outside.py").write_text("def f(): ...")
     (agent.folder / "tools/t.py").symlink_to(agent.folder.parent / "outside.py")
 
@@ -176,7 +176,7 @@ def test_a_link_that_leads_outside_is_refused(agent: AgentConfig) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need a right there")
-def test_an_agent_reached_by_a_link_has_its_tools(agent: AgentConfig) -> None:
+def test_an_agent_behind_a_link_has_its_tools(agent: AgentConfig) -> None:
     write(agent, "def f(): ...")
     link = agent.folder.parent / "link"
     link.symlink_to(agent.folder, target_is_directory=True)
@@ -197,7 +197,7 @@ def reloaded(agent: AgentConfig) -> AgentConfig:
     )
 
 
-async def test_tools_of_one_file_share_it_and_an_edit_is_seen_when_read_again(
+async def test_tools_of_one_file_share_it_and_a_reload_sees_edits(
     agent: AgentConfig,
 ) -> None:
     kinds = {"python": PythonKind()}
@@ -216,7 +216,7 @@ async def test_tools_of_one_file_share_it_and_an_edit_is_seen_when_read_again(
     await second.close()
 
 
-async def test_an_edit_of_a_file_that_a_tool_imports_is_seen_when_read_again(
+async def test_a_reload_sees_edits_of_imported_files(
     agent: AgentConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
@@ -225,7 +225,7 @@ async def test_an_edit_of_a_file_that_a_tool_imports_is_seen_when_read_again(
     beside.write_text("N = 1", "utf-8")
     first = load_tools(reloaded(agent), {"python": PythonKind()})
 
-    beside.write_text("N = 2", "utf-8")  # as long, and perhaps of the same second
+    beside.write_text("N = 2", "utf-8")  # as long, possibly in the same second
     second = load_tools(reloaded(agent), {"python": PythonKind()})
 
     assert (await second.run("f", {})).text == "2"
@@ -235,7 +235,7 @@ async def test_an_edit_of_a_file_that_a_tool_imports_is_seen_when_read_again(
     await second.close()
 
 
-async def test_functions_that_import_late_still_can_after_a_reading_that_failed(
+async def test_late_imports_still_work_after_a_failed_reload(
     agent: AgentConfig,
 ) -> None:
     write(agent, "def f() -> int:\n from .beside import N\n return N\ndef g(): pass")

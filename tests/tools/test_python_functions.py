@@ -30,7 +30,7 @@ async def leave() -> None:
     """Leave."""
 
 
-def test_a_plain_function_is_described_by_itself() -> None:
+def test_a_plain_function_defines_its_tool() -> None:
     loaded = load_function(greet, config(), "greet")
 
     assert isinstance(loaded, PlainFunction)
@@ -40,7 +40,7 @@ def test_a_plain_function_is_described_by_itself() -> None:
     assert loaded.run({"name": "Ada"}) == "hello Ada"
 
 
-async def test_marks_are_taken_over() -> None:
+async def test_traits_of_the_decorator_are_used() -> None:
     loaded = load_function(leave, config(), "leave")
 
     assert isinstance(loaded, AsyncFunction)
@@ -49,7 +49,7 @@ async def test_marks_are_taken_over() -> None:
     assert (definition.timeout, definition.announce) == (3, "Bye")
 
 
-def test_the_file_has_the_last_word() -> None:
+def test_the_agent_file_overrides_the_traits() -> None:
     said = config(
         name="bye", description="Go.", effect="read", timeout=7.0, announce="So long"
     )
@@ -60,7 +60,7 @@ def test_the_file_has_the_last_word() -> None:
     assert definition.announce == "So long"
 
 
-def test_the_file_can_silence_what_a_mark_announces() -> None:
+def test_the_agent_file_can_turn_an_announcement_off() -> None:
     definition = load_function(leave, config(announce=False), "leave").definition
 
     assert definition.announce is False
@@ -83,7 +83,7 @@ def test_a_tool_without_a_name_is_refused() -> None:
         define_tool(config(), {}, ToolTraits())
 
 
-def test_parameters_of_the_file_replace_the_signature() -> None:
+def test_parameters_of_the_agent_file_replace_the_signature() -> None:
     parameters = {"type": "object", "properties": {"name": {"enum": ["Ada"]}}}
 
     loaded = load_function(greet, config(parameters=parameters), "greet")
@@ -205,7 +205,7 @@ async def test_any_callable_is_a_tool(
     assert json.loads(outcome.text) == expected
 
 
-async def test_a_decorator_may_take_less_than_its_function() -> None:
+async def test_a_decorator_may_take_fewer_parameters_than_its_function() -> None:
     parameters = config(parameters=CITY)
     registry = ToolRegistry([load_function(giving(with_db), parameters, "find")])
 
@@ -215,7 +215,7 @@ async def test_a_decorator_may_take_less_than_its_function() -> None:
     assert json.loads(outcome.text) == "Oslo in DB"
 
 
-async def test_what_a_plain_function_returns_is_awaited_within_its_time() -> None:
+async def test_an_awaitable_result_is_awaited_within_the_timeout() -> None:
     async def hang() -> None:
         await asyncio.Event().wait()
 
@@ -245,7 +245,7 @@ def test_an_object_is_described_by_its_docstring(
     assert load_function(function, config(), "x").definition.description == description
 
 
-def test_a_decorator_that_collects_makes_a_tool_of_a_generator() -> None:
+def test_a_decorator_can_turn_a_generator_into_a_tool() -> None:
     def count(n: int) -> Iterator[int]:
         yield from range(n)
 

@@ -36,7 +36,7 @@ def book(
     """
 
 
-def test_a_signature_and_its_docstring_are_the_schema() -> None:
+def test_the_schema_comes_from_signature_and_docstring() -> None:
     assert read_signature(book, "book").schema() == {
         "type": "object",
         "properties": {
@@ -55,13 +55,13 @@ def test_a_signature_and_its_docstring_are_the_schema() -> None:
     }
 
 
-def test_arguments_become_what_the_annotations_ask_for() -> None:
+def test_arguments_are_converted_to_the_annotated_types() -> None:
     bound = read_signature(book, "book").bind({"day": "2026-05-16", "people": 4.0})
 
     assert bound == {"day": date(2026, 5, 16), "people": 4}
 
 
-def test_an_argument_that_python_refuses_is_named() -> None:
+def test_an_argument_that_cannot_be_converted_is_named() -> None:
     with pytest.raises(ValueError, match="^day: "):
         read_signature(book, "book").bind({"day": "2026-02-31"})
 
@@ -81,7 +81,7 @@ def unresolved(place: Nowhere) -> None: ...  # type: ignore[name-defined]  # noq
         (positional, "by position only"),
         (bare, "'place' has no annotation"),
         (complicated, "'place' cannot be described: range has no"),
-        (anything, "of any name"),
+        (anything, "names the model cannot know"),
         (unresolved, "cannot resolve: name 'Nowhere'"),
     ],
 )
@@ -133,7 +133,7 @@ def optional(
 ) -> None: ...
 
 
-def test_keywords_may_stand_in_a_union() -> None:
+def test_schema_keywords_work_inside_a_union() -> None:
     code = {"type": "string", "pattern": "[0-9]{4}"}
     codes = {"type": "array", "items": code}
     none = {"type": "null"}
@@ -144,7 +144,7 @@ def test_keywords_may_stand_in_a_union() -> None:
     }
 
 
-def test_an_unresolved_annotation_does_not_matter_beside_parameters() -> None:
+def test_an_unresolved_annotation_is_allowed_with_parameters() -> None:
     signature = read_signature(unresolved, "unresolved")
 
     signature.check(describe("place", required=("place",)))
@@ -154,9 +154,9 @@ def test_an_unresolved_annotation_does_not_matter_beside_parameters() -> None:
 def either(*places: str, **rest: str) -> None: ...
 
 
-def test_anything_by_name_is_taken_beside_anything_by_position() -> None:
+def test_a_function_with_args_and_kwargs_is_a_tool() -> None:
     read_signature(either, "either").check(describe("x"))
-    with pytest.raises(ToolError, match="of any name"):
+    with pytest.raises(ToolError, match="names the model cannot know"):
         read_signature(either, "either").schema()
 
 
@@ -168,19 +168,19 @@ def describe(*names: str, required: tuple[str, ...] = ()) -> dict[str, Any]:
     }
 
 
-def test_parameters_of_the_file_must_be_taken_by_the_function() -> None:
+def test_parameters_of_the_agent_file_must_exist_in_the_function() -> None:
     with pytest.raises(ToolError, match="takes no 'time'"):
         read_signature(book, "book").check(
             describe("day", "time", required=("day", "time"))
         )
 
 
-def test_what_the_function_needs_must_be_required_by_the_file() -> None:
+def test_required_parameters_must_be_required_in_the_agent_file() -> None:
     with pytest.raises(ToolError, match="needs 'day'"):
         read_signature(book, "book").check(describe("day"))
 
 
-def test_agreement_of_file_and_function_passes() -> None:
+def test_matching_parameters_are_accepted() -> None:
     read_signature(book, "book").check(describe("day", required=("day",)))
     read_signature(anything, "anything").check(describe("day", "x"))
     read_signature(bare, "bare").check(describe("place", required=("place",)))
@@ -211,9 +211,11 @@ def annotated_values(draw: st.DrawFn) -> tuple[Any, Any]:
     return annotation, draw(values)
 
 
-@settings(deadline=None)  # machines differ
+@settings(deadline=None)  # machine speed varies
 @given(annotated_values())
-def test_what_the_schema_admits_the_function_gets(drawn: tuple[Any, Any]) -> None:
+def test_values_that_the_schema_allows_reach_the_function(
+    drawn: tuple[Any, Any],
+) -> None:
     annotation, value = drawn
 
     def function(it): ...  # type: ignore[no-untyped-def]  # annotated below

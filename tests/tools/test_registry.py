@@ -48,7 +48,7 @@ async def registry_of() -> AsyncIterator[Registries]:
 
 
 async def until_one_hangs(registry: ToolRegistry) -> ToolOutcome:
-    """Call `hang` until one got a thread before its time was up; a busy machine."""
+    """Call `hang` until a call gets a thread before its timeout (busy machine)."""
     outcome = await registry.run("hang", {})
     while not registry.hung:
         outcome = await registry.run("hang", {})
@@ -62,8 +62,8 @@ def gate() -> Iterator[threading.Event]:
     gate.set()
 
 
-def told(outcome: ToolOutcome) -> str:
-    """Return the sentence of a failed call, having checked that it is one."""
+def error_of(outcome: ToolOutcome) -> str:
+    """Return the error text of a failed call; fails if the call did not fail."""
     assert outcome.is_error
     text: str = json.loads(outcome.text)["error"]
     assert "\n" not in text
@@ -86,7 +86,7 @@ async def triple(number: int) -> dict[str, int]:
 @pytest.mark.parametrize(
     ("function", "text"), [(double, '{"doubled":42}'), (triple, '{"tripled":63}')]
 )
-async def test_a_call_returns_json_text(
+async def test_a_tool_call_returns_json_text(
     registry_of: Registries, function: Any, text: str
 ) -> None:
     registry = registry_of(made_of(function))
@@ -94,12 +94,12 @@ async def test_a_call_returns_json_text(
     assert await registry.run(function.__name__, {"number": 21}) == ToolOutcome(text)
 
 
-async def test_an_unknown_tool_is_an_error_that_names_the_known(
+async def test_the_error_of_an_unknown_tool_names_the_known_ones(
     registry_of: Registries,
 ) -> None:
     registry = registry_of(made_of(double), made_of(triple))
 
-    assert told(await registry.run("quadruple", {})) == (
+    assert error_of(await registry.run("quadruple", {})) == (
         "there is no tool 'quadruple'; the tools are: double, triple"
     )
 
@@ -115,10 +115,10 @@ async def test_an_unknown_tool_is_an_error_that_names_the_known(
 async def test_bad_arguments_never_reach_the_tool(
     registry_of: Registries, arguments: object, text: str
 ) -> None:
-    assert told(await registry_of(made_of(double)).run("double", arguments)) == text
+    assert error_of(await registry_of(made_of(double)).run("double", arguments)) == text
 
 
-async def test_a_function_that_hangs_is_given_up_and_the_next_call_works(
+async def test_a_hung_function_times_out_and_the_next_call_works(
     registry_of: Registries, gate: threading.Event
 ) -> None:
     def hang() -> None:
@@ -127,21 +127,23 @@ async def test_a_function_that_hangs_is_given_up_and_the_next_call_works(
     registry = registry_of(made_of(hang, timeout=0.05), made_of(double), workers=1)
 
     outcome = await until_one_hangs(registry)
-    assert told(outcome) == "hang did not answer within 0.05 s"
+    assert error_of(outcome) == "hang did not answer within 0.05 s"
     assert not (await registry.run("double", {"number": 1})).is_error
 
 
-async def test_a_coroutine_that_hangs_is_given_up(registry_of: Registries) -> None:
+async def test_a_hung_coroutine_times_out(registry_of: Registries) -> None:
     async def hang() -> None:
         await asyncio.Event().wait()
 
     registry = registry_of(made_of(hang, timeout=0.05))
 
-    assert told(await registry.run("hang", {})) == "hang did not answer within 0.05 s"
+    assert (
+        error_of(await registry.run("hang", {})) == "hang did not answer within 0.05 s"
+    )
     assert registry.hung == 0
 
 
-async def test_when_too_many_hang_a_call_says_so_at_once(
+async def test_with_too_many_hung_tools_a_call_fails_at_once(
     registry_of: Registries, gate: threading.Event
 ) -> None:
     def hang() -> None:
@@ -151,7 +153,7 @@ async def test_when_too_many_hang_a_call_says_so_at_once(
     while registry.hung < 32:
         await registry.run("hang", {})
 
-    assert told(await registry.run("double", {"number": 1})) == (
+    assert error_of(await registry.run("double", {"number": 1})) == (
         "double is not available at the moment"
     )
 
@@ -168,7 +170,7 @@ async def test_when_too_many_hang_a_call_says_so_at_once(
         (OSError(2, "No such file", "/etc/x"), "fail failed: No such file"),
     ],
 )
-async def test_whatever_a_tool_raises_is_a_sentence(
+async def test_an_exception_of_a_tool_is_a_one_line_error(
     registry_of: Registries, kind: str, error: BaseException, text: str
 ) -> None:
     def fail() -> None:
@@ -180,7 +182,7 @@ async def test_whatever_a_tool_raises_is_a_sentence(
     function = fail if kind == "plain" else async_fail
     registry = registry_of(made_of(function, name="fail"))
 
-    assert told(await registry.run("fail", {})) == text
+    assert error_of(await registry.run("fail", {})) == text
 
 
 @pytest.mark.parametrize(
@@ -192,16 +194,16 @@ async def test_whatever_a_tool_raises_is_a_sentence(
     ],
     ids=["object", "bytes", "10 MB"],
 )
-async def test_a_result_that_json_cannot_say_is_a_sentence(
+async def test_a_result_without_json_is_a_one_line_error(
     registry_of: Registries, result: object, text: str
 ) -> None:
     def give() -> object:
         return result
 
-    assert told(await registry_of(made_of(give)).run("give", {})) == text
+    assert error_of(await registry_of(made_of(give)).run("give", {})) == text
 
 
-async def test_what_a_tool_prints_goes_to_stderr(
+async def test_output_of_a_tool_goes_to_stderr(
     registry_of: Registries, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def chat() -> None:
@@ -220,7 +222,7 @@ async def test_what_a_tool_prints_goes_to_stderr(
     assert not isinstance(sys.stdout, SplitStdout)
 
 
-async def test_ten_calls_run_side_by_side(registry_of: Registries) -> None:
+async def test_ten_calls_run_concurrently(registry_of: Registries) -> None:
     plain, met = threading.Barrier(5), asyncio.Barrier(5)
 
     def meet(number: int) -> int:
@@ -240,7 +242,7 @@ async def test_ten_calls_run_side_by_side(registry_of: Registries) -> None:
     assert [outcome.text for outcome in outcomes] == [str(n) for n in range(10)]
 
 
-async def test_a_secret_in_a_result_is_masked_and_a_short_value_is_not(
+async def test_a_secret_in_a_result_is_redacted_and_a_short_value_is_not(
     registry_of: Registries,
 ) -> None:
     def echo() -> list[str]:
@@ -262,7 +264,7 @@ async def test_a_cancelled_call_raises_and_frees_its_thread(
 
     registry = registry_of(made_of(hang), made_of(double), workers=1)
     task = asyncio.create_task(registry.run("hang", {}))
-    await asyncio.sleep(0)  # let it begin
+    await asyncio.sleep(0)  # let it start
     await asyncio.to_thread(started.wait)
     task.cancel()
 
@@ -272,7 +274,7 @@ async def test_a_cancelled_call_raises_and_frees_its_thread(
     assert not (await registry.run("double", {"number": 1})).is_error
 
 
-async def test_what_a_hung_function_prints_after_the_end_goes_to_stderr(
+async def test_output_of_a_hung_function_after_closing_goes_to_stderr(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     gate, done = threading.Event(), threading.Event()
@@ -304,7 +306,7 @@ class Closing:
         raise OSError("gone")
 
 
-async def test_closing_closes_every_tool_whatever_they_raise() -> None:
+async def test_every_tool_is_closed_despite_errors() -> None:
     tools = [Closing(ToolDefinition(name, "", {})) for name in ("a", "b")]
     registry = ToolRegistry(tools)
 
@@ -314,8 +316,8 @@ async def test_closing_closes_every_tool_whatever_they_raise() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "look up", "1st", "größe", "x" * 65])
-def test_a_name_that_services_refuse_is_refused(name: str) -> None:
-    with pytest.raises(ToolError, match="cannot be the name"):
+def test_a_name_that_services_reject_is_refused(name: str) -> None:
+    with pytest.raises(ToolError, match="invalid tool name"):
         ToolRegistry([Closing(ToolDefinition(name, "", {}))])
 
 

@@ -32,9 +32,9 @@ json_values = st.recursive(
 )
 
 
-@settings(deadline=None)  # machines differ
+@settings(deadline=None)  # machine speed varies
 @given(json_values)
-def test_any_json_value_passes_through_equal(value: Any) -> None:
+def test_any_json_value_is_encoded_unchanged(value: Any) -> None:
     text = encode_result(value, limit=LIMIT)
 
     assert json.loads(text) == value
@@ -79,9 +79,7 @@ class Model:
         ("\ud800", '"\\ud800"'),
     ],
 )
-def test_what_python_has_and_json_has_not_is_turned_into_text(
-    value: object, text: str
-) -> None:
+def test_python_types_are_encoded(value: object, text: str) -> None:
     assert encode_result(value, limit=LIMIT) == text
 
 
@@ -116,18 +114,18 @@ def cycle() -> dict[str, Any]:
         pytest.param(b"x" * 10_000_000, "longer than 64 KiB", id="bytes"),
     ],
 )
-def test_what_json_cannot_say_is_refused(value: object, reason: str) -> None:
+def test_values_without_json_are_refused(value: object, reason: str) -> None:
     with pytest.raises(NotSerializable, match=reason):
         encode_result(value, limit=LIMIT)
 
 
-def test_the_same_list_twice_is_no_cycle() -> None:
+def test_the_same_list_twice_is_not_a_cycle() -> None:
     row = [1]
 
     assert encode_result([row, row], limit=LIMIT) == "[[1],[1]]"
 
 
-def test_strings_and_keys_are_masked() -> None:
+def test_strings_and_keys_are_redacted() -> None:
     text = encode_result(
         {"key": ["a secret"], "secret": 1},
         limit=LIMIT,

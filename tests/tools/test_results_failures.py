@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from runner.tools.results import NotSerializable, describe_failure, failure
 PLAIN = Redactor()
 
 
-def said(error: BaseException, redactor: Redactor = PLAIN) -> str:
+def error_text(error: BaseException, redactor: Redactor = PLAIN) -> str:
     outcome = describe_failure("it", error, redactor.text)
     assert outcome.is_error
     text: str = json.loads(outcome.text)["error"]
@@ -51,13 +52,13 @@ class Hostile(Exception):
         (Hostile(), "it failed: Hostile"),
     ],
 )
-def test_a_failure_is_one_sentence_for_the_model(
+def test_a_failure_is_a_one_line_message_for_the_model(
     error: BaseException, text: str
 ) -> None:
-    assert said(error) == text
+    assert error_text(error) == text
 
 
-def test_the_person_is_told_the_place() -> None:
+def test_the_detail_names_the_file_and_line() -> None:
     try:
         json.loads("{")
     except ValueError as error:
@@ -65,17 +66,17 @@ def test_the_person_is_told_the_place() -> None:
 
     assert outcome.detail is not None
     assert outcome.detail.startswith("JSONDecodeError: Expecting")
-    assert "test_failures.py:" in outcome.detail
+    assert f"{Path(__file__).name}:" in outcome.detail
 
 
-def test_the_hint_is_for_the_person_only() -> None:
+def test_the_hint_is_not_sent_to_the_model() -> None:
     outcome = describe_failure("it", ToolError("no", hint="do this"), PLAIN.text)
 
     assert outcome.detail == "no; do this"
     assert "do this" not in outcome.text
 
 
-def test_secrets_are_masked_also_as_urls_spell_them() -> None:
+def test_secrets_are_redacted_also_percent_encoded() -> None:
     redactor = Redactor(["k/ey+1", "k/ey+12345", "ab"])
     error = ValueError("k/ey+1 k%2Fey%2B1 k/ey+12345 ab")
 
@@ -89,7 +90,7 @@ LETTERS = st.characters(min_codepoint=0x400, max_codepoint=0x45F)
 OTHERS = st.characters(max_codepoint=0x7F)
 
 
-@settings(deadline=None)  # machines differ
+@settings(deadline=None)  # machine speed varies
 @given(
     st.text(LETTERS, min_size=MIN_SECRET_LENGTH),
     st.text(OTHERS, max_size=600),
@@ -103,7 +104,7 @@ def test_no_part_of_a_secret_survives(secret: str, before: str, after: str) -> N
     assert not set(secret) & set(f"{json.loads(outcome.text)}{outcome.detail}")
 
 
-@settings(deadline=None)  # machines differ
+@settings(deadline=None)  # machine speed varies
 @given(st.text(st.characters(exclude_categories=[])))
 def test_any_failure_can_be_sent(text: str) -> None:
     encoded = failure(text).text

@@ -1,4 +1,4 @@
-"""A YAML value with its place; what `document` is made of."""
+"""YAML values with their places, and the meaning of plain scalars."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ Pointer: TypeAlias = tuple[str | int, ...]
 
 @dataclass(slots=True)
 class Entry:
-    """A key of a mapping, and once it has come, its value."""
+    """A key of a mapping and, once parsed, its value."""
 
     name: str
     key: Span
     node: Node | None = None
     is_merge: bool = False  # `<<`
-    is_repeated: bool = False  # the mapping has it already: its value is dropped
-    is_broken: bool = False  # it is no text
-    origin: Span | None = None  # where the key stands that `<<` brought here
+    is_repeated: bool = False  # a duplicate, whose value is dropped
+    is_broken: bool = False  # not a text
+    origin: Span | None = None  # place of the key if `<<` merged it
 
 
 @dataclass(slots=True)
 class Node:
-    """One value and where it stands; `value` is shared with the value above it.
+    """One value and its place; `value` is part of the value of the parent.
 
     A mapping has `entries`, a list has `items`, a scalar has neither.
     """
@@ -38,21 +38,21 @@ class Node:
     style: str = ""  # "", a quote, "|" or ">" for a scalar; "{" for a flow collection
     entries: dict[str, Entry] | None = None
     items: list[Node] | None = None
-    is_broken: bool = False  # has a finding; `value` stands in for what is not known
+    is_broken: bool = False  # has a finding; `value` is a substitute
     is_alias: bool = False
-    origin: Span | None = None  # of an alias: where what it stands for is
+    origin: Span | None = None  # of an alias: place of the anchored value
     is_open: bool = False  # anchored and not yet closed
-    weight: int = 0  # characters with aliases written out
+    weight: int = 0  # characters with aliases expanded
     depth: int = 1
 
     @property
     def is_scalar(self) -> bool:
-        """Whether it is neither a mapping nor a list."""
+        """True if it is neither a mapping nor a list."""
         return self.entries is None and self.items is None
 
     @property
     def head(self) -> Span:
-        """What to point at: a scalar itself, but only the beginning of a collection."""
+        """The place to mark: a whole scalar, or the start of a collection."""
         if self.is_alias or self.is_scalar:
             return self.span
         if self.style != "{" and self.entries:
@@ -62,7 +62,7 @@ class Node:
         return Span(self.span.start, min(self.span.start + 1, self.span.end))
 
     def child(self, part: str | int) -> Node | None:
-        """Return the node below a key or an index, None when there is none."""
+        """Return the node at a key or an index, None if there is none."""
         if isinstance(part, str):
             entry = self.entries.get(part) if self.entries else None
             return entry.node if entry else None
@@ -90,9 +90,10 @@ class Node:
         self._grow(node)
 
     def inherit(self, entry: Entry, merge: Span) -> None:
-        """Take a key over from a merged mapping, unless this one has its own.
+        """Add a key of a merged mapping, unless this mapping has it.
 
-        `merge` is the place of the `<<`: a key that is wrong here may be right there.
+        `merge` is the place of the `<<`, which becomes the place of the key: a key that
+        is invalid here may be valid there.
         """
         assert self.entries is not None
         if entry.name not in self.entries and entry.node is not None:
@@ -100,7 +101,7 @@ class Node:
             self.put(Entry(entry.name, merge, origin=origin), entry.node)
 
     def alias(self, span: Span) -> Node:
-        """Return the same value as it appears through `*name` at `span`."""
+        """Return the node of an alias of this value at `span`."""
         return Node(
             self.value,
             span,
@@ -115,7 +116,7 @@ class Node:
         )
 
     def close(self, end: int, text: str) -> None:
-        """Set the end of a collection; a block's is reported at the next token."""
+        """Set the end of a collection; a block is reported to end at the next token."""
         while end > self.span.start and text[end - 1].isspace():
             end -= 1
         self.span = Span(self.span.start, end)
@@ -125,11 +126,9 @@ class Node:
         self.depth = max(self.depth, node.depth + 1)
 
 
-# What a plain YAML scalar means: the core schema of YAML 1.2, within JSON's model.
-#
-# So `yes`, `on`, `2024-01-01` and `12:30` are text and `012` is twelve, unlike in the
-# YAML 1.1 that most Python programs read.
-
+# Plain scalars follow the core schema of YAML 1.2, limited to the JSON data model:
+# `yes`, `on`, `2024-01-01` and `12:30` are text and `012` is twelve, unlike in YAML
+# 1.1, which most Python programs read.
 
 _NULL = frozenset(("", "~", "null", "Null", "NULL"))
 _BOOLEAN = {
@@ -144,21 +143,21 @@ _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
 _NOT_JSON = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
-# Python refuses to read integers of over 4,300 digits, and no field takes even these.
+# Python refuses integers of over 4,300 digits; no field allows as many as these.
 _MAX_DIGITS = 400
 
 
 class NotJsonError(ValueError):
-    """A scalar that JSON has no word for (infinity, not-a-number, a huge number)."""
+    """Raised for a scalar that JSON cannot express (infinity, NaN, a huge number)."""
 
 
 def resolve_plain(text: str) -> str | int | float | bool | None:
-    """Turn an unquoted scalar into its value; raises `NotJsonError`."""
+    """Return the value of an unquoted scalar; raise `NotJsonError`."""
     if text in _NULL:
         return None
     if text in _BOOLEAN:
         return _BOOLEAN[text]
-    # Most plain scalars are words; the patterns below can only match these.
+    # Most plain scalars are words, which the patterns below cannot match.
     if text[0] not in "+-.0123456789":
         return text
     if _INTEGER.fullmatch(text):
@@ -183,10 +182,7 @@ def _read_integer(text: str) -> int:
     return int(text)
 
 
-# What readers of YAML 1.1 make of a plain scalar: PyYAML, Ruby, older editors.
-#
-# Vagent reads YAML 1.2 (`scalars`), where far fewer words are anything but text.
-
+# The meaning of plain scalars in YAML 1.1 (PyYAML, Ruby, older editors).
 
 _TRUE = frozenset(("y", "yes", "on"))
 _FALSE = frozenset(("n", "no", "off"))
@@ -203,14 +199,14 @@ _HEX = r"[-+]?0x[0-9a-fA-F_]+"
 _YAML11_FLOAT = (
     r"[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?"
 )
-# The first characters that any of this can have.
+# First characters of scalars that YAML 1.1 may read differently.
 STARTS = frozenset("yYnNoO+-.0123456789")
 
 
 def read_elsewhere(text: str, value: Any) -> str | None:
-    """Say what a plain scalar means there, if that is not `value`, which it is here.
+    """Return the meaning of a plain scalar in YAML 1.1 if it differs from `value`.
 
-    In words that follow "it is": "false" of `no`, "a date", "8" of `010`.
+    The text completes "it is": "false" for `no`, "a date", "8" for `010`.
     """
     if text[:1] not in STARTS:
         return None
@@ -222,8 +218,8 @@ def read_elsewhere(text: str, value: Any) -> str | None:
 
 
 def _of_text(text: str) -> str | None:
-    for words, meaning in ((_TRUE, "true"), (_FALSE, "false")):
-        if text.lower() in words and any(text == case(text) for case in _CASED):
+    for spellings, meaning in ((_TRUE, "true"), (_FALSE, "false")):
+        if text.lower() in spellings and any(text == case(text) for case in _CASED):
             return meaning
     if re.fullmatch(_DATE, text) or re.fullmatch(_TIME, text):
         return "a date"

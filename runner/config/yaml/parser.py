@@ -1,7 +1,7 @@
-"""YAML text to a value of JSON's data model and the place of every key and value.
+"""Parses YAML into values of the JSON data model with the place of each key and value.
 
-The only file that imports yaml. It reads the parser's events in one pass, without
-recursion, and constructs nothing from tags.
+The only module that imports yaml. It reads the parser's events in one pass, without
+recursion, and constructs no objects from tags.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A YAML document as `value` (JSON's data model) with places for all of it."""
+    """A YAML document: its value (JSON data model) and the place of each part."""
 
     source: Source
     value: Any
     root: Node
-    # Lines that were read otherwise than they stand there; a finding says why.
-    mended: frozenset[int] = frozenset()
-    # Whether there is a finding about any of it; most documents have none.
+    # Lines that were changed to recover from a syntax error; they have a finding.
+    recovered_lines: frozenset[int] = frozenset()
+    # False if the parser has no findings, as in most documents.
     has_faults: bool = True
 
     def node(self, path: Pointer) -> Node | None:
@@ -42,7 +42,7 @@ class Document:
         return node
 
     def is_broken(self, path: Pointer) -> bool:
-        """Whether `path` is, or is below, something that already has a finding."""
+        """True if the parser has a finding at `path` or above it."""
         node: Node | None = self.root
         for part in path:
             if node is None or node.is_broken:
@@ -51,7 +51,7 @@ class Document:
         return node is not None and node.is_broken
 
     def is_whole(self, path: Pointer) -> bool:
-        """Whether nothing at `path` or below it has a finding of the parser."""
+        """True if the parser has no finding at `path` or below it."""
         waiting = [self.node(path)] if self.has_faults else []
         while waiting:
             node = waiting.pop()
@@ -62,7 +62,7 @@ class Document:
         return True
 
     def value_span(self, path: Pointer) -> Span:
-        """The place of the value at `path`; of its key where the value is empty."""
+        """Return the place of the value at `path`, or of its key if it is empty."""
         node = self.node(path)
         if node is None:
             return self.start_span(path[:-1]) if path else Span(0, 0)
@@ -71,7 +71,7 @@ class Document:
         return node.head
 
     def key_span(self, path: Pointer) -> Span:
-        """The place of the key that `path` ends with; of the item for a list's."""
+        """Return the place of the last key of `path`, or of the item for an index."""
         parent = self.node(path[:-1])
         last = path[-1] if path else None
         if parent is not None and parent.entries and isinstance(last, str):
@@ -82,15 +82,15 @@ class Document:
         return node.head if node else self.start_span(path[:-1])
 
     def start_span(self, path: Pointer) -> Span:
-        """Where the mapping at `path` begins: its first key, or its brace."""
+        """Return the start of the mapping at `path`: its first key or its brace."""
         node = self.node(path)
         return node.head if node else Span(0, 0)
 
     def part_span(self, path: Pointer, start: int, end: int) -> Span:
-        """The place of characters of the text at `path`, by offsets into it.
+        """Return the place of a part of the text at `path`, given by its offsets.
 
-        The whole text's where the file does not say it letter by letter: through an
-        alias, with escapes, across folded lines.
+        Returns the place of the whole text if the file does not hold the part
+        literally: through an alias, with escapes, across folded lines.
         """
         node = self.node(path)
         whole = self.value_span(path)
@@ -104,7 +104,7 @@ class Document:
         if node.style in ("|", ">"):  # the header line may carry a comment
             header = len(written) - len(written.split("\n", 1)[-1])
             first, written = first + header, written[header:]
-        # The same part may be there more often: the one of the same rank is meant.
+        # Of several equal parts, the one with the same index.
         if written.count(part) != node.value.count(part):
             return whole
         at = written.find(part)
@@ -113,7 +113,7 @@ class Document:
         return Span(first + at, first + at + len(part))
 
     def related(self, path: Pointer) -> tuple[Related, ...]:
-        """The other places that the value at `path` comes through: alias and anchor."""
+        """Return the places of aliases and anchors that the value at `path` uses."""
         found: list[Related] = []
         node: Node | None = self.root
         for part in path:
@@ -129,7 +129,7 @@ class Document:
         return tuple(found)
 
     def scalar_ends(self) -> dict[tuple[int, int], tuple[int, int]]:
-        """Where each scalar that is written out ends, by where it begins (1-based)."""
+        """Return the end of each scalar by its start (line, column; 1-based)."""
         point = self.source.point
         ends: dict[tuple[int, int], tuple[int, int]] = {}
         nodes = [self.root]
@@ -152,17 +152,17 @@ class Document:
         ]
 
 
-# How to begin a file, for those that hold nothing or no mapping.
+# Help for an empty file or one that is not a mapping.
 AGENT_BEGINNING = "begin with `version: 1`, a `name` and a `prompt`"
 
 
 def parse_document(
     source: Source, *, recover: bool = True, beginning: str = AGENT_BEGINNING
 ) -> tuple[Document | None, list[Diagnostic]]:
-    """Read one YAML document; None when the text could not be read to its end.
+    """Parse one YAML document; None if the text cannot be parsed to its end.
 
-    After a syntax error the text is read as it was probably meant (`recovery` says
-    when), unless `recover` is false. `beginning` tells how to begin an empty file.
+    Recovers from syntax errors where `recovery` can, unless `recover` is false.
+    `beginning` is the help for an empty file.
     """
     builder = TreeBuilder(source, beginning)
     try:
@@ -170,13 +170,13 @@ def parse_document(
     except ParseAborted:
         return None, builder.findings
     except yaml.MarkedYAMLError as error:
-        complaint = _complaint(error, len(source.text))
+        syntax_error = _to_parser_error(error, len(source.text))
         if recover:
-            return _recover(source, complaint, builder.findings, beginning)
-        fault = explain_syntax(source.text, complaint)
+            return _recover(source, syntax_error, builder.findings, beginning)
+        fault = explain_syntax(source.text, syntax_error)
         return None, [*builder.findings, _syntax_finding(source, *fault)]
-    except yaml.YAMLError:  # the reader's, which has no mark; `read_source` is stricter
-        message = "the text holds a character that YAML does not allow"
+    except yaml.YAMLError:  # of the reader, without a mark; `read_source` is stricter
+        message = "the text has a character that YAML does not allow"
         found = diagnose(source, Span(0, 0), "VA108", message)
         return None, [*builder.findings, found]
     has_faults = bool(builder.findings)
@@ -185,14 +185,14 @@ def parse_document(
 
 
 def _recover(
-    source: Source, complaint: ParserError, before: list[Diagnostic], beginning: str
+    source: Source, syntax_error: ParserError, before: list[Diagnostic], beginning: str
 ) -> tuple[Document | None, list[Diagnostic]]:
     from runner.config.yaml.recovery import recover  # for broken files only
 
-    recovered = recover(source.text, complaint, first_error)
-    faults = [_syntax_finding(source, *each) for each in recovered.faults]
+    recovered = recover(source.text, syntax_error, first_error)
+    faults = [_syntax_finding(source, *each) for each in recovered.errors]
     if recovered.text is None:
-        # What was found below the fault may come of it.
+        # Findings below the error may be a consequence of it.
         sure = [each for each in before if each.line < min(faults).line]
         return None, [*sure, *faults]
     builder = TreeBuilder(source, beginning)
@@ -200,19 +200,19 @@ def _recover(
         root = _build(recovered.text, builder, recovered.origins)
     except ParseAborted:
         return None, faults
-    # What is said about a mended line would often be about the mending.
-    mended = frozenset(source.point(each)[0] for each in recovered.offsets)
-    found = [each for each in builder.findings if each.line not in mended]
-    return Document(source, root.value, root, mended), [*faults, *found]
+    # Findings about recovered lines would often be about the recovery.
+    recovered_lines = frozenset(source.point(each)[0] for each in recovered.offsets)
+    found = [each for each in builder.findings if each.line not in recovered_lines]
+    return Document(source, root.value, root, recovered_lines), [*faults, *found]
 
 
 def first_error(text: str) -> ParserError | None:
-    """Return the parser's first complaint about a text."""
+    """Return the first syntax error of a text, None without one."""
     try:
         for _ in _events(text):
             pass
     except yaml.MarkedYAMLError as error:
-        return _complaint(error, len(text))
+        return _to_parser_error(error, len(text))
     return None
 
 
@@ -234,7 +234,7 @@ def _events(text: str) -> Iterator[Any]:
 
 def _new_parser(text: str) -> Any:
     try:
-        # libyaml is about ten times as fast; wheels carry it, some builds do not.
+        # libyaml is about ten times as fast; wheels include it, some builds do not.
         from yaml import cyaml
     except ImportError:
         return _PurePythonParser(text)
@@ -243,7 +243,7 @@ def _new_parser(text: str) -> Any:
 
 
 class _PurePythonParser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):
-    """PyYAML's own parser, which gives the same events at the same places."""
+    """The parser of PyYAML in Python, with the same events at the same places."""
 
     def __init__(self, text: str) -> None:
         yaml.reader.Reader.__init__(self, text)
@@ -272,8 +272,8 @@ def _pass_on(event: Any, span: Span, builder: TreeBuilder) -> None:
             builder.begin_document(span)
 
 
-def _complaint(error: yaml.MarkedYAMLError, length: int) -> ParserError:
-    # PyYAML's stub leaves out that a mark may be libyaml's or none.
+def _to_parser_error(error: yaml.MarkedYAMLError, length: int) -> ParserError:
+    # The stub of PyYAML omits that a mark may be None or of libyaml.
     marks: list[Any] = [error.problem_mark, error.context_mark]
     problem, context = (min(mark.index, length) if mark else None for mark in marks)
     at = problem or 0
@@ -282,20 +282,17 @@ def _complaint(error: yaml.MarkedYAMLError, length: int) -> ParserError:
     )
 
 
-def _syntax_finding(source: Source, at: int, words: Message) -> Diagnostic:
-    return diagnose(source, Span(at, at), "VA101", words.message, words.help)
+def _syntax_finding(source: Source, at: int, text: Message) -> Diagnostic:
+    return diagnose(source, Span(at, at), "VA101", text.message, text.help)
 
 
-# Builds the tree of nodes from what the YAML parser says, and checks it on the way.
-#
-# Aliases are shared and counted as if they were written out, so that a "billion laughs"
-# file is refused before anything walks it.
-
+# Aliases are shared and counted as if they were expanded, so that a "billion laughs"
+# file is refused before the tree is walked.
 
 # Deeper than any agent file, shallow enough that checks may recurse.
 MAX_DEPTH = 32
-# What a file may come to with its aliases written out, in characters; a value counts
-# a hundred more than its text, which bounds their number at 40,000.
+# Characters of a file with its aliases expanded. Each value counts 100 more than its
+# text, which limits a file to 40,000 values.
 MAX_EXPANDED = 4_000_000
 _VALUE_COST = 100
 
@@ -306,35 +303,35 @@ _KINDS = {type(None): "null", bool: "bool", int: "int", float: "float"}
 
 
 class ParseAborted(Exception):
-    """The rest of the text is not worth reading; a finding says why."""
+    """Raised to stop parsing; a finding gives the reason."""
 
 
 @dataclass(slots=True)
 class _Open:
-    """A collection whose end has not come yet."""
+    """A collection that has not ended yet."""
 
     node: Node
     anchor: str | None
-    key: Entry | None = None  # the key that waits for its value
+    key: Entry | None = None  # the key whose value comes next
     merges: list[tuple[Span, Node]] = field(default_factory=list)
 
 
 class TreeBuilder:
-    """Takes what a document consists of, in order; `finish` returns the root."""
+    """Builds the tree of nodes from parser events; `finish` returns the root."""
 
     def __init__(self, source: Source, beginning: str) -> None:
         self.findings: list[Diagnostic] = []
-        self._beginning = beginning  # how to begin a file that is empty
+        self._beginning = beginning  # help for an empty file
         self._source = source
         self._open: list[_Open] = []
         self._anchors: dict[str, Node] = {}
-        self._spent = 0
+        self._size = 0
         self._root: Node | None = None
 
     def begin_document(self, span: Span) -> None:
-        """Take the beginning of a document; raises `ParseAborted` at the second."""
+        """Start a document; raise `ParseAborted` at the second one."""
         if self._root is not None:
-            help_ = "one file holds one document; move the rest to its own"
+            help_ = "move it to its own file"
             self._report("VA106", span, "a second document begins here", help_)
             raise ParseAborted
 
@@ -347,12 +344,12 @@ class TreeBuilder:
         plain: bool,
         anchor: str | None,
     ) -> None:
-        """Take a scalar; `plain` says that its text decides what it is."""
+        """Add a scalar; `plain` is True if its text determines its type."""
         node = Node(text, self._without_properties(span), style)
         node.weight = _VALUE_COST + len(text)
         try:
             if tag is None:
-                # A lone `!` says "text", but for some scalars it is passed on as none.
+                # A lone `!` means text, but libyaml drops it for some scalars.
                 written = self._source.text[span.start : node.span.start].split()
                 if plain and style == "" and "!" not in written:
                     node.value = resolve_plain(text)
@@ -362,24 +359,24 @@ class TreeBuilder:
                 self._refuse_tag(node, tag, span)
         except NotJsonError:
             shown = quoted(text)[1:-1]
-            message = f"{shown} is not a number that JSON can say"
+            message = f"{shown} is not a number that JSON supports"
             self._break(node, "VA105", message, "put it in quotes to make it text")
         self._add(node, anchor)
 
     def begin_mapping(
         self, span: Span, flow: bool, tag: str | None, anchor: str | None
     ) -> None:
-        """Take the beginning of a mapping."""
+        """Start a mapping."""
         self._begin(Node({}, span, "{" if flow else "", entries={}), tag, anchor)
 
     def begin_list(
         self, span: Span, flow: bool, tag: str | None, anchor: str | None
     ) -> None:
-        """Take the beginning of a list."""
+        """Start a list."""
         self._begin(Node([], span, "{" if flow else "", items=[]), tag, anchor)
 
     def end(self, offset: int) -> None:
-        """Take the end of the innermost collection."""
+        """End the innermost collection."""
         top = self._open.pop()
         top.node.close(offset, self._source.text)
         for span, merged in top.merges:
@@ -387,15 +384,15 @@ class TreeBuilder:
         self._add(top.node, top.anchor)
 
     def alias(self, name: str, span: Span) -> None:
-        """Take `*name`."""
+        """Add the alias `*name`."""
         target = self._anchors.get(name)
         shown = quoted(name)[1:-1]
         if target is None or target.is_open:
             node = Node(None, span, is_broken=True, is_alias=True)
             if target is None:
-                what, help_ = "stands for nothing", f"define `&{shown}` before it"
+                what, help_ = "is not defined", f"define `&{shown}` before it"
             else:
-                what, help_ = "contains itself", "write the inner one out"
+                what, help_ = "contains itself", "replace the inner one by its value"
             self._report("VA112", span, f"`*{shown}` {what}", help_)
         else:
             node = target.alias(span)
@@ -403,7 +400,7 @@ class TreeBuilder:
         self._add(node, None)
 
     def finish(self) -> Node:
-        """Return the root; raises `ParseAborted` when there was nothing."""
+        """Return the root; raise `ParseAborted` for an empty document."""
         if self._root is None:
             self._report("VA107", Span(0, 0), "the file is empty", self._beginning)
             raise ParseAborted
@@ -425,13 +422,13 @@ class TreeBuilder:
             node.is_open = True
 
     def _force(self, node: Node, kind: str) -> None:
-        """Obey an explicit tag such as `!!int`, where the text allows it."""
+        """Apply an explicit tag such as `!!int`, or report that it does not match."""
         value = resolve_plain(str(node.value))
         if kind == "float" and type(value) is int:
             value = float(value)
         if _KINDS.get(type(value)) != kind:
             shown = quoted(node.value)
-            message = f"{shown} is not what its tag `!!{kind}` says"
+            message = f"{shown} does not match its tag `!!{kind}`"
             self._break(node, "VA104", message, "remove the tag")
         else:
             node.value = value
@@ -442,7 +439,7 @@ class TreeBuilder:
         shown = quoted(tag.replace(_TAG, "!!"))[1:-1]
         text = self._source.text[whole.start : node.span.start].rstrip()
         span = Span(whole.start, whole.start + len(text))
-        help_ = "the file holds plain data; remove the tag"
+        help_ = "remove the tag"
         self._report("VA104", span, f"the tag `{shown}` is not allowed", help_)
 
     def _break(self, node: Node, rule: str, message: str, help_: str) -> None:
@@ -453,15 +450,15 @@ class TreeBuilder:
     def _check_depth(self, more: int, span: Span) -> None:
         if len(self._open) + more > MAX_DEPTH:
             message = f"values are nested more than {MAX_DEPTH} deep"
-            self._report("VA110", span, message, "no field needs that")
+            self._report("VA110", span, message, "reduce the nesting")
             raise ParseAborted
 
     def _add(self, node: Node, anchor: str | None) -> None:
-        """Hang a finished node where it belongs: root, item, key or value."""
+        """Add a finished node as root, item, key or value."""
         node.is_open = False
         if anchor:
             self._anchors[anchor] = node
-        self._spend(node)
+        self._count(node)
         if not self._open:
             self._root = node
             return
@@ -477,15 +474,14 @@ class TreeBuilder:
             elif not key.is_repeated:
                 top.node.put(key, node)
 
-    def _spend(self, node: Node) -> None:
-        # The parts of a collection were paid for one by one, unless it comes in again
-        # through an alias.
+    def _count(self, node: Node) -> None:
+        # The parts of a collection were counted one by one, except those of an alias.
         again = node.is_alias or node.is_scalar
-        self._spent += node.weight if again else _VALUE_COST
-        if self._spent > MAX_EXPANDED:
-            message = "with its aliases written out the file holds too much"
+        self._size += node.weight if again else _VALUE_COST
+        if self._size > MAX_EXPANDED:
+            message = "the file is too large with its aliases expanded"
             most = MAX_EXPANDED // _VALUE_COST
-            help_ = f"a file has at most {most:,} keys and values"
+            help_ = f"use at most {most:,} keys and values"
             self._report("VA110", node.span, message, help_)
             raise ParseAborted
 
@@ -493,18 +489,18 @@ class TreeBuilder:
         if node.value == "<<" and node.style == "" and not node.is_alias:
             return Entry("<<", node.head, is_merge=True)
         is_text = isinstance(node.value, str)
-        name = node.value if is_text else self._odd_key(node)
+        name = node.value if is_text else self._report_key(node)
         entry = Entry(name, node.head, is_broken=not is_text)
         previous = mapping.entries.get(name) if mapping.entries else None
         if previous is not None:
             line, _ = self._source.point(previous.key.start)
-            message = f"`{quoted(name)[1:-1]}` is here twice"
-            self._report("VA102", node.head, message, f"the first is in line {line}")
+            message = f"duplicate key `{quoted(name)[1:-1]}`"
+            self._report("VA102", node.head, message, f"it is already in line {line}")
             entry.is_repeated = True
         return entry
 
-    def _odd_key(self, node: Node) -> str:
-        """Report a key that is no text, and return what stands for it."""
+    def _report_key(self, node: Node) -> str:
+        """Report a key that is not text; return its text in the file."""
         text = self._source.text[node.span.start : node.span.end]
         if not node.is_broken:
             message = f"the key `{quoted(text)[1:-1]}` is not text"
@@ -524,7 +520,7 @@ class TreeBuilder:
                 into.inherit(entry, span)
 
     def _without_properties(self, span: Span) -> Span:
-        """The place of a node without the anchor and tag before it."""
+        """Return the place of a node without the anchor and tag before it."""
         start, end = span
         text = self._source.text
         while start < end and text[start] in "&!":

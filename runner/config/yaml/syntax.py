@@ -1,4 +1,4 @@
-"""What the YAML parser means: its complaints in words that help, at a useful place."""
+"""Turns errors of the YAML parser into helpful messages at the relevant place."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ParserError:
-    """What the parser says, and where: the problem, and what it was reading then."""
+    """An error of the parser: the problem, its context, and the offsets of both."""
 
     problem: str
     context: str
@@ -23,16 +23,16 @@ class ParserError:
     context_at: int
 
 
-class _Known(NamedTuple):
-    problem: str  # part of the parser's problem text; libyaml's and PyYAML's wordings
+class _KnownError(NamedTuple):
+    problem: str  # part of the problem text of libyaml or PyYAML
     context: str  # part of its context text
-    words: str
-    at_context: bool = False  # point at where the construct began
+    name: str  # in _MESSAGES
+    at_context: bool = False  # mark the start of the construct
 
 
-_WORDS = {
+_MESSAGES = {
     "value": Message(
-        "a `key: value` cannot stand here",
+        "a `key: value` is not allowed here",
         "put a text that holds `: ` in quotes; check the indentation",
     ),
     "quote": Message(
@@ -43,8 +43,8 @@ _WORDS = {
         "this quote is never closed", "close it before the `---` or `...`"
     ),
     "escape": Message(
-        "this text holds a backslash that YAML does not know",
-        "use single quotes, in which a backslash is only a backslash",
+        "this text has an unknown backslash escape",
+        "use single quotes, in which a backslash is a plain character",
     ),
     "bracket [": Message(
         "this `[` is not closed where it should be",
@@ -54,7 +54,7 @@ _WORDS = {
         "this `{` is not closed where it should be",
         "put `,` between entries and `}` at the end",
     ),
-    "closer": Message("there is nothing that this `%s` closes", "remove it"),
+    "closer": Message("unmatched `%s`", "remove it"),
     "comma": Message("a `,` is missing before this", "put `,` between entries"),
     "colon": Message(
         "this line is neither a `key: value` nor part of a text above it",
@@ -71,60 +71,62 @@ _WORDS = {
         "this line does not fit the indentation of the lines above it",
         "lines of one mapping or list begin in the same column",
     ),
-    "version": Message("this version of YAML is not known", "remove the `%YAML` line"),
+    "version": Message("unknown YAML version", "remove the `%YAML` line"),
     "tab": Message(
         "a tab cannot indent a line",
         "indent with spaces; YAML does not allow tabs there",
     ),
     "left over": Message(
-        "something is left over after the value",
-        "one pair of quotes goes around the whole text",
+        "unexpected text after the value",
+        "put one pair of quotes around the whole text",
     ),
     "reserved": Message("a value cannot begin with `%s`", "put the value in quotes"),
 }
-_COMPLAINTS = (
-    _Known("mapping values are not allowed", "", "value"),
-    _Known("unexpected end of stream", "quoted scalar", "quote", at_context=True),
-    _Known(
+_KNOWN_ERRORS = (
+    _KnownError("mapping values are not allowed", "", "value"),
+    _KnownError("unexpected end of stream", "quoted scalar", "quote", at_context=True),
+    _KnownError(
         "unexpected document indicator",
         "quoted scalar",
         "quote at marker",
         at_context=True,
     ),
-    _Known("unknown escape character", "", "escape"),
-    _Known("expected ',' or", "flow sequence", "bracket [", at_context=True),
-    _Known("expected ',' or", "flow mapping", "bracket {", at_context=True),
-    _Known("could not find expected ':'", "", "colon", at_context=True),
-    _Known("did not find expected key", "", "indentation"),
-    _Known("expected <block end>", "", "indentation"),
-    _Known("did not find expected '-'", "", "dash"),
-    _Known("incompatible YAML document", "", "version"),
+    _KnownError("unknown escape character", "", "escape"),
+    _KnownError("expected ',' or", "flow sequence", "bracket [", at_context=True),
+    _KnownError("expected ',' or", "flow mapping", "bracket {", at_context=True),
+    _KnownError("could not find expected ':'", "", "colon", at_context=True),
+    _KnownError("did not find expected key", "", "indentation"),
+    _KnownError("expected <block end>", "", "indentation"),
+    _KnownError("did not find expected '-'", "", "dash"),
+    _KnownError("incompatible YAML document", "", "version"),
 )
 
 
-def words(name: str, character: str = "") -> Message:
-    """Return what is said about a fault; some are about a character."""
-    found = _WORDS.get(f"{name} {character}")
+def message_for(name: str, character: str = "") -> Message:
+    """Return the message of a syntax error, for some with the character in it."""
+    found = _MESSAGES.get(f"{name} {character}")
     if found is not None:
         return found
-    message, help_ = _WORDS[name]
+    message, help_ = _MESSAGES[name]
     return Message(message.replace("%s", character), help_)
 
 
-def explain_syntax(text: str, complaint: ParserError) -> tuple[int, Message]:
-    """Say in words what the parser complains of, and the offset to show."""
-    at, problem = complaint.at, complaint.problem
+def explain_syntax(text: str, error: ParserError) -> tuple[int, Message]:
+    """Return the offset to mark and the message for a parser error."""
+    at, problem = error.at, error.problem
     character = text[at : at + 1]
     if "cannot start any token" in problem:
-        return at, words("tab") if character == "\t" else words("reserved", character)
+        return at, message_for("tab") if character == "\t" else message_for(
+            "reserved", character
+        )
     line_start = max(text.rfind("\n", 0, at), text.rfind("\r", 0, at)) + 1
     before = text[line_start:at].strip()
     if character == "\t" and not before:
-        return at, words("tab")
+        return at, message_for("tab")
     if before and ("expected key" in problem or "<block end>" in problem):
-        return at, words("left over")
-    for each in _COMPLAINTS:
-        if each.problem in problem and each.context in complaint.context:
-            place = complaint.context_at if each.at_context else at
-            return place, words(each.words)
+        return at, message_for("left over")
+    for each in _KNOWN_ERRORS:
+        if each.problem in problem and each.context in error.context:
+            place = error.context_at if each.at_context else at
+            return place, message_for(each.name)
     return at, Message(f"this is not YAML: {problem}", None)

@@ -28,13 +28,13 @@ def errors(folder: Path, text: str) -> list[tuple[int, str]]:
 
 def test_several_slips_are_each_told() -> None:
     result = recovered("a 1\nb: [c\nd: 'x\ne: 2\n")
-    assert [each.at for each in result.faults] == [0, 7, 13]
+    assert [each.at for each in result.errors] == [0, 7, 13]
     assert result.text == "a: 1\nb: [c]\nd: 'x'\ne: 2\n"
 
 
 def test_a_quote_that_is_open_to_the_end_hides_no_other_slip() -> None:
     result = recovered('a 1\nb: "c\nd: 2\ne: [f\ng: {h: 3}\n')
-    assert [each.at for each in result.faults] == [0, 7, 18]
+    assert [each.at for each in result.errors] == [0, 7, 18]
     assert result.text == 'a: 1\nb: "c"\nd: 2\ne: [f]\ng: {h: 3}\n'
 
 
@@ -48,12 +48,12 @@ def test_places_in_the_mended_text_lead_back() -> None:
 def test_what_stays_unreadable_has_one_fault() -> None:
     result = recovered("a: 1\n}{][\n&&\n")
     assert result.text is None
-    assert len(result.faults) == 1
+    assert len(result.errors) == 1
 
 
 def test_a_text_of_slips_is_given_up() -> None:
     result = recovered("a: 1\n" + "b 2\n" * 50)
-    assert (result.text, len(result.faults)) == (None, 1)
+    assert (result.text, len(result.errors)) == (None, 1)
 
 
 def test_a_large_text_is_tried_a_few_times_only() -> None:
@@ -108,8 +108,8 @@ def test_any_text_is_recovered_or_refused(text: str) -> None:
     if complaint is None:
         return
     result = recover(text, complaint, first_error)
-    assert 1 <= len(result.faults) <= 20
-    assert all(0 <= each.at <= len(text) for each in result.faults)
+    assert 1 <= len(result.errors) <= 20
+    assert all(0 <= each.at <= len(text) for each in result.errors)
     if result.text is not None:
         assert first_error(result.text) is None
         assert len(result.origins) == len(result.text) + 1

@@ -1,11 +1,11 @@
-"""Each slip is found where a person would point, with the edit that takes it back."""
+"""Each guess is found where a person would point, with the edit that takes it back."""
 
 from __future__ import annotations
 
 import pytest
 
 from runner.config.yaml.parser import first_error
-from runner.config.yaml.recovery import SyntaxGuess, find_slips
+from runner.config.yaml.recovery import SyntaxGuess, find_guesses
 
 # Broken text with a mark where the fault is, and how it was meant.
 CASES = {
@@ -40,22 +40,22 @@ CASES = {
 def test_a_slip_is_found_where_it_is_with_what_takes_it_back(name: str) -> None:
     marked, meant = CASES[name]
     text, at = marked.replace("«", ""), marked.index("«")
-    complaint = first_error(text)
-    assert complaint is not None
+    error = first_error(text)
+    assert error is not None
     helpful = [
-        slip
-        for slip in find_slips(text, complaint)
-        if first_error(mended(text, slip)) is None
+        guess
+        for guess in find_guesses(text, error)
+        if first_error(mended(text, guess)) is None
     ]
     assert (helpful[0].at, mended(text, helpful[0])) == (at, meant)
 
 
 def test_a_tab_that_may_stand_for_several_widths_is_not_sure() -> None:
     text = "a:\n  b:\n    c: 1\n\td: 2\n"
-    complaint = first_error(text)
-    assert complaint is not None
-    assert not any(slip.is_sure for slip in find_slips(text, complaint))
+    error = first_error(text)
+    assert error is not None
+    assert not any(guess.is_sure for guess in find_guesses(text, error))
 
 
-def mended(text: str, slip: SyntaxGuess) -> str:
-    return text[: slip.edit.start] + slip.edit.text + text[slip.edit.end :]
+def mended(text: str, guess: SyntaxGuess) -> str:
+    return text[: guess.edit.start] + guess.edit.text + text[guess.edit.end :]

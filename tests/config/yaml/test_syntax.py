@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from runner.config.yaml.syntax import ParserError, explain_syntax, words
+from runner.config.yaml.syntax import ParserError, explain_syntax, message_for
 
 
 def explain(text: str, problem: str, context: str, at: int, context_at: int = 0) -> str:
@@ -36,9 +36,11 @@ def test_both_wordings_of_the_parsers_are_known() -> None:
         "mapping values are not allowed in this context",
         "mapping values are not allowed here",
     ):
-        assert explain("a: b: c", problem, "", 4) == "a `key: value` cannot stand here"
+        assert explain("a: b: c", problem, "", 4) == "a `key: value` is not allowed here"
 
 
-def test_words_name_the_character_that_they_are_about() -> None:
-    assert words("closer", "]").message == "there is nothing that this `]` closes"
-    assert words("bracket", "{").help == "put `,` between entries and `}` at the end"
+def test_some_messages_quote_the_character() -> None:
+    assert message_for("closer", "]").message == "unmatched `]`"
+    assert (
+        message_for("bracket", "{").help == "put `,` between entries and `}` at the end"
+    )

@@ -14,7 +14,7 @@ NUMBER = 3
 
 @tool(effect="write", timeout=4)
 def shop_hours(day: str) -> str:
-    """Tell when the shop opens."""
+    """Return the opening time of the shop."""
     return f"{day}: nine to five"
 
 
@@ -31,7 +31,7 @@ SHOP_READY = Ready()
 
 
 class ShopStock:
-    """A tool that is set up in the agent file."""
+    """A tool with settings in the agent file."""
 
     def __init__(self, region: str = "eu") -> None:
         if region == "mars":
@@ -65,7 +65,7 @@ class FixedKind:
 
 
 class InvalidKind(FixedKind):
-    """A kind whose schema is none."""
+    """A kind with an invalid schema."""
 
     key = "invalid"
     schema: Mapping[str, Any] = {"type": "sentence"}
