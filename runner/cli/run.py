@@ -354,7 +354,7 @@ def _strays(
 
     def deliver(text: str, level: int, library: str) -> None:
         if log is not None:
-            log.stray(text, level, library)
+            log.write_library_record(text, level, library)
         elif library.partition(".")[0] not in _QUIET_LIBRARIES:
             view.notice(f"{library}: {text}")
 
