@@ -11,7 +11,7 @@ from runner.cli.main import build_app
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--view", "chatty"], "--view is chat, wire, plain, not 'chatty'"),
+        (["--view", "chatty"], "--view must be one of chat, wire, plain, not 'chatty'"),
         (["--view", "plain", "--json"], "--json and --view plain contradict"),
         (["--view", "chat"], "--view chat needs a terminal"),
         (["--quiet", "--verbose"], "--quiet and --verbose contradict"),

@@ -151,7 +151,7 @@ def test_without_colours_nothing_is_lost_but_the_colours() -> None:
     colourful, plain = Screen(80), Screen(80)
 
     draw(SCENES["interrupted"], colourful)
-    draw(SCENES["interrupted"], plain, paint=AnsiWriter(colours=False))
+    draw(SCENES["interrupted"], plain, paint=AnsiWriter(colors=False))
 
     assert plain.lines == colourful.lines
     assert plain.marks("strikethrough") == colourful.marks("strikethrough")
