@@ -222,7 +222,7 @@ async def test_nothing_of_it_is_loaded_when_it_is_off(
     look = (
         "import sys\n\n\ndef echo(text: str) -> list:\n"
         '    """Look.\n\n    Args:\n        text: Anything.\n    """\n'
-        "    names = ('runner.observers.telemetry', 'prometheus_client', 'opentelemetry')\n"
+        "    names = ('prometheus_client', 'opentelemetry', 'runner.observers.tel')\n"
         "    return sorted(each for each in sys.modules if each.startswith(names))\n"
     )
     (tmp_path / "tool.py").write_text(look, "utf-8")

@@ -144,7 +144,7 @@ def test_a_file_with_findings_raises_what_ends_with_1(agent: Path) -> None:
         (["agents/support.yaml", "--format", "xml"], "there is no format 'xml'"),
         (["agents/support.yaml", "--var", "x"], "--var 'x' sets nothing"),
         (["agents/support.yaml", "--var", "x=1"], "declares no variable 'x'"),
-        (["agents"], "agents is a folder, and show takes one agent file"),
+        (["agents"], "'agents' is a folder, not an agent file"),
     ],
 )
 def test_wrong_usage_raises_what_ends_with_2(arguments: list[str], words: str) -> None:
@@ -183,7 +183,7 @@ def test_a_call_is_shown_on_one_page(
 def test_a_call_without_sound_is_drawn_by_its_turns(call: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(call, tmp_path / "silent", ignore=_wavs)
     done = invoke(copy)
-    assert "by the messages: the recording has no audio" in done.stdout
+    assert "from messages: the recording has no audio" in done.stdout
     lanes = done.stdout.splitlines()[3:5]
     assert [lane[:8].strip() for lane in lanes] == ["caller", "agent"]
     assert all("▅▅" in lane for lane in lanes)
@@ -315,7 +315,7 @@ def test_html_is_written_to_a_file_or_to_stdout(call: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["order", "--format", "wire"], "no format 'wire' for recordings"),
+        (["order", "--format", "wire"], "unknown format 'wire' for recordings"),
         (["order", "--var", "a=b"], "--var is for agent files"),
         ([".", "--html", "x.html"], "--html shows one call"),
         (["agents/support.yaml", "--html", "x.html"], "is an agent file"),
