@@ -86,7 +86,7 @@ class PlacedEdit:
 
 
 def placed_edits(file: CheckedFile, found: Diagnostic) -> list[PlacedEdit] | None:
-    """Return the edits of a finding's fix; None if there is no fix.
+    """Return the edits of a finding's fix; None without a fix.
 
     Positions in a file other than the agent file are computed from that file's text.
     """

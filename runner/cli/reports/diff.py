@@ -32,7 +32,7 @@ class Comparison:
 
     @property
     def is_empty(self) -> bool:
-        """True if there is no difference."""
+        """True without any difference."""
         return not self.sending and not self.changed
 
     @property
