@@ -23,8 +23,6 @@ SILENCE_DBFS = -120.0
 # Audio above this counts as a voice: room noise of a laptop is near -60 dBFS, quiet
 # speech above -40.
 VOICE_DBFS = -45.0
-# The only encoding that a session asks for: 24 kHz, 16 bits, mono.
-BYTES_A_SECOND = SAMPLE_RATE * SAMPLE_BYTES
 
 _FULL_SCALE = 32_768.0
 _INT16: np.dtype[np.int16] = np.dtype("<i2")

@@ -69,7 +69,7 @@ def _capture_logs(
 
     def deliver(text: str, level: int, library: str) -> None:
         if log is not None:
-            log.stray(text, level, library)
+            log.write_library_record(text, level, library)
         elif library.partition(".")[0] not in _QUIET_LIBRARIES:
             view.notice(f"{library}: {text}")
 

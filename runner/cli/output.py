@@ -1,4 +1,4 @@
-"""What commands write to stdout and to report files."""
+"""Output of commands to stdout and to report files."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from runner.errors import FileUnreadable
 
 
 def write_any_character() -> None:
-    """Let stdout take any character, whatever its encoding."""
-    reconfigure = getattr(sys.stdout, "reconfigure", None)  # only a text file has it
+    """Let stdout accept any character; unencodable ones are escaped."""
+    reconfigure = getattr(sys.stdout, "reconfigure", None)  # only text files have it
     if reconfigure is not None:
         reconfigure(errors="backslashreplace")
 
@@ -28,7 +28,7 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def save(path: Path, text: str) -> None:
-    """Write a report to a file; raises FileUnreadable."""
+    """Write a report to a file; raises FileUnreadable if that fails."""
     try:
         path.write_text(text, "utf-8", errors="backslashreplace", newline="\n")
     except OSError as error:

@@ -41,8 +41,8 @@ from runner.tools.tool import (
     Tool,
     ToolDefinition,
     ToolTraits,
-    define_tool,
     declared_traits,
+    define_tool,
 )
 
 if TYPE_CHECKING:

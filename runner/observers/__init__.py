@@ -1,1 +1,1 @@
-"""Observers of a call: they are fed by the engine or by a recording."""
+"""Observers of a call, fed by the engine or by a recording."""

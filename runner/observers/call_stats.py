@@ -1,4 +1,4 @@
-"""Statistics of a call: texts, waits, tool calls, interruptions."""
+"""Statistics of a call: transcripts, latencies, tool calls, and its counters."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import asyncio
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-from runner.audio.devices import Microphone, Speaker
-from runner.audio.pcm import BYTES_A_SECOND
+from runner.audio.devices import BYTES_PER_SECOND, Microphone, Speaker
 from runner.audio.playback import PlaybackCounts
 from runner.audio.portaudio.speaker import CardSpeaker
 from runner.audio.virtual import ClockedSpeaker
@@ -17,7 +16,6 @@ from runner.observers.events import (
     AnswerHeard,
     CallEvent,
     CallInterpreter,
-    ErrorReported,
     FinalTranscript,
     ToolEnded,
     ToolStarted,
@@ -60,7 +58,7 @@ class CallStats:
     events: CallInterpreter = field(default_factory=CallInterpreter)
 
     def __post_init__(self) -> None:
-        """Subscribe first: what other handlers read here is up to date."""
+        # The first subscriber: other handlers read up-to-date statistics.
         self.events.subscribe(self.note)
 
     def note(self, event: CallEvent) -> None:
@@ -81,22 +79,19 @@ class CallStats:
                 pass
 
 
-# What a call cost and lost, counted: for the end of it, and for `--json`.
-
-
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What happened in one call; the names are those of `--json` and stay.
+    """Counters of one call. The names are part of the `--json` output.
 
-    Seconds are of sound, but for `connection_lost_seconds`, which are of the clock.
+    Seconds are seconds of audio, except `connection_lost_seconds` (elapsed time).
     """
 
     messages_sent: int = 0
     messages_received: int = 0
     audio_sent_seconds: float = 0.0
     audio_received_seconds: float = 0.0
-    # The caller's sound that was not sent: not taken from the device in time; spoken
-    # while there was no line; left in the outbox by a slow network.
+    # Caller audio that was not sent: not read from the device in time; recorded while
+    # disconnected; still queued because of a slow network.
     microphone_dropped_seconds: float = 0.0
     microphone_unsent_seconds: float = 0.0
     outbox_dropped_seconds: float = 0.0
@@ -104,8 +99,8 @@ class Counters:
     connection_lost_seconds: float = 0.0
     messages_malformed: int = 0
     messages_unknown: int = 0
-    # The agent's sound that was not heard: of replies that were over; thrown away at an
-    # interruption; refused by a full buffer.
+    # Agent audio that was not played: received after its reply ended; discarded by an
+    # interruption; rejected by a full buffer.
     audio_ignored_seconds: float = 0.0
     playback_cleared_seconds: float = 0.0
     playback_dropped_seconds: float = 0.0
@@ -113,7 +108,7 @@ class Counters:
     tool_calls_run: int = 0
     tool_calls_failed: int = 0
     tool_calls_cancelled: int = 0
-    tool_calls_late: int = 0  # ended when nobody wanted the result any more
+    tool_calls_late: int = 0  # ended after their result was no longer needed
     threads_hung: int = 0
     replies_retried: int = 0
 
@@ -135,22 +130,24 @@ class CounterObserver:
     bytes_sent: int = 0
     bytes_received: int = 0
     bytes_played: int = 0
-    garbled: int = 0
-    unknown: int = 0
-    calls: dict[str, int] = field(
-        default_factory=lambda: {"run": 0, "failed": 0, "cancelled": 0, "late": 0}
-    )
-    asked_again: int = 0
-    _was_asked_again: bool = False
+    messages_malformed: int = 0
+    messages_unknown: int = 0
+    tool_calls_run: int = 0
+    tool_calls_failed: int = 0
+    tool_calls_cancelled: int = 0
+    tool_calls_late: int = 0
+    replies_retried: int = 0
+    _was_retried: bool = False
 
     @property
     def bytes_ignored(self) -> int:
-        """How much of the agent's sound came when its reply was over."""
+        """Bytes of agent audio that were received after their reply ended."""
         return self.bytes_received - self.bytes_played
 
     def observe(self, at: float, what: Event | Action) -> None:
-        """Count an event or an action; sound, the most frequent by far, comes first."""
+        """Count an engine event or action."""
         del at
+        # Audio is checked first: it is by far the most frequent input.
         if isinstance(what, MicFrame):
             return
         if isinstance(what, Send):
@@ -158,8 +155,8 @@ class CounterObserver:
             if isinstance(what.message, InputAudio):
                 self.bytes_sent += len(what.message.pcm)
             elif isinstance(what.message, ReplyCreate):
-                self.asked_again += self._is_asked_again and not self._was_asked_again
-                self._was_asked_again = self._is_asked_again
+                self.replies_retried += self._is_retried and not self._was_retried
+                self._was_retried = self._is_retried
         elif isinstance(what, Play):
             self.bytes_played += len(what.pcm)
         elif isinstance(what, Received):
@@ -167,33 +164,32 @@ class CounterObserver:
             if isinstance(what.message, ReplyAudio):
                 self.bytes_received += len(what.message.pcm)
                 return
-            self.unknown += isinstance(what.message, Unknown)
-            # The event is not fed yet: what follows from it shows by the difference.
-            self._was_asked_again = self._is_asked_again
+            self.messages_unknown += isinstance(what.message, Unknown)
+            # The session processes this event next; a change after that is its effect.
+            self._was_retried = self._is_retried
         elif isinstance(what, MalformedMessage):
             self.messages_received += 1
+            self.messages_malformed += 1
         elif isinstance(what, ToolFinished):
-            # Only the session knows if a result is still wanted.
+            # Only the session knows if the result is still needed.
             call = self.session.turn_manager.calls.find(what.call_id)
-            is_wanted = call is not None and call.state is CallState.RUNNING
-            self.calls["late"] += not is_wanted
+            is_needed = call is not None and call.state is CallState.RUNNING
+            self.tool_calls_late += not is_needed
 
     def note(self, event: CallEvent) -> None:
         """Count a call event."""
         match event:
             case ToolStarted():
-                self.calls["run"] += 1
+                self.tool_calls_run += 1
             case ToolEnded(outcome="cancelled"):
-                self.calls["cancelled"] += 1
+                self.tool_calls_cancelled += 1
             case ToolEnded(outcome="error"):
-                self.calls["failed"] += 1
-            case ErrorReported(source="message"):
-                self.garbled += 1
+                self.tool_calls_failed += 1
             case _:
                 pass
 
     @property
-    def _is_asked_again(self) -> bool:
+    def _is_retried(self) -> bool:
         return self.session.turn_manager.pending_reply.was_asked_again
 
 
@@ -208,52 +204,52 @@ class UnsentMessages(Protocol):
 
 
 def collect_counters(
-    tally: CounterObserver,
+    observer: CounterObserver,
     unsent: UnsentMessages,
     microphone: Microphone,
     speaker: Speaker,
     hung: int,
 ) -> Counters:
-    """Collects all counters of a call. Call on the event loop."""
-    line = tally.session.connection
-    lost = line.outage_seconds
-    if line.dropped_at is not None:  # and it never came back
-        lost += asyncio.get_running_loop().time() - line.dropped_at
+    """Return all counters of a call. Call it on the event loop.
+
+    `hung` is the number of tool threads that timed out and still run.
+    """
+    connection = observer.session.connection
+    lost = connection.outage_seconds
+    if connection.dropped_at is not None:  # still disconnected
+        lost += asyncio.get_running_loop().time() - connection.dropped_at
     dropped_frames = unsent.dropped_frames
-    dropped = unsent.dropped_bytes / BYTES_A_SECOND
+    dropped = unsent.dropped_bytes / BYTES_PER_SECOND
     playback = PlaybackCounts()
     if isinstance(speaker, ClockedSpeaker | CardSpeaker):
         playback = speaker.counts
     return Counters(
-        messages_sent=tally.messages_sent - dropped_frames,
-        messages_received=tally.messages_received,
-        audio_sent_seconds=max(0.0, tally.bytes_sent / BYTES_A_SECOND - dropped),
-        audio_received_seconds=tally.bytes_received / BYTES_A_SECOND,
+        messages_sent=observer.messages_sent - dropped_frames,
+        messages_received=observer.messages_received,
+        audio_sent_seconds=max(0.0, observer.bytes_sent / BYTES_PER_SECOND - dropped),
+        audio_received_seconds=observer.bytes_received / BYTES_PER_SECOND,
         microphone_dropped_seconds=microphone.dropped_ms / 1000,
-        microphone_unsent_seconds=line.unsent_bytes / BYTES_A_SECOND,
+        microphone_unsent_seconds=connection.unsent_bytes / BYTES_PER_SECOND,
         outbox_dropped_seconds=dropped,
-        connection_drops=line.drops,
+        connection_drops=connection.drops,
         connection_lost_seconds=lost,
-        messages_malformed=tally.garbled,
-        messages_unknown=tally.unknown,
-        audio_ignored_seconds=tally.bytes_ignored / BYTES_A_SECOND,
+        messages_malformed=observer.messages_malformed,
+        messages_unknown=observer.messages_unknown,
+        audio_ignored_seconds=observer.bytes_ignored / BYTES_PER_SECOND,
         playback_cleared_seconds=playback.cleared_frames / playback.rate,
         playback_dropped_seconds=playback.dropped_frames / playback.rate,
         playback_underruns=playback.underruns,
-        tool_calls_run=tally.calls["run"],
-        tool_calls_failed=tally.calls["failed"],
-        tool_calls_cancelled=tally.calls["cancelled"],
-        tool_calls_late=tally.calls["late"],
+        tool_calls_run=observer.tool_calls_run,
+        tool_calls_failed=observer.tool_calls_failed,
+        tool_calls_cancelled=observer.tool_calls_cancelled,
+        tool_calls_late=observer.tool_calls_late,
         threads_hung=hung,
-        replies_retried=tally.asked_again,
+        replies_retried=observer.replies_retried,
     )
 
 
-# A call's counters in words: what was lost, or everything.
-
-
 def format_losses(counters: Counters) -> list[str]:
-    """Return what is not as it should be, a part each; nothing of a call without."""
+    """Return one phrase for each kind of loss; an empty list if there was none."""
     c = counters
     parts: list[str] = []
     if c.connection_drops:
@@ -282,7 +278,7 @@ def format_losses(counters: Counters) -> list[str]:
 
 
 def describe_all(counters: Counters) -> str:
-    """Return every counter with its name, as `--json` has them."""
+    """Return every counter with the name it has in `--json` output."""
     return ", ".join(f"{name} {value:g}" for name, value in counters.as_dict().items())
 
 

@@ -203,7 +203,7 @@ class PlaybackStarted:
 
 @dataclass(frozen=True, slots=True)
 class PlaybackStopped:
-    """The speaker's buffer is emptied; `cause` is None if nobody interrupted."""
+    """The speaker's buffer is emptied; `cause` is None without an interruption."""
 
     at: float
     cause: Cause | None
@@ -282,7 +282,7 @@ class ErrorReported:
 
 @dataclass(frozen=True, slots=True)
 class NoticeGiven:
-    """The client session has a sentence for the person."""
+    """The client session reports a message for the user."""
 
     at: float
     text: str
@@ -364,7 +364,7 @@ class CallInterpreter:
         self._turns = 0
         self._is_caller_speaking = False
         self._pending_transcripts = 0  # of spoken turns of the caller
-        self._typed: str | None = None  # the caller's last words, if they were typed
+        self._typed: str | None = None  # the caller's last text, if it was typed
         self._announcements = 0
         self._reply_id = ""
         self._is_playing = True  # False: the next audio is the first of a reply

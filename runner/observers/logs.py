@@ -1,8 +1,8 @@
-"""A call as a log: an entry for each thing that happened, secrets masked.
+"""The log of a call: one redacted entry for each event, as text or JSON lines.
 
-Without detail it holds what happened, when and how long it took, but not what was said:
-no words, no arguments, no results. With it every message is there, and all of that;
-sound, of which there are two hundred pieces a second, is summed up each second.
+A normal log has events, times and durations, but no transcripts, arguments or results.
+A detailed log adds those and every message. Audio, about two hundred messages a second,
+is summed up once a second.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
+from runner.audio.devices import BYTES_PER_MS
 from runner.errors import FileUnreadable, os_error_text
 from runner.observers.events import (
     AgentReplyEnded,
@@ -40,17 +41,14 @@ from runner.protocol.codec import encode
 from runner.protocol.messages import InputAudio, Message, ReplyAudio
 from runner.redaction import Redactor
 
-# One line of a log: as text for people, as JSON for programs.
-
-
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
-# A text needs no quotes if it holds none of these.
+# Text without these characters needs no quotes.
 _SPECIAL = frozenset(' ="\\')
 
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """Something that happened; `at` is epoch seconds, "" an id that there is not."""
+    """One entry of a log; `at` is epoch seconds, an unknown id is ""."""
 
     at: float
     level: Level
@@ -62,7 +60,7 @@ class LogEntry:
 
 
 def write_entry(entry: LogEntry, format: LogFormat) -> str:
-    """Return the one line of an entry, without its end; nothing in it breaks it."""
+    """Return an entry as one line without a line end; line breaks are escaped."""
     ids = {"session": entry.session, "call": entry.call, "agent": entry.agent}
     known = {name: value for name, value in ids.items() if value}
     time = _time(entry.at)
@@ -70,17 +68,17 @@ def write_entry(entry: LogEntry, format: LogFormat) -> str:
         head = {"ts": time, "level": entry.level, "event": entry.event}
         return _json_text({**head, **known, **entry.fields})
     pairs = {**known, **entry.fields}
-    said = " ".join(f"{name}={_word(value)}" for name, value in pairs.items())
-    return f"{time} {entry.level.upper():7} {entry.event} {said}".rstrip()
+    text = " ".join(f"{name}={_quoted(value)}" for name, value in pairs.items())
+    return f"{time} {entry.level.upper():7} {entry.event} {text}".rstrip()
 
 
 def _time(at: float) -> str:
-    """Return RFC 3339 in UTC, with milliseconds."""
+    """Return the time as RFC 3339 in UTC, with milliseconds."""
     stamp = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
     return stamp.replace("+00:00", "Z")
 
 
-def _word(value: Any) -> str:
+def _quoted(value: Any) -> str:
     if isinstance(value, str) and value and value.isprintable():
         return value if _SPECIAL.isdisjoint(value) else _json_text(value)
     return _json_text(value)
@@ -90,13 +88,12 @@ def _json_text(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
     if text.isprintable():
         return text
-    # What would end a line for some reader, command a terminal, or not be UTF-8.
+    # Escapes line separators, terminal control characters and surrogates.
     escaped = json.dumps(value, separators=(",", ":"), default=str)
     return escaped.replace("\x7f", "\\u007f")
 
 
-_SOUND_PERIOD = 1.0  # seconds
-_BYTES_A_MS = 48  # 24 kHz, 16 bits, mono
+_AUDIO_PERIOD_SECONDS = 1.0
 
 
 class Log:
@@ -106,20 +103,20 @@ class Log:
         self,
         sink: Callable[[str], object],
         format: LogFormat,
-        conceal: Redactor,
+        redactor: Redactor,
         clock: Callable[[], float],
         *,
         is_detailed: bool = False,
     ) -> None:
-        """`clock` returns epoch seconds; a sink takes a line without its end."""
+        """`clock` returns epoch seconds; `sink` gets a line without its line end."""
         self.is_detailed = is_detailed
         self.agent = ""  # set once it is known
         self.session = ""
-        # Added to the engine's time it is epoch seconds; set when the call begins.
+        # Engine time plus this is epoch seconds; set when the call starts.
         self.epoch = 0.0
         self._sink = sink
         self._format: LogFormat = format
-        self._conceal = conceal
+        self._redactor = redactor
         self._clock = clock
 
     def note(self, event: CallEvent) -> None:
@@ -139,12 +136,12 @@ class Log:
         call: str = "",
         **fields: Any,
     ) -> None:
-        """Write something else; now, or at a time on the engine's clock."""
+        """Write an entry that is not a call event; `at` is engine time, default now."""
         when = self._clock() if at is None else self.epoch + at
         self._write(when, level, event, fields, call)
 
-    def stray(self, text: str, level: int, library: str) -> None:
-        """Write what a library logged."""
+    def write_library_record(self, text: str, level: int, library: str) -> None:
+        """Write a log record of a library."""
         known: tuple[tuple[int, Level], ...] = (
             (logging.ERROR, "error"),
             (logging.WARNING, "warning"),
@@ -161,7 +158,7 @@ class Log:
         fields: Mapping[str, Any],
         call: str = "",
     ) -> None:
-        text, tree = self._conceal.text, self._conceal.tree
+        text, tree = self._redactor.text, self._redactor.tree
         entry = LogEntry(
             at,
             level,
@@ -179,11 +176,11 @@ class MessageLog:
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._since: float | None = None  # when the sums below began
+        self._since: float | None = None  # start of the sums below
         self._sums = {"sent_ms": 0, "received_ms": 0, "played_ms": 0}
 
     def observe(self, at: float, what: Event | Action) -> None:
-        """Log a message, or sum up sound."""
+        """Log a message, or add audio to the sums."""
         if isinstance(what, MicFrame):
             return
         if isinstance(what, Send):
@@ -210,14 +207,14 @@ class MessageLog:
     def _add(self, at: float, name: str, pcm: bytes) -> None:
         if self._since is None:
             self._since = at
-        elif at - self._since >= _SOUND_PERIOD:
+        elif at - self._since >= _AUDIO_PERIOD_SECONDS:
             self.flush(at)
             self._since = at
         self._sums[name] += len(pcm)
 
     def flush(self, at: float) -> None:
-        """Log the sound since the last time, if there was any."""
-        sums = {name: each // _BYTES_A_MS for name, each in self._sums.items() if each}
+        """Log the audio since the last flush, if there was any."""
+        sums = {name: each // BYTES_PER_MS for name, each in self._sums.items() if each}
         if sums and self._since is not None:
             seconds = round(at - self._since, 3)
             self._log.say("debug", "audio", at, "", seconds=seconds, **sums)
@@ -242,9 +239,9 @@ def _describe(event: CallEvent, is_detailed: bool) -> _Described | None:
             decided = {"since_decision_s": _s(since_decision)}
             return "info", "reply.first_audio", "", {**waited, **decided}
         case FinalTranscript(_, side, text, _, is_interrupted):
-            words = {"text": text} if is_detailed else {"characters": len(text)}
+            content = {"text": text} if is_detailed else {"characters": len(text)}
             cut = {"interrupted": True} if is_interrupted else {}
-            return "info", "transcript", "", {"by": side, **words, **cut}
+            return "info", "transcript", "", {"by": side, **content, **cut}
         case AgentReplyEnded(_, reply_id, is_interrupted=True):
             return "info", "reply.interrupted", "", {"reply": reply_id}
         case _:
@@ -304,38 +301,35 @@ def _s(seconds: float) -> float:
     return round(seconds, 3)
 
 
-# A log in a file that grows; whoever writes to it never waits for the disk.
-
-
-# Lines that may wait for a disk; beyond them new ones are dropped, counted.
-_MOST_WAITING = 10_000
-# How long the end of a call waits for a disk that does not answer, in seconds.
-_LAST_WRITE_SECONDS = 2.0
+# Lines that may wait for the disk; further lines are dropped and counted.
+_MAX_PENDING_LINES = 10_000
+# The end of a call waits this long for a disk that does not respond.
+_MAX_CLOSE_SECONDS = 2.0
 
 
 class LogFile:
-    """Appends lines to a file on a thread of its own, while it is a context.
+    """Appends lines to a file on its own thread; a context manager.
 
-    Nothing that happens to the disk is an error once it is open: the log stops,
-    `notice` is told once, on that thread, and the call goes on.
+    After opening, a disk error only stops the log: `notice` is called once, on that
+    thread, and the call continues. `write` never waits for the disk.
     """
 
     def __init__(self, path: Path, notice: Callable[[str], object]) -> None:
-        """Raises FileUnreadable when it cannot be opened."""
+        """Raises FileUnreadable if the file cannot be opened."""
         self._path = path
         self._notice = notice
         try:
-            # Unbuffered: what a full disk refused must not be tried again in `close`.
+            # Unbuffered: `close` must not retry what a full disk rejected.
             self._file = FileIO(path, "a")
         except (OSError, ValueError) as error:
             raise FileUnreadable(
-                f"the log '{path}' cannot be written: {os_error_text(error)}",
-                hint="give --log-file a file in a folder that is there",
+                f"cannot write log '{path}': {os_error_text(error)}",
+                hint="choose a file in an existing folder with --log-file",
             ) from error
-        self._lines: queue.Queue[str | None] = queue.Queue(_MOST_WAITING)
+        self._lines: queue.Queue[str | None] = queue.Queue(_MAX_PENDING_LINES)
         self._is_broken = False
-        self.dropped = 0  # lines for which the disk was too slow
-        # A daemon: a disk that hangs must not keep the program from ending.
+        self.dropped = 0  # lines lost because the disk was too slow
+        # A daemon thread: a disk that hangs must not block the exit of the program.
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
 
     def __enter__(self) -> Self:
@@ -344,9 +338,9 @@ class LogFile:
 
     def __exit__(self, *exc: object) -> None:
         self._put(None)
-        self._thread.join(_LAST_WRITE_SECONDS)
+        self._thread.join(_MAX_CLOSE_SECONDS)
         if self._thread.is_alive() or self.dropped:
-            self._notice(f"the log '{self._path}' is not whole: disk too slow")
+            self._notice(f"log '{self._path}' is incomplete: the disk is too slow")
         if not self._thread.is_alive():
             self._file.close()
 
@@ -374,23 +368,20 @@ class LogFile:
         except OSError as error:
             self._is_broken = True
             reason = os_error_text(error)
-            self._notice(f"the log '{self._path}' stopped: {reason}; the call goes on")
+            self._notice(f"log '{self._path}' stopped: {reason}; the call continues")
 
 
-# What other libraries log while a call goes on: caught, so that it tears no screen.
-
-
-# Is told a line, its level and whose it is; on whatever thread it was logged.
-Tell: TypeAlias = Callable[[str, int, str], None]
+# Gets the text, the level and the logger's name; called on the logging thread.
+RecordHandler: TypeAlias = Callable[[str, int, str], None]
 _NEVER = logging.CRITICAL + 1
 
 
-class _Catcher(logging.Handler):
-    """Hands every record on as one text; one that cannot be put into words, without."""
+class _ForwardingHandler(logging.Handler):
+    """Passes every log record on as one text."""
 
-    def __init__(self, tell: Tell) -> None:
+    def __init__(self, handle: RecordHandler) -> None:
         super().__init__()
-        self._tell = tell
+        self._handle = handle
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -399,19 +390,20 @@ class _Catcher(logging.Handler):
                 error = record.exc_info[1]
                 text += f": {type(error).__name__}: {error}"
         except Exception as error:  # arguments that do not fit, or a __str__ that fails
-            text = f"a log line that cannot be written: {type(error).__name__}"
-        self._tell(text, record.levelno, record.name)
+            text = f"unreadable log record: {type(error).__name__}"
+        self._handle(text, record.levelno, record.name)
 
 
 @contextlib.contextmanager
-def capture_library_logs(tell: Tell, level: int = logging.WARNING) -> Iterator[None]:
-    """Tell what is logged at this level or above, warnings too, and do not print it.
+def capture_library_logs(
+    handle: RecordHandler, level: int = logging.WARNING
+) -> Iterator[None]:
+    """Pass records at this level or above, and Python warnings, to `handle`.
 
-    Without a handler Python prints warnings on stderr, in the middle of whatever is
-    shown there.
+    Without a handler Python prints warnings on stderr, which breaks a drawn screen.
     """
     root = logging.getLogger()
-    before, catcher = root.level, _Catcher(tell)
+    before, catcher = root.level, _ForwardingHandler(handle)
     catcher.setLevel(level)
     root.addHandler(catcher)
     root.setLevel(min(level, before or _NEVER))

@@ -1,8 +1,8 @@
-"""Calls as numbers for Prometheus: what is rare is counted, what is frequent is read.
+"""Prometheus metrics of calls and of the embedded server, and their HTTP endpoint.
 
-Messages and sound are counted by the call itself; they are read when somebody asks, so
-that a call pays nothing for them. No label has more values than the agent file, the
-protocol and this file have words: never a session's id.
+Rare events are counted here. Messages and audio are counted by the call itself and read
+when a scraper asks, so they cost the call nothing. The values of every label are
+bounded: never a session id.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import choose_encoder
 
 from runner import __version__
+from runner.audio.devices import BYTES_PER_SECOND
 from runner.errors import TransportError, os_error_text
 from runner.observers.call_stats import Counters
 from runner.observers.events import (
@@ -35,18 +36,17 @@ from runner.observers.events import (
     TurnStarted,
 )
 
-# Seconds. Half a second is a good answer, two a bad one; tools may take minutes.
+# In seconds. An answer within 0.5 s is good, after 2 s bad; tools may take minutes.
 _LATENCIES = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 13.0)
 _DURATIONS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
-_WHO = ("agent", "service")
-_SOUND_BYTES_A_SECOND = 48_000  # 24 kHz, 16 bits, mono, before base64
-# What a model calls that the agent file does not have: it may invent any name.
+_CALL_LABELS = ("agent", "service")
+# For tools that the agent file does not have: a model may invent any name.
 _UNKNOWN_TOOL = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class MetricsSnapshot:
-    """What a call has counted itself; `recording_failures` is 0 or 1."""
+    """Counters that the call keeps itself; `recording_failures` is 0 or 1."""
 
     counters: Counters
     recording_failures: int = 0
@@ -59,7 +59,7 @@ def render(registry: CollectorRegistry, accept: str) -> tuple[str, bytes]:
 
 
 def new_registry() -> CollectorRegistry:
-    """Return a registry of one's own that tells this version."""
+    """Return a new registry that contains the version of vagent."""
     registry = CollectorRegistry(auto_describe=True)
     build = Gauge(
         "vagent_build_info",
@@ -76,11 +76,11 @@ class _Instruments:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(name, text, [*_WHO, *labels], registry=registry)
+            return Counter(name, text, [*_CALL_LABELS, *labels], registry=registry)
 
         def timing(name: str, text: str, *labels: str) -> Histogram:
             buckets = _DURATIONS if labels else _LATENCIES
-            every = [*_WHO, *labels]
+            every = [*_CALL_LABELS, *labels]
             return Histogram(name, text, every, buckets=buckets, registry=registry)
 
         self.started = counter("vagent_sessions_started", "Calls that started.")
@@ -88,7 +88,10 @@ class _Instruments:
             "vagent_sessions_ended", "Calls that ended, by outcome.", "outcome"
         )
         self.active = Gauge(
-            "vagent_sessions_active", "Calls in progress.", _WHO, registry=registry
+            "vagent_sessions_active",
+            "Calls in progress.",
+            _CALL_LABELS,
+            registry=registry,
         )
         self.turns = counter(
             "vagent_turns", "Turns, by the side that started them.", "by"
@@ -121,9 +124,8 @@ class _Instruments:
 class CallMetrics:
     """The metrics of one call; a handler of its events.
 
-    `tools` returns the names of the agent's tools, `read` what the call has counted, or
-    None when it cannot be had; it is called by whoever asks for the metrics, on a
-    thread of theirs.
+    `tools` returns the names of the agent's tools. `read` returns the call's counters,
+    or None if they are not available; it is called on the scraper's thread.
     """
 
     def __init__(
@@ -139,7 +141,7 @@ class CallMetrics:
         self._tools = tools
         self._read = read
         self._latest = MetricsSnapshot(Counters())
-        # So that what never happens is told as 0, and not left out.
+        # Creates the time series with value 0; without an event they would be missing.
         self._instruments.active.labels(*self._who)
         self._instruments.interruptions.labels(*self._who)
         registry.register(self)
@@ -155,8 +157,8 @@ class CallMetrics:
                 on.ended.labels(*who, close.outcome.value).inc()
                 on.active.labels(*who).dec()
             case SessionOpened(is_resumed=is_resumed, lost_seconds=float()):
-                what = "resumed" if is_resumed else "fresh"
-                on.reconnects.labels(*who, what).inc()
+                session = "resumed" if is_resumed else "fresh"
+                on.reconnects.labels(*who, session).inc()
             case TurnStarted(by=by):
                 on.turns.labels(*who, by).inc()
             case AnswerHeard(_, since_decision, since_voice):
@@ -172,18 +174,18 @@ class CallMetrics:
                 pass
 
     def describe(self) -> Iterable[Metric]:
-        """Return the names of what `collect` tells, for the registry."""
+        """Return the metric families without current values, for the registry."""
         return self._families(MetricsSnapshot(Counters()))
 
     def collect(self) -> Iterable[Metric]:
-        """Return what the call has counted itself, for the registry."""
+        """Return the current counters of the call, for the registry."""
         self._latest = self._read() or self._latest
         return self._families(self._latest)
 
     def _families(self, reading: MetricsSnapshot) -> Iterable[Metric]:
         counters = reading.counters
         for name, text, label, values in _counted(counters):
-            labels = [*_WHO, label] if label else _WHO
+            labels = [*_CALL_LABELS, label] if label else _CALL_LABELS
             family = CounterMetricFamily(name, text, labels=labels)
             for key, value in values.items():
                 family.add_metric([*self._who, key] if label else self._who, value)
@@ -191,14 +193,14 @@ class CallMetrics:
         failures = CounterMetricFamily(
             "vagent_recording_failures",
             "Recordings that ended before their call did.",
-            labels=_WHO,
+            labels=_CALL_LABELS,
         )
         failures.add_metric(self._who, reading.recording_failures)
         yield failures
         hung = GaugeMetricFamily(
             "vagent_tool_threads_hung",
             "Tool functions that timed out and still run.",
-            labels=_WHO,
+            labels=_CALL_LABELS,
         )
         hung.add_metric(self._who, counters.threads_hung)
         yield hung
@@ -207,8 +209,8 @@ class CallMetrics:
 def _counted(c: Counters) -> Iterable[tuple[str, str, str, Mapping[str, float]]]:
     """Yield name, help, label and the values by label of a call's own counters."""
     seconds = {"sent": c.audio_sent_seconds, "received": c.audio_received_seconds}
-    sound_bytes = {
-        way: float(round(each * _SOUND_BYTES_A_SECOND)) for way, each in seconds.items()
+    audio_bytes = {
+        way: float(round(each * BYTES_PER_SECOND)) for way, each in seconds.items()
     }
     dropped = {
         "microphone": c.microphone_dropped_seconds,
@@ -229,7 +231,7 @@ def _counted(c: Counters) -> Iterable[tuple[str, str, str, Mapping[str, float]]]
         "vagent_audio_bytes",
         "Audio sent and received, as PCM.",
         "direction",
-        sound_bytes,
+        audio_bytes,
     )
     yield (
         "vagent_audio_dropped_seconds",
@@ -309,38 +311,35 @@ class ServerMetrics:
                 pass
 
 
-# A door on this machine at which the metrics are asked for: GET /metrics.
-
-
 _HOST = "127.0.0.1"
 _PATH = "/metrics"
-# Seconds until somebody who connects and asks nothing is turned away.
-_PATIENCE = 5.0
-# Returns the content type and the body for an Accept header; on threads of the door.
+# Seconds until a connection without a request is closed.
+_REQUEST_TIMEOUT = 5.0
+# Returns the content type and body for an Accept header; called on server threads.
 Render: TypeAlias = Callable[[str], tuple[str, bytes]]
 
 
-class _Door(socketserver.ThreadingTCPServer):
-    """Listens; not the library's HTTP server, which looks its own name up first."""
+class _MetricsServer(socketserver.ThreadingTCPServer):
+    """Serves metrics. The HTTP server of the library looks up its own name first."""
 
     daemon_threads = True
-    # On Windows this would take a port away from whoever listens there.
+    # On Windows this would take over a port that another program listens on.
     allow_reuse_address = os.name != "nt"
 
     def __init__(self, port: int, render: Render) -> None:
         self.render = render
-        super().__init__((_HOST, port), _Scrape)
+        super().__init__((_HOST, port), _ScrapeHandler)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of a scraper that left: the library prints a traceback."""
+        """Ignore a scraper that disconnected; the base class prints a traceback."""
 
 
-class _Scrape(BaseHTTPRequestHandler):
-    server: _Door
-    timeout = _PATIENCE
+class _ScrapeHandler(BaseHTTPRequestHandler):
+    server: _MetricsServer
+    timeout = _REQUEST_TIMEOUT
 
     def do_GET(self) -> None:
-        """Answer with the metrics; there is nothing else here."""
+        """Answer with the metrics; 404 for any other path."""
         if urlsplit(self.path).path != _PATH:
             self._answer(404, "text/plain", f"the metrics are at {_PATH}\n".encode())
             return
@@ -348,7 +347,7 @@ class _Scrape(BaseHTTPRequestHandler):
         self._answer(200, content_type, body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Keep the library's line for every request off the terminal."""
+        """Do not log requests to the terminal, as the base class does."""
 
     def _answer(self, status: int, content_type: str, body: bytes) -> None:
         self.send_response(status)
@@ -360,24 +359,24 @@ class _Scrape(BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def serve_metrics(port: int, render: Render) -> Iterator[str]:
-    """Answer on a thread of its own while the context lasts; yields the address.
+    """Serve metrics on a thread while the context is open; yields the URL.
 
-    Port 0 takes a free one. Raises TransportError when the port cannot be had.
+    Port 0 selects a free port. Raises TransportError if the port is not available.
     """
     try:
-        door = _Door(port, render)
+        server = _MetricsServer(port, render)
     except OSError as error:
         raise TransportError(
-            f"the metrics cannot be served on {_HOST}:{port}: {os_error_text(error)}",
-            hint="choose another port with --metrics; --metrics 0 takes a free one",
+            f"cannot serve metrics on {_HOST}:{port}: {os_error_text(error)}",
+            hint="choose another port with --metrics; --metrics 0 selects a free port",
         ) from error
-    with door:
-        # Asked so often whether to stop; a twentieth of a second at the end of a call.
+    with server:
+        # The poll interval for shutdown: adds up to 0.05 s to the end of a call.
         serving = threading.Thread(
-            target=door.serve_forever, args=(0.05,), name="metrics", daemon=True
+            target=server.serve_forever, args=(0.05,), name="metrics", daemon=True
         )
         serving.start()
         try:
-            yield f"http://{_HOST}:{door.server_address[1]}{_PATH}"
+            yield f"http://{_HOST}:{server.server_address[1]}{_PATH}"
         finally:
-            door.shutdown()
+            server.shutdown()

@@ -1,4 +1,4 @@
-"""What a person wants to see of the inside; loads nothing that it may do without."""
+"""Options for logs, metrics and traces of a call."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LogFormat: TypeAlias = Literal["text", "json"]
-_HIGHEST_PORT = 65_535
+_MAX_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
 class TelemetryOptions:
-    """What the command line asks for; nothing of it by default.
+    """Telemetry that the command line asks for; everything is off by default.
 
-    `metrics` is a port of this machine, 0 for a free one. Without a `log_file` lines in
-    a `log_format` that was asked for go to whoever shows the call. `is_verbose` adds
-    every message, with words, arguments and results, to the log.
+    `metrics` is a local port, 0 for a free one. With a `log_format` and no `log_file`,
+    log lines go to the view of the call. `is_verbose` adds every message, with text,
+    arguments and results, to the log.
     """
 
     metrics: int | None = None
@@ -31,25 +31,27 @@ class TelemetryOptions:
 
     @property
     def has_log(self) -> bool:
-        """Whether a log is written."""
+        """True if a log is written."""
         return self.log_file is not None or self.log_format is not None
 
     @property
     def is_off(self) -> bool:
-        """Whether nothing is asked for."""
+        """True if no telemetry is asked for."""
         return self.metrics is None and not self.otel and not self.has_log
 
 
 def read_port(port: int | None) -> int | None:
-    """Return a port as it was given; raises UsageError for what is none."""
-    if port is not None and not 0 <= port <= _HIGHEST_PORT:
-        raise UsageError(f"--metrics is a port from 0 to {_HIGHEST_PORT}, not '{port}'")
+    """Return a port unchanged; raises UsageError if it is out of range."""
+    if port is not None and not 0 <= port <= _MAX_PORT:
+        raise UsageError(
+            f"--metrics must be a port from 0 to {_MAX_PORT}, not '{port}'"
+        )
     return port
 
 
 def read_log_format(text: str | None) -> LogFormat | None:
-    """Return a format as it is written; raises UsageError."""
+    """Return a log format unchanged; raises UsageError if it is unknown."""
     formats = get_args(LogFormat)
     if text is not None and text not in formats:
-        raise UsageError(f"--log-format is {' or '.join(formats)}, not '{text}'")
+        raise UsageError(f"--log-format must be {' or '.join(formats)}, not '{text}'")
     return cast("LogFormat | None", text)

@@ -1,4 +1,4 @@
-"""What a person wants to see of a call, put together; closed when the call is over."""
+"""Opens the logs, metrics and traces of a call, and closes them after it."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from runner.observers.metrics import MetricsSnapshot
     from runner.observers.tracing import Provider
 
-# Seconds that a scraper waits for a loop that is busy; then it gets the last numbers.
-_READ_SECONDS = 1.0
+# A scraper waits this long for a busy event loop, then gets the last known numbers.
+_MAX_READ_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class CallInfo:
-    """The call that is watched, as it was put together.
+    """Describes the call that telemetry is about.
 
-    `service` is the kind of who answers, at `url` if that is fixed. `tools` returns the
-    names of the agent's tools; `read` what the call has counted, on the event loop.
+    `service` is the kind of service, at `url` if that is fixed. `tools` returns the
+    names of the agent's tools; `read` returns the call's counters, on the event loop.
     """
 
     agent: str
@@ -42,7 +42,7 @@ class CallInfo:
     read: Callable[[], MetricsSnapshot]
 
 
-# Makes a handler for a call; added to its engine's time the number is epoch seconds.
+# Makes a handler for a call; the number plus engine time is epoch seconds.
 MakeHandler: TypeAlias = Callable[[CallInfo, float], Handler]
 
 
@@ -57,13 +57,13 @@ class Telemetry:
     def __init__(
         self,
         events: CallInterpreter,
-        conceal: Redactor,
+        redactor: Redactor,
         log: Log | None,
         handlers: Sequence[MakeHandler],
     ) -> None:
         self.log = log
         self._events = events
-        self._conceal = conceal
+        self._redactor = redactor
         self._handlers = handlers
         self._observers: list[Observer] = []
 
@@ -73,11 +73,11 @@ class Telemetry:
             observe(at, what)
 
     def watch(self, call: CallInfo) -> None:
-        """Begin to watch a call that is about to begin; on its event loop."""
+        """Observe a call that is about to start. Call it on its event loop."""
         epoch = time.time() - asyncio.get_running_loop().time()
         handlers = [make(call, epoch) for make in self._handlers]
         observers: list[Observer] = [
-            lambda at, what: add_resume_token(self._conceal, what)
+            lambda at, what: add_resume_token(self._redactor, what)
         ]
         if self.log is not None:
             self.log.agent, self.log.epoch = call.agent, epoch
@@ -91,28 +91,28 @@ class Telemetry:
 
 @contextlib.asynccontextmanager
 async def open_instruments(
-    wishes: TelemetryOptions,
+    options: TelemetryOptions,
     events: CallInterpreter,
     secrets: Redactor,
     environment: Mapping[str, str],
     notice: Callable[[str], None],
     sink: Callable[[str], None],
 ) -> AsyncIterator[Telemetry]:
-    """Open what is asked for; `sink` takes the lines of a log without a file.
+    """Open the telemetry asked for; `sink` gets the lines of a log without a file.
 
-    On leaving, what is left to write and to send has about two seconds. Why a call
-    failed is logged.
+    On exit, pending log lines and spans have about two seconds to be written. The
+    reason of a failed call is logged.
 
     Raises:
-        UsageError, FileUnreadable, TransportError: something cannot be had.
-        VagentError: a package for it is missing.
+        UsageError, FileUnreadable, TransportError: a part cannot be opened.
+        VagentError: a required package is missing.
     """
     async with contextlib.AsyncExitStack() as stack:
-        log = _open_log(wishes, secrets, stack, notice, sink)
+        log = _open_log(options, secrets, stack, notice, sink)
         makers: list[MakeHandler] = []
-        if wishes.metrics is not None:
-            makers.append(_open_metrics(wishes.metrics, stack, notice))
-        if wishes.otel:
+        if options.metrics is not None:
+            makers.append(_open_metrics(options.metrics, stack, notice))
+        if options.otel:
             from runner.observers import tracing
 
             secrets.add(tracing.find_collector_keys(environment))
@@ -126,31 +126,31 @@ async def open_instruments(
             if log is not None:
                 log.say("error", "call.failed", reason=error.message)
             raise
-    await asyncio.sleep(0)  # what a thread told at last is still to be shown
+    await asyncio.sleep(0)  # lets the loop deliver the last notices of threads
 
 
 def _open_log(
-    wishes: TelemetryOptions,
-    conceal: Redactor,
+    options: TelemetryOptions,
+    redactor: Redactor,
     stack: contextlib.AsyncExitStack,
     notice: Callable[[str], None],
     sink: Callable[[str], None],
 ) -> Log | None:
-    if not wishes.has_log:
+    if not options.has_log:
         return None
-    if wishes.log_file is not None:
+    if options.log_file is not None:
         from runner.observers.logs import LogFile
 
         loop = asyncio.get_running_loop()
 
-        def tell(text: str) -> None:
-            """Give a notice from the thread of the file."""
-            with contextlib.suppress(RuntimeError):  # the loop is closed: all is over
+        def notify(text: str) -> None:
+            """Pass a notice from the log file's thread to the loop."""
+            with contextlib.suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(notice, text)
 
-        sink = stack.enter_context(LogFile(wishes.log_file, tell)).write
-    form = wishes.log_format or "text"
-    return Log(sink, form, conceal, time.time, is_detailed=wishes.is_verbose)
+        sink = stack.enter_context(LogFile(options.log_file, notify)).write
+    form = options.log_format or "text"
+    return Log(sink, form, redactor, time.time, is_detailed=options.is_verbose)
 
 
 def _open_metrics(
@@ -164,8 +164,8 @@ def _open_metrics(
     )
 
     registry = new_registry()
-    door = serve_metrics(port, lambda accept: render(registry, accept))
-    notice(f"metrics: {stack.enter_context(door)}")
+    server = serve_metrics(port, lambda accept: render(registry, accept))
+    notice(f"metrics: {stack.enter_context(server)}")
     loop = asyncio.get_running_loop()
 
     def count(call: CallInfo, epoch: float) -> Handler:
@@ -178,7 +178,7 @@ def _open_metrics(
 
 
 def _read_on(loop: asyncio.AbstractEventLoop, call: CallInfo) -> MetricsSnapshot | None:
-    """Read on the call's loop, asked from a scraper's thread."""
+    """Read counters on the call's loop. Call it on a scraper's thread."""
 
     async def read() -> MetricsSnapshot:
         return call.read()
@@ -190,20 +190,20 @@ def _read_on(loop: asyncio.AbstractEventLoop, call: CallInfo) -> MetricsSnapshot
         reading.close()
         return None
     try:
-        return future.result(_READ_SECONDS)
+        return future.result(_MAX_READ_SECONDS)
     except (TimeoutError, CancelledError):  # it is busy, or about to close
         future.cancel()
         return None
 
 
 def _trace(
-    provider: Provider, environment: Mapping[str, str], conceal: Redactor
+    provider: Provider, environment: Mapping[str, str], redactor: Redactor
 ) -> MakeHandler:
     from runner.observers.tracing import CallTrace, TraceAttributes, wants_content
 
     def trace(call: CallInfo, epoch: float) -> Handler:
         subject = TraceAttributes(call.agent, call.service, call.url)
         content = wants_content(environment)
-        return CallTrace(provider, subject, epoch, conceal, has_content=content).note
+        return CallTrace(provider, subject, epoch, redactor, has_content=content).note
 
     return trace

@@ -1,10 +1,10 @@
-"""A recorded call as one value: its turns, waits, tools, interruptions and losses.
+"""The timeline of a recorded call: turns, latencies, tools, interruptions and losses.
 
-Times are seconds since the call began. Where the audio was recorded, speech begins and
-ends where it is audible; without it, where the messages say, and for the caller that is
-when the service decided so. The agent's audio is followed as a speaker plays it: audio
-waits until all before it was played. A line of a recording sums up a tenth of a second
-of audio at most, and so the times of audio are right within that.
+Times are seconds since the start of the call. With recorded audio, speech starts and
+ends where it is audible; without it, where the messages say, which for the caller is
+the decision of the service. Agent audio is timed as a speaker plays it: each piece
+after the previous one. A recording entry sums up at most 0.1 s of audio, which limits
+the accuracy of audio times.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from runner.audio.pcm import BYTES_A_SECOND
+from runner.audio.devices import BYTES_PER_SECOND
 from runner.audio.playback import CUSHION_MS, FADE_MS
 from runner.observers.events import (
     AgentReplyEnded,
@@ -46,11 +46,12 @@ from runner.recording.format import AudioSummary, Entry
 if TYPE_CHECKING:
     from runner.recording.audio_tracks import Voices
 
-# Before the service decides that the caller speaks he has spoken, and after he stopped
-# it waits: in seconds, longer than any service is known to take for either.
-_DECIDING = 2.5
-_LATEST_STOP = 4.0
-_SILENCE_SECONDS = 2.0  # how long after an interruption sound is looked for
+# The delays of a service in detecting the start and the end of speech, in seconds;
+# longer than any known service takes.
+_MAX_START_DELAY_SECONDS = 2.5
+_MAX_STOP_DELAY_SECONDS = 4.0
+# Audio after an interruption is searched for this long.
+_MAX_SILENCE_DELAY_SECONDS = 2.0
 
 ToolState: TypeAlias = Literal["done", "failed", "cancelled", "running", "refused"]
 _STATES: Mapping[str, ToolState] = {
@@ -62,7 +63,7 @@ _STATES: Mapping[str, ToolState] = {
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of the agent's, in seconds of the call."""
+    """A word of the agent; times are seconds of the call."""
 
     start: float
     end: float
@@ -71,10 +72,10 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one side said, and when it was heard; `words` where their times are known.
+    """The text and times of one utterance; `words` if their times are known.
 
-    `interrupted` is the agent's; `typed` words of the caller's take no time. `silent`
-    ones came without sound: typed, or handed over as text, as scripted callers do.
+    `interrupted` applies to the agent, `typed` to the caller; typed text takes no time.
+    `silent` text came without audio: typed, or passed as text by a scripted caller.
     """
 
     speaker: Literal["caller", "agent"]
@@ -89,10 +90,10 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long the caller waited: from his last sound to the first of the answer.
+    """The wait from the caller's last audible audio to the first of the answer.
 
-    `decided` is when the service held his turn to be over. `turn` is the answer's
-    place in the list of turns.
+    `decided` is when the service considered the turn complete. `turn` is the index of
+    the answer in the list of turns.
     """
 
     at: float
@@ -103,10 +104,10 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Interruption:
-    """The agent was cut off: decided at `at`, silent `seconds` later.
+    """An interruption of the agent at `at`; it falls silent `seconds` later.
 
-    `cut` is how much of its sound was thrown away, in seconds, and `heard` how much of
-    the reply was heard, where the device said so.
+    `cut` is the seconds of audio that were discarded, `heard` the seconds of the reply
+    that were played, None if the device did not report it.
     """
 
     at: float
@@ -118,10 +119,10 @@ class Interruption:
 
 @dataclass(frozen=True, slots=True)
 class ToolRun:
-    """One tool call: when it was asked for, its arguments and its result.
+    """One tool call, requested at `at`, with its arguments and its result.
 
     `seconds` is None if it never ran or still ran when the recording ended. `answered`
-    is when its result went to the service, None if it never did.
+    is when its result was sent to the service, None if it was not.
     """
 
     at: float
@@ -136,9 +137,9 @@ class ToolRun:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """The line was lost: when, why, and when a session was live again (None: never).
+    """A lost connection; `until` is when a session was ready again, None if never.
 
-    `resumed` tells whether that was the same session.
+    `resumed` is True if that was the same session.
     """
 
     at: float
@@ -149,7 +150,7 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """Something that was said about the call, in words."""
+    """An error or a notice during the call."""
 
     at: float
     kind: Literal["error", "notice"]
@@ -158,7 +159,7 @@ class Remark:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a call ended."""
+    """The end of a call."""
 
     at: float
     outcome: str
@@ -167,12 +168,12 @@ class Ending:
 
 @dataclass(slots=True)
 class Losses:
-    """What was dropped or ignored; seconds of sound, and counts of messages."""
+    """Data that was dropped or ignored: seconds of audio and counts of messages."""
 
-    microphone_unsent: float = 0.0  # given by the microphone, sent to nobody
-    agent_ignored: float = 0.0  # received and not played: of replies that were over
-    agent_cleared: float = 0.0  # handed to the speaker and thrown away
-    messages_unsent: int = 0  # lost with the line, sound not counted
+    microphone_unsent: float = 0.0  # recorded and not sent
+    agent_ignored: float = 0.0  # received after the reply ended
+    agent_cleared: float = 0.0  # discarded by an interruption
+    messages_unsent: int = 0  # lost with the connection, without audio
     messages_garbled: int = 0
     messages_unknown: int = 0
 
@@ -182,7 +183,7 @@ class Losses:
 
 @dataclass(frozen=True, slots=True)
 class TimeLine:
-    """A call from its beginning to its end."""
+    """A whole call. Lists are in order of time."""
 
     seconds: float
     turns: tuple[Turn, ...]
@@ -192,13 +193,13 @@ class TimeLine:
     drops: tuple[Drop, ...]
     remarks: tuple[Remark, ...]
     losses: Losses
-    ending: Ending | None  # None: the recording ends before the call did
-    is_heard: bool  # whether speech was found by its sound
+    ending: Ending | None  # None if the recording ends before the call
+    is_heard: bool  # True if speech times come from recorded audio
 
     def talked(self, speaker: Literal["caller", "agent"]) -> float:
-        """Return how many seconds one side talked."""
+        """Return the total speaking time of one side in seconds."""
         total, until = 0.0, 0.0
-        for turn in self.turns:  # in the order of their beginnings
+        for turn in self.turns:  # in order of their starts
             if turn.speaker == speaker:
                 total += max(0.0, turn.end - max(turn.start, until))
                 until = max(until, turn.end)
@@ -206,7 +207,7 @@ class TimeLine:
 
     @property
     def median_latency(self) -> float | None:
-        """The middle one of the waits; None where nobody waited."""
+        """The median latency in seconds; None without any."""
         return (
             median(each.seconds for each in self.latencies) if self.latencies else None
         )
@@ -214,38 +215,38 @@ class TimeLine:
 
 @dataclass(slots=True)
 class CallerTurn:
-    """What the caller said: from the decision that he speaks to that he stopped."""
+    """A caller turn, from detected start of speech to detected end."""
 
     start: float
-    end: float | None = None  # None while he speaks
+    end: float | None = None  # None during speech
     text: str = ""
-    is_final: bool = False  # whether its transcript came
+    is_final: bool = False  # True once its final transcript arrived
     typed: bool = False
 
 
 @dataclass(slots=True)
 class Reply:
-    """A reply of the agent's; `start` and `end` are of its sound."""
+    """A reply of the agent; `start` and `end` are the times of its audio."""
 
     reply_id: str
     began: float  # reply.started
-    start: float | None = None  # None: nothing of it was played
+    start: float | None = None  # None if none of it was played
     end: float = 0.0
     text: str = ""
     words: list[tuple[float, float, str]] = field(default_factory=list)
     interrupted: bool = False
-    cut: float = 0.0  # seconds of its sound that were thrown away
-    heard: float | None = None  # seconds of its sound that the device got, where known
+    cut: float = 0.0  # seconds of its audio that were discarded
+    heard: float | None = None  # seconds that the device played, if reported
     is_open: bool = True
 
-    def said(self) -> str:
-        """Return its words; where no transcript came, as far as they were heard."""
+    def transcript(self) -> str:
+        """Return its transcript; without one, the words received so far."""
         if self.text:
             return self.text
         return " ".join(word.strip() for _, _, word in self.words).strip()
 
     def timed_words(self) -> tuple[Word, ...]:
-        """Return the words with times that were heard, in their order."""
+        """Return the words that have times and were played, in order."""
         if self.start is None:
             return ()
         heard: list[Word] = []
@@ -258,7 +259,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class CutOff:
-    """The agent was interrupted: decided at `at`, by this, with so much unplayed."""
+    """An interruption at `at`; `cut` is the seconds of audio not yet played."""
 
     at: float
     by: Literal["voice", "text", "service"]
@@ -267,7 +268,7 @@ class CutOff:
 
 
 class _Speech:
-    """Follows the events and the audio of a call; then has its turns."""
+    """Collects the turns of a call from its events and audio."""
 
     def __init__(self) -> None:
         self.caller: list[CallerTurn] = []
@@ -277,7 +278,7 @@ class _Speech:
         self._plays_until = 0.0
 
     def note(self, event: CallEvent) -> None:
-        """Follow an event; times do not go back."""
+        """Process an event; times never decrease."""
         match event:
             case CallerSpeechStarted() | CallerSpeechStopped():
                 self._note_caller_speech(event)
@@ -323,27 +324,27 @@ class _Speech:
             times = start / 1000, end / 1000
         self._reply(part.at, part.reply_id).words.append((*times, part.text))
 
-    def _note_caller_text(self, said: FinalTranscript) -> None:
-        typed = said.source == "typed"
+    def _note_caller_text(self, final: FinalTranscript) -> None:
+        typed = final.source == "typed"
         waiting = (turn for turn in self.caller if not (turn.is_final or turn.typed))
         turn = None if typed else next(waiting, None)
         if turn is None:
-            turn = CallerTurn(said.at, said.at, typed=typed)
+            turn = CallerTurn(final.at, final.at, typed=typed)
             self.caller.append(turn)
-        turn.text, turn.is_final = said.text, True
+        turn.text, turn.is_final = final.text, True
 
-    def _note_agent_text(self, said: FinalTranscript) -> None:
-        if said.source == "announcement":
-            # The service does not know of it: its audio comes without a reply's id.
-            own = self._begin(said.at, said.reply_id)
-            own.text, own.is_open = said.text, False
+    def _note_agent_text(self, final: FinalTranscript) -> None:
+        if final.source == "announcement":
+            # The service does not know of it: its audio has no reply id.
+            reply = self._begin(final.at, final.reply_id)
+            reply.text, reply.is_open = final.text, False
             return
-        reply = self._reply(said.at, said.reply_id)
-        reply.text = said.text
-        reply.interrupted |= said.is_interrupted
+        reply = self._reply(final.at, final.reply_id)
+        reply.text = final.text
+        reply.interrupted |= final.is_interrupted
 
     def _correct(self, cut: PlaybackTruncated) -> None:
-        """Put the device's own count in place of the estimate."""
+        """Replace the estimate by the count of the device."""
         reply = self._by_id.get(cut.reply_id)
         if reply is None or reply.start is None:
             return
@@ -357,7 +358,7 @@ class _Speech:
         return reply
 
     def _reply(self, at: float, reply_id: str) -> Reply:
-        """Return a reply by its id; one that never began, as if it had now."""
+        """Return a reply by its id; an unknown one is added, starting now."""
         if not reply_id and self.replies:
             return self.replies[-1]
         return self._by_id.get(reply_id) or self._begin(at, reply_id)
@@ -371,16 +372,16 @@ class _Speech:
         if not any(each.reply is reply for each in self.cut_offs):
             self.cut_offs.append(CutOff(at, "service", reply, 0.0))
 
-    def play(self, at: float, sound: AudioSummary) -> None:
-        """Follow audio that is handed to the speaker."""
-        if not sound.played:
+    def play(self, at: float, audio: AudioSummary) -> None:
+        """Process audio that is passed to the speaker."""
+        if not audio.played:
             return
-        reply = self._reply(at, sound.reply_id)
-        if self._plays_until <= at:  # a speaker that starts afresh waits a moment
+        reply = self._reply(at, audio.reply_id)
+        if self._plays_until <= at:  # an idle speaker buffers before it starts
             self._plays_until = at + CUSHION_MS / 1000
         if reply.start is None:
             reply.start = self._plays_until
-        self._plays_until += sound.played / BYTES_A_SECOND
+        self._plays_until += audio.played / BYTES_PER_SECOND
         reply.end = max(reply.end, self._plays_until)
 
     def _stop(self, at: float, by: Cause | None) -> None:
@@ -395,14 +396,14 @@ class _Speech:
         self._plays_until = min(self._plays_until, silent)
 
     def _cut_replies(self, silent: float) -> Reply | None:
-        """End the sound of every reply here; return the one that was being heard."""
+        """End the audio of all replies at `silent`; return the one being played."""
         heard: Reply | None = None
         for reply in reversed(self.replies):
             if reply.start is None:
                 continue
             if reply.end <= silent:
                 return heard or (reply if reply.is_open else None)
-            if reply.start >= silent:  # its first sound was still waiting
+            if reply.start >= silent:  # its first audio was still queued
                 reply.cut += reply.end - reply.start
                 reply.start = None
                 continue
@@ -413,7 +414,7 @@ class _Speech:
 
 
 class _Tools:
-    """Follows the events of a call; then has its tool calls."""
+    """Collects the tool calls of a call from its events."""
 
     def __init__(self) -> None:
         self._asked: dict[str, tuple[float, ToolCall]] = {}
@@ -422,7 +423,7 @@ class _Tools:
         self._answered: dict[str, float] = {}
 
     def note(self, event: CallEvent) -> None:
-        """Follow an event."""
+        """Process an event."""
         match event:
             case ToolRequested(at, call):
                 self._asked.setdefault(call.call_id, (at, call))
@@ -437,7 +438,7 @@ class _Tools:
                 pass
 
     def list(self) -> tuple[ToolRun, ...]:
-        """Return the calls in the order in which they were asked for."""
+        """Return the tool calls in order of request."""
         return tuple(self._run(at, call) for at, call in self._asked.values())
 
     def _run(self, at: float, call: ToolCall) -> ToolRun:
@@ -458,18 +459,18 @@ class _Tools:
         )
 
 
-class _Account:
-    """Follows a call; then has its drops, losses, remarks and its end."""
+class _Incidents:
+    """Collects the drops, losses, remarks and the end of a call."""
 
     def __init__(self) -> None:
         self.drops: list[Drop] = []
         self.remarks: list[Remark] = []
         self.losses = Losses()
         self.ending: Ending | None = None
-        self._balance = 0  # bytes of the microphone that were not sent
+        self._balance = 0  # recorded bytes that were not sent
 
     def note(self, event: CallEvent) -> None:
-        """Follow an event."""
+        """Process an event."""
         match event:
             case ConnectionLost(at, reason):
                 self.drops.append(Drop(at, reason))
@@ -488,17 +489,18 @@ class _Account:
                 pass
 
     def count(self, what: Entry) -> None:
-        """Count what an entry says of losses."""
+        """Count the losses that an entry reports."""
         losses = self.losses
         match what:
             case AudioSummary():
                 self._balance += what.mic - what.sent
-                losses.microphone_unsent = max(0, self._balance) / BYTES_A_SECOND
+                losses.microphone_unsent = max(0, self._balance) / BYTES_PER_SECOND
                 ignored = max(0, what.received - what.played)
-                losses.agent_ignored += ignored / BYTES_A_SECOND
+                losses.agent_ignored += ignored / BYTES_PER_SECOND
             case Disconnected(unsent=unsent):
-                silent = [each for each in unsent if not isinstance(each, InputAudio)]
-                losses.messages_unsent += len(silent)
+                losses.messages_unsent += sum(
+                    not isinstance(each, InputAudio) for each in unsent
+                )
             case Received(Unknown()):
                 losses.messages_unknown += 1
             case _:
@@ -508,35 +510,35 @@ class _Account:
 def trace(
     entries: Sequence[tuple[float, Entry]], voices: Voices | None = None
 ) -> TimeLine:
-    """Return the time line of a recording's entries.
+    """Return the timeline of a recording's entries.
 
-    They are in order; a time that goes back all the same is taken for the one before.
+    A time that is earlier than the previous one is replaced by the previous one.
     """
-    speech, tools, account = _Speech(), _Tools(), _Account()
-    interpreter = CallInterpreter(speech.note, tools.note, account.note)
+    speech, tools, incidents = _Speech(), _Tools(), _Incidents()
+    interpreter = CallInterpreter(speech.note, tools.note, incidents.note)
     now = last = 0.0
     for at, what in entries:
         now = at = max(now, at)
         last = max(last, at)
         interpreter.observe(at, what)
-        account.count(what)
+        incidents.count(what)
         if isinstance(what, AudioSummary):
             speech.play(at, what)
             last = max(last, what.until)
     if voices is not None:
         last = max(last, voices.caller.seconds, voices.agent.seconds)
     drafts = _draft(speech, last, voices)
-    account.losses.agent_cleared = sum(each.cut for each in speech.replies)
+    incidents.losses.agent_cleared = sum(each.cut for each in speech.replies)
     return TimeLine(
         last,
         tuple(turn for turn, _ in drafts),
         tools.list(),
         tuple(_latencies(drafts)),
         tuple(_interruption(each, voices) for each in speech.cut_offs),
-        tuple(account.drops),
-        tuple(account.remarks),
-        account.losses,
-        account.ending,
+        tuple(incidents.drops),
+        tuple(incidents.remarks),
+        incidents.losses,
+        incidents.ending,
         voices is not None,
     )
 
@@ -545,14 +547,14 @@ _Draft = tuple[Turn, CallerTurn | Reply]
 
 
 def _draft(speech: _Speech, last: float, voices: Voices | None) -> list[_Draft]:
-    """Return the turns in order, each with what it was made of."""
+    """Return the turns in order, each with its source."""
     drafts: list[_Draft] = []
-    before = 0.0  # when the caller's last turn was over
+    before = 0.0  # end of the caller's previous turn
     for said in speech.caller:
         drafts.append((_caller_turn(said, before, last, voices), said))
         before = last if said.end is None else said.end
     for reply in speech.replies:
-        if reply.start is not None or reply.said():
+        if reply.start is not None or reply.transcript():
             drafts.append((_agent_turn(reply, last, voices), reply))
     return sorted(drafts, key=lambda draft: (draft[0].start, draft[0].end))
 
@@ -563,9 +565,11 @@ def _caller_turn(
     start, end = said.start, last if said.end is None else said.end
     silent = said.typed
     if voices is not None and not said.typed and end > start:
-        earliest = max(before, start - _DECIDING)
+        earliest = max(before, start - _MAX_START_DELAY_SECONDS)
         heard = voices.caller.first_loud(earliest, end)
-        until = voices.caller.last_loud(max(earliest, end - _LATEST_STOP), end)
+        until = voices.caller.last_loud(
+            max(earliest, end - _MAX_STOP_DELAY_SECONDS), end
+        )
         silent = heard is None
         if heard is not None:
             start = heard
@@ -576,7 +580,7 @@ def _caller_turn(
 
 
 def _agent_turn(reply: Reply, last: float, voices: Voices | None) -> Turn:
-    # What was handed over at the very end would have been heard after it.
+    # Audio queued when the call ended would have been played after its end.
     start = min(last, reply.began if reply.start is None else reply.start)
     end = start if reply.start is None else max(start, min(reply.end, last))
     if voices is not None and reply.start is not None:
@@ -588,19 +592,19 @@ def _agent_turn(reply: Reply, last: float, voices: Voices | None) -> Turn:
         Word(min(word.start, last), min(word.end, last), word.text)
         for word in reply.timed_words()
     )
-    return Turn("agent", start, end, reply.said(), reply.interrupted, words=words)
+    return Turn("agent", start, end, reply.transcript(), reply.interrupted, words=words)
 
 
 def _latencies(drafts: Iterable[_Draft]) -> Iterable[Latency]:
-    """Pair what the caller said with the first sound of the answer to it."""
-    waiting: tuple[float, float] | None = None  # until when he spoke, and when decided
+    """Pair each caller turn with the first audio of its answer."""
+    waiting: tuple[float, float] | None = None  # end of speech, end of turn
     for index, (turn, said) in enumerate(drafts):
         if isinstance(said, CallerTurn):
             is_over = said.end is not None and (said.typed or said.end > said.start)
             waiting = (turn.end, said.end or turn.end) if is_over else None
         elif waiting is not None and said.start is not None:
             at, decided = waiting
-            if said.began >= decided:  # not a reply that he spoke over
+            if said.began >= decided:  # not a reply that the caller spoke over
                 yield Latency(at, max(0.0, turn.start - at), decided, index)
                 waiting = None
 
@@ -610,9 +614,9 @@ def _interruption(cut_off: CutOff, voices: Voices | None) -> Interruption:
     reply = cut_off.reply
     silent = at
     if reply is not None and reply.start is not None:
-        silent = max(at, min(reply.end, at + _SILENCE_SECONDS))
+        silent = max(at, min(reply.end, at + _MAX_SILENCE_DELAY_SECONDS))
     if voices is not None:
-        silent = min(voices.agent.quiet_from(at), at + _SILENCE_SECONDS)
+        silent = min(voices.agent.quiet_from(at), at + _MAX_SILENCE_DELAY_SECONDS)
     seconds = max(0.0, silent - at)
     if reply is None or reply.heard is None:
         return Interruption(at, seconds, cut_off.by, cut_off.cut)

@@ -1,7 +1,7 @@
-"""A call as spans for OpenTelemetry: one a session, a turn and a tool call.
+"""OpenTelemetry traces of a call: spans for the session, its turns and tool calls.
 
-Names and attributes are those of the semantic conventions for generative AI where these
-have a word; own ones begin with `vagent.`. What was said is left out unless
+Names and attributes follow the semantic conventions for generative AI; others start
+with `vagent.`. Transcripts, arguments and results are included only if
 OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT is true.
 """
 
@@ -47,9 +47,9 @@ Facts: TypeAlias = Mapping[str, AttributeValue]
 
 @dataclass(frozen=True, slots=True)
 class TraceAttributes:
-    """Whose call is traced: the agent, and the service that answers.
+    """The agent and the service of a traced call.
 
-    `provider` is its kind, `url` where it is, if that is fixed.
+    `provider` is the kind of the service, `url` its address if that is fixed.
     """
 
     agent: str
@@ -58,14 +58,14 @@ class TraceAttributes:
 
 
 def wants_content(environment: Mapping[str, str]) -> bool:
-    """Whether what is said may be in the spans."""
+    """True if spans may contain transcripts, arguments and results."""
     return environment.get(_CONTENT, "").strip().lower() == "true"
 
 
 class CallTrace:
     """The spans of one call; a handler of its events.
 
-    `epoch`, added to the engine's time, is epoch seconds. `conceal` hides secrets.
+    Engine time plus `epoch` is epoch seconds.
     """
 
     def __init__(
@@ -73,15 +73,15 @@ class CallTrace:
         provider: Provider,
         subject: TraceAttributes,
         epoch: float,
-        conceal: Redactor,
+        redactor: Redactor,
         *,
         has_content: bool = False,
     ) -> None:
         self._tracer = provider.get_tracer("vagent", __version__)
         self._subject = subject
         self._epoch = epoch
-        self._conceal = conceal
-        self._said: dict[str, list[Any]] | None = {} if has_content else None
+        self._redactor = redactor
+        self._messages: dict[str, list[Any]] | None = {} if has_content else None
         self._session: Span | None = None
         self._turn: Span | None = None
         self._tools: dict[str, Span] = {}
@@ -105,16 +105,16 @@ class CallTrace:
                 outcome = close.outcome.value
                 self._session.set_attribute("vagent.outcome", outcome)
                 if outcome != "clean":
-                    _fail(self._session, outcome, self._conceal.text(close.reason))
+                    _fail(self._session, outcome, self._redactor.text(close.reason))
                 self._session.end(self._ns(at))
             case FinalTranscript():
-                self._note_words(event)
+                self._note_transcript(event)
             case _:
                 self._mark(event)
 
     def _mark(self, event: CallEvent) -> None:
         """Add an event that has no duration to the open span."""
-        text = self._conceal.text
+        text = self._redactor.text
         at, session, turn = event.at, self._session, self._turn or self._session
         match event:
             case SessionOpened(_, session_id, is_resumed, gone) if session is not None:
@@ -141,7 +141,7 @@ class CallTrace:
 
     def _begin_session(self, at: float) -> Span:
         subject, address = self._subject, urlsplit(self._subject.url or "")
-        agent = self._conceal.text(subject.agent)
+        agent = self._redactor.text(subject.agent)
         facts: dict[str, AttributeValue] = {
             "gen_ai.operation.name": "invoke_agent",
             "gen_ai.provider.name": subject.provider,
@@ -156,49 +156,49 @@ class CallTrace:
 
     # ----------------------------------------------------------------------- turns
 
-    def _note_words(self, words: FinalTranscript) -> None:
-        if self._said is None:
+    def _note_transcript(self, final: FinalTranscript) -> None:
+        if self._messages is None:
             return
-        is_caller = words.speaker == "caller"
-        way = "input" if is_caller else "output"
-        parts = [{"type": "text", "content": words.text}]
+        is_caller = final.speaker == "caller"
+        direction = "input" if is_caller else "output"
+        parts = [{"type": "text", "content": final.text}]
         message = {"role": "user" if is_caller else "assistant", "parts": parts}
-        self._said.setdefault(f"gen_ai.{way}.messages", []).append(message)
+        self._messages.setdefault(f"gen_ai.{direction}.messages", []).append(message)
 
     def _end_turn(self, at: float) -> None:
         turn, self._turn = self._turn, None
         if turn is None:
             return
-        for name, messages in (self._said or {}).items():
+        for name, messages in (self._messages or {}).items():
             turn.set_attribute(name, self._content(messages))
-        if self._said is not None:
-            self._said = {}
+        if self._messages is not None:
+            self._messages = {}
         turn.end(self._ns(at))
 
     # ----------------------------------------------------------------------- tools
 
     def _begin_tool(self, began: ToolStarted) -> Span:
-        name = self._conceal.text(began.call.name)
+        name = self._redactor.text(began.call.name)
         facts: dict[str, AttributeValue] = {
             "gen_ai.operation.name": "execute_tool",
             "gen_ai.tool.name": name,
-            "gen_ai.tool.call.id": self._conceal.text(began.call.call_id),
+            "gen_ai.tool.call.id": self._redactor.text(began.call.call_id),
             "gen_ai.tool.type": "function",
         }
-        if self._said is not None:
+        if self._messages is not None:
             given = self._content(dict(began.call.arguments))
             facts["gen_ai.tool.call.arguments"] = given
         return self._start(began.at, f"execute_tool {name}", SpanKind.INTERNAL, facts)
 
     def _end_tool(self, span: Span, ended: ToolEnded) -> None:
         span.set_attribute("vagent.tool.outcome", ended.outcome)
-        has_content = self._said is not None and ended.text != ""
+        has_content = self._messages is not None and ended.text != ""
         if has_content:
-            result = self._conceal.text(ended.text)
+            result = self._redactor.text(ended.text)
             span.set_attribute("gen_ai.tool.call.result", result)
         if ended.outcome == "error":
-            # What a tool says of its failure may quote the caller.
-            reason = self._conceal.text(ended.text) if has_content else None
+            # The error text of a tool may quote the caller.
+            reason = self._redactor.text(ended.text) if has_content else None
             _fail(span, "tool_error", reason)
         span.end(self._ns(ended.at))
 
@@ -212,7 +212,7 @@ class CallTrace:
         facts: Facts,
     ) -> Span:
         parent = self._turn or self._session
-        # An empty context: a span that some library made is none of this call's.
+        # An empty context: spans of other libraries are not parents of this call.
         context = Context()
         if parent is not None:
             context = trace.set_span_in_context(parent, context)
@@ -231,7 +231,7 @@ class CallTrace:
             span.add_event(name, facts, self._ns(at))
 
     def _content(self, value: Any) -> str:
-        tree = self._conceal.tree(value)
+        tree = self._redactor.tree(value)
         return json.dumps(tree, ensure_ascii=False, separators=(",", ":"))
 
     def _ns(self, at: float) -> int:
@@ -243,12 +243,8 @@ def _fail(span: Span, kind: str, reason: str | None) -> None:
     span.set_status(Status(StatusCode.ERROR, reason))
 
 
-# Where spans go: to an OpenTelemetry collector, which may be slow or not there.
-#
-# The library's own variables say where it is and what it wants to see (OTEL_…). It runs
-# beside the call, on a thread of the library's.
-
-
+# The OTEL_... variables of the library configure the collector. Spans are exported on a
+# thread of the library, so a slow or missing collector does not delay the call.
 try:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
@@ -264,7 +260,7 @@ except ImportError as error:
         hint="pip install 'vagent[otel]'",
     ) from error
 
-# How long the end of a call waits for a collector, in seconds.
+# The end of a call waits this long for the collector.
 CLOSING_SECONDS = 2.0
 _HEADERS = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
@@ -273,7 +269,7 @@ _OUR_PROTOCOL = "http/protobuf"
 
 
 def find_collector_keys(environment: Mapping[str, str]) -> frozenset[str]:
-    """Return what the collector knows this program by."""
+    """Return the credentials for the collector."""
     return frozenset(_keys(environment))
 
 
@@ -284,22 +280,22 @@ def _keys(environment: Mapping[str, str]) -> Iterator[str]:
             for spelling in (value, unquote(value)):
                 yield from (spelling, spelling.rpartition(" ")[2])
     for name in _ENDPOINTS:
-        with contextlib.suppress(ValueError):  # which the library finds out by itself
+        with contextlib.suppress(ValueError):  # an invalid URL; the library reports it
             yield urlsplit(environment.get(name, "")).password or ""
 
 
 class ReportingExporter(SpanExporter):
-    """Hands spans on to an exporter, and tells when that does not work."""
+    """Passes spans to an exporter and calls `on_failure` if that fails."""
 
-    def __init__(self, inner: SpanExporter, tell: Callable[[], object]) -> None:
+    def __init__(self, inner: SpanExporter, on_failure: Callable[[], object]) -> None:
         self._inner = inner
-        self._tell = tell
+        self._on_failure = on_failure
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Export, on the processor's thread."""
         result = self._inner.export(spans)
         if result is not SpanExportResult.SUCCESS:
-            self._tell()
+            self._on_failure()
         return result
 
     def shutdown(self) -> None:
@@ -310,9 +306,9 @@ class ReportingExporter(SpanExporter):
 def new_provider(
     processor: SpanProcessor, environment: Mapping[str, str]
 ) -> TracerProvider:
-    """Return a provider of one's own, named vagent unless the environment names it.
+    """Return a new provider; its service is `vagent` unless the environment names it.
 
-    The library's global one is let be, and nothing is left to the end of the program.
+    It is not installed globally and does not register an exit handler.
     """
     named = environment.get("OTEL_SERVICE_NAME") or "service.name=" in environment.get(
         "OTEL_RESOURCE_ATTRIBUTES", ""
@@ -328,39 +324,39 @@ def new_provider(
 async def open_collector(
     environment: Mapping[str, str],
     notice: Callable[[str], object],
-    patience: float = CLOSING_SECONDS,
+    max_seconds: float = CLOSING_SECONDS,
 ) -> AsyncIterator[TracerProvider]:
-    """Yield a provider whose spans go to the collector that the environment names.
+    """Yield a provider that exports to the collector named by the environment.
 
-    On leaving, what waits is sent, for `patience` seconds at most. That a collector
-    does not take spans is told once, on the event loop, and is no error.
+    On exit, pending spans are sent for at most `max_seconds`. A collector that
+    rejects spans is reported once, on the event loop, and the call continues.
 
     Raises:
-        UsageError: the environment asks for what is not there.
+        UsageError: the environment is invalid or asks for another protocol.
     """
     loop = asyncio.get_running_loop()
-    was_told = threading.Event()
+    was_reported = threading.Event()
 
-    def tell() -> None:
-        if not was_told.is_set():
-            was_told.set()
-            with contextlib.suppress(RuntimeError):  # the loop is closed: all is over
+    def report_failure() -> None:
+        if not was_reported.is_set():
+            was_reported.set()
+            with contextlib.suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(
                     notice,
-                    "traces: the collector does not take them "
-                    f"({_ENDPOINTS[0]} says where it is); the call goes on",
+                    "traces: the collector does not accept spans "
+                    f"(its address is {_ENDPOINTS[0]}); the call continues",
                 )
 
-    # What the library says late, when nobody catches it any more, is not printed.
+    # Keeps late log records of the library off the terminal.
     logging.getLogger("opentelemetry").addHandler(logging.NullHandler())
-    exporter = ReportingExporter(_exporter(environment), tell)
+    exporter = ReportingExporter(_exporter(environment), report_failure)
     provider = new_provider(BatchSpanProcessor(exporter), environment)
     try:
         yield provider
     finally:
-        if not await _shut_down(provider, patience):
-            tell()
-        # What was told just now is still to be shown.
+        if not await _shut_down(provider, max_seconds):
+            report_failure()
+        # Lets the loop deliver the last notice.
         await asyncio.sleep(0)
 
 
@@ -369,29 +365,29 @@ def _exporter(environment: Mapping[str, str]) -> SpanExporter:
         protocol = environment.get(name, _OUR_PROTOCOL)
         if protocol != _OUR_PROTOCOL:
             raise UsageError(
-                f"{name} is '{protocol}', and vagent speaks only {_OUR_PROTOCOL}",
-                hint=f"unset {name}; collectors take {_OUR_PROTOCOL} on port 4318",
+                f"{name} is '{protocol}', and vagent supports only {_OUR_PROTOCOL}",
+                hint=f"unset {name}; collectors accept {_OUR_PROTOCOL} on port 4318",
             )
     try:
         return OTLPSpanExporter()
     except (ValueError, OSError) as error:
-        raise UsageError(f"OpenTelemetry cannot be set up: {error}") from error
+        raise UsageError(f"cannot set up OpenTelemetry: {error}") from error
 
 
-async def _shut_down(provider: TracerProvider, patience: float) -> bool:
-    """Send what waits; return whether that was done in time."""
+async def _shut_down(provider: TracerProvider, max_seconds: float) -> bool:
+    """Send pending spans; return True if that was done in time."""
     done = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def work() -> None:
         provider.shutdown()  # waits up to half a minute
-        with contextlib.suppress(RuntimeError):  # nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(done.set)
 
-    # A daemon: it must not keep the program from ending.
+    # A daemon thread: it must not block the exit of the program.
     threading.Thread(target=work, name="traces", daemon=True).start()
     try:
-        await asyncio.wait_for(done.wait(), patience)
+        await asyncio.wait_for(done.wait(), max_seconds)
     except TimeoutError:
         return False
     return True

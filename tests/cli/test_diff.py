@@ -57,8 +57,8 @@ def test_configuration_and_behavior_are_compared(vagent: Vagent) -> None:
 
     assert done.returncode == 1
     assert done.stdout.startswith(
-        "orders.yaml → new.yaml: 2 values change, 2 of 2 scenarios come out "
-        "differently\n"
+        "orders.yaml → new.yaml: 2 values change, 2 of 2 scenarios have "
+        "different results\n"
     )
     assert "    Hello, [-how can I help?-]{+what is it?+}\n" in done.stdout
     assert "  tools.lookup_order.timeout changed\n    - 5s\n    + 6s\n" in done.stdout
@@ -71,7 +71,7 @@ def test_equal_agents_end_with_0(vagent: Vagent) -> None:
     done = vagent("orders.yaml", "orders.yaml")
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "orders.yaml → orders.yaml: nothing changes\n"
+    assert done.stdout == "orders.yaml → orders.yaml: no differences\n"
 
 
 def test_the_scenarios_of_the_new_agent_run_by_default(vagent: Vagent) -> None:

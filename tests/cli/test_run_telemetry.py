@@ -167,7 +167,7 @@ def test_a_port_in_use_fails_before_the_call(agent: Path) -> None:
         error = fail(agent, "--metrics", str(port))
 
     assert error.exit_code == 3
-    assert f"cannot be served on 127.0.0.1:{port}" in error.message
+    assert f"cannot serve metrics on 127.0.0.1:{port}" in error.message
 
 
 def test_an_unwritable_log_fails_before_the_call(agent: Path) -> None:
@@ -175,7 +175,7 @@ def test_an_unwritable_log_fails_before_the_call(agent: Path) -> None:
     error = fail(agent, "--log-file", path)
 
     assert error.exit_code == 3
-    assert error.message.startswith(f"the log '{path}' cannot be written: ")
+    assert error.message.startswith(f"cannot write log '{path}': ")
 
 
 def test_an_invalid_port_or_format_is_wrong_usage(agent: Path) -> None:
@@ -194,8 +194,8 @@ async def test_neither_a_missing_collector_nor_a_full_disk_ends_the_call(
     terminal, code = await hold_call(agent, "--otel", *log)
 
     assert code == 0
-    assert terminal.out.count("traces: the collector does not take them") == 1
-    assert terminal.out.count("the log '/dev/full' stopped") == HAS_FULL_DISK
+    assert terminal.out.count("traces: the collector does not accept spans") == 1
+    assert terminal.out.count("log '/dev/full' stopped") == HAS_FULL_DISK
     assert "Traceback" not in terminal.out
     assert "Connection refused" not in terminal.out
 

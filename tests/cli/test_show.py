@@ -144,7 +144,7 @@ def test_a_file_with_findings_exits_with_1(agent: Path) -> None:
         (["agents/support.yaml", "--format", "xml"], "unknown format 'xml'"),
         (["agents/support.yaml", "--var", "x"], "invalid --var 'x'"),
         (["agents/support.yaml", "--var", "x=1"], "declares no variable 'x'"),
-        (["agents"], "agents is a folder, and show takes one agent file"),
+        (["agents"], "'agents' is a folder, not an agent file"),
     ],
 )
 def test_wrong_usage_exits_with_2(arguments: list[str], words: str) -> None:
@@ -185,7 +185,7 @@ def test_a_call_without_audio_is_drawn_from_its_turns(
 ) -> None:
     copy = shutil.copytree(call, tmp_path / "silent", ignore=_wavs)
     done = invoke(copy)
-    assert "by the messages: the recording has no audio" in done.stdout
+    assert "from messages: the recording has no audio" in done.stdout
     lanes = done.stdout.splitlines()[3:5]
     assert [lane[:8].strip() for lane in lanes] == ["caller", "agent"]
     assert all("▅▅" in lane for lane in lanes)

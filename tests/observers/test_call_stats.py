@@ -1,4 +1,4 @@
-"""What a record keeps of a call."""
+"""The statistics of a call."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VOICE = (np.sin(np.arange(1200) / 5) * 8000).astype("<i2").tobytes()
 SILENCE = bytes(2400)
 
 
-def test_a_wait_goes_from_the_last_voice_to_the_first_audible_sound() -> None:
+def test_a_latency_is_from_the_last_voice_to_the_first_audible_audio() -> None:
     record = CallStats()
     record.events.observe(1.0, MicFrame(VOICE))
     record.events.observe(1.5, MicFrame(SILENCE))
@@ -33,7 +33,7 @@ def test_a_wait_goes_from_the_last_voice_to_the_first_audible_sound() -> None:
     assert record.waits == [1.5]
 
 
-def test_a_wait_without_a_voice_is_measured_from_the_end_of_the_turn() -> None:
+def test_a_latency_without_voice_is_measured_from_the_end_of_the_turn() -> None:
     record = CallStats()
     record.events.observe(2.0, Received(InputSpeechStopped()))
     record.events.observe(2.5, Play(VOICE))
@@ -41,7 +41,7 @@ def test_a_wait_without_a_voice_is_measured_from_the_end_of_the_turn() -> None:
     assert record.waits == [0.5]
 
 
-def test_a_turn_that_the_caller_takes_up_again_is_no_wait() -> None:
+def test_a_turn_that_the_caller_continues_has_no_latency() -> None:
     record = CallStats()
     record.events.observe(2.0, Received(InputSpeechStopped()))
     record.events.observe(2.1, Received(InputSpeechStarted()))
@@ -50,14 +50,14 @@ def test_a_turn_that_the_caller_takes_up_again_is_no_wait() -> None:
     assert record.waits == []
 
 
-def test_the_greeting_is_no_answer() -> None:
+def test_the_greeting_is_not_an_answer() -> None:
     record = CallStats()
     record.events.observe(0.5, Play(VOICE))
 
     assert record.waits == []
 
 
-def test_words_calls_and_interruptions_are_kept_with_their_times() -> None:
+def test_texts_tool_calls_and_interruptions_have_their_times() -> None:
     record = CallStats()
     record.events.observe(1.0, Received(TranscriptUser("Where is it?")))
     record.events.observe(1.1, RunTool(ToolCall("c", "look")))

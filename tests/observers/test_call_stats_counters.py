@@ -1,4 +1,4 @@
-"""What is counted of a call, fed to the tally and a session as the engine does."""
+"""The counters of a call, fed like the engine feeds them."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from runner.protocol.messages import (
 SOUND = bytes(4800)  # 0.1 s
 
 
-def tallied(*events: tuple[float, Event]) -> CounterObserver:
+def observed(*events: tuple[float, Event]) -> CounterObserver:
     session = ClientSession(ClientConfig())
-    tally = CounterObserver(session)
-    interpreter = CallInterpreter(tally.note)
+    observer = CounterObserver(session)
+    interpreter = CallInterpreter(observer.note)
 
     def see(now: float, what: Event | Action) -> None:
         interpreter.observe(now, what)
-        tally.observe(now, what)
+        observer.observe(now, what)
 
     def note(actions: list[Action], now: float) -> None:
         for action in actions:
@@ -52,42 +52,43 @@ def tallied(*events: tuple[float, Event]) -> CounterObserver:
     for now, event in (*ready, *events):
         see(now, event)
         note(session.feed(event, now), now)
-    return tally
+    return observer
 
 
-def test_messages_and_sound_are_counted_both_ways() -> None:
-    tally = tallied(
+def test_messages_and_audio_are_counted_in_both_directions() -> None:
+    observer = observed(
         (1.0, MicFrame(bytes(2400))),
         (1.0, Received(ReplyStarted("r"))),
         (1.0, Received(ReplyAudio(SOUND, "r"))),
     )
 
-    assert (tally.messages_sent, tally.messages_received) == (2, 3)
-    assert (tally.bytes_sent, tally.bytes_received) == (2400, 4800)
-    assert tally.bytes_ignored == 0
+    assert (observer.messages_sent, observer.messages_received) == (2, 3)
+    assert (observer.bytes_sent, observer.bytes_received) == (2400, 4800)
+    assert observer.bytes_ignored == 0
 
 
-def test_sound_of_a_reply_that_is_over_is_counted_as_ignored() -> None:
-    tally = tallied(
+def test_audio_after_the_end_of_its_reply_is_counted_as_ignored() -> None:
+    observer = observed(
         (1.0, Received(ReplyStarted("r"))),
         (1.0, Received(ReplyAudio(SOUND, "r"))),
         (1.0, Received(ReplyDone("r", "interrupted"))),
         (1.0, Received(ReplyAudio(SOUND, "r"))),
     )
 
-    assert tally.bytes_ignored == 4800
+    assert observer.bytes_ignored == 4800
 
 
-def test_what_is_no_message_or_a_new_one_is_counted() -> None:
-    tally = tallied(
+def test_malformed_and_unknown_messages_are_counted() -> None:
+    observer = observed(
         (1.0, MalformedMessage("x")), (1.0, Received(Unknown("brand.new", {})))
     )
 
-    assert (tally.garbled, tally.unknown, tally.messages_received) == (1, 1, 3)
+    assert observer.messages_malformed == observer.messages_unknown == 1
+    assert observer.messages_received == 3
 
 
-def test_calls_are_counted_by_what_became_of_them() -> None:
-    tally = tallied(
+def test_tool_calls_are_counted_by_outcome() -> None:
+    observer = observed(
         (1.0, Received(ReplyStarted("r"))),
         (1.0, Received(ToolCall("a", "look", {}))),
         (1.0, Received(ToolCall("b", "look", {}))),
@@ -96,11 +97,14 @@ def test_calls_are_counted_by_what_became_of_them() -> None:
         (2.0, ToolFinished("b", "1")),
     )
 
-    assert tally.calls == {"run": 2, "failed": 1, "cancelled": 1, "late": 1}
+    assert observer.tool_calls_run == 2
+    assert observer.tool_calls_failed == 1
+    assert observer.tool_calls_cancelled == 1
+    assert observer.tool_calls_late == 1
 
 
-def test_only_a_reply_that_is_asked_for_again_counts_as_such() -> None:
-    tally = tallied(
+def test_only_a_reply_that_is_requested_again_counts_as_retried() -> None:
+    observer = observed(
         (1.0, Say("hello")),
         (12.0, Tick()),
         (13.0, Say("are you there?")),
@@ -111,10 +115,10 @@ def test_only_a_reply_that_is_asked_for_again_counts_as_such() -> None:
         (26.0, Tick()),
     )
 
-    assert tally.asked_again == 2
+    assert observer.replies_retried == 2
 
 
-def test_the_names_in_json_are_those_of_the_documentation() -> None:
+def test_the_names_in_json_match_the_documentation() -> None:
     path = Path(__file__).parents[2] / "docs" / "reference" / "json-output.md"
     page = path.read_text("utf-8")
     table = page[page.index("| counter | meaning |") : page.index("## Other commands")]
@@ -122,7 +126,7 @@ def test_the_names_in_json_are_those_of_the_documentation() -> None:
         assert f"`{name}`" in table, name
 
 
-def test_seconds_are_told_to_the_millisecond() -> None:
+def test_seconds_are_rounded_to_milliseconds() -> None:
     told = Counters(connection_lost_seconds=1.23456, connection_drops=1).as_dict()
 
     assert (told["connection_lost_seconds"], told["connection_drops"]) == (1.235, 1)

@@ -1,4 +1,4 @@
-"""A call as a log: what is in it, what is not, and that no secret ever is."""
+"""The log of a call: its entries, its levels of detail, and redaction."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Written:
         return [each for each in self.entries if each["event"] == event]
 
 
-def test_a_call_is_logged_from_its_beginning_to_its_end() -> None:
+def test_a_call_is_logged_from_start_to_end() -> None:
     written = Written()
     watch([*GREETING, *QUESTION, *OUTAGE, *END], written.log.note)
 
@@ -125,7 +125,7 @@ def test_an_entry_has_its_time_its_call_and_its_numbers() -> None:
     assert (answer["latency_s"], answer["since_decision_s"]) == (2.0, 1.25)
 
 
-def test_what_was_said_is_not_in_a_log_without_detail() -> None:
+def test_text_is_not_in_a_log_without_detail() -> None:
     written = Written()
     watch([*GREETING, *QUESTION, *END], written.log.note)
 
@@ -134,7 +134,7 @@ def test_what_was_said_is_not_in_a_log_without_detail() -> None:
     assert written.of("transcript")[1]["characters"] == len("Where is my order?")
 
 
-def test_what_was_said_is_in_a_log_with_detail() -> None:
+def test_text_is_in_a_log_with_detail() -> None:
     written = Written(is_detailed=True)
     watch([*GREETING, *QUESTION, *END], written.log.note)
 
@@ -158,7 +158,7 @@ def test_a_call_that_failed_is_an_error(what: Close, level: str) -> None:
     assert written.of("call.ended")[0]["level"] == level
 
 
-def test_every_message_is_in_a_log_with_detail_and_sound_is_summed_up() -> None:
+def test_every_message_is_in_a_log_with_detail_and_audio_is_summed_up() -> None:
     written = Written(is_detailed=True)
     written.observe((0.0, Send(SessionUpdate({"system_prompt": "Be brief."}))))
     for step in range(30):
@@ -181,16 +181,16 @@ def test_every_message_is_in_a_log_with_detail_and_sound_is_summed_up() -> None:
     assert len(written.lines) == 5
 
 
-def test_what_a_library_logs_joins_the_log() -> None:
+def test_library_records_are_in_the_log() -> None:
     written = Written(secret="abc-secret-1")
-    written.log.stray("GET /?key=abc-secret-1", logging.ERROR, "httpx")
+    written.log.write_library_record("GET /?key=abc-secret-1", logging.ERROR, "httpx")
 
     [entry] = written.entries
     assert (entry["event"], entry["level"]) == ("log", "error")
     assert (entry["library"], entry["text"]) == ("httpx", "GET /?key=***")
 
 
-def test_the_token_of_a_session_is_masked_wherever_it_turns_up() -> None:
+def test_the_session_token_is_redacted_everywhere() -> None:
     written = Written(is_detailed=True)
     written.observe(
         (0.0, Received(SessionReady("s", resume_token="tok/en 12"))),
@@ -223,9 +223,7 @@ def _spellings(secret: str) -> set[str]:
 
 @settings(max_examples=40)
 @given(_SECRETS, st.sampled_from(["json", "text"]))
-def test_no_secret_gets_out_in_whatever_shape_it_comes(
-    secret: str, form: LogFormat
-) -> None:
+def test_secrets_are_redacted_in_every_form(secret: str, form: LogFormat) -> None:
     written = Written(secret=secret, is_detailed=True, form=form)
     at = 0.0
     for spelt in _spellings(secret):
@@ -248,7 +246,7 @@ def test_no_secret_gets_out_in_whatever_shape_it_comes(
             written.log.note,
         )
         written.log.say("info", "notice", text=url)
-        written.log.stray(f"{url} {result}", logging.WARNING, spelt)
+        written.log.write_library_record(f"{url} {result}", logging.WARNING, spelt)
 
     text = "\n".join(written.lines)
     assert text

@@ -1,4 +1,4 @@
-"""One line of a log, for people and for programs."""
+"""Log entries as text and as JSON."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_an_entry_as_text_reads_from_left_to_right() -> None:
     )
 
 
-def test_ids_that_there_are_not_are_left_out() -> None:
+def test_empty_ids_are_left_out() -> None:
     entry = LogEntry(AT, "warning", "log")
 
     assert write_entry(entry, "text") == "2025-11-23T08:41:50.123Z WARNING log"
@@ -43,7 +43,7 @@ def test_ids_that_there_are_not_are_left_out() -> None:
 
 
 @given(st.text(), st.sampled_from(["text", "json"]))
-def test_no_text_breaks_the_line_or_commands_a_terminal(text: str, form: str) -> None:
+def test_line_breaks_and_control_characters_are_escaped(text: str, form: str) -> None:
     fields = {"text": text, "tree": {"of": [text]}}
 
     line = write_entry(LogEntry(AT, "info", "x", fields=fields), form)  # type: ignore[arg-type]  # hypothesis knows no literals

@@ -1,4 +1,4 @@
-"""The exposition as a scraper reads it, after calls that the test plays."""
+"""Metrics as a scraper reads them."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_call_is_counted_and_timed() -> None:
     assert scraped.value("vagent_tool_call_duration_seconds_sum", **tool) == 0.5
 
 
-def test_a_call_that_ended_is_active_no_more() -> None:
+def test_a_call_that_ended_is_not_active() -> None:
     registry, metrics = counted()
     failed = (9.0, Close(Outcome.FAILED, "gone"))
     watch([*GREETING, failed], metrics.note)
@@ -99,7 +99,7 @@ def test_a_call_that_ended_is_active_no_more() -> None:
     assert scraped.value("vagent_sessions_ended_total", outcome="failed") == 1
 
 
-def test_a_tool_that_a_model_made_up_has_no_label_of_its_own() -> None:
+def test_an_invented_tool_has_the_label_unknown() -> None:
     registry, metrics = counted()
     invented = ToolCall("c", "drop_tables_7431")
     watch(
@@ -114,7 +114,7 @@ def test_a_tool_that_a_model_made_up_has_no_label_of_its_own() -> None:
     assert "7431" not in render(registry, "")[1].decode()
 
 
-def test_what_the_call_counts_itself_is_read_when_asked_for() -> None:
+def test_counters_of_the_call_are_read_on_each_scrape() -> None:
     counters = Counters(
         messages_sent=7,
         audio_sent_seconds=2.0,
@@ -134,7 +134,7 @@ def test_what_the_call_counts_itself_is_read_when_asked_for() -> None:
     assert scraped.value("vagent_recording_failures_total") == 1
 
 
-def test_a_call_that_cannot_be_read_keeps_its_last_numbers() -> None:
+def test_a_call_that_cannot_be_read_keeps_its_last_values() -> None:
     readings: list[MetricsSnapshot | None] = [
         None,
         MetricsSnapshot(Counters(messages_sent=7)),
@@ -170,7 +170,7 @@ def test_no_label_holds_the_id_of_a_session_a_reply_or_a_call() -> None:
             assert not {"sess_1", "r2", "call_1"} & set(sample.labels.values())
 
 
-def test_a_scraper_that_takes_openmetrics_gets_it() -> None:
+def test_a_scraper_that_accepts_openmetrics_gets_it() -> None:
     registry, _ = counted()
 
     content_type, body = render(registry, "application/openmetrics-text; version=1.0.0")
@@ -179,7 +179,7 @@ def test_a_scraper_that_takes_openmetrics_gets_it() -> None:
     assert body.endswith(b"# EOF\n")
 
 
-def test_a_server_counts_its_sessions_and_their_waits() -> None:
+def test_a_server_counts_sessions_and_latencies() -> None:
     registry = new_registry()
     metrics = ServerMetrics(registry)
     turn = {"endpointing_ms": 600, "first_audio_ms": 1800, "speculative": True}

@@ -1,4 +1,4 @@
-"""The door for scrapers, asked over real sockets."""
+"""The metrics endpoint, tested over real sockets."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ def test_metrics_are_answered_for_what_the_scraper_accepts() -> None:
     assert answer.text == "for this\n"
 
 
-def test_the_door_is_on_this_machine_only() -> None:
+def test_the_endpoint_is_local_only() -> None:
     with serve_metrics(0, body) as url:
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/metrics", url)
 
 
-def test_nothing_else_is_answered() -> None:
+def test_other_paths_are_not_found() -> None:
     with serve_metrics(0, body) as url:
         answer = httpx.get(url.replace("/metrics", "/secrets"))
 
     assert answer.status_code == 404
 
 
-def test_a_port_in_use_is_told_with_a_way_out() -> None:
+def test_a_port_in_use_is_reported_with_a_hint() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with (

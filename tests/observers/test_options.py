@@ -1,4 +1,4 @@
-"""What the command line may ask for."""
+"""Validation of the telemetry options."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from runner.errors import UsageError
 from runner.observers.options import TelemetryOptions, read_log_format, read_port
 
 
-def test_nothing_is_asked_for_by_default() -> None:
+def test_everything_is_off_by_default() -> None:
     assert TelemetryOptions().is_off
     assert TelemetryOptions(is_verbose=True).is_off
 
 
 @pytest.mark.parametrize(
-    "wishes",
+    "options",
     [
         TelemetryOptions(metrics=0),
         TelemetryOptions(otel=True),
@@ -24,11 +24,11 @@ def test_nothing_is_asked_for_by_default() -> None:
         TelemetryOptions(log_format="json"),
     ],
 )
-def test_each_wish_is_one(wishes: TelemetryOptions) -> None:
-    assert not wishes.is_off
+def test_each_option_turns_telemetry_on(options: TelemetryOptions) -> None:
+    assert not options.is_off
 
 
-def test_a_port_is_a_port() -> None:
+def test_a_port_is_in_range() -> None:
     assert read_port(None) is None
     assert (read_port(0), read_port(65_535)) == (0, 65_535)
     for wrong in (-1, 65_536):

@@ -1,4 +1,4 @@
-"""What is asked for, put together and closed again."""
+"""Telemetry of a call, opened and closed."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def test_a_log_goes_to_its_file(tmp_path: Path) -> None:
     assert entries[1]["session"] == "***"
 
 
-async def test_a_log_without_a_file_goes_to_who_shows_the_call() -> None:
+async def test_a_log_without_a_file_goes_to_the_view() -> None:
     lines: list[str] = []
     wishes = TelemetryOptions(log_format="text")
     events = CallInterpreter()
@@ -59,7 +59,7 @@ async def test_a_log_without_a_file_goes_to_who_shows_the_call() -> None:
     assert lines[0].endswith("call.started agent=support")
 
 
-async def test_why_a_call_could_not_be_made_is_logged_and_raised() -> None:
+async def test_the_reason_of_a_failed_call_is_logged_and_raised() -> None:
     lines: list[str] = []
     wishes = TelemetryOptions(log_format="json")
     opening = open_instruments(
@@ -88,8 +88,10 @@ async def test_metrics_are_read_on_the_loop_of_the_call() -> None:
     assert 'vagent_sessions_active{agent="support",service="local"} 1.0' in answer.text
 
 
-async def test_what_cannot_be_had_is_told_before_the_call(tmp_path: Path) -> None:
-    wish, events = TelemetryOptions(log_file=tmp_path), CallInterpreter()
+async def test_a_part_that_cannot_open_is_reported_before_the_call(
+    tmp_path: Path,
+) -> None:
+    options, events = TelemetryOptions(log_file=tmp_path), CallInterpreter()
     with pytest.raises(FileUnreadable):
-        async with open_instruments(wish, events, Redactor(), {}, refuse, refuse):
+        async with open_instruments(options, events, Redactor(), {}, refuse, refuse):
             raise AssertionError("the call began")

@@ -1,4 +1,4 @@
-"""Time lines of recorded calls: of one by the second, and of any."""
+"""Timelines of one recorded call in detail, and of generated recordings."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ OTHERS: list[st.SearchStrategy[Any]] = [
     st.builds(Close, st.sampled_from(list(Outcome)), TEXT),
     st.builds(AudioSummary, st.just(0.0), SIZE, SIZE, SIZE, SIZE, SIZE, ID),
 ]
-# Ids that fit together, beside everything that there can be.
+# Ids that match, and any other entry.
 ENTRY = st.one_of(
     st.one_of(RECEIVED).map(Received),
     st.one_of(SENT).map(Send),
@@ -124,7 +124,7 @@ def calls(draw: st.DrawFn) -> list[tuple[float, Entry]]:
 
 
 @st.composite
-def sounds(draw: st.DrawFn) -> Voices | None:
+def voices(draw: st.DrawFn) -> Voices | None:
     """Draw two voices that speak now and then, or none."""
     if draw(st.booleans()):
         return None
@@ -147,8 +147,8 @@ def line(folder: Path) -> TimeLine:
 
 
 @settings(deadline=None)  # machines are slow at times
-@given(calls(), sounds())
-def test_any_list_of_entries_has_a_time_line_in_order(
+@given(calls(), voices())
+def test_any_list_of_entries_has_an_ordered_timeline(
     entries: list[tuple[float, Entry]], voices: Voices | None
 ) -> None:
     line = trace(entries, voices)
@@ -169,7 +169,7 @@ def test_any_list_of_entries_has_a_time_line_in_order(
     assert all(line.talked(each) >= 0 for each in ("caller", "agent"))
 
 
-def test_speech_begins_and_ends_where_it_is_heard(line: TimeLine) -> None:
+def test_speech_starts_and_ends_where_it_is_audible(line: TimeLine) -> None:
     heard = [
         (each.speaker, round(each.start, 1), round(each.end, 1)) for each in line.turns
     ]
@@ -181,7 +181,7 @@ def test_speech_begins_and_ends_where_it_is_heard(line: TimeLine) -> None:
     ]
 
 
-def test_without_sound_it_is_where_the_messages_tell(folder: Path) -> None:
+def test_without_audio_speech_times_come_from_messages(folder: Path) -> None:
     line = trace(read_recording(folder).entries)
 
     asked, answered = line.turns[1], line.turns[2]
@@ -190,7 +190,7 @@ def test_without_sound_it_is_where_the_messages_tell(folder: Path) -> None:
     assert not line.is_heard
 
 
-def test_a_wait_is_from_the_last_sound_to_the_first_of_the_answer(
+def test_a_latency_is_from_the_last_audio_to_the_first_of_the_answer(
     line: TimeLine,
 ) -> None:
     waits = [(each.turn, round(each.seconds, 2)) for each in line.latencies]
@@ -199,7 +199,7 @@ def test_a_wait_is_from_the_last_sound_to_the_first_of_the_answer(
     assert round(line.latencies[0].decided, 2) == 6.1
 
 
-def test_an_interruption_tells_how_soon_it_was_silent(line: TimeLine) -> None:
+def test_an_interruption_has_the_seconds_until_silence(line: TimeLine) -> None:
     (cut,) = line.interruptions
     assert (round(cut.at, 2), cut.by) == (9.95, "voice")
     assert 0 < cut.seconds <= 2 * STEP  # a fade of 15 ms
@@ -221,7 +221,7 @@ def test_words_have_their_times_and_unheard_ones_are_left_out(line: TimeLine) ->
     assert turn.words[-1].end <= turn.end + STEP
 
 
-def test_calls_tell_what_became_of_them(line: TimeLine) -> None:
+def test_tool_calls_have_their_outcome(line: TimeLine) -> None:
     assert [(run.name, run.state) for run in line.tools] == [
         ("lookup_order", "done"),
         ("get_weather", "cancelled"),
@@ -232,21 +232,21 @@ def test_calls_tell_what_became_of_them(line: TimeLine) -> None:
     assert line.tools[1].answered is None
 
 
-def test_a_call_that_was_asked_for_and_not_run_is_told() -> None:
+def test_a_tool_call_that_was_requested_and_not_run_is_refused() -> None:
     call = ToolCall("c1", "look_up", {})
     assert [run.state for run in trace([(1.0, Received(call))]).tools] == ["refused"]
     ran: list[tuple[float, Entry]] = [(1.0, Received(call)), (1.0, RunTool(call))]
     assert [run.state for run in trace(ran).tools] == ["running"]
 
 
-def test_a_drop_tells_whether_the_session_was_resumed(line: TimeLine) -> None:
+def test_a_drop_shows_if_the_session_was_resumed(line: TimeLine) -> None:
     (drop,) = line.drops
     assert (round(drop.at, 2), drop.resumed) == (12.15, True)
     assert drop.until is not None
     assert round(drop.until - drop.at, 2) == 2.0
 
 
-def test_the_line_that_closes_after_the_end_is_no_drop() -> None:
+def test_a_connection_that_closes_after_the_end_is_not_a_drop() -> None:
     entries: list[tuple[float, Entry]] = [
         (1.0, Received(SessionEnded())),
         (1.1, Disconnected("closed", 1000)),
@@ -254,13 +254,13 @@ def test_the_line_that_closes_after_the_end_is_no_drop() -> None:
     assert trace(entries).drops == ()
 
 
-def test_losses_are_counted_in_seconds_of_sound(line: TimeLine) -> None:
+def test_losses_are_counted_in_seconds_of_audio(line: TimeLine) -> None:
     assert round(line.losses.microphone_unsent, 2) == 2.0  # while there was no line
     assert round(line.losses.agent_ignored, 2) == 0.05  # of the dead reply
     assert line.losses.agent_cleared > 0
 
 
-def test_the_end_is_told(line: TimeLine) -> None:
+def test_the_end_has_outcome_and_reason(line: TimeLine) -> None:
     assert line.ending is not None
     assert (line.ending.outcome, line.ending.reason) == ("clean", "you hung up")
     assert trace([]).ending is None
@@ -269,7 +269,7 @@ def test_the_end_is_told(line: TimeLine) -> None:
     assert trace(failed).ending == Ending(2.0, "failed", "no line")
 
 
-def test_typed_words_are_the_callers_and_are_answered() -> None:
+def test_typed_text_is_a_caller_turn_and_is_answered() -> None:
     entries: list[tuple[float, Entry]] = [
         (1.0, Say("Hello")),
         (1.2, Received(TranscriptUser("Hello"))),
@@ -286,7 +286,7 @@ def test_typed_words_are_the_callers_and_are_answered() -> None:
     assert [round(each.seconds, 2) for each in line.latencies] == [0.66]
 
 
-def test_words_that_were_handed_over_without_sound_are_told_as_silent(
+def test_text_without_audio_is_silent(
     folder: Path,
 ) -> None:
     entries = read_recording(folder).entries
@@ -299,7 +299,7 @@ def test_words_that_were_handed_over_without_sound_are_told_as_silent(
     assert not any(turn.silent for turn in trace(entries).turns)
 
 
-def test_a_reply_cut_before_it_was_heard_keeps_no_words() -> None:
+def test_a_reply_cut_before_playback_has_no_words() -> None:
     entries: list[tuple[float, Entry]] = [
         (1.0, Received(ReplyStarted("r"))),
         (1.1, Received(TranscriptAgentDelta("Hi", "r", start_ms=0, end_ms=300))),

@@ -1,4 +1,4 @@
-"""The spans of a call, as an exporter gets them."""
+"""The spans of a call as an exporter receives them."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_attributes_are_those_of_the_conventions() -> None:
     }
 
 
-def test_first_sounds_interruptions_and_outages_are_events() -> None:
+def test_first_audio_interruptions_and_outages_are_events() -> None:
     spans = traced([*GREETING, *QUESTION, *OUTAGE, *END])
 
     assert events(spans["turn"][1]) == [
@@ -124,7 +124,7 @@ def test_first_sounds_interruptions_and_outages_are_events() -> None:
     }
 
 
-def test_a_tool_that_failed_and_a_call_that_failed_say_so() -> None:
+def test_failed_tools_and_failed_calls_have_an_error_status() -> None:
     spans = traced(
         [
             *GREETING,
@@ -143,7 +143,7 @@ def test_a_tool_that_failed_and_a_call_that_failed_say_so() -> None:
     assert facts(session)["error.type"] == "failed"
 
 
-def test_what_was_said_is_in_no_span_unless_it_is_wanted() -> None:
+def test_spans_have_no_content_by_default() -> None:
     spans = traced([*GREETING, *QUESTION, *END])
     said = "".join(span.to_json() for each in spans.values() for span in each)
 
@@ -151,7 +151,7 @@ def test_what_was_said_is_in_no_span_unless_it_is_wanted() -> None:
     assert "home" not in said
 
 
-def test_what_was_said_is_in_the_spans_where_it_is_wanted() -> None:
+def test_spans_have_content_if_asked_for() -> None:
     spans = traced([*GREETING, *QUESTION, *END], has_content=True)
     turn, tool = facts(spans["turn"][1]), facts(spans["execute_tool lookup"][0])
 
@@ -167,7 +167,7 @@ def test_what_was_said_is_in_the_spans_where_it_is_wanted() -> None:
     assert json.loads(str(tool["gen_ai.tool.call.result"])) == {"at": "home"}
 
 
-def test_secrets_are_masked_where_words_are_wanted() -> None:
+def test_secrets_are_redacted_in_content() -> None:
     call = ToolCall("c", "lookup", {"url": "http://x/?k=sk%2flive%20key%2B42"})
     spans = traced(
         [
@@ -190,7 +190,7 @@ def test_secrets_are_masked_where_words_are_wanted() -> None:
     ("value", "is_wanted"),
     [(None, False), ("", False), ("false", False), ("true", True), (" True ", True)],
 )
-def test_words_are_wanted_only_where_the_variable_says_so(
+def test_content_is_captured_only_if_the_variable_is_true(
     value: str | None, is_wanted: bool
 ) -> None:
     name = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"

@@ -1,4 +1,4 @@
-"""The way to a collector: one that takes spans, one that does not, and none at all."""
+"""Export to a collector that accepts spans, rejects them or does not respond."""
 
 from __future__ import annotations
 
@@ -77,46 +77,46 @@ def collector(status: int = 200) -> Iterator[Collector]:
 async def test_spans_reach_the_collector_that_the_environment_names(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    told: list[str] = []
+    notices: list[str] = []
     with collector() as server:
         monkeypatch.setenv(ENDPOINT, server.url)
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "api-key=abcdef")
-        async with open_collector({}, told.append) as provider:
+        async with open_collector({}, notices.append) as provider:
             provider.get_tracer("test").start_span("turn").end()
 
     assert server.names == ["turn"]
     assert server.headers == ["abcdef"]
     assert server.resources[0]["service.name"] == "vagent"
-    assert told == []
+    assert notices == []
 
 
-async def test_a_collector_that_refuses_is_told_once(
+async def test_a_collector_that_rejects_spans_is_reported_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    told: list[str] = []
+    notices: list[str] = []
     with collector(status=400) as server:
         monkeypatch.setenv(ENDPOINT, server.url)
-        async with open_collector({}, told.append) as provider:
+        async with open_collector({}, notices.append) as provider:
             for _ in range(3):
                 provider.get_tracer("test").start_span("turn").end()
                 provider.force_flush()
 
-    assert len(told) == 1
-    assert "the call goes on" in told[0]
+    assert len(notices) == 1
+    assert "the call continues" in notices[0]
 
 
 async def test_the_end_does_not_wait_for_a_collector_that_does_not_answer(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    told: list[str] = []
+    notices: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv(ENDPOINT, f"http://127.0.0.1:{silent.getsockname()[1]}")
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "60")
-        # Were it to wait for the answer, this would take a minute.
-        async with open_collector({}, told.append, patience=0.05) as provider:
+        # Waiting for the answer would take a minute.
+        async with open_collector({}, notices.append, max_seconds=0.05) as provider:
             provider.get_tracer("test").start_span("turn").end()
 
-    assert len(told) == 1
+    assert len(notices) == 1
     assert capfd.readouterr() == ("", "")
 
 

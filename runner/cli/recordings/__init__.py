@@ -1,1 +1,1 @@
-"""Recorded calls for people: on a terminal, as JSON, as one page for a browser."""
+"""Reports of recorded calls: terminal, JSON and HTML."""

@@ -1,7 +1,7 @@
-"""A recorded call as one page for a browser: everything in it, nothing from a network.
+"""The report of a recorded call as one self-contained HTML page.
 
-What was said by anybody is escaped where it enters. The page forbids itself every
-address and every script and style but its own, by their hashes.
+All recorded text is escaped where it is inserted. A content security policy allows only
+the page's own script and style, by their hashes, and no network access.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 from runner.audio.devices import BYTES_PER_MS
 from runner.audio.files import compress
 from runner.cli.output import printable
-from runner.cli.recordings.terminal import describe_start
+from runner.cli.recordings.terminal import TICK_SECONDS, describe_start
 from runner.cli.recordings.text import (
     clock,
     describe_call,
@@ -49,14 +49,14 @@ from runner.recording.audio_tracks import Envelope, Voices
 from runner.recording.format import AudioSummary, Entry, write_header, write_line
 from runner.recording.reader import Recording
 
-_MARK_PIXELS = 60
-_PLACE = re.compile(r"\{\{(\w+)\}\}")
+_MIN_TICK_PIXELS = 60
+_PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 
 
 def write_page(recording: Recording, line: TimeLine, voices: Voices | None) -> str:
-    """Return the page of a call."""
+    """Return the HTML page of a call."""
     header = recording.header
-    sound = embed(recording.folder)
+    audio = embed(recording.folder)
     style, script = _part("page.css"), _part("page.js")
     parts = {
         "policy": _policy(style, script),
@@ -68,18 +68,18 @@ def write_page(recording: Recording, line: TimeLine, voices: Voices | None) -> s
         "ending": _text(describe_end(recording, line)),
         "figures": _figures(line),
         "length": clock(line.seconds),
-        "sound": _player(sound),
-        "sound_words": _text(sound.words),
+        "audio": _player(audio),
+        "audio_note": _text(audio.note),
         "waveform": write_waveform(line, voices),
         "conversation": write_conversation(line),
         "waits": _waits(line),
         "dropped": _dropped(line),
         "messages": write_messages(recording.entries),
         "about": _about(recording),
-        "island": _island(line, has_sound=sound.uri is not None),
+        "island": _island(line, has_audio=audio.uri is not None),
     }
-    # In one pass: what is put in is not looked into again.
-    return _PLACE.sub(lambda found: parts[found[1]], _part("page.html"))
+    # In one pass: inserted text is not searched for placeholders.
+    return _PLACEHOLDER.sub(lambda found: parts[found[1]], _part("page.html"))
 
 
 @cache
@@ -103,13 +103,15 @@ def _policy(style: str, script: str) -> str:
     )
 
 
-def _island(line: TimeLine, *, has_sound: bool) -> str:
-    """Return what the script needs as JSON that no text can break out of."""
+def _island(line: TimeLine, *, has_audio: bool) -> str:
+    """Return the data of the script as JSON, escaped for a script element."""
     value: dict[str, Any] = {
         "seconds": round(line.seconds, 3),
-        "sound": has_sound,
-        # How many pixels the drawing needs for its fine marks of the time.
-        "fineWidth": round(_MARK_PIXELS * line.seconds / tick_steps(line.seconds)[1]),
+        "audio": has_audio,
+        # The width in pixels from which the fine ticks are shown.
+        "fineWidth": round(
+            _MIN_TICK_PIXELS * line.seconds / tick_steps(line.seconds)[1]
+        ),
         "turns": [[round(turn.start, 3), round(turn.end, 3)] for turn in line.turns],
     }
     text = json.dumps(value, separators=(",", ":"))
@@ -121,10 +123,10 @@ def _figures(line: TimeLine) -> str:
     figures = [
         ("Length", clock(line.seconds, 0), _talked(line)),
         ("First audio", "–" if middle is None else f"{middle:.2f} s", "median wait"),
-        ("Turns", str(len(line.turns)), "of both voices"),
-        ("Tool calls", str(len(line.tools)), _unwell(line)),
-        ("Interruptions", str(len(line.interruptions)), _silenced(line)),
-        ("Line drops", str(len(line.drops)), _resumed(line)),
+        ("Turns", str(len(line.turns)), "of both sides"),
+        ("Tool calls", str(len(line.tools)), _tool_failures(line)),
+        ("Interruptions", str(len(line.interruptions)), _silence_delay(line)),
+        ("Connection losses", str(len(line.drops)), _resumed(line)),
     ]
     return "\n".join(
         f"<div><dt>{name}</dt><dd>{figure}<small>{_text(note)}</small></dd></div>"
@@ -138,12 +140,12 @@ def _talked(line: TimeLine) -> str:
     return f"caller {caller:.0%}, agent {agent:.0%}"
 
 
-def _unwell(line: TimeLine) -> str:
-    told = describe_tools(line).partition(", ")[2]
-    return told or ("all fine" if line.tools else "none asked for")
+def _tool_failures(line: TimeLine) -> str:
+    failures = describe_tools(line).partition(", ")[2]
+    return failures or ("all succeeded" if line.tools else "none requested")
 
 
-def _silenced(line: TimeLine) -> str:
+def _silence_delay(line: TimeLine) -> str:
     if not line.interruptions:
         return "of the agent"
     longest = max(each.seconds for each in line.interruptions)
@@ -152,19 +154,19 @@ def _silenced(line: TimeLine) -> str:
 
 def _resumed(line: TimeLine) -> str:
     if not line.drops:
-        return "one line throughout"
+        return "one connection"
     return f"{sum(drop.resumed for drop in line.drops)} resumed"
 
 
-def _player(sound: Embedded) -> str:
-    if sound.uri is None:
+def _player(audio: Embedded) -> str:
+    if audio.uri is None:
         return ""
-    return f'<audio id="sound" controls preload="auto" src="{sound.uri}"></audio>'
+    return f'<audio id="audio" controls preload="auto" src="{audio.uri}"></audio>'
 
 
 def _waits(line: TimeLine) -> str:
     if not line.latencies:
-        return "<p>No answer was waited for.</p>"
+        return "<p>There were no answers.</p>"
     longest = max(max(each.seconds for each in line.latencies), 0.001)
     rows = []
     for each in line.latencies:
@@ -179,13 +181,11 @@ def _waits(line: TimeLine) -> str:
             f'<rect class="answer" x="{first:.1f}%" width="{second - first:.1f}%" '
             'height="10"/></svg></td></tr>'
         )
-    how = (
-        ""
-        if line.is_heard
-        else " The recording has no audio: times are those of the messages."
+    source = (
+        "" if line.is_heard else " Times are from messages: the recording has no audio."
     )
     return (
-        f"<p>{_text(describe_latencies(line))}.{how}</p>\n<table>\n<thead><tr>"
+        f"<p>{_text(describe_latencies(line))}.{source}</p>\n<table>\n<thead><tr>"
         '<th scope="col">Caller ends</th><th scope="col">To decision</th>'
         '<th scope="col">To audio</th><th scope="col">Waited</th>'
         '<th scope="col"><span class="unseen">Share</span></th></tr></thead>\n'
@@ -204,7 +204,7 @@ def _about(recording: Recording) -> str:
     header = recording.header
     facts = [
         ("Agent file", header.agent.path),
-        ("SHA-256 of it", header.agent.sha256),
+        ("SHA-256", header.agent.sha256),
         ("Service", header.service),
         ("Began", header.started),
         ("vagent", header.vagent),
@@ -212,19 +212,14 @@ def _about(recording: Recording) -> str:
         ("Redacted", "yes" if header.is_redacted else "no"),
     ]
     listed = "".join(f"<dt>{name}</dt><dd>{_text(fact)}</dd>" for name, fact in facts)
-    told = json.dumps(write_header(header), indent=2, ensure_ascii=False)
-    body = "\n".join(_text(each) for each in told.split("\n"))
     return (
         f"<dl>{listed}</dl>\n<details><summary>The whole header</summary>"
-        f"<pre>{body}</pre></details>"
+        f"{pretty(write_header(header))}</details>"
     )
 
 
-# What was said and done, as the list in the middle of the page.
-
-
 def write_conversation(line: TimeLine) -> str:
-    """Return the items of the list, in the order in which they happened."""
+    """Return turns, tool calls and events as list items, in order of time."""
     items = sorted(_items(line), key=lambda item: item[:2])
     return "\n".join(item for _, _, item in items)
 
@@ -256,22 +251,22 @@ def _turn(index: int, turn: Turn, wait: float | None) -> str:
     return (
         f'<li class="turn {turn.speaker}" id="turn-{index}">'
         f"{_at(turn.start, f'turn-{index}')}<b>{who}</b>"
-        f"<p>{_words(turn)} {note}</p></li>"
+        f"<p>{_turn_text(turn)} {note}</p></li>"
     )
 
 
-def _words(turn: Turn) -> str:
-    """Return the text, each word that has a time in a span with it.
+def _turn_text(turn: Turn) -> str:
+    """Return the text of a turn; each word with known times is in a span.
 
-    The words' times belong to the text from its beginning, as far as both agree.
+    Times are assigned from the start of the text, as long as the words are equal.
     """
-    said = turn.text.split()
-    if not said:
-        return "<i>no words</i>"
+    texts = turn.text.split()
+    if not texts:
+        return "<i>no text</i>"
     parts: list[str] = []
-    for index, text in enumerate(said):
+    for index, text in enumerate(texts):
         if index == len(turn.words) or turn.words[index].text != text:
-            parts += [escape(printable(each)) for each in said[index:]]
+            parts += [escape(printable(each)) for each in texts[index:]]
             break
         word = turn.words[index]
         parts.append(
@@ -286,7 +281,7 @@ def _tool(run: ToolRun) -> str:
     answer = (
         f"<h3>Result</h3>{pretty(run.result)}"
         if run.state in ("done", "failed")
-        else "<p>There is no result.</p>"
+        else "<p>No result.</p>"
     )
     answered = (
         f"<p>Sent to the service at {clock(run.answered)}.</p>"
@@ -303,38 +298,32 @@ def _tool(run: ToolRun) -> str:
 
 
 def _event(at: float, kind: str, text: str) -> str:
-    word = {"cut": "Cut off", "drop": "Line", "error": "Error", "notice": "Note"}[kind]
-    said = escape(printable(text))
-    return f'<li class="event {kind}">{_at(at)}<b>{word}</b><p>{said}</p></li>'
+    labels = {"cut": "Interruption", "drop": "Connection", "error": "Error"}
+    label = labels.get(kind, "Note")
+    return f'<li class="event {kind}">{_at(at)}<b>{label}</b><p>{_text(text)}</p></li>'
 
 
-def _at(at: float, target: str = "") -> str:
-    if not target:
-        return f'<a class="at" href="#conversation" data-at="{at:.3f}">{clock(at)}</a>'
+def _at(at: float, target: str = "conversation") -> str:
     return f'<a class="at" href="#{target}" data-at="{at:.3f}">{clock(at)}</a>'
 
 
 def pretty(value: Any) -> str:
-    """Return a value of JSON's data model on lines of its own, escaped."""
+    """Return a JSON value as an escaped `pre` element."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     return (
         "<pre>" + "\n".join(escape(printable(e)) for e in text.split("\n")) + "</pre>"
     )
 
 
-# Every message, event and action of a call as the long list at the page's end.
-#
-# Sound that follows on sound is one item: how many milliseconds of it, each way.
-
-
-_SPOKEN = (TranscriptUser, TranscriptUserDelta, TranscriptAgent)
+_TRANSCRIPTS = (TranscriptUser, TranscriptUserDelta, TranscriptAgent)
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One line of the list; `kind` is wire, sound or core, which the page filters by.
+    """One item of the message list; the page filters by its `kind`.
 
-    `detail` is the whole of it, where the line does not say it all.
+    `kind` is `wire`, `audio` or `core`. `detail` is the whole entry if `text`
+    does not contain all of it.
     """
 
     at: float
@@ -345,43 +334,43 @@ class Item:
 
 
 def list_messages(entries: Sequence[tuple[float, Entry]]) -> Iterator[Item]:
-    """Return the lines of a recording's entries."""
-    for is_sound, group in groupby(
+    """Yield the items of a recording; consecutive audio entries are one item."""
+    for is_audio, group in groupby(
         entries, lambda each: isinstance(each[1], AudioSummary)
     ):
-        if is_sound:
-            sounds = [
+        if is_audio:
+            summaries = [
                 (at, what) for at, what in group if isinstance(what, AudioSummary)
             ]
-            yield from _sound(sounds)
+            yield from _audio(summaries)
         else:
             yield from (_item(at, what) for at, what in group)
 
 
 def write_messages(entries: Sequence[tuple[float, Entry]]) -> str:
-    """Return the items of the list."""
+    """Return all entries of a recording as list items."""
     return "\n".join(_write(item) for item in list_messages(entries))
 
 
-def _sound(sounds: list[tuple[float, AudioSummary]]) -> Iterator[Item]:
-    at = sounds[0][0]
+def _audio(summaries: list[tuple[float, AudioSummary]]) -> Iterator[Item]:
+    at = summaries[0][0]
     for arrow, name, field in (
         ("→", "input.audio", "sent"),
         ("←", "reply.audio", "received"),
     ):
-        size = sum(getattr(sound, field) for _, sound in sounds)
+        size = sum(getattr(each, field) for _, each in summaries)
         if size:
             text = f"{name} {size / BYTES_PER_MS:.0f} ms"
             if field == "received":
-                played = sum(sound.played for _, sound in sounds)
+                played = sum(each.played for _, each in summaries)
                 if played < size:
                     ignored = (size - played) / BYTES_PER_MS
                     text += f", {ignored:.0f} ms of it not played"
-            yield Item(at, arrow, "sound", text)
-    lost = sum(sound.mic - sound.sent for _, sound in sounds)
+            yield Item(at, arrow, "audio", text)
+    lost = sum(each.mic - each.sent for _, each in summaries)
     if lost > 0:
         text = f"microphone {lost / BYTES_PER_MS:.0f} ms, not sent"
-        yield Item(at, "·", "sound", text)
+        yield Item(at, "·", "audio", text)
 
 
 def _item(at: float, what: Entry) -> Item:
@@ -393,24 +382,24 @@ def _item(at: float, what: Entry) -> Item:
             return Item(at, "→", "wire", text, _detail(line["message"]))
         case Received(message):
             text = describe_received(message)
-            if isinstance(message, _SPOKEN):
+            if isinstance(message, _TRANSCRIPTS):
                 text += f" {shorten(message.text)!r}"
             return Item(at, "←", "wire", text, _detail(line["message"]))
         case _:
             verb = "on" if "on" in line else "do"
             name = str(line.pop(verb)).replace("_", " ")
-            told = ", ".join(
+            values = ", ".join(
                 shorten(str(value), 60)
                 for value in line.values()
                 if value not in (None, "", [], {}, False)
                 and not isinstance(value, dict | list)
             )
-            text = f"{name}: {told}" if told else name
+            text = f"{name}: {values}" if values else name
             return Item(at, "·", "core", text, line or None)
 
 
 def _detail(message: Any) -> Any:
-    """Return the message where it has more than its type and its time."""
+    """Return the message if it has more fields than its type and time."""
     return message if set(message) - {"type", "timestamp"} else None
 
 
@@ -429,19 +418,18 @@ def _write(item: Item) -> str:
     )
 
 
-# Both voices as a drawing: peaks of the sound, or the turns where there is none.
-
-
-_LANE = 84  # pixels a voice
-_GAP = 12  # between them, for the tools
+_LANE = 84  # pixels per side
+_GAP = 12  # pixels between both, for the tools
 _HEIGHT = 2 * _LANE + _GAP
-_PARTS_A_SECOND = 25  # of the outline
-_PARTS = range(600, 12_001)  # of the whole of it
-_TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+_POINTS_PER_SECOND = 25  # of the outline
+_MIN_POINTS, _MAX_POINTS = 600, 12_000
 
 
 def write_waveform(line: TimeLine, voices: Voices | None) -> str:
-    """Return the drawing; every place in it is a share of the call's length."""
+    """Return the waveform as SVG: peaks of the audio, or the turns without audio.
+
+    Positions are percentages of the length of the call.
+    """
     seconds = max(line.seconds, 1e-3)
     lanes = []
     for index, speaker in enumerate(("caller", "agent")):
@@ -454,7 +442,7 @@ def write_waveform(line: TimeLine, voices: Voices | None) -> str:
         lanes += _silent(line, speaker, top, seconds)
     return (
         f'<svg id="wave" width="100%" height="{_HEIGHT + 20}" role="img" '
-        'aria-label="Both voices over time: the caller above, the agent below">\n'
+        'aria-label="Audio over time: the caller above, the agent below">\n'
         + "\n".join([*_ticks(seconds), *_drops(line, seconds), *lanes])
         + "\n".join(["", *_tools(line, seconds), *_cuts(line, seconds)])
         + f'\n<rect id="played" height="{_HEIGHT}" width="0"/>'
@@ -463,27 +451,29 @@ def write_waveform(line: TimeLine, voices: Voices | None) -> str:
 
 
 def tick_steps(seconds: float) -> tuple[int, int]:
-    """Return how many seconds lie between two marks of the time, and two fine ones."""
+    """Return the seconds between two ticks, and between two fine ticks."""
     coarse, fine = (
-        next((each for each in _TICKS if seconds / each <= most), _TICKS[-1])
-        for most in (12, 400)
+        next(
+            (each for each in TICK_SECONDS if seconds / each <= count), TICK_SECONDS[-1]
+        )
+        for count in (12, 400)
     )
     return coarse, fine
 
 
 def _outline(voice: Envelope, speaker: str, top: int, seconds: float) -> str:
-    parts = round(seconds * _PARTS_A_SECOND)
-    parts = min(max(parts, _PARTS.start), _PARTS.stop - 1)
-    # The ear hears ratios: the root lets a low voice be seen beside a loud one.
+    points = round(seconds * _POINTS_PER_SECOND)
+    points = min(max(points, _MIN_POINTS), _MAX_POINTS)
+    # The square root makes a quiet voice visible next to a loud one.
     heights = [
-        round(100 * float(peak) ** 0.5) for peak in voice.envelope(parts, seconds)
+        round(100 * float(peak) ** 0.5) for peak in voice.envelope(points, seconds)
     ]
     above = "".join(f"L{x} {100 - height}" for x, height in enumerate(heights))
     below = "".join(
         f"L{x} {100 + height}" for x, height in reversed(list(enumerate(heights)))
     )
     return (
-        f'<svg y="{top}" width="100%" height="{_LANE}" viewBox="0 0 {parts} 200" '
+        f'<svg y="{top}" width="100%" height="{_LANE}" viewBox="0 0 {points} 200" '
         f'preserveAspectRatio="none"><path class="{speaker}" '
         f'd="M0 100{above}{below}Z"/></svg>'
     )
@@ -511,7 +501,7 @@ def _silent(line: TimeLine, speaker: str, top: int, seconds: float) -> list[str]
 
 
 def _ticks(seconds: float) -> list[str]:
-    """Return the marks of the time: a dozen, and finer ones for a closer look."""
+    """Return about twelve ticks, and fine ticks for a zoomed view."""
     coarse, fine = tick_steps(seconds)
     marks = []
     for at in range(0, int(seconds) + 1, fine):
@@ -559,18 +549,15 @@ def _share(at: float, seconds: float) -> str:
     return f"{100 * min(max(at / seconds, 0.0), 1.0):.3f}%"
 
 
-# The sound of a call inside of its page, compressed.
-
-
 _MEGABYTE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class AudioSizeLimits:
-    """How much sound goes into a page, in bytes.
+    """Maximum sizes of embedded audio in bytes.
 
-    An hour of a call is about 80 MB as FLAC, which every browser plays, and 20 MB as
-    Ogg Vorbis, which Safari plays since 18.4. `wave` is two hours of the file itself.
+    One hour is about 80 MB as FLAC, which every browser plays, and 20 MB as Ogg Vorbis,
+    which Safari plays since 18.4. `wave` is the size of a WAVE file of two hours.
     """
 
     wave: int = 700 * _MEGABYTE
@@ -580,22 +567,22 @@ class AudioSizeLimits:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """The sound as a data URI, None where it is left out; and words that tell so."""
+    """Audio as a data URI, None if it is left out, and a note about it."""
 
     uri: str | None
-    words: str
+    note: str
 
 
 def embed(folder: Path, sizes: AudioSizeLimits | None = None) -> Embedded:
-    """Return the sound of a recording for its page."""
+    """Return the audio of a recording for its page, compressed."""
     path = folder / "both.wav"
     sizes = sizes or AudioSizeLimits()
     try:
         if path.stat().st_size <= sizes.wave:
-            if len(sound := compress(path, "FLAC")) <= sizes.flac:
-                return _as("audio/flac", "FLAC, as it was recorded", sound)
-            if len(sound := compress(path, "OGG")) <= sizes.ogg:
-                return _as("audio/ogg", "Ogg Vorbis, compressed with loss", sound)
+            if len(audio := compress(path, "FLAC")) <= sizes.flac:
+                return _embedded("audio/flac", "FLAC, lossless", audio)
+            if len(audio := compress(path, "OGG")) <= sizes.ogg:
+                return _embedded("audio/ogg", "Ogg Vorbis, lossy", audio)
     except FileNotFoundError:
         return Embedded(None, "This call was recorded without audio.")
     except AudioFileError as error:
@@ -603,9 +590,8 @@ def embed(folder: Path, sizes: AudioSizeLimits | None = None) -> Embedded:
     return Embedded(None, "The audio is too long for a page; it is in both.wav.")
 
 
-def _as(kind: str, name: str, sound: bytes) -> Embedded:
+def _embedded(kind: str, name: str, audio: bytes) -> Embedded:
     return Embedded(
-        f"data:{kind};base64,{base64.b64encode(sound).decode()}",
-        f"Sound: {name}, {len(sound) / _MEGABYTE:.1f} MB, "
-        "the caller left and the agent right.",
+        f"data:{kind};base64,{base64.b64encode(audio).decode()}",
+        f"Audio: {name}, {len(audio) / _MEGABYTE:.1f} MB, caller left and agent right.",
     )

@@ -13,16 +13,16 @@
     return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}:${rest}`;
   };
 
-  if (call.sound) startPlayer();
+  if (call.audio) startPlayer();
   startFilter();
   document.documentElement.dataset.ready = "yes";
 
   function startPlayer() {
-    const sound = find("sound"), track = find("track"), scroll = find("scroll");
+    const audio = find("audio"), track = find("track"), scroll = find("scroll");
     const play = find("play"), head = find("head"), played = find("played");
     const items = call.turns.map((_, index) => find(`turn-${index}`));
     const words = items.map((item) => each("span[data-from]", item));
-    sound.controls = false;
+    audio.controls = false;
     find("controls").hidden = false;
     track.classList.add("seeks");
     track.tabIndex = 0;
@@ -32,20 +32,20 @@
     track.setAttribute("aria-valuemax", String(Math.round(call.seconds)));
 
     const seek = (at) => {
-      sound.currentTime = Math.min(Math.max(0, at), call.seconds);
+      audio.currentTime = Math.min(Math.max(0, at), call.seconds);
       show();
     };
-    const tellFailure = (error) => {
+    const showFailure = (error) => {
       if (error.name === "AbortError") return; // paused before it began
-      find("note").textContent = `This browser cannot play the sound: ${error.message}`;
+      find("note").textContent = `This browser cannot play the audio: ${error.message}`;
     };
     const toggle = () => {
-      if (sound.paused) sound.play().catch(tellFailure);
-      else sound.pause();
+      if (audio.paused) audio.play().catch(showFailure);
+      else audio.pause();
     };
 
     function show() {
-      const at = sound.currentTime;
+      const at = audio.currentTime;
       const share = `${Math.min(100, (100 * at) / call.seconds)}%`;
       head.setAttribute("x1", share);
       head.setAttribute("x2", share);
@@ -71,22 +71,22 @@
 
     function follow() {
       show();
-      const at = (sound.currentTime / call.seconds) * scroll.scrollWidth;
+      const at = (audio.currentTime / call.seconds) * scroll.scrollWidth;
       const { scrollLeft: left, clientWidth: width } = scroll;
       if (at < left || at > left + 0.9 * width) scroll.scrollLeft = at - 0.1 * width;
-      if (!sound.paused) requestAnimationFrame(follow);
+      if (!audio.paused) requestAnimationFrame(follow);
     }
 
     const label = () => {
-      play.classList.toggle("on", !sound.paused);
-      play.setAttribute("aria-label", sound.paused ? "Play" : "Pause");
+      play.classList.toggle("on", !audio.paused);
+      play.setAttribute("aria-label", audio.paused ? "Play" : "Pause");
     };
-    sound.addEventListener("play", () => { label(); follow(); });
-    sound.addEventListener("pause", () => { label(); show(); });
-    sound.addEventListener("seeked", show);
+    audio.addEventListener("play", () => { label(); follow(); });
+    audio.addEventListener("pause", () => { label(); show(); });
+    audio.addEventListener("seeked", show);
     play.addEventListener("click", toggle);
     find("speed").addEventListener("change", (event) => {
-      sound.playbackRate = Number(event.target.value);
+      audio.playbackRate = Number(event.target.value);
     });
     find("zoom").addEventListener("change", (event) => {
       const zoom = Number(event.target.value);
@@ -109,7 +109,7 @@
     });
     document.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
-      const at = sound.currentTime;
+      const at = audio.currentTime;
       const starts = call.turns.map(([from]) => from);
       const moves = {
         ArrowLeft: () => seek(at - 2),

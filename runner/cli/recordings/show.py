@@ -1,4 +1,4 @@
-"""`vagent show` of recordings: one call, or a list of those in a folder."""
+"""`vagent show` for recordings: one call, or the list of calls in a folder."""
 
 from __future__ import annotations
 
@@ -26,22 +26,25 @@ def show_recordings(path: Path, format: str, html: Path | None) -> None:
     """Print the call in a folder, or a line for each of the calls below it.
 
     Raises:
-        UsageError: there is none, or what is asked for is not for recordings.
-        NotARecording: it cannot be read.
-        FileUnreadable: the page cannot be written.
+        UsageError: no recording was found, or the options do not fit.
+        InvalidRecording: the recording cannot be read.
+        FileUnreadable: the HTML page cannot be written.
     """
     if format not in FORMATS:
         raise UsageError(
-            f"there is no format '{format}' for recordings",
-            hint=f"one of: {', '.join(FORMATS)}",
+            f"unknown format '{format}' for recordings",
+            hint=f"use one of: {', '.join(FORMATS)}",
         )
     folders = _find(path)
-    if folders in ([path], [path.parent]):  # of one below, too, there is a list
+    if folders in (
+        [path],
+        [path.parent],
+    ):  # a single recording in a subfolder is listed
         _show_one(folders[0], format, html)
     elif html is not None:
         raise UsageError(
-            f"--html shows one call, and '{path}' is a folder of them",
-            hint=f"such as {folders[-1]}",
+            f"--html shows one call, but '{path}' contains several",
+            hint=f"give one of them, such as {folders[-1]}",
         )
     else:
         _list(folders, format)
@@ -52,8 +55,8 @@ def _find(path: Path) -> list[Path]:
         return find_recordings([path])
     except InvalidRecording:
         raise UsageError(
-            f"{path} is a folder, and show takes one agent file or a recording",
-            hint=f"such as {path / 'support.yaml'}",
+            f"'{path}' is a folder, not an agent file or a recording",
+            hint=f"give a file, such as {path / 'support.yaml'}",
         ) from None
 
 
@@ -93,7 +96,9 @@ def _list(folders: list[Path], format: str) -> None:
     for folder in folders:
         try:
             recording = read_recording(folder)
-        except InvalidRecording as error:  # one that is broken must not hide the others
+        except (
+            InvalidRecording
+        ) as error:  # an invalid recording must not hide the others
             typer.echo(f"vagent: {error.message}", err=True)
             continue
         calls.append((recording, trace(recording.entries)))
@@ -104,21 +109,21 @@ def _list(folders: list[Path], format: str) -> None:
         typer.echo(render_list(calls), nl=False)
 
 
-# A recorded call as the one object of `--format json`; keys may come, none goes.
-
-
-# What JSON leaves as it is and a terminal may obey, or take for the end of a line.
+# Control characters and line separators that JSON does not escape.
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def write_report(value: Any) -> str:
-    """Return JSON that is safe on a terminal, with the end of its last line."""
+    """Return JSON text that is safe on a terminal, with a final line end."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 
 def report(recording: Recording, line: TimeLine) -> dict[str, Any]:
-    """Return a call for programs; times in seconds, to the millisecond."""
+    """Return a call as a JSON object; times in seconds, rounded to milliseconds.
+
+    Keys may be added in later versions, but not removed.
+    """
     header = recording.header
     latency = line.median_latency
     return {

@@ -1,4 +1,4 @@
-"""A recorded call on one page of a terminal, or of a file: as wide as there is room."""
+"""The report of a recorded call for a terminal or a text file."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from runner.observers.timeline import TimeLine
 from runner.recording.audio_tracks import Envelope, Voices
 from runner.recording.reader import Recording
 
-_LABEL = 8  # columns beside the lanes
-_LONGEST_RESULT = 300  # characters of a tool's result that are shown
+_LABEL = 8  # columns before the lanes
+_MAX_SHOWN_CHARACTERS = 300  # of a tool's arguments and result
 _STYLES = {
     "caller": "cyan",
     "agent": "green",
@@ -44,25 +44,25 @@ _STYLES = {
     "cut": "yellow",
 }
 
-# What is told of a moment: when, in which order at that time, who or what, and words.
+# Time, order at equal times, kind (a key of `_STYLES`) and text.
 _Row = tuple[float, int, str, Text]
 
 
 def make_console(file: IO[str], width: int | None = None) -> Console:
-    """Return what writes to a terminal or to a file, as wide as it is or 80 columns."""
+    """Return a console for a file, as wide as its terminal or 80 columns."""
     return Console(file=file, width=width, highlight=False, markup=False, emoji=False)
 
 
 def render_call(
     console: Console, recording: Recording, line: TimeLine, voices: Voices | None
 ) -> str:
-    """Return one call as the console would have it."""
+    """Return the report of one call, rendered for `console`."""
     with console.capture() as captured:
         _print_head(console, recording, line)
         _print_lanes(console, line, voices)
         _print_rows(console, line)
-        _print_sums(console, line)
-    return re.sub(" +$", "", captured.get(), flags=re.MULTILINE)  # tables fill up
+        _print_totals(console, line)
+    return re.sub(" +$", "", captured.get(), flags=re.MULTILINE)  # padding of tables
 
 
 def _print_rows(console: Console, line: TimeLine) -> None:
@@ -77,7 +77,7 @@ def _print_rows(console: Console, line: TimeLine) -> None:
 
 
 def describe_start(recording: Recording) -> str:
-    """Return when a call began, in its own time zone."""
+    """Return the start of a call in its own time zone."""
     try:
         return f"{datetime.fromisoformat(recording.header.started):%Y-%m-%d %H:%M:%S}"
     except ValueError:
@@ -95,8 +95,8 @@ def _print_head(console: Console, recording: Recording, line: TimeLine) -> None:
 
 
 def _print_lanes(console: Console, line: TimeLine, voices: Voices | None) -> None:
-    ink = ASCII if console.options.ascii_only else UNICODE
-    lanes = draw(line, voices, max(8, console.width - _LABEL), ink)
+    charset = ASCII if console.options.ascii_only else UNICODE
+    lanes = draw(line, voices, max(8, console.width - _LABEL), charset)
     rows = [("caller", lanes.caller, "cyan"), ("agent", lanes.agent, "green")]
     if lanes.events:
         rows.append(("", lanes.events, "yellow"))
@@ -120,11 +120,11 @@ def _rows(line: TimeLine) -> Iterator[_Row]:
             text.append(f" (waited {duration(waits[index])})", "dim")
         yield turn.start, 0, turn.speaker, text
     for run in line.tools:
-        text = Text(printable(shorten(describe_call(run), _LONGEST_RESULT)))
+        text = Text(printable(shorten(describe_call(run), _MAX_SHOWN_CHARACTERS)))
         is_bad = run.state != "done"
         text.append(f" {describe_outcome(run)}", "red" if is_bad else "dim")
         if run.result is not None:
-            result = shorten(compact(run.result), _LONGEST_RESULT)
+            result = shorten(compact(run.result), _MAX_SHOWN_CHARACTERS)
             text.append(f": {printable(result)}")
         yield run.at, 1, "tool", text
     for cut in line.interruptions:
@@ -135,7 +135,7 @@ def _rows(line: TimeLine) -> Iterator[_Row]:
         yield remark.at, 4, remark.kind, Text(printable(remark.text))
 
 
-def _print_sums(console: Console, line: TimeLine) -> None:
+def _print_totals(console: Console, line: TimeLine) -> None:
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold", ratio=1)
@@ -152,12 +152,12 @@ def _print_sums(console: Console, line: TimeLine) -> None:
     for part in describe_losses(line.losses) or ["nothing"]:
         table.add_row("dropped", part)
     if not line.is_heard:
-        table.add_row("times", "by the messages: the recording has no audio")
+        table.add_row("times", "from messages: the recording has no audio")
     console.print(table)
 
 
 def render_list(calls: list[tuple[Recording, TimeLine]]) -> str:
-    """Return a line for each call; a reader, or grep, cuts it where he likes."""
+    """Return one line for each call, not limited in width."""
     lines = []
     for recording, line in calls:
         parts = (
@@ -172,17 +172,14 @@ def render_list(calls: list[tuple[Recording, TimeLine]]) -> str:
     return "".join(lines)
 
 
-# Both voices of a call as rows of characters, as wide as the terminal is.
-
-
-_QUIETEST = 0.01  # the peak under which a column is empty: -40 dBFS
-_TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
-_TICK_COLUMNS = 9  # how far apart two of them are at least
+_MIN_PEAK = 0.01  # -40 dBFS; a column with a lower peak is empty
+TICK_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+_MIN_TICK_COLUMNS = 9  # between two ticks
 
 
 @dataclass(frozen=True, slots=True)
 class Charset:
-    """The characters that a terminal can show; `levels` rise from silence."""
+    """The characters of the waveform; `levels` rise from silence."""
 
     levels: str
     silent: str
@@ -197,7 +194,7 @@ ASCII = Charset(" .:-=+*%#", "_", "=", "x", "'")
 
 @dataclass(frozen=True, slots=True)
 class AsciiWaveform:
-    """The rows, each of the same width; `events` is empty where there were none."""
+    """The rows of a waveform, of equal width; `events` may be empty."""
 
     caller: str
     agent: str
@@ -207,22 +204,22 @@ class AsciiWaveform:
 
 
 def draw(
-    line: TimeLine, voices: Voices | None, columns: int, ink: Charset
+    line: TimeLine, voices: Voices | None, columns: int, charset: Charset
 ) -> AsciiWaveform:
-    """Draw a call over so many columns."""
+    """Return the waveform of a call with this many columns."""
     seconds = max(line.seconds, 1e-3)
 
     def lane(speaker: str, voice: Envelope | None) -> str:
         turns = [turn for turn in line.turns if turn.speaker == speaker]
         silent = [(turn.start, turn.end) for turn in turns if turn.silent]
-        row = _mark(" " * columns, silent, seconds, ink.silent)
+        row = _mark(" " * columns, silent, seconds, charset.silent)
         if voice is None:
             heard = [(turn.start, turn.end) for turn in turns if not turn.silent]
-            return _mark(row, heard, seconds, ink.levels[5])
+            return _mark(row, heard, seconds, charset.levels[5])
         peaks = (float(peak) for peak in voice.envelope(columns, seconds))
-        levels = (_level(peak, ink) for peak in peaks)
+        levels = (_level(peak, charset) for peak in peaks)
         return "".join(
-            below if level == ink.levels[0] else level
+            below if level == charset.levels[0] else level
             for level, below in zip(levels, row, strict=True)
         )
 
@@ -230,29 +227,31 @@ def draw(
     agent = lane("agent", None if voices is None else voices.agent)
     events = " " * columns
     tools = [(run.at, run.at + (run.seconds or 0)) for run in line.tools]
-    events = _mark(events, tools, seconds, ink.tool)
+    events = _mark(events, tools, seconds, charset.tool)
     drops = [(drop.at, drop.until or seconds) for drop in line.drops]
-    events = _mark(events, drops, seconds, ink.drop)
+    events = _mark(events, drops, seconds, charset.drop)
     cuts = [(each.at, each.at) for each in line.interruptions]
     events = _mark(events, cuts, seconds, "!")
-    words = (
-        (ink.silent, "text without audio"),
-        (ink.tool, "tool"),
-        (ink.drop, "connection lost"),
+    legend_texts = (
+        (charset.silent, "text without audio"),
+        (charset.tool, "tool"),
+        (charset.drop, "connection lost"),
         ("!", "interruption"),
     )
     drawn = events + (caller + agent if any(t.silent for t in line.turns) else "")
-    legend = "   ".join(f"{mark} {word}" for mark, word in words if mark in drawn)
+    legend = "   ".join(
+        f"{mark} {text}" for mark, text in legend_texts if mark in drawn
+    )
     return AsciiWaveform(
-        caller, agent, events.rstrip(), _ticks(seconds, columns, ink), legend
+        caller, agent, events.rstrip(), _ticks(seconds, columns, charset), legend
     )
 
 
-def _level(peak: float, ink: Charset) -> str:
-    if peak < _QUIETEST:
-        return ink.levels[0]
-    most = len(ink.levels) - 1
-    return ink.levels[min(most, 1 + int(peak**0.5 * most))]
+def _level(peak: float, charset: Charset) -> str:
+    if peak < _MIN_PEAK:
+        return charset.levels[0]
+    highest = len(charset.levels) - 1
+    return charset.levels[min(highest, 1 + int(peak**0.5 * highest))]
 
 
 def _mark(
@@ -266,15 +265,15 @@ def _mark(
     return "".join(cells)
 
 
-def _ticks(seconds: float, columns: int, ink: Charset) -> str:
+def _ticks(seconds: float, columns: int, charset: Charset) -> str:
     room = columns / seconds
-    whole_hours = 3600 * (int(_TICK_COLUMNS / room / 3600) + 1)
-    fitting = (each for each in _TICKS if each * room >= _TICK_COLUMNS)
+    whole_hours = 3600 * (int(_MIN_TICK_COLUMNS / room / 3600) + 1)
+    fitting = (each for each in TICK_SECONDS if each * room >= _MIN_TICK_COLUMNS)
     step = next(fitting, whole_hours)
     row = ""
     at = 0.0
     while at <= seconds:
-        text = ink.tick + clock(at, 0)
+        text = charset.tick + clock(at, 0)
         column = int(at * room)
         if column + len(text) > columns:
             break

@@ -1,4 +1,4 @@
-"""Words for what a time line holds, the same on a terminal and on a page."""
+"""Texts for the parts of a timeline, shared by the terminal and HTML reports."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runner.recording.reader import Recording
 
 _BY = {
     "voice": "by the caller's voice",
-    "text": "by the caller's words",
+    "text": "by the caller's text",
     "service": "by the service",
 }
 _STATES = {
@@ -25,7 +25,7 @@ _STATES = {
 
 
 def clock(seconds: float, digits: int = 1) -> str:
-    """Return a time of the call: 0:07.5, 12:07.5, 1:02:07.5."""
+    """Return a time of the call, such as 0:07.5, 12:07.5 or 1:02:07.5."""
     units = 10**digits
     ticks = round(max(0.0, seconds) * units)
     whole, rest = divmod(ticks, units)
@@ -36,7 +36,7 @@ def clock(seconds: float, digits: int = 1) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time: 10 ms, 0.86 s, 24.9 s, 12 min 7 s."""
+    """Return a duration, such as 10 ms, 0.86 s, 24.9 s or 12 min 7 s."""
     if seconds < 0.1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 10:
@@ -49,7 +49,7 @@ def duration(seconds: float) -> str:
 
 
 def describe_end(recording: Recording, line: TimeLine) -> str:
-    """Return how a call ended, and what is odd about the recording of it."""
+    """Return the end of a call, and defects of its recording."""
     parts = []
     if line.ending is not None:
         outcome = "" if line.ending.outcome == "clean" else f" ({line.ending.outcome})"
@@ -66,12 +66,12 @@ def describe_end(recording: Recording, line: TimeLine) -> str:
 
 
 def describe_call(run: ToolRun) -> str:
-    """Return a tool call as it would be written: name(argument=value)."""
+    """Return a tool call in the form name(argument=value)."""
     return f"{run.name}({_arguments(run.arguments)})"
 
 
 def describe_outcome(run: ToolRun) -> str:
-    """Return what a tool call came to, without its result: ran in 0.52 s."""
+    """Return the outcome of a tool call, such as `ran in 0.52 s`."""
     state = _STATES[run.state]
     if run.seconds is None:
         return state
@@ -80,12 +80,12 @@ def describe_outcome(run: ToolRun) -> str:
 
 
 def compact(value: Any) -> str:
-    """Return a value of JSON's data model on one line; a text as it is."""
+    """Return a JSON value on one line; a string unchanged."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def describe_interruption(each: Interruption) -> str:
-    """Return an interruption: who, how soon silent, how much was thrown away."""
+    """Return the cause of an interruption, its delay and the audio dropped."""
     text = f"interrupted {_BY[each.by]}, silent after {duration(each.seconds)}"
     if each.heard is not None:
         whole = duration(each.heard + each.cut)
@@ -94,18 +94,18 @@ def describe_interruption(each: Interruption) -> str:
 
 
 def describe_drop(drop: Drop) -> str:
-    """Return a loss of the line, and what came after it."""
+    """Return a lost connection and its restoration."""
     if drop.until is None:
-        return f"{drop.reason}; it never came back"
+        return f"{drop.reason}; not restored"
     how = "resumed" if drop.resumed else "a fresh session"
     return f"{drop.reason}; {how} after {duration(drop.until - drop.at)}"
 
 
 def describe_latencies(line: TimeLine) -> str:
-    """Return the waits in one line."""
+    """Return the latencies in one line."""
     middle = line.median_latency
     if middle is None:
-        return "no answer was waited for"
+        return "no answers"
     longest = max(each.seconds for each in line.latencies)
     answers = counted(len(line.latencies), "answer")
     figures = f"{middle:.2f} s (median), {longest:.2f} s (longest)"
@@ -113,24 +113,24 @@ def describe_latencies(line: TimeLine) -> str:
 
 
 def describe_tools(line: TimeLine) -> str:
-    """Return how many tool calls there were, and how many did not go well."""
+    """Return the number of tool calls, and of each outcome other than success."""
     parts = [counted(len(line.tools), "tool call")]
-    for state, word in _STATES.items():
+    for state, text in _STATES.items():
         number = sum(run.state == state for run in line.tools)
         if number and state != "done":
-            parts.append(f"{number} {word}")
+            parts.append(f"{number} {text}")
     return ", ".join(parts)
 
 
 def describe_losses(losses: Losses) -> list[str]:
-    """Return what was dropped or ignored, a part each."""
+    """Return one phrase for each kind of loss."""
     seconds = [
-        (losses.microphone_unsent, "of the microphone not sent"),
-        (losses.agent_ignored, "of the agent's voice received and not played"),
-        (losses.agent_cleared, "of the agent's voice thrown away unheard"),
+        (losses.microphone_unsent, "of microphone audio not sent"),
+        (losses.agent_ignored, "of agent audio received and not played"),
+        (losses.agent_cleared, "of agent audio discarded before playback"),
     ]
     counts = [
-        (losses.messages_unsent, "lost with the line"),
+        (losses.messages_unsent, "lost with the connection"),
         (losses.messages_garbled, "malformed"),
         (losses.messages_unknown, "unknown to this version"),
     ]

@@ -1,4 +1,4 @@
-"""How results are written: one function a format, loaded when it is asked for."""
+"""The formats of reports; each is loaded when it is used."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 FindingsReport: TypeAlias = "Callable[[Results], str]"
 
-# The module and the function that write a format.
+# Formats of findings: the module and the function of each.
 FORMATS: dict[str, tuple[str, str]] = {
     "text": ("text", "write_text"),
     "concise": ("text", "write_concise"),
@@ -27,12 +27,12 @@ FORMATS: dict[str, tuple[str, str]] = {
     "junit": ("junit", "write_junit"),
 }
 
-# Of these the terminal shows colours.
+# Formats with a colored variant, and its function.
 COLORED = {"text": "write_colored_text", "concise": "write_colored_concise"}
 
 
 def choose_format(wanted: str, environment: Mapping[str, str]) -> str:
-    """Return the format that `auto` stands for here; any other stands for itself."""
+    """Return the format to use; `auto` depends on the environment."""
     if wanted != "auto":
         return wanted
     # Set to "true" by the runner of GitHub Actions.
@@ -40,7 +40,7 @@ def choose_format(wanted: str, environment: Mapping[str, str]) -> str:
 
 
 def load_report(name: str, *, colour: bool = False) -> FindingsReport:
-    """Return what writes a format of `FORMATS`."""
+    """Return the function that writes a format of `FORMATS`."""
     module, function = FORMATS[name]
     if colour:
         function = COLORED.get(name, function)
@@ -48,12 +48,9 @@ def load_report(name: str, *, colour: bool = False) -> FindingsReport:
     return cast("FindingsReport", found)
 
 
-# How results of scenarios are written: one function a format.
-
-
 ScenarioReport: TypeAlias = "Callable[[Report], str]"
 
-# The module and the function that write a format.
+# Formats of scenario results: the module and the function of each.
 SCENARIO_FORMATS: dict[str, tuple[str, str]] = {
     "text": ("text", "write_scenario_text"),
     "json": ("json", "write_scenario_json"),
@@ -64,7 +61,10 @@ SCENARIO_FORMATS: dict[str, tuple[str, str]] = {
 
 
 def load_scenario_report(name: str, *, colour: bool = False) -> ScenarioReport:
-    """Return what writes a format of `SCENARIO_FORMATS`; colours are for text."""
+    """Return the function that writes a format of `SCENARIO_FORMATS`.
+
+    Only `text` has a colored variant.
+    """
     module, function = SCENARIO_FORMATS[name]
     if colour and name == "text":
         function = "write_colored_scenario_text"

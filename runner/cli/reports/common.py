@@ -1,4 +1,4 @@
-"""Whether to write in colour: asked for, forbidden, or a terminal that can show it."""
+"""Helpers of reports: color, XML, workflow commands, locations and fingerprints."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Literal
 from xml.etree.ElementTree import Element, indent, tostring
 
+from runner.config.lint.context import Rule
+from runner.config.lint.discovery import shown_path
+from runner.config.lint.rules import RULES
 from runner.config.source import SourceError, read_source
 from runner.errors import FileUnreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from runner.config.diagnostics import Diagnostic
     from runner.config.lint.results import CheckedFile
-from runner.config.lint.context import Rule
-from runner.config.lint.discovery import shown_path
-from runner.config.lint.rules import RULES
 
 
 def wants_colour(
@@ -30,11 +30,10 @@ def wants_colour(
     *,
     is_terminal: bool,
 ) -> bool:
-    """Decide by the option, then by the customs of the environment.
+    """Return True if output is colored, by the option or else by the environment.
 
-    That is NO_COLOR (no-color.org: set and not empty), then FORCE_COLOR and
-    CLICOLOR_FORCE (not empty and not 0), then whether it is a terminal, and no dumb
-    one.
+    Checks NO_COLOR (no-color.org: set and not empty), then FORCE_COLOR and
+    CLICOLOR_FORCE (not empty and not 0), then for a terminal that is not dumb.
     """
     if wanted != "auto":
         return wanted == "always"
@@ -46,28 +45,24 @@ def wants_colour(
     return is_terminal and environment.get("TERM") != "dumb"
 
 
-# Texts as other programs read them: XML, and the commands of GitHub's workflows.
-
-
-# The complement of the characters that XML 1.0 has (production 2).
+# Characters that XML 1.0 does not allow (production 2).
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def xml_text(text: str) -> str:
-    """Replace what XML has no character for."""
+    """Replace characters that XML does not allow by U+FFFD."""
     return _NO_XML.sub("\ufffd", text)
 
 
 def xml_document(root: Element) -> str:
-    """Write a document, indented; the same in whatever encoding it is written."""
+    """Return an indented XML document in ASCII, valid in any encoding."""
     indent(root)
-    # ASCII with character references.
     data: bytes = tostring(root, encoding="us-ascii", xml_declaration=True)
     return data.decode("ascii") + "\n"
 
 
 def workflow_command(kind: str, properties: Mapping[str, object], message: str) -> str:
-    """Write a command as the runner of GitHub Actions reads it: `::error file=…::…`."""
+    """Return a workflow command of GitHub Actions: `::error file=…::…`."""
     shown = ",".join(
         f"{key}={_data(str(value)).replace(':', '%3A').replace(',', '%2C')}"
         for key, value in properties.items()
@@ -77,9 +72,6 @@ def workflow_command(kind: str, properties: Mapping[str, object], message: str) 
 
 def _data(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-# Places as other programs want them: paths, URIs, edits by line, fingerprints.
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +86,9 @@ class PlacedEdit:
 
 
 def placed_edits(file: CheckedFile, found: Diagnostic) -> list[PlacedEdit] | None:
-    """Return the edits of a finding's fix; None when it has none to offer.
+    """Return the edits of a finding's fix; None without a fix.
 
-    A finding about another file than the agent's is placed by that file's text.
+    Positions in a file other than the agent file are computed from that file's text.
     """
     if found.fix is None:
         return None
@@ -104,7 +96,7 @@ def placed_edits(file: CheckedFile, found: Diagnostic) -> list[PlacedEdit] | Non
     if found.path != source.path:
         try:
             source = read_source(Path(found.path))
-        except (FileUnreadable, SourceError):  # gone or changed since it was checked
+        except (FileUnreadable, SourceError):  # deleted or changed since the check
             return None
     return [
         PlacedEdit(*source.point(each.start), *source.point(each.end), each.text)
@@ -117,7 +109,7 @@ def uri(path: PurePath, root: PurePath) -> tuple[str, bool]:
     from urllib.parse import quote_from_bytes
 
     full = path if path.is_absolute() else root / path.as_posix()
-    # Names that the operating system has and Unicode has not are kept by their bytes.
+    # File names that are not valid Unicode are kept as bytes.
     parts = os.path.normpath(full) if isinstance(full, Path) else str(full)
     full = type(full)(parts)
     if full.is_relative_to(root):
@@ -129,28 +121,28 @@ def uri(path: PurePath, root: PurePath) -> tuple[str, bool]:
 def with_fingerprints(
     root: PurePath, findings: Iterable[Diagnostic]
 ) -> Iterator[tuple[Diagnostic, str]]:
-    """Give each finding a name of its own that lines added above it do not change.
+    """Yield each finding with a fingerprint that does not depend on its line number.
 
-    It is made from the file, the rule, the message and the source line; what is the
-    same in all of these is numbered.
+    It is computed from the path, the rule, the message and the source line, and a
+    number for findings that are equal in all of these.
     """
     seen: dict[str, int] = {}
     for found in findings:
         path = shown_path(PurePath(found.path), root)
         line = " ".join(found.excerpt.split())
-        what = "\0".join((path, found.rule, found.message, line))
-        seen[what] = seen.get(what, 0) + 1
-        data = f"{what}\0{seen[what]}".encode("utf-8", "surrogatepass")
+        key = "\0".join((path, found.rule, found.message, line))
+        seen[key] = seen.get(key, 0) + 1
+        data = f"{key}\0{seen[key]}".encode("utf-8", "surrogatepass")
         yield found, hashlib.sha256(data).hexdigest()[:32]
 
 
 def find_rule(identifier: str) -> Rule:
-    """Returns the rule of a finding."""
+    """Return the rule of a finding."""
     return RULES[identifier] if identifier in RULES else all_rules()[identifier]
 
 
 def all_rules() -> dict[str, Rule]:
-    """Returns every rule by its id, those for agent files first."""
+    """Return all rules by id, those for agent files first."""
     # A report about agent files does not load the rules for scenarios.
     from runner.testing.scenarios.rules import RULES as SCENARIO_RULES
 

@@ -1,4 +1,4 @@
-"""Two agents compared, in words: text, Markdown for a pull request, or JSON."""
+"""Reports of `vagent diff`: text, Markdown for a pull request, or JSON."""
 
 from __future__ import annotations
 
@@ -11,46 +11,46 @@ from runner.config.diagnostics import printable
 from runner.testing.diff import Change, DiffSegment, ScenarioChange, shorten_runs
 from runner.testing.results import ScenarioResult
 
-# What a comment on a pull request may be; GitHub's own limit is 65,536 characters.
-_MARKDOWN_LIMIT = 60_000
-_SHOWN = 120  # characters of a value
+# The limit of GitHub for a comment is 65,536 characters.
+_MAX_MARKDOWN_CHARACTERS = 60_000
+_MAX_SHOWN_CHARACTERS = 120  # of a value
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All that was found; `behaviour` has every scenario that was run."""
+    """The differences of two agents; `behavior` has every scenario that was run."""
 
     old: str
     new: str
     sending: Sequence[Change]
-    behaviour: Sequence[ScenarioChange]
+    behavior: Sequence[ScenarioChange]
 
     @property
     def changed(self) -> Sequence[ScenarioChange]:
-        """The scenarios that come out differently."""
-        return [each for each in self.behaviour if each.parts]
+        """The scenarios with different results."""
+        return [each for each in self.behavior if each.parts]
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing differs."""
+        """True without any difference."""
         return not self.sending and not self.changed
 
     @property
     def headline(self) -> str:
-        """Say it in one line."""
+        """The differences in one line."""
         if self.is_empty:
-            return "nothing changes"
+            return "no differences"
         parts = [f"{len(self.sending)} values change"] if self.sending else []
-        if self.behaviour:
+        if self.behavior:
             parts.append(
-                f"{len(self.changed)} of {len(self.behaviour)} scenarios come out "
-                "differently"
+                f"{len(self.changed)} of {len(self.behavior)} scenarios have "
+                "different results"
             )
-        return ", ".join(parts) or "nothing is sent differently"
+        return ", ".join(parts) or "no values change"
 
 
 def write_text(comparison: Comparison) -> str:
-    """Write it for a terminal."""
+    """Return the report for a terminal."""
     lines = [f"{comparison.old} → {comparison.new}: {comparison.headline}"]
     for change in comparison.sending:
         note = f" ({change.note})" if change.note else ""
@@ -58,12 +58,12 @@ def write_text(comparison: Comparison) -> str:
         lines += [f"    {line}" for line in _values(change, _plain_runs)]
     for each in comparison.changed:
         lines.append(f"  {each.name}: {', '.join(each.parts)}")
-        lines += [f"    {line}" for line in _behaviour(each)]
+        lines += [f"    {line}" for line in _behavior(each)]
     return "\n".join(lines) + "\n"
 
 
 def write_json(comparison: Comparison) -> str:
-    """Write one object; keys may be added, none goes away."""
+    """Return one JSON object. Keys may be added later, but not removed."""
     content = {
         "type": "vagent.diff",
         "old": comparison.old,
@@ -85,19 +85,19 @@ def write_json(comparison: Comparison) -> str:
                 "old": _result(each.old),
                 "new": _result(each.new),
             }
-            for each in comparison.behaviour
+            for each in comparison.behavior
         ],
     }
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 def write_markdown(comparison: Comparison) -> str:
-    """Write it for a pull request."""
+    """Return the report as Markdown for a pull request."""
     lines = [f"### {_cell(comparison.new)}: {comparison.headline}", ""]
-    tabled = [each for each in comparison.sending if each.runs is None]
-    if tabled:
-        lines += ["| what | | old | new | |", "|---|---|---|---|---|"]
-        for each in tabled:
+    table_changes = [each for each in comparison.sending if each.runs is None]
+    if table_changes:
+        lines += ["| value | change | old | new | note |", "|---|---|---|---|---|"]
+        for each in table_changes:
             values = _show(each.old), _show(each.new)
             lines.append(_row(each.where, each.kind, *values, each.note or ""))
         lines.append("")
@@ -109,8 +109,8 @@ def write_markdown(comparison: Comparison) -> str:
     if comparison.changed:
         lines += ["| scenario | changes | old | new |", "|---|---|---|---|"]
         for found in comparison.changed:
-            told = (_told(each) for each in found.both)
-            lines.append(_row(found.name, ", ".join(found.parts), *told))
+            results = (_describe(each) for each in found.both)
+            lines.append(_row(found.name, ", ".join(found.parts), *results))
     return _bounded(lines)
 
 
@@ -118,8 +118,8 @@ def _bounded(lines: Sequence[str]) -> str:
     size, kept = 0, list[str]()
     for line in lines:
         size += len(line) + 1
-        if size > _MARKDOWN_LIMIT:
-            kept.append("… and more than fits here: `vagent diff` shows all of it")
+        if size > _MAX_MARKDOWN_CHARACTERS:
+            kept.append("… cut to fit a comment; run `vagent diff` for the full report")
             break
         kept.append(line)
     return "\n".join(kept).rstrip() + "\n"
@@ -152,13 +152,13 @@ def _mark(runs: Sequence[DiffSegment], marks: Mapping[str, tuple[str, str]]) -> 
     return "".join(run.text.join(marks[run.kind]) for run in runs)
 
 
-def _behaviour(change: ScenarioChange) -> Iterator[str]:
+def _behavior(change: ScenarioChange) -> Iterator[str]:
     for sign, result in zip("-+", change.both, strict=True):
-        yield f"{sign} {_told(result)}"
+        yield f"{sign} {_describe(result)}"
 
 
-def _told(result: ScenarioResult) -> str:
-    """Say in one line what a scenario came to."""
+def _describe(result: ScenarioResult) -> str:
+    """Return the result of a scenario in one line."""
     parts = [result.status.value]
     if result.failure is not None:
         parts.append(
@@ -169,9 +169,9 @@ def _told(result: ScenarioResult) -> str:
     calls = [f"{each.tool}({_show(dict(each.arguments))})" for each in result.calls]
     if calls:
         parts.append("calls " + ", ".join(calls))
-    said = [text for speaker, text in result.said if speaker == "agent"]
-    if said:
-        parts.append(f"last words “{said[-1]}”")
+    texts = [text for speaker, text in result.said if speaker == "agent"]
+    if texts:
+        parts.append(f"last reply “{texts[-1]}”")
     return printable("; ".join(parts))
 
 
@@ -189,7 +189,11 @@ def _show(value: Any) -> str:
         return ""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     text = printable(text)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return (
+        text
+        if len(text) <= _MAX_SHOWN_CHARACTERS
+        else f"{text[:_MAX_SHOWN_CHARACTERS]}…"
+    )
 
 
 def _row(*cells: str) -> str:

@@ -1,4 +1,4 @@
-"""Findings as workflow commands, which GitHub Actions shows beside the lines."""
+"""Annotations and the job summary for GitHub Actions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def write_github(results: Results) -> str:
-    """Write a workflow command for each finding and each file not read."""
+    """Return a workflow command for each finding and each unreadable file."""
     lines = [_annotation(each, results.root) for each in results.findings]
     for each in results.unreadable:
         place = {"file": shown_path(each.path, results.root), "title": "unreadable"}
@@ -29,10 +29,10 @@ def write_github(results: Results) -> str:
 def _annotation(found: Diagnostic, root: PurePath) -> str:
     path = shown_path(PurePath(found.path), root)
     places = {"file": path, "line": found.line, "endLine": found.end_line}
-    if found.line == found.end_line:  # columns are taken within one line only
+    if found.line == found.end_line:  # GitHub accepts columns only within one line
         places |= {"col": found.column, "endColumn": found.end_column}
     properties = {**places, "title": f"{found.rule} {find_rule(found.rule).name}"}
-    # The log shows nothing but the message, so the place is in it once more.
+    # The log shows only the message, so the message contains the location too.
     text = printable(f"{path}:{found.line}:{found.column}: {found.message}")
     text += f" [{found.rule}]"
     if found.help:
@@ -40,20 +40,17 @@ def _annotation(found: Diagnostic, root: PurePath) -> str:
     return workflow_command(found.severity, properties, text)
 
 
-# Failures as workflow commands, which GitHub Actions shows beside the lines.
-
-
-# Longer than what a text that is quoted may have.
+# Longer than any fence inside the quoted text.
 _FENCE = "`" * 8
 
 
 def write_scenario_github(report: Report) -> str:
-    """Write a workflow command for each scenario that did not pass."""
+    """Return a workflow command for each scenario that did not pass."""
     return "".join(f"{_scenario_annotation(each, report)}\n" for each in report.failed)
 
 
 def write_summary(report: Report) -> str:
-    """Write the job's summary as Markdown."""
+    """Return the job summary as Markdown."""
     rows: list[str] = []
     for result in report.results:
         if result.status is not Status.PASSED:
@@ -76,7 +73,7 @@ def write_summary(report: Report) -> str:
 
 
 def _cell(text: str) -> str:
-    """Escape a cell of a table: nothing in it is Markdown or HTML."""
+    """Escape Markdown and HTML in a table cell."""
     plain = re.sub(r"([\\`*_{}\[\]<>|~])", r"\\\1", text)
     return " ".join(plain.split())
 

@@ -1,4 +1,4 @@
-"""Findings as GitLab's code quality report (the format of Code Climate, cut down)."""
+"""Findings as a GitLab code quality report (a subset of the Code Climate format)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from runner.config.lint.discovery import shown_path
 if TYPE_CHECKING:
     from runner.config.lint.results import Results
 
-# Of info, minor, major, critical and blocker: an error stops the agent from running.
+# GitLab has info, minor, major, critical and blocker. An agent with errors cannot run.
 _SEVERITIES = {"error": "critical", "warning": "minor"}
 
 
 def write_gitlab(results: Results) -> str:
-    """Write a list with an entry for each finding; empty when there is none."""
+    """Return a JSON list with an entry for each finding."""
     entries: list[dict[str, Any]] = []
     for found, fingerprint in with_fingerprints(results.root, results.findings):
         help_ = f" ({found.help})" if found.help else ""

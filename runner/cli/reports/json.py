@@ -1,4 +1,4 @@
-"""Results as JSON: one document, or an object a line; columns count characters."""
+"""Results as JSON: one document, or one object per line. Columns count characters."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from runner.config.lint.results import CheckedFile, Results
 
 
-# Of this format: it grows only when something that was there changes its meaning.
+# The version of this format; it increases only if an existing field changes meaning.
 _VERSION = 1
 
 
 def write_json(results: Results) -> str:
-    """Write one document with all that is known; readers ignore unknown fields."""
+    """Return one document with all results. Readers must ignore unknown fields."""
     document = {
         "version": _VERSION,
         "tool": {"name": "vagent", "version": __version__},
@@ -36,12 +36,12 @@ def write_json(results: Results) -> str:
         "findings": list(_findings(results)),
         "summary": asdict(results.summary),
     }
-    # ASCII, so that it is JSON in whatever encoding it is written.
+    # ASCII, so that it is valid JSON in any encoding.
     return json.dumps(document, indent=2) + "\n"
 
 
 def write_jsonl(results: Results) -> str:
-    """Write an object a line, told apart by their `type`; the last is the summary."""
+    """Return one object per line, distinguished by `type`; the summary is last."""
     lines: list[dict[str, Any]] = [
         {"type": "finding", **each} for each in _findings(results)
     ]

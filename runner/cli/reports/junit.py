@@ -83,9 +83,6 @@ def _new_suite(path: str, tests: int, failures: int, errors: int) -> Element:
     )
 
 
-# Results as JUnit's XML, as CI servers read it: a suite for each scenario file.
-
-
 _COUNTS = {
     "failures": Status.FAILED,
     "errors": Status.ERROR,
@@ -94,7 +91,7 @@ _COUNTS = {
 
 
 def write_scenario_junit(report: Report) -> str:
-    """Write one document; times are those of the calls."""
+    """Return one document with a suite per scenario file; times are those of calls."""
     root = Element("testsuites", name="vagent test")
     suites: dict[str, list[ScenarioResult]] = {}
     for result in report.results:

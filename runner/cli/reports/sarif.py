@@ -1,4 +1,4 @@
-"""Results as SARIF 2.1.0 (OASIS), which code scanning services read."""
+"""Findings as SARIF 2.1.0 (OASIS), for code scanning services."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ROOT = "%SRCROOT%"
 
 
 def write_sarif(results: Results) -> str:
-    """Write a log of one run. Every rule is in it, whether it found anything or not."""
+    """Return a log of one run with all rules, also those without findings."""
     rules = all_rules()
     indices = {identifier: index for index, identifier in enumerate(rules)}
     files = {id(found): file for file in results.files for found in file.findings}
@@ -101,7 +101,7 @@ def _result(file: CheckedFile, found: Diagnostic, root: PurePath) -> dict[str, A
         "endColumn": found.end_column,
     }
     physical: dict[str, Any] = {"artifactLocation": place, "region": region}
-    if found.line == found.end_line:  # a context holds all of its region
+    if found.line == found.end_line:  # a context region must contain the region
         snippet = {"text": found.excerpt}
         physical["contextRegion"] = {"startLine": found.line, "snippet": snippet}
     result: dict[str, Any] = {

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from runner.cli.reports.json import result_object
 from runner.testing.results import Report, ScenarioResult, Status
 
-# Of what JSON says about a result.
-_SHOWN = (
+# Fields of the JSON result that are written.
+_FIELDS = (
     "file",
     "line",
     "failure",
@@ -22,7 +22,7 @@ _SHOWN = (
 
 
 def write_scenario_tap(report: Report) -> str:
-    """Write a line a scenario, and what went wrong as a YAML block (in its JSON)."""
+    """Return one line per scenario, and a YAML block (as JSON) for each failure."""
     lines = ["TAP version 14", f"1..{len(report.results)}"]
     for number, result in enumerate(report.results, 1):
         lines += _lines(number, result, report)
@@ -40,8 +40,8 @@ def _lines(number: int, result: ScenarioResult, report: Report) -> Iterator[str]
     if not is_fine:
         content = result_object(result, report.root)
         yield "  ---"
-        for key in _SHOWN:
+        for key in _FIELDS:
             if content.get(key):
-                # Every JSON text is a YAML text.
+                # JSON is valid YAML.
                 yield f"  {key}: {json.dumps(content[key], ensure_ascii=False)}"
         yield "  ..."

@@ -1,4 +1,4 @@
-"""Results for people: each failure with its turn, what was expected and what came."""
+"""Results as text: findings with source lines, and scenario failures."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 def write_scenario_text(report: Report) -> str:
-    """Write what did not pass, then what was left out, repeated and covered."""
+    """Return failures, then flaky scenarios, skipped parts and coverage."""
     return _write(report, colour=False)
 
 
 def write_colored_scenario_text(report: Report) -> str:
-    """Write the same in colour."""
+    """Return the same in color."""
     return _write(report, colour=True)
 
 
@@ -38,14 +38,14 @@ def _write(report: Report, *, colour: bool) -> str:
 
 
 def describe_rest(report: Report) -> list[str]:
-    """Return what a report says besides failures: left out, repeated, covered."""
+    """Return the parts of a report other than failures."""
     blocks = [_describe_flakes(report), _describe_left_out(report)]
     blocks += [_describe_coverage(each, report.root) for each in report.coverage]
     return [each for each in blocks if each]
 
 
 def _describe_flakes(report: Report) -> str:
-    """Return a line for each scenario that failed at times, and one for the rest."""
+    """Return a line for each flaky scenario, and one for all others."""
     flakes = find_flakes(report)
     steady = [flake for flake in flakes if flake.passed == flake.runs]
     lines = [
@@ -70,12 +70,14 @@ def _share(flake: Flake) -> str:
 def _describe_left_out(report: Report) -> str:
     counts: dict[str, int] = {}
     for result in report.results:
-        words = list(result.left_out)
+        reasons = list(result.left_out)
         if result.status is Status.SKIPPED:
-            words.append(f"skipped: {result.error}")
-        for word in words:
-            counts[word] = counts.get(word, 0) + 1
-    lines = [f"left out {count}×: {printable(word)}" for word, count in counts.items()]
+            reasons.append(f"skipped: {result.error}")
+        for reason in reasons:
+            counts[reason] = counts.get(reason, 0) + 1
+    lines = [
+        f"left out {count}×: {printable(reason)}" for reason, count in counts.items()
+    ]
     return "\n".join(lines)
 
 
@@ -91,24 +93,21 @@ def _describe_coverage(coverage: AgentCoverage, root: PurePath) -> str:
     return "\n".join(lines)
 
 
-# Findings as text for people, with the source lines or a line each.
-
-
 def write_text(results: Results) -> str:
-    """Write each finding with its source line, a caret range and help."""
+    """Return each finding with its source line, a caret range and help."""
     return render(results.findings)
 
 
 def write_colored_text(results: Results) -> str:
-    """Write the same for a terminal that has colours."""
+    """Return the same in color."""
     return render(results.findings, colour=True)
 
 
 def write_concise(results: Results) -> str:
-    """Write each finding as one line: `path:line:column: severity: message [rule]`."""
+    """Return each finding as one line: `path:line:column: severity: message [rule]`."""
     return "".join(f"{headline(each)}\n" for each in results.findings)
 
 
 def write_colored_concise(results: Results) -> str:
-    """Write the same for a terminal that has colours."""
+    """Return the same in color."""
     return "".join(f"{headline(each, colour=True)}\n" for each in results.findings)

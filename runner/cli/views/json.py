@@ -1,9 +1,9 @@
-"""The call as JSON lines, for programs; one object a line on stdout.
+"""The view of a call for programs: one JSON object per line on stdout.
 
-Wire messages keep their own `type` and gain `direction` (sent or received) and `at`
-(seconds since the start); sound is told by its length in `ms`, never by its bytes.
-vagent's own lines have a `type` that begins with `vagent.`. Readers must ignore types
-and fields that they do not know.
+Wire messages keep their `type` and gain `direction` (sent or received) and `at`
+(seconds since the start). Audio messages have their length in `ms` instead of audio
+data. Lines of vagent have a `type` that starts with `vagent.`. Readers must ignore
+unknown types and fields.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class JsonView:
     _waits_shown: int = 0
 
     def observe(self, at: float, what: Event | Action) -> None:
-        """Print an event or an action that readers may care for."""
+        """Print an event or an action."""
         if self._began is None:
             self._began = at
         match what:
@@ -55,11 +55,11 @@ class JsonView:
                 self._wire(at, "sent", message)
             case Received(message):
                 self._wire(at, "received", message)
-                self._waits(at)
+                self._latency(at)
             case _:
-                self._happened(at, what)
+                self._other(at, what)
 
-    def _happened(self, at: float, what: Event | Action) -> None:
+    def _other(self, at: float, what: Event | Action) -> None:
         match what:
             case RunTool(call):
                 self._own(at, "tool.started", call_id=call.call_id, name=call.name)
@@ -85,21 +85,21 @@ class JsonView:
                 pass
 
     def notice(self, text: str) -> None:
-        """Tell something that is not on the wire."""
+        """Print a notice."""
         self._print({"type": "vagent.notice", "text": text})
 
     def findings(self, found: Sequence[Diagnostic]) -> None:
-        """Tell what is wrong with an agent file that was edited."""
+        """Print the findings in an agent file that was edited."""
         fields = ("path", "line", "column", "severity", "rule", "message", "help")
         lines = [{name: getattr(each, name) for name in fields} for each in found]
         self._print({"type": "vagent.findings", "findings": lines})
 
     def recording(self, folder: Path) -> None:
-        """Tell where the call was recorded."""
+        """Print the folder of the recording."""
         self._print({"type": "vagent.recording", "folder": str(folder)})
 
     def summary(self, close: Close, counters: Counters) -> None:
-        """Print the last line of a call."""
+        """Print the summary, the last line of a call."""
         record = self.record
         self._print(
             {
@@ -116,7 +116,7 @@ class JsonView:
             }
         )
 
-    def _waits(self, at: float) -> None:
+    def _latency(self, at: float) -> None:
         if len(self.record.waits) > self._waits_shown:
             self._waits_shown = len(self.record.waits)
             self._own(at, "latency", seconds=round(self.record.waits[-1], 3))

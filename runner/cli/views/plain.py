@@ -1,7 +1,7 @@
-"""The call in whole sentences, for screen readers and terminals that can do nothing.
+"""The plain view of a call, for screen readers and simple terminals.
 
-One line for each finished thing; no symbols, no colours, no moving of the cursor, and
-nothing that is corrected later. What was said goes to stdout, all else to stderr.
+Prints one sentence for each finished item, without symbols, colors, cursor movement or
+later corrections. Transcripts go to stdout, everything else to stderr.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from runner.protocol.client.events import Event
 
 @dataclass(slots=True)
 class PlainView:
-    """An observer of the engine that prints lines to be read out."""
+    """An observer of the engine that prints whole sentences."""
 
     printer: Printer
     model: ChatState
@@ -40,43 +40,43 @@ class PlainView:
     _folder: Path | None = None
 
     def observe(self, at: float, what: Event | Action) -> None:
-        """Take in an event or an action, and print what it has finished."""
+        """Process an event or an action and print the items it completes."""
         self._latest = at
         self.model.observe(at, what)
         if self.model.link is not self._link:
             self._link = self.model.link
-            self._tell_link()
+            self._print_link()
         self._print(self.model.transcript.take_finished(at))
 
     def notice(self, text: str) -> None:
-        """Tell the person something that is not on the wire."""
+        """Print a notice."""
         self.printer.notice(f"Note: {text}")
 
     def findings(self, found: Sequence[Diagnostic]) -> None:
-        """Show what is wrong with an agent file that was edited, as validate does."""
+        """Print the findings in an edited agent file, in the format of validate."""
         for line in render(found).splitlines():
             self.printer.notice(line)
 
     def standing(self, standing: ControlState) -> None:
-        """Take note of how the person has set the call; it was said by a notice."""
+        """Store the settings of the controls; a notice has already reported them."""
         self.model.standing = standing
 
     def recording(self, folder: Path) -> None:
-        """Take note of where the call was recorded."""
+        """Store the folder of the recording for the summary."""
         self._folder = folder
 
     def summary(self, close: Close, counters: Counters) -> None:
-        """Print how the call went; its last lines."""
+        """Print the summary, the last lines of a call."""
         del close
         self._print(self.model.transcript.take_all())
         model, seconds = self.model, self.model.elapsed(self._latest)
         turns = model.transcript.turns
-        summary = summarise(model.record, turns, counters, seconds)
+        summary = summarize(model.record, turns, counters, seconds)
         every = counters if self.detail is Detail.VERBOSE else None
         for line in closing_lines(summary, self._folder, every):
             self.printer.notice(f"Call: {line}")
 
-    def _tell_link(self) -> None:
+    def _print_link(self) -> None:
         if self.detail is Detail.QUIET:
             return
         if self._link is ConnectionStatus.LIVE:
@@ -105,9 +105,8 @@ class PlainView:
         if not reply.is_interrupted:
             self.printer.line(f"Agent said: {heard}")
             return
-        told = f"{heard}. Interrupted" if heard else "nothing. Interrupted"
         rest = f" before: {unheard}" if unheard else ""
-        self.printer.line(f"Agent said: {told}{rest}")
+        self.printer.line(f"Agent said: {heard or 'nothing'}. Interrupted{rest}")
 
     def _tool(self, run: ToolCallEntry) -> str:
         is_whole = self.detail is Detail.VERBOSE
@@ -123,30 +122,27 @@ class PlainView:
         return f"{text}, {shorten(run.result)}" if run.is_error else text
 
 
-# How a call went, in sentences: the last lines of every view for people.
-
-
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The facts of a call that is over; `seconds` is how long it lasted."""
+    """The figures of a call that ended; `seconds` is its length."""
 
     seconds: float
     turns: int
-    waits: tuple[float, ...]
+    latencies: tuple[float, ...]
     interruptions: int
     calls: int
     calls_failed: int
     losses: tuple[str, ...]
 
     def lines(self) -> list[str]:
-        """Return the facts as lines without symbols; nothing of what was not."""
+        """Return the figures as lines without symbols; zero counts are left out."""
         minutes, seconds = divmod(round(self.seconds), 60)
         length = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
         lines = [f"{length}, {counted(self.turns, 'turn')} of yours"]
-        if self.waits:
+        if self.latencies:
             lines.append(
-                f"first audio after {median(self.waits):.2f} s (median), "
-                f"{max(self.waits):.2f} s (longest)"
+                f"first audio after {median(self.latencies):.2f} s (median), "
+                f"{max(self.latencies):.2f} s (longest)"
             )
         if self.interruptions:
             lines.append(counted(self.interruptions, "interruption"))
@@ -158,10 +154,10 @@ class Summary:
         return lines
 
 
-def summarise(
+def summarize(
     record: CallStats, turns: int, counters: Counters, seconds: float
 ) -> Summary:
-    """Gather the facts of a call."""
+    """Return the summary of a call."""
     return Summary(
         seconds,
         turns,
@@ -176,7 +172,7 @@ def summarise(
 def closing_lines(
     summary: Summary, folder: Path | None, counters: Counters | None
 ) -> list[str]:
-    """Return the last lines of a call; every counter too, where they are given."""
+    """Return the last lines of a call; with every counter if `counters` is given."""
     lines = summary.lines()
     if counters is not None:
         lines.append(describe_all(counters))

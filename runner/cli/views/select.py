@@ -1,4 +1,4 @@
-"""Which view of a call suits: what was asked for, and what the terminal can."""
+"""Selects the view of a call by the options and the terminal."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from runner.engine.compose import CallOptions, CallSession
 
 VIEWS = ("chat", "wire", "plain")
-# Narrower than this, the chat is not chosen unless it is asked for.
-_NARROWEST = 40
+# On narrower terminals, chat is not the default.
+_MIN_CHAT_COLUMNS = 40
 
 CallView: TypeAlias = "JsonView | WireView | PlainView | ChatView"
 
 
 @dataclass(frozen=True, slots=True)
 class ViewOptions:
-    """What the command line asks for; `view` is None when it does not."""
+    """The view options of the command line; `view` is None if not given."""
 
     view: str | None = None
     quiet: bool = False
@@ -39,62 +39,64 @@ class ViewOptions:
     json: bool = False
 
     def check(self) -> None:
-        """Refuse what contradicts itself; raises UsageError."""
+        """Raise UsageError for options that contradict each other."""
         if self.quiet and self.verbose:
             raise UsageError("--quiet and --verbose contradict each other")
         if self.view is not None and self.view not in VIEWS:
-            raise UsageError(f"--view is {', '.join(VIEWS)}, not '{self.view}'")
+            raise UsageError(
+                f"--view must be one of {', '.join(VIEWS)}, not '{self.view}'"
+            )
         if self.view is not None and self.json:
             raise UsageError(f"--json and --view {self.view} contradict each other")
         if self.view == "chat" and not can_draw():
             raise UsageError(
                 "--view chat needs a terminal that can move its cursor",
-                hint="--view plain and --view wire need none",
+                hint="use --view plain or --view wire",
             )
 
     @property
     def detail(self) -> Detail:
-        """How much is to be shown."""
+        """The level of detail."""
         if self.quiet:
             return Detail.QUIET
         return Detail.VERBOSE if self.verbose else Detail.NORMAL
 
 
 def can_draw() -> bool:
-    """Whether stdout is a terminal on which lines can be written over."""
+    """Return True if stdout is a terminal that can move its cursor."""
     if sys.stdout is None or not sys.stdout.isatty():
         return False
     return os.environ.get("TERM", "") not in ("dumb", "unknown")
 
 
-def choose_view(wishes: ViewOptions, call: CallOptions, record: CallStats) -> CallView:
-    """Return the view of a call; `record` is to observe the call before it."""
+def choose_view(options: ViewOptions, call: CallOptions, record: CallStats) -> CallView:
+    """Return the view of a call; `record` must observe the call before the view."""
     printer = Printer(sys.stdout, sys.stderr)
-    if wishes.json:
+    if options.json:
         return JsonView(printer, record)
-    name = wishes.view
+    name = options.view
     if name is None:
-        is_wide = shutil.get_terminal_size().columns >= _NARROWEST
+        is_wide = shutil.get_terminal_size().columns >= _MIN_CHAT_COLUMNS
         name = "chat" if can_draw() and is_wide else "wire"
     if name == "wire":
-        return WireView(printer, record, wishes.detail, sys.stdout.isatty())
+        return WireView(printer, record, options.detail, sys.stdout.isatty())
     if name == "plain":
         from runner.cli.views.chat.state import new_chat_state
 
-        return PlainView(printer, new_chat_state(record, printer.clean), wishes.detail)
+        return PlainView(printer, new_chat_state(record, printer.clean), options.detail)
     can_type = not call.lines and call.input in (None, "mic", "text")
-    return _chat(printer, record, wishes.detail, can_type, call.push_to_talk)
+    return _chat(printer, record, options.detail, can_type, call.push_to_talk)
 
 
 def display(view: CallView) -> AbstractContextManager[Typing | None]:
-    """Let a view have the terminal; yields what is typed, if the view reads it."""
+    """Let a view use the terminal; yields typed input if the view reads it."""
     from runner.cli.views.chat.view import ChatView
 
     return view.shown() if isinstance(view, ChatView) else contextlib.nullcontext()
 
 
 def log_sink(view: CallView) -> Callable[[str], None]:
-    """Return where lines go that are no part of what the view shows."""
+    """Return the function that shows log lines."""
     from runner.cli.views.chat.view import ChatView
 
     return (
@@ -103,11 +105,11 @@ def log_sink(view: CallView) -> Callable[[str], None]:
 
 
 def attach(view: CallView, call: CallSession) -> Callable[[], None]:
-    """Let a view know its call; return what gives the terminal back at once."""
+    """Connect a view to its call; return the function that restores the terminal."""
     from runner.cli.views.chat.view import ChatView
 
     view.printer.mask = call.secrets.text
-    view.printer.on_reader_gone = lambda: call.hang_up("nobody reads the output")
+    view.printer.on_reader_gone = lambda: call.hang_up("the output was closed")
     if not isinstance(view, ChatView):
         return lambda: None
     call.controls.report = view.standing
@@ -136,12 +138,10 @@ def _chat(
     from runner.cli.views.chat.terminal import ChatApp, TerminalWriter
     from runner.cli.views.chat.view import ChatView
 
-    # It knows NO_COLOR, FORCE_COLOR and what TERM can; on Windows it also makes the
-    # console obey escape sequences.
+    # Console handles NO_COLOR, FORCE_COLOR and TERM, and enables escape sequences on
+    # Windows.
     console = Console(file=printer.out)
-    paint = AnsiWriter(
-        colours=console.color_system is not None and not console.no_color
-    )
+    paint = AnsiWriter(colors=console.color_system is not None and not console.no_color)
     glyphs = Glyphs() if _can_write("".join(_texts(Glyphs())), printer) else ASCII
     driver = ChatApp(
         new_chat_state(record, printer.clean),

@@ -1,8 +1,7 @@
-"""The wire in a terminal: a line a message, an arrow a direction, the words of both.
+"""The wire view of a call: one line per message, with transcripts.
 
-Messages and words go to stdout, everything else to stderr. A partial transcript
-overwrites one line; where stdout is no terminal there are no control characters and no
-partial transcripts.
+Messages and transcripts go to stdout, everything else to stderr. On a terminal, partial
+transcripts overwrite one line; elsewhere there are none, and no control characters.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 from statistics import median
@@ -49,25 +48,25 @@ _ERASE_LINE = "\r\x1b[K"
 
 
 class Detail(IntEnum):
-    """How much is shown."""
+    """The level of detail of a view."""
 
-    QUIET = 0  # the words of both sides
-    NORMAL = 1  # every message but sound and single words
+    QUIET = 0  # final transcripts
+    NORMAL = 1  # every message except audio and partial transcripts
     VERBOSE = 2  # every message
 
 
 @dataclass(slots=True)
 class Printer:
-    """Writes lines; a reader who leaves (`| head -1`) is reported once, not raised."""
+    """Writes lines; a closed output (`| head -1`) is reported once, not raised."""
 
     out: TextIO
     err: TextIO
-    mask: Callable[[str], str] = str  # hides secrets; set once they are known
+    mask: Callable[[str], str] = str  # redacts secrets; set once they are known
     on_reader_gone: Callable[[], None] = lambda: None
     is_broken: bool = False
 
     def line(self, text: str) -> None:
-        """Write a line of data."""
+        """Write a line to stdout."""
         self._write(self.out, self.clean(text) + "\n")
 
     def overwrite(self, text: str) -> None:
@@ -75,15 +74,15 @@ class Printer:
         self._write(self.out, _ERASE_LINE + self.clean(text))
 
     def notice(self, text: str) -> None:
-        """Write a line for the person."""
+        """Write a line to stderr."""
         self._write(self.err, self.clean(text) + "\n")
 
     def raw(self, text: str) -> None:
-        """Write what was made for the terminal, its commands included."""
+        """Write text unchanged, with its control sequences."""
         self._write(self.out, text)
 
     def clean(self, text: str) -> str:
-        """Return foreign text without secrets, commands to a terminal and new lines."""
+        """Return text without secrets, control characters and line breaks."""
         return printable(self.mask(text))
 
     def _write(self, stream: TextIO, text: str) -> None:
@@ -99,7 +98,7 @@ class Printer:
 
 @dataclass(slots=True)
 class WireView:
-    """An observer of the engine that prints; `record` supplies the waits."""
+    """An observer of the engine that prints; `record` supplies the latencies."""
 
     printer: Printer
     record: CallStats
@@ -107,7 +106,7 @@ class WireView:
     is_terminal: bool = False
     _partial: bool = False
     _reply_ms: float = 0.0
-    _waits_shown: int = field(default=0)
+    _waits_shown: int = 0
 
     def observe(self, at: float, what: Event | Action) -> None:
         """Show an event or an action."""
@@ -118,7 +117,7 @@ class WireView:
             case Send(message):
                 self._wire(f"→ {describe_sent(message)}")
             case Received(ReplyAudio() as audio):
-                self._sound(audio)
+                self._audio(audio)
             case Received(TranscriptUserDelta(text=text)):
                 self._show_partial(text)
             case Received(message):
@@ -126,25 +125,25 @@ class WireView:
             case ToolFinished(call_id, is_error=is_error):
                 self._tool_finished(at, call_id, is_error)
             case _:
-                self._rare(what)
+                self._other(what)
 
     def notice(self, text: str) -> None:
-        """Tell the person something that is not on the wire."""
+        """Print a notice."""
         self._clear_partial()
         self.printer.notice(f"* {text}")
 
     def findings(self, found: Sequence[Diagnostic]) -> None:
-        """Show what is wrong with an agent file that was edited, as validate does."""
+        """Print the findings in an edited agent file, in the format of validate."""
         self._clear_partial()
         for line in render(found).splitlines():
             self.printer.notice(line)
 
     def recording(self, folder: Path) -> None:
-        """Say where the call was recorded."""
+        """Print the folder of the recording."""
         self.printer.notice(f"recorded in {folder}")
 
     def summary(self, close: Close, counters: Counters) -> None:
-        """Print how the call went; its last lines."""
+        """Print the summary, the last lines of a call."""
         del close
         record = self.record
         parts = [f"{len(record.waits)} answers"]
@@ -165,7 +164,7 @@ class WireView:
         elif losses:
             self.printer.notice("; ".join(losses))
 
-    def _rare(self, what: Event | Action) -> None:
+    def _other(self, what: Event | Action) -> None:
         match what:
             case Announce(text):
                 self._line(f"Agent:  {text}")
@@ -188,19 +187,19 @@ class WireView:
             text += f", {self._reply_ms / 1000:.1f} s of audio"
         self._wire(f"← {text}")
         match message:
-            case TranscriptUser(text=words):
-                self._line(f"You:    {words}")
-            case TranscriptAgent(text=words, interrupted=interrupted):
-                self._line(f"Agent:  {words}{' —' if interrupted else ''}")
+            case TranscriptUser(text=text):
+                self._line(f"You:    {text}")
+            case TranscriptAgent(text=text, interrupted=interrupted):
+                self._line(f"Agent:  {text}{' —' if interrupted else ''}")
 
-    def _sound(self, audio: ReplyAudio) -> None:
+    def _audio(self, audio: ReplyAudio) -> None:
         self._reply_ms += _ms(audio.pcm)
         if self.detail is Detail.VERBOSE:
             self._line(f"← reply.audio {_ms(audio.pcm):.0f} ms ({audio.reply_id})")
         if len(self.record.waits) > self._waits_shown:
             self._waits_shown = len(self.record.waits)
             if self.detail is not Detail.QUIET:
-                self._line(f"        waited {self.record.waits[-1]:.2f} s for a voice")
+                self._line(f"        first audio after {self.record.waits[-1]:.2f} s")
 
     def _tool_finished(self, at: float, call_id: str, is_error: bool) -> None:
         call = self.record.calls.get(call_id)
@@ -237,32 +236,27 @@ def _ms(pcm: bytes) -> float:
     return len(pcm) / BYTES_PER_MS
 
 
-# One line of text for a message on the wire, made for reading.
-#
-# Sound is never shown as base64, long text is cut in the middle.
+MAX_SHOWN_CHARACTERS = 100  # of a value in a message
 
 
-LONGEST = 100  # characters of a value that are shown
-
-
-def shorten(text: str, longest: int = LONGEST) -> str:
-    """Cut a text in the middle and keep it on one line."""
+def shorten(text: str, max_characters: int = MAX_SHOWN_CHARACTERS) -> str:
+    """Return a text on one line, cut in the middle if it is too long."""
     text = " ".join(text.split())
-    if len(text) <= longest:
+    if len(text) <= max_characters:
         return text
-    head = longest * 2 // 3
-    return f"{text[:head]} … {text[head + 3 - longest :]}"
+    head = max_characters * 2 // 3
+    return f"{text[:head]} … {text[head + 3 - max_characters :]}"
 
 
 def describe_sent(message: ClientMessage) -> str:
-    """Return the line of a client's message, without the arrow."""
+    """Return one line of text for a client message. Audio is shown by its length."""
     match message:
         case SessionUpdate(session):
             return f"session.update ({_describe_session(session)})"
         case SessionResume(session_id):
             return f"session.resume ({session_id})"
         case InputAudio(pcm):
-            return f"input.audio {len(pcm) / BYTES_PER_MS:.0f} ms"
+            return f"input.audio {_ms(pcm):.0f} ms"
         case ToolResult(call_id, result, is_error):
             error = " is_error" if is_error else ""
             return f"tool.result {shorten(result)}{error} id={call_id}"
@@ -277,7 +271,7 @@ def describe_sent(message: ClientMessage) -> str:
 
 
 def describe_received(message: object) -> str:
-    """Return the line of a server's message, without the arrow."""
+    """Return one line of text for a server message."""
     match message:
         case SessionReady(session_id):
             return f"session.ready ({session_id})"
@@ -290,8 +284,8 @@ def describe_received(message: object) -> str:
         case ReplyDone(reply_id, status):
             return f"reply.done ({reply_id}) {status}"
         case ToolCall(call_id, name, arguments):
-            said = json.dumps(arguments, ensure_ascii=False)
-            return f"tool.call {name}({shorten(said)}) id={call_id}"
+            values = shorten(json.dumps(arguments, ensure_ascii=False))
+            return f"tool.call {name}({values}) id={call_id}"
         case TranscriptUser() | TranscriptAgent():
             return message.TYPE
         case TranscriptAgentDelta(delta):
@@ -314,6 +308,6 @@ def _describe_session(session: object) -> str:
         parts.append(f"tools {names}")
     output = fields.get("output", {})
     parts += [f"{key} {output[key]}" for key in ("voice", "volume") if key in output]
-    if "system_prompt" not in fields:  # a change: then what is heard is news
+    if "system_prompt" not in fields:  # a change: show the changed input settings too
         parts += [key.replace("_", " ") for key in fields.get("input", {})]
     return "; ".join(parts) or "no fields"

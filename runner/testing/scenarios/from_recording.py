@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from runner.audio.pcm import BYTES_A_SECOND
+from runner.audio.devices import BYTES_PER_SECOND
 from runner.observers.events import (
     AgentReplyEnded,
     AgentReplyStarted,
@@ -109,7 +109,7 @@ class Reply:
         """Counts audio that went to the speaker."""
         if self.audible_at is None:
             self.audible_at = self.audible_until = at
-        length = sound.played / BYTES_A_SECOND
+        length = sound.played / BYTES_PER_SECOND
         self.audible_until = max(self.audible_until, at) + length
 
     def calls_made(self) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -1,4 +1,4 @@
-"""The page of a recorded call: complete, without a network, and seen by a browser."""
+"""The HTML page of a recorded call: complete, self-contained, shown by a browser."""
 
 from __future__ import annotations
 
@@ -75,10 +75,10 @@ class Reader(HTMLParser):
         self.text += "" if self._hidden else data
 
 
-def test_it_holds_everything_without_its_script(page: str) -> None:
+def test_the_page_is_complete_without_its_script(page: str) -> None:
     text = " ".join(Reader(page).text.split())
 
-    for words in (
+    for text_part in (
         "Hi, this is Acme. How can I help?",
         "interrupted by the caller's voice",
         'lookup_order(order_id="1234")',
@@ -86,15 +86,15 @@ def test_it_holds_everything_without_its_script(page: str) -> None:
         "cancelled after 1.50 s",
         "the connection was reset; resumed after 2.00 s",
         "4 answers, first audio after 0.85 s (median), 1.04 s (longest)",
-        "2.00 s of the microphone not sent",
+        "2.00 s of microphone audio not sent",
         "reply.audio 300 ms",
         "microphone 1000 ms, not sent",
-        "Sound: FLAC",
+        "Audio: FLAC",
     ):
-        assert words in text
+        assert text_part in text
 
 
-def test_what_was_said_is_text(page: str) -> None:
+def test_recorded_text_is_escaped(page: str) -> None:
     reader = Reader(page)
 
     assert "now?</script><script>alert(1)</script>" in reader.text
@@ -103,7 +103,7 @@ def test_what_was_said_is_text(page: str) -> None:
     assert "\x1b" not in page
 
 
-def test_it_asks_no_network_for_anything(page: str) -> None:
+def test_the_page_needs_no_network(page: str) -> None:
     for _, attributes in Reader(page).elements:
         for name in ("src", "href", "action", "data", "poster", "srcset"):
             value = attributes.get(name)
@@ -127,31 +127,31 @@ def test_every_control_has_a_name(page: str) -> None:
             assert inside or "aria-label" in part
 
 
-def test_sound_is_whole_or_compressed_or_left_out_with_a_word(folder: Path) -> None:
+def test_audio_is_lossless_or_lossy_or_left_out_with_a_note(folder: Path) -> None:
     whole = embed(folder)
     assert whole.uri is not None
     assert whole.uri.startswith("data:audio/flac;base64,")
-    assert "FLAC, as it was recorded" in whole.words
+    assert "FLAC, lossless" in whole.note
 
     lossy = embed(folder, AudioSizeLimits(flac=1))
     assert lossy.uri is not None
     assert lossy.uri.startswith("data:audio/ogg;base64,")
     assert len(lossy.uri) < len(whole.uri)
-    assert "Ogg Vorbis" in lossy.words
+    assert "Ogg Vorbis" in lossy.note
 
     for sizes in (AudioSizeLimits(flac=1, ogg=1), AudioSizeLimits(wave=1)):
         assert embed(folder, sizes).uri is None
-        assert "too long for a page" in embed(folder, sizes).words
+        assert "too long for a page" in embed(folder, sizes).note
 
 
-def test_without_sound_or_with_broken_sound_that_is_said(tmp_path: Path) -> None:
-    assert embed(tmp_path).words == "This call was recorded without audio."
-    (tmp_path / "both.wav").write_bytes(b"no sound")
+def test_missing_or_broken_audio_is_noted(tmp_path: Path) -> None:
+    assert embed(tmp_path).note == "This call was recorded without audio."
+    (tmp_path / "both.wav").write_bytes(b"not a WAVE file")
     assert embed(tmp_path).uri is None
-    assert "The audio is left out: " in embed(tmp_path).words
+    assert "The audio is left out: " in embed(tmp_path).note
 
 
-def test_the_sound_of_the_page_is_that_of_the_recording(
+def test_the_audio_of_the_page_is_that_of_the_recording(
     folder: Path, page: str, tmp_path: Path
 ) -> None:
     found = re.search('src="data:audio/flac;base64,([^"]*)"', page)
@@ -162,14 +162,14 @@ def test_the_sound_of_the_page_is_that_of_the_recording(
     assert load_pcm(copy) == load_pcm(folder / "both.wav")
 
 
-def test_sound_is_told_in_milliseconds_and_never_in_bytes(folder: Path) -> None:
+def test_audio_messages_are_listed_by_milliseconds(folder: Path) -> None:
     entries = read_recording(folder).entries
-    sound = [item for item in list_messages(entries) if item.kind == "sound"]
+    audio = [item for item in list_messages(entries) if item.kind == "audio"]
 
-    assert sound
-    assert all(re.search(r"[0-9]+ ms", item.text) for item in sound)
+    assert audio
+    assert all(re.search(r"[0-9]+ ms", item.text) for item in audio)
     sent = sum(
-        int(item.text.split()[1]) for item in sound if item.text.startswith("input")
+        int(item.text.split()[1]) for item in audio if item.text.startswith("input")
     )
     assert sent == sum(each.sent / 48 for _, each in entries if hasattr(each, "sent"))
 
@@ -235,7 +235,7 @@ def test_a_browser_shows_turns_waveform_and_messages(page: str, tmp_path: Path) 
         each for _, each in elements if "turn" in (each.get("class") or "").split()
     ]
     assert len(turns) == 11
-    # It stands at the beginning of the turn that the address names.
+    # The position is the start of the turn in the address.
     assert [each["id"] for each in turns if "aria-current" in each] == ["turn-2"]
     now = [
         each for tag, each in elements if tag == "span" and each.get("class") == "now"
@@ -251,12 +251,12 @@ def test_a_browser_shows_turns_waveform_and_messages(page: str, tmp_path: Path) 
 
 
 HAND = """
-const sound = document.getElementById("sound");
+const audio = document.getElementById("audio");
 const press = (key) => document.body.dispatchEvent(
   new KeyboardEvent("keydown", {key, bubbles: true, cancelable: true}));
-const tell = (name) => { document.body.dataset[name] = sound.currentTime.toFixed(2); };
+const tell = (name) => { document.body.dataset[name] = audio.currentTime.toFixed(2); };
 const use = () => {
-  document.body.dataset.seconds = sound.duration.toFixed(2);
+  document.body.dataset.seconds = audio.duration.toFixed(2);
   document.querySelector("#turn-3 .at").click(); tell("turn");
   press("ArrowRight"); tell("on");
   press("k"); tell("back");
@@ -264,17 +264,17 @@ const use = () => {
   const track = document.getElementById("wave"), place = track.getBoundingClientRect();
   track.dispatchEvent(new MouseEvent("click", {
     bubbles: true, clientX: place.left + place.width / 2})); tell("middle");
-  press(" "); document.body.dataset.plays = String(!sound.paused);
-  press(" "); document.body.dataset.holds = String(sound.paused);
+  press(" "); document.body.dataset.plays = String(!audio.paused);
+  press(" "); document.body.dataset.holds = String(audio.paused);
   const words = document.getElementById("words");
   words.value = "tool.call"; words.dispatchEvent(new Event("input", {bubbles: true}));
 };
-if (sound.readyState) use(); else sound.addEventListener("loadedmetadata", use);
+if (audio.readyState) use(); else audio.addEventListener("loadedmetadata", use);
 """
 
 
 @needs_browser
-def test_a_hand_finds_its_way(page: str, tmp_path: Path) -> None:
+def test_controls_move_through_the_call(page: str, tmp_path: Path) -> None:
     """Clicks and keys seek, space plays, the filter filters; by a script of ours."""
     path = tmp_path / "call.html"
     policy = re.compile("<meta http-equiv.*\n")  # it would refuse that script
@@ -302,7 +302,7 @@ def test_a_hand_finds_its_way(page: str, tmp_path: Path) -> None:
 
 @needs_browser
 @pytest.mark.parametrize("size", ["800,520", "360,740"])
-def test_a_browser_paints_both_voices(page: str, tmp_path: Path, size: str) -> None:
+def test_a_browser_draws_both_sides(page: str, tmp_path: Path, size: str) -> None:
     path = tmp_path / "call.html"
     path.write_text(page, "utf-8")
     picture = tmp_path / "call.png"

@@ -1,4 +1,4 @@
-"""The page about recordings says all that is in one, and runs."""
+"""The documentation of recordings is complete, and its example runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "recordings.md").read
     "utf-8"
 )
 CODE = set(re.findall(r"`([^`\n]+)`", PAGE))
-# What these hold is the wire's, or whoever's tools they are.
+# The contents of these belong to the wire or to tools.
 FOREIGN = {"tools", "message", "call", "session", "arguments", "unsent", "variables"}
 
 
@@ -45,7 +45,7 @@ def keys(value: Any) -> Iterator[str]:
                 yield from keys(each)
 
 
-def test_every_key_of_a_header_is_named() -> None:
+def test_every_key_of_a_header_is_documented() -> None:
     rules = {field.name for field in dataclasses.fields(ToolPolicy)}
 
     assert {*keys(write_header(header())), *rules} <= CODE
@@ -53,17 +53,17 @@ def test_every_key_of_a_header_is_named() -> None:
 
 @given(ENTRY)
 @settings(max_examples=200)
-def test_every_key_and_name_of_a_line_is_named(entry: Entry) -> None:
+def test_every_key_and_name_of_a_line_is_documented(entry: Entry) -> None:
     line = write_line(0.0, entry)
 
     assert {*keys(line), line.get("on", "at"), line.get("do", "at")} <= CODE
 
 
-def test_every_count_of_a_sound_is_named() -> None:
+def test_every_audio_count_is_documented() -> None:
     assert {field.name for field in dataclasses.fields(AudioSummary)} <= CODE
 
 
-def test_every_key_of_a_call_is_named() -> None:
+def test_every_key_of_a_call_is_documented() -> None:
     assert {field.name for field in dataclasses.fields(RecordedCall)} <= CODE
 
 

@@ -1,4 +1,4 @@
-"""The voices as rows of characters."""
+"""The waveform as rows of characters."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def test_a_column_is_as_high_as_the_voice_is_loud() -> None:
     assert lanes.caller[0] == "╌"  # typed
 
 
-def test_without_sound_it_is_drawn_by_the_turns() -> None:
+def test_without_audio_turns_are_drawn() -> None:
     lanes = draw(trace(ENTRIES), None, 10, ASCII)
 
     assert lanes.agent == " ++++++   "
     assert lanes.events == "  === ! xx"
 
 
-def test_what_is_drawn_is_explained_and_nothing_else() -> None:
+def test_the_legend_has_only_drawn_symbols() -> None:
     lanes = draw(trace(ENTRIES), None, 10, ASCII)
     words = "_ text without audio   = tool   x connection lost   ! interruption"
 
@@ -72,7 +72,7 @@ def test_every_row_fits(seconds: float, columns: int) -> None:
     assert len(lanes.ticks) <= columns
 
 
-def test_marks_of_the_time_stand_where_they_belong() -> None:
+def test_ticks_are_at_their_times() -> None:
     entries: list[tuple[float, Entry]] = [(60.0, StopPlayback())]
 
     assert draw(trace(entries), None, 60, ASCII).ticks == (

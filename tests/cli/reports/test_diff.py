@@ -40,7 +40,7 @@ def test_text_has_no_control_characters() -> None:
 
     assert "\x1b" not in text
     assert text.splitlines() == [
-        "old.yaml → new.yaml: 3 values change, 1 of 1 scenarios come out differently",
+        "old.yaml → new.yaml: 3 values change, 1 of 1 scenarios have different results",
         "  prompt changed",
         "    Be [-brief.-]{+<b>long</b>.+}",
         "  voice.name removed",
@@ -48,7 +48,7 @@ def test_text_has_no_control_characters() -> None:
         "  tools added (a note)",
         "    + a|b",
         "  s: result, words, latency",
-        '    - passed; calls lookup({"id": "1"}); last words “Hello\ufffd[2J | there”',
+        '    - passed; calls lookup({"id": "1"}); last reply “Hello\ufffd[2J | there”',
         '    + error; no; calls lookup({"id": "1"})',
     ]
 
@@ -67,7 +67,9 @@ def test_markdown_fits_into_a_comment() -> None:
     text = write_markdown(Comparison("a", "b", many, []))
 
     assert 50_000 < len(text) < 65_536
-    assert text.endswith("more than fits here: `vagent diff` shows all of it\n")
+    assert text.endswith(
+        "cut to fit a comment; run `vagent diff` for the full report\n"
+    )
 
 
 def test_json_has_both_sides() -> None:
@@ -77,5 +79,5 @@ def test_json_has_both_sides() -> None:
     assert content["scenarios"][0]["new"]["status"] == "error"
 
 
-def test_nothing_is_said_of_nothing() -> None:
-    assert Comparison("a", "b", (), ()).headline == "nothing changes"
+def test_an_empty_comparison_has_no_differences() -> None:
+    assert Comparison("a", "b", (), ()).headline == "no differences"

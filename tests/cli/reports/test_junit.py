@@ -32,7 +32,7 @@ def test_a_clean_file_is_a_passing_case() -> None:
     assert (case.get("name"), len(case)) == ("valid", 0)
 
 
-def test_a_warning_passes_and_is_told() -> None:
+def test_a_warning_passes_and_is_in_the_output() -> None:
     [case] = [
         each
         for each in suites(write_junit(samples()))[0].findall("testcase")
@@ -48,7 +48,7 @@ def test_a_file_that_was_not_read_is_an_error() -> None:
     assert error.get("message") == "agents/gone.yaml does not exist"
 
 
-def test_no_character_makes_it_no_xml() -> None:
+def test_every_character_gives_valid_xml() -> None:
     before = samples()
     file = before.files[0]
     odd = replace(file.findings[0], message="\x00\x1b[0m]]>\udc80\uffff&<\"'")

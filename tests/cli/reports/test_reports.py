@@ -45,19 +45,19 @@ def test_a_format_is_written_word_for_word(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["text", "concise"])
-def test_colours_change_nothing_but_the_colours(name: str) -> None:
-    plain, coloured = load_report(name), load_report(name, colour=True)
-    assert "\x1b[1;31m" in coloured(samples())
-    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured(samples())) == plain(samples())
+def test_color_adds_only_color_codes(name: str) -> None:
+    plain, colored = load_report(name), load_report(name, colour=True)
+    assert "\x1b[1;31m" in colored(samples())
+    assert re.sub(r"\x1b\[[0-9;]*m", "", colored(samples())) == plain(samples())
 
 
 @pytest.mark.parametrize("name", sorted(set(FORMATS) - {"text", "concise"}))
-def test_what_machines_read_has_no_colours(name: str) -> None:
+def test_machine_formats_have_no_color(name: str) -> None:
     assert load_report(name, colour=True)(samples()) == load_report(name)(samples())
 
 
 @pytest.mark.parametrize("name", sorted(set(FORMATS) - {"text", "concise", "github"}))
-def test_what_machines_read_is_the_same_in_any_encoding(name: str) -> None:
+def test_machine_formats_are_ascii(name: str) -> None:
     assert load_report(name)(samples()).isascii()
 
 

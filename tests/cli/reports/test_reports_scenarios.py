@@ -1,4 +1,4 @@
-"""Every format as a golden file; UPDATE_GOLDEN=1 writes them anew, to be read."""
+"""Every format against a golden file; UPDATE_GOLDEN=1 rewrites the files."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def compare(name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("name", SCENARIO_FORMATS)
-def test_a_format_is_as_it_was(name: str) -> None:
+def test_a_format_matches_its_golden_file(name: str) -> None:
     compare(name, load_scenario_report(name)(REPORT))
 
 
-def test_colours_are_nothing_but_colours() -> None:
+def test_color_adds_only_color_codes() -> None:
     coloured = load_scenario_report("text", colour=True)(REPORT)
 
     assert coloured != load_scenario_report("text")(REPORT)
@@ -48,12 +48,12 @@ def test_colours_are_nothing_but_colours() -> None:
     assert coloured == load_scenario_report("text")(REPORT)
 
 
-def test_the_job_summary_is_as_it_was() -> None:
+def test_the_job_summary_matches_its_golden_file() -> None:
     compare("summary", write_summary(REPORT))
 
 
 @pytest.mark.parametrize("name", SCENARIO_FORMATS)
-def test_a_report_of_nothing_can_be_written(name: str) -> None:
+def test_an_empty_report_can_be_written(name: str) -> None:
     assert isinstance(load_scenario_report(name)(Report()), str)
 
 
@@ -75,7 +75,7 @@ def test_json_is_json_and_junit_counts_right() -> None:
     assert len(root.findall("./testsuite/testcase")) == 6
 
 
-# What the schemas of Jenkins and Ant have in common, and beside it what readers of
+# What the schemas of Jenkins and Ant have in common, and in addition what readers of
 # either take for granted: places and properties of a case.
 ATTRIBUTES = {
     "testsuites": {"name", "tests", "failures", "errors", "skipped"},
@@ -144,7 +144,7 @@ def test_markdown_in_a_name_is_shown_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("before", ["\t", "日本 ", "x" * 150 + " "])
-def test_the_caret_stands_below_its_turn(before: str) -> None:
+def test_the_caret_is_below_its_turn(before: str) -> None:
     FILE.write_text(TEXT.replace("      - agent", f"{before}- agent"), "utf-8")
     column = len(before) + 3
     place = Place(FILE, 6, column)

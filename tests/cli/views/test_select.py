@@ -1,4 +1,4 @@
-"""Which view is chosen, and what contradicts itself."""
+"""Selection of the view, and contradicting options."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runner.cli.main import build_app
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--view", "chatty"], "--view is chat, wire, plain, not 'chatty'"),
+        (["--view", "chatty"], "--view must be one of chat, wire, plain, not 'chatty'"),
         (["--view", "plain", "--json"], "--json and --view plain contradict"),
         (["--view", "chat"], "--view chat needs a terminal"),
         (["--quiet", "--verbose"], "--quiet and --verbose contradict"),
@@ -20,7 +20,7 @@ from runner.cli.main import build_app
         (["--push-to-talk", "--input", "a.wav"], "--push-to-talk is for the micro"),
     ],
 )
-def test_what_contradicts_itself_is_wrong_usage(options: list[str], said: str) -> None:
+def test_contradicting_options_are_rejected(options: list[str], said: str) -> None:
     result = CliRunner().invoke(build_app("run"), ["run", "agent.yaml", *options])
 
     assert result.exit_code != 0

@@ -1,4 +1,4 @@
-"""What a person sees of a call."""
+"""The wire view of a call."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def shown(detail: Detail, *, is_terminal: bool = False) -> tuple[str, str]:
     return out.getvalue(), err.getvalue()
 
 
-def test_a_line_a_message_with_an_arrow_and_the_words_of_both() -> None:
+def test_each_message_is_a_line_with_an_arrow() -> None:
     out, err = shown(Detail.NORMAL)
 
     assert out.splitlines() == [
@@ -69,13 +69,13 @@ def test_a_line_a_message_with_an_arrow_and_the_words_of_both() -> None:
     assert err.splitlines() == ["* something happened", "the agent hung up."]
 
 
-def test_quiet_shows_the_words_only() -> None:
+def test_quiet_shows_only_transcripts() -> None:
     out, _ = shown(Detail.QUIET)
 
     assert out.splitlines() == ["You:    Where is it?", "Agent:  Here."]
 
 
-def test_verbose_shows_sound_by_its_length() -> None:
+def test_verbose_shows_audio_by_its_length() -> None:
     out, _ = shown(Detail.VERBOSE)
 
     assert "← reply.audio 100 ms (r1)" in out
@@ -88,14 +88,14 @@ def test_a_partial_transcript_is_overwritten_on_a_terminal() -> None:
     assert out.startswith("\r\x1b[K  … where is\r\x1b[K← transcript.user\n")
 
 
-def test_no_control_characters_where_there_is_no_terminal() -> None:
+def test_no_control_characters_without_a_terminal() -> None:
     out, err = shown(Detail.VERBOSE)
 
     assert "\x1b" not in out + err
     assert "\r" not in out + err
 
 
-def test_what_the_far_end_says_cannot_command_the_terminal() -> None:
+def test_control_characters_of_the_service_are_removed() -> None:
     out, err = io.StringIO(), io.StringIO()
     view = WireView(Printer(out, err), CallStats())
     view.observe(0.0, Received(TranscriptUser("\x1b[2Jgone\x07\r\nfake line")))
@@ -105,7 +105,7 @@ def test_what_the_far_end_says_cannot_command_the_terminal() -> None:
     assert len(out.getvalue().splitlines()) == 2
 
 
-def test_words_of_the_local_voice_are_the_agents() -> None:
+def test_announcements_are_shown_as_the_agent() -> None:
     out = io.StringIO()
     view = WireView(Printer(out, io.StringIO()), CallStats(), Detail.QUIET)
 
@@ -114,7 +114,7 @@ def test_words_of_the_local_voice_are_the_agents() -> None:
     assert out.getvalue() == "Agent:  One moment.\n"
 
 
-def test_a_reader_who_has_left_is_noticed_once() -> None:
+def test_a_closed_output_is_reported_once() -> None:
     class Closed(io.StringIO):
         def write(self, text: str) -> int:
             raise BrokenPipeError
@@ -128,7 +128,7 @@ def test_a_reader_who_has_left_is_noticed_once() -> None:
     assert gone == [1]
 
 
-def test_secrets_are_masked_wherever_they_come_up() -> None:
+def test_secrets_are_redacted_everywhere() -> None:
     out, err = io.StringIO(), io.StringIO()
     printer = Printer(out, err)
     printer.mask = lambda text: text.replace("sk-1", "***")
@@ -154,7 +154,7 @@ def test_a_call_without_losses_ends_with_one_line() -> None:
     assert summary(fine) == ["0 answers"]
 
 
-def test_what_was_lost_is_said_in_words() -> None:
+def test_losses_are_described() -> None:
     lost = Counters(
         connection_drops=1,
         connection_lost_seconds=1.3,

@@ -1,4 +1,4 @@
-"""The line being typed: keys go in, words and commands come out; pure."""
+"""Decodes keys and edits the input line. Pure: bytes in, text and commands out."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import TypeAlias
 from runner.engine.controls import PushToTalk, ToggleMute, Typed, VolumeStep, parse_line
 
 VOLUME_STEP = 10  # percent
-_LONGEST = 2000  # characters of a line: more is a mistake of the clipboard
+_MAX_LINE_CHARACTERS = 2000  # more is a paste by mistake
 
 
 class Key(Enum):
-    """A key that is no character."""
+    """A key other than a character."""
 
     ENTER = auto()
     BACKSPACE = auto()
@@ -33,18 +33,18 @@ Press: TypeAlias = Key | str  # a string is text, of one character or pasted
 
 @dataclass(frozen=True, slots=True)
 class EndOfInput:
-    """Nothing more will be typed."""
+    """The end of typed input."""
 
 
 @dataclass(slots=True)
 class LineEditor:
-    """A line that is not finished yet."""
+    """The input line while it is edited."""
 
     is_push_to_talk: bool = False
     text: str = ""
 
     def press(self, key: Press) -> Typed | EndOfInput | None:
-        """Take in a key; return what the person wants by it, if anything."""
+        """Process a key; return the command or text it completes, if any."""
         if isinstance(key, str):
             return self._insert(key)
         match key:
@@ -73,7 +73,7 @@ class LineEditor:
         if text == " " and not self.text:
             return PushToTalk() if self.is_push_to_talk else None
         shown = "".join(each if each.isprintable() else " " for each in text)
-        self.text = (self.text + shown)[:_LONGEST]
+        self.text = (self.text + shown)[:_MAX_LINE_CHARACTERS]
         return None
 
 
@@ -97,12 +97,12 @@ _SEQUENCES = {
 _PASTE_BEGINS, _PASTE_ENDS = "\x1b[200~", "\x1b[201~"
 # A whole escape sequence: CSI, SS3, or Alt with a character (ECMA-48, 5.4; xterm).
 _ESCAPE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|O.|[^\[O])", re.DOTALL)
-_LONGEST_ESCAPE = 32
+_MAX_ESCAPE_CHARACTERS = 32
 
 
 @dataclass(slots=True)
 class KeyDecoder:
-    """Turns the bytes of a terminal into keys; half a key waits for its rest."""
+    """Decodes terminal bytes into keys; incomplete sequences are kept."""
 
     _decoder: codecs.IncrementalDecoder = field(
         default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace")
@@ -111,7 +111,7 @@ class KeyDecoder:
     _is_pasting: bool = False
 
     def feed(self, data: bytes) -> list[Press]:
-        """Return the keys that are complete now."""
+        """Return the keys that are complete."""
         self._rest += self._decoder.decode(data)
         keys: list[Press] = []
         while self._rest:
@@ -124,7 +124,7 @@ class KeyDecoder:
         return keys
 
     def _next(self) -> tuple[Press | None, int]:
-        """Return the first key of what is there, and its length; 0 for half a key."""
+        """Return the first key and its length; the length is 0 if incomplete."""
         first = self._rest[0]
         if first != "\x1b":
             if self._is_pasting:
@@ -132,8 +132,8 @@ class KeyDecoder:
             return _CONTROL.get(first, first if first.isprintable() else None), 1
         found = _ESCAPE.match(self._rest)
         if found is None:
-            # Not one after so many characters: a broken one, and so is skipped.
-            return None, 1 if len(self._rest) > _LONGEST_ESCAPE else 0
+            # If it is still incomplete at this length, it is invalid: skip a character.
+            return None, 1 if len(self._rest) > _MAX_ESCAPE_CHARACTERS else 0
         sequence = found.group()
         if sequence in (_PASTE_BEGINS, _PASTE_ENDS):
             self._is_pasting = sequence == _PASTE_BEGINS

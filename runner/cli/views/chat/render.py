@@ -1,7 +1,7 @@
-"""What a model looks like at a width and a moment: pure, lines of spans.
+"""Renders the chat state as styled lines and terminal output. Pure.
 
-Nothing is wider than the terminal less one cell: a character in the last column leaves
-some terminals' cursors in a place of their own.
+No line uses the last column: after a character there, the cursor position differs
+between terminals.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from runner.cli.views.chat.transcript import (
 from runner.cli.views.wire import Detail, shorten
 
 _PROMPT = "> "
-_LABEL = 7  # cells before the words of both sides
-_WIDE = 64  # cells from which the status line has words beside its numbers
-_RESULT = 200  # characters of a tool's result that are looked at for a folded line
+_LABEL = 7  # cells before the text of both sides
+_MIN_WIDE_CELLS = 64  # from this width on, the status line has labels
+_MAX_RESULT_CHARACTERS = 200  # of a tool result on one line
 
 
 @dataclass(frozen=True, slots=True)
 class Glyphs:
-    """The symbols of the view; of ASCII where the terminal's encoding has no others."""
+    """The symbols of the view."""
 
     dot: str = "●"
     tool: str = "▸"
@@ -59,14 +59,16 @@ class ChatRenderer:
     detail: Detail = Detail.NORMAL
 
     def entry(self, entry: Entry, now: float, width: int) -> list[Line]:
-        """Return an entry as lines; none for one that shows nothing (yet)."""
+        """Return an entry as lines; an empty list if there is nothing to show."""
         width = max(1, width - 1)
         match entry:
             case UserMessageEntry(text, is_final):
                 role = Style.PLAIN if is_final else Style.DIM
-                words = [Span(text if is_final else f"{text} {self.glyphs.more}", role)]
+                content = [
+                    Span(text if is_final else f"{text} {self.glyphs.more}", role)
+                ]
                 label = Span("You".ljust(_LABEL), Style.CALLER)
-                return wrap([label, *words], width, _LABEL) if text else []
+                return wrap([label, *content], width, _LABEL) if text else []
             case AgentMessageEntry():
                 return self._agent(entry, now, width)
             case ToolCallEntry() if self.detail is not Detail.QUIET:
@@ -85,9 +87,9 @@ class ChatRenderer:
         height: int,
         draft: LineEditor | None,
     ) -> Frame:
-        """Return what is drawn below the final entries; at most `height` lines.
+        """Return the region below the final entries, at most `height` lines.
 
-        The last one is the line being typed, unless there is no keyboard.
+        The last line is the input line, unless `draft` is None.
         """
         below = [self.status(model, now, width)]
         if draft is not None:
@@ -103,16 +105,16 @@ class ChatRenderer:
         return Frame(lines, width, min(cursor, max(0, width - 1)))
 
     def status(self, model: ChatState, now: float, width: int) -> Line:
-        """Return the status line: the parts for which there is room."""
-        is_wide = width >= _WIDE
+        """Return the status line with the parts that fit."""
+        is_wide = width >= _MIN_WIDE_CELLS
         minutes, seconds = divmod(int(model.elapsed(now)), 60)
         state = self._state(model, now, width)
-        # The last ones go first when there is no room.
+        # In order of importance: the last parts are dropped first.
         parts = {
             "state": state,
             "time": [Span(f"{minutes:02}:{seconds:02}")],
             "you": self._meter("you", model.caller.at(now), Style.LEVEL, is_wide),
-            "agent": self._meter("agent", model.sound.at(now), Style.LOUD, is_wide),
+            "agent": self._meter("agent", model.playback.at(now), Style.LOUD, is_wide),
             "wait": self._wait(model, is_wide),
             "line": self._line(model, now, is_wide),
         }
@@ -129,7 +131,7 @@ class ChatRenderer:
         return line
 
     def typing(self, draft: LineEditor, width: int, model: ChatState) -> Line:
-        """Return the line being typed, or the keys while nothing is."""
+        """Return the input line, or a hint of the keys while it is empty."""
         if not draft.text:
             return self._hint(width, model)
         room = max(1, width - 4)  # the prompt, the cursor and the last column
@@ -160,8 +162,10 @@ class ChatRenderer:
         glyphs, is_whole = self.glyphs, self.detail is Detail.VERBOSE
         took = f"{(now if run.ended is None else run.ended) - run.began:.1f} s"
         if run.ended is None:
-            took = f"{int(now - run.began)} s"  # a tenth would be drawn ten times
-        result = run.result if is_whole else shorten(run.result, _RESULT)
+            took = (
+                f"{int(now - run.began)} s"  # tenths would cause ten redraws a second
+            )
+        result = run.result if is_whole else shorten(run.result, _MAX_RESULT_CHARACTERS)
         if run.ended is None or run.is_cancelled:
             result = "stopped" if run.is_cancelled else glyphs.more
         sign = glyphs.failed if run.is_error else glyphs.tool
@@ -170,7 +174,7 @@ class ChatRenderer:
         if is_whole:
             text = f" {arguments} {glyphs.gives} {result}  {took}"
             return wrap([Span(f"{sign} {run.name}", role), Span(text)], width, 2)
-        # The name, the time and something of the result are always seen.
+        # The name, the time and part of the result are always visible.
         name = fit(f"{sign} {run.name}", max(1, width - len(took) - 12))
         room = max(0, width - width_of([Span(name)]) - len(took) - 2)
         shown = fit(f" {arguments}", max(0, room - min(room // 2, len(result) + 4)))
@@ -219,17 +223,10 @@ def _joined_width(parts: dict[str, Line], kept: Sequence[str]) -> int:
     return sum(width_of(parts[name]) for name in kept) + 2 * (len(kept) - 1)
 
 
-# Styled text measured in the cells of a terminal: pure, and never wider than asked.
-#
-# A line is a list of spans. Styles are roles, not colours: `paint` alone knows which
-# attributes a role has, and takes named colours of the terminal's own palette only, so
-# that light and dark backgrounds both work.
-
-
 class Style(Enum):
-    """What a piece of text is; the value is SGR attributes (ECMA-48, 8.3.117).
+    """The role of a text; the value is its SGR attributes (ECMA-48, 8.3.117).
 
-    Colours (30 to 37) are left out where they are not wanted, the rest stays.
+    Only the palette of the terminal is used, so light and dark backgrounds both work.
     """
 
     PLAIN = ""
@@ -248,7 +245,7 @@ class Style(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A piece of a line in one style."""
+    """A part of a line in one style."""
 
     text: str
     role: Style = Style.PLAIN
@@ -260,12 +257,12 @@ _WORDS = re.compile(r"\s*\S+|\s+")
 
 
 def width_of(spans: Iterable[Span]) -> int:
-    """Return how many cells a line takes."""
+    """Return the width of a line in cells."""
     return sum(cell_len(span.text) for span in spans)
 
 
 def fit(text: str, width: int, *, more: str = "…") -> str:
-    """Cut a text to so many cells; what was cut is marked."""
+    """Cut a text at its end to a width in cells; `more` marks the cut."""
     if cell_len(text) <= width:
         return text
     if width <= cell_len(more):
@@ -274,12 +271,12 @@ def fit(text: str, width: int, *, more: str = "…") -> str:
 
 
 def fit_end(text: str, width: int, *, more: str = "…") -> str:
-    """Keep the end of a text, in so many cells."""
+    """Cut a text at its start to a width in cells; `more` marks the cut."""
     if cell_len(text) <= width:
         return text
     room = max(0, width - cell_len(more))
     while text and cell_len(text) > room:
-        # Cells are at most two a character, so this is never too much.
+        # A character has at most two cells, so this does not cut too much.
         text = text[max(1, (cell_len(text) - room) // 2) :]
     return fit(more, width, more="") + text
 
@@ -292,9 +289,9 @@ def _head(text: str, width: int) -> str:
 
 
 def wrap(spans: Sequence[Span], width: int, indent: int = 0) -> list[Line]:
-    """Break spans into lines at spaces; all but the first are indented.
+    """Break spans into lines at spaces; all lines but the first are indented.
 
-    A word that is longer than a line is broken where the line ends.
+    A word that is longer than a line is broken at the end of the line.
     """
     width = max(width, 1)
     indent = min(indent, width // 2)
@@ -312,7 +309,7 @@ def wrap(spans: Sequence[Span], width: int, indent: int = 0) -> list[Line]:
             if head:
                 lines[-1].append(Span(head, role))
                 word = word[len(head) :]
-            elif used <= indent:  # not even one character of two cells has room
+            elif used <= indent:  # a character of two cells does not fit
                 word = word[1:]
             size = cell_len(word)
             if size:
@@ -346,18 +343,18 @@ def _joined(line: Line) -> Line:
 
 @dataclass(frozen=True, slots=True)
 class AnsiWriter:
-    """Turns lines into what a terminal takes; without attributes, into plain text."""
+    """Converts lines to terminal output; without `attributes`, to plain text."""
 
-    colours: bool = True
+    colors: bool = True
     attributes: bool = True
 
     def line(self, line: Iterable[Span]) -> str:
-        """Return a line with its attributes, and none left open at its end."""
+        """Return a line with its attributes, reset at its end."""
         return "".join(self._span(span) for span in line)
 
     def _span(self, span: Span) -> str:
         codes = span.role.value
-        if codes and not self.colours:
+        if codes and not self.colors:
             parts = [code for code in codes.split(";") if not code.startswith("3")]
             codes = ";".join(parts)
         if not codes or not self.attributes or not span.text:
@@ -365,28 +362,21 @@ class AnsiWriter:
         return f"\x1b[{codes}m{span.text}\x1b[0m"
 
 
-# The drawn region at the bottom of a terminal, as text to write; no terminal here.
-#
-# What is printed goes above the region and into the terminal's own scrollback. Only
-# lines that have changed are written again. The cursor rests in the region's last line,
-# at the place of typing.
-
-
 _UP = "\x1b[{}A"
 _DOWN = "\x1b[{}B"
 _RIGHT = "\x1b[{}C"
 _ERASE_LINE_END = "\x1b[K"
 _ERASE_ROW_ABOVE = f"\x1b[1A{_ERASE_LINE_END}"
-# From the second column: erased from its very first cell on, a screen goes into the
-# scrollback of some terminals, tmux among them.
+# From the second column: tmux and others move a screen that is erased from its first
+# cell into the scrollback.
 _ERASE_BELOW = "\r\x1b[1C\x1b[J"
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A region as it should be: its lines, none as wide as the terminal's `width`.
+    """The lines of a region, each narrower than the terminal's `width`.
 
-    `cursor` is the column of the last line where the cursor rests, from 0.
+    `cursor` is the cursor's column in the last line, from 0.
     """
 
     lines: Sequence[Line]
@@ -396,7 +386,10 @@ class Frame:
 
 @dataclass(slots=True)
 class LiveRegion:
-    """Knows what is drawn, so that the next picture is only a difference."""
+    """The region at the bottom of the terminal; only changed lines are rewritten.
+
+    Printed lines go above it, into the scrollback. The cursor stays in its last line.
+    """
 
     paint: AnsiWriter
     _shown: list[str] = field(default_factory=list)
@@ -405,7 +398,7 @@ class LiveRegion:
     _cursor: int = 0
 
     def draw(self, picture: Frame) -> str:
-        """Return what turns the picture on the screen into this one; maybe nothing."""
+        """Return the output that changes the region to `picture`; may be empty."""
         lines, width = picture.lines, picture.width
         if width != self._width or len(lines) != len(self._shown):
             return self.erase(width) + self._whole(picture)
@@ -422,19 +415,17 @@ class LiveRegion:
         return written
 
     def print(self, lines: Sequence[Line], below: Frame) -> str:
-        """Return what puts lines above the region, which is drawn anew."""
+        """Return the output that prints lines above the region and redraws it."""
         above = "".join(f"{self.paint.line(line)}\r\n" for line in lines)
         return self.erase(below.width) + above + self._whole(below)
 
     def erase(self, width: int) -> str:
-        """Return what takes the region away; the cursor is then where it began.
-
-        Most terminals break lines again when they become narrower, and so the old
-        picture takes more rows than it had lines.
-        """
+        """Return the output that erases the region; the cursor moves to its start."""
         if not self._shown:
             return ""
         width = max(1, width)
+        # Most terminals rewrap lines when they get narrower, so the old region may have
+        # more rows than lines.
         rows = [max(1, -(-size // width)) for size in self._widths[:-1]]
         up = sum(rows) + self._cursor // width
         self._shown, self._widths = [], []

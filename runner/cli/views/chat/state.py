@@ -1,16 +1,16 @@
-"""The state of a call that a person watches; pure, fed with what happens and its time.
+"""The state of a call that the chat view shows. Pure: times come with the input.
 
 | state        | from                             | to                               |
 |--------------|----------------------------------|----------------------------------|
-| connecting   | the beginning                    | session.ready                    |
-| reconnecting | the line breaks                  | session.ready                    |
+| connecting   | start of the call                | session.ready                    |
+| reconnecting | loss of the connection           | session.ready                    |
 | hearing you  | input.speech.started             | input.speech.stopped             |
-| speaking     | the agent's sound is heard       | it has been heard, or is stopped |
-| tool NAME    | a tool is started                | it has ended                     |
-| thinking     | the caller or a tool is finished | the agent's sound, reply.done    |
+| speaking     | agent audio is played            | it was played or is stopped      |
+| tool NAME    | a tool starts                    | it ended                         |
+| thinking     | the caller or a tool is finished | agent audio, reply.done          |
 | listening    | none of these                    |                                  |
 
-The first of them that holds is shown, in this order.
+The first state of this list that applies is shown.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Literal, TypeAlias
 
+from runner.audio.devices import BYTES_PER_MS, BYTES_PER_SECOND
 from runner.audio.pcm import SILENCE_DBFS, loudness
 from runner.cli.output import printable
 from runner.cli.views.chat.transcript import AgentMessageEntry, Transcript
@@ -43,78 +44,71 @@ from runner.protocol.client.actions import Action, Play
 from runner.protocol.client.events import Event, MicFrame, Received
 from runner.protocol.messages import ReplyAudio
 
-# How loud both sides are, in steps of a meter, and what of the agent is being heard.
-#
-# Computed from the sound that passes and its times; no device is asked.
-
-
 STEPS = 8
-# The lowest step that shows begins above room noise, the highest at loud speech.
-QUIETEST_DBFS = -50.0
-LOUDEST_DBFS = -10.0
-_MS_A_SLICE = 50
-_BYTES_A_SECOND = 48_000  # 24 kHz, 16 bits, mono
-_SLICE = _BYTES_A_SECOND * _MS_A_SLICE // 1000
-# Sound of the microphone older than this shows nothing: the device has stopped.
-_STALE_SECONDS = 0.5
+# The lowest visible step is above room noise, the highest at loud speech.
+MIN_DBFS = -50.0
+MAX_DBFS = -10.0
+_SLICE_BYTES = 50 * BYTES_PER_MS
+# Older microphone audio is not shown: the device has stopped.
+_MAX_AGE_SECONDS = 0.5
 
 
 def step(dbfs: float) -> int:
-    """Return a level as a step of the meter, 0 for quiet to `STEPS`."""
-    share = (dbfs - QUIETEST_DBFS) / (LOUDEST_DBFS - QUIETEST_DBFS)
+    """Return the meter step of a level, from 0 (quiet) to `STEPS`."""
+    share = (dbfs - MIN_DBFS) / (MAX_DBFS - MIN_DBFS)
     return max(0, min(STEPS, round(share * STEPS)))
 
 
 @dataclass(slots=True)
 class InputLevel:
-    """The microphone's level; nothing is computed before somebody looks."""
+    """The microphone level; it is computed only when it is read."""
 
     _pcm: bytes = b""
     _at: float = -1e9
 
-    def hear(self, at: float, pcm: bytes) -> None:
-        """Take in a frame."""
+    def update(self, at: float, pcm: bytes) -> None:
+        """Store the latest frame."""
         self._at, self._pcm = at, pcm
 
     def at(self, now: float) -> int:
-        """Return the step that a meter shows."""
-        if now - self._at > _STALE_SECONDS:
+        """Return the step that the meter shows."""
+        if now - self._at > _MAX_AGE_SECONDS:
             return 0
         return step(loudness(self._pcm))
 
 
 @dataclass(slots=True)
 class PlaybackLevel:
-    """The agent's sound in the order of its playing; `ends` is when it will be over.
+    """The level of the agent audio being played; `ends` is when playback ends.
 
-    Sound comes faster than it is heard, so each piece has a time of its own. Times are
-    seconds of the engine's clock.
+    Audio arrives faster than it is played, so each slice has its own time. Times are
+    seconds on the engine's clock.
     """
 
     ends: float = 0.0
     _slices: deque[tuple[float, bytes]] = field(default_factory=deque)
 
     def play(self, at: float, pcm: bytes) -> float:
-        """Take in sound that was handed to the speaker; return when it is heard."""
+        """Add audio that was passed to the speaker; return when its playback starts."""
         begins = max(at, self.ends)
-        for start in range(0, len(pcm), _SLICE):
-            piece = pcm[start : start + _SLICE]
-            self._slices.append((begins + start / _BYTES_A_SECOND, piece))
-        self.ends = begins + len(pcm) / _BYTES_A_SECOND
+        for start in range(0, len(pcm), _SLICE_BYTES):
+            piece = pcm[start : start + _SLICE_BYTES]
+            self._slices.append((begins + start / BYTES_PER_SECOND, piece))
+        self.ends = begins + len(pcm) / BYTES_PER_SECOND
         self._forget(at)
         return begins
 
     def stop(self, at: float) -> None:
-        """Forget what was not heard yet."""
+        """Discard audio that was not played yet."""
         self.ends = min(self.ends, at)
         self._slices.clear()
 
-    def is_heard(self, now: float) -> bool:
-        """Whether the agent is heard at this moment."""
+    def is_playing(self, now: float) -> bool:
+        """Return True if agent audio is being played."""
         return now < self.ends
 
     def at(self, now: float) -> int:
-        """Return the step that a meter shows."""
+        """Return the step that the meter shows."""
         self._forget(now)
         if not self._slices or now >= self.ends or self._slices[0][0] > now:
             return 0
@@ -122,75 +116,76 @@ class PlaybackLevel:
         return 0 if level <= SILENCE_DBFS else step(level)
 
     def _forget(self, now: float) -> None:
-        # The latest one that has begun is being heard.
+        # The latest slice that has started is being played.
         while len(self._slices) > 1 and self._slices[1][0] <= now:
             self._slices.popleft()
 
 
-# How good the line is, from how late the agent's sound came and how often it broke.
-
-
 Quality: TypeAlias = Literal["", "good", "uneven", "poor"]
 
-# What is remembered: a person cares for the line of now.
+# Quality covers this period.
 _WINDOW_SECONDS = 60.0
-# Sound that comes this much after the one before it has ended is a gap: less is evened
-# out by the speaker's buffer (40 to 120 ms).
-LATE_SECONDS = 0.06
-# A gap that anybody hears as one.
-_LONG_SECONDS = 0.25
+# Audio that arrives this long after the previous audio ended is a gap; the speaker's
+# buffer (40 to 120 ms) covers shorter delays.
+MIN_GAP_SECONDS = 0.06
+# A clearly audible gap.
+_LONG_GAP_SECONDS = 0.25
+# From these counts on the quality is poor.
 _MANY_GAPS = 4
 _MANY_DROPS = 2
 
 
 @dataclass(slots=True)
 class ConnectionQuality:
-    """Watches arrivals; times are seconds of the engine's clock."""
+    """Connection quality from late audio and lost connections.
+
+    Times are seconds on the engine's clock.
+    """
 
     _gaps: deque[tuple[float, float]] = field(default_factory=deque)
     _drops: deque[float] = field(default_factory=deque)
     _reply: str | None = None
-    _has_sound: bool = False
+    _has_audio: bool = False
 
     def arrive(self, at: float, reply_id: str, plays_until: float) -> None:
-        """Take note of sound, and of when all sound before it had been played."""
+        """Note the arrival of audio; `plays_until` is when earlier audio ends."""
         is_first = reply_id != self._reply
-        self._reply, self._has_sound = reply_id, True
+        self._reply, self._has_audio = reply_id, True
         late = at - plays_until
-        if not is_first and late > LATE_SECONDS:
+        if not is_first and late > MIN_GAP_SECONDS:
             self._gaps.append((at, late))
 
     def drop(self, at: float) -> None:
-        """Take note that the connection broke."""
+        """Note the loss of the connection."""
         self._drops.append(at)
-        self._reply = None  # what follows is late for a reason that is known
+        self._reply = None  # the delay of the next audio has a known reason
 
     def pause(self) -> None:
-        """Take note that the agent's sound may rest: a reply is over, or waits."""
+        """Note that a pause in the audio is expected: a reply ended or waits."""
         self._reply = None
 
     def at(self, now: float) -> Quality:
-        """Return what the last minute was like; nothing before there was any sound."""
+        """Return the quality of the last minute; empty before the first audio."""
         while self._gaps and self._gaps[0][0] < now - _WINDOW_SECONDS:
             self._gaps.popleft()
         while self._drops and self._drops[0] < now - _WINDOW_SECONDS:
             self._drops.popleft()
-        is_long = any(late > _LONG_SECONDS for _, late in self._gaps)
+        is_long = any(late > _LONG_GAP_SECONDS for _, late in self._gaps)
         if len(self._gaps) >= _MANY_GAPS or len(self._drops) >= _MANY_DROPS:
             return "poor"
         if self._drops and is_long:
             return "poor"
         if self._gaps or self._drops:
             return "uneven"
-        return "good" if self._has_sound else ""
+        return "good" if self._has_audio else ""
 
 
-# At most so many pictures a second.
+# The shortest time between two frames.
 FRAME_SECONDS = 0.05
 
 
 class ConnectionStatus(Enum):
-    """How the connection stands."""
+    """The state of the connection."""
 
     CONNECTING = "connecting"
     LIVE = "live"
@@ -199,64 +194,63 @@ class ConnectionStatus(Enum):
 
 
 class Awaiting(Enum):
-    """What the call waits for."""
+    """The side that the call waits for."""
 
     OPEN = auto()
-    CALLER = auto()  # who is speaking
-    AGENT = auto()  # who has not begun to
+    CALLER = auto()  # the caller speaks
+    AGENT = auto()  # the agent has not started to answer
 
 
 @dataclass(slots=True)
 class ChatState:
-    """What is shown. It follows the events of `record`, which is fed before it.
+    """The state that is drawn. It follows the events of `record`, which is fed first.
 
-    `observe` is called with audio in addition: for the meters, and for what of the
-    agent is heard at a moment.
+    `observe` gets audio in addition, for the meters and for the words being played.
     """
 
     record: CallStats = field(default_factory=CallStats)
     standing: ControlState = field(default_factory=ControlState)
     transcript: Transcript = field(default_factory=lambda: Transcript(printable))
-    sound: PlaybackLevel = field(default_factory=PlaybackLevel)
+    playback: PlaybackLevel = field(default_factory=PlaybackLevel)
     caller: InputLevel = field(default_factory=InputLevel)
     quality: ConnectionQuality = field(default_factory=ConnectionQuality)
     link: ConnectionStatus = ConnectionStatus.CONNECTING
     floor: Awaiting = Awaiting.OPEN
-    # When the first thing happened; None before.
+    # Time of the first event; None before it.
     began: float | None = None
     _reply_id: str = ""
 
     def __post_init__(self) -> None:
-        """Follow the call."""
+        """Subscribe to the events of the call."""
         self.record.events.subscribe(self.note)
         self.record.events.subscribe(self.transcript.follow)
 
     def observe(self, at: float, what: Event | Action) -> None:
-        """Follow audio; all else comes as call events."""
+        """Process audio; everything else arrives as call events."""
         if self.began is None:
             self.began = at
         match what:
             case MicFrame(pcm):
-                self.caller.hear(at, pcm)
+                self.caller.update(at, pcm)
             case Received(ReplyAudio(reply_id=reply_id)):
                 self._reply_id = reply_id
-                self.quality.arrive(at, reply_id, self.sound.ends)
+                self.quality.arrive(at, reply_id, self.playback.ends)
             case Play(pcm):
-                self.floor = (
-                    Awaiting.OPEN if self.floor is Awaiting.AGENT else self.floor
+                self._stop_waiting()
+                begins = self.playback.play(at, pcm)
+                self.transcript.note_playback(
+                    self._reply_id, begins, self.playback.ends
                 )
-                begins = self.sound.play(at, pcm)
-                self.transcript.hear(self._reply_id, begins, self.sound.ends)
             case _:
                 pass
 
     def note(self, event: CallEvent) -> None:
-        """Follow an event."""
+        """Process an event."""
         match event:
             case SessionOpened() | ConnectionLost() | CallEnded():
                 self._note_link(event)
             case PlaybackStopped(at):
-                self.sound.stop(at)
+                self.playback.stop(at)
             case CallerSpeechStarted():
                 self.floor = Awaiting.CALLER
             case CallerSpeechStopped() | FinalTranscript(source="typed"):
@@ -266,17 +260,19 @@ class ChatState:
             case FinalTranscript(source="announcement", reply_id=reply_id):
                 self._reply_id = reply_id
             case AgentReplyEnded():
-                self.floor = (
-                    Awaiting.OPEN if self.floor is Awaiting.AGENT else self.floor
-                )
+                self._stop_waiting()
                 self.quality.pause()
             case ToolRequested():
                 self.quality.pause()
             case _:
                 pass
 
+    def _stop_waiting(self) -> None:
+        if self.floor is Awaiting.AGENT:
+            self.floor = Awaiting.OPEN
+
     def state(self, now: float) -> str:
-        """Return what the call is doing, in a word or two."""
+        """Return the state in one or two words."""
         if self.link is not ConnectionStatus.LIVE:
             return str(self.link.value)
         if self.floor is Awaiting.CALLER and not self.standing.is_muted:
@@ -287,21 +283,21 @@ class ChatState:
         return f"{doing}, muted" if doing else "muted"
 
     def elapsed(self, now: float) -> float:
-        """Return for how many seconds the call has lasted."""
+        """Return the length of the call so far in seconds."""
         return 0.0 if self.began is None else max(0.0, now - self.began)
 
     def next_change(self, now: float) -> float:
-        """Return when the picture may change though nothing happens."""
-        words = [
+        """Return the time of the next redraw without new events."""
+        replies = [
             each for each in self.transcript.open if isinstance(each, AgentMessageEntry)
         ]
-        if self.sound.is_heard(now) or any(each.ends > now for each in words):
+        if self.playback.is_playing(now) or any(each.ends > now for each in replies):
             return now + FRAME_SECONDS
         due = (now if self.began is None else self.began) + int(self.elapsed(now)) + 1
-        return due if due > now else due + 1.0  # a second that was rounded down
+        return due if due > now else due + 1.0  # the elapsed second was rounded down
 
     def _doing(self, now: float) -> str:
-        if self.sound.is_heard(now):
+        if self.playback.is_playing(now):
             return "speaking"
         tool = self.transcript.running()
         if tool is not None:
@@ -320,5 +316,5 @@ class ChatState:
 
 
 def new_chat_state(record: CallStats, clean: Callable[[str], str]) -> ChatState:
-    """Return the model of a new call whose foreign text is made fit by `clean`."""
+    """Return the state of a new call; `clean` makes text safe to show."""
     return ChatState(record, transcript=Transcript(clean))

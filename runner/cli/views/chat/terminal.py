@@ -1,7 +1,7 @@
-"""The terminal itself: its size and its writing, single keys, whoever else writes.
+"""The terminal of the chat view: drawing, size, keys, signals and captured stderr.
 
-Everything that is changed here is put back: on leaving, by `restore` when the process
-is about to leave at once, and while it is stopped (Ctrl-Z).
+Every terminal setting is restored on exit, by `restore` before an immediate exit, and
+while the process is suspended (Ctrl-Z).
 """
 
 from __future__ import annotations
@@ -27,49 +27,52 @@ from runner.cli.views.wire import Printer
 from runner.engine.audio_setup import is_in_foreground
 
 _PASTE_ON, _PASTE_OFF = "\x1b[?2004h", "\x1b[?2004l"
-_SMALLEST = (8, 2)  # columns, rows: of a terminal that does not say, or says nonsense
-_USUAL = os.terminal_size((80, 24))
+_MIN_SIZE = (8, 2)  # columns, rows
+_DEFAULT_SIZE = os.terminal_size((80, 24))
 
 
 @dataclass(frozen=True, slots=True)
 class TerminalWriter:
-    """What is drawn on: a terminal, through the printer that minds its readers."""
+    """Writes to a terminal through a printer, which handles a closed output."""
 
     printer: Printer
 
     def write(self, text: str) -> None:
-        """Write what was drawn."""
+        """Write text with its control sequences."""
         self.printer.raw(text)
 
     def size(self) -> tuple[int, int]:
-        """Return columns and rows as they are now."""
+        """Return the current columns and rows."""
         try:
             size = os.get_terminal_size(self.printer.out.fileno())
-        except (OSError, ValueError):  # no terminal, or one that is gone
-            size = _USUAL
-        columns, rows = size.columns or _USUAL.columns, size.lines or _USUAL.lines
-        return max(columns, _SMALLEST[0]), max(rows, _SMALLEST[1])
+        except (OSError, ValueError):  # not a terminal, or closed
+            size = _DEFAULT_SIZE
+        columns, rows = (
+            size.columns or _DEFAULT_SIZE.columns,
+            size.lines or _DEFAULT_SIZE.lines,
+        )
+        return max(columns, _MIN_SIZE[0]), max(rows, _MIN_SIZE[1])
 
     def is_ready(self) -> bool:
-        """Whether a picture would be taken at once; a slow line must not hold us up."""
+        """Return True if writing does not block the event loop."""
         if sys.platform == "win32":
             return True
         try:
             return bool(select.select([], [self.printer.out.fileno()], [], 0)[1])
         except (OSError, ValueError):
-            return True  # the writing will tell
+            return True  # writing reports the error
 
 
 class Keyboard:
-    """Single keys of a terminal, read by a thread of its own while it is open.
+    """Reads single keys of a terminal on its own thread; a context manager.
 
-    Use as a context manager on the event loop's thread; `heard` gets bytes, on the
-    thread that reads, and an empty one at the end.
+    Enter it on the event loop's thread. `receive` gets bytes on the reading thread, and
+    empty bytes at the end of input.
     """
 
-    def __init__(self, stdin: TextIO, heard: Callable[[bytes], None]) -> None:
+    def __init__(self, stdin: TextIO, receive: Callable[[bytes], None]) -> None:
         self._file = stdin.fileno()
-        self._heard = heard
+        self._receive = receive
         self._before: Any = None
         self._wake = os.pipe()
         self._is_open = False
@@ -79,7 +82,7 @@ class Keyboard:
         self.take()
         read = self._read
         if sys.platform == "win32":
-            read = partial(_read_windows, self._heard)
+            read = partial(_read_windows, self._receive)
         threading.Thread(target=read, name="keys", daemon=True).start()
         return self
 
@@ -89,23 +92,23 @@ class Keyboard:
         os.close(self._wake[1])  # ends the thread, which closes the other end
 
     def take(self) -> None:
-        """Let single keys come, unseen; Ctrl-C, Ctrl-Z and Ctrl-\\ stay signals."""
+        """Read single keys without echo; Ctrl-C, Ctrl-Z and Ctrl-\\ remain signals."""
         if sys.platform == "win32" or not is_in_foreground():
             return
         import termios
 
-        with contextlib.suppress(termios.error):  # the terminal is gone
+        with contextlib.suppress(termios.error):  # the terminal was closed
             if self._before is None:
                 self._before = termios.tcgetattr(self._file)
             mode = [*self._before[:6], list(self._before[6])]
-            # Without IXON a Ctrl-S would hold up the drawing, and with it the call.
+            # IXON is cleared: with it, Ctrl-S would block drawing and so the call.
             mode[0] = (mode[0] | termios.ICRNL) & ~termios.IXON
             mode[3] &= ~(termios.ECHO | termios.ICANON)
             mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0
             termios.tcsetattr(self._file, termios.TCSADRAIN, mode)
 
     def release(self) -> None:
-        """Put the terminal back as it was found."""
+        """Restore the mode of the terminal."""
         if sys.platform == "win32" or self._before is None or not is_in_foreground():
             return
         import termios
@@ -117,21 +120,21 @@ class Keyboard:
         wake = self._wake[0]
         data = b" "
         while self._is_open and data:
-            # In the background, reading would stop the whole process.
+            # In the background, reading would stop the process.
             watched = [self._file, wake] if is_in_foreground() else [wake]
             try:
                 ready = select.select(watched, [], [], 0.5)[0]
                 if self._file not in ready:
                     continue
                 data = os.read(self._file, 1024)
-            except (OSError, ValueError):  # hung up: nobody types any more
+            except (OSError, ValueError):  # the terminal was closed
                 data = b""
-            self._heard(data)
+            self._receive(data)
         os.close(wake)
 
 
-def _read_windows(heard: Callable[[bytes], None]) -> None:
-    """Read keys until the process ends: a wait for a key cannot be broken off."""
+def _read_windows(receive: Callable[[bytes], None]) -> None:
+    """Read keys until the process ends; waiting for a key cannot be interrupted."""
     if sys.platform == "win32":  # for the type checker
         import msvcrt
 
@@ -139,19 +142,19 @@ def _read_windows(heard: Callable[[bytes], None]) -> None:
         while True:
             key = msvcrt.getwch()
             if key in "\x00\xe0":
-                heard(arrows.get(msvcrt.getwch(), b""))
+                receive(arrows.get(msvcrt.getwch(), b""))
             elif key == "\x1a":
-                heard(b"\x04")
+                receive(b"\x04")
             else:
-                heard(key.encode("utf-8", "replace"))
+                receive(key.encode("utf-8", "replace"))
 
 
 @contextlib.contextmanager
-def capture_stderr(tell: Callable[[str], None]) -> Iterator[Callable[[], None]]:
-    """Hand over, line by line, what anybody writes to stderr, also libraries of C.
+def capture_stderr(on_line: Callable[[str], None]) -> Iterator[Callable[[], None]]:
+    """Pass every line written to stderr to `on_line`, also lines of C libraries.
 
-    Yields what gives stderr back before that. Does nothing where stderr is no terminal.
-    `tell` is called on a thread.
+    Yields a function that restores stderr early. Does nothing if stderr is not a
+    terminal. `on_line` is called on a thread.
     """
     if not (sys.stderr and sys.stderr.isatty()):
         yield lambda: None
@@ -165,47 +168,47 @@ def capture_stderr(tell: Callable[[str], None]) -> Iterator[Callable[[], None]]:
     def read() -> None:
         with os.fdopen(reader, encoding="utf-8", errors="replace") as lines:
             for line in lines:
-                tell(line.rstrip("\r\n"))
+                on_line(line.rstrip("\r\n"))
 
     thread = threading.Thread(target=read, name="stderr", daemon=True)
     thread.start()
 
-    def give_back() -> None:
+    def restore() -> None:
         sys.stderr.flush()
         os.dup2(before, number)
 
     try:
-        yield give_back
+        yield restore
     finally:
-        give_back()
+        restore()
         os.close(before)
-        # Unless a process that we started holds the other end open.
+        # A timeout, because a child process may hold the other end open.
         thread.join(1.0)
 
 
 @contextlib.contextmanager
 def handle_signals(
-    stop: Callable[[], None], go_on: Callable[[], None], resize: Callable[[], None]
+    suspend: Callable[[], None], resume: Callable[[], None], resize: Callable[[], None]
 ) -> Iterator[None]:
-    """Call `stop` before a Ctrl-Z stops the process, `go_on` after; and on resizing.
+    """Call `suspend` before and `resume` after a stop by Ctrl-Z; `resize` on resizing.
 
-    All of it happens on the running event loop, never amidst something else.
+    All three are called on the running event loop.
     """
     if sys.platform == "win32":
         yield
         return
     loop = asyncio.get_running_loop()
 
-    def suspend() -> None:
-        stop()
+    def stop_process() -> None:
+        suspend()
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTSTP)  # stops here until it is continued
         signal.signal(signal.SIGTSTP, suspended)
-        go_on()
+        resume()
 
     def suspended(number: int, frame: FrameType | None) -> None:
         del number, frame
-        loop.call_soon_threadsafe(suspend)
+        loop.call_soon_threadsafe(stop_process)
 
     def resized(number: int, frame: FrameType | None) -> None:
         del number, frame
@@ -223,24 +226,20 @@ def handle_signals(
 
 
 def bracketed_paste(is_on: bool) -> str:
-    """Return what lets a terminal mark what is pasted (xterm, 2004), or end that."""
+    """Return the sequence that turns bracketed paste (xterm, 2004) on or off."""
     return _PASTE_ON if is_on else _PASTE_OFF
 
 
-# Draws a model in a terminal when it has changed, at most twenty times a second.
-#
-# All methods but `print_above` belong to the event loop's thread.
-
-
-# A terminal that takes nothing is asked again after this long.
-_PATIENCE_SECONDS = 0.2
+# Delay before drawing is retried on a terminal that is not ready.
+_RETRY_SECONDS = 0.2
 
 
 @dataclass(slots=True)
 class ChatApp:
-    """Owns the terminal's screen while it is shown.
+    """Draws the chat when its state has changed, at most 20 times a second.
 
-    `draft` is the line being typed, None where nothing can be.
+    `draft` is the input line, None if typing is not possible. All methods except
+    `print_above` run on the event loop's thread.
     """
 
     model: ChatState
@@ -249,12 +248,12 @@ class ChatApp:
     canvas: TerminalWriter
     draft: LineEditor | None = None
     _loop: asyncio.AbstractEventLoop | None = None  # while it is shown
-    _due: tuple[float, asyncio.Handle] | None = None  # uvloop's handles tell no time
+    _due: tuple[float, asyncio.Handle] | None = None  # handles of uvloop have no `when`
     _last: float = -1e9
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[None]:
-        """Draw from here on; at the end everything stays but the region."""
+        """Draw while the context is open; the region is erased at the end."""
         self.resume()
         try:
             yield
@@ -262,12 +261,12 @@ class ChatApp:
             self.end()
 
     def resume(self) -> None:
-        """Begin to draw on the running loop's time."""
+        """Start or continue to draw, on the running loop."""
         self._loop = asyncio.get_running_loop()
         self.draw()
 
     def hide(self) -> None:
-        """Take the region away, and draw no more before `resume`."""
+        """Erase the region and stop drawing until `resume`."""
         if self._loop is None:
             return
         self._loop = None
@@ -277,7 +276,7 @@ class ChatApp:
         self.canvas.write(self.region.erase(self.canvas.size()[0]))
 
     def end(self) -> None:
-        """Take the region away and print what is not final yet."""
+        """Erase the region and print the entries that are not final."""
         now = asyncio.get_running_loop().time()
         self.hide()
         left = self.model.transcript.take_all()
@@ -286,18 +285,18 @@ class ChatApp:
         self.canvas.write(text)
 
     def touch(self) -> None:
-        """Take note that something has changed; it is drawn when its time has come."""
+        """Schedule a redraw after a change."""
         if self._loop is not None:
-            # Never at once: whoever tells of a change must not wait for a terminal.
+            # Not immediately: the caller must not wait for a terminal.
             self._wake_at(max(self._loop.time(), self._last + FRAME_SECONDS))
 
     def draw(self) -> None:
-        """Draw now, if the terminal takes it, and see to it that it is done again."""
+        """Draw now if the terminal is ready, and schedule the next redraw."""
         if self._loop is None:
             return
         now = self._last = self._loop.time()
         if not self.canvas.is_ready():
-            self._wake_at(now + _PATIENCE_SECONDS)
+            self._wake_at(now + _RETRY_SECONDS)
             return
         width, height = self.canvas.size()
         final = self._lines(self.model.transcript.take_finished(now), now, width)
@@ -308,11 +307,11 @@ class ChatApp:
         self._wake_at(self.model.next_change(now))
 
     def print_above(self, text: str) -> None:
-        """Put a line, of a log or of a library, above the region; from any thread."""
+        """Print a line of a log or a library above the region; from any thread."""
         loop = self._loop
         if loop is None:
             return
-        with contextlib.suppress(RuntimeError):  # the loop is closed: it is all over
+        with contextlib.suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(self._note, text)
 
     def _note(self, text: str) -> None:
@@ -326,7 +325,7 @@ class ChatApp:
         return lines
 
     def _wake_at(self, when: float) -> None:
-        assert self._loop is not None, "nothing is drawn that is not shown"
+        assert self._loop is not None, "drawing needs a running loop"
         if self._due is not None:
             if self._due[0] <= when:
                 return

@@ -1,4 +1,4 @@
-"""The conversation as it grows: a list of entries of which the first ones are final."""
+"""The transcript of the chat view: entries that become final in order."""
 
 from __future__ import annotations
 
@@ -25,12 +25,10 @@ from runner.observers.events import (
     ToolStarted,
 )
 
-# What stands in a conversation: words of both sides, calls of tools, notices.
-
 
 @dataclass(slots=True)
 class UserMessageEntry:
-    """What the caller says; until it `is_final` the text is replaced as it grows."""
+    """Text of the caller; it is replaced as it grows until it `is_final`."""
 
     text: str
     is_final: bool = False
@@ -38,7 +36,7 @@ class UserMessageEntry:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of the agent; `start_ms` is counted from the first sound of its reply."""
+    """A word of the agent; `start_ms` counts from the start of its reply's audio."""
 
     text: str
     start_ms: int | None = None
@@ -46,10 +44,10 @@ class Word:
 
 @dataclass(slots=True)
 class AgentMessageEntry:
-    """A reply of the agent; times are seconds of the engine's clock.
+    """A reply of the agent; times are seconds on the engine's clock.
 
-    `text` is the service's transcript, which comes when all sound was sent. Sound is
-    heard from `began` to `ends`; `heard_ms` of it when it was cut off.
+    `text` is the service's transcript, which arrives after all audio. Audio is played
+    from `began` to `ends`; `heard_ms` is the length played before an interruption.
     """
 
     reply_id: str
@@ -62,11 +60,11 @@ class AgentMessageEntry:
     is_over: bool = False
 
     def is_done(self, now: float) -> bool:
-        """Whether nothing of it can change any more."""
+        """Return True if the entry cannot change any more."""
         return self.is_over and now >= self.ends
 
     def shown(self, now: float) -> tuple[str, str]:
-        """Return the words that are heard by now, and those that never will be."""
+        """Return the words played so far, and those that will not be played."""
         if self.is_interrupted:
             return self._cut()
         if self.is_done(now) or not self._has_times:
@@ -87,7 +85,7 @@ class AgentMessageEntry:
         everything = join(self.words)
         if self.text is None:
             return everything, ""
-        # The service trims its transcript to what it thinks was spoken.
+        # The service cuts its transcript to the part it considers spoken.
         if everything.startswith(self.text):
             return self.text, everything[len(self.text) :].strip()
         return self.text, ""
@@ -95,7 +93,7 @@ class AgentMessageEntry:
 
 @dataclass(slots=True)
 class ToolCallEntry:
-    """A call of a tool; `ended` is None while it runs."""
+    """A tool call; `ended` is None while it runs."""
 
     call_id: str
     name: str
@@ -109,7 +107,7 @@ class ToolCallEntry:
 
 @dataclass(frozen=True, slots=True)
 class NoticeEntry:
-    """A sentence of vagent's own, or a line of a log."""
+    """A message of vagent or a line of a log."""
 
     text: str
 
@@ -118,19 +116,19 @@ Entry: TypeAlias = UserMessageEntry | AgentMessageEntry | ToolCallEntry | Notice
 
 
 def join(words: list[Word]) -> str:
-    """Join words, which some services send with spaces between them and some without.
+    """Join words, with or without their own spaces.
 
-    No space is put between characters of scripts that write without them.
+    No space is added between characters of scripts that do not use spaces.
     """
     text = ""
     for word in words:
-        if text and word.text and _is_apart(text[-1], word.text[0]):
+        if text and word.text and _needs_space(text[-1], word.text[0]):
             text += " "
         text += word.text
     return text.strip()
 
 
-def _is_apart(before: str, after: str) -> bool:
+def _needs_space(before: str, after: str) -> bool:
     if before.isspace() or after.isspace() or not after.isalnum():
         return False
     wide = ("W", "F")
@@ -139,17 +137,17 @@ def _is_apart(before: str, after: str) -> bool:
     )
 
 
-# Entries that wait for one that is not over, before it is passed over.
-_MOST_OPEN = 8
+# With more open entries, the first one is taken although it is not final.
+_MAX_OPEN_ENTRIES = 8
 
 _E = TypeVar("_E", UserMessageEntry, AgentMessageEntry, ToolCallEntry)
 
 
 @dataclass(slots=True)
 class Transcript:
-    """Entries that may still change; whoever shows them takes what is final.
+    """The entries that may still change; a view takes the final ones.
 
-    `clean` makes foreign text fit to be shown: no control characters, no secrets.
+    `clean` removes control characters and secrets from text.
     """
 
     clean: Callable[[str], str]
@@ -158,7 +156,7 @@ class Transcript:
     _running: dict[str, ToolCallEntry] = field(default_factory=dict)
 
     def follow(self, event: CallEvent) -> None:
-        """Follow an event."""
+        """Process an event."""
         match event:
             case PartialTranscript() | FinalTranscript():
                 self._note_text(event)
@@ -175,59 +173,59 @@ class Transcript:
             case ErrorReported(_, source, code, text):
                 self._note_error(source, code, text)
             case ConnectionLost() | CallEnded():
-                self._leave_off()
+                self._finish_all()
                 if isinstance(event, CallEnded):
                     self.note(f"{event.close.reason}.")
             case _:
                 pass
 
     def note(self, text: str) -> None:
-        """Add a sentence of vagent's own."""
+        """Add a notice."""
         self.open.append(NoticeEntry(self.clean(text)))
 
-    def hear(self, reply_id: str, begins: float, ends: float) -> None:
-        """Take note of when sound of a reply is heard."""
+    def note_playback(self, reply_id: str, begins: float, ends: float) -> None:
+        """Note when audio of a reply is played."""
         reply = self._reply(reply_id)
         if reply is not None:
             reply.began = begins if reply.began is None else reply.began
             reply.ends = ends
 
     def running(self) -> str | None:
-        """Return the name of the tool that was started last and still runs."""
+        """Return the name of the running tool that started last."""
         names = [run.name for run in self._running.values()]
         return names[-1] if names else None
 
     def take_finished(self, now: float) -> list[Entry]:
-        """Return the entries that will not change any more, once, in their order."""
+        """Remove and return the final entries in order."""
         taken: list[Entry] = []
         while self.open:
-            is_due = _is_final(self.open[0], now) or len(self.open) > _MOST_OPEN
+            is_due = _is_final(self.open[0], now) or len(self.open) > _MAX_OPEN_ENTRIES
             if not is_due:
                 break
             taken.append(self.open.pop(0))
         return taken
 
     def take_all(self) -> list[Entry]:
-        """Return what is left: the call is over."""
+        """Remove and return all entries, at the end of a call."""
         taken, self.open = self.open, []
         return taken
 
-    def _note_text(self, said: PartialTranscript | FinalTranscript) -> None:
-        text, is_final = said.text, isinstance(said, FinalTranscript)
-        if said.speaker == "caller":
-            self._caller_says(text, is_final=is_final)
-        elif isinstance(said, PartialTranscript):
-            word = Word(self.clean(text), said.start_ms)
-            self._reply_or_new(said.reply_id).words.append(word)
-        elif said.source == "announcement":
-            # Its audio comes next, and says until when it is heard.
-            words = AgentMessageEntry(said.reply_id, ends=inf, is_over=True)
-            words.text = self.clean(text)
-            self.open.append(words)
+    def _note_text(self, event: PartialTranscript | FinalTranscript) -> None:
+        text, is_final = event.text, isinstance(event, FinalTranscript)
+        if event.speaker == "caller":
+            self._note_caller_text(text, is_final=is_final)
+        elif isinstance(event, PartialTranscript):
+            word = Word(self.clean(text), event.start_ms)
+            self._reply_or_new(event.reply_id).words.append(word)
+        elif event.source == "announcement":
+            # Its audio comes next and sets `ends`.
+            entry = AgentMessageEntry(event.reply_id, ends=inf, is_over=True)
+            entry.text = self.clean(text)
+            self.open.append(entry)
         else:
-            reply = self._reply_or_new(said.reply_id)
+            reply = self._reply_or_new(event.reply_id)
             reply.text = self.clean(text)
-            reply.is_interrupted = reply.is_interrupted or said.is_interrupted
+            reply.is_interrupted = reply.is_interrupted or event.is_interrupted
 
     def _note_reply(self, event: AgentReplyStarted | AgentReplyEnded) -> None:
         if isinstance(event, AgentReplyStarted):
@@ -246,7 +244,7 @@ class Transcript:
         for reply in self._all(AgentMessageEntry):
             if reply.ends > event.at:
                 began = event.at if reply.began is None else min(reply.began, event.at)
-                # By the clock; the speaker's own count follows.
+                # An estimate by the clock; the speaker's count follows.
                 reply.heard_ms = (event.at - began) * 1000
                 reply.ends, reply.is_interrupted = event.at, True
 
@@ -256,7 +254,7 @@ class Transcript:
         elif source == "session":
             self.note(f"{code}: {text}" if text else code)
 
-    def _caller_says(self, text: str, *, is_final: bool) -> None:
+    def _note_caller_text(self, text: str, *, is_final: bool) -> None:
         self.turns += is_final
         partial = [each for each in self._all(UserMessageEntry) if not each.is_final]
         if partial:
@@ -267,9 +265,9 @@ class Transcript:
 
     def _start_tool(self, started: ToolStarted) -> None:
         call = started.call
-        said = json.dumps(dict(call.arguments), ensure_ascii=False)
+        arguments = json.dumps(dict(call.arguments), ensure_ascii=False)
         run = ToolCallEntry(
-            call.call_id, self.clean(call.name), self.clean(said), started.at
+            call.call_id, self.clean(call.name), self.clean(arguments), started.at
         )
         self._running[call.call_id] = run
         self.open.append(run)
@@ -280,13 +278,13 @@ class Transcript:
         run.is_error = ended.outcome == "error"
         run.is_cancelled = ended.outcome == "cancelled"
         if not run.is_cancelled and not any(each is run for each in self.open):
-            self.open.append(run)  # it was passed over while it ran
+            self.open.append(run)  # it was taken while it ran
 
-    def _leave_off(self) -> None:
+    def _finish_all(self) -> None:
         for reply in self._all(AgentMessageEntry):
             reply.is_over = True
-        for words in self._all(UserMessageEntry):
-            words.is_final = True
+        for message in self._all(UserMessageEntry):
+            message.is_final = True
 
     def _all(self, kind: type[_E]) -> list[_E]:
         return [each for each in self.open if isinstance(each, kind)]
@@ -301,7 +299,7 @@ class Transcript:
         reply = self._reply(reply_id)
         if reply is None:
             reply = AgentMessageEntry(reply_id)
-            # Its own beginning was missed, and with it perhaps its end.
+            # Its start was not seen, so its end may not be seen either.
             reply.is_over = True
             self.open.append(reply)
         return reply

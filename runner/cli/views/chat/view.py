@@ -1,4 +1,4 @@
-"""The call as a chat: an observer of the engine in front of a driver."""
+"""The chat view of a call, which draws in a terminal and reads keys."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from runner.cli.views.chat.terminal import (
     capture_stderr,
     handle_signals,
 )
-from runner.cli.views.plain import closing_lines, summarise
+from runner.cli.views.plain import closing_lines, summarize
 from runner.cli.views.wire import Detail, Printer
 from runner.config.diagnostics import Diagnostic, render
 from runner.engine.audio_setup import Typing, is_in_foreground, is_terminal
@@ -30,7 +30,7 @@ from runner.protocol.client.events import Event
 
 @dataclass(slots=True)
 class ChatView:
-    """Shows a call in a terminal; with `can_type`, a person's keys are read too."""
+    """Shows a call in a terminal; reads keys if `can_type` is set."""
 
     driver: ChatApp
     printer: Printer
@@ -42,36 +42,36 @@ class ChatView:
     _folder: Path | None = None
 
     def observe(self, at: float, what: Event | Action) -> None:
-        """Take in an event or an action."""
+        """Process an event or an action."""
         self._latest = at
         self.driver.model.observe(at, what)
         self.driver.touch()
 
     def notice(self, text: str) -> None:
-        """Tell the person something that is not on the wire."""
+        """Show a notice."""
         self.driver.model.transcript.note(text)
         self.driver.touch()
 
     def findings(self, found: Sequence[Diagnostic]) -> None:
-        """Show what is wrong with an agent file that was edited, as validate does."""
+        """Show the findings in an edited agent file, in the format of validate."""
         for line in render(found).splitlines():
             self.notice(line)
 
     def standing(self, standing: ControlState) -> None:
-        """Show how the person has set the call."""
+        """Show the settings of the controls."""
         self.driver.model.standing = standing
         self.driver.touch()
 
     def recording(self, folder: Path) -> None:
-        """Take note of where the call was recorded."""
+        """Store the folder of the recording for the summary."""
         self._folder = folder
 
     def summary(self, close: Close, counters: Counters) -> None:
-        """Print how the call went; its last lines."""
+        """Print the summary, the last lines of a call."""
         del close
         model = self.driver.model
         seconds, turns = model.elapsed(self._latest), model.transcript.turns
-        summary = summarise(model.record, turns, counters, seconds)
+        summary = summarize(model.record, turns, counters, seconds)
         is_all = self.driver.picture.detail is Detail.VERBOSE
         every = counters if is_all else None
         for line in closing_lines(summary, self._folder, every):
@@ -79,9 +79,9 @@ class ChatView:
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[Typing | None]:
-        """Draw while a call is set up and held; yields what is typed, if that can be.
+        """Draw the call while the context is open; yields the source of typed input.
 
-        On leaving the terminal is as it was found.
+        It is None if typing is not possible. The terminal is restored on exit.
         """
         with contextlib.ExitStack() as stack:
             stack.enter_context(capture_stderr(self.driver.print_above))
@@ -93,7 +93,7 @@ class ChatView:
             yield typing
 
     def restore(self) -> None:
-        """Give the terminal back when the process leaves at once, from anywhere."""
+        """Restore the terminal before an immediate exit; callable from any thread."""
         if self._keyboard is not None:
             self._keyboard.release()
             with contextlib.suppress(OSError, ValueError):
@@ -106,11 +106,11 @@ class ChatView:
             return None
         loop = asyncio.get_running_loop()
 
-        def heard(data: bytes) -> None:
+        def receive(data: bytes) -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(self._press, data)
 
-        self._keyboard = stack.enter_context(Keyboard(sys.stdin, heard))
+        self._keyboard = stack.enter_context(Keyboard(sys.stdin, receive))
         self.printer.raw(bracketed_paste(True))
         stack.callback(self.printer.raw, bracketed_paste(False))
         return self._typing if self.can_type else None
@@ -118,7 +118,7 @@ class ChatView:
     def _press(self, data: bytes) -> None:
         draft = self.driver.draft
         if draft is None:
-            return  # keys mean nothing in this call, and are only kept unseen
+            return  # typing is off: keys are read only to keep them off the screen
         if not data:
             self._typed.put_nowait(EndOfInput())
         for key in self._decoder.feed(data):

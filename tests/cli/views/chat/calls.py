@@ -55,7 +55,7 @@ def feed(model: ChatState, at: float, what: Event | Action) -> None:
 
 
 def tone(seconds: float, level: float = 0.3) -> bytes:
-    """Return a sound that a meter shows: a square wave at this share of full scale."""
+    """Return audio that a meter shows: a square wave at this share of full scale."""
     import numpy as np
 
     samples = np.full(round(seconds * 24_000), level, np.float32)
@@ -68,7 +68,7 @@ def received(at: float, *messages: ServerMessage) -> list[Happening]:
 
 
 def spoken(at: float, reply_id: str, text: str, step_ms: int = 250) -> list[Happening]:
-    """Return a reply of which all words and sound come at once."""
+    """Return a reply whose words and audio arrive at once."""
     words = text.split()
     sound = tone(len(words) * step_ms / 1000)
     return [

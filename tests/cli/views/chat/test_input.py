@@ -1,4 +1,4 @@
-"""Keys as bytes, and the line that they make."""
+"""Keys as bytes, and the edited line."""
 
 from __future__ import annotations
 

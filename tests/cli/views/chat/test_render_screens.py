@@ -1,6 +1,6 @@
-"""Every state of the chat on a terminal, kept as text beside this file.
+"""Every state of the chat on a terminal, kept as text next to this file.
 
-`VAGENT_REWRITE_SCREENS=1 pytest tests/cli/chat` writes the kept screens anew: look at
+`VAGENT_REWRITE_SCREENS=1 pytest tests/cli/chat` rewrites the kept screens: look at
 the difference before it is committed.
 """
 
@@ -107,7 +107,7 @@ def test_a_tool_is_whole_when_verbose_and_not_there_when_quiet(detail: Detail) -
 
 @pytest.mark.parametrize("detail", list(Detail))
 @pytest.mark.parametrize("name", ["interrupted", "tool-done", "tool-failed", "over"])
-def test_plain_is_sentences_of_finished_things(name: str, detail: Detail) -> None:
+def test_plain_prints_sentences_for_finished_items(name: str, detail: Detail) -> None:
     out = io.StringIO()
     scene = SCENES[name]
     view = PlainView(Printer(out, out), ChatState(), detail)
@@ -133,7 +133,7 @@ def test_the_wire_looks_as_kept(name: str) -> None:
     agree(f"{name}-wire", out.getvalue())
 
 
-def test_words_that_were_not_heard_are_struck_through() -> None:
+def test_unheard_words_are_struck_through() -> None:
     screen = Screen(80)
 
     draw(SCENES["interrupted"], screen)
@@ -147,11 +147,11 @@ def test_words_that_were_not_heard_are_struck_through() -> None:
 ANSWER_LEFT = "this morning and will be with you tomorrow."
 
 
-def test_without_colours_nothing_is_lost_but_the_colours() -> None:
+def test_without_color_only_color_codes_are_missing() -> None:
     colourful, plain = Screen(80), Screen(80)
 
     draw(SCENES["interrupted"], colourful)
-    draw(SCENES["interrupted"], plain, paint=AnsiWriter(colours=False))
+    draw(SCENES["interrupted"], plain, paint=AnsiWriter(colors=False))
 
     assert plain.lines == colourful.lines
     assert plain.marks("strikethrough") == colourful.marks("strikethrough")
@@ -160,7 +160,7 @@ def test_without_colours_nothing_is_lost_but_the_colours() -> None:
 
 
 @pytest.mark.parametrize("name", SCENES)
-def test_colours_are_those_of_the_terminal_s_own_palette(name: str) -> None:
+def test_colors_are_from_the_palette_of_the_terminal(name: str) -> None:
     named = {"default", "black", "red", "green", "brown", "blue", "magenta", "cyan"}
     screen = Screen(80)
 
@@ -180,7 +180,7 @@ def test_a_terminal_of_ascii_gets_ascii() -> None:
     assert len(Glyphs().steps) == len(ASCII.steps)
 
 
-def test_what_has_not_changed_is_not_written_again() -> None:
+def test_unchanged_lines_are_not_rewritten() -> None:
     picture, region, model = (
         ChatRenderer(),
         LiveRegion(AnsiWriter()),

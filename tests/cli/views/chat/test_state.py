@@ -1,4 +1,4 @@
-"""The chat's model: what it holds after what has happened, whatever happens."""
+"""The chat state after any sequence of events."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ _HAPPENINGS = st.one_of(
     detail=st.sampled_from(Detail),
     muted=st.booleans(),
 )
-def test_whatever_happens_is_drawn_and_never_wider_than_the_terminal(
+def test_any_call_is_drawn_within_the_terminal_width(
     happenings: list[tuple[float, Event | Action, int]],
     height: int,
     detail: Detail,
@@ -167,7 +167,7 @@ def test_a_second_reply_is_heard_after_the_first() -> None:
     assert shown == ["one two", ""]
 
 
-def test_the_service_s_trimmed_text_tells_what_was_not_heard_without_times() -> None:
+def test_trimmed_text_without_times_shows_the_unheard_part() -> None:
     reply = AgentMessageEntry("r", [Word("It "), Word("is "), Word("late.")])
     reply.text, reply.is_interrupted = "It is", True
 
@@ -201,7 +201,7 @@ def test_entries_are_taken_once_in_order_and_a_slow_tool_holds_few_of_them() -> 
     assert [each.result for each in model.transcript.take_finished(2.0)] == ['"late"']  # type: ignore[union-attr]  # it is a tool
 
 
-def test_each_state_has_its_words() -> None:
+def test_each_state_has_its_name() -> None:
     states = {name: each.model().state(each.at) for name, each in SCENES.items()}
 
     assert states == {
@@ -225,7 +225,7 @@ def test_each_state_has_its_words() -> None:
     }
 
 
-def test_late_sound_makes_a_line_uneven_and_a_minute_makes_it_good_again() -> None:
+def test_late_audio_makes_quality_uneven_for_a_minute() -> None:
     model = ChatState()
     sound = tone(0.1)
     for at, what in [*BEGIN, *QUESTION, *received(1.0, ReplyStarted("r"))]:

@@ -202,7 +202,7 @@ async def test_a_call_at_the_desk(tmp_path: Path) -> None:
         assert "type to speak" not in desk.text
 
 
-async def test_the_second_interrupt_gives_the_terminal_back(tmp_path: Path) -> None:
+async def test_the_second_interrupt_restores_the_terminal(tmp_path: Path) -> None:
     async with at_the_desk(tmp_path) as (desk, far_end, theirs):
         before = mode(theirs)
         await desk.shows("listening")
@@ -216,7 +216,7 @@ async def test_the_second_interrupt_gives_the_terminal_back(tmp_path: Path) -> N
         assert mode(theirs) == before
 
 
-async def test_colours_can_be_refused(tmp_path: Path) -> None:
+async def test_color_can_be_turned_off(tmp_path: Path) -> None:
     refused = {"NO_COLOR": "1"}
     async with at_the_desk(tmp_path, environment=refused) as (desk, far_end, _):
         await far_end_says_hello(desk, far_end)
@@ -257,7 +257,7 @@ async def test_a_call_that_is_stopped_and_goes_on_takes_the_terminal_again(
     async with at_the_desk(tmp_path) as (desk, far_end, theirs):
         before = mode(theirs)
         await desk.shows("listening")
-        # Goes on at once: the system stops no process that nobody could continue.
+        # Continues at once: the system does not stop an orphaned process group.
         desk.process.send_signal(signal.SIGTSTP)
         await desk.until(lambda: desk.raw.count(b"\x1b[?2004h") == 2, "taken again")
 

@@ -1,6 +1,6 @@
 """The chat as tmux keeps it: a real terminal that breaks lines again when resized.
 
-`VAGENT_REWRITE_SCREENS=1 pytest tests/cli/chat` writes the kept screens anew.
+`VAGENT_REWRITE_SCREENS=1 pytest tests/cli/chat` rewrites the kept screens.
 """
 
 from __future__ import annotations

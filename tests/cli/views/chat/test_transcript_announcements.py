@@ -1,4 +1,4 @@
-"""Words that the local voice says for the agent are the agent's in a chat, too."""
+"""Announcements of the local voice are shown as the agent in the chat."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def announced() -> ChatState:
     return model
 
 
-def test_they_stand_there_while_they_are_heard_and_are_final_after() -> None:
+def test_they_are_open_during_playback_and_final_after() -> None:
     model = announced()
 
     assert model.transcript.take_finished(1.5) == []
@@ -37,7 +37,7 @@ def test_a_caller_who_speaks_over_them_interrupts_them() -> None:
     assert words.is_interrupted
 
 
-def test_two_of_them_are_two() -> None:
+def test_two_announcements_are_two_entries() -> None:
     model = announced()
     feed(model, 4.0, Announce("Still looking."))
     feed(model, 4.0, Play(SECOND))
