@@ -27,7 +27,7 @@ T = TypeVar("T")
 class RuleContext:
     """One check of one file; rules read it and yield findings.
 
-    `variables` are the values given for this run (None: nobody runs it now); `unsound`
+    `variables` are the values given for this run (None: it is not about to run); `unsound`
     are paths that have a finding already, which no rule should build on.
     """
 
@@ -43,7 +43,7 @@ class RuleContext:
     _facts: dict[Callable[[RuleContext], Any], Any] = field(default_factory=dict)
 
     def get(self, path: Pointer, kind: type[T]) -> T | None:
-        """Return the value at `path` if it is there, sound and of this type."""
+        """Return the value at `path` if it exists, is valid and is of this type."""
         value: Any = self.document.value
         for part in path:
             if isinstance(value, dict):
@@ -117,7 +117,7 @@ class RuleContext:
         return Place(self.document.source, span, self.document.related(path))
 
 
-# What a rule is: an id, one small function, and the documentation beside it.
+# A rule: an id, one small function and its documentation.
 #
 # The documentation is the function's docstring: a summary in the first line, the reason
 # in paragraphs, and two examples under `Bad:` and `Good:`. `vagent validate --explain`

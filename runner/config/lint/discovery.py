@@ -38,7 +38,7 @@ class FileDiscovery:
         """Yield every file once, read and parsed.
 
         A file that is named is always taken. Of a folder the agent and
-        scenario files are, told by what is in them; raises `UsageError` for one without
+        scenario files are, recognized by their content; raises `UsageError` for one without
         any, and for a pattern that no file fits: a check of nothing proves nothing.
         """
         seen: set[str] = set()
@@ -125,7 +125,7 @@ def _is_pattern(text: str) -> bool:
 
 def _fitting(pattern: str) -> list[Path]:
     """Return what a pattern stands for, where the shell has not said so already."""
-    from glob import glob  # cmd.exe and quoted patterns need it, nobody else
+    from glob import glob  # only cmd.exe and quoted patterns need it
 
     found = [Path(each) for each in sorted(glob(pattern, recursive=True))]
     found = [each for each in found if not each.is_dir()]
@@ -155,7 +155,7 @@ def _refuse(error: OSError) -> None:
 
 
 def shown_path(path: PurePath, root: PurePath) -> str:
-    """Spell a path with `/`, from `root` where it lies below it."""
+    """Return a path with `/`, relative to `root` if it is below it."""
     if path.is_absolute() and path.is_relative_to(root):
         path = path.relative_to(root)
     return path.as_posix()

@@ -1,4 +1,4 @@
-"""Findings mended in a text: what their fixes change, and nothing else.
+"""Applies the fixes of findings to texts and files.
 
 Pure: a text and a way to check it go in, the new text and what was done come out.
 """
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 Check: TypeAlias = "Callable[[str], Sequence[Diagnostic]]"
 Choice: TypeAlias = "Callable[[Diagnostic], bool]"
 
-# A fix may bring to light what the next round mends. No file needs this many looks, and
+# A fix may reveal what the next round fixes. No file needs this many rounds, and
 # one that was made to shall not take minutes.
 _MOST_CHECKS = 400
-# Titles are imperatives; what was done is told in the past.
+# Titles are imperatives; reports of made fixes use the past tense.
 _PAST = {"take": "took", "put": "put", "write": "wrote", "quote": "quoted"}
 
 
@@ -116,7 +116,7 @@ class _Work:
         ]
 
     def accept_all(self, batch: Sequence[Diagnostic]) -> bool:
-        """Make these fixes if each mended error is gone and no other has come."""
+        """Apply these fixes if each fixed error is gone and no new error appears."""
         mended = sum(each.is_error for each in batch)
         unread, errors = _damage(self.findings)
         return self._accept(batch, (unread, errors - mended))
@@ -185,7 +185,7 @@ def _damage(findings: Iterable[Diagnostic]) -> tuple[int, int]:
     return sum(each.rule.startswith("VA1") for each in errors), len(errors)
 
 
-# Fixes made in files: read, mended, shown as a difference or written back whole.
+# Fixes in files: shown as a diff or written back.
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,14 +242,16 @@ def fix_content(
     """Make the fixes in the content of a file that is shown as `shown`.
 
     `check` returns the sorted findings about a content; only those that `chosen` lets
-    through are mended, and only in this file, not in those it refers to. A byte order
+    through are fixed, and only in this file, not in those it refers to. A byte order
     mark, line ends and a missing one at the end stay as they are.
     """
     mark = BOM_UTF8 if data.startswith(BOM_UTF8) else b""
     try:
         text = data[len(mark) :].decode()
     except UnicodeDecodeError:
-        findings = tuple(check(data))  # it says why; there is no text to mend
+        findings = tuple(
+            check(data)
+        )  # the finding gives the reason; there is no text to fix
         return FixedFile(shown, data, data, FixResult("", (), (), findings))
 
     def allows(found: Diagnostic) -> bool:

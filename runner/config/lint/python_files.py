@@ -90,7 +90,7 @@ class PythonTool:
     file: str
     function: str
     real: Path | None  # None: outside the agent's folder
-    content: PythonFile | None  # None: there is no such file
+    content: PythonFile | None  # None: the file does not exist
 
     @property
     def path(self) -> Pointer:
@@ -99,7 +99,7 @@ class PythonTool:
 
     @property
     def definition(self) -> Function | None:
-        """The function, if the file surely defines it as one."""
+        """The function, if the file certainly defines it as one."""
         found = self.content.scope.find(self.function) if self.content else None
         return found if isinstance(found, Function) else None
 

@@ -35,13 +35,13 @@ Problem = Literal["outside", "missing", "unreadable", "no text", "empty"]
 
 @dataclass(frozen=True, slots=True)
 class PromptFile:
-    """What `prompt_file` led to; all None where there is no such field."""
+    """The result of reading `prompt_file`; all None without the field."""
 
     reference: str | None = None
     source: Source | None = None
     problem: Problem | None = None
     message: str = ""  # of an unreadable file
-    fault: SourceError | None = None  # of a file that is no text
+    fault: SourceError | None = None  # of a file that is not text
 
 
 def read_prompt(inspection: RuleContext) -> PromptFile:
@@ -94,7 +94,7 @@ class PlaceholderUse:
 
 
 def find_uses(inspection: RuleContext) -> list[PlaceholderUse]:
-    """Return the placeholders of all sound texts, in the order of the file."""
+    """Return the placeholders of all valid texts, in the order of the file."""
     found: list[PlaceholderUse] = []
     for path, text in find_texts(inspection.document.value):
         if "${" in text and inspection.is_sound(path):
@@ -109,7 +109,7 @@ def find_uses(inspection: RuleContext) -> list[PlaceholderUse]:
     return found
 
 
-# Placeholders as other tools write them, in what an agent says or is told.
+# Placeholders in the syntax of other tools, in spoken texts and prompts.
 
 
 # `{{name}}`, `{{ user.name | upper }}`, `{{#if name}}`: Mustache, Jinja and Liquid; not
@@ -131,7 +131,7 @@ class ForeignPlaceholder:
 
 
 def find_templates(inspection: RuleContext) -> list[ForeignPlaceholder]:
-    """Return those of all sound texts and of the prompt file."""
+    """Return those of all valid texts and of the prompt file."""
     declared = inspection.get(("variables",), dict) or {}
     found: list[ForeignPlaceholder] = []
     for path, text in find_texts(inspection.document.value):

@@ -2,7 +2,7 @@
 
 A repetition of something that itself repeats, with nothing between that must be there,
 can divide a text of n characters in 2^n ways, and a backtracking engine such as
-Python's tries all of them before it gives up. Only what is surely so is told.
+Python's tries all of them before it gives up. Only certain cases are reported.
 """
 
 from __future__ import annotations

@@ -114,6 +114,6 @@ def gather(
 
 
 def _is_fixable(file: CheckedFile, found: Diagnostic) -> bool:
-    """Whether `--fix` mends it: safely, and in the file itself."""
+    """True if `--fix` fixes it: the fix is safe and in the file itself."""
     is_own = found.path == file.source.path
     return is_own and found.fix is not None and found.fix.is_safe

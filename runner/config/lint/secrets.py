@@ -1,4 +1,4 @@
-"""What an agent file gives away: every secret in it that stands there in clear."""
+"""Finds secrets in plain text in an agent file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _QUERY = r"[?&]([^=&#]+)=([^&#${}]+)"
 class SecretInText:
     """A secret in clear. `is_certain`: its format is published, nothing is guessed.
 
-    `path` is where a guess stands in the file.
+    `path` is the path of a guess in the file.
     """
 
     place: Place
@@ -116,10 +116,10 @@ def _overlap(one: Span, other: Span) -> bool:
     return one.start < other.end and other.start < one.end
 
 
-# The values of a loaded agent that nobody may see.
+# The secret values of a loaded agent.
 
 
-# Headers that are keys whatever their value looks like, beside those that say so.
+# Headers whose values are always secret, in addition to those with a telling name.
 _SECRET_HEADERS = frozenset({"cookie", "proxy-authorization"})
 _AUTH_SCHEME = re.compile(r"\s*(?:Bearer|Basic|Token|ApiKey|Key)\s+", re.IGNORECASE)
 

@@ -71,7 +71,7 @@ def build_selection(settings: Settings, all_rules: LoadRules) -> Selection:
 
 
 def relative_to(path: Path, folder: Path | None) -> str:
-    """Spell a path with `/` from a folder, in full when it lies elsewhere."""
+    """Return a path with `/`, relative to a folder if it is below it, else in full."""
     full = path.absolute()
     if folder is not None and full.is_relative_to(folder.absolute()):
         full = full.relative_to(folder.absolute())
@@ -91,7 +91,7 @@ def find_rules(selector: str, all_rules: LoadRules) -> list[Rule]:
         head = wanted.upper()
         found = [each for each in rules.values() if each.id.startswith(head)]
     if not found:
-        raise UsageError(f"there is no rule '{wanted}'", hint=_nearest(wanted, rules))
+        raise UsageError(f"unknown rule '{wanted}'", hint=_nearest(wanted, rules))
     return found
 
 

@@ -71,7 +71,7 @@ class HttpTool:
 
 
 def find_http_tools(inspection: RuleContext) -> list[HttpTool]:
-    """Return the HTTP tools whose url is sound, in order."""
+    """Return the HTTP tools with a valid URL, in order."""
     found = []
     for tool in inspection.tools():
         url = inspection.get((*tool, "http", "url"), str)
@@ -111,7 +111,7 @@ def find_definitions(
 
 
 def find_names(inspection: RuleContext) -> set[str] | None:
-    """Return what the model calls the tools; None when one of them cannot be told."""
+    """Return the names of the tools; None if one of them is not known."""
     if not inspection.is_sound(("tools",)):
         return None
     names = set()
@@ -124,7 +124,7 @@ def find_names(inspection: RuleContext) -> set[str] | None:
 
 
 def find_effect(inspection: RuleContext, tool: Pointer) -> str | None:
-    """Return the effect of a tool; None when that cannot be told."""
+    """Return the effect of a tool; None if it is not known."""
     effect = inspection.get((*tool, "effect"), str)
     if effect is not None:
         return effect
@@ -151,7 +151,7 @@ def plugin_name(inspection: RuleContext, tool: Pointer) -> str | None:
 
 
 def name_of_tool(inspection: RuleContext, tool: Pointer) -> str | None:
-    """Return what the model calls a tool; None when that cannot be told."""
+    """Return the name of a tool; None if it is not known."""
     name = inspection.get((*tool, "name"), str)
     if name is not None or not inspection.is_sound((*tool, "name")):
         return name
@@ -199,7 +199,7 @@ _ONE = (
 )
 _LISTS = ("prefixItems", "allOf", "anyOf", "oneOf")
 _NAMED = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
-# What is broken inside one of these is looked at where it stands.
+# Errors inside one of these are reported at their own place.
 _WITH_SCHEMAS = {*_ONE, *_LISTS, *_NAMED}
 # Where a schema may be one of several for the same value: it need not say everything.
 _SHARED = {
@@ -210,9 +210,9 @@ _SHARED = {
 
 @dataclass(frozen=True, slots=True)
 class Subschema:
-    """A schema at `path`, with the keywords of it that are sound.
+    """A schema at `path`, with its valid keywords.
 
-    `keyword` is the one that it stands under, none for a tool's `parameters`; `depth`
+    `keyword` is the one that contains it, empty for a tool's `parameters`; `depth`
     counts the objects and lists around it.
     """
 
@@ -273,7 +273,7 @@ def _inner(keywords: dict[str, Any]) -> Iterator[tuple[str, Pointer]]:
 
 
 def tool_name(inspection: RuleContext, tool: Pointer) -> tuple[str, Pointer] | None:
-    """Return what the model calls a tool and where that stands, if it can be told."""
+    """Return the name of a tool and the path of the name, if it is known."""
     for keys in (("name",), ("python",), ("plugin",), ("plugin", "name")):
         value = inspection.get((*tool, *keys), str)
         if value is not None:

@@ -51,11 +51,11 @@ def test_a_name_of_the_top_level_is_found(tmp_path: Path, code: str) -> None:
 @pytest.mark.parametrize(
     ("code", "help_"),
     [
-        ("", "it has no functions"),
+        ("", "the file has no functions"),
         ("def ff(): ...", "it has `ff`"),
         ("def other(): ...\ndef more(): ...", "it has `other`, `more`"),
         ("def g():\n    def f(): ...", "it has `g`"),
-        ("class C:\n    def f(self): ...", "it has no functions"),
+        ("class C:\n    def f(self): ...", "the file has no functions"),
     ],
 )
 def test_a_name_that_is_not_there_is_reported(
