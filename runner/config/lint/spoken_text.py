@@ -351,7 +351,7 @@ def kind_of_value(name: str, description: object) -> str | None:
 
 
 def _read_string(annotation: ast.expr | None) -> list[str] | None:
-    """Return the metadata texts of a plain `str`; None for other types, or with hints."""
+    """Return the metadata texts of a plain `str`; None for others or with hints."""
     match annotation:
         case ast.Subscript(value=called, slice=ast.Tuple(elts=[kind, *notes])) if (
             _ends_with(called, "Annotated")
