@@ -27,8 +27,8 @@ T = TypeVar("T")
 class RuleContext:
     """One check of one file; rules read it and yield findings.
 
-    `variables` are the values given for this run (None: it is not about to run); `unsound`
-    are paths that have a finding already, which no rule should build on.
+    `variables` are the values given for this run (None: it is not about
+    to run); `unsound` are paths that already have a finding, which rules skip.
     """
 
     document: Document

@@ -37,9 +37,9 @@ class FileDiscovery:
     def readings(self) -> Iterator[ParsedFile | UnreadableFile]:
         """Yield every file once, read and parsed.
 
-        A file that is named is always taken. Of a folder the agent and
-        scenario files are, recognized by their content; raises `UsageError` for one without
-        any, and for a pattern that no file fits: a check of nothing proves nothing.
+        A named file is always included, and of a folder all agent and scenario files,
+        recognized by their content. Raises `UsageError` for a folder without any and
+        for a pattern that matches no file.
         """
         seen: set[str] = set()
         for path in self._expanded():

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SpokenText:
-    """One text. `path` is its path in the agent file, `file` the prompt file with the text."""
+    """One text, with its path in the agent file and the prompt file that holds it."""
 
     text: str
     path: Pointer

@@ -94,7 +94,7 @@ def test_a_pyproject_that_says_nothing_about_vagent_may_be_broken(
         ("folder = 'x'", "no setting `folder`", None),
         ("select = 'VA1'", "`select` is a list of texts, not 'VA1'", None),
         ("ignore = [1]", "`ignore` is a list of texts", None),
-        ("ignore = ['VA9']", "`ignore`: there is no rule 'VA9'", None),
+        ("ignore = ['VA9']", "`ignore`: unknown rule 'VA9'", None),
         ("select = ['unknwn-key']", "no rule 'unknwn-key'", "unknown-key?"),
         ("strict = 1", "`strict` is true or false, not 1", None),
         ("format = 'xml'", "there is no `format` 'xml'", "one of auto, text, "),
