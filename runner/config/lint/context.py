@@ -1,4 +1,4 @@
-"""What the rules work on: a document, its surroundings, and what is known of both."""
+"""Context of the rules: a document, its surroundings and cached facts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class RuleContext:
     environment: Mapping[str, str]
     variables: Mapping[str, str] | None
     unsound: frozenset[Pointer]
-    # Whether the file is about to be run: then what is not set is an error.
+    # True if the file is about to be run: then a missing value is an error.
     must_run: bool = False
     schema: str = AGENT_SCHEMA  # the name of the file that the schema is written to
     _tools: list[Pointer] | None = None
@@ -52,12 +52,12 @@ class RuleContext:
                 value = value[part] if part < len(value) else None
             else:
                 return None
-        if type(value) is not kind or not self.is_sound(path):
+        if type(value) is not kind or not self.is_valid(path):
             return None
         return value
 
-    def is_sound(self, path: Pointer) -> bool:
-        """Whether nothing at `path` or above it has a finding."""
+    def is_valid(self, path: Pointer) -> bool:
+        """True if nothing at `path` or above it has a finding."""
         if self.document.has_faults and self.document.is_broken(path):
             return False
         if not self.unsound:
@@ -65,8 +65,8 @@ class RuleContext:
         return not any(path[:end] in self.unsound for end in range(len(path) + 1))
 
     def is_whole(self, path: Pointer) -> bool:
-        """Whether nothing at `path`, above it or below it has a finding."""
-        if not self.is_sound(path) or not self.document.is_whole(path):
+        """True if nothing at `path`, above it or below it has a finding."""
+        if not self.is_valid(path) or not self.document.is_whole(path):
             return False
         depth = len(path)
         return not any(each[:depth] == path for each in self.unsound)
@@ -129,7 +129,7 @@ Check: TypeAlias = "Callable[[RuleContext], Iterator[Finding]]"
 
 @dataclass(frozen=True, slots=True)
 class Documentation:
-    """What `--explain` shows of a rule; the examples are YAML."""
+    """The documentation of a rule for `--explain`; the examples are YAML."""
 
     summary: str
     why: str

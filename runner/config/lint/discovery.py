@@ -27,7 +27,7 @@ _OTHERS = {"node_modules", "venv", "__pycache__", "site-packages"}
 
 @dataclass(slots=True)
 class FileDiscovery:
-    """What a person asked to have checked; may be gone through again and again."""
+    """The files to check; can be iterated repeatedly."""
 
     paths: Sequence[Path]
     settings: Settings
@@ -109,7 +109,7 @@ class FileDiscovery:
 
     @property
     def input_name(self) -> Path:
-        """What standard input is called."""
+        """The path that stands for standard input."""
         return self.stdin_name or Path("<stdin>")
 
     def input(self) -> bytes:

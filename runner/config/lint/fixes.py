@@ -28,7 +28,7 @@ Choice: TypeAlias = "Callable[[Diagnostic], bool]"
 
 # A fix may reveal what the next round fixes. No file needs this many rounds, and
 # one that was made to shall not take minutes.
-_MOST_CHECKS = 400
+_MAX_CHECKS = 400
 # Titles are imperatives; reports of made fixes use the past tense.
 _PAST = {"take": "took", "put": "put", "write": "wrote", "quote": "quoted"}
 
@@ -43,7 +43,7 @@ class Change:
 
     @property
     def done(self) -> str:
-        """What was done, as a past tense: "replaced `voise` by `voice` [VA203]"."""
+        """The fixes that were made, in the past tense: "replaced `voise` by `voice` [VA203]"."""
         verb, space, rest = self.title.partition(" ")
         past = _PAST.get(verb) or verb + ("d" if verb.endswith("e") else "ed")
         return f"{past}{space}{rest} [{self.rule}]"
@@ -51,7 +51,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class FixResult:
-    """What became of a text: `findings` are those about the new one.
+    """The result of fixing a text; `findings` are those about the new text.
 
     `refused` are fixes that were not made because the file would have had more errors,
     or would not have been YAML any more.
@@ -102,8 +102,8 @@ class _Work:
 
     @property
     def is_tired(self) -> bool:
-        """Whether it has looked at the text more often than any file needs."""
-        return self._checks >= _MOST_CHECKS
+        """True if the text was checked more often than any file needs."""
+        return self._checks >= _MAX_CHECKS
 
     def candidates(self) -> list[Diagnostic]:
         """The findings whose fix may be made and would change something."""
@@ -177,7 +177,7 @@ def _overlap(one: Edit, other: Edit) -> bool:
 
 
 def _damage(findings: Iterable[Diagnostic]) -> tuple[int, int]:
-    """How broken a text is: what keeps it from being read, then all errors.
+    """Return the number of syntax errors and of all errors of a text.
 
     In this order, since a text that can be read shows the errors further down.
     """
@@ -190,7 +190,7 @@ def _damage(findings: Iterable[Diagnostic]) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class FixedFile:
-    """What became of one file's content; nothing is written yet.
+    """The fixed content of one file; nothing is written yet.
 
     `shown` is the path as the person gave it, `before` and `after` are bytes as they
     lie on the disk.
@@ -203,7 +203,7 @@ class FixedFile:
 
     @property
     def is_changed(self) -> bool:
-        """Whether a fix was made."""
+        """True if a fix was made."""
         return self.before != self.after
 
     def difference(self) -> bytes:
@@ -251,7 +251,7 @@ def fix_content(
     except UnicodeDecodeError:
         findings = tuple(
             check(data)
-        )  # the finding gives the reason; there is no text to fix
+        )  # the finding gives the reason; nothing can be fixed
         return FixedFile(shown, data, data, FixResult("", (), (), findings))
 
     def allows(found: Diagnostic) -> bool:

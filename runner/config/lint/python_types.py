@@ -45,7 +45,7 @@ _SETS = {
     *("collections.abc.Set", *_everywhere("MutableSet")),
 }
 _MAPPINGS = {"dict", "typing.Dict", *_everywhere("Mapping", "MutableMapping")}
-# What annotations become in JSON Schema, by the name that they are imported under.
+# JSON Schema types of annotations, by the full name of the type.
 _SCHEMAS: dict[str, Schema] = {
     **dict.fromkeys(
         ("str", "typing.Text", "typing.LiteralString", "bytes", "pathlib.Path"), _TEXT

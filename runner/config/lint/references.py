@@ -71,7 +71,7 @@ def read_prompt(inspection: RuleContext) -> PromptFile:
 
 
 # In one text. A file made to have a million would only make the checker slow.
-_MOST = 200
+_MAX_PLACEHOLDERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +97,13 @@ def find_uses(inspection: RuleContext) -> list[PlaceholderUse]:
     """Return the placeholders of all valid texts, in the order of the file."""
     found: list[PlaceholderUse] = []
     for path, text in find_texts(inspection.document.value):
-        if "${" in text and inspection.is_sound(path):
-            for each in list(find_placeholders(text))[:_MOST]:
+        if "${" in text and inspection.is_valid(path):
+            for each in list(find_placeholders(text))[:_MAX_PLACEHOLDERS]:
                 place = inspection.part(path, each.start, each.end)
                 found.append(PlaceholderUse(each, place, policy(path), path))
     prompt = inspection.fact(read_prompt).source
     if prompt is not None:
-        for each in list(find_placeholders(prompt.text))[:_MOST]:
+        for each in list(find_placeholders(prompt.text))[:_MAX_PLACEHOLDERS]:
             place = Place(prompt, Span(each.start, each.end))
             found.append(PlaceholderUse(each, place, "text", ("prompt_file",)))
     return found
@@ -137,7 +137,7 @@ def find_templates(inspection: RuleContext) -> list[ForeignPlaceholder]:
     for path, text in find_texts(inspection.document.value):
         if not any(each in text for each in "{$") or policy(path) != "text":
             continue
-        if inspection.is_sound(path):
+        if inspection.is_valid(path):
             found += _search(text, declared, partial(inspection.part, path))
     prompt = inspection.fact(read_prompt).source
     if prompt is not None:
@@ -153,7 +153,7 @@ def _search(
     text: str, declared: Collection[str], place: Callable[[int, int], Place]
 ) -> Iterator[ForeignPlaceholder]:
     for form in (_DOUBLE, _TAG, _SINGLE, _DOLLAR):
-        for found in list(re.finditer(form, text, re.ASCII))[:_MOST]:
+        for found in list(re.finditer(form, text, re.ASCII))[:_MAX_PLACEHOLDERS]:
             name = found[1] if found.re.groups else ""
             variable = name if name in declared else None
             if form == _DOUBLE and variable is None:

@@ -1,4 +1,4 @@
-"""What a check came to: every file with the findings that count, and the sums."""
+"""Results of a check: the findings of each file and their totals."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class CheckedFile:
 
     @property
     def has_errors(self) -> bool:
-        """Whether one of the findings is an error."""
+        """True if one of the findings is an error."""
         return any(each.is_error for each in self.findings)
 
 

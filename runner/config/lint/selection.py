@@ -115,7 +115,7 @@ def _chosen(selectors: Iterable[str], all_rules: LoadRules) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a project can settle for all its checks; the command line goes before it.
+    """The lint settings of a project; the command line overrides them.
 
     `exclude` and the patterns of `per_file_ignores` are relative to `folder`.
     """
@@ -188,7 +188,7 @@ def _table(path: Path, value: Any, all_rules: LoadRules) -> dict[str, tuple[str,
 
 
 def matches(path: str, pattern: str) -> bool:
-    """Whether a pattern is about a path; both with `/`, relative to the same folder.
+    """True if a pattern matches a path; both with `/`, relative to the same folder.
 
     `**` stands for any number of folders, `*` and `?` stay within one name, `[...]` is
     a set of characters. A pattern without a slash is about names at any depth, and a

@@ -99,7 +99,7 @@ _KANA_PER_SECOND = 7.8
 _HAN = "[\u3400-\u9fff\uac00-\ud7a3]"  # and Hangul, a syllable each too
 _KANA = "[\u3040-\u30ff]"
 # Of one kind in one text. A file made to have a million would only take time.
-_MOST = 100
+_MAX_MATCHES = 100
 _SPELLED = 5  # characters in the name of a digit: "seven"
 
 # The order counts: a link of markdown holds an address, which is not found again.
@@ -124,10 +124,10 @@ class UnspeakableText(NamedTuple):
 
 
 def find_unspeakable(text: str) -> Iterator[UnspeakableText]:
-    """Yield what cannot be said as it is written, no stretch twice."""
+    """Yield the parts that cannot be spoken as written, without overlaps."""
     taken: list[UnspeakableText] = []
     for what, pattern in _UNSPEAKABLE:
-        for found in islice(re.finditer(pattern, text), _MOST):
+        for found in islice(re.finditer(pattern, text), _MAX_MATCHES):
             start, end = found.span()
             if all(end <= each.start or each.end <= start for each in taken):
                 taken.append(UnspeakableText(what, start, end))
@@ -190,7 +190,7 @@ _BULLET = r"[ \t]*(?:[-*+•]|\d+[.)])[ \t]"
 
 
 class MarkupRequest(NamedTuple):
-    """What a prompt asks for, by offsets into it."""
+    """A format that a prompt asks for, by offsets into it."""
 
     what: str
     start: int
@@ -237,7 +237,7 @@ def _sentences(block: str) -> Iterator[tuple[int, str]]:
 
 # Each of these shows the service when a value is complete.
 _HINTS = {"pattern", "format", "enum", "const", "examples"}
-# What a schema may say elsewhere.
+# Keywords that may describe the value elsewhere.
 _INDIRECT = {"$ref", "anyOf", "oneOf", "allOf"}
 
 # The last word of a name, or its last two, and what a caller gives there.

@@ -135,7 +135,7 @@ def find_suppressions(
 
 
 def _is_header(source: Source, scalar: Node, at: int) -> bool:
-    """Whether an offset is in the first line of a block, before its text."""
+    """True if an offset is in the first line of a block, before its text."""
     if scalar.style not in ("|", ">"):
         return False
     return source.point(scalar.span.start)[0] == source.point(at)[0]

@@ -287,7 +287,7 @@ class Agent:
     greets: bool = True
 
     @property
-    def is_sound(self) -> bool:
+    def is_valid(self) -> bool:
         """Whether something can be said about scenarios that use it."""
         return self.problem is None and self.is_agent and not self.errors
 
@@ -304,7 +304,7 @@ def find_agents(inspection: RuleContext) -> dict[str, Agent]:
 def agent_of(inspection: RuleContext, draft: ExpandedScenario) -> Agent | None:
     """Return the agent of a scenario, if it is one that is sound."""
     agent = inspection.fact(find_agents).get(draft.value("agent", ""))
-    return agent if agent is not None and agent.is_sound else None
+    return agent if agent is not None and agent.is_valid else None
 
 
 def read_agent(path: Path) -> Agent:

@@ -179,7 +179,7 @@ def no_way_to_end(inspection: RuleContext) -> Iterator[Finding]:
           - plugin: end_call
     """
     session = inspection.document.value.get("session") or {}
-    if not isinstance(session, dict) or not inspection.is_sound(("session",)):
+    if not isinstance(session, dict) or not inspection.is_valid(("session",)):
         return
     idle = session.get("idle")
     # A last minute that is announced has a limit in mind; VA312 asks for it.
@@ -229,7 +229,7 @@ def dictated_without_shape(inspection: RuleContext) -> Iterator[Finding]:
     for tool in inspection.tools():
         path = (*tool, "parameters")
         for each in find_dictated(inspection.get(path, dict), path):
-            if inspection.is_sound(each.path):
+            if inspection.is_valid(each.path):
                 message = _dictated_message(each.kind, each.name)
                 yield Finding(inspection.key(each.path), message, _HINT_HELP)
     for found in inspection.fact(find_python_tools):
@@ -277,7 +277,7 @@ def silent_wait(inspection: RuleContext) -> Iterator[Finding]:
         is_quick = plugin_name(inspection, tool) in ("end_call", "current_time")
         if text is None or "announce" in keys or is_quick:
             continue
-        if not inspection.is_sound((*tool, "announce")):
+        if not inspection.is_valid((*tool, "announce")):
             continue
         function = definitions.get(tool)
         if function is not None and "announce" in read_marks(function):

@@ -153,7 +153,7 @@ def _urls(inspection: RuleContext) -> Iterator[tuple[Pointer, str]]:
     """Yield the HTTP tools with valid parameters, each with its URL."""
     for tool in inspection.tools():
         url = inspection.get((*tool, "http", "url"), str)
-        if url is not None and inspection.is_sound((*tool, "parameters")):
+        if url is not None and inspection.is_valid((*tool, "parameters")):
             yield tool, url
 
 
@@ -233,7 +233,7 @@ def body_unused(inspection: RuleContext) -> Iterator[Finding]:
     for each in inspection.fact(find_http_tools):
         path = (*each.path, "body")
         if each.method in QUERY_METHODS and inspection.get(path, str) is not None:
-            if not inspection.is_sound((*each.path, "method")):
+            if not inspection.is_valid((*each.path, "method")):
                 continue
             message = f"{each.method} sends no body; the arguments go into the query"
             help_ = "remove `body`, or set `method: POST`"
@@ -264,7 +264,7 @@ def effect_unsaid(inspection: RuleContext) -> Iterator[Finding]:
             timeout: 2s
     """
     for each in inspection.fact(find_http_tools):
-        says = inspection.is_sound((*each.tool, "effect")) and each.effect is None
+        says = inspection.is_valid((*each.tool, "effect")) and each.effect is None
         if says and each.method in ("PUT", "PATCH", "DELETE"):
             place = inspection.value((*each.path, "method"))
             message = f"{each.method} changes data, but the tool has no `effect`"
@@ -439,7 +439,7 @@ def header_misspelt(inspection: RuleContext) -> Iterator[Finding]:
         for name in inspection.get(headers, dict) or ():
             path = (*headers, name)
             plain = name.lower().replace("-", "_")
-            if plain in _HEADERS or not inspection.is_sound(path):
+            if plain in _HEADERS or not inspection.is_valid(path):
                 continue
             near = nearest(plain, _HEADERS)
             if near and is_surely(plain, near):

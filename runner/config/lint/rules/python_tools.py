@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from runner.config.lint.python_files import PythonTool, ToolFunction
 
 
-_LISTED = 8  # functions that are named in a help line
+_MAX_LISTED = 8  # functions that are named in a help line
 
 
 @rule("VA401", "tool-file-missing")
@@ -77,7 +77,9 @@ def tool_function_missing(inspection: RuleContext) -> Iterator[Finding]:
         if guess:
             help_ = f"did you mean `{guess}`?"
         elif names:
-            help_ = f"the file has {', '.join(f'`{each}`' for each in names[:_LISTED])}"
+            help_ = (
+                f"the file has {', '.join(f'`{each}`' for each in names[:_MAX_LISTED])}"
+            )
         else:
             help_ = "the file has no functions"
         message = f"`{tool.file}` has no function `{tool.function}`"
@@ -148,7 +150,7 @@ def _rename(inspection: RuleContext, tool: PythonTool, guess: str) -> Fix | None
 def _described(inspection: RuleContext) -> Iterator[ToolFunction]:
     """Yield the tools whose arguments the agent file describes with a valid schema."""
     for each in inspection.fact(find_sure_functions):
-        if each.has_schema and inspection.is_sound((*each.path, "properties")):
+        if each.has_schema and inspection.is_valid((*each.path, "properties")):
             yield each
 
 
@@ -221,14 +223,14 @@ def argument_not_required(inspection: RuleContext) -> Iterator[Finding]:
     """
     for each in _described(inspection):
         listed = (*each.path, "required")
-        if not inspection.is_sound(listed):
+        if not inspection.is_valid(listed):
             continue
         for parameter in each.signature.parameters:
             name = parameter.name
             property_path = (*each.path, "properties", name)
             if parameter.default is not None or name in each.required:
                 continue
-            if not inspection.is_sound(property_path):
+            if not inspection.is_valid(property_path):
                 continue
             is_listed = bool(each.required)
             place = inspection.start(listed if is_listed else each.path)

@@ -309,7 +309,7 @@ def idle_times(inspection: RuleContext) -> Iterator[Finding]:
     nudge = inspection.get((*idle, "nudge_after"), str)
     end = inspection.get((*idle, "end_after"), str)
     if nudge is None:
-        if say is not None and inspection.is_sound((*idle, "nudge_after")):
+        if say is not None and inspection.is_valid((*idle, "nudge_after")):
             message = "`say` is never spoken without `nudge_after`"
             help_ = "add `nudge_after: 20s`, or remove `say`"
             yield Finding(inspection.key((*idle, "say")), message, help_)
@@ -337,7 +337,7 @@ def last_minute(inspection: RuleContext) -> Iterator[Finding]:
     limit: Pointer = ("session", "max_duration")
     text = inspection.get(limit, str)
     if text is None:
-        if inspection.is_sound(limit):
+        if inspection.is_valid(limit):
             message = "`one_minute_left` is never spoken without `max_duration`"
             help_ = "add `max_duration: 30m`, or remove it"
             yield Finding(inspection.key(line), message, help_)

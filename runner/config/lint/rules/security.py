@@ -138,7 +138,7 @@ def secret_perhaps(inspection: RuleContext) -> Iterator[Finding]:
             timeout: 2s
     """
     for leak in inspection.fact(find_leaks):
-        if not leak.is_certain and inspection.is_sound(leak.path):
+        if not leak.is_certain and inspection.is_valid(leak.path):
             message = f"{leak.what} looks like a secret in plain text"
             yield Finding(leak.place, message, _WHERE_SECRETS)
 

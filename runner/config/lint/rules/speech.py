@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _TURNS = "turn_detection"
 _MAX_WORDS = 6  # of a key term
 _MARKUP = r"\*\*|__|`|^\s*[-*#]+\s|https?://|[<>{}|]|\]\("
-# What an instruction begins with; a description of callers begins otherwise.
+# Beginnings of instructions; descriptions of callers begin otherwise.
 _INSTRUCTION = (
     r"(?:^|(?<=[.!?]\s)|(?<=\n))[ \t]*(?P<what>you are an?\b|you['’]re an?\b|act as\b|"
     r"be (?:brief|concise|polite|friendly|helpful|short|patient|kind)\b|"
@@ -268,7 +268,7 @@ def language_not_spoken(inspection: RuleContext) -> Iterator[Finding]:
     name = voice[0] if voice else DEFAULT
     if voice is None:
         has_other = {"voice", "local"} & inspection.document.value.keys()
-        if "en" in languages or has_other or not inspection.is_sound(("voice",)):
+        if "en" in languages or has_other or not inspection.is_valid(("voice",)):
             return
     spoken = VOICES.get(name)
     for index, code in enumerate(languages):

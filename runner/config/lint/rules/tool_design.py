@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from runner.config.lint.context import RuleContext
     from runner.config.yaml.nodes import Pointer
 
-_SHORTEST = 10  # characters
-_LONGEST = 1000
+_MIN_DESCRIPTION_CHARS = 10  # characters
+_MAX_DESCRIPTION_CHARS = 1000
 _MAX_TOOLS = 10
 _RESERVED = "aai_"
 # Scripts in which one character carries about as much as five letters.
@@ -92,7 +92,7 @@ def thin_description(inspection: RuleContext) -> Iterator[Finding]:
         elif named and "".join(words) == "".join(_plain_words(named[0])):
             message = f"the description only repeats the name `{named[0]}`"
             yield Finding(place, message, help_)
-        elif len(text.strip()) < _SHORTEST and not re.search(_DENSE, text):
+        elif len(text.strip()) < _MIN_DESCRIPTION_CHARS and not re.search(_DENSE, text):
             message = f"the description has {len(text.strip())} characters"
             yield Finding(place, message, help_)
 
@@ -171,7 +171,7 @@ def long_description(inspection: RuleContext) -> Iterator[Finding]:
 
     for tool, text in _descriptions(inspection):
         length = len(fill(inspection, text))
-        if length > _LONGEST:
+        if length > _MAX_DESCRIPTION_CHARS:
             place = inspection.value((*tool, "description"))
             message = f"the description has {length:,} characters"
             help_ = "shorten it to a sentence or two; move guidance into the prompt"

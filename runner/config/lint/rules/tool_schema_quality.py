@@ -107,7 +107,7 @@ def sample_unfit(inspection: RuleContext) -> Iterator[Finding]:
         if isinstance(pattern, str) and is_catastrophic(pattern):
             continue  # matching it here could take too long
         for where, sample in _samples(each):
-            if not inspection.is_sound((*each.path, *where)):
+            if not inspection.is_valid((*each.path, *where)):
                 continue
             violations = find_violations(sample, each.keywords)
             if violations:
@@ -184,7 +184,7 @@ def argument_of_any_kind(inspection: RuleContext) -> Iterator[Finding]:
     """
     for each in inspection.fact(find_subschemas):
         says = _KINDS & (inspection.get(each.path, dict) or {}).keys()
-        is_reported = not inspection.is_sound((*each.path, "type"))
+        is_reported = not inspection.is_valid((*each.path, "type"))
         if each.keyword == "properties" and not says and not is_reported:
             name = each.path[-1]
             message = f"`{quoted(name)[1:-1]}` has no `type`"

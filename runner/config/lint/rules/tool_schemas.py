@@ -84,7 +84,7 @@ def pattern_not_regular(inspection: RuleContext) -> Iterator[Finding]:
     for tool in inspection.tools():
         path = (*tool, "parameters")
         for where, pattern in find_patterns(inspection.get(path, dict), path):
-            if not inspection.is_sound(where):
+            if not inspection.is_valid(where):
                 continue
             try:
                 with warnings.catch_warnings():
@@ -209,7 +209,7 @@ def reference_dangling(inspection: RuleContext) -> Iterator[Finding]:
     root: Subschema | None = None
     for each in inspection.fact(find_subschemas):
         if not each.keyword:
-            # What a reference leads through may be what is wrong.
+            # A reference may lead through the invalid part.
             root = each if inspection.is_whole(each.path) else None
         reference = each.keywords.get("$ref")
         if root is None or not isinstance(reference, str) or "${" in reference:
@@ -330,7 +330,7 @@ def _is_of(value: Any, types: tuple[str, ...]) -> bool:
         case float():
             kinds = {"number", "integer"} if value.is_integer() else {"number"}
         case str():
-            # What stands for a placeholder is not known yet.
+            # The value of a placeholder is not known yet.
             kinds = set(types) if "${" in value else {"string"}
         case None:
             kinds = {"null"}

@@ -23,7 +23,7 @@ _NEARLY = (
     r"\$\{[ \t]*(?:\{[ \t]*)?((?:env|ENV)[ \t]*[:.][ \t]*)?([A-Za-z_][A-Za-z0-9_]*)"
     r"[ \t]*\}\}?"
 )
-_LONGEST = 40  # of a malformed placeholder that is quoted in a message
+_MAX_QUOTED_CHARS = 40  # of a malformed placeholder that is quoted in a message
 
 
 @rule("VA301", "undeclared-variable")
@@ -44,7 +44,7 @@ def undeclared_variable(inspection: RuleContext) -> Iterator[Finding]:
           company: {default: Acme}
     """
     declared = inspection.document.value.get("variables")
-    if not inspection.is_sound(("variables",)):
+    if not inspection.is_valid(("variables",)):
         return  # the schema rules report why
     for use in inspection.fact(find_uses):
         name = use.placeholder.name
@@ -104,7 +104,7 @@ def malformed_placeholder(inspection: RuleContext) -> Iterator[Finding]:
     for use in inspection.fact(find_uses):
         if use.placeholder.kind == "malformed":
             text = use.text.strip()
-            shown = text if len(text) < _LONGEST and "\n" not in text else "${"
+            shown = text if len(text) < _MAX_QUOTED_CHARS and "\n" not in text else "${"
             message = f"`{shown}` is neither a variable nor an environment variable"
             help_ = "write ${name} or ${env:NAME}; $${ is a plain ${"
             fix = _respell(use)
@@ -244,7 +244,7 @@ def unused_variable(inspection: RuleContext) -> Iterator[Finding]:
         return  # other errors in the file may hide a use
     for name in declared:
         path = ("variables", name)
-        if name not in names | foreign and inspection.is_sound(path):
+        if name not in names | foreign and inspection.is_valid(path):
             message = f"the variable `{name}` is never used"
             help_ = f"write ${{{name}}} where its value belongs, or remove it"
             yield Finding(inspection.key(path), message, help_)
@@ -288,7 +288,11 @@ def foreign_placeholder(inspection: RuleContext) -> Iterator[Finding]:
           company: {default: Acme}
     """
     for each in inspection.fact(find_templates):
-        shown = each.written if len(each.written) < _LONGEST else each.written[:2] + "…"
+        shown = (
+            each.written
+            if len(each.written) < _MAX_QUOTED_CHARS
+            else each.written[:2] + "…"
+        )
         message = f"`{shown}` is not replaced and would be spoken"
         help_, fix = (
             "declare a variable under `variables`, and write ${name}",

@@ -347,7 +347,7 @@ def read_differently(inspection: RuleContext) -> Iterator[Finding]:
     for path, node in _plain_scalars(inspection.document.root, ()):
         text = inspection.document.source.text[node.span.start : node.span.end]
         meaning = read_elsewhere(text, node.value)
-        if meaning is None or not inspection.is_sound(path):
+        if meaning is None or not inspection.is_valid(path):
             continue
         is_text = isinstance(node.value, str)
         new = f'"{text}"' if is_text else json.dumps(node.value)

@@ -52,9 +52,9 @@ def test_a_name_of_the_top_level_is_found(tmp_path: Path, code: str) -> None:
     ("code", "help_"),
     [
         ("", "the file has no functions"),
-        ("def ff(): ...", "it has `ff`"),
-        ("def other(): ...\ndef more(): ...", "it has `other`, `more`"),
-        ("def g():\n    def f(): ...", "it has `g`"),
+        ("def ff(): ...", "the file has `ff`"),
+        ("def other(): ...\ndef more(): ...", "the file has `other`, `more`"),
+        ("def g():\n    def f(): ...", "the file has `g`"),
         ("class C:\n    def f(self): ...", "the file has no functions"),
     ],
 )
