@@ -346,10 +346,10 @@ class Item:
 
 def list_messages(entries: Sequence[tuple[float, Entry]]) -> Iterator[Item]:
     """Return the lines of a recording's entries."""
-    for is_valid, group in groupby(
+    for is_sound, group in groupby(
         entries, lambda each: isinstance(each[1], AudioSummary)
     ):
-        if is_valid:
+        if is_sound:
             sounds = [
                 (at, what) for at, what in group if isinstance(what, AudioSummary)
             ]

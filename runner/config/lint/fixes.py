@@ -43,7 +43,7 @@ class Change:
 
     @property
     def done(self) -> str:
-        """The fixes that were made, in the past tense: "replaced `voise` by `voice` [VA203]"."""
+        """The fix in the past tense: "replaced `voise` by `voice` [VA203]"."""
         verb, space, rest = self.title.partition(" ")
         past = _PAST.get(verb) or verb + ("d" if verb.endswith("e") else "ed")
         return f"{past}{space}{rest} [{self.rule}]"
