@@ -319,7 +319,7 @@ def test_html_is_written_to_a_file_or_to_stdout(call: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["order", "--format", "wire"], "no format 'wire' for recordings"),
+        (["order", "--format", "wire"], "unknown format 'wire' for recordings"),
         (["order", "--var", "a=b"], "--var needs an agent file"),
         ([".", "--html", "x.html"], "--html shows one call"),
         (["agents/support.yaml", "--html", "x.html"], "is an agent file"),

@@ -275,7 +275,7 @@ def test_wrong_settings_and_rules_are_wrong_usage(
 ) -> None:
     (tmp_path / "a.yaml").write_text(GOOD)
     done = check("a.yaml", select=["VA999"])
-    assert (done.returncode, "no rule 'VA999'" in done.stderr) == (2, True)
+    assert (done.returncode, "unknown rule 'VA999'" in done.stderr) == (2, True)
     (tmp_path / "vagent.toml").write_text("selct = []\n")
     done = check("a.yaml")
     assert (done.returncode, "did you mean `select`?" in done.stderr) == (2, True)

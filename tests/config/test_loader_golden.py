@@ -1,7 +1,6 @@
-"""What is said about broken files, word for word: bad/NAME.yaml beside bad/NAME.txt.
+"""The findings of broken files, word for word: bad/NAME.yaml and bad/NAME.txt.
 
-To accept new wordings: UPDATE_GOLDEN=1 pytest tests/config/test_loader_golden.py, then read
-the difference.
+To accept new texts, run this file with UPDATE_GOLDEN=1, then read the difference.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def long_greeting(subject: Subject, draw: Random) -> Change | None:
 
 
 def no_way_out(subject: Subject, draw: Random) -> Change | None:
-    """Nothing but the caller ends the call."""
+    """Only the caller can end the call."""
     del draw
     prompt, tools = _prompt(subject), subject.document.value_span(("tools",))
     session = next((s for s in subject.sites if s.path == ("session",)), None)

@@ -181,7 +181,7 @@ def mixed_enum(subject: Subject, draw: Random) -> Change | None:
 
 
 def lost_reference(subject: Subject, draw: Random) -> Change | None:
-    """A `$ref` leads nowhere."""
+    """A `$ref` refers to a definition that does not exist."""
     site = subject.choose(draw, lambda each: each.name == "$ref")
     if site is None:
         return None

@@ -51,6 +51,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "runner/testing/judge.py": ("whatever somebody in it says",),
     "runner/tools/builtin.py": ("Tell the current date",),  # read by the model
     "runner/tools/http_client.py": ("an encoding nobody asked for",),  # by the model
+    "runner/config/lint/rules/security.py": ("secret perhaps",),
+    "runner/config/lint/spoken_text.py": ("tells?) (?:you|for|to)",),
 }
 
 # Files that are not rewritten yet; a name leaves the list with its file's last finding.

@@ -20,7 +20,7 @@ _ENGINES: dict[Part, tuple[str, ...]] = {
 def known_models(part: Part) -> list[str]:
     """Return the names of the models for a part.
 
-    Read as data: the code beside the list loads numpy and more, and is not needed.
+    Read as data: importing the module of the list would load numpy and more.
     """
     file = resources.files("runner") / "speech" / "manifest.json"
     models = json.loads(file.read_text("utf-8"))["models"]
@@ -42,7 +42,7 @@ def missing_modules(part: Part) -> list[str]:
 AS_OF = "2026-09-24"
 DEFAULT = "alba"
 
-# Voices of another language speak English too. None: nobody has said what it speaks.
+# Voices of another language also speak English. None: the languages are not known.
 VOICES: dict[str, frozenset[str] | None] = {
     **dict.fromkeys(
         ("alba", "anna", "charles", "eve", "george", "jane", "jean", "mary"),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from runner.config.lint.selection import Selection
     from runner.config.model import Kinds
 
-# What a tool of a kind that is not built in looks like at first.
+# Shape of a tool of a kind that is not built in.
 _UNKNOWN_KIND = {"VA203", "VA210"}
 
 

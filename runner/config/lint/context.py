@@ -1,4 +1,4 @@
-"""What the rules work on: a document, its surroundings, and what is known of both."""
+"""Context of the rules: a document, its surroundings and cached facts."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ T = TypeVar("T")
 class RuleContext:
     """One check of one file; rules read it and yield findings.
 
-    `variables` are the values given for this run (None: nobody runs it now); `unsound`
-    are paths that have a finding already, which no rule should build on.
+    `variables` are the values given for this run (None: it is not about
+    to run); `unsound` are paths that already have a finding, which rules skip.
     """
 
     document: Document
@@ -36,14 +36,14 @@ class RuleContext:
     environment: Mapping[str, str]
     variables: Mapping[str, str] | None
     unsound: frozenset[Pointer]
-    # Whether the file is about to be run: then what is not set is an error.
+    # True if the file is about to be run: then a missing value is an error.
     must_run: bool = False
     schema: str = AGENT_SCHEMA  # the name of the file that the schema is written to
     _tools: list[Pointer] | None = None
     _facts: dict[Callable[[RuleContext], Any], Any] = field(default_factory=dict)
 
     def get(self, path: Pointer, kind: type[T]) -> T | None:
-        """Return the value at `path` if it is there, sound and of this type."""
+        """Return the value at `path` if it exists, is valid and is of this type."""
         value: Any = self.document.value
         for part in path:
             if isinstance(value, dict):
@@ -52,12 +52,12 @@ class RuleContext:
                 value = value[part] if part < len(value) else None
             else:
                 return None
-        if type(value) is not kind or not self.is_sound(path):
+        if type(value) is not kind or not self.is_valid(path):
             return None
         return value
 
-    def is_sound(self, path: Pointer) -> bool:
-        """Whether nothing at `path` or above it has a finding."""
+    def is_valid(self, path: Pointer) -> bool:
+        """True if nothing at `path` or above it has a finding."""
         if self.document.has_faults and self.document.is_broken(path):
             return False
         if not self.unsound:
@@ -65,8 +65,8 @@ class RuleContext:
         return not any(path[:end] in self.unsound for end in range(len(path) + 1))
 
     def is_whole(self, path: Pointer) -> bool:
-        """Whether nothing at `path`, above it or below it has a finding."""
-        if not self.is_sound(path) or not self.document.is_whole(path):
+        """True if nothing at `path`, above it or below it has a finding."""
+        if not self.is_valid(path) or not self.document.is_whole(path):
             return False
         depth = len(path)
         return not any(each[:depth] == path for each in self.unsound)
@@ -117,7 +117,7 @@ class RuleContext:
         return Place(self.document.source, span, self.document.related(path))
 
 
-# What a rule is: an id, one small function, and the documentation beside it.
+# A rule: an id, one small function and its documentation.
 #
 # The documentation is the function's docstring: a summary in the first line, the reason
 # in paragraphs, and two examples under `Bad:` and `Good:`. `vagent validate --explain`
@@ -129,7 +129,7 @@ Check: TypeAlias = "Callable[[RuleContext], Iterator[Finding]]"
 
 @dataclass(frozen=True, slots=True)
 class Documentation:
-    """What `--explain` shows of a rule; the examples are YAML."""
+    """The documentation of a rule for `--explain`; the examples are YAML."""
 
     summary: str
     why: str

@@ -27,7 +27,7 @@ _OTHERS = {"node_modules", "venv", "__pycache__", "site-packages"}
 
 @dataclass(slots=True)
 class FileDiscovery:
-    """What a person asked to have checked; may be gone through again and again."""
+    """The files to check; can be iterated repeatedly."""
 
     paths: Sequence[Path]
     settings: Settings
@@ -37,9 +37,9 @@ class FileDiscovery:
     def readings(self) -> Iterator[ParsedFile | UnreadableFile]:
         """Yield every file once, read and parsed.
 
-        A file that is named is always taken. Of a folder the agent and
-        scenario files are, told by what is in them; raises `UsageError` for one without
-        any, and for a pattern that no file fits: a check of nothing proves nothing.
+        A named file is always included, and of a folder all agent and scenario files,
+        recognized by their content. Raises `UsageError` for a folder without any and
+        for a pattern that matches no file.
         """
         seen: set[str] = set()
         for path in self._expanded():
@@ -109,7 +109,7 @@ class FileDiscovery:
 
     @property
     def input_name(self) -> Path:
-        """What standard input is called."""
+        """The path that stands for standard input."""
         return self.stdin_name or Path("<stdin>")
 
     def input(self) -> bytes:
@@ -125,7 +125,7 @@ def _is_pattern(text: str) -> bool:
 
 def _fitting(pattern: str) -> list[Path]:
     """Return what a pattern stands for, where the shell has not said so already."""
-    from glob import glob  # cmd.exe and quoted patterns need it, nobody else
+    from glob import glob  # only cmd.exe and quoted patterns need it
 
     found = [Path(each) for each in sorted(glob(pattern, recursive=True))]
     found = [each for each in found if not each.is_dir()]
@@ -155,7 +155,7 @@ def _refuse(error: OSError) -> None:
 
 
 def shown_path(path: PurePath, root: PurePath) -> str:
-    """Spell a path with `/`, from `root` where it lies below it."""
+    """Return a path with `/`, relative to `root` if it is below it."""
     if path.is_absolute() and path.is_relative_to(root):
         path = path.relative_to(root)
     return path.as_posix()

@@ -1,4 +1,4 @@
-"""What a rule means, why, and a bad and a good example: `--explain` and `--rules`."""
+"""Texts of `--explain` and `--rules`: the documentation of the rules."""
 
 from __future__ import annotations
 

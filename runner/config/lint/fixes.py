@@ -1,4 +1,4 @@
-"""Findings mended in a text: what their fixes change, and nothing else.
+"""Applies the fixes of findings to texts and files.
 
 Pure: a text and a way to check it go in, the new text and what was done come out.
 """
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 Check: TypeAlias = "Callable[[str], Sequence[Diagnostic]]"
 Choice: TypeAlias = "Callable[[Diagnostic], bool]"
 
-# A fix may bring to light what the next round mends. No file needs this many looks, and
+# A fix may reveal what the next round fixes. No file needs this many rounds, and
 # one that was made to shall not take minutes.
-_MOST_CHECKS = 400
-# Titles are imperatives; what was done is told in the past.
+_MAX_CHECKS = 400
+# Titles are imperatives; reports of made fixes use the past tense.
 _PAST = {"take": "took", "put": "put", "write": "wrote", "quote": "quoted"}
 
 
@@ -43,7 +43,7 @@ class Change:
 
     @property
     def done(self) -> str:
-        """What was done, as a past tense: "replaced `voise` by `voice` [VA203]"."""
+        """The fix in the past tense: "replaced `voise` by `voice` [VA203]"."""
         verb, space, rest = self.title.partition(" ")
         past = _PAST.get(verb) or verb + ("d" if verb.endswith("e") else "ed")
         return f"{past}{space}{rest} [{self.rule}]"
@@ -51,7 +51,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class FixResult:
-    """What became of a text: `findings` are those about the new one.
+    """The result of fixing a text; `findings` are those about the new text.
 
     `refused` are fixes that were not made because the file would have had more errors,
     or would not have been YAML any more.
@@ -102,8 +102,8 @@ class _Work:
 
     @property
     def is_tired(self) -> bool:
-        """Whether it has looked at the text more often than any file needs."""
-        return self._checks >= _MOST_CHECKS
+        """True if the text was checked more often than any file needs."""
+        return self._checks >= _MAX_CHECKS
 
     def candidates(self) -> list[Diagnostic]:
         """The findings whose fix may be made and would change something."""
@@ -116,7 +116,7 @@ class _Work:
         ]
 
     def accept_all(self, batch: Sequence[Diagnostic]) -> bool:
-        """Make these fixes if each mended error is gone and no other has come."""
+        """Apply these fixes if each fixed error is gone and no new error appears."""
         mended = sum(each.is_error for each in batch)
         unread, errors = _damage(self.findings)
         return self._accept(batch, (unread, errors - mended))
@@ -177,7 +177,7 @@ def _overlap(one: Edit, other: Edit) -> bool:
 
 
 def _damage(findings: Iterable[Diagnostic]) -> tuple[int, int]:
-    """How broken a text is: what keeps it from being read, then all errors.
+    """Return the number of syntax errors and of all errors of a text.
 
     In this order, since a text that can be read shows the errors further down.
     """
@@ -185,12 +185,12 @@ def _damage(findings: Iterable[Diagnostic]) -> tuple[int, int]:
     return sum(each.rule.startswith("VA1") for each in errors), len(errors)
 
 
-# Fixes made in files: read, mended, shown as a difference or written back whole.
+# Fixes in files: shown as a diff or written back.
 
 
 @dataclass(frozen=True, slots=True)
 class FixedFile:
-    """What became of one file's content; nothing is written yet.
+    """The fixed content of one file; nothing is written yet.
 
     `shown` is the path as the person gave it, `before` and `after` are bytes as they
     lie on the disk.
@@ -203,7 +203,7 @@ class FixedFile:
 
     @property
     def is_changed(self) -> bool:
-        """Whether a fix was made."""
+        """True if a fix was made."""
         return self.before != self.after
 
     def difference(self) -> bytes:
@@ -242,14 +242,16 @@ def fix_content(
     """Make the fixes in the content of a file that is shown as `shown`.
 
     `check` returns the sorted findings about a content; only those that `chosen` lets
-    through are mended, and only in this file, not in those it refers to. A byte order
+    through are fixed, and only in this file, not in those it refers to. A byte order
     mark, line ends and a missing one at the end stay as they are.
     """
     mark = BOM_UTF8 if data.startswith(BOM_UTF8) else b""
     try:
         text = data[len(mark) :].decode()
     except UnicodeDecodeError:
-        findings = tuple(check(data))  # it says why; there is no text to mend
+        findings = tuple(
+            check(data)
+        )  # the finding gives the reason; nothing can be fixed
         return FixedFile(shown, data, data, FixResult("", (), (), findings))
 
     def allows(found: Diagnostic) -> bool:

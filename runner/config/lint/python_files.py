@@ -90,7 +90,7 @@ class PythonTool:
     file: str
     function: str
     real: Path | None  # None: outside the agent's folder
-    content: PythonFile | None  # None: there is no such file
+    content: PythonFile | None  # None: the file does not exist
 
     @property
     def path(self) -> Pointer:
@@ -99,7 +99,7 @@ class PythonTool:
 
     @property
     def definition(self) -> Function | None:
-        """The function, if the file surely defines it as one."""
+        """The function, if the file certainly defines it as one."""
         found = self.content.scope.find(self.function) if self.content else None
         return found if isinstance(found, Function) else None
 
@@ -128,7 +128,7 @@ def find_python_tools(inspection: RuleContext) -> list[PythonTool]:
 def _parse(data: bytes) -> tuple[ast.Module, str]:
     """Parse a Python file, and decode its text; the tree is not to be changed."""
     with warnings.catch_warnings():
-        # What Python would warn of in the user's file is not a finding of ours.
+        # Python's warnings about the user's file are not findings.
         warnings.simplefilter("ignore")
         tree = ast.parse(data)
     encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
@@ -351,7 +351,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a function takes: by name, by position only, and any other name."""
+    """Parameters of a function: by name, by position only, and `**kwargs`."""
 
     function: Function
     parameters: tuple[Parameter, ...]

@@ -45,7 +45,7 @@ _SETS = {
     *("collections.abc.Set", *_everywhere("MutableSet")),
 }
 _MAPPINGS = {"dict", "typing.Dict", *_everywhere("Mapping", "MutableMapping")}
-# What annotations become in JSON Schema, by the name that they are imported under.
+# JSON Schema types of annotations, by the full name of the type.
 _SCHEMAS: dict[str, Schema] = {
     **dict.fromkeys(
         ("str", "typing.Text", "typing.LiteralString", "bytes", "pathlib.Path"), _TEXT
@@ -67,14 +67,14 @@ _SCHEMAS: dict[str, Schema] = {
     **dict.fromkeys(_SETS, {"type": "array", "uniqueItems": True}),
     **dict.fromkeys(_MAPPINGS, {"type": "object"}),
 }
-# Has surely no JSON Schema.
+# Types that certainly have no JSON Schema.
 _NOT_JSON = {
     *("bytearray", "memoryview", "range", "slice", "type", "datetime.tzinfo"),
     *("io.BytesIO", "io.StringIO"),
     *_everywhere("Callable", "Iterator", "AsyncIterator", "AsyncIterable"),
     *_everywhere("AsyncGenerator", "Awaitable", "Coroutine"),
 }
-# Surely not the result of a tool: what yields is not data.
+# Certainly not the result of a tool: a generator is not data.
 _NOT_A_RESULT = {
     *_NOT_JSON,
     *("complex", "re.Pattern", "typing.Pattern", *_everywhere("Iterable", "Generator")),
@@ -126,7 +126,7 @@ def literal_values(file: PythonFile, node: ast.expr | None) -> list[object] | No
 def not_json(
     file: PythonFile, node: ast.expr, *, as_result: bool = False
 ) -> str | None:
-    """Return the part of an annotation that JSON surely cannot carry."""
+    """Return the part of an annotation that JSON certainly cannot represent."""
     node = unquoted(node) or node
     bad = _NOT_A_RESULT if as_result else _NOT_JSON
     if isinstance(node, ast.BinOp):
@@ -238,7 +238,7 @@ def _annotated(file: PythonFile, parts: list[ast.expr]) -> Schema | None:
 
 
 def _is_adding(file: PythonFile, note: ast.expr) -> bool:
-    """True if a note in an `Annotated` surely does not replace the schema."""
+    """True if metadata in an `Annotated` certainly does not replace the schema."""
     if isinstance(note, ast.Call):
         return (file.scope.resolve(note.func) or "").startswith(_ADDING)
     return isinstance(note, ast.Dict | ast.Constant)

@@ -35,13 +35,13 @@ Problem = Literal["outside", "missing", "unreadable", "no text", "empty"]
 
 @dataclass(frozen=True, slots=True)
 class PromptFile:
-    """What `prompt_file` led to; all None where there is no such field."""
+    """The result of reading `prompt_file`; all None without the field."""
 
     reference: str | None = None
     source: Source | None = None
     problem: Problem | None = None
     message: str = ""  # of an unreadable file
-    fault: SourceError | None = None  # of a file that is no text
+    fault: SourceError | None = None  # of a file that is not text
 
 
 def read_prompt(inspection: RuleContext) -> PromptFile:
@@ -71,7 +71,7 @@ def read_prompt(inspection: RuleContext) -> PromptFile:
 
 
 # In one text. A file made to have a million would only make the checker slow.
-_MOST = 200
+_MAX_PLACEHOLDERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,22 +94,22 @@ class PlaceholderUse:
 
 
 def find_uses(inspection: RuleContext) -> list[PlaceholderUse]:
-    """Return the placeholders of all sound texts, in the order of the file."""
+    """Return the placeholders of all valid texts, in the order of the file."""
     found: list[PlaceholderUse] = []
     for path, text in find_texts(inspection.document.value):
-        if "${" in text and inspection.is_sound(path):
-            for each in list(find_placeholders(text))[:_MOST]:
+        if "${" in text and inspection.is_valid(path):
+            for each in list(find_placeholders(text))[:_MAX_PLACEHOLDERS]:
                 place = inspection.part(path, each.start, each.end)
                 found.append(PlaceholderUse(each, place, policy(path), path))
     prompt = inspection.fact(read_prompt).source
     if prompt is not None:
-        for each in list(find_placeholders(prompt.text))[:_MOST]:
+        for each in list(find_placeholders(prompt.text))[:_MAX_PLACEHOLDERS]:
             place = Place(prompt, Span(each.start, each.end))
             found.append(PlaceholderUse(each, place, "text", ("prompt_file",)))
     return found
 
 
-# Placeholders as other tools write them, in what an agent says or is told.
+# Placeholders in the syntax of other tools, in spoken texts and prompts.
 
 
 # `{{name}}`, `{{ user.name | upper }}`, `{{#if name}}`: Mustache, Jinja and Liquid; not
@@ -131,13 +131,13 @@ class ForeignPlaceholder:
 
 
 def find_templates(inspection: RuleContext) -> list[ForeignPlaceholder]:
-    """Return those of all sound texts and of the prompt file."""
+    """Return those of all valid texts and of the prompt file."""
     declared = inspection.get(("variables",), dict) or {}
     found: list[ForeignPlaceholder] = []
     for path, text in find_texts(inspection.document.value):
         if not any(each in text for each in "{$") or policy(path) != "text":
             continue
-        if inspection.is_sound(path):
+        if inspection.is_valid(path):
             found += _search(text, declared, partial(inspection.part, path))
     prompt = inspection.fact(read_prompt).source
     if prompt is not None:
@@ -153,7 +153,7 @@ def _search(
     text: str, declared: Collection[str], place: Callable[[int, int], Place]
 ) -> Iterator[ForeignPlaceholder]:
     for form in (_DOUBLE, _TAG, _SINGLE, _DOLLAR):
-        for found in list(re.finditer(form, text, re.ASCII))[:_MOST]:
+        for found in list(re.finditer(form, text, re.ASCII))[:_MAX_PLACEHOLDERS]:
             name = found[1] if found.re.groups else ""
             variable = name if name in declared else None
             if form == _DOUBLE and variable is None:

@@ -2,7 +2,7 @@
 
 A repetition of something that itself repeats, with nothing between that must be there,
 can divide a text of n characters in 2^n ways, and a backtracking engine such as
-Python's tries all of them before it gives up. Only what is surely so is told.
+Python's tries all of them before it gives up. Only certain cases are reported.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _FEW = 12
 
 
 def is_catastrophic(pattern: str) -> bool:
-    """Whether some text makes a match take exponential time.
+    """True if some text makes a match take exponential time.
 
     A pattern that is none is not: False.
     """
@@ -48,7 +48,7 @@ def _any_in(items: list[tuple[Any, Any]]) -> bool:
 
 
 def _is_ambiguous(body: list[tuple[Any, Any]]) -> bool:
-    """Whether one text can be divided in several ways into runs of this body."""
+    """True if one text can be divided in several ways into runs of this body."""
     items = _flat(body)
     for index, (name, value) in enumerate(items):
         if name in _REPEATS and _is_many(value[1]):

@@ -1,4 +1,4 @@
-"""What a check came to: every file with the findings that count, and the sums."""
+"""Results of a check: the findings of each file and their totals."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class CheckedFile:
 
     @property
     def has_errors(self) -> bool:
-        """Whether one of the findings is an error."""
+        """True if one of the findings is an error."""
         return any(each.is_error for each in self.findings)
 
 
@@ -114,6 +114,6 @@ def gather(
 
 
 def _is_fixable(file: CheckedFile, found: Diagnostic) -> bool:
-    """Whether `--fix` mends it: safely, and in the file itself."""
+    """True if `--fix` fixes it: the fix is safe and in the file itself."""
     is_own = found.path == file.source.path
     return is_own and found.fix is not None and found.fix.is_safe

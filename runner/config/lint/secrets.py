@@ -1,4 +1,4 @@
-"""What an agent file gives away: every secret in it that stands there in clear."""
+"""Finds secrets in plain text in an agent file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from runner.config.yaml.nodes import Pointer
 
 
-_SHORTEST = 8  # of a value that its name makes a secret
+_MIN_SECRET_CHARS = 8  # of a value that its name makes a secret
 _SCHEME = r"\s*(?:Bearer|Basic|Token|ApiKey|Key)\s+"
 _QUERY = r"[?&]([^=&#]+)=([^&#${}]+)"
 
@@ -28,7 +28,7 @@ _QUERY = r"[?&]([^=&#]+)=([^&#${}]+)"
 class SecretInText:
     """A secret in clear. `is_certain`: its format is published, nothing is guessed.
 
-    `path` is where a guess stands in the file.
+    `path` is the path of a guess in the file.
     """
 
     place: Place
@@ -71,7 +71,7 @@ def _guesses(inspection: RuleContext) -> Iterator[tuple[Pointer, int, int, str]]
         if path[-1] == "url":
             for found in re.finditer(_QUERY, text):
                 if re.search(SECRET_NAME, found[1]) and _looks_chosen(found[2]):
-                    yield path, *found.span(2), f"`{found[1]}` in the url"
+                    yield path, *found.span(2), f"`{found[1]}` in the URL"
         for span in find_high_entropy(text):
             yield path, *span, "a long text of mixed letters and digits"
 
@@ -92,7 +92,7 @@ def _texts(value: Any, path: Pointer) -> Iterator[tuple[Pointer, str]]:
 
 
 def _name(path: Pointer) -> str | int:
-    """What a value is called: its key; of a variable's default, the variable."""
+    """Return the name of a value: its key, or the variable of a default."""
     return path[1] if path[0] == "variables" and len(path) > 1 else path[-1]
 
 
@@ -105,9 +105,9 @@ def _is_named_secret(path: Pointer) -> bool:
 
 
 def _looks_chosen(text: str) -> bool:
-    """Whether a value could be a secret: one word, long enough, not only letters."""
+    """True if a value could be a secret: one word, long enough, not only letters."""
     text = text.strip()
-    if len(text) < _SHORTEST or re.search(r"\s", text):
+    if len(text) < _MIN_SECRET_CHARS or re.search(r"\s", text):
         return False
     return not text.isalpha() and "://" not in text
 
@@ -116,10 +116,10 @@ def _overlap(one: Span, other: Span) -> bool:
     return one.start < other.end and other.start < one.end
 
 
-# The values of a loaded agent that nobody may see.
+# The secret values of a loaded agent.
 
 
-# Headers that are keys whatever their value looks like, beside those that say so.
+# Headers whose values are always secret, in addition to those with a telling name.
 _SECRET_HEADERS = frozenset({"cookie", "proxy-authorization"})
 _AUTH_SCHEME = re.compile(r"\s*(?:Bearer|Basic|Token|ApiKey|Key)\s+", re.IGNORECASE)
 

@@ -71,7 +71,7 @@ def build_selection(settings: Settings, all_rules: LoadRules) -> Selection:
 
 
 def relative_to(path: Path, folder: Path | None) -> str:
-    """Spell a path with `/` from a folder, in full when it lies elsewhere."""
+    """Return a path with `/`, relative to a folder if it is below it, else in full."""
     full = path.absolute()
     if folder is not None and full.is_relative_to(folder.absolute()):
         full = full.relative_to(folder.absolute())
@@ -91,7 +91,7 @@ def find_rules(selector: str, all_rules: LoadRules) -> list[Rule]:
         head = wanted.upper()
         found = [each for each in rules.values() if each.id.startswith(head)]
     if not found:
-        raise UsageError(f"there is no rule '{wanted}'", hint=_nearest(wanted, rules))
+        raise UsageError(f"unknown rule '{wanted}'", hint=_nearest(wanted, rules))
     return found
 
 
@@ -115,7 +115,7 @@ def _chosen(selectors: Iterable[str], all_rules: LoadRules) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a project can settle for all its checks; the command line goes before it.
+    """The lint settings of a project; the command line overrides them.
 
     `exclude` and the patterns of `per_file_ignores` are relative to `folder`.
     """
@@ -188,7 +188,7 @@ def _table(path: Path, value: Any, all_rules: LoadRules) -> dict[str, tuple[str,
 
 
 def matches(path: str, pattern: str) -> bool:
-    """Whether a pattern is about a path; both with `/`, relative to the same folder.
+    """True if a pattern matches a path; both with `/`, relative to the same folder.
 
     `**` stands for any number of folders, `*` and `?` stay within one name, `[...]` is
     a set of characters. A pattern without a slash is about names at any depth, and a

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SpokenText:
-    """One text. `path` is where it stands, `file` the prompt file that it fills."""
+    """One text, with its path in the agent file and the prompt file that holds it."""
 
     text: str
     path: Pointer
@@ -55,7 +55,7 @@ def find_prompt(inspection: RuleContext) -> SpokenText | None:
 
 
 def find_spoken(inspection: RuleContext) -> list[SpokenText]:
-    """Return what the voice says as it stands in the file, in its order of fields."""
+    """Return the texts that are spoken verbatim, in the order of the fields."""
     paths: list[Pointer] = [("greeting",)]
     paths += [(*tool, "announce") for tool in inspection.tools()]
     paths += [("session", "one_minute_left"), ("session", "idle", "say")]
@@ -99,7 +99,7 @@ _KANA_PER_SECOND = 7.8
 _HAN = "[\u3400-\u9fff\uac00-\ud7a3]"  # and Hangul, a syllable each too
 _KANA = "[\u3040-\u30ff]"
 # Of one kind in one text. A file made to have a million would only take time.
-_MOST = 100
+_MAX_MATCHES = 100
 _SPELLED = 5  # characters in the name of a digit: "seven"
 
 # The order counts: a link of markdown holds an address, which is not found again.
@@ -124,10 +124,10 @@ class UnspeakableText(NamedTuple):
 
 
 def find_unspeakable(text: str) -> Iterator[UnspeakableText]:
-    """Yield what cannot be said as it is written, no stretch twice."""
+    """Yield the parts that cannot be spoken as written, without overlaps."""
     taken: list[UnspeakableText] = []
     for what, pattern in _UNSPEAKABLE:
-        for found in islice(re.finditer(pattern, text), _MOST):
+        for found in islice(re.finditer(pattern, text), _MAX_MATCHES):
             start, end = found.span()
             if all(end <= each.start or each.end <= start for each in taken):
                 taken.append(UnspeakableText(what, start, end))
@@ -151,13 +151,13 @@ def estimate_seconds(text: str) -> float:
 # Sentences of a prompt that ask for what only a page can show.
 
 
-# How an answer is told to look; what a caller, a tool or a document does is put in
+# Requested formats of an answer; what a caller, a tool or a document does is put in
 # other words ("callers use", "is written in").
 _ANSWER = (
     r"answer|respond|reply|write|format|output|return|present|structure|summari[sz]e"
 )
 _ADD = r"use|using|add|include|insert|put|give|provide|share|" + _ANSWER
-# What is talked about is no wish: "answer questions about Markdown".
+# Mentioning a format is not a request: "answer questions about Markdown".
 _GAP = r"\b(?:(?!\b(?:about|questions?)\b)[^\"“”]){0,60}?"
 _TOPIC = (
     r"(?!\s+(?:knowledge|skills?|experience|courses?|class(?:es)?|files?|syntax)\b)"
@@ -180,7 +180,7 @@ _NOT = (
     r"\b(?:no|not|never|without|avoid|nor|neither|none|instead of|rather than|cannot|"
     r"skip|omit|refrain|forbidden|free of|leave out|bad|wrong|don.?ts?)\b|n['’]t\b"
 )
-# What goes through another channel, or what someone else wishes.
+# Output on another channel, or requests of other people.
 _ELSEWHERE = (
     r"\b(?:e-?mails?|text messages?|by text|text (?:them|him|her)|sms|whatsapp|"
     r"letters?|tickets?|chat|notes?|reports?|logs?|documents?|screen)\b|"
@@ -190,7 +190,7 @@ _BULLET = r"[ \t]*(?:[-*+•]|\d+[.)])[ \t]"
 
 
 class MarkupRequest(NamedTuple):
-    """What a prompt asks for, by offsets into it."""
+    """A format that a prompt asks for, by offsets into it."""
 
     what: str
     start: int
@@ -235,9 +235,9 @@ def _sentences(block: str) -> Iterator[tuple[int, str]]:
 # Arguments that callers dictate: numbers, codes, addresses, dates, amounts.
 
 
-# Any of these tells the service when a value is whole.
+# Each of these shows the service when a value is complete.
 _HINTS = {"pattern", "format", "enum", "const", "examples"}
-# What a schema may say elsewhere.
+# Keywords that may describe the value elsewhere.
 _INDIRECT = {"$ref", "anyOf", "oneOf", "allOf"}
 
 # The last word of a name, or its last two, and what a caller gives there.
@@ -351,7 +351,7 @@ def kind_of_value(name: str, description: object) -> str | None:
 
 
 def _read_string(annotation: ast.expr | None) -> list[str] | None:
-    """Return the texts beside a plain `str`; None for any other type, or with hints."""
+    """Return the metadata texts of a plain `str`; None for others or with hints."""
     match annotation:
         case ast.Subscript(value=called, slice=ast.Tuple(elts=[kind, *notes])) if (
             _ends_with(called, "Annotated")
@@ -387,7 +387,7 @@ def _ends_with(node: ast.expr, name: str) -> bool:
 
 
 def _may_hint(note: ast.expr) -> bool:
-    """Whether a note beside a type says how it is dictated, or cannot be read."""
+    """True if the metadata of a type describes its form or cannot be read."""
     if isinstance(note, ast.Dict):
         keys = [
             key.value if isinstance(key, ast.Constant) else None for key in note.keys

@@ -39,7 +39,7 @@ class Suppression:
     refused: set[str] = field(default_factory=set)
 
     def covers(self, found: Diagnostic, lines: Iterable[int]) -> bool:
-        """Whether it is about this finding; `lines` are where that stands."""
+        """True if it is about this finding; `lines` are the lines of the finding."""
         return found.rule in self.rules and any(line in self.lines for line in lines)
 
 
@@ -47,7 +47,7 @@ class Suppressions:
     """All such comments of a file; `apply` may be called once.
 
     `references` are the lines of the agent file that name another file, by that file's
-    path: a finding about it stands there. `rules` are those that there are.
+    path: a finding about it is reported there. `rules` are those that there are.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Suppressions:
             if rule not in self._rules:
                 guess = nearest(rule.lower(), [each.lower() for each in self._rules])
                 meant = f"did you mean `{guess.upper()}`?" if guess else None
-                yield self._warn(span, "VA114", f"there is no rule `{rule}`", meant)
+                yield self._warn(span, "VA114", f"unknown rule `{rule}`", meant)
             elif rule in comment.refused:
                 message = f"`{rule}` finds an error here, which cannot be ignored"
                 help_ = "it would stop a run; only warnings can be ignored"
@@ -135,7 +135,7 @@ def find_suppressions(
 
 
 def _is_header(source: Source, scalar: Node, at: int) -> bool:
-    """Whether an offset is in the first line of a block, before its text."""
+    """True if an offset is in the first line of a block, before its text."""
     if scalar.style not in ("|", ">"):
         return False
     return source.point(scalar.span.start)[0] == source.point(at)[0]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Methods whose arguments go into the query, and which send no body.
 QUERY_METHODS = frozenset({"GET", "HEAD", "DELETE"})
-# What stands for a `${...}` while a url is taken apart; no host or path has it.
+# Replaces `${...}` while a URL is parsed; no host or path contains it.
 _STAND_IN = "\0"
 
 
@@ -47,12 +47,12 @@ class HttpTool:
 
     @property
     def effect(self) -> str | None:
-        """What the file says that a call does to the world; None: nothing."""
+        """The declared `effect`; None without one."""
         return self.inspection.get((*self.tool, "effect"), str)
 
     @property
     def allows_private(self) -> bool:
-        """Whether the address may be on this machine or in a private network."""
+        """True if the address may be on this machine or in a private network."""
         return self.inspection.get((*self.path, "allow_private"), bool) is True
 
     @property
@@ -71,7 +71,7 @@ class HttpTool:
 
 
 def find_http_tools(inspection: RuleContext) -> list[HttpTool]:
-    """Return the HTTP tools whose url is sound, in order."""
+    """Return the HTTP tools with a valid URL, in order."""
     found = []
     for tool in inspection.tools():
         url = inspection.get((*tool, "http", "url"), str)
@@ -96,7 +96,7 @@ def _take_apart(url: str) -> SplitResult | None:
         return None
 
 
-# What is known of an agent's tools: what the model calls them, whether one ends it.
+# Facts about an agent's tools: their names and effects.
 
 
 _BUILT_IN = {"end_call": "terminal", "current_time": "read"}
@@ -111,8 +111,8 @@ def find_definitions(
 
 
 def find_names(inspection: RuleContext) -> set[str] | None:
-    """Return what the model calls the tools; None when one of them cannot be told."""
-    if not inspection.is_sound(("tools",)):
+    """Return the names of the tools; None if one of them is not known."""
+    if not inspection.is_valid(("tools",)):
         return None
     names = set()
     for index in range(len(inspection.get(("tools",), list) or ())):
@@ -124,11 +124,11 @@ def find_names(inspection: RuleContext) -> set[str] | None:
 
 
 def find_effect(inspection: RuleContext, tool: Pointer) -> str | None:
-    """Return the effect of a tool; None when that cannot be told."""
+    """Return the effect of a tool; None if it is not known."""
     effect = inspection.get((*tool, "effect"), str)
     if effect is not None:
         return effect
-    if not inspection.is_sound((*tool, "effect")):
+    if not inspection.is_valid((*tool, "effect")):
         return None
     plugin = plugin_name(inspection, tool)
     if plugin is not None:
@@ -151,9 +151,9 @@ def plugin_name(inspection: RuleContext, tool: Pointer) -> str | None:
 
 
 def name_of_tool(inspection: RuleContext, tool: Pointer) -> str | None:
-    """Return what the model calls a tool; None when that cannot be told."""
+    """Return the name of a tool; None if it is not known."""
     name = inspection.get((*tool, "name"), str)
-    if name is not None or not inspection.is_sound((*tool, "name")):
+    if name is not None or not inspection.is_valid((*tool, "name")):
         return name
     plugin = plugin_name(inspection, tool)
     if plugin is not None:
@@ -167,7 +167,7 @@ def name_of_tool(inspection: RuleContext, tool: Pointer) -> str | None:
 
 
 def _is_computed(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Whether something but `@tool(...)` with plain values decorates a function."""
+    """True if a decorator other than `@tool(...)` with plain values is used."""
     import ast
 
     for each in function.decorator_list:
@@ -199,7 +199,7 @@ _ONE = (
 )
 _LISTS = ("prefixItems", "allOf", "anyOf", "oneOf")
 _NAMED = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
-# What is broken inside one of these is looked at where it stands.
+# Errors inside one of these are reported at their own place.
 _WITH_SCHEMAS = {*_ONE, *_LISTS, *_NAMED}
 # Where a schema may be one of several for the same value: it need not say everything.
 _SHARED = {
@@ -210,9 +210,9 @@ _SHARED = {
 
 @dataclass(frozen=True, slots=True)
 class Subschema:
-    """A schema at `path`, with the keywords of it that are sound.
+    """A schema at `path`, with its valid keywords.
 
-    `keyword` is the one that it stands under, none for a tool's `parameters`; `depth`
+    `keyword` is the one that contains it, empty for a tool's `parameters`; `depth`
     counts the objects and lists around it.
     """
 
@@ -229,7 +229,7 @@ class Subschema:
 
     @property
     def is_part(self) -> bool:
-        """Whether other schemas may describe the same value."""
+        """True if other schemas may describe the same value."""
         return self.keyword in _SHARED
 
 
@@ -251,7 +251,7 @@ def _walk(
     sound = {
         key: value
         for key, value in schema.items()
-        if inspection.is_sound((*path, key))
+        if inspection.is_valid((*path, key))
         and (key in _WITH_SCHEMAS or inspection.is_whole((*path, key)))
     }
     yield Subschema(path, sound, keyword, depth)
@@ -273,7 +273,7 @@ def _inner(keywords: dict[str, Any]) -> Iterator[tuple[str, Pointer]]:
 
 
 def tool_name(inspection: RuleContext, tool: Pointer) -> tuple[str, Pointer] | None:
-    """Return what the model calls a tool and where that stands, if it can be told."""
+    """Return the name of a tool and the path of the name, if it is known."""
     for keys in (("name",), ("python",), ("plugin",), ("plugin", "name")):
         value = inspection.get((*tool, *keys), str)
         if value is not None:

@@ -17,7 +17,7 @@ from runner.config.loader import check_file
 
 FOLDER = Path(__file__).parents[1]
 CASES = FOLDER / "cases"
-# What examples leave out. The last keeps them from being told how a call ends.
+# Fields that examples omit. The last avoids the finding about the end of a call.
 HEAD = {
     "version": "version: 1\n",
     "name": "name: shop\n",
@@ -31,7 +31,7 @@ UNSHOWN = {*UNWRITTEN, "VA108"}
 
 
 def lay_out(folder: Path, example: str) -> Path:
-    """Write an example as an agent file, with what it leaves out, beside its tools."""
+    """Write an example as an agent file next to its tools, with the omitted fields."""
     shutil.copytree(FOLDER / "beside", folder, dirs_exist_ok=True)
     (folder / "empty.md").write_text("", "utf-8")
     (folder / "handbook.md").write_text("Returns take thirty days. " * 800, "utf-8")

@@ -87,7 +87,7 @@ def test_a_yaml_file_of_something_else_is_passed_over_without_being_parsed() -> 
     assert found(".") == ["a.yaml"]
 
 
-def test_what_is_no_text_is_no_agent_in_a_folder_and_is_one_when_named() -> None:
+def test_a_binary_file_is_checked_only_when_named() -> None:
     add("a.yaml")
     Path("b.yaml").write_bytes(b"\xff\xfe")
     Path("c.yaml").write_bytes(AGENT.encode() + b"greeting: \xff\n")
@@ -103,7 +103,7 @@ def test_a_file_that_is_not_there_does_not_stop_the_others() -> None:
 
 
 @pytest.mark.parametrize("name", [None, Path("agents/a.yaml")])
-def test_standard_input_is_read_once_and_lies_where_it_is_said_to_lie(
+def test_standard_input_is_read_once_and_has_the_given_path(
     monkeypatch: pytest.MonkeyPatch, name: Path | None
 ) -> None:
     stdin = io.TextIOWrapper(io.BytesIO(AGENT.encode()))
@@ -126,7 +126,7 @@ def test_candidates_are_all_files_that_may_become_agents() -> None:
     assert names == ["a/a.yaml", "a/new.yaml", "b.txt"]
 
 
-def test_scenario_files_are_told_by_what_is_in_them_or_their_name() -> None:
+def test_scenario_files_are_recognized_by_content_or_name() -> None:
     add("a.yaml")
     add("tests/a.yaml", text="agent: ../a.yaml\nscenarios: []\n")
     add("b.test.yaml", text="agnt: a.yaml\n")

@@ -116,7 +116,7 @@ def test_a_text_that_can_be_read_again_may_show_more_errors() -> None:
     assert done.text == "  bad bad"
 
 
-def test_a_fix_that_changes_nothing_is_no_fix() -> None:
+def test_a_fix_that_changes_nothing_is_not_a_fix() -> None:
     def check(text: str) -> list[Diagnostic]:
         return [finding(text, 0, 1, Edit(0, 1, text[:1]))]
 
@@ -153,7 +153,7 @@ def test_lines_are_those_of_the_first_text() -> None:
         ("insert a modeline", "inserted a modeline [VA1]"),
     ],
 )
-def test_what_was_done_is_told_in_the_past(title: str, done: str) -> None:
+def test_made_fixes_are_reported_in_the_past_tense(title: str, done: str) -> None:
     assert Change(1, "VA1", title).done == done
 
 

@@ -41,7 +41,7 @@ def fixed(data: bytes) -> FixedFile:
         BROKEN.replace(b"\n", b"\r"),
     ],
 )
-def test_only_what_is_mended_changes(before: bytes) -> None:
+def test_only_fixed_text_changes(before: bytes) -> None:
     done = fixed(before)
     assert done.after == before.replace(b"voise", b"voice")
     assert done.is_changed
@@ -49,7 +49,7 @@ def test_only_what_is_mended_changes(before: bytes) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xfe", b"\xef\xbb\xbf", b"a: \x07", b"[1"])
-def test_what_is_no_agent_file_is_left_as_it_is(data: bytes) -> None:
+def test_a_file_that_is_not_an_agent_is_not_changed(data: bytes) -> None:
     done = fixed(data)
     assert done.after == data
     assert done.mending.findings != ()
@@ -83,7 +83,7 @@ def test_a_finding_about_another_file_changes_nothing_here() -> None:
     assert not done.is_changed
 
 
-def test_only_chosen_findings_are_mended() -> None:
+def test_only_chosen_findings_are_fixed() -> None:
     done = fix_content(
         b"x", "a", both, unsafe=True, chosen=lambda each: each.rule != "VA203"
     )
@@ -98,7 +98,7 @@ def test_the_difference_is_one_that_patch_understands() -> None:
     )
 
 
-def test_the_difference_tells_of_a_missing_line_end() -> None:
+def test_the_diff_shows_a_missing_line_end() -> None:
     text = fixed(BROKEN.rstrip()).difference()
     assert text.endswith(
         b"-voise: alba\n\\ No newline at end of file\n"
@@ -111,7 +111,7 @@ def test_the_difference_keeps_the_line_ends_of_the_file() -> None:
     assert b"\n-voise: alba\r\n+voice: alba\r\n" in text
 
 
-def test_without_a_change_there_is_no_difference() -> None:
+def test_without_a_change_the_diff_is_empty() -> None:
     assert fixed(MENDED).difference() == b""
 
 
@@ -172,7 +172,7 @@ def test_a_file_that_may_not_be_written_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [".", "none.yaml", "a\0b"])
-def test_what_cannot_be_read_is_told(tmp_path: Path, name: str) -> None:
+def test_an_unreadable_file_is_reported(tmp_path: Path, name: str) -> None:
     with pytest.raises(FileUnreadable):
         read_content(tmp_path / name)
 

@@ -1,4 +1,4 @@
-"""Files with slips of the fingers: what mending them may and may not do."""
+"""Fixes of randomly misspelt files."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def fixed(data: bytes) -> FixedFile:
 
 @given(slips())
 @settings(max_examples=40, deadline=None)
-def test_mending_touches_only_what_it_tells_of_and_ends(before: bytes) -> None:
+def test_fixing_changes_only_reported_text_and_terminates(before: bytes) -> None:
     done = fixed(before)
     changed = {each.line for each in done.mending.changes}
     old, new = before.split(b"\n"), done.after.split(b"\n")
@@ -124,7 +124,7 @@ def test_mending_touches_only_what_it_tells_of_and_ends(before: bytes) -> None:
 
 @given(slips())
 @settings(max_examples=40, deadline=None)
-def test_mending_does_no_harm(before: bytes) -> None:
+def test_fixing_adds_no_errors(before: bytes) -> None:
     found, done = check(before), fixed(before)
     left = done.mending.findings
     assert sum(each.is_error for each in left) <= sum(each.is_error for each in found)
@@ -132,6 +132,6 @@ def test_mending_does_no_harm(before: bytes) -> None:
     for each in left:
         if each.fix is not None and each.fix.is_safe and each.path == str(PATH):
             assert (each.rule, each.fix.title) in refused
-    # What is new was hidden by a mended key, or is what a mended value now shows.
+    # New findings were hidden by a fixed key, or are about a fixed value.
     if not done.mending.changes:
         assert left == tuple(found)

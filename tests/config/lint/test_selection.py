@@ -66,7 +66,7 @@ def test_some_files_are_let_off_some_rules(tmp_path: Path) -> None:
         ("", "vagent validate --rules lists them"),
     ],
 )
-def test_what_is_no_rule_is_told_with_the_nearest(selector: str, hint: str) -> None:
-    with pytest.raises(UsageError, match=f"there is no rule '{selector}'") as caught:
+def test_an_unknown_rule_is_reported_with_the_nearest(selector: str, hint: str) -> None:
+    with pytest.raises(UsageError, match=f"unknown rule '{selector}'") as caught:
         find_rules(selector, all_rules)
     assert (caught.value.hint or "").startswith(hint)

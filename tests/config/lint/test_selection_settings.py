@@ -94,18 +94,18 @@ def test_a_pyproject_that_says_nothing_about_vagent_may_be_broken(
         ("folder = 'x'", "no setting `folder`", None),
         ("select = 'VA1'", "`select` is a list of texts, not 'VA1'", None),
         ("ignore = [1]", "`ignore` is a list of texts", None),
-        ("ignore = ['VA9']", "`ignore`: there is no rule 'VA9'", None),
-        ("select = ['unknwn-key']", "no rule 'unknwn-key'", "unknown-key?"),
+        ("ignore = ['VA9']", "`ignore`: unknown rule 'VA9'", None),
+        ("select = ['unknwn-key']", "unknown rule 'unknwn-key'", "unknown-key?"),
         ("strict = 1", "`strict` is true or false, not 1", None),
         ("format = 'xml'", "there is no `format` 'xml'", "one of auto, text, "),
         ("exclude = 'a'", "`exclude` is a list", None),
         ("per-file-ignores = []", "`per-file-ignores` is a table", None),
         ("per-file-ignores = {'a*' = 'x'}", "`per-file-ignores.a*` is a list", None),
-        ("per-file-ignores = {'a*' = ['x']}", "no rule 'x'", None),
+        ("per-file-ignores = {'a*' = ['x']}", "unknown rule 'x'", None),
         ("= 1", "is no TOML: ", None),
     ],
 )
-def test_a_wrong_setting_is_told_with_its_file_and_key(
+def test_a_wrong_setting_is_reported_with_its_file_and_key(
     tmp_path: Path, text: str, message: str, hint: str | None
 ) -> None:
     path = tmp_path / "vagent.toml"
@@ -123,13 +123,13 @@ def test_settings_of_the_shared_file_are_a_table(tmp_path: Path) -> None:
         load_settings(tmp_path)
 
 
-def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_is_reported(tmp_path: Path) -> None:
     (tmp_path / "vagent.toml").write_bytes(b"\xff")
     with pytest.raises(UsageError, match="is no TOML"):
         load_settings(tmp_path)
 
 
-def test_a_file_that_cannot_be_read_is_told(
+def test_a_file_that_cannot_be_read_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "vagent.toml").write_text("")

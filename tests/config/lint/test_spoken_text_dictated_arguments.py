@@ -43,7 +43,7 @@ from runner.config.lint.spoken_text import (
         ("order_id", 7, "a number"),
     ],
 )
-def test_names_and_descriptions_tell_what_is_dictated(
+def test_names_and_descriptions_show_what_is_dictated(
     name: str, description: object, kind: str | None
 ) -> None:
     assert kind_of_value(name, description) == kind
@@ -102,7 +102,7 @@ def test_only_plain_strings_of_a_function_are_dictated(
     assert names == (["phone"] if found else [])
 
 
-def test_a_note_beside_the_type_describes_it() -> None:
+def test_metadata_of_a_type_describes_it() -> None:
     code = "async def f(to: Annotated[str, 'The e-mail address']): ..."
     function = ast.parse(code).body[0]
     assert isinstance(function, ast.AsyncFunctionDef)

@@ -91,7 +91,7 @@ def test_an_unused_comment_can_be_taken_away(
     assert whole[: edit.start] + edit.text + whole[edit.end :] == HEAD + left
 
 
-def test_a_comment_beside_a_file_is_about_that_file(tmp_path: Path) -> None:
+def test_a_comment_next_to_a_file_is_about_that_file(tmp_path: Path) -> None:
     (tmp_path / "t.py").write_text('print("hi")\ndef f() -> int:\n  "Doc of f."\n')
     tool = "prompt: p\ntools:\n  - python: t.py:f"
     found = check(tmp_path, f"{tool}\n")

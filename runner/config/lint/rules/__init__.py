@@ -1,4 +1,4 @@
-"""The table of rules: every finding that there can be, by its id."""
+"""The table of rules: every rule, by id."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from runner.config.lint.rules import (
     yaml,
 )
 
-# In the order in which they are checked: later ones leave alone what earlier ones
-# found unsound.
+# In the order in which they run: later rules skip values that earlier rules
+# found invalid.
 _GROUPS = (
     yaml,
     schema,

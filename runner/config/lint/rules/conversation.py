@@ -1,4 +1,4 @@
-"""Rules VA501 to VA504: what is said, and what the prompt wants to be said."""
+"""Rules VA501 to VA508: spoken text, the prompt and the course of a call."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ if TYPE_CHECKING:
     from runner.config.lint.context import RuleContext
 
 
-_LONGEST_GREETING = 12.0  # seconds
-_LONGEST_PROMPT = 20_000  # characters: about 5,000 tokens, read before every answer
+_MAX_GREETING_SECONDS = 12.0  # seconds
+_MAX_PROMPT_CHARS = 20_000  # characters: about 5,000 tokens, read before every answer
 
 
 @rule("VA501", "formatted-speech", "warning")
 def formatted_speech(inspection: RuleContext) -> Iterator[Finding]:
-    """The prompt asks for something that only a page can show.
+    """The prompt asks for formatting that cannot be spoken.
 
-    Whatever the model writes is read out: of a list the caller hears dashes, of a table
-    nothing that makes sense, of a link every letter. Say how it should sound instead:
-    "one at a time", "name at most three".
+    Everything that the model writes is read out: a list becomes dashes, a table becomes
+    nonsense, and a link is spelled letter by letter. Describe speech instead: "one at a
+    time", "name at most three".
 
     Bad:
         prompt: |
@@ -62,18 +62,18 @@ def formatted_speech(inspection: RuleContext) -> Iterator[Finding]:
         return
     for each in find_requests(prompt.bare):
         place = prompt.place(inspection, each.start, each.end)
-        message = f"the prompt asks for `{each.what}`, which cannot be heard"
-        help_ = "all that the model writes is read out; say how it should sound"
+        message = f"the prompt asks for `{each.what}`, which cannot be spoken"
+        help_ = "all output of the model is spoken; describe speech instead"
         yield Finding(place, message, help_)
 
 
 @rule("VA502", "unspeakable", "warning")
 def unspeakable(inspection: RuleContext) -> Iterator[Finding]:
-    """A text that is spoken word for word holds what a voice cannot say.
+    """A text that is spoken verbatim contains characters that cannot be spoken.
 
-    The greeting, announcements, and the lines of `session` go to the voice as they
-    stand: addresses are spelled out or mumbled, markdown and emoji are read by name or
-    lost.
+    The greeting, announcements and the texts of `session` go to speech synthesis
+    unchanged: addresses are spelled out or garbled, Markdown and emoji are read by name
+    or dropped.
 
     Bad:
         greeting: Welcome to **Acme**! Our shop is at https://acme.example.
@@ -81,16 +81,16 @@ def unspeakable(inspection: RuleContext) -> Iterator[Finding]:
     Good:
         greeting: Welcome to Acme! Our shop is at acme dot example.
     """
-    help_ = "write it as it should be said"
+    help_ = "write the text as it should be spoken"
     for passage in inspection.fact(find_spoken):
         for each in find_unspeakable(passage.bare):
             place = passage.place(inspection, each.start, each.end)
-            yield Finding(place, f"{each.what} cannot be said", help_)
+            yield Finding(place, f"{each.what} cannot be spoken", help_)
         for use in find_placeholders(passage.text):
             if use.kind == "variable":
                 place = passage.place(inspection, use.start, use.end)
                 for each in find_unspeakable(value_of(inspection, use.name)):
-                    message = f"{each.what}, in `{use.name}`, cannot be said"
+                    message = f"{each.what}, in `{use.name}`, cannot be spoken"
                     yield Finding(place, message, help_)
                     break
 
@@ -100,7 +100,7 @@ def long_greeting(inspection: RuleContext) -> Iterator[Finding]:
     """The greeting takes longer than about twelve seconds to say.
 
     Callers know what they want and begin to speak over it. Say who answers and ask one
-    question; the rest can wait until it is asked for. The time is an estimate: 15
+    question. The time is an estimate: 15
     characters a second (150 words a minute), 5 Chinese characters, 8 Japanese kana; a
     variable counts with its default.
 
@@ -117,9 +117,9 @@ def long_greeting(inspection: RuleContext) -> Iterator[Finding]:
     if text is None:
         return
     seconds = estimate_seconds(fill(inspection, text))
-    if seconds > _LONGEST_GREETING:
+    if seconds > _MAX_GREETING_SECONDS:
         message = f"the greeting takes about {seconds:.0f} seconds to say"
-        help_ = "say who answers, and ask one question: callers do not wait"
+        help_ = "say who answers, and ask one question"
         yield Finding(inspection.value(("greeting",)), message, help_)
 
 
@@ -127,8 +127,8 @@ def long_greeting(inspection: RuleContext) -> Iterator[Finding]:
 def long_prompt(inspection: RuleContext) -> Iterator[Finding]:
     """The prompt is longer than 20,000 characters.
 
-    The model reads it before every answer, while the caller waits, and loses what
-    stands in the middle. Facts that are needed now and then belong into a tool.
+    The model reads it before every answer, while the caller waits, and overlooks
+    details in the middle. Facts that are needed only sometimes belong in a tool.
 
     Bad:
         prompt_file: handbook.md
@@ -139,32 +139,32 @@ def long_prompt(inspection: RuleContext) -> Iterator[Finding]:
           - python: tools/shop.py:lookup
     """
     prompt = inspection.fact(find_prompt)
-    if prompt is None or len(prompt.text) <= _LONGEST_PROMPT:
+    if prompt is None or len(prompt.text) <= _MAX_PROMPT_CHARS:
         return
     place = inspection.value(prompt.path)
     message = f"the prompt has {len(prompt.text):,} characters"
-    help_ = f"up to {_LONGEST_PROMPT:,} are read quickly; put facts into a tool"
+    help_ = f"shorten it to {_MAX_PROMPT_CHARS:,} characters; move facts into a tool"
     yield Finding(place, message, help_)
 
 
-# Rules VA505 to VA508: how a call goes on, waits and ends.
+# Rules VA505 to VA508: the course and the end of a call.
 
 
-# A network answers within a second or two, or it is slow today.
+# A network usually answers within two seconds.
 _NETWORK_WAIT = 2.0
 _WAIT = 10.0
 _NAME = r"(?<![\w$/.@{-])(?P<name>[a-z][a-z0-9]*(?:_[a-z0-9]+)+)(?![\w/@])"
 _CALLED = r"(?:use|using|call|calling|invoke|invoking|run|trigger)\s+(?:the\s+)?"
 _KIND = r"(?:(?:tool|function)\s+)?[`\"'*]{0,2}"
-_HINT_HELP = "add `pattern`, `format`, `enum` or `examples`: they tell when it is whole"
+_HINT_HELP = "add `pattern`, `format`, `enum` or `examples` to show a complete value"
 
 
 @rule("VA505", "no-way-to-end", "warning")
 def no_way_to_end(inspection: RuleContext) -> Iterator[Finding]:
-    """Nothing but the caller ends the call.
+    """Only the caller can end the call.
 
-    A caller who forgets to hang up, or a machine that called, keeps the line open and
-    the bill running. Any of these ends it: the plugin `end_call`, another tool with
+    A caller who forgets to hang up, or a machine that called, keeps the call open and
+    the costs running. Any of these ends it: the plugin `end_call`, another tool with
     `effect: terminal`, `session.max_duration`, `session.idle.end_after`.
 
     Bad:
@@ -179,7 +179,7 @@ def no_way_to_end(inspection: RuleContext) -> Iterator[Finding]:
           - plugin: end_call
     """
     session = inspection.document.value.get("session") or {}
-    if not isinstance(session, dict) or not inspection.is_sound(("session",)):
+    if not isinstance(session, dict) or not inspection.is_valid(("session",)):
         return
     idle = session.get("idle")
     # A last minute that is announced has a limit in mind; VA312 asks for it.
@@ -194,18 +194,18 @@ def no_way_to_end(inspection: RuleContext) -> Iterator[Finding]:
         if find_effect(inspection, ("tools", index)) in ("terminal", None):
             return
     place = inspection.start(("tools",) if tools else ())
-    message = "nothing but the caller ends the call"
+    message = "only the caller can end the call"
     help_ = "add `- plugin: end_call` to `tools`, or `session: {max_duration: 30m}`"
     yield Finding(place, message, help_)
 
 
 @rule("VA506", "dictated-without-shape", "warning")
 def dictated_without_shape(inspection: RuleContext) -> Iterator[Finding]:
-    """An argument that callers dictate says nothing about its shape.
+    """The schema of a dictated argument does not describe its form.
 
     Callers pause inside a telephone number, a date or an e-mail address. The service
-    waits for the rest when `pattern`, `format`, `enum` or `examples` show what a whole
-    value looks like; without them it answers in the middle. In Python:
+    waits for the rest when `pattern`, `format`, `enum` or `examples` show a complete
+    value; without them it answers too early. In Python:
     `Annotated[str, "What it is", {"examples": ["…", "…"]}]`, or a type such as `date`.
 
     Bad:
@@ -229,28 +229,31 @@ def dictated_without_shape(inspection: RuleContext) -> Iterator[Finding]:
     for tool in inspection.tools():
         path = (*tool, "parameters")
         for each in find_dictated(inspection.get(path, dict), path):
-            if inspection.is_sound(each.path):
-                message = f"callers dictate {each.kind}, and `{each.name}` has no shape"
+            if inspection.is_valid(each.path):
+                message = _dictated_message(each.kind, each.name)
                 yield Finding(inspection.key(each.path), message, _HINT_HELP)
     for found in inspection.fact(find_python_tools):
         has_own = "parameters" in (inspection.get(found.tool, dict) or {})
         if has_own or found.definition is None:
             continue
         for each in find_dictated_arguments(found.definition):
-            message = f"callers dictate {each.kind}, and `{each.name}` has no shape"
+            message = _dictated_message(each.kind, each.name)
             help_ = f'write Annotated[str, "…", {{"examples": […]}}] for `{each.name}`'
             yield Finding(inspection.value(found.path), message, help_)
 
 
+def _dictated_message(kind: str, name: str) -> str:
+    return f"callers dictate {kind}, but the form of `{name}` is not described"
+
+
 @rule("VA507", "silent-wait", "warning")
 def silent_wait(inspection: RuleContext) -> Iterator[Finding]:
-    """A slow tool runs in silence.
+    """A slow tool runs without an announcement.
 
-    After two seconds of nothing callers ask whether anybody is there, and interrupt.
-    What a tool does can be said while it runs: `announce`. A `timeout` of over 2 s for
-    a tool that asks another machine (`http`), and of 10 s or more for any other, says
-    that it may take that long. The default of 30 s says nothing. `announce: false` says
-    that the silence is meant.
+    After two seconds of silence callers ask if the agent is still there, and interrupt.
+    The text of `announce` is spoken while the tool runs. The rule applies to an HTTP
+    tool with a `timeout` of over 2 s and to any other tool with one of 10 s or more; a
+    tool without `timeout` is not reported. `announce: false` accepts the silence.
 
     Bad:
         tools:
@@ -274,7 +277,7 @@ def silent_wait(inspection: RuleContext) -> Iterator[Finding]:
         is_quick = plugin_name(inspection, tool) in ("end_call", "current_time")
         if text is None or "announce" in keys or is_quick:
             continue
-        if not inspection.is_sound((*tool, "announce")):
+        if not inspection.is_valid((*tool, "announce")):
             continue
         function = definitions.get(tool)
         if function is not None and "announce" in read_marks(function):
@@ -282,17 +285,17 @@ def silent_wait(inspection: RuleContext) -> Iterator[Finding]:
         seconds = parse_duration(text)
         if seconds >= _WAIT or ("http" in keys and seconds > _NETWORK_WAIT):
             message = f"up to {text} of silence while the tool runs"
-            help_ = "add what is said meanwhile: `announce: One moment, please.`"
+            help_ = "add a text to speak meanwhile: `announce: One moment, please.`"
             yield Finding(inspection.value((*tool, "timeout")), message, help_)
 
 
 @rule("VA508", "prompt-names-no-tool", "warning")
 def prompt_names_no_tool(inspection: RuleContext) -> Iterator[Finding]:
-    """The prompt tells the model to use a tool that the agent does not have.
+    """The prompt names a tool that the agent does not have.
 
-    The model then calls what there is not, or tells the caller that it did. Names with
-    an underscore are looked at: after "use", "call", "invoke" or "run", before "tool",
-    and where they are nearly the name of a tool.
+    The model then calls a missing tool, or claims that it did. The rule checks names
+    with an underscore: after "use", "call", "invoke" or "run", before "tool",
+    and names similar to that of a tool.
 
     Bad:
         prompt: You are the phone agent of a shop. Use lookup_ordr for orders.
@@ -334,7 +337,7 @@ def prompt_names_no_tool(inspection: RuleContext) -> Iterator[Finding]:
         if guess:
             help_ = f"did you mean `{guess}`?"
             fix = replacement(place, name, guess) if is_misspelt else None
-        message = f"the prompt speaks of `{name}`, and no tool is called that"
+        message = f"the prompt names `{name}`, but the agent has no tool with that name"
         yield Finding(place, message, help_, fix)
 
 
@@ -347,7 +350,7 @@ def _none_called(name: str, names: set[str]) -> str:
 
 
 def _is_slip(name: str, guess: str) -> bool:
-    """Whether a name is surely the other one misspelt: `get_x` is never `set_x`."""
+    """True if `name` is a misspelling of `guess`; `get_x` is never one of `set_x`."""
     one, other = name.split("_"), guess.split("_")
     if len(one) != len(other):
         return name.replace("_", "") == guess.replace("_", "")
@@ -359,7 +362,7 @@ def _is_slip(name: str, guess: str) -> bool:
 
 
 def _words(value: object) -> Iterator[str]:
-    """Yield all names that a file gives to anything: keys, and texts of one word."""
+    """Yield the names that a file defines: keys, and texts without spaces."""
     if isinstance(value, dict):
         for key, each in value.items():
             yield str(key)

@@ -1,4 +1,4 @@
-"""Rules VA430 to VA435: whom an HTTP tool asks."""
+"""Rules VA430 to VA435: the address of an HTTP tool."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _METADATA = {"169.254.169.254", "fd00:ec2::254", "metadata.google.internal"}
 
 @rule("VA430", "private-address", "warning")
 def private_address(inspection: RuleContext) -> Iterator[Finding]:
-    """An HTTP tool asks this machine or a private network, which it may not.
+    """An HTTP tool sends requests to a private address without permission.
 
-    What an agent asks for comes from whoever is on the telephone, so private addresses
-    are refused at each call, unless the tool says `allow_private: true`.
+    Callers influence the requests of an agent, so requests to this machine or to a
+    private network are refused unless the tool has `allow_private: true`.
 
     Bad:
         tools:
@@ -45,16 +45,16 @@ def private_address(inspection: RuleContext) -> Iterator[Finding]:
             continue
         if is_private_host(host):
             message = f"`{host}` is not on the public internet: every call would fail"
-            help_ = "say `allow_private: true` if this tool may ask it"
+            help_ = "add `allow_private: true` if this tool may use it"
             yield Finding(each.place(host), message, help_)
 
 
 @rule("VA431", "cloud-metadata", "warning")
 def cloud_metadata(inspection: RuleContext) -> Iterator[Finding]:
-    """An HTTP tool asks the metadata service of a cloud.
+    """An HTTP tool sends requests to the metadata service of a cloud.
 
-    It gives out the keys of the machine to whoever asks it from there; nothing that a
-    caller could need.
+    That service returns the credentials of the machine to any program on it; no caller
+    needs them.
 
     Bad:
         tools:
@@ -72,17 +72,17 @@ def cloud_metadata(inspection: RuleContext) -> Iterator[Finding]:
     """
     for each in inspection.fact(find_http_tools):
         if each.host in _METADATA:
-            message = "this is the metadata service of a cloud, which gives keys out"
-            help_ = "ask for the one thing that the agent needs somewhere else"
+            message = "this is a cloud metadata service, which returns credentials"
+            help_ = "get the value that the agent needs from another service"
             yield Finding(each.place(each.host or ""), message, help_)
 
 
 @rule("VA432", "plain-http", "warning")
 def plain_http(inspection: RuleContext) -> Iterator[Finding]:
-    """An HTTP tool asks a public host without encryption.
+    """An HTTP tool sends requests to a public host without encryption.
 
-    Whoever is on the way can read what the caller has said, the answer and the key,
-    and change them.
+    Anyone on the network path can read and change the request, the response and the
+    key.
 
     Bad:
         tools:
@@ -104,16 +104,16 @@ def plain_http(inspection: RuleContext) -> Iterator[Finding]:
             continue
         if each.parts is not None and each.parts.scheme == "http":
             place = each.place("http:")
-            message = "what is sent and answered can be read on the way"
+            message = "the request and the response are not encrypted"
             fix = replacement(place, "http:", "https:", is_safe=False)
             yield Finding(place, message, "use https://", fix)
 
 
 @rule("VA433", "login-in-url", "warning")
 def login_in_url(inspection: RuleContext) -> Iterator[Finding]:
-    """The url of an HTTP tool holds a name and a password.
+    """The URL of an HTTP tool contains a user name and a password.
 
-    Such urls end up in logs. The password belongs into the environment and both into
+    Such URLs end up in logs. Put the credentials into the environment and send them in
     the `Authorization` header.
 
     Bad:
@@ -135,16 +135,16 @@ def login_in_url(inspection: RuleContext) -> Iterator[Finding]:
     for each in inspection.fact(find_http_tools):
         if each.parts is not None and "@" in each.parts.netloc:
             login = each.url.partition("://")[2].partition("@")[0]
-            message = "a name and a password stand in the url"
-            help_ = "send them as the header `Authorization`, from the environment"
+            message = "the URL contains a user name and a password"
+            help_ = "send them in the `Authorization` header, from the environment"
             yield Finding(each.place(login), message, help_)
 
 
 @rule("VA434", "url-malformed")
 def url_malformed(inspection: RuleContext) -> Iterator[Finding]:
-    """The url of an HTTP tool is none that can be asked.
+    """The URL of an HTTP tool is not valid.
 
-    It has no host, a port that there is not, or blanks in it.
+    It has no host, contains spaces, or its port is out of range.
 
     Bad:
         tools:
@@ -165,15 +165,15 @@ def url_malformed(inspection: RuleContext) -> Iterator[Finding]:
         blank = re.search(r"\s+", each.url)
         if blank:
             place = inspection.part((*each.path, "url"), *blank.span())
-            message, help_ = "a url holds no blanks", "write %20 for one that is meant"
+            message, help_ = "a URL cannot contain spaces", "write %20 for a space"
         elif each.url.startswith("${"):
             continue  # the variable may be all of it
         elif each.parts is None or not each.parts.netloc:
-            message = "the url has no host"
+            message = "the URL has no host"
             help_ = "write it in full, such as https://api.example.com/orders/{id}"
         elif _has_bad_port(each.parts.netloc):
             place = each.place(each.parts.netloc.rpartition(":")[2])
-            message = "there is no such port; they go from 1 to 65535"
+            message = "the port is not a number from 1 to 65535"
         else:
             continue
         yield Finding(place, message, help_)
@@ -181,9 +181,9 @@ def url_malformed(inspection: RuleContext) -> Iterator[Finding]:
 
 @rule("VA435", "url-fragment", "warning")
 def url_fragment(inspection: RuleContext) -> Iterator[Finding]:
-    """The url of an HTTP tool has a fragment, which is never sent.
+    """The URL of an HTTP tool has a fragment, which is never sent.
 
-    What stands after a `#` is for browsers. A `#` that is meant is written `%23`.
+    Only browsers use the part after a `#`. Write `%23` for a literal `#`.
 
     Bad:
         tools:
@@ -202,8 +202,8 @@ def url_fragment(inspection: RuleContext) -> Iterator[Finding]:
     for each in inspection.fact(find_http_tools):
         mark, _, fragment = each.url.partition("#")
         if fragment or each.url != mark:
-            message = "what stands after `#` is never sent"
-            help_ = "write %23 for one that is meant, or take it away"
+            message = "the part of the URL after `#` is never sent"
+            help_ = "write %23 for a literal `#`, or remove it"
             yield Finding(each.place(each.url[len(mark) :]), message, help_)
 
 

@@ -1,4 +1,4 @@
-"""Rules VA407, VA409 and VA411: what an HTTP tool asks for."""
+"""Rules VA407, VA409, VA411 and VA436 to VA444: requests of HTTP tools."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _ARGUMENT = r"\{([^{}]*)\}"
 
 @rule("VA407", "url-argument-unknown")
 def url_argument_unknown(inspection: RuleContext) -> Iterator[Finding]:
-    """A `{placeholder}` of a url is not a parameter of the tool.
+    """A `{placeholder}` in a URL is not a parameter of the tool.
 
-    Nothing would ever stand in its place.
+    It would never be replaced.
 
     Bad:
         tools:
@@ -53,7 +53,7 @@ def url_argument_unknown(inspection: RuleContext) -> Iterator[Finding]:
             if name in known:
                 continue
             guess = nearest(name, known)
-            message = f"`{{{name}}}` in the url is not a parameter of this tool"
+            message = f"`{{{name}}}` in the URL is not a parameter of this tool"
             help_, fix = "declare it under `parameters: {properties: …}`", None
             place = place_of_argument(inspection, tool, url, name)
             if guess:
@@ -65,9 +65,9 @@ def url_argument_unknown(inspection: RuleContext) -> Iterator[Finding]:
 
 @rule("VA409", "url-argument-optional")
 def url_argument_optional(inspection: RuleContext) -> Iterator[Finding]:
-    """A `{placeholder}` of a url is an argument that a call may leave out.
+    """A `{placeholder}` in a URL is an optional argument.
 
-    Then there would be no address to ask.
+    Without the argument the URL is incomplete.
 
     Bad:
         tools:
@@ -94,16 +94,16 @@ def url_argument_optional(inspection: RuleContext) -> Iterator[Finding]:
         for name in dict.fromkeys(name for name, _ in find_arguments(url)):
             if name in known and name not in required:
                 place = place_of_argument(inspection, tool, url, name)
-                message = f"`{{{name}}}` in the url may be missing from a call"
+                message = f"`{{{name}}}` in the URL is an optional argument"
                 yield Finding(place, message, f"add `{name}` to `required`")
 
 
 @rule("VA411", "argument-in-host")
 def argument_in_host(inspection: RuleContext) -> Iterator[Finding]:
-    """An argument stands in the host of a url.
+    """The host of a URL contains an argument.
 
-    The model, and with it whoever is on the telephone, would choose whom to ask and
-    who is given the headers.
+    The model, and so the caller, could choose the host that receives the request and
+    its headers.
 
     Bad:
         tools:
@@ -128,8 +128,8 @@ def argument_in_host(inspection: RuleContext) -> Iterator[Finding]:
     for tool, url in _urls(inspection):
         host = re.match(_HOST, url)
         if host and any(find_arguments(host[0])):
-            message = "an argument in the host of the url"
-            help_ = "the model must not choose whom to ask; write the host out"
+            message = "the host of the URL contains an argument"
+            help_ = "write the host in full; the model must not choose it"
             yield Finding(inspection.value((*tool, "http", "url")), message, help_)
 
 
@@ -144,23 +144,23 @@ def find_arguments(url: str) -> Iterator[tuple[str, int]]:
 def place_of_argument(
     inspection: RuleContext, tool: Pointer, url: str, name: str
 ) -> Place:
-    """The place of the first `{name}` of a url."""
+    """Returns the place of the first `{name}` of a URL."""
     at = next(at for each, at in find_arguments(url) if each == name)
     return inspection.part((*tool, "http", "url"), at, at + len(name) + 2)
 
 
 def _urls(inspection: RuleContext) -> Iterator[tuple[Pointer, str]]:
-    """Yield the http tools whose parameters are sound, each with its url."""
+    """Yield the HTTP tools with valid parameters, each with its URL."""
     for tool in inspection.tools():
         url = inspection.get((*tool, "http", "url"), str)
-        if url is not None and inspection.is_sound((*tool, "parameters")):
+        if url is not None and inspection.is_valid((*tool, "parameters")):
             yield tool, url
 
 
-# Rules VA436 to VA444, but for headers: what an HTTP tool sends, and for how long.
+# Rules VA436 to VA439, VA443 and VA444: query, body, effect, retries and timeout.
 
 
-_SERVICE_SECONDS = 120.0  # after which the service has given a call up by itself
+_SERVICE_SECONDS = 120.0  # the service cancels a tool call after this
 
 
 @rule("VA436", "query-twice", "warning")
@@ -168,8 +168,8 @@ def query_twice(inspection: RuleContext) -> Iterator[Finding]:
     """An HTTP tool would send the same query parameter twice.
 
     The arguments of GET, HEAD and DELETE that have no `{placeholder}` go into the
-    query, beside `query` and what the url itself has. Which of two counts is up to the
-    host.
+    query, together with `query` and the query of the URL. The host decides which of two
+    values counts.
 
     Bad:
         tools:
@@ -198,20 +198,20 @@ def query_twice(inspection: RuleContext) -> Iterator[Finding]:
             sent |= {n for n in each.properties if f"{{{n}}}" not in each.url}
             for name in query:
                 if name in each.properties and f"{{{name}}}" not in each.url:
-                    message = f"the argument `{name}` goes into the query, too"
+                    message = f"the argument `{name}` also goes into the query"
                     place = inspection.key((*each.path, "query", name))
                     yield Finding(place, message, "give one of them another name")
         text = each.parts.query if each.parts else ""
         for name in dict.fromkeys(name for name, _ in parse_qsl(text, True)):
             if name in sent:
                 what = "`query`" if name in query else "an argument"
-                message = f"`{name}` is sent twice: {what} is called so, too"
-                yield Finding(each.place(f"{name}="), message, "leave one of them out")
+                message = f"`{name}` is sent twice: {what} has the same name"
+                yield Finding(each.place(f"{name}="), message, "remove one of them")
 
 
 @rule("VA437", "body-unused", "warning")
 def body_unused(inspection: RuleContext) -> Iterator[Finding]:
-    """`body` says how the arguments are sent, but they are sent in the query.
+    """`body` is set, but the arguments are sent in the query.
 
     Only POST, PUT and PATCH have a body.
 
@@ -233,20 +233,20 @@ def body_unused(inspection: RuleContext) -> Iterator[Finding]:
     for each in inspection.fact(find_http_tools):
         path = (*each.path, "body")
         if each.method in QUERY_METHODS and inspection.get(path, str) is not None:
-            if not inspection.is_sound((*each.path, "method")):
+            if not inspection.is_valid((*each.path, "method")):
                 continue
             message = f"{each.method} sends no body; the arguments go into the query"
-            help_ = "take `body` away, or say `method: POST`"
+            help_ = "remove `body`, or set `method: POST`"
             yield Finding(inspection.key(path), message, help_)
 
 
 @rule("VA438", "effect-unsaid", "warning")
 def effect_unsaid(inspection: RuleContext) -> Iterator[Finding]:
-    """A tool sends PUT, PATCH or DELETE, and does not say that this changes something.
+    """A tool sends PUT, PATCH or DELETE and has no `effect`.
 
-    Without `effect: write` a call is cancelled half way when the caller interrupts, and
-    tried again when the host is not reached. Nothing is said about POST, by which many
-    services are only asked.
+    Without `effect: write` a tool call is cancelled halfway when the caller interrupts,
+    and retried when the host is not reached. POST is not checked, because many services
+    use it for queries.
 
     Bad:
         tools:
@@ -264,20 +264,19 @@ def effect_unsaid(inspection: RuleContext) -> Iterator[Finding]:
             timeout: 2s
     """
     for each in inspection.fact(find_http_tools):
-        says = inspection.is_sound((*each.tool, "effect")) and each.effect is None
+        says = inspection.is_valid((*each.tool, "effect")) and each.effect is None
         if says and each.method in ("PUT", "PATCH", "DELETE"):
             place = inspection.value((*each.path, "method"))
-            message = f"{each.method} changes something, and the tool has no `effect`"
-            help_ = "add `effect: write`, or `effect: read` if nothing is changed"
+            message = f"{each.method} changes data, but the tool has no `effect`"
+            help_ = "add `effect: write`, or `effect: read` if it changes nothing"
             yield Finding(place, message, help_)
 
 
 @rule("VA439", "retries-unused", "warning")
 def retries_unused(inspection: RuleContext) -> Iterator[Finding]:
-    """`retries` stands in a tool that is never tried again.
+    """`retries` is set for a tool that is never retried.
 
-    What changes something is asked once: nobody knows whether the first request
-    arrived.
+    A request that changes data is sent once, because the first one may have arrived.
 
     Bad:
         tools:
@@ -307,16 +306,16 @@ def retries_unused(inspection: RuleContext) -> Iterator[Finding]:
         elif each.method in ("POST", "PATCH"):
             what = f"a {each.method}"
         if what:
-            message = f"{what} is never tried again"
-            yield Finding(inspection.key(path), message, "take `retries` away")
+            message = f"{what} is never retried"
+            yield Finding(inspection.key(path), message, "remove `retries`")
 
 
 @rule("VA443", "timeout-too-long", "warning")
 def timeout_too_long(inspection: RuleContext) -> Iterator[Finding]:
-    """A tool may take longer than anybody waits for it.
+    """The timeout of a tool is longer than the service or the call allows.
 
-    The service gives a call up after two minutes, whatever the file says, and a call
-    that is over has no use for a result.
+    The service cancels a tool call after two minutes, and a result after the end of the
+    call is lost.
 
     Bad:
         tools:
@@ -342,16 +341,16 @@ def timeout_too_long(inspection: RuleContext) -> Iterator[Finding]:
             message = f"`timeout` is {text}; the service gives up after 120s"
             yield Finding(inspection.value(path), message, "make it shorter")
         elif limit is not None and seconds >= parse_duration(limit):
-            message = f"`timeout` is {text}, and the whole call lasts {limit} at most"
+            message = f"`timeout` is {text}, but the whole call lasts at most {limit}"
             yield Finding(inspection.value(path), message, "make it shorter")
 
 
 @rule("VA444", "argument-not-replaced", "warning")
 def argument_not_replaced(inspection: RuleContext) -> Iterator[Finding]:
-    """An argument in braces stands where nothing replaces it.
+    """An argument in braces is in a field where it is not replaced.
 
-    Arguments fill the `{placeholders}` of the url alone; in a header or in `query` the
-    braces would be sent as they stand.
+    Arguments replace `{placeholders}` only in the URL; in a header or in `query` the
+    braces are sent unchanged.
 
     Bad:
         tools:
@@ -386,7 +385,7 @@ def argument_not_replaced(inspection: RuleContext) -> Iterator[Finding]:
                     if found[1] in each.properties:
                         where = "a header" if field == "headers" else "`query`"
                         message = f"`{found[0]}` is not replaced in {where}"
-                        help_ = "arguments fill the braces of the url only"
+                        help_ = "arguments are replaced only in the URL"
                         place = inspection.part(path, *found.span())
                         yield Finding(place, message, help_)
 
@@ -394,7 +393,7 @@ def argument_not_replaced(inspection: RuleContext) -> Iterator[Finding]:
 # Rules VA440 to VA442: the headers of an HTTP tool.
 
 
-# Spelled as their registries have them; headers are the same in any case.
+# In their registered spelling; header names are case-insensitive.
 _HEADERS = {
     each.lower().replace("-", "_"): each
     for each in (
@@ -403,7 +402,7 @@ _HEADERS = {
         *("Referer", "Origin", "Idempotency-Key"),
     )
 }
-# What the client works out from the url and from what it sends.
+# Set by the HTTP client from the URL and the body.
 _OWN_HEADERS = {"host", "content-length", "transfer-encoding", "connection"}
 _CONTENT_TYPES = {
     "json": "application/json",
@@ -413,9 +412,9 @@ _CONTENT_TYPES = {
 
 @rule("VA440", "header-misspelt", "warning")
 def header_misspelt(inspection: RuleContext) -> Iterator[Finding]:
-    """The name of a header is nearly that of a well-known one.
+    """The name of a header is a misspelling of a well-known one.
 
-    A host takes no notice of a header that it does not know.
+    Hosts ignore unknown headers.
 
     Bad:
         tools:
@@ -440,23 +439,23 @@ def header_misspelt(inspection: RuleContext) -> Iterator[Finding]:
         for name in inspection.get(headers, dict) or ():
             path = (*headers, name)
             plain = name.lower().replace("-", "_")
-            if plain in _HEADERS or not inspection.is_sound(path):
+            if plain in _HEADERS or not inspection.is_valid(path):
                 continue
             near = nearest(plain, _HEADERS)
             if near and is_surely(plain, near):
                 meant = _HEADERS[near]
                 place = inspection.key(path)
-                message = f"`{name}` is no header that hosts know"
+                message = f"`{name}` is not a well-known header"
                 fix = replacement(place, name, meant)
                 yield Finding(place, message, f"did you mean `{meant}`?", fix)
 
 
 @rule("VA441", "header-of-the-client", "warning")
 def header_of_the_client(inspection: RuleContext) -> Iterator[Finding]:
-    """A header is set that the client works out by itself, or contradicts it.
+    """A header is set by the HTTP client or contradicts `body`.
 
-    `Host`, `Content-Length`, `Transfer-Encoding` and `Connection` follow from the url
-    and from what is sent; `Content-Type` follows from `body`.
+    The client derives `Host`, `Content-Length`, `Transfer-Encoding` and `Connection`
+    from the URL and the body, and `Content-Type` from `body`.
 
     Bad:
         tools:
@@ -487,21 +486,21 @@ def header_of_the_client(inspection: RuleContext) -> Iterator[Finding]:
         for name, value in (inspection.get(headers, dict) or {}).items():
             place = inspection.key((*headers, name))
             if name.lower() in _OWN_HEADERS:
-                message = f"`{name}` follows from the url and from what is sent"
-                yield Finding(place, message, "take it away")
+                message = f"`{name}` is set by the HTTP client"
+                yield Finding(place, message, "remove it")
             elif name.lower() == "content-type" and each.method not in QUERY_METHODS:
                 given = str(value).partition(";")[0].strip().lower()
                 if given != _CONTENT_TYPES.get(body) and "${" not in given:
-                    message = f"the arguments are sent as {body}, and not as {given}"
-                    help_ = "take the header away, or set `body`"
+                    message = f"the arguments are sent as {body}, not as {given}"
+                    help_ = "remove the header, or change `body`"
                     yield Finding(place, message, help_)
 
 
 @rule("VA442", "header-twice", "warning")
 def header_twice(inspection: RuleContext) -> Iterator[Finding]:
-    """Two headers have the same name but for small and capital letters.
+    """Two header names differ only in upper and lower case.
 
-    To a host they are one header with two values.
+    Hosts treat them as one header with two values.
 
     Bad:
         tools:
@@ -529,4 +528,4 @@ def header_twice(inspection: RuleContext) -> Iterator[Finding]:
             if first != name:
                 message = f"`{name}` is the same header as `{first}`"
                 place = inspection.key((*headers, name))
-                yield Finding(place, message, "keep one, with both values if need be")
+                yield Finding(place, message, "keep one, with both values if necessary")

@@ -1,4 +1,4 @@
-"""Rules VA422 to VA427: what a Python tool says of itself, returns, and does."""
+"""Rules VA422 to VA427: description, result and behavior of Python tools."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from runner.config.lint.context import RuleContext
 
-# Calls that hold up the event loop, and with it the sound of the whole call.
+# Calls that block the event loop, and with it the audio of the call.
 _BLOCKING = {
     "time.sleep": "await asyncio.sleep(…)",
     "urllib.request.urlopen": "an asynchronous client, such as httpx.AsyncClient",
@@ -40,7 +40,7 @@ _BLOCKING = {
 # Calls at the top level of a file that do more than prepare its functions.
 _EFFECTS = {
     "print": "prints",
-    "input": "waits for somebody to type",
+    "input": "waits for keyboard input",
     "exit": "ends the program",
     "quit": "ends the program",
     "sys.exit": "ends the program",
@@ -69,10 +69,10 @@ _EFFECTS = {
 
 @rule("VA422", "result-not-json", "warning")
 def result_not_json(inspection: RuleContext) -> Iterator[Finding]:
-    """A Python tool returns what JSON cannot carry.
+    """A Python tool returns a type that JSON cannot represent.
 
-    The model is told the result as JSON: text, numbers, lists, mappings, data classes,
-    dates. Anything else becomes the sentence that the tool failed.
+    The model receives the result as JSON: text, numbers, lists, mappings, data classes,
+    dates. Any other result is reported as a failure of the tool.
 
     Bad:
         tools:
@@ -88,7 +88,7 @@ def result_not_json(inspection: RuleContext) -> Iterator[Finding]:
             continue
         bad = not_json(each.file, node, as_result=True)
         if bad:
-            message = f"JSON has no counterpart for the result, `{bad}`"
+            message = f"JSON cannot represent the result type `{bad}`"
             help_ = "return text, a number, a list or a mapping"
             yield Finding(each.file.place(node), message, help_)
 
@@ -97,8 +97,8 @@ def result_not_json(inspection: RuleContext) -> Iterator[Finding]:
 def tool_undescribed(inspection: RuleContext) -> Iterator[Finding]:
     """A Python tool has neither a docstring nor a description.
 
-    The model chooses a tool by its description. Without one it has the name alone, and
-    calls it at the wrong time, or never.
+    The model chooses a tool by its description. Without one it has only the name, and
+    calls the tool at the wrong time or never.
 
     Bad:
         tools:
@@ -115,8 +115,8 @@ def tool_undescribed(inspection: RuleContext) -> Iterator[Finding]:
         has_mark = bool(function.decorator_list)  # it may describe the function
         described = "description" in (inspection.get(each.tool.tool, dict) or {})
         if not (own or described or has_mark):
-            message = f"nothing says what `{each.name}` does and when to use it"
-            help_ = "give the function a docstring, or the tool a `description`"
+            message = f"`{each.name}` has no description"
+            help_ = "add a docstring to the function, or a `description` to the tool"
             yield Finding(inspection.value(each.tool.path), message, help_)
 
 
@@ -124,8 +124,8 @@ def tool_undescribed(inspection: RuleContext) -> Iterator[Finding]:
 def docstring_outdated(inspection: RuleContext) -> Iterator[Finding]:
     """A docstring describes a parameter that the function does not have.
 
-    What it says of a parameter is what the model is told about the argument; under a
-    wrong name it is lost.
+    The model reads the docstring's text for each parameter; under a wrong name the text
+    is lost.
 
     Bad:
         tools:
@@ -147,8 +147,8 @@ def docstring_outdated(inspection: RuleContext) -> Iterator[Finding]:
         for name in parse_docstring(text).parameters:
             if name not in names:
                 guess = nearest(name, names)
-                help_ = f"did you mean `{guess}`?" if guess else "take it away"
-                message = f"the docstring describes `{name}`, which is no parameter"
+                help_ = f"did you mean `{guess}`?" if guess else "remove it"
+                message = f"the docstring describes `{name}`, which is not a parameter"
                 yield Finding(each.file.place(function.body[0]), message, help_)
 
 
@@ -156,7 +156,7 @@ def docstring_outdated(inspection: RuleContext) -> Iterator[Finding]:
 def tool_is_generator(inspection: RuleContext) -> Iterator[Finding]:
     """A Python tool is a generator.
 
-    A call has one result, so a function that yields several is not loaded.
+    A tool call has one result, so a function that yields is not loaded.
 
     Bad:
         tools:
@@ -168,17 +168,17 @@ def tool_is_generator(inspection: RuleContext) -> Iterator[Finding]:
     """
     for each in inspection.fact(find_sure_functions):
         if _is_generator(each.signature.function):
-            message = f"`{each.name}` yields; a call has one result"
+            message = f"`{each.name}` is a generator; a tool call has one result"
             place = each.file.place(each.signature.function)
-            yield Finding(place, message, "return a list of what it yields")
+            yield Finding(place, message, "return a list of the values")
 
 
 @rule("VA426", "call-blocks", "warning")
 def call_blocks(inspection: RuleContext) -> Iterator[Finding]:
     """An `async` tool calls something that blocks.
 
-    It runs on the event loop that carries the sound: while it blocks, the agent
-    stutters and cannot be interrupted. A plain `def` would be run in a thread.
+    It runs on the event loop that carries the audio: while it blocks, the agent
+    stutters and cannot be interrupted. A plain `def` runs in a thread.
 
     Bad:
         tools:
@@ -195,17 +195,19 @@ def call_blocks(inspection: RuleContext) -> Iterator[Finding]:
         for node in _own_nodes(function):
             name = each.scope.resolve(node.func) if isinstance(node, ast.Call) else None
             if name in _BLOCKING:
-                message = f"`{name}` blocks, and stops the sound of the call meanwhile"
+                message = (
+                    f"`{name}` blocks the event loop and stops the audio of the call"
+                )
                 help_ = f"use {_BLOCKING[name]}, or make the tool a plain `def`"
                 yield Finding(each.file.place(node), message, help_)
 
 
 @rule("VA427", "effect-at-import", "warning")
 def effect_at_import(inspection: RuleContext) -> Iterator[Finding]:
-    """A file of tools does something when it is loaded.
+    """A tool file has side effects when it is loaded.
 
-    It is loaded when a call begins, and again whenever `--watch` sees a change. What
-    only the program itself should do belongs below `if __name__ == "__main__":`.
+    It is loaded when a call begins, and again after each change with `--watch`. Put
+    code that should run only as a program below `if __name__ == "__main__":`.
 
     Bad:
         tools:
@@ -236,7 +238,7 @@ def _is_generator(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     )
 
 
-@lru_cache(maxsize=256)  # several rules, and agents side by side, look at one function
+@lru_cache(maxsize=256)  # several rules and agents inspect the same function
 def _own_nodes(
     function: ast.FunctionDef | ast.AsyncFunctionDef,
 ) -> tuple[ast.AST, ...]:

@@ -1,4 +1,4 @@
-"""Rules VA401 to VA405: the file and the function that a Python tool points at."""
+"""Rules VA401 to VA404 and VA412 to VA421: references and signatures of tools."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from runner.config.lint.python_files import PythonTool, ToolFunction
 
 
-_LISTED = 8  # functions that are named in a help line
+_MAX_LISTED = 8  # functions that are named in a help line
 
 
 @rule("VA401", "tool-file-missing")
 def tool_file_missing(inspection: RuleContext) -> Iterator[Finding]:
     """The file of a Python tool does not exist.
 
-    Its path begins at the folder of the agent file.
+    Its path is relative to the folder of the agent file.
 
     Bad:
         tools:
@@ -44,18 +44,18 @@ def tool_file_missing(inspection: RuleContext) -> Iterator[Finding]:
     """
     for tool in inspection.fact(find_python_tools):
         if tool.real is not None and tool.content is None:
-            help_ = _beside(tool.real, tool.function)
-            help_ = f"paths begin at the agent file's folder; {help_}"
+            help_ = _missing_file_hint(tool.real, tool.function)
+            help_ = f"paths are relative to the agent file's folder; {help_}"
             place = inspection.value(tool.path)
             yield Finding(place, f"`{tool.file}` does not exist", help_)
 
 
 @rule("VA402", "tool-function-missing")
 def tool_function_missing(inspection: RuleContext) -> Iterator[Finding]:
-    """The file of a Python tool has no such function.
+    """The file of a Python tool does not define the function.
 
-    Only what the top level of the file binds can be a tool: a function that is defined
-    or imported there, also below `if` and `try`.
+    A tool is a function that is defined or imported at the top level of the file, also
+    below `if` and `try`.
 
     Bad:
         tools:
@@ -77,19 +77,20 @@ def tool_function_missing(inspection: RuleContext) -> Iterator[Finding]:
         if guess:
             help_ = f"did you mean `{guess}`?"
         elif names:
-            help_ = f"it has {', '.join(f'`{each}`' for each in names[:_LISTED])}"
+            help_ = (
+                f"the file has {', '.join(f'`{each}`' for each in names[:_MAX_LISTED])}"
+            )
         else:
-            help_ = "it has no functions"
+            help_ = "the file has no functions"
         message = f"`{tool.file}` has no function `{tool.function}`"
         yield Finding(inspection.value(tool.path), message, help_, fix)
 
 
 @rule("VA403", "tool-not-a-function")
 def tool_not_a_function(inspection: RuleContext) -> Iterator[Finding]:
-    """A Python tool points at a class.
+    """A Python tool refers to a class.
 
-    A tool is a function, plain or async; what it needs to keep between calls lives in
-    its file.
+    A tool is a function, plain or async. Keep state between calls in module variables.
 
     Bad:
         tools:
@@ -103,12 +104,12 @@ def tool_not_a_function(inspection: RuleContext) -> Iterator[Finding]:
         found = tool.content.scope.find(tool.function) if tool.content else None
         if isinstance(found, ast.ClassDef) and not found.decorator_list:
             message = f"`{tool.function}` in `{tool.file}` is a class, not a function"
-            yield Finding(inspection.value(tool.path), message, "point at a function")
+            yield Finding(inspection.value(tool.path), message, "refer to a function")
 
 
 @rule("VA404", "tool-file-not-python")
 def tool_file_not_python(inspection: RuleContext) -> Iterator[Finding]:
-    """The file of a Python tool cannot be read as Python.
+    """The file of a Python tool is not valid Python.
 
     Bad:
         tools:
@@ -124,8 +125,8 @@ def tool_file_not_python(inspection: RuleContext) -> Iterator[Finding]:
             yield Finding(inspection.value(tool.path), message)
 
 
-def _beside(missing: Path, function: str) -> str:
-    """Name the file of the folder that was probably meant."""
+def _missing_file_hint(missing: Path, function: str) -> str:
+    """Returns a hint: a similar file name in the folder, or to create the file."""
     try:
         names = [each.name for each in missing.parent.glob("*.py")]
     except OSError:
@@ -143,21 +144,21 @@ def _rename(inspection: RuleContext, tool: PythonTool, guess: str) -> Fix | None
     return replacement(place, tool.function, guess, is_safe=is_safe)
 
 
-# Rules VA412 to VA416: what the file says that a Python tool takes.
+# Rules VA412 to VA416: `parameters` of a Python tool against its signature.
 
 
 def _described(inspection: RuleContext) -> Iterator[ToolFunction]:
-    """Yield the tools whose arguments the agent file describes soundly."""
+    """Yield the tools whose arguments the agent file describes with a valid schema."""
     for each in inspection.fact(find_sure_functions):
-        if each.has_schema and inspection.is_sound((*each.path, "properties")):
+        if each.has_schema and inspection.is_valid((*each.path, "properties")):
             yield each
 
 
 @rule("VA412", "argument-not-taken")
 def argument_not_taken(inspection: RuleContext) -> Iterator[Finding]:
-    """The file names an argument that the function does not take.
+    """The agent file describes an argument that the function does not have.
 
-    Such a tool is not loaded: a call that gives the argument could not be made.
+    The tool is not loaded, because a tool call with the argument would fail.
 
     Bad:
         tools:
@@ -187,23 +188,23 @@ def argument_not_taken(inspection: RuleContext) -> Iterator[Finding]:
                 continue
             guess = nearest(name, [x for x in names if x not in each.properties])
             place = inspection.key((*each.path, "properties", name))
-            takes = ", ".join(f"`{x}`" for x in names) or "nothing"
-            help_ = f"did you mean `{guess}`?" if guess else f"it takes {takes}"
+            takes = ", ".join(f"`{x}`" for x in names) or "none"
+            help_ = f"did you mean `{guess}`?" if guess else f"its parameters: {takes}"
             fix = None
             if guess:
                 is_safe = is_surely(name, guess)
                 fix = replacement(place, name, guess, is_safe=is_safe)
-            message = f"`{each.name}` takes no `{quoted(name)[1:-1]}`"
+            message = f"`{each.name}` has no parameter `{quoted(name)[1:-1]}`"
             meant = (*each.path, "properties", guess) if guess else None
             yield Finding(place, message, help_, fix, meant=meant)
 
 
 @rule("VA413", "argument-not-required")
 def argument_not_required(inspection: RuleContext) -> Iterator[Finding]:
-    """The function needs an argument that a call may leave out.
+    """A parameter that the function requires is optional in the agent file.
 
-    A parameter without a default has to be under `required`, or else the tool is not
-    loaded.
+    A parameter without a default must be listed under `required`; otherwise the tool is
+    not loaded.
 
     Bad:
         tools:
@@ -222,31 +223,32 @@ def argument_not_required(inspection: RuleContext) -> Iterator[Finding]:
     """
     for each in _described(inspection):
         listed = (*each.path, "required")
-        if not inspection.is_sound(listed):
+        if not inspection.is_valid(listed):
             continue
         for parameter in each.signature.parameters:
             name = parameter.name
             property_path = (*each.path, "properties", name)
             if parameter.default is not None or name in each.required:
                 continue
-            if not inspection.is_sound(property_path):
+            if not inspection.is_valid(property_path):
                 continue
             is_listed = bool(each.required)
             place = inspection.start(listed if is_listed else each.path)
-            message = f"`{each.name}` needs `{name}`, which a call may leave out"
+            message = f"`{each.name}` requires `{name}`, which is optional here"
             help_ = f"add `{name}` to `required`, or give it a default in the function"
             if name not in each.properties:
-                message = f"`{each.name}` needs `{name}`, which is not a parameter here"
+                message = (
+                    f"`{each.name}` requires `{name}`, which is not described here"
+                )
                 help_ = f"add `{name}` to `properties` and to `required`"
             yield Finding(place, message, help_)
 
 
 @rule("VA414", "argument-type-differs", "warning")
 def argument_type_differs(inspection: RuleContext) -> Iterator[Finding]:
-    """The file gives an argument a type that the function's annotation does not take.
+    """The type of an argument differs from the function's annotation.
 
-    The model follows the file, and the call then fails with a sentence about the
-    wrong type.
+    The model follows the agent file, and the tool call then fails with a type error.
 
     Bad:
         tools:
@@ -279,9 +281,9 @@ def argument_type_differs(inspection: RuleContext) -> Iterator[Finding]:
 
 @rule("VA415", "argument-choices-differ", "warning")
 def argument_choices_differ(inspection: RuleContext) -> Iterator[Finding]:
-    """The file lists a choice that the function's `Literal` does not have.
+    """An `enum` has a value that the function's `Literal` does not have.
 
-    The model may choose it, and the call then fails.
+    The model may choose it, and the tool call then fails.
 
     Bad:
         tools:
@@ -309,17 +311,17 @@ def argument_choices_differ(inspection: RuleContext) -> Iterator[Finding]:
             for index, choice in enumerate(choices):
                 if choice not in members:
                     shown = ", ".join(quoted(member) for member in members)
-                    message = f"{quoted(choice)} is no choice of `{each.name}`"
+                    message = f"{quoted(choice)} is not a choice of `{each.name}`"
                     place = inspection.value((*path, index))
-                    yield Finding(place, message, f"it knows {shown}")
+                    yield Finding(place, message, f"its choices: {shown}")
 
 
 @rule("VA416", "argument-default-differs", "warning")
 def argument_default_differs(inspection: RuleContext) -> Iterator[Finding]:
-    """The file gives an argument another default than the function has.
+    """The default of an argument differs from the function's default.
 
-    When a call leaves the argument out, the function's own default counts: the model
-    is told something else than what happens.
+    The function's default applies when a tool call omits the argument, so the model
+    would be misinformed.
 
     Bad:
         tools:
@@ -351,19 +353,19 @@ def argument_default_differs(inspection: RuleContext) -> Iterator[Finding]:
                 f"the default of `{parameter.name}` is {quoted(given)} here and "
                 f"{quoted(default.value)} in the function"
             )
-            help_ = "the function's is the one that counts"
+            help_ = "the function's default applies; use it here"
             yield Finding(inspection.value(path), message, help_)
 
 
-# Rules VA417 to VA421: how a Python tool takes its arguments.
+# Rules VA417 to VA421: the signature of a Python tool.
 
 
 @rule("VA417", "argument-by-position")
 def argument_by_position(inspection: RuleContext) -> Iterator[Finding]:
     """A Python tool takes arguments by position only.
 
-    The arguments of a call have names, so `*args` and what stands before a `/` could
-    never be given. Such a tool is not loaded.
+    Tool calls pass arguments by name, so `*args` and parameters before a `/` never get
+    a value. Such a tool is not loaded.
 
     Bad:
         tools:
@@ -376,15 +378,15 @@ def argument_by_position(inspection: RuleContext) -> Iterator[Finding]:
     for each in inspection.fact(find_sure_functions):
         for node in each.signature.positional:
             message = f"`{each.name}` takes `{node.arg}` by position only"
-            help_ = "the arguments of a call have names: give it a name of its own"
+            help_ = "tool calls pass arguments by name; make it a named parameter"
             yield Finding(each.file.place(node), message, help_)
 
 
 @rule("VA418", "arguments-open-ended")
 def arguments_open_ended(inspection: RuleContext) -> Iterator[Finding]:
-    """A Python tool takes `**anything`, and the file does not say what.
+    """A Python tool takes `**kwargs`, and the agent file does not describe them.
 
-    The model has to know the names of the arguments. Name them in the function, or
+    The model needs the names of the arguments. Name them in the function, or
     describe them under `parameters` in the agent file.
 
     Bad:
@@ -401,8 +403,10 @@ def arguments_open_ended(inspection: RuleContext) -> Iterator[Finding]:
     for each in inspection.fact(find_sure_functions):
         rest = each.signature.rest
         if rest is not None and not each.has_schema and not each.signature.positional:
-            message = f"`{each.name}` takes `**{rest.arg}`, which the model cannot know"
-            help_ = "name the parameters, or give the tool `parameters` in the file"
+            message = (
+                f"`{each.name}` takes `**{rest.arg}`, whose names the model cannot know"
+            )
+            help_ = "name the parameters, or add `parameters` to the tool"
             yield Finding(each.file.place(rest), message, help_)
 
 
@@ -410,8 +414,8 @@ def arguments_open_ended(inspection: RuleContext) -> Iterator[Finding]:
 def argument_without_annotation(inspection: RuleContext) -> Iterator[Finding]:
     """A parameter of a Python tool has no annotation.
 
-    Where the agent file gives no `parameters`, they are taken from the function's
-    signature: without an annotation nobody knows what the argument is.
+    Without `parameters` in the agent file, the schema is made from the function's
+    signature, which needs the type of each parameter.
 
     Bad:
         tools:
@@ -427,16 +431,16 @@ def argument_without_annotation(inspection: RuleContext) -> Iterator[Finding]:
         for parameter in each.signature.parameters:
             if parameter.node.annotation is None:
                 message = f"the parameter `{parameter.name}` has no annotation"
-                help_ = f"write `{parameter.name}: str`, or whatever type it has"
+                help_ = f"write `{parameter.name}: str`, or another type"
                 yield Finding(each.file.place(parameter.node), message, help_)
 
 
 @rule("VA420", "argument-not-json")
 def argument_not_json(inspection: RuleContext) -> Iterator[Finding]:
-    """A parameter of a Python tool is of a type that JSON does not have.
+    """A parameter of a Python tool has a type that JSON cannot represent.
 
-    Arguments come as JSON: text, numbers, true and false, lists, mappings, and what is
-    made of them (`Literal`, `Enum`, dates, data classes, typed dictionaries).
+    Arguments arrive as JSON: text, numbers, booleans, lists, mappings, and types made
+    of them (`Literal`, `Enum`, dates, data classes, typed dictionaries).
 
     Bad:
         tools:
@@ -453,18 +457,18 @@ def argument_not_json(inspection: RuleContext) -> Iterator[Finding]:
             annotation = parameter.annotation
             bad = not_json(each.file, annotation) if annotation is not None else None
             if bad:
-                message = f"JSON has no counterpart for `{bad}`"
-                help_ = "take what JSON has (str, int, float, list, dict, date, …)"
+                message = f"JSON cannot represent the type `{bad}`"
+                help_ = "use a JSON type (str, int, float, list, dict, date, …)"
                 place = each.file.place(parameter.node.annotation or parameter.node)
                 yield Finding(place, message, help_)
 
 
 @rule("VA421", "annotation-not-there")
 def annotation_not_there(inspection: RuleContext) -> Iterator[Finding]:
-    """An annotation of a Python tool uses a name that is not there at run time.
+    """An annotation of a Python tool uses a name that is not defined at run time.
 
-    The annotations are read when the tool is loaded. A name that is imported under
-    `TYPE_CHECKING` only, or not at all, cannot be looked up then.
+    The annotations are read when the tool is loaded. Names that are
+    imported only under `TYPE_CHECKING`, or not at all, are then undefined.
 
     Bad:
         tools:
@@ -486,7 +490,7 @@ def annotation_not_there(inspection: RuleContext) -> Iterator[Finding]:
                     message = f"`{name.id}` is imported for type checkers only"
                     help_ = "import it outside `if TYPE_CHECKING:`"
                 elif each.scope.is_unknown(name.id):
-                    message = f"nothing in this file is called `{name.id}`"
+                    message = f"the name `{name.id}` is not defined in this file"
                     help_ = "import it, or define it above"
                 else:
                     continue

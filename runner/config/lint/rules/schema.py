@@ -1,7 +1,6 @@
-"""Rules VA201 to VA299: what the schema of agent files refuses.
+"""Rules VA201 to VA212, VA299 and VA310 to VA312: schema and durations.
 
-The findings are made by `violations`, in the words of `wording`.
-"""
+The findings of the schema rules are made by `runner.config.schema_errors`."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 WRONG_TYPE = documented(
     "VA201",
     "wrong-type",
-    """A value is of another kind than its field takes.
+    """A value has the wrong type.
 
     YAML decides by the spelling: `5` is a number and `"5"` a text, `[a]` a list and `a`
     a text.
@@ -37,9 +36,9 @@ WRONG_TYPE = documented(
 OUT_OF_RANGE = documented(
     "VA202",
     "out-of-range",
-    """A number is smaller or larger than its field takes.
+    """A number is out of the range of its field.
 
-    The service refuses it, and with it the call.
+    The service refuses the value, and the call fails.
 
     Bad:
         turn_detection: {vad_threshold: 1.5}
@@ -52,9 +51,9 @@ OUT_OF_RANGE = documented(
 UNKNOWN_KEY = documented(
     "VA203",
     "unknown-key",
-    """A key is none that an agent file has there.
+    """A key is not known at this place in an agent file.
 
-    It would be ignored without a word: an agent with a misspelt `prompt` has no prompt.
+    It would be silently ignored: an agent with a misspelt `prompt` has no prompt.
 
     Bad:
         greetings: Hello.
@@ -67,7 +66,7 @@ UNKNOWN_KEY = documented(
 MISSING_KEY = documented(
     "VA204",
     "missing-key",
-    """A key that must be there is missing.
+    """A required key is missing.
 
     An agent has a version, a name and a prompt; an HTTP tool has an address, a name and
     a description.
@@ -87,7 +86,7 @@ MISSING_KEY = documented(
 NOT_A_CHOICE = documented(
     "VA205",
     "not-a-choice",
-    """A value is none of those that its field takes.
+    """A value is not one of the choices of its field.
 
 
 
@@ -102,9 +101,9 @@ NOT_A_CHOICE = documented(
 WRONG_FORM = documented(
     "VA206",
     "wrong-form",
-    """A text does not have the form that its field needs.
+    """A text does not have the format that its field requires.
 
-    Names, addresses, durations and references have one way to be written each.
+    Names, addresses, durations and references each have one format.
 
     Bad:
         session: {max_duration: half an hour}
@@ -117,7 +116,7 @@ WRONG_FORM = documented(
 WRONG_LENGTH = documented(
     "VA207",
     "wrong-length",
-    """A text or a list is empty, or longer than its field takes.
+    """A text or a list is empty or too long.
 
 
 
@@ -132,7 +131,7 @@ WRONG_LENGTH = documented(
 REPEATED_ITEM = documented(
     "VA208",
     "repeated-item",
-    """A list has the same item twice.
+    """A list contains the same item twice.
 
 
 
@@ -147,7 +146,7 @@ REPEATED_ITEM = documented(
 TOOL_WITHOUT_KIND = documented(
     "VA210",
     "tool-without-kind",
-    """A tool does not say what it is, or an agent has no prompt.
+    """A tool has no kind, or an agent has no prompt.
 
     A tool has `python`, `http`, `plugin` or the key of an installed kind; an agent has
     `prompt` or `prompt_file`.
@@ -169,7 +168,7 @@ TOOL_WITHOUT_KIND = documented(
 TWO_KINDS = documented(
     "VA211",
     "two-kinds",
-    """Two keys stand side by side that exclude each other.
+    """Two keys exclude each other.
 
     A tool is of one kind, and an agent has one prompt.
 
@@ -191,9 +190,9 @@ TWO_KINDS = documented(
 LATER_VERSION = documented(
     "VA212",
     "later-version",
-    """The file is of a later version than this vagent reads.
+    """The file has a later version than this vagent supports.
 
-    What the version changed is not known here, so nothing else is said about the file.
+    The changes of that version are not known, so the rest of the file is not checked.
 
     Bad:
         version: 2
@@ -211,9 +210,9 @@ LATER_VERSION = documented(
 NOT_ALLOWED = documented(
     "VA299",
     "not-allowed",
-    """A value is not what an installed kind of tool takes.
+    """A value is not valid for an installed kind of tool.
 
-    The kind's own schema says so in a way that there are no better words for.
+    The schema of that kind rejects it for a reason without a rule of its own.
 
     Bad:
         tools:
@@ -226,7 +225,7 @@ NOT_ALLOWED = documented(
 )
 
 
-# Rules VA209 and VA310 to VA312: durations, and the times of a session.
+# Rules VA209 and VA310 to VA312: durations.
 
 
 # From the service: silences 50 ms to 10 s, interruption_delay 0 to 1 s, a tool's time
@@ -246,9 +245,9 @@ _MINUTE = 60.0
 
 @rule("VA209", "duration-out-of-range")
 def duration_out_of_range(inspection: RuleContext) -> Iterator[Finding]:
-    """A duration is shorter or longer than its field takes.
+    """A duration is out of the range of its field.
 
-    The service refuses such a configuration, and with it the call.
+    The service refuses the configuration, and the call fails.
 
     Bad:
         turn_detection: {min_silence: 20ms}
@@ -272,8 +271,8 @@ def duration_out_of_range(inspection: RuleContext) -> Iterator[Finding]:
 def silences_swapped(inspection: RuleContext) -> Iterator[Finding]:
     """`min_silence` is not shorter than `max_silence`.
 
-    A turn that sounds finished ends after `min_silence`, any other after `max_silence`;
-    the service refuses the two the other way round.
+    A turn that seems finished ends after `min_silence`, any other after `max_silence`;
+    the service refuses swapped values.
 
     Bad:
         turn_detection: {min_silence: 2s, max_silence: 1s}
@@ -287,7 +286,7 @@ def silences_swapped(inspection: RuleContext) -> Iterator[Finding]:
         return
     if parse_duration(low) >= parse_duration(high):
         message = f"`min_silence` is {low}; it must be less than `max_silence`, {high}"
-        help_ = "a turn ends after min_silence when it sounds finished, else later"
+        help_ = "make `min_silence` shorter, or `max_silence` longer"
         yield Finding(
             inspection.value(("turn_detection", "min_silence")), message, help_
         )
@@ -295,9 +294,9 @@ def silences_swapped(inspection: RuleContext) -> Iterator[Finding]:
 
 @rule("VA311", "idle-times")
 def idle_times(inspection: RuleContext) -> Iterator[Finding]:
-    """What is done about a quiet caller does not fit together.
+    """The settings for a silent caller contradict each other.
 
-    The nudge comes before the end, and words for it need a time.
+    `nudge_after` must be shorter than `end_after`, and `say` requires `nudge_after`.
 
     Bad:
         session: {idle: {nudge_after: 60s, end_after: 20s}}
@@ -310,21 +309,21 @@ def idle_times(inspection: RuleContext) -> Iterator[Finding]:
     nudge = inspection.get((*idle, "nudge_after"), str)
     end = inspection.get((*idle, "end_after"), str)
     if nudge is None:
-        if say is not None and inspection.is_sound((*idle, "nudge_after")):
-            message = "`say` is never said without `nudge_after`"
-            help_ = "add `nudge_after: 20s`, or take `say` away"
+        if say is not None and inspection.is_valid((*idle, "nudge_after")):
+            message = "`say` is never spoken without `nudge_after`"
+            help_ = "add `nudge_after: 20s`, or remove `say`"
             yield Finding(inspection.key((*idle, "say")), message, help_)
     elif end is not None and parse_duration(end) <= parse_duration(nudge):
         message = f"`end_after` is {end}; it must be more than `nudge_after`, {nudge}"
-        help_ = "both are counted from the last word on either side"
+        help_ = "both times start when the caller and the agent fall silent"
         yield Finding(inspection.value((*idle, "end_after")), message, help_)
 
 
 @rule("VA312", "last-minute")
 def last_minute(inspection: RuleContext) -> Iterator[Finding]:
-    """The last minute of a call is announced, but the call has none.
+    """`one_minute_left` is set, but the call has no such minute.
 
-    `one_minute_left` is said a minute before `max_duration` is over.
+    `one_minute_left` is spoken one minute before `max_duration` ends.
 
     Bad:
         session: {one_minute_left: We have about a minute left.}
@@ -338,11 +337,11 @@ def last_minute(inspection: RuleContext) -> Iterator[Finding]:
     limit: Pointer = ("session", "max_duration")
     text = inspection.get(limit, str)
     if text is None:
-        if inspection.is_sound(limit):
-            message = "`one_minute_left` is never said without `max_duration`"
-            help_ = "add `max_duration: 30m`, or take it away"
+        if inspection.is_valid(limit):
+            message = "`one_minute_left` is never spoken without `max_duration`"
+            help_ = "add `max_duration: 30m`, or remove it"
             yield Finding(inspection.key(line), message, help_)
     elif parse_duration(text) <= _MINUTE:
-        message = f"`max_duration` is {text}: a minute before its end is no time"
-        help_ = "make it longer, or take `one_minute_left` away"
+        message = f"`max_duration` is {text}, too short for `one_minute_left`"
+        help_ = "make it longer than a minute, or remove `one_minute_left`"
         yield Finding(inspection.value(limit), message, help_)

@@ -1,4 +1,4 @@
-"""Rules VA601 to VA608: what must not be run, given away, or done unasked."""
+"""Rules VA601 to VA608: security of files, secrets and tools."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from runner.config.diagnostics import Severity
     from runner.config.lint.context import RuleContext
 
-_WHERE_ENV = "${env:…} may stand in http tools, service.url and local.llm"
-_WHERE_SECRETS = "put it into the environment or .env, and write ${env:NAME} here"
+_WHERE_ENV = "${env:…} is allowed in http tools, service.url and local.llm"
+_WHERE_SECRETS = "move it to the environment or .env, and write ${env:NAME} here"
 # Confirmation, agreement, consent, in the languages that agents are written in most.
 _CONFIRMATION = (
     r"confirm|agree|consent|approv|said yes|says yes|read(?:s|ing)? .{0,40}back"
@@ -37,11 +37,11 @@ _BUILT_IN = {"end_call", "current_time"}
 
 @rule("VA601", "file-outside")
 def file_outside(inspection: RuleContext) -> Iterator[Finding]:
-    """A file that the agent names lies outside the agent's folder.
+    """A file of the agent is outside the agent's folder.
 
-    An agent file runs only code that its author has put beside it or installed, and
-    shows the model only what lies there. A path through `..`, an absolute path and a
-    symbolic link that leads away are refused alike.
+    An agent runs only code from its own folder or from installed packages, and shows
+    the model only files from its own folder. Paths through `..`, absolute paths and
+    symbolic links that lead outside are refused.
 
     Bad:
         tools:
@@ -54,21 +54,21 @@ def file_outside(inspection: RuleContext) -> Iterator[Finding]:
     prompt = inspection.fact(read_prompt)
     if prompt.problem == "outside":
         message = f"`{prompt.reference}` is outside the agent's folder"
-        help_ = "a prompt lies beside the agent file or in a folder below it"
+        help_ = "move the prompt into the agent file's folder or a folder below it"
         yield Finding(inspection.value(("prompt_file",)), message, help_)
     for tool in inspection.fact(find_python_tools):
         if tool.real is None:
             message = f"`{tool.file}` is outside the agent's folder"
-            help_ = "tools lie beside the agent file or in a folder below it"
+            help_ = "move the tools into the agent file's folder or a folder below it"
             yield Finding(inspection.value(tool.path), message, help_)
 
 
 @rule("VA604", "environment-spoken")
 def environment_spoken(inspection: RuleContext) -> Iterator[Finding]:
-    """An environment variable stands in a text that is spoken or shown to the model.
+    """A text that is spoken or sent to the model uses an environment variable.
 
-    The environment holds secrets, and what the model has read it may say. A value that
-    is meant to be said is a variable: `vagent run --var name=value`.
+    The environment holds secrets, and the model may repeat whatever it reads. Use a
+    variable for a value that may be spoken: `vagent run --var name=value`.
 
     Bad:
         greeting: Welcome to ${env:COMPANY}.
@@ -81,18 +81,18 @@ def environment_spoken(inspection: RuleContext) -> Iterator[Finding]:
     for use in inspection.fact(find_uses):
         if use.placeholder.kind == "environment" and use.allowed != "secret":
             name = use.placeholder.name
-            message = f"`${{env:{name}}}` would be spoken or shown to the model"
+            message = f"`${{env:{name}}}` would be spoken or sent to the model"
             yield Finding(use.place, message, _WHERE_ENV)
 
 
 @rule("VA602", "secret-in-clear")
 def secret_in_clear(inspection: RuleContext) -> Iterator[Finding]:
-    """A key stands in the file in clear.
+    """The file contains a key in plain text.
 
-    Whoever can read the file has it: it is in the repository's history, in logs, in the
-    prompt that goes to the model. It has the published format of a key, so nothing is
-    guessed. Revoke it, put the new one into the environment or into `.env`, and write
-    `${env:NAME}` in its place. It is shown masked, here and in every other finding.
+    Everyone who can read the file can use the key, also from the repository's history,
+    from logs and from the prompt that goes to the model. The value has the published
+    format of a key. Revoke it, put the new one into the environment or into `.env`, and
+    write `${env:NAME}` in its place. Findings show it redacted.
 
     Bad:
         local:
@@ -108,16 +108,16 @@ def secret_in_clear(inspection: RuleContext) -> Iterator[Finding]:
     """
     for leak in inspection.fact(find_leaks):
         if leak.is_certain:
-            message = f"{leak.what} stands here in clear"
+            message = f"{leak.what} is in the file in plain text"
             yield Finding(leak.place, message, _WHERE_SECRETS)
 
 
 @rule("VA603", "secret-perhaps", "warning")
 def secret_perhaps(inspection: RuleContext) -> Iterator[Finding]:
-    """A value looks like a secret that stands in the file in clear.
+    """A value looks like a secret in plain text.
 
-    Its name says so (`token`, `password`, `authorization`), or it looks drawn by lot.
-    What is none can be said so: `# vagent: ignore[VA603] a public id`.
+    Its key suggests so (`token`, `password`, `authorization`), or it looks random.
+    Suppress a false alarm with a comment: `# vagent: ignore[VA603] a public id`.
 
     Bad:
         tools:
@@ -138,17 +138,17 @@ def secret_perhaps(inspection: RuleContext) -> Iterator[Finding]:
             timeout: 2s
     """
     for leak in inspection.fact(find_leaks):
-        if not leak.is_certain and inspection.is_sound(leak.path):
-            message = f"{leak.what} looks like a secret in clear"
+        if not leak.is_certain and inspection.is_valid(leak.path):
+            message = f"{leak.what} looks like a secret in plain text"
             yield Finding(leak.place, message, _WHERE_SECRETS)
 
 
 @rule("VA605", "change-without-confirmation", "warning")
 def change_without_confirmation(inspection: RuleContext) -> Iterator[Finding]:
-    """A tool changes something, and its description asks for no confirmation.
+    """A tool changes data or ends the call without asking for confirmation.
 
-    Speech is misheard, and a model is quick to act. What the description says about
-    when to use a tool is what the model goes by: have it ask the caller first.
+    Speech is often misheard, and models act quickly. The model decides by the
+    description: require there that the caller confirms first.
 
     Bad:
         tools:
@@ -186,9 +186,9 @@ def change_without_confirmation(inspection: RuleContext) -> Iterator[Finding]:
         key = (*tool, "description")
         has_text = inspection.get(key, str) is not None
         place = inspection.value(key) if has_text else inspection.start(tool)
-        does = "changes something" if effect == "write" else "ends the call"
-        message = f"{name} {does}, and its description asks for no confirmation"
-        help_ = 'say when it may be used: "only after the caller has confirmed it"'
+        does = "changes data" if effect == "write" else "ends the call"
+        message = f"{name} {does}, but its description does not ask for confirmation"
+        help_ = 'add to the description: "only after the caller has confirmed it"'
         yield Finding(place, message, help_)
 
 
@@ -196,8 +196,8 @@ def change_without_confirmation(inspection: RuleContext) -> Iterator[Finding]:
 def service_key_given_away(inspection: RuleContext) -> Iterator[Finding]:
     """The key of the voice-agent service is sent to another host.
 
-    With it, that host could hold calls that you pay for. Each service has a key of its
-    own.
+    With the key, that host could make calls at your expense. Use a separate key for
+    each service.
 
     Bad:
         tools:
@@ -228,7 +228,7 @@ def service_key_given_away(inspection: RuleContext) -> Iterator[Finding]:
             continue
         if not re.match(_SERVICE_HOST, url):
             message = f"`{name}` is the key of the voice-agent service"
-            help_ = "another host must not have it; give that host a key of its own"
+            help_ = "do not send it to another host; use a separate key for that host"
             yield Finding(use.place, message, help_)
 
 
@@ -236,8 +236,8 @@ def service_key_given_away(inspection: RuleContext) -> Iterator[Finding]:
 def tool_not_a_file(inspection: RuleContext) -> Iterator[Finding]:
     """A Python tool names a module instead of a file.
 
-    Only files at or below the agent's folder are run, never what happens to be
-    importable: `os:system` would give the telephone a shell.
+    Only files in the agent's folder or below are run, never importable modules:
+    `os:system` would give callers a shell.
 
     Bad:
         tools:
@@ -254,9 +254,15 @@ def tool_not_a_file(inspection: RuleContext) -> Iterator[Finding]:
         if not isinstance(reference, str) or not re.fullmatch(_MODULE, reference):
             continue
         module = re.split(r"[.:]", reference)[0]
-        own = "a module of Python's own" if module in sys.stdlib_module_names else ""
-        message = f"`{reference}` is {own or 'a module'}, not a file beside the agent"
-        help_ = "write a file `tools/NAME.py` and point at `tools/NAME.py:FUNCTION`"
+        own = (
+            "a module of the standard library"
+            if module in sys.stdlib_module_names
+            else ""
+        )
+        message = (
+            f"`{reference}` is {own or 'a module'}, not a file in the agent's folder"
+        )
+        help_ = "create `tools/NAME.py` and write `tools/NAME.py:FUNCTION`"
         yield Finding(inspection.value(("tools", index, "python")), message, help_)
 
 
@@ -264,8 +270,9 @@ def tool_not_a_file(inspection: RuleContext) -> Iterator[Finding]:
 def plugin_not_installed(inspection: RuleContext) -> Iterator[Finding]:
     """A tool is a plugin that is not installed here.
 
-    A check in continuous integration may do without it, so there this is a warning; a
-    call is not started. Built in are `end_call` and `current_time`.
+    This is a warning in `vagent validate`, because continuous integration may not have
+    the plugin, and an error when a call starts. `end_call` and `current_time` are built
+    in.
 
     Bad:
         tools:

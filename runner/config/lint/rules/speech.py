@@ -1,4 +1,4 @@
-"""Rules VA515 to VA520: how the caller is heard."""
+"""Rules VA515 to VA523: turn detection, transcription, voices and local models."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 
 _TURNS = "turn_detection"
-_MOST_WORDS = 6  # of a key term
+_MAX_WORDS = 6  # of a key term
 _MARKUP = r"\*\*|__|`|^\s*[-*#]+\s|https?://|[<>{}|]|\]\("
-# What an instruction begins with; a description of callers begins otherwise.
-_BEHAVIOUR = (
+# Beginnings of instructions; descriptions of callers begin otherwise.
+_INSTRUCTION = (
     r"(?:^|(?<=[.!?]\s)|(?<=\n))[ \t]*(?P<what>you are an?\b|you['’]re an?\b|act as\b|"
     r"be (?:brief|concise|polite|friendly|helpful|short|patient|kind)\b|"
     r"(?:always |never )?(?:answer|respond|reply|greet|apologi[sz]e)\b|"
@@ -44,9 +44,9 @@ _BEHAVIOUR = (
 def silences_fixed(inspection: RuleContext) -> Iterator[Finding]:
     """Both silences are set, so the service adapts neither to the caller.
 
-    Left alone, it waits longer for slow speakers and for numbers that are being
-    dictated, and less for quick ones. Either silence turns that off for the session:
-    set the one that there is a reason for, or none.
+    By default it waits longer for slow speakers and dictated numbers, and less for
+    quick speakers. Each silence that is set turns this off for the session: set only
+    one, or none.
 
     Bad:
         turn_detection: {min_silence: 400ms, max_silence: 1200ms}
@@ -61,11 +61,11 @@ def silences_fixed(inspection: RuleContext) -> Iterator[Finding]:
             return
         texts[name] = parse_duration(text)
     if texts["min_silence"] >= texts["max_silence"]:
-        return  # VA310 has said so
+        return  # VA310 reports it
     turns = inspection.get((_TURNS,), dict) or {}
     second = [name for name in turns if name in texts][-1]
     message = "with both silences set, the service no longer adapts to the caller"
-    help_ = "keep the one that you need; unset, both follow how the caller speaks"
+    help_ = "remove one of them, or both to follow how the caller speaks"
     yield Finding(inspection.key((_TURNS, second)), message, help_)
 
 
@@ -73,7 +73,7 @@ def silences_fixed(inspection: RuleContext) -> Iterator[Finding]:
 def delay_without_effect(inspection: RuleContext) -> Iterator[Finding]:
     """`interruption_delay` is set for an agent that cannot be interrupted.
 
-    One of the two is left over.
+    The delay then has no effect.
 
     Bad:
         turn_detection: {interruptible: false, interruption_delay: 300ms}
@@ -84,15 +84,15 @@ def delay_without_effect(inspection: RuleContext) -> Iterator[Finding]:
     path = (_TURNS, "interruption_delay")
     can = inspection.get((_TURNS, "interruptible"), bool)
     if can is False and inspection.get(path, str) is not None:
-        message = "`interruption_delay` does nothing while `interruptible` is false"
-        yield Finding(inspection.key(path), message, "take one of the two away")
+        message = "`interruption_delay` has no effect while `interruptible` is false"
+        yield Finding(inspection.key(path), message, "remove one of the two")
 
 
 @rule("VA517", "threshold-at-its-end", "warning")
 def threshold_at_its_end(inspection: RuleContext) -> Iterator[Finding]:
     """`vad_threshold` is 0 or 1.
 
-    At 0 every noise is a caller who speaks, at 1 nothing is.
+    At 0 every noise counts as speech, at 1 nothing does.
 
     Bad:
         turn_detection: {vad_threshold: 1}
@@ -105,7 +105,7 @@ def threshold_at_its_end(inspection: RuleContext) -> Iterator[Finding]:
     value = inspection.get(path, int) if value is None else value
     if value in (0, 1):
         what = "nothing counts as speech" if value else "every noise counts as speech"
-        help_ = "0.5 is the default; 0.3 for quiet callers, 0.7 for noisy places"
+        help_ = "use 0.5 (the default), 0.3 for quiet callers or 0.7 for noisy places"
         yield Finding(inspection.value(path), f"at {value:g} {what}", help_)
 
 
@@ -113,7 +113,7 @@ def threshold_at_its_end(inspection: RuleContext) -> Iterator[Finding]:
 def key_term_twice(inspection: RuleContext) -> Iterator[Finding]:
     """A key term is listed twice, in another spelling of capitals or spaces.
 
-    The second one takes a place of the hundred and adds nothing.
+    The second one counts toward the limit of 100 and has no effect.
 
     Bad:
         key_terms: [Acme, Olaplex, acme]
@@ -126,15 +126,15 @@ def key_term_twice(inspection: RuleContext) -> Iterator[Finding]:
         plain = " ".join(term.casefold().split())
         if plain in seen and term != seen[plain]:
             message = f"`{term}` is listed already, as `{seen[plain]}`"
-            yield Finding(inspection.value(path), message, "take one away")
+            yield Finding(inspection.value(path), message, "remove one")
         seen.setdefault(plain, term)
 
 
 @rule("VA519", "key-term-no-term", "warning")
 def key_term_no_term(inspection: RuleContext) -> Iterator[Finding]:
-    """A key term is a sentence, several terms in one, or holds markup.
+    """A key term is a sentence, several terms, or contains markup.
 
-    Key terms are names and rare words, as they are said: one to six words each.
+    Key terms are names and rare words as they are spoken, one to six words each.
 
     Bad:
         key_terms: ["balayage, keratin, Olaplex"]
@@ -146,13 +146,13 @@ def key_term_no_term(inspection: RuleContext) -> Iterator[Finding]:
         bare = SpokenText(term, path).bare
         words = len(bare.split())
         if re.search(_MARKUP, bare):
-            message, help_ = "a key term holds markup", "write it as it is said"
+            message, help_ = "a key term contains markup", "write it as it is spoken"
         elif re.search(r"[;,]\s", bare.strip()):
-            message = "a key term holds several"
-            help_ = "list each by itself: `[one, other]`"
-        elif words > _MOST_WORDS:
+            message = "a key term contains several terms"
+            help_ = "list each one separately: `[one, other]`"
+        elif words > _MAX_WORDS:
             message = f"a key term has {words} words"
-            help_ = "key terms are names and rare words; a sentence is no help"
+            help_ = "use only names and rare words"
         else:
             continue
         yield Finding(inspection.value(path), message, help_)
@@ -160,10 +160,10 @@ def key_term_no_term(inspection: RuleContext) -> Iterator[Finding]:
 
 @rule("VA520", "transcription-behaviour", "warning")
 def transcription_behaviour(inspection: RuleContext) -> Iterator[Finding]:
-    """`transcription.prompt` tells the agent how to behave.
+    """`transcription.prompt` contains instructions for the agent.
 
-    Only the recognition of speech reads it, which says nothing: it wants to know what
-    callers talk about and how. How the agent behaves stands in `prompt`.
+    Only speech recognition reads it. Describe there what callers talk about and how
+    they say it; put instructions for the agent into `prompt`.
 
     Bad:
         transcription:
@@ -175,11 +175,11 @@ def transcription_behaviour(inspection: RuleContext) -> Iterator[Finding]:
     """
     path = ("transcription", "prompt")
     text = inspection.get(path, str)
-    found = re.search(_BEHAVIOUR, text, re.IGNORECASE) if text else None
+    found = re.search(_INSTRUCTION, text, re.IGNORECASE) if text else None
     if found:
         place = inspection.part(path, *found.span("what"))
-        message = "the transcription prompt says how to behave; only `prompt` can"
-        help_ = "say what callers talk about: names, numbers, how they are said"
+        message = "the transcription prompt contains instructions for the agent"
+        help_ = "move them to `prompt`; describe here what callers talk about"
         yield Finding(place, message, help_)
 
 
@@ -191,7 +191,7 @@ def _key_terms(inspection: RuleContext) -> Iterator[tuple[Pointer, str]]:
             yield path, term
 
 
-# Rules VA521 to VA523: who speaks, in which language, and with what.
+# Rules VA521 to VA523: voices, languages and local models.
 
 
 _SERVICE = "assemblyai.com"
@@ -207,11 +207,11 @@ _NO_MODEL = ("auto", "rules")
 
 @rule("VA521", "voice-unknown", "warning")
 def voice_unknown(inspection: RuleContext) -> Iterator[Finding]:
-    """The service has no such voice, or has it no longer.
+    """The service does not have the voice.
 
-    It refuses the session, and with it the call. The list is that of 2026-09-24 and the
-    service adds voices, so this is never an error. Where `service.url` leads to another
-    service, nothing is said.
+    It refuses the session, and the call fails. The list of voices is that of 2026-09-24
+    and the service adds voices, so this is never an error. Other services
+    (`service.url`) are not checked.
 
     Bad:
         voice: ivy
@@ -238,7 +238,7 @@ def voice_unknown(inspection: RuleContext) -> Iterator[Finding]:
         help_ = f"did you mean `{guess}`?"
         fix = replacement(place, name, guess)
         if fix is not None and name.lower() != guess:
-            # It may be new: then another voice would speak.
+            # The name may be a new voice, so the fix is not safe.
             start, end = place.span
             fix = Fix(fix.title, (Edit(start, end, guess),), is_safe=False)
     yield Finding(place, message, help_, fix)
@@ -246,11 +246,11 @@ def voice_unknown(inspection: RuleContext) -> Iterator[Finding]:
 
 @rule("VA522", "language-not-spoken", "warning")
 def language_not_spoken(inspection: RuleContext) -> Iterator[Finding]:
-    """Callers may speak a language that the voice does not.
+    """`languages` has a language that the voice does not speak.
 
     The agent understands them and answers with a voice that was made for another
     language. Each voice speaks its own language and English. Where no voice is set, the
-    service takes `alba`, which speaks English alone; nothing is said then as long as
+    service takes `alba`, which speaks only English; then nothing is reported as long as
     English is among the languages.
 
     Bad:
@@ -268,7 +268,7 @@ def language_not_spoken(inspection: RuleContext) -> Iterator[Finding]:
     name = voice[0] if voice else DEFAULT
     if voice is None:
         has_other = {"voice", "local"} & inspection.document.value.keys()
-        if "en" in languages or has_other or not inspection.is_sound(("voice",)):
+        if "en" in languages or has_other or not inspection.is_valid(("voice",)):
             return
     spoken = VOICES.get(name)
     for index, code in enumerate(languages):
@@ -302,12 +302,12 @@ def local_choice(inspection: RuleContext) -> Iterator[Finding]:
         name = inspection.get(path, str)
         if name is None or "${" in name or (part == "llm" and name in _NO_MODEL):
             continue
-        finding = _judge_choice(inspection, part, name, path)
+        finding = _check_choice(inspection, part, name, path)
         if finding is not None:
             yield finding
 
 
-def _judge_choice(
+def _check_choice(
     inspection: RuleContext, part: Part, name: str, path: Pointer
 ) -> Finding | None:
     from runner.config.lint.catalog import known_models, missing_modules
@@ -316,7 +316,9 @@ def _judge_choice(
     if part == "llm" and name.lower().endswith(".gguf"):
         # As the server opens it: from the folder where vagent is started.
         if not Path(name).expanduser().is_file():
-            return Finding(place, f"there is no file `{name}`", "see `vagent models`")
+            return Finding(
+                place, f"the file `{name}` does not exist", "see `vagent models`"
+            )
     else:
         models = known_models(part)
         if name not in models:
@@ -334,7 +336,7 @@ def _judge_choice(
 
 
 def _voice(inspection: RuleContext) -> tuple[str, Pointer] | None:
-    """Return the name of the voice and where it stands."""
+    """Return the name of the voice and its path."""
     for path in (("voice",), ("voice", "name")):
         name = inspection.get(path, str)
         if name is not None:
@@ -343,7 +345,7 @@ def _voice(inspection: RuleContext) -> tuple[str, Pointer] | None:
 
 
 def _is_ours(inspection: RuleContext) -> bool:
-    """Whether the agent talks to the service whose voices are known."""
+    """True if the agent uses the service whose voices are known."""
     service = inspection.document.value.get("service")
     url = inspection.get(("service", "url"), str)
     return service is None or (url is not None and _SERVICE in url)

@@ -1,4 +1,4 @@
-"""Rules VA406 and VA509 to VA514: how tools are named and described to the model."""
+"""Rules VA406 and VA509 to VA514: names and descriptions of tools."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from runner.config.lint.context import RuleContext
     from runner.config.yaml.nodes import Pointer
 
-_SHORTEST = 10  # characters
-_LONGEST = 1000
-_MOST_TOOLS = 10
+_MIN_DESCRIPTION_CHARS = 10  # characters
+_MAX_DESCRIPTION_CHARS = 1000
+_MAX_TOOLS = 10
 _RESERVED = "aai_"
-# Scripts that say in one character what takes an alphabet five.
+# Scripts in which one character carries about as much as five letters.
 _DENSE = "[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]"
-# Words that do not tell one tool from another.
+# Words that do not distinguish one tool from another.
 _FILLING = {
     *("a", "an", "the", "of", "to", "for", "in", "on", "by", "with", "and", "or"),
     *("its", "it", "their", "this", "that", "is"),
@@ -34,7 +34,7 @@ _STEM = 4  # letters that two forms of one word share
 def tool_name_taken(inspection: RuleContext) -> Iterator[Finding]:
     """Two tools have the same name, given or by default.
 
-    The model calls a tool by its name: only one of the two could ever run.
+    The model calls a tool by its name, so only one of the two could run.
 
     Bad:
         tools:
@@ -54,8 +54,10 @@ def tool_name_taken(inspection: RuleContext) -> Iterator[Finding]:
         name, path = named
         place = inspection.value(path)
         if name in seen:
-            message = f"another tool is called `{name}` too"
-            help_ = f"the first one is in line {seen[name]}; give this one a `name`"
+            message = f"another tool is already named `{name}`"
+            help_ = (
+                f"the first one is on line {seen[name]}; give this one another `name`"
+            )
             yield Finding(place, message, help_)
         else:
             seen[name] = place.source.point(place.span.start)[0]
@@ -63,10 +65,10 @@ def tool_name_taken(inspection: RuleContext) -> Iterator[Finding]:
 
 @rule("VA509", "thin-description", "warning")
 def thin_description(inspection: RuleContext) -> Iterator[Finding]:
-    """A tool's description is empty, a word or two, or its name again.
+    """A tool's description is empty, very short, or repeats its name.
 
-    The description is what the model goes by: what the tool does, when it is to be
-    used, what it needs first.
+    The model chooses a tool by its description: what the tool does, when to use it and
+    what it needs first.
 
     Bad:
         tools:
@@ -90,7 +92,7 @@ def thin_description(inspection: RuleContext) -> Iterator[Finding]:
         elif named and "".join(words) == "".join(_plain_words(named[0])):
             message = f"the description only repeats the name `{named[0]}`"
             yield Finding(place, message, help_)
-        elif len(text.strip()) < _SHORTEST and not re.search(_DENSE, text):
+        elif len(text.strip()) < _MIN_DESCRIPTION_CHARS and not re.search(_DENSE, text):
             message = f"the description has {len(text.strip())} characters"
             yield Finding(place, message, help_)
 
@@ -99,9 +101,9 @@ def thin_description(inspection: RuleContext) -> Iterator[Finding]:
 def descriptions_alike(inspection: RuleContext) -> Iterator[Finding]:
     """Two tools have nearly the same description.
 
-    The model cannot tell them apart. They are alike when the same words are left once
-    articles, order, endings and signs are taken away; one other word ("open", "close")
-    makes them different.
+    The model cannot distinguish them. Two descriptions are alike if the same words
+    remain without articles, order, endings and punctuation; one different word
+    ("open", "close") is enough.
 
     Bad:
         tools:
@@ -123,15 +125,15 @@ def descriptions_alike(inspection: RuleContext) -> Iterator[Finding]:
     """
     seen: list[tuple[Pointer, Counter[str]]] = []
     for tool, text in _descriptions(inspection):
-        words = _telling_words(text)
+        words = _distinguishing_words(text)
         if not words:
             continue
         for other, others in seen:
             if words == others:
                 first = inspection.value((*other, "description"))
                 line = first.source.point(first.span.start)[0]
-                message = "the description is nearly that of another tool"
-                help_ = f"the other one is in line {line}; say when to use which"
+                message = "the description is nearly the same as that of another tool"
+                help_ = f"the other one is on line {line}; say when to use which"
                 place = inspection.value((*tool, "description"))
                 yield Finding(place, message, help_)
                 break
@@ -142,8 +144,8 @@ def descriptions_alike(inspection: RuleContext) -> Iterator[Finding]:
 def long_description(inspection: RuleContext) -> Iterator[Finding]:
     """A tool's description is longer than 1,000 characters.
 
-    The model reads all descriptions before every answer, while the caller waits. How
-    the conversation goes belongs into the prompt.
+    The model reads all descriptions before every answer, while the caller waits.
+    Guidance for the conversation belongs in the prompt.
 
     Bad:
         tools:
@@ -169,10 +171,10 @@ def long_description(inspection: RuleContext) -> Iterator[Finding]:
 
     for tool, text in _descriptions(inspection):
         length = len(fill(inspection, text))
-        if length > _LONGEST:
+        if length > _MAX_DESCRIPTION_CHARS:
             place = inspection.value((*tool, "description"))
             message = f"the description has {length:,} characters"
-            help_ = "a sentence or two is best; put how to talk into the prompt"
+            help_ = "shorten it to a sentence or two; move guidance into the prompt"
             yield Finding(place, message, help_)
 
 
@@ -203,17 +205,17 @@ def many_tools(inspection: RuleContext) -> Iterator[Finding]:
           - plugin: end_call
     """
     count = len(inspection.get(("tools",), list) or ())
-    if count > _MOST_TOOLS:
+    if count > _MAX_TOOLS:
         message = f"the agent has {count} tools; the service advises at most ten"
-        help_ = "join those that do nearly the same: an `enum` tells the cases apart"
-        yield Finding(inspection.start(("tools", _MOST_TOOLS)), message, help_)
+        help_ = "merge similar tools into one with an `enum` argument"
+        yield Finding(inspection.start(("tools", _MAX_TOOLS)), message, help_)
 
 
 @rule("VA513", "reserved-name", "warning")
 def reserved_name(inspection: RuleContext) -> Iterator[Finding]:
     """The name of a tool begins with `aai_`.
 
-    The service keeps that prefix for tools of its own.
+    The service reserves that prefix for its own tools.
 
     Bad:
         tools:
@@ -228,16 +230,17 @@ def reserved_name(inspection: RuleContext) -> Iterator[Finding]:
     for tool in inspection.tools():
         named = tool_name(inspection, tool)
         if named and named[0].lower().startswith(_RESERVED):
-            message = f"`{named[0]}` begins with `{_RESERVED}`, which the service keeps"
-            yield Finding(inspection.value(named[1]), message, "take another `name`")
+            message = (
+                f"`{named[0]}` begins with `{_RESERVED}`, which the service reserves"
+            )
+            yield Finding(inspection.value(named[1]), message, "choose another `name`")
 
 
 @rule("VA514", "name-not-snake-case", "warning")
 def name_not_snake_case(inspection: RuleContext) -> Iterator[Finding]:
-    """The name of a tool has capital letters.
+    """The name of a tool contains capital letters.
 
-    The service asks for snake_case; a model that has seen many names in it spells
-    others wrong now and then.
+    The service asks for snake_case; models sometimes misspell names in other styles.
 
     Bad:
         tools:
@@ -255,11 +258,11 @@ def name_not_snake_case(inspection: RuleContext) -> Iterator[Finding]:
             continue
         name, path = named
         if path[-1] == "python" and tool not in inspection.fact(find_definitions):
-            continue  # a class, or there is no such function
+            continue  # a class, or a function that does not exist
         plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
         if plain == name:
             continue
-        place, help_, fix = inspection.value(path), f"call it `{plain}`", None
+        place, help_, fix = inspection.value(path), f"rename it to `{plain}`", None
         start, end = place.span
         if path[-1] == "python":
             help_ = f"give it `name: {plain}`"
@@ -282,8 +285,8 @@ def _plain_words(text: str) -> list[str]:
     return re.findall(r"\w+", spaced.lower())
 
 
-def _telling_words(text: str) -> Counter[str]:
-    """The words that tell a tool apart, without endings and in no order."""
+def _distinguishing_words(text: str) -> Counter[str]:
+    """Returns the distinguishing words of a text, without endings, and their counts."""
     words = (each for each in _plain_words(text) if each not in _FILLING)
     return Counter(_without_ending(each) for each in words)
 

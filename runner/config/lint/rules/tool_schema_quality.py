@@ -1,4 +1,4 @@
-"""Rules VA452, VA454 and VA458 to VA460: what helps a model to fill an argument in."""
+"""Rules VA452, VA454 and VA458 to VA460: quality of argument schemas."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _FORMATS = (
 )
 # One of these says what a value is.
 _KINDS = {"type", "enum", "const", "$ref", "anyOf", "oneOf", "allOf", "not", "if"}
-_DEEPEST = 4
-_MOST_PROPERTIES = 25
-_LARGEST = 16_000  # characters of JSON
+_MAX_DEPTH = 4
+_MAX_PROPERTIES = 25
+_MAX_SCHEMA_CHARS = 16_000  # characters of JSON
 
 
 @rule("VA452", "pattern-catastrophic", "warning")
 def pattern_catastrophic(inspection: RuleContext) -> Iterator[Finding]:
-    """A `pattern` can take for ever to find out that a value does not match.
+    """A `pattern` can take exponential time on a value that does not match.
 
-    It repeats something that itself repeats, so a text of thirty letters can be divided
-    in a thousand million ways. One such value on the telephone would stop the call.
+    It repeats something that itself repeats, so a text of thirty letters can be split
+    in a billion ways. One such value would block the call.
 
     Bad:
         tools:
@@ -62,17 +62,19 @@ def pattern_catastrophic(inspection: RuleContext) -> Iterator[Finding]:
         pattern = each.keywords.get("pattern")
         if isinstance(pattern, str) and is_catastrophic(pattern):
             place = inspection.value((*each.path, "pattern"))
-            message = "this pattern can take for ever on a value that does not match"
-            help_ = "let nothing repeat that itself repeats without a mark between"
+            message = (
+                "this pattern can take exponential time on a value that does not match"
+            )
+            help_ = "avoid a repetition inside a repetition without a separator"
             yield Finding(place, message, help_)
 
 
 @rule("VA454", "sample-unfit", "warning")
 def sample_unfit(inspection: RuleContext) -> Iterator[Finding]:
-    """An example or a default does not fit the schema that it stands in.
+    """An example or a default does not match its schema.
 
-    Examples tell the service when a dictated value is whole; a wrong one tells it a
-    wrong thing, and the call is refused when the model follows it.
+    The service uses examples to detect that a dictated value is complete. A tool call
+    with a value like a wrong example is refused.
 
     Bad:
         tools:
@@ -103,23 +105,23 @@ def sample_unfit(inspection: RuleContext) -> Iterator[Finding]:
         if each.is_part or "$ref" in json.dumps(each.keywords, default=str):
             continue
         if isinstance(pattern, str) and is_catastrophic(pattern):
-            continue  # it would be tried here
+            continue  # matching it here could take too long
         for where, sample in _samples(each):
-            if not inspection.is_sound((*each.path, *where)):
+            if not inspection.is_valid((*each.path, *where)):
                 continue
             violations = find_violations(sample, each.keywords)
             if violations:
                 what = "default" if where[0] == "default" else "example"
-                message = f"the {what} {quoted(sample)} does not fit"
-                help_ = f"it breaks `{violations[0].keyword}` of this argument"
+                message = f"the {what} {quoted(sample)} does not match its schema"
+                help_ = f"it violates `{violations[0].keyword}` of this argument"
                 yield Finding(inspection.value((*each.path, *where)), message, help_)
 
 
 @rule("VA458", "format-unknown", "warning")
 def format_unknown(inspection: RuleContext) -> Iterator[Finding]:
-    """A `format` is none that JSON Schema has.
+    """A `format` is not defined by JSON Schema.
 
-    Nobody knows what is meant, so it does nothing.
+    Unknown formats are ignored.
 
     Bad:
         tools:
@@ -147,18 +149,18 @@ def format_unknown(inspection: RuleContext) -> Iterator[Finding]:
             continue
         guess = nearest(name, _FORMATS)
         place = inspection.value((*each.path, "format"))
-        help_, fix = "a `pattern` can say it; see JSON Schema for the formats", None
+        help_, fix = "use a `pattern`, or a format of JSON Schema", None
         if guess:
             help_ = f"did you mean `{guess}`?"
             fix = replacement(place, name, guess, is_safe=is_surely(name, guess))
-        yield Finding(place, f"there is no format {quoted(name)}", help_, fix)
+        yield Finding(place, f"unknown format {quoted(name)}", help_, fix)
 
 
 @rule("VA459", "argument-of-any-kind", "warning")
 def argument_of_any_kind(inspection: RuleContext) -> Iterator[Finding]:
-    """An argument has no `type`, so it may be anything.
+    """An argument has no `type`.
 
-    The model then guesses whether to write a text, a number or a mapping.
+    The model then has to guess if the value is a text, a number or a mapping.
 
     Bad:
         tools:
@@ -182,20 +184,20 @@ def argument_of_any_kind(inspection: RuleContext) -> Iterator[Finding]:
     """
     for each in inspection.fact(find_subschemas):
         says = _KINDS & (inspection.get(each.path, dict) or {}).keys()
-        is_told = not inspection.is_sound((*each.path, "type"))
-        if each.keyword == "properties" and not says and not is_told:
+        is_reported = not inspection.is_valid((*each.path, "type"))
+        if each.keyword == "properties" and not says and not is_reported:
             name = each.path[-1]
-            message = f"`{quoted(name)[1:-1]}` has no `type`: it may be anything"
-            help_ = "add `type: string`, or whatever it is"
+            message = f"`{quoted(name)[1:-1]}` has no `type`"
+            help_ = "add `type: string`, or another type"
             yield Finding(inspection.key(each.path), message, help_)
 
 
 @rule("VA460", "arguments-too-large", "warning")
 def arguments_too_large(inspection: RuleContext) -> Iterator[Finding]:
-    """The arguments of a tool are more than can be asked for in a conversation.
+    """The schema of a tool's arguments is too large for a conversation.
 
-    They are nested deeply, or there are very many: the model loses track of what it
-    has asked, and each turn carries all of it.
+    With deeply nested or very many arguments the model loses track of its questions,
+    and the schema is sent with each turn.
 
     Bad:
         tools:
@@ -216,32 +218,32 @@ def arguments_too_large(inspection: RuleContext) -> Iterator[Finding]:
             description: Note what the caller wants.
             parameters:
               type: object
-              properties: {wish: {type: string, maxLength: 500}}
+              properties: {request: {type: string, maxLength: 500}}
             http: {url: "https://api.example.com/notes"}
             timeout: 2s
     """
-    told: set[object] = set()
+    reported: set[object] = set()
     for each in inspection.fact(find_subschemas):
         tool = each.path[:2]
         properties = each.keywords.get("properties")
         count = len(properties) if isinstance(properties, dict) else 0
         message = None
-        if each.depth > _DEEPEST:
-            message = f"arguments are nested more than {_DEEPEST} deep"
-        elif count > _MOST_PROPERTIES:
-            message = f"there are {count} arguments; nobody says so many"
+        if each.depth > _MAX_DEPTH:
+            message = f"arguments are nested more than {_MAX_DEPTH} deep"
+        elif count > _MAX_PROPERTIES:
+            message = f"there are {count} arguments, too many for a conversation"
         elif not each.keyword:
             size = len(json.dumps(each.keywords, default=str))
-            if size > _LARGEST:
+            if size > _MAX_SCHEMA_CHARS:
                 message = f"the schema has {size:,} characters, sent with every turn"
-        if message and tool not in told:
-            told.add(tool)
-            help_ = "ask for less, or split the tool in two"
+        if message and tool not in reported:
+            reported.add(tool)
+            help_ = "remove arguments, or split the tool in two"
             yield Finding(inspection.key((*tool, "parameters")), message, help_)
 
 
 def _samples(schema: Subschema) -> Iterator[tuple[tuple[str | int, ...], Any]]:
-    """Yield the default and the examples of a schema, each with where it stands."""
+    """Yield the default and the examples of a schema, each with its path."""
     if "default" in schema.keywords:
         yield ("default",), schema.keywords["default"]
     examples = schema.keywords.get("examples")

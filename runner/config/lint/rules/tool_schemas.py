@@ -1,4 +1,4 @@
-"""Rules VA408 and VA410: the JSON Schema of a tool's arguments."""
+"""Rules VA408, VA410, VA450, VA451, VA453, VA455 to VA457: argument schemas."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @rule("VA408", "parameters-no-schema")
 def parameters_no_schema(inspection: RuleContext) -> Iterator[Finding]:
-    """`parameters` is not a JSON Schema.
+    """`parameters` is not a valid JSON Schema.
 
     The service takes JSON Schema 2020-12 for an object: `properties` by name, each
     with a `type`, and the names that a call must have under `required`.
@@ -59,9 +59,9 @@ def parameters_no_schema(inspection: RuleContext) -> Iterator[Finding]:
 
 @rule("VA410", "pattern-not-regular")
 def pattern_not_regular(inspection: RuleContext) -> Iterator[Finding]:
-    """A `pattern` is not a regular expression of Python's.
+    """A `pattern` is not a valid Python regular expression.
 
-    The service matches it with Python's `re`, and refuses the tool otherwise.
+    The service matches it with Python's `re` and refuses invalid patterns.
 
     Bad:
         tools:
@@ -84,15 +84,15 @@ def pattern_not_regular(inspection: RuleContext) -> Iterator[Finding]:
     for tool in inspection.tools():
         path = (*tool, "parameters")
         for where, pattern in find_patterns(inspection.get(path, dict), path):
-            if not inspection.is_sound(where):
+            if not inspection.is_valid(where):
                 continue
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # what works is not a finding
                     re.compile(pattern)
             except (re.error, RecursionError, OverflowError) as error:
-                message = f"`pattern` is not a regular expression: {error}"
-                help_ = "single quotes keep backslashes as they are"
+                message = f"`pattern` is not a valid regular expression: {error}"
+                help_ = "use single quotes to keep backslashes"
                 place = inspection.value(where)
                 yield Finding(place, message, help_, spoils=where)
 
@@ -100,7 +100,7 @@ def pattern_not_regular(inspection: RuleContext) -> Iterator[Finding]:
 def find_patterns(value: Any, path: Pointer) -> Iterator[tuple[Pointer, str]]:
     """Yield every `pattern` keyword of a schema.
 
-    A property that is called "pattern" is a mapping, so it is not taken for one.
+    A property named "pattern" is a mapping and is not yielded.
     """
     if isinstance(value, dict):
         for key, each in value.items():
@@ -127,8 +127,8 @@ _OPENING = {
 def required_unknown(inspection: RuleContext) -> Iterator[Finding]:
     """`required` names an argument that `properties` does not have.
 
-    A call without it is refused because it is missing, and a call with it because there
-    is no such argument: the tool can never be called.
+    A tool call without the argument is refused as incomplete and one with it as
+    unknown, so the tool can never be called.
 
     Bad:
         tools:
@@ -153,7 +153,7 @@ def required_unknown(inspection: RuleContext) -> Iterator[Finding]:
     for each in inspection.fact(find_subschemas):
         required = each.keywords.get("required", ())
         known = each.keywords.get("properties", {} if not each.keyword else None)
-        # The types are not looked at again: what is no schema is unsound.
+        # The types are valid here: an invalid schema is not checked.
         if each.is_part or known is None or _is_open(each):
             continue
         for index, name in enumerate(required):
@@ -165,7 +165,9 @@ def required_unknown(inspection: RuleContext) -> Iterator[Finding]:
             yield Finding(
                 place,
                 f"`required` names `{name}`, which is not one of the `properties`",
-                f"did you mean `{guess}`?" if guess else "describe it there",
+                f"did you mean `{guess}`?"
+                if guess
+                else "describe it under `properties`",
                 replacement(place, name, guess) if guess else None,
                 # Inside an argument more is admitted than is described.
                 severity="warning" if each.keyword else None,
@@ -179,10 +181,10 @@ def _is_open(schema: Subschema) -> bool:
 
 @rule("VA455", "reference-dangling")
 def reference_dangling(inspection: RuleContext) -> Iterator[Finding]:
-    """A `$ref` leads nowhere.
+    """A `$ref` refers to a definition that does not exist.
 
-    It leads to a part of the same `parameters`, such as `#/$defs/address`: the schema
-    of each tool stands for itself, and nothing is fetched from elsewhere.
+    It must refer to a part of the same `parameters`, such as `#/$defs/address`; schemas
+    are not fetched from elsewhere.
 
     Bad:
         tools:
@@ -207,7 +209,7 @@ def reference_dangling(inspection: RuleContext) -> Iterator[Finding]:
     root: Subschema | None = None
     for each in inspection.fact(find_subschemas):
         if not each.keyword:
-            # What a reference leads through may be what is wrong.
+            # A reference may lead through the invalid part.
             root = each if inspection.is_whole(each.path) else None
         reference = each.keywords.get("$ref")
         if root is None or not isinstance(reference, str) or "${" in reference:
@@ -223,10 +225,10 @@ def reference_dangling(inspection: RuleContext) -> Iterator[Finding]:
 
 def _dangling(root: Subschema, reference: str, place: Any, path: Pointer) -> Finding:
     if not reference.startswith("#"):
-        message = f"`$ref` leads to {quoted(reference)}, outside of these parameters"
-        help_ = "copy that schema under `$defs`, and write `#/$defs/` with its name"
+        message = f"`$ref` refers to {quoted(reference)}, outside of these parameters"
+        help_ = "copy the schema to `$defs`, and write `#/$defs/NAME`"
         return Finding(place, message, help_, spoils=path)
-    message = f"`$ref` leads to {quoted(reference)}, which is not there"
+    message = f"`$ref` refers to {quoted(reference)}, which does not exist"
     known = [
         f"#/{group}/{name}"
         for group in ("$defs", "definitions", "properties")
@@ -260,10 +262,10 @@ _LIMITS = (
 
 @rule("VA451", "enum-unfit", "warning")
 def enum_unfit(inspection: RuleContext) -> Iterator[Finding]:
-    """A member of an `enum` can never be chosen, or is there twice.
+    """A member of an `enum` does not fit the `type`, or is listed twice.
 
-    A value must be of the `type` as well: of `type: string` and `enum: [1, 2]` no value
-    is both. An `enum` without members refuses everything.
+    No value matches both `type: string` and `enum: [1, 2]`. An `enum` without members
+    refuses every value.
 
     Bad:
         tools:
@@ -319,7 +321,7 @@ def _canonical(value: Any) -> str:
 
 
 def _is_of(value: Any, types: tuple[str, ...]) -> bool:
-    """Whether a value is of one of the types; without types every value is."""
+    """True if a value is of one of the types; always true without types."""
     match value:
         case bool():
             kinds = {"boolean"}
@@ -328,7 +330,7 @@ def _is_of(value: Any, types: tuple[str, ...]) -> bool:
         case float():
             kinds = {"number", "integer"} if value.is_integer() else {"number"}
         case str():
-            # What stands for a placeholder is not known yet.
+            # The value of a placeholder is not known yet.
             kinds = set(types) if "${" in value else {"string"}
         case None:
             kinds = {"null"}
@@ -341,9 +343,9 @@ def _is_of(value: Any, types: tuple[str, ...]) -> bool:
 
 @rule("VA456", "limits-crossed", "warning")
 def limits_crossed(inspection: RuleContext) -> Iterator[Finding]:
-    """A lower limit is above the upper one, so that no value fits.
+    """A lower limit is above the upper limit, so no value fits.
 
-    Every call of the tool that gives the argument is refused.
+    Every tool call with the argument is refused.
 
     Bad:
         tools:
@@ -374,7 +376,7 @@ def limits_crossed(inspection: RuleContext) -> Iterator[Finding]:
             yield Finding(
                 inspection.value((*each.path, upper)),
                 f"`{lower}` {least} {relation} `{upper}` {most}: no value fits",
-                "exchange the two" if least > most else None,
+                "swap the two limits" if least > most else None,
             )
 
 
@@ -394,10 +396,10 @@ _BY_TYPE = {
         *("propertyNames", "minProperties", "maxProperties"),
     },
 }
-# What other descriptions of interfaces say of numbers; it does no harm.
+# Formats of OpenAPI for numbers; harmless.
 _NUMBER_FORMATS = ("int32", "int64", "float", "double")
 
-# Short ones are no guess: a word of somebody's own is too easily near to one.
+# Without short keywords: too many custom keywords are similar to them.
 _GUESSED = (
     *("type", "enum", "description", "default", "examples"),
     *(keyword for keywords in _BY_TYPE.values() for keyword in sorted(keywords)),
@@ -413,10 +415,10 @@ _KNOWN = {
 
 @rule("VA453", "keyword-idle", "warning")
 def keyword_idle(inspection: RuleContext) -> Iterator[Finding]:
-    """A keyword of a schema says nothing about values of its `type`.
+    """A keyword of a schema does not apply to its `type`.
 
     JSON Schema checks `pattern` of strings, `minimum` of numbers, `items` of lists and
-    so on, and passes over every other value: what was to be checked is not.
+    so on, and ignores other values, so nothing is checked.
 
     Bad:
         tools:
@@ -459,8 +461,8 @@ def keyword_idle(inspection: RuleContext) -> Iterator[Finding]:
 def keyword_misspelt(inspection: RuleContext) -> Iterator[Finding]:
     """A keyword of a schema is misspelt.
 
-    JSON Schema passes over keywords that it does not know: what this one was to say to
-    the model, or to check, is lost without a word.
+    JSON Schema silently ignores unknown keywords, so the description or the check is
+    lost.
 
     Bad:
         tools:
@@ -484,7 +486,7 @@ def keyword_misspelt(inspection: RuleContext) -> Iterator[Finding]:
         for keyword in each.keywords:
             if keyword in _KNOWN or keyword in _GUESSED:
                 continue
-            if keyword.startswith(("x-", "$")):  # somebody's own; JSON Schema's own
+            if keyword.startswith(("x-", "$")):  # extensions; JSON Schema's own
                 continue
             guess = nearest(keyword, _GUESSED)
             if guess is None:
@@ -494,7 +496,7 @@ def keyword_misspelt(inspection: RuleContext) -> Iterator[Finding]:
             free = guess not in each.keywords
             yield Finding(
                 place,
-                f"`{keyword}` is not a keyword of JSON Schema, and is passed over",
+                f"`{keyword}` is not a keyword of JSON Schema and is ignored",
                 f"did you mean `{guess}`?",
                 replacement(place, keyword, guess) if free else None,
                 meant=(*each.path, guess) if free else None,

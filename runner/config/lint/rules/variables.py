@@ -1,4 +1,4 @@
-"""Rules VA301 to VA308: variables, the environment, and the prompt file."""
+"""Rules VA301 to VA309: variables, the environment and the prompt file."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _NEARLY = (
     r"\$\{[ \t]*(?:\{[ \t]*)?((?:env|ENV)[ \t]*[:.][ \t]*)?([A-Za-z_][A-Za-z0-9_]*)"
     r"[ \t]*\}\}?"
 )
-_LONGEST = 40  # of a malformed placeholder that is quoted in a message
+_MAX_QUOTED_CHARS = 40  # of a malformed placeholder that is quoted in a message
 
 
 @rule("VA301", "undeclared-variable")
 def undeclared_variable(inspection: RuleContext) -> Iterator[Finding]:
     """A text uses a variable that the file does not declare.
 
-    Without a declaration nobody can give it a value, and the agent would read its name
-    out to the caller.
+    An undeclared variable cannot have a value, and the agent would read its name out to
+    the caller.
 
     Bad:
         greeting: Welcome to ${compnay}.
@@ -44,8 +44,8 @@ def undeclared_variable(inspection: RuleContext) -> Iterator[Finding]:
           company: {default: Acme}
     """
     declared = inspection.document.value.get("variables")
-    if not inspection.is_sound(("variables",)):
-        return  # the schema check has said why
+    if not inspection.is_valid(("variables",)):
+        return  # the schema rules report why
     for use in inspection.fact(find_uses):
         name = use.placeholder.name
         if use.placeholder.kind != "variable" or name in (declared or {}):
@@ -71,8 +71,8 @@ def undeclared_variable(inspection: RuleContext) -> Iterator[Finding]:
 def environment_not_set(inspection: RuleContext) -> Iterator[Finding]:
     """An environment variable that the file uses is not set here.
 
-    A check in continuous integration has no secrets, so there this is a warning. To
-    start a call it must be set: `vagent run`, and `vagent validate --env`, refuse.
+    This is a warning in `vagent validate`, because continuous integration has no
+    secrets, and an error in `vagent run` and `vagent validate --env`.
 
     Bad:
         service: {url: "${env:VAGENT_EXAMPLE_NOT_SET}"}
@@ -93,7 +93,7 @@ def environment_not_set(inspection: RuleContext) -> Iterator[Finding]:
 
 @rule("VA303", "malformed-placeholder")
 def malformed_placeholder(inspection: RuleContext) -> Iterator[Finding]:
-    """A `${` begins neither a variable nor an environment variable.
+    """A `${` does not begin a valid placeholder.
 
     Bad:
         greeting: Welcome to ${company name}.
@@ -104,7 +104,7 @@ def malformed_placeholder(inspection: RuleContext) -> Iterator[Finding]:
     for use in inspection.fact(find_uses):
         if use.placeholder.kind == "malformed":
             text = use.text.strip()
-            shown = text if len(text) < _LONGEST and "\n" not in text else "${"
+            shown = text if len(text) < _MAX_QUOTED_CHARS and "\n" not in text else "${"
             message = f"`{shown}` is neither a variable nor an environment variable"
             help_ = "write ${name} or ${env:NAME}; $${ is a plain ${"
             fix = _respell(use)
@@ -115,9 +115,9 @@ def malformed_placeholder(inspection: RuleContext) -> Iterator[Finding]:
 
 @rule("VA304", "placeholder-in-default")
 def placeholder_in_default(inspection: RuleContext) -> Iterator[Finding]:
-    """The default of a variable holds a placeholder, which is not replaced.
+    """The default of a variable contains a placeholder, which is not replaced.
 
-    Values are put into texts once and are not searched for placeholders again.
+    Values are inserted once and are not searched for placeholders again.
 
     Bad:
         greeting: ${company} in ${city}, hello.
@@ -138,8 +138,10 @@ def placeholder_in_default(inspection: RuleContext) -> Iterator[Finding]:
             continue
         for each in find_placeholders(default):
             if each.kind != "escape":
-                message = f"the default of `{name}` holds `${{`, which stays as it is"
-                help_ = "a default is plain text; it cannot use other variables"
+                message = (
+                    f"the default of `{name}` contains `${{`, which is not replaced"
+                )
+                help_ = "write plain text; a default cannot use other variables"
                 yield Finding(inspection.value(path), message, help_)
                 break
 
@@ -148,8 +150,8 @@ def placeholder_in_default(inspection: RuleContext) -> Iterator[Finding]:
 def variable_without_value(inspection: RuleContext) -> Iterator[Finding]:
     """A variable has no default and was not given a value.
 
-    That is right for what each call has to say for itself: `vagent run --var` gives it.
-    Without a value the call is not started.
+    Set values that differ between calls with `vagent run --var`. A call does not start
+    without a value.
 
     Bad:
         greeting: Hello ${caller}.
@@ -177,7 +179,7 @@ def variable_without_value(inspection: RuleContext) -> Iterator[Finding]:
 def prompt_file_missing(inspection: RuleContext) -> Iterator[Finding]:
     """The prompt file does not exist or cannot be read.
 
-    Its path begins at the folder of the agent file.
+    Its path is relative to the folder of the agent file.
 
     Bad:
         prompt_file: prompts/missing.md
@@ -188,7 +190,7 @@ def prompt_file_missing(inspection: RuleContext) -> Iterator[Finding]:
     prompt = inspection.fact(read_prompt)
     place = inspection.value(("prompt_file",))
     if prompt.problem == "missing":
-        help_ = "paths begin at the agent file's folder"
+        help_ = "paths are relative to the agent file's folder"
         yield Finding(place, f"`{prompt.reference}` does not exist", help_)
     elif prompt.problem == "unreadable":
         yield Finding(place, prompt.message)
@@ -217,7 +219,7 @@ def prompt_file_not_text(inspection: RuleContext) -> Iterator[Finding]:
 def unused_variable(inspection: RuleContext) -> Iterator[Finding]:
     """A variable is declared and no text uses it.
 
-    Either it is left over, or the text that should use it has the name wrong.
+    Either it is no longer needed, or a text misspells its name.
 
     Bad:
         greeting: Welcome to Acme.
@@ -239,17 +241,17 @@ def unused_variable(inspection: RuleContext) -> Iterator[Finding]:
         or any(use.placeholder.kind == "malformed" for use in uses)
         or not names <= declared.keys()
     ):
-        return  # it may be used, or meant, where something else is wrong
+        return  # other errors in the file may hide a use
     for name in declared:
         path = ("variables", name)
-        if name not in names | foreign and inspection.is_sound(path):
+        if name not in names | foreign and inspection.is_valid(path):
             message = f"the variable `{name}` is never used"
-            help_ = f"write ${{{name}}} where its value belongs, or take it away"
+            help_ = f"write ${{{name}}} where its value belongs, or remove it"
             yield Finding(inspection.key(path), message, help_)
 
 
 def _respell(use: PlaceholderUse) -> Fix | None:
-    """Write `${ name }` and `${{name}}` as `${name}`, `${env.A}` as `${env:A}`."""
+    """Return a fix that respells `${ a }` as `${a}` and `${env.A}` as `${env:A}`."""
     source, start = use.place.source, use.place.span.start
     found = re.compile(_NEARLY, re.ASCII).match(source.text, start)
     if found is None or use.place.related:
@@ -261,20 +263,19 @@ def _respell(use: PlaceholderUse) -> Fix | None:
 
 
 def _severity(inspection: RuleContext) -> Severity | None:
-    """What is not set stops a run, and only that."""
+    """Returns "error" if a call is about to start, None for the rule's default."""
     return "error" if inspection.must_run else None
 
 
-# Rule VA309: placeholders as other tools write them.
+# Rule VA309: placeholders in the syntax of other tools.
 
 
 @rule("VA309", "foreign-placeholder", "warning")
 def foreign_placeholder(inspection: RuleContext) -> Iterator[Finding]:
-    """A text holds a placeholder as another tool writes it.
+    """A text contains a placeholder in the syntax of another tool.
 
-    Here a variable is written `${name}`. Anything else stays as it is: the agent reads
-    it out, braces and all. `{name}` and `$name` count only where a variable has that
-    name.
+    Variables are written `${name}`. Other placeholders are not replaced: the agent
+    reads them out. `{name}` and `$name` are reported only if a variable has that name.
 
     Bad:
         greeting: Welcome to {{company}}.
@@ -287,10 +288,14 @@ def foreign_placeholder(inspection: RuleContext) -> Iterator[Finding]:
           company: {default: Acme}
     """
     for each in inspection.fact(find_templates):
-        shown = each.written if len(each.written) < _LONGEST else each.written[:2] + "…"
-        message = f"`{shown}` is not replaced: it would be said as it stands"
+        shown = (
+            each.written
+            if len(each.written) < _MAX_QUOTED_CHARS
+            else each.written[:2] + "…"
+        )
+        message = f"`{shown}` is not replaced and would be spoken"
         help_, fix = (
-            "a variable is declared under `variables`, and written ${name}",
+            "declare a variable under `variables`, and write ${name}",
             None,
         )
         if each.variable is not None:

@@ -1,4 +1,4 @@
-"""Rules VA101 to VA114: what is found while the file is read, before its meaning."""
+"""Rules VA101 to VA117: YAML syntax, suppression comments and modelines."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 YAML_SYNTAX = documented(
     "VA101",
     "yaml-syntax",
-    """The text is not YAML.
+    """The text is not valid YAML.
 
-    Nothing can be said about what comes after the place, unless it is clear what was
-    meant.
+    The rest of the file is checked only if the intended text is clear.
 
     Bad:
         greeting: "Hello
@@ -41,7 +40,7 @@ REPEATED_KEY = documented(
     "repeated-key",
     """A mapping has the same key twice.
 
-    YAML readers keep the last one and lose the other without a word.
+    YAML readers keep the last one and silently drop the other.
 
     Bad:
         greeting: Hello.
@@ -55,7 +54,7 @@ REPEATED_KEY = documented(
 KEY_NOT_TEXT = documented(
     "VA103",
     "key-not-text",
-    """A key is a number, a list or something else that is no text.
+    """A key is not text but a number, a list or another value.
 
     The keys of an agent file are names.
 
@@ -73,7 +72,7 @@ KEY_NOT_TEXT = documented(
 TAG_NOT_ALLOWED = documented(
     "VA104",
     "tag-not-allowed",
-    """A value has a tag that an agent file does not take.
+    """A value has a YAML tag that is not allowed in an agent file.
 
     Tags can make other YAML readers run code; agent files hold plain data.
 
@@ -90,7 +89,7 @@ NUMBER_NOT_JSON = documented(
     "number-not-json",
     """A number is infinite, not a number, or too long.
 
-    The wire speaks JSON, which has no word for it.
+    JSON, the format of the protocol, cannot represent it.
 
     Bad:
         voice: {name: alba, volume: .inf}
@@ -156,7 +155,7 @@ TOO_LARGE = documented(
     "too-large",
     """The file is larger than a megabyte.
 
-    An agent file is a page or two of text; data belongs into a tool.
+    An agent file is a page or two of text; put data into a tool.
 
     Bad:
         # a megabyte of text
@@ -174,7 +173,7 @@ NESTED_TOO_DEEP = documented(
     "nested-too-deep",
     """Values are nested too deeply, or aliases repeat too much.
 
-    No field needs it; such a file is made to exhaust the memory of what reads it.
+    No field needs this depth; such files can exhaust the memory of a reader.
 
     Bad:
         # more than 32 brackets
@@ -188,9 +187,9 @@ NESTED_TOO_DEEP = documented(
 MERGE_OF_NO_MAPPING = documented(
     "VA111",
     "merge-of-no-mapping",
-    """`<<` stands before something that is no mapping.
+    """The value of a merge key `<<` is not a mapping.
 
-    It takes the entries of another mapping over, or of a list of mappings.
+    A merge key copies the entries of a mapping, or of a list of mappings.
 
     Bad:
         turn_detection:
@@ -205,9 +204,9 @@ MERGE_OF_NO_MAPPING = documented(
 ALIAS_OF_NOTHING = documented(
     "VA112",
     "alias-of-nothing",
-    """An alias has no anchor before it, or stands inside its own.
+    """An alias has no anchor before it, or is inside its own anchor.
 
-    `*name` repeats what `&name` has marked further up.
+    `*name` repeats the value that `&name` marks earlier in the file.
 
     Bad:
         greeting: *hello
@@ -221,9 +220,9 @@ ALIAS_OF_NOTHING = documented(
 IGNORE_UNUSED = documented(
     "VA113",
     "ignore-unused",
-    """A comment ignores a rule that finds nothing there.
+    """A suppression comment has no effect.
 
-    What it was for has been mended; left in place, it would hide the next mistake.
+    The rule reports nothing there any more; the comment would hide the next mistake.
 
     Bad:
         greeting: Hello.  # vagent: ignore[VA308] we want that
@@ -237,10 +236,9 @@ IGNORE_UNUSED = documented(
 IGNORE_WRONG = documented(
     "VA114",
     "ignore-wrong",
-    """A comment that should ignore a finding cannot do so.
+    """A suppression comment is not valid.
 
-    It names no rule, or one that there is not, or an error: what stops a run cannot be
-    ignored.
+    It names no rule, an unknown rule, or an error. Errors cannot be suppressed.
 
     Bad:
         greeting: Hello.  # vagent: ignore[VA9999] no such rule
@@ -252,12 +250,12 @@ IGNORE_WRONG = documented(
 )
 
 
-# Rules VA115 and VA117: the line that tells editors what a file is.
+# Rules VA115 and VA117: the modeline, which names the schema for editors.
 
 
 @rule("VA115", "modeline-missing", "warning")
 def modeline_missing(inspection: RuleContext) -> Iterator[Finding]:
-    """The schema of such files lies nearby, and the file does not refer to it.
+    """The file does not refer to the schema in its folder or a folder above.
 
     With a first line that names the schema, editors complete and check a file while it
     is written: agent.schema.json for an agent, scenario.schema.json for scenarios.
@@ -265,7 +263,7 @@ def modeline_missing(inspection: RuleContext) -> Iterator[Finding]:
     the same repository.
 
     Bad:
-        # schemas/agent.yaml, beside schemas/agent.schema.json
+        # schemas/agent.yaml, next to schemas/agent.schema.json
         version: 1
         name: shop
         prompt: You are the phone agent of a shop. Be brief.
@@ -287,16 +285,16 @@ def modeline_missing(inspection: RuleContext) -> Iterator[Finding]:
     at, line = modeline_for(source.text, reference)
     shown = line.rstrip()
     fix = Fix(f"insert `{shown}`", (Edit(at, at, line),))
-    message = "no line tells editors which schema this file follows"
+    message = "the file has no modeline that names its schema for editors"
     place = Place(source, Span(at, at))
     yield Finding(place, message, f"begin the file with {shown}", fix)
 
 
 @rule("VA117", "modeline-broken", "warning")
 def modeline_broken(inspection: RuleContext) -> Iterator[Finding]:
-    """The line for editors refers to a schema that is not there.
+    """The modeline refers to a schema that does not exist.
 
-    Editors then neither complete nor check the file, mostly without a word.
+    Editors then silently neither complete nor check the file.
 
     Bad:
         # yaml-language-server: $schema=./schemas/agent.schema.json
@@ -329,16 +327,16 @@ def modeline_broken(inspection: RuleContext) -> Iterator[Finding]:
     yield Finding(place, message, help_, fix)
 
 
-# Rule VA116: what other YAML readers read differently.
+# Rule VA116: values that YAML 1.1 readers interpret differently.
 
 
 @rule("VA116", "read-differently", "warning")
 def read_differently(inspection: RuleContext) -> Iterator[Finding]:
-    """A value means something else to readers of YAML 1.1.
+    """A value has another meaning in YAML 1.1.
 
     Most programs and many editors still read YAML 1.1, where `no` is false, `12:30` a
-    number and `2024-01-01` a date. Vagent takes them as the text that they look like;
-    with quotes, everybody does.
+    number and `2024-01-01` a date. Vagent reads them as text;
+    with quotes, every reader does.
 
     Bad:
         languages: [en, no]
@@ -349,7 +347,7 @@ def read_differently(inspection: RuleContext) -> Iterator[Finding]:
     for path, node in _plain_scalars(inspection.document.root, ()):
         text = inspection.document.source.text[node.span.start : node.span.end]
         meaning = read_elsewhere(text, node.value)
-        if meaning is None or not inspection.is_sound(path):
+        if meaning is None or not inspection.is_valid(path):
             continue
         is_text = isinstance(node.value, str)
         new = f'"{text}"' if is_text else json.dumps(node.value)

@@ -50,9 +50,9 @@ def agent_not_named(inspection: RuleContext) -> Iterator[Finding]:
         own = inspection.get(draft.path, dict) or {}
         if "agent" in own or "agent" in value or draft.path in seen:
             continue
-        if not inspection.is_sound((*draft.path, "agent")):
+        if not inspection.is_valid((*draft.path, "agent")):
             continue
-        if not inspection.is_sound(("agent",)):
+        if not inspection.is_valid(("agent",)):
             continue
         seen.add(draft.path)
         help_ = "write `agent: NAME.yaml` at the beginning of the file"

@@ -118,7 +118,7 @@ def parameter_unused(inspection: RuleContext) -> Iterator[Finding]:
         path: Pointer = ("scenarios", index)
         for name in inspection.get((*path, "parameters"), dict) or ():
             key = (*path, "parameters", name)
-            if name not in used.get(path, ()) and inspection.is_sound(key):
+            if name not in used.get(path, ()) and inspection.is_valid(key):
                 message = f"the parameter `{quoted(name)[1:-1]}` is not used"
                 help_ = f"write ${{{name}}} where its values belong, or remove it"
                 yield Finding(inspection.key(key), message, help_)
@@ -149,7 +149,7 @@ def scenario_repeated(inspection: RuleContext) -> Iterator[Finding]:
     seen: dict[str, Pointer] = {}
     for draft in inspection.fact(find_drafts):
         path = (*draft.path, "name")
-        if not draft.name or not inspection.is_sound(path):
+        if not draft.name or not inspection.is_valid(path):
             continue
         if draft.id not in seen:
             seen[draft.id] = draft.path

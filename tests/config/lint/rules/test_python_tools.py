@@ -51,11 +51,11 @@ def test_a_name_of_the_top_level_is_found(tmp_path: Path, code: str) -> None:
 @pytest.mark.parametrize(
     ("code", "help_"),
     [
-        ("", "it has no functions"),
-        ("def ff(): ...", "it has `ff`"),
-        ("def other(): ...\ndef more(): ...", "it has `other`, `more`"),
-        ("def g():\n    def f(): ...", "it has `g`"),
-        ("class C:\n    def f(self): ...", "it has no functions"),
+        ("", "the file has no functions"),
+        ("def ff(): ...", "the file has `ff`"),
+        ("def other(): ...\ndef more(): ...", "the file has `other`, `more`"),
+        ("def g():\n    def f(): ...", "the file has `g`"),
+        ("class C:\n    def f(self): ...", "the file has no functions"),
     ],
 )
 def test_a_name_that_is_not_there_is_reported(
@@ -66,7 +66,7 @@ def test_a_name_that_is_not_there_is_reported(
     assert found.help == help_
 
 
-def test_a_class_is_no_function(tmp_path: Path) -> None:
+def test_a_class_is_not_a_function(tmp_path: Path) -> None:
     (found,) = check(tmp_path, "class f: ...")
     assert "is a class" in found.message
 
@@ -95,7 +95,7 @@ def test_what_python_cannot_read_is_reported(tmp_path: Path, code: str | bytes) 
     assert "\n" not in found.message
 
 
-def test_the_line_of_a_syntax_error_is_told(tmp_path: Path) -> None:
+def test_the_line_of_a_syntax_error_is_reported(tmp_path: Path) -> None:
     (found,) = check(tmp_path, "x = 1\ndef f(:\n")
     assert "line 2: " in found.message
 

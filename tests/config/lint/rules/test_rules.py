@@ -250,12 +250,12 @@ def test_nothing_is_said_of_tools_that_cannot_be_known(
     assert rules_of(tmp_path, text) == []
 
 
-def test_an_agent_without_tools_is_told_so(tmp_path: Path) -> None:
+def test_an_agent_without_tools_gets_a_hint(tmp_path: Path) -> None:
     [found] = check(tmp_path, f"prompt: Use send_mail.\n{END}")
     assert found.help == "the agent has no tools"
 
 
-def test_a_misspelt_tool_is_mended_and_another_verb_is_not(tmp_path: Path) -> None:
+def test_a_misspelt_tool_is_fixed_and_another_verb_is_not(tmp_path: Path) -> None:
     tools = f"tools: [{http('get_order', 'timeout: 1s')}]\n{END}"
     [slip] = check(tmp_path, f"prompt: Use get_ordr.\n{tools}")
     assert slip.fix is not None and slip.fix.is_safe
@@ -346,7 +346,7 @@ def test_who_speaks(tmp_path: Path, text: str, rules: list[str]) -> None:
     assert rules_of(tmp_path, text + END) == rules
 
 
-def test_a_capital_is_surely_a_slip_and_a_near_name_may_be_a_new_voice(
+def test_a_capital_is_fixed_safely_and_a_similar_name_may_be_a_new_voice(
     tmp_path: Path,
 ) -> None:
     [capital] = check(tmp_path, "voice: Alba\n" + END)
@@ -370,7 +370,7 @@ def test_what_a_local_choice_runs_on_is_looked_for(
 def test_what_is_installed_is_not_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A package that would fail to load stands where the real one would.
+    # A package that fails to load replaces the real one.
     (tmp_path / "xllamacpp.py").write_text("raise SystemExit(7)\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "xllamacpp", raising=False)

@@ -52,7 +52,7 @@ def test_a_key_in_clear_is_found_anywhere_and_never_shown(
     assert KEY[8:] not in render(found)
 
 
-def test_a_key_in_a_file_that_is_no_yaml_is_not_shown(tmp_path: Path) -> None:
+def test_a_key_in_a_file_that_is_not_yaml_is_not_shown(tmp_path: Path) -> None:
     path = tmp_path / "agent.yaml"
     path.write_text(f'version: 1\nname: a\nprompt: "{KEY} "and"\n', "utf-8")
     found = check_file(path, environment={})
@@ -160,7 +160,7 @@ def test_the_services_key_is_for_the_service(
 @pytest.mark.parametrize(
     "reference", ["os:system", "os", "subprocess.run", "mypackage.tools:lookup"]
 )
-def test_a_module_is_no_tool(tmp_path: Path, reference: str) -> None:
+def test_a_module_is_not_a_tool(tmp_path: Path, reference: str) -> None:
     path = tmp_path / "agent.yaml"
     agent = {"version": 1, "name": "a", "prompt": "p", "tools": [{"python": reference}]}
     path.write_text(json.dumps(agent), "utf-8")

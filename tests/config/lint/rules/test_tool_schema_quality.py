@@ -56,7 +56,7 @@ def test_what_an_argument_says_of_itself(
     assert [each.rule for each in check(tmp_path, {"a": schema})] == rules
 
 
-def test_a_format_that_is_nearly_one_can_be_mended(tmp_path: Path) -> None:
+def test_a_misspelt_format_can_be_fixed(tmp_path: Path) -> None:
     (found,) = check(tmp_path, {"a": {"type": "string", "format": "datetime"}})
     assert found.help == "did you mean `date-time`?"
 

@@ -47,7 +47,7 @@ def of(properties: Any, *required: str) -> dict[str, Any]:
         ({"a": {"items": {"type": 7}}}, "7"),
     ],
 )
-def test_what_is_no_json_schema_is_marked(
+def test_an_invalid_json_schema_is_reported(
     tmp_path: Path, properties: Any, mark: str
 ) -> None:
     (found,) = check(tmp_path, of(properties))
@@ -63,7 +63,7 @@ def test_a_schema_with_all_that_json_schema_has_is_taken(tmp_path: Path) -> None
     assert check(tmp_path, of(properties)) == []
 
 
-def test_a_pattern_that_is_no_regular_expression_is_marked(tmp_path: Path) -> None:
+def test_a_pattern_that_is_not_a_regular_expression_is_reported(tmp_path: Path) -> None:
     (found,) = check(tmp_path, of({"a": {"items": {"pattern": "(a"}}}))
     assert (found.rule, marked(found)) == ("VA410", '"(a"')
 
@@ -73,7 +73,7 @@ def test_a_url_may_use_what_every_call_has(tmp_path: Path) -> None:
     assert check(tmp_path, parameters, "https://h/{a}/{b}?x={a}") == []
 
 
-def test_a_placeholder_of_the_environment_is_no_argument(tmp_path: Path) -> None:
+def test_a_placeholder_of_the_environment_is_not_an_argument(tmp_path: Path) -> None:
     assert check(tmp_path, of({}), "https://${env:HOST}/$${x}") == []
 
 

@@ -84,7 +84,7 @@ def test_what_can_be_satisfied_is_not_blamed(tmp_path: Path, parameters: Any) ->
 @pytest.mark.parametrize(
     "keyword", ["type", "enum", "required", "pattern", "format", "examples", "default"]
 )
-def test_what_is_broken_in_a_schema_is_told_and_hurts_no_rule(
+def test_an_error_in_a_schema_is_reported_and_breaks_no_rule(
     tmp_path: Path, keyword: str, broken: str
 ) -> None:
     path = tmp_path / "agent.yaml"

@@ -81,7 +81,7 @@ def test_a_finding_in_the_prompt_file_names_that_file(tmp_path: Path) -> None:
     assert (found.path, found.line, found.column) == (str(tmp_path / "p.md"), 2, 1)
 
 
-def test_a_prompt_file_that_is_no_text_is_reported_there(tmp_path: Path) -> None:
+def test_a_prompt_file_that_is_not_text_is_reported_there(tmp_path: Path) -> None:
     (tmp_path / "p.md").write_bytes(b"a\n\xff")
     (found,) = check(tmp_path, HEAD + "prompt_file: p.md\n")
     assert (found.rule, found.path) == ("VA307", str(tmp_path / "p.md"))

@@ -82,14 +82,14 @@ def test_ordinary_text_is_left(prompt: str) -> None:
     assert left(done) == []
 
 
-def test_a_name_that_is_not_declared_is_told_and_left() -> None:
+def test_an_undeclared_name_is_reported_and_not_fixed() -> None:
     text = HEAD + "prompt: Hi {{caller}} of ${company}.\n"
     done = fixed(text)
     assert not done.is_changed
     assert left(done) == ["VA309"]
 
 
-def test_another_variable_is_no_misspelling() -> None:
+def test_another_variable_is_not_a_misspelling() -> None:
     text = HEAD.replace("company", "last_name") + "prompt: Hi ${first_name}.\n"
     assert not fixed(text).is_changed
     assert b"${last_name}" in fixed(text, unsafe=True).after
@@ -120,7 +120,7 @@ def test_a_prompt_file_is_looked_at_but_not_edited(tmp_path: Path) -> None:
         ("prompt: >-\n  Hi\n  {{company}}\n", "prompt: >-\n  Hi\n  ${company}\n"),
     ],
 )
-def test_only_what_is_written_there_is_mended(text: str, after: str | None) -> None:
+def test_only_literal_text_is_fixed(text: str, after: str | None) -> None:
     done = fixed(HEAD + text)
     if after is None:
         after = text.replace("{{company}}", "${company}")  # at the anchor, if at all
