@@ -143,7 +143,7 @@ def test_a_file_with_findings_raises_what_ends_with_1(agent: Path) -> None:
     [
         (["agents/support.yaml", "--format", "xml"], "there is no format 'xml'"),
         (["agents/support.yaml", "--var", "x"], "--var 'x' sets nothing"),
-        (["agents/support.yaml", "--var", "x=1"], "declares no variable 'x'"),
+        (["agents/support.yaml", "--var", "x=1"], "does not declare the variable 'x'"),
         (["agents"], "agents is a folder, and show takes one agent file"),
     ],
 )

@@ -1,7 +1,7 @@
-"""What is said about broken files, word for word: bad/NAME.yaml beside bad/NAME.txt.
+"""The exact findings about broken files: bad/NAME.yaml and bad/NAME.txt.
 
-To accept new wordings: UPDATE_GOLDEN=1 pytest tests/config/test_loader_golden.py, then read
-the difference.
+Accept new messages with UPDATE_GOLDEN=1 pytest tests/config/test_loader_golden.py, then
+read the difference.
 """
 
 from __future__ import annotations

@@ -36,7 +36,9 @@ def test_both_wordings_of_the_parsers_are_known() -> None:
         "mapping values are not allowed in this context",
         "mapping values are not allowed here",
     ):
-        assert explain("a: b: c", problem, "", 4) == "a `key: value` is not allowed here"
+        assert (
+            explain("a: b: c", problem, "", 4) == "a `key: value` is not allowed here"
+        )
 
 
 def test_some_messages_quote_the_character() -> None:

@@ -9,7 +9,7 @@ from runner.config.diagnostics import Finding, quoted, replacement
 from runner.config.lint.context import rule
 from runner.config.lint.regex import is_catastrophic
 from runner.config.lint.tool_facts import find_subschemas
-from runner.config.spelling import is_surely, nearest
+from runner.config.spelling import is_certain_guess, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,7 +150,7 @@ def format_unknown(inspection: RuleContext) -> Iterator[Finding]:
         help_, fix = "a `pattern` can say it; see JSON Schema for the formats", None
         if guess:
             help_ = f"did you mean `{guess}`?"
-            fix = replacement(place, name, guess, is_safe=is_surely(name, guess))
+            fix = replacement(place, name, guess, is_safe=is_certain_guess(name, guess))
         yield Finding(place, f"there is no format {quoted(name)}", help_, fix)
 
 
