@@ -1,7 +1,6 @@
-"""Keys and tokens that stand in a text in clear, found by shape and by disorder.
+"""Finds keys and tokens in plain text by published formats and by entropy.
 
-What is found is never shown: findings about its line have it masked, whatever they are
-about.
+All findings about the line of a secret mask the secret.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
 
 MASK = "•"
 
-# Formats that issuers publish, so that leaked keys can be found. The first group of
-# each is the part that is secret.
+# Formats that issuers publish so that leaked keys can be found. The first group of each
+# is the secret part.
 _FORMATS = {
     "an OpenAI or Anthropic key": r"\bsk-(?:proj-|ant-|svcacct-)?([A-Za-z0-9_-]{20,})",
     "a Stripe key": r"\b[rs]k_(?:live|test)_([A-Za-z0-9]{16,})",
@@ -41,41 +40,41 @@ _FORMATS = {
     "a JSON web token": r"\b(eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[\w-]{10,})",
     "a private key": r"-----BEGIN (?:[A-Z]+ )*(PRIVATE KEY)-----",
 }
-# Cheap to look for first: most files have none of them.
-_HINTS = (
+# Checked first, because most files have none of them.
+_PREFIXES = (
     "sk-", "k_live_", "k_test_", "AKIA", "ASIA", "AIza", "gh", "glpat-", "xox", "SK",
     "SG.", "npm_", "hf_", "gsk_", "eyJ", "PRIVATE KEY",
 )  # fmt: skip
-# In the examples of manuals.
+# Placeholders in documentation.
 _EXAMPLES = r"(?i)example|x{6,}|\*{3,}|0{8,}|1234567890|your[_-]"
 
-# What a field, a header or a parameter is called that holds a secret.
+# Names of fields, headers and parameters that hold a secret.
 SECRET_NAME = (
     r"(?i)(?:^|[_\-.])(?:api[_-]?key|apikey|auth|authorization|token|secret|passw(?:or)?d"
     r"|password|credential|private[_-]?key|access[_-]?key|subscription[_-]?key)"
     r"(?:$|[_\-.])"
 )
-# Shorter values of variables that are named like secrets are switches and words.
+# Shorter values of variables with a secret name are flags and words.
 _MIN_NAMED_LENGTH = 8
 _TOKEN = r"[A-Za-z0-9+/=_\-]{32,}"
 # Bits per character. Hexadecimal digests have at most 4.0, words about 3.5; keys of
 # mixed letters and digits of this length 4.5 and more.
-_DISORDER = 4.35
-# So much of a secret's beginning tells that it is meant.
-_KNOWN = 6
+_MIN_ENTROPY = 4.35
+# Characters at the start of a secret that identify it in a truncated text.
+_MIN_PREFIX = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A secret in clear; `span` are the characters that must not be shown."""
+    """A secret in plain text; `span` is the part that must not be shown."""
 
     span: Span
     what: str
 
 
 def find_credentials(text: str) -> Iterator[Credential]:
-    """Yield what has the published format of a key, in the order of the formats."""
-    if not any(hint in text for hint in _HINTS):
+    """Yield texts with the published format of a key, in the order of the formats."""
+    if not any(hint in text for hint in _PREFIXES):
         return
     for what, pattern in _FORMATS.items():
         for found in re.finditer(pattern, text):
@@ -88,8 +87,8 @@ def find_environment_secrets(
 ) -> Iterator[tuple[str, str]]:
     """Yield the name and value of each secret in the environment.
 
-    These are the variables in `always`, those whose name says so, the passwords of
-    proxies, and what has the published format of a key.
+    These are the variables in `always`, variables with a secret name, passwords of
+    proxies, and values with the published format of a key.
     """
     for name, value in environment.items():
         is_named = re.search(SECRET_NAME, name) and len(value) >= _MIN_NAMED_LENGTH
@@ -102,17 +101,21 @@ def find_environment_secrets(
 
 
 def find_high_entropy(text: str) -> Iterator[Span]:
-    """Yield long tokens of mixed letters and digits that look drawn by lot."""
+    """Yield long tokens of mixed letters and digits that look random."""
     for found in re.finditer(_TOKEN, text):
         token = found[0]
         kinds = (str.isupper, str.islower, str.isdigit)
         is_mixed = all(any(kind(each) for each in token) for kind in kinds)
-        if is_mixed and entropy(token) >= _DISORDER and not re.search(_EXAMPLES, token):
+        if (
+            is_mixed
+            and entropy(token) >= _MIN_ENTROPY
+            and not re.search(_EXAMPLES, token)
+        ):
             yield Span(*found.span())
 
 
 def entropy(text: str) -> float:
-    """Return Shannon's entropy of the characters of a text, in bits per character."""
+    """Return the Shannon entropy of a text in bits per character."""
     total = len(text)
     counts = Counter(text).values()
     return -sum(n / total * math.log2(n / total) for n in counts)
@@ -121,7 +124,7 @@ def entropy(text: str) -> float:
 def mask_credentials(
     findings: Iterable[Diagnostic], source: Source, spans: Iterable[Span]
 ) -> list[Diagnostic]:
-    """Return the findings with the characters of `spans` masked wherever they show."""
+    """Return the findings with the text of `spans` masked."""
     secrets = sorted({source.text[slice(*span)] for span in spans}, key=len)[::-1]
     return [_masked(each, secrets) for each in findings] if secrets else [*findings]
 
@@ -129,20 +132,20 @@ def mask_credentials(
 def _masked(found: Diagnostic, secrets: list[str]) -> Diagnostic:
     return replace(
         found,
-        message=hide(found.message, secrets),
-        help=hide(found.help, secrets) if found.help else None,
-        excerpt=hide(found.excerpt, secrets),
+        message=mask_secrets(found.message, secrets),
+        help=mask_secrets(found.help, secrets) if found.help else None,
+        excerpt=mask_secrets(found.excerpt, secrets),
     )
 
 
-def hide(text: str, secrets: Iterable[str]) -> str:
-    """Mask each secret in a text, also where a message has cut it short."""
+def mask_secrets(text: str, secrets: Iterable[str]) -> str:
+    """Mask each secret in a text, also where a message has truncated it."""
     for secret in secrets:
-        at = text.find(secret[:_KNOWN])
+        at = text.find(secret[:_MIN_PREFIX])
         while at >= 0:
             end = at
             while end < len(text) and text[at : end + 1] == secret[: end + 1 - at]:
                 end += 1
             text = text[:at] + MASK * (end - at) + text[end:]
-            at = text.find(secret[:_KNOWN], end)
+            at = text.find(secret[:_MIN_PREFIX], end)
     return text

@@ -1,4 +1,4 @@
-"""Findings about files as data: where, which rule, what, and how to mend it."""
+"""Findings about files: place, rule, message and fix, and their text form."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 Severity = Literal["error", "warning"]
 
-_SHOWN_LENGTH = 60  # of a quoted value: enough to know it again
-# Control and surrogate characters, and the marks that turn the writing direction:
-# a file must not be able to steer the terminal that its findings are shown on.
+_MAX_QUOTE_LENGTH = 60  # of a quoted value: enough to recognize it
+# Control and surrogate characters, and marks that change the writing direction: the
+# content of a file must not control the terminal.
 _UNSAFE = re.compile(
     "[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
@@ -27,7 +27,7 @@ _UNSAFE = re.compile(
 
 @dataclass(frozen=True, slots=True, order=True)
 class Edit:
-    """Characters of a file to be replaced: offsets into its text, end exclusive."""
+    """Replaces characters of a file: offsets into its text, end exclusive."""
 
     start: int
     end: int
@@ -36,20 +36,20 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """How a finding can be mended by editing the file that it is about.
+    """A repair of a finding by edits of its file.
 
-    A fix is safe when it does what the author surely meant; the others may change what
-    the agent does and are applied only when asked for.
+    A safe fix does what the author meant without doubt. Other fixes may change what the
+    agent does and are applied only on request.
     """
 
-    title: str  # what it does, as an imperative: "replace `voise` by `voice`"
+    title: str  # imperative: "replace `voise` by `voice`"
     edits: tuple[Edit, ...]
     is_safe: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Related:
-    """Another place of the same file that a finding has to do with (1-based)."""
+    """Another place of the same file that is part of a finding (1-based)."""
 
     line: int
     column: int
@@ -67,11 +67,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a rule has to say about a place; id and severity come from the rule.
+    """The result of a rule at a place; id and severity come from the rule.
 
-    `severity` replaces the rule's own for this finding. `spoils` is the path of a value
-    that later rules should not build on, `meant` of one that is surely not missing: its
-    key is misspelt.
+    `severity` overrides that of the rule. `spoils` is the path of a value that later
+    rules must skip. `meant` is the path of a value that is not missing, because its key
+    is only misspelt.
     """
 
     place: Place
@@ -84,7 +84,7 @@ class Finding:
 
     @property
     def unsound(self) -> tuple[Pointer, ...]:
-        """The paths that nothing more is to be said about."""
+        """The paths that later rules must skip."""
         return tuple(path for path in (self.spoils, self.meant) if path is not None)
 
 
@@ -92,9 +92,8 @@ class Finding:
 class Diagnostic:
     """One finding: where (1-based, in characters, end exclusive), which rule, what.
 
-    Sorts by place. `help` says what to do about it, `fix` how a program can do it;
-    `excerpt` is the source line, kept here so that a finding can be shown after its
-    file is gone or changed.
+    Sorts by place. `help` is advice for people, `fix` the automatic repair. `excerpt`
+    is the source line, kept so that a finding can be shown after its file has changed.
     """
 
     path: str
@@ -112,7 +111,7 @@ class Diagnostic:
 
     @property
     def is_error(self) -> bool:
-        """Whether it fails the file (a warning does not)."""
+        """True if the file is invalid because of it (a warning is not enough)."""
         return self.severity == "error"
 
     def __str__(self) -> str:
@@ -133,7 +132,7 @@ def diagnose(
     related: tuple[Related, ...] = (),
     fix: Fix | None = None,
 ) -> Diagnostic:
-    """Build the finding about the characters of `span` in `source`."""
+    """Return the diagnostic for the characters of `span` in `source`."""
     line, column = source.point(span.start)
     end_line, end_column = source.point(max(span.start, span.end))
     elsewhere = tuple(
@@ -158,9 +157,9 @@ def diagnose(
 def replacement(
     place: Place, old: str, new: str, *, is_safe: bool = True
 ) -> Fix | None:
-    """Return the fix that writes `new` for `old`; None where `old` is not written.
+    """Return the fix that replaces `old` with `new`; None if `place` is not `old`.
 
-    That is so where the place is wider than the text: through an alias or an escape.
+    The place differs from the text if it is an alias or has escapes.
     """
     start, end = place.span
     if place.source.text[start:end] != old:
@@ -169,81 +168,80 @@ def replacement(
 
 
 def quoted(value: Any) -> str:
-    """Show a value of the file in a message: as JSON, short, safe for a terminal."""
+    """Return a value for a message: as JSON, truncated, safe for a terminal."""
     text = json.dumps(value, ensure_ascii=False, default=str)
-    if len(text) > _SHOWN_LENGTH:
-        text = text[: _SHOWN_LENGTH - 1] + "…"
+    if len(text) > _MAX_QUOTE_LENGTH:
+        text = text[: _MAX_QUOTE_LENGTH - 1] + "…"
     return printable(text)
 
 
 def printable(text: str) -> str:
-    """Replace what could steer a terminal."""
+    """Replace characters that could control a terminal."""
     return _UNSAFE.sub("\ufffd", text)
 
 
-# Findings as text for people: the source line, a caret range, notes and help.
+# Text form of findings: the source line, a caret range, notes and help.
 
+_MAX_LINE_LENGTH = 120  # longer source lines are truncated around the finding
 
-_LINE_LENGTH = 120  # of a source line: longer ones are cut around the finding
-
-# Select Graphic Rendition (ECMA-48, 8.3.117): the colours that every terminal has.
+# Select Graphic Rendition (ECMA-48, 8.3.117): the colors of every terminal.
 _BOLD, _RED, _YELLOW, _BLUE, _CYAN = "1", "1;31", "1;33", "1;34", "1;36"
 
 
 def render(diagnostics: Iterable[Diagnostic], *, colour: bool = False) -> str:
-    """Write findings as text: a line each, the source line, a caret range, the help.
+    """Return findings as text: headline, source line, caret range and help of each.
 
-    Ends with a line break unless there are none. `colour` is for terminals.
+    Ends with a line break unless there are none. `colour` adds terminal colors.
     """
-    return "".join(_render_one(each, _Pen(colour)) for each in diagnostics)
+    return "".join(_render_one(each, _Painter(colour)) for each in diagnostics)
 
 
 def headline(found: Diagnostic, *, colour: bool = False) -> str:
-    """Write a finding as one line: the place, the severity, the message, the rule."""
+    """Return a finding as one line: place, severity, message, rule."""
     if not colour:
         return str(found)
-    pen = _Pen(True)
-    place = pen(_BOLD, printable(f"{found.path}:{found.line}:{found.column}:"))
-    severity = pen(_RED if found.is_error else _YELLOW, f"{found.severity}:")
-    rule = pen(_CYAN, f"[{found.rule}]")
+    paint = _Painter(True)
+    place = paint(_BOLD, printable(f"{found.path}:{found.line}:{found.column}:"))
+    severity = paint(_RED if found.is_error else _YELLOW, f"{found.severity}:")
+    rule = paint(_CYAN, f"[{found.rule}]")
     return f"{place} {severity} {printable(found.message)} {rule}"
 
 
 @dataclass(frozen=True, slots=True)
-class _Pen:
-    """Writes a text in a colour, or plainly."""
+class _Painter:
+    """Adds a color to a text, if enabled."""
 
-    has_colour: bool
+    has_color: bool
 
-    def __call__(self, colour: str, text: str) -> str:
-        return f"\x1b[{colour}m{text}\x1b[0m" if self.has_colour and text else text
+    def __call__(self, color: str, text: str) -> str:
+        return f"\x1b[{color}m{text}\x1b[0m" if self.has_color and text else text
 
 
-def _render_one(found: Diagnostic, pen: _Pen) -> str:
-    text = headline(found, colour=pen.has_colour) + "\n"
+def _render_one(found: Diagnostic, paint: _Painter) -> str:
+    text = headline(found, colour=paint.has_color) + "\n"
     number = str(found.line)
     margin = " " * len(number)
-    bar, sign = pen(_BLUE, "|"), pen(_BLUE, "=")
+    bar, sign = paint(_BLUE, "|"), paint(_BLUE, "=")
     if found.excerpt:
         start = found.column - 1
         stop = found.end_column - 1 if found.end_line == found.line else None
         line, before, marked = _window(found.excerpt, start, stop)
         lead = _lead(before)
         length = max(1, sum(_width(each) for each in marked))
-        caret = pen(_RED if found.is_error else _YELLOW, "^" * length)
-        text += f"  {pen(_BLUE, number)} {bar} {line}\n"
+        caret = paint(_RED if found.is_error else _YELLOW, "^" * length)
+        text += f"  {paint(_BLUE, number)} {bar} {line}\n"
         text += f"  {margin} {bar} {lead}{caret}\n"
     for each in found.related:
         place = f"line {each.line}, column {each.column}"
-        note = f"{pen(_BOLD, 'note:')} {printable(each.message)} ({place})"
+        note = f"{paint(_BOLD, 'note:')} {printable(each.message)} ({place})"
         text += f"  {margin} {sign} {note}\n"
     if found.help:
-        text += f"  {margin} {sign} {pen(_BOLD, 'help:')} {printable(found.help)}\n"
+        text += f"  {margin} {sign} {paint(_BOLD, 'help:')} {printable(found.help)}\n"
     return text
 
 
 def point_out(line: str, column: int) -> tuple[str, str]:
-    """Return a source line as it is shown, and what puts a caret below a column."""
+    """Return a source line for display, and the line with a caret below `column`."""
     shown, before, _ = _window(line, column - 1, column)
     return shown, f"{_lead(before)}^"
 
@@ -254,25 +252,26 @@ def _lead(before: str) -> str:
 
 
 def _window(line: str, start: int, stop: int | None) -> tuple[str, str, str]:
-    """Return the line to show, what stands before the mark, and what is marked.
+    """Return the line for display, the part before the mark, and the marked part.
 
-    The mark is given by its offsets; without `stop` it goes to the line's end.
+    `start` and `stop` are the offsets of the mark; without `stop` it ends with the
+    line.
     """
     start = min(start, len(line))
     stop = len(line) if stop is None else stop
     cut = 0
-    if len(line) > _LINE_LENGTH:
-        cut = max(0, min(start - _LINE_LENGTH // 3, len(line) - _LINE_LENGTH))
+    if len(line) > _MAX_LINE_LENGTH:
+        cut = max(0, min(start - _MAX_LINE_LENGTH // 3, len(line) - _MAX_LINE_LENGTH))
         head = "…" if cut else ""
-        tail = "…" if cut + _LINE_LENGTH < len(line) else ""
-        line = head + line[cut + len(head) : cut + _LINE_LENGTH - len(tail)] + tail
+        tail = "…" if cut + _MAX_LINE_LENGTH < len(line) else ""
+        line = head + line[cut + len(head) : cut + _MAX_LINE_LENGTH - len(tail)] + tail
     line = printable(line)
     start, stop = start - cut, min(stop - cut, len(line))
     return line, line[:start], line[start:stop]
 
 
 def _width(character: str) -> int:
-    """Columns that a terminal gives to a character (Unicode Annex 11)."""
+    """Return the terminal columns of a character (Unicode Annex 11)."""
     if unicodedata.category(character) in ("Mn", "Me", "Cf"):
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -1,4 +1,4 @@
-"""Docstrings in the three common styles, read for what a tool tells the model."""
+"""Parses docstrings in Google, NumPy and Sphinx style."""
 
 from __future__ import annotations
 
@@ -48,24 +48,22 @@ _SPHINX_FIELD = re.compile(r":\w+(?:\s+[^:]*)?:(?:\s|$)")
 
 @dataclass(frozen=True, slots=True)
 class Docstring:
-    """The description, and what is said about each parameter, each as one line."""
+    """The description of a function and of each parameter, each as one line."""
 
     description: str = ""
     parameters: dict[str, str] = field(default_factory=dict)
 
 
 def parse_docstring(text: str | None) -> Docstring:
-    """Read a docstring in Google, NumPy or Sphinx style; other text is description.
+    """Parse a docstring; text outside known sections is the description.
 
-    Paragraphs of the description are kept apart by an empty line.
+    Paragraphs of the description are separated by an empty line.
     """
     if not text or not text.strip():
         return Docstring()
     description: list[str] = []
     parameters: dict[str, str] = {}
-    section = ""
-    for name, lines in _split_sections(cleandoc(text).splitlines()):
-        section = name
+    for section, lines in _split_sections(cleandoc(text).splitlines()):
         if not section:
             description, found = _take_sphinx_fields(lines)
             parameters.update(found)
@@ -75,7 +73,7 @@ def parse_docstring(text: str | None) -> Docstring:
 
 
 def _split_sections(lines: list[str]) -> Iterator[tuple[str, list[str]]]:
-    """Yield (section name, its lines); what stands before the first has no name."""
+    """Yield (section name, its lines); the name before the first section is empty."""
     name, collected = "", list[str]()
     skip = False
     for number, line in enumerate(lines):
@@ -94,7 +92,7 @@ def _split_sections(lines: list[str]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _read_heading(line: str, following: str) -> str | None:
-    """Return the section that `Args:` or an underlined `Parameters` begins."""
+    """Return the name of a section from `Args:` or an underlined `Parameters`."""
     word = line.strip().removesuffix(":").lower().replace(" ", "_")
     if word not in _SECTIONS or line[:1].isspace():
         return None
@@ -128,7 +126,7 @@ def _take_sphinx_fields(lines: list[str]) -> tuple[list[str], dict[str, str]]:
 
 
 def _read_items(lines: list[str]) -> dict[str, str]:
-    """Read the items of a parameter section; deeper lines continue the item above."""
+    """Return the parameters of a section; indented lines continue the one above."""
     block = cleandoc("\n".join(["", *lines])).splitlines()
     items: dict[str, str] = {}
     current: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Lengths of time as an agent file writes them: `500ms`, `1.5s`, `30m`."""
+"""Durations of agent files: `500ms`, `1.5s`, `30m`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m)", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
-# How people write units, and the seconds that they stand for.
+# Other spellings of units, and their seconds.
 _SPELLINGS = {
     **dict.fromkeys(("ms", "msec", "msecs", "millis"), 0.001),
     **dict.fromkeys(("millisecond", "milliseconds"), 0.001),
@@ -21,8 +21,8 @@ _SPELLINGS = {
 }
 _PART = r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)"
 
-# In seconds, what people set these to: the unit that a bare number is meant in can be
-# told when only one of the usual ones leads there.
+# Usual units, minimum and maximum (seconds) of each field. The unit of a bare number is
+# clear if only one of them gives a value in this range.
 _USUAL: dict[str, tuple[tuple[str, ...], float, float]] = {
     "min_silence": (("ms", "s"), 0.05, 10),
     "max_silence": (("ms", "s"), 0.05, 10),
@@ -43,7 +43,7 @@ _USUAL: dict[str, tuple[tuple[str, ...], float, float]] = {
 
 
 def parse_duration(text: str) -> float:
-    """Return the seconds that `text` stands for; raises `ValueError` if it is none."""
+    """Return the seconds of a duration; raise `ValueError` if it is not one."""
     found = _DURATION.fullmatch(text)
     if found is None:
         raise ValueError(f"{text!r} is not a duration")
@@ -51,7 +51,7 @@ def parse_duration(text: str) -> float:
 
 
 def respell_duration(text: str) -> str | None:
-    """Write `8 seconds` or `1h 30min` as ours; None when it is no length of time."""
+    """Return `8 seconds` or `1h 30min` in the format of agent files, else None."""
     if not re.fullmatch(rf"\s*(?:{_PART}\s*)+", text, re.ASCII):
         return None
     parts = re.findall(_PART, text, re.ASCII)
@@ -71,10 +71,10 @@ def respell_duration(text: str) -> str | None:
 
 
 def guess_unit(path: Pointer, number: float) -> tuple[str, bool]:
-    """The unit that a bare number at `path` is meant in, and whether that is sure.
+    """Return the likely unit of a bare number at `path`, and True if it is certain.
 
-    It is when only one unit leads to what is usual there, and that is seconds or the
-    unit that the field is mostly given in.
+    It is certain if only one unit gives a usual value, and that unit is seconds or the
+    most common one of the field.
     """
     key = str(path[-1]) if path else ""
     units, low, high = _USUAL.get(key, (("s", "ms"), 0.0, float("inf")))

@@ -1,11 +1,10 @@
-"""Which files a file draws on, read from its text however broken it is."""
+"""Agent and scenario files: recognition, parsing, referenced files and schema lines."""
 
 from __future__ import annotations
 
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.config.diagnostics import Diagnostic, diagnose
@@ -20,17 +19,16 @@ if TYPE_CHECKING:
 
 
 def referenced_files(path: Path) -> frozenset[Path]:
-    """Return the prompt file and the Python files of the tools, there or not.
+    """Return the files that an agent or scenario file uses, whether they exist or not.
 
-    Beside a tool's file come the Python files of its folder, which it may import. Paths
-    are spelled from the agent file's folder; what lies outside it is left out, since
-    nothing is read from there. Of a scenario file it is the agents that it names, and
-    what they draw on. Of a file that is no YAML nothing is known.
+    For an agent: the prompt file and the Python files in the folders of its tools,
+    which tools may import. Files outside the agent's folder are never read and left
+    out. For a scenario file: its agents and their files. Empty for invalid YAML.
     """
     value = _value(path)
     agents = {path.parent / each for each in _agents(value)}
     return frozenset(agents).union(
-        _drawn_on(path, value), *(_drawn_on(each, _value(each)) for each in agents)
+        _used_files(path, value), *(_used_files(each, _value(each)) for each in agents)
     )
 
 
@@ -43,7 +41,7 @@ def _value(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _drawn_on(path: Path, value: dict[str, Any]) -> set[Path]:
+def _used_files(path: Path, value: dict[str, Any]) -> set[Path]:
     found: set[Path] = set()
     prompt = value.get("prompt_file")
     if isinstance(prompt, str) and resolve_inside(path.parent, prompt):
@@ -56,7 +54,7 @@ def _drawn_on(path: Path, value: dict[str, Any]) -> set[Path]:
 
 
 def _agents(value: dict[str, Any]) -> list[str]:
-    """Return the agents that a scenario file names."""
+    """Return the agents named in a scenario file."""
     scenarios = value.get("scenarios")
     if not isinstance(scenarios, list):
         return []
@@ -76,23 +74,20 @@ def _python_files(tools: Any) -> list[str]:
     ]
 
 
-# A file as it was read: its text, what came out of it as YAML, what kind it is.
-
-
-# What tells an agent file from any other YAML file in the same folder.
-_MARKS = ("prompt", "prompt_file", "tools")
-# What tells a scenario file, and how one is called whatever is in it.
-_SUITE_MARK = "scenarios"
-_SUITE_ENDS = (".test.yaml", ".test.yml")
+# Keys that distinguish an agent file from other YAML files.
+_AGENT_KEYS = ("prompt", "prompt_file", "tools")
+# The key of scenario files, and the endings of their names.
+_SUITE_KEY = "scenarios"
+_SUITE_SUFFIXES = (".test.yaml", ".test.yml")
 SUITE_BEGINNING = "begin with `agent: NAME.yaml` and a list of `scenarios`"
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedFile:
-    """A file's text, its document (None when it is no YAML), and the findings so far.
+    """A file's text, its document (None for invalid YAML) and its findings.
 
-    `path` says where the file is, or where a text that has no file would be: its folder
-    is where the agent's tools are looked for.
+    `path` is that of the file, or of an unsaved text; tools are looked up in its
+    folder.
     """
 
     path: Path
@@ -102,24 +97,24 @@ class ParsedFile:
 
     @property
     def is_agent(self) -> bool:
-        """Whether it looks like an agent's, however broken.
+        """True if it looks like an agent file, even with errors.
 
-        That is a mapping with `version` and one of `prompt`, `prompt_file`, `tools`. A
-        file that is no YAML is judged by its lines: a typing error must not hide it.
+        An agent file is a mapping with `version` and one of `prompt`, `prompt_file`,
+        `tools`. For invalid YAML the lines are searched for these keys.
         """
         keys = self._keys()
-        return "version" in keys and not keys.isdisjoint(_MARKS)
+        return "version" in keys and not keys.isdisjoint(_AGENT_KEYS)
 
     @property
     def is_suite(self) -> bool:
-        """Whether it looks like a scenario file, however broken.
+        """True if it looks like a scenario file, even with errors.
 
-        That is a mapping with `scenarios`, and whatever is called `NAME.test.yaml`,
-        unless it looks like an agent's.
+        A scenario file is a mapping with `scenarios` or has a name like
+        `NAME.test.yaml`, and does not look like an agent file.
         """
         if self.is_agent:
             return False
-        return self.path.name.endswith(_SUITE_ENDS) or _SUITE_MARK in self._keys()
+        return self.path.name.endswith(_SUITE_SUFFIXES) or _SUITE_KEY in self._keys()
 
     def _keys(self) -> set[str]:
         if self.document is not None:
@@ -130,16 +125,14 @@ class ParsedFile:
 
 
 def read_agent_file(path: Path) -> ParsedFile:
-    """Read an agent or scenario file; raises `FileUnreadable` when there is none."""
+    """Read an agent or scenario file; raise `FileUnreadable` if it cannot be read."""
     return _read(path, lambda: read_source(path))
 
 
 def find_file(path: Path) -> ParsedFile | None:
-    """Read a file if it looks like an agent's or like scenarios; else None.
+    """Read a file if it looks like an agent or scenario file; else return None.
 
-    Raises `FileUnreadable`.
-
-    Most YAML files are somebody else's, and can be told without being parsed.
+    Most other YAML files are recognized without parsing. Raises `FileUnreadable`.
     """
     try:
         source = read_source(path)
@@ -147,8 +140,8 @@ def find_file(path: Path) -> ParsedFile | None:
         reading = read_agent_file(path)
     else:
         text = source.text
-        may_be_agent = "version" in text and any(each in text for each in _MARKS)
-        is_suite = _SUITE_MARK in text or path.name.endswith(_SUITE_ENDS)
+        may_be_agent = "version" in text and any(each in text for each in _AGENT_KEYS)
+        is_suite = _SUITE_KEY in text or path.name.endswith(_SUITE_SUFFIXES)
         if not may_be_agent and not is_suite:
             return None
         reading = _read(path, lambda: source)
@@ -156,31 +149,28 @@ def find_file(path: Path) -> ParsedFile | None:
 
 
 def read_agent_text(data: bytes, path: Path) -> ParsedFile:
-    """Read the content of a file, as if it lay at `path`."""
+    """Read the content of a file as if it were at `path`."""
     return _read(path, lambda: decode_source(data, str(path)))
 
 
 def _read(path: Path, source_of: Callable[[], Source]) -> ParsedFile:
     try:
         source = source_of()
-    except SourceError as fault:
+    except SourceError as error:
         found = diagnose(
-            fault.source, fault.span, fault.rule, fault.message, fault.help
+            error.source, error.span, error.rule, error.message, error.help
         )
-        return ParsedFile(path, fault.source, None, (found,))
-    is_suite = path.name.endswith(_SUITE_ENDS)
+        return ParsedFile(path, error.source, None, (found,))
+    is_suite = path.name.endswith(_SUITE_SUFFIXES)
     beginning = SUITE_BEGINNING if is_suite else AGENT_BEGINNING
     document, findings = parse_document(source, beginning=beginning)
     return ParsedFile(path, source, document, tuple(findings))
 
 
-# The environment of a run: the process's own, and a `.env` file below it.
-
-
 def load_environment(folder: Path, process: Mapping[str, str]) -> dict[str, str]:
-    """Return `process` with what a `.env` file in `folder` adds to it.
+    """Return the variables of `process` and of a `.env` file in `folder`.
 
-    What the process has set wins, as everywhere. Raises `FileUnreadable`.
+    Variables of the process take precedence. Raises `FileUnreadable`.
     """
     path = folder / ".env"
     if not path.is_file():
@@ -192,35 +182,29 @@ def load_environment(folder: Path, process: Mapping[str, str]) -> dict[str, str]
         values = dotenv_values(path)
     except (OSError, UnicodeDecodeError) as error:
         raise FileUnreadable(
-            f"{path} cannot be read: {error}", hint="it must be UTF-8 text"
+            f"{path} cannot be read: {error}", hint="save it as UTF-8 text"
         ) from error
     added = {name: value for name, value in values.items() if value is not None}
     return {**added, **process}
 
 
-# Files that an agent file names: only those at or below its folder.
-
-
 def resolve_inside(folder: Path, reference: str) -> Path | None:
     """Return the real path of a file named in an agent file.
 
-    None when it lies outside the agent's folder, be it through `..`, an absolute path
-    or a symbolic link.
+    None if it is outside the agent's folder: through `..`, an absolute path or a link.
     """
     try:
         path = (folder / reference).resolve()
         return path if path.is_relative_to(folder.resolve()) else None
-    except (OSError, ValueError, RuntimeError):  # a name no file can have; a link loop
+    except (OSError, ValueError, RuntimeError):  # an invalid file name; a link loop
         return None
 
 
-# The comment that tells editors which schema a file follows, and that schema.
+# The modeline: a comment that names the schema of a file for editors.
 
+_MAX_PARENT_FOLDERS = 3  # searched above the agent's folder
 
-_LEVELS = 3  # folders above the agent's that are searched
-
-# The language server's form, and the one that JetBrains' editors and newer servers
-# know.
+# The form of yaml-language-server, and that of JetBrains editors and newer servers.
 _MODELINE = (
     r"^[ \t]*#[ \t]*(?:yaml-language-server[ \t]*:[^\r\n]*?\$schema=|\$schema:[ \t]*)"
     r"(\S*)"
@@ -231,7 +215,7 @@ _LINE_END = r"\r\n|\n|\r"
 
 
 def find_modeline(text: str) -> Span | None:
-    """The place of what the first modeline refers to; None without a modeline."""
+    """Return the place of the reference in the first modeline, None without one."""
     if "$schema" not in text:
         return None
     found = re.search(_MODELINE, text, re.MULTILINE)
@@ -239,20 +223,20 @@ def find_modeline(text: str) -> Span | None:
 
 
 def is_missing(reference: str, folder: Path) -> bool:
-    """Whether a modeline refers to a file that is not there."""
+    """True if a modeline refers to a file that does not exist."""
     if not reference or re.match(_URL, reference):
         return False
     return not os.path.exists(os.path.join(folder, reference))
 
 
 def find_schema(folder: Path, name: str = AGENT_SCHEMA) -> str | None:
-    """Return how a modeline refers to a schema in a folder or those above it.
+    """Return the reference for a modeline to a schema in a folder or above it.
 
-    Above, only within the repository that the folder is in.
+    Folders above are searched only within the repository of `folder`.
     """
     start = os.path.abspath(folder)
     current, prefix = start, "./"
-    for level in range(_LEVELS + 1):
+    for level in range(_MAX_PARENT_FOLDERS + 1):
         if os.path.isfile(os.path.join(current, name)):
             return prefix + name if level == 0 or _has_root(current) else None
         if os.path.exists(os.path.join(current, ".git")):
@@ -272,7 +256,7 @@ def _has_root(folder: str) -> bool:
 
 
 def modeline_for(text: str, reference: str) -> tuple[int, str]:
-    """Return where a modeline goes in a text, and the line with the text's line end."""
+    """Return the offset for a modeline in a text, and the line with its line end."""
     directives = re.match(_DIRECTIVES, text)
     at = directives.end() if directives else 0
     end = re.search(_LINE_END, text)

@@ -1,7 +1,6 @@
-"""`${name}`, `${env:NAME}` and `$${` in texts: where they may stand, what they become.
+"""Placeholders `${name}`, `${env:NAME}` and `$${`: where they are allowed, expansion.
 
-Pure text work; which variables there are and what is wrong with a place is for
-`references`.
+`lint.references` checks that variables exist.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
     from runner.config.yaml.nodes import Pointer
 
-# literal: `${` means nothing there. text: variables. secret: the environment too.
+# literal: `${` has no meaning. text: variables. secret: variables and environment.
 Policy: TypeAlias = Literal["literal", "text", "secret"]
 
 _TOKEN = re.compile(r"\$\$\{|\$\{([^{}\r\n]*)\}|\$\{")
@@ -43,7 +42,7 @@ _TOOL_LITERALS = {
 
 @dataclass(frozen=True, slots=True)
 class Placeholder:
-    """One `${...}` or `$${` in a text; `start` and `end` are offsets into it."""
+    """A `${...}` or `$${` in a text; `start` and `end` are offsets into it."""
 
     kind: Literal["variable", "environment", "escape", "malformed"]
     name: str
@@ -52,7 +51,7 @@ class Placeholder:
 
 
 def policy(path: Pointer) -> Policy:
-    """Say what `${...}` may be in the text at `path`."""
+    """Return what `${...}` may be in the text at `path`."""
     match path:
         case ("tools", _, key, *rest):
             return _tool_policy(key, rest)
@@ -76,8 +75,8 @@ def _tool_policy(key: str | int, rest: list[str | int]) -> Policy:
         return "literal"
     if key == "plugin" and rest in ([], ["name"]):
         return "literal"
-    # http's url and headers, and whatever a plugin takes: it may need a key, and none
-    # of it is spoken.
+    # URL and headers of http and all settings of a plugin: they may need a key, and
+    # they are never spoken.
     return "secret"
 
 
@@ -99,7 +98,7 @@ def find_placeholders(text: str) -> Iterator[Placeholder]:
 
 
 def find_texts(value: Any, path: Pointer = ()) -> Iterator[tuple[Pointer, str]]:
-    """Yield each text below `value` that may hold placeholders, with its path."""
+    """Yield each text in `value` that may have placeholders, with its path."""
     if isinstance(value, str):
         if policy(path) != "literal":
             yield path, value
@@ -112,7 +111,7 @@ def find_texts(value: Any, path: Pointer = ()) -> Iterator[tuple[Pointer, str]]:
 
 
 class Expander:
-    """Replaces placeholders, and remembers which environment values it gave away."""
+    """Replaces placeholders and collects the environment values that it inserted."""
 
     def __init__(
         self, variables: Mapping[str, str], environment: Mapping[str, str]
@@ -122,7 +121,7 @@ class Expander:
         self._environment = environment
 
     def expand_text(self, text: str) -> str:
-        """Replace the placeholders of a checked text, once: values are not expanded."""
+        """Replace the placeholders of a checked text; values are not expanded again."""
         parts, done = [], 0
         for found in find_placeholders(text):
             parts += [text[done : found.start], self._value(found, text)]
@@ -130,7 +129,7 @@ class Expander:
         return "".join(parts) + text[done:]
 
     def expand(self, value: Any, path: Pointer = ()) -> Any:
-        """Replace the placeholders in every text below `value` that may hold them."""
+        """Replace the placeholders in every text in `value` that may have them."""
         if isinstance(value, str):
             return value if policy(path) == "literal" else self.expand_text(value)
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Agent files checked and loaded: text, document, schema, rules, `AgentConfig`."""
+"""Checks and loads agent files: parsing, schema, lint rules, `AgentConfig`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from runner.config.credentials import find_credentials, mask_credentials
-from runner.config.diagnostics import Diagnostic, diagnose
-from runner.config.files import ParsedFile, read_agent_file
+from runner.config.diagnostics import diagnose
+from runner.config.files import read_agent_file
 from runner.config.lint.python_files import find_python_tools
 from runner.config.lint.references import read_prompt
 from runner.config.lint.suppressions import find_suppressions
@@ -36,11 +36,10 @@ def check_file(
 ) -> list[Diagnostic]:
     """Return all findings about an agent file, sorted.
 
-    Of `environment` only the names matter. An environment variable that is not set,
-    and a variable without a value, are warnings here, and errors with `must_run`.
-    `kinds` are the schemas of tool kinds that plugins add. Raises `FileUnreadable` when
-    there is nothing to check and `UsageError` when `variables` has a name that the file
-    does not declare.
+    Only the names in `environment` are used. Unset environment variables and variables
+    without a value are warnings, with `must_run` errors. `kinds` are the schemas of
+    tool kinds that plugins add. Raises `FileUnreadable` if the file cannot be read and
+    `UsageError` if `variables` has a name that the file does not declare.
     """
     return check_reading(
         read_agent_file(path),
@@ -59,7 +58,7 @@ def check_reading(
     kinds: Kinds | None = None,
     must_run: bool = False,
 ) -> list[Diagnostic]:
-    """Return all findings about what was read, as `check_file` does."""
+    """Return all findings about a parsed file, like `check_file`."""
     found, _ = examine_agent(
         reading,
         environment=environment,
@@ -77,15 +76,14 @@ def load_agent(
     variables: Mapping[str, str] | None = None,
     kinds: Kinds | None = None,
 ) -> AgentConfig:
-    """Load an agent file that is about to be run.
+    """Load an agent file to run it.
 
-    Raises `ConfigError` with all findings when one of them is an error; here that
-    includes what is not set in `environment` and variables without a value. Raises
-    `FileUnreadable` and `UsageError` as `check_file` does.
+    Raises `ConfigError` with all findings if one is an error, such as an unset
+    environment variable or a variable without a value. Raises `FileUnreadable` and
+    `UsageError` like `check_file`.
     """
     inspection = _inspect(path, environment, variables, kinds, must_run=True)
-    # Cheap to import once here, but not needed to check a file.
-    from runner.config.lint.references import read_prompt
+    # Not needed to check a file.
     from runner.config.model import build_agent, resolve_variables
 
     prompt = inspection.fact(read_prompt).source
@@ -106,10 +104,10 @@ def inspect_agent(
     variables: Mapping[str, str] | None = None,
     kinds: Kinds | None = None,
 ) -> RuleContext:
-    """Return what there is to know of an agent file that is to be looked at only.
+    """Return the facts about an agent file that is shown but not run.
 
-    What is not set, and variables without a value, are let pass. Raises as
-    `load_agent` does.
+    Unset environment variables and variables without a value are not errors. Raises
+    like `load_agent`.
     """
     return _inspect(path, environment, variables, kinds, must_run=False)
 
@@ -144,15 +142,15 @@ def examine_agent(
     kinds: Kinds | None = None,
     must_run: bool = False,
 ) -> tuple[list[Diagnostic], RuleContext | None]:
-    """Return all findings, and what was looked at if the text is a mapping.
+    """Return all findings, and the rule context if the file is a mapping.
 
-    Raises `UsageError` as `check_file` does.
+    Raises `UsageError` like `check_file`.
     """
     document = reading.document
     if document is None or not isinstance(document.value, dict):
         return describe_bare(reading, "an agent file", AGENT_BEGINNING), None
-    _refuse_unknown(document.value, variables, reading.path)
-    # The rules take most of the time; a file that is no YAML does not need them.
+    _check_variables(document.value, variables, reading.path)
+    # Slow to import, and not needed for invalid YAML.
     from runner.config.lint.context import RuleContext
     from runner.config.lint.rules import RULES
     from runner.config.schema import find_agent_violations
@@ -172,7 +170,7 @@ def examine_agent(
     return found, inspection
 
 
-def _refuse_unknown(
+def _check_variables(
     value: Mapping[str, Any], variables: Mapping[str, str] | None, path: Path
 ) -> None:
     declared = value.get("variables")
@@ -181,19 +179,16 @@ def _refuse_unknown(
         if name not in known:
             names = ", ".join(known) or "none"
             raise UsageError(
-                f"{path} declares no variable {name!r}", hint=f"it declares: {names}"
+                f"{path} does not declare the variable {name!r}",
+                hint=f"declared: {names}",
             )
 
 
-# What the findings about a file come to, whatever kind of file it is.
-#
-# The schema's faults and the rules are given; here they are applied, silenced by
-# comments and kept from saying anything twice or giving a secret away.
+# Findings of agent and scenario files: rules are applied, suppressed by comments, and
+# duplicates and secrets removed.
 
-
-# Of one rule about one file. A file made to have a million findings would only make
-# the checker slow.
-_MOST = 200
+# Of one rule in one file, so that no file makes the checker slow.
+_MAX_FINDINGS_PER_RULE = 200
 _YAML = "VA1"
 _SCHEMA = "VA2"
 
@@ -207,8 +202,8 @@ def run_rules(
 ) -> list[Diagnostic]:
     """Return all findings about a file that is a mapping, sorted.
 
-    `faults` are what the schema finds, with the ids of its rules; the rules are checked
-    in their order. `references` are the lines that name another file, by its path.
+    `faults` are the findings of the schema with the ids of their rules. `rules` are
+    checked in order. `references` are the lines that name another file, by its path.
     """
     from runner.config.lint.secrets import find_leaks  # for files that are YAML only
 
@@ -218,15 +213,15 @@ def run_rules(
     for rule in rules.values():
         found.update(_apply(rule, inspection))
     ignored = find_suppressions(document, references, rules)
-    shown = sorted(ignored.apply(_without_echoes(document, found)))
+    shown = sorted(ignored.apply(_without_duplicates(document, found)))
     for leak in inspection.fact(find_leaks):
         shown = mask_credentials(shown, leak.place.source, [leak.place.span])
     return shown
 
 
 def describe_bare(reading: ParsedFile, what: str, beginning: str) -> list[Diagnostic]:
-    """Return the findings about a file that is no mapping; `what` it should be."""
-    bare = sorted({*reading.findings, *_no_mapping(reading, what, beginning)})
+    """Return the findings about a file that is not a mapping; `what` names its kind."""
+    bare = sorted({*reading.findings, *_mapping_expected(reading, what, beginning)})
     spans = [each.span for each in find_credentials(reading.source.text)]
     return mask_credentials(bare, reading.source, spans)
 
@@ -234,7 +229,7 @@ def describe_bare(reading: ParsedFile, what: str, beginning: str) -> list[Diagno
 def _apply(rule: Rule, inspection: RuleContext) -> Iterator[Diagnostic]:
     if rule.check is None:
         return
-    for each in islice(rule.check(inspection), _MOST):
+    for each in islice(rule.check(inspection), _MAX_FINDINGS_PER_RULE):
         inspection.spoil(each.unsound)
         yield _diagnose(rule, each)
 
@@ -252,19 +247,20 @@ def _diagnose(rule: Rule, found: Finding) -> Diagnostic:
     )
 
 
-def _without_echoes(document: Document, found: set[Diagnostic]) -> Iterator[Diagnostic]:
-    """Leave out what is said twice.
+def _without_duplicates(
+    document: Document, found: set[Diagnostic]
+) -> Iterator[Diagnostic]:
+    """Yield the findings without duplicates.
 
-    That is what an alias repeats of a place that has the same finding, what the schema
-    says about characters that a rule has a better word for, and what would be said
-    about lines that are no YAML and were only read as such.
+    Left out are findings that an alias repeats, findings of the schema at a place where
+    a rule has a more specific one, and findings about lines with recovered syntax.
     """
     places: dict[tuple[str, str], list[tuple[int, int]]] = {}
     for each in found:
-        places.setdefault(_gist(each), []).append((each.line, each.column))
+        places.setdefault(_essence(each), []).append((each.line, each.column))
     has_aliases = any(each.related for each in found)
     ends = document.scalar_ends() if has_aliases else {}
-    ruled = {
+    ruled_extents = {
         _extent(each)
         for each in found
         if each.is_error and not each.rule.startswith(_SCHEMA)
@@ -275,14 +271,14 @@ def _without_echoes(document: Document, found: set[Diagnostic]) -> Iterator[Diag
         )
         if here and not each.rule.startswith(_YAML):
             continue
-        if each.related and _repeats(each, places[_gist(each)], ends):
+        if each.related and _repeats(each, places[_essence(each)], ends):
             continue
-        if not (each.rule.startswith(_SCHEMA) and _extent(each) in ruled):
+        if not (each.rule.startswith(_SCHEMA) and _extent(each) in ruled_extents):
             yield each
 
 
-def _gist(found: Diagnostic) -> tuple[str, str]:
-    """What is wrong, without the name of what it is wrong with."""
+def _essence(found: Diagnostic) -> tuple[str, str]:
+    """Return rule and message without the name of the value."""
     return found.rule, found.message.partition(" is ")[2] or found.message
 
 
@@ -291,7 +287,7 @@ def _repeats(
     places: list[tuple[int, int]],
     ends: Mapping[tuple[int, int], tuple[int, int]],
 ) -> bool:
-    """Whether one of the places is where a finding comes from, or in its text."""
+    """True if one of the places is the origin of a finding, or inside of it."""
     for each in found.related:
         start = (each.line, each.column)
         end = ends.get(start, (each.line, each.column + 1))
@@ -304,21 +300,20 @@ def _extent(found: Diagnostic) -> tuple[int, int, int, int]:
     return found.line, found.column, found.end_line, found.end_column
 
 
-def _no_mapping(reading: ParsedFile, what: str, beginning: str) -> list[Diagnostic]:
+def _mapping_expected(
+    reading: ParsedFile, what: str, beginning: str
+) -> list[Diagnostic]:
     document = reading.document
     if document is None or document.root.is_broken:
         return []
     kind = "list" if isinstance(document.value, list) else "single value"
-    message = f"{what} is a mapping, this is a {kind}"
+    message = f"{what} must be a mapping, not a {kind}"
     span = document.root.head
     return [diagnose(reading.source, span, "VA201", message, beginning)]
 
 
-# Where an agent file names the other files that findings can be about.
-
-
 def find_references(inspection: RuleContext) -> dict[str, set[int]]:
-    """Return the lines that name a file, by its path as findings show it."""
+    """Return the lines that name another file, by its path as in findings."""
     found: dict[str, set[int]] = {}
     prompt = inspection.fact(read_prompt).source
     named: list[tuple[str, Pointer]] = []

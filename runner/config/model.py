@@ -1,7 +1,7 @@
-"""What an agent file says, checked and frozen; the only form the rest of vagent sees.
+"""Frozen dataclasses of a checked agent file, and the `session` object of the wire.
 
-Durations are float seconds. Text fields are resolved: `${name}` is replaced by its
-value. `Secret` holds what came from the environment, so that it cannot be printed.
+Durations are float seconds. Placeholders in texts are replaced by their values; values
+from the environment are also in `AgentConfig.secrets`, to redact them.
 """
 
 from __future__ import annotations
@@ -15,25 +15,24 @@ from runner.config.durations import parse_duration
 from runner.config.interpolation import Expander
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
 
 Effect = Literal["read", "write", "terminal"]
 OnInterrupt = Literal["cancel", "finish"]
 Announcement: TypeAlias = str | Literal[False]
 ToolResults = Literal["after_reply", "immediate"]
-# JSON Schemas of tool kinds, by the key that tells the kind apart.
+# JSON Schemas of tool kinds, by the key of the kind.
 Kinds: TypeAlias = Mapping[str, Mapping[str, Any] | bool]
 
 
-# Seconds that a call may take where neither the file nor the tool says more.
+# Timeout of tool calls in seconds, if neither the file nor the tool sets one.
 DEFAULT_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceConfig:
-    """Which voice speaks and how loud (`volume` 0 to 100, None: the service's own)."""
+    """The voice and its `volume` (0 to 100); None: the default of the service."""
 
     name: str | None = None
     volume: float | None = None
@@ -41,7 +40,7 @@ class VoiceConfig:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptionConfig:
-    """How speech is turned into text."""
+    """Settings of speech recognition; None: the default of the service."""
 
     mode: Literal["min_latency", "balanced", "max_accuracy"] | None = None
     prompt: str | None = None
@@ -49,7 +48,7 @@ class TranscriptionConfig:
 
 @dataclass(frozen=True, slots=True)
 class TurnDetectionConfig:
-    """When the caller's turn begins and ends; None leaves it to the service."""
+    """When the caller's turn begins and ends; None: the default of the service."""
 
     vad_threshold: float | None = None
     min_silence: float | None = None
@@ -60,12 +59,11 @@ class TurnDetectionConfig:
 
 @dataclass(frozen=True, slots=True)
 class ToolConfig:
-    """One entry of `tools`: `kind` is the key that tells it apart.
+    """One entry of `tools`: `kind` is the key that defines it, `settings` its value.
 
-    `settings` is that key's value (a string for python and plugin, a mapping for http),
-    with variables replaced; environment values are already in it, so never print it.
-    `name`, `description` and `parameters` are None where the file leaves them to the
-    tool (a Python signature, a plugin).
+    `settings` (a string for python and plugin, a mapping for http) holds values of the
+    environment and must not be printed. `name`, `description` and `parameters` are None
+    if they come from the tool (a Python signature, a plugin).
     """
 
     kind: str
@@ -76,21 +74,21 @@ class ToolConfig:
     timeout: float | None = None  # None: the tool's own, else DEFAULT_TIMEOUT
     effect: Effect | None = None  # None: the tool's own, else read
     on_interrupt: OnInterrupt | None = None  # None: by effect
-    announce: Announcement | None = None  # None: the tool's own; False: nothing
+    announce: Announcement | None = None  # None: the tool's own; False: none
 
 
 @dataclass(frozen=True, slots=True)
 class IdleConfig:
-    """What is done about a caller who says nothing; None: nothing."""
+    """Reactions to a silent caller, in seconds; None: no reaction."""
 
     nudge_after: float | None = None
-    say: str | None = None  # None: the agent asks in its own words
+    say: str | None = None  # None: the agent chooses the words
     end_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SessionConfig:
-    """Limits and habits of a session; `carry_over` None leaves it to the service."""
+    """Limits and behavior of a session; `carry_over` None: by the service in use."""
 
     max_duration: float | None = None
     one_minute_left: str | None = None
@@ -120,7 +118,7 @@ class LocalConfig:
 
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
-    """One agent, as its file describes it."""
+    """One agent, as its file defines it."""
 
     path: Path
     version: int
@@ -137,19 +135,16 @@ class AgentConfig:
     session: SessionConfig = SessionConfig()
     service_url: str | None = field(default=None, repr=False)
     local: LocalConfig = LocalConfig()
-    # Values that came from ${env:...}: whatever is logged or recorded masks them.
+    # Values from ${env:...}, redacted in everything that is logged or recorded.
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
     @property
     def folder(self) -> Path:
-        """Where the agent file lies; its tools may lie only at or below it."""
+        """The folder of the agent file; its tools are in it or below it."""
         return self.path.parent
 
 
-# A checked document to the frozen `AgentConfig`; nothing can be wrong any more.
-
-
-# What every tool may say of itself, in the order in which it is shown.
+# Fields of tools of every kind, in display order.
 TOOL_FIELDS = (
     "name",
     "description",
@@ -168,7 +163,7 @@ def build_agent(
     variables: Mapping[str, str],
     environment: Mapping[str, str],
 ) -> AgentConfig:
-    """Build the agent; `prompt` is the text of `prompt_file` where there is one."""
+    """Return the agent of a valid file; `prompt` is the text of `prompt_file`."""
     expander = Expander(variables, environment)
     fields = expander.expand(dict(value))
     text = fields["prompt"] if prompt is None else expander.expand_text(prompt)
@@ -240,7 +235,7 @@ def _local(value: Mapping[str, Any]) -> LocalConfig:
     if isinstance(llm, str):
         config = LlmConfig(name=llm)
     else:
-        # An endpoint has its own model: nothing is left to choose.
+        # An endpoint has its own model.
         config = LlmConfig(name="endpoint", **llm)
     return LocalConfig(value.get("stt"), config, value.get("tts"))
 
@@ -253,25 +248,22 @@ def _tool(value: Mapping[str, Any]) -> ToolConfig:
     return ToolConfig(kind=kind, settings=value[kind], **common)
 
 
-# An agent as the `session` object of `session.update`; only what its file says.
-
-
 def session_fields(
     agent: AgentConfig, tools: Sequence[Mapping[str, Any]] = ()
 ) -> dict[str, Any]:
-    """Return the fields of the session; `tools` are definitions as the wire has them.
+    """Return the `session` object of `session.update`; `tools` are wire definitions.
 
-    What the file leaves open is left out, never sent as null: the service refuses a
+    Fields that the file does not set are left out, never null: the service refuses a
     null greeting, and setting a silence turns its adaptive endpointing off.
     """
     fields: dict[str, Any] = {"system_prompt": agent.prompt}
     if agent.greeting is not None:
         fields["greeting"] = agent.greeting
-    if heard := _input_fields(agent):
-        fields["input"] = heard
-    spoken = _present({"voice": agent.voice.name, "volume": agent.voice.volume})
-    if spoken:
-        fields["output"] = spoken
+    if audio_input := _input_fields(agent):
+        fields["input"] = audio_input
+    audio_output = _present({"voice": agent.voice.name, "volume": agent.voice.volume})
+    if audio_output:
+        fields["output"] = audio_output
     if tools:
         fields["tools"] = [dict(each) for each in tools]
     return fields

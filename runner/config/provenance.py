@@ -1,7 +1,7 @@
-"""Where each value of an agent comes from: a line, a variable, a default, the service.
+"""Traces each value of an agent to its origin: a line, a variable, a default.
 
-`trace` gives an agent file as vagent understands it, in the file's own words, and an
-`Origin` for each value. What came from the environment is left as `${env:NAME}`.
+`trace` returns the effective values of an agent file and the `Origin` of each. Values
+from the environment are shown as `${env:NAME}`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ if TYPE_CHECKING:
     from runner.config.lint.context import RuleContext
     from runner.config.yaml.nodes import Pointer
 
-# file: it is written there. given: --var. default: vagent's own. service: nothing is
-# sent, so it is the service's own. unset: it has no value. signature, docstring, mark:
-# a Python function says so. plugin: an installed tool says so. unloaded: only the tool
-# could say it, and it was not loaded.
+# file: set in the file. given: --var. default: of vagent. service: not sent, so the
+# default of the service. unset: no value. signature, docstring, mark: of a Python
+# function. plugin: of an installed tool. unloaded: of a tool that was not loaded.
 Kind: TypeAlias = Literal[
     "file",
     "given",
@@ -38,25 +37,25 @@ Kind: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A placeholder in a text, and where its value came from.
+    """A placeholder in a text and the origin of its value.
 
-    `origin` is never that of the environment variable's value, only whether it is set.
+    For an environment variable `origin` is "environment" or "unset".
     """
 
-    name: str  # as it is written between the braces
+    name: str  # the text between the braces
     origin: Literal["default", "given", "unset", "environment"]
     line: int | None = None  # of a variable's default
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a value came from; `line` and `column` count from 1."""
+    """The origin of a value; `line` and `column` are 1-based."""
 
     kind: Kind
     file: str | None = None  # None: the agent file, if there is a line
     line: int | None = None
     column: int | None = None
-    detail: str = ""  # what words there are to say about it
+    detail: str = ""  # explanation for display
     uses: tuple[Use, ...] = ()
 
 
@@ -65,25 +64,25 @@ Origins: TypeAlias = "dict[Pointer, Origin]"
 
 @dataclass(frozen=True, slots=True)
 class TracedConfig:
-    """An agent's values, and by pointer where they came from.
+    """The effective values of an agent, and their origins by pointer.
 
-    A pointer that is not in `origins` has that of the nearest one above it.
+    A pointer that is not in `origins` has the origin of its nearest parent.
     """
 
     values: dict[str, Any]
     origins: Origins = field(default_factory=dict)
 
     def origin(self, path: Pointer) -> Origin:
-        """Return where the value at `path` came from."""
+        """Return the origin of the value at `path`."""
         for end in range(len(path), -1, -1):
             if path[:end] in self.origins:
                 return self.origins[path[:end]]
         raise KeyError(path)
 
 
-# What is left out of a file, in the order in which it is shown: the value that holds
-# then, whose it is, and what that comes to.
-_LEFT: tuple[tuple[Pointer, Any, Kind, str], ...] = (
+# Optional fields in display order: pointer, default value, origin of the default, and
+# its explanation.
+_DEFAULTS: tuple[tuple[Pointer, Any, Kind, str], ...] = (
     (("greeting",), None, "service", ""),
     (("voice", "name"), None, "service", ""),
     (("voice", "volume"), None, "service", ""),
@@ -99,12 +98,12 @@ _LEFT: tuple[tuple[Pointer, Any, Kind, str], ...] = (
     (("variables",), {}, "default", "none"),
     (("tools",), [], "default", "none"),
     (("session", "max_duration"), None, "default", "no limit"),
-    (("session", "one_minute_left"), None, "default", "nothing is said"),
+    (("session", "one_minute_left"), None, "default", "not announced"),
     (("session", "idle", "nudge_after"), None, "default", "never"),
-    (("session", "idle", "say"), None, "default", "in the agent's own words"),
+    (("session", "idle", "say"), None, "default", "chosen by the agent"),
     (("session", "idle", "end_after"), None, "default", "never"),
     (("session", "tool_results"), "after_reply", "default", ""),
-    (("session", "carry_over"), None, "default", "on with a service on this machine"),
+    (("session", "carry_over"), None, "default", "on with the local service"),
     (("service", "url"), None, "default", "chosen at the start"),
     (("local", "stt"), None, "default", "whisper-base"),
     (("local", "llm"), "auto", "default", ""),
@@ -113,7 +112,7 @@ _LEFT: tuple[tuple[Pointer, Any, Kind, str], ...] = (
 
 
 def placeholder_for(name: str) -> str:
-    """Return what is shown in place of an environment variable's value."""
+    """Return the text that is shown instead of an environment variable's value."""
     return f"${{env:{name}}}"
 
 
@@ -123,10 +122,10 @@ def trace(
     variables: Mapping[str, str],
     environment: Mapping[str, str],
 ) -> TracedConfig:
-    """Return the values of a sound agent file with where they came from.
+    """Return the values of a valid agent file with their origins.
 
-    `given` are the variables of the command line; `variables` are the values of all,
-    and `environment` those of the environment, as they are to be shown.
+    `given` are the variables of the command line. `variables` and `environment` are the
+    values of all variables, in the form to display.
     """
     tracer = _Tracer(inspection, given, Expander(variables, environment))
     source = dict(inspection.document.value)
@@ -134,7 +133,7 @@ def trace(
     for key in ("version", "name"):
         traced.origins[key,] = tracer.written((key,), None)
     tracer.prompt(traced)
-    for path, value, kind, detail in _LEFT:
+    for path, value, kind, detail in _DEFAULTS:
         _put(traced, path, *tracer.value(path, value, Origin(kind, detail=detail)))
     traced.origins.update(tracer.leaves(("tools",), source.get("tools", [])))
     for name in source.get("variables", {}):
@@ -155,10 +154,10 @@ class _Tracer:
         self._expander = expander
 
     def value(self, path: Pointer, default: Any, origin: Origin) -> tuple[Any, Origin]:
-        """Return the value at `path` and its origin; the default's if there is none."""
+        """Return the value at `path` and its origin, or the default and its origin."""
         here: Pointer = path
         node = self._document.node(path)
-        if path == ("voice", "name"):  # `voice: alba` is short for it
+        if path == ("voice", "name"):  # `voice: alba` is the short form
             whole = self._document.node(("voice",))
             if whole is not None and whole.is_scalar:
                 here, node = ("voice",), whole
@@ -170,13 +169,13 @@ class _Tracer:
         return value, self.written(here, node.value)
 
     def written(self, path: Pointer, value: Any) -> Origin:
-        """Return the origin of what the file says at `path`."""
+        """Return the origin of the value in the file at `path`."""
         source = self._document.source
         line, column = source.point(self._document.value_span(path).start)
         return Origin("file", None, line, column, uses=tuple(self._uses(value)))
 
     def prompt(self, traced: TracedConfig) -> None:
-        """Put the prompt in, from the file or from its own one."""
+        """Add the prompt, from the agent file or from the prompt file."""
         found = self._inspection.fact(read_prompt)
         value = self._document.value
         if found.source is None:
@@ -200,12 +199,12 @@ class _Tracer:
             yield path, self.written(path, None if _is_schema(path) else value)
 
     def variable(self, name: str) -> Origin:
-        """Return where a variable's value came from."""
+        """Return the origin of a variable's value."""
         if name in self._given:
             return Origin("given")
         path = ("variables", name, "default")
         if self._document.node(path) is None:
-            return Origin("unset", detail=f"--var {name}=… gives it a value")
+            return Origin("unset", detail=f"set it with --var {name}=…")
         return self.written(path, None)
 
     def _uses(self, value: Any) -> Iterator[Use]:
@@ -228,7 +227,7 @@ class _Tracer:
 
 
 def _is_schema(path: Pointer) -> bool:
-    """Whether `${` means nothing there."""
+    """True if `path` is in a JSON Schema, where `${` has no meaning."""
     return path[:1] == ("tools",) and len(path) > 2 and path[2] == "parameters"
 
 

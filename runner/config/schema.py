@@ -1,14 +1,13 @@
-"""The agent schema: composed with the kinds of tools, and checked against documents.
+"""The agent schema: composition with tool kinds, and validation of agent files.
 
-The only file that imports jsonschema, and only for what is wrong. Its errors leave as
-`Violation`s, which `wording` turns into sentences about the file.
+jsonschema is imported only for invalid files. Its errors are returned as `Violation`s,
+which `schema_errors` turns into findings.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pkgutil import get_data
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from runner.errors import ToolError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from jsonschema.exceptions import ValidationError
 
@@ -33,8 +32,9 @@ SUITE_SCHEMA = "scenario.schema.json"
 class Violation:
     """One keyword of a schema that a value does not satisfy.
 
-    `expected` is the keyword's value, `schema` the schema it stands in; `about_key`
-    says that `instance` is a key of the mapping at `path`, not the value there.
+    `expected` is the value of the keyword, `schema` the schema that contains it. With
+    `about_key`, `instance` is a key of the mapping at `path` instead of the value
+    there.
     """
 
     keyword: str
@@ -49,10 +49,10 @@ _KIND_ID = "https://vagent.dev/schema/kind/"
 
 
 def agent_schema(kinds: Kinds | None = None) -> Schema:
-    """Compose the agent schema with further kinds of tools (key -> schema of value).
+    """Return the agent schema with additional tool kinds (key -> schema of its value).
 
-    The built-in kinds are always there, as packaged. Raises `ToolError` for a kind
-    whose key is taken or whose schema is none.
+    The built-in kinds are always included. Raises `ToolError` for a kind whose key is a
+    field of all tools or whose schema is invalid.
     """
     schema = packaged_schema()
     tool = schema["$defs"]["tool"]
@@ -61,10 +61,10 @@ def agent_schema(kinds: Kinds | None = None) -> Schema:
             continue
         if key in tool["properties"]:
             raise ToolError(
-                f"a kind of tool cannot be called {key!r}: every tool has that field"
+                f"invalid key {key!r} of a tool kind: every tool has that field"
             )
         _check_kind(key, value)
-        # Its own $id makes the "#/..." references inside it stay inside it.
+        # With an $id of its own, "#/..." references resolve inside this schema.
         own = value if isinstance(value, bool) else {"$id": _KIND_ID + key, **value}
         schema["$defs"][KIND + key] = own
         tool["properties"][key] = {"$ref": f"#/$defs/{KIND}{key}"}
@@ -82,8 +82,8 @@ def _check_kind(key: str, schema: Mapping[str, Any] | bool) -> None:
         )
     except SchemaError as error:
         raise ToolError(
-            f"the kind of tool {key!r} has an invalid schema: {error.message}",
-            hint="report it to the plugin that brings it",
+            f"the tool kind {key!r} has an invalid schema: {error.message}",
+            hint="report it to the author of the plugin",
         ) from error
 
 
@@ -93,20 +93,20 @@ def _builtin_schema() -> Schema:
 
 
 def find_agent_violations(value: Any, kinds: Kinds | None = None) -> list[Violation]:
-    """Check an agent file's value, with further kinds of tools if there are any."""
+    """Return the violations of an agent file, with additional tool kinds."""
     return find_violations(value, agent_schema(kinds) if kinds else _builtin_schema())
 
 
 def find_violations(value: Any, schema: Schema) -> list[Violation]:
-    """Check `value` against `schema`; empty when it is valid."""
-    if _surely_fits(value, schema):
+    """Return the violations of `schema` by `value`; empty if it is valid."""
+    if _fits_quickly(value, schema):
         return []
     return list(_translate(_validator()(schema).iter_errors(value)))
 
 
 def find_schema_violations(schema: Any) -> list[Violation]:
-    """Check that `schema` is itself a JSON Schema of 2020-12."""
-    if _surely_fits(schema, PLAIN_SCHEMA):
+    """Return the violations of the JSON Schema 2020-12 meta-schema by `schema`."""
+    if _fits_quickly(schema, PLAIN_SCHEMA):
         return []
     from jsonschema.validators import Draft202012Validator
 
@@ -115,12 +115,12 @@ def find_schema_violations(schema: Any) -> list[Violation]:
 
 
 def resolves(reference: str, schema: Any) -> bool:
-    """Whether a `$ref` leads to a part of the schema of a tool's arguments."""
+    """True if a `$ref` resolves within the schema of a tool's arguments."""
     from referencing import Registry
     from referencing.exceptions import Unresolvable
     from referencing.jsonschema import DRAFT202012
 
-    # As the runtime does: without a name of its own, and with an empty registry.
+    # Like ArgumentCheck: without $id, and with an empty registry.
     bare = {key: each for key, each in schema.items() if key not in ("$id", "$schema")}
     resource = DRAFT202012.create_resource({"properties": {}, **bare})
     resolver = Registry[Any]().resolver_with_root(resource)
@@ -131,7 +131,7 @@ def resolves(reference: str, schema: Any) -> bool:
     return True
 
 
-def _surely_fits(value: Any, schema: Schema) -> bool:
+def _fits_quickly(value: Any, schema: Schema) -> bool:
     try:
         return fits(value, schema)
     except UnsupportedKeyword:
@@ -140,7 +140,7 @@ def _surely_fits(value: Any, schema: Schema) -> bool:
 
 @cache
 def _validator() -> Any:
-    """Return the class that checks; untyped in the stubs."""
+    """Return the validator class, which the stubs do not type."""
     from jsonschema.exceptions import ValidationError
     from jsonschema.validators import Draft202012Validator, extend
 
@@ -151,7 +151,7 @@ def _validator() -> Any:
         if isinstance(instance, str) and not matches_pattern(pattern, instance):
             yield ValidationError("")
 
-    extended: Any = extend  # untyped in the stubs
+    extended: Any = extend  # not typed in the stubs
     return extended(Draft202012Validator, {"pattern": match_pattern})
 
 
@@ -175,10 +175,10 @@ def _translate(
 
 
 def _fitting_branch(error: ValidationError) -> list[ValidationError]:
-    """Of the alternatives of an anyOf or oneOf, the errors of the one that was meant.
+    """Return the errors of the branch of an anyOf or oneOf that was probably meant.
 
-    That is the only one whose type fits, or of several the only one whose errors are
-    deeper inside. Otherwise nobody can tell.
+    It is the only branch whose type fits, or of several the only one whose errors are
+    deeper inside. Empty if it is unclear.
     """
     if error.validator not in ("anyOf", "oneOf"):
         return []
@@ -195,37 +195,34 @@ def _fitting_branch(error: ValidationError) -> list[ValidationError]:
     return fitting[0] if len(fitting) == 1 else []
 
 
-# The agent schema as the package carries it.
-
-
 Schema: TypeAlias = dict[str, Any]
 
-# The definitions of tool kinds are called by this and the kind's key.
+# Prefix of the names of tool kinds in the definitions.
 KIND = "kind_"
 
 
 @cache
 def read_packaged(package: str, name: str) -> str:
-    """Return the text of a file that a package carries."""
-    # importlib.resources would do it too, and cost 4 ms to import.
+    """Return the text of a data file of a package."""
+    # importlib.resources takes 4 ms to import.
     data = get_data(package, name)
-    assert data is not None  # None is for loaders without data, of namespace packages
+    assert data is not None  # None is for namespace packages
     return data.decode("utf-8")
 
 
 def packaged_text() -> str:
-    """Return the text of the schema's file."""
+    """Return the text of the packaged agent schema."""
     return read_packaged("runner.config", "agent.schema.json")
 
 
 def packaged_schema() -> Schema:
-    """Return the schema with the built-in kinds, as the package carries it."""
+    """Return the packaged agent schema, with the built-in tool kinds."""
     schema: Schema = json.loads(packaged_text())
     return schema
 
 
 def builtin_kinds() -> dict[str, Schema]:
-    """Return the schemas of the kinds that the packaged schema holds, by their key."""
+    """Return the schemas of the built-in tool kinds, by key."""
     return {
         name.removeprefix(KIND): schema
         for name, schema in packaged_schema()["$defs"].items()
@@ -233,16 +230,13 @@ def builtin_kinds() -> dict[str, Schema]:
     }
 
 
-# Whether a value fits a JSON Schema, for the keywords that agent files need.
-#
-# Loading jsonschema takes half of the time that checking a file takes, and most files
-# are right. This tells so; only what is wrong is left to jsonschema to describe, and
-# what is unknown here to decide.
+# A fast validator for the keywords of agent files. Importing jsonschema takes half of
+# the time of checking a file, and most files are valid; jsonschema is used only to
+# describe errors and for keywords that are unknown here.
 
+AnySchema: TypeAlias = Any  # a mapping or a boolean, or anything from a file
 
-AnySchema: TypeAlias = Any  # a mapping or a boolean, and whatever else people write
-
-_NOTES = frozenset(
+_ANNOTATIONS = frozenset(
     {
         "$schema",
         "$defs",
@@ -252,21 +246,21 @@ _NOTES = frozenset(
         "default",
         "examples",
         "deprecated",
-        "format",  # says something to people and editors, and nothing is checked
-        "patternErrorMessage",  # read by editors and by `wording`
+        "format",  # for people and editors; not checked
+        "patternErrorMessage",  # read by editors and by `schema_errors`
         "defaultSnippets",  # read by editors
     }
 )
 
 
 class UnsupportedKeyword(Exception):
-    """The schema has something that is not known here."""
+    """Raised for a schema keyword that is not supported here."""
 
 
 def fits(value: Any, schema: AnySchema, root: AnySchema = None) -> bool:
-    """Whether jsonschema would find nothing; raises `UnsupportedKeyword`.
+    """True if the value is valid; raise `UnsupportedKeyword`.
 
-    `root` is what `$ref`s are looked up in: by default the schema itself.
+    `$ref`s are resolved in `root`, by default the schema itself.
     """
     if isinstance(schema, bool):
         return schema
@@ -275,7 +269,7 @@ def fits(value: Any, schema: AnySchema, root: AnySchema = None) -> bool:
     is_root = root is None
     root = schema if is_root else root
     for keyword, wanted in schema.items():
-        if keyword in _NOTES or (keyword == "$id" and is_root):
+        if keyword in _ANNOTATIONS or (keyword == "$id" and is_root):
             continue
         check = _CHECKS.get(keyword)
         if check is None:
@@ -286,7 +280,7 @@ def fits(value: Any, schema: AnySchema, root: AnySchema = None) -> bool:
 
 
 def matches_pattern(pattern: str, text: str) -> bool:
-    """Match as JSON Schema says: `$` is the end of the text, never before a newline."""
+    """True if `pattern` matches; `$` is the end of the text, not before a newline."""
     strict = pattern[:-1] + r"\Z" if pattern.endswith("$") else pattern
     return re.search(strict, text) is not None
 
@@ -385,7 +379,7 @@ def _const(value: Any, wanted: Any, schema: AnySchema, root: AnySchema) -> bool:
 
 
 def _is_same(one: Any, other: Any) -> bool:
-    """Whether two plain values are the same in JSON, where 1 is 1.0 and not true."""
+    """True if two scalars are equal in JSON, where 1 equals 1.0 but not true."""
     if isinstance(one, (list, dict)) and isinstance(other, (list, dict)):
         raise UnsupportedKeyword
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
@@ -394,7 +388,7 @@ def _is_same(one: Any, other: Any) -> bool:
 def _measure(
     kind: type | tuple[type, ...], test: Callable[[Any, Any], bool]
 ) -> Callable[[Any, Any, AnySchema, AnySchema], bool]:
-    """Make a check of the values of one kind; others have nothing to be measured."""
+    """Return a check for values of one type; all other values pass."""
 
     def check(value: Any, wanted: Any, schema: AnySchema, root: AnySchema) -> bool:
         if isinstance(value, bool) or not isinstance(value, kind):
@@ -422,7 +416,7 @@ _CHECKS: dict[str, Callable[[Any, Any, AnySchema, AnySchema], bool]] = {
     "oneOf": _one_of,
     "anyOf": _any_of,
     "if": _if,
-    "then": lambda *_: True,  # looked at by "if", and nothing without it
+    "then": lambda *_: True,  # evaluated by "if"
     "else": lambda *_: True,
     "properties": _properties,
     "additionalProperties": _additional,
@@ -433,22 +427,22 @@ _CHECKS: dict[str, Callable[[Any, Any, AnySchema, AnySchema], bool]] = {
     "enum": _enum,
     "const": _const,
     "required": _measure(dict, lambda value, names: all(n in value for n in names)),
-    "minProperties": _measure(dict, lambda value, least: len(value) >= least),
-    "minItems": _measure(list, lambda value, least: len(value) >= least),
-    "maxItems": _measure(list, lambda value, most: len(value) <= most),
-    "minLength": _measure(str, lambda value, least: len(value) >= least),
-    "maxLength": _measure(str, lambda value, most: len(value) <= most),
+    "minProperties": _measure(dict, lambda value, minimum: len(value) >= minimum),
+    "minItems": _measure(list, lambda value, minimum: len(value) >= minimum),
+    "maxItems": _measure(list, lambda value, maximum: len(value) <= maximum),
+    "minLength": _measure(str, lambda value, minimum: len(value) >= minimum),
+    "maxLength": _measure(str, lambda value, maximum: len(value) <= maximum),
     "pattern": _measure(str, lambda text, pattern: matches_pattern(pattern, text)),
-    "minimum": _measure(_NUMBER, lambda value, least: not value < least),
-    "maximum": _measure(_NUMBER, lambda value, most: not value > most),
+    "minimum": _measure(_NUMBER, lambda value, minimum: not value < minimum),
+    "maximum": _measure(_NUMBER, lambda value, maximum: not value > maximum),
 }
 
 _SIZE = {"type": "integer", "minimum": 0}
 _TEXT = {"type": "string"}
 _SCHEMAS = {"type": "array", "minItems": 1, "items": {"$ref": "#"}}
 
-# What people write as a tool's parameters: narrower than the meta-schema of 2020-12, so
-# that whatever fits this fits that.
+# A subset of the meta-schema of 2020-12, sufficient for common parameters of tools: a
+# schema that is valid here is a valid JSON Schema.
 PLAIN_SCHEMA: AnySchema = {
     "type": ["object", "boolean"],
     "additionalProperties": False,

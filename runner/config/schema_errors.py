@@ -1,4 +1,4 @@
-"""What breaks the schema, said as a finding at its place in the file."""
+"""Turns schema violations into findings about the file, with messages and fixes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from runner.config.diagnostics import Edit, Finding, Fix, Place, quoted
 from runner.config.schema import Violation
 from runner.config.schema_fixes import FORMAT, Format
-from runner.config.spelling import is_surely, nearest, snake
+from runner.config.spelling import is_certain_guess, nearest, snake
 from runner.config.yaml.nodes import NotJsonError, resolve_plain
 
 if TYPE_CHECKING:
@@ -30,12 +30,11 @@ def to_findings(
     format_: Format = FORMAT,
     homes: Mapping[str, str] | None = None,
 ) -> list[tuple[str, Finding]]:
-    """Turn violations into findings, one for each broken thing, with their rules' ids.
+    """Return the rule ids and findings of violations, one for each invalid value.
 
-    `above` is where the checked value lies in the document. What the document has a
-    finding for already gets no second one. Of a file of another version only that is
-    said: what the version has changed is not known here. `homes` tell where keys belong
-    that somebody has put elsewhere; by default those of agent files.
+    `above` is the path of the checked value in the document. Values with a finding of
+    the parser get no second one. A file of another version gets only that finding.
+    `homes` names the place of misplaced keys, by default that of agent files.
     """
     listed = list(violations)
     for each in listed:
@@ -43,14 +42,14 @@ def to_findings(
             found = _other_version(document, each.instance, format_)
             if found is not None:
                 return [("VA212", found)]
-    scene = _Scene(document, above, homes)
+    collector = _Collector(document, above, homes)
     unknown = [each for each in listed if each.keyword == "additionalProperties"]
     rest = [each for each in listed if each.keyword != "additionalProperties"]
     for each in unknown:
-        scene.add_unknown_keys(each)
+        collector.add_unknown_keys(each)
     for each in rest:
-        scene.add(each)
-    return list(dict.fromkeys(scene.found))
+        collector.add(each)
+    return list(dict.fromkeys(collector.found))
 
 
 def _other_version(document: Document, version: Any, format_: Format) -> Finding | None:
@@ -67,7 +66,7 @@ def _other_version(document: Document, version: Any, format_: Format) -> Finding
     return Finding(place, *format_.explain(version), fix, spoils=())
 
 
-class _Scene:
+class _Collector:
     """Collects the findings of one check."""
 
     def __init__(
@@ -78,12 +77,12 @@ class _Scene:
         self._document = document
         self._above = above
         self._homes = homes
-        # Keys that an unknown one was probably meant to be: they are not missing.
+        # Keys that a misspelt key was meant to be; they are not missing.
         self._meant: set[Pointer] = set()
 
     def add_unknown_keys(self, violation: Violation) -> None:
         """Report each key that the schema does not know."""
-        # These are for broken files only, as below.
+        # Imported here and below, because valid files do not need them.
         from runner.config.schema_fixes import fix_key
         from runner.config.spelling import HOMES, RENAMED
 
@@ -99,15 +98,15 @@ class _Scene:
             is_renamed = renamed in known
             guess = renamed if is_renamed else nearest(key, known)
             home = homes.get(snake(key))
-            # A known key in the wrong place is not a misspelt one.
-            if guess and home and not is_renamed and not is_surely(key, guess):
+            # A misplaced key is not a misspelt one.
+            if guess and home and not is_renamed and not is_certain_guess(key, guess):
                 guess = None
             if guess:
                 self._meant.add((*here, guess))
             if is_renamed and renamed:
-                words = renamed_key(key, renamed)
+                message = renamed_key(key, renamed)
             else:
-                words = unknown_key(key, guess, known, home)
+                message = unknown_key(key, guess, known, home)
             path = (*here, key)
             span = self._document.key_span(path)
             fix = None
@@ -118,7 +117,7 @@ class _Scene:
                     self._document, path, span, guess, schema, is_renamed=is_renamed
                 )
             meant = (*here, guess) if guess else None
-            self._report("VA203", path, span, words, fix=fix, meant=meant)
+            self._report("VA203", path, span, message, fix=fix, meant=meant)
 
     def add(self, violation: Violation) -> None:
         """Report any other violation."""
@@ -153,9 +152,9 @@ class _Scene:
             if key not in mapping and (*here, key) not in self._meant
         ]
         if missing:
-            words = missing_keys(here, missing, because)
+            message = missing_keys(here, missing, because)
             span = self._document.start_span(here)
-            self._report("VA204", here, span, words, spoils=False)
+            self._report("VA204", here, span, message, spoils=False)
 
     def _choice(
         self, here: Pointer, alternatives: list[str], mapping: dict[str, Any]
@@ -166,16 +165,16 @@ class _Scene:
             span = self._document.key_span(path)
             self._report("VA211", path, span, too_many_choices(present))
         elif not any((*here, key) in self._meant for key in alternatives):
-            words = no_choice(here, alternatives)
+            message = no_choice(here, alternatives)
             span = self._document.start_span(here)
-            self._report("VA210", here, span, words, spoils=False)
+            self._report("VA210", here, span, message, spoils=False)
 
     def _bad_key(self, here: Pointer, violation: Violation) -> None:
         path = (*here, violation.instance)
         if self._document.is_broken(path):
             return
-        words = bad_key(violation.instance, violation.schema)
-        self._report("VA206", path, self._document.key_span(path), words)
+        message = bad_key(violation.instance, violation.schema)
+        self._report("VA206", path, self._document.key_span(path), message)
 
     def _bad_value(self, here: Pointer, violation: Violation) -> None:
         if here in self._unsound:
@@ -193,7 +192,7 @@ class _Scene:
         if fix and fix.is_safe and is_vague(help_, violation.schema):
             help_ = f"write {fix.edits[0].text}"
         elif fix and help_ is None:
-            help_ = f"perhaps {fix.edits[0].text}"
+            help_ = f"did you mean {fix.edits[0].text}?"
         at = here
         if violation.keyword == "maxItems":
             at = (*here, violation.expected)
@@ -210,7 +209,7 @@ class _Scene:
         rule: str,
         path: Pointer,
         span: Span,
-        words: Words,
+        message: Message,
         *,
         fix: Fix | None = None,
         spoils: bool = True,
@@ -220,12 +219,12 @@ class _Scene:
             self._unsound.add(path)
         place = self._place(path, span)
         spoilt = path if spoils else None
-        found = Finding(place, *words, fix, spoils=spoilt, meant=meant)
+        found = Finding(place, *message, fix, spoils=spoilt, meant=meant)
         self.found.append((rule, found))
 
 
 def _alternatives(branches: list[Any]) -> list[str]:
-    """The keys of a `oneOf` that says "exactly one of these keys", else nothing."""
+    """Return the keys of a `oneOf` that requires exactly one of them, else nothing."""
     keys = []
     for branch in branches:
         match branch:
@@ -236,10 +235,10 @@ def _alternatives(branches: list[Any]) -> list[str]:
     return keys
 
 
-# The sentences about what breaks the schema: of the file, never of the schema.
+# Messages about violations, in terms of the file instead of the schema.
 
-
-Words: TypeAlias = tuple[str, str | None]
+# A message and its help.
+Message: TypeAlias = tuple[str, str | None]
 Schema: TypeAlias = dict[str, Any]
 
 _TYPES = {
@@ -251,12 +250,12 @@ _TYPES = {
     "array": "a list",
     "null": "nothing",
 }
-_SPOKEN_BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
-_MANY = 12  # more known keys than this are not listed
+_YAML11_BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+_MAX_LISTED_KEYS = 12
 
 
 def subject(path: Pointer) -> str:
-    """Name the value at `path`."""
+    """Return the name of the value at `path` for messages."""
     if not path:
         return "the file"
     last = path[-1]
@@ -267,8 +266,8 @@ def subject(path: Pointer) -> str:
 
 def unknown_key(
     key: str, guess: str | None, known: Sequence[str], home: str | None = None
-) -> Words:
-    """For a key that no field has; `home` is where one of that name belongs."""
+) -> Message:
+    """Describe an unknown key; `home` is the place of a field with that name."""
     message = f"unknown key `{quoted(key)[1:-1]}`"
     if guess:
         return message, f"did you mean `{guess}`?"
@@ -276,19 +275,19 @@ def unknown_key(
         where, _, entry = home.partition(", ")
         written = f"`{where}`, {entry}" if entry else f"`{where}`"
         return message, f"it belongs under {written}"
-    if 0 < len(known) <= _MANY:
-        return message, f"known here: {_names(known)}"
+    if 0 < len(known) <= _MAX_LISTED_KEYS:
+        return message, f"use {_names(known)}"
     return message, None
 
 
-def renamed_key(key: str, new: str) -> Words:
-    """For a key that had another name in an earlier version."""
-    message = f"unknown key `{key}`: its name is now `{new}`"
-    return message, "rename it; `vagent validate --fix` does so"
+def renamed_key(key: str, new: str) -> Message:
+    """Describe a key that had another name in an earlier version."""
+    message = f"unknown key `{key}`: it was renamed to `{new}`"
+    return message, "rename it, or run `vagent validate --fix`"
 
 
-def missing_keys(path: Pointer, missing: Sequence[str], because: str | None) -> Words:
-    """For fields that must be there."""
+def missing_keys(path: Pointer, missing: Sequence[str], because: str | None) -> Message:
+    """Describe missing required fields."""
     are = "is" if len(missing) == 1 else "are"
     them = "it" if len(missing) == 1 else "them"
     help_ = f"add {them}"
@@ -298,38 +297,38 @@ def missing_keys(path: Pointer, missing: Sequence[str], because: str | None) -> 
     return f"{_names(missing, 'and')} {are} missing{place}", help_
 
 
-def no_choice(path: Pointer, alternatives: Sequence[str]) -> Words:
-    """For a mapping that has none of the keys of which it needs one."""
+def no_choice(path: Pointer, alternatives: Sequence[str]) -> Message:
+    """Describe a mapping without any of the keys of which it needs one."""
     if not path:
         first, *others = alternatives
         return f"`{first}` is missing", f"add a `{first}` or a {_names(others, 'or')}"
     return (
-        f"{subject(path)} does not say what it is",
+        f"{subject(path)} is incomplete",
         f"add one of {_names(alternatives, 'or')}",
     )
 
 
-def too_many_choices(present: Sequence[str]) -> Words:
-    """For a mapping that has two of the keys of which it takes one."""
-    return f"{_names(present, 'and')} exclude each other", "keep one of them"
+def too_many_choices(present: Sequence[str]) -> Message:
+    """Describe a mapping with two keys of which only one is allowed."""
+    return f"{_names(present, 'and')} are mutually exclusive", "remove one of them"
 
 
-def bad_key(key: str, schema: Schema) -> Words:
-    """For the name of an entry that is not as names are."""
-    rule = schema.get("patternErrorMessage", "it is not as such names are")
-    return f"`{quoted(key)[1:-1]}` is not a name: {rule}", None
+def bad_key(key: str, schema: Schema) -> Message:
+    """Describe an invalid name of an entry."""
+    rule = schema.get("patternErrorMessage", "it has invalid characters")
+    return f"invalid name `{quoted(key)[1:-1]}`: {rule}", None
 
 
 def bad_value(
     path: Pointer, keyword: str, expected: Any, value: Any, schema: Schema
 ) -> tuple[str, str, str | None]:
-    """For a value that the schema refuses; returns rule id, message and help."""
-    rule, say = _VALUES.get(keyword, ("VA299", _any_other))
-    return rule, *say(subject(path), expected, value, schema)
+    """Return rule id, message and help for an invalid value."""
+    rule, describe = _VALUES.get(keyword, ("VA299", _any_other))
+    return rule, *describe(subject(path), expected, value, schema)
 
 
 def is_vague(help_: str | None, schema: Schema) -> bool:
-    """Whether a help line is better said by the text that mends the value."""
+    """True if the text of the fix is more helpful than `help_`."""
     return help_ is None or _is_duration(schema) or schema.get("type") == "object"
 
 
@@ -344,15 +343,15 @@ def first_repeated(items: list[Any]) -> int:
     return 0
 
 
-def _bad_type(name: str, expected: Any, value: Any, schema: Schema) -> Words:
+def _bad_type(name: str, expected: Any, value: Any, schema: Schema) -> Message:
     types = [expected] if isinstance(expected, str) else list(expected)
     if _is_duration(schema) and _is_number(value):
         return f"{name} is {value}, without a unit", f"write {value}s or {value}ms"
     wanted = " or ".join(_TYPES.get(each, each) for each in types)
-    message = f"{name} is {_shown(value)}; it takes {wanted}"
+    message = f"{name} is {_shown(value)}; it must be {wanted}"
     if "boolean" in types and isinstance(value, str):
-        meant = _SPOKEN_BOOLEANS.get(value.lower())
-        return message, f"write {meant}, which YAML knows as such" if meant else None
+        meant = _YAML11_BOOLEANS.get(value.lower())
+        return message, f"write {meant}" if meant else None
     if _is_duration(schema):
         return f"{name} is {_shown(value)}; {schema['patternErrorMessage']}", None
     if "string" in types and (_is_number(value) or isinstance(value, bool)):
@@ -363,26 +362,26 @@ def _bad_type(name: str, expected: Any, value: Any, schema: Schema) -> Words:
         return message, "give it a value, or remove the key"
     if {"number", "integer"} & set(types) and _reads_as_number(value):
         return message, "remove the quotes"
-    return message, _manner(types, value, schema)
+    return message, _how_to_write(types, value, schema)
 
 
-def _manner(types: list[str], value: Any, schema: Schema) -> str | None:
-    """How values of a kind are written, for somebody who has written another kind."""
+def _how_to_write(types: list[str], value: Any, schema: Schema) -> str | None:
+    """Return help on how to write a value of the expected type."""
     keys = list(schema.get("properties", ()))
-    if types == ["object"] and 0 < len(keys) <= _MANY:
+    if types == ["object"] and 0 < len(keys) <= _MAX_LISTED_KEYS:
         return f"write it as a mapping of {_names(keys, 'and')}"
     if types == ["object"]:
         return "write `key: value` lines, indented below it"
     if types == ["array"]:
         return "write each item on a line of its own, after `- `"
     if types == ["string"] and isinstance(value, list):
-        return "write one text; a long one as a block after `|`"
+        return "write one text, if it is long as a block after `|`"
     if types in (["number"], ["integer"]) and "default" in schema:
         return f"write a number, such as {schema['default']}"
     return None
 
 
-def _bad_pattern(name: str, expected: Any, value: Any, schema: Schema) -> Words:
+def _bad_pattern(name: str, expected: Any, value: Any, schema: Schema) -> Message:
     form = schema.get("patternErrorMessage", f"it must match {expected}")
     message = f"{name} is {quoted(value)}; {form}"
     if _is_duration(schema) and value.replace(".", "", 1).isdecimal():
@@ -390,55 +389,55 @@ def _bad_pattern(name: str, expected: Any, value: Any, schema: Schema) -> Words:
     return message, None
 
 
-def _not_listed(name: str, expected: Any, value: Any, schema: Schema) -> Words:
+def _not_listed(name: str, expected: Any, value: Any, schema: Schema) -> Message:
     texts = [each if isinstance(each, str) else quoted(each) for each in expected]
-    message = f"{name} is {_shown(value)}; it is one of {_names(texts, 'or')}"
+    message = f"{name} is {_shown(value)}; it must be one of {_names(texts, 'or')}"
     from runner.config.spelling import nearest_choice  # for broken files only
 
     guess = nearest_choice(value, texts) if isinstance(value, str) else None
     return message, f"did you mean `{guess}`?" if guess else None
 
 
-def _not_constant(name: str, expected: Any, value: Any, schema: Schema) -> Words:
+def _not_constant(name: str, expected: Any, value: Any, schema: Schema) -> Message:
     shown = expected if isinstance(expected, str) else quoted(expected)
     help_ = "remove the quotes" if value == shown else f"write {shown}"
-    return f"{name} is {_shown(value)}; it is always `{shown}`", help_
+    return f"{name} is {_shown(value)}; it must be `{shown}`", help_
 
 
-def _out_of_range(name: str, expected: Any, value: Any, schema: Schema) -> Words:
+def _out_of_range(name: str, expected: Any, value: Any, schema: Schema) -> Message:
     low, high = schema.get("minimum"), schema.get("maximum")
     if low is not None and high is not None:
-        return f"{name} is {value}; it goes from {low} to {high}", None
+        return f"{name} is {value}; it must be from {low} to {high}", None
     if low is not None:
-        return f"{name} is {value}; it is at least {low}", None
+        return f"{name} is {value}; it must be at least {low}", None
     if high is not None:
-        return f"{name} is {value}; it is at most {high}", None
-    return f"{name} is {value}, which is out of its range", None
+        return f"{name} is {value}; it must be at most {high}", None
+    return f"{name} is {value}, which is out of range", None
 
 
-def _too_short(name: str, expected: Any, value: Any, schema: Schema) -> Words:
+def _too_short(name: str, expected: Any, value: Any, schema: Schema) -> Message:
     if len(value) == 0:
         return f"{name} is empty", "fill it in, or remove the key"
     return (
-        f"{name} has {len(value)} {_units(value)}; it needs at least {expected}",
+        f"{name} has {len(value)} {_units(value)}; the minimum is {expected}",
         None,
     )
 
 
-def _too_long(name: str, expected: Any, value: Any, schema: Schema) -> Words:
-    return f"{name} has {len(value)} {_units(value)}; it takes at most {expected}", None
+def _too_long(name: str, expected: Any, value: Any, schema: Schema) -> Message:
+    return f"{name} has {len(value)} {_units(value)}; the maximum is {expected}", None
 
 
-def _repeated(name: str, expected: Any, value: Any, schema: Schema) -> Words:
+def _repeated(name: str, expected: Any, value: Any, schema: Schema) -> Message:
     item = value[first_repeated(value)]
-    return f"{_shown(item)} is in {name} twice", "remove one of them"
+    return f"{name} has {_shown(item)} twice", "remove one of them"
 
 
-def _any_other(name: str, expected: Any, value: Any, schema: Schema) -> Words:
+def _any_other(name: str, expected: Any, value: Any, schema: Schema) -> Message:
     return f"{name} is {_shown(value)}, which is not allowed here", None
 
 
-_VALUES: dict[str, tuple[str, Callable[[str, Any, Any, Schema], Words]]] = {
+_VALUES: dict[str, tuple[str, Callable[[str, Any, Any, Schema], Message]]] = {
     "type": ("VA201", _bad_type),
     "minimum": ("VA202", _out_of_range),
     "maximum": ("VA202", _out_of_range),

@@ -1,7 +1,7 @@
-"""What a value or a key that breaks the schema was surely meant to be.
+"""Fixes of values and keys that violate the schema, and file format versions.
 
-Only what is written out at its place is mended: not what comes through an alias or a
-merge, and no text that goes over several lines or has escapes.
+Only text that is literally in the file is fixed: no aliases or merges, and no text over
+several lines or with escapes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from runner.config.diagnostics import Edit, Fix
 from runner.config.durations import guess_unit, respell_duration
 from runner.config.spelling import (
     RENAMED_BELOW,
-    is_surely,
+    is_certain_guess,
     nearest_choice,
     snake,
     unit_of,
@@ -37,21 +37,21 @@ _BOOLEANS = {
     **dict.fromkeys(("yes", "on", "true", "y"), "true"),
     **dict.fromkeys(("no", "off", "false", "n"), "false"),
 }
-# A plain scalar of these stays one wherever it is put, also between brackets.
-_TAME = r"[^\W_](?:[\w ./@+\-'!?]|:(?=\S))*"
+# A plain scalar that needs no quotes anywhere, also between brackets.
+_PLAIN_ANYWHERE = r"[^\W_](?:[\w ./@+\-'!?]|:(?=\S))*"
 _ANCHOR = r"&[^\s,\[\]{}]+\s+(?:!\S*\s+)?$"
 _BUILT_IN = ("end_call", "current_time")
 
 
 class Replacement(NamedTuple):
-    """What to write in the place of a value."""
+    """The text that replaces a value."""
 
     written: str
     is_safe: bool = True
 
 
 def written_node(document: Document, path: Pointer) -> Node | None:
-    """Return the node at `path` if it is written out there, else None."""
+    """Return the node at `path` if it is literally in the file, else None."""
     node = document.root
     for part in path:
         entry = (node.entries or {}).get(str(part))
@@ -63,9 +63,9 @@ def written_node(document: Document, path: Pointer) -> Node | None:
 
 
 def fix_value(document: Document, path: Pointer, broken: Violation) -> Fix | None:
-    """Return the fix of a value that the schema refuses, if it is clear."""
+    """Return the fix of an invalid value, None if it is unclear."""
     node = written_node(document, path)
-    # What was checked may be what a parameter stands for, not what is written.
+    # The checked value may differ from the text, such as that of a parameter.
     if node is None or node.value != broken.instance:
         return None
     if broken.keyword == "uniqueItems":
@@ -73,16 +73,18 @@ def fix_value(document: Document, path: Pointer, broken: Violation) -> Fix | Non
     text = document.source.text
     written = text[node.span.start : node.span.end]
     if re.search(_ANCHOR, text[max(0, node.span.start - 200) : node.span.start]):
-        return None  # what is right here may be wrong where it is used
+        return None  # aliases of the value may need it unchanged
     if not node.is_scalar or not written or "\n" in written or "\r" in written:
         return None
     if node.style and written[1:-1] != node.value:
         return None  # escapes, or a block
-    repair = _repair(path, node, written, broken)
-    if repair is None or repair.written == written:
+    replacement = _fix_scalar(path, node, written, broken)
+    if replacement is None or replacement.written == written:
         return None
-    edit = Edit(*node.span, repair.written)
-    return Fix(f"replace `{written}` by `{repair.written}`", (edit,), repair.is_safe)
+    edit = Edit(*node.span, replacement.written)
+    return Fix(
+        f"replace `{written}` by `{replacement.written}`", (edit,), replacement.is_safe
+    )
 
 
 def fix_key(
@@ -96,9 +98,8 @@ def fix_key(
 ) -> Fix | None:
     """Return the fix of a key that was meant to be `guess`, whose schema is `schema`.
 
-    `is_renamed`: the key had this name in an earlier version, so its value may have
-    old keys, too, and the fix is safe all the same. Where the unit of a number is part
-    of the name, it moves to the value.
+    With `is_renamed`, the key had this name in an earlier version; its value may have
+    old keys too, and the fix is safe. A unit in the name moves to the value.
     """
     name = str(path[-1])
     node = written_node(document, path)
@@ -110,7 +111,9 @@ def fix_key(
         start, end = start + 1, end - 1
     if node is None or text[start:end] != name:
         return None
-    is_safe = is_renamed or (is_surely(name, guess) and _fits(node.value, schema))
+    is_safe = is_renamed or (
+        is_certain_guess(name, guess) and _fits(node.value, schema)
+    )
     edits = [Edit(start, end, guess)]
     if is_renamed:
         edits += _renames_below(text, node, RENAMED_BELOW.get(name, {}))
@@ -125,7 +128,7 @@ def fix_key(
 
 
 def _rename(document: Document, path: Pointer, key: Span, new: str) -> Fix | None:
-    """Return the fix of a renamed key whose value is an alias; the value stays."""
+    """Return the fix of a renamed key whose value is an alias."""
     name = str(path[-1])
     above = written_node(document, path[:-1])
     entry = (above.entries or {}).get(name) if above else None
@@ -139,13 +142,13 @@ def _renames_below(text: str, node: Node, names: Mapping[str, str]) -> Iterator[
     for item in node.items or ():
         for entry in (item.entries or {}).values():
             new = names.get(entry.name)
-            # Not those that a merge or an alias brings from elsewhere.
+            # Keys of a merge or an alias are elsewhere in the file.
             is_written = not (item.is_alias or entry.origin)
             if new and is_written and text[slice(*entry.key)] == entry.name:
                 yield Edit(*entry.key, new)
 
 
-def _repair(
+def _fix_scalar(
     path: Pointer, node: Node, written: str, broken: Violation
 ) -> Replacement | None:
     value, schema = node.value, broken.schema
@@ -154,9 +157,9 @@ def _repair(
         types = {wanted} if isinstance(wanted, str) else set(wanted)
         return _retype(path, node, written, types, schema)
     if broken.keyword == "pattern" and isinstance(value, str):
-        found = _reform(path, value, schema)
+        found = _reformat(path, value, schema)
         if found and re.search(broken.expected, found.written):
-            return Replacement(_as(node, found.written), found.is_safe)
+            return Replacement(_quote_like(node, found.written), found.is_safe)
     if broken.keyword == "enum" and isinstance(value, str):
         return _choose(node, value, broken.expected)
     if broken.keyword == "const" and value == json.dumps(broken.expected):
@@ -191,7 +194,7 @@ def _retype_text(
     if types & {"number", "integer"} and _is_number(value):
         return Replacement(value)
     if "object" in types and _is_variable(path):
-        quoted = written if node.style or _is_tame(value) else json.dumps(value)
+        quoted = written if node.style or _needs_no_quotes(value) else json.dumps(value)
         return Replacement(f"{{default: {quoted}}}")
     if "object" in types and len(path) == 2 and path[0] == "tools":
         if value in _BUILT_IN:
@@ -199,9 +202,9 @@ def _retype_text(
         if re.fullmatch(r"[\w./-]+\.py:\w+", value):
             return Replacement(f"{{python: {value}}}")
     if types == {"array"}:
-        if node.style or _is_tame(value):
+        if node.style or _needs_no_quotes(value):
             return Replacement(f"[{written}]")
-        if all(_is_tame(each.strip()) for each in value.split(",")):
+        if all(_needs_no_quotes(each.strip()) for each in value.split(",")):
             return Replacement(f"[{written}]", is_safe=False)
     return None
 
@@ -210,8 +213,8 @@ def _is_variable(path: Pointer) -> bool:
     return len(path) == 2 and path[0] == "variables"
 
 
-def _reform(path: Pointer, value: str, schema: dict[str, Any]) -> Replacement | None:
-    """Return a text as its field's pattern wants it; the caller tries the pattern."""
+def _reformat(path: Pointer, value: str, schema: dict[str, Any]) -> Replacement | None:
+    """Return a text in the likely format of its field, not yet validated."""
     if _is_duration(schema):
         found = respell_duration(value.replace(",", "."))
         if found:
@@ -244,23 +247,27 @@ def _choose(node: Node, value: str, choices: list[Any]) -> Replacement | None:
     guess = nearest_choice(value, texts)
     if guess is None:
         return None
-    is_safe = is_surely(value, guess) or value[:2].lower() == guess
-    return Replacement(_as(node, guess), is_safe)
+    is_safe = is_certain_guess(value, guess) or value[:2].lower() == guess
+    return Replacement(_quote_like(node, guess), is_safe)
 
 
-def _as(node: Node, text: str) -> str:
-    """Write a text in the manner of a node, whose quotes it keeps."""
+def _quote_like(node: Node, text: str) -> str:
+    """Return a text as YAML with the quotes of `node`."""
     if node.style in ("'", '"'):
         return f"{node.style}{text}{node.style}"
-    return text if _is_tame(text) else json.dumps(text, ensure_ascii=False)
+    return text if _needs_no_quotes(text) else json.dumps(text, ensure_ascii=False)
 
 
-def _is_tame(text: str) -> bool:
+def _needs_no_quotes(text: str) -> bool:
     try:
         plain = resolve_plain(text) == text
     except NotJsonError:
         return False
-    return plain and re.fullmatch(_TAME, text) is not None and text.strip() == text
+    return (
+        plain
+        and re.fullmatch(_PLAIN_ANYWHERE, text) is not None
+        and text.strip() == text
+    )
 
 
 def _is_number(text: str) -> bool:
@@ -271,12 +278,12 @@ def _is_number(text: str) -> bool:
 
 
 def _is_duration(schema: dict[str, Any]) -> bool:
-    # The schema refers to one definition, which has this title.
+    # All durations refer to one definition with this title.
     return "duration" in (schema.get("title"), schema.get("$ref", "")[-8:])
 
 
 def _fits(value: Any, schema: dict[str, Any]) -> bool:
-    """Whether a value is of the kind that a field takes, or will be once mended."""
+    """True if a value has a type that the field accepts, possibly after a fix."""
     if _is_duration(schema):
         return isinstance(value, str | int | float)
     types = schema.get("type", [])
@@ -292,7 +299,7 @@ def _fits(value: Any, schema: dict[str, Any]) -> bool:
 
 
 def _drop_repeated(document: Document, node: Node) -> Fix | None:
-    """Take away the first item that is there already, with its comma or its line."""
+    """Return the fix that removes the first duplicate item with its comma or line."""
     items = node.items or []
     seen: list[Any] = []
     for index, item in enumerate(items):
@@ -315,27 +322,23 @@ def _drop_repeated(document: Document, node: Node) -> Fix | None:
         if fits is None:
             return None
         shown = text[item.span.start : end]
-        return Fix(f"take the second `{shown}` away", (Edit(start, end, ""),))
+        return Fix(f"remove the second `{shown}`", (Edit(start, end, ""),))
     return None
 
 
-# Versions of the agent file format: the one that is read, and the ways to it.
-#
-# A change of the format that would break files that are right today gets a version of
-# its own: raise `FORMAT.current` (and the schema's), and add the migration from the
-# version before. `validate` then offers it as a fix; nothing is migrated behind
-# anyone's back, so that findings and the file that people look at are about the same
-# text.
+# Versions of the agent file format. A change that breaks valid files needs a new
+# version: increase `FORMAT.current` and the version of the schema, and add the
+# migration from the previous version. `validate` offers it as a fix. Files are never
+# migrated silently, so that findings refer to the text that the author sees.
 
-
-# Turns the text of a file of one version into that of the next one, version line
-# included. It edits the text: comments and layout are the author's.
+# Converts the text of a file to the next version, including the version line, and keeps
+# comments and layout.
 Migration: TypeAlias = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A version that is read, and the migrations to it by the version they begin at."""
+    """The supported version, and the migrations to it by their start version."""
 
     current: int
     migrations: Mapping[int, Migration] = field(
@@ -348,42 +351,39 @@ class Format:
             raise ValueError(f"migrations from {known} do not lead to {self.current}")
 
     def is_later(self, version: Any) -> bool:
-        """Whether a file of this version is newer than what is known here."""
+        """True if this version is newer than the supported one."""
         number = _number(version)
         return number is not None and number > self.current
 
     def is_outdated(self, version: Any) -> bool:
-        """Whether there is a way from this version to the one that is read."""
+        """True if there is a migration from this version."""
         return _number(version) in self.migrations
 
     def migrate(self, text: str, version: int) -> str:
-        """Return the text of a file of an older version as one of the current one."""
+        """Return the text of a file migrated to the current version."""
         for step in range(version, self.current):
             text = self.migrations[step](text)
         return text
 
     def explain(self, version: Any) -> tuple[str, str]:
-        """Say of a file of a later or an outdated version what it is; and what to do.
-
-        A pair of message and help.
-        """
+        """Return message and help for a later or an outdated version."""
         if self.is_later(version):
-            help_ = "a newer vagent may read it"
+            help_ = "update vagent"
         else:
-            help_ = "`vagent validate --fix` rewrites it"
+            help_ = "run `vagent validate --fix` to rewrite it"
         message = (
-            f"the file is of version {_number(version)}; "
+            f"the file has version {_number(version)}; "
             f"this vagent reads version {self.current}"
         )
         return message, help_
 
 
 def _number(version: Any) -> int | None:
-    """Return the version that was meant, be it in quotes; None where there is none."""
+    """Return a version as a number, also from quotes; None if it is not one."""
     if isinstance(version, bool):
         return None
     if isinstance(version, str):
-        # Longer ones are no versions, and slow to read.
+        # Longer numbers are not versions, and slow to convert.
         return int(version) if version.isdecimal() and len(version) < 10 else None
     if isinstance(version, float):
         return int(version) if version.is_integer() else None

@@ -1,7 +1,4 @@
-"""A project's settings: `vagent.toml`, or `[tool.vagent]` of `pyproject.toml`.
-
-Which commands use which is said by `KEYS`; each reads its own values.
-"""
+"""Project settings: `vagent.toml`, or `[tool.vagent]` of `pyproject.toml`."""
 
 from __future__ import annotations
 
@@ -13,12 +10,12 @@ from runner.errors import FileUnreadable, UsageError
 
 _OWN_FILE = "vagent.toml"
 _SHARED_FILE = "pyproject.toml"
-# What `record = true` means; beside the file with the settings.
+# The folder for `record = true`, relative to the settings file.
 RECORDINGS_FOLDER = "recordings"
 
 KEYS = frozenset(
     {
-        # of checks
+        # of validate
         "select",
         "ignore",
         "strict",
@@ -35,9 +32,9 @@ KEYS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class SettingsTable:
-    """The settings as they stand in `path`; what they name lies relative to its folder.
+    """The settings of the file `path`; paths in them are relative to its folder.
 
-    Without a file `values` is empty and `path` None.
+    Without a file, `values` is empty and `path` is None.
     """
 
     values: dict[str, Any]
@@ -46,7 +43,7 @@ class SettingsTable:
 
 @dataclass(frozen=True, slots=True)
 class CallSettings:
-    """What a project can settle for all its calls; the command line goes before it."""
+    """Project settings of calls; command line options override them."""
 
     record: Path | None = None
     record_audio: bool | None = None
@@ -54,10 +51,10 @@ class CallSettings:
 
 
 def find_table(start: Path) -> SettingsTable:
-    """Return the settings nearest to a folder: its own, or of a folder above it.
+    """Return the settings of a folder, or of the nearest folder above that has some.
 
-    The search ends at the root of a repository, and takes the first file that has
-    settings. Raises `UsageError` for unknown ones and `FileUnreadable`.
+    The search ends at the root of a repository. Raises `UsageError` for unknown
+    settings and `FileUnreadable`.
     """
     start = start.absolute()
     for folder in (start, *start.parents):
@@ -66,7 +63,7 @@ def find_table(start: Path) -> SettingsTable:
             return _checked(own, _parse(own, _read(own)))
         if shared.is_file():
             data = _read(shared)
-            # tomllib costs 5 ms, and most projects' files say nothing about us.
+            # tomllib takes 5 ms to import, and most projects have no such settings.
             if b"vagent" in data:
                 tool = _parse(shared, data).get("tool")
                 table = tool.get("vagent") if isinstance(tool, dict) else None
@@ -92,10 +89,10 @@ def load_call_settings(start: Path) -> CallSettings:
 
 
 def read_flag(path: Path, key: str, value: Any) -> bool:
-    """Return a setting that is true or false."""
+    """Return a boolean setting; raise `UsageError` for any other value."""
     if isinstance(value, bool):
         return value
-    raise UsageError(f"{path}: `{key}` is true or false, not {value!r}")
+    raise UsageError(f"{path}: `{key}` must be true or false, not {value!r}")
 
 
 def _folder(path: Path, value: Any) -> Path | None:
@@ -105,7 +102,7 @@ def _folder(path: Path, value: Any) -> Path | None:
         return path.parent / RECORDINGS_FOLDER
     if isinstance(value, str) and value.strip():
         return path.parent / value
-    raise UsageError(f"{path}: `record` is true, false or a folder, not {value!r}")
+    raise UsageError(f"{path}: `record` must be true, false or a folder, not {value!r}")
 
 
 def _read(path: Path) -> bytes:
@@ -120,16 +117,16 @@ def _parse(path: Path, data: bytes) -> dict[str, Any]:
 
     try:
         return tomllib.loads(data.decode("utf-8-sig"))
-    except ValueError as error:  # of its syntax, or no UTF-8
-        raise UsageError(f"{path} is no TOML: {error}") from error
+    except ValueError as error:  # a syntax error, or not UTF-8
+        raise UsageError(f"{path} is not valid TOML: {error}") from error
 
 
 def _checked(path: Path, values: Any) -> SettingsTable:
     if not isinstance(values, dict):
-        raise UsageError(f"{path}: `tool.vagent` is no table")
+        raise UsageError(f"{path}: `tool.vagent` is not a table")
     for key in values:
         if key not in KEYS:
-            raise UsageError(f"{path}: there is no setting `{key}`", hint=_hint(key))
+            raise UsageError(f"{path}: unknown setting `{key}`", hint=_hint(key))
     return SettingsTable(values, path)
 
 

@@ -1,4 +1,4 @@
-"""Which name a misspelt one was meant to be."""
+"""Suggests the intended name for a misspelt, foreign or renamed one."""
 
 from __future__ import annotations
 
@@ -9,64 +9,62 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-# Below this likeness (difflib's ratio) a guess confuses more than it helps.
-_LIKENESS = 0.7
-# One slip makes any other word of a shorter one.
-_SHORTEST = 3
-# One slip of the fingers in so many letters leaves no doubt.
-_LETTERS_PER_SLIP = 4
-_LONGEST = 80  # of a name that is compared: the time grows with its square
+# difflib's ratio; guesses below it confuse more than they help.
+_MIN_SIMILARITY = 0.7
+# Shorter names are one typing error away from too many others.
+_MIN_LENGTH = 3
+# One typing error per this number of letters leaves no doubt.
+_LETTERS_PER_TYPO = 4
+_MAX_LENGTH = 80  # of a compared name: the time grows with its square
 
 
 def snake(name: str) -> str:
-    """Write a name as ours are written: `maxDuration` as `max_duration`."""
+    """Return a name in snake case: `max_duration` for `maxDuration`."""
     parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
     return parted.lower().replace("-", "_").replace(" ", "_")
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that `name` looks like, None when none does."""
+    """Return the known name that `name` resembles, None if there is none."""
     choices = list(known)
     same = _same(name, choices)
     if same is not None:
         return same
-    plain = snake(name)[:_LONGEST]
-    if len(plain) >= _SHORTEST:
+    plain = snake(name)[:_MAX_LENGTH]
+    if len(plain) >= _MIN_LENGTH:
         near = [
             each
             for each in choices
-            if abs(len(each) - len(plain)) <= 1 and _slips(plain, each) == 1
+            if abs(len(each) - len(plain)) <= 1 and _edit_distance(plain, each) == 1
         ]
         if len(near) == 1:
             return near[0]
     from difflib import get_close_matches  # 3 ms to import, for misspelt files only
 
-    found = get_close_matches(plain, choices, n=1, cutoff=_LIKENESS)
+    found = get_close_matches(plain, choices, n=1, cutoff=_MIN_SIMILARITY)
     return found[0] if found else None
 
 
 def nearest_choice(value: str, choices: list[str]) -> str | None:
-    """Return the choice that a value was meant to be; `en-US` is a kind of `en`."""
+    """Return the choice that a value was meant to be; `en-US` means `en`."""
     if re.fullmatch(r"[A-Za-z]{2}[-_][A-Za-z]{2,4}", value):
         return value[:2].lower() if value[:2].lower() in choices else None
     return nearest(value, choices)
 
 
-def is_surely(name: str, guess: str) -> bool:
-    """Whether `name` cannot mean anything but `guess`.
+def is_certain_guess(name: str, guess: str) -> bool:
+    """True if `name` means `guess` without doubt.
 
-    That is so for another way to write it, for what others call it, and for a slip or
-    two in a word that is long enough.
+    True for another spelling or an alias, and for few typing errors in a long word.
     """
     if _same(name, [guess]) is not None:
         return True
-    plain, meant = snake(name)[:_LONGEST], snake(guess)
-    return _slips(plain, meant) <= max(1, len(meant) // _LETTERS_PER_SLIP)
+    plain, meant = snake(name)[:_MAX_LENGTH], snake(guess)
+    return _edit_distance(plain, meant) <= max(1, len(meant) // _LETTERS_PER_TYPO)
 
 
 def _same(name: str, choices: list[str]) -> str | None:
-    """Return the choice that is the same name, in other letters or in other words."""
-
+    """Return the choice that equals `name` in another spelling or as an alias."""
     plain = snake(name)
     base, _ = unit_of(plain)
     written = {snake(each): each for each in choices}
@@ -76,10 +74,10 @@ def _same(name: str, choices: list[str]) -> str | None:
     return None
 
 
-def _slips(one: str, other: str) -> int:
-    """Count the letters to insert, remove, replace or swap with their neighbour.
+def _edit_distance(one: str, other: str) -> int:
+    """Return the optimal string alignment distance.
 
-    The optimal string alignment distance.
+    It counts letters to insert, remove, replace or swap with their neighbor.
     """
     before: list[int] = []
     last = list(range(len(other) + 1))
@@ -94,17 +92,13 @@ def _slips(one: str, other: str) -> int:
     return last[-1]
 
 
-# What the wire, neighbouring tools and everyday speech call the words of our files.
-#
-# No spelling leads from one to the other, so they are listed: names in snake case, and
-# what they may be here, in the order of preference. Which of these is meant is decided
-# by what is known at the place. Sources: the wire and AssemblyAI's older messages, the
-# OpenAI realtime API, Vapi, Retell, ElevenLabs, LiveKit, Pipecat, JSON Schema's
-# readers.
-
+# Names of the wire, of other tools and of everyday language, in snake case, with the
+# names in agent files in the order of preference; the first one that is allowed at the
+# place is used. Sources: the wire and AssemblyAI's older messages, the OpenAI realtime
+# API, Vapi, Retell, ElevenLabs, LiveKit, Pipecat, users of JSON Schema.
 
 ALIASES: dict[str, tuple[str, ...]] = {
-    # what is said
+    # prompts
     "system_prompt": ("prompt",),
     "system_message": ("prompt",),
     "system_instruction": ("prompt",),
@@ -133,7 +127,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "speaker": ("voice",),
     "speaker_id": ("voice", "name"),
     "gain": ("volume",),
-    # hearing
+    # speech recognition
     "keyterms": ("key_terms",),
     "keyterms_prompt": ("key_terms",),
     "keyterm": ("key_terms",),
@@ -229,7 +223,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "mandarin": ("zh",),
 }
 
-# The unit that a name says at its end, and what our durations call it.
+# Units at the end of names, and the units of durations.
 _SUFFIXES = {
     "ms": "ms",
     "msec": "ms",
@@ -243,7 +237,7 @@ _SUFFIXES = {
     "mins": "m",
     "minutes": "m",
 }
-# The unit of names that do not say it.
+# Units of names without a unit.
 _UNITS = {
     "min_turn_silence": "ms",
     "max_turn_silence": "ms",
@@ -254,8 +248,8 @@ _UNITS = {
     "min_interruption_duration": "s",
 }
 
-# Keys that had another name in earlier versions of vagent, in agent and in scenario
-# files. The new name counts only where the schema knows it.
+# Keys of agent and scenario files with another name in earlier versions of vagent. The
+# new name is used only where the schema allows it.
 RENAMED: dict[str, str] = {
     "recognizer": "stt",
     "brain": "llm",
@@ -265,14 +259,13 @@ RENAMED: dict[str, str] = {
     "line": "connection",
     "hears": "user_says",
 }
-# Renamed keys below a renamed one. They change in one fix: the schema finds nothing
-# below a key that it does not know, and the new one alone would bring more errors.
+# Renamed keys below a renamed one. They change in one fix: the schema does not check
+# the value of an unknown key, and renaming only the key would cause more errors.
 RENAMED_BELOW: dict[str, dict[str, str]] = {
     "brain": {"hears": "user_says", "calls": "tool_calls"},
 }
 
-# Where a key belongs that somebody has put elsewhere: our own, and others' that became
-# part of a mapping here.
+# The place of misplaced keys: of agent files, and of the wire and other tools.
 HOMES: dict[str, str] = {
     **dict.fromkeys(
         (
@@ -315,7 +308,7 @@ HOMES: dict[str, str] = {
 
 
 def unit_of(name: str) -> tuple[str, str | None]:
-    """Split a name in snake case into what it names and the unit that it says."""
+    """Split a name in snake case into the name and its unit, if there is one."""
     if name in _UNITS:
         return name, _UNITS[name]
     base, _, last = name.rpartition("_")

@@ -339,7 +339,7 @@ _NOTES = {
     "description": "empty",
     "parameters": "takes no arguments",
     "on_interrupt": "by its effect",
-    "announce": "nothing is said",
+    "announce": "not announced",
 }
 _PLAIN = {"timeout": 30.0, "effect": "read", "announce": None}
 

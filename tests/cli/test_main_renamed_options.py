@@ -104,7 +104,7 @@ def test_files_with_old_keys_are_named_and_fixed(tmp_path: Path) -> None:
 
     refused = vagent("run", str(agent), "--input", "none")
     assert refused.returncode == 1
-    assert "its name is now `llm`" in refused.stderr
+    assert "it was renamed to `llm`" in refused.stderr
     assert "`vagent validate --fix`" in refused.stderr
 
     fixed = vagent("validate", "--fix", "--quiet", str(agent), str(suite))

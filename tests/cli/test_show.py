@@ -143,7 +143,7 @@ def test_a_file_with_findings_exits_with_1(agent: Path) -> None:
     [
         (["agents/support.yaml", "--format", "xml"], "unknown format 'xml'"),
         (["agents/support.yaml", "--var", "x"], "invalid --var 'x'"),
-        (["agents/support.yaml", "--var", "x=1"], "declares no variable 'x'"),
+        (["agents/support.yaml", "--var", "x=1"], "does not declare the variable 'x'"),
         (["agents"], "'agents' is a folder, not an agent file"),
     ],
 )

@@ -9,8 +9,8 @@ from runner.config.credentials import (
     entropy,
     find_credentials,
     find_high_entropy,
-    hide,
     mask_credentials,
+    mask_secrets,
 )
 from runner.config.diagnostics import diagnose
 from runner.config.source import Source, Span
@@ -76,12 +76,12 @@ def test_entropy_counts_bits_a_character() -> None:
 def test_a_secret_is_hidden_whole_cut_short_and_twice() -> None:
     secret = "hunter2-hunter2"
     text = f"it is {secret}, or {secret[:9]}…"
-    assert hide(text, [secret]) == f"it is {MASK * 15}, or {MASK * 9}…"
+    assert mask_secrets(text, [secret]) == f"it is {MASK * 15}, or {MASK * 9}…"
 
 
 @given(st.text(st.characters(codec="ascii"), min_size=8), st.text(), st.text())
 def test_a_hidden_secret_is_nowhere(secret: str, before: str, after: str) -> None:
-    assert secret not in hide(before + secret + after, [secret])
+    assert secret not in mask_secrets(before + secret + after, [secret])
 
 
 def test_findings_about_its_line_are_masked() -> None:

@@ -172,7 +172,9 @@ def test_all_errors_are_raised_together(tmp_path: Path) -> None:
 def test_a_variable_that_the_file_does_not_declare_is_wrong_usage(
     tmp_path: Path,
 ) -> None:
-    with pytest.raises(UsageError, match="declares no variable 'town'") as caught:
+    with pytest.raises(
+        UsageError, match="does not declare the variable 'town'"
+    ) as caught:
         load(tmp_path, MINIMAL, variables={"town": "x"})
     assert caught.value.exit_code == 2
 

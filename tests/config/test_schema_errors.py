@@ -64,14 +64,14 @@ def test_paths_that_cannot_be_relied_on_are_named() -> None:
 def test_the_first_surplus_item_is_marked() -> None:
     schema = {"properties": {"a": {"maxItems": 2}}}
     assert said("a: [1, 2, 3, 4]\n", schema) == [
-        (1, 11, "`a` has 4 items; it takes at most 2"),
+        (1, 11, "`a` has 4 items; the maximum is 2"),
     ]
 
 
 def test_the_second_of_equal_items_is_marked() -> None:
     schema = {"properties": {"a": {"uniqueItems": True}}}
     assert said("a: [{x: 1}, 2, {x: 1}]\n", schema) == [
-        (1, 16, "a mapping is in `a` twice"),
+        (1, 16, "`a` has a mapping twice"),
     ]
 
 

@@ -27,13 +27,13 @@ def test_values_are_named_as_a_person_would(
 @pytest.mark.parametrize(
     ("keyword", "expected", "value", "schema", "message", "help_"),
     [
-        ("type", "string", 1, {}, "`a` is 1; it takes text", 'put it in quotes: "1"'),
+        ("type", "string", 1, {}, "`a` is 1; it must be text", 'put it in quotes: "1"'),
         (
             "type",
             "number",
             "1",
             {},
-            '`a` is "1"; it takes a number',
+            '`a` is "1"; it must be a number',
             "remove the quotes",
         ),
         (
@@ -41,15 +41,15 @@ def test_values_are_named_as_a_person_would(
             "boolean",
             "off",
             {},
-            '`a` is "off"; it takes true or false',
-            "write false, which YAML knows as such",
+            '`a` is "off"; it must be true or false',
+            "write false",
         ),
         (
             "type",
             ["string", "object"],
             [1],
             {},
-            "`a` is a list; it takes text or a mapping",
+            "`a` is a list; it must be text or a mapping",
             None,
         ),
         ("type", "string", 8, DURATION, "`a` is 8, without a unit", "write 8s or 8ms"),
@@ -62,20 +62,20 @@ def test_values_are_named_as_a_person_would(
             "write 1.5s or 1.5ms",
         ),
         ("pattern", "^x$", "y", {}, '`a` is "y"; it must match ^x$', None),
-        ("minimum", 1, 0, {"minimum": 1}, "`a` is 0; it is at least 1", None),
-        ("maximum", 1, 2, {"maximum": 1}, "`a` is 2; it is at most 1", None),
-        ("exclusiveMinimum", 1, 1, {}, "`a` is 1, which is out of its range", None),
-        ("const", "x", 3, {}, "`a` is 3; it is always `x`", "write x"),
-        ("const", 1, "1", {}, '`a` is "1"; it is always `1`', "remove the quotes"),
+        ("minimum", 1, 0, {"minimum": 1}, "`a` is 0; it must be at least 1", None),
+        ("maximum", 1, 2, {"maximum": 1}, "`a` is 2; it must be at most 1", None),
+        ("exclusiveMinimum", 1, 1, {}, "`a` is 1, which is out of range", None),
+        ("const", "x", 3, {}, "`a` is 3; it must be `x`", "write x"),
+        ("const", 1, "1", {}, '`a` is "1"; it must be `1`', "remove the quotes"),
         (
             "enum",
             ["ab", "cd"],
             "abb",
             {},
-            '`a` is "abb"; it is one of `ab` or `cd`',
+            '`a` is "abb"; it must be one of `ab` or `cd`',
             "did you mean `ab`?",
         ),
-        ("minLength", 3, "ab", {}, "`a` has 2 characters; it needs at least 3", None),
+        ("minLength", 3, "ab", {}, "`a` has 2 characters; the minimum is 3", None),
         ("minItems", 1, [], {}, "`a` is empty", "fill it in, or remove the key"),
         ("not", {}, {}, {}, "`a` is a mapping, which is not allowed here", None),
     ],
@@ -93,7 +93,7 @@ def test_a_wrong_value_is_put_into_words(
 
 
 def test_known_keys_are_listed_where_they_are_few() -> None:
-    assert unknown_key("x", None, ["a", "b"])[1] == "known here: `a` or `b`"
+    assert unknown_key("x", None, ["a", "b"])[1] == "use `a` or `b`"
     assert unknown_key("x", None, [f"k{n}" for n in range(20)])[1] is None
 
 

@@ -70,8 +70,8 @@ def test_an_outdated_file_has_one_finding_and_the_way_out() -> None:
     )
 
     assert (rule, found.spoils) == ("VA212", ())
-    assert found.message == "the file is of version 1; this vagent reads version 3"
-    assert found.help == "`vagent validate --fix` rewrites it"
+    assert found.message == "the file has version 1; this vagent reads version 3"
+    assert found.help == "run `vagent validate --fix` to rewrite it"
     assert found.fix is not None
     (edit,) = found.fix.edits
     assert (edit.start, edit.end) == (0, len(OLD))
@@ -85,8 +85,8 @@ def test_a_later_file_has_one_finding_however_its_version_is_written(
     assert findings(f"version: {version}\nwhat: 1\never: 2\n") == [
         (
             "VA212",
-            "the file is of version 4; this vagent reads version 3",
-            "a newer vagent may read it",
+            "the file has version 4; this vagent reads version 3",
+            "update vagent",
         )
     ]
 
@@ -109,7 +109,7 @@ def test_what_is_no_version_is_a_mistake_like_any(
 
     rule, message, advice = found
     assert (rule, advice) == ("VA205", help_)
-    assert message.endswith("; it is always `3`")
+    assert message.endswith("; it must be `3`")
 
 
 def test_of_a_file_of_a_later_version_nothing_else_is_said(tmp_path: Path) -> None:

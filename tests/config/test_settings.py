@@ -56,11 +56,11 @@ def test_settings_of_checks_are_no_matter_of_calls(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("record = 5", "`record` is true, false or a folder, not 5"),
-        ('record = " "', "`record` is true, false or a folder"),
-        ('record-audio = "on"', "`record-audio` is true or false, not 'on'"),
-        ("redact = 1", "`redact` is true or false, not 1"),
-        ("recrd = true", "there is no setting `recrd`"),
+        ("record = 5", "`record` must be true, false or a folder, not 5"),
+        ('record = " "', "`record` must be true, false or a folder"),
+        ('record-audio = "on"', "`record-audio` must be true or false, not 'on'"),
+        ("redact = 1", "`redact` must be true or false, not 1"),
+        ("recrd = true", "unknown setting `recrd`"),
     ],
 )
 def test_a_wrong_setting_is_said(tmp_path: Path, text: str, words: str) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.config.spelling import is_surely, nearest
+from runner.config.spelling import is_certain_guess, nearest
 
 KNOWN = ["prompt", "prompt_file", "greeting", "key_terms", "max_duration", "voice"]
 
@@ -64,4 +64,4 @@ def test_what_could_be_two_names_after_one_slip_is_not_guessed_by_it() -> None:
 def test_a_guess_is_sure_when_nothing_else_can_be_meant(
     name: str, guess: str, sure: bool
 ) -> None:
-    assert is_surely(name, guess) == sure
+    assert is_certain_guess(name, guess) == sure

@@ -46,7 +46,7 @@ def test_a_function_without_a_word_leaves_defaults() -> None:
         ("timeout",): Origin("default"),
         ("effect",): Origin("default"),
         ("on_interrupt",): Origin("default", detail="by its effect"),
-        ("announce",): Origin("default", detail="nothing is said"),
+        ("announce",): Origin("default", detail="not announced"),
     }
 
 

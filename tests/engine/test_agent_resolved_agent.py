@@ -209,7 +209,7 @@ def test_a_file_with_errors_is_refused_as_a_run_refuses_it(tmp_path: Path) -> No
 
 
 def test_a_variable_that_is_not_declared_is_refused(agent: Path) -> None:
-    with pytest.raises(UsageError, match="declares no variable 'nobody'"):
+    with pytest.raises(UsageError, match="does not declare the variable 'nobody'"):
         resolve(agent, {"nobody": "x"}, {})
 
 

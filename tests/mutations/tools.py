@@ -210,7 +210,7 @@ def two_kinds(subject: Subject, draw: Random) -> Change | None:
 
 
 def no_kind(subject: Subject, draw: Random) -> Change | None:
-    """A tool does not say what it is."""
+    """A tool is incomplete."""
     site = subject.choose(
         draw,
         lambda each: (

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from runner.config.credentials import find_credentials, hide
+from runner.config.credentials import find_credentials, mask_secrets
 from runner.config.source import read_content
 from runner.errors import FileUnreadable
 
@@ -228,7 +228,7 @@ def _masked(written: bytes) -> bytes:
     """Mask keys of published formats; other bytes stay as they are."""
     text = written.decode("utf-8", "surrogateescape")
     secrets = [text[slice(*each.span)] for each in find_credentials(text)]
-    return hide(text, secrets).encode("utf-8", "surrogateescape")
+    return mask_secrets(text, secrets).encode("utf-8", "surrogateescape")
 
 
 def fix_content(

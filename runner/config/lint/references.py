@@ -19,7 +19,7 @@ from runner.config.interpolation import (
     policy,
 )
 from runner.config.source import Source, SourceError, Span, read_source
-from runner.config.spelling import is_surely, nearest
+from runner.config.spelling import is_certain_guess, nearest
 from runner.errors import FileUnreadable
 
 if TYPE_CHECKING:
@@ -164,4 +164,4 @@ def _search(
 
 def _meant(name: str, declared: Collection[str]) -> str | None:
     guess = nearest(name, declared)
-    return guess if guess and is_surely(name, guess) else None
+    return guess if guess and is_certain_guess(name, guess) else None

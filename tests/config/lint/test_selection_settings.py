@@ -88,21 +88,21 @@ def test_a_pyproject_that_says_nothing_about_vagent_may_be_broken(
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("selct = []", "there is no setting `selct`", "did you mean `select`?"),
+        ("selct = []", "unknown setting `selct`", "did you mean `select`?"),
         ("per_file_ignores = {}", "`per_file_ignores`", "`per-file-ignores`?"),
-        ("qqq = 1", "no setting `qqq`", "the settings are: exclude, format,"),
-        ("folder = 'x'", "no setting `folder`", None),
+        ("qqq = 1", "unknown setting `qqq`", "the settings are: exclude, format,"),
+        ("folder = 'x'", "unknown setting `folder`", None),
         ("select = 'VA1'", "`select` is a list of texts, not 'VA1'", None),
         ("ignore = [1]", "`ignore` is a list of texts", None),
         ("ignore = ['VA9']", "`ignore`: unknown rule 'VA9'", None),
         ("select = ['unknwn-key']", "unknown rule 'unknwn-key'", "unknown-key?"),
-        ("strict = 1", "`strict` is true or false, not 1", None),
+        ("strict = 1", "`strict` must be true or false, not 1", None),
         ("format = 'xml'", "there is no `format` 'xml'", "one of auto, text, "),
         ("exclude = 'a'", "`exclude` is a list", None),
         ("per-file-ignores = []", "`per-file-ignores` is a table", None),
         ("per-file-ignores = {'a*' = 'x'}", "`per-file-ignores.a*` is a list", None),
         ("per-file-ignores = {'a*' = ['x']}", "unknown rule 'x'", None),
-        ("= 1", "is no TOML: ", None),
+        ("= 1", "is not valid TOML: ", None),
     ],
 )
 def test_a_wrong_setting_is_reported_with_its_file_and_key(
@@ -119,13 +119,13 @@ def test_a_wrong_setting_is_reported_with_its_file_and_key(
 
 def test_settings_of_the_shared_file_are_a_table(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool]\nvagent = 1")
-    with pytest.raises(UsageError, match=r"`tool\.vagent` is no table"):
+    with pytest.raises(UsageError, match=r"`tool\.vagent` is not a table"):
         load_settings(tmp_path)
 
 
 def test_a_file_that_is_not_text_is_reported(tmp_path: Path) -> None:
     (tmp_path / "vagent.toml").write_bytes(b"\xff")
-    with pytest.raises(UsageError, match="is no TOML"):
+    with pytest.raises(UsageError, match="is not valid TOML"):
         load_settings(tmp_path)
 
 

@@ -11,7 +11,7 @@ from runner.config.durations import parse_duration
 from runner.config.interpolation import find_placeholders
 from runner.config.lint.context import rule
 from runner.config.lint.tool_facts import QUERY_METHODS, find_http_tools
-from runner.config.spelling import is_surely, nearest
+from runner.config.spelling import is_certain_guess, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,7 @@ def url_argument_unknown(inspection: RuleContext) -> Iterator[Finding]:
             place = place_of_argument(inspection, tool, url, name)
             if guess:
                 help_ = f"did you mean `{{{guess}}}`?"
-                is_safe = is_surely(name, guess)
+                is_safe = is_certain_guess(name, guess)
                 fix = replacement(place, f"{{{name}}}", f"{{{guess}}}", is_safe=is_safe)
             yield Finding(place, message, help_, fix)
 
@@ -442,7 +442,7 @@ def header_misspelt(inspection: RuleContext) -> Iterator[Finding]:
             if plain in _HEADERS or not inspection.is_valid(path):
                 continue
             near = nearest(plain, _HEADERS)
-            if near and is_surely(plain, near):
+            if near and is_certain_guess(plain, near):
                 meant = _HEADERS[near]
                 place = inspection.key(path)
                 message = f"`{name}` is not a well-known header"

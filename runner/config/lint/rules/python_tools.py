@@ -14,7 +14,7 @@ from runner.config.lint.python_types import (
     names_in,
     not_json,
 )
-from runner.config.spelling import is_surely, nearest
+from runner.config.spelling import is_certain_guess, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,7 +140,7 @@ def _missing_file_hint(missing: Path, function: str) -> str:
 def _rename(inspection: RuleContext, tool: PythonTool, guess: str) -> Fix | None:
     end = len(f"{tool.file}:{tool.function}")
     place = inspection.part(tool.path, end - len(tool.function), end)
-    is_safe = is_surely(tool.function, guess)
+    is_safe = is_certain_guess(tool.function, guess)
     return replacement(place, tool.function, guess, is_safe=is_safe)
 
 
@@ -192,7 +192,7 @@ def argument_not_taken(inspection: RuleContext) -> Iterator[Finding]:
             help_ = f"did you mean `{guess}`?" if guess else f"its parameters: {takes}"
             fix = None
             if guess:
-                is_safe = is_surely(name, guess)
+                is_safe = is_certain_guess(name, guess)
                 fix = replacement(place, name, guess, is_safe=is_safe)
             message = f"`{each.name}` has no parameter `{quoted(name)[1:-1]}`"
             meant = (*each.path, "properties", guess) if guess else None

@@ -13,7 +13,7 @@ from runner.config.lint.python_files import find_python_tools, read_marks
 from runner.config.lint.references import find_uses, read_prompt
 from runner.config.lint.secrets import find_leaks
 from runner.config.lint.tool_facts import tool_name
-from runner.config.spelling import is_surely, nearest
+from runner.config.spelling import is_certain_guess, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -295,7 +295,9 @@ def plugin_not_installed(inspection: RuleContext) -> Iterator[Finding]:
             help_, fix = f"installed: {', '.join(sorted(installed))}", None
             if guess:
                 help_ = f"did you mean `{guess}`?"
-                fix = replacement(place, name, guess, is_safe=is_surely(name, guess))
+                fix = replacement(
+                    place, name, guess, is_safe=is_certain_guess(name, guess)
+                )
             severity: Severity | None = "error" if inspection.must_run else None
             message = f"no plugin named `{name}` is installed"
             yield Finding(place, message, help_, fix, severity)

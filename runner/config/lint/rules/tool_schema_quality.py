@@ -9,7 +9,7 @@ from runner.config.diagnostics import Finding, quoted, replacement
 from runner.config.lint.context import rule
 from runner.config.lint.regex import is_catastrophic
 from runner.config.lint.tool_facts import find_subschemas
-from runner.config.spelling import is_surely, nearest
+from runner.config.spelling import is_certain_guess, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,7 +152,7 @@ def format_unknown(inspection: RuleContext) -> Iterator[Finding]:
         help_, fix = "use a `pattern`, or a format of JSON Schema", None
         if guess:
             help_ = f"did you mean `{guess}`?"
-            fix = replacement(place, name, guess, is_safe=is_surely(name, guess))
+            fix = replacement(place, name, guess, is_safe=is_certain_guess(name, guess))
         yield Finding(place, f"unknown format {quoted(name)}", help_, fix)
 
 

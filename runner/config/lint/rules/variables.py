@@ -9,7 +9,7 @@ from runner.config.diagnostics import Edit, Finding, Fix, Place, replacement
 from runner.config.interpolation import find_placeholders
 from runner.config.lint.context import rule
 from runner.config.lint.references import find_templates, find_uses, read_prompt
-from runner.config.spelling import is_surely, nearest
+from runner.config.spelling import is_certain_guess, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,7 @@ def undeclared_variable(inspection: RuleContext) -> Iterator[Finding]:
         help_, fix = "declare it under `variables`", None
         if guess:
             help_ = f"did you mean `${{{guess}}}`?"
-            is_safe = is_surely(name, guess)
+            is_safe = is_certain_guess(name, guess)
             fix = replacement(
                 use.place, f"${{{name}}}", f"${{{guess}}}", is_safe=is_safe
             )

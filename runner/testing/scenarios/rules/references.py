@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from runner.config.diagnostics import Finding, quoted, replacement
 from runner.config.lint.context import rule
 from runner.config.lint.regex import is_catastrophic
-from runner.config.spelling import is_surely, nearest
+from runner.config.spelling import is_certain_guess, nearest
 from runner.errors import UsageError, counted
 from runner.testing.scenarios.drafts import agent_of, find_agents, find_drafts
 from runner.testing.scenarios.model import read_pattern
@@ -172,7 +172,7 @@ def variable_not_declared(inspection: RuleContext) -> Iterator[Finding]:
         help_ = f"did you mean `{guess}`?" if guess else f"it declares {has}"
         fix = None
         if guess:
-            fix = replacement(place, name, guess, is_safe=is_surely(name, guess))
+            fix = replacement(place, name, guess, is_safe=is_certain_guess(name, guess))
         message = f"the agent declares no variable `{quoted(name)[1:-1]}`"
         yield Finding(place, message, help_, fix)
 
@@ -252,7 +252,7 @@ def service_unknown(inspection: RuleContext) -> Iterator[Finding]:
         help_ = f"did you mean `{guess}`?" if guess else None
         fix = None
         if guess:
-            fix = replacement(place, name, guess, is_safe=is_surely(name, guess))
+            fix = replacement(place, name, guess, is_safe=is_certain_guess(name, guess))
         known = ", ".join(f"`{each}`" for each in SERVICES)
         help_ = help_ or f"use {known}, or an address such as wss://example.com/v1"
         yield Finding(place, f"unknown service {quoted(name)}", help_, fix)

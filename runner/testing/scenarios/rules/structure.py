@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from runner.config.diagnostics import Edit, Finding, Fix, quoted
 from runner.config.interpolation import find_placeholders
 from runner.config.lint.context import rule
-from runner.config.spelling import is_surely, nearest
+from runner.config.spelling import is_certain_guess, nearest
 from runner.testing.scenarios.drafts import (
     MAX_COMBINATIONS,
     agent_of,
@@ -77,7 +77,7 @@ def _unknown(
         if place.source.text[slice(*place.span)] == written:
             edit = Edit(at, at + len(found.name), guess)
             title = f"replace `{found.name}` by `{guess}`"
-            fix = Fix(title, (edit,), is_surely(found.name, guess))
+            fix = Fix(title, (edit,), is_certain_guess(found.name, guess))
         message = f"the scenario has no parameter `{found.name}`"
         return Finding(place, message, f"did you mean `{guess}`?", fix)
     if names:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.config.diagnostics import Finding, quoted, replacement
 from runner.config.lint.context import rule
-from runner.config.spelling import is_surely, nearest
+from runner.config.spelling import is_certain_guess, nearest
 from runner.errors import ToolError
 from runner.testing.scenarios.drafts import agent_of, find_drafts, find_mentions, listed
 
@@ -54,7 +54,7 @@ def tool_not_had(inspection: RuleContext) -> Iterator[Finding]:
         help_ = f"did you mean `{guess}`?" if guess else f"it has {has}"
         fix = None
         if guess:
-            fix = replacement(place, tool, guess, is_safe=is_surely(tool, guess))
+            fix = replacement(place, tool, guess, is_safe=is_certain_guess(tool, guess))
         message = f"the agent has no tool `{quoted(tool)[1:-1]}`"
         yield Finding(place, message, help_, fix)
 
