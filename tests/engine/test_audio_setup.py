@@ -23,7 +23,7 @@ from runner.protocol.messages import SessionEnded, SessionReady, ToolCall
 from tests.fakes import FakeDialer, FakeMicrophone, FakeSpeaker, FakeTransport, Outcome
 from tests.terminal import running, service
 
-AGENT = "version: 1\nname: tester\nprompt: You test.\nlocal: {voice: none.onnx}\n"
+AGENT = "version: 1\nname: tester\nprompt: You test.\nlocal: {tts: none.onnx}\n"
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ async def test_an_edited_agent_is_followed_in_the_running_call(agent: Path) -> N
             assert await ask(far_end, "call_2") == "10"
 
             text = AGENT.replace("You test.", "You test well.")
-            write(agent, text.replace("Hello", "Hi") + "local: {voice: joe}\n")
+            write(agent, text.replace("Hello", "Hi") + "local: {tts: joe}\n")
             await terminal.said("agent.yaml changed: greeting, local")
             await terminal.said("`local` holds from the next call on")
             await terminal.said("the greeting cannot change in a running session")
