@@ -91,8 +91,8 @@ class Listening:
     def played(self, pcm: bytes, at: float) -> None:
         self._inner.played(pcm, at)
 
-    def hear(self, samples: Samples, at: float) -> Samples:
-        cleaned = self._inner.hear(samples, at)
+    def process(self, samples: Samples, at: float) -> Samples:
+        cleaned = self._inner.process(samples, at)
         self.raw.append(to_pcm(samples))
         self.clean.append(to_pcm(cleaned))
         self._counts = self._counts[0] + len(samples), self._counts[1] + len(cleaned)

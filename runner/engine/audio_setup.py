@@ -27,12 +27,12 @@ from typing import Literal, TypeAlias, cast, get_args
 
 from runner.audio.devices import Microphone, Speaker
 from runner.audio.echo import (
-    INSTALL,
+    INSTALL_COMMAND,
     AudioProcessor,
     EchoCanceller,
     HalfDuplexGate,
-    is_available,
-    require,
+    is_canceller_available,
+    require_canceller,
 )
 from runner.audio.files import FileMicrophone, FileSpeaker
 from runner.audio.pcm import Samples
@@ -312,7 +312,8 @@ def choose_echo(wishes: AudioOptions, speaker: str, can_cancel: bool) -> EchoCho
     if wishes.echo == "on" or can_cancel:
         return EchoChoice("cancel", _CANCELLED)
     return EchoChoice(
-        "half-duplex", f"{_HALF_DUPLEX}; to change that: {INSTALL}, or --headphones"
+        "half-duplex",
+        f"{_HALF_DUPLEX}; to change that: {INSTALL_COMMAND}, or --headphones",
     )
 
 
@@ -331,10 +332,10 @@ class AdaptiveAudioProcessor:
     def __init__(self, wishes: AudioOptions, notice: Notice) -> None:
         """Raise AudioUnavailable when what is asked for needs a missing package."""
         if wishes.echo == "on" or wishes.noise_suppression:
-            require()
+            require_canceller()
         self._wishes = wishes
         self._notice = notice
-        self._can_cancel = is_available()
+        self._can_cancel = is_canceller_available()
         self._choice: EchoChoice | None = None
         self._chosen: AudioProcessor | None = None
 
@@ -353,9 +354,9 @@ class AdaptiveAudioProcessor:
         if self._chosen is not None:
             self._chosen.played(pcm, at)
 
-    def hear(self, samples: Samples, at: float) -> Samples:
+    def process(self, samples: Samples, at: float) -> Samples:
         """Take what was recorded from this time on; return what goes on."""
-        return samples if self._chosen is None else self._chosen.hear(samples, at)
+        return samples if self._chosen is None else self._chosen.process(samples, at)
 
     def _make(self, choice: EchoChoice) -> AudioProcessor | None:
         noise = self._wishes.noise_suppression

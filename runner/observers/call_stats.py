@@ -6,8 +6,7 @@ import asyncio
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-from runner.audio.devices import Microphone, Speaker
-from runner.audio.pcm import BYTES_A_SECOND
+from runner.audio.devices import BYTES_PER_SECOND, Microphone, Speaker
 from runner.audio.playback import PlaybackCounts
 from runner.audio.portaudio.speaker import CardSpeaker
 from runner.audio.virtual import ClockedSpeaker
@@ -220,23 +219,23 @@ def collect_counters(
     if line.dropped_at is not None:  # and it never came back
         lost += asyncio.get_running_loop().time() - line.dropped_at
     dropped_frames = unsent.dropped_frames
-    dropped = unsent.dropped_bytes / BYTES_A_SECOND
+    dropped = unsent.dropped_bytes / BYTES_PER_SECOND
     playback = PlaybackCounts()
     if isinstance(speaker, ClockedSpeaker | CardSpeaker):
         playback = speaker.counts
     return Counters(
         messages_sent=tally.messages_sent - dropped_frames,
         messages_received=tally.messages_received,
-        audio_sent_seconds=max(0.0, tally.bytes_sent / BYTES_A_SECOND - dropped),
-        audio_received_seconds=tally.bytes_received / BYTES_A_SECOND,
+        audio_sent_seconds=max(0.0, tally.bytes_sent / BYTES_PER_SECOND - dropped),
+        audio_received_seconds=tally.bytes_received / BYTES_PER_SECOND,
         microphone_dropped_seconds=microphone.dropped_ms / 1000,
-        microphone_unsent_seconds=line.unsent_bytes / BYTES_A_SECOND,
+        microphone_unsent_seconds=line.unsent_bytes / BYTES_PER_SECOND,
         outbox_dropped_seconds=dropped,
         connection_drops=line.drops,
         connection_lost_seconds=lost,
         messages_malformed=tally.garbled,
         messages_unknown=tally.unknown,
-        audio_ignored_seconds=tally.bytes_ignored / BYTES_A_SECOND,
+        audio_ignored_seconds=tally.bytes_ignored / BYTES_PER_SECOND,
         playback_cleared_seconds=playback.cleared_frames / playback.rate,
         playback_dropped_seconds=playback.dropped_frames / playback.rate,
         playback_underruns=playback.underruns,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from runner.audio.pcm import BYTES_A_SECOND
+from runner.audio.devices import BYTES_PER_SECOND
 from runner.audio.playback import CUSHION_MS, FADE_MS
 from runner.observers.events import (
     AgentReplyEnded,
@@ -380,7 +380,7 @@ class _Speech:
             self._plays_until = at + CUSHION_MS / 1000
         if reply.start is None:
             reply.start = self._plays_until
-        self._plays_until += sound.played / BYTES_A_SECOND
+        self._plays_until += sound.played / BYTES_PER_SECOND
         reply.end = max(reply.end, self._plays_until)
 
     def _stop(self, at: float, by: Cause | None) -> None:
@@ -493,9 +493,9 @@ class _Account:
         match what:
             case AudioSummary():
                 self._balance += what.mic - what.sent
-                losses.microphone_unsent = max(0, self._balance) / BYTES_A_SECOND
+                losses.microphone_unsent = max(0, self._balance) / BYTES_PER_SECOND
                 ignored = max(0, what.received - what.played)
-                losses.agent_ignored += ignored / BYTES_A_SECOND
+                losses.agent_ignored += ignored / BYTES_PER_SECOND
             case Disconnected(unsent=unsent):
                 silent = [each for each in unsent if not isinstance(each, InputAudio)]
                 losses.messages_unsent += len(silent)

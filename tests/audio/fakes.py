@@ -12,7 +12,7 @@ from typing import Any
 RATE = 24_000
 
 
-class SteppedPace:
+class SteppedClock:
     """A clock that stands still until the test advances it."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class SteppedPace:
         await settle()
 
 
-class JumpingPace:
+class JumpingClock:
     """A clock that jumps to whatever is waited for: a call in no time at all."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ from tests.audio.fakes import (
     FakePortAudioError,
     FakeStream,
     InlineWorker,
-    SteppedPace,
+    SteppedClock,
     device,
     settle,
 )
@@ -71,9 +71,9 @@ async def nothing_found() -> set[Direction]:
 
 
 async def hold(library: FakePortAudio) -> None:
-    ground = SoundCardDependencies(SteppedPace(), InlineWorker(), search=nothing_found)
+    ground = SoundCardDependencies(SteppedClock(), InlineWorker(), search=nothing_found)
     heard: list[bytes] = []
-    async with SoundCard(library=library, ground=ground) as card:
+    async with SoundCard(library=library, dependencies=ground) as card:
 
         async def listen() -> None:
             async for frame in card.microphone.frames():

@@ -151,16 +151,16 @@ def patch(offset: int, piece: bytes) -> Callable[[bytes], bytes]:
     ("spoil", "sentence"),
     [
         (cut(0), "is empty"),
-        (lambda data: b"hello world " * 100, "is no sound file that can be read"),
-        (lambda data: os.urandom(5_000), "is no sound file that can be read"),
-        (cut(12), "is no sound file that can be read"),
-        (cut(30), "is no sound file that can be read"),
-        (cut(44), "cut off: 14400 bytes of its sound are missing"),
-        (cut(7_244), "cut off: 7200 bytes of its sound are missing"),
-        (lambda data: data[:40] + bytes(4), "holds no sound"),
-        (patch(24, bytes(4)), "is no sound file that can be read"),
+        (lambda data: b"hello world " * 100, "as a sound file: "),
+        (lambda data: os.urandom(5_000), "as a sound file: "),
+        (cut(12), "as a sound file: "),
+        (cut(30), "as a sound file: "),
+        (cut(44), "truncated: 14400 bytes of its audio are missing"),
+        (cut(7_244), "truncated: 7200 bytes of its audio are missing"),
+        (lambda data: data[:40] + bytes(4), "contains no audio"),
+        (patch(24, bytes(4)), "as a sound file: "),
         (patch(24, b"\xff\xff\xff\x7f"), "impossible sample rate of 2147483647 Hz"),
-        (patch(22, bytes(2)), "is no sound file that can be read"),
+        (patch(22, bytes(2)), "as a sound file: "),
     ],
     ids=[
         *("empty", "text", "noise", "riff only", "half a header", "header only"),
@@ -210,7 +210,7 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
 def test_a_pipe_is_refused_rather_than_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "pipe.wav"
     os.mkfifo(path)
-    with pytest.raises(FileUnreadable, match="no ordinary file"):
+    with pytest.raises(FileUnreadable, match="not a regular file"):
         load_pcm(path)
 
 

@@ -155,7 +155,7 @@ def test_the_end_of_a_fade_is_no_underrun() -> None:
 
 @pytest.mark.parametrize("block_ms", [1, 5, 10, 13])
 def test_a_gap_is_entered_and_left_without_a_step(block_ms: int) -> None:
-    soft = PlaybackLimits(soft_ms=5.0)
+    soft = PlaybackLimits(gap_fade_ms=5.0)
     buffer = PlaybackBuffer(limits=soft)
     heard = b""
     for _ in range(3):

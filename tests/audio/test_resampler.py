@@ -121,5 +121,5 @@ def test_steering_plays_faster_without_a_step() -> None:
 
 
 def test_steering_what_cannot_be_steered_is_refused() -> None:
-    with pytest.raises(ValueError, match="not made for it"):
+    with pytest.raises(ValueError, match="not steerable"):
         SteadyResampler(48_000, 24_000).steer(0.001)

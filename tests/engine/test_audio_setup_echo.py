@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from runner.audio.echo import INSTALL
+from runner.audio.echo import INSTALL_COMMAND
 from runner.engine.audio_setup import (
     AdaptiveAudioProcessor,
     AudioOptions,
@@ -110,11 +110,11 @@ def test_another_speaker_is_another_choice_and_none_changes_nothing() -> None:
     front_end = AdaptiveAudioProcessor(AudioOptions(), notices.append)
     front_end.attach(48_000, 2, "AirPods")
     heard = np.full(480, 0.3, np.float32)
-    assert front_end.hear(heard, 0.0) is heard
+    assert front_end.process(heard, 0.0) is heard
     front_end.attach(24_000, 1)
-    assert front_end.hear(heard, 0.02) is heard
+    assert front_end.process(heard, 0.02) is heard
     front_end.attach(44_100, 2, SPEAKER)
-    assert front_end.hear(heard, 0.04) is not heard
+    assert front_end.process(heard, 0.04) is not heard
     front_end.attach(48_000, 2, SPEAKER)
     assert [text.partition(":")[2].split()[0] for text in notices] == ["none", "the"]
 
@@ -125,7 +125,7 @@ def test_half_duplex_takes_noise_out_too_where_that_is_wished() -> None:
     front_end.attach(24_000, 1, SPEAKER)
     noise = np.random.default_rng(1).normal(0, 0.01, (300, 480)).astype(np.float32)
     for number, each in enumerate(noise):
-        rest = front_end.hear(each, number * 0.02)
+        rest = front_end.process(each, number * 0.02)
     assert np.sqrt(np.mean(rest**2)) < 0.005
 
 
@@ -165,7 +165,7 @@ async def test_without_the_package_one_speaks_after_the_other_and_is_told(
     notices, heard = await opened(AudioOptions())
 
     assert any("half duplex" in text or "nobody listens" in text for text in notices)
-    assert any(INSTALL in text and "--headphones" in text for text in notices)
+    assert any(INSTALL_COMMAND in text and "--headphones" in text for text in notices)
     assert not any(heard[5])
     assert not any(heard[-1])
 
@@ -186,7 +186,7 @@ async def test_to_cancel_without_the_package_is_refused_with_what_installs_it(
             await open_desk(
                 AudioOptions(echo="on"), stack, print, library=FakePortAudio(*LAPTOP)
             )
-    assert INSTALL in (caught.value.hint or "")
+    assert INSTALL_COMMAND in (caught.value.hint or "")
 
 
 async def test_with_the_package_echo_is_cancelled_and_it_is_said() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from runner.audio.pcm import BYTES_A_SECOND
+from runner.audio.devices import BYTES_PER_SECOND
 from runner.observers.events import (
     AgentReplyEnded,
     AgentReplyStarted,
@@ -252,7 +252,7 @@ def test_audio_has_no_events() -> None:
     interpreter.feed(0.0, Received(ReplyStarted("r1")))
     interpreter.feed(0.0, Play(VOICE))
 
-    for _ in range(BYTES_A_SECOND // len(VOICE)):
+    for _ in range(BYTES_PER_SECOND // len(VOICE)):
         assert not interpreter.feed(0.1, MicFrame(VOICE))
         assert not interpreter.feed(0.1, Send(InputAudio(VOICE)))
         assert not interpreter.feed(0.1, Received(ReplyAudio(VOICE, "r1")))

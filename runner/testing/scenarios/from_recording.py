@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from runner.audio.pcm import BYTES_A_SECOND
+from runner.audio.devices import BYTES_PER_SECOND
 from runner.observers.events import (
     AgentReplyEnded,
     AgentReplyStarted,
@@ -109,7 +109,7 @@ class Reply:
         """Count audio that went to the speaker."""
         if self.sounded_at is None:
             self.sounded_at = self.sounds_until = at
-        length = sound.played / BYTES_A_SECOND
+        length = sound.played / BYTES_PER_SECOND
         self.sounds_until = max(self.sounds_until, at) + length
 
     def calls_made(self) -> Iterator[tuple[str, Mapping[str, Any]]]:

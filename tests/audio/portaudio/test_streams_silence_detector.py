@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from runner.audio.portaudio.streams import (
-    PATIENCE_SECONDS,
+    SILENCE_SECONDS,
     SilenceDetector,
     describe_silence,
 )
 
 RATE = 48_000
-BLOCKS = round(PATIENCE_SECONDS * 100)
+BLOCKS = round(SILENCE_SECONDS * 100)
 
 
 def block(value: int = 0, channels: int = 2) -> bytes:
@@ -46,7 +46,7 @@ def test_two_channels_that_differ_are_silence_as_long_as_both_stand_still() -> N
 
 @pytest.mark.parametrize(
     ("system", "advice"),
-    [("darwin", "System Settings"), ("win32", "desktop apps"), ("linux", "muted")],
+    [("darwin", "System Settings"), ("win32", "desktop apps"), ("linux", "unmute")],
 )
 def test_the_advice_is_of_the_platform(system: str, advice: str) -> None:
     text = describe_silence("Mic", system)

@@ -39,16 +39,16 @@ def times_of(now: float, recorded: float, played: float) -> tuple[float, float]:
         device("Mic", inputs=1), device("Out", outputs=1)
     )
     times = Times()
-    opening = StreamSession(times, times, wake=lambda: None)
-    opening.open(library, SIDES)
-    opening.let_through("input")
-    opening.let_through("output")
+    streams = StreamSession(times, times, wake=lambda: None)
+    streams.open(library, SIDES)
+    streams.start_audio("input")
+    streams.start_audio("output")
     told = SimpleNamespace(
         currentTime=now, inputBufferAdcTime=recorded, outputBufferDacTime=played
     )
     (stream,) = library.streams  # type: ignore[attr-defined]  # of the fake
     stream.settings["callback"](bytes(960), memoryview(bytearray(960)), 480, told, None)
-    opening.close()
+    streams.close()
     return times.recorded[0], times.played[0]
 
 
