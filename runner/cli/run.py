@@ -213,8 +213,8 @@ def run(
         _seconds(max_duration),
         watch,
         transport,
-        keeping=recording_options(record, no_record, record_audio, redact),
-        desk=AudioOptions(
+        recording=recording_options(record, no_record, record_audio, redact),
+        audio=AudioOptions(
             *resolve_devices(
                 input_device, output_device, remember_devices, forget_devices
             ),
@@ -285,7 +285,7 @@ async def _call(
         give_back = attach(view, call)
         hang_up = partial(call.hang_up, "interrupted from the keyboard")
         with graceful_sigint(hang_up, give_back):
-            close = await call.hold()
+            close = await call.run()
             kept = call.recorder.folder if call.recorder else None
             return close, call.counters(), kept
 
@@ -470,5 +470,5 @@ def recording_options(
     if record_audio is not None:
         sound = record_audio == "on"
     return RecordingOptions(
-        into, sound=not redacts if sound is None else sound, redact=redacts
+        into, audio=not redacts if sound is None else sound, redact=redacts
     )

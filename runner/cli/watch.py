@@ -40,7 +40,7 @@ class _Files:
         self.known = {
             each: self.known.get(each) or AgentFileWatcher(each) for each in paths
         }
-        marks = [files.look() for files in self.known.values()]
+        marks = [files.poll() for files in self.known.values()]
         return {path: mark for each in marks for path, mark in each.items()}
 
 
@@ -57,7 +57,7 @@ def run_and_watch(
     it is told, and the watch goes on. What is wrong with a file is told at any time.
     """
     files = _Files(candidates)
-    before = files.look()
+    before = files.poll()
     _clear()
     try:
         _check(check, frozenset())

@@ -159,7 +159,7 @@ def load_test_agent(
         ConfigError: the file has findings. FileUnreadable, UsageError.
     """
     files = AgentFileWatcher(path)
-    stamp = tuple(sorted(files.look().items()))
+    stamp = tuple(sorted(files.poll().items()))
     given = frozenset(variables.items()), frozenset(environment.items())
     agent = _load(path, stamp, *given, stand_ins)
     # Its own object for each call: kinds keep what they have loaded for one agent.

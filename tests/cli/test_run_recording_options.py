@@ -34,9 +34,9 @@ def test_nothing_is_recorded_unless_it_is_wished() -> None:
     ("wish", "keeping"),
     [
         ({}, RecordingOptions(Path("kept"))),
-        ({"redact": True}, RecordingOptions(Path("kept"), sound=False, redact=True)),
+        ({"redact": True}, RecordingOptions(Path("kept"), audio=False, redact=True)),
         ({"redact": True, "audio": "on"}, RecordingOptions(Path("kept"), redact=True)),
-        ({"audio": "off"}, RecordingOptions(Path("kept"), sound=False)),
+        ({"audio": "off"}, RecordingOptions(Path("kept"), audio=False)),
     ],
 )
 def test_what_is_redacted_has_no_sound_unless_asked_for(

@@ -313,9 +313,9 @@ async def opening_message(
 
     async with serve(answer, "127.0.0.1", 0) as server:
         url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        wishes = CallOptions(agent, "none", "null", (), url, variables)
-        async with open_call(wishes, environment, Silence()) as call:
-            await call.hold()
+        options = CallOptions(agent, "none", "null", (), url, variables)
+        async with open_call(options, environment, Silence()) as call:
+            await call.run()
     return heard[0]
 
 

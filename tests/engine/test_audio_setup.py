@@ -48,7 +48,7 @@ async def test_commands_in_a_pipe_are_obeyed_and_nothing_follows_the_end(
     order = [
         "* muted: ",
         "* volume 40",
-        "* there is no command '/quit'",
+        "* unknown command '/quit'",
         "everything has been said.",
     ]
     places = [terminal.out.index(each) for each in order]

@@ -150,7 +150,7 @@ async def test_garbage_is_counted_and_survived() -> None:
         MalformedMessage,
         Received,
     ]
-    assert line.counts.garbled_messages == 2
+    assert line.counts.malformed_messages == 2
 
 
 async def test_a_loss_is_posted_with_its_code() -> None:

@@ -77,7 +77,7 @@ async def test_a_typed_volume_is_a_change_of_the_running_session() -> None:
         call.controls.perform(Volume(30))
 
         assert await call.change(1) == {"output": {"volume": 30}}
-        assert call.notices == ["volume 30, from the agent's next reply on"]
+        assert call.notices == ["volume 30 from the agent's next reply on"]
 
 
 async def test_a_typed_volume_outlives_an_edit_that_says_nothing_of_it() -> None:
@@ -134,7 +134,7 @@ async def test_push_to_talk_and_mute_are_seen_by_whoever_shows_them() -> None:
 
         assert [each.is_muted for each in seen] == [True, False, False]
         assert seen[-1].volume == 90
-        assert call.notices[0] == "not muted: the far end hears you"
+        assert call.notices[0] == "not muted: microphone audio is sent"
 
 
 async def test_a_volume_stays_within_its_scale_and_is_sent_once() -> None:
@@ -144,4 +144,4 @@ async def test_a_volume_stays_within_its_scale_and_is_sent_once() -> None:
 
         call.controls.perform(VolumeStep(10))
 
-        assert call.notices[-1] == "volume 100 already"
+        assert call.notices[-1] == "the volume is already 100"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from runner.engine.engine import CALLS_AT_ONCE, Engine, Speak
+from runner.engine.engine import MAX_CONCURRENT_TOOL_CALLS, Engine, Speak
 from runner.errors import AudioUnavailable, AuthenticationRejected, TransportError
 from runner.protocol.client.actions import Action, Close
 from runner.protocol.client.actions import Outcome as Ending
@@ -159,7 +159,7 @@ async def test_ten_calls_run_side_by_side_up_to_a_limit_and_are_answered_in_orde
         nonlocal most
         running_now.add(call.call_id)
         most = max(most, len(running_now))
-        if most == CALLS_AT_ONCE:
+        if most == MAX_CONCURRENT_TOOL_CALLS:
             full.set()
         await go_on.wait()
         running_now.remove(call.call_id)
@@ -177,7 +177,7 @@ async def test_ten_calls_run_side_by_side_up_to_a_limit_and_are_answered_in_orde
 
         results = [m["call_id"] for m in call.wire.sent if m["type"] == "tool.result"]
         assert sorted(results) == names
-        assert most == CALLS_AT_ONCE
+        assert most == MAX_CONCURRENT_TOOL_CALLS
 
 
 async def test_a_call_that_waits_for_its_turn_can_be_cancelled() -> None:
@@ -186,7 +186,7 @@ async def test_a_call_that_waits_for_its_turn_can_be_cancelled() -> None:
 
     async def crowded(call: ToolCall) -> Outcome:
         begun.append(call.call_id)
-        if len(begun) == CALLS_AT_ONCE:
+        if len(begun) == MAX_CONCURRENT_TOOL_CALLS:
             full.set()
         await asyncio.Event().wait()
         return Outcome("1")
@@ -199,7 +199,7 @@ async def test_a_call_that_waits_for_its_turn_can_be_cancelled() -> None:
         call.wire.peer_says(InputSpeechStarted(), ReplyDone("r", "interrupted"))
         await call.end()
 
-    assert len(begun) == CALLS_AT_ONCE
+    assert len(begun) == MAX_CONCURRENT_TOOL_CALLS
 
 
 async def test_a_muted_microphone_sends_silence_of_the_same_length() -> None:

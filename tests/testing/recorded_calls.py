@@ -274,7 +274,7 @@ def record(folder: Path, made: Made) -> None:
 
 
 def _header(stage: CallFixture, made: Made) -> Header:
-    keeping = RecordingOptions(RECORDINGS, sound=False)
+    keeping = RecordingOptions(RECORDINGS, audio=False)
     header = describe_call(
         stage.agent, made.agent, stage.config, "the scripted service", 0, keeping
     )

@@ -301,7 +301,8 @@ async def test_a_quiet_line_that_answers_pings_is_kept(dialer: Any, ear: Ear) ->
 def held_back(transport: Any) -> tuple[int, int]:
     """Return the bytes that wait in this process, and those unsent in the kernel."""
     inner = (
-        getattr(transport, "transport", None) or transport._wire.underlying_transport
+        getattr(transport, "transport", None)
+        or transport._transport.underlying_transport
     )
     unsent = array.array("i", [0])
     if sys.platform == "linux":
