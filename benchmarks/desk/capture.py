@@ -41,8 +41,8 @@ class Wanted:
     """What is to be captured; handed to the process as JSON.
 
     With `is_continuous` the agent's reply has no end and comes at exactly real time.
-    `utterances` are numbers of requests that a person says at `near_db` beside the
-    echo (beside what the echo would be at `near_level`, where there is none).
+    `utterances` are numbers of requests that a person says at `near_db` next to the
+    echo (next to what the echo would be at `near_level`, where there is none).
     """
 
     acoustics: Acoustics

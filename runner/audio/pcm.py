@@ -110,7 +110,7 @@ def fade_in(pcm: bytes, channels: int = 1) -> bytes:
 def fade_out(pcm: bytes, channels: int = 1) -> bytes:
     """Returns this interleaved audio, falling linearly to zero at its last sample.
 
-    The first sample keeps its value, so that there is no step after the audio before
+    The first sample keeps its value, which avoids a step after the audio before
     it, even if this is the tail of an earlier fade.
     """
     return _ramp(pcm, channels, 1.0, 0.0)

@@ -25,7 +25,7 @@ class FadeBuffer:
 
     # When the audio runs out it is not known whether more will follow: the last
     # milliseconds are faded as they are taken, and faded in again as soon as more has
-    # come. So no audio is held back, and there is no step.
+    # come. So no audio is held back, and the signal has no step.
 
     def __init__(self, channels: int, fade_frames: int) -> None:
         """At a gap, fades over `fade_frames`; does not fade if it is 0."""

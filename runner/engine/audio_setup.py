@@ -216,7 +216,7 @@ async def _perform_commands(
 ) -> AsyncIterator[str]:
     """Yields typed text and performs commands; ends with `/end`.
 
-    The end of the input ends it only if `is_all`: there is no microphone.
+    The end of the input ends it only if `is_all`: without a microphone.
     """
     async for each in typed:
         match each:
@@ -375,8 +375,8 @@ async def open_sound_card(
     """Opens the sound card; with its speaker, or only its microphone.
 
     Raises:
-        AudioUnavailable: there is no device, or the package for echo cancellation is
-            missing and was requested.
+        AudioUnavailable: a device is missing, or echo cancellation was requested and
+            its package is missing.
         DeviceNotFound: no device has the requested name.
     """
     # One card, for a duplex stream if possible: macOS refuses two on one device.

@@ -20,7 +20,7 @@ from runner.speech.interfaces import Synthesizer
 FINISHED_SECONDS = 0.4
 # The next line follows with a notice if the service detects no speech for this long.
 UNHEARD_SECONDS = 4.0
-# The next line follows with a notice if there is no answer for this long.
+# The next line follows with a notice if the answer takes longer.
 ANSWER_SECONDS = 45.0
 
 Deliver = Callable[[str], Awaitable[None]]
@@ -93,7 +93,7 @@ class LocalSynthesizer:
     def begin(self, text: str) -> asyncio.Future[bytes]:
         """Starts to synthesize a text.
 
-        The future raises SpeechError if there is no voice, or it is not downloaded.
+        The future raises SpeechError if the voice is missing.
         """
         loop = asyncio.get_running_loop()
         return loop.run_in_executor(self._worker, self._speak, text)
@@ -129,7 +129,7 @@ class SpokenInput:
         """Speaks a line into the microphone; returns when it was sent.
 
         Raises:
-            SpeechError: there is no voice on this machine, or it is not downloaded.
+            SpeechError: the voice is not installed or not downloaded.
         """
         waiting = self._prepared.get(line) or self.voice.begin(line)
         await self.microphone.say(await waiting)

@@ -264,7 +264,7 @@ def _delivery(
             await spoken.deliver(line)
         except SpeechError as error:
             if isinstance(microphone, InjectedMicrophone):
-                raise  # there is no other input
+                raise  # the call has no other input
             notice(f"{error.message}: the line was not sent")
 
     return speak
@@ -281,7 +281,7 @@ async def connect_service(
     """Yields the dialer of a service; starts the embedded server, with these faults.
 
     Raises:
-        UsageError: there is no such transport.
+        UsageError: the transport is unknown or not installed.
         SpeechError: the server did not start.
     """
     library = choose_library(transport)

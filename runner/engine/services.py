@@ -40,7 +40,7 @@ def choose_service(
 
     Raises:
         UsageError: `requested` is neither a known name nor a WebSocket address.
-        AuthenticationRejected: AssemblyAI is requested and there is no key.
+        AuthenticationRejected: AssemblyAI is requested without a key.
     """
     if requested == "local":
         return _embedded("as asked")

@@ -1,4 +1,4 @@
-"""Whatever a device takes, sound goes through it both ways."""
+"""Whatever a device takes, audio goes through it both ways."""
 
 import asyncio
 
@@ -98,7 +98,7 @@ async def hold(library: FakePortAudio) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(libraries())
-def test_sound_goes_both_ways_through_any_pair_of_devices(
+def test_audio_goes_both_ways_through_any_pair_of_devices(
     library: FakePortAudio,
 ) -> None:
     asyncio.run(hold(library))

@@ -83,7 +83,7 @@ def test_what_was_heard_alone_comes_out_nine_milliseconds_later(
     assert decibels(output) == pytest.approx(decibels(heard), abs=1)
 
 
-def test_with_neither_echo_nor_noise_sound_passes(canceller: WebRtcProcessor) -> None:
+def test_with_neither_echo_nor_noise_audio_passes(canceller: WebRtcProcessor) -> None:
     del canceller  # it is installed
     heard = speechlike(2.0)
 

@@ -67,7 +67,7 @@ async def test_a_stalled_program_loses_nothing_of_the_file(wav: Path) -> None:
     assert microphone.dropped_ms == 0
 
 
-async def test_a_broken_file_is_told_before_the_call(tmp_path: Path) -> None:
+async def test_a_broken_file_is_reported_before_the_call(tmp_path: Path) -> None:
     path = tmp_path / "broken.wav"
     path.write_bytes(b"no sound at all")
     with pytest.raises(AudioFileError):
@@ -118,7 +118,7 @@ async def test_input_and_output_can_be_laid_side_by_side(
     assert not sound[:lag].any()
 
 
-async def test_an_output_that_cannot_be_written_is_told_before_the_call(
+async def test_an_output_that_cannot_be_written_is_reported_before_the_call(
     tmp_path: Path,
 ) -> None:
     with pytest.raises(AudioFileError, match="cannot write audio"):

@@ -104,7 +104,7 @@ def test_vorbis_keeps_the_length_to_the_sample(tmp_path: Path) -> None:
     assert np.abs(samples - tone).max() < 0.05
 
 
-def test_what_is_no_sound_cannot_be_compressed(tmp_path: Path) -> None:
+def test_what_is_not_an_audio_cannot_be_compressed(tmp_path: Path) -> None:
     (tmp_path / "x.wav").write_bytes(b"none")
     with pytest.raises(AudioFileError, match=r"x\.wav' cannot be compressed"):
         compress(tmp_path / "x.wav", "FLAC")
@@ -130,7 +130,7 @@ def test_a_long_file_is_not_loaded_at_once(tmp_path: Path) -> None:
     assert peak < 1_000_000 < path.stat().st_size / 10
 
 
-def test_what_is_no_number_is_silence(tmp_path: Path) -> None:
+def test_what_is_not_a_number_is_silence(tmp_path: Path) -> None:
     path = tmp_path / "nan.wav"
     samples = np.array([0.5, np.nan, np.inf, -np.inf] * 600, np.float32)
     soundfile.write(path, samples, 24_000, subtype="FLOAT")
@@ -186,7 +186,7 @@ def test_a_length_that_a_pipe_could_not_know_is_fine(wav: Path) -> None:
     assert len(load_pcm(wav)) == len(data) - 44
 
 
-def test_chunks_before_the_sound_are_stepped_over(wav: Path) -> None:
+def test_chunks_before_the_audio_are_stepped_over(wav: Path) -> None:
     data = wav.read_bytes()
     note = b"LIST" + (5).to_bytes(4, "little") + b"hello\0"  # odd, therefore padded
     wav.write_bytes(data[:36] + note + data[36:])
@@ -201,7 +201,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         load_pcm(tmp_path / "none.wav")
 
 
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
+def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
     with pytest.raises(FileUnreadable, match="it is a folder"):
         load_pcm(tmp_path)
 

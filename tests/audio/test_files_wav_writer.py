@@ -113,5 +113,5 @@ def test_a_recording_that_is_not_open_refuses(tmp_path: Path) -> None:
         WavWriter(tmp_path / "call.wav").write(SOUND)
 
 
-def test_a_day_of_sound_does_not_overflow_the_header() -> None:
+def test_a_day_of_audio_does_not_overflow_the_header() -> None:
     assert len(wav_header(2 * 24_000 * 86_400 * 3)) == 44

@@ -53,7 +53,7 @@ def test_the_next_reply_is_not_late() -> None:
     assert after([0.0, PAUSE_MS + 1]).cushion_ms == pytest.approx(60, abs=0.1)
 
 
-def test_sound_that_comes_faster_than_it_is_spoken_is_not_late() -> None:
+def test_audio_that_comes_faster_than_it_is_spoken_is_not_late() -> None:
     ahead = [-9.0 * number for number in range(12_000)]
     assert after(ahead).cushion_ms == MIN_CUSHION_MS
 
@@ -71,7 +71,7 @@ def test_what_was_late_lately_would_not_be_with_the_cushion(
 
 
 class Played:
-    """A buffer in numbers: a service's sound goes in, a device of another clock."""
+    """A buffer in numbers: a service's audio goes in, a device of another clock."""
 
     def __init__(self, level_ms: float, device_faster: float) -> None:
         self.level_ms = level_ms

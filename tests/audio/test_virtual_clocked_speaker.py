@@ -31,7 +31,7 @@ class Tape:
         self.is_open = False
 
 
-async def test_playing_takes_as_long_as_the_sound() -> None:
+async def test_playing_takes_as_long_as_the_audio() -> None:
     clock = SteppedClock()
     async with ClockedSpeaker(clock=clock) as speaker:
         speaker.play(SECOND)
@@ -43,7 +43,7 @@ async def test_playing_takes_as_long_as_the_sound() -> None:
         assert speaker.counts.played_frames == 24_000
 
 
-async def test_drained_returns_at_the_end_of_the_sound() -> None:
+async def test_drained_returns_at_the_end_of_the_audio() -> None:
     clock = SteppedClock()
     async with ClockedSpeaker(clock=clock) as speaker:
         speaker.play(SECOND)
@@ -133,7 +133,7 @@ async def test_the_recording_is_written_while_nobody_plays() -> None:
         assert len(tape.pcm) == 24_000
 
 
-async def test_it_begins_when_it_is_told() -> None:
+async def test_it_begins_when_it_is_reported() -> None:
     clock = SteppedClock()
     tape = Tape()
     times: list[float | None] = [None]
@@ -157,7 +157,7 @@ async def test_what_is_played_before_the_beginning_begins_at_once() -> None:
         assert speaker.pending_ms == 0
 
 
-async def test_a_full_disk_does_not_end_the_call_but_is_told_after_it() -> None:
+async def test_a_full_disk_does_not_end_the_call_but_is_reported_after_it() -> None:
     clock = SteppedClock()
     tape = Tape(room=48_000)
     with pytest.raises(AudioFileError, match="no space left"):

@@ -40,7 +40,7 @@ async def test_silence_until_somebody_speaks_and_after() -> None:
     assert call.frames == [quiet, quiet, b"\x01" * FRAME_BYTES, quiet, quiet]
 
 
-async def test_say_tells_the_time_of_the_last_sample() -> None:
+async def test_say_reports_the_time_of_the_last_sample() -> None:
     clock = JumpingClock()
     microphone = InjectedMicrophone(clock=clock)
     start = clock.now()
@@ -104,7 +104,7 @@ async def test_a_closed_input_takes_no_more_lines() -> None:
             await microphone.say(b"\x01\x01")
 
 
-async def test_a_line_that_the_end_of_the_call_cuts_off_is_told() -> None:
+async def test_a_line_that_the_end_of_the_call_cuts_off_is_reported() -> None:
     clock = SteppedClock()
     microphone = InjectedMicrophone(clock=clock)
     async with microphone:
@@ -153,7 +153,7 @@ async def test_a_typed_line_takes_the_place_of_what_is_recorded() -> None:
     assert call.frames == [voice, tail, room]
 
 
-async def test_a_typed_line_that_the_end_of_the_call_cuts_off_is_told() -> None:
+async def test_a_typed_line_that_the_end_of_the_call_cuts_off_is_reported() -> None:
     microphone = MixedMicrophone(FakeMicrophone())
     async with microphone:
         said = asyncio.create_task(microphone.say(b"\x02" * FRAME_BYTES))

@@ -86,7 +86,7 @@ async def open_card(front_end: Kept | None = None) -> AsyncIterator[SoundCard]:
 
 
 async def speak(card: SoundCard, sound: Samples) -> None:
-    """Play sound as a service sends it: 0.2 s ahead, in pieces, in real time."""
+    """Play audio as a service sends it: 0.2 s ahead, in pieces, in real time."""
     began = time.monotonic() - 0.2
     for start in range(0, len(sound), _CHUNK):
         await asyncio.sleep(began + start / SAMPLE_RATE - time.monotonic())

@@ -160,7 +160,7 @@ def test_a_placeholder_says_where_its_value_is_from(agent: Path) -> None:
     ]
 
 
-def test_what_is_not_set_is_told_and_stops_nothing(agent: Path) -> None:
+def test_what_is_not_set_is_reported_and_stops_nothing(agent: Path) -> None:
     shown = resolve(agent, {}, {})
     assert shown.unset == (
         "caller",

@@ -89,7 +89,7 @@ def test_what_may_be_heard_in_the_room_is_a_speaker(name: str) -> None:
         ("half-duplex", "AirPods", "half-duplex", "half-duplex"),
     ],
 )
-def test_what_is_done_follows_the_wish_the_output_and_what_is_installed(
+def test_what_is_done_follows_the_option_the_output_and_what_is_installed(
     mode: EchoMode, name: str, with_package: str, without: str, can_cancel: bool
 ) -> None:
     choice = choose_echo(AudioOptions(echo=mode), name, can_cancel)
@@ -98,7 +98,7 @@ def test_what_is_done_follows_the_wish_the_output_and_what_is_installed(
 
 
 @pytest.mark.parametrize("mode", ["auto", "on", "half-duplex"])
-def test_with_headphones_there_is_no_echo_whatever_the_output_is_called(
+def test_with_headphones_it_has_no_echo_whatever_the_output_is_called(
     mode: EchoMode,
 ) -> None:
     options = AudioOptions(echo=mode, headphones=True)
@@ -120,7 +120,7 @@ def test_another_speaker_is_another_choice_and_none_changes_nothing() -> None:
     assert [text.partition(":")[2].split()[0] for text in notices] == ["none", "the"]
 
 
-def test_half_duplex_takes_noise_out_too_where_that_is_wished() -> None:
+def test_half_duplex_takes_noise_out_too_where_that_is_requested() -> None:
     options = AudioOptions(echo="half-duplex", noise_suppression=True)
     front_end = AdaptiveAudioProcessor(options, lambda text: None)
     front_end.attach(24_000, 1, SPEAKER)
@@ -140,7 +140,7 @@ def test_what_needs_the_package_says_so_before_the_call(options: AudioOptions) -
 
 
 async def opened(options: AudioOptions) -> tuple[list[str], list[bytes]]:
-    """Record loud sound while loud sound is played; return the notices and frames."""
+    """Record loud audio while loud audio is played; return the notices and frames."""
     notices: list[str] = []
     library = FakePortAudio(device("Mic", inputs=1), device("Out", outputs=1))
     async with contextlib.AsyncExitStack() as stack:
@@ -160,7 +160,7 @@ async def opened(options: AudioOptions) -> tuple[list[str], list[bytes]]:
     return notices, heard
 
 
-async def test_without_the_package_one_speaks_after_the_other_and_is_told(
+async def test_without_the_package_one_speaks_after_the_other_and_is_reported(
     without_package: None,
 ) -> None:
     notices, heard = await opened(AudioOptions())

@@ -47,7 +47,7 @@ def test_a_header_says_what_ran_where() -> None:
         ("ws://127.0.0.1:8/v1/ws", "ws://127.0.0.1:8/v1/ws"),
     ],
 )
-def test_an_address_is_told_without_keys(service: str, shown: str) -> None:
+def test_an_address_is_reported_without_keys(service: str, shown: str) -> None:
     header = describe_call(
         AGENT, "", ClientConfig(), service, 7, RecordingOptions(Path())
     )

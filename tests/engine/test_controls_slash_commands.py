@@ -60,7 +60,7 @@ def test_a_line_is_words_or_a_command(line: str, typed: Typed) -> None:
         ("/", "unknown command '/'"),
     ],
 )
-def test_a_command_that_is_none_is_told_and_never_said(line: str, text: str) -> None:
+def test_a_command_that_is_none_is_reported_and_never_said(line: str, text: str) -> None:
     typed = parse_line(line)
 
     assert isinstance(typed, InvalidCommand)

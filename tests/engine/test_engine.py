@@ -87,7 +87,7 @@ async def running(
         await asyncio.gather(ended, return_exceptions=True)
 
 
-async def test_a_frame_of_the_microphone_becomes_a_message_with_its_sound() -> None:
+async def test_a_frame_of_the_microphone_becomes_a_message_with_its_audio() -> None:
     async with running() as call:
         call.microphone.put(b"\1\0\2\0")
 
@@ -136,7 +136,7 @@ async def test_an_interruption_is_not_stuck_behind_a_network_that_takes_nothing(
         assert call.speaker.pending_ms == 0
 
 
-async def test_a_tool_runs_beside_the_call_and_is_answered_after_the_reply() -> None:
+async def test_a_tool_runs_next_to_the_call_and_is_answered_after_the_reply() -> None:
     async with running() as call:
         call.wire.peer_says(ReplyStarted("r"), ToolCall("c", "look"), ReplyDone("r"))
 
@@ -401,7 +401,7 @@ async def test_without_a_local_voice_a_call_goes_on_unannounced() -> None:
         assert call.speaker.log == []
 
 
-def test_a_timer_that_is_due_already_is_no_trouble_on_uvloop() -> None:
+def test_a_timer_that_is_due_already_is_not_a_trouble_on_uvloop() -> None:
     uvloop = pytest.importorskip("uvloop", reason="there is none for Windows")
 
     async def hold() -> Close:

@@ -53,7 +53,7 @@ async def test_a_file_that_is_being_written_is_waited_for() -> None:
     assert await seen({A: OLD}, looks) == [{A}]
 
 
-async def test_what_comes_back_as_it_was_is_no_change() -> None:
+async def test_what_comes_back_as_it_was_is_not_a_change() -> None:
     assert await seen({A: OLD}, [{A: None}, {A: OLD}, {A: OLD}]) == []
 
 
@@ -94,7 +94,7 @@ def names(marks: Marks, agent: Path) -> set[str]:
     return {each.relative_to(agent.parent).as_posix() for each in marks}
 
 
-def test_an_agent_is_its_file_its_prompt_and_the_python_beside_its_tools(
+def test_an_agent_is_its_file_its_prompt_and_the_python_next_to_its_tools(
     agent: Path,
 ) -> None:
     files = AgentFileWatcher(agent)

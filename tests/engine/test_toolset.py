@@ -184,7 +184,7 @@ async def test_a_change_of_something_else_leaves_the_tools_alone() -> None:
     await bench.belt.close()
 
 
-async def test_what_went_wrong_in_a_tool_is_told() -> None:
+async def test_what_went_wrong_in_a_tool_is_reported() -> None:
     bench = Bench()
     call = ToolCall("a", "look", {"far": 1})
     bench.belt.observe(0.0, RunTool(call))

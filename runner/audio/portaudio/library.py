@@ -154,7 +154,7 @@ def find_device(
     """Finds a device by index, name or unique part of its name; None: the default.
 
     Raises:
-        AudioUnavailable: there is no device for this direction.
+        AudioUnavailable: the machine has no device for this direction.
         DeviceNotFound: no device, or more than one, has that name.
     """
     key = f"max_{direction}_channels"

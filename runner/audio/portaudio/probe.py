@@ -28,7 +28,7 @@ from runner.audio.portaudio.library import (
 )
 from runner.errors import AudioError, AudioUnavailable, VagentError
 
-# Seconds. The first block of PulseAudio's null sink takes up to two.
+# Seconds. PulseAudio's null sink needs up to two for its first block.
 BLOCK_SECONDS = 3.0
 _POLL_SECONDS = 0.02
 

@@ -215,7 +215,7 @@ class DeviceRouter:
 # Seconds.
 _WATCH_SECONDS = 0.1  # between two checks of running streams
 _OPEN_CHECK_SECONDS = 0.02  # between two checks of streams that are starting
-_RETRY_SECONDS = 0.5  # between two attempts while there is no device
+_RETRY_SECONDS = 0.5  # between two attempts without a device
 # The buffered audio of the speaker is kept this long, in case the device comes back;
 # then it is played by the clock, because an answer that is seconds late is of no use.
 _HOLD_SECONDS = 1.0
@@ -399,7 +399,7 @@ class DeviceSupervisor:
 # Seconds without a block, of which there is one each 10 ms, after which a stream has
 # stalled.
 STALL_SECONDS = 1.0
-# The first block of PulseAudio's null sink takes up to two seconds; a speaker there
+# PulseAudio's null sink needs up to two seconds for its first block; a speaker there
 # fills its buffer at once, and then waits as long.
 FIRST_SECONDS = 4.0
 # Number of blocks, more than a buffer holds, that proves that the device works.

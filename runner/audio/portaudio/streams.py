@@ -503,7 +503,7 @@ _ADVICE = {
     "win32": "allow desktop apps to use it in Settings > Privacy & security > "
     "Microphone",
 }
-_OTHER_ADVICE = "unmute it in the sound settings (pavucontrol, alsamixer)"
+_OTHER_ADVICE = "unmute it in the mixer (pavucontrol, alsamixer)"
 
 
 class SilenceDetector:

@@ -39,7 +39,7 @@ class Dialer:
 
         Raises:
             AuthenticationRejected: the service rejected the key before the upgrade.
-            TransportError: there is no WebSocket service at this address.
+            TransportError: no WebSocket service answers at this address.
             UsageError: the address is not a WebSocket address.
         """
         secret = token or self.key()

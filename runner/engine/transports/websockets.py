@@ -49,7 +49,7 @@ async def open_connection(options: ConnectOptions, listener: TransportListener) 
 
     Raises:
         AuthenticationRejected: the service rejected the key before the upgrade.
-        TransportError: there is no WebSocket service at this address.
+        TransportError: no WebSocket service answers at this address.
         UsageError: the address is not a WebSocket address.
     """
     try:

@@ -20,7 +20,7 @@ def test_a_missing_library_names_the_package_and_the_way_without() -> None:
     assert caught.value.exit_code == 3
 
 
-def test_a_missing_python_package_is_told_apart() -> None:
+def test_a_missing_python_package_is_distinguished() -> None:
     def no_package(name: str) -> Any:
         raise ModuleNotFoundError(f"No module named {name!r}")
 
@@ -51,7 +51,7 @@ def test_an_unknown_linux_gets_the_names_of_packages() -> None:
     assert "portaudio" in advice
 
 
-def test_without_a_wish_it_is_the_default() -> None:
+def test_without_an_option_it_is_the_default() -> None:
     found = find_device(FakePortAudio(*LAPTOP), None, "output")
     assert (found.index, found.name, found.rate) == (1, "Built-in Output", 48_000)
     assert str(found) == "speaker 'Built-in Output'"

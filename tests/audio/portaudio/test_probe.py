@@ -74,7 +74,7 @@ async def test_a_device_that_hangs_is_given_up_and_the_next_one_tried() -> None:
     assert trials[1] == ProbeResult(1, "input", None)
 
 
-async def test_a_device_that_brings_the_probe_down_is_told_and_the_next_tried() -> None:
+async def test_a_device_that_brings_the_probe_down_is_reported_and_the_next_tried() -> None:
     census = probe(
         "for text in sys.argv[2:]:\n"
         "    if text == 'input:0': sys.exit(1)\n"

@@ -118,7 +118,7 @@ async def test_an_unplugged_device_is_followed_by_the_default() -> None:
         )
 
 
-async def test_a_device_that_only_stopped_is_taken_up_again_under_its_new_number() -> (
+async def test_a_device_that_only_stopped_is_reopened_under_its_new_number() -> (
     None
 ):
     bench = Bench(MICROPHONE, OUTPUT, HEADSET, input_device=2, output_device=2)
@@ -174,7 +174,7 @@ async def test_without_any_device_what_is_played_goes_by_the_clock() -> None:
         assert draining.done()
 
 
-async def test_a_device_that_comes_back_is_taken_up_within_2_s() -> None:
+async def test_a_device_that_comes_back_is_opened_within_2_s() -> None:
     async with Bench(BUILT_IN).running() as bench:
         bench.library.plug()
         bench.open_streams[0].lose()
