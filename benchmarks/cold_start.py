@@ -1,4 +1,4 @@
-"""What it costs to start: CPU time of whole processes, beside their floor and a peer.
+"""What it costs to start: CPU time of whole processes, next to their floor and a peer.
 
     python benchmarks/cold_start.py [--runs 9]
 

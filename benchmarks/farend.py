@@ -1,10 +1,10 @@
-"""The far end of the soak: a service in a process of its own, quicker than real time.
+"""The service of the soak: a service in a process of its own, quicker than real time.
 
     python benchmarks/farend.py [DROP]
 
 Prints its address, and leaves when its standard input closes. The session is the
 server's own core; ears, mind and voice are a script that goes by the count of the
-sound that arrives, so that as much sound goes out as comes in:
+audio that arrives, so that as much audio goes out as comes in:
 
 | every           | happens                                                          |
 |-----------------|------------------------------------------------------------------|
@@ -47,7 +47,7 @@ from runner.protocol.server.events import (
 )
 from runner.protocol.server.session import Phase, ServerSession
 
-TURN = 40  # messages of sound from one turn of the caller to the next
+TURN = 40  # messages of audio from one turn of the caller to the next
 SPEECH = 5
 DROP = 3_000
 CHUNK = bytes(2_400)  # 50 ms at 24 kHz
@@ -83,7 +83,7 @@ class Script:
         return texts, code
 
     def hear(self) -> list[str]:
-        """Take 50 ms of the caller's sound, whatever is in it."""
+        """Take 50 ms of the caller's audio, whatever is in it."""
         self.heard += 1
         events: list[ServerEvent] = [Tick()]
         if self.heard % TURN == 0:

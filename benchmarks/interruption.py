@@ -4,7 +4,7 @@
 
 The engine with a wire and a speaker that are stand-ins: the clock starts when the
 message lies ready to be read, and stops when the speaker's buffer is empty. The speaker
-holds a second of sound each time.
+holds a second of audio each time.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     python benchmarks/kills.py [--count 100] [--seed 1] [--may-be-lost 0.1]
 
 Holds calls over a real socket and ends their process with SIGKILL at a random moment;
-then it compares the recording with what the far end had received, and with the sound
+then it compares the recording with what the service had received, and with the audio
 that it sent. Exits with 1 if more than the last `--may-be-lost` seconds are missing.
 """
 
@@ -57,7 +57,7 @@ class FarEnd:
     """Speaks without a pause, and notes when what it hears has come."""
 
     sound: bytes
-    piece: float  # seconds of sound in one message
+    piece: float  # seconds of audio in one message
     received: list[tuple[float, int]] = field(default_factory=list)  # bytes so far
     is_live: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -92,11 +92,11 @@ class FarEnd:
 
 @dataclass(frozen=True, slots=True)
 class Remains:
-    """What a kill left: seconds lost of what the far end had heard, by where.
+    """What a kill left: seconds lost of what the service had heard, by where.
 
     The caller's voice in lines and in its file; of the agent's, by how much its file
     is shorter than the caller's. `is_true` when the agent's file is what was sent;
-    `is_safe` when all is there that the far end had heard `may_be_lost` before.
+    `is_safe` when all is there that the service had heard `may_be_lost` before.
     """
 
     lines: float
@@ -130,7 +130,7 @@ async def hold_call(url: str, folder: Path) -> None:
 async def far_end(
     seconds: float, piece: float = 0.02
 ) -> AsyncIterator[tuple[FarEnd, str]]:
-    """Give a far end with so much to say, and its address."""
+    """Give a service with so much to say, and its address."""
     end = FarEnd(random.Random(1).randbytes(2 * int(seconds * RATE)), piece)
     async with serve(end.hold, "127.0.0.1", 0, compression=None) as server:
         yield end, f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
@@ -156,7 +156,7 @@ async def kill_once(
 
 
 def judge(folder: Path, end: FarEnd, killed: float, may_be_lost: float) -> Remains:
-    """Compare a recording with what its far end knew just before the kill."""
+    """Compare a recording with what its service knew just before the kill."""
     recording = read_recording(folder)
     sent = sum(
         each.sent for _, each in recording.entries if isinstance(each, AudioSummary)
@@ -191,7 +191,7 @@ def is_prefix(agent: bytes, sound: bytes) -> bool:
 
 
 def read_wav(path: Path, channels: int = 1) -> bytes:
-    """Return the sound of a file whose header must tell its length."""
+    """Return the audio of a file whose header must report its length."""
     with wave.open(str(path), "rb") as file:
         assert file.getnchannels() == channels
         pcm = file.readframes(file.getnframes())

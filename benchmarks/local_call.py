@@ -1,4 +1,4 @@
-"""How long a caller waits: end of speech to first sound, over spoken requests.
+"""How long a caller waits: end of speech to first audio, over spoken requests.
 
     python benchmarks/local_call.py [--brain qwen-0.5b ...] [--json FILE]
                                     [--count N]

@@ -46,7 +46,7 @@ class Mutant:
 @dataclass(frozen=True, slots=True)
 class _Change:
     node: ast.expr | ast.stmt | ast.match_case
-    text: str  # what stands in its place
+    text: str  # what is in its place
     dropped: ast.expr | None = None  # the item that is missing now, if it is one
 
 

@@ -25,7 +25,7 @@ class Cost:
 def run_process(
     command: Sequence[str], environment: Mapping[str, str] | None = None
 ) -> Cost:
-    """Run a command to its end, its output thrown away."""
+    """Run a command to its end, its output discarded."""
     own = {**os.environ, **(environment or {})}
     # Installed packages have their bytecode; this lets the project have its own, too.
     own.pop("PYTHONDONTWRITEBYTECODE", None)

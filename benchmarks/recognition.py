@@ -4,7 +4,7 @@
                                      [--count N]
 
 Two sets: 25 requests spoken by the local voice, and, with --recordings, people: every
-`NAME.wav` of the folder that a `NAME.txt` with the true words lies beside. Recordings
+`NAME.wav` of the folder that a `NAME.txt` with the true words is next to. Recordings
 are cut into turns at pauses, as a call would be, in five ways. Errors are counted in
 words after both sides' numbers were brought to digits; the time is from the end of a
 turn to its text.
@@ -186,7 +186,7 @@ def _count(truth: str, heard: str, tally: Tally, show: bool) -> None:
 
 
 def words_of(text: str) -> list[str]:
-    """Return the words, neighbouring numbers joined: 12 34 and 1234 sound alike."""
+    """Return the words, neighbouring numbers joined: 12 34 and 1234 are alike."""
     words: list[str] = []
     for token in spoken_tokens(text.replace("-", " ")):
         if token[0].isdigit() and words and words[-1][0].isdigit():

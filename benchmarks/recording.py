@@ -4,9 +4,9 @@
     python benchmarks/recording.py --sessions 1 10
 
 Needs Linux. Holds calls of `vagent run`, by turns without and with a recording, with a
-far end that speaks in pieces of 10 ms as the service does, and prints the CPU of both
+service that speaks in pieces of 10 ms as the service does, and prints the CPU of both
 and their ratio. With `--sessions` it does so with the bare engines of `sessions.py`, so
-many in one process. What a kill leaves is told by `kills.py`.
+many in one process. What a kill leaves is reported by `kills.py`.
 """
 
 from __future__ import annotations

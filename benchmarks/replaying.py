@@ -4,7 +4,7 @@
 
 The call is made up: every 12 seconds the caller speaks, a tool is called, the agent
 answers for five seconds, and the microphone is open all the while. The time and the
-memory of only reading the recording stand beside it. Memory is the peak of what Python
+memory of only reading the recording stand next to it. Memory is the peak of what Python
 allocates, measured in a second run, since measuring takes time itself.
 """
 

@@ -1,10 +1,10 @@
-"""What many sessions at once cost, beside a bare client.
+"""What many sessions at once cost, next to a bare client.
 
     python benchmarks/sessions.py [--count 1 10 50 200] [--rounds 3] [--seconds 5]
                                   [--warm-up 1.5]
     python benchmarks/sessions.py --memory 1000
 
-Each session sends 50 ms of sound twenty times a second and receives as much, from one
+Each session sends 50 ms of audio twenty times a second and receives as much, from one
 server in another process. The clients take turns, so that a machine that slows down
 slows all of them; shown are medians, and the ratio to the bare client of the same round
 with its spread. "silence" is the time from the server's word that the caller speaks to
@@ -35,7 +35,7 @@ FAST = ["vagent+uvloop", "vagent+picows", "vagent+fast"]
 
 @contextmanager
 def streamer() -> Iterator[str]:
-    """Run the far end; gives its address."""
+    """Run the service; gives its address."""
     with subprocess.Popen(
         [sys.executable, str(HERE / "streamer.py")], stdout=subprocess.PIPE, text=True
     ) as process:

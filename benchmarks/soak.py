@@ -6,7 +6,7 @@
 The whole engine and the real dialer, over real sockets, with `farend.py` in another
 process; the devices are stand-ins that keep nothing. The hour is 72,000 messages of
 50 ms each way at `--speed` messages a second, with turns, tool calls, interruptions and
-lines that are reset and taken up again.
+lines that are reset and reopened.
 
 Figures are taken between sessions, or every 1,000 messages, after a garbage collection;
 the first fifth is warming up. `blocks` are what Python has allocated. Exits with 1 when
@@ -108,7 +108,7 @@ async def look(call: ToolCall) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What this process holds at one moment; files is -1 where it cannot be told."""
+    """Resources of this process at one moment; files is -1 if unknown."""
 
     kilobytes: float
     blocks: float

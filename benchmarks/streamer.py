@@ -1,4 +1,4 @@
-"""The far end of `sessions.py`: a server that does next to nothing, for many sessions.
+"""The service of `sessions.py`: a server that does next to nothing, for many sessions.
 
 It answers `session.update` with `session.ready`, then streams 50 ms of `reply.audio`
 twenty times a second, and every few seconds interrupts the reply, stamped with the time
@@ -24,7 +24,7 @@ CHUNK_BYTES = 2400  # 50 ms of 24 kHz PCM16
 CHUNKS_A_REPLY = 60  # an interruption every three seconds
 BURST_CHUNKS = 20
 _GOLDEN = 0.618_034  # spreads the sessions evenly over a period, whatever their number
-_SHORT_BYTES = 1000  # messages up to this are read: they are no sound
+_SHORT_BYTES = 1000  # messages up to this are read: they are no audio
 
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
 
@@ -158,7 +158,7 @@ class Streamer(asyncio.Protocol):
 
 
 async def stream_for_ever() -> None:
-    """Serve on a free port of this machine, which is told on stdout."""
+    """Serve on a free port of this machine, which is reported on stdout."""
     count = 0
 
     def accept() -> Streamer:

@@ -3,7 +3,7 @@
     python benchmarks/telemetry.py [--rounds 5] [--seconds 10] [--warm-up 1.5]
 
 Needs Linux. Holds calls of `vagent run`, by turns without anything, with --metrics,
-with a log, with a log of every message, and with --otel, with a far end that speaks in
+with a log, with a log of every message, and with --otel, with a service that speaks in
 pieces of 10 ms as the service does. With -v every message is also printed, hence a row
 of its own. Prints the CPU of a second of a call, and its ratio to a call without.
 Metrics are scraped every second, ten to fifteen times as often as usual; the collector
@@ -97,7 +97,7 @@ async def cpu_of_call(
 
 @contextlib.asynccontextmanager
 async def scraped(stderr: asyncio.StreamReader | None) -> AsyncIterator[None]:
-    """Scrape every second the metrics whose address is told on stderr, if one is."""
+    """Scrape every second the metrics whose address is on stderr, if there is one."""
     if stderr is None:
         yield
         return
@@ -118,7 +118,7 @@ async def scraped(stderr: asyncio.StreamReader | None) -> AsyncIterator[None]:
 
 
 async def price(rounds: int, seconds: float, warm_up: float) -> None:
-    """Print a row for each wish."""
+    """Print a row for each option."""
     found: dict[str, list[float]] = {wish: [] for wish in WISHES}
     with collector() as url:
         for _ in range(rounds):

@@ -170,7 +170,7 @@ async def call_trips(walk: Walk, agent: Path, url: str) -> dict[str, set[str]]:
     options = CallOptions(agent, input="mic", service=url)
     trips: dict[str, set[str]] = {}
     async with open_call(options, os.environ, watcher) as call:
-        holding = asyncio.create_task(call.hold())
+        holding = asyncio.create_task(call.run())
         await until(SessionReady)
 
         running = asyncio.create_task(run_card(card))

@@ -1,4 +1,4 @@
-"""What `vagent validate` costs beside check-jsonschema: CPU time and memory.
+"""What `vagent validate` costs next to check-jsonschema: CPU time and memory.
 
     python benchmarks/validating.py [--runs 9] [--files 200]
 

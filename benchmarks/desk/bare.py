@@ -37,7 +37,7 @@ class LiveKit:
         self._module = apm.AudioProcessingModule(echo_cancellation=True)
 
     def process(self, heard: bytes, played: bytes) -> bytes:
-        """Return 10 ms of sound without echo."""
+        """Return 10 ms of audio without echo."""
         self._module.process_reverse_stream(self._frame(played))
         frame = self._frame(heard)
         self._module.set_stream_delay_ms(100)
@@ -58,7 +58,7 @@ class PyWebRtc:
         )
 
     def process(self, heard: bytes, played: bytes) -> bytes:
-        """Return 10 ms of sound without echo."""
+        """Return 10 ms of audio without echo."""
         cleaned = self._processor.process(
             np.frombuffer(heard, "<i2"), np.frombuffer(played, "<i2")
         )
@@ -69,7 +69,7 @@ class Nothing:
     """No echo cancellation: what the rest of the loop costs."""
 
     def process(self, heard: bytes, played: bytes) -> bytes:
-        """Return the sound as it is."""
+        """Return the audio as it is."""
         return heard
 
 

@@ -41,8 +41,8 @@ class Wanted:
     """What is to be captured; handed to the process as JSON.
 
     With `is_continuous` the agent's reply has no end and comes at exactly real time.
-    `utterances` are numbers of requests that a person says at `near_db` beside the
-    echo (beside what the echo would be at `near_level`, where there is none).
+    `utterances` are numbers of requests that a person says at `near_db` next to the
+    echo (next to what the echo would be at `near_level`, where there is none).
     """
 
     acoustics: Acoustics
@@ -91,8 +91,8 @@ class Listening:
     def played(self, pcm: bytes, at: float) -> None:
         self._inner.played(pcm, at)
 
-    def hear(self, samples: Samples, at: float) -> Samples:
-        cleaned = self._inner.hear(samples, at)
+    def process(self, samples: Samples, at: float) -> Samples:
+        cleaned = self._inner.process(samples, at)
         self.raw.append(to_pcm(samples))
         self.clean.append(to_pcm(cleaned))
         self._counts = self._counts[0] + len(samples), self._counts[1] + len(cleaned)

@@ -1,7 +1,7 @@
 """What the whole client costs while nobody speaks, and while the agent does.
 
-`vagent run` as a person starts it, echo cancellation included, against a far end on
-this machine; beside it the least client that has the same sound, with this canceller,
+`vagent run` as a person starts it, echo cancellation included, against a service on
+this machine; next to it the least client that has the same audio, with this canceller,
 with LiveKit's audio processing module (where it is installed) and with none. User and
 system time of the process, in % of a core.
 """
@@ -114,7 +114,7 @@ def _measure(
 def _at_a_terminal(
     command: Sequence[str], environment: dict[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command at a terminal whose screen is thrown away."""
+    """Run a command at a terminal whose screen is discarded."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, *command],

@@ -65,7 +65,7 @@ def _look(
 ) -> tuple[float, float, float, float] | None:
     """Return seconds to silence and to the last audible block, and largest steps.
 
-    The steps are those at the loudspeaker, where a machine that is busy loses sound,
+    The steps are those at the loudspeaker, where a machine that is busy loses audio,
     and those of what the client handed to PortAudio.
     """
     log = room.played(at - 0.1, at + _WAIT)

@@ -1,6 +1,6 @@
 """An agent speaks, nobody else does: how often is it interrupted all the same?
 
-With echo cancellation, and beside it, in the same recording, without.
+With echo cancellation, and next to it, in the same recording, without.
 """
 
 from __future__ import annotations

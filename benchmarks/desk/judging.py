@@ -209,7 +209,7 @@ def _spans(capture: Capture, played: Log, heard: Log, wanted: Wanted) -> list[Sp
 
 
 def _erle(capture: Capture, since: float, until: float) -> float:
-    """Return by how much the cleaned sound is quieter than the raw, in dB."""
+    """Return by how much the cleaned audio is quieter than the raw, in dB."""
     times = capture.stamps[:, 2]
     low, high = np.searchsorted(times, (since, until))
     high = min(int(high), len(times) - 1)

@@ -1,7 +1,7 @@
-"""How long sound takes through the client: microphone to socket, socket to loudspeaker.
+"""How long audio takes through the client: microphone to socket, socket to loudspeaker.
 
 Clicks are followed through the room, PortAudio, the client and a local socket. What
-PortAudio, ALSA and the sound server hold is the device's own, and told apart.
+PortAudio, ALSA and the sound server hold is the device's own, and separate.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _uplink(held: Held, room: Room) -> tuple[list[float], list[float]]:
 
 def _downlink(held: Held, room: Room) -> tuple[list[float], list[float]]:
     """Return, for each reply, seconds from PortAudio's block to the loudspeaker, and
-    from the far end's send to that block."""
+    from the service's send to that block."""
     log = room.played(held.began, held.ended - 0.05)
     left_at = [log.time_of(int(index)) for index in onsets(log.samples, RATE)]
     indices = _found(held.played)

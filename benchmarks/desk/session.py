@@ -1,6 +1,6 @@
-"""A whole call from a desk: sound card, echo cancellation, engine, socket, far end.
+"""A whole call from a desk: sound card, echo cancellation, engine, socket, service.
 
-The times at which sound passes between PortAudio and the card are noted at its own
+The times at which audio passes between PortAudio and the card are noted at its own
 seam, the module that stands for PortAudio.
 """
 
@@ -88,7 +88,7 @@ class StampedPortAudio:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a call left behind, at each of the places that sound passes."""
+    """What a call left behind, at each of the places that audio passes."""
 
     began: float
     ended: float
@@ -147,7 +147,7 @@ async def _hold(url: str, seconds: float) -> tuple[StampedPortAudio, list[float]
 
 
 def hold_call(script: str, seconds: float) -> Held:
-    """Hold a call of this length with the far end's script; in an entered room."""
+    """Hold a call of this length with the service's script; in an entered room."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "far.npz"
         with far_end(script, path) as url:

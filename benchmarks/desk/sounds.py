@@ -47,7 +47,7 @@ def story() -> NDArray[np.float32]:
 
 
 def requests() -> list[tuple[str, NDArray[np.float32]]]:
-    """Return what a person says, text and sound at 24 kHz, without silence around."""
+    """Return what a person says, text and audio at 24 kHz, without silence around."""
     return [
         (text, _trim(_kept(f"request-{number}", text, lambda t=text: _speak((t,)))))
         for number, text in enumerate(REQUESTS)
@@ -62,7 +62,7 @@ def level_of(samples: NDArray[np.float32]) -> float:
 
 
 def for_the_room(samples: NDArray[np.float32]) -> bytes:
-    """Return sound at 24 kHz as a room takes it."""
+    """Return audio at 24 kHz as a room takes it."""
     return resample_pcm(to_pcm(samples), SAMPLE_RATE, RATE)
 
 

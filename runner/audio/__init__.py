@@ -1,1 +1,1 @@
-"""Sound: formats, framing, resampling, playback, files and the sound card."""
+"""Audio: formats, framing, resampling, playback, files and the sound card."""

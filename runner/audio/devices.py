@@ -1,7 +1,7 @@
-"""Where sound comes from and goes to, as the engine sees it.
+"""The engine's interface to audio devices: microphone, speaker and clock.
 
-Everything on this side of the seam is 24 kHz mono PCM16 little-endian; adapters
-resample on their own side. A microphone's frames are all of one length: 50 ms (2,400
+All audio here is 24 kHz mono PCM16 little-endian; adapters resample to and from the
+rate of a device. The frames of a microphone all have the same length: 50 ms (2,400
 bytes), which costs the least, or 20 ms where a person waits for the answer.
 """
 
@@ -16,19 +16,19 @@ SAMPLE_BYTES = 2
 BYTES_PER_SECOND = SAMPLE_RATE * SAMPLE_BYTES
 BYTES_PER_MS = BYTES_PER_SECOND // 1000
 FRAME_MS = 50
-CARD_FRAME_MS = 20  # of a sound card's microphone
+CARD_FRAME_MS = 20  # for the microphone of a sound card
 FRAME_BYTES = BYTES_PER_SECOND * FRAME_MS // 1000
 CARD_FRAME_BYTES = BYTES_PER_SECOND * CARD_FRAME_MS // 1000
-# A microphone's backlog: more than this and the oldest frames go, counted.
+# Limit of a microphone's backlog; beyond it the oldest frames are dropped and counted.
 MICROPHONE_BACKLOG_MS = 300
 
 
 class Microphone(Protocol):
-    """Gives the caller's sound in real time; opened and closed as a context."""
+    """A source of the caller's audio in real time; an async context manager."""
 
     @property
     def dropped_ms(self) -> float:
-        """How much was thrown away because nobody took it in time, in milliseconds."""
+        """Milliseconds of audio dropped because they were not read in time."""
         ...
 
     async def __aenter__(self) -> Self: ...
@@ -36,51 +36,48 @@ class Microphone(Protocol):
     async def __aexit__(self, *exc: object) -> None: ...
 
     def frames(self) -> AsyncIterator[bytes]:
-        """Yield frames at the pace of the sound; ends when the input ends."""
+        """Yields frames in real time; ends when the input ends."""
         ...
 
 
 class Speaker(Protocol):
-    """Plays the agent's sound; `play` and `stop` return at once."""
+    """Plays the agent's audio; `play` and `stop` return immediately."""
 
     async def __aenter__(self) -> Self: ...
 
     async def __aexit__(self, *exc: object) -> None: ...
 
     def play(self, pcm: bytes) -> None:
-        """Append sound to the playback buffer."""
+        """Appends audio to the playback buffer."""
         ...
 
     def stop(self) -> float:
-        """Empty the playback buffer: silence within one block of the device.
+        """Empties the playback buffer: silence within one block of the device.
 
-        Returns how much sound was thrown away by that, in milliseconds.
+        Returns the length of the discarded audio in milliseconds.
         """
         ...
 
     @property
     def pending_ms(self) -> float:
-        """How much is buffered and not yet played, in milliseconds."""
+        """Milliseconds of audio that are buffered and not yet played."""
         ...
 
     async def drained(self) -> None:
-        """Return once everything handed to `play` has been heard or stopped."""
+        """Returns once all audio passed to `play` was played or stopped."""
         ...
 
 
-# Real time for devices that have no clock of their own, on the loop's clock.
-#
-# `Clock` is the seam: tests, and whoever wants a call faster than real time, give
-# another.
-
-
 class Clock(Protocol):
-    """A clock in seconds, and a way to wait for a time on it."""
+    """A clock in seconds for devices without one, and a way to wait on it.
+
+    Tests and calls in virtual time pass their own.
+    """
 
     def now(self) -> float: ...
 
     async def wait_until(self, due: float) -> None:
-        """Return at `due` or soon after; a time that is past still lets others run."""
+        """Returns at `due` or soon after; yields to the loop if it has passed."""
         ...
 
 
@@ -95,24 +92,24 @@ class LoopClock:
 
 
 class Ticker:
-    """Fires once a period, the first time one period after the first `tick`.
+    """Fires once per period, the first time one period after the first `tick`.
 
-    Deadlines follow one another from the first, so waking up late does not add up.
-    After a stall of more than a period the rest is delayed by it: firing in a burst
-    would hand the far end sound faster than real time.
+    Each deadline follows from the one before, so late wake-ups do not accumulate.
     """
 
-    def __init__(self, pace: Clock, period: float) -> None:
-        self._pace = pace
+    def __init__(self, clock: Clock, period: float) -> None:
+        self._clock = clock
         self._period = period
         self._due: float | None = None
 
     async def tick(self) -> float:
-        """Wait for the next deadline; return the clock's time after it."""
-        now = self._pace.now()
+        """Waits for the next deadline; returns the clock's time after it."""
+        now = self._clock.now()
         due = (now if self._due is None else self._due) + self._period
         if now - due > self._period:
+            # After a stall later deadlines move too: a burst of ticks would send the
+            # service audio faster than real time.
             due = now
         self._due = due
-        await self._pace.wait_until(due)
-        return self._pace.now()
+        await self._clock.wait_until(due)
+        return self._clock.now()

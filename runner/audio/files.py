@@ -1,4 +1,4 @@
-"""Sound files as devices: a microphone that plays one, a speaker that writes one."""
+"""Sound files: reading, writing, and as microphone and speaker of a call."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
 
 class FileMicrophone:
-    """Gives a sound file at real-time pace, then silence; `--input FILE.wav`.
+    """A microphone that yields a sound file in real time; `--input FILE.wav`.
 
-    Nothing of the file is lost when the program stalls: what is left is delayed. The
-    silence after its end lets the far end hear that the caller stopped speaking.
+    A stall of the program delays the rest of the file and loses none of it. Silence
+    follows the file, so that the service detects the end of the turn.
     """
 
     def __init__(
@@ -45,15 +45,15 @@ class FileMicrophone:
         path: Path,
         *,
         tail_seconds: float | None = None,
-        pace: Clock | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        """Play `path`, then `tail_seconds` of silence, or silence for ever for None."""
+        """Plays `path`, then `tail_seconds` of silence; None: silence without end."""
         self.dropped_ms = 0.0
-        self.finished = asyncio.Event()  # set when the file's own sound is over
-        self.started_at: float | None = None  # the pace's clock at the file's start
+        self.finished = asyncio.Event()  # set at the end of the file
+        self.started_at: float | None = None  # clock time of the start of the file
         self._reader = SoundReader(path)
         self._tail_seconds = tail_seconds
-        self._pace = pace or LoopClock()
+        self._clock = clock or LoopClock()
 
     async def __aenter__(self) -> Self:
         self._reader.open()
@@ -63,14 +63,14 @@ class FileMicrophone:
         self._reader.close()
 
     async def frames(self) -> AsyncIterator[bytes]:
-        """Yield the file in frames, its last one filled up, then the silence.
+        """Yields the file in frames, the last one padded, then silence.
 
-        The clock starts with the first frame asked for. To be iterated once. Raises
-        AudioFileError when the file turns out to be broken further on.
+        The clock starts with the first frame. Iterate once. Raises AudioFileError if
+        the file is damaged further on.
         """
-        ticker = Ticker(self._pace, FRAME_MS / 1000)
+        ticker = Ticker(self._clock, FRAME_MS / 1000)
         framer = Framer(FRAME_BYTES)
-        self.started_at = self._pace.now()
+        self.started_at = self._clock.now()
         # A block is read and resampled on the loop: under a millisecond for 100 ms.
         for block in self._reader.blocks():
             for frame in framer.feed(block):
@@ -90,10 +90,10 @@ class FileMicrophone:
 
 
 class FileSpeaker(ClockedSpeaker):
-    """Writes what is played into a WAV file in real time; `--output FILE.wav`.
+    """A speaker that writes a WAV file in real time; `--output FILE.wav`.
 
-    The file is 24 kHz mono PCM16, as long as the speaker was open, silent where nobody
-    spoke, and valid at every moment. What `stop` dropped is not in it.
+    The file is 24 kHz mono PCM16, as long as the speaker was open, silent where nothing
+    was played, and valid at every moment. Audio that `stop` discarded is not in it.
     """
 
     def __init__(
@@ -101,35 +101,28 @@ class FileSpeaker(ClockedSpeaker):
         path: Path,
         *,
         begins_with: FileMicrophone | None = None,
-        pace: Clock | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        """Write to `path`; the files begin together with `begins_with`.
-
-        A microphone is listened to when the call is ready, a speaker is open before:
-        only files that begin together can be laid side by side.
-        """
+        """Writes to `path`, starting together with the file of `begins_with`."""
+        # The speaker is open before the microphone is read, and only files that start
+        # together can be compared.
         begins_at = None if begins_with is None else lambda: begins_with.started_at
-        super().__init__(WavWriter(path), begins_at=begins_at, pace=pace)
-
-
-# Reads sound files of any rate, width and channel count; the one place of soundfile.
-#
-# The library is loaded when a file is opened: who only talks needs no libsndfile.
+        super().__init__(WavWriter(path), begins_at=begins_at, clock=clock)
 
 
 _BLOCK_SECONDS = 0.1  # read at once, so that the longest file needs little memory
-# Rates outside of this are damaged headers; soxr would take the memory of the ratio.
+# Other rates are damaged headers; soxr would allocate memory by their ratio.
 _RATES = range(1_000, 768_001)
-# What programs that write to a pipe put where the length belongs: they don't know it.
+# Written in place of the length by programs that write to a pipe and do not know it.
 _UNKNOWN_LENGTHS = {0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF}
 
 
 class SoundReader:
-    """One sound file, converted to 24 kHz mono PCM16 while it is read, once."""
+    """Reads a sound file of any rate, width and channel count as 24 kHz mono PCM16."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._sound: soundfile.SoundFile | None = None
+        self._file: soundfile.SoundFile | None = None
 
     def __enter__(self) -> Self:
         self.open()
@@ -140,49 +133,50 @@ class SoundReader:
 
     @property
     def duration_seconds(self) -> float:
-        """How long the file says it is; 0 before it is open."""
-        sound = self._sound
-        return 0.0 if sound is None else float(sound.frames / sound.samplerate)
+        """Duration by the header of the file; 0 before it is open."""
+        file = self._file
+        return 0.0 if file is None else float(file.frames / file.samplerate)
 
     def open(self) -> None:
-        """Open and check the file.
+        """Opens and checks the file.
 
-        Raises FileUnreadable when it cannot be read, and AudioFileError when it is no
-        sound file, holds no sound, or was cut off.
+        Raises:
+            FileUnreadable: it cannot be read.
+            AudioFileError: it is not a sound file, is empty or is truncated.
         """
         check_whole(self._path)
         soundfile = _load_soundfile()
         try:
-            sound = soundfile.SoundFile(self._path)
+            file = soundfile.SoundFile(self._path)
         except soundfile.SoundFileError as error:
             raise AudioFileError(
-                f"'{self._path}' is no sound file that can be read: {_reason(error)}",
-                hint="WAV of any rate and width will do, FLAC and Ogg too",
+                f"cannot read '{self._path}' as a sound file: {_reason(error)}",
+                hint="use WAV of any rate and width, FLAC or Ogg",
             ) from error
         problem = None
-        if sound.samplerate not in _RATES:
-            problem = f"has an impossible sample rate of {sound.samplerate} Hz"
-        elif not sound.frames:
-            problem = "holds no sound"
+        if file.samplerate not in _RATES:
+            problem = f"has an impossible sample rate of {file.samplerate} Hz"
+        elif not file.frames:
+            problem = "contains no audio"
         if problem:
-            sound.close()
+            file.close()
             raise AudioFileError(f"'{self._path}' {problem}")
-        self._sound = sound
+        self._file = file
 
     def close(self) -> None:
-        """Close the file; closing twice is fine."""
-        if self._sound is not None:
-            self._sound.close()
-            self._sound = None
+        """Closes the file; a second call has no effect."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def blocks(self) -> Iterator[bytes]:
-        """Yield the sound from here to its end, converted, in pieces of about 100 ms.
+        """Yields the rest of the file, converted, in pieces of about 100 ms.
 
-        Raises AudioFileError where the file turns out to be damaged.
+        Raises AudioFileError if the file is damaged.
         """
-        if self._sound is None:
-            raise ValueError("blocks of a sound file that is not open")
-        rate = self._sound.samplerate
+        if self._file is None:
+            raise ValueError("the sound file is not open")
+        rate = self._file.samplerate
         resampler = Resampler(rate, SAMPLE_RATE)
         while True:
             samples = self._read(max(1, int(rate * _BLOCK_SECONDS)))
@@ -192,41 +186,41 @@ class SoundReader:
                 return
 
     def _read(self, frames: int) -> Samples:
-        """Read the next frames, mixed to mono; none at the end of the file."""
-        if self._sound is None:
+        """Returns the next frames, mixed to mono; none at the end of the file."""
+        if self._file is None:
             return np.zeros(0, np.float32)
         try:
-            channels = self._sound.read(frames, dtype="float32", always_2d=True)
+            channels = self._file.read(frames, dtype="float32", always_2d=True)
         except _load_soundfile().SoundFileError as error:
             raise AudioFileError(
                 f"'{self._path}' is damaged: {_reason(error)}"
             ) from error
         mono: Samples = channels.mean(axis=1, dtype=np.float32)
-        # A float file may hold anything; one not-a-number would spoil the resampler.
+        # A float file may contain anything; one NaN would spoil the resampler.
         return np.nan_to_num(mono, copy=False, nan=0.0, posinf=1.0, neginf=-1.0)
 
 
 def load_pcm(path: Path) -> bytes:
-    """Read a whole sound file as 24 kHz mono PCM16; raises as `SoundReader` does."""
+    """Returns a whole sound file as 24 kHz mono PCM16; raises like `SoundReader`."""
     with SoundReader(path) as reader:
         return b"".join(reader.blocks())
 
 
 def compress(path: Path, format: Literal["FLAC", "OGG"]) -> bytes:
-    """Return a sound file as FLAC, which loses nothing, or as the smaller Ogg Vorbis.
+    """Returns a sound file as FLAC, which is lossless, or as the smaller Ogg Vorbis.
 
-    Raises AudioFileError when it cannot be read.
+    Raises AudioFileError if it cannot be read.
     """
     soundfile = _load_soundfile()
     compressed = io.BytesIO()
     try:
         with (
-            soundfile.SoundFile(path) as sound,
+            soundfile.SoundFile(path) as source,
             soundfile.SoundFile(
-                compressed, "w", sound.samplerate, sound.channels, format=format
+                compressed, "w", source.samplerate, source.channels, format=format
             ) as target,
         ):
-            for block in sound.blocks(sound.samplerate, dtype="int16"):
+            for block in source.blocks(source.samplerate, dtype="int16"):
                 target.write(block)
     except soundfile.SoundFileError as error:
         raise AudioFileError(
@@ -236,36 +230,39 @@ def compress(path: Path, format: Literal["FLAC", "OGG"]) -> bytes:
 
 
 def check_whole(path: Path) -> None:
-    """Raise unless this is a readable file and, if it is a WAV file, a complete one.
+    """Raises unless this is a readable file and, if it is a WAV file, a complete one.
 
-    libsndfile plays what there is of a file that was cut off, without a word.
+    Raises:
+        FileUnreadable: it cannot be read.
+        AudioFileError: it is empty or truncated.
     """
+    # libsndfile plays the rest of a truncated file without an error.
     if path.exists() and not path.is_file():
-        kind = "a folder" if path.is_dir() else "no ordinary file"
-        raise FileUnreadable(f"cannot read sound from '{path}': it is {kind}")
+        kind = "a folder" if path.is_dir() else "not a regular file"
+        raise FileUnreadable(f"cannot read audio from '{path}': it is {kind}")
     try:
         with path.open("rb") as file:
             missing = _missing_bytes(file, path.stat().st_size)
     except OSError as error:
         raise FileUnreadable(
-            f"cannot read sound from '{path}': {os_error_text(error)}"
+            f"cannot read audio from '{path}': {os_error_text(error)}"
         ) from error
     if missing is None:
         raise AudioFileError(f"'{path}' is empty")
     if missing:
         raise AudioFileError(
-            f"'{path}' is cut off: {missing} bytes of its sound are missing",
-            hint="copy or record it again; ffmpeg -i IN.wav OUT.wav keeps what is left",
+            f"'{path}' is truncated: {missing} bytes of its audio are missing",
+            hint="copy or record it again; ffmpeg -i IN.wav OUT.wav keeps the rest",
         )
 
 
 def _missing_bytes(file: BinaryIO, size: int) -> int | None:
-    """Return how much the data chunk promises beyond the end; None for no bytes."""
+    """Returns how many bytes of the data chunk are missing; None for an empty file."""
     if not size:
         return None
     head = file.read(12)
     if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-        return 0  # another format: libsndfile's business
+        return 0  # another format, which libsndfile checks
     while len(chunk := file.read(8)) == 8:
         length = int.from_bytes(chunk[4:], "little")
         if chunk[:4] == b"data":
@@ -277,34 +274,32 @@ def _missing_bytes(file: BinaryIO, size: int) -> int | None:
 
 
 def _reason(error: Exception) -> str:
-    """Return libsndfile's own sentence, without the path that it repeats."""
+    """Returns libsndfile's message without the path that it repeats."""
     text = str(getattr(error, "error_string", error))
     return text.rstrip(".").strip().lower()
 
 
 def _load_soundfile() -> Any:
+    # Loaded when a file is opened: a call by microphone does not need libsndfile.
     try:
         import soundfile
     except (ImportError, OSError) as error:
         # OSError: the Python part is there, libsndfile is not.
         raise AudioFileError(
-            f"sound files cannot be read: {error}",
-            hint="pip install --force-reinstall soundfile (it brings libsndfile)",
+            f"cannot load the sound file library: {error}",
+            hint="pip install --force-reinstall soundfile (it includes libsndfile)",
         ) from error
     return soundfile
 
 
-# Writes a WAV file that is whole at every moment, whenever the program is killed.
-
-
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
-# RIFF counts in 32 bits: 24 hours at this rate. What comes after is written, and read
-# by programs that go by the file's length.
+# RIFF lengths have 32 bits: 24 hours at this rate. Later data is written too, and read
+# by programs that use the length of the file.
 _MAX_DATA = 0xFFFF_FFFF - _HEADER.size
 
 
 def wav_header(data_bytes: int, channels: int = 1) -> bytes:
-    """Return the header of a 24 kHz PCM16 WAV file with so much data."""
+    """Returns the header of a 24 kHz PCM16 WAV file with this number of data bytes."""
     size = min(data_bytes, _MAX_DATA)
     riff_size = _HEADER.size - 8 + size
     frame_bytes = SAMPLE_BYTES * channels
@@ -317,41 +312,41 @@ def wav_header(data_bytes: int, channels: int = 1) -> bytes:
 
 
 class WavWriter:
-    """One WAV file on disk, 24 kHz PCM16, mono unless said otherwise.
+    """Writes a 24 kHz PCM16 WAV file that is valid at every moment.
 
-    `open` proves that the file can be written and leaves an older one as it was; the
-    first `write` replaces it. A recording into which nothing came leaves no file.
+    `open` checks that the file can be written and does not change an existing one; the
+    first `write` replaces it. A file without data is removed on close.
     """
 
     def __init__(self, path: Path, channels: int = 1) -> None:
         self._path = path
         self._channels = channels
         self._file: FileIO | None = None
-        self._is_new = False  # this recording made the file
-        self._has_begun = False  # what the file held before is gone
+        self._is_new = False  # the file did not exist before
+        self._has_begun = False  # an earlier content was replaced
         self._data_bytes = 0
 
     def open(self) -> None:
-        """Open the file; raises AudioFileError when that cannot be."""
+        """Opens the file; raises AudioFileError if that fails."""
         path = self._path
         if path.exists() and not path.is_file():
-            kind = "a folder" if path.is_dir() else "no ordinary file"
+            kind = "a folder" if path.is_dir() else "not a regular file"
             raise AudioFileError(
-                f"cannot write sound to '{path}': it is {kind}",
+                f"cannot write audio to '{path}': it is {kind}",
                 hint="name a file that ends in .wav, or use --output null",
             )
         self._is_new = not path.exists()
         try:
-            # Unbuffered: what a full disk refused must not be tried again in `close`.
+            # Unbuffered: `close` must not retry a write that a full disk refused.
             self._file = FileIO(path, "xb+" if self._is_new else "rb+")
         except OSError as error:
-            raise self._error("cannot write sound to", error) from error
+            raise self._error("cannot write audio to", error) from error
 
     def write(self, pcm: bytes) -> None:
-        """Append, then bring the header up to date; the data is there first."""
+        """Appends audio, then updates the header."""
         file = self._file
         if file is None:
-            raise ValueError("write to a recording that is not open")
+            raise ValueError("the recording is not open")
         try:
             if not self._has_begun:
                 self._has_begun = True
@@ -361,10 +356,10 @@ class WavWriter:
             self._data_bytes += len(pcm)
             _write_at_start(file, wav_header(self._data_bytes, self._channels))
         except OSError as error:
-            raise self._error("cannot go on writing", error) from error
+            raise self._error("cannot continue writing", error) from error
 
     def close(self) -> None:
-        """Close the file; remove one that was made for nothing."""
+        """Closes the file; removes a new one without data."""
         if self._file is None:
             return
         self._file.close()
@@ -374,8 +369,8 @@ class WavWriter:
 
     def _error(self, what: str, error: OSError) -> AudioFileError:
         hints = {
-            FileNotFoundError: f"make the folder '{self._path.parent}' first",
-            PermissionError: "choose a place that you may write to",
+            FileNotFoundError: f"create the folder '{self._path.parent}' first",
+            PermissionError: "choose a writable folder",
         }
         return AudioFileError(
             f"{what} '{self._path}': {os_error_text(error)}",
@@ -385,7 +380,7 @@ class WavWriter:
 
 def _write_at_start(file: FileIO, data: bytes) -> None:
     if sys.platform != "win32":
-        os.pwrite(file.fileno(), data, 0)  # in one, and the place to go on stays
+        os.pwrite(file.fileno(), data, 0)  # atomic, and keeps the file position
     else:
         file.seek(0)
         _write_all(file, data)

@@ -17,7 +17,7 @@ from runner.audio.devices import SAMPLE_BYTES, SAMPLE_RATE
 Samples: TypeAlias = NDArray[np.float32]  # mono, -1 to 1
 
 TELEPHONE_RATE = 8_000  # what G.711 is defined for, in hertz
-# What `loudness` says of digital silence: a number that JSON and a meter can show,
+# Result of `loudness` for digital silence: a number that JSON and a meter can show,
 # well under the -90.3 dBFS of the smallest 16-bit square wave.
 SILENCE_DBFS = -120.0
 # Audio above this counts as a voice: room noise of a laptop is near -60 dBFS, quiet
@@ -29,7 +29,7 @@ _INT16: np.dtype[np.int16] = np.dtype("<i2")
 
 
 def interleave(left: bytes, right: bytes) -> bytes:
-    """Lay two voices of equal length, in PCM16, side by side as stereo."""
+    """Returns two mono PCM16 signals of equal length as one stereo signal."""
     both = np.empty((len(left) // SAMPLE_BYTES, 2), _INT16)
     both[:, 0] = np.frombuffer(left, _INT16)
     both[:, 1] = np.frombuffer(right, _INT16)
@@ -37,12 +37,12 @@ def interleave(left: bytes, right: bytes) -> bytes:
 
 
 def to_samples(pcm: bytes) -> Samples:
-    """Turn PCM16 into samples; raises ValueError for half a sample."""
+    """Returns PCM16 as samples; raises ValueError for half a sample."""
     return np.frombuffer(pcm, _INT16).astype(np.float32) / np.float32(_FULL_SCALE)
 
 
 def to_pcm(samples: Samples) -> bytes:
-    """Turn samples into PCM16: rounded, and clipped where they exceed full scale.
+    """Returns samples as PCM16, rounded and clipped to full scale.
 
     `to_pcm(to_samples(pcm)) == pcm` for every `pcm`. Not-a-number is not allowed.
     """
@@ -52,19 +52,19 @@ def to_pcm(samples: Samples) -> bytes:
 
 
 def silence(duration_ms: float, rate: int = SAMPLE_RATE) -> bytes:
-    """Return silence of this length, rounded to whole samples."""
+    """Returns silence of this length, rounded to whole samples."""
     return bytes(SAMPLE_BYTES * round(duration_ms * rate / 1000))
 
 
 def duration_ms(pcm: bytes, rate: int = SAMPLE_RATE) -> float:
-    """Return how long this sound lasts, in milliseconds."""
+    """Returns the duration of the audio in milliseconds."""
     return len(pcm) * 1000 / (SAMPLE_BYTES * rate)
 
 
 def loudness(pcm: bytes) -> float:
-    """Return the RMS level in dB relative to full scale (a sine at full scale: -3.01).
+    """Returns the RMS level in dB relative to full scale (a sine at full scale: -3.01).
 
-    Silence and no sound at all give `SILENCE_DBFS`, which is also the lower bound.
+    The result for silence and for no samples is `SILENCE_DBFS`, the lower bound.
     """
     if not pcm:
         return SILENCE_DBFS
@@ -76,10 +76,10 @@ def loudness(pcm: bytes) -> float:
 
 
 def is_louder(pcm: bytes, dbfs: float) -> bool:
-    """Tell whether `loudness` is above a level, in a tenth of its time.
+    """True if `loudness` is above a level; takes a tenth of its time.
 
-    Sums in single precision: at the level itself, within a thousandth of a decibel,
-    either answer may come.
+    Sums in single precision: within a thousandth of a decibel of the level, either
+    result is possible.
     """
     samples: NDArray[np.float32] = np.frombuffer(pcm, _INT16).astype(np.float32)
     power = float(samples.dot(samples))
@@ -87,7 +87,7 @@ def is_louder(pcm: bytes, dbfs: float) -> bool:
 
 
 def mix_to_mono(interleaved: Samples, channels: int) -> Samples:
-    """Average the channels of interleaved samples; averaging cannot clip."""
+    """Returns the average of the channels of interleaved samples, which cannot clip."""
     if channels == 1:
         return interleaved
     frames: Samples = interleaved.reshape(-1, channels)
@@ -96,28 +96,28 @@ def mix_to_mono(interleaved: Samples, channels: int) -> Samples:
 
 
 def spread(pcm: bytes, channels: int) -> bytes:
-    """Repeat mono sound on each of so many interleaved channels."""
+    """Returns mono PCM16 repeated on this number of interleaved channels."""
     if channels == 1:
         return pcm
     return np.repeat(np.frombuffer(pcm, _INT16), channels).tobytes()
 
 
 def fade_in(pcm: bytes, channels: int = 1) -> bytes:
-    """Raise the whole of this interleaved sound linearly from silence."""
+    """Returns this interleaved audio, rising linearly from silence."""
     return _ramp(pcm, channels, 0.0, 1.0)
 
 
 def fade_out(pcm: bytes, channels: int = 1) -> bytes:
-    """Lower the whole of this interleaved sound linearly; its last sample is zero.
+    """Returns this interleaved audio, falling linearly to zero at its last sample.
 
-    The first sample keeps its value, so that what was played before it joins on
-    without a step, even where this is the tail of an earlier fade.
+    The first sample keeps its value, which avoids a step after the audio before
+    it, even if this is the tail of an earlier fade.
     """
     return _ramp(pcm, channels, 1.0, 0.0)
 
 
 def scale(pcm: bytes, gains: Samples, channels: int = 1) -> bytes:
-    """Multiply each frame of this interleaved sound by its gain, from 0 to 1."""
+    """Returns this interleaved audio, each frame multiplied by its gain (0 to 1)."""
     frames = np.frombuffer(pcm, _INT16).reshape(-1, channels)
     scaled: Samples = np.rint(frames * gains[:, np.newaxis])
     return scaled.astype(_INT16).tobytes()
@@ -127,27 +127,27 @@ def _ramp(pcm: bytes, channels: int, start: float, end: float) -> bytes:
     frames = len(pcm) // (SAMPLE_BYTES * channels)
     gains = np.linspace(start, end, frames, dtype=np.float32)
     if frames == 1:
-        gains[0] = 0.0  # a lone sample has no room for a ramp
+        gains[0] = 0.0  # one sample is too short for a ramp
     return scale(pcm, gains, channels)
 
 
 def encode_mulaw(pcm: bytes) -> bytes:
-    """Compress PCM16 to G.711 mu-law, a byte a sample (at 8 kHz by definition)."""
+    """Returns PCM16 as G.711 mu-law, one byte per sample (8 kHz by definition)."""
     return _look_up(_mulaw_codes(), np.frombuffer(pcm, _INT16).view("<u2"))
 
 
 def decode_mulaw(coded: bytes) -> bytes:
-    """Expand G.711 mu-law to PCM16."""
+    """Returns G.711 mu-law as PCM16."""
     return _look_up(_mulaw_values(), np.frombuffer(coded, np.uint8))
 
 
 def encode_alaw(pcm: bytes) -> bytes:
-    """Compress PCM16 to G.711 A-law, a byte a sample (at 8 kHz by definition)."""
+    """Returns PCM16 as G.711 A-law, one byte per sample (8 kHz by definition)."""
     return _look_up(_alaw_codes(), np.frombuffer(pcm, _INT16).view("<u2"))
 
 
 def decode_alaw(coded: bytes) -> bytes:
-    """Expand G.711 A-law to PCM16."""
+    """Returns G.711 A-law as PCM16."""
     return _look_up(_alaw_values(), np.frombuffer(coded, np.uint8))
 
 
@@ -161,7 +161,7 @@ def _look_up(table: NDArray[Any], index: NDArray[Any]) -> bytes:
 
 @cache
 def _mulaw_codes() -> NDArray[np.uint8]:
-    """Build the code of each 16-bit value, indexed by its unsigned bits."""
+    """Returns the code of each 16-bit value, indexed by its unsigned bits."""
     value = np.arange(65_536, dtype=np.uint16).view(np.int16).astype(np.int32)
     magnitude = np.minimum((np.where(value < 0, ~value, value) >> 2) + 33, 0x1FFF)
     segment = _highest_bit(magnitude) - 4  # 1 to 8: 33 has its highest bit at 5
@@ -183,7 +183,7 @@ def _mulaw_values() -> NDArray[np.int16]:
 
 @cache
 def _alaw_codes() -> NDArray[np.uint8]:
-    """Build the code of each 16-bit value, indexed by its unsigned bits."""
+    """Returns the code of each 16-bit value, indexed by its unsigned bits."""
     value = np.arange(65_536, dtype=np.uint16).view(np.int16).astype(np.int32)
     magnitude = np.where(value < 0, ~value, value) >> 4
     # Below 32 the scale is linear: no exponent, and the bits are the code.
@@ -206,17 +206,14 @@ def _alaw_values() -> NDArray[np.int16]:
 
 
 def _highest_bit(values: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Return the position of the highest set bit (0 for 1; 0 also for 0)."""
+    """Returns the position of the highest set bit (0 for 1, and 0 for 0)."""
     return (np.frexp(np.maximum(values, 1).astype(np.float64))[1] - 1).astype(np.int32)
 
 
-# Cuts a stream of bytes into frames of one length, or into any length asked for.
-
-
 class Framer:
-    """Takes pieces of any length and gives back whole frames, in order.
+    """Splits a stream of pieces of any length into frames of one length, in order.
 
-    What does not fill a frame is kept for the next piece. No byte is lost or repeated.
+    An incomplete frame is kept for the next piece. No byte is lost or repeated.
     """
 
     def __init__(self, frame_bytes: int) -> None:
@@ -227,11 +224,11 @@ class Framer:
 
     @property
     def rest_bytes(self) -> int:
-        """How many bytes wait for a frame to be filled."""
+        """Number of bytes in the incomplete frame."""
         return len(self._rest)
 
     def feed(self, piece: bytes) -> list[bytes]:
-        """Take a piece; return the frames that it completes, perhaps none."""
+        """Adds a piece; returns the frames that it completes, if any."""
         stream = self._rest + piece
         size = self._frame_bytes
         whole = len(stream) - len(stream) % size
@@ -239,15 +236,15 @@ class Framer:
         return [stream[start : start + size] for start in range(0, whole, size)]
 
     def flush(self) -> bytes:
-        """Return the rest, filled with silence to a frame; empty when there is none."""
+        """Returns the incomplete frame, padded with silence; empty if there is none."""
         rest, self._rest = self._rest, b""
         return rest.ljust(self._frame_bytes, b"\0") if rest else b""
 
 
 class ByteQueue:
-    """Bytes in order, appended in pieces and taken in others, without moving the rest.
+    """A queue of bytes, appended and taken in pieces of any size without copying.
 
-    Not thread-safe: whoever shares one holds a lock.
+    Not thread-safe: threads that share one need a lock.
     """
 
     def __init__(self) -> None:
@@ -258,13 +255,13 @@ class ByteQueue:
         return self._length
 
     def append(self, piece: bytes | memoryview) -> None:
-        """Add at the end."""
+        """Appends at the end."""
         if len(piece):
             self._pieces.append(memoryview(piece))
             self._length += len(piece)
 
     def take(self, size: int) -> bytes:
-        """Remove and return the first bytes, at most so many."""
+        """Removes and returns the first bytes, at most `size`."""
         taken: list[memoryview] = []
         wanted = min(size, self._length)
         self._length -= wanted
@@ -278,6 +275,6 @@ class ByteQueue:
         return b"".join(taken)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Removes all bytes."""
         self._pieces.clear()
         self._length = 0

@@ -1,4 +1,4 @@
-"""Changes the sample rate of a stream of sound; the one place that knows soxr."""
+"""Sample rate conversion of audio streams, with soxr."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import soxr
 
 from runner.audio.pcm import Samples, to_pcm, to_samples
 
-# The most that a `SteadyResampler` can be steered by. A tenth of it is a large error of
-# a sound card's clock, and a hundredth part is what nobody hears of speech.
-MOST_STEERING = 0.005
+# Limit of the steering of a `SteadyResampler`. A tenth of it is a large error of a
+# sound card's clock; changes of speech up to 1 % are inaudible.
+MAX_STEERING = 0.005
 
 
 class Resampler:
-    """Resamples one mono stream piece by piece, with no seam between the pieces.
+    """Resamples one mono stream piece by piece, continuous between the pieces.
 
-    The filter looks ahead, so output lags behind input by some 20 to 40 ms until the
-    last piece. Equal rates cost nothing and lag by nothing.
+    The filter looks ahead, so output lags behind input by about 20 to 40 ms until the
+    last piece. Equal rates pass through without cost or lag.
     """
 
     def __init__(self, from_rate: int, to_rate: int) -> None:
@@ -31,14 +31,14 @@ class Resampler:
 
     @property
     def is_holding(self) -> bool:
-        """True while samples went in whose output `last` has yet to fetch."""
+        """True if the filter still holds samples, which `last` returns."""
         return self._is_holding
 
     def process(self, samples: Samples, last: bool = False) -> Samples:
-        """Return the output that these samples complete.
+        """Returns the output that these samples complete.
 
-        With `last` all that was held back comes out too, and the next piece begins a
-        new stream. In all, `n` samples become `n * to_rate / from_rate`, to within one.
+        With `last` the held samples are returned too, and the next piece begins a new
+        stream. In total `n` samples become `n * to_rate / from_rate`, within one.
         """
         if self._stream is None:
             return samples
@@ -51,11 +51,11 @@ class Resampler:
 
 
 class SteadyResampler:
-    """Resamples one mono stream with a small, even lag, at a ratio that can be steered.
+    """Resamples one mono stream with a small constant lag and an adjustable ratio.
 
-    For live sound: between the usual rates output lags behind input by 5 to 15 ms,
-    always, where `Resampler` hands it out in bursts of up to 40 ms. It costs about a
-    third more. Equal rates that are not steered cost nothing and lag by nothing.
+    For live audio: between the usual rates output always lags behind input by 5 to
+    15 ms, where `Resampler` returns bursts of up to 40 ms. It costs about a third more.
+    Equal rates without steering pass through without cost or lag.
     """
 
     def __init__(
@@ -65,28 +65,28 @@ class SteadyResampler:
         self._is_steerable = is_steerable
         self._stream = None
         if is_steerable or from_rate != to_rate:
-            # The rates that soxr is given are those of its largest ratio; a larger one
-            # than is needed can cost another stage of filters, and its lag.
-            most = 1 + MOST_STEERING if is_steerable else 1.0
+            # soxr takes the rates of its largest ratio; a larger one than necessary can
+            # cost another stage of filters, and its lag.
+            most = 1 + MAX_STEERING if is_steerable else 1.0
             self._stream = soxr.ResampleStream(
                 from_rate * most, to_rate, 1, dtype="float32", quality="HQ", vr=True
             )
             self._set_ratio(0.0, 0)
 
     def steer(self, faster: float, over: int = 0) -> None:
-        """Take in so much more of the input for the same output, as a share of one.
+        """Changes the playback speed by the fraction `faster`.
 
-        Positive plays faster; what exceeds +-`MOST_STEERING` is cut off. The change is
-        spread over so many samples of the input.
+        Positive plays faster; values beyond +-`MAX_STEERING` are clipped. The change
+        is spread over `over` input samples.
         """
         if not self._is_steerable:
-            raise ValueError("steering a resampler that was not made for it")
-        self._set_ratio(min(max(faster, -MOST_STEERING), MOST_STEERING), over)
+            raise ValueError("the resampler is not steerable")
+        self._set_ratio(min(max(faster, -MAX_STEERING), MAX_STEERING), over)
 
     def process(self, samples: Samples, last: bool = False) -> Samples:
-        """Return the output that these samples complete; with `last`, all of it.
+        """Returns the output that these samples complete; with `last`, all of it.
 
-        After `last` the next piece begins a new stream, which is not steered.
+        After `last` the next piece begins a new stream without steering.
         """
         if self._stream is None:
             return samples
@@ -104,7 +104,7 @@ class SteadyResampler:
 
 
 def resample_pcm(pcm: bytes, from_rate: int, to_rate: int) -> bytes:
-    """Change the rate of one whole piece of PCM16."""
+    """Returns one complete piece of PCM16 at another sample rate."""
     if from_rate == to_rate:
         return pcm
     return to_pcm(Resampler(from_rate, to_rate).process(to_samples(pcm), last=True))

@@ -1,4 +1,4 @@
-"""Devices with nothing behind them that keep real time: no input, no output."""
+"""Microphones and speakers without hardware that keep real time."""
 
 from __future__ import annotations
 
@@ -21,11 +21,9 @@ from runner.audio.pcm import duration_ms
 from runner.audio.playback import PlaybackBuffer, PlaybackCounts
 from runner.errors import AudioError, AudioFileError
 
-# Microphones into which a program speaks: the way of `--say` and of typed words.
-
 
 class _Line:
-    """One line on its way out; `said` is resolved with the time of its last sample."""
+    """A queued line; `said` is resolved with the time of its last sample."""
 
     def __init__(self, pcm: bytes) -> None:
         self.rest = memoryview(pcm)
@@ -33,7 +31,7 @@ class _Line:
 
 
 class _Lines:
-    """Lines on their way out, one after another, each beginning a frame of its own."""
+    """A queue of lines; each begins at a frame boundary."""
 
     def __init__(self) -> None:
         self.is_closed = False
@@ -43,15 +41,15 @@ class _Lines:
         return len(self._lines)
 
     async def say(self, pcm: bytes) -> float:
-        """Queue a line; return the time of its last sample once that went out."""
+        """Queues a line; returns the time of its last sample after that was sent."""
         if self.is_closed:
-            raise AudioError("the microphone takes no more lines: its input is closed")
+            raise AudioError("the input of the microphone is closed")
         line = _Line(pcm)
         self._lines.append(line)
         return await line.said
 
     def take(self, now: float, size: int) -> bytes | None:
-        """Return the frame of this size that is due now; None when nobody speaks."""
+        """Returns the frame of `size` bytes that is due now; None without a line."""
         while self._lines and self._lines[0].said.done():  # cancelled
             self._lines.popleft()
         line = self._lines[0] if self._lines else None
@@ -66,7 +64,7 @@ class _Lines:
         return frame + missing
 
     def close(self) -> None:
-        """Give up what has not gone out."""
+        """Discards the lines that were not sent."""
         self.is_closed = True
         while self._lines:
             line = self._lines.popleft()
@@ -77,14 +75,14 @@ class _Lines:
 
 
 class InjectedMicrophone:
-    """Gives silence at real-time pace, and the lines it is handed, one after another.
+    """A microphone that yields silence in real time, and the lines passed to `say`.
 
-    Each line begins a frame of its own. A line whose `say` is cancelled breaks off.
+    Each line begins at a frame boundary. A line whose `say` is cancelled stops.
     """
 
-    def __init__(self, *, pace: Clock | None = None) -> None:
+    def __init__(self, *, clock: Clock | None = None) -> None:
         self.dropped_ms = 0.0
-        self._pace = pace or LoopClock()
+        self._clock = clock or LoopClock()
         self._lines = _Lines()
 
     async def __aenter__(self) -> Self:
@@ -94,40 +92,40 @@ class InjectedMicrophone:
         self._lines.close()
 
     async def say(self, pcm: bytes) -> float:
-        """Speak 24 kHz PCM16 after what is queued; return when its last sample went.
+        """Plays 24 kHz PCM16 after the queued lines; returns when it was sent.
 
-        The time is the pace's clock at that sample, not at the end of its frame.
-        Raises AudioError when the input is closed or the call ends first.
+        The result is the clock's time at the last sample, not at the end of its frame.
+        Raises AudioError if the input is closed or the call ends first.
         """
         return await self._lines.say(pcm)
 
     def close_input(self) -> None:
-        """End the frames once the lines that are queued have gone out."""
+        """Ends the frames after the queued lines."""
         self._lines.is_closed = True
 
     async def frames(self) -> AsyncIterator[bytes]:
-        """Yield frames of speech or silence until the input is closed."""
-        ticker = Ticker(self._pace, FRAME_MS / 1000)
+        """Yields frames of speech or silence until the input is closed."""
+        ticker = Ticker(self._clock, FRAME_MS / 1000)
         while self._lines or not self._lines.is_closed:
             now = await ticker.tick()
             yield self._lines.take(now, FRAME_BYTES) or bytes(FRAME_BYTES)
 
 
 class MixedMicrophone:
-    """A microphone of a person who also types: a line takes the place of the sound.
+    """A microphone whose audio is replaced by the lines passed to `say`.
 
-    Lines go out at the pace of the microphone's own frames. Entering and leaving open
-    and close the microphone that is shared.
+    Lines keep the pace of the microphone's frames. The context opens and closes the
+    wrapped microphone.
     """
 
-    def __init__(self, microphone: Microphone, *, pace: Clock | None = None) -> None:
+    def __init__(self, microphone: Microphone, *, clock: Clock | None = None) -> None:
         self._microphone = microphone
-        self._pace = pace or LoopClock()
+        self._clock = clock or LoopClock()
         self._lines = _Lines()
 
     @property
     def dropped_ms(self) -> float:
-        """How much of the microphone's sound was not taken in time."""
+        """Milliseconds of the microphone's audio that were not read in time."""
         return self._microphone.dropped_ms
 
     async def __aenter__(self) -> Self:
@@ -139,83 +137,81 @@ class MixedMicrophone:
         await self._microphone.__aexit__(*exc)
 
     async def say(self, pcm: bytes) -> float:
-        """Speak 24 kHz PCM16 in place of what is recorded; return when it went out.
+        """Sends 24 kHz PCM16 in place of the recorded audio; returns when it was sent.
 
-        Raises AudioError when the call ends first.
+        Raises AudioError if the call ends first.
         """
         return await self._lines.say(pcm)
 
     async def frames(self) -> AsyncIterator[bytes]:
-        """Yield what is recorded, or a line while there is one."""
+        """Yields the recorded frames, or those of a line while there is one."""
         async for frame in self._microphone.frames():
-            yield self._lines.take(self._pace.now(), len(frame)) or frame
+            yield self._lines.take(self._clock.now(), len(frame)) or frame
 
 
-# The speaker of a machine without one: plays by the clock, into a recording or not.
-
-
-_STEP = 0.05  # seconds between two writes to a recording
+_WRITE_SECONDS = 0.05  # seconds between two writes to a recording
 
 
 class AudioSink(Protocol):
-    """Takes what was played, silence included."""
+    """A file that records the played audio, including silence."""
 
     def open(self) -> None:
-        """Make ready to write; raises AudioFileError before anything was played."""
+        """Opens the file for writing; raises AudioFileError if that fails."""
         ...
 
     def write(self, pcm: bytes) -> None:
-        """Append; raises AudioFileError, for example when the disk is full."""
+        """Appends audio; raises AudioFileError, for example if the disk is full."""
         ...
 
     def close(self) -> None: ...
 
 
 class ClockedSpeaker:
-    """Plays its buffer exactly as the clock goes on.
+    """A speaker that plays its buffer by the clock, optionally into a recording.
 
-    The clock is read when something happens (`play`, `stop`, a question), and what was
-    due since the last time is taken from the buffer then: a sound card would have
-    played it meanwhile, whatever this program was doing. What was taken goes to the
-    recording, which therefore is as long as the time that the speaker was open.
+    The recording is as long as the speaker was open.
     """
+
+    # The clock is read at each call (`play`, `stop`, `pending_ms`), and the audio that
+    # became due since the last one is taken from the buffer then: a sound card would
+    # have played it meanwhile, regardless of the state of this program.
 
     def __init__(
         self,
         recording: AudioSink | None = None,
         *,
         begins_at: Callable[[], float | None] | None = None,
-        pace: Clock | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        """Play from the entering on, or from `begins_at`, asked until it knows.
+        """Starts when the context is entered, or at the time that `begins_at` returns.
 
-        What is played before that begins at once.
+        `begins_at` is called until it returns a time; the first `play` starts earlier.
         """
         self._recording = recording
         self._begins_at = begins_at
-        self._pace = pace or LoopClock()
+        self._clock = clock or LoopClock()
         self._buffer = PlaybackBuffer()
         self._started_at: float | None = None
         self._position = 0  # samples since the start
         self._writing: asyncio.Task[None] | None = None
-        # The recording's failure, told at the end: a full disk must not end a call.
+        # Failure of the recording, raised at the end: a full disk must not end a call.
         self._failure: AudioFileError | None = None
 
     @property
     def counts(self) -> PlaybackCounts:
-        """What was played, cleared and dropped."""
+        """Counters of the played, cleared and dropped audio."""
         return self._buffer.counts
 
     @property
     def started_at(self) -> float | None:
-        """When the first sample was played, on the pace's clock; None before."""
+        """Time of the first sample on the clock; None before."""
         return self._started_at
 
     async def __aenter__(self) -> Self:
         if self._recording is not None:
             self._recording.open()
         if self._begins_at is None:
-            self._started_at = self._pace.now()
+            self._started_at = self._clock.now()
         if self._recording is not None:
             self._writing = asyncio.create_task(self._write_on(), name="recording")
         return self
@@ -232,38 +228,40 @@ class ClockedSpeaker:
             raise self._failure
 
     def play(self, pcm: bytes) -> None:
-        """Append sound to what is being played."""
+        """Appends audio to the playback buffer."""
         self._advance()
         if self._started_at is None:
-            self._started_at = self._pace.now()
+            self._started_at = self._clock.now()
         self._buffer.write(pcm)
 
     def stop(self) -> float:
-        """Drop what has not been played yet, but for a short fade; say how much."""
+        """Discards the buffered audio after a short fade; returns its milliseconds."""
         self._advance()
         return self._buffer.clear()
 
     @property
     def pending_ms(self) -> float:
-        """How much is yet to be played, in milliseconds."""
+        """Milliseconds of audio that are buffered and not yet played."""
         self._advance()
         return self._buffer.pending_ms
 
     async def drained(self) -> None:
-        """Return once everything was played or stopped."""
+        """Returns once all audio was played or stopped."""
         while (pending := self.pending_ms) > 0:
             # In steps, because `stop` and `play` move the end.
-            await self._pace.wait_until(
-                self._pace.now() + min(pending / 1000, _STEP) + 1 / SAMPLE_RATE
+            await self._clock.wait_until(
+                self._clock.now()
+                + min(pending / 1000, _WRITE_SECONDS)
+                + 1 / SAMPLE_RATE
             )
 
     def _advance(self) -> None:
-        """Play what has become due."""
+        """Plays the audio that has become due."""
         if self._started_at is None and self._begins_at is not None:
             self._started_at = self._begins_at()
         if self._started_at is None:
             return
-        due = round((self._pace.now() - self._started_at) * SAMPLE_RATE)
+        due = round((self._clock.now() - self._started_at) * SAMPLE_RATE)
         while self._position < due:
             step = min(due - self._position, SAMPLE_RATE)
             self._record(self._buffer.read(2 * step))
@@ -278,19 +276,19 @@ class ClockedSpeaker:
             self._failure = failure
 
     async def _write_on(self) -> None:
-        """Keep the recording up to date while nobody plays anything."""
-        ticker = Ticker(self._pace, _STEP)
+        """Keeps the recording up to date while nothing is played."""
+        ticker = Ticker(self._clock, _WRITE_SECONDS)
         while True:
             await ticker.tick()
             self._advance()
 
 
 class SilentMicrophone:
-    """Gives silence at real-time pace for as long as it is asked; `--input none`."""
+    """A microphone that yields silence in real time; `--input none`."""
 
-    def __init__(self, *, pace: Clock | None = None) -> None:
+    def __init__(self, *, clock: Clock | None = None) -> None:
         self.dropped_ms = 0.0
-        self._pace = pace or LoopClock()
+        self._clock = clock or LoopClock()
 
     async def __aenter__(self) -> Self:
         return self
@@ -299,15 +297,15 @@ class SilentMicrophone:
         return None
 
     async def frames(self) -> AsyncIterator[bytes]:
-        """Yield silent frames without end."""
-        ticker = Ticker(self._pace, FRAME_MS / 1000)
+        """Yields silent frames without end."""
+        ticker = Ticker(self._clock, FRAME_MS / 1000)
         while True:
             await ticker.tick()
             yield bytes(FRAME_BYTES)
 
 
 class NullSpeaker(ClockedSpeaker):
-    """Plays to nobody in real time; `--output null`."""
+    """A speaker that discards its audio in real time; `--output null`."""
 
-    def __init__(self, *, pace: Clock | None = None) -> None:
-        super().__init__(pace=pace)
+    def __init__(self, *, clock: Clock | None = None) -> None:
+        super().__init__(clock=clock)

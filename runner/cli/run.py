@@ -200,8 +200,8 @@ def run(
         _seconds(max_duration),
         watch,
         transport,
-        keeping=recording_options(record, no_record, record_audio, redact),
-        desk=AudioOptions(
+        recording=recording_options(record, no_record, record_audio, redact),
+        audio=AudioOptions(
             *resolve_devices(
                 input_device, output_device, remember_devices, forget_devices
             ),
@@ -275,7 +275,7 @@ async def _hold_call(
         restore_terminal = attach(view, call)
         hang_up = partial(call.hang_up, "interrupted from the keyboard")
         with graceful_sigint(hang_up, restore_terminal):
-            close = await call.hold()
+            close = await call.run()
             recording = call.recorder.folder if call.recorder else None
             return close, call.counters(), recording
 
@@ -334,5 +334,5 @@ def recording_options(
     if record_audio is not None:
         audio = record_audio == "on"
     return RecordingOptions(
-        folder, sound=not redacts if audio is None else audio, redact=redacts
+        folder, audio=not redacts if audio is None else audio, redact=redacts
     )

@@ -40,7 +40,7 @@ class _Files:
         self.known = {
             each: self.known.get(each) or AgentFileWatcher(each) for each in paths
         }
-        marks = [files.look() for files in self.known.values()]
+        marks = [files.poll() for files in self.known.values()]
         return {path: mark for each in marks for path, mark in each.items()}
 
 

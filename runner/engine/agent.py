@@ -1,4 +1,4 @@
-"""From a path to an agent and its tools, with the tool kinds that are installed."""
+"""Loads an agent and its tools, and resolves an agent with the origin of each value."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ def load_agent_and_tools(
     path: Path,
     variables: Mapping[str, str],
     environment: Mapping[str, str],
-    hide: Callable[[frozenset[str]], None] = lambda secrets: None,
+    add_secrets: Callable[[frozenset[str]], None] = lambda secrets: None,
 ) -> tuple[AgentConfig, ToolRegistry]:
-    """Return an agent and its tools.
+    """Returns an agent and its tools.
 
-    `hide` is given the file's secrets before any tool is loaded, whose failure may
-    quote them.
+    `add_secrets` receives the secrets of the file before a tool is loaded, because the
+    error of a tool may quote them.
 
     Raises:
         ConfigError: the file has findings. ToolError: a tool cannot be loaded.
@@ -73,14 +73,8 @@ def load_agent_and_tools(
         variables=variables,
         kinds={key: kind.schema for key, kind in kinds.items()},
     )
-    hide(agent_secrets(agent))
+    add_secrets(agent_secrets(agent))
     return agent, load_tools(agent, kinds)
-
-
-# An agent as a call would use it, with the origin of each value and no secret in it.
-#
-# The tools are loaded, which imports the agent's own Python files. What is not set, and
-# a tool that cannot be loaded, do not stop it: both are told.
 
 
 HIDDEN = "••••"
@@ -88,11 +82,11 @@ HIDDEN = "••••"
 
 @dataclass(frozen=True, slots=True)
 class ResolvedAgent:
-    """What there is to show of an agent; nothing in it is secret.
+    """An agent as a call would use it, with the origin of each value and no secrets.
 
     `update` is the message that opens a session. `unset` are the variables (`name`) and
-    environment variables (`env:NAME`) without which a call does not start; `problems`
-    are tools that cannot be loaded, one sentence each.
+    environment variables (`env:NAME`) that are required and have no value; `problems`
+    are the errors of tools that cannot be loaded, one sentence each.
     """
 
     path: Path
@@ -102,28 +96,32 @@ class ResolvedAgent:
     problems: tuple[str, ...]
 
     def origins(self) -> Iterator[tuple[Pointer, Origin]]:
-        """Yield each value that holds no others, by pointer, with its origin."""
+        """Yields the pointer of each leaf value with its origin."""
         for path in _leaves(self.traced.values, ()):
             yield path, self.traced.origin(path)
 
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """What one tool is shown as; `definition` is None where nothing is known."""
+    """A tool for display; `definition` is None if it is not known."""
 
     definition: ToolDefinition | None = None
     tool: Tool | None = None
     problem: str | None = None
-    note: str | None = None  # why it was not loaded, where that is nobody's fault
+    note: str | None = None  # reason why it was not loaded, other than an error
 
 
 def resolve(
     path: Path, given: Mapping[str, str], environment: Mapping[str, str]
 ) -> ResolvedAgent:
-    """Resolve an agent file with the variables that were `given`.
+    """Resolves an agent file with the variables that were `given`.
+
+    Loads the tools, which imports the Python files of the agent. Missing values and
+    tools that cannot be loaded are part of the result.
 
     Raises:
-        ConfigError: the file has findings. FileUnreadable: there is nothing to read.
+        ConfigError: the file has findings.
+        FileUnreadable: the file cannot be read.
         UsageError: a variable is given that the file does not declare.
     """
     kinds = installed_kinds()
@@ -170,7 +168,7 @@ def _build(
 
 
 def _environment_names(inspection: RuleContext) -> list[str]:
-    """Return the environment variables that the file uses, each once, in order."""
+    """Returns the environment variables that the file uses, each once, in order."""
     uses = (use.placeholder for use in inspection.fact(find_uses))
     return list(dict.fromkeys(use.name for use in uses if use.kind == "environment"))
 
@@ -178,12 +176,11 @@ def _environment_names(inspection: RuleContext) -> list[str]:
 def _redactor(
     inspection: RuleContext, names: list[str], environment: Mapping[str, str]
 ) -> Redactor:
-    """Redact what the file takes from the environment, secrets in clear, and keys that
-    a tool might read by itself.
-    """
+    """Returns a redactor for secrets in the file and in the environment."""
     redactor = Redactor()
     for leak in inspection.fact(find_leaks):
         redactor.add((leak.place.source.text[slice(*leak.place.span)],), HIDDEN)
+    # Keys too that only a tool might read.
     always = (ASSEMBLYAI_KEY, OTHER_KEY, *names)
     for name, value in find_environment_secrets(environment, always):
         redactor.add((value,), placeholder_for(name))
@@ -197,7 +194,7 @@ def _load(
     kinds: Mapping[str, Any],
     redactor: Redactor,
 ) -> tuple[list[_Shown], list[str]]:
-    """Load the tools with real settings, since they may check them."""
+    """Loads the tools, with real settings, because tools may check them."""
     tools: list[_Shown] = []
     loaded: list[Tool] = []
     for index, each in enumerate(load_each(real, kinds)):
@@ -209,7 +206,7 @@ def _load(
         if missing:
             config = shown.tools[index]
             note = f"{', '.join(missing)} not set"
-            known = config.kind == "http"  # the file says all there is to say
+            known = config.kind == "http"  # completely defined by the file
             definition = define_tool(config, config.parameters or {}, ToolTraits())
             tools.append(_Shown(definition if known else None, note=note))
         else:
@@ -229,7 +226,7 @@ def _one_line(error: ToolError) -> str:
 
 
 def _unset_in(inspection: RuleContext, path: Pointer) -> list[str]:
-    """Return the placeholders below `path` that have no value, as they are written."""
+    """Returns the placeholders below `path` that have no value, as written."""
     missing = []
     variables = inspection.document.value.get("variables", {})
     given = inspection.variables or {}
@@ -275,7 +272,7 @@ def _add_tools(
 def _tool_origins(
     agent: AgentConfig, index: int, written: Mapping[str, Any], tool: _Shown
 ) -> Origins:
-    """Return the origins of what the tool's entry in the file does not decide."""
+    """Returns the origins of the fields that the tool's entry in the file omits."""
     config = agent.tools[index]
     if tool.tool is not None:
         return definition_origins(tool.tool, config, written, agent)
@@ -290,7 +287,7 @@ def _tool_origins(
 
 
 def _add_service(traced: TracedConfig, environment: Mapping[str, str]) -> None:
-    """Say which service a call would go to that is not told where."""
+    """Adds the service that a call would use if the file names none."""
     if traced.values["service"]["url"] is None:
         service = choose_service(None, None, environment)
         traced.values["service"]["url"] = service.url
@@ -299,7 +296,7 @@ def _add_service(traced: TracedConfig, environment: Mapping[str, str]) -> None:
 
 
 def _duration(seconds: float) -> str:
-    """Write seconds as an agent file does."""
+    """Returns seconds in the format of an agent file."""
     if seconds < 1:
         return f"{seconds * 1000:g}ms"
     return f"{seconds:g}s"
@@ -328,11 +325,8 @@ def _mask(traced: TracedConfig, redactor: Redactor) -> TracedConfig:
 
 
 def posix_path(path: Path) -> str:
-    """Return a path as output names it, the same on every system."""
+    """Returns a path with forward slashes on every system."""
     return str(path).replace(os.sep, "/")
-
-
-# Where a loaded tool's definition comes from, where the agent file does not say it.
 
 
 _NOTES = {
@@ -347,7 +341,7 @@ _PLAIN = {"timeout": 30.0, "effect": "read", "announce": None}
 def definition_origins(
     tool: Tool, config: ToolConfig, written: Mapping[str, Any], agent: AgentConfig
 ) -> Origins:
-    """Return the origin of each field of a definition that `written` does not decide.
+    """Returns the origin of each field of a loaded tool that its entry omits.
 
     `written` is the tool's entry in the agent file.
     """
@@ -397,7 +391,7 @@ def _said_by_function(
 
 
 def default_origin(name: str, definition: ToolDefinition) -> Origin:
-    """Return the origin of a field that neither the file nor the tool decides."""
+    """Returns the origin of a field that neither the file nor the tool sets."""
     is_told = name == "on_interrupt" or not getattr(definition, name)
     return Origin("default", detail=_NOTES.get(name, "") if is_told else "")
 
@@ -409,7 +403,7 @@ def _plugin_name(config: ToolConfig) -> str:
 
 
 def _place(function: Any, agent: AgentConfig) -> tuple[str | None, int | None]:
-    """Return the file, from the agent's folder, and the line where it is defined."""
+    """Returns the file, relative to the agent's folder, and the line of a function."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     if code is None:  # a callable object
         return None, None

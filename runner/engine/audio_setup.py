@@ -1,15 +1,15 @@
-"""The near end of a call: which microphone, which speaker, and who speaks.
+"""Audio setup of a call: microphone, speaker, echo handling and the input of a caller.
 
-| input | microphone           | who speaks             | the call is ended by        |
-|-------|----------------------|------------------------|-----------------------------|
-| mic   | the sound card       | a person, who may type | Ctrl-C, the agent           |
-| FILE  | the file, then quiet | the file               | the end of its last answer  |
-| text  | quiet                | the lines of stdin     | the end of the input        |
-| lines | quiet                | `--say`, one by one    | the end of the last answer  |
-| none  | quiet                | nobody                 | the end of the greeting     |
+| input | microphone             | caller                 | end of the call            |
+|-------|------------------------|------------------------|----------------------------|
+| mic   | the sound card         | a person, who may type | Ctrl-C, the agent          |
+| FILE  | the file, then silence | the file               | the end of its last answer |
+| text  | silence                | the lines of stdin     | the end of the input       |
+| lines | silence                | `--say`, one by one    | the end of the last answer |
+| none  | silence                | none                   | the end of the greeting    |
 
-Of what comes by stdin, lines that begin with a slash are commands. At a terminal they
-are obeyed at once and words are said as they come; lines that are piped in take turns.
+Lines of stdin that begin with a slash are commands. At a terminal commands and text
+take effect immediately; lines from a pipe wait for the agent to finish.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from typing import Literal, TypeAlias, cast, get_args
 
 from runner.audio.devices import Microphone, Speaker
 from runner.audio.echo import (
-    INSTALL,
+    INSTALL_COMMAND,
     AudioProcessor,
     EchoCanceller,
     HalfDuplexGate,
-    is_available,
-    require,
+    is_canceller_available,
+    require_canceller,
 )
 from runner.audio.files import FileMicrophone, FileSpeaker
 from runner.audio.pcm import Samples
@@ -48,14 +48,14 @@ from runner.engine.caller import Notice, ScriptedCaller
 from runner.engine.controls import Controls, End, SayText, Typed, parse_line
 from runner.errors import AudioUnavailable, DeviceNotFound, UsageError
 
-# After a file has ended, the far end may still wait for more of the turn: the longest
-# silence that a service is known to wait for by default is 3 s.
+# After the end of a file the service may wait for the rest of the turn: the longest
+# default of a known service is 3 s.
 FILE_QUIET_SECONDS = 3.5
-NOBODY_QUIET_SECONDS = 2.0
-TYPING_WORKS = "type to speak, /help lists commands"
+NO_INPUT_QUIET_SECONDS = 2.0
+TYPING_HINT = "type to speak, /help lists commands"
 
 
-# What a person types, as it comes: words and commands, until there is no more.
+# Yields typed text and commands until the end of the input.
 Typing: TypeAlias = Callable[[], AsyncIterator[Typed]]
 
 
@@ -66,9 +66,9 @@ async def _typed_lines() -> AsyncIterator[Typed]:
 
 @dataclass(frozen=True, slots=True)
 class LocalEndpoint:
-    """The open devices of a call, and how it goes on at this end.
+    """The open devices of a call and the input of the caller.
 
-    `typing` reads a terminal's keys for a view that draws them; else lines are read.
+    `typing` reads keys for a view that draws them; None: lines of stdin are read.
     """
 
     input: str
@@ -78,59 +78,60 @@ class LocalEndpoint:
     typing: Typing | None = None
 
     async def drive(self, caller: ScriptedCaller, controls: Controls) -> None:
-        """Do the caller's part to its end; with a microphone, a person does."""
+        """Delivers the caller's input until it is cancelled."""
         match self.microphone:
             case FileMicrophone() as file:
                 await file.finished.wait()
                 await caller.hang_up_when_quiet(FILE_QUIET_SECONDS)
             case InjectedMicrophone() if self.lines:
-                await caller.speak_in_turn(_each(self.lines))
+                await caller.deliver_in_turn(_iterate(self.lines))
             case InjectedMicrophone() if is_terminal():
-                lines = _obeyed(self._typed(controls), controls)
-                await caller.speak_at_once(_read_ahead(lines))
+                lines = _perform_commands(self._typed(controls), controls)
+                await caller.deliver_immediately(_read_ahead(lines))
             case InjectedMicrophone():
-                await caller.speak_in_turn(_obeyed(_typed_lines(), controls))
+                await caller.deliver_in_turn(
+                    _perform_commands(_typed_lines(), controls)
+                )
             case SilentMicrophone():
-                await caller.hang_up_when_quiet(NOBODY_QUIET_SECONDS)
+                await caller.hang_up_when_quiet(NO_INPUT_QUIET_SECONDS)
             case MixedMicrophone() if is_terminal() and is_in_foreground():
-                lines = _obeyed(self._typed(controls), controls, is_all=False)
-                await caller.speak_at_once(_read_ahead(lines))
+                lines = _perform_commands(self._typed(controls), controls, is_all=False)
+                await caller.deliver_immediately(_read_ahead(lines))
             case _:
                 pass
-        # The engine ends the call; until then there is nothing more to do here.
+        # The engine ends the call and cancels this.
         await asyncio.Event().wait()
 
     def _typed(self, controls: Controls) -> AsyncIterator[Typed]:
         if self.typing is not None:
             return self.typing()
-        controls.notice(TYPING_WORKS)
+        controls.notice(TYPING_HINT)
         return _typed_lines()
 
 
 @contextlib.asynccontextmanager
-async def open_near_end(
+async def open_endpoint(
     input: str | None,
     output: str | None,
     lines: Sequence[str],
     notice: Notice,
-    desk: AudioOptions,
+    audio: AudioOptions,
 ) -> AsyncIterator[LocalEndpoint]:
-    """Open the devices; without wishes, a person at the sound card.
+    """Opens the devices; by default the microphone and speaker of the sound card.
 
     Raises:
-        UsageError: the wishes contradict each other.
+        UsageError: the options contradict each other.
         AudioError, FileUnreadable: a device or a file cannot be opened.
     """
     if lines and input not in (None, "none"):
         raise UsageError(
-            f"--say speaks in place of a microphone, so it does not go with "
-            f"--input {input}"
+            f"--say replaces the microphone and cannot be combined with --input {input}"
         )
     if input and output and _is_same_file(Path(input), Path(output)):
         raise UsageError(f"--output would overwrite the input {input}")
     kind = "lines" if lines else input or "mic"
     async with contextlib.AsyncExitStack() as stack:
-        microphone, speaker = await _open(kind, output, desk, stack, notice)
+        microphone, speaker = await _open(kind, output, audio, stack, notice)
         yield LocalEndpoint(kind, microphone, speaker, tuple(lines))
 
 
@@ -140,41 +141,41 @@ _Devices: TypeAlias = tuple[Microphone, Speaker]
 async def _open(
     kind: str,
     output: str | None,
-    desk: AudioOptions,
+    audio: AudioOptions,
     stack: contextlib.AsyncExitStack,
     notice: Notice,
 ) -> _Devices:
     if kind == "mic":
-        return await _open_for_a_person(output, desk, stack, notice)
-    # The file first: one that cannot be read should not leave another one behind.
+        return await _open_microphone(output, audio, stack, notice)
+    # The input file first: an unreadable one must not leave an output file behind.
     microphone: Microphone = await stack.enter_async_context(_microphone(kind))
     if output not in (None, "speaker"):
         speaker = _speaker(output, microphone)
         return microphone, await stack.enter_async_context(speaker)
-    card = SoundCard(input=False, output_device=desk.output_device, notice=notice)
+    card = SoundCard(input=False, output_device=audio.output_device, notice=notice)
     try:
         return microphone, await stack.enter_async_context(card.speaker)
     except (AudioUnavailable, DeviceNotFound) as error:
-        if output is not None or isinstance(desk.output_device, int | str):
+        if output is not None or isinstance(audio.output_device, int | str):
             raise
-        notice(f"{error.message}: the agent's voice is not heard, only shown")
+        notice(f"{error.message}: the agent's words are shown without audio")
         return microphone, await stack.enter_async_context(NullSpeaker())
 
 
-async def _open_for_a_person(
+async def _open_microphone(
     output: str | None,
-    desk: AudioOptions,
+    audio: AudioOptions,
     stack: contextlib.AsyncExitStack,
     notice: Notice,
 ) -> _Devices:
-    elsewhere = None if output in (None, "speaker") else output
-    recorded, speaker = await open_desk(
-        desk, stack, notice, with_speaker=elsewhere is None
+    other_output = None if output in (None, "speaker") else output
+    recorded, speaker = await open_sound_card(
+        audio, stack, notice, with_speaker=other_output is None
     )
     microphone = await stack.enter_async_context(MixedMicrophone(recorded))
-    if elsewhere is not None:
-        speaker = await stack.enter_async_context(_speaker(elsewhere))
-    assert speaker is not None, "a desk without a speaker has one elsewhere"
+    if other_output is not None:
+        speaker = await stack.enter_async_context(_speaker(other_output))
+    assert speaker is not None, "a audio without a speaker has one other_output"
     return microphone, speaker
 
 
@@ -193,7 +194,7 @@ def _speaker(output: str, microphone: Microphone | None = None) -> Speaker:
         case "null":
             return NullSpeaker()
         case path:
-            # A recording begins with the file that is played, to lie beside it.
+            # A recording starts with the input file, so that they can be compared.
             file = microphone if isinstance(microphone, FileMicrophone) else None
             return FileSpeaker(Path(path), begins_with=file)
 
@@ -201,21 +202,21 @@ def _speaker(output: str, microphone: Microphone | None = None) -> Speaker:
 def _is_same_file(one: Path, other: Path) -> bool:
     try:
         return one.samefile(other)
-    except OSError:  # one of them is not there, or is no path at all
+    except OSError:  # one does not exist, or is not a path
         return False
 
 
-async def _each(lines: Sequence[str]) -> AsyncIterator[str]:
+async def _iterate(lines: Sequence[str]) -> AsyncIterator[str]:
     for line in lines:
         yield line
 
 
-async def _obeyed(
+async def _perform_commands(
     typed: AsyncIterator[Typed], controls: Controls, *, is_all: bool = True
 ) -> AsyncIterator[str]:
-    """Yield the words of what is typed, obey the commands; ends with `/end`.
+    """Yields typed text and performs commands; ends with `/end`.
 
-    The end of the keyboard ends it only if typing `is_all` that the caller does.
+    The end of the input ends it only if `is_all`: without a microphone.
     """
     async for each in typed:
         match each:
@@ -230,7 +231,7 @@ async def _obeyed(
 
 
 async def _read_ahead(lines: AsyncIterator[str]) -> AsyncIterator[str]:
-    """Yield lines; a command is obeyed while the line before it is being spoken."""
+    """Yields lines; reads ahead, so that commands do not wait for a spoken line."""
     ahead: asyncio.Queue[str | None] = asyncio.Queue()
 
     async def read() -> None:
@@ -246,44 +247,42 @@ async def _read_ahead(lines: AsyncIterator[str]) -> AsyncIterator[str]:
         reading.cancel()
 
 
-# A person at a desk: the sound card as a call uses it.
-
-
-# In names of outputs that put no sound into the room, on all platforms; and in names of
-# those that may do so all the same: "Speakers / Headphones" are one jack and a laptop's
-# own. Hands-free is what Windows calls telephones for a whole room, too. To cancel echo
-# where there is none costs nothing but CPU time, so what is in doubt is a speaker.
-_WORN = re.compile(
+# Names of headphones on all platforms, and of outputs that may be speakers all the
+# same: "Speakers / Headphones" are a jack and the speakers of a laptop. "Hands-free" is
+# not in the list, because Windows uses it for conference phones too. In doubt an output
+# is a speaker: cancelling without an echo costs only CPU time.
+_HEADPHONES = re.compile(
     r"head(phone|set)|ear(phone|bud|pod)|air ?pods|kopfhörer|casque|auricular|\bbuds",
     re.IGNORECASE,
 )
-_LOUD = re.compile(r"speaker|lautsprecher|haut-?parleur|altavo", re.IGNORECASE)
+_LOUDSPEAKERS = re.compile(r"speaker|lautsprecher|haut-?parleur|altavo", re.IGNORECASE)
 
-# What is done about the agent's voice in the microphone: it is cancelled, it is not, or
-# nobody listens while the agent speaks; auto finds out what is possible and needed.
+# Handling of the agent's voice in the microphone: cancelled, not cancelled, or muted
+# while the agent speaks; `auto` selects by the output and the installed packages.
 EchoMode: TypeAlias = Literal["auto", "on", "off", "half-duplex"]
-
-
 _ECHO_MODES = get_args(EchoMode)
 
 
 def read_echo_mode(text: str) -> EchoMode:
-    """Return a mode as it is written; raises UsageError."""
+    """Returns the mode of this name; raises UsageError."""
     if text not in _ECHO_MODES:
-        raise UsageError(f"--echo is {', '.join(_ECHO_MODES)}, not '{text}'")
+        raise UsageError(
+            f"'{text}' is not an echo mode",
+            hint=f"--echo takes {', '.join(_ECHO_MODES)}",
+        )
     return cast("EchoMode", text)
 
 
 def is_headphones(name: str) -> bool:
-    """Whether an output of this name is worn, as far as its name tells."""
-    return _WORN.search(name) is not None and _LOUD.search(name) is None
+    """True if the name of an output indicates headphones."""
+    return _HEADPHONES.search(name) is not None and _LOUDSPEAKERS.search(name) is None
 
 
 @dataclass(frozen=True, slots=True)
 class AudioOptions:
-    """Which devices, by index, name or a part of it, and what is done about echo.
+    """Devices, by index, name or part of a name, and the handling of echo.
 
-    With `headphones` there is no echo, whatever the output is called.
+    With `headphones` no echo is expected, regardless of the name of the output.
     """
 
     input_device: DeviceName = None
@@ -295,97 +294,98 @@ class AudioOptions:
 
 @dataclass(frozen=True, slots=True)
 class EchoChoice:
-    """What is done about echo, and the words to the person about it."""
+    """The handling of echo, and the notice about it."""
 
     mode: Literal["cancel", "half-duplex", "nothing"]
     why: str | None = None
 
 
-def choose_echo(wishes: AudioOptions, speaker: str, can_cancel: bool) -> EchoChoice:
-    """Choose for a speaker of this name."""
-    if wishes.headphones or wishes.echo == "off":
+def choose_echo(options: AudioOptions, speaker: str, can_cancel: bool) -> EchoChoice:
+    """Returns the handling of echo for a speaker of this name."""
+    if options.headphones or options.echo == "off":
         return EchoChoice("nothing")
-    if wishes.echo == "half-duplex":
+    if options.echo == "half-duplex":
         return EchoChoice("half-duplex", _HALF_DUPLEX)
-    if wishes.echo == "auto" and is_headphones(speaker):
-        return EchoChoice("nothing", f"echo: none expected of '{speaker}'")
-    if wishes.echo == "on" or can_cancel:
+    if options.echo == "auto" and is_headphones(speaker):
+        return EchoChoice("nothing", f"echo: none expected with '{speaker}'")
+    if options.echo == "on" or can_cancel:
         return EchoChoice("cancel", _CANCELLED)
     return EchoChoice(
-        "half-duplex", f"{_HALF_DUPLEX}; to change that: {INSTALL}, or --headphones"
+        "half-duplex",
+        f"{_HALF_DUPLEX}; to change that: {INSTALL_COMMAND}, or --headphones",
     )
 
 
-_CANCELLED = "echo: the agent's voice is taken out of the microphone"
+_CANCELLED = "echo: the agent's voice is removed from the microphone audio"
 _HALF_DUPLEX = (
-    "echo: nobody listens while the agent speaks, so your voice cannot interrupt it"
+    "echo: the microphone is muted while the agent speaks, so you cannot interrupt it"
 )
 
 
 class AdaptiveAudioProcessor:
-    """What is done about echo, chosen anew whenever another speaker is taken up.
+    """Selects the handling of echo for each speaker, and reports each change."""
 
-    Says what was chosen, whenever that has changed.
-    """
-
-    def __init__(self, wishes: AudioOptions, notice: Notice) -> None:
-        """Raise AudioUnavailable when what is asked for needs a missing package."""
-        if wishes.echo == "on" or wishes.noise_suppression:
-            require()
-        self._wishes = wishes
+    def __init__(self, options: AudioOptions, notice: Notice) -> None:
+        """Raises AudioUnavailable if the options need a missing package."""
+        if options.echo == "on" or options.noise_suppression:
+            require_canceller()
+        self._options = options
         self._notice = notice
-        self._can_cancel = is_available()
+        self._can_cancel = is_canceller_available()
         self._choice: EchoChoice | None = None
-        self._chosen: AudioProcessor | None = None
+        self._processor: AudioProcessor | None = None
 
     def attach(self, rate: int, channels: int, name: str = "") -> None:
-        """Make ready for this speaker; without any, what was chosen stays."""
-        choice = choose_echo(self._wishes, name, self._can_cancel)
+        """Selects the processor for this speaker; keeps it if `name` is empty."""
+        choice = choose_echo(self._options, name, self._can_cancel)
         if name and choice != self._choice:
-            self._choice, self._chosen = choice, self._make(choice)
+            self._choice, self._processor = choice, self._make(choice)
             if choice.why is not None:
                 self._notice(choice.why)
-        if self._chosen is not None:
-            self._chosen.attach(rate, channels, name)
+        if self._processor is not None:
+            self._processor.attach(rate, channels, name)
 
     def played(self, pcm: bytes, at: float) -> None:
-        """Take note of a block; in PortAudio's thread."""
-        if self._chosen is not None:
-            self._chosen.played(pcm, at)
+        """Queues a played block; in the PortAudio thread."""
+        if self._processor is not None:
+            self._processor.played(pcm, at)
 
-    def hear(self, samples: Samples, at: float) -> Samples:
-        """Take what was recorded from this time on; return what goes on."""
-        return samples if self._chosen is None else self._chosen.hear(samples, at)
+    def process(self, samples: Samples, at: float) -> Samples:
+        """Returns the processed samples of audio that was recorded from `at`."""
+        return (
+            samples if self._processor is None else self._processor.process(samples, at)
+        )
 
     def _make(self, choice: EchoChoice) -> AudioProcessor | None:
-        noise = self._wishes.noise_suppression
+        noise = self._options.noise_suppression
         if choice.mode == "cancel":
             return EchoCanceller(noise=noise)
         quiet = EchoCanceller(echo=False, noise=True) if noise else None
         return HalfDuplexGate(quiet) if choice.mode == "half-duplex" else quiet
 
 
-async def open_desk(
-    wishes: AudioOptions,
+async def open_sound_card(
+    options: AudioOptions,
     stack: contextlib.AsyncExitStack,
     notice: Notice,
     *,
     with_speaker: bool = True,
     library: PortAudio | None = None,
 ) -> tuple[Microphone, Speaker | None]:
-    """Open the sound card for a person; with its speaker, or the microphone alone.
+    """Opens the sound card; with its speaker, or only its microphone.
 
     Raises:
-        AudioUnavailable, DeviceNotFound: there is none, or none of that name; or echo
-            is to be cancelled and the package for it is missing.
+        AudioUnavailable: a device is missing, or echo cancellation was requested and
+            its package is missing.
+        DeviceNotFound: no device has the requested name.
     """
-    # One duplex stream where that can be: macOS refuses two on one device.
+    # One card, for a duplex stream if possible: macOS refuses two on one device.
     card = SoundCard(
         output=with_speaker,
-        input_device=wishes.input_device,
-        output_device=wishes.output_device,
+        input_device=options.input_device,
+        output_device=options.output_device,
         notice=notice,
-        front_end=_front_end(wishes, with_speaker, notice),
+        front_end=_front_end(options, with_speaker, notice),
         library=library,
     )
     await stack.enter_async_context(card)
@@ -393,42 +393,37 @@ async def open_desk(
 
 
 def _front_end(
-    wishes: AudioOptions, with_speaker: bool, notice: Notice
+    options: AudioOptions, with_speaker: bool, notice: Notice
 ) -> AudioProcessor | None:
     if with_speaker:
-        return AdaptiveAudioProcessor(wishes, notice)
-    if wishes.noise_suppression:
+        return AdaptiveAudioProcessor(options, notice)
+    if options.noise_suppression:
         return EchoCanceller(echo=False, noise=True)
     return None
 
 
-# Lines of standard input as they come, without holding the event loop up.
-
-
 def is_terminal() -> bool:
-    """Whether stdin is a terminal, so that a person may type."""
+    """True if stdin is a terminal."""
     return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
 
 
 def is_in_foreground() -> bool:
-    """Whether the terminal's keyboard is this process's to read.
+    """True if this process may read from the terminal.
 
-    A job in the background that reads from its terminal is stopped by the system.
+    The system stops a background job that reads from its terminal.
     """
     if sys.platform == "win32":
         return True
     try:
         return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
-    except OSError:  # not the terminal of this session: nobody stops us
+    except OSError:  # not the terminal of this session
         return True
 
 
 async def typed_lines() -> AsyncIterator[str]:
-    """Yield what is typed or piped in, line by line, leaving out empty lines.
-
-    A daemon thread reads, because a blocking read of a terminal can be ended neither by
-    cancelling nor by closing; it must not hold the exit up.
-    """
+    """Yields the lines of stdin, stripped, without empty lines."""
+    # A daemon thread, because a blocking read of a terminal cannot be ended by
+    # cancelling or closing, and must not delay the exit.
     loop = asyncio.get_running_loop()
     lines: asyncio.Queue[str | None] = asyncio.Queue()
 
@@ -442,7 +437,7 @@ async def typed_lines() -> AsyncIterator[str]:
         try:
             for line in sys.stdin or ():
                 put(line)
-        except (OSError, ValueError):  # closed under our hands: the input is over
+        except (OSError, ValueError):  # closed meanwhile: the end of the input
             pass
         put(None)
 

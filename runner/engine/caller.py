@@ -1,4 +1,4 @@
-"""Somebody at the near end who speaks lines, from the command line or a keyboard."""
+"""A caller that speaks lines from the command line or the keyboard, by local TTS."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from runner.errors import SpeechError
 from runner.protocol.client.events import HangUp
 from runner.speech.interfaces import Synthesizer
 
-# Quiet for this long, and the agent has finished: it covers the gap between the last
-# sound of a reply and what the far end may still do on its own.
+# The agent has finished after this pause: it covers the gap between the end of a reply
+# and another action of the service.
 FINISHED_SECONDS = 0.4
-# A line that is not heard after this long is passed over, with a word.
+# The next line follows with a notice if the service detects no speech for this long.
 UNHEARD_SECONDS = 4.0
-# How long an answer may take before the next line is spoken all the same.
+# The next line follows with a notice if the answer takes longer.
 ANSWER_SECONDS = 45.0
 
 Deliver = Callable[[str], Awaitable[None]]
@@ -29,34 +29,34 @@ Notice = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class ScriptedCaller:
-    """Delivers lines to a call, each after the agent has finished, then hangs up."""
+    """Delivers lines to a call, then hangs up."""
 
     engine: Engine
     speaker: Speaker
     deliver: Deliver
     notice: Notice
 
-    async def speak_in_turn(self, lines: AsyncIterator[str]) -> None:
-        """Say each line when the agent has finished, hang up after the last answer."""
+    async def deliver_in_turn(self, lines: AsyncIterator[str]) -> None:
+        """Delivers each line after the agent has finished; hangs up after the last."""
         async for line in lines:
             await self.finished()
             await self.deliver(line)
-            await self._be_answered(line)
+            await self._wait_for_answer(line)
         await self.hang_up_when_quiet(FINISHED_SECONDS)
 
-    async def speak_at_once(self, lines: AsyncIterator[str]) -> None:
-        """Say each line as it comes; hang up when there are no more."""
+    async def deliver_immediately(self, lines: AsyncIterator[str]) -> None:
+        """Delivers each line immediately; hangs up after the last."""
         async for line in lines:
             await self.deliver(line)
         await self.hang_up_when_quiet(FINISHED_SECONDS)
 
     async def hang_up_when_quiet(self, seconds: float) -> None:
-        """Hang up once the agent has finished and nothing follows for a while."""
+        """Hangs up once the agent has finished and `seconds` have passed."""
         await self.finished(seconds)
         self.engine.post(HangUp("everything has been said", after_playback=True))
 
     async def finished(self, seconds: float = FINISHED_SECONDS) -> None:
-        """Return when the agent has had nothing to say or do for this long."""
+        """Returns when no reply or tool call was pending for `seconds`."""
         while True:
             await self.engine.settled.wait()
             await self.speaker.drained()
@@ -70,9 +70,9 @@ class ScriptedCaller:
             return True
         return False
 
-    async def _be_answered(self, line: str) -> None:
+    async def _wait_for_answer(self, line: str) -> None:
         if await self._stays_settled(UNHEARD_SECONDS):
-            self.notice(f"nobody heard: {line!r}")
+            self.notice(f"the service did not detect speech: {line!r}")
             return
         try:
             await asyncio.wait_for(self.engine.settled.wait(), ANSWER_SECONDS)
@@ -80,13 +80,9 @@ class ScriptedCaller:
             self.notice(f"no answer after {ANSWER_SECONDS:.0f} s to: {line!r}")
 
 
-# The voice of this machine, outside the local service: the caller's lines, spoken
-# into the microphone path, and announcements that no service says.
-
-
 @dataclass(slots=True)
 class LocalSynthesizer:
-    """Makes sound of texts on a worker thread, one after the other."""
+    """Synthesizes texts with the local TTS on a worker thread, one after another."""
 
     local: LocalConfig
     _voice: Synthesizer | None = None
@@ -95,20 +91,20 @@ class LocalSynthesizer:
     )
 
     def begin(self, text: str) -> asyncio.Future[bytes]:
-        """Begin to make sound of a text.
+        """Starts to synthesize a text.
 
-        The future raises SpeechError where there is no voice, or it is not fetched.
+        The future raises SpeechError if the voice is missing.
         """
         loop = asyncio.get_running_loop()
         return loop.run_in_executor(self._worker, self._speak, text)
 
     def close(self) -> None:
-        """Let the voice go."""
+        """Stops the worker thread."""
         self._worker.shutdown(wait=False, cancel_futures=True)
 
     def _speak(self, text: str) -> bytes:
         if self._voice is None:
-            # Loads the speech engine: half a second, and only for who needs it.
+            # Imported here: loading the speech engine takes half a second.
             from runner.speech.loader import load_synthesizer
 
             self._voice = load_synthesizer(self.local)
@@ -117,52 +113,52 @@ class LocalSynthesizer:
 
 @dataclass(slots=True)
 class SpokenInput:
-    """Delivers the caller's lines; those that are known are spoken ahead."""
+    """Speaks the caller's lines into a microphone; synthesizes known ones ahead."""
 
     microphone: InjectedMicrophone | MixedMicrophone
     voice: LocalSynthesizer
     known: Sequence[str] = ()
-    _ahead: dict[str, asyncio.Future[bytes]] = field(default_factory=dict)
+    _prepared: dict[str, asyncio.Future[bytes]] = field(default_factory=dict)
 
     def prepare(self) -> None:
-        """Begin to speak the known lines; they are ready when their turn comes."""
+        """Starts to synthesize the known lines."""
         for line in self.known:
-            self._ahead.setdefault(line, self.voice.begin(line))
+            self._prepared.setdefault(line, self.voice.begin(line))
 
     async def deliver(self, line: str) -> None:
-        """Speak a line into the microphone; return when its last sample went in.
+        """Speaks a line into the microphone; returns when it was sent.
 
         Raises:
-            SpeechError: there is no voice on this machine, or it is not fetched.
+            SpeechError: the voice is not installed or not downloaded.
         """
-        waiting = self._ahead.get(line) or self.voice.begin(line)
+        waiting = self._prepared.get(line) or self.voice.begin(line)
         await self.microphone.say(await waiting)
 
 
 @dataclass(slots=True)
 class AnnouncementSynthesizer:
-    """Says announcements for the engine, each text made once; tells once if it cannot.
+    """Synthesizes announcements for the engine; a failure is reported once.
 
-    An agent has as many texts as it has tools, so what was made is kept.
+    The audio of each text is cached: there are as many texts as tools.
     """
 
-    begin: Callable[[str], asyncio.Future[bytes]]  # `LocalVoice.begin`
+    begin: Callable[[str], asyncio.Future[bytes]]  # `LocalSynthesizer.begin`
     notice: Callable[[str], None]
-    _made: dict[str, asyncio.Future[bytes]] = field(default_factory=dict)
-    _is_mute: bool = False
+    _cache: dict[str, asyncio.Future[bytes]] = field(default_factory=dict)
+    _has_failed: bool = False
 
     async def say(self, text: str) -> bytes:
-        """Return a text as sound; empty where this machine has no voice."""
-        if self._is_mute:
+        """Returns the audio of a text; empty if this machine has no voice."""
+        if self._has_failed:
             return b""
-        making = self._made.get(text)
-        if making is None:
-            making = self._made[text] = self.begin(text)
+        future = self._cache.get(text)
+        if future is None:
+            future = self._cache[text] = self.begin(text)
         try:
-            return await asyncio.shield(making)
+            return await asyncio.shield(future)
         except SpeechError as error:
-            if not self._is_mute:
-                self._is_mute = True
+            if not self._has_failed:
+                self._has_failed = True
                 hint = f" ({error.hint})" if error.hint else ""
-                self.notice(f"{error.message}; no tools are announced by it{hint}")
+                self.notice(f"{error.message}: announcements are not spoken{hint}")
             return b""

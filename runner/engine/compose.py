@@ -1,7 +1,7 @@
-"""The composition root: the only file that knows everyone.
+"""The composition root: builds a call from an agent file and the options.
 
-`open_call` builds what one call needs from an agent file and the wishes of whoever
-started it; a `Call` holds it. Nothing is global, everything is handed over.
+`open_call` creates all parts of a call and yields it as a `CallSession`. Nothing is
+global, all dependencies are passed as arguments.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from runner.config.diagnostics import Diagnostic
 from runner.config.lint.secrets import credentials_in
 from runner.config.model import AgentConfig
 from runner.engine.agent import load_agent_and_tools
-from runner.engine.audio_setup import AudioOptions, LocalEndpoint, Typing, open_near_end
+from runner.engine.audio_setup import AudioOptions, LocalEndpoint, Typing, open_endpoint
 from runner.engine.caller import (
     AnnouncementSynthesizer,
     Deliver,
@@ -63,7 +63,7 @@ from runner.redaction import Redactor, find_password, strip_credentials
 
 
 class View(Protocol):
-    """Somebody who watches a call."""
+    """Displays a call."""
 
     def observe(self, at: float, what: Any) -> None: ...
 
@@ -74,14 +74,14 @@ class View(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CallOptions:
-    """What the command line asks for; None leaves it to what is there.
+    """Options of a call; None selects by what is available.
 
     `input` is mic, text, none or a sound file; `output` is speaker, null or a file to
-    write; `lines` are spoken by the local voice, each after the agent has finished.
-    With `watch` the call follows the agent file while it is edited.
-    `transport` is a library for the wire, or auto. `seed` is that of the session's own
-    lots; None draws it. With `keeping` the call is recorded, with `push_to_talk` the
-    caller is heard only on request.
+    write; `lines` are spoken by the local TTS, each after the agent has finished.
+    With `watch` the call follows reloader of the agent file. `transport` is a WebSocket
+    library, or auto. `seed` is the seed of the session's random numbers; None: a random
+    one. With `recording` the call is recorded, with `push_to_talk` microphone audio is
+    sent only on request.
     """
 
     agent: Path
@@ -94,63 +94,64 @@ class CallOptions:
     watch: bool = False
     transport: str = "auto"
     seed: int | None = None
-    keeping: RecordingOptions | None = None
-    desk: AudioOptions = AudioOptions()
+    recording: RecordingOptions | None = None
+    audio: AudioOptions = AudioOptions()
     push_to_talk: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class CallSession:
-    """A call that is ready to begin; `beside` runs as long as it does.
+    """A call that is ready to start.
 
-    `recorder` is None when the call is not recorded.
+    `background` are coroutine functions that run during the call. `recorder` is None if
+    the call is not recorded.
     """
 
     engine: Engine
-    near_end: LocalEndpoint
+    endpoint: LocalEndpoint
     controls: Controls
-    toolbelt: LiveToolset
+    toolset: LiveToolset
     secrets: Redactor
-    beside: Sequence[Callable[[], Coroutine[Any, Any, None]]]
+    background: Sequence[Callable[[], Coroutine[Any, Any, None]]]
     recorder: Recorder | None
     agent: str  # its name
     service: Service
-    _tally: CounterObserver
+    _counter: CounterObserver
 
     def hang_up(self, reason: str) -> None:
-        """End the call politely, at once; on the event loop's thread."""
+        """Ends the call now, with a handshake; call on the event loop."""
         self.engine.post(HangUp(reason))
 
-    async def hold(self) -> Close:
-        """Hold the call to its end.
+    async def run(self) -> Close:
+        """Runs the call to its end.
 
         Raises:
             VagentError: a device, the voice or the input failed.
         """
         running = asyncio.create_task(self.engine.run())
-        beside = [asyncio.create_task(work()) for work in self.beside]
+        background = [asyncio.create_task(work()) for work in self.background]
         try:
-            await asyncio.wait((running, *beside), return_when="FIRST_COMPLETED")
-            for work in beside:
+            await asyncio.wait((running, *background), return_when="FIRST_COMPLETED")
+            for work in background:
                 if work.done() and not running.done():
                     work.result()  # raises what went wrong
             return await running
         finally:
-            for task in (running, *beside):
+            for task in (running, *background):
                 task.cancel()
-            await asyncio.gather(running, *beside, return_exceptions=True)
+            await asyncio.gather(running, *background, return_exceptions=True)
 
     def counters(self) -> Counters:
-        """Return what was counted so far; before the devices are closed."""
-        devices = self.near_end.microphone, self.near_end.speaker
+        """Returns the counters; call before the devices are closed."""
+        devices = self.endpoint.microphone, self.endpoint.speaker
         return collect_counters(
-            self._tally, self.engine.line.counts, *devices, self.toolbelt.hung
+            self._counter, self.engine.connection.counts, *devices, self.toolset.hung
         )
 
 
 @contextlib.asynccontextmanager
 async def open_call(
-    wishes: CallOptions,
+    options: CallOptions,
     environment: Mapping[str, str],
     view: View,
     observers: Sequence[Observer] = (),
@@ -158,113 +159,113 @@ async def open_call(
     typing: Typing | None = None,
     secrets: Redactor | None = None,
 ) -> AsyncIterator[CallSession]:
-    """Build a call; everything that was opened is closed on leaving.
+    """Builds a call; leaving the context closes all that was opened.
 
     `events` interprets the call, after `observers` and before the view. `typing` is
-    what a person types, where the view reads the keyboard. What is to be hidden is
-    added to `secrets` as soon as it is known.
+    the typed input if the view reads the keyboard. Secrets are added to `secrets` as
+    soon as they are known.
 
     Raises:
-        VagentError: the file, a tool, a device or the service cannot be had.
+        VagentError: the file, a tool, a device or the service is not available.
     """
     secrets = secrets or Redactor()
     events = events or CallInterpreter()
     load = partial(
-        load_agent_and_tools, wishes.agent, wishes.variables, environment, secrets.add
+        load_agent_and_tools, options.agent, options.variables, environment, secrets.add
     )
-    files = AgentFileWatcher(wishes.agent)
-    seen = files.look()  # before the file is read, so that no edit is missed
+    files = AgentFileWatcher(options.agent)
+    seen = files.poll()  # before the file is read, so that no edit is missed
     agent, registry = load()
-    service = choose_service(wishes.service, agent.service_url, environment)
-    text = read_agent_text(wishes.agent)
+    service = choose_service(options.service, agent.service_url, environment)
+    text = read_agent_text(options.agent)
     secrets.add(find_secrets(text, service))
     tools = build_toolset(registry)
-    config = build_client_config(agent, tools, service, wishes.max_duration)
-    seed = random.randrange(2**32) if wishes.seed is None else wishes.seed
+    config = build_client_config(agent, tools, service, options.max_duration)
+    seed = random.randrange(2**32) if options.seed is None else options.seed
     session = ClientSession(config, jitter=random.Random(seed).random)
-    changes, tally = session.conversation.changes, CounterObserver(session)
-    events.subscribe(tally.note)
-    toolbelt = LiveToolset(tools, lambda: changes.current.tools, view.notice)
+    changes, counter = session.conversation.changes, CounterObserver(session)
+    events.subscribe(counter.note)
+    toolset = LiveToolset(tools, lambda: changes.current.tools, view.notice)
     async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(toolbelt.close)
-        opening = open_near_end(
-            wishes.input, wishes.output, wishes.lines, view.notice, wishes.desk
+        stack.push_async_callback(toolset.close)
+        opening = open_endpoint(
+            options.input, options.output, options.lines, view.notice, options.audio
         )
-        near_end = replace(await stack.enter_async_context(opening), typing=typing)
-        reaching = connect_service(service, agent, wishes.transport, view.notice)
-        dial = await stack.enter_async_context(reaching)
+        endpoint = replace(await stack.enter_async_context(opening), typing=typing)
+        dialing = connect_service(service, agent, options.transport, view.notice)
+        dial = await stack.enter_async_context(dialing)
         describe = partial(describe_call, agent, text, config, service.name, seed)
-        keeping = record_call(wishes.keeping, describe, text, secrets, view.notice)
-        recorder = stack.enter_context(keeping)
-        watchers = (*observers, events.observe, tally.observe, view.observe)
+        recording = record_call(options.recording, describe, text, secrets, view.notice)
+        recorder = stack.enter_context(recording)
+        watchers = (*observers, events.observe, counter.observe, view.observe)
         if recorder is not None:
             watchers = (recorder.observe, *watchers)
         voice = LocalSynthesizer(agent.local)
         stack.callback(voice.close)
         say = AnnouncementSynthesizer(voice.begin, view.notice).say
-        engine = _engine(session, dial, near_end, toolbelt, say, watchers)
-        deliver = _delivery(near_end, engine, voice, service, view.notice)
-        caller = ScriptedCaller(engine, near_end.speaker, deliver, view.notice)
+        engine = _engine(session, dial, endpoint, toolset, say, watchers)
+        deliver = _delivery(endpoint, engine, voice, service, view.notice)
+        caller = ScriptedCaller(engine, endpoint.speaker, deliver, view.notice)
         controls = Controls(
-            engine, view.notice, changes.current.session, wishes.push_to_talk
+            engine, view.notice, changes.current.session, options.push_to_talk
         )
-        beside = [partial(near_end.drive, caller, controls)]
-        if wishes.watch:
-            edits = HotReloader(agent, load, toolbelt, controls, view)
-            beside.append(partial(edits.follow, files, seen))
-        parts = engine, near_end, controls, toolbelt, secrets, beside, recorder
-        yield CallSession(*parts, agent.name, service, tally)
+        background = [partial(endpoint.drive, caller, controls)]
+        if options.watch:
+            reloader = HotReloader(agent, load, toolset, controls, view)
+            background.append(partial(reloader.follow, files, seen))
+        parts = engine, endpoint, controls, toolset, secrets, background, recorder
+        yield CallSession(*parts, agent.name, service, counter)
 
 
 def _engine(
     session: ClientSession,
     dial: Dial,
-    near_end: LocalEndpoint,
-    toolbelt: LiveToolset,
+    endpoint: LocalEndpoint,
+    toolset: LiveToolset,
     say: Speak,
     observers: Sequence[Observer],
 ) -> Engine:
     return Engine(
         session,
         dial,
-        microphone=near_end.microphone,
-        speaker=near_end.speaker,
-        run_tool=toolbelt.run,
+        microphone=endpoint.microphone,
+        speaker=endpoint.speaker,
+        run_tool=toolset.run,
         voice=say,
-        observers=(*observers, toolbelt.observe),
+        observers=(*observers, toolset.observe),
     )
 
 
 def _delivery(
-    near_end: LocalEndpoint,
+    endpoint: LocalEndpoint,
     engine: Engine,
     voice: LocalSynthesizer,
     service: Service,
     notice: Notice,
 ) -> Deliver:
-    """Return how a line of the caller's reaches the service: as text or as sound."""
+    """Returns the function that delivers a line: as text or as audio."""
 
     async def say_as_text(line: str) -> None:
         engine.post(Say(line))
 
-    microphone, is_lines = near_end.microphone, bool(near_end.lines)
+    microphone, is_lines = endpoint.microphone, bool(endpoint.lines)
     if not isinstance(microphone, InjectedMicrophone | MixedMicrophone):
         return say_as_text
     if service.is_local and not is_lines:
         return say_as_text
-    spoken = SpokenInput(microphone, voice, near_end.lines)
+    spoken = SpokenInput(microphone, voice, endpoint.lines)
     spoken.prepare()
 
     async def speak(line: str) -> None:
         if engine.is_muted:
-            notice(f"muted, so nobody would hear {line!r}: /unmute first")
+            notice(f"not sent while muted: {line!r}; hint: /unmute")
             return
         try:
             await spoken.deliver(line)
         except SpeechError as error:
             if isinstance(microphone, InjectedMicrophone):
-                raise  # there is no other way to speak
-            notice(f"{error.message}: the line was not said")
+                raise  # the call has no other input
+            notice(f"{error.message}: the line was not sent")
 
     return speak
 
@@ -277,10 +278,11 @@ async def connect_service(
     notice: Callable[[str], None],
     faults: Sequence[str] = (),
 ) -> AsyncIterator[Dial]:
-    """Yield the way to a service; the local service is started, with these faults.
+    """Yields the dialer of a service; starts the local service, with these faults.
 
     Raises:
-        UsageError: there is no such transport. SpeechError: no server came up.
+        UsageError: the transport is unknown or not installed.
+        SpeechError: the server did not start.
     """
     library = choose_library(transport)
     notice(f"service: {service.name} ({service.why})")
@@ -289,35 +291,32 @@ async def connect_service(
         return
     from runner.service.subprocess import embedded_server
 
-    def listen(line: Mapping[str, Any]) -> None:
-        if line.get("type") == "vagent.missing":
+    def report_missing(event: Mapping[str, Any]) -> None:
+        if event.get("type") == "vagent.missing":
             notice(
-                f"no {line['part']} ({line['reason']}): {line['instead']}; "
-                f"to mend it: {line['command']}"
+                f"no {event['part']} ({event['reason']}): {event['instead']}; "
+                f"hint: {event['command']}"
             )
 
-    async with embedded_server(agent.local, listen, faults) as url:
+    async with embedded_server(agent.local, report_missing, faults) as url:
         yield Dialer(url, lambda: service.key, library)
-
-
-# How a call is kept: what its recording begins with, and what is hidden in it.
 
 
 @dataclass(frozen=True, slots=True)
 class RecordingOptions:
-    """The wish for a recording, in a new folder inside `into`.
+    """Options of a recording, which goes to a new folder in `into`.
 
-    With `redact`, figures and addresses are taken out of all that is said; `sound`
+    With `redact`, numbers and addresses are removed from all text; `audio`
     cannot be redacted.
     """
 
     into: Path
-    sound: bool = True
+    audio: bool = True
     redact: bool = False
 
 
 def read_agent_text(path: Path) -> str:
-    """Return an agent file's text; raises FileUnreadable."""
+    """Returns the text of an agent file; raises FileUnreadable."""
     try:
         return path.read_bytes().decode("utf-8", "replace")
     except OSError as error:
@@ -330,11 +329,11 @@ def describe_call(
     config: ClientConfig,
     service: str,
     seed: int,
-    keeping: RecordingOptions,
+    options: RecordingOptions,
 ) -> Header:
-    """Return the header of a recording that begins now.
+    """Returns the header of a recording that starts now.
 
-    `text` is the agent file's, `service` the name of who answers.
+    `text` is the text of the agent file, `service` the name of the service.
     """
     return Header(
         agent=RecordedAgent(
@@ -348,43 +347,43 @@ def describe_call(
         python=platform.python_version(),
         platform=platform.system(),
         variables=dict(agent.variables),
-        has_sound=keeping.sound,
-        is_redacted=keeping.redact,
+        has_sound=options.audio,
+        is_redacted=options.redact,
     )
 
 
 @contextlib.contextmanager
 def record_call(
-    keeping: RecordingOptions | None,
+    options: RecordingOptions | None,
     describe: Callable[[RecordingOptions], Header],
     text: str,
     redactor: Redactor,
     notice: Callable[[str], None],
 ) -> Iterator[Recorder | None]:
-    """Record a call in a new folder while the context lasts; None for no wish.
+    """Records a call in a new folder; yields None without options.
 
-    To be entered on the event loop, where `notice` is called.
+    Enter on the event loop, where `notice` is called.
 
     Raises:
-        FileUnreadable: the recording cannot be made.
+        FileUnreadable: the recording cannot be written.
     """
-    if keeping is None:
+    if options is None:
         yield None
         return
     loop = asyncio.get_running_loop()
-    header = describe(keeping)
+    header = describe(options)
 
-    def tell(reason: str) -> None:
-        # The recorder writes on its own thread, and views belong to the loop's.
+    def report(reason: str) -> None:
+        # The recorder writes on its own thread, and views belong to the event loop.
         loop.call_soon_threadsafe(notice, reason)
 
-    folder = new_folder(keeping.into, header.agent.name, datetime.now())
-    with Recorder(folder, header, text, redactor=redactor, notice=tell) as recorder:
+    folder = new_folder(options.into, header.agent.name, datetime.now())
+    with Recorder(folder, header, text, redactor=redactor, notice=report) as recorder:
         yield recorder
 
 
 def find_secrets(text: str, service: Service) -> frozenset[str]:
-    """Return the keys in an agent file's text, and those to a service."""
+    """Returns the credentials in the text of an agent file and of a service."""
     found = {*credentials_in(text), *_in_address(service.url or "")}
     if service.key:
         found.add(service.key)

@@ -1,9 +1,9 @@
-"""The line to the service: one connection at a time, and what waits to go out on it.
+"""The connection to the service, with an outbox for messages that cannot be sent yet.
 
-Nothing here waits. A transport calls when a message has come, and the session has dealt
-with it before the call returns, so a slow session slows the socket down; what is to be
-sent is written at once while the socket takes it. When it does not, messages wait in an
-outbox in which sound gives way and control messages never do.
+Nothing here awaits. A transport calls the listener for each message, and the session
+has processed it when the call returns, so a slow session slows the socket down.
+Messages are written immediately while the socket accepts them, else they wait in the
+outbox, which drops old audio but no control message.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from runner.protocol.client.events import (
 from runner.protocol.codec import decode_server, encode
 from runner.protocol.messages import ClientMessage, InputAudio
 
-# Sound that waits to be sent: beyond this the oldest goes, counted. What is said now
-# must be sent now.
+# Limit of the audio that waits to be sent. Beyond it the oldest is dropped and counted,
+# so that the audio stays current.
 OUTBOX_AUDIO_BYTES = 6 * FRAME_BYTES  # 300 ms
 
 
@@ -41,54 +41,54 @@ class Transport(Protocol):
 
     @property
     def is_writable(self) -> bool:
-        """Whether the socket takes more; if not, `Listener.writable` tells when."""
+        """True if the socket accepts more; else `writable` of the listener follows."""
         ...
 
     def write(self, text: str) -> None:
-        """Send a text frame; does nothing once the connection is gone."""
+        """Sends a text frame; has no effect after the connection was lost."""
         ...
 
     async def close(self) -> None:
-        """Send what was written, then close; closing a closed one is fine."""
+        """Sends the written messages, then closes; a second call has no effect."""
         ...
 
 
 class TransportListener(Protocol):
-    """Whom a transport tells what happens, on the loop's thread; none of it waits."""
+    """Callbacks of a transport, on the thread of the event loop."""
 
     def opened(self, transport: Transport) -> None:
-        """The connection stands; called once, before anything else."""
+        """The connection is open; called once, before the other methods."""
 
     def received(self, text: str | bytes) -> None:
-        """A whole message has come."""
+        """A complete message was received."""
 
     def writable(self) -> None:
-        """The socket takes more again."""
+        """The socket accepts more again."""
 
     def lost(self, error: ConnectionLost) -> None:
-        """The connection is gone; nothing is called after this."""
+        """The connection was lost or closed; the last call."""
 
 
-# Opens a connection, authorised by the token or else by the key; raises VagentError.
-# Returns when the listener has been told that it is open.
+# Opens a connection, authorized by the token or else by the key; raises VagentError.
+# Returns after `opened` of the listener was called.
 Dial: TypeAlias = Callable[[str | None, TransportListener], Awaitable[None]]
 Post: TypeAlias = Callable[[Event], None]
 
 
 @dataclass(slots=True)
 class ConnectionStats:
-    """What happened at the wire, over all connections of a session."""
+    """Counters over all connections of a session."""
 
     connections: int = 0
     stalls: int = 0  # times that messages had to wait for the socket
-    # Of the microphone, too late to be sent.
+    # Microphone audio that was too late to be sent.
     dropped_frames: int = 0
     dropped_bytes: int = 0
-    garbled_messages: int = 0
+    malformed_messages: int = 0
 
 
 class Outbox:
-    """Messages that wait for the socket, in order."""
+    """A queue of messages that wait for the socket."""
 
     def __init__(self, counts: ConnectionStats) -> None:
         self._counts = counts
@@ -99,7 +99,7 @@ class Outbox:
         return len(self._messages)
 
     def put(self, message: ClientMessage) -> None:
-        """Append a message; drop the oldest sound if there is too much of it."""
+        """Appends a message; drops the oldest audio beyond `OUTBOX_AUDIO_BYTES`."""
         if isinstance(message, InputAudio):
             self._audio_bytes += len(message.pcm)
             while self._audio_bytes > max(OUTBOX_AUDIO_BYTES, len(message.pcm)):
@@ -107,17 +107,14 @@ class Outbox:
         self._messages.append(message)
 
     def take(self) -> ClientMessage:
-        """Remove and return the first message; raises IndexError if there is none."""
+        """Removes and returns the first message; raises IndexError if there is none."""
         message = self._messages.popleft()
         if isinstance(message, InputAudio):
             self._audio_bytes -= len(message.pcm)
         return message
 
     def clear(self) -> Sequence[ClientMessage]:
-        """Forget what was meant for a connection that is gone; return it but for sound.
-
-        Sound is counted as dropped.
-        """
+        """Removes all messages; counts audio as dropped and returns the others."""
         unsent = [each for each in self._messages if not isinstance(each, InputAudio)]
         self._counts.dropped_frames += len(self._messages) - len(unsent)
         self._counts.dropped_bytes += self._audio_bytes
@@ -135,19 +132,21 @@ class Outbox:
                 return
 
 
-class _Connection:
-    """One connection of a line, as its transport's listener; mute once dropped."""
+class _TransportListener:
+    """The listener of one transport; posts nothing after it was dropped."""
 
     def __init__(self, post: Post, outbox: Outbox, counts: ConnectionStats) -> None:
-        self.transport: Transport | None = None  # from the opening on, for closing it
-        self.way_out: Transport | None = None  # the same, from the opening to the loss
+        self.transport: Transport | None = None  # from `opened` on, for closing it
+        self.open_transport: Transport | None = (
+            None  # the same, from `opened` to `lost`
+        )
         self.is_dropped = False
         self._post = post
         self._outbox = outbox
         self._counts = counts
 
     def opened(self, transport: Transport) -> None:
-        self.transport = self.way_out = transport
+        self.transport = self.open_transport = transport
         if not self.is_dropped:
             self._counts.connections += 1
             self._post(Connected())
@@ -158,18 +157,18 @@ class _Connection:
         try:
             message = decode_server(text)
         except RemoteProtocolError as error:
-            self._counts.garbled_messages += 1
+            self._counts.malformed_messages += 1
             self._post(MalformedMessage(error.message))
         else:
             self._post(Received(message))
 
     def writable(self) -> None:
-        way_out = self.way_out
-        while way_out and way_out.is_writable and self._outbox:
-            way_out.write(encode(self._outbox.take()))
+        open_transport = self.open_transport
+        while open_transport and open_transport.is_writable and self._outbox:
+            open_transport.write(encode(self._outbox.take()))
 
     def lost(self, error: ConnectionLost) -> None:
-        self.way_out = None
+        self.open_transport = None
         if not self.is_dropped:
             unsent = self._outbox.clear()
             self._post(Disconnected(error.message, error.code, unsent=unsent))
@@ -182,37 +181,41 @@ class _Connection:
 
 
 class Connection:
-    """Holds at most one connection; what happens on it is posted as events."""
+    """Holds at most one open transport and posts its events."""
 
     def __init__(self, dial: Dial, post: Post) -> None:
         self.counts = ConnectionStats()
         self._outbox = Outbox(self.counts)
         self._dial = dial
         self._post = post
-        self._connection = _Connection(post, self._outbox, self.counts)
+        self._connection = _TransportListener(post, self._outbox, self.counts)
         self._dialing: asyncio.Task[None] | None = None
 
     def open(self, token: str | None, tasks: asyncio.TaskGroup) -> None:
-        """Connect in the background, dropping any earlier connection silently."""
+        """Connects in the background; drops an earlier connection without an event."""
         before = self._drop()
         if before is not None:
             tasks.create_task(before.close())
         self._outbox.clear()
-        self._connection = _Connection(self._post, self._outbox, self.counts)
-        self._dialing = tasks.create_task(self._call(token, self._connection))
+        self._connection = _TransportListener(self._post, self._outbox, self.counts)
+        self._dialing = tasks.create_task(self._connect(token, self._connection))
 
     def send(self, message: ClientMessage) -> None:
-        """Write a message, or let it wait while the socket takes no more."""
-        way_out = self._connection.way_out
-        if way_out is not None and way_out.is_writable and not self._outbox:
-            way_out.write(encode(message))
+        """Writes a message, or queues it while the socket accepts no more."""
+        open_transport = self._connection.open_transport
+        if (
+            open_transport is not None
+            and open_transport.is_writable
+            and not self._outbox
+        ):
+            open_transport.write(encode(message))
             return
-        if way_out is not None and not self._outbox:
+        if open_transport is not None and not self._outbox:
             self.counts.stalls += 1
         self._outbox.put(message)
 
     async def close(self) -> None:
-        """Drop the connection, if there is one, after what was sent on it."""
+        """Closes the connection, if there is one, after the written messages."""
         transport = self._drop()
         if transport is not None:
             await transport.close()
@@ -223,7 +226,7 @@ class Connection:
         self._connection.is_dropped = True
         return self._connection.transport
 
-    async def _call(self, token: str | None, connection: _Connection) -> None:
+    async def _connect(self, token: str | None, connection: _TransportListener) -> None:
         try:
             await self._dial(token, connection)
         except VagentError as error:

@@ -1,4 +1,4 @@
-"""What a person can do to a running call besides speaking."""
+"""Controls of a running call: mute, push-to-talk, volume, and typed commands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runner.protocol.messages import JsonObject
 
 @dataclass(frozen=True, slots=True)
 class ControlState:
-    """How a person has set a call; `volume` is None while nobody has named one."""
+    """The settings of a running call; `volume` is None until one was set."""
 
     is_muted: bool = False
     volume: float | None = None
@@ -24,16 +24,16 @@ class ControlState:
 
 @dataclass(slots=True)
 class Controls:
-    """Performs commands and changes of the agent; driven by the near end and `--watch`.
+    """Performs typed commands and changes of the agent file on a running call.
 
-    A volume that was typed holds until the agent file names another one. `report` is
-    told how the call is set whenever that changes; without it, by notices only.
+    A typed volume is kept until the agent file sets another one. `report` receives the
+    state after each change, if it is set.
     """
 
     engine: Engine
     notice: Notice
-    file_session: JsonObject  # as the agent file has it
-    is_push_to_talk: bool = False  # muted unless a person has pressed to talk
+    file_session: JsonObject  # the session of the agent file
+    is_push_to_talk: bool = False  # muted until the person presses to talk
     report: Callable[[ControlState], None] | None = None
     _typed_volume: float | None = None
 
@@ -42,15 +42,15 @@ class Controls:
             self.engine.is_muted = True
 
     @property
-    def standing(self) -> ControlState:
-        """How the call is set now."""
+    def state(self) -> ControlState:
+        """The current settings."""
         volume = self._typed_volume
         if volume is None:
             volume = _volume(self.file_session)
         return ControlState(self.engine.is_muted, volume, self.is_push_to_talk)
 
     def perform(self, command: Control) -> None:
-        """Do what a command says, and say what was done."""
+        """Performs a command and reports the effect."""
         match command:
             case Mute(is_muted):
                 self._mute(is_muted)
@@ -61,7 +61,7 @@ class Controls:
             case Volume(percent):
                 self._set_volume(percent)
             case VolumeStep(percent):
-                volume = self.standing.volume
+                volume = self.state.volume
                 volume = FULL_VOLUME if volume is None else round(volume)
                 self._set_volume(max(0, min(FULL_VOLUME, volume + percent)))
             case Help():
@@ -71,7 +71,7 @@ class Controls:
                 self.notice(text)
 
     def reconfigure(self, session: JsonObject, rules: Mapping[str, ToolPolicy]) -> None:
-        """Let the running session follow an agent file that has changed."""
+        """Applies a changed agent file to the running session."""
         if _volume(self.file_session) != _volume(session):
             self._typed_volume = None
         self.file_session = session
@@ -80,34 +80,34 @@ class Controls:
     def _mute(self, is_muted: bool) -> None:
         self.engine.is_muted = is_muted
         self.notice(
-            "muted: the far end hears silence until /unmute"
+            "muted: silence is sent until /unmute"
             if is_muted
-            else "not muted: the far end hears you"
+            else "not muted: microphone audio is sent"
         )
         self._report()
 
     def _talk(self) -> None:
         self.engine.is_muted = not self.engine.is_muted
-        if self.report is None:  # else it is seen, and too frequent to be told
+        if self.report is None:  # else the view shows it, and a notice is too frequent
             self.notice(
-                "not heard until /talk"
+                "muted until /talk"
                 if self.engine.is_muted
-                else "the far end hears you until /talk"
+                else "microphone audio is sent until /talk"
             )
         self._report()
 
     def _report(self) -> None:
         if self.report is not None:
-            self.report(self.standing)
+            self.report(self.state)
 
     def _set_volume(self, percent: int) -> None:
         if self._typed_volume == percent:
-            self.notice(f"volume {percent} already")
+            self.notice(f"the volume is already {percent}")
             return
         latest = self.engine.session.conversation.changes.latest
         self._typed_volume = percent
         self.engine.reconfigure(self._with_volume(latest.session), latest.tools)
-        self.notice(f"volume {percent}, from the agent's next reply on")
+        self.notice(f"volume {percent} from the agent's next reply on")
         self._report()
 
     def _with_volume(self, session: JsonObject) -> JsonObject:
@@ -125,63 +125,60 @@ def _volume(session: JsonObject) -> float | None:
     return volume
 
 
-# What a person types while a call runs: words for the agent, or a command.
-
-
 FULL_VOLUME = 100
 
 
 @dataclass(frozen=True, slots=True)
 class SayText:
-    """The caller's words, to be said as they stand."""
+    """Text to be spoken or sent unchanged."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Mute:
-    """The far end is to hear silence, or the caller again."""
+    """Sends silence, or microphone audio again."""
 
     is_muted: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """How loud the agent is to speak, 0 to 100."""
+    """Sets the agent's volume, 0 to 100."""
 
     percent: int
 
 
 @dataclass(frozen=True, slots=True)
 class ToggleMute:
-    """Silence in place of the caller, or the caller again: the other of the two."""
+    """Mutes or unmutes."""
 
 
 @dataclass(frozen=True, slots=True)
 class PushToTalk:
-    """Push-to-talk was pressed: the caller begins to be heard, or ends."""
+    """Starts or stops sending microphone audio."""
 
 
 @dataclass(frozen=True, slots=True)
 class VolumeStep:
-    """The agent is to speak so much louder, or less loud, in percent of the scale."""
+    """Changes the agent's volume by `percent`, which may be negative."""
 
     percent: int
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The call is to end once the agent has finished."""
+    """Ends the call once the agent has finished."""
 
 
 @dataclass(frozen=True, slots=True)
 class Help:
-    """The commands are to be listed."""
+    """Lists the commands."""
 
 
 @dataclass(frozen=True, slots=True)
 class InvalidCommand:
-    """A line that begins like a command and is none; `text` says why."""
+    """A line that starts with a slash and is not a command; `text` is the message."""
 
     text: str
 
@@ -194,9 +191,9 @@ Typed: TypeAlias = SayText | End | Control
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One row of the table: how it is written, what it does, how it is read.
+    """A row of the command table.
 
-    `parse` is given what follows the name, and returns None for what makes no sense.
+    `parse` takes the text after the name, and returns None if it is invalid.
     """
 
     usage: str
@@ -217,17 +214,17 @@ def _parse_volume(rest: str) -> Typed | None:
 
 
 COMMANDS: dict[str, Command] = {
-    "/mute": Command("/mute", "let the far end hear silence", _bare(Mute(True))),
-    "/unmute": Command("/unmute", "be heard again", _bare(Mute(False))),
+    "/mute": Command("/mute", "send silence", _bare(Mute(True))),
+    "/unmute": Command("/unmute", "send microphone audio again", _bare(Mute(False))),
     "/talk": Command(
-        "/talk", "begin to be heard, and again: end (push-to-talk)", _bare(PushToTalk())
+        "/talk", "start or stop sending audio (push-to-talk)", _bare(PushToTalk())
     ),
     "/volume": Command(
-        "/volume 0-100", "how loud the agent speaks, from its next reply", _parse_volume
+        "/volume 0-100", "set the agent's volume, from its next reply on", _parse_volume
     ),
     "/say": Command(
-        "/say WORDS",
-        "say words that begin with a slash",
+        "/say TEXT",
+        "say a text that begins with a slash",
         lambda rest: SayText(rest) if rest else None,
     ),
     "/end": Command("/end", "hang up when the agent has finished", _bare(End())),
@@ -236,22 +233,22 @@ COMMANDS: dict[str, Command] = {
 
 
 def parse_line(line: str) -> Typed:
-    """Read a typed line; only one that begins with a slash is a command."""
+    """Returns a typed line as text or, if it begins with a slash, as a command."""
     line = line.strip()
     if not line.startswith("/"):
         return SayText(line)
     name, _, rest = line.partition(" ")
     command = COMMANDS.get(name.lower())
     if command is not None:
-        return command.parse(rest.strip()) or InvalidCommand(f"write {command.usage}")
+        return command.parse(rest.strip()) or InvalidCommand(f"usage: {command.usage}")
     near = nearest(name, COMMANDS)
     advice = f"did you mean {near}?" if near else "/help lists the commands"
     return InvalidCommand(
-        f"there is no command {name!r}; {advice} (/say {line} says it to the agent)"
+        f"unknown command {name!r}: {advice} (/say {line} says it to the agent)"
     )
 
 
 def describe_commands() -> list[str]:
-    """Return the commands as lines of text, aligned."""
+    """Returns the commands as aligned lines of text."""
     width = max(len(each.usage) for each in COMMANDS.values())
     return [f"{each.usage:<{width}}  {each.help}" for each in COMMANDS.values()]

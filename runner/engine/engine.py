@@ -1,10 +1,10 @@
-"""Drives a session: everything that happens goes in, everything it wants is done.
+"""The engine: feeds events to the session of a call and performs its actions.
 
-All sources of events (the wire, the microphone, tools, time) call `post` on the event
-loop's thread. `post` feeds the session and performs its actions before it returns; as
-neither ever awaits, no two events interleave and no lock is needed. An event that is
-posted while another is being performed waits its turn in the inbox. Nothing here waits
-for a slow upload: what the socket does not take waits in the line's outbox.
+All sources of events (connection, microphone, tools, timers) call `post` on the event
+loop. `post` feeds the session and performs its actions before it returns; neither
+awaits, so no two events interleave and no lock is needed. An event that is posted
+while another is being performed is queued in the inbox. A slow upload blocks nothing:
+messages that the socket does not accept wait in the outbox of the connection.
 """
 
 from __future__ import annotations
@@ -47,22 +47,22 @@ from runner.protocol.client.session import ClientSession
 from runner.protocol.client.tool_calls import ToolPolicy
 from runner.protocol.messages import JsonObject, ReplyAudio, ToolCall
 
-# How long the speaker may take to finish after the session is over.
-LAST_WORDS_SECONDS = 30.0
+# Time for the speaker to play the buffered audio after the end of the session.
+DRAIN_SECONDS = 30.0
 
 
-# Makes sound of words, in the encoding that is played; empty where it cannot.
+# Synthesizes a text as 24 kHz PCM16; empty if that is not possible.
 Speak: TypeAlias = Callable[[str], Awaitable[bytes]]
 
 
-class _Over(Exception):
-    """The session is closed: the engine's tasks may go."""
+class _SessionClosed(Exception):
+    """The session is closed; cancels the tasks of the engine."""
 
 
 class Engine:
-    """Performs what a `ClientSession` wants; one engine holds one call.
+    """Performs the actions of a `ClientSession`; one engine runs one call.
 
-    The devices are opened before `run` and closed after it by whoever made them.
+    The caller of `run` opens the devices before and closes them after it.
     """
 
     def __init__(
@@ -77,32 +77,32 @@ class Engine:
         observers: Sequence[Observer] = (),
         timer_slack: float = 0.0,
     ) -> None:
-        """`voice` says announcements; None: they stay unsaid by this machine.
+        """`voice` synthesizes announcements; None: there are no local announcements.
 
-        The session's timers ring `timer_slack` seconds late.
+        The session's timers fire `timer_slack` seconds late.
         """
         self.session = session
         self._timer_slack = timer_slack
-        self.line = Connection(dial, self.post)
-        # Set while nobody owes anybody anything, and its opposite.
+        self.connection = Connection(dial, self.post)
+        # Set while no reply, tool call or hang-up is pending, and the opposite.
         self.settled = asyncio.Event()
         self.unsettled = asyncio.Event()
         self._devices = (microphone, speaker)
-        self._heard = PlaybackTracker()
+        self._playback = PlaybackTracker()
         self._tools = ToolTasks(run_tool, self.post)
         self._voice = voice
         self._observers = observers
         self._inbox: deque[Event] = deque()
-        self._is_pumping = False  # an event that comes meanwhile waits its turn
-        self._alarm: asyncio.Handle | None = None
-        self._rings_at: float | None = None
+        self._is_feeding = False  # events posted meanwhile stay in the inbox
+        self._timer: asyncio.Handle | None = None
+        self._timer_at: float | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._is_listening = False
-        self.is_muted = False  # silence goes out in place of the microphone's sound
+        self.is_muted = False  # silence is sent in place of the microphone audio
         self._closed: asyncio.Future[Close] = asyncio.Future()
 
     async def run(self) -> Close:
-        """Hold the call and return how it ended; can be done once.
+        """Runs the call and returns how it ended; call once.
 
         Raises:
             VagentError: a device failed.
@@ -113,48 +113,49 @@ class Engine:
                 self._tasks = tasks
                 now = self._now()
                 self._perform_all(self.session.start(now), now)
-                self._set_alarm()
+                self._set_timer()
                 await self._closed
-                raise _Over  # cancels what still runs: a group offers no other way
-        except* _Over:
+                raise _SessionClosed  # the only way to cancel the tasks of a group
+        except* _SessionClosed:
             pass
         except* VagentError as failures:
             failed = failures.exceptions[0]
         finally:
-            self._cancel_alarm()
-            await asyncio.gather(self.line.close(), self._tools.close())
+            self._cancel_timer()
+            await asyncio.gather(self.connection.close(), self._tools.close())
         if failed is not None:
-            raise failed from None  # from above, early 3.11 would raise it in a group
+            # Raised here, because early versions of 3.11 would raise it in a group.
+            raise failed from None
         close = self._closed.result()
         if close.drain:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._devices[1].drained(), LAST_WORDS_SECONDS)
+                await asyncio.wait_for(self._devices[1].drained(), DRAIN_SECONDS)
         return close
 
     def post(self, event: Event) -> None:
-        """Take in an event; must be called on the event loop's thread."""
+        """Feeds an event to the session; call on the thread of the event loop."""
         self._inbox.append(event)
-        if self._is_pumping:
+        if self._is_feeding:
             return
-        self._is_pumping, is_only_sound = True, True
+        self._is_feeding, is_only_audio = True, True
         try:
             while self._inbox:
-                is_only_sound = is_only_sound and _is_sound(self._inbox[0])
+                is_only_audio = is_only_audio and _is_audio(self._inbox[0])
                 self._feed(self._inbox.popleft())
         except Exception as error:
-            # Whoever posts, a callback of a socket or of a timer, has nobody to tell.
+            # The poster, a callback of a socket or of a timer, cannot handle it.
             if self._closed.done():
                 raise
-            self._closed.set_exception(error)  # and so `run` raises it
+            self._closed.set_exception(error)  # raised by `run`
         finally:
             self._inbox.clear()
-            self._is_pumping = False
-        if not is_only_sound:
-            self._note_state()
-            self._set_alarm()
+            self._is_feeding = False
+        if not is_only_audio:
+            self._update_state()
+            self._set_timer()
 
     def reconfigure(self, session: JsonObject, tools: Mapping[str, ToolPolicy]) -> None:
-        """Changes the running session; `ConfigApplied` follows when it is in effect."""
+        """Changes the running session; `ConfigApplied` follows when it took effect."""
         self.post(Reconfigure(session, tools))
 
     def _feed(self, event: Event) -> None:
@@ -172,10 +173,10 @@ class Engine:
     def _perform(self, action: Action) -> None:
         match action:
             case Send(message):
-                self.line.send(message)
+                self.connection.send(message)
             case Play(pcm):
                 reply = self.session.turn_manager.reply
-                self._heard.play(reply.reply_id if reply else "", pcm)
+                self._playback.play(reply.reply_id if reply else "", pcm)
                 self._devices[1].play(pcm)
             case StopPlayback():
                 self._stop_playback()
@@ -189,14 +190,14 @@ class Engine:
                 self._start(self._speak(action))
             case Connect(token):
                 assert self._tasks is not None, "connecting before run()"
-                self.line.open(token, self._tasks)
+                self.connection.open(token, self._tasks)
             case Close() if not self._closed.done():
                 self._closed.set_result(action)
             case _:
-                pass  # for the observers: a notice, an adoption, an announcement
+                pass  # for observers only: a notice or an announcement
 
     def _stop_playback(self) -> None:
-        for cut in self._heard.cut(self._devices[1].stop()):
+        for cut in self._playback.cut(self._devices[1].stop()):
             self.post(cut)
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
@@ -215,67 +216,62 @@ class Engine:
         if self._voice is not None:
             self.post(SpeechSynthesized(wanted.call_id, await self._voice(wanted.text)))
 
-    def _note_state(self) -> None:
+    def _update_state(self) -> None:
         if self.session.is_live and not self._is_listening:
-            # Not before: nothing that a caller or a file says may be lost.
+            # Not earlier: no audio of a caller or a file may be lost.
             self._is_listening = True
             self._start(self._listen())
-        now, before = self.settled, self.unsettled
+        current, other = self.settled, self.unsettled
         if not self.session.is_settled:
-            now, before = before, now
-        if not now.is_set():
-            now.set()
-            before.clear()
+            current, other = other, current
+        if not current.is_set():
+            current.set()
+            other.clear()
 
-    def _set_alarm(self) -> None:
+    def _set_timer(self) -> None:
         due = self.session.deadline
         if due is not None:
             due += self._timer_slack
-        if self._alarm is not None:
-            if due == self._rings_at:
+        if self._timer is not None:
+            if due == self._timer_at:
                 return
-            self._cancel_alarm()
+            self._cancel_timer()
         if due is not None:
             loop = asyncio.get_running_loop()
-            # Of what is due already, uvloop's handle has no time to ask it for.
-            self._alarm, self._rings_at = loop.call_at(due, self._ring), due
+            # The time is stored, because uvloop's handle of a due timer has none.
+            self._timer, self._timer_at = loop.call_at(due, self._on_timer), due
 
-    def _ring(self) -> None:
-        self._alarm = None
+    def _on_timer(self) -> None:
+        self._timer = None
         self.post(Tick())
 
-    def _cancel_alarm(self) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
 
 
-def _is_sound(event: Event) -> bool:
-    """Whether an event only passes sound on: it changes no state and sets no timer.
-
-    Forty of these come a second, and a handful of all others.
-    """
+def _is_audio(event: Event) -> bool:
+    """True if an event only forwards audio: it changes no state and sets no timer."""
+    # There are forty of these per second, and a few of all others.
     if isinstance(event, MicFrame):
         return True
     return isinstance(event, Received) and isinstance(event.message, ReplyAudio)
 
 
-# The tool calls that run beside a session, a task each; the engine starts them.
-
-
-# How long cancelled calls may take to clean up.
+# Time for cancelled tool calls to clean up.
 TOOL_CLEANUP_SECONDS = 2.0
-# Calls beyond this many wait for one to end; a model that asks for more at once is
-# rare, and a tool's far end may not bear it.
-CALLS_AT_ONCE = 8
+# Further tool calls wait for one to end; a model rarely requests more at once, and the
+# service behind a tool may not support it.
+MAX_CONCURRENT_TOOL_CALLS = 8
 
 
 class ToolOutcome(Protocol):
-    """What a tool call came to, as JSON text."""
+    """The result of a tool call as JSON text."""
 
     @property
     def text(self) -> str: ...
@@ -288,28 +284,28 @@ RunToolCall: TypeAlias = Callable[[ToolCall], Awaitable[ToolOutcome]]
 
 
 class ToolTasks:
-    """The calls that are running, a task each, so many of them at once."""
+    """Runs tool calls as tasks, with a limit on their number."""
 
     def __init__(self, run_tool: RunToolCall, post: Callable[[Event], None]) -> None:
         self._run_tool = run_tool
         self._post = post
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._turnstile = asyncio.Semaphore(CALLS_AT_ONCE)
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT_TOOL_CALLS)
 
     def start(self, call: ToolCall) -> None:
-        """Run a call; its end is posted as `ToolFinished`."""
+        """Starts a tool call; posts `ToolFinished` at its end."""
         task = asyncio.create_task(self._run(call))
         self._running[call.call_id] = task
         task.add_done_callback(lambda _: self._running.pop(call.call_id, None))
 
     def cancel(self, call_id: str) -> None:
-        """Stop a call; nothing is posted for it."""
+        """Cancels a tool call; posts nothing."""
         task = self._running.get(call_id)
         if task is not None:
             task.cancel()
 
     async def close(self) -> None:
-        """Stop every call and wait a moment for them to clean up."""
+        """Cancels all tool calls and waits up to `TOOL_CLEANUP_SECONDS`."""
         running = list(self._running.values())
         for task in running:
             task.cancel()
@@ -317,35 +313,33 @@ class ToolTasks:
             await asyncio.wait(running, timeout=TOOL_CLEANUP_SECONDS)
 
     async def _run(self, call: ToolCall) -> None:
-        async with self._turnstile:
+        async with self._slots:
             outcome = await self._run_tool(call)
         self._post(ToolFinished(call.call_id, outcome.text, outcome.is_error))
 
 
-# How much of each reply was really heard.
-
-
-# Replies that may wait in a speaker at once: the one that is heard, and what follows.
-_MOST_REPLIES = 8
+# Replies in the buffer of a speaker at once: the current one and its successors.
+_MAX_REPLIES = 8
 
 
 class PlaybackTracker:
-    """Keeps account of what was handed to the speaker, reply by reply."""
+    """Counts the audio of each reply that was passed to the speaker."""
 
     def __init__(self) -> None:
-        self._handed: deque[tuple[str, float]] = deque(maxlen=_MOST_REPLIES)
+        self._handed: deque[tuple[str, float]] = deque(maxlen=_MAX_REPLIES)
 
     def play(self, reply_id: str, pcm: bytes) -> None:
-        """Note sound of a reply that goes to the speaker."""
+        """Counts audio of a reply."""
         handed = 0.0
         if self._handed and self._handed[-1][0] == reply_id:
             handed = self._handed.pop()[1]
         self._handed.append((reply_id, handed + duration_ms(pcm)))
 
     def cut(self, dropped_ms: float) -> list[PlaybackCut]:
-        """Return what became of the replies that this much of was thrown away.
+        """Returns the played and dropped parts of the replies, oldest first.
 
-        The newest was to be heard last, and so went first.
+        `dropped_ms` is the length of the audio that the speaker discarded, which
+        belongs to the newest replies.
         """
         cuts: list[PlaybackCut] = []
         while dropped_ms > 0 and self._handed:

@@ -1,4 +1,4 @@
-"""`--watch`: a call follows the files of its agent while they are edited."""
+"""Hot reload (`--watch`): applies edits of the agent's files to the running call."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from runner.errors import ConfigError, VagentError
 from runner.tools.execution import Workers
 from runner.tools.registry import ToolRegistry
 
-# An edit is taken up after two looks that agree: at once, for a person.
-LOOK_SECONDS = 0.25
+# Polling period; an edit is applied after two equal polls, immediately for a person.
+POLL_SECONDS = 0.25
 
-# Parts of an agent file that a running session follows, or says that it cannot.
-_FOLLOWED = (
+# Parts of an agent file that a running session applies, or reports as unchangeable.
+_APPLIED = (
     "prompt",
     "greeting",
     "voice",
@@ -38,14 +38,14 @@ _FOLLOWED = (
     "turn_detection",
     "tools",
 )
-# And those that only a new call reads, with the words for them.
+# Parts that only a new call reads: attribute and key in the file.
 _NEXT_CALL = {"session": "session", "service_url": "service", "local": "local"}
 
 Loaded: TypeAlias = tuple[AgentConfig, ToolRegistry]
 
 
 class ReloadListener(Protocol):
-    """Who is told what became of an edit."""
+    """Receives the result of an edit."""
 
     def notice(self, text: str) -> None: ...
 
@@ -54,31 +54,30 @@ class ReloadListener(Protocol):
 
 @dataclass(slots=True)
 class HotReloader:
-    """Takes edits up: a good file is followed, of a bad one the findings are shown.
+    """Applies a valid edited file to the call, and reports the findings of others.
 
-    `load` runs in a thread, since the tools' own code may take its time; it returns
-    what it could not do.
+    `load` runs in a thread, because it imports the code of the tools.
     """
 
     agent: AgentConfig
     load: Callable[[], Loaded]
-    toolbelt: LiveToolset
+    toolset: LiveToolset
     controls: Controls
-    audience: ReloadListener
+    listener: ReloadListener
 
-    async def follow(self, files: AgentFileWatcher, before: Marks) -> None:
-        """Watch the files for as long as the call goes on."""
+    async def follow(self, files: AgentFileWatcher, previous: Marks) -> None:
+        """Watches the files until it is cancelled."""
         workers = Workers(1)
 
-        async def look() -> Marks:
-            return await workers.run(files.look)
+        async def poll() -> Marks:
+            return await workers.run(files.poll)
 
         async def pause() -> None:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
         try:
-            async for changed in watch_changes(before, look, pause):
-                await self._take(changed, await workers.run(self._load))
+            async for changed in watch_changes(previous, poll, pause):
+                await self._apply(changed, await workers.run(self._load))
         finally:
             workers.close()
 
@@ -88,103 +87,100 @@ class HotReloader:
         except VagentError as error:
             return error
 
-    async def _take(
+    async def _apply(
         self, changed: frozenset[Path], loaded: Loaded | VagentError
     ) -> None:
         if isinstance(loaded, VagentError):
-            self._refuse(loaded)
+            self._report_error(loaded)
             return
         agent, registry = loaded
         parts = changed_parts(self.agent, agent)
         if "tools" not in parts and any(each.suffix == ".py" for each in changed):
             parts.append("tools")
         later = [
-            word
-            for name, word in _NEXT_CALL.items()
+            key
+            for name, key in _NEXT_CALL.items()
             if getattr(self.agent, name) != getattr(agent, name)
         ]
         self.agent = agent
         if parts or later:
             names = " and ".join(sorted(map(str, changed)))
-            self.audience.notice(f"{names} changed: {', '.join([*parts, *later])}")
+            self.listener.notice(f"{names} changed: {', '.join([*parts, *later])}")
         if later:
-            words = " and ".join(f"`{word}`" for word in later)
-            verb = "hold" if len(later) > 1 else "holds"
-            self.audience.notice(f"{words} {verb} from the next call on")
+            keys = " and ".join(f"`{key}`" for key in later)
+            verb = "take" if len(later) > 1 else "takes"
+            self.listener.notice(f"{keys} {verb} effect with the next call")
         if not parts:
             await registry.close()
         else:
             new = build_toolset(registry)
-            self.toolbelt.offer(new)
+            self.toolset.offer(new)
             session = session_fields(agent, registry.wire_definitions())
             self.controls.reconfigure(session, new.rules)
 
-    def _refuse(self, error: VagentError) -> None:
+    def _report_error(self, error: VagentError) -> None:
         if isinstance(error, ConfigError):
             found = [each for each in error.diagnostics if isinstance(each, Diagnostic)]
-            self.audience.findings(found)
-        self.audience.notice(f"{error.with_hint}: the call goes on as before")
+            self.listener.findings(found)
+        self.listener.notice(f"{error.with_hint}: the call continues unchanged")
 
 
 def changed_parts(old: AgentConfig, new: AgentConfig) -> list[str]:
-    """Return the parts of an agent file that differ, of those that concern a call."""
-    return [name for name in _FOLLOWED if getattr(old, name) != getattr(new, name)]
+    """Returns the parts that differ, of those that a running session applies."""
+    return [name for name in _APPLIED if getattr(old, name) != getattr(new, name)]
 
 
-# An agent's files while they are edited, seen by looking at them.
-#
-# Looking costs a `stat` a file and works everywhere: on network drives and in
-# containers, and with editors that write a new file and put it in the old one's place.
+# Files are polled: it costs one `stat` per file and works on network drives, in
+# containers, and with editors that replace the file.
 
-
-# Size, time of the last write and identity of a file; None where there is none.
+# Size, modification time and inode of a file; None if it does not exist.
 Mark: TypeAlias = tuple[int, int, int] | None
 Marks: TypeAlias = Mapping[Path, Mark]
 
 
 class AgentFileWatcher:
-    """An agent file and what it draws on, as its text says at the moment."""
+    """Polls an agent file and the files that it currently refers to."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._others: frozenset[Path] = frozenset()
-        self._known_by: Marks = {}  # the agent file and the folders of the others
+        self._referenced: frozenset[Path] = frozenset()
+        self._seen: Marks = {}  # the agent file and the folders of the others
 
-    def look(self) -> Marks:
-        """Return what tells the files as they are now from what they were."""
-        folders = {each.parent for each in self._others}
-        known_by = _marks({self._path, *folders})
-        if known_by != self._known_by:
-            # What a broken file draws on is unknown; then the last good word counts.
-            self._others = referenced_files(self._path) or self._others
-            self._known_by = known_by
-        return _marks({self._path, *self._others})
+    def poll(self) -> Marks:
+        """Returns the current marks of the files."""
+        folders = {each.parent for each in self._referenced}
+        seen = _marks({self._path, *folders})
+        if seen != self._seen:
+            # The references of an invalid file are unknown; the last ones are kept.
+            self._referenced = referenced_files(self._path) or self._referenced
+            self._seen = seen
+        return _marks({self._path, *self._referenced})
 
 
 async def watch_changes(
-    before: Marks,
-    look: Callable[[], Awaitable[Marks]],
+    previous: Marks,
+    poll: Callable[[], Awaitable[Marks]],
     pause: Callable[[], Awaitable[None]],
 ) -> AsyncIterator[frozenset[Path]]:
-    """Yield the files that differ from `before`, then from what was yielded last.
+    """Yields the files that changed since `previous`, then since the last result.
 
-    A change is yielded when two looks in a row agree: editors write in several steps.
+    A change is yielded after two equal polls, because editors write in several steps.
     """
-    latest = before
+    latest = previous
     while True:
         await pause()
-        now = await look()
+        now = await poll()
         if now != latest:
             latest = now
-        elif latest != before:
-            changed = _differing(before, latest)
-            before = latest
+        elif latest != previous:
+            changed = _differing(previous, latest)
+            previous = latest
             yield changed
 
 
-def _differing(before: Marks, after: Marks) -> frozenset[Path]:
-    paths = before.keys() | after.keys()
-    return frozenset(each for each in paths if before.get(each) != after.get(each))
+def _differing(previous: Marks, after: Marks) -> frozenset[Path]:
+    paths = previous.keys() | after.keys()
+    return frozenset(each for each in paths if previous.get(each) != after.get(each))
 
 
 def _marks(paths: Iterable[Path]) -> Marks:
@@ -194,6 +190,6 @@ def _marks(paths: Iterable[Path]) -> Marks:
 def _mark(path: Path) -> Mark:
     try:
         state = path.stat()
-    except (OSError, ValueError):  # not there, or a name that no file can have
+    except (OSError, ValueError):  # missing, or not a valid file name
         return None
     return state.st_size, state.st_mtime_ns, state.st_ino

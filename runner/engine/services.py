@@ -1,4 +1,4 @@
-"""Which service a call goes to, and why."""
+"""Selection of the service of a call, with the reason for it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runner.hosts import is_this_machine
 
 ASSEMBLYAI_URL = "wss://agents.assemblyai.com/v1/ws"
 ASSEMBLYAI_KEY = "ASSEMBLYAI_API_KEY"
-# For services of one's own: the AssemblyAI key never goes to another host.
+# Key for other services: the AssemblyAI key is never sent to another host.
 OTHER_KEY = "VAGENT_SERVICE_KEY"
 
 
@@ -26,9 +26,9 @@ class Service:
 
     @property
     def is_local(self) -> bool:
-        """Whether it runs on this machine: its models may be slow, and it takes text.
+        """True if it runs on this machine: its models may be slow, and it accepts text.
 
-        A server of vagent's own that was started apart is one of these.
+        Includes a vagent server that was started separately.
         """
         return self.url is None or is_this_machine(urlsplit(self.url).hostname or "")
 
@@ -36,11 +36,11 @@ class Service:
 def choose_service(
     requested: str | None, agent_url: str | None, environment: Mapping[str, str]
 ) -> Service:
-    """Return the service to use: as asked, as the agent file says, or by the key.
+    """Returns the requested service, else that of the agent file, else by the key.
 
     Raises:
         UsageError: `requested` is neither a known name nor a WebSocket address.
-        AuthenticationRejected: AssemblyAI is asked for and there is no key.
+        AuthenticationRejected: AssemblyAI is requested without a key.
     """
     if requested == "local":
         return _embedded("as asked")
@@ -64,8 +64,8 @@ def _at(url: str, why: str, environment: Mapping[str, str]) -> Service:
     if address.scheme not in ("ws", "wss") or not address.hostname:
         raise UsageError(
             f"'{url}' is not a service",
-            hint="--service takes assemblyai, local, or an address that begins with "
-            "ws:// or wss://",
+            hint="use assemblyai, local, or an address that begins with ws:// or "
+            "wss://",
         )
     host = address.hostname
     if not (host == "assemblyai.com" or host.endswith(".assemblyai.com")):
@@ -74,8 +74,8 @@ def _at(url: str, why: str, environment: Mapping[str, str]) -> Service:
     if not key:
         raise AuthenticationRejected(
             f"{ASSEMBLYAI_KEY} is not set, and AssemblyAI needs a key",
-            hint="put it into the environment or into .env, or use --service local, "
-            "which needs none",
+            hint="set it in the environment or in .env, or use --service local, "
+            "which needs no key",
         )
     name = "AssemblyAI" if url == ASSEMBLYAI_URL else f"AssemblyAI at {host}"
     return Service(name, url, why, key)

@@ -1,7 +1,7 @@
-"""The tools of a running call over all changes of them.
+"""The tools of a running call across hot reloads, and the session configuration.
 
-A call that has begun keeps the tools it began with. Tools that are replaced are closed
-when none of their calls runs any more.
+A tool call that has started keeps the tools it started with. Replaced tools are closed
+after the last of their tool calls.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from runner.tools.registry import ToolRegistry
 from runner.tools.tool import ToolOutcome
 
 Rules: TypeAlias = Mapping[str, ToolPolicy]
-# Most of what happens is sound, which is let pass at once.
-_CONCERNS = frozenset((RunTool, CancelTool, ConfigApplied))
+# Most events are audio, which is skipped immediately.
+_HANDLED = frozenset((RunTool, CancelTool, ConfigApplied))
 
 
 @dataclass(slots=True, eq=False)
 class ToolsetVersion:
-    """The tools of one state of an agent file, and the rules that come with them.
+    """The tools of one version of an agent file, with their rules.
 
-    The session tells outfits apart by the identity of `rules`.
+    The session distinguishes versions by the identity of `rules`.
     """
 
     registry: ToolRegistry
     rules: Rules
-    calls: set[str] = field(default_factory=set)  # that are to run with it, or do
+    calls: set[str] = field(default_factory=set)  # ids of its pending tool calls
 
 
 def build_toolset(registry: ToolRegistry) -> ToolsetVersion:
-    """Return what is needed to use a registry's tools."""
+    """Returns the tools of a registry with the rules for the session."""
     rules = {
         tool.name: ToolPolicy(
             terminal=tool.effect == "terminal",
@@ -52,9 +52,9 @@ def build_toolset(registry: ToolRegistry) -> ToolsetVersion:
 
 
 class LiveToolset:
-    """Runs a call's tools; the engine calls `run`, and `observe` as for any observer.
+    """Runs the tools of a call; the engine calls `run`, and `observe` as an observer.
 
-    `adopted` returns the rules of the configuration that the service follows.
+    `adopted` returns the rules of the configuration that is in effect at the service.
     """
 
     def __init__(
@@ -64,57 +64,57 @@ class LiveToolset:
         notice: Callable[[str], None],
     ) -> None:
         self._current = first
-        self._offered: list[ToolsetVersion] = []  # not followed yet, in order
-        self._retired: list[ToolsetVersion] = []  # calls still run with them
+        self._offered: list[ToolsetVersion] = []  # not in effect yet, in order
+        self._retired: list[ToolsetVersion] = []  # with pending tool calls
         self._adopted = adopted
         self._notice = notice
-        self._begun: set[str] = set()
+        self._started: set[str] = set()
         self._closing: set[asyncio.Task[None]] = set()
-        self._closed: list[ToolRegistry] = []  # whose hung threads are still counted
+        self._closed: list[ToolRegistry] = []  # kept for the count of hung threads
 
     @property
     def hung(self) -> int:
-        """How many plain functions were given up and still run."""
-        outfits = (self._current, *self._offered, *self._retired)
+        """Number of plain functions that timed out and still run."""
+        versions = (self._current, *self._offered, *self._retired)
         return sum(
             registry.hung
-            for registry in (*(each.registry for each in outfits), *self._closed)
+            for registry in (*(each.registry for each in versions), *self._closed)
         )
 
-    def offer(self, outfit: ToolsetVersion) -> None:
-        """Use these tools from when the service follows the change to them."""
-        self._offered.append(outfit)
+    def offer(self, version: ToolsetVersion) -> None:
+        """Uses these tools once their configuration is in effect at the service."""
+        self._offered.append(version)
 
     def observe(self, at: float, what: Event | Action) -> None:
-        """Note which tools a call is to run with, and when others take over."""
+        """Assigns tool calls to versions, and switches to an offered version."""
         del at
-        if type(what) not in _CONCERNS:
+        if type(what) not in _HANDLED:
             return
         match what:
             case RunTool(call):
                 self._current.calls.add(call.call_id)
-            case CancelTool(call_id) if call_id not in self._begun:
-                self._release(call_id)  # it waits in a queue, and never gets to `run`
+            case CancelTool(call_id) if call_id not in self._started:
+                self._release(call_id)  # still queued, so `run` is never called
             case ConfigApplied():
                 self._adopt(self._adopted())
             case _:
                 pass
 
     async def run(self, call: ToolCall) -> ToolOutcome:
-        """Run a call with the tools that were in use when it began."""
-        self._begun.add(call.call_id)
+        """Runs a tool call with the tools that were current when it was requested."""
+        self._started.add(call.call_id)
         try:
-            registry = self._outfit_of(call.call_id).registry
+            registry = self._version_of(call.call_id).registry
             outcome = await registry.run(call.name, call.arguments)
         finally:
-            self._begun.discard(call.call_id)
+            self._started.discard(call.call_id)
             self._release(call.call_id)
         if outcome.detail:
             self._notice(f"{call.name}: {outcome.detail}")
         return outcome
 
     async def close(self) -> None:
-        """Close all tools; no call may follow."""
+        """Closes all tools; no tool call may follow."""
         for each in (*self._retired, *self._offered, self._current):
             await each.registry.close()
         self._retired.clear()
@@ -122,24 +122,24 @@ class LiveToolset:
         await asyncio.gather(*self._closing)
 
     def _adopt(self, rules: Rules) -> None:
-        """Retire what the outfit with these rules replaces; none: nothing changed."""
+        """Makes the offered version with these rules current, if there is one."""
         for number, each in enumerate(self._offered):
             if each.rules is rules:
-                # What was offered before it was refused, or overtaken.
+                # Versions offered before it were refused or superseded.
                 replaced = [self._current, *self._offered[:number]]
                 self._current, self._offered = each, self._offered[number + 1 :]
                 self._retired += replaced
                 self._close_unused()
                 return
 
-    def _outfit_of(self, call_id: str) -> ToolsetVersion:
+    def _version_of(self, call_id: str) -> ToolsetVersion:
         for each in self._retired:
             if call_id in each.calls:
                 return each
         return self._current
 
     def _release(self, call_id: str) -> None:
-        self._outfit_of(call_id).calls.discard(call_id)
+        self._version_of(call_id).calls.discard(call_id)
         self._close_unused()
 
     def _close_unused(self) -> None:
@@ -151,12 +151,9 @@ class LiveToolset:
             closing.add_done_callback(self._closing.discard)
 
 
-# On what terms a call is held: what an agent file asks of its session.
-
-
-# The local service answers when its voice is loaded: a second or two on a fast
-# machine, many more on a cold disk; and a large model on a small one thinks for long.
-LOCAL_PATIENCE = Timeouts(ready=60.0, sound=45.0)
+# The local service answers after its voice was loaded: a second or two on a fast
+# machine, longer from a cold disk; and a large model is slow on a small machine.
+LOCAL_TIMEOUTS = Timeouts(ready=60.0, sound=45.0)
 
 
 def build_client_config(
@@ -165,7 +162,7 @@ def build_client_config(
     service: Service,
     max_duration: float | None,
 ) -> ClientConfig:
-    """Return what the session of a call with this agent is made of."""
+    """Returns the session configuration of a call with this agent."""
     limits = [
         limit
         for limit in (max_duration, agent.session.max_duration)
@@ -180,7 +177,8 @@ def build_client_config(
         one_minute_left=agent.session.one_minute_left,
         idle=IdlePolicy(idle.nudge_after, idle.say, idle.end_after),
         carry_over=service.is_local if carry_over is None else carry_over,
-        patience=LOCAL_PATIENCE if service.is_local else Timeouts(),
-        # Its own server's replies are never silent for long, and it takes reply.create.
+        patience=LOCAL_TIMEOUTS if service.is_local else Timeouts(),
+        # Replies of the embedded server are never silent for long, and it accepts
+        # reply.create.
         announce_by="reply" if service.url is None else "either",
     )

@@ -161,7 +161,7 @@ def load_test_agent(
         ConfigError: the file has findings. FileUnreadable, UsageError.
     """
     files = AgentFileWatcher(path)
-    stamp = tuple(sorted(files.look().items()))
+    stamp = tuple(sorted(files.poll().items()))
     given = frozenset(variables.items()), frozenset(environment.items())
     agent = _load(path, stamp, *given, stand_ins)
     # A copy for each call: tool kinds cache what they load by agent object.

@@ -126,9 +126,8 @@ async def open_call_under_test(
         )
         far.engine.append(engine)
         hung = staged.registry.hung
-        count = partial(
-            collect_counters, tally, engine.line.counts, far.microphone, speaker, hung
-        )
+        counts = engine.connection.counts
+        count = partial(collect_counters, tally, counts, far.microphone, speaker, hung)
         call = CallUnderTest(engine, speaker, observer, count, line, far.deliver)
         running = call.begin()
         try:

@@ -12,8 +12,8 @@ from typing import Any
 RATE = 24_000
 
 
-class SteppedPace:
-    """A clock that stands still until the test advances it."""
+class SteppedClock:
+    """A clock that does not move until the test advances it."""
 
     def __init__(self) -> None:
         self.time = 100.0  # not zero: nobody may take a clock for a duration
@@ -44,7 +44,7 @@ class SteppedPace:
         await settle()
 
 
-class JumpingPace:
+class JumpingClock:
     """A clock that jumps to whatever is waited for: a call in no time at all."""
 
     def __init__(self) -> None:
@@ -124,7 +124,7 @@ class FakeStream:
             "input": (recorded,),
             "output": (view,),
         }[self.kind]
-        # A stream's clock, with devices that hold 10 ms of sound on either side.
+        # A stream's clock, with devices that hold 10 ms of audio on either side.
         rate = self.settings["samplerate"]
         now = 100.0 + self.frames / rate
         self.frames += frames or len(recorded) // 2

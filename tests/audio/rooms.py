@@ -21,7 +21,7 @@ from runner.audio.pcm import Samples, to_samples
 from runner.audio.portaudio.library import SoundDevice
 from runner.audio.portaudio.microphone import CardMicrophone
 
-# The room's sound is looked up between samples of this many times the device's rate:
+# The room's audio is looked up between samples of this many times the device's rate:
 # a straight line there is 60 dB nearer to the truth than what is measured.
 _FINER = 8
 
@@ -50,11 +50,11 @@ class Card:
     drift: float = 0.0  # how much too fast its clock runs, in parts in a million
     latency: float = 0.02  # between its block and the room
     bias: float = 0.0  # how much later than the truth its times are
-    jitter: float = 0.0  # half the width of what its times are off by, each anew
+    jitter: float = 0.0  # half the width of what its times are off by, each again
     wander: float = 0.0  # the same, but slowly, as PulseAudio's are
     block: float = 0.01
     pause: tuple[float, float] = (0.0, 0.0)  # from when, for how long it stood still
-    slip: tuple[float, float] = (0.0, 0.0)  # when, how much recorded sound got lost
+    slip: tuple[float, float] = (0.0, 0.0)  # when, how much recorded audio got lost
 
     def said(self, true: float, random: np.random.Generator) -> float:
         """Return what is said of this time."""
@@ -75,7 +75,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How the loudspeaker's sound comes to the microphone."""
+    """How the loudspeaker's audio comes to the microphone."""
 
     delay: float = 0.12
     level: float = -10.0  # decibels
@@ -100,7 +100,7 @@ def meet(
     microphone: Card,
     near: Samples | None = None,
 ) -> Iterator[Played | Recorded]:
-    """Yield what a sound card would hand over while the agent's sound is played.
+    """Yield what a sound card would hand over while the agent's audio is played.
 
     `agent` and `near` are 24 kHz mono; blocks are mono at the devices' own rates.
     """
@@ -194,7 +194,7 @@ async def _listen(
 
 
 class _Heard:
-    """Sound that can be looked up at any time."""
+    """Audio that can be looked up at any time."""
 
     def __init__(self, samples: Samples, card: Card) -> None:
         self._finer = soxr.resample(samples, card.rate, card.rate * _FINER)
@@ -245,7 +245,7 @@ def speechlike(seconds: float, seed: int = 1, level: float = -20.0) -> Samples:
 
 
 def decibels(samples: Samples) -> float:
-    """Return the level of this sound."""
+    """Return the level of this audio."""
     return float(10 * np.log10(np.mean(np.square(samples, dtype=np.float64)) + 1e-12))
 
 

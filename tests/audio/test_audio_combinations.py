@@ -1,4 +1,4 @@
-"""Whatever a device takes, sound goes through it both ways."""
+"""Whatever a device takes, audio goes through it both ways."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ from tests.audio.fakes import (
     FakePortAudioError,
     FakeStream,
     InlineWorker,
-    SteppedPace,
+    SteppedClock,
     device,
     settle,
 )
@@ -71,9 +71,9 @@ async def nothing_found() -> set[Direction]:
 
 
 async def hold(library: FakePortAudio) -> None:
-    ground = SoundCardDependencies(SteppedPace(), InlineWorker(), search=nothing_found)
+    ground = SoundCardDependencies(SteppedClock(), InlineWorker(), search=nothing_found)
     heard: list[bytes] = []
-    async with SoundCard(library=library, ground=ground) as card:
+    async with SoundCard(library=library, dependencies=ground) as card:
 
         async def listen() -> None:
             async for frame in card.microphone.frames():
@@ -98,7 +98,7 @@ async def hold(library: FakePortAudio) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(libraries())
-def test_sound_goes_both_ways_through_any_pair_of_devices(
+def test_audio_goes_both_ways_through_any_pair_of_devices(
     library: FakePortAudio,
 ) -> None:
     asyncio.run(hold(library))

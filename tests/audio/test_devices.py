@@ -4,7 +4,7 @@ import sys
 from runner.audio.devices import FRAME_BYTES, FRAME_MS, SAMPLE_RATE
 
 
-def test_a_frame_is_50_ms_of_the_wires_sound() -> None:
+def test_a_frame_is_50_ms_of_the_wires_audio() -> None:
     assert FRAME_BYTES == SAMPLE_RATE * 2 * FRAME_MS // 1000 == 2_400
 
 

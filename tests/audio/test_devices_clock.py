@@ -3,10 +3,10 @@ import asyncio
 import pytest
 
 from runner.audio.devices import LoopClock, Ticker
-from tests.audio.fakes import JumpingPace
+from tests.audio.fakes import JumpingClock
 
 
-class StallingPace(JumpingPace):
+class StallingPace(JumpingClock):
     """Wakes up late, by the next of these delays."""
 
     def __init__(self, *delays: float) -> None:
@@ -18,14 +18,14 @@ class StallingPace(JumpingPace):
         self.time += self.delays.pop(0) if self.delays else 0.0
 
 
-async def ticks(pace: JumpingPace, count: int) -> list[float]:
-    ticker = Ticker(pace, 0.05)
-    start = pace.now()
+async def ticks(clock: JumpingClock, count: int) -> list[float]:
+    ticker = Ticker(clock, 0.05)
+    start = clock.now()
     return [round(await ticker.tick() - start, 6) for _ in range(count)]
 
 
 async def test_the_first_tick_comes_after_one_period() -> None:
-    assert await ticks(JumpingPace(), 3) == [0.05, 0.10, 0.15]
+    assert await ticks(JumpingClock(), 3) == [0.05, 0.10, 0.15]
 
 
 async def test_waking_up_late_does_not_add_up() -> None:
@@ -43,13 +43,13 @@ async def test_a_stall_delays_what_follows_and_makes_no_burst() -> None:
 
 
 async def test_the_loops_clock_is_the_default() -> None:
-    pace = LoopClock()
+    clock = LoopClock()
     loop = asyncio.get_running_loop()
     before = loop.time()
-    assert before <= pace.now() <= loop.time()
-    due = pace.now() + 0.01
-    await pace.wait_until(due)
-    assert pace.now() >= due - 0.001
+    assert before <= clock.now() <= loop.time()
+    due = clock.now() + 0.01
+    await clock.wait_until(due)
+    assert clock.now() >= due - 0.001
 
 
 async def test_a_time_that_is_past_still_lets_others_run() -> None:

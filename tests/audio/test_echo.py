@@ -46,7 +46,7 @@ def test_echo_is_cancelled(delay: float, level: float) -> None:
     assert cancelled(Room(delay=delay, level=level), *ALIKE) > 20
 
 
-def test_the_first_sound_of_the_agent_is_cancelled_already() -> None:
+def test_the_first_audio_of_the_agent_is_cancelled_already() -> None:
     assert cancelled(Room(), *ALIKE, begin=0.2, end=0.7) > 20
 
 
@@ -78,14 +78,14 @@ def test_times_that_are_wrong_throughout_are_borne(bias: float) -> None:
 
 
 @pytest.mark.parametrize("lost", [0.005, 0.01, 0.02, 0.04])
-def test_recorded_sound_that_got_lost_spoils_half_a_second(lost: float) -> None:
+def test_recorded_audio_that_got_lost_spoils_half_a_second(lost: float) -> None:
     microphone = Card(slip=(3.0, lost), jitter=0.001)
 
     assert cancelled(Room(), Card(), microphone, begin=3.6) > 20
 
 
 def test_the_echo_of_what_was_played_meanwhile_is_cancelled_too() -> None:
-    """From a tenth of a second on, in which it is found out that sound was lost."""
+    """From a tenth of a second on, in which it is found out that audio was lost."""
     microphone = Card(slip=(3.0, 0.5), jitter=0.001)
 
     assert cancelled(Room(), Card(), microphone, begin=3.1, end=3.2) > 10
@@ -129,11 +129,11 @@ def test_a_caller_who_speaks_over_the_agent_is_heard(
     assert np.corrcoef(both, alone)[0, 1] > 0.5
 
 
-def test_another_speaker_in_mid_call_is_taken_up() -> None:
+def test_another_speaker_in_mid_call_is_opened() -> None:
     front_end, room = EchoCanceller(), Room()
     listen(meet(room, AGENT, *ALIKE), front_end, *ALIKE)
     later = Card(48_000), Card(44_100)
-    blocks = list(meet(room, AGENT, *later))  # and its clock begins anew
+    blocks = list(meet(room, AGENT, *later))  # and its clock starts again
 
     raw, cleaned = listen(blocks, None, *later), listen(blocks, front_end, *later)
 
@@ -188,7 +188,7 @@ def test_half_duplex_listens_again_after_the_agent_and_its_echo() -> None:
     assert np.array_equal(cut(heard, open_again, 4.9), cut(raw, open_again, 4.9))
 
 
-def test_half_duplex_does_not_stay_deaf_when_the_clock_begins_anew() -> None:
+def test_half_duplex_does_not_stay_deaf_when_the_clock_starts_again() -> None:
     front_end = HalfDuplexGate()
     late = Card(bias=10_000.0)
     listen(meet(Room(), AGENT, late, late), front_end, late, late)

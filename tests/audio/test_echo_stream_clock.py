@@ -1,4 +1,4 @@
-"""Clocks by jittery times, and played sound read by them; no device, no canceller."""
+"""Clocks by jittery times, and played audio read by them; no device, no canceller."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def wander(times: np.ndarray, width: float) -> np.ndarray:
     return width * (np.sin(times * 0.9) + np.sin(times * 0.37 + 2)) / 2
 
 
-def test_a_clock_that_was_told_nothing_knows_nothing() -> None:
+def test_a_clock_that_was_given_nothing_knows_nothing() -> None:
     assert not StreamClock(48_000).is_known
 
 
@@ -99,7 +99,7 @@ def test_a_stream_that_steps_is_followed_within_a_fifth_of_a_second(
     assert np.abs((smoothed - times)[520:]).max() < 0.6 * width + 0.001
 
 
-def test_a_step_is_told_from_times_that_wander() -> None:
+def test_a_step_is_reported_from_times_that_wander() -> None:
     times = true_times(12)
     said = times + wander(times, 0.01)
     said[500:] += 0.02
@@ -154,7 +154,7 @@ def test_whatever_is_said_the_clock_goes_forward(
 def played(
     sound: Samples, *, drift: float = 0.0, at: float = 0.0, until: int | None = None
 ) -> PlaybackReference:
-    """Have sound played from this time on, in blocks of 10 ms, all of it at once."""
+    """Have audio played from this time on, in blocks of 10 ms, all of it at once."""
     played = PlaybackReference()
     for start in range(0, until or len(sound), BLOCK):
         played.note(start, at + start / SAMPLE_RATE * (1 + drift / 1e6))
@@ -185,7 +185,7 @@ def test_what_is_read_was_played_at_that_time_and_so_much_later(
     known = places < len(sound) - 2
     expected = np.interp(places, np.arange(len(sound)), sound, right=0.0)
     assert len(piece) == count
-    # What is not yet known stands still at the newest: see the next test.
+    # What is not yet known does not move at the newest: see the next test.
     if known.all():
         assert np.abs(piece - expected).max() < 1e-3
 
@@ -206,7 +206,7 @@ def test_what_was_played_more_than_two_seconds_ago_is_forgotten() -> None:
 
 @pytest.mark.parametrize("drift", [-400.0, -200.0, 200.0, 400.0])
 def test_reading_at_another_pace_has_no_seam(drift: float) -> None:
-    """The sound is a tone: its second difference shows each seam, however small."""
+    """The audio is a tone: its second difference shows each seam, however small."""
     hertz, sound, playing = 300.0, tone(40.0, 300.0), PlaybackReference()
     pieces = []
     for number in range(40 * 100 - 5):

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from runner.audio.devices import SAMPLE_RATE
-from runner.audio.echo import INSTALL, PIECE, WebRtcProcessor, is_available
+from runner.audio.echo import (
+    INSTALL_COMMAND,
+    PIECE_SAMPLES,
+    WebRtcProcessor,
+    is_canceller_available,
+)
 from runner.audio.pcm import Samples
 from runner.errors import AudioUnavailable
 from tests.audio.rooms import decibels, speechlike
@@ -19,8 +24,10 @@ DELAY = round(0.009 * SAMPLE_RATE)
 
 def cleaned(heard: Samples, played: Samples, canceller: WebRtcProcessor) -> Samples:
     pieces = [
-        canceller.process(heard[start : start + PIECE], played[start : start + PIECE])
-        for start in range(0, len(heard) - PIECE + 1, PIECE)
+        canceller.process(
+            heard[start : start + PIECE_SAMPLES], played[start : start + PIECE_SAMPLES]
+        )
+        for start in range(0, len(heard) - PIECE_SAMPLES + 1, PIECE_SAMPLES)
     ]
     return np.concatenate(pieces)
 
@@ -30,10 +37,10 @@ def test_without_its_package_the_canceller_says_what_installs_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pywebrtc_audio", None)  # as if not installed
 
-    assert not is_available()
+    assert not is_canceller_available()
     with pytest.raises(AudioUnavailable, match="pywebrtc-audio") as caught:
         WebRtcProcessor()
-    assert INSTALL in (caught.value.hint or "")
+    assert INSTALL_COMMAND in (caught.value.hint or "")
     assert "--echo half-duplex" in (caught.value.hint or "")
 
 
@@ -44,7 +51,7 @@ def canceller() -> WebRtcProcessor:
 
 
 def test_with_its_package_it_is_available(canceller: WebRtcProcessor) -> None:
-    assert is_available()
+    assert is_canceller_available()
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.02, 0.15, 0.3])
@@ -76,7 +83,7 @@ def test_what_was_heard_alone_comes_out_nine_milliseconds_later(
     assert decibels(output) == pytest.approx(decibels(heard), abs=1)
 
 
-def test_with_neither_echo_nor_noise_sound_passes(canceller: WebRtcProcessor) -> None:
+def test_with_neither_echo_nor_noise_audio_passes(canceller: WebRtcProcessor) -> None:
     del canceller  # it is installed
     heard = speechlike(2.0)
 

@@ -9,7 +9,7 @@ from runner.audio.devices import FRAME_BYTES, Microphone, Speaker
 from runner.audio.files import FileMicrophone, FileSpeaker
 from runner.audio.playback import CUSHION_MS
 from runner.errors import AudioFileError, FileUnreadable
-from tests.audio.fakes import JumpingPace, SteppedPace
+from tests.audio.fakes import JumpingClock, SteppedClock
 
 NOISE = np.random.default_rng(7).integers(-9_000, 9_000, 24_000 + 600, "<i2")
 
@@ -28,25 +28,25 @@ async def listen(microphone: Microphone) -> list[bytes]:
 
 
 async def test_the_file_comes_in_frames_then_the_tail(wav: Path) -> None:
-    frames = await listen(FileMicrophone(wav, tail_seconds=0.12, pace=JumpingPace()))
+    frames = await listen(FileMicrophone(wav, tail_seconds=0.12, clock=JumpingClock()))
     assert {len(frame) for frame in frames} == {FRAME_BYTES}
     assert len(frames) == 21 + 3
     assert b"".join(frames).rstrip(b"\0") == NOISE.tobytes().rstrip(b"\0")
 
 
 async def test_frames_come_at_real_time_pace(wav: Path) -> None:
-    pace = JumpingPace()
-    start = pace.now()
-    microphone = FileMicrophone(wav, tail_seconds=0, pace=pace)
+    clock = JumpingClock()
+    start = clock.now()
+    microphone = FileMicrophone(wav, tail_seconds=0, clock=clock)
     await listen(microphone)
-    assert round(pace.now() - start, 6) == 21 * 0.05
+    assert round(clock.now() - start, 6) == 21 * 0.05
     assert microphone.started_at == start
 
 
 async def test_finished_is_set_when_the_file_is_over_not_the_silence(
     wav: Path,
 ) -> None:
-    async with FileMicrophone(wav, pace=JumpingPace()) as microphone:
+    async with FileMicrophone(wav, clock=JumpingClock()) as microphone:
         frames = microphone.frames()
         for _ in range(21):
             assert not microphone.finished.is_set()
@@ -57,17 +57,17 @@ async def test_finished_is_set_when_the_file_is_over_not_the_silence(
 
 
 async def test_a_stalled_program_loses_nothing_of_the_file(wav: Path) -> None:
-    pace = JumpingPace()
+    clock = JumpingClock()
     heard = []
-    async with FileMicrophone(wav, tail_seconds=0, pace=pace) as microphone:
+    async with FileMicrophone(wav, tail_seconds=0, clock=clock) as microphone:
         async for frame in microphone.frames():
-            pace.time += 0.3
+            clock.time += 0.3
             heard.append(frame)
     assert b"".join(heard).startswith(NOISE.tobytes())
     assert microphone.dropped_ms == 0
 
 
-async def test_a_broken_file_is_told_before_the_call(tmp_path: Path) -> None:
+async def test_a_broken_file_is_reported_before_the_call(tmp_path: Path) -> None:
     path = tmp_path / "broken.wav"
     path.write_bytes(b"no sound at all")
     with pytest.raises(AudioFileError):
@@ -79,13 +79,13 @@ async def test_a_broken_file_is_told_before_the_call(tmp_path: Path) -> None:
 async def test_the_output_is_as_long_as_the_call_and_holds_what_was_played(
     tmp_path: Path,
 ) -> None:
-    pace = SteppedPace()
+    clock = SteppedClock()
     path = tmp_path / "agent.wav"
-    speaker: Speaker = FileSpeaker(path, pace=pace)
+    speaker: Speaker = FileSpeaker(path, clock=clock)
     async with speaker:
-        await pace.advance(0.5)
+        await clock.advance(0.5)
         speaker.play(NOISE.tobytes())
-        await pace.advance(2.0)
+        await clock.advance(2.0)
     sound, rate = soundfile.read(path, dtype="int16")
     begin = 12_000 + round(CUSHION_MS * 24)
     assert (rate, len(sound)) == (24_000, 60_000)
@@ -97,19 +97,19 @@ async def test_the_output_is_as_long_as_the_call_and_holds_what_was_played(
 async def test_input_and_output_can_be_laid_side_by_side(
     wav: Path, tmp_path: Path
 ) -> None:
-    pace = SteppedPace()
+    clock = SteppedClock()
     path = tmp_path / "agent.wav"
-    microphone = FileMicrophone(wav, tail_seconds=1, pace=pace)
-    speaker = FileSpeaker(path, begins_with=microphone, pace=pace)
+    microphone = FileMicrophone(wav, tail_seconds=1, clock=clock)
+    speaker = FileSpeaker(path, begins_with=microphone, clock=clock)
     async with microphone, speaker:
-        await pace.advance(2.0)  # connecting takes its time
+        await clock.advance(2.0)  # connecting takes its time
 
         async def repeat() -> None:
             async for frame in microphone.frames():
                 speaker.play(frame)
 
         call = asyncio.create_task(repeat())
-        await pace.advance(2.2)
+        await clock.advance(2.2)
         assert call.done()
     sound, _ = soundfile.read(path, dtype="int16")
     # Heard back one frame and the cushion later than in the input.
@@ -118,10 +118,10 @@ async def test_input_and_output_can_be_laid_side_by_side(
     assert not sound[:lag].any()
 
 
-async def test_an_output_that_cannot_be_written_is_told_before_the_call(
+async def test_an_output_that_cannot_be_written_is_reported_before_the_call(
     tmp_path: Path,
 ) -> None:
-    with pytest.raises(AudioFileError, match="cannot write sound"):
+    with pytest.raises(AudioFileError, match="cannot write audio"):
         async with FileSpeaker(tmp_path / "no" / "agent.wav"):
             pytest.fail("the call began")
 
@@ -131,6 +131,6 @@ async def test_a_call_that_never_began_leaves_no_file(
 ) -> None:
     path = tmp_path / "agent.wav"
     microphone = FileMicrophone(wav)
-    async with FileSpeaker(path, begins_with=microphone, pace=SteppedPace()):
+    async with FileSpeaker(path, begins_with=microphone, clock=SteppedClock()):
         pass
     assert not path.exists()

@@ -104,7 +104,7 @@ def test_vorbis_keeps_the_length_to_the_sample(tmp_path: Path) -> None:
     assert np.abs(samples - tone).max() < 0.05
 
 
-def test_what_is_no_sound_cannot_be_compressed(tmp_path: Path) -> None:
+def test_what_is_not_an_audio_cannot_be_compressed(tmp_path: Path) -> None:
     (tmp_path / "x.wav").write_bytes(b"none")
     with pytest.raises(AudioFileError, match=r"x\.wav' cannot be compressed"):
         compress(tmp_path / "x.wav", "FLAC")
@@ -130,7 +130,7 @@ def test_a_long_file_is_not_loaded_at_once(tmp_path: Path) -> None:
     assert peak < 1_000_000 < path.stat().st_size / 10
 
 
-def test_what_is_no_number_is_silence(tmp_path: Path) -> None:
+def test_what_is_not_a_number_is_silence(tmp_path: Path) -> None:
     path = tmp_path / "nan.wav"
     samples = np.array([0.5, np.nan, np.inf, -np.inf] * 600, np.float32)
     soundfile.write(path, samples, 24_000, subtype="FLOAT")
@@ -151,16 +151,16 @@ def patch(offset: int, piece: bytes) -> Callable[[bytes], bytes]:
     ("spoil", "sentence"),
     [
         (cut(0), "is empty"),
-        (lambda data: b"hello world " * 100, "is no sound file that can be read"),
-        (lambda data: os.urandom(5_000), "is no sound file that can be read"),
-        (cut(12), "is no sound file that can be read"),
-        (cut(30), "is no sound file that can be read"),
-        (cut(44), "cut off: 14400 bytes of its sound are missing"),
-        (cut(7_244), "cut off: 7200 bytes of its sound are missing"),
-        (lambda data: data[:40] + bytes(4), "holds no sound"),
-        (patch(24, bytes(4)), "is no sound file that can be read"),
+        (lambda data: b"hello world " * 100, "as a sound file: "),
+        (lambda data: os.urandom(5_000), "as a sound file: "),
+        (cut(12), "as a sound file: "),
+        (cut(30), "as a sound file: "),
+        (cut(44), "truncated: 14400 bytes of its audio are missing"),
+        (cut(7_244), "truncated: 7200 bytes of its audio are missing"),
+        (lambda data: data[:40] + bytes(4), "contains no audio"),
+        (patch(24, bytes(4)), "as a sound file: "),
         (patch(24, b"\xff\xff\xff\x7f"), "impossible sample rate of 2147483647 Hz"),
-        (patch(22, bytes(2)), "is no sound file that can be read"),
+        (patch(22, bytes(2)), "as a sound file: "),
     ],
     ids=[
         *("empty", "text", "noise", "riff only", "half a header", "header only"),
@@ -186,7 +186,7 @@ def test_a_length_that_a_pipe_could_not_know_is_fine(wav: Path) -> None:
     assert len(load_pcm(wav)) == len(data) - 44
 
 
-def test_chunks_before_the_sound_are_stepped_over(wav: Path) -> None:
+def test_chunks_before_the_audio_are_stepped_over(wav: Path) -> None:
     data = wav.read_bytes()
     note = b"LIST" + (5).to_bytes(4, "little") + b"hello\0"  # odd, therefore padded
     wav.write_bytes(data[:36] + note + data[36:])
@@ -201,7 +201,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         load_pcm(tmp_path / "none.wav")
 
 
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
+def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
     with pytest.raises(FileUnreadable, match="it is a folder"):
         load_pcm(tmp_path)
 
@@ -210,7 +210,7 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
 def test_a_pipe_is_refused_rather_than_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "pipe.wav"
     os.mkfifo(path)
-    with pytest.raises(FileUnreadable, match="no ordinary file"):
+    with pytest.raises(FileUnreadable, match="not a regular file"):
         load_pcm(path)
 
 

@@ -76,13 +76,13 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     path = tmp_path / "calls" / "one.wav"
     with pytest.raises(AudioFileError, match="no such file or directory") as caught:
         WavWriter(path).open()
-    assert caught.value.hint == f"make the folder '{path.parent}' first"
+    assert caught.value.hint == f"create the folder '{path.parent}' first"
     assert str(path) in caught.value.message
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no device files there")
 def test_a_device_file_is_refused() -> None:
-    with pytest.raises(AudioFileError, match="no ordinary file"):
+    with pytest.raises(AudioFileError, match="not a regular file"):
         WavWriter(Path("/dev/null")).open()
 
 
@@ -99,7 +99,7 @@ def test_a_write_that_fails_is_a_sentence_and_the_file_stays_valid(
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:  # a full disk, to the program: the file can grow by 100 bytes and no more
         resource.setrlimit(resource.RLIMIT_FSIZE, (44 + len(SOUND) + 100, limits[1]))
-        with pytest.raises(AudioFileError, match="cannot go on writing .*call.wav"):
+        with pytest.raises(AudioFileError, match="cannot continue writing .*call.wav"):
             recording.write(SOUND)
         recording.close()
     finally:
@@ -113,5 +113,5 @@ def test_a_recording_that_is_not_open_refuses(tmp_path: Path) -> None:
         WavWriter(tmp_path / "call.wav").write(SOUND)
 
 
-def test_a_day_of_sound_does_not_overflow_the_header() -> None:
+def test_a_day_of_audio_does_not_overflow_the_header() -> None:
     assert len(wav_header(2 * 24_000 * 86_400 * 3)) == 44

@@ -103,7 +103,7 @@ def test_mixing_averages_the_channels() -> None:
     assert mix_to_mono(stereo, 2).tolist() == [0.375, 0.0]
 
 
-def test_spreading_then_mixing_gives_the_same_sound() -> None:
+def test_spreading_then_mixing_gives_the_same_audio() -> None:
     pcm = pack(1, -2, 32_767)
     assert values(spread(pcm, 3)) == [1, 1, 1, -2, -2, -2] + [32_767] * 3
     assert to_pcm(mix_to_mono(to_samples(spread(pcm, 3)), 3)) == pcm

@@ -42,7 +42,7 @@ def test_the_cushion_goes_ahead_of_a_reply_and_not_inside_it() -> None:
     assert buffer.read(100 * MS) == expected.ljust(100 * MS, b"\0")
 
 
-def test_sound_that_comes_in_time_joins_on_without_a_gap() -> None:
+def test_audio_that_comes_in_time_joins_on_without_a_gap() -> None:
     buffer = PlaybackBuffer()
     buffer.write(loud(50))
     buffer.read(int(CUSHION_MS + 10) * MS)
@@ -69,7 +69,7 @@ def test_clearing_leaves_a_short_fade_then_silence() -> None:
     assert 10 <= FADE_MS <= 20
 
 
-def test_a_reply_that_has_not_begun_is_cleared_without_a_sound() -> None:
+def test_a_reply_that_has_not_begun_is_cleared_without_a_audio() -> None:
     buffer = PlaybackBuffer()
     buffer.write(loud(1_000))
     buffer.read(20 * MS)
@@ -135,7 +135,7 @@ def test_a_gap_that_begins_with_a_block_is_an_underrun_too() -> None:
     assert buffer.counts.underruns == 1
 
 
-def test_what_comes_just_in_time_without_a_cushion_is_no_underrun() -> None:
+def test_what_comes_just_in_time_without_a_cushion_is_not_an_underrun() -> None:
     buffer = PlaybackBuffer(limits=BARE)
     buffer.write(loud(10))
     buffer.read(10 * MS)
@@ -143,7 +143,7 @@ def test_what_comes_just_in_time_without_a_cushion_is_no_underrun() -> None:
     assert buffer.counts.underruns == 0
 
 
-def test_the_end_of_a_fade_is_no_underrun() -> None:
+def test_the_end_of_a_fade_is_not_an_underrun() -> None:
     buffer = PlaybackBuffer(limits=BARE)
     buffer.write(loud(100))
     buffer.read(20 * MS)
@@ -155,7 +155,7 @@ def test_the_end_of_a_fade_is_no_underrun() -> None:
 
 @pytest.mark.parametrize("block_ms", [1, 5, 10, 13])
 def test_a_gap_is_entered_and_left_without_a_step(block_ms: int) -> None:
-    soft = PlaybackLimits(soft_ms=5.0)
+    soft = PlaybackLimits(gap_fade_ms=5.0)
     buffer = PlaybackBuffer(limits=soft)
     heard = b""
     for _ in range(3):
@@ -238,7 +238,7 @@ def test_it_always_calls_when_the_last_is_read(written: int, block: int) -> None
 
 
 class Playing(RuleBasedStateMachine):
-    """Sound is numbered, so that what was lost or repeated shows."""
+    """Audio is numbered, so that what was lost or repeated shows."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -22,13 +22,13 @@ def largest_step(pcm: bytes) -> int:
     return int(np.abs(np.diff(values(pcm), append=0)).max(initial=0))
 
 
-def test_sound_that_goes_on_is_left_as_it_is() -> None:
+def test_audio_that_goes_on_is_left_as_it_is() -> None:
     queue = FadeBuffer(1, FADE)
     queue.append(level(1_000))
     assert queue.take(2 * 500) == level(500)
 
 
-def test_sound_that_runs_out_ends_in_silence() -> None:
+def test_audio_that_runs_out_ends_in_silence() -> None:
     queue = FadeBuffer(1, FADE)
     queue.append(level(1_000))
     taken = queue.take(2_000)
@@ -76,10 +76,10 @@ def test_what_waits_is_taken_elsewhere_as_it_was_appended() -> None:
 )
 @example([("dry", 1), ("append", 4), ("take", 2), ("cut", 1)])
 @settings(deadline=None)  # machines stall
-def test_however_it_comes_and_goes_there_is_no_step(
+def test_however_it_comes_and_goes_it_has_no_step(
     steps: list[tuple[str, int]],
 ) -> None:
-    """Sound of one level is appended, taken and cut; what comes after a cut is new."""
+    """Audio of one level is appended, taken and cut; what comes after a cut is new."""
     queue, heard, is_dry = FadeBuffer(1, FADE), level(1), False
     queue.append(level(2 * FADE))
     for step, frames in steps:

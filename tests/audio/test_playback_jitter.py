@@ -3,9 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.audio.playback import (
-    LEAST_MS,
     MARGIN_MS,
-    MOST_MS,
+    MAX_CUSHION_MS,
+    MIN_CUSHION_MS,
     PAUSE_MS,
     ClockDriftController,
     JitterEstimator,
@@ -31,7 +31,7 @@ def test_nothing_is_known_of_a_line_at_first() -> None:
 
 
 def test_a_calm_line_comes_to_need_the_least() -> None:
-    assert after([0.0] * 12_000).cushion_ms == LEAST_MS
+    assert after([0.0] * 12_000).cushion_ms == MIN_CUSHION_MS
 
 
 def test_a_late_piece_is_covered_from_then_on() -> None:
@@ -39,8 +39,8 @@ def test_a_late_piece_is_covered_from_then_on() -> None:
 
 
 def test_what_no_cushion_bridges_is_forgotten_as_fast_as_the_largest() -> None:
-    one, other = after([0.0, PAUSE_MS - 1]), after([0.0, MOST_MS - MARGIN_MS])
-    assert one.cushion_ms == MOST_MS
+    one, other = after([0.0, PAUSE_MS - 1]), after([0.0, MAX_CUSHION_MS - MARGIN_MS])
+    assert one.cushion_ms == MAX_CUSHION_MS
     for lateness in (one, other):
         lateness.begin(50.0)
         for number in range(3_000):
@@ -53,17 +53,17 @@ def test_the_next_reply_is_not_late() -> None:
     assert after([0.0, PAUSE_MS + 1]).cushion_ms == pytest.approx(60, abs=0.1)
 
 
-def test_sound_that_comes_faster_than_it_is_spoken_is_not_late() -> None:
+def test_audio_that_comes_faster_than_it_is_spoken_is_not_late() -> None:
     ahead = [-9.0 * number for number in range(12_000)]
-    assert after(ahead).cushion_ms == LEAST_MS
+    assert after(ahead).cushion_ms == MIN_CUSHION_MS
 
 
 @given(st.lists(st.floats(-1e4, 1e4), max_size=200))
 def test_the_cushion_keeps_to_its_bounds(lateness_ms: list[float]) -> None:
-    assert LEAST_MS <= after(lateness_ms).cushion_ms <= MOST_MS
+    assert MIN_CUSHION_MS <= after(lateness_ms).cushion_ms <= MAX_CUSHION_MS
 
 
-@given(st.lists(st.floats(0.0, MOST_MS - MARGIN_MS), min_size=1, max_size=200))
+@given(st.lists(st.floats(0.0, MAX_CUSHION_MS - MARGIN_MS), min_size=1, max_size=200))
 def test_what_was_late_lately_would_not_be_with_the_cushion(
     lateness_ms: list[float],
 ) -> None:
@@ -71,7 +71,7 @@ def test_what_was_late_lately_would_not_be_with_the_cushion(
 
 
 class Played:
-    """A buffer in numbers: a service's sound goes in, a device of another clock."""
+    """A buffer in numbers: a service's audio goes in, a device of another clock."""
 
     def __init__(self, level_ms: float, device_faster: float) -> None:
         self.level_ms = level_ms

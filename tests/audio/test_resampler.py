@@ -33,7 +33,7 @@ def test_length_follows_the_rates_however_it_is_cut(
 
 
 @pytest.mark.parametrize(("from_rate", "to_rate"), [(44_100, 24_000), (24_000, 48_000)])
-def test_pieces_sound_as_the_whole(from_rate: int, to_rate: int) -> None:
+def test_pieces_equal_the_whole(from_rate: int, to_rate: int) -> None:
     samples = tone(from_rate)
     whole = Resampler(from_rate, to_rate).process(samples, last=True)
     resampler = Resampler(from_rate, to_rate)
@@ -60,7 +60,7 @@ def test_after_the_last_piece_a_new_stream_begins() -> None:
     assert np.array_equal(resampler.process(tone(44_100), last=True), first)
 
 
-def test_it_tells_when_output_is_held_back() -> None:
+def test_it_reports_when_output_is_held_back() -> None:
     resampler = Resampler(44_100, 24_000)
     empty = np.zeros(0, np.float32)
     resampler.process(empty)
@@ -83,7 +83,7 @@ LIVE = [(48_000, 24_000), (44_100, 24_000), (24_000, 48_000), (24_000, 44_100)]
 
 
 @pytest.mark.parametrize(("from_rate", "to_rate"), LIVE)
-def test_live_sound_lags_evenly_and_by_little(from_rate: int, to_rate: int) -> None:
+def test_live_audio_lags_evenly_and_by_little(from_rate: int, to_rate: int) -> None:
     resampler, block = SteadyResampler(from_rate, to_rate), from_rate // 100
     lags, output = [], 0
     for number in range(1, 101):
@@ -98,7 +98,7 @@ def test_live_sound_lags_evenly_and_by_little(from_rate: int, to_rate: int) -> N
     cuts=st.lists(st.integers(1, 3_000), min_size=1, max_size=20),
 )
 @settings(deadline=None)  # machines stall
-def test_live_sound_keeps_its_length_however_it_is_cut(
+def test_live_audio_keeps_its_length_however_it_is_cut(
     rates: tuple[int, int], cuts: list[int]
 ) -> None:
     resampler = SteadyResampler(*rates)
@@ -121,5 +121,5 @@ def test_steering_plays_faster_without_a_step() -> None:
 
 
 def test_steering_what_cannot_be_steered_is_refused() -> None:
-    with pytest.raises(ValueError, match="not made for it"):
+    with pytest.raises(ValueError, match="not steerable"):
         SteadyResampler(48_000, 24_000).steer(0.001)

@@ -1,12 +1,12 @@
 from runner.audio.devices import FRAME_BYTES, Microphone, Speaker
 from runner.audio.virtual import NullSpeaker, SilentMicrophone
-from tests.audio.fakes import JumpingPace, SteppedPace
+from tests.audio.fakes import JumpingClock, SteppedClock
 
 
 async def test_silence_comes_at_real_time_pace() -> None:
-    pace = JumpingPace()
-    microphone: Microphone = SilentMicrophone(pace=pace)
-    start = pace.now()
+    clock = JumpingClock()
+    microphone: Microphone = SilentMicrophone(clock=clock)
+    start = clock.now()
     frames = []
     async with microphone:
         async for frame in microphone.frames():
@@ -14,15 +14,15 @@ async def test_silence_comes_at_real_time_pace() -> None:
             if len(frames) == 20:
                 break
     assert frames == [bytes(FRAME_BYTES)] * 20
-    assert round(pace.now() - start, 6) == 1.0
+    assert round(clock.now() - start, 6) == 1.0
     assert microphone.dropped_ms == 0
 
 
 async def test_nobody_hears_it_but_it_takes_its_time() -> None:
-    pace = SteppedPace()
-    speaker: Speaker = NullSpeaker(pace=pace)
+    clock = SteppedClock()
+    speaker: Speaker = NullSpeaker(clock=clock)
     async with speaker:
         speaker.play(bytes(48_000))
         before = speaker.pending_ms
-        await pace.advance(0.4)
+        await clock.advance(0.4)
         assert before - speaker.pending_ms == 400

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from runner.audio.devices import FRAME_BYTES, Microphone
 from runner.audio.virtual import InjectedMicrophone, MixedMicrophone
 from runner.errors import AudioError
-from tests.audio.fakes import JumpingPace, SteppedPace, settle
+from tests.audio.fakes import JumpingClock, SteppedClock, settle
 from tests.fakes import FakeMicrophone
 
 
@@ -24,26 +24,26 @@ class Call:
 
 
 async def test_silence_until_somebody_speaks_and_after() -> None:
-    pace = SteppedPace()
-    microphone = InjectedMicrophone(pace=pace)
+    clock = SteppedClock()
+    microphone = InjectedMicrophone(clock=clock)
     call = Call(microphone)
     async with microphone:
         running = asyncio.create_task(call.run())
-        await pace.advance(0.1)
+        await clock.advance(0.1)
         said = asyncio.create_task(microphone.say(b"\x01" * FRAME_BYTES))
-        await pace.advance(0.1)
+        await clock.advance(0.1)
         assert said.done()
         microphone.close_input()
-        await pace.advance(0.1)
+        await clock.advance(0.1)
         assert running.done()
     quiet = bytes(FRAME_BYTES)
     assert call.frames == [quiet, quiet, b"\x01" * FRAME_BYTES, quiet, quiet]
 
 
-async def test_say_tells_the_time_of_the_last_sample() -> None:
-    pace = JumpingPace()
-    microphone = InjectedMicrophone(pace=pace)
-    start = pace.now()
+async def test_say_reports_the_time_of_the_last_sample() -> None:
+    clock = JumpingClock()
+    microphone = InjectedMicrophone(clock=clock)
+    start = clock.now()
     async with microphone:
         running = asyncio.create_task(Call(microphone).run())
         # 130 ms of speech: frames at 50, 100 and 150 ms, the last one 20 ms short.
@@ -54,7 +54,7 @@ async def test_say_tells_the_time_of_the_last_sample() -> None:
 
 
 async def test_lines_follow_one_another_each_in_frames_of_its_own() -> None:
-    microphone = InjectedMicrophone(pace=JumpingPace())
+    microphone = InjectedMicrophone(clock=JumpingClock())
     call = Call(microphone)
     async with microphone:
         lines = [
@@ -76,7 +76,7 @@ async def test_lines_follow_one_another_each_in_frames_of_its_own() -> None:
 @settings(deadline=None)  # machines stall
 def test_no_line_is_lost_or_overlapped(lengths: list[int]) -> None:
     async def hold() -> list[bytes]:
-        microphone = InjectedMicrophone(pace=JumpingPace())
+        microphone = InjectedMicrophone(clock=JumpingClock())
         call = Call(microphone)
         async with microphone:
             lines = [
@@ -97,47 +97,47 @@ def test_no_line_is_lost_or_overlapped(lengths: list[int]) -> None:
 
 
 async def test_a_closed_input_takes_no_more_lines() -> None:
-    microphone = InjectedMicrophone(pace=JumpingPace())
+    microphone = InjectedMicrophone(clock=JumpingClock())
     async with microphone:
         microphone.close_input()
-        with pytest.raises(AudioError, match="its input is closed"):
+        with pytest.raises(AudioError, match="input of the microphone is closed"):
             await microphone.say(b"\x01\x01")
 
 
-async def test_a_line_that_the_end_of_the_call_cuts_off_is_told() -> None:
-    pace = SteppedPace()
-    microphone = InjectedMicrophone(pace=pace)
+async def test_a_line_that_the_end_of_the_call_cuts_off_is_reported() -> None:
+    clock = SteppedClock()
+    microphone = InjectedMicrophone(clock=clock)
     async with microphone:
         running = asyncio.create_task(Call(microphone).run())
         said = asyncio.create_task(microphone.say(b"\x01" * 48_000))
-        await pace.advance(0.2)
+        await clock.advance(0.2)
     with pytest.raises(AudioError, match="ended before the line was spoken"):
         await said
-    await pace.advance(0.1)
+    await clock.advance(0.1)
     assert running.done()
 
 
 async def test_a_cancelled_line_breaks_off_and_the_next_one_follows() -> None:
-    pace = SteppedPace()
-    microphone = InjectedMicrophone(pace=pace)
+    clock = SteppedClock()
+    microphone = InjectedMicrophone(clock=clock)
     call = Call(microphone)
     async with microphone:
         running = asyncio.create_task(call.run())
         first = asyncio.create_task(microphone.say(b"\x01" * 48_000))
         second = asyncio.create_task(microphone.say(b"\x02" * FRAME_BYTES))
-        await pace.advance(0.1)
+        await clock.advance(0.1)
         first.cancel()
-        await pace.advance(0.1)
+        await clock.advance(0.1)
         assert second.done()
         microphone.close_input()
-        await pace.advance(0.1)
+        await clock.advance(0.1)
         assert running.done()
     assert [frame[0] for frame in call.frames] == [1, 1, 2, 0, 0]
 
 
 async def test_a_typed_line_takes_the_place_of_what_is_recorded() -> None:
     recorded = FakeMicrophone()
-    microphone = MixedMicrophone(recorded, pace=SteppedPace())
+    microphone = MixedMicrophone(recorded, clock=SteppedClock())
     call = Call(microphone)
     room, voice = b"\x01" * FRAME_BYTES, b"\x02" * FRAME_BYTES
     async with microphone:
@@ -153,7 +153,7 @@ async def test_a_typed_line_takes_the_place_of_what_is_recorded() -> None:
     assert call.frames == [voice, tail, room]
 
 
-async def test_a_typed_line_that_the_end_of_the_call_cuts_off_is_told() -> None:
+async def test_a_typed_line_that_the_end_of_the_call_cuts_off_is_reported() -> None:
     microphone = MixedMicrophone(FakeMicrophone())
     async with microphone:
         said = asyncio.create_task(microphone.say(b"\x02" * FRAME_BYTES))

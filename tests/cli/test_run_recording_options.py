@@ -34,9 +34,9 @@ def test_calls_are_not_recorded_by_default() -> None:
     ("options", "keeping"),
     [
         ({}, RecordingOptions(Path("kept"))),
-        ({"redact": True}, RecordingOptions(Path("kept"), sound=False, redact=True)),
+        ({"redact": True}, RecordingOptions(Path("kept"), audio=False, redact=True)),
         ({"redact": True, "audio": "on"}, RecordingOptions(Path("kept"), redact=True)),
-        ({"audio": "off"}, RecordingOptions(Path("kept"), sound=False)),
+        ({"audio": "off"}, RecordingOptions(Path("kept"), audio=False)),
     ],
 )
 def test_a_redacted_recording_has_audio_only_on_request(

@@ -1,6 +1,6 @@
-"""What a room does to sound on its way from a loudspeaker to a microphone: pure sums.
+"""What a room does to audio on its way from a loudspeaker to a microphone: pure sums.
 
-Sound is float32, mono, -1 to 1; positions are samples since the room was opened.
+Audio is float32, mono, -1 to 1; positions are samples since the room was opened.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Acoustics:
     """A room with its devices; what is left out makes it a cable.
 
     `delay` is seconds from the loudspeaker's converter to the microphone's; `level` the
-    loudness of the echo beside what is played, in dB (None: headphones); `reverb` how
+    loudness of the echo next to what is played, in dB (None: headphones); `reverb` how
     long the room answers, in seconds (60 dB down at its end); `noise` its own noise in
     dBFS; the clocks are off by so many parts in a million.
     """
@@ -105,7 +105,7 @@ class Air:
             self._append(self._answer(samples[start : start + _BLOCK]))
 
     def hear(self, first: float, step: float, count: int) -> NDArray[np.float32]:
-        """Return the sound at so many positions from `first` on, `step` apart."""
+        """Return the audio at so many positions from `first` on, `step` apart."""
         places = first + step * np.arange(count)
         whole = np.floor(places).astype(np.int64)
         phase = ((places - whole) * _PHASES).astype(np.int64)

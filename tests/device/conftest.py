@@ -40,7 +40,7 @@ def building() -> Iterator[Room]:
 
 @pytest.fixture
 def room(building: Room) -> Iterator[Room]:
-    """The room, with its devices the default ones: a cable, until told otherwise."""
+    """The room; its devices are the default ones, connected by a cable at first."""
     building.be(CABLE)
     with entered(building):
         yield building

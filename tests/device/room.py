@@ -3,7 +3,7 @@
 A PulseAudio daemon of its own has a sink that writes what is played into a FIFO and a
 source that reads what is heard from another. Between them a process plays the air:
 `tests.device.simulator`. PortAudio finds both through ALSA's pulse plugin. Works for
-root, too, and beside any other sound server.
+root, too, and next to any other sound server.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ def entered(room: Room) -> Iterator[None]:
 
 
 def _look_again() -> None:
-    """Let PortAudio look for devices anew, if it was loaded before."""
+    """Let PortAudio look for devices again, if it was loaded before."""
     library = sys.modules.get("sounddevice")
     if library is not None:
         library._terminate()

@@ -58,7 +58,7 @@ class Faults:
 
 
 class Gap:
-    """Samples that did not pass. A device that nobody uses stands still: no fault."""
+    """Samples that did not pass. A device that nobody uses does not move: no fault."""
 
     def __init__(self) -> None:
         self._samples = 0

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from runner.audio.devices import SAMPLE_RATE
-from runner.audio.echo import EchoCanceller, is_available
+from runner.audio.echo import EchoCanceller, is_canceller_available
 from runner.audio.pcm import Samples, to_pcm
 from runner.audio.playback import FADE_MS
 from runner.audio.portaudio.soundcard import SoundCard
@@ -56,9 +56,9 @@ class Kept:
     def played(self, pcm: bytes, at: float) -> None:
         self.inner.played(pcm, at)
 
-    def hear(self, samples: Samples, at: float) -> Samples:
+    def process(self, samples: Samples, at: float) -> Samples:
         self.raw.append(samples)
-        self.clean.append(self.inner.hear(samples, at))
+        self.clean.append(self.inner.process(samples, at))
         return self.clean[-1]
 
     def echo_db(self, since: float) -> float:
@@ -86,7 +86,7 @@ async def open_card(front_end: Kept | None = None) -> AsyncIterator[SoundCard]:
 
 
 async def speak(card: SoundCard, sound: Samples) -> None:
-    """Play sound as a service sends it: 0.2 s ahead, in pieces, in real time."""
+    """Play audio as a service sends it: 0.2 s ahead, in pieces, in real time."""
     began = time.monotonic() - 0.2
     for start in range(0, len(sound), _CHUNK):
         await asyncio.sleep(began + start / SAMPLE_RATE - time.monotonic())
@@ -98,7 +98,7 @@ def largest_step(samples: NDArray[np.int16]) -> float:
     return float(np.abs(np.diff(samples.astype(np.int32))).max()) / 32_768
 
 
-@pytest.mark.skipif(not is_available(), reason="needs the desk extra")
+@pytest.mark.skipif(not is_canceller_available(), reason="needs the desk extra")
 async def test_the_agents_voice_is_gone_from_the_microphone(room: Room) -> None:
     room.be(living_room(delay=0.08, level=-10))
     kept = Kept()

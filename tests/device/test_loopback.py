@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("room")
 
 
 def chirp(seconds: float) -> np.ndarray:
-    """Sound in which every moment differs, so that a gap or a repeat shows."""
+    """Audio in which every moment differs, so that a gap or a repeat shows."""
     times = np.arange(round(RATE * seconds)) / RATE
     pitch = 300 * times + 400 * times**2 / seconds
     return (0.4 * np.sin(2 * np.pi * pitch)).astype(np.float32)
@@ -74,7 +74,7 @@ async def test_what_is_played_is_heard_whole() -> None:
     assert np.linalg.norm(copy) == pytest.approx(np.linalg.norm(sound), rel=0.05)
 
 
-async def test_stopping_cuts_the_sound_short_without_a_click() -> None:
+async def test_stopping_cuts_the_audio_short_without_a_click() -> None:
     sound = chirp(5.0)
     async with open_card() as (card, ear):
         card.speaker.play(to_pcm(sound))

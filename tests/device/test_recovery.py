@@ -14,7 +14,7 @@ __all__ = ["daemon"]  # a fixture
 
 RATE = 24_000
 TONE = to_pcm((0.3 * np.sin(np.arange(RATE // 20) * 0.1)).astype(np.float32))
-# Whoever waits longer than this for sound waits for ever.
+# Whoever waits longer than this for audio waits for ever.
 PATIENCE_SECONDS = 15.0
 
 
@@ -57,7 +57,7 @@ async def calling() -> AsyncIterator[Call]:
     await listening
 
 
-async def test_a_sound_server_that_crashed_is_taken_up_again(daemon: Daemon) -> None:
+async def test_a_sound_server_that_crashed_is_reopened(daemon: Daemon) -> None:
     async with calling() as call:
         daemon.kill()
         await call.until(loud=False)
@@ -66,7 +66,7 @@ async def test_a_sound_server_that_crashed_is_taken_up_again(daemon: Daemon) -> 
         assert call.card.is_open
 
 
-async def test_a_suspended_device_is_taken_up_when_it_wakes(daemon: Daemon) -> None:
+async def test_a_suspended_device_is_opened_when_it_wakes(daemon: Daemon) -> None:
     async with calling() as call:
         daemon.tell("suspend-sink", "room", "1")
         await call.until(loud=False)

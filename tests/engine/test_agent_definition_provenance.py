@@ -13,7 +13,7 @@ from runner.tools.python import load_function
 from runner.tools.tool import ToolDefinition, tool
 
 AGENT = AgentConfig(Path(__file__), 1, "a", "Be brief.")
-PYTHON = ToolConfig("python", "test_origins.py:plain")
+PYTHON = ToolConfig("python", "test_agent_definition_provenance.py:plain")
 PLUGIN = ToolConfig("plugin", {"name": "stock", "region": "eu"})
 
 
@@ -38,7 +38,7 @@ def line(function: Any) -> int:
 
 def test_a_function_without_a_word_leaves_defaults() -> None:
     found = definition_origins(load_function(plain, PYTHON, "plain"), PYTHON, {}, AGENT)
-    signature = Origin("signature", "test_origins.py", line(plain))
+    signature = Origin("signature", "test_agent_definition_provenance.py", line(plain))
     assert found == {
         ("name",): signature,
         ("description",): Origin("default", detail="empty"),
@@ -53,7 +53,7 @@ def test_a_function_without_a_word_leaves_defaults() -> None:
 def test_what_a_mark_says_is_from_the_mark() -> None:
     loaded = load_function(marked, PYTHON, "marked")
     found = definition_origins(loaded, PYTHON, {}, AGENT)
-    mark = Origin("mark", "test_origins.py", line(marked))
+    mark = Origin("mark", "test_agent_definition_provenance.py", line(marked))
     said = {path for path, origin in found.items() if origin == mark}
     assert said == {("description",), ("timeout",), ("effect",), ("on_interrupt",)}
 

@@ -160,7 +160,7 @@ def test_a_placeholder_says_where_its_value_is_from(agent: Path) -> None:
     ]
 
 
-def test_what_is_not_set_is_told_and_stops_nothing(agent: Path) -> None:
+def test_what_is_not_set_is_reported_and_stops_nothing(agent: Path) -> None:
     shown = resolve(agent, {}, {})
     assert shown.unset == (
         "caller",
@@ -313,9 +313,9 @@ async def opening_message(
 
     async with serve(answer, "127.0.0.1", 0) as server:
         url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        wishes = CallOptions(agent, "none", "null", (), url, variables)
-        async with open_call(wishes, environment, Silence()) as call:
-            await call.hold()
+        options = CallOptions(agent, "none", "null", (), url, variables)
+        async with open_call(options, environment, Silence()) as call:
+            await call.run()
     return heard[0]
 
 

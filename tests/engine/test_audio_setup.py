@@ -23,7 +23,7 @@ from runner.protocol.messages import SessionEnded, SessionReady, ToolCall
 from tests.fakes import FakeDialer, FakeMicrophone, FakeSpeaker, FakeTransport, Outcome
 from tests.terminal import running, service
 
-AGENT = "version: 1\nname: tester\nprompt: You test.\nlocal: {voice: none.onnx}\n"
+AGENT = "version: 1\nname: tester\nprompt: You test.\nlocal: {tts: none.onnx}\n"
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ async def test_commands_in_a_pipe_are_obeyed_and_nothing_follows_the_end(
     order = [
         "* muted: ",
         "* volume 40",
-        "* there is no command '/quit'",
+        "* unknown command '/quit'",
         "everything has been said.",
     ]
     places = [terminal.out.index(each) for each in order]
@@ -68,7 +68,7 @@ def terminal_ends() -> Iterator[tuple[int, int]]:
     os.close(theirs)
 
 
-async def test_a_person_at_a_terminal_is_told_and_obeyed_at_once(
+async def test_a_person_at_a_terminal_is_reported_and_obeyed_at_once(
     agent: Path, terminal_ends: tuple[int, int]
 ) -> None:
     ours, theirs = terminal_ends

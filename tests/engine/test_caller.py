@@ -46,7 +46,7 @@ async def test_each_line_waits_for_the_answer_to_the_one_before_it() -> None:
 
     caller = ScriptedCaller(engine, speaker, deliver, notices.append)
     ended = asyncio.create_task(engine.run())
-    calling = asyncio.create_task(caller.speak_in_turn(each("one", "two")))
+    calling = asyncio.create_task(caller.deliver_in_turn(each("one", "two")))
     await wire.heard("session.update")
     wire.peer_says(SessionReady("s"))
 

@@ -46,19 +46,19 @@ async def test_a_machine_without_a_voice_says_so_once() -> None:
     assert said == [b"", b""]
     assert throat.begun == ["a"]
     assert notices == [
-        "no local voice: piper is not installed; no tools are announced by it (pip)"
+        "no local voice: piper is not installed: announcements are not spoken (pip)"
     ]
 
 
 async def test_a_call_that_ends_meanwhile_spoils_nothing() -> None:
     loop = asyncio.get_running_loop()
-    making: asyncio.Future[bytes] = loop.create_future()
-    announcements = AnnouncementSynthesizer(lambda text: making, lambda text: None)
+    future: asyncio.Future[bytes] = loop.create_future()
+    announcements = AnnouncementSynthesizer(lambda text: future, lambda text: None)
     first = asyncio.create_task(announcements.say("a"))
     await asyncio.sleep(0)
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
 
-    making.set_result(b"a")
+    future.set_result(b"a")
 
     assert await announcements.say("a") == b"a"

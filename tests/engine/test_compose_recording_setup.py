@@ -25,9 +25,9 @@ AGENT = AgentConfig(Path("agents/a.yaml"), 1, "a", "Hello.", variables={"x": "y"
 
 def test_a_header_says_what_ran_where() -> None:
     config = ClientConfig({"system_prompt": "Hello."})
-    keeping = RecordingOptions(Path("kept"), sound=False, redact=True)
+    options = RecordingOptions(Path("kept"), audio=False, redact=True)
 
-    header = describe_call(AGENT, "text", config, "AssemblyAI", 7, keeping)
+    header = describe_call(AGENT, "text", config, "AssemblyAI", 7, options)
 
     assert header.agent.name == "a"
     assert header.agent.sha256 == hashlib.sha256(b"text").hexdigest()
@@ -47,7 +47,7 @@ def test_a_header_says_what_ran_where() -> None:
         ("ws://127.0.0.1:8/v1/ws", "ws://127.0.0.1:8/v1/ws"),
     ],
 )
-def test_an_address_is_told_without_keys(service: str, shown: str) -> None:
+def test_an_address_is_reported_without_keys(service: str, shown: str) -> None:
     header = describe_call(
         AGENT, "", ClientConfig(), service, 7, RecordingOptions(Path())
     )

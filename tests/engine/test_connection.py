@@ -69,7 +69,7 @@ async def test_a_full_socket_makes_messages_wait_and_then_go_in_order() -> None:
     assert (line.counts.stalls, line.counts.dropped_frames) == (1, 0)
 
 
-async def test_a_slow_upload_drops_the_oldest_sound_and_nothing_else() -> None:
+async def test_a_slow_upload_drops_the_oldest_audio_and_nothing_else() -> None:
     wire = FakeTransport()
     line, _ = await opened(wire)
     wire.stall()
@@ -106,7 +106,7 @@ async def test_a_socket_that_fills_up_again_while_the_outbox_empties_stops_it() 
     assert [message["session"]["number"] for message in wire.sent] == [0, 1, 2]
 
 
-async def test_a_loss_tells_what_was_never_sent_and_counts_the_sound_as_dropped() -> (
+async def test_a_loss_reports_what_was_never_sent_and_counts_the_audio_as_dropped() -> (
     None
 ):
     first, second = FakeTransport(), FakeTransport()
@@ -150,7 +150,7 @@ async def test_garbage_is_counted_and_survived() -> None:
         MalformedMessage,
         Received,
     ]
-    assert line.counts.garbled_messages == 2
+    assert line.counts.malformed_messages == 2
 
 
 async def test_a_loss_is_posted_with_its_code() -> None:
@@ -200,7 +200,7 @@ async def test_closing_a_line_that_was_never_opened_is_fine() -> None:
     await Connection(FakeDialer(), lambda event: None).close()
 
 
-def test_the_outbox_drops_the_oldest_sound_and_never_a_control_message() -> None:
+def test_the_outbox_drops_the_oldest_audio_and_never_a_control_message() -> None:
     counts = ConnectionStats()
     outbox = Outbox(counts)
     for number in range(6 + 3):

@@ -39,7 +39,7 @@ class Running:
     notices: list[str]
 
     async def change(self, number: int) -> Any:
-        """Return the number-th change that the service is told of, and follow it."""
+        """Return the number-th change that is sent to the service, and apply it."""
         said = await self.wire.heard("session.update", number + 1)
         self.wire.peer_says('{"type":"session.updated"}')
         return said["session"]
@@ -77,7 +77,7 @@ async def test_a_typed_volume_is_a_change_of_the_running_session() -> None:
         call.controls.perform(Volume(30))
 
         assert await call.change(1) == {"output": {"volume": 30}}
-        assert call.notices == ["volume 30, from the agent's next reply on"]
+        assert call.notices == ["volume 30 from the agent's next reply on"]
 
 
 async def test_a_typed_volume_outlives_an_edit_that_says_nothing_of_it() -> None:
@@ -89,7 +89,7 @@ async def test_a_typed_volume_outlives_an_edit_that_says_nothing_of_it() -> None
         assert await call.change(2) == {"system_prompt": "y"}
 
 
-async def test_a_volume_that_the_file_names_anew_has_the_last_word() -> None:
+async def test_a_volume_that_the_file_names_again_has_the_last_word() -> None:
     async with running() as call:
         call.controls.perform(Volume(30))
         await call.change(1)
@@ -99,7 +99,7 @@ async def test_a_volume_that_the_file_names_anew_has_the_last_word() -> None:
         assert await call.change(2) == {"output": {"volume": 70}}
 
 
-async def test_muted_the_far_end_hears_silence_and_then_the_caller_again() -> None:
+async def test_muted_the_service_hears_silence_and_then_the_caller_again() -> None:
     loud = b"\1\0" * 1200
     heard: list[bytes] = []
     async with running() as call:
@@ -113,7 +113,7 @@ async def test_muted_the_far_end_hears_silence_and_then_the_caller_again() -> No
     assert [text.partition(":")[0] for text in call.notices] == ["muted", "not muted"]
 
 
-async def test_help_lists_every_command_and_a_mistake_is_told() -> None:
+async def test_help_lists_every_command_and_a_mistake_is_reported() -> None:
     async with running() as call:
         call.controls.perform(Help())
         call.controls.perform(InvalidCommand("no"))
@@ -122,7 +122,7 @@ async def test_help_lists_every_command_and_a_mistake_is_told() -> None:
     assert call.notices[-1] == "no"
 
 
-async def test_push_to_talk_and_mute_are_seen_by_whoever_shows_them() -> None:
+async def test_push_to_talk_and_mute_are_seen_by_the_one_that_shows_them() -> None:
     async with running() as call:
         seen: list[ControlState] = []
         call.controls.report = seen.append
@@ -134,7 +134,7 @@ async def test_push_to_talk_and_mute_are_seen_by_whoever_shows_them() -> None:
 
         assert [each.is_muted for each in seen] == [True, False, False]
         assert seen[-1].volume == 90
-        assert call.notices[0] == "not muted: the far end hears you"
+        assert call.notices[0] == "not muted: microphone audio is sent"
 
 
 async def test_a_volume_stays_within_its_scale_and_is_sent_once() -> None:
@@ -144,4 +144,4 @@ async def test_a_volume_stays_within_its_scale_and_is_sent_once() -> None:
 
         call.controls.perform(VolumeStep(10))
 
-        assert call.notices[-1] == "volume 100 already"
+        assert call.notices[-1] == "the volume is already 100"

@@ -46,21 +46,23 @@ def test_a_line_is_words_or_a_command(line: str, typed: Typed) -> None:
 @pytest.mark.parametrize(
     ("line", "text"),
     [
-        ("/volume", "write /volume 0-100"),
-        ("/volume loud", "write /volume 0-100"),
-        ("/volume 101", "write /volume 0-100"),
-        ("/volume -1", "write /volume 0-100"),
-        ("/volume 3.5", "write /volume 0-100"),
-        ("/volume ²", "write /volume 0-100"),
-        ("/mute now", "write /mute"),
-        ("/say", "write /say WORDS"),
+        ("/volume", "usage: /volume 0-100"),
+        ("/volume loud", "usage: /volume 0-100"),
+        ("/volume 101", "usage: /volume 0-100"),
+        ("/volume -1", "usage: /volume 0-100"),
+        ("/volume 3.5", "usage: /volume 0-100"),
+        ("/volume ²", "usage: /volume 0-100"),
+        ("/mute now", "usage: /mute"),
+        ("/say", "usage: /say TEXT"),
         ("/volme 3", "did you mean /volume?"),
         ("/quit", "/help lists the commands"),
         ("/etc/hosts", "(/say /etc/hosts says it to the agent)"),
-        ("/", "there is no command '/'"),
+        ("/", "unknown command '/'"),
     ],
 )
-def test_a_command_that_is_none_is_told_and_never_said(line: str, text: str) -> None:
+def test_a_command_that_is_none_is_reported_and_never_said(
+    line: str, text: str
+) -> None:
     typed = parse_line(line)
 
     assert isinstance(typed, InvalidCommand)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from runner.engine.engine import CALLS_AT_ONCE, Engine, Speak
+from runner.engine.engine import MAX_CONCURRENT_TOOL_CALLS, Engine, Speak
 from runner.errors import AudioUnavailable, AuthenticationRejected, TransportError
 from runner.protocol.client.actions import Action, Close
 from runner.protocol.client.actions import Outcome as Ending
@@ -87,7 +87,7 @@ async def running(
         await asyncio.gather(ended, return_exceptions=True)
 
 
-async def test_a_frame_of_the_microphone_becomes_a_message_with_its_sound() -> None:
+async def test_a_frame_of_the_microphone_becomes_a_message_with_its_audio() -> None:
     async with running() as call:
         call.microphone.put(b"\1\0\2\0")
 
@@ -136,7 +136,7 @@ async def test_an_interruption_is_not_stuck_behind_a_network_that_takes_nothing(
         assert call.speaker.pending_ms == 0
 
 
-async def test_a_tool_runs_beside_the_call_and_is_answered_after_the_reply() -> None:
+async def test_a_tool_runs_next_to_the_call_and_is_answered_after_the_reply() -> None:
     async with running() as call:
         call.wire.peer_says(ReplyStarted("r"), ToolCall("c", "look"), ReplyDone("r"))
 
@@ -159,7 +159,7 @@ async def test_ten_calls_run_side_by_side_up_to_a_limit_and_are_answered_in_orde
         nonlocal most
         running_now.add(call.call_id)
         most = max(most, len(running_now))
-        if most == CALLS_AT_ONCE:
+        if most == MAX_CONCURRENT_TOOL_CALLS:
             full.set()
         await go_on.wait()
         running_now.remove(call.call_id)
@@ -177,7 +177,7 @@ async def test_ten_calls_run_side_by_side_up_to_a_limit_and_are_answered_in_orde
 
         results = [m["call_id"] for m in call.wire.sent if m["type"] == "tool.result"]
         assert sorted(results) == names
-        assert most == CALLS_AT_ONCE
+        assert most == MAX_CONCURRENT_TOOL_CALLS
 
 
 async def test_a_call_that_waits_for_its_turn_can_be_cancelled() -> None:
@@ -186,7 +186,7 @@ async def test_a_call_that_waits_for_its_turn_can_be_cancelled() -> None:
 
     async def crowded(call: ToolCall) -> Outcome:
         begun.append(call.call_id)
-        if len(begun) == CALLS_AT_ONCE:
+        if len(begun) == MAX_CONCURRENT_TOOL_CALLS:
             full.set()
         await asyncio.Event().wait()
         return Outcome("1")
@@ -199,7 +199,7 @@ async def test_a_call_that_waits_for_its_turn_can_be_cancelled() -> None:
         call.wire.peer_says(InputSpeechStarted(), ReplyDone("r", "interrupted"))
         await call.end()
 
-    assert len(begun) == CALLS_AT_ONCE
+    assert len(begun) == MAX_CONCURRENT_TOOL_CALLS
 
 
 async def test_a_muted_microphone_sends_silence_of_the_same_length() -> None:
@@ -401,7 +401,7 @@ async def test_without_a_local_voice_a_call_goes_on_unannounced() -> None:
         assert call.speaker.log == []
 
 
-def test_a_timer_that_is_due_already_is_no_trouble_on_uvloop() -> None:
+def test_a_timer_that_is_due_already_is_not_a_trouble_on_uvloop() -> None:
     uvloop = pytest.importorskip("uvloop", reason="there is none for Windows")
 
     async def hold() -> Close:

@@ -50,7 +50,7 @@ def test_an_earlier_reply_is_not_cut_by_a_later_one() -> None:
     st.lists(st.integers(1, 5_000), min_size=1, max_size=8),
     st.floats(0.0, 1.0),
 )
-def test_heard_and_thrown_away_make_what_was_handed_over(
+def test_heard_and_discarded_make_what_was_handed_over(
     lengths: list[int], share: float
 ) -> None:
     heard = PlaybackTracker()

@@ -62,13 +62,13 @@ async def test_an_edited_agent_is_followed_in_the_running_call(agent: Path) -> N
             write(agent, AGENT.replace("prompt:", "promt:"))
             await terminal.said("agent.yaml:3:1: error: unknown key `promt`")
             await terminal.said("= help: did you mean `prompt`?")
-            await terminal.said("1 error: the call goes on as before")
+            await terminal.said("1 error: the call continues unchanged")
             assert await ask(far_end, "call_2") == "10"
 
             text = AGENT.replace("You test.", "You test well.")
-            write(agent, text.replace("Hello", "Hi") + "local: {voice: joe}\n")
+            write(agent, text.replace("Hello", "Hi") + "local: {tts: joe}\n")
             await terminal.said("agent.yaml changed: greeting, local")
-            await terminal.said("`local` holds from the next call on")
+            await terminal.said("`local` takes effect with the next call")
             await terminal.said("the greeting cannot change in a running session")
 
             # As long and, it may be, as old as before: only its content is new.
@@ -101,7 +101,7 @@ async def test_a_secret_that_an_edit_brings_is_not_shown(
 ) -> None:
     monkeypatch.setenv("SHOP_TOKEN", "sk-very-secret")
     http = """\
-  - name: look
+  - name: poll
     description: Looks.
     parameters: {type: object}
     http: {url: "https://example.com/", headers: {"X-Key": "${env:SHOP_TOKEN}"}}

@@ -13,11 +13,11 @@ from runner.engine.hot_reload import AgentFileWatcher, Marks, watch_changes
 A, B = Path("a"), Path("b")
 
 
-async def seen(before: Marks, looks: list[Marks]) -> list[frozenset[Path]]:
+async def seen(previous: Marks, looks: list[Marks]) -> list[frozenset[Path]]:
     """Return what is yielded over these looks, one after each pause."""
     rest = iter(looks)
 
-    async def look() -> Marks:
+    async def poll() -> Marks:
         return next(rest)
 
     class Over(Exception):
@@ -32,7 +32,7 @@ async def seen(before: Marks, looks: list[Marks]) -> list[frozenset[Path]]:
             raise Over
 
     found: list[frozenset[Path]] = []
-    watch: AsyncIterator[frozenset[Path]] = watch_changes(before, look, pause)
+    watch: AsyncIterator[frozenset[Path]] = watch_changes(previous, poll, pause)
     with pytest.raises(Over):
         async for changed in watch:
             found.append(changed)
@@ -53,7 +53,7 @@ async def test_a_file_that_is_being_written_is_waited_for() -> None:
     assert await seen({A: OLD}, looks) == [{A}]
 
 
-async def test_what_comes_back_as_it_was_is_no_change() -> None:
+async def test_what_comes_back_as_it_was_is_not_a_change() -> None:
     assert await seen({A: OLD}, [{A: None}, {A: OLD}, {A: OLD}]) == []
 
 
@@ -94,12 +94,12 @@ def names(marks: Marks, agent: Path) -> set[str]:
     return {each.relative_to(agent.parent).as_posix() for each in marks}
 
 
-def test_an_agent_is_its_file_its_prompt_and_the_python_beside_its_tools(
+def test_an_agent_is_its_file_its_prompt_and_the_python_next_to_its_tools(
     agent: Path,
 ) -> None:
     files = AgentFileWatcher(agent)
 
-    assert names(files.look(), agent) == {
+    assert names(files.poll(), agent) == {
         "agent.yaml",
         "prompts/a.md",
         "tools/t.py",
@@ -109,10 +109,10 @@ def test_an_agent_is_its_file_its_prompt_and_the_python_beside_its_tools(
 
 def test_a_new_prompt_file_is_watched_before_it_is_there(agent: Path) -> None:
     files = AgentFileWatcher(agent)
-    files.look()
+    files.poll()
     write(agent, AGENT.format(prompt="b"))
 
-    marks = files.look()
+    marks = files.poll()
 
     assert "prompts/b.md" in names(marks, agent)
     assert marks[agent.parent / "prompts/b.md"] is None
@@ -120,25 +120,25 @@ def test_a_new_prompt_file_is_watched_before_it_is_there(agent: Path) -> None:
 
 def test_a_file_that_is_broken_for_a_while_keeps_what_it_drew_on(agent: Path) -> None:
     files = AgentFileWatcher(agent)
-    before = names(files.look(), agent)
+    previous = names(files.poll(), agent)
     write(agent, "prompt: [")
 
-    assert names(files.look(), agent) == before
+    assert names(files.poll(), agent) == previous
 
 
 def test_a_python_file_that_comes_later_is_watched_too(agent: Path) -> None:
     files = AgentFileWatcher(agent)
-    files.look()
-    files.look()
+    files.poll()
+    files.poll()
     write(agent.parent / "tools/new.py", "N = 1")
 
-    assert "tools/new.py" in names(files.look(), agent)
+    assert "tools/new.py" in names(files.poll(), agent)
 
 
 @pytest.mark.parametrize("name", ["agent.yaml", "tools/beside.py", "prompts/a.md"])
 def test_a_file_that_is_replaced_looks_different(agent: Path, name: str) -> None:
     files = AgentFileWatcher(agent)
-    before = files.look()
+    previous = files.poll()
     write(agent.parent / name, (agent.parent / name).read_text("utf-8") + "# new\n")
 
-    assert files.look() != before
+    assert files.poll() != previous

@@ -21,7 +21,7 @@ KEYS = {"ASSEMBLYAI_API_KEY": "aai-key", "VAGENT_SERVICE_KEY": "own-key"}
         ("ws://127.0.0.1:1/x", None, KEYS, "ws://127.0.0.1:1/x"),
     ],
 )
-def test_a_wish_comes_before_the_file_and_the_file_before_the_key(
+def test_an_option_comes_before_the_file_and_the_file_before_the_key(
     requested: str | None,
     agent_url: str | None,
     environment: dict[str, str],
@@ -57,7 +57,7 @@ def test_assemblyai_without_a_key_is_refused_with_the_way_out() -> None:
 
 
 @pytest.mark.parametrize("wish", ["asemblyai", "http://x/ws", "ws:", ""])
-def test_what_is_no_service_is_refused(wish: str) -> None:
+def test_what_is_not_a_service_is_refused(wish: str) -> None:
     with pytest.raises(UsageError):
         choose_service(wish, None, KEYS)
 

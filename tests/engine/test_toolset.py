@@ -43,13 +43,13 @@ class Bench:
 
     def __init__(self, editions: int = 2) -> None:
         self.tools = [Look(str(number)) for number in range(1, editions + 1)]
-        self.outfits: list[ToolsetVersion] = [
+        self.versions: list[ToolsetVersion] = [
             build_toolset(ToolRegistry([tool])) for tool in self.tools
         ]
-        self.followed: Rules = self.outfits[0].rules
+        self.followed: Rules = self.versions[0].rules
         self.notices: list[str] = []
         self.belt = LiveToolset(
-            self.outfits[0], lambda: self.followed, self.notices.append
+            self.versions[0], lambda: self.followed, self.notices.append
         )
 
     def call(self, call_id: str) -> asyncio.Task[str]:
@@ -63,7 +63,7 @@ class Bench:
         return asyncio.create_task(run())
 
     def adopt(self, number: int) -> None:
-        self.followed = self.outfits[number].rules
+        self.followed = self.versions[number].rules
         self.belt.observe(0.0, ConfigApplied())
 
 
@@ -90,7 +90,7 @@ async def test_a_call_that_has_begun_keeps_its_tools_and_the_next_one_has_the_ne
     first, second = bench.tools
     running = bench.call("a")
     await first.began.wait()
-    bench.belt.offer(bench.outfits[1])
+    bench.belt.offer(bench.versions[1])
     bench.adopt(1)
     assert not first.closed.is_set()
     after = bench.call("b")
@@ -107,7 +107,7 @@ async def test_a_call_that_has_begun_keeps_its_tools_and_the_next_one_has_the_ne
 async def test_offered_tools_wait_for_the_service_to_follow() -> None:
     bench = Bench()
     bench.tools[0].may_end.set()
-    bench.belt.offer(bench.outfits[1])
+    bench.belt.offer(bench.versions[1])
 
     assert await bench.call("a") == '"1"'
     await bench.belt.close()
@@ -118,7 +118,7 @@ async def test_a_call_that_has_not_started_when_the_tools_change_keeps_its_own()
 ):
     bench = Bench()
     waiting = bench.call("a")
-    bench.belt.offer(bench.outfits[1])
+    bench.belt.offer(bench.versions[1])
     bench.adopt(1)
     bench.tools[0].may_end.set()
 
@@ -130,7 +130,7 @@ async def test_a_call_that_has_not_started_when_the_tools_change_keeps_its_own()
 async def test_a_call_that_is_cancelled_before_it_starts_holds_nothing_open() -> None:
     bench = Bench()
     bench.belt.observe(0.0, RunTool(ToolCall("a", "look", {})))
-    bench.belt.offer(bench.outfits[1])
+    bench.belt.offer(bench.versions[1])
     bench.adopt(1)
     bench.belt.observe(0.0, CancelTool("a"))
 
@@ -144,7 +144,7 @@ async def test_a_call_that_is_cancelled_while_it_runs_holds_its_tools_to_its_end
     bench = Bench()
     running = bench.call("a")
     await bench.tools[0].began.wait()
-    bench.belt.offer(bench.outfits[1])
+    bench.belt.offer(bench.versions[1])
     bench.adopt(1)
     bench.belt.observe(0.0, CancelTool("a"))
     bench.tools[1].may_end.set()
@@ -162,8 +162,8 @@ async def test_tools_that_were_refused_are_closed_when_later_ones_are_followed()
     None
 ):
     bench = Bench(3)
-    bench.belt.offer(bench.outfits[1])
-    bench.belt.offer(bench.outfits[2])
+    bench.belt.offer(bench.versions[1])
+    bench.belt.offer(bench.versions[2])
     bench.adopt(2)
     bench.tools[2].may_end.set()
 
@@ -175,7 +175,7 @@ async def test_tools_that_were_refused_are_closed_when_later_ones_are_followed()
 
 async def test_a_change_of_something_else_leaves_the_tools_alone() -> None:
     bench = Bench()
-    bench.belt.offer(bench.outfits[1])
+    bench.belt.offer(bench.versions[1])
     bench.adopt(0)
     bench.tools[0].may_end.set()
 
@@ -184,7 +184,7 @@ async def test_a_change_of_something_else_leaves_the_tools_alone() -> None:
     await bench.belt.close()
 
 
-async def test_what_went_wrong_in_a_tool_is_told() -> None:
+async def test_what_went_wrong_in_a_tool_is_reported() -> None:
     bench = Bench()
     call = ToolCall("a", "look", {"far": 1})
     bench.belt.observe(0.0, RunTool(call))

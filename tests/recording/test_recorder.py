@@ -137,7 +137,7 @@ async def test_the_agents_file_is_what_the_speaker_played_sample_by_sample(
     record(tmp_path, shifted(happenings))
 
     clock, memory = _Clock(), _Memory()
-    speaker = ClockedSpeaker(memory, begins_at=lambda: 0.0, pace=clock)
+    speaker = ClockedSpeaker(memory, begins_at=lambda: 0.0, clock=clock)
     for at, what in happenings:
         clock.time = at
         match what:

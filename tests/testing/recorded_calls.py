@@ -274,7 +274,7 @@ def record(folder: Path, made: Made) -> None:
 
 
 def _header(stage: CallFixture, made: Made) -> Header:
-    recording_options = RecordingOptions(RECORDINGS, sound=False)
+    recording_options = RecordingOptions(RECORDINGS, audio=False)
     header = describe_call(
         stage.agent,
         made.agent,

@@ -1,7 +1,4 @@
-"""PortAudio as vagent sees it: loading the library and finding devices.
-
-Whatever is missing becomes a sentence here.
-"""
+"""PortAudio: loading the library, finding and listing devices."""
 
 from __future__ import annotations
 
@@ -20,16 +17,16 @@ Direction: TypeAlias = Literal["input", "output"]
 
 @dataclass(frozen=True, slots=True)
 class KnownDevice:
-    """A device that was used before; where it is not, the default will do.
+    """A device that was used before; the default device replaces it if it is missing.
 
-    Numbers change with what is plugged in, so it goes by its whole name.
+    Identified by its whole name, because indices change with the connected devices.
     """
 
     name: str
     host: str
 
 
-# By index, name or part of it; one that was used before; or the default.
+# An index, a name or part of it; a device used before; or None for the default.
 DeviceName: TypeAlias = int | str | KnownDevice | None
 
 WITHOUT_SOUND_CARD = (
@@ -37,7 +34,7 @@ WITHOUT_SOUND_CARD = (
     "or --say LINE"
 )
 NOUNS: Mapping[Direction, str] = {"input": "microphone", "output": "speaker"}
-# Distributions by ID or ID_LIKE of os-release, and what brings them PortAudio.
+# Command that installs PortAudio, by ID or ID_LIKE of os-release.
 _LINUX_PACKAGES = {
     "debian": "sudo apt install libportaudio2",
     "ubuntu": "sudo apt install libportaudio2",
@@ -50,7 +47,7 @@ _LINUX_PACKAGES = {
 
 
 class Stream(Protocol):
-    """A stream of sounddevice's; seconds of latency, a pair for duplex."""
+    """A stream of sounddevice; the latency is in seconds, a pair for duplex."""
 
     @property
     def latency(self) -> float | tuple[float, float]: ...
@@ -61,7 +58,7 @@ class Stream(Protocol):
 
 
 class PortAudio(Protocol):
-    """What is used of the module `sounddevice`; tests give another one."""
+    """The part of the module `sounddevice` that is used."""
 
     PortAudioError: type[Exception]
 
@@ -79,7 +76,7 @@ class PortAudio(Protocol):
 
     def check_output_settings(self, **settings: Any) -> None: ...
 
-    # The names are sounddevice's own.
+    # The names are those of sounddevice.
     def RawStream(self, **settings: Any) -> Stream: ...
 
     def RawInputStream(self, **settings: Any) -> Stream: ...
@@ -89,19 +86,19 @@ class PortAudio(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SoundDevice:
-    """One side of a device, with how it is or could be opened."""
+    """One direction of a device, with its format."""
 
     index: int
     name: str
     direction: Direction
     host: str  # the host API: ALSA, Core Audio, Windows WASAPI, ...
-    rate: int  # its own default, in hertz
-    channels: int  # as many as it has; once opened, as many as are used
-    is_float: bool = False  # whether it takes float32 and nothing else
+    rate: int  # hertz; its default until it is opened
+    channels: int  # all that it has; once opened, those in use
+    is_float: bool = False  # takes float32 only
 
     @property
     def known(self) -> KnownDevice:
-        """What to look for when it was gone or has another number."""
+        """Identifies the device after it was gone or got another index."""
         return KnownDevice(self.name, self.host)
 
     def __str__(self) -> str:
@@ -111,28 +108,32 @@ class SoundDevice:
 def load_portaudio(
     import_module: Callable[[str], Any] = importlib.import_module,
 ) -> PortAudio:
-    """Load sounddevice and with it PortAudio; raises AudioUnavailable."""
+    """Loads sounddevice and with it PortAudio; raises AudioUnavailable."""
     try:
         return cast("PortAudio", import_module("sounddevice"))
     except ImportError as error:
         raise AudioUnavailable(
-            "sound needs the package sounddevice, which is not installed",
+            "audio devices need the package sounddevice, which is not installed",
             hint=f"pip install sounddevice; {WITHOUT_SOUND_CARD}",
         ) from error
     except OSError as error:
-        # The Python part is there, but on Linux it does not bring the library.
+        # On Linux the Python package does not include the library.
         raise AudioUnavailable(
-            "sound needs the PortAudio library, which is not installed",
+            "audio devices need the PortAudio library, which is not installed",
             hint=f"{install_command()}; {WITHOUT_SOUND_CARD}",
         ) from error
 
 
 def install_command(system: str = sys.platform, linux: Sequence[str] = ()) -> str:
-    """Return what installs PortAudio; `linux` overrides this machine's distribution."""
+    """Returns the command that installs PortAudio.
+
+    `linux` overrides the distribution names of this machine.
+    """
     if system == "darwin":
         return "brew install portaudio"
     if system == "win32":
-        return "pip install --force-reinstall sounddevice"  # its wheel brings PortAudio
+        # The wheel includes PortAudio.
+        return "pip install --force-reinstall sounddevice"
     for name in linux or _linux_names():
         if name in _LINUX_PACKAGES:
             return _LINUX_PACKAGES[name]
@@ -150,10 +151,11 @@ def _linux_names() -> list[str]:
 def find_device(
     library: PortAudio, wanted: DeviceName, direction: Direction
 ) -> SoundDevice:
-    """Find a device by index, name or unique part of its name; None: the default.
+    """Finds a device by index, name or unique part of its name; None: the default.
 
-    Raises AudioUnavailable when there is none at all, DeviceNotFound when none or more
-    than one goes by that name.
+    Raises:
+        AudioUnavailable: the machine has no device for this direction.
+        DeviceNotFound: no device, or more than one, has that name.
     """
     key = f"max_{direction}_channels"
     try:
@@ -168,12 +170,12 @@ def find_device(
     if not known:
         raise _no_device(direction)
     if len(found) != 1:
-        what = "no" if not found else "more than one"
+        count = "no" if not found else "more than one"
         label = wanted.name if isinstance(wanted, KnownDevice) else wanted
         names = ", ".join(f"{i['index']} '{i['name']}'" for i in found or known)
         raise DeviceNotFound(
-            f"{what} {NOUNS[direction]} goes by '{label}'",
-            hint=f"by number or by a unique part of the name: {names}",
+            f"{count} {NOUNS[direction]} matches '{label}'",
+            hint=f"give the number or a unique part of the name: {names}",
         )
     info = found[0]
     return SoundDevice(
@@ -188,19 +190,20 @@ def find_device(
 
 def _no_device(direction: Direction) -> AudioUnavailable:
     return AudioUnavailable(
-        f"this machine has no {NOUNS[direction]} that PortAudio can find",
+        f"PortAudio finds no {NOUNS[direction]} on this machine",
         hint=f"connect one and start again; {WITHOUT_SOUND_CARD}",
     )
 
 
 def refresh(library: PortAudio) -> None:
-    """Let PortAudio look again at what is plugged in: it does so only at its start.
+    """Makes PortAudio list the connected devices again.
 
-    All streams must have been closed; indices are others afterwards.
+    All streams must be closed; device indices change.
     """
-    # sounddevice offers no public way (its own advice is these two).
+    # PortAudio lists them only when it is initialized. sounddevice has no public way;
+    # its documentation recommends these two calls.
     with contextlib.suppress(library.PortAudioError):
-        library._terminate()  # refused when the last start of it had failed
+        library._terminate()  # fails if the last initialization failed
     library._initialize()
 
 
@@ -222,29 +225,26 @@ def _match(
     found = [info for info in known if info["name"].lower() == text]
     found = found or [info for info in known if text in info["name"].lower()]
     if len({info["name"] for info in found}) == 1:
-        # Windows shows each device once per host API; they come in order of preference.
+        # Windows lists each device once per host API, in order of preference.
         return found[:1]
     return found
 
 
-# What PortAudio lists, as plain data that goes from one process to another.
-
-
 @dataclass(frozen=True, slots=True)
 class ListedDevice:
-    """A device with both its sides; channels are as many as it has."""
+    """A device with both directions and all its channels; JSON serializable."""
 
     index: int
     name: str
     host: str  # the host API: ALSA, Core Audio, Windows WASAPI, ...
     inputs: int
     outputs: int
-    rate: int  # its own default, in hertz
-    defaults: tuple[Direction, ...] = ()  # the sides for which it is the system's
+    rate: int  # its default, in hertz
+    defaults: tuple[Direction, ...] = ()  # directions for which it is the default
 
     @property
     def sides(self) -> tuple[Direction, ...]:
-        """Which of microphone and speaker it is."""
+        """The directions that the device supports."""
         sides: list[Direction] = []
         if self.inputs:
             sides.append("input")
@@ -253,17 +253,17 @@ class ListedDevice:
         return tuple(sides)
 
     def to_json(self) -> dict[str, Any]:
-        """Return it for JSON; `from_json` is the way back."""
+        """Returns the fields for JSON."""
         return asdict(self)
 
     @staticmethod
     def from_json(fields: Mapping[str, Any]) -> ListedDevice:
-        """Return what `to_json` was given."""
+        """Returns the device of the fields from `to_json`."""
         return ListedDevice(**{**fields, "defaults": tuple(fields["defaults"])})
 
 
 def list_devices(library: PortAudio) -> list[ListedDevice]:
-    """Return all devices that PortAudio knew when it was started, by their numbers."""
+    """Returns the devices that PortAudio found when it was initialized, by index."""
     defaults = {side: _default(library, side) for side in get_args(Direction)}
     return [
         ListedDevice(

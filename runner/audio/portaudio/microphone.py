@@ -1,7 +1,7 @@
-"""The microphone of a sound card, as the engine sees it.
+"""The microphone of a sound card: capture queue, resampling and framing.
 
-Here sound is mixed, resampled and framed, on the loop's side; what PortAudio's thread
-calls (`capture`) only moves bytes.
+Audio is mixed, resampled and framed on the event loop; the PortAudio thread calls
+`capture`, which only moves bytes.
 """
 
 from __future__ import annotations
@@ -19,23 +19,20 @@ from runner.audio.pcm import Framer, Samples, mix_to_mono, to_pcm, to_samples
 from runner.audio.portaudio.library import SoundDevice
 from runner.audio.resampler import SteadyResampler
 
-# What a sound card recorded and nobody has taken yet: filled by the device's thread.
-#
-# The mirror of the playback buffer; one lock, held for microseconds.
-
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Interleaved PCM16, and when its first sample was heard, on the stream's clock."""
+    """Interleaved PCM16 and the time of its first sample on the clock of the stream."""
 
     pcm: bytes
     at: float
 
 
 class CaptureQueue:
-    """Holds recorded blocks of interleaved PCM16, at most so many milliseconds of them.
+    """A queue of recorded blocks of interleaved PCM16, at most `limit_ms` long.
 
-    When it is full the oldest go and are counted: what is said now is sent now.
+    The thread of the device calls `put`, the event loop `take`. When the queue is full
+    the oldest blocks are dropped and counted, so that the audio stays current.
     """
 
     def __init__(
@@ -50,11 +47,11 @@ class CaptureQueue:
 
     @property
     def dropped_ms(self) -> float:
-        """How much was thrown away because nobody took it in time."""
+        """Milliseconds of audio dropped because they were not read in time."""
         return self._dropped / self._bytes_per_ms
 
     def put(self, block: Block) -> bool:
-        """Append a block; return whether it is the only one: wake the reader."""
+        """Appends a block; True if it is the only one, so the reader must be woken."""
         with self._lock:
             self._blocks.append(block)
             self._pending += len(block.pcm)
@@ -66,7 +63,7 @@ class CaptureQueue:
             return len(self._blocks) == 1
 
     def take(self) -> Block | None:
-        """Remove and return the oldest block; None when there is none."""
+        """Removes and returns the oldest block; None if there is none."""
         with self._lock:
             if not self._blocks:
                 return None
@@ -75,11 +72,8 @@ class CaptureQueue:
             return block
 
 
-# What the microphone and the speaker of a sound card have in common.
-
-
 class Card(Protocol):
-    """What a half knows of the card that it is a half of."""
+    """The sound card as its microphone and its speaker use it."""
 
     @property
     def is_open(self) -> bool: ...
@@ -92,7 +86,10 @@ class Card(Protocol):
 
 
 class SoundCardDevice:
-    """One side of a card; entering either opens the card, leaving both closes it."""
+    """Base of microphone and speaker; entering one opens the card, leaving both closes.
+
+    The card counts the contexts.
+    """
 
     def __init__(self, card: Card) -> None:
         self._card = card
@@ -109,7 +106,7 @@ class CardMicrophone(SoundCardDevice):
     """The microphone of a sound card, as 24 kHz mono frames."""
 
     def __init__(self, card: Card, front_end: AudioProcessor | None = None) -> None:
-        """With a front end, only what it lets through of the sound goes on."""
+        """Creates a microphone; `front_end`, if there is one, processes its audio."""
         super().__init__(card)
         self._front_end = front_end
         self._arrived = asyncio.Event()
@@ -119,70 +116,70 @@ class CardMicrophone(SoundCardDevice):
 
     @property
     def dropped_ms(self) -> float:
-        """How much was thrown away because nobody took it in time."""
+        """Milliseconds of audio dropped because they were not read in time."""
         return self._dropped_before + self._queue.dropped_ms
 
     async def frames(self) -> AsyncIterator[bytes]:
-        """Yield what is recorded; ends with the card, raises AudioUnavailable if lost.
+        """Yields recorded frames while the card is open.
 
-        To be iterated while the card is open.
+        Raises AudioUnavailable if the card failed.
         """
         if self._device is None:
-            raise ValueError("frames of a microphone that is not open")
+            raise ValueError("the microphone is not open")
         device = self._device
-        path = _Path(device, self._front_end)
+        converter = _Converter(device, self._front_end)
         framer = Framer(CARD_FRAME_BYTES)
         while self._card.is_open:
             await self._arrived.wait()
             self._arrived.clear()
             while (block := self._queue.take()) is not None:
-                if device is not self._device:  # the card took up another one
+                if device is not self._device:  # the card opened another one
                     device = self._device
-                    path = _Path(device, self._front_end)
-                for frame in framer.feed(to_pcm(path.process(block))):
+                    converter = _Converter(device, self._front_end)
+                for frame in framer.feed(to_pcm(converter.process(block))):
                     yield frame
         self._card.raise_if_lost()
 
     def attach(self, device: SoundDevice) -> None:
-        """Make ready for what this device will record; called by the card.
+        """Prepares for the audio of this device; called by the card.
 
-        Also in mid-call, when another device was taken up; `frames` then goes on with
-        that one, and what it had not taken of the last one is lost.
+        During a call, `frames` continues with the new device, and audio of the last one
+        that was not read is lost.
         """
         self._dropped_before += self._queue.dropped_ms
         self._device = device
         self._queue = CaptureQueue(device.rate, device.channels)
 
     def capture(self, pcm: bytes, at: float) -> bool:
-        """Take a block in PortAudio's thread; true when the reader is to be woken.
+        """Queues a block in the PortAudio thread; True if the reader must be woken.
 
-        `at` is when its first sample reached the microphone, on the stream's clock.
+        `at` is the time of its first sample on the clock of the stream.
         """
         return self._queue.put(Block(pcm, at))
 
     def wake(self) -> None:
-        """Let the reader look again; called on the loop."""
+        """Wakes the reader; called on the event loop."""
         self._arrived.set()
 
 
-class _Path:
-    """From a device's blocks to 24 kHz mono, cleaned."""
+class _Converter:
+    """Converts the blocks of a device to 24 kHz mono and applies the front end."""
 
     def __init__(self, device: SoundDevice, front_end: AudioProcessor | None) -> None:
         self._device = device
         self._front_end = front_end
         self._resampler = SteadyResampler(device.rate, SAMPLE_RATE)
         self._clock = StreamClock(device.rate)
-        self._taken = 0  # frames of the device so far
-        self._given = 0  # samples at 24 kHz so far
+        self._frames_in = 0  # frames of the device so far
+        self._samples_out = 0  # samples at 24 kHz so far
 
     def process(self, block: Block) -> Samples:
         mono = mix_to_mono(to_samples(block.pcm), self._device.channels)
-        self._clock.note(self._taken, block.at)
-        self._taken += len(mono)
+        self._clock.note(self._frames_in, block.at)
+        self._frames_in += len(mono)
         samples = self._resampler.process(mono)
         if self._front_end is None:
             return samples
-        at = self._clock.time_of(self._given * self._device.rate / SAMPLE_RATE)
-        self._given += len(samples)
-        return self._front_end.hear(samples, at)
+        at = self._clock.time_of(self._samples_out * self._device.rate / SAMPLE_RATE)
+        self._samples_out += len(samples)
+        return self._front_end.process(samples, at)

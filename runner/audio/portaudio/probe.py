@@ -1,7 +1,7 @@
-"""Looks at devices in a process of its own: `python -m runner.audio.portaudio.probe`.
+"""Lists and tries devices in a subprocess: `python -m runner.audio.portaudio.probe`.
 
-    list                    one line a device
-    open input:3 output:4   one line each: whether it can really be opened
+    list                    one line per device
+    open input:3 output:4   one line each with the reason why it cannot be opened
 
 Each line is a JSON object on stdout; `DeviceProber` starts the process and reads them.
 """
@@ -28,15 +28,15 @@ from runner.audio.portaudio.library import (
 )
 from runner.errors import AudioError, AudioUnavailable, VagentError
 
-# Seconds. PulseAudio's null sink takes up to two to its first block.
+# Seconds. PulseAudio's null sink needs up to two for its first block.
 BLOCK_SECONDS = 3.0
-_LOOK_SECONDS = 0.02
+_POLL_SECONDS = 0.02
 
 Write = Callable[[dict[str, object]], None]
 
 
 class NullEndpoint:
-    """Both ends of an opening through which nothing is let."""
+    """Capture sink and playback source without audio."""
 
     def capture(self, pcm: bytes, at: float) -> bool:
         return False
@@ -46,7 +46,7 @@ class NullEndpoint:
 
 
 def main(arguments: Sequence[str], library: PortAudio, write: Write) -> None:
-    """Do what the command line says."""
+    """Runs the command of the command line."""
     match arguments:
         case ["list"]:
             for device in list_devices(library):
@@ -66,26 +66,29 @@ def try_device(
     index: int,
     seconds: float = BLOCK_SECONDS,
 ) -> str | None:
-    """Open one side of a device until its first block; return why that failed."""
+    """Opens one direction of a device until its first block.
+
+    Returns the reason if that failed, else None.
+    """
     from runner.audio.portaudio.streams import StreamSession
 
-    deaf = NullEndpoint()
-    opening = StreamSession(deaf, deaf, lambda: None)
+    endpoint = NullEndpoint()
+    streams = StreamSession(endpoint, endpoint, lambda: None)
     try:
-        opening.open(library, [find_device(library, index, side)])
+        streams.open(library, [find_device(library, index, side)])
     except VagentError as error:
-        # Which device is said elsewhere.
+        # The caller names the device.
         return error.message.partition("': ")[2] or error.message
     try:
         until = time.monotonic() + seconds
-        while not opening.blocks[side]:
-            if opening.has_ended:
+        while not streams.blocks[side]:
+            if streams.has_ended:
                 return "it stopped at once"
             if time.monotonic() > until:
-                return f"it opened, but gave no sound for {seconds:g} s"
-            time.sleep(_LOOK_SECONDS)
+                return f"it opened, but delivered no audio for {seconds:g} s"
+            time.sleep(_POLL_SECONDS)
     finally:
-        opening.close()
+        streams.close()
     return None
 
 
@@ -101,23 +104,19 @@ if __name__ == "__main__":
         _write_line({"error": error.message, "hint": error.hint})
 
 
-# What devices there are now and whether they work, asked of a process of its own.
-#
-# PortAudio sees what was plugged in since its start only once all streams are closed,
-# and a device that hangs when it is opened never lets go: that process is ended
-# instead.
-
-
+# A subprocess, because PortAudio finds newly connected devices only after all streams
+# were closed, and a device that hangs when it is opened can only be ended with its
+# process.
 PROBE = (sys.executable, "-m", "runner.audio.portaudio.probe")
 # Seconds. A start of Python and of PortAudio, with slow drivers.
 LIST_SECONDS = 10.0
-# The probe gives a device 3 s to its first block; the rest is for opening and closing.
+# The probe waits 3 s for the first block; the rest is for opening and closing.
 DEVICE_SECONDS = 8.0
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """One side of a device that was tried; no reason means that it works."""
+    """Result of trying one direction of a device; it works if `reason` is None."""
 
     index: int
     side: Direction
@@ -125,7 +124,7 @@ class ProbeResult:
 
 
 class DeviceProber:
-    """Asks probes; the command line, the doctor and the sound card make one."""
+    """Runs the probe in subprocesses."""
 
     def __init__(
         self, command: Sequence[str] = PROBE, device_seconds: float = DEVICE_SECONDS
@@ -134,7 +133,7 @@ class DeviceProber:
         self._device_seconds = device_seconds
 
     async def list_devices(self) -> list[ListedDevice]:
-        """Return the devices of this moment.
+        """Returns the currently connected devices.
 
         Raises:
             AudioUnavailable: PortAudio is missing, or does not answer.
@@ -148,15 +147,15 @@ class DeviceProber:
             except TimeoutError:
                 raise AudioUnavailable(
                     f"the sound system did not answer for {LIST_SECONDS:g} s",
-                    hint="is the sound server stuck? start it again",
+                    hint="restart the sound server",
                 ) from None
 
     async def try_out(
         self, wanted: Sequence[tuple[Direction, int]]
     ) -> AsyncIterator[ProbeResult]:
-        """Open these sides of devices one after another; yield what came of each.
+        """Opens these directions of devices one after another; yields the results.
 
-        One that hangs, or brings its process down, costs no more than its time.
+        A device that hangs or crashes the probe does not affect the others.
         """
         left = list(wanted)
         while left:
@@ -168,7 +167,7 @@ class DeviceProber:
                     try:
                         async with asyncio.timeout(self._device_seconds):
                             line = await anext(lines, None)
-                        reason = line["reason"] if line else "it broke the sound system"
+                        reason = line["reason"] if line else "it crashed the probe"
                     except TimeoutError:
                         line, reason = (
                             None,
@@ -193,7 +192,7 @@ class DeviceProber:
 
 
 async def find_sides() -> frozenset[Direction]:
-    """Return whether there is a microphone now, and whether there is a speaker."""
+    """Returns the directions for which a device is connected now."""
     try:
         devices = await DeviceProber().list_devices()
     except AudioError:

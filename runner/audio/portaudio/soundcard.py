@@ -1,7 +1,7 @@
-"""The sound card: a microphone and a speaker that last, whatever becomes of devices.
+"""The sound card of a call: opens devices and recovers from their loss.
 
-What was unplugged, suspended or changed is taken up again on the same device or on the
-default, while both halves stay the same objects and a call goes on.
+After a device was unplugged, suspended or changed, the same device or the default is
+opened, while microphone and speaker stay the same objects and the call continues.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ from runner.errors import AudioUnavailable
 
 @dataclass(frozen=True, slots=True)
 class SoundCardDependencies:
-    """What a card stands on: time, a thread for PortAudio, a way to find devices."""
+    """Dependencies of a card: clock, PortAudio thread and device search."""
 
-    pace: Clock = field(default_factory=LoopClock)
+    clock: Clock = field(default_factory=LoopClock)
     worker: Worker = field(default_factory=AudioWorker)
     search: Search = find_sides
 
 
 class SoundCard:
-    """Opens the devices, and owns the streams that both halves share.
+    """The devices of a call, with the streams that microphone and speaker share.
 
-    Used as a context itself, or through its halves, in any order.
+    An async context manager; so are its microphone and its speaker, in any order.
     """
 
     def __init__(
@@ -61,75 +61,74 @@ class SoundCard:
         notice: Notice = lambda text: None,
         front_end: AudioProcessor | None = None,
         library: PortAudio | None = None,
-        ground: SoundCardDependencies | None = None,
+        dependencies: SoundCardDependencies | None = None,
     ) -> None:
-        """Open only the sides that are asked for; devices by index, name or part.
+        """Creates a card with the requested directions.
 
-        `notice` is told what becomes of them while the card is open. A front end
-        stands between the microphone and its reader, and is told of all that the
-        speaker plays.
+        `notice` receives messages about changes of the devices while the card is open.
+        `front_end` processes the microphone audio and receives all played audio.
         """
-        wishes: dict[Direction, DeviceName] = {}
+        requested: dict[Direction, DeviceName] = {}
         if input:
-            wishes["input"] = input_device
+            requested["input"] = input_device
         if output:
-            wishes["output"] = output_device
+            requested["output"] = output_device
         self.microphone = CardMicrophone(self, front_end)
         self.speaker = CardSpeaker(self, self._on_low, front_end)
-        ground = ground or SoundCardDependencies()
-        opening = StreamSession(self.microphone, self.speaker, self._on_recorded)
-        self._lasting = DeviceSupervisor(
-            PortAudioSession(wishes, library),
-            DeviceRouter(self.microphone, self.speaker, ground.pace),
-            opening,
-            worker=ground.worker,
-            search=ground.search,
-            herald=DeviceNotifier(notice),
+        dependencies = dependencies or SoundCardDependencies()
+        streams = StreamSession(self.microphone, self.speaker, self._on_recorded)
+        self._supervisor = DeviceSupervisor(
+            PortAudioSession(requested, library),
+            DeviceRouter(self.microphone, self.speaker, dependencies.clock),
+            streams,
+            worker=dependencies.worker,
+            search=dependencies.search,
+            notifier=DeviceNotifier(notice),
         )
-        self._users = 0  # contexts that are entered: the card itself and its halves
+        self._users = 0  # entered contexts: card, microphone and speaker
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._keeping: asyncio.Task[None] | None = None  # while it is open
+        self._task: asyncio.Task[None] | None = None  # while it is open
 
     @property
     def is_open(self) -> bool:
-        """True from the first entering to the last leaving, with a device or without.
+        """True from the first entered context to the last, even without a device.
 
-        False, too, when keeping it failed, which `raise_if_lost` then tells.
+        False also after the supervisor failed, see `raise_if_lost`.
         """
-        return self._keeping is not None and not self._keeping.done()
+        return self._task is not None and not self._task.done()
 
     @property
     def glitches(self) -> int:
-        """Blocks with which PortAudio reported lost or missing sound."""
-        return self._lasting.opening.glitches
+        """Number of blocks for which PortAudio reported an overflow or underflow."""
+        return self._supervisor.streams.glitches
 
     def raise_if_lost(self) -> None:
-        """Raise AudioUnavailable when the card could not be kept: by a bug of ours."""
-        if self._keeping is None or not self._keeping.done():
+        """Raises AudioUnavailable if the supervisor failed, which is a bug."""
+        if self._task is None or not self._task.done():
             return
-        if not self._keeping.cancelled() and (error := self._keeping.exception()):
-            raise AudioUnavailable(f"the sound card was given up: {error}") from error
+        if not self._task.cancelled() and (error := self._task.exception()):
+            raise AudioUnavailable(f"the sound card failed: {error}") from error
 
     async def __aenter__(self) -> Self:
         if not self._users:
             self._loop = asyncio.get_running_loop()
-            await self._lasting.open()
-            self._keeping = asyncio.create_task(self._lasting.run(), name="sound card")
-            self._keeping.add_done_callback(lambda _: self._wake())
+            await self._supervisor.open()
+            self._task = asyncio.create_task(self._supervisor.run(), name="sound card")
+            self._task.add_done_callback(lambda _: self._wake())
         self._users += 1
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         self._users -= 1
         if not self._users:
-            keeping, self._keeping = self._keeping, None
-            if keeping is not None:
-                keeping.cancel()
-                await asyncio.wait([keeping])
+            task, self._task = self._task, None
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
             self._wake()
-            await self._lasting.close()
+            await self._supervisor.close()
 
-    # PortAudio's thread runs the next three.
+    # The PortAudio thread runs the next three methods.
 
     def _on_recorded(self) -> None:
         self._call_loop(self.microphone.wake)
@@ -139,7 +138,7 @@ class SoundCard:
 
     def _call_loop(self, callback: Callable[[], None]) -> None:
         if self._loop is not None:
-            # RuntimeError: the loop was closed without the card; nobody listens.
+            # RuntimeError: the loop was closed before the card.
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(callback)
 
@@ -148,294 +147,288 @@ class SoundCard:
         self.speaker.wake()
 
 
-# The two halves of a card, each on a device or on a stand-in that keeps its time.
-
-
-_STEP = 0.02  # seconds of sound at a time
-_STEP_BYTES = 2 * round(SAMPLE_RATE * _STEP)
-_NOTHING = SoundDevice(-1, "", "input", "", SAMPLE_RATE, 1)
+_BLOCK_SECONDS = 0.02  # seconds of audio per block of a substitute
+_BLOCK_BYTES = 2 * round(SAMPLE_RATE * _BLOCK_SECONDS)
+_NO_DEVICE = SoundDevice(-1, "", "input", "", SAMPLE_RATE, 1)
 
 
 class DeviceRouter:
-    """Joins the halves to what is there; they stay the same objects for a whole call.
+    """Connects microphone and speaker to devices, or to substitutes.
 
-    A stand-in gives silence and takes sound by the clock, so that the session at the
-    other end of the halves goes on.
+    A substitute delivers silence and discards audio by the clock, so that the session
+    continues without a device.
     """
 
     def __init__(
-        self, microphone: CardMicrophone, speaker: CardSpeaker, pace: Clock
+        self, microphone: CardMicrophone, speaker: CardSpeaker, clock: Clock
     ) -> None:
         self._microphone = microphone
         self._speaker = speaker
-        self.pace = pace
-        self._standing_in: dict[Direction, asyncio.Task[None]] = {}
+        self.clock = clock
+        self._substitutes: dict[Direction, asyncio.Task[None]] = {}
 
-    def join(self, opening: StreamSession, side: Direction) -> None:
-        """Let the sound of this side pass between its half and its device."""
-        self._dismiss(side)
-        device = opening.devices[side]
+    def connect(self, streams: StreamSession, side: Direction) -> None:
+        """Connects the microphone or the speaker to its opened device."""
+        self._stop_substitute(side)
+        device = streams.devices[side]
         if side == "input":
             self._microphone.attach(device)
         else:
-            self._speaker.attach(device, opening.latency(side))
-        opening.let_through(side)
+            self._speaker.attach(device, streams.latency(side))
+        streams.start_audio(side)
 
-    def stand_in(self, side: Direction) -> None:
-        """Put a stand-in in the place of this side's device, unless there is one."""
-        if side in self._standing_in:
+    def substitute(self, side: Direction) -> None:
+        """Connects a substitute for the device, unless one is connected."""
+        if side in self._substitutes:
             return
-        # At the half's own rate and channels where it matters: what the speaker was
-        # yet to play goes on, unheard, and what is played later finds its place.
-        work = self._give_silence() if side == "input" else self._take_sound()
-        self._standing_in[side] = asyncio.create_task(work, name=f"no {side}")
+        # The buffered audio of the speaker plays on inaudibly, so that later audio
+        # keeps its time.
+        work = self._deliver_silence() if side == "input" else self._discard_audio()
+        self._substitutes[side] = asyncio.create_task(work, name=f"no {side}")
 
     def close(self) -> None:
-        """Dismiss the stand-ins."""
-        for side in list(self._standing_in):
-            self._dismiss(side)
+        """Stops the substitutes."""
+        for side in list(self._substitutes):
+            self._stop_substitute(side)
 
-    def _dismiss(self, side: Direction) -> None:
-        task = self._standing_in.pop(side, None)
+    def _stop_substitute(self, side: Direction) -> None:
+        task = self._substitutes.pop(side, None)
         if task is not None:
             task.cancel()
 
-    async def _give_silence(self) -> None:
-        self._microphone.attach(_NOTHING)
-        ticker = Ticker(self.pace, _STEP)
+    async def _deliver_silence(self) -> None:
+        self._microphone.attach(_NO_DEVICE)
+        ticker = Ticker(self.clock, _BLOCK_SECONDS)
         while True:
             now = await ticker.tick()
-            if self._microphone.capture(bytes(_STEP_BYTES), now - _STEP):
+            if self._microphone.capture(bytes(_BLOCK_BYTES), now - _BLOCK_SECONDS):
                 self._microphone.wake()
 
-    async def _take_sound(self) -> None:
-        self._speaker.attach(replace(_NOTHING, direction="output"), 0.0)
-        ticker = Ticker(self.pace, _STEP)
+    async def _discard_audio(self) -> None:
+        self._speaker.attach(replace(_NO_DEVICE, direction="output"), 0.0)
+        ticker = Ticker(self.clock, _BLOCK_SECONDS)
         while True:
             now = await ticker.tick()
-            self._speaker.render(_STEP_BYTES, now)
-
-
-# Keeps a sound card going: sees that its devices stopped, and takes others up.
+            self._speaker.render(_BLOCK_BYTES, now)
 
 
 # Seconds.
-_WATCH_STEP = 0.1  # between two looks at streams that run
-_OPEN_STEP = 0.02  # between two looks at streams that are to begin
-_RETRY = 0.5  # between two attempts while there is no device
-# What the speaker was yet to play is held so long, in the hope that it plays on; then
-# it goes by the clock, since an answer that is seconds late answers something else.
-_HOLD = 1.0
-# How long a device that was opened may take to begin. PulseAudio's null sinks take two:
-# with no more than that, each was closed just before, and opened anew.
-_ATTEMPT = 3.0
-# A sound server that starts anew is back by then: no word of what is over.
-_TELL = 2.0
-# Between two searches for the one side that is missing, while the other goes on; each
-# costs a process of 0.2 s.
-_SEARCH = 3.0
-# A device that was opened and gives nothing is opened anew, ever more rarely: the
-# other side, which works, is cut short each time.
-_PATIENCE = (4.0, 8.0, 16.0, 30.0)
-# A device that hangs longer is left to the end of the process.
+_WATCH_SECONDS = 0.1  # between two checks of running streams
+_OPEN_CHECK_SECONDS = 0.02  # between two checks of streams that are starting
+_RETRY_SECONDS = 0.5  # between two attempts without a device
+# The buffered audio of the speaker is kept this long, in case the device comes back;
+# then it is played by the clock, because an answer that is seconds late is of no use.
+_HOLD_SECONDS = 1.0
+# Time for an opened device to start. PulseAudio's null sinks take two seconds: with a
+# limit of two, each was closed just before it started, and opened again.
+_ATTEMPT_SECONDS = 3.0
+# A sound server that restarts is back by then, and no notice is needed.
+_NOTICE_SECONDS = 2.0
+# Between two searches for a missing direction while the other one works; each search
+# costs a subprocess of 0.2 s.
+_SEARCH_SECONDS = 3.0
+# An opened device that delivers nothing is opened again after these times, because each
+# attempt interrupts the other direction, which works.
+_RETRY_AFTER_SECONDS = (4.0, 8.0, 16.0, 30.0)
+# A device that takes longer to close is left to the end of the process.
 _CLOSING_SECONDS = 3.0
 
-# Which sides have devices now, found out without touching the streams.
+# Returns the directions that have devices now, without touching the streams.
 Search: TypeAlias = Callable[[], Awaitable[Set[Direction]]]
 
 
 class DeviceSupervisor:
-    """Runs beside a call, from the first opening of its card to the last closing."""
+    """Watches the streams of a sound card during a call and reopens lost devices."""
 
     def __init__(
         self,
-        bench: PortAudioSession,
-        sides: DeviceRouter,
-        opening: StreamSession,
+        session: PortAudioSession,
+        router: DeviceRouter,
+        streams: StreamSession,
         *,
         worker: Worker,
         search: Search,
-        herald: DeviceNotifier,
+        notifier: DeviceNotifier,
     ) -> None:
-        """Begin with an opening that is not open yet."""
-        self.opening = opening
-        self._bench = bench
-        self._sides = sides
-        self._pace = sides.pace
+        """`streams` is not open yet."""
+        self.streams = streams
+        self._session = session
+        self._router = router
+        self._clock = router.clock
         self._search = search
-        self._herald = herald
+        self._notifier = notifier
         self._worker = worker
 
     async def open(self) -> None:
-        """Open what is wished for; raises AudioUnavailable, DeviceNotFound."""
-        self.opening = self.opening.again()
-        wishes = dict(self._bench.wishes)
+        """Opens the requested devices; raises AudioUnavailable, DeviceNotFound."""
+        self.streams = self.streams.fresh()
+        requested = dict(self._session.requested)
         try:
-            await self._worker.run(partial(self._bench.open, self.opening))
-        except BaseException:  # also when nobody waits any more
-            self._worker.stop(self._bench.close)
+            await self._worker.run(partial(self._session.open, self.streams))
+        except BaseException:  # including cancellation
+            self._worker.stop(self._session.close)
             raise
         for side in self._wanted:
-            self._sides.join(self.opening, side)
-        self._herald.begin(wishes, self._in_use())
+            self._router.connect(self.streams, side)
+        self._notifier.begin(requested, self._in_use())
 
     async def close(self) -> None:
-        """Close what is open; after `run` was cancelled."""
-        self._sides.close()
-        self.opening.shut()
-        closing = self._worker.run(self._bench.close)
+        """Closes the devices; call after `run` was cancelled."""
+        self._router.close()
+        self.streams.stop_audio()
+        closing = self._worker.run(self._session.close)
         try:
             await asyncio.wait_for(closing, _CLOSING_SECONDS)
         except TimeoutError:
-            self._bench.abandon()
+            self._session.abandon()
         self._worker.stop()
 
     async def run(self) -> None:
-        """Keep what is open going, without end."""
-        futile = 0  # attempts in a row after which a side was missing
+        """Watches and recovers the devices until it is cancelled."""
+        failures = 0  # consecutive attempts after which a direction was missing
         while True:
-            await self._watch(_PATIENCE[min(futile, len(_PATIENCE) - 1)])
+            await self._watch(
+                _RETRY_AFTER_SECONDS[min(failures, len(_RETRY_AFTER_SECONDS) - 1)]
+            )
             await self._recover()
-            is_whole = self.opening.is_through == self._wanted
-            futile = 0 if is_whole else futile + 1
+            is_whole = self.streams.active == self._wanted
+            failures = 0 if is_whole else failures + 1
 
     @property
     def _wanted(self) -> frozenset[Direction]:
-        return frozenset(self._bench.wishes)
+        return frozenset(self._session.requested)
 
-    async def _watch(self, patience: float) -> None:
-        """Return when something is to be done about the devices."""
-        now = self._pace.now()
-        hearts = {side: StallDetector(side, now) for side in self._wanted}
-        search_at, impatient_at = now + _SEARCH, now + patience
-        while not self.opening.has_ended:
-            await self._pace.wait_until(now + _WATCH_STEP)
-            now = self._pace.now()
-            if self._join_what_began():
-                self._herald.tell(self._in_use())
-            self._herald.tell_silence(self.opening)
-            through, blocks = self.opening.is_through, self.opening.blocks
-            if any(hearts[side].has_stalled(blocks[side], now) for side in through):
+    async def _watch(self, retry_after: float) -> None:
+        """Returns when the devices need to be opened again."""
+        now = self._clock.now()
+        detectors = {side: StallDetector(side, now) for side in self._wanted}
+        search_at, retry_at = now + _SEARCH_SECONDS, now + retry_after
+        while not self.streams.has_ended:
+            await self._clock.wait_until(now + _WATCH_SECONDS)
+            now = self._clock.now()
+            if self._connect_started():
+                self._notifier.report(self._in_use())
+            self._notifier.report_silence(self.streams)
+            through, blocks = self.streams.active, self.streams.blocks
+            if any(detectors[side].has_stalled(blocks[side], now) for side in through):
                 return
-            missing = self._wanted - self.opening.devices.keys()
+            missing = self._wanted - self.streams.devices.keys()
             if missing and now >= search_at:
                 if missing & await self._search():
                     return
-                now = self._pace.now()
-                search_at = now + _SEARCH
-            if self._wanted - missing - through and now >= impatient_at:
+                now = self._clock.now()
+                search_at = now + _SEARCH_SECONDS
+            if self._wanted - missing - through and now >= retry_at:
                 return
 
     async def _recover(self) -> None:
-        """Open the devices anew until at least one side has one that works."""
-        lost_at = self._pace.now()
-        self._herald.is_disturbed = True
+        """Opens the devices again until at least one direction works."""
+        lost_at = self._clock.now()
+        self._notifier.is_interrupted = True
         while True:
-            began = self._pace.now()
-            self.opening.shut()
-            self.opening = self.opening.again()
+            began = self._clock.now()
+            self.streams.stop_audio()
+            self.streams = self.streams.fresh()
             if "input" in self._wanted:
-                self._sides.stand_in("input")
+                self._router.substitute("input")
             await self._attempt(began, lost_at)
-            if self.opening.is_through:
+            if self.streams.active:
                 return
-            await self._pace.wait_until(began + _RETRY)
+            await self._clock.wait_until(began + _RETRY_SECONDS)
 
     async def _attempt(self, began: float, lost_at: float) -> None:
-        """Open what is there, and wait until it works, but not for long."""
+        """Opens the available devices and waits, within limits, for them to start."""
         reopening = asyncio.create_task(
-            self._worker.run(partial(self._bench.reopen, self.opening))
+            self._worker.run(partial(self._session.reopen, self.streams))
         )
         try:
             while True:
-                now = self._pace.now()
-                await self._pace.wait_until(now + _OPEN_STEP)
+                now = self._clock.now()
+                await self._clock.wait_until(now + _OPEN_CHECK_SECONDS)
                 if reopening.done():
-                    reopening.result()  # raises what is a bug
-                    self._join_what_began()
-                self._admit_the_loss(now - lost_at)
-                is_late = now >= began + _ATTEMPT
+                    reopening.result()  # raises only for a bug
+                    self._connect_started()
+                self._handle_loss(now - lost_at)
+                is_late = now >= began + _ATTEMPT_SECONDS
                 if reopening.done() and (is_late or self._is_settled()):
                     break
         finally:
             reopening.cancel()
-        if self.opening.is_through:
-            self._herald.tell(self._in_use())
-            if "output" not in self.opening.is_through:
-                self._stand_in_for_the_speaker()
+        if self.streams.active:
+            self._notifier.report(self._in_use())
+            if "output" not in self.streams.active:
+                self._substitute_speaker()
 
-    def _admit_the_loss(self, seconds: float) -> None:
-        """Do without what is still missing so long after it was lost."""
-        if seconds >= _HOLD and "output" not in self.opening.is_through:
-            self._stand_in_for_the_speaker()
-        if seconds >= _TELL and not self.opening.is_through:
-            self._herald.tell(self._in_use())
+    def _handle_loss(self, seconds: float) -> None:
+        """Connects substitutes and notifies after a loss that lasts."""
+        if seconds >= _HOLD_SECONDS and "output" not in self.streams.active:
+            self._substitute_speaker()
+        if seconds >= _NOTICE_SECONDS and not self.streams.active:
+            self._notifier.report(self._in_use())
 
     def _is_settled(self) -> bool:
-        """Whether all that was opened works, or there is nothing to wait for."""
+        """True if all opened devices work, or the streams ended."""
         return (
-            self.opening.has_ended
-            or self.opening.is_through == self.opening.devices.keys()
+            self.streams.has_ended or self.streams.active == self.streams.devices.keys()
         )
 
-    def _join_what_began(self) -> bool:
-        """Join the sides whose devices have begun to work; tell whether any."""
-        opening = self.opening
+    def _connect_started(self) -> bool:
+        """Connects the directions whose devices have started; True if there are any."""
+        streams = self.streams
         began = [
             side
-            for side in opening.devices
-            if side not in opening.is_through and has_begun(side, opening.blocks[side])
+            for side in streams.devices
+            if side not in streams.active and has_begun(side, streams.blocks[side])
         ]
         for side in began:
-            self._sides.join(opening, side)
+            self._router.connect(streams, side)
         return bool(began)
 
-    def _stand_in_for_the_speaker(self) -> None:
+    def _substitute_speaker(self) -> None:
         if "output" in self._wanted:
-            self._sides.stand_in("output")
+            self._router.substitute("output")
 
     def _in_use(self) -> InUse:
-        opening = self.opening
+        streams = self.streams
         return {
-            side: opening.devices[side] if side in opening.is_through else None
+            side: streams.devices[side] if side in streams.active else None
             for side in sorted(self._wanted)
         }
 
 
-# Whether a stream still calls back, told from how many blocks there were.
-
-
-# Seconds. Blocks come each 10 ms; whatever takes a hundred of them is no hiccup.
+# Seconds without a block, of which there is one each 10 ms, after which a stream has
+# stalled.
 STALL_SECONDS = 1.0
-# PulseAudio's null sink hands over its first block after up to two seconds; a speaker
-# there fills its buffer at once, and then waits as long.
+# PulseAudio's null sink needs up to two seconds for its first block; a speaker there
+# fills its buffer at once, and then waits as long.
 FIRST_SECONDS = 4.0
-# More blocks than a buffer holds: so many prove that the device plays or records.
+# Number of blocks, more than a buffer holds, that proves that the device works.
 _FIRST_BLOCKS: dict[Direction, int] = {"input": 1, "output": 20}
 
 
 def has_begun(side: Direction, blocks: int) -> bool:
-    """Tell whether so many blocks prove that the device is at work."""
+    """True if this number of blocks proves that the device works."""
     return blocks >= _FIRST_BLOCKS[side]
 
 
 class StallDetector:
-    """Judges one side of one opening; asked several times a second."""
+    """Detects from the number of blocks that one direction of a stream has stalled."""
 
     def __init__(self, side: Direction, now: float) -> None:
         self._side = side
         self._blocks = 0
-        self._moved_at = now  # when the count was last seen to change
-        self._asked_at = now
+        self._moved_at = now  # time of the last change of the count
+        self._called_at = now
 
     def has_stalled(self, blocks: int, now: float) -> bool:
-        """Tell whether no block came for too long, given how many there were so far.
+        """True if no block came for too long; `blocks` is the count so far.
 
-        A pause between two questions that is itself that long proves nothing: then
-        this process stood still, and the stream with it.
+        Call several times per second.
         """
-        was_asleep = now - self._asked_at >= STALL_SECONDS
-        self._asked_at = now
+        # A long pause between two calls proves nothing: the process was suspended, and
+        # the stream with it.
+        was_asleep = now - self._called_at >= STALL_SECONDS
+        self._called_at = now
         if blocks != self._blocks or was_asleep:
             self._blocks = blocks
             self._moved_at = now
@@ -443,66 +436,63 @@ class StallDetector:
         return now - self._moved_at >= limit
 
 
-# Words about devices that come and go, each change told once.
-
-
 InUse: TypeAlias = Mapping[Direction, SoundDevice | None]
 Notice: TypeAlias = Callable[[str], None]
 
 
 class DeviceNotifier:
-    """Tells what became of the devices, each change once."""
+    """Reports each change of the devices once."""
 
     def __init__(self, notice: Notice) -> None:
-        self.is_disturbed = False  # something stopped, and nothing was said of it yet
+        self.is_interrupted = False  # a stream stopped, which was not reported yet
         self._notice = notice
-        self._told: InUse = {}
-        self._silent: set[str] = set()  # microphones that were called out
+        self._reported: InUse = {}
+        self._silent_microphones: set[str] = set()  # names of reported microphones
 
-    def begin(self, wishes: Mapping[Direction, DeviceName], devices: InUse) -> None:
-        """Take note of what is known; say which remembered device is not there."""
-        self._told, self.is_disturbed = devices, False
-        for side, wish in wishes.items():
+    def begin(self, requested: Mapping[Direction, DeviceName], devices: InUse) -> None:
+        """Stores the devices in use; reports a saved device that is missing."""
+        self._reported, self.is_interrupted = devices, False
+        for side, name in requested.items():
             now = devices.get(side)
-            if isinstance(wish, KnownDevice) and now and now.known != wish:
+            if isinstance(name, KnownDevice) and now and now.known != name:
                 noun = NOUNS[side]
-                self._notice(f"no {noun} '{wish.name}' here: it is '{now.name}' now")
+                self._notice(f"{noun} '{name.name}' not found: using '{now.name}'")
 
-    def tell(self, devices: InUse) -> None:
-        """Say what is in use now, as far as that is news."""
-        before, self._told = self._told, devices
+    def report(self, devices: InUse) -> None:
+        """Reports the devices in use, if they changed."""
+        before, self._reported = self._reported, devices
         news = [
             describe_change(side, before.get(side), now)
             for side, now in devices.items()
             if _name(before.get(side)) != _name(now)
         ]
-        if not news and self.is_disturbed and any(devices.values()):
-            news = ["the sound card stopped and was taken up again"]
+        if not news and self.is_interrupted and any(devices.values()):
+            news = ["the sound card stopped and was reopened"]
         if news:
             self._notice("; ".join(news))
-            self.is_disturbed = False
+            self.is_interrupted = False
 
-    def tell_silence(self, opening: StreamSession) -> None:
-        """Call a microphone out that gives nothing, once."""
-        if opening.quiet.is_silent:
-            name = opening.devices["input"].name
-            if name not in self._silent:
-                self._silent.add(name)
+    def report_silence(self, streams: StreamSession) -> None:
+        """Reports a microphone that delivers only silence, once."""
+        if streams.silence.is_silent:
+            name = streams.devices["input"].name
+            if name not in self._silent_microphones:
+                self._silent_microphones.add(name)
                 self._notice(describe_silence(name))
 
 
 def describe_change(
     side: Direction, before: SoundDevice | None, now: SoundDevice | None
 ) -> str:
-    """Say in a sentence that another device is in use, or none, or one again."""
+    """Returns a message about a device that was lost, found or replaced."""
     noun = NOUNS[side]
     if now is None:
-        lost = "you are not heard" if side == "input" else "the agent is not heard"
         name = f" '{before.name}'" if before else ""
-        return f"the {noun}{name} stopped: {lost} until it or another is there"
+        effect = "silence is sent" if side == "input" else "the agent is inaudible"
+        return f"the {noun}{name} stopped: {effect} until a {noun} is available"
     if before is None:
-        return f"going on with the {noun} '{now.name}'"
-    return f"the {noun} '{before.name}' is gone: going on with '{now.name}'"
+        return f"using the {noun} '{now.name}'"
+    return f"the {noun} '{before.name}' was lost: using '{now.name}'"
 
 
 def _name(device: SoundDevice | None) -> str | None:

@@ -1,4 +1,4 @@
-"""Opens PortAudio streams on devices that were found: one for both, or one each."""
+"""PortAudio streams: opening them, their callbacks, and the thread that owns them."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from runner.audio.portaudio.library import (
 )
 from runner.errors import AudioError, AudioUnavailable, DeviceNotFound
 
-# Seconds. What ALSA calls low came to 20 ms: on a machine that is busy thinking of an
-# answer it underran 16 times a second, each time with a click and a line on stderr.
-# From 40 ms on that became rare, and 100 ms was no better.
+# Seconds. ALSA's "low" was 20 ms: on a machine busy with a local model it underran 16
+# times per second, each time with a click and a line on stderr. From 40 ms on that was
+# rare, and 100 ms was no better.
 _ALSA_LATENCY = 0.05
 _DEVICE_UNAVAILABLE = -9985  # PortAudio's paDeviceUnavailable
 
 
 @dataclass(frozen=True, slots=True)
 class Callbacks:
-    """What PortAudio's thread calls; each copies bytes and leaves."""
+    """Callbacks of the PortAudio thread; each only copies bytes."""
 
     duplex: Callable[..., None]
     input: Callable[..., None]
@@ -53,14 +53,15 @@ def open_streams(
     devices: Sequence[SoundDevice],
     callbacks: Callbacks,
 ) -> tuple[list[Stream], list[SoundDevice]]:
-    """Open one duplex stream, or one for each device where that is no good.
+    """Opens one duplex stream, or one for each device if that is not possible.
 
-    Returns the streams, not yet started, and the devices with the rates and channels
-    that were chosen. One stream has one clock, and macOS refuses two on one device;
-    but two devices may have no rate in common or belong to different host APIs.
+    Returns the streams, not yet started, and the devices with the chosen rates and
+    channels.
     """
+    # One stream has one clock, and macOS refuses two on one device; but two devices may
+    # have no common rate, or belong to different host APIs.
     try:
-        pair = _agree(library, devices) if _can_be_one(devices) else None
+        pair = _find_common_rate(library, devices) if _can_be_duplex(devices) else None
         if pair is not None:
             stream = library.RawStream(
                 device=tuple(device.index for device in pair),
@@ -71,28 +72,28 @@ def open_streams(
             )
             return [stream], pair
     except library.PortAudioError:
-        pass  # not together, then: if one is at fault, opening it alone says which
-    return _open_apart(library, devices, callbacks)
+        pass  # opened separately, so that the error names the device at fault
+    return _open_separately(library, devices, callbacks)
 
 
-def _can_be_one(devices: Sequence[SoundDevice]) -> bool:
-    # ALSA's devices are mostly PulseAudio or PipeWire in disguise: microphone and
-    # speaker start up to seconds apart, and PortAudio gives a duplex stream up at the
-    # underrun that follows, whatever its latency. One stream each runs for ever.
+def _can_be_duplex(devices: Sequence[SoundDevice]) -> bool:
+    # ALSA devices are mostly PulseAudio or PipeWire: microphone and speaker start up to
+    # seconds apart, and PortAudio ends a duplex stream at the underrun that follows, at
+    # any latency. Separate streams keep running.
     return len(devices) == 2 and all(device.host != "ALSA" for device in devices)
 
 
 def _settings(device: SoundDevice, callbacks: Callbacks) -> dict[str, Any]:
     return {
         "samplerate": device.rate,
-        # 10 ms: left to itself, PortAudio calls back for single samples with ALSA.
+        # 10 ms: by default PortAudio calls back for single samples with ALSA.
         "blocksize": device.rate // 100,
         "latency": _ALSA_LATENCY if device.host == "ALSA" else "low",
         "finished_callback": callbacks.finished,
     }
 
 
-def _open_apart(
+def _open_separately(
     library: PortAudio,
     devices: Sequence[SoundDevice],
     callbacks: Callbacks,
@@ -100,7 +101,7 @@ def _open_apart(
     streams: list[Stream] = []
     chosen: list[SoundDevice] = []
     for device in devices:
-        fitting = _fit(library, device, device.rate) or device
+        fitting = _find_format(library, device, device.rate) or device
         is_input = device.direction == "input"
         make = library.RawInputStream if is_input else library.RawOutputStream
         try:
@@ -120,36 +121,39 @@ def _open_apart(
 
 
 def close_streams(streams: Iterable[Stream]) -> None:
-    """Close at once; what the device still holds is not played."""
+    """Closes streams immediately; audio in the device is not played."""
     for stream in streams:
         stream.close(ignore_errors=True)
 
 
 def cannot_open(devices: Sequence[SoundDevice], error: Exception) -> AudioUnavailable:
-    """Turn PortAudio's refusal into a sentence."""
+    """Returns the error for a device that PortAudio could not open."""
     names = " and ".join(f"the {device}" for device in devices)
     is_busy = _DEVICE_UNAVAILABLE in error.args[1:2]
     reason = "it is busy or was unplugged" if is_busy else str(error)
     return AudioUnavailable(
         f"cannot open {names}: {reason}",
-        hint=f"close what else may use it, or choose another; {WITHOUT_SOUND_CARD}",
+        hint="close other programs that use it, or choose another device; "
+        f"{WITHOUT_SOUND_CARD}",
     )
 
 
-def _agree(
+def _find_common_rate(
     library: PortAudio, devices: Sequence[SoundDevice]
 ) -> list[SoundDevice] | None:
-    """Find a rate that both devices take: the speaker's own first, it is heard."""
+    """Returns both devices at a common rate, preferably the speaker's; None: none."""
     for rate in dict.fromkeys(device.rate for device in reversed(devices)):
-        fitting = [_fit(library, device, rate) for device in devices]
+        fitting = [_find_format(library, device, rate) for device in devices]
         pair = [device for device in fitting if device is not None]
         if len(pair) == len(devices):
             return pair
     return None
 
 
-def _fit(library: PortAudio, device: SoundDevice, rate: int) -> SoundDevice | None:
-    """Return the device at this rate with the fewest channels that it takes."""
+def _find_format(
+    library: PortAudio, device: SoundDevice, rate: int
+) -> SoundDevice | None:
+    """Returns the device at this rate with the fewest channels that it accepts."""
     is_input = device.direction == "input"
     check = library.check_input_settings if is_input else library.check_output_settings
     for is_float in (False, True):
@@ -172,58 +176,53 @@ def _sample_type(device: SoundDevice) -> str:
     return "float32" if device.is_float else "int16"
 
 
-# One opening of the sound card: streams from their start to their end or their loss.
-#
-# PortAudio's thread copies bytes to and from two buffers and leaves.
-
-
-# Seconds. No device is so far from its stream's clock: such a time was not told. MME
-# tells none of what it recorded, WDM-KS none at all (PortAudio's issues 135 and 531).
-_FARTHEST = 5.0
+# Seconds. A block time farther from the clock of its stream is missing: MME reports
+# none for recorded blocks, WDM-KS none at all (PortAudio's issues 135 and 531).
+_MAX_CLOCK_OFFSET = 5.0
 
 
 class CaptureSink(Protocol):
-    """Takes what a microphone records; in PortAudio's thread."""
+    """Receives recorded audio; in the PortAudio thread."""
 
     def capture(self, pcm: bytes, at: float) -> bool: ...
 
 
 class PlaybackSource(Protocol):
-    """Gives what a speaker plays; in PortAudio's thread."""
+    """Returns the audio to play; in the PortAudio thread."""
 
     def render(self, size: int, at: float) -> bytes: ...
 
 
 class StreamSession:
-    """The streams that were opened at one time; made, opened and closed by the card.
+    """The streams of a sound card between two openings of its devices.
 
-    Sound passes a side once it was let through: until then what is recorded is
-    forgotten, and silence is played. `blocks` counts what came and went all the same.
+    Until a direction is let through, recorded audio is discarded and silence is played.
+    `blocks` counts the blocks of each direction in any case.
     """
 
     def __init__(
-        self, ear: CaptureSink, mouth: PlaybackSource, wake: Callable[[], None]
+        self, sink: CaptureSink, source: PlaybackSource, wake: Callable[[], None]
     ) -> None:
-        """`wake` is called in PortAudio's thread when there is something to read."""
+        """`wake` is called in the PortAudio thread when there is audio to read."""
         self.devices: Mapping[Direction, SoundDevice] = {}
         self.blocks: dict[Direction, int] = {"input": 0, "output": 0}
-        self.glitches = 0  # blocks with which PortAudio reported lost or missing sound
-        self.has_ended = False  # a stream stopped, by itself or because it was closed
-        self.quiet = SilenceDetector(1, 1)
-        self._sides = ear, mouth, wake
+        self.glitches = 0  # blocks with an overflow or underflow
+        self.has_ended = False  # a stream stopped or was closed
+        self.silence = SilenceDetector(1, 1)
+        self._sides = sink, source, wake
         self._streams: dict[Direction, Stream] = {}
         self._let_through: frozenset[Direction] = frozenset()
 
-    def again(self) -> StreamSession:
-        """Return one that is not open yet, between the same ends, counting on."""
-        fresh = StreamSession(*self._sides)
-        fresh.glitches = self.glitches
-        return fresh
+    def fresh(self) -> StreamSession:
+        """Returns an unopened session with the same sink, source and glitch count."""
+        session = StreamSession(*self._sides)
+        session.glitches = self.glitches
+        return session
 
     def open(self, library: PortAudio, wanted: Sequence[SoundDevice]) -> None:
-        """Open and start the devices, besides those that are open; raises if refused.
+        """Opens and starts devices in addition to those that are open.
 
-        To be called where PortAudio is at home, like `close`.
+        Call it and `close` on the thread that owns PortAudio. Raises AudioUnavailable.
         """
         callbacks = Callbacks(
             duplex=self._on_block,
@@ -235,50 +234,50 @@ class StreamSession:
         opened = {device.direction: device for device in devices}
         self.devices = {**self.devices, **opened}
         if device := opened.get("input"):
-            self.quiet = SilenceDetector(device.rate, device.channels)
+            self.silence = SilenceDetector(device.rate, device.channels)
         try:
             for stream in streams:
                 stream.start()
         except library.PortAudioError as error:
             close_streams(streams)
             self._forget(opened)
-            self.has_ended = False  # that was these, and nobody relied on them yet
+            self.has_ended = False  # set by these streams, which are not in use yet
             raise cannot_open(devices, error) from error
         for number, device in enumerate(devices):
             self._streams[device.direction] = streams[number % len(streams)]
 
     def close(self) -> None:
-        """Close all; what the devices still hold is not played."""
+        """Closes all streams; audio in the devices is not played."""
         streams = list(dict.fromkeys(self._streams.values()))
         self._streams = {}
-        self.shut()
+        self.stop_audio()
         close_streams(streams)
 
     def latency(self, direction: Direction) -> float:
-        """Return the device's own delay on this side, in seconds, as it says."""
+        """Returns the latency that the device reports, in seconds."""
         latency = self._streams[direction].latency
         if isinstance(latency, float):
             return latency
         return latency[0 if direction == "input" else 1]
 
-    def let_through(self, direction: Direction) -> None:
-        """Let sound pass this side from now on."""
+    def start_audio(self, direction: Direction) -> None:
+        """Lets audio pass in this direction from now on."""
         self._let_through |= {direction}
 
-    def shut(self) -> None:
-        """Let no sound pass any more."""
+    def stop_audio(self) -> None:
+        """Stops audio in both directions."""
         self._let_through = frozenset()
 
     @property
-    def is_through(self) -> frozenset[Direction]:
-        """The sides that sound passes."""
+    def active(self) -> frozenset[Direction]:
+        """The directions in which audio passes."""
         return self._let_through
 
     def _forget(self, sides: Mapping[Direction, SoundDevice]) -> None:
         kept = {side: it for side, it in self.devices.items() if side not in sides}
         self.devices = kept
 
-    # PortAudio's thread runs what follows: copy bytes, leave.
+    # The PortAudio thread runs the following methods, which only copy bytes.
 
     def _on_block(
         self, recorded: Any, played: Any, frames: int, time: Any, status: Any
@@ -293,10 +292,10 @@ class StreamSession:
         pcm = bytes(recorded)
         if self.devices["input"].is_float:
             pcm = to_pcm(np.frombuffer(pcm, np.float32))
-        self.quiet.feed(pcm)
-        ear, _, wake = self._sides
+        self.silence.feed(pcm)
+        sink, _, wake = self._sides
         seconds = frames / self.devices["input"].rate
-        if ear.capture(pcm, _told(time.inputBufferAdcTime, time, -seconds)):
+        if sink.capture(pcm, _block_time(time.inputBufferAdcTime, time, -seconds)):
             wake()
 
     def _on_output(self, played: Any, frames: int, time: Any, status: Any) -> None:
@@ -309,7 +308,7 @@ class StreamSession:
         if "output" not in self._let_through:
             played[:] = bytes(len(played))
             return
-        at = _told(time.outputBufferDacTime, time, 0.0)
+        at = _block_time(time.outputBufferDacTime, time, 0.0)
         if self.devices["output"].is_float:
             pcm = self._sides[1].render(len(played) // 2, at)
             played[:] = to_samples(pcm).tobytes()
@@ -325,78 +324,73 @@ class StreamSession:
         self.has_ended = True
 
 
-def _told(at: float, time: Any, otherwise: float) -> float:
-    """Return a block's time if it was told, else one that far from now.
-
-    On Windows, where it may not be told, PortAudio's clock is `perf_counter`.
-    """
+def _block_time(at: float, time: Any, otherwise: float) -> float:
+    """Returns the time of a block if it was reported, else now plus `otherwise`."""
+    # On Windows, where the time may be missing, PortAudio's clock is `perf_counter`.
     now: float = time.currentTime or clocks.perf_counter()
-    return at if abs(at - now) < _FARTHEST else now + otherwise
-
-
-# PortAudio's end of a sound card: which devices are opened, first and again.
-#
-# All of it runs on the thread to which PortAudio belongs.
+    return at if abs(at - now) < _MAX_CLOCK_OFFSET else now + otherwise
 
 
 class PortAudioSession:
-    """Holds the one opening there is at a time; the sound card's own.
+    """Opens and reopens the devices of a sound card; on the thread that owns PortAudio.
 
-    PortAudio is one for the process: two benches at a time would take each other's
-    streams away when one of them looks for devices again.
+    Use one at a time: PortAudio is global to the process, so refreshing the devices
+    ends the streams of every other session.
     """
 
     def __init__(
-        self, wishes: Mapping[Direction, DeviceName], library: PortAudio | None = None
+        self,
+        requested: Mapping[Direction, DeviceName],
+        library: PortAudio | None = None,
     ) -> None:
-        self.wishes = dict(wishes)
+        self.requested = dict(requested)
         self._library = library
-        self._opening: StreamSession | None = None
+        self._streams: StreamSession | None = None
 
-    def open(self, opening: StreamSession) -> None:
-        """Open what is wished for; raises AudioUnavailable, DeviceNotFound.
+    def open(self, streams: StreamSession) -> None:
+        """Opens the requested devices; raises AudioUnavailable, DeviceNotFound.
 
-        From then on the same devices are meant, whatever their numbers become; who
-        wished for the default gets what is the default then.
+        `reopen` finds the same devices even if their indices change, or the then
+        current default device if the default was requested.
         """
         library = self._load()
-        found = [self._find(library, side) for side in self.wishes]
-        opening.open(library, found)
-        self._opening = opening
+        found = [self._find(library, side) for side in self.requested]
+        streams.open(library, found)
+        self._streams = streams
         for device in found:
-            if isinstance(self.wishes[device.direction], int | str):
-                self.wishes[device.direction] = device.known
+            if isinstance(self.requested[device.direction], int | str):
+                self.requested[device.direction] = device.known
 
-    def reopen(self, opening: StreamSession) -> None:
-        """Close what is open, look for devices again, open what can be had of them.
+    def reopen(self, streams: StreamSession) -> None:
+        """Closes the streams, refreshes the devices and opens the available ones.
 
-        For each side the same device, else the default, else none: the opening says.
+        For each direction the same device, else the default, else none.
         """
         self.close()
-        self._opening = opening
+        self._streams = streams
         library = self._load()
         try:
             refresh(library)
         except library.PortAudioError:
-            return  # the sound system is not there just now
+            return  # the sound system is not available at the moment
         devices = []
-        for side in self.wishes:
+        for side in self.requested:
             with contextlib.suppress(AudioError):
                 devices.append(self._find(library, side))
         try:
-            opening.open(library, devices)
-        except AudioError:  # one of them is at fault, or all: each by itself
+            streams.open(library, devices)
+        except AudioError:  # one or all failed: each is tried separately
             for device in devices:
-                self._open_alone(library, opening, device)
+                self._open_alone(library, streams, device)
 
     def close(self) -> None:
-        """Close what is open, if anything is."""
-        opening, self._opening = self._opening, None
-        if opening is not None:
-            opening.close()
+        """Closes the streams, if they are open."""
+        streams, self._streams = self._streams, None
+        if streams is not None:
+            streams.close()
 
     def abandon(self) -> None:
-        """Keep a device that hangs from holding up the end of the process, too."""
+        """Prevents a device that hangs from delaying the exit of the process."""
         if self._library is not None:
             atexit.unregister(self._library._exit_handler)
 
@@ -406,32 +400,24 @@ class PortAudioSession:
         return self._library
 
     def _find(self, library: PortAudio, side: Direction) -> SoundDevice:
-        wish = self.wishes[side]
+        name = self.requested[side]
         try:
-            return find_device(library, wish, side)
+            return find_device(library, name, side)
         except DeviceNotFound:
-            if not isinstance(wish, KnownDevice):
+            if not isinstance(name, KnownDevice):
                 raise
             return find_device(library, None, side)
 
     def _open_alone(
-        self, library: PortAudio, opening: StreamSession, device: SoundDevice
+        self, library: PortAudio, streams: StreamSession, device: SoundDevice
     ) -> None:
         with contextlib.suppress(AudioError):
-            opening.open(library, [device])
+            streams.open(library, [device])
             return
         with contextlib.suppress(AudioError):
             default = find_device(library, None, device.direction)
             if default.index != device.index:
-                opening.open(library, [default])
-
-
-# The thread to which PortAudio belongs.
-#
-# The library is not made for several threads, and on Windows what it holds belongs to
-# the one that first used it (COM). Away from the loop, because opening takes some 10
-# ms, a look at what is plugged in up to half a second, and a call to a sound server
-# that hangs half a minute: a conversation goes on meanwhile.
+                streams.open(library, [default])
 
 
 _T = TypeVar("_T")
@@ -439,7 +425,7 @@ _Job = Callable[[], None]
 
 
 class Worker(Protocol):
-    """Does PortAudio's work somewhere; tests give one that does it at once."""
+    """Runs PortAudio functions; tests pass one that runs them immediately."""
 
     async def run(self, work: Callable[[], _T]) -> _T: ...
 
@@ -447,20 +433,24 @@ class Worker(Protocol):
 
 
 class AudioWorker:
-    """Does what it is given, one after another; made by whoever opens a sound card.
+    """Runs jobs one after another on the thread that owns PortAudio.
 
-    The thread begins with the first job. It is a daemon: a device that hangs keeps
-    nobody from leaving.
+    The thread starts with the first job.
     """
+
+    # PortAudio is not thread-safe, and on Windows its objects belong to the thread that
+    # first used them (COM). A separate thread, because opening a device takes about
+    # 10 ms, listing devices up to half a second, and a call to a hanging sound server
+    # half a minute. A daemon, so that a device that hangs does not prevent the exit.
 
     def __init__(self) -> None:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread: Thread | None = None
 
     async def run(self, work: Callable[[], _T]) -> _T:
-        """Return what `work` returns, or raise what it raises.
+        """Returns the result of `work`, or raises its exception.
 
-        Giving up the wait does not stop the work: what is asked next waits for its end.
+        Cancelling does not stop the work; the next job waits for its end.
         """
         if self._thread is None:
             self._thread = Thread(target=self._serve, name="portaudio", daemon=True)
@@ -468,13 +458,11 @@ class AudioWorker:
         outcome: Future[_T] = Future()
 
         def job() -> None:
-            # Nobody waits any more: done all the same, since later jobs build on it.
+            # Run even if it was cancelled, because later jobs depend on it.
             is_awaited = outcome.set_running_or_notify_cancel()
             try:
                 result = work()
-            except (
-                BaseException
-            ) as error:  # whatever it is, the awaiting side raises it
+            except BaseException as error:  # raised where the job is awaited
                 if is_awaited:
                     outcome.set_exception(error)
             else:
@@ -485,7 +473,7 @@ class AudioWorker:
         return await asyncio.wrap_future(outcome)
 
     def stop(self, last: Callable[[], None] | None = None) -> None:
-        """Let the thread end once all that it was given is done, `last` at the end."""
+        """Ends the thread after all queued jobs and `last`."""
         if self._thread is not None:
             if last is not None:
                 self._jobs.put(last)
@@ -499,66 +487,64 @@ class AudioWorker:
 
 
 def _enter_com() -> None:
-    """Let this thread use Windows' sound system, if another one loaded PortAudio."""
+    """Enables COM on this thread, in case another thread loaded PortAudio."""
     if sys.platform == "win32":
         import ctypes
 
         ctypes.windll.ole32.CoInitializeEx(None, 0)  # 0: no window, so multithreaded
 
 
-# A microphone that gives nothing: no permission, muted, or the wrong one.
-#
-# A real one has noise; digital silence means that somebody withholds the sound.
+# Long enough for a device to start, short enough that a caller still waits.
+SILENCE_SECONDS = 5.0
 
-
-# Long enough that a device has woken, short enough that nobody has given up yet.
-PATIENCE_SECONDS = 5.0
-
-_REASONS = {
+_ADVICE = {
     "darwin": "allow the terminal to use it in System Settings > Privacy & Security > "
     "Microphone",
     "win32": "allow desktop apps to use it in Settings > Privacy & security > "
     "Microphone",
 }
-_OTHER_REASON = "is it muted in the sound settings (pavucontrol, alsamixer)?"
+_OTHER_ADVICE = "unmute it in the mixer (pavucontrol, alsamixer)"
 
 
 class SilenceDetector:
-    """Finds out whether a microphone gave nothing but digital silence from its start.
+    """Detects a microphone that delivers only digital silence from its start.
 
-    Fed in the device's thread. Once there was any sound it costs nothing more: who
-    falls silent later may have muted the microphone on purpose.
+    That means no permission, muted, or the wrong device: a working microphone has
+    noise. Fed in the thread of the device.
     """
+
+    # Once there was any audio, feeding costs nothing: silence that begins later may be
+    # an intentional mute.
 
     def __init__(self, rate: int, channels: int) -> None:
         self._frame_bytes = 2 * channels
-        self._left = round(PATIENCE_SECONDS * rate) * self._frame_bytes
-        self._has_sound = False
-        self._still: bytes | None = None  # the frame that is repeated
+        self._bytes_left = round(SILENCE_SECONDS * rate) * self._frame_bytes
+        self._has_audio = False
+        self._constant_frame: bytes | None = None  # the frame that is repeated
 
     def feed(self, pcm: bytes) -> None:
-        """Take in a block of interleaved PCM16."""
-        if self._has_sound or self._left <= 0 or not pcm:
+        """Adds a block of interleaved PCM16."""
+        if self._has_audio or self._bytes_left <= 0 or not pcm:
             return
         frame = pcm[: self._frame_bytes]
-        if self._still is None:
-            self._still = frame
-        # A constant is silence, too: some devices have an offset.
-        if pcm != self._still * (len(pcm) // self._frame_bytes):
-            self._has_sound = True
-        self._left -= len(pcm)
+        if self._constant_frame is None:
+            self._constant_frame = frame
+        # A constant is silence too: some devices have an offset.
+        if pcm != self._constant_frame * (len(pcm) // self._frame_bytes):
+            self._has_audio = True
+        self._bytes_left -= len(pcm)
 
     @property
     def is_silent(self) -> bool:
-        """True once there were 5 s of sound, all of it silence."""
-        return self._left <= 0 and not self._has_sound
+        """True after 5 s of audio that was all silence."""
+        return self._bytes_left <= 0 and not self._has_audio
 
 
 def describe_silence(name: str, system: str = sys.platform) -> str:
-    """Say that a microphone gives nothing, and what to do about it here."""
-    reason = _REASONS.get(system, _OTHER_REASON)
+    """Returns a message about a silent microphone, with a hint for the system."""
+    advice = _ADVICE.get(system, _OTHER_ADVICE)
     return (
-        f"the microphone '{name}' has given nothing but silence for "
-        f"{PATIENCE_SECONDS:g} s: {reason}; or choose another with --input-device "
-        "(vagent devices lists them)"
+        f"the microphone '{name}' has delivered only silence for "
+        f"{SILENCE_SECONDS:g} s: {advice}, or choose another with --input-device "
+        "(`vagent devices` lists them)"
     )

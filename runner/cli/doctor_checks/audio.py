@@ -294,12 +294,12 @@ def record_loopback(
             after `seconds`.
     """
     recorder = _LoopbackRecorder(now)
-    opening = StreamSession(recorder, recorder, recorder.is_full.set)
-    opening.open(library, devices)
+    streams = StreamSession(recorder, recorder, recorder.is_full.set)
+    streams.open(library, devices)
     try:
-        recorder.prepare(opening.devices["input"], opening.devices["output"])
-        for side in opening.devices:
-            opening.let_through(side)
+        recorder.prepare(streams.devices["input"], streams.devices["output"])
+        for side in streams.devices:
+            streams.start_audio(side)
         if not recorder.is_full.wait(seconds):
             moved = "some audio, then none" if recorder.recorded else "no audio at all"
             raise AudioUnavailable(
@@ -307,8 +307,8 @@ def record_loopback(
                 hint="choose another device: vagent devices",
             )
     finally:
-        opening.close()
-    return recorder.recording(opening.glitches)
+        streams.close()
+    return recorder.recording(streams.glitches)
 
 
 _Times: TypeAlias = list[tuple[float, float]]
@@ -468,7 +468,7 @@ def _process(recorded: Samples, played: bytes, canceller: AudioProcessor) -> Sam
         if block >= 0:
             start = block * _BLOCK
             samples = recorded[start : start + _BLOCK]
-            output.append(canceller.hear(samples, start / RATE))
+            output.append(canceller.process(samples, start / RATE))
     return np.concatenate(output)
 
 

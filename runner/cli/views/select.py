@@ -113,7 +113,7 @@ def attach(view: CallView, call: CallSession) -> Callable[[], None]:
     if not isinstance(view, ChatView):
         return lambda: None
     call.controls.report = view.standing
-    view.standing(call.controls.standing)
+    view.standing(call.controls.state)
     return view.restore
 
 

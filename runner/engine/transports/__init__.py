@@ -1,4 +1,4 @@
-"""Connections to a service, carried by whichever WebSocket library is there."""
+"""Transports: connections to a service with one of the WebSocket libraries."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Library: TypeAlias = Literal["websockets", "picows"]
 
 @dataclass(frozen=True, slots=True)
 class Dialer:
-    """Opens connections to one service; `key` is called for at each try.
+    """Opens connections to one service; `key` is called at each attempt.
 
-    A line on which nothing was heard for `ping_seconds` is pinged, and given up after
-    another `pong_seconds`.
+    A connection that is silent for `ping_seconds` is pinged, and closed after another
+    `pong_seconds` of silence.
     """
 
     url: str
@@ -35,26 +35,26 @@ class Dialer:
     pong_seconds: float = PONG_SECONDS
 
     async def __call__(self, token: str | None, listener: TransportListener) -> None:
-        """Open a connection, authorised by the token or else the key.
+        """Opens a connection, authorized by the token or else the key.
 
         Raises:
-            AuthenticationRejected: the service turned the key down before the upgrade.
-            TransportError: there is no service that speaks WebSocket at this address.
-            UsageError: the address is no WebSocket address.
+            AuthenticationRejected: the service rejected the key before the upgrade.
+            TransportError: no WebSocket service answers at this address.
+            UsageError: the address is not a WebSocket address.
         """
         secret = token or self.key()
         headers = {"Authorization": f"Bearer {secret}"} if secret else {}
-        dialing = ConnectOptions(
+        options = ConnectOptions(
             self.url, headers, proxy_for(self.url), self.ping_seconds, self.pong_seconds
         )
-        await _opener(self.library)(dialing, listener)
+        await _opener(self.library)(options, listener)
 
 
 def choose_library(wish: str) -> Library:
-    """Return the library for `auto` (the fast one, if it is installed) or for a name.
+    """Returns the library for `auto` (the fast one, if it is installed) or a name.
 
     Raises:
-        UsageError: there is none of this name, or it is not installed.
+        UsageError: the name is unknown, or the library is not installed.
     """
     match wish:
         case "auto":
@@ -70,20 +70,20 @@ def choose_library(wish: str) -> Library:
         case _:
             raise UsageError(
                 f"'{wish}' is not a transport",
-                hint="--transport takes websockets, picows or auto",
+                hint="use websockets, picows or auto",
             )
 
 
 def proxy_for(url: str) -> str | None:
-    """Return the address of the proxy that the environment names for this service."""
+    """Returns the address of the proxy that the environment sets for this service."""
     address = urlsplit(url)
     host = address.hostname or ""
     if is_this_machine(host) or urllib.request.proxy_bypass(host):
         return None
     proxies = urllib.request.getproxies()
     schemes = ("wss", "https") if address.scheme == "wss" else ("ws", "https", "http")
-    # RFC 6455, section 4.1 would have SOCKS first; a name for just this scheme is
-    # more exact.
+    # RFC 6455, section 4.1 puts SOCKS first; a proxy for just this scheme is more
+    # specific.
     for scheme in (schemes[0], "socks", *schemes[1:]):
         if scheme in proxies:
             return _as_socks(proxies[scheme]) if scheme == "socks" else proxies[scheme]
@@ -107,5 +107,5 @@ def _is_installed(module: str) -> bool:
 
 
 def _as_socks(proxy: str) -> str:
-    # Operating systems tell the address of a SOCKS proxy as if it spoke HTTP.
+    # Operating systems report the address of a SOCKS proxy with the scheme http.
     return proxy.replace("http://", "socks5h://", 1)

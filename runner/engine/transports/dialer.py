@@ -1,4 +1,4 @@
-"""What a connection is made of, and how its end is told, whoever carries it."""
+"""Options, errors, socket buffers and keepalive that all transports share."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from runner.errors import (
     UsageError,
 )
 
-# A reply's sound comes in small messages; the largest that is known is the echo of a
-# long prompt with many tools. Anything beyond this is a broken or hostile peer.
+# Audio comes in small messages; the largest known message is the echo of a long prompt
+# with many tools. Beyond this the peer is broken or hostile.
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
-OPEN_SECONDS = 10.0  # for a library that insists on a limit of its own
-CLOSE_SECONDS = 1.0  # how long the other end may take to close its side
-# How much the kernel may hold that is not on its way yet: 100 ms of sound and what goes
-# with it. More would only be late.
+OPEN_SECONDS = 10.0  # for a library that requires a limit
+CLOSE_SECONDS = 1.0  # time for the other end to close its side
+# Limit of unsent bytes in the kernel: 100 ms of audio and its overhead. More would only
+# add delay.
 UNSENT_BYTES = 8 * 1024
-# Where the kernel knows no such limit: its whole buffer, which has to hold what is on
-# its way too, 300 ms of sound.
+# If the kernel has no such limit: its whole buffer, which also holds bytes in flight,
+# 300 ms of audio.
 SEND_BUFFER_BYTES = 32 * 1024
-# After a pause of the whole program what has come is read before it is missed.
-_LAST_LOOK_SECONDS = 0.1
+# Time to read received messages after the whole program was suspended.
+_GRACE_SECONDS = 0.1
 
 # RFC 6455, section 7.4.1
 PROTOCOL_ERROR = 1002
-NO_CODE = 1005  # stands for a close without one
+NO_CODE = 1005  # a close without a code
 NOT_TEXT = 1007
 MESSAGE_TOO_BIG = 1009
 
-_TCP_NOTSENT_LOWAT = 25  # in Linux's tcp.h; Python 3.11 has no name for it there
+_TCP_NOTSENT_LOWAT = 25  # in Linux's tcp.h; missing in Python 3.11
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectOptions:
-    """One try to open a connection. Times are seconds.
+    """Options of one attempt to connect. Times are seconds.
 
-    A line on which nothing was heard for `ping_seconds` is pinged, and given up after
-    another `pong_seconds`. `proxy` is the address of one, or None.
+    A connection that is silent for `ping_seconds` is pinged, and closed after another
+    `pong_seconds` of silence. `proxy` is an address, or None.
     """
 
     url: str
@@ -54,7 +54,7 @@ class ConnectOptions:
     pong_seconds: float
 
     def refused(self, status: int) -> TransportError:
-        """Return what an answer other than 101 to the upgrade means."""
+        """Returns the error for a response to the upgrade other than 101."""
         if status == 401:
             return AuthenticationRejected(
                 "the service does not accept the key (HTTP 401)"
@@ -64,24 +64,24 @@ class ConnectOptions:
             status=status,
         )
 
-    def misspelt(self) -> UsageError:
-        """Return what an address that is none means."""
+    def invalid_address(self) -> UsageError:
+        """Returns the error for an invalid address."""
         return UsageError(
             f"'{self.url}' is not a WebSocket address",
-            hint="it begins with ws:// or wss://",
+            hint="use an address that begins with ws:// or wss://",
         )
 
     def unreachable(self, error: BaseException) -> TransportError:
-        """Return what a failure to connect means."""
+        """Returns the error for a failure to connect."""
         return TransportError(f"cannot reach {self.url} ({_reason(error)})")
 
 
 def lost(
     received: tuple[int, str] | None, sent_code: int | None, *, silent_seconds: float
 ) -> ConnectionLost:
-    """Return why a connection ended: what the other end said, else what this one did.
+    """Returns the error for the end of a connection: by the peer, else by this end.
 
-    `silent_seconds` is how long nothing was heard, if that is why; else 0.
+    `silent_seconds` is the time without data, if that was the reason; else 0.
     """
     if received is not None:
         code, text = received
@@ -100,16 +100,16 @@ def lost(
 
 
 def limit_send_buffer(transport: asyncio.BaseTransport) -> None:
-    """Let neither the kernel nor the event loop hold back what is to be sent now.
+    """Limits the unsent bytes in the kernel and in the event loop.
 
-    The loop says that the socket is full as soon as one byte has to wait, and the
-    kernel takes little beyond what is on its way.
+    The loop calls `pause_writing` as soon as one byte has to wait, and the kernel
+    accepts little beyond the bytes in flight.
     """
     # A cast: the transports of other loops do not derive from asyncio's. One, not zero:
-    # those of TLS call an empty buffer full when the limit is zero.
+    # TLS transports report an empty buffer as full when the limit is zero.
     cast(asyncio.WriteTransport, transport).set_write_buffer_limits(high=1, low=0)
-    # asyncio's TLS writes to a transport of its own, which would hold 64 KiB, over a
-    # second of sound, and has no public name. Where it has another, it holds that.
+    # asyncio's TLS writes to an inner transport without a public name, which would hold
+    # 64 KiB, over a second of audio. If it is missing, its default limits remain.
     under = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None)
     if isinstance(under, asyncio.WriteTransport):
         under.set_write_buffer_limits(high=1, low=0)
@@ -124,56 +124,56 @@ def limit_send_buffer(transport: asyncio.BaseTransport) -> None:
 
 
 class Keepalive:
-    """Watches that the other end is there; all times are the event loop's.
+    """Detects a dead connection; all times are those of the event loop.
 
-    Whoever reads the socket calls `hear`: while anything is heard, nothing is sent.
+    The transport calls `data_received`; no ping is sent while data is received.
     """
 
     def __init__(
         self,
-        dialing: ConnectOptions,
+        options: ConnectOptions,
         ping: Callable[[], None],
-        give_up: Callable[[], None],
+        close_silent: Callable[[], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._heard_at = self._loop.time()
-        self._dialing = dialing
+        self._received_at = self._loop.time()
+        self._options = options
         self._ping = ping
-        self._give_up = give_up
-        self._timer = self._loop.call_later(dialing.ping_seconds, self._wake)
+        self._close_silent = close_silent
+        self._timer = self._loop.call_later(options.ping_seconds, self._wake)
 
     @property
     def silent_seconds(self) -> float:
-        """How long nothing was heard."""
-        return self._loop.time() - self._heard_at
+        """Seconds since data was received."""
+        return self._loop.time() - self._received_at
 
-    def hear(self) -> None:
-        """Take note that something has come."""
-        self._heard_at = self._loop.time()
+    def data_received(self) -> None:
+        """Records that data was received."""
+        self._received_at = self._loop.time()
 
     def stop(self) -> None:
-        """Watch no more."""
+        """Stops the timers."""
         self._timer.cancel()
 
     def _wake(self) -> None:
-        due = self._heard_at + self._dialing.ping_seconds
+        due = self._received_at + self._options.ping_seconds
         if self._loop.time() < due:
             self._timer = self._loop.call_at(due, self._wake)
             return
         self._timer = self._loop.call_later(
-            self._dialing.pong_seconds, self._look, self._heard_at
+            self._options.pong_seconds, self._wait_for_data, self._received_at
         )
         self._ping()
 
-    def _look(self, before: float) -> None:
-        # Timers may run before sockets are read: after a stall, one round more.
-        self._timer = self._loop.call_later(_LAST_LOOK_SECONDS, self._judge, before)
+    def _wait_for_data(self, before: float) -> None:
+        # After a stall, timers may run before sockets are read: wait once more.
+        self._timer = self._loop.call_later(_GRACE_SECONDS, self._check, before)
 
-    def _judge(self, before: float) -> None:
-        if self._heard_at > before:
+    def _check(self, before: float) -> None:
+        if self._received_at > before:
             self._wake()
         else:
-            self._give_up()
+            self._close_silent()
 
 
 def _reason(error: BaseException) -> str:

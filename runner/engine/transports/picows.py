@@ -1,8 +1,8 @@
-"""The wire by `picows`, of the `fast` extra: the WebSocket protocol in compiled code.
+"""Transport with `picows` of the `fast` extra: WebSocket in compiled code.
 
-Its parser and its writer work on the socket without a Python call for a frame; all that
-is left of the wire's cost is the event loop. What the library does not do is done here:
-whole messages from fragments, and a check that text is UTF-8.
+Its parser and writer use the socket without a Python call per frame; most of the
+remaining cost is the event loop. This module adds what the library does not do: it
+joins fragments and checks that text is UTF-8.
 """
 
 from __future__ import annotations
@@ -41,62 +41,62 @@ from runner.engine.transports.dialer import (
     lost,
 )
 
-# The library writes headers, and with them the key, to its debug log: never.
+# The library writes headers, which contain the key, to its debug log.
 _QUIET = logging.getLogger("vagent.transport.picows")
 _QUIET.setLevel(logging.CRITICAL)
 
-# Looked up for every frame: as globals they cost half.
+# Used for every frame: globals cost half as much as attributes.
 _TEXT, _CONTINUATION = WSMsgType.TEXT, WSMsgType.CONTINUATION
 _CLOSE, _NO_INFO = WSMsgType.CLOSE, WSCloseCode.NO_INFO
 _DATA = (_TEXT, WSMsgType.BINARY, _CONTINUATION)
 
 
-async def open_connection(dialing: ConnectOptions, listener: TransportListener) -> None:
-    """Open a connection and tell the listener of it.
+async def open_connection(options: ConnectOptions, listener: TransportListener) -> None:
+    """Opens a connection and calls `opened` of the listener.
 
     Raises:
-        AuthenticationRejected: the service turned the key down before the upgrade.
-        TransportError: there is no service that speaks WebSocket at this address.
-        UsageError: the address is no WebSocket address.
+        AuthenticationRejected: the service rejected the key before the upgrade.
+        TransportError: no WebSocket service answers at this address.
+        UsageError: the address is not a WebSocket address.
     """
     sockets = _Sockets()
     try:
         _, opened = await ws_connect(
-            lambda: _Connection(dialing, listener),
-            dialing.url,
+            lambda: _Connection(options, listener),
+            options.url,
             socket_factory=sockets.connect,
-            extra_headers=dialing.headers,
+            extra_headers=options.headers,
             max_frame_size=MAX_MESSAGE_BYTES,
-            # The library would hand the key to wherever it is sent.
+            # The library would send the key to the target of a redirect.
             max_redirects=0,
-            # Under uvloop it does not tell of a connection that was closed at once.
+            # With uvloop it does not report a connection that is closed immediately.
             use_aiofastnet=False,
             websocket_handshake_timeout=OPEN_SECONDS,
-            proxy=dialing.proxy,
+            proxy=options.proxy,
             logger_name=_QUIET,
         )
     except WSInvalidURL as error:
-        raise dialing.misspelt() from error
+        raise options.invalid_address() from error
     except WSInvalidStatusError as error:
-        assert error.response is not None  # there is one: its status is the error
-        raise dialing.refused(error.response.status) from error
+        assert error.response is not None  # its status is the error
+        raise options.refused(error.response.status) from error
     except (OSError, WSError, TimeoutError, ProxyError) as error:
-        raise dialing.unreachable(error) from error
+        raise options.unreachable(error) from error
     except asyncio.CancelledError:
-        sockets.cut()  # the library would wait on for the answer
+        sockets.shutdown()  # the library would continue to wait for the response
         raise
-    if opened is None:  # the library does not count this as an error
-        raise dialing.unreachable(EOFError("closed before it answered"))
+    if opened is None:  # not an error for the library
+        raise options.unreachable(EOFError("closed before it answered"))
 
 
 class _Sockets:
-    """Connects for the library, and keeps what it needs to take a try back."""
+    """Connects sockets for the library, and can cancel an attempt."""
 
     def __init__(self) -> None:
         self._opened: list[socket.socket] = []
 
     async def connect(self, address: WSParsedURL) -> socket.socket:
-        """Return a socket that is connected to one of the host's addresses."""
+        """Returns a socket that is connected to one of the host's addresses."""
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM
@@ -118,55 +118,57 @@ class _Sockets:
                 return sock
         raise failure
 
-    def cut(self) -> None:
-        """End what was connected; who holds the socket closes it then."""
+    def shutdown(self) -> None:
+        """Shuts the sockets down; their owner closes them then."""
         for sock in self._opened:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
 
 
 class _Connection(WSListener):
-    """The library's listener as a transport that calls ours."""
+    """Listener of the library and transport of the engine."""
 
-    def __init__(self, dialing: ConnectOptions, listener: TransportListener) -> None:
+    def __init__(self, options: ConnectOptions, listener: TransportListener) -> None:
         self.is_writable = True
-        self._dialing = dialing
+        self._options = options
         self._listener = listener
-        self._pulse: Keepalive | None = None  # from the handshake to the loss
-        self._silent_seconds = 0.0  # set when the line is given up for that
-        self._fragments: bytearray | None = None  # of a message that is not whole yet
-        self._is_text = False  # what the fragments are
+        self._keepalive: Keepalive | None = None  # from the handshake to the loss
+        self._silent_seconds = 0.0  # set when the connection is closed for silence
+        self._fragments: bytearray | None = None  # of an incomplete message
+        self._is_text = False  # the fragments are text
 
     def write(self, text: str) -> None:
-        """Send a text frame; does nothing once the connection is gone."""
-        self._wire.send(_TEXT, text)
+        """Sends a text frame; has no effect after the connection was lost."""
+        self._transport.send(_TEXT, text)
 
     async def close(self) -> None:
-        """Send what was written, then close; closing a closed one is fine."""
-        if not self._wire.is_close_frame_sent:
-            self._wire.send_close(WSCloseCode.OK)
+        """Sends the written messages, then closes; a second call has no effect."""
+        if not self._transport.is_close_frame_sent:
+            self._transport.send_close(WSCloseCode.OK)
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
-                await self._wire.wait_disconnected()
+                await self._transport.wait_disconnected()
         except (TimeoutError, WSError):
-            pass  # why it was closed is told already
+            pass  # the reason was already reported
         finally:
-            self._wire.disconnect(graceful=False)
+            self._transport.disconnect(graceful=False)
 
-    # --------------------------------------------------- what the library calls
+    # Callbacks of the library.
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        self._wire = transport
+        self._transport = transport
         limit_send_buffer(transport.underlying_transport)
-        self._pulse = Keepalive(self._dialing, transport.send_ping, self._give_up)
+        self._keepalive = Keepalive(
+            self._options, transport.send_ping, self._close_silent
+        )
         self._listener.opened(self)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        pulse = self._pulse
-        if pulse is None or transport.is_close_frame_sent:
-            # Lost, or about to be: the library goes on reading after an error.
+        keepalive = self._keepalive
+        if keepalive is None or transport.is_close_frame_sent:
+            # Lost or closing: the library continues to read after an error.
             return
-        pulse.hear()
+        keepalive.data_received()
         kind = frame.msg_type
         if kind == _TEXT and frame.fin and self._fragments is None:
             try:
@@ -178,25 +180,23 @@ class _Connection(WSListener):
         elif kind == _CLOSE:
             code = frame.get_close_code()
             transport.send_close(WSCloseCode.OK if code is _NO_INFO else code)
-            self._lose()
+            self._report_loss()
         elif kind in _DATA:
             self._assemble(frame)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self._lose()
+        self._report_loss()
 
     def pause_writing(self) -> None:
         self.is_writable = False
 
     def resume_writing(self) -> None:
         self.is_writable = True
-        if self._pulse is not None:
+        if self._keepalive is not None:
             self._listener.writable()
 
-    # ---------------------------------------------------------------------- ends
-
     def _assemble(self, frame: WSFrame) -> None:
-        """Add a frame to its message, or take a whole one that is not text."""
+        """Adds a fragment to its message, or handles a complete binary message."""
         if (frame.msg_type == _CONTINUATION) != (self._fragments is not None):
             self._fail(PROTOCOL_ERROR)
             return
@@ -217,20 +217,20 @@ class _Connection(WSListener):
                 self._listener.received(text)
 
     def _fail(self, code: int) -> None:
-        self._wire.send_close(WSCloseCode(code))
-        self._lose()
+        self._transport.send_close(WSCloseCode(code))
+        self._report_loss()
 
-    def _lose(self) -> None:
-        """Tell of the loss, once: at the first sign that nothing more will come."""
-        pulse, self._pulse = self._pulse, None
-        if pulse is None:
+    def _report_loss(self) -> None:
+        """Reports the loss once, at the first sign that no more data will come."""
+        keepalive, self._keepalive = self._keepalive, None
+        if keepalive is None:
             return
-        pulse.stop()
-        if not self._wire.is_disconnected:
-            # The other end should close the socket now; it is not waited for.
+        keepalive.stop()
+        if not self._transport.is_disconnected:
+            # The other end should close the socket now, within a limit.
             loop = asyncio.get_running_loop()
-            loop.call_later(CLOSE_SECONDS, self._wire.disconnect, False)
-        ends = self._wire.close_handshake
+            loop.call_later(CLOSE_SECONDS, self._transport.disconnect, False)
+        ends = self._transport.close_handshake
         received, sent = (ends.recv, ends.sent) if ends is not None else (None, None)
         told = None
         if received is not None and (sent is None or ends.recv_then_sent):
@@ -243,7 +243,7 @@ class _Connection(WSListener):
             )
         )
 
-    def _give_up(self) -> None:
-        assert self._pulse is not None
-        self._silent_seconds = self._pulse.silent_seconds
-        self._wire.disconnect(graceful=False)
+    def _close_silent(self) -> None:
+        assert self._keepalive is not None
+        self._silent_seconds = self._keepalive.silent_seconds
+        self._transport.disconnect(graceful=False)

@@ -1,9 +1,9 @@
-"""The wire by `websockets`: its protocol object, its handshake, but no task of its own.
+"""Transport with `websockets`: its protocol and handshake, but none of its tasks.
 
-The library hands each frame to `process_event` as soon as its bytes were read; from
-there a message goes straight to the listener. Its queue, its reading coroutine and its
-keepalive task are not used: the wake-ups of the loop that they need cost more than
-everything else that is done to a message.
+The library passes each frame to `process_event` as soon as its bytes were read, and a
+message goes directly to the listener. Its queue, its reading coroutine and its
+keepalive task are not used: their wake-ups of the event loop cost more than all other
+processing of a message.
 """
 
 from __future__ import annotations
@@ -35,77 +35,77 @@ from runner.engine.transports.dialer import (
     lost,
 )
 
-# The library writes headers, and with them the key, to its debug log: never.
+# The library writes headers, which contain the key, to its debug log.
 _QUIET = logging.getLogger("vagent.transport")
 _QUIET.setLevel(logging.WARNING)
 
-# Looked up for every frame: as globals they cost half.
+# Used for every frame: globals cost half as much as attributes.
 _OPEN, _CLOSING = State.OPEN, State.CLOSING
 _TEXT, _BINARY, _CONTINUATION = Opcode.TEXT, Opcode.BINARY, Opcode.CONT
 
 
-async def open_connection(dialing: ConnectOptions, listener: TransportListener) -> None:
-    """Open a connection and tell the listener of it.
+async def open_connection(options: ConnectOptions, listener: TransportListener) -> None:
+    """Opens a connection and calls `opened` of the listener.
 
     Raises:
-        AuthenticationRejected: the service turned the key down before the upgrade.
-        TransportError: there is no service that speaks WebSocket at this address.
-        UsageError: the address is no WebSocket address.
+        AuthenticationRejected: the service rejected the key before the upgrade.
+        TransportError: no WebSocket service answers at this address.
+        UsageError: the address is not a WebSocket address.
     """
     try:
         await connect(
-            dialing.url,
-            additional_headers=dialing.headers,
-            # Off: base64 of sound does not shrink, and the library would turn it on
-            # by itself whenever the other end offers it.
+            options.url,
+            additional_headers=options.headers,
+            # Off: base64 of audio does not compress, and the library would enable it
+            # whenever the other end offers it.
             compression=None,
             max_size=MAX_MESSAGE_BYTES,
             ping_interval=None,  # see `Keepalive`
-            open_timeout=None,  # the session watches its own deadline
+            open_timeout=None,  # the session has a deadline
             close_timeout=CLOSE_SECONDS,
-            proxy=dialing.proxy,
+            proxy=options.proxy,
             logger=_QUIET,
-            create_connection=functools.partial(_Connection, dialing, listener),  # type: ignore[arg-type]  # "a wrapper or a subclass", say the library's docs
+            create_connection=functools.partial(_Connection, options, listener),  # type: ignore[arg-type]  # "a wrapper or a subclass", say the library's docs
         )
     except InvalidURI as error:
-        raise dialing.misspelt() from error
+        raise options.invalid_address() from error
     except InvalidStatus as error:
-        raise dialing.refused(error.response.status_code) from error
-    except ImportError as error:  # a SOCKS proxy, and no library that speaks SOCKS
-        raise dialing.unreachable(error) from error
+        raise options.refused(error.response.status_code) from error
+    except ImportError as error:  # a SOCKS proxy, and no library for it
+        raise options.unreachable(error) from error
     except (OSError, InvalidHandshake, WebSocketException, EOFError) as error:
-        raise dialing.unreachable(error) from error
+        raise options.unreachable(error) from error
 
 
 class _Connection(ClientConnection):
-    """The library's connection as a transport that calls its listener."""
+    """Connection of the library and transport of the engine."""
 
     def __init__(
         self,
-        dialing: ConnectOptions,
+        options: ConnectOptions,
         listener: TransportListener,
         protocol: ClientProtocol,
-        **options: Any,
+        **arguments: Any,
     ) -> None:
-        super().__init__(protocol, **options)
+        super().__init__(protocol, **arguments)
         self.is_writable = True
-        self._dialing = dialing
+        self._options = options
         self._listener = listener
-        self._pulse: Keepalive | None = None  # from the handshake to the loss
-        self._silent_seconds = 0.0  # set when the line is given up for that
-        self._fragments: bytearray | None = None  # of a message that is not whole yet
-        self._is_text = False  # what the fragments are
+        self._keepalive: Keepalive | None = None  # from the handshake to the loss
+        self._silent_seconds = 0.0  # set when the connection is closed for silence
+        self._fragments: bytearray | None = None  # of an incomplete message
+        self._is_text = False  # the fragments are text
 
     def write(self, text: str) -> None:
-        """Send a text frame; does nothing once the connection is gone."""
+        """Sends a text frame; has no effect after the connection was lost."""
         if self.protocol.state is _OPEN:
             self.protocol.send_text(text.encode())
             self.send_data()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Send what was written, then close; closing a closed one is fine."""
+        """Sends the written messages, then closes; a second call has no effect."""
         try:
-            # The library waits without a limit for a socket that takes nothing.
+            # The library waits without a limit for a socket that accepts nothing.
             async with asyncio.timeout(CLOSE_SECONDS):
                 await super().close(code, reason)
         except TimeoutError:
@@ -113,23 +113,23 @@ class _Connection(ClientConnection):
         finally:
             self.transport.abort()
 
-    # ------------------------------------------------- what the event loop calls
+    # Callbacks of the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         limit_send_buffer(transport)
 
     def data_received(self, data: bytes) -> None:
-        pulse = self._pulse
-        if pulse is not None:
-            pulse.hear()
+        keepalive = self._keepalive
+        if keepalive is not None:
+            keepalive.data_received()
         super().data_received(data)
         if self.protocol.state is _CLOSING:
-            self._lose()
+            self._report_loss()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._lose()
+        self._report_loss()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -138,23 +138,25 @@ class _Connection(ClientConnection):
     def resume_writing(self) -> None:
         super().resume_writing()
         self.is_writable = True
-        if self._pulse is not None:
+        if self._keepalive is not None:
             self._listener.writable()
 
-    # --------------------------------------------------- what the library calls
+    # Callback of the library.
 
     def process_event(self, event: Event) -> None:
-        """Take a frame, or the answer to the handshake, which comes first."""
+        """Handles a frame, or the response to the handshake, which comes first."""
         if self.response is None:
             super().process_event(event)
             if self.protocol.handshake_exc is None:
-                self._pulse = Keepalive(self._dialing, self._ping, self._give_up)
+                self._keepalive = Keepalive(
+                    self._options, self._ping, self._close_silent
+                )
                 self._listener.opened(self)
             return
         assert isinstance(event, Frame)
         opcode = event.opcode
         if opcode is _TEXT and event.fin:
-            self._tell(event.data, is_text=True)
+            self._forward(event.data, is_text=True)
         elif opcode is _TEXT or opcode is _BINARY or opcode is _CONTINUATION:
             self._assemble(event)
 
@@ -167,11 +169,11 @@ class _Connection(ClientConnection):
         self._fragments += frame.data
         if frame.fin:
             whole, self._fragments = self._fragments, None
-            self._tell(whole, is_text=self._is_text)
+            self._forward(whole, is_text=self._is_text)
 
-    def _tell(self, data: bytes | bytearray | memoryview, *, is_text: bool) -> None:
-        if self._pulse is None:
-            return  # lost: what came in the same packet after that counts no more
+    def _forward(self, data: bytes | bytearray | memoryview, *, is_text: bool) -> None:
+        if self._keepalive is None:
+            return  # lost: later data of the same packet is ignored
         if not is_text:
             self._listener.received(bytes(data))
             return
@@ -180,20 +182,18 @@ class _Connection(ClientConnection):
         except UnicodeDecodeError:
             self.protocol.fail(NOT_TEXT, "not UTF-8")
             self.send_data()
-            self._lose()
+            self._report_loss()
         else:
             self._listener.received(text)
 
-    # ---------------------------------------------------------------------- ends
-
-    def _lose(self) -> None:
-        """Tell of the loss, once: at the first sign that nothing more will come."""
-        pulse, self._pulse = self._pulse, None
-        if pulse is None:
+    def _report_loss(self) -> None:
+        """Reports the loss once, at the first sign that no more data will come."""
+        keepalive, self._keepalive = self._keepalive, None
+        if keepalive is None:
             return
-        pulse.stop()
+        keepalive.stop()
         if self.protocol.state is _CLOSING:
-            # The other end should close the socket now; it is not waited for.
+            # The other end should close the socket now, within a limit.
             self.loop.call_later(CLOSE_SECONDS, self.transport.abort)
         received, sent = self.protocol.close_rcvd, self.protocol.close_sent
         self._listener.lost(
@@ -209,7 +209,7 @@ class _Connection(ClientConnection):
             self.protocol.send_ping(b"")
             self.send_data()
 
-    def _give_up(self) -> None:
-        assert self._pulse is not None
-        self._silent_seconds = self._pulse.silent_seconds
+    def _close_silent(self) -> None:
+        assert self._keepalive is not None
+        self._silent_seconds = self._keepalive.silent_seconds
         self.transport.abort()

@@ -20,7 +20,7 @@ def test_a_missing_library_names_the_package_and_the_way_without() -> None:
     assert caught.value.exit_code == 3
 
 
-def test_a_missing_python_package_is_told_apart() -> None:
+def test_a_missing_python_package_is_distinguished() -> None:
     def no_package(name: str) -> Any:
         raise ModuleNotFoundError(f"No module named {name!r}")
 
@@ -51,7 +51,7 @@ def test_an_unknown_linux_gets_the_names_of_packages() -> None:
     assert "portaudio" in advice
 
 
-def test_without_a_wish_it_is_the_default() -> None:
+def test_without_an_option_it_is_the_default() -> None:
     found = find_device(FakePortAudio(*LAPTOP), None, "output")
     assert (found.index, found.name, found.rate) == (1, "Built-in Output", 48_000)
     assert str(found) == "speaker 'Built-in Output'"
@@ -77,10 +77,10 @@ def test_one_device_under_several_host_apis_is_one_device() -> None:
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        ("webcam", "no microphone goes by 'webcam'"),
-        ("i", "more than one microphone goes by 'i'"),
-        (1, "no microphone goes by '1'"),
-        ("99", "no microphone goes by '99'"),
+        ("webcam", "no microphone matches 'webcam'"),
+        ("i", "more than one microphone matches 'i'"),
+        (1, "no microphone matches '1'"),
+        ("99", "no microphone matches '99'"),
     ],
 )
 def test_a_wrong_name_is_answered_with_the_right_ones(
@@ -99,6 +99,6 @@ def test_a_wrong_name_is_answered_with_the_right_ones(
 
 @pytest.mark.parametrize("wanted", [None, "anything", 0])
 def test_a_machine_without_a_card_says_so(wanted: int | str | None) -> None:
-    with pytest.raises(AudioUnavailable, match="has no microphone") as caught:
+    with pytest.raises(AudioUnavailable, match="finds no microphone") as caught:
         find_device(FakePortAudio(device("Out", outputs=2)), wanted, "input")
     assert "--input FILE.wav" in (caught.value.hint or "")

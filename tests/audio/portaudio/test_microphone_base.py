@@ -108,7 +108,7 @@ async def test_what_nobody_took_in_time_is_dropped_and_counted() -> None:
     assert heard[0] == 21
 
 
-async def test_a_lost_card_is_told_to_who_listens() -> None:
+async def test_a_lost_card_is_reported_to_who_listens() -> None:
     card = OpenCard()
     microphone = microphone_at(NATIVE, 1, card)
     card.is_lost = True
@@ -197,7 +197,7 @@ async def test_drained_waits_until_the_device_has_it_all() -> None:
     assert speaker.pending_ms == 0
 
 
-async def test_a_sound_shorter_than_the_filters_delay_is_played_too() -> None:
+async def test_a_audio_shorter_than_the_filters_delay_is_played_too() -> None:
     speaker = speaker_at(44_100)
     speaker.play(tone(24_000, 0.005).tobytes())
     before = speaker.pending_ms

@@ -56,7 +56,7 @@ async def test_only_what_is_wanted_is_opened(sides: dict[str, Any], kind: str) -
         assert [stream.kind for stream in library.streams] == [kind]
 
 
-async def test_sound_goes_both_ways_through_portaudios_thread() -> None:
+async def test_audio_goes_both_ways_through_portaudios_thread() -> None:
     library = FakePortAudio(*CARD, channels={1: 2})
     async with SoundCard(library=library) as card:
         (stream,) = library.streams
@@ -80,7 +80,7 @@ async def test_sound_goes_both_ways_through_portaudios_thread() -> None:
     assert (np.abs(output[lead + 960 :] - 5_000) < 10).all()
 
 
-async def test_drained_is_told_by_the_devices_thread() -> None:
+async def test_drained_is_reported_by_the_devices_thread() -> None:
     library = FakePortAudio(*CARD)
     async with SoundCard(library=library, input=False) as card:
         (stream,) = library.streams
@@ -96,7 +96,7 @@ async def test_drained_is_told_by_the_devices_thread() -> None:
         assert card.speaker.pending_ms == 0
 
 
-async def test_lost_and_missing_sound_is_counted() -> None:
+async def test_lost_and_missing_audio_is_counted() -> None:
     library = FakePortAudio(*CARD, hosts=("ALSA",))
     async with SoundCard(library=library) as card:
         recording, playing = library.streams

@@ -17,7 +17,7 @@ from tests.audio.fakes import (
     FakePortAudioError,
     FakeStream,
     InlineWorker,
-    SteppedPace,
+    SteppedClock,
     device,
     settle,
 )
@@ -38,7 +38,7 @@ class Bench:
         **wishes: Any,
     ) -> None:
         self.library = FakePortAudio(*devices, hosts=hosts)
-        self.pace = SteppedPace()
+        self.clock = SteppedClock()
         self.worker = InlineWorker()
         self.notices: list[str] = []
         self.heard: list[bytes] = []
@@ -47,7 +47,7 @@ class Bench:
         self.is_still = False  # whether the streams stand still
         self.card = SoundCard(
             library=self.library,
-            ground=SoundCardDependencies(self.pace, self.worker, self._search),
+            dependencies=SoundCardDependencies(self.clock, self.worker, self._search),
             notice=self.notices.append,
             **wishes,
         )
@@ -76,7 +76,7 @@ class Bench:
         """Let time go by in which the streams run; return what was played."""
         played = []
         for _ in range(round(seconds * 100)):
-            await self.pace.advance(0.01)
+            await self.clock.advance(0.01)
             if not self.is_still:
                 played += [exchange(stream, sound) for stream in self.open_streams]
             await settle()
@@ -107,8 +107,8 @@ async def test_an_unplugged_device_is_followed_by_the_default() -> None:
         (stream,) = bench.open_streams
         assert stream.settings["samplerate"] == 48_000
         assert bench.notices == [
-            "the microphone 'Headset' is gone: going on with 'Built-in'; "
-            "the speaker 'Headset' is gone: going on with 'Built-in'"
+            "the microphone 'Headset' was lost: using 'Built-in'; "
+            "the speaker 'Headset' was lost: using 'Built-in'"
         ]
         bench.heard.clear()
         await bench.run(1.0, sound=7_000)
@@ -118,16 +118,14 @@ async def test_an_unplugged_device_is_followed_by_the_default() -> None:
         )
 
 
-async def test_a_device_that_only_stopped_is_taken_up_again_under_its_new_number() -> (
-    None
-):
+async def test_a_device_that_only_stopped_is_reopened_under_its_new_number() -> None:
     bench = Bench(MICROPHONE, OUTPUT, HEADSET, input_device=2, output_device=2)
     async with bench.running():
         bench.library.plug(BUILT_IN, MICROPHONE, OUTPUT, HEADSET)
         bench.open_streams[0].lose()
         await bench.run(0.5)
         assert bench.open_streams[0].settings["device"] == (3, 3)
-        assert bench.notices == ["the sound card stopped and was taken up again"]
+        assert bench.notices == ["the sound card stopped and was reopened"]
 
 
 async def test_streams_that_call_back_no_more_are_opened_again_within_2_s() -> None:
@@ -142,7 +140,7 @@ async def test_streams_that_call_back_no_more_are_opened_again_within_2_s() -> N
         (after,) = bench.open_streams
         assert after is not before
         assert before.is_closed
-        assert bench.notices == ["the sound card stopped and was taken up again"]
+        assert bench.notices == ["the sound card stopped and was reopened"]
 
 
 async def test_without_any_device_the_caller_is_silent_and_the_call_lives_on() -> None:
@@ -155,9 +153,9 @@ async def test_without_any_device_the_caller_is_silent_and_the_call_lives_on() -
         assert bench.heard_ms == pytest.approx(10_000, rel=0.01)
         assert not to_samples(b"".join(bench.heard)).any()
         assert bench.notices == [
-            "the microphone 'Built-in' stopped: you are not heard until it or another "
-            "is there; the speaker 'Built-in' stopped: the agent is not heard until "
-            "it or another is there"
+            "the microphone 'Built-in' stopped: silence is sent until a microphone is "
+            "available; the speaker 'Built-in' stopped: the agent is inaudible until "
+            "a speaker is available"
         ]
 
 
@@ -174,7 +172,7 @@ async def test_without_any_device_what_is_played_goes_by_the_clock() -> None:
         assert draining.done()
 
 
-async def test_a_device_that_comes_back_is_taken_up_within_2_s() -> None:
+async def test_a_device_that_comes_back_is_opened_within_2_s() -> None:
     async with Bench(BUILT_IN).running() as bench:
         bench.library.plug()
         bench.open_streams[0].lose()
@@ -184,8 +182,7 @@ async def test_a_device_that_comes_back_is_taken_up_within_2_s() -> None:
         await bench.run(1.5)
         assert bench.open_streams
         assert bench.notices == [
-            "going on with the microphone 'Headset'; going on with the speaker "
-            "'Headset'"
+            "using the microphone 'Headset'; using the speaker 'Headset'"
         ]
 
 
@@ -222,8 +219,8 @@ async def test_a_side_that_is_missing_is_sought_without_cutting_the_other() -> N
         await bench.run(1.0)
         (speaker,) = bench.open_streams
         assert bench.notices == [
-            "the microphone 'Mic' stopped: you are not heard until it or another is "
-            "there"
+            "the microphone 'Mic' stopped: silence is sent until a microphone is "
+            "available"
         ]
         await bench.run(10.0)
         assert bench.open_streams == [speaker]
@@ -232,7 +229,7 @@ async def test_a_side_that_is_missing_is_sought_without_cutting_the_other() -> N
         bench.sides_elsewhere = {"input", "output"}
         await bench.run(5.0)
         assert [stream.kind for stream in bench.open_streams] == ["input", "output"]
-        assert bench.notices[1:] == ["going on with the microphone 'Mic'"]
+        assert bench.notices[1:] == ["using the microphone 'Mic'"]
 
 
 async def test_a_hanging_sound_server_does_not_stop_the_clock() -> None:
@@ -248,7 +245,7 @@ async def test_a_hanging_sound_server_does_not_stop_the_clock() -> None:
         bench.worker.held = None
         await bench.run(0.5)
         assert bench.open_streams
-        assert bench.notices[1].startswith("going on with the microphone 'Built-in'")
+        assert bench.notices[1].startswith("using the microphone 'Built-in'")
 
 
 async def test_a_device_that_is_refused_is_followed_by_the_default() -> None:
@@ -266,19 +263,17 @@ async def test_a_device_that_is_refused_is_followed_by_the_default() -> None:
         bench.open_streams[0].lose()
         await bench.run(0.5)
         assert {s.settings["device"] for s in bench.open_streams} == {0, 1}
-        assert bench.notices == [
-            "the microphone 'Headset' is gone: going on with 'Mic'"
-        ]
+        assert bench.notices == ["the microphone 'Headset' was lost: using 'Mic'"]
 
 
 async def test_a_microphone_that_gives_nothing_is_called_out_once() -> None:
     bench = Bench(BUILT_IN)
     async with bench.card:
         for _ in range(1_200):
-            await bench.pace.advance(0.01)
+            await bench.clock.advance(0.01)
             bench.open_streams[0].exchange(bytes(960), 480)
         (notice,) = bench.notices
-        assert "'Built-in' has given nothing but silence for 5 s" in notice
+        assert "'Built-in' has delivered only silence for 5 s" in notice
 
 
 async def test_leaving_while_a_device_is_sought_closes_everything() -> None:

@@ -126,7 +126,7 @@ def sounding_ms(played: np.ndarray, rate: int) -> float:
         pytest.param(paced(4.0) * 0, id="all at once"),
     ],
 )
-def test_where_the_data_is_there_is_no_gap(arrivals: NDArray[np.float64]) -> None:
+def test_where_the_data_is_it_has_no_gap(arrivals: NDArray[np.float64]) -> None:
     desk = Desk()
     played = desk.run(arrivals, 5.0)
     assert desk.underruns == 0
@@ -165,7 +165,7 @@ def test_a_stall_is_one_gap_without_a_step() -> None:
     st.integers(0, 1_000),
 )
 @settings(deadline=None, max_examples=25)  # machines stall
-def test_whatever_the_line_the_device_and_the_cut_there_is_no_step(
+def test_whatever_the_line_the_device_and_the_cut_it_has_no_step(
     rate: int,
     piece: int,
     most_late: float,
@@ -184,7 +184,7 @@ def test_whatever_the_line_the_device_and_the_cut_there_is_no_step(
 
 @given(st.floats(0.0, 1.0))
 @settings(deadline=None, max_examples=25)  # machines stall
-def test_what_was_heard_and_what_was_thrown_away_make_the_whole(cut: float) -> None:
+def test_what_was_heard_and_what_was_discarded_make_the_whole(cut: float) -> None:
     desk = Desk()
     desk.run(paced(2.0) / 2, cut + 0.005)
     desk.speaker.play(desk._tone(24_000))
@@ -197,7 +197,7 @@ def test_what_was_heard_and_what_was_thrown_away_make_the_whole(cut: float) -> N
 
 
 @pytest.mark.parametrize("rate", [24_000, 44_100, 48_000])
-def test_a_reply_that_was_not_heard_at_all_is_thrown_away_whole(rate: int) -> None:
+def test_a_reply_that_was_not_heard_at_all_is_discarded_whole(rate: int) -> None:
     desk = Desk(rate)
     desk.run(paced(0.5) / 5, 1.0)
     before = desk.speaker.counts.played_frames

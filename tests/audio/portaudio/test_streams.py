@@ -103,7 +103,7 @@ def test_a_busy_device_is_a_clear_sentence() -> None:
     assert [stream.is_closed for stream in library.streams] == [True]
 
 
-def test_another_refusal_is_told_in_portaudios_words() -> None:
+def test_another_refusal_is_reported_in_portaudios_words() -> None:
     library = FakePortAudio(
         *LAPTOP, refuse={"input": FakePortAudioError("Invalid sample rate", -9997)}
     )

@@ -1,16 +1,16 @@
-"""Digital silence is told from a quiet room."""
+"""Digital silence is reported from a quiet room."""
 
 import numpy as np
 import pytest
 
 from runner.audio.portaudio.streams import (
-    PATIENCE_SECONDS,
+    SILENCE_SECONDS,
     SilenceDetector,
     describe_silence,
 )
 
 RATE = 48_000
-BLOCKS = round(PATIENCE_SECONDS * 100)
+BLOCKS = round(SILENCE_SECONDS * 100)
 
 
 def block(value: int = 0, channels: int = 2) -> bytes:
@@ -27,7 +27,7 @@ def test_a_constant_is_silence_after_its_time_and_not_before(value: int) -> None
     assert watch.is_silent
 
 
-def test_one_sample_of_noise_is_sound_for_good() -> None:
+def test_one_sample_of_noise_is_audio_for_good() -> None:
     watch = SilenceDetector(RATE, 2)
     noisy = bytearray(block())
     noisy[100] = 1
@@ -46,7 +46,7 @@ def test_two_channels_that_differ_are_silence_as_long_as_both_stand_still() -> N
 
 @pytest.mark.parametrize(
     ("system", "advice"),
-    [("darwin", "System Settings"), ("win32", "desktop apps"), ("linux", "muted")],
+    [("darwin", "System Settings"), ("win32", "desktop apps"), ("linux", "unmute")],
 )
 def test_the_advice_is_of_the_platform(system: str, advice: str) -> None:
     text = describe_silence("Mic", system)

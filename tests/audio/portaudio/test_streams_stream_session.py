@@ -1,4 +1,4 @@
-"""The times of blocks, also where PortAudio does not tell them."""
+"""The times of blocks, also where PortAudio does not report them."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ class Times:
 
 
 def times_of(now: float, recorded: float, played: float) -> tuple[float, float]:
-    """Have a block of 10 ms go both ways with what PortAudio tells of its times."""
+    """Have a block of 10 ms go both ways with what PortAudio reports of its times."""
     library: PortAudio = FakePortAudio(
         device("Mic", inputs=1), device("Out", outputs=1)
     )
     times = Times()
-    opening = StreamSession(times, times, wake=lambda: None)
-    opening.open(library, SIDES)
-    opening.let_through("input")
-    opening.let_through("output")
+    streams = StreamSession(times, times, wake=lambda: None)
+    streams.open(library, SIDES)
+    streams.start_audio("input")
+    streams.start_audio("output")
     told = SimpleNamespace(
         currentTime=now, inputBufferAdcTime=recorded, outputBufferDacTime=played
     )
     (stream,) = library.streams  # type: ignore[attr-defined]  # of the fake
     stream.settings["callback"](bytes(960), memoryview(bytearray(960)), 480, told, None)
-    opening.close()
+    streams.close()
     return times.recorded[0], times.played[0]
 
 
-def test_times_that_are_told_are_taken() -> None:
+def test_times_that_are_reported_are_taken() -> None:
     assert times_of(100.0, 99.9, 100.2) == (99.9, 100.2)
 
 
@@ -61,7 +61,7 @@ def test_what_was_recorded_at_no_time_began_a_block_ago(untold: float) -> None:
     assert times_of(100.0, untold, 100.2) == pytest.approx((99.99, 100.2))
 
 
-def test_where_no_time_is_told_at_all_both_sides_have_the_same_clock() -> None:
+def test_where_no_time_is_reported_at_all_both_sides_have_the_same_clock() -> None:
     before = time.perf_counter()
 
     recorded, played = times_of(0.0, 0.0, 0.0)

@@ -133,7 +133,7 @@ def test_a_device_without_audio_fails() -> None:
 
     assert result.state is State.FAILED
     assert result.detail == (
-        "'Built-in Microphone': it opened, but gave no sound for 0.05 s"
+        "'Built-in Microphone': it opened, but delivered no audio for 0.05 s"
     )
     assert result.fix == "vagent devices"
 
@@ -150,14 +150,14 @@ def test_a_named_device_must_exist() -> None:
     result = check(FakePortAudio(*LAPTOP), "Nobody")
 
     assert result.state is State.FAILED
-    assert result.detail.startswith("no microphone goes by 'Nobody' (")
+    assert result.detail.startswith("no microphone matches 'Nobody' (")
 
 
 def test_the_caller_gives_the_result_of_a_machine_without_a_device() -> None:
     result = check(FakePortAudio(device("Out", outputs=2)))
 
     assert result == skipped(
-        "microphone", "this machine has no microphone that PortAudio can find"
+        "microphone", "PortAudio finds no microphone on this machine"
     )
 
 

@@ -26,7 +26,7 @@ class NullCanceller:
 
     def played(self, pcm: bytes, at: float) -> None: ...
 
-    def hear(self, samples: Samples, at: float) -> Samples:
+    def process(self, samples: Samples, at: float) -> Samples:
         return samples
 
 

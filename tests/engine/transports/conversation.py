@@ -1,4 +1,4 @@
-"""A listener that notes what it is told, and servers to be told by."""
+"""A listener that notes what it is reported, and servers to be reported by."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEXT, CONTINUATION, CLOSE, PING, PONG = 1, 0, 8, 9, 10
 
 
 class Ear:
-    """Notes what a transport tells; waits for it to tell more."""
+    """Notes what a transport reports; waits for it to report more."""
 
     def __init__(self) -> None:
         self.transport: Transport | None = None
@@ -55,7 +55,7 @@ class Ear:
             await self.transport.close()
 
     async def until(self, met: Callable[[], bool]) -> None:
-        """Wait until something is true of what was told."""
+        """Wait until something is true of what was given."""
         async with asyncio.timeout(10):
             while not met():
                 self._told.clear()

@@ -106,9 +106,9 @@ async def test_a_try_that_is_given_up_leaves_no_socket_open(dialer: Any) -> None
         gone.set()
 
     async with raw_server(never_answer) as url:
-        dialing = asyncio.create_task(dialer(url)(None, Ear()))
+        options = asyncio.create_task(dialer(url)(None, Ear()))
         await asked.wait()
-        dialing.cancel()
+        options.cancel()
 
         async with asyncio.timeout(5):
             await gone.wait()

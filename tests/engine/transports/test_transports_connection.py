@@ -62,7 +62,7 @@ async def test_what_comes_with_the_handshake_is_heard_after_the_opening(
     assert error.code == 1008
 
 
-async def test_a_message_in_fragments_is_told_whole(dialer: Any, ear: Ear) -> None:
+async def test_a_message_in_fragments_is_reported_whole(dialer: Any, ear: Ear) -> None:
     async def talk(connection: ServerConnection) -> None:
         await connection.send(["one ", "mess", "age ü"])
         await connection.send([b"\1", b"\2"])
@@ -130,7 +130,7 @@ async def test_text_that_is_not_utf_8_ends_the_connection(
         (b"", 1005, "(1005)"),
     ],
 )
-async def test_a_close_tells_its_code_and_reason(
+async def test_a_close_reports_its_code_and_reason(
     dialer: Any, ear: Ear, data: bytes, code: int, message: str
 ) -> None:
     answers: list[tuple[int, bytes]] = []
@@ -151,7 +151,7 @@ async def test_a_close_tells_its_code_and_reason(
     assert [opcode for opcode, _ in answers] == [CLOSE]
 
 
-async def test_a_close_is_told_though_the_other_end_keeps_the_socket(
+async def test_a_close_is_reported_though_the_other_end_keeps_the_socket(
     dialer: Any,
     ear: Ear,
 ) -> None:
@@ -301,7 +301,8 @@ async def test_a_quiet_line_that_answers_pings_is_kept(dialer: Any, ear: Ear) ->
 def held_back(transport: Any) -> tuple[int, int]:
     """Return the bytes that wait in this process, and those unsent in the kernel."""
     inner = (
-        getattr(transport, "transport", None) or transport._wire.underlying_transport
+        getattr(transport, "transport", None)
+        or transport._transport.underlying_transport
     )
     unsent = array.array("i", [0])
     if sys.platform == "linux":
@@ -312,7 +313,7 @@ def held_back(transport: Any) -> tuple[int, int]:
     return inner.get_write_buffer_size(), unsent[0]
 
 
-async def test_a_slow_upload_is_told_after_little_has_piled_up(
+async def test_a_slow_upload_is_reported_after_little_has_piled_up(
     dialer: Any, ear: Ear
 ) -> None:
     may_read, read_all = asyncio.Event(), asyncio.Event()

@@ -128,7 +128,7 @@ async def test_a_hundred_thousand_unknown_messages_leave_nothing_behind(
     flood = [unknown * 1_000] * 100
 
     async with flooded_with(dialer, flood) as call:
-        assert call.engine.line.counts.garbled_messages == 0
+        assert call.engine.connection.counts.malformed_messages == 0
         assert call.record.words == []
         assert not call.engine.session.turn_manager.calls.any_open
 
@@ -137,7 +137,7 @@ async def test_garbage_without_end_is_counted_and_survived(dialer: Any) -> None:
     flood = [frame(TEXT, b'{"type":') * 1_000] * 5
 
     async with flooded_with(dialer, flood) as call:
-        assert call.engine.line.counts.garbled_messages == 5_000
+        assert call.engine.connection.counts.malformed_messages == 5_000
 
 
 async def test_the_largest_message_is_read_and_dropped(dialer: Any) -> None:
@@ -151,4 +151,4 @@ async def test_the_largest_message_is_read_and_dropped(dialer: Any) -> None:
     async with flooded_with(dialer, flood) as call:
         call.engine.post(HangUp("it goes on"))
 
-        assert call.engine.line.counts.connections == 1
+        assert call.engine.connection.counts.connections == 1

@@ -239,7 +239,7 @@ async def test_plain_is_read_out_and_typed_to_by_line(tmp_path: Path) -> None:
         await far_end.say(TranscriptUser("Hello."))
         await desk.shows("You said: Hello.")
         desk.press(b"/mute\n")
-        await desk.shows("Note: muted: the far end hears silence until /unmute")
+        await desk.shows("Note: muted: silence is sent until /unmute")
         desk.press(b"/end\n")
         assert await desk.ended() == 0
         assert b"\x1b" not in desk.raw
