@@ -89,7 +89,9 @@ def test_an_unreadable_recording_is_reported_and_exits_with_3(calls: Path) -> No
     done = invoke(calls)
 
     assert done.exit_code == 3
-    assert "calls/typed: cannot be replayed: 'calls/typed': this is no" in done.stdout
+    assert (
+        "calls/typed: cannot be replayed: 'calls/typed': not a recording" in done.stdout
+    )
     assert done.stderr == "1 equal, 1 not replayed\n"
 
 

@@ -345,7 +345,7 @@ async def test_words_and_wishes_can_be_written() -> None:
         second = await client.until("transcript.agent")
 
     assert first["text"] == "You said: I am Kim."
-    assert second["text"] == "Instruction."
+    assert second["text"] == "SystemMessage."
 
 
 async def test_several_calls_at_once_do_not_mix() -> None:

@@ -15,9 +15,9 @@ from runner.cli.main import build_app
         (["--view", "plain", "--json"], "--json and --view plain contradict"),
         (["--view", "chat"], "--view chat needs a terminal"),
         (["--quiet", "--verbose"], "--quiet and --verbose contradict"),
-        (["--push-to-talk", "--text"], "--push-to-talk is for the microphone"),
-        (["--push-to-talk", "--say", "hi"], "--push-to-talk is for the microphone"),
-        (["--push-to-talk", "--input", "a.wav"], "--push-to-talk is for the micro"),
+        (["--push-to-talk", "--text"], "--push-to-talk needs the microphone"),
+        (["--push-to-talk", "--say", "hi"], "--push-to-talk needs the microphone"),
+        (["--push-to-talk", "--input", "a.wav"], "--push-to-talk needs the micro"),
     ],
 )
 def test_contradicting_options_are_rejected(options: list[str], said: str) -> None:
