@@ -1,4 +1,4 @@
-"""The service of the soak: a service in a process of its own, quicker than real time.
+"""The service of the soak: a process of its own, faster than real time.
 
     python benchmarks/farend.py [DROP]
 

@@ -191,7 +191,7 @@ def is_prefix(agent: bytes, sound: bytes) -> bool:
 
 
 def read_wav(path: Path, channels: int = 1) -> bytes:
-    """Return the audio of a file whose header must report its length."""
+    """Return the audio of a file; its header must contain the right length."""
     with wave.open(str(path), "rb") as file:
         assert file.getnchannels() == channels
         pcm = file.readframes(file.getnframes())

@@ -4,7 +4,7 @@
                                      [--count N]
 
 Two sets: 25 requests spoken by the local voice, and, with --recordings, people: every
-`NAME.wav` of the folder that a `NAME.txt` with the true words is next to. Recordings
+`NAME.wav` of the folder that has a `NAME.txt` with the true words. Recordings
 are cut into turns at pauses, as a call would be, in five ways. Errors are counted in
 words after both sides' numbers were brought to digits; the time is from the end of a
 turn to its text.

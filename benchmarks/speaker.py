@@ -1,4 +1,4 @@
-"""What the speaker of a sound card costs, and how a cut of it audio.
+"""What the speaker of a sound card costs, and how smoothly it is interrupted.
 
     python benchmarks/speaker.py [--seconds 60] [--cuts 200]
 

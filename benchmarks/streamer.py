@@ -24,7 +24,7 @@ CHUNK_BYTES = 2400  # 50 ms of 24 kHz PCM16
 CHUNKS_A_REPLY = 60  # an interruption every three seconds
 BURST_CHUNKS = 20
 _GOLDEN = 0.618_034  # spreads the sessions evenly over a period, whatever their number
-_SHORT_BYTES = 1000  # messages up to this are read: they are no audio
+_SHORT_BYTES = 1000  # messages up to this are read: they are not audio
 
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
 

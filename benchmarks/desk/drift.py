@@ -1,7 +1,7 @@
 """The clocks of microphone and loudspeaker are off: does anything grow, click or fail?
 
 One reply without end, at exactly real time: the hardest case, as nothing in it lets a
-buffer catch up. Each row is a minute; delays are reported by the room's own clock.
+buffer catch up. Each row is a minute; delays are measured by the room's own clock.
 """
 
 from __future__ import annotations

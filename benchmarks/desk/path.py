@@ -1,7 +1,7 @@
 """How long audio takes through the client: microphone to socket, socket to loudspeaker.
 
 Clicks are followed through the room, PortAudio, the client and a local socket. What
-PortAudio, ALSA and the sound server hold is the device's own, and separate.
+PortAudio, ALSA and the sound server hold belongs to the device and is listed apart.
 """
 
 from __future__ import annotations

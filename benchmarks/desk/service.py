@@ -1,4 +1,4 @@
-"""The service of a desk: a service in a process of its own, with a script.
+"""The service for the sound card benchmarks: a process with a script.
 
     python -m benchmarks.desk.service clicks|tone|story|quiet FILE
 
@@ -53,7 +53,7 @@ _WORDS = ("It", "left", "our", "warehouse", "today", "and", "comes", "on", "Frid
 
 
 def click(rate: int = SAMPLE_RATE) -> Samples:
-    """Return a audio of 2 ms whose beginning is easy to find."""
+    """Return a click of 2 ms whose beginning is easy to find."""
     times = np.arange(round(0.002 * rate)) / rate
     return (0.6 * np.cos(2 * np.pi * 2500 * times)).astype(np.float32)
 

@@ -1,7 +1,7 @@
-"""Somebody talks to an agent that speaks: is it noticed in a second, and understood?
+"""A caller talks while the agent speaks: is it detected in a second and understood?
 
-Near speech as loud as the echo; the agent stops a second after its onset. Next to
-it the same with headphones, where it has no echo.
+Near speech as loud as the echo; the agent stops a second after its onset. The
+same is measured with headphones, where there is no echo.
 """
 
 from __future__ import annotations

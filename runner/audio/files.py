@@ -380,7 +380,7 @@ class WavWriter:
 
 def _write_at_start(file: FileIO, data: bytes) -> None:
     if sys.platform != "win32":
-        os.pwrite(file.fileno(), data, 0)  # atomic, and keeps the file position
+        os.pwrite(file.fileno(), data, 0)  # one call, and the file position is kept
     else:
         file.seek(0)
         _write_all(file, data)

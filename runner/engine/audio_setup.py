@@ -175,7 +175,7 @@ async def _open_microphone(
     microphone = await stack.enter_async_context(MixedMicrophone(recorded))
     if other_output is not None:
         speaker = await stack.enter_async_context(_speaker(other_output))
-    assert speaker is not None, "a audio without a speaker has one other_output"
+    assert speaker is not None, "without a speaker there is another output"
     return microphone, speaker
 
 

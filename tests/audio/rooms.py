@@ -50,7 +50,7 @@ class Card:
     drift: float = 0.0  # how much too fast its clock runs, in parts in a million
     latency: float = 0.02  # between its block and the room
     bias: float = 0.0  # how much later than the truth its times are
-    jitter: float = 0.0  # half the width of what its times are off by, each again
+    jitter: float = 0.0  # half the width of the random error of each time
     wander: float = 0.0  # the same, but slowly, as PulseAudio's are
     block: float = 0.01
     pause: tuple[float, float] = (0.0, 0.0)  # from when, for how long it stood still

@@ -99,7 +99,7 @@ def test_a_stream_that_steps_is_followed_within_a_fifth_of_a_second(
     assert np.abs((smoothed - times)[520:]).max() < 0.6 * width + 0.001
 
 
-def test_a_step_is_reported_from_times_that_wander() -> None:
+def test_a_step_is_distinguished_from_wandering_times() -> None:
     times = true_times(12)
     said = times + wander(times, 0.01)
     said[500:] += 0.02
@@ -185,7 +185,7 @@ def test_what_is_read_was_played_at_that_time_and_so_much_later(
     known = places < len(sound) - 2
     expected = np.interp(places, np.arange(len(sound)), sound, right=0.0)
     assert len(piece) == count
-    # What is not yet known does not move at the newest: see the next test.
+    # The newest part is not known yet: see the next test.
     if known.all():
         assert np.abs(piece - expected).max() < 1e-3
 

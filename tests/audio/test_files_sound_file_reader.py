@@ -104,7 +104,7 @@ def test_vorbis_keeps_the_length_to_the_sample(tmp_path: Path) -> None:
     assert np.abs(samples - tone).max() < 0.05
 
 
-def test_what_is_not_an_audio_cannot_be_compressed(tmp_path: Path) -> None:
+def test_a_file_that_is_not_audio_cannot_be_compressed(tmp_path: Path) -> None:
     (tmp_path / "x.wav").write_bytes(b"none")
     with pytest.raises(AudioFileError, match=r"x\.wav' cannot be compressed"):
         compress(tmp_path / "x.wav", "FLAC")

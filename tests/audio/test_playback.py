@@ -69,7 +69,7 @@ def test_clearing_leaves_a_short_fade_then_silence() -> None:
     assert 10 <= FADE_MS <= 20
 
 
-def test_a_reply_that_has_not_begun_is_cleared_without_a_audio() -> None:
+def test_a_reply_that_has_not_begun_is_cleared_without_audio() -> None:
     buffer = PlaybackBuffer()
     buffer.write(loud(1_000))
     buffer.read(20 * MS)

@@ -133,7 +133,7 @@ async def test_the_recording_is_written_while_nobody_plays() -> None:
         assert len(tape.pcm) == 24_000
 
 
-async def test_it_begins_when_it_is_reported() -> None:
+async def test_playback_starts_at_the_given_time() -> None:
     clock = SteppedClock()
     tape = Tape()
     times: list[float | None] = [None]

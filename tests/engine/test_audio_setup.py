@@ -68,7 +68,7 @@ def terminal_ends() -> Iterator[tuple[int, int]]:
     os.close(theirs)
 
 
-async def test_a_person_at_a_terminal_is_reported_and_obeyed_at_once(
+async def test_lines_typed_at_a_terminal_are_acted_on_at_once(
     agent: Path, terminal_ends: tuple[int, int]
 ) -> None:
     ours, theirs = terminal_ends

@@ -401,7 +401,7 @@ async def test_without_a_local_voice_a_call_goes_on_unannounced() -> None:
         assert call.speaker.log == []
 
 
-def test_a_timer_that_is_due_already_is_not_a_trouble_on_uvloop() -> None:
+def test_a_timer_that_is_already_due_works_on_uvloop() -> None:
     uvloop = pytest.importorskip("uvloop", reason="there is none for Windows")
 
     async def hold() -> Close:

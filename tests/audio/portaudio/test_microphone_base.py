@@ -197,7 +197,7 @@ async def test_drained_waits_until_the_device_has_it_all() -> None:
     assert speaker.pending_ms == 0
 
 
-async def test_a_audio_shorter_than_the_filters_delay_is_played_too() -> None:
+async def test_audio_shorter_than_the_filters_delay_is_played_too() -> None:
     speaker = speaker_at(44_100)
     speaker.play(tone(24_000, 0.005).tobytes())
     before = speaker.pending_ms

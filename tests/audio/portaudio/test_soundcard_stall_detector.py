@@ -1,4 +1,4 @@
-"""A stream that calls back no more is reported from one that is slow to begin."""
+"""A stream that has stopped is distinguished from one that starts slowly."""
 
 from runner.audio.portaudio.soundcard import (
     FIRST_SECONDS,

@@ -1,4 +1,4 @@
-"""Digital silence is reported from a quiet room."""
+"""Digital silence is distinguished from a quiet room."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_a_constant_is_silence_after_its_time_and_not_before(value: int) -> None
     assert watch.is_silent
 
 
-def test_one_sample_of_noise_is_audio_for_good() -> None:
+def test_one_sample_of_noise_proves_that_there_is_audio() -> None:
     watch = SilenceDetector(RATE, 2)
     noisy = bytearray(block())
     noisy[100] = 1

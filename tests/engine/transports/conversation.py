@@ -1,4 +1,4 @@
-"""A listener that notes what it is reported, and servers to be reported by."""
+"""A listener that keeps what a transport reports, and servers for it."""
 
 from __future__ import annotations
 
