@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Literal
-from xml.etree.ElementTree import Element, indent, tostring
 
 from runner.config.lint.context import Rule
 from runner.config.lint.discovery import shown_path
@@ -19,6 +17,7 @@ from runner.errors import FileUnreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from xml.etree.ElementTree import Element
 
     from runner.config.diagnostics import Diagnostic
     from runner.config.lint.results import CheckedFile
@@ -56,6 +55,8 @@ def xml_text(text: str) -> str:
 
 def xml_document(root: Element) -> str:
     """Return an indented XML document in ASCII, valid in any encoding."""
+    from xml.etree.ElementTree import indent, tostring  # for XML reports only
+
     indent(root)
     data: bytes = tostring(root, encoding="us-ascii", xml_declaration=True)
     return data.decode("ascii") + "\n"
@@ -126,6 +127,8 @@ def with_fingerprints(
     It is computed from the path, the rule, the message and the source line, and a
     number for findings that are equal in all of these.
     """
+    import hashlib  # for reports that keep track of findings only
+
     seen: dict[str, int] = {}
     for found in findings:
         path = shown_path(PurePath(found.path), root)

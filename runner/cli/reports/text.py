@@ -7,17 +7,12 @@ from typing import TYPE_CHECKING
 
 from runner.config.diagnostics import headline, printable, render
 from runner.config.lint.discovery import shown_path
-from runner.testing.results import (
-    AgentCoverage,
-    Flake,
-    Report,
-    Status,
-    describe_failure,
-    find_flakes,
-)
 
 if TYPE_CHECKING:
     from runner.config.lint.results import Results
+    from runner.testing.results import AgentCoverage, Flake, Report
+
+# `validate` writes findings, too: it does not load what results of scenarios need.
 
 
 def write_scenario_text(report: Report) -> str:
@@ -31,6 +26,8 @@ def write_colored_scenario_text(report: Report) -> str:
 
 
 def _write(report: Report, *, colour: bool) -> str:
+    from runner.testing.results import describe_failure
+
     blocks = [
         describe_failure(each, report.root, colour=colour) for each in report.failed
     ]
@@ -46,6 +43,8 @@ def describe_rest(report: Report) -> list[str]:
 
 def _describe_flakes(report: Report) -> str:
     """Return a line for each flaky scenario, and one for all others."""
+    from runner.testing.results import find_flakes
+
     flakes = find_flakes(report)
     steady = [flake for flake in flakes if flake.passed == flake.runs]
     lines = [
@@ -68,6 +67,8 @@ def _share(flake: Flake) -> str:
 
 
 def _describe_left_out(report: Report) -> str:
+    from runner.testing.results import Status
+
     counts: dict[str, int] = {}
     for result in report.results:
         reasons = list(result.left_out)

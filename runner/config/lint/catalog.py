@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from importlib import resources
 from typing import Literal
+
+from runner.config.schema import read_packaged
 
 Part = Literal["stt", "llm", "tts"]
 
@@ -22,8 +23,7 @@ def known_models(part: Part) -> list[str]:
 
     Read as data: importing the module of the list would load numpy and more.
     """
-    file = resources.files("runner") / "speech" / "manifest.json"
-    models = json.loads(file.read_text("utf-8"))["models"]
+    models = json.loads(read_packaged("runner", "speech/manifest.json"))["models"]
     return [each["name"] for each in models if each["part"] == part]
 
 
