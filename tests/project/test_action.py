@@ -34,7 +34,7 @@ def step(name: str) -> Mapping[str, Any]:
 
 
 def run_validate(folder: Path, **inputs: str) -> tuple[int, str, str]:
-    """Run the step; return its exit code, what it printed and what it passed on."""
+    """Runs the step; returns its exit code, its output and the outputs it sets."""
     return run_step("Validate", folder, **inputs)
 
 
@@ -69,7 +69,8 @@ def run_step(name: str, folder: Path, **inputs: str) -> tuple[int, str, str]:
         encoding="utf-8",
         check=False,
     )
-    return done.returncode, done.stdout, output.read_text("utf-8")
+    passed_on = output.read_text("utf-8") if output.exists() else ""
+    return done.returncode, done.stdout, passed_on
 
 
 def test_a_good_agent_passes(tmp_path: Path) -> None:
@@ -79,27 +80,27 @@ def test_a_good_agent_passes(tmp_path: Path) -> None:
 
 def test_a_finding_becomes_an_annotation_and_fails_the_step(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(GOOD + "voise: alba\n", "utf-8")
-    code, said, passed_on = run_validate(tmp_path)
+    code, printed, passed_on = run_validate(tmp_path)
     assert (code, passed_on) == (1, "exit-code=1\n")
-    assert said.startswith("::error file=a.yaml,line=5,")
+    assert printed.startswith("::error file=a.yaml,line=5,")
 
 
-def test_warnings_fail_when_it_is_strict(tmp_path: Path) -> None:
+def test_warnings_fail_if_strict_is_true(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(GOOD + "variables: {v: {default: x}}\n", "utf-8")
     assert run_validate(tmp_path)[0] == 0
     assert run_validate(tmp_path, strict="true")[0] == 1
 
 
-def test_several_paths_and_a_name_with_a_blank_are_taken(tmp_path: Path) -> None:
+def test_several_paths_and_a_name_with_a_space_are_accepted(tmp_path: Path) -> None:
     for name in ("one agent", "two"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.yaml").write_text(GOOD + "voise: a\n", "utf-8")
-    code, said, _ = run_validate(tmp_path, paths="one agent\n\ntwo/*.yaml\n")
+    code, printed, _ = run_validate(tmp_path, paths="one agent\n\ntwo/*.yaml\n")
     assert code == 1
-    assert len(said.splitlines()) == 2
+    assert len(printed.splitlines()) == 2
 
 
-def test_the_findings_are_written_as_sarif_too(tmp_path: Path) -> None:
+def test_the_findings_are_written_as_sarif_as_well(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(GOOD + "voise: alba\n", "utf-8")
     run_validate(tmp_path, **{"sarif-file": "found.sarif"})
     document = json.loads((tmp_path / "found.sarif").read_text("utf-8"))
@@ -111,12 +112,52 @@ def test_a_wrong_path_differs_from_findings(tmp_path: Path) -> None:
     assert run_validate(tmp_path, paths="nothing.yaml")[0] == 3
 
 
-def test_the_installing_step_installs_what_the_action_comes_with() -> None:
-    assert '"$GITHUB_ACTION_PATH"' in step("Install vagent")["run"]
+def test_the_install_step_installs_the_action_s_own_checkout_with_pinned_versions() -> (
+    None
+):
+    script = step("Install vagent")
+    assert '"$GITHUB_ACTION_PATH"' in script["run"]
+    assert "$GITHUB_ACTION_PATH/constraints.txt" in script["run"]
+    assert script["working-directory"] == "${{ runner.temp }}"
     assert (ROOT / "pyproject.toml").is_file()
+    assert (ROOT / "constraints.txt").is_file()
 
 
-def test_the_hook_runs_a_command_that_there_is() -> None:
+def test_the_install_step_runs_no_file_of_the_checkout(tmp_path: Path) -> None:
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    for module in ("venv", "pip", "subprocess", "typing", "ensurepip", "runner"):
+        trap = f"open({str(tmp_path / 'executed')!r}, 'w').write(__name__)\n"
+        (checkout / f"{module}.py").write_text(trap, "utf-8")
+
+    # In the checkout itself, so that isolation holds without `working-directory`, too.
+    subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", step("Install vagent")["run"]],
+        cwd=checkout,
+        env={
+            **os.environ,
+            "PYTHON": sys.executable,
+            "RUNNER_TEMP": str(tmp_path),
+            "GITHUB_ACTION_PATH": str(tmp_path / "missing"),  # pip stops here
+            "GITHUB_ENV": str(tmp_path / "env"),
+        },
+        capture_output=True,
+        check=False,
+    )
+
+    assert (tmp_path / "vagent").is_dir()
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_revision_that_is_an_option_of_git_is_refused(tmp_path: Path) -> None:
+    repository(tmp_path)
+    code, output, _ = run_step("Diff", tmp_path, diff="--output=written")
+    assert code == 2
+    assert output == "::error::diff: not a revision: --output=written\n"
+    assert not (tmp_path / "written").exists()
+
+
+def test_the_hook_runs_the_validate_command() -> None:
     (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text("utf-8"))
     assert hook["entry"] == "vagent validate"
     for name in ("agents/a.yaml", "b.yml", "tools/c.py", "p.md", "vagent.toml"):
@@ -125,7 +166,7 @@ def test_the_hook_runs_a_command_that_there_is() -> None:
 
 
 def repository(folder: Path) -> None:
-    """Make a repository in which an agent was changed since the last commit."""
+    """Makes a repository in which an agent was changed since the last commit."""
 
     def git(*arguments: str) -> None:
         who = ("-c", "user.name=a", "-c", "user.email=a@example.com")
@@ -153,7 +194,7 @@ def test_a_changed_agent_is_compared_with_the_base(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="no git here")
-def test_nothing_changed_says_nothing(tmp_path: Path) -> None:
+def test_an_unchanged_agent_adds_nothing_to_the_summary(tmp_path: Path) -> None:
     repository(tmp_path)
     (tmp_path / "a.yaml").write_text(GOOD, "utf-8")
 
@@ -179,7 +220,7 @@ def test_an_agent_whose_prompt_file_changed_is_compared(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="no git here")
-def test_a_new_agent_has_nothing_to_be_compared_with(tmp_path: Path) -> None:
+def test_a_new_agent_is_not_compared(tmp_path: Path) -> None:
     repository(tmp_path)
     (tmp_path / "a.yaml").write_text(GOOD, "utf-8")
     (tmp_path / "new.yaml").write_text(GOOD.replace("name: a", "name: n"), "utf-8")
