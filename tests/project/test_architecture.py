@@ -17,6 +17,7 @@ PACKAGES = (
     "errors",
     "redaction",
     "hosts",
+    "patterns",
     "protocol",
     "audio",
     "config",
@@ -53,6 +54,8 @@ USERS = {
     "piper": {"runner.speech.synthesizer"},
     "onnxruntime": {"runner.speech.vad"},
     "pebble": {"runner.testing.pool"},
+    "re2": {"runner.patterns"},
+    "regex": {"runner.patterns"},
     "psutil": {"runner.cli.doctor_checks.resources"},
 }
 PURE = {"asyncio", "numpy", "time", "logging", "socket", "os", "random", "threading"}
