@@ -37,7 +37,11 @@ OUTSIDE = {"templates", "__main__"}
 USERS = {
     "yaml": {"runner.config.yaml.parser"},
     "pydantic": {"runner.tools.annotations"},
-    "jsonschema": {"runner.config.schema", "runner.tools.arguments"},
+    "jsonschema": {
+        "runner.config.json_schema",
+        "runner.config.schema",
+        "runner.tools.arguments",
+    },
     "websockets": {"runner.engine.transports.websockets", "runner.service.app"},
     "picows": {"runner.engine.transports.picows"},
     "python_socks": {"runner.engine.transports.picows"},
