@@ -18,6 +18,7 @@ PACKAGES = (
     "redaction",
     "hosts",
     "patterns",
+    "isolation",
     "protocol",
     "audio",
     "config",
