@@ -41,11 +41,11 @@ def devices(
 
     Exits with 0; 1 when no microphone or no speaker works; 3 when PortAudio is missing.
     """
-    import asyncio
 
     from runner.audio.portaudio.probe import DeviceProber
+    from runner.event_loop import run_async
 
-    found, results = asyncio.run(_probe(DeviceProber(), with_test=not no_test))
+    found, results = run_async(_probe(DeviceProber(), with_test=not no_test))
     show(found, results, as_json=as_json)
     missing = missing_directions(found, results)
     for direction in missing:

@@ -114,16 +114,29 @@ def run_command_line() -> None:
     Prints an expected error as one sentence on stderr and exits with its code. Any
     other exception is a bug: one sentence, with the traceback if VAGENT_DEBUG=1.
     """
+    code = _run_command()
+    _flush_stdout()
+    if "asyncio" in sys.modules:  # only then a tool can have run
+        from runner.event_loop import exit_soon
+
+        exit_soon(code)
+    sys.exit(code)
+
+
+def _run_command() -> int:
+    """Runs the command and returns its exit code."""
     try:
         _refuse_renamed(sys.argv[1:])
         build_app(*sys.argv[1:2])()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except VagentError as error:
         print_error(error)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except BrokenPipeError:
-        sys.exit(0)  # the reader of stdout has exited (`| head -1`)
+        return 0  # the reader of stdout has exited (`| head -1`)
     except KeyboardInterrupt:
-        sys.exit(130)
+        return 130
     except Exception as error:  # the outermost handler: users see no traceback
         if os.environ.get("VAGENT_DEBUG"):
             raise
@@ -132,9 +145,8 @@ def run_command_line() -> None:
             "  this is a bug; VAGENT_DEBUG=1 shows the traceback",
             err=True,
         )
-        sys.exit(3)
-    finally:
-        _flush_stdout()
+        return 3
+    return 0
 
 
 def _flush_stdout() -> None:

@@ -220,20 +220,20 @@ def run(
 def _run_call(
     options: CallOptions, view_options: ViewOptions, telemetry_options: TelemetryOptions
 ) -> Close:
-    import asyncio
     import os
 
     from runner.cli.views.select import choose_view
     from runner.config.files import load_environment
+    from runner.event_loop import run_async
     from runner.observers.call_stats import CallStats
 
     environment = load_environment(Path.cwd(), os.environ)
     stats = CallStats()
     view = choose_view(view_options, options, stats)
-    with asyncio.Runner(loop_factory=_loop_factory(options.transport)) as loop:
-        close, counters, recording = loop.run(
-            _hold_call(options, telemetry_options, environment, view, stats)
-        )
+    close, counters, recording = run_async(
+        _hold_call(options, telemetry_options, environment, view, stats),
+        _loop_factory(options.transport),
+    )
     if recording is not None:
         view.recording(recording)
     view.summary(close, counters)

@@ -16,6 +16,7 @@ from runner.cli.options import Metrics
 
 if TYPE_CHECKING:
     from runner.config.model import LlmConfig
+    from runner.event_loop import run_async
     from runner.service.conversation import Report
 
 _LLM_KEY = "VAGENT_LLM_KEY"
@@ -112,7 +113,6 @@ def service(
     needs no key, and speaks the protocol of the voice-agent service. `vagent run`
     starts one for each call; run it yourself for other clients, or to see its log.
     """
-    import asyncio
 
     from runner.config.model import LocalConfig
     from runner.hosts import is_this_machine
@@ -148,7 +148,7 @@ def service(
             serving = serve_until_stopped(
                 server, report, exit_with_parent=exit_with_parent
             )
-            asyncio.run(serving)
+            run_async(serving)
     finally:
         speech.close()
 

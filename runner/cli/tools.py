@@ -54,10 +54,10 @@ def tools(
     vagent tools AGENT call NAME '{"city": "Tokyo"}' runs a tool as in a call, writes
     its result to stdout, and exits with 1 when the tool failed.
     """
-    import asyncio
     import json
 
     from runner.errors import UsageError
+    from runner.event_loop import run_async
 
     if action not in (None, "call"):
         raise UsageError(f"unknown action {action!r}", hint="leave it out, or use call")
@@ -77,10 +77,10 @@ def tools(
             ) from error
     registry = _load(agent, parse_variables(var or []))
     if name is None:
-        asyncio.run(registry.close())
+        run_async(registry.close())
         _show(registry.definitions(), as_json=as_json)
         return
-    outcome = asyncio.run(_call(registry, name, parsed))
+    outcome = run_async(_call(registry, name, parsed))
     typer.echo(outcome.text)
     if outcome.is_error:
         if outcome.detail:

@@ -12,6 +12,7 @@ import typer
 from runner.cli.main import print_error
 from runner.engine.hot_reload import AgentFileWatcher, Marks, watch_changes
 from runner.errors import ConfigError, FileUnreadable, UsageError
+from runner.event_loop import LoopRunner
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -65,7 +66,7 @@ def run_and_watch(
         print_error(error)
     typer.echo("watching for changes; press Ctrl-C to stop", err=True)
     # A check can run its own event loop, so this one is paused during checks.
-    with asyncio.Runner() as runner:
+    with LoopRunner() as runner:
         changes = _follow(files, before)
 
         async def wait() -> frozenset[Path]:

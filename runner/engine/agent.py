@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -32,6 +31,7 @@ from runner.config.provenance import (
 from runner.config.yaml.nodes import Pointer
 from runner.engine.services import ASSEMBLYAI_KEY, OTHER_KEY, choose_service
 from runner.errors import ToolError
+from runner.event_loop import run_async
 from runner.protocol.messages import SessionUpdate
 from runner.redaction import Redactor
 from runner.tools.plugins import installed_kinds
@@ -217,7 +217,7 @@ def _load(
     except ToolError as error:
         problems.append(redactor.text(_one_line(error)))
     else:
-        asyncio.run(registry.close())
+        run_async(registry.close())
     return tools, problems
 
 

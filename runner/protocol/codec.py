@@ -22,6 +22,7 @@ from runner.protocol.messages import (
     Message,
     ReplyAudio,
     ServerMessage,
+    ToolCall,
     Unknown,
 )
 
@@ -36,6 +37,8 @@ _AUDIO_KEY = {InputAudio: "audio", ReplyAudio: "data"}
 _TYPE_ALIASES = {"error": "session.error"}
 _FIELD_ALIASES = {"arguments": "args"}
 
+# JSON text in JSON text: as many levels as language models have produced.
+_MAX_TEXT_LEVELS = 3
 # The audio of a message is only searched for in its first characters.
 _AUDIO_HEAD_CHARACTERS = 256
 _TIMES = (float, int, type(None))
@@ -57,7 +60,10 @@ def encode(message: Message) -> str:
     content: dict[str, Any] = {"type": kind.TYPE}
     for field in fields(kind):
         value = getattr(message, field.name)
-        if field.type == "bytes":
+        if field.name == "unreadable":
+            if value is not None:
+                content["arguments"] = json.loads(value)
+        elif field.type == "bytes":
             content[_AUDIO_KEY[kind]] = b2a_base64(value, newline=False).decode("ascii")
         elif field.name == "timestamp" and value is None:
             continue
@@ -82,8 +88,53 @@ def decode_server(text: str | bytes) -> ServerMessage:
         if is_too_deep(content):
             raise RemoteProtocolError("Invalid JSON format.", message_type=name)
         return Unknown(name, content)
+    if kind is ToolCall:
+        return _build(kind, _repair_tool_call(content))  # type: ignore[no-any-return]  # it is a ToolCall
     message: ServerMessage = _build(kind, content)
     return message
+
+
+def _repair_tool_call(content: dict[str, Any]) -> dict[str, Any]:
+    """Returns the content of a tool call with a readable id, name and arguments.
+
+    The service waits for the answer to every call, so no text of a language model makes
+    one unreadable: numbers become text, empty arguments an object, JSON text (in a code
+    fence or in JSON text, too) is read, and what is left becomes `unreadable`.
+    """
+    call_id, name = content.get("call_id"), content.get("name")
+    if isinstance(call_id, int) and not isinstance(call_id, bool):
+        call_id = str(call_id)
+    if not isinstance(name, str):
+        name = "" if name is None else dumps_value(name)
+    arguments = content.get("arguments")
+    if arguments is None:
+        arguments = content.get(_FIELD_ALIASES["arguments"])
+    read = _read_arguments(arguments)
+    return {
+        **content,
+        "call_id": call_id,
+        "name": name,
+        "arguments": read or {},
+        "unreadable": dumps_value(arguments) if read is None else None,
+    }
+
+
+def _read_arguments(value: object) -> dict[str, Any] | None:
+    """Returns the arguments of a tool call as an object; None if they are none."""
+    for _ in range(_MAX_TEXT_LEVELS):
+        if not isinstance(value, str):
+            break
+        text = value.strip()
+        fenced = text.removeprefix("```json").removeprefix("```").removesuffix("```")
+        if not fenced.strip():
+            return {}
+        try:
+            value = loads(fenced)
+        except (ValueError, RecursionError):
+            return None
+    if value is None:
+        return {}
+    return value if isinstance(value, dict) and not is_too_deep(value) else None
 
 
 def read_audio(text: str) -> ReplyAudio | None:
@@ -246,6 +297,11 @@ _MAX_DIGITS = 300  # a float holds 308
 
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _escaped = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def dumps_value(value: object) -> str:
+    """Returns a value from JSON as ASCII text; a marker if it is nested too deeply."""
+    return '"too deeply nested"' if is_too_deep(value) else _escaped(value)
 
 
 def dumps(content: Mapping[str, Any]) -> str:

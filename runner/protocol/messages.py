@@ -239,13 +239,23 @@ class ReplyError:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """The agent requests a tool call."""
+    """The agent requests a tool call.
+
+    `unreadable` is the JSON text of arguments that are not an object: a language model
+    wrote them, and it needs an answer. It takes the place of `arguments` on the wire.
+    """
 
     TYPE: ClassVar[str] = "tool.call"
     call_id: str
     name: str
     arguments: JsonObject = field(default_factory=dict)
     timestamp: float | None = None
+    unreadable: str | None = None
+
+    @property
+    def given(self) -> object:
+        """The arguments as the model gave them: an object, or `unreadable`."""
+        return self.arguments if self.unreadable is None else self.unreadable
 
 
 @dataclass(frozen=True, slots=True)

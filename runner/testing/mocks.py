@@ -102,7 +102,8 @@ class MockedToolset:
             self.refused.append(name)
         if tool is None or isinstance(tool, MockedTool | RefusedTool):
             return await self.registry.run(name, arguments)
-        with real_work(paced=inspect.iscoroutinefunction(tool.run)):
+        is_async = inspect.iscoroutinefunction(tool.run)
+        with real_work(paced=is_async, seconds=tool.definition.timeout):
             return await self.registry.run(name, arguments)
 
 

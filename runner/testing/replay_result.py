@@ -209,7 +209,7 @@ def _live_tools(recording: Recording) -> RunToolCall:
     staged = MockedToolset(registry)
 
     async def run_tool(call: ToolCall) -> ToolOutcome:
-        return await staged.run(call.name, call.arguments)
+        return await staged.run(call.name, call.given)
 
     return run_tool
 

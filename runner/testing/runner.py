@@ -20,6 +20,7 @@ from runner.engine.compose import (
     read_agent_text,
 )
 from runner.errors import ConfigError, FileUnreadable, VagentError
+from runner.event_loop import run_async
 from runner.protocol.client.actions import Action, Outcome
 from runner.protocol.client.events import Event
 from runner.recording.recorder import Recorder
@@ -52,7 +53,7 @@ def run_scenario(
     try:
         if options.service == SCRIPT:
             return run_virtually(program)
-        return asyncio.run(program)
+        return run_async(program)
     except VagentError as error:
         return replace(result, status=Status.ERROR, error=format_error(error))
 

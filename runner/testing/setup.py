@@ -107,7 +107,7 @@ async def open_call_under_test(
         )
 
         async def run_tool(call: ToolCall) -> ToolOutcome:
-            return await staged.run(call.name, call.arguments)
+            return await staged.run(call.name, call.given)
 
         parts = CallParts(
             new_session(config, setup.seed),

@@ -15,12 +15,14 @@ import time
 from collections.abc import Coroutine, Iterator
 from typing import Any, TypeVar
 
+from runner.event_loop import run_async
+
 T = TypeVar("T")
 
 # The first time of the clock; not zero, which could be a forgotten default.
 EPOCH = 1_000.0
-# After this time real work counts as hanging: timers fire again, so that its own
-# timeout can end it.
+# After this time, or the work's own limit if it is lower, real work counts as hanging:
+# timers fire again, so that its own timeout can end it.
 MAX_REAL_WORK_SECONDS = 20.0
 
 
@@ -33,7 +35,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._virtual_now = EPOCH
         self._still = 0  # count of real work that takes no virtual time
-        self._stuck_since = 0.0
+        self._still_until = 0.0  # real time
         self._paced = 0  # count of real work that takes its real time
         self._anchor = (0.0, 0.0)  # real and virtual time when the first of them began
         super().__init__(_VirtualSelector(selectors.DefaultSelector(), self))
@@ -43,8 +45,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         return self._virtual_now
 
     @contextlib.contextmanager
-    def real_work(self, *, paced: bool = False) -> Iterator[None]:
-        """Stops the clock during work in a thread or behind a socket.
+    def real_work(
+        self, *, paced: bool = False, seconds: float = MAX_REAL_WORK_SECONDS
+    ) -> Iterator[None]:
+        """Stops the clock during work in a thread or behind a socket, for `seconds`.
 
         With `paced` it follows real time instead, for work that itself waits on timers
         of this loop.
@@ -55,7 +59,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             self._paced += 1
         else:
             self._still += 1
-            self._stuck_since = time.monotonic()
+            until = time.monotonic() + min(seconds, MAX_REAL_WORK_SECONDS)
+            self._still_until = max(self._still_until, until)
         try:
             yield
         finally:
@@ -68,7 +73,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Lets the clock jump if possible; else returns the real seconds to wait."""
         due = self._next_timer()
         if self._still:
-            left = self._stuck_since + MAX_REAL_WORK_SECONDS - time.monotonic()
+            left = self._still_until - time.monotonic()
             if left > 0:
                 return left
         if self._paced:
@@ -122,16 +127,17 @@ class _VirtualSelector(selectors.BaseSelector):
 
 def run_virtually(program: Coroutine[Any, Any, T]) -> T:
     """Runs a program on virtual time in its own loop; returns its result."""
-    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        return runner.run(program)
+    return run_async(program, VirtualTimeLoop)
 
 
 @contextlib.contextmanager
-def real_work(*, paced: bool = False) -> Iterator[None]:
+def real_work(
+    *, paced: bool = False, seconds: float = MAX_REAL_WORK_SECONDS
+) -> Iterator[None]:
     """Calls `VirtualTimeLoop.real_work` if the running loop has virtual time."""
     loop = asyncio.get_running_loop()
     if isinstance(loop, VirtualTimeLoop):
-        with loop.real_work(paced=paced):
+        with loop.real_work(paced=paced, seconds=seconds):
             yield
     else:
         yield

@@ -90,7 +90,9 @@ class ArgumentCheck:
     def check(self, arguments: object) -> dict[str, Any]:
         """Return the arguments to call with, or raise `ArgumentsRefused`."""
         if not isinstance(arguments, Mapping):
-            raise ArgumentsRefused("the arguments must be an object")
+            raise ArgumentsRefused(
+                f"the arguments must be an object, not {_quote(arguments)}"
+            )
         try:
             given = {
                 name: value

@@ -92,9 +92,11 @@ async def _guard(function: Callable[[], object], encode: Encode) -> Ended:
             if task is not None and task.cancelling():
                 raise
             return Failed(error)  # a cancelled task that the tool awaited
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
+        except BaseException as error:
+            # Libraries in other languages derive their panics from BaseException, and
             # SystemExit in a task would stop the event loop. A ^C that is raised here
             # ends the tool call that blocks the loop; the session handles the next one.
+            # GeneratorExit, of an abandoned call or of the tool, may end in a value.
             return Failed(error)
 
 

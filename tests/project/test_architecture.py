@@ -19,6 +19,7 @@ PACKAGES = (
     "hosts",
     "patterns",
     "isolation",
+    "event_loop",
     "protocol",
     "audio",
     "config",

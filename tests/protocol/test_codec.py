@@ -54,7 +54,16 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 @st.composite
 def messages(draw: st.DrawFn, kinds: dict[str, type[Any]]) -> Any:
     kind = draw(st.sampled_from(sorted(kinds.values(), key=lambda k: k.TYPE)))
-    return kind(**{field.name: draw(VALUES[str(field.type)]) for field in fields(kind)})
+    values = {field.name: draw(VALUES[str(field.type)]) for field in fields(kind)}
+    if kind is ToolCall:  # JSON text, in the place of arguments
+        unreadable = draw(st.none() | st.integers() | st.lists(TEXT))
+        values["unreadable"] = (
+            None
+            if unreadable is None
+            else json.dumps(unreadable, separators=(",", ":"))
+        )
+        values["arguments"] = values["arguments"] if unreadable is None else {}
+    return kind(**values)
 
 
 @given(messages(CLIENT_MESSAGES))
@@ -303,8 +312,6 @@ def test_usual_audio_messages_take_the_fast_path(text: str) -> None:
     "text",
     [
         '{"type":"session.update","session":{"tools":%s}}' % ("[" * 99 + "]" * 99),
-        '{"type":"tool.call","call_id":"c","name":"n","args":"{\\"a\\":%s}"}'
-        % ("[" * 99 + "]" * 99),
         '{"type":"new.thing","a":%s}' % ("[" * 99 + "]" * 99),
     ],
 )
@@ -334,3 +341,50 @@ def test_numbers_that_cannot_be_measured_are_refused(number: str) -> None:
         decode_client(f'{{"type":"session.update","session":{{"a":{number}}}}}')
     with pytest.raises(RemoteProtocolError, match="Invalid JSON format."):
         decode_server(f'{{"type":"reply.audio","data":"","timestamp":{number}}}')
+
+
+@pytest.mark.parametrize(
+    ("arguments", "read"),
+    [
+        ('""', {}),
+        ('" "', {}),
+        ("null", {}),
+        ('"null"', {}),
+        ("{}", {}),
+        ('"{}"', {}),
+        ('"{\\"city\\": \\"Oslo\\"}"', {"city": "Oslo"}),
+        ('"\\"{\\\\\\"city\\\\\\": \\\\\\"Oslo\\\\\\"}\\""', {"city": "Oslo"}),
+        ('"```json\\n{\\"city\\": \\"Oslo\\"}\\n```"', {"city": "Oslo"}),
+        ('"```\\n{\\"city\\": \\"Oslo\\"}```"', {"city": "Oslo"}),
+    ],
+)
+def test_arguments_of_a_tool_call_are_read_in_every_form(
+    arguments: str, read: dict[str, Any]
+) -> None:
+    text = f'{{"type":"tool.call","call_id":"c","name":"n","arguments":{arguments}}}'
+    assert decode_server(text) == ToolCall("c", "n", read)
+
+
+@pytest.mark.parametrize(
+    "arguments", ["[]", "7", '"Oslo"', '"{"', '["a"]', "true", "[" * 150 + "]" * 150]
+)
+def test_arguments_that_are_not_an_object_are_kept_for_the_answer(
+    arguments: str,
+) -> None:
+    text = f'{{"type":"tool.call","call_id":"c","name":"n","arguments":{arguments}}}'
+    call = decode_server(text)
+    assert isinstance(call, ToolCall)
+    assert call.arguments == {}
+    assert call.unreadable is not None
+    assert decode_server(encode(call)) == call
+
+
+def test_a_tool_call_has_a_text_id_and_name_whatever_their_types() -> None:
+    text = '{"type":"tool.call","call_id":7,"name":["n"],"unreadable":"{"}'
+    assert decode_server(text) == ToolCall("7", '["n"]', {})
+    assert decode_server('{"type":"tool.call","call_id":"c"}') == ToolCall("c", "", {})
+
+
+def test_a_tool_call_without_an_id_is_unreadable() -> None:
+    with pytest.raises(RemoteProtocolError, match="'call_id' is missing"):
+        decode_server('{"type":"tool.call","name":"n"}')

@@ -109,7 +109,7 @@ async def test_the_error_of_an_unknown_tool_names_the_known_ones(
     [
         ({}, "number is missing"),
         ({"number": "x"}, 'number must be a whole number, not "x"'),
-        (None, "the arguments must be an object"),
+        (None, "the arguments must be an object, not null"),
     ],
 )
 async def test_bad_arguments_never_reach_the_tool(

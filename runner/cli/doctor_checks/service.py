@@ -35,6 +35,7 @@ from runner.errors import (
     UsageError,
     VagentError,
 )
+from runner.event_loop import run_async
 from runner.hosts import is_this_machine
 from runner.protocol.client.state import (
     rule_for_close,
@@ -248,7 +249,7 @@ def judge_session(service: Service, url: str, platform: Platform) -> CheckResult
     """Opens a session and returns the result."""
     dial = Dialer(url, lambda: service.key)
     try:
-        seconds = asyncio.run(open_test_session(dial, _OPEN_SECONDS))
+        seconds = run_async(open_test_session(dial, _OPEN_SECONDS))
     except (Refused, VagentError) as error:
         return failed("online", *_explain(error, service, url, platform))
     accepted = "accepted the key and " if service.key else ""

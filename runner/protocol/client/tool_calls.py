@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Literal
 
 from runner.protocol.messages import ToolCall, ToolResult
 
-# Finished calls are kept so that a repeated call_id runs once. The number is limited,
-# because an hour-long call must not grow without bound and a repetition comes soon.
+# Calls in a final state are kept so that a repeated call_id runs once. The number in
+# each state is limited, because an hour-long call must not grow without bound and a
+# repetition comes soon.
 _MAX_CALLS = 1000
 
 
@@ -40,12 +41,17 @@ class CallState(Enum):
 
 @dataclass(slots=True)
 class PendingToolCall:
-    """One tool call; `spoke` is true if its reply contained speech."""
+    """One tool call; `spoke` is true if its reply contained speech.
+
+    `number` counts the calls in the order of their arrival. Only the table changes the
+    state.
+    """
 
     message: ToolCall
     reply_id: str
     policy: ToolPolicy
     state: CallState
+    number: int
     result: ToolResult | None = None
     spoke: bool = False
     is_unconfirmed: bool = False  # the connection dropped before its result was used
@@ -53,22 +59,40 @@ class PendingToolCall:
     @property
     def is_open(self) -> bool:
         """True if its result has not been sent."""
-        return self.state not in (CallState.ANSWERED, CallState.FORGOTTEN)
+        return self.state in _OPEN
+
+
+_OPEN = (CallState.WAITING, CallState.RUNNING, CallState.FINISHED)
 
 
 class ToolCallTable:
-    """All tool calls of a conversation in the order in which they arrived."""
+    """All tool calls of a conversation.
+
+    The calls of each state are at hand, so that thousands of open calls do not make
+    each message slower.
+    """
 
     def __init__(self) -> None:
-        self._calls: dict[str, PendingToolCall] = {}
+        self._calls: dict[str, PendingToolCall] = {}  # in the order of their arrival
+        self._in_state: dict[CallState, dict[str, PendingToolCall]] = {
+            state: {} for state in CallState
+        }
+        # Sent results that no reply has followed yet.
+        self._unacknowledged: dict[str, PendingToolCall] = {}
+        self._arrived = 0
 
-    def __iter__(self) -> Iterator[PendingToolCall]:
-        return iter(list(self._calls.values()))
+    def __len__(self) -> int:
+        return len(self._calls)
 
     @property
     def any_open(self) -> bool:
         """True if any result has not been sent."""
-        return any(call.is_open for call in self._calls.values())
+        return any(self._in_state[state] for state in _OPEN)
+
+    @property
+    def held(self) -> int:
+        """Number of results that are held until the floor is free."""
+        return len(self._in_state[CallState.FINISHED])
 
     def find(self, call_id: str) -> PendingToolCall | None:
         """Returns a call by its id, or None."""
@@ -77,87 +101,118 @@ class ToolCallTable:
     def begin(
         self, message: ToolCall, reply_id: str, policy: ToolPolicy
     ) -> PendingToolCall | None:
-        """Adds a call; returns None if its id is known, because a call_id runs once.
+        """Adds a call; returns None if it is known, because a call_id runs once.
 
         If the service repeats a call after a drop, it did not receive the result: the
-        result is held again.
+        result is held again. An answered id with another tool or other arguments is a
+        new call.
         """
         known = self._calls.get(message.call_id)
-        if known is not None:
+        if known is not None and (known.is_open or _is_same(known.message, message)):
             if known.is_unconfirmed:
-                known.state, known.is_unconfirmed = CallState.FINISHED, False
+                known.is_unconfirmed = False
+                self._move(known, CallState.FINISHED)
             return None
+        if known is not None:
+            self._remove(known)
         state = CallState.WAITING if policy.terminal else CallState.RUNNING
-        call = PendingToolCall(message, reply_id, policy, state)
+        self._arrived += 1
+        call = PendingToolCall(message, reply_id, policy, state, self._arrived)
         self._calls[message.call_id] = call
-        self._drop_oldest()
+        self._in_state[state][message.call_id] = call
         return call
 
     def refuse(self, message: ToolCall, reply_id: str) -> None:
         """Adds a call that must not run, because its reply was interrupted."""
         call = self.begin(message, reply_id, ToolPolicy())
         if call is not None:
-            call.state = CallState.FORGOTTEN
+            self._move(call, CallState.FORGOTTEN)
+
+    def run_waiting(self, *, spoke: bool) -> list[PendingToolCall]:
+        """Marks the waiting calls as running and returns them."""
+        waiting = list(self._in_state[CallState.WAITING].values())
+        for call in waiting:
+            call.spoke = spoke
+            self._move(call, CallState.RUNNING)
+        return waiting
 
     def finish(self, call_id: str, text: str, is_error: bool) -> PendingToolCall | None:
         """Holds a result; returns None if the call does not run any more."""
-        call = self._calls.get(call_id)
-        if call is None or call.state is not CallState.RUNNING:
+        call = self._in_state[CallState.RUNNING].get(call_id)
+        if call is None:
             return None
-        call.state = CallState.FINISHED
         call.result = ToolResult(call_id, text, is_error)
+        self._move(call, CallState.FINISHED)
         return call
 
     def fail_terminal(self, state: CallState, text: str) -> None:
         """Holds an error for every terminal call in this state: it did not hang up."""
-        for call in self._calls.values():
-            if call.policy.terminal and call.state is state:
-                call.state = CallState.FINISHED
+        for call in list(self._in_state[state].values()):
+            if call.policy.terminal:
                 call.result = ToolResult(call.message.call_id, text, is_error=True)
+                self._move(call, CallState.FINISHED)
 
     def take_results(self) -> list[ToolResult]:
         """Marks the held results as answered and returns them in order of the calls."""
+        held = self._in_state[CallState.FINISHED].values()
         results: list[ToolResult] = []
-        for call in self._calls.values():
-            if call.state is CallState.FINISHED and call.result is not None:
-                call.state = CallState.ANSWERED
+        for call in sorted(held, key=lambda each: each.number):
+            if call.result is not None:
+                self._move(call, CallState.ANSWERED)
+                self._unacknowledged[call.message.call_id] = call
                 results.append(call.result)
         return results
 
     def acknowledge(self) -> None:
         """Marks the sent results as received: a reply has begun."""
-        for call in self._calls.values():
-            if call.state is CallState.ANSWERED:
-                call.result, call.is_unconfirmed = None, False
+        for call in self._unacknowledged.values():
+            call.result, call.is_unconfirmed = None, False
+        self._unacknowledged.clear()
 
     def mark_unconfirmed(self) -> None:
         """Marks the last sent results as unconfirmed: the connection dropped."""
-        for call in self._calls.values():
-            if call.state is CallState.ANSWERED and call.result is not None:
-                call.is_unconfirmed = True
+        for call in self._unacknowledged.values():
+            call.is_unconfirmed = True
 
     def reopen(self, call_ids: Iterable[str]) -> None:
         """Holds the results of these calls again: they were not sent."""
         for call_id in call_ids:
-            call = self._calls.get(call_id)
-            if call is not None and call.state is CallState.ANSWERED:
-                call.state = CallState.FINISHED if call.result else call.state
+            call = self._unacknowledged.get(call_id)
+            if call is not None:
+                self._move(call, CallState.FINISHED)
 
     def forget(self, reply_id: str | None = None) -> list[PendingToolCall]:
         """Forgets the open calls of a reply (None: all); returns the running ones."""
-        running: list[PendingToolCall] = []
-        for call in self._calls.values():
-            if reply_id is None:
+        if reply_id is None:
+            for call in self._unacknowledged.values():
                 call.is_unconfirmed = False  # a lost session does not repeat it
-            if not call.is_open or reply_id not in (None, call.reply_id):
-                continue
-            if call.state is CallState.RUNNING:
-                running.append(call)
-            call.state = CallState.FORGOTTEN
+        forgotten = [
+            call
+            for state in _OPEN
+            for call in self._in_state[state].values()
+            if reply_id in (None, call.reply_id)
+        ]
+        running = [call for call in forgotten if call.state is CallState.RUNNING]
+        for call in forgotten:
             call.result = None
+            self._move(call, CallState.FORGOTTEN)
         return running
 
-    def _drop_oldest(self) -> None:
-        for call_id in list(self._calls)[: max(0, len(self._calls) - _MAX_CALLS)]:
-            if not self._calls[call_id].is_open:
-                del self._calls[call_id]
+    def _move(self, call: PendingToolCall, state: CallState) -> None:
+        call_id = call.message.call_id
+        del self._in_state[call.state][call_id]
+        self._unacknowledged.pop(call_id, None)
+        call.state = state
+        self._in_state[state][call_id] = call
+        if len(self._in_state[state]) > _MAX_CALLS and state not in _OPEN:
+            self._remove(next(iter(self._in_state[state].values())))
+
+    def _remove(self, call: PendingToolCall) -> None:
+        call_id = call.message.call_id
+        del self._calls[call_id]
+        del self._in_state[call.state][call_id]
+        self._unacknowledged.pop(call_id, None)
+
+
+def _is_same(one: ToolCall, other: ToolCall) -> bool:
+    return (one.name, one.arguments) == (other.name, other.arguments)

@@ -6,10 +6,11 @@
 | AGENT | reply.started        | yes             | held                       |
 | IDLE  | reply.done           | no              | at once, in order of calls |
 
-An interrupted reply cancels its tool calls. If the caller interrupts a reply, the floor
-stays with the caller; if no reply follows (it was a cough), it becomes free after a
-timeout. A reply that does not start, or starts without audio, is requested once more
-and then given up.
+A tool call outside a reply, after the caller's turn has ended, frees the floor: the
+service waits for its result. An interrupted reply cancels its tool calls. If the caller
+interrupts a reply, the floor stays with the caller; if no reply follows (it was a
+cough), it becomes free after a timeout. A reply that does not start, or starts without
+audio, is requested once more and then given up.
 """
 
 from __future__ import annotations
@@ -247,6 +248,10 @@ class TurnManager:
             # The reply was just interrupted: its tool calls do not run.
             self.calls.refuse(message, reply_id)
             return []
+        if self.turn is Floor.USER and self.pending_reply.is_open:
+            # The caller's turn has ended, and the service waits for the result before
+            # it begins to reply.
+            self.turn = Floor.IDLE
         policy = self.tools.get(message.name, ToolPolicy())
         if self.calls.begin(message, reply_id, policy) is None:
             return self.send_results(now)  # it may be a repeated request
@@ -297,14 +302,10 @@ class TurnManager:
         ]
 
     def _run_waiting(self) -> list[Action]:
-        actions: list[Action] = []
         last = self._last_reply
-        for call in self.calls:
-            if call.state is CallState.WAITING:
-                call.state = CallState.RUNNING
-                call.spoke = last is not None and last.spoke
-                actions.append(RunTool(call.message))
-        return actions
+        spoke = last is not None and last.spoke
+        waiting = self.calls.run_waiting(spoke=spoke)
+        return [RunTool(call.message) for call in waiting]
 
     def _terminal_finished(self, call: PendingToolCall, now: float) -> list[Action]:
         if call.spoke:

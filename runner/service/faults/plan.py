@@ -58,7 +58,7 @@ _GARBAGE: dict[str, Data] = {
     "nested": "[" * _NESTING_LEVELS,
     "array": '[{"type":"reply.started"}]',
     "untyped": '{"hello":"world"}',
-    "mistyped": '{"type":"tool.call","call_id":7,"name":null,"arguments":[]}',
+    "mistyped": '{"type":"transcript.user","text":7,"item_id":null}',
     "binary": b"\x00\xff\xfe\x01" * 120,
 }
 # The spelling of our codec: most messages need not be parsed.

@@ -57,6 +57,7 @@ from runner.protocol.messages import (
     ToolResult,
     TranscriptAgent,
     TranscriptAgentDelta,
+    TranscriptUser,
     Unknown,
 )
 from tests.protocol.client.driving import (
@@ -342,6 +343,16 @@ def test_a_call_without_a_reply_is_run_and_answered() -> None:
 
     assert hears(session, LOOK) == [RunTool(LOOK)]
     assert fed(session, ToolFinished("call_1", '"seen"')) == [Send(RESULT)]
+
+
+def test_a_call_outside_a_reply_is_answered_at_once_after_the_caller_s_turn() -> None:
+    session = live()
+    hears(session, InputSpeechStarted(), InputSpeechStopped(), TranscriptUser("Look."))
+    assert hears(session, LOOK) == [RunTool(LOOK)]
+
+    actions = fed(session, ToolFinished("call_1", '"seen"', False))
+
+    assert sent(actions) == [RESULT]
 
 
 def test_the_floor_becomes_free_when_no_reply_follows_a_cough() -> None:

@@ -323,8 +323,8 @@ class ClientOrders(RuleBasedStateMachine):
         if self.session.phase is Phase.LIVE:
             turn_manager = self.session.turn_manager
             if turn_manager.turn is Floor.IDLE:
-                held = [c for c in turn_manager.calls if c.state.name == "FINISHED"]
-                assert held == [] or turn_manager.hang_up_state.name == "SAID"
+                held = turn_manager.calls.held
+                assert not held or turn_manager.hang_up_state.name == "SAID"
 
 
 TestClientOrders = ClientOrders.TestCase
