@@ -168,3 +168,65 @@ def test_the_command_s_module_is_light() -> None:
         return set(done.stdout.split())
 
     assert loaded(program) - loaded(bare) == set()
+
+
+LEFT_BEHIND = '''\
+import asyncio
+import concurrent.futures
+import threading
+
+forever = threading.Event()
+
+def pool() -> str:
+    concurrent.futures.ThreadPoolExecutor().submit(forever.wait)
+    return "answered"
+
+def thread() -> str:
+    threading.Thread(target=forever.wait).start()
+    return "answered"
+
+async def task() -> str:
+    async def cling() -> None:
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                pass
+    task.running = asyncio.create_task(cling())
+    await asyncio.sleep(0)
+    return "answered"
+
+class Panic(BaseException):
+    pass
+
+async def panic() -> str:
+    raise Panic("out of bounds")
+'''
+
+
+@pytest.mark.parametrize(
+    ("tool", "code", "output"),
+    [
+        ("pool", 0, '"answered"'),
+        ("thread", 0, '"answered"'),
+        ("task", 0, '"answered"'),
+        ("panic", 1, '{"error":"panic failed: out of bounds"}'),
+    ],
+)
+def test_the_command_ends_whatever_a_tool_leaves_behind(
+    tmp_path: Path, tool: str, code: int, output: str
+) -> None:
+    (tmp_path / "tools.py").write_text(LEFT_BEHIND)
+    path = tmp_path / "agent.yaml"
+    text = f"tools: [{{python: 'tools.py:{tool}', description: Look, timeout: 2s}}]\n"
+    path.write_text(f"version: 1\nname: a\nprompt: Be brief.\n{text}")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "runner", "tools", str(path), "call", tool, "{}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout) == (code, f"{output}\n")
