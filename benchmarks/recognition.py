@@ -120,9 +120,9 @@ def main() -> None:
 def _spoken_requests(
     speech: SpeechStack, recognizer: Recognizer, show: bool, count: int | None
 ) -> Tally:
-    tally, voice = Tally("local voice"), speech.voice()
+    tally, voice = Tally("local voice"), speech.synthesizer()
     for request in REQUESTS[:count]:
-        pcm = b"".join(voice.speak(request, lambda: False))
+        pcm = b"".join(voice.synthesize(request, lambda: False))
         heard = _hear(_at_speech_rate(to_samples(pcm), SAMPLE_RATE), recognizer, tally)
         _count(request, heard, tally, show)
     return tally

@@ -177,7 +177,7 @@ def decide(
 ) -> Decision:
     decision = Decision()
     began = time.perf_counter()
-    for number, thought in enumerate(brain.think(brief, history, lambda: False)):
+    for number, thought in enumerate(brain.respond(brief, history, lambda: False)):
         if number == 0:
             decision.first = time.perf_counter() - began
         if isinstance(thought, ToolCallRequest):

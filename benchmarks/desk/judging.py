@@ -142,10 +142,12 @@ def _listen(
     opened, false = ears_open(capture), 0
     first: dict[int, float] = {}  # the first decision within each utterance
     for start in range(0, len(pcm) - _PIECE, _PIECE):
-        signs = ears.hear(pcm[start : start + _PIECE].tobytes(), agent_speaks=True)
+        signs = ears.process(
+            pcm[start : start + _PIECE].tobytes(), agent_is_speaking=True
+        )
         if not any(sign is TurnSignal.STARTED for sign, _ in signs):
             continue
-        ears.next_turn()
+        ears.reset_turn()
         index = min(int(np.searchsorted(counts, start + _PIECE)), len(times) - 1)
         at = float(times[index])
         turn = _turn_at(capture.utterances, at)

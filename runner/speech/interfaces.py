@@ -133,7 +133,7 @@ class LanguageModel(Protocol):
         """Processes the prompt and the tools before the first turn."""
         ...
 
-    def think(
+    def respond(
         self,
         context: AgentContext,
         history: Sequence[HistoryMessage],
@@ -152,7 +152,7 @@ class Synthesizer(Protocol):
 
     name: str
 
-    def speak(self, text: str, cancelled: Cancelled) -> Iterator[bytes]:
+    def synthesize(self, text: str, cancelled: Cancelled) -> Iterator[bytes]:
         """Yields the audio of one sentence as 24 kHz mono PCM16, in pieces."""
         ...
 
@@ -186,7 +186,7 @@ class SpeechStack(Protocol):
 
     def language_model(self) -> LanguageModel: ...
 
-    def voice(self) -> Synthesizer: ...
+    def synthesizer(self) -> Synthesizer: ...
 
     def missing(self) -> Sequence[MissingComponent]:
         """Returns the missing components; waits until all loading has finished."""

@@ -52,17 +52,21 @@ def load_speech(
     local: LocalConfig,
     *,
     threads: int | None = None,
-    stand_ins: bool = False,
+    fallbacks_only: bool = False,
     store: ModelStore | None = None,
 ) -> SpeechStack:
     """Starts loading the components that `local` names; returns immediately.
 
     `threads` is the number of cores per model (None: all cores, at most four). With
-    `stand_ins` only the fallbacks are loaded (energy gate, no recognizer, rules, tones)
-    and nothing counts as missing.
+    `fallbacks_only` only the fallbacks are loaded (energy gate, no recognizer, rules,
+    tones) and nothing counts as missing.
     """
-    loader = _Loader(local, store or open_model_store(), threads or available_cores())
-    return LoadedSpeechStack(_Fallbacks() if stand_ins else loader)
+    return LoadedSpeechStack(
+        local,
+        store or open_model_store(),
+        threads or available_cores(),
+        fallbacks_only=fallbacks_only,
+    )
 
 
 def load_synthesizer(
@@ -73,9 +77,9 @@ def load_synthesizer(
     Raises ModelMissing without the model files, SpeechError without the engine.
     """
     # No fallback: a recognizer does not understand tones.
-    loader = _Loader(local, store or open_model_store(), threads or available_cores())
+    store = store or open_model_store()
     try:
-        return loader.open_voice()
+        return _load_voice(local, store, threads or available_cores())
     except ImportError as error:
         raise SpeechError(
             f"cannot load the local voice: {_import_problem(error)}", hint=INSTALL
@@ -93,15 +97,26 @@ def available_cores() -> int:
 class LoadedSpeechStack:
     """Speech components that load in the background; created by `load_speech`."""
 
-    def __init__(self, loader: _Loader | _Fallbacks) -> None:
+    def __init__(
+        self,
+        local: LocalConfig,
+        store: ModelStore,
+        threads: int,
+        *,
+        fallbacks_only: bool,
+    ) -> None:
+        self._local = local
+        self._store = store
+        self._threads = threads
+        self._fallbacks_only = fallbacks_only
         # Two at a time: reading from disk and initialization overlap well. They start
         # in this order; the greeting needs the first two.
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="load-speech")
-        self._vad = self._pool.submit(loader.vad)
-        self._voice = self._pool.submit(loader.voice)
-        self._recognizer = self._pool.submit(loader.recognizer)
-        self._language_model = self._pool.submit(loader.language_model)
-        self._endpointer = self._pool.submit(loader.endpointer)
+        self._vad = self._pool.submit(self._load_vad)
+        self._synthesizer = self._pool.submit(self._load_synthesizer)
+        self._recognizer = self._pool.submit(self._load_recognizer)
+        self._language_model = self._pool.submit(self._load_language_model)
+        self._endpointer = self._pool.submit(self._load_endpointer)
 
     def vad(self) -> Vad:
         return self._vad.result().part()
@@ -115,8 +130,8 @@ class LoadedSpeechStack:
     def language_model(self) -> LanguageModel:
         return self._language_model.result().part
 
-    def voice(self) -> Synthesizer:
-        return self._voice.result().part
+    def synthesizer(self) -> Synthesizer:
+        return self._synthesizer.result().part
 
     def missing(self) -> Sequence[MissingComponent]:
         return [
@@ -124,7 +139,7 @@ class LoadedSpeechStack:
             for missing in (
                 self._recognizer.result().missing,
                 self._language_model.result().missing,
-                self._voice.result().missing,
+                self._synthesizer.result().missing,
                 self._vad.result().missing,
                 self._endpointer.result().missing,
             )
@@ -137,91 +152,63 @@ class LoadedSpeechStack:
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._language_model.add_done_callback(_close_llm)
 
-
-class _Loader:
-    """Loads each component, or its fallback with the reason."""
-
-    def __init__(self, local: LocalConfig, store: ModelStore, threads: int) -> None:
-        self._local = local
-        self._store = store
-        self._threads = threads
-
-    def vad(self) -> _Loaded[Callable[[], Vad]]:
+    def _load_vad(self) -> _Loaded[Callable[[], Vad]]:
         from runner.speech.vad import EnergyVad, load_silero
-
-        def energy() -> Vad:
-            return EnergyVad()
 
         return self._try(
             "vad",
-            lambda: load_silero(self._path("silero-vad")),
-            energy,
+            lambda: load_silero(_model_path(self._store, "silero-vad")),
+            EnergyVad,
             "an energy gate: more false starts, a longer silence at the end of a turn",
         )
 
-    def endpointer(self) -> _Loaded[Endpointer | None]:
+    def _load_endpointer(self) -> _Loaded[Endpointer | None]:
         from runner.speech.vad import load_smart_turn
 
         return self._try(
             "endpointing",
-            lambda: load_smart_turn(self._path("smart-turn")),
+            lambda: load_smart_turn(_model_path(self._store, "smart-turn")),
             None,
             "a fixed silence of 500 ms ends a turn",
         )
 
-    def recognizer(self) -> _Loaded[Recognizer | None]:
+    def _load_recognizer(self) -> _Loaded[Recognizer | None]:
         from runner.speech.recognizer import load_whisper
 
-        wanted = self._local.stt or DEFAULT_RECOGNIZER
+        name = self._local.stt or DEFAULT_RECOGNIZER
         return self._try(
             "stt",
-            lambda: load_whisper(self._path(wanted), threads=self._threads),
+            lambda: load_whisper(_model_path(self._store, name), threads=self._threads),
             None,
             "text input only",
         )
 
-    def voice(self) -> _Loaded[Synthesizer]:
+    def _load_synthesizer(self) -> _Loaded[Synthesizer]:
         from runner.speech.synthesizer import ToneSynthesizer
 
         return self._try(
-            "tts", self.open_voice, ToneSynthesizer(), "the transcript, and tones"
+            "tts",
+            lambda: _load_voice(self._local, self._store, self._threads),
+            ToneSynthesizer(),
+            "the transcript, and tones",
         )
 
-    def language_model(self) -> _Loaded[ClosableLanguageModel]:
+    def _load_language_model(self) -> _Loaded[ClosableLanguageModel]:
         from runner.speech.llm import load_llm
 
+        find = self._store.find
         return self._try(
             "llm",
-            lambda: load_llm(self._local.llm, self._store.find),
-            load_llm(_RULES, self._store.find),
+            lambda: load_llm(self._local.llm, find),
+            load_llm(_RULES, find),
             "the agent's own rules: a script, not a language model",
         )
 
-    def open_voice(self) -> Synthesizer:
-        from runner.speech.synthesizer import load_piper
-
-        wanted = self._local.tts or DEFAULT_VOICE
-        return load_piper(self._path(wanted), threads=self._threads)
-
-    def _path(self, wanted: str) -> Path:
-        """Returns the path of a model of the manifest, or a path given by the user."""
-        if wanted in self._store.manifest:
-            status = self._store.status(wanted)
-            if status.present:
-                return status.path
-            raise ModelMissing(
-                f"model '{wanted}' is not usable: {status.problem}",
-                hint=f"vagent models fetch {wanted}",
-            )
-        if (path := Path(wanted).expanduser()).exists():
-            return path
-        raise ModelMissing(
-            f"'{wanted}' is neither a model name nor a path",
-            hint="vagent models list",
-        )
-
-    @staticmethod
-    def _try(part: str, load: Callable[[], P], fallback: P, instead: str) -> _Loaded[P]:
+    def _try(
+        self, part: str, load: Callable[[], P], fallback: P, instead: str
+    ) -> _Loaded[P]:
+        if self._fallbacks_only:
+            return _Loaded(fallback)
         try:
             return _Loaded(load())
         except (ImportError, OSError) as error:
@@ -232,29 +219,28 @@ class _Loader:
         return _Loaded(fallback, MissingComponent(part, reason, instead, command))
 
 
-class _Fallbacks:
-    """Returns the fallbacks only, none of them as missing."""
+def _model_path(store: ModelStore, name: str) -> Path:
+    """Returns the path of a model of the manifest, or a path given by the user."""
+    if name in store.manifest:
+        status = store.status(name)
+        if status.present:
+            return status.path
+        raise ModelMissing(
+            f"model '{name}' is not usable: {status.problem}",
+            hint=f"vagent models fetch {name}",
+        )
+    if (path := Path(name).expanduser()).exists():
+        return path
+    raise ModelMissing(
+        f"'{name}' is neither a model name nor a path",
+        hint="vagent models list",
+    )
 
-    def vad(self) -> _Loaded[Callable[[], Vad]]:
-        from runner.speech.vad import EnergyVad
 
-        return _Loaded(EnergyVad)
+def _load_voice(local: LocalConfig, store: ModelStore, threads: int) -> Synthesizer:
+    from runner.speech.synthesizer import load_piper
 
-    def endpointer(self) -> _Loaded[Endpointer | None]:
-        return _Loaded(None)
-
-    def recognizer(self) -> _Loaded[Recognizer | None]:
-        return _Loaded(None)
-
-    def language_model(self) -> _Loaded[ClosableLanguageModel]:
-        from runner.speech.llm import load_llm
-
-        return _Loaded(load_llm(_RULES, lambda _name: None))
-
-    def voice(self) -> _Loaded[Synthesizer]:
-        from runner.speech.synthesizer import ToneSynthesizer
-
-        return _Loaded(ToneSynthesizer())
+    return load_piper(_model_path(store, local.tts or DEFAULT_VOICE), threads=threads)
 
 
 def _close_llm(loaded: Future[_Loaded[ClosableLanguageModel]]) -> None:

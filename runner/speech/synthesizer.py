@@ -43,7 +43,7 @@ class PiperSynthesizer:
         self._settings = settings  # piper.SynthesisConfig
         self._cached: OrderedDict[str, bytes] = OrderedDict()
 
-    def speak(self, text: str, cancelled: Cancelled) -> Iterator[bytes]:
+    def synthesize(self, text: str, cancelled: Cancelled) -> Iterator[bytes]:
         for piece in split_into_pieces(_UNSPOKEN.sub("", text)):
             if cancelled():
                 return
@@ -127,7 +127,7 @@ class ToneSynthesizer:
     SYLLABLE = 0.18  # seconds
     VOLUME = 0.25
 
-    def speak(self, text: str, cancelled: Cancelled) -> Iterator[bytes]:
+    def synthesize(self, text: str, cancelled: Cancelled) -> Iterator[bytes]:
         for word in text.split():
             if cancelled():
                 return

@@ -1,7 +1,7 @@
-"""Speech without models, in which a caller whistles: each pitch stands for a line.
+"""Speech components without models: the caller whistles, and each pitch is a line.
 
-A recognizer that goes by the sound, not by a counter, may be asked as often as the
-server likes: partial transcripts change nothing.
+The recognizer depends on the audio and not on a counter, so partial transcripts change
+nothing.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def whistle(pitch: float, seconds: float, rate: int = 24_000) -> bytes:
 
 
 class WhistleRecognizer:
-    """Hears the line that stands for the pitch nearest to the sound's strongest."""
+    """Returns the line of the pitch nearest to the strongest in the audio."""
 
     def __init__(self, lines: Mapping[float, str]) -> None:
         self._lines = lines
@@ -63,8 +63,8 @@ class WhistleRecognizer:
         return Transcript(self._lines[nearest])
 
 
-class ScriptedBrain:
-    """Thinks what a function says."""
+class ScriptedModel:
+    """Returns the output of a function."""
 
     name = "script"
     quality: Literal["model", "script"] = "script"
@@ -74,24 +74,24 @@ class ScriptedBrain:
         self.asked: list[Sequence[HistoryMessage]] = []
         self.warmed: list[AgentContext] = []
 
-    def warm(self, brief: AgentContext) -> None:
-        self.warmed.append(brief)
+    def warm(self, context: AgentContext) -> None:
+        self.warmed.append(context)
 
-    def think(
+    def respond(
         self,
-        brief: AgentContext,
+        context: AgentContext,
         history: Sequence[HistoryMessage],
         cancelled: Cancelled,
     ) -> Iterator[ModelOutput]:
         self.asked.append(history)
-        for thought in self._decide(brief, history):
+        for output in self._decide(context, history):
             if cancelled():
                 return
-            yield thought
+            yield output
 
 
 class ScriptedSpeech:
-    """All parts, light ones; each can be replaced."""
+    """Fake components; each can be replaced."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class ScriptedSpeech:
         endpointer: Endpointer | None = None,
         missing: Sequence[MissingComponent] = (),
     ) -> None:
-        self.scripted_brain = ScriptedBrain(decide)
+        self.scripted_model = ScriptedModel(decide)
         self._recognizer = recognizer or WhistleRecognizer(lines)
         self._voice = voice or ToneSynthesizer()
         self._endpointer = endpointer
@@ -119,9 +119,9 @@ class ScriptedSpeech:
         return self._recognizer
 
     def language_model(self) -> LanguageModel:
-        return self.scripted_brain
+        return self.scripted_model
 
-    def voice(self) -> Synthesizer:
+    def synthesizer(self) -> Synthesizer:
         return self._voice
 
     def missing(self) -> Sequence[MissingComponent]:
@@ -132,7 +132,7 @@ class ScriptedSpeech:
 
 
 class Caller:
-    """A microphone that is silent until it is told to speak; ends when told."""
+    """A microphone that is silent except for injected audio, until `hang_up`."""
 
     def __init__(self) -> None:
         self._waiting = bytearray()
@@ -148,7 +148,7 @@ class Caller:
         self._is_over = True
 
     async def frames(self) -> AsyncIterator[bytes]:
-        """Yield 50 ms at a time, at the pace of the sound."""
+        """Yields 50 ms at a time in real time."""
         loop = asyncio.get_running_loop()
         due = loop.time()
         while not self._is_over:

@@ -1,4 +1,4 @@
-"""What the models make of sound."""
+"""Transcription and end-of-turn detection."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from runner.errors import SpeechError
-from runner.service.recognition import Understanding, is_stop_phrase
+from runner.service.recognition import SpeechAnalyzer, is_stop_phrase
 from runner.service.workers import Workers
 from runner.speech.interfaces import Endpointer, Recognizer, Samples, Transcript
 from tests.service.scripted import ScriptedSpeech
@@ -43,11 +43,11 @@ def workers() -> Iterator[Workers]:
 
 def understanding(
     workers: Workers, recognizer: Recognizer, endpointer: Endpointer | None = None
-) -> Understanding:
+) -> SpeechAnalyzer:
     speech = ScriptedSpeech(
         {}, lambda brief, history: [], recognizer=recognizer, endpointer=endpointer
     )
-    return Understanding(speech, workers)
+    return SpeechAnalyzer(speech, workers)
 
 
 async def test_key_terms_reach_the_recognizer(workers: Workers) -> None:
@@ -58,7 +58,7 @@ async def test_key_terms_reach_the_recognizer(workers: Workers) -> None:
 
 
 @pytest.mark.parametrize(("no_speech", "text"), [(0.6, "Hello."), (0.61, "")])
-async def test_words_count_when_somebody_probably_spoke(
+async def test_text_counts_if_there_was_probably_speech(
     workers: Workers, no_speech: float, text: str
 ) -> None:
     fixed = Fixed(Transcript("Hello.", no_speech))
@@ -73,14 +73,14 @@ async def test_a_turn_is_complete_when_that_is_likelier_than_not(
     fixed = Fixed(Transcript(""), likely)
     judge = understanding(workers, fixed, fixed)
 
-    assert await judge.can_judge()
+    assert await judge.has_endpointer()
     assert await judge.is_complete(SOUND) is expected
 
 
 async def test_without_a_model_no_turn_is_complete(workers: Workers) -> None:
     judge = understanding(workers, Fixed(Transcript("")))
 
-    assert not await judge.can_judge()
+    assert not await judge.has_endpointer()
     assert not await judge.is_complete(SOUND)
 
 

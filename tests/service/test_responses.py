@@ -48,7 +48,7 @@ def echo(
 
 
 class Agent:
-    """One `Responder` without sound, and what its replies report."""
+    """One `Responder` without audio, and the events of its replies."""
 
     def __init__(self) -> None:
         self.workers = Workers(4)
@@ -75,11 +75,11 @@ class Agent:
         return " ".join(self._said), guessed
 
     def hear(self, text: str) -> None:
-        self.speaking.note(AppendHistory(TranscriptUser(text)))
+        self.speaking.update_history(AppendHistory(TranscriptUser(text)))
 
     @property
     def asked(self) -> list[Sequence[HistoryMessage]]:
-        return self.speech.scripted_brain.asked
+        return self.speech.scripted_model.asked
 
 
 def configured(**update: Any) -> Settings:
@@ -97,7 +97,7 @@ async def agent() -> AsyncIterator[Agent]:
 
 
 async def test_a_right_guess_is_the_reply(agent: Agent) -> None:
-    agent.speaking.suppose("Hello?")
+    agent.speaking.speculate("Hello?")
     agent.hear("Hello?")
 
     assert await agent.reply() == ("You say Hello?", True)
@@ -105,23 +105,23 @@ async def test_a_right_guess_is_the_reply(agent: Agent) -> None:
 
 
 async def test_a_wrong_guess_is_not_heard(agent: Agent) -> None:
-    agent.speaking.suppose("Hell")
+    agent.speaking.speculate("Hell")
     agent.hear("Hello?")
 
     assert await agent.reply() == ("You say Hello?", False)
 
 
 async def test_a_guess_that_is_doubted_is_void(agent: Agent) -> None:
-    agent.speaking.suppose("Hello?")
-    agent.speaking.doubt()
+    agent.speaking.speculate("Hello?")
+    agent.speaking.cancel_speculation()
     agent.hear("Hello?")
 
     assert (await agent.reply())[1] is False
 
 
 async def test_the_same_guess_twice_is_thought_once(agent: Agent) -> None:
-    agent.speaking.suppose("Hello?")
-    agent.speaking.suppose("Hello?")
+    agent.speaking.speculate("Hello?")
+    agent.speaking.speculate("Hello?")
     agent.hear("Hello?")
     await agent.reply()
 
@@ -129,8 +129,10 @@ async def test_the_same_guess_twice_is_thought_once(agent: Agent) -> None:
 
 
 async def test_what_changed_since_a_guess_makes_it_void(agent: Agent) -> None:
-    agent.speaking.suppose("Hello?")
-    agent.speaking.note(AppendHistory(ConversationMessage("system", "Be rude.")))
+    agent.speaking.speculate("Hello?")
+    agent.speaking.update_history(
+        AppendHistory(ConversationMessage("system", "Be rude."))
+    )
     agent.hear("Hello?")
 
     assert (await agent.reply())[1] is False
@@ -138,7 +140,7 @@ async def test_what_changed_since_a_guess_makes_it_void(agent: Agent) -> None:
 
 
 async def test_new_settings_make_a_guess_void(agent: Agent) -> None:
-    agent.speaking.suppose("Hello?")
+    agent.speaking.speculate("Hello?")
     agent.speaking.configure(
         configured(output={"type": "text"}, system_prompt="Other.")
     )
@@ -164,7 +166,7 @@ async def test_instructions_hold_for_one_reply(agent: Agent) -> None:
     ]
 
 
-async def test_a_line_that_is_dictated_is_said_as_it_stands(agent: Agent) -> None:
+async def test_verbatim_text_is_spoken_unchanged(agent: Agent) -> None:
     line = 'Are you "there"?'
     instructions = prompt_verbatim(line)
 
@@ -172,11 +174,11 @@ async def test_a_line_that_is_dictated_is_said_as_it_stands(agent: Agent) -> Non
     assert agent.asked == []
 
 
-async def test_an_announcement_is_said_as_it_stands_also_while_a_call_is_open(
+async def test_an_announcement_is_spoken_unchanged_during_a_tool_call(
     agent: Agent,
 ) -> None:
-    agent.speaking.note(AppendHistory(TranscriptUser("Look it up.")))
-    agent.speaking.note(AppendHistory(ToolCall("c", "look")))
+    agent.speaking.update_history(AppendHistory(TranscriptUser("Look it up.")))
+    agent.speaking.update_history(AppendHistory(ToolCall("c", "look")))
 
     said = await agent.reply(instructions=say_verbatim("One moment."), unasked=True)
 
@@ -184,7 +186,7 @@ async def test_an_announcement_is_said_as_it_stands_also_while_a_call_is_open(
     assert agent.asked == []
 
 
-async def test_a_reply_that_nobody_asked_for_has_something_to_answer(
+async def test_an_unasked_reply_has_an_instruction_to_answer(
     agent: Agent,
 ) -> None:
     await agent.reply(unasked=True)
@@ -193,8 +195,8 @@ async def test_a_reply_that_nobody_asked_for_has_something_to_answer(
     assert isinstance(only, SystemMessage)
 
 
-async def test_a_call_that_is_forgotten_is_not_in_the_minds_way(agent: Agent) -> None:
-    agent.speaking.note(RemoveFromHistory("call_1"))
+async def test_a_removed_tool_call_is_not_in_the_history(agent: Agent) -> None:
+    agent.speaking.update_history(RemoveFromHistory("call_1"))
     agent.hear("Hello?")
     await agent.reply()
 
@@ -202,7 +204,7 @@ async def test_a_call_that_is_forgotten_is_not_in_the_minds_way(agent: Agent) ->
     assert not any(isinstance(turn, AssistantMessage) for turn in agent.asked[0])
 
 
-def test_only_a_changed_brief_is_read_ahead() -> None:
+def test_only_changed_prompts_and_tools_are_returned() -> None:
     workers = Workers(1)
     speech = ScriptedSpeech({}, echo)
     speaking = Responder(speech, workers, SpeechSynthesizer(speech, workers))

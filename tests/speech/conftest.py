@@ -71,7 +71,7 @@ def spoken(voice: Synthesizer) -> Callable[[str], Samples]:
     """What the ears get when the voice says a line."""
 
     def speak(line: str) -> Samples:
-        pcm = b"".join(voice.speak(line, lambda: False))
+        pcm = b"".join(voice.synthesize(line, lambda: False))
         return Resampler(SAMPLE_RATE, SPEECH_RATE).process(to_samples(pcm), last=True)
 
     return speak

@@ -34,7 +34,7 @@ def test_without_weights_every_part_has_a_stand_in(nothing: ModelStore) -> None:
     assert speech.endpointer() is None
     assert speech.recognizer() is None
     assert speech.language_model().quality == "script"
-    assert speech.voice().name == "tones"
+    assert speech.synthesizer().name == "tones"
     speech.close()
 
 
@@ -53,10 +53,10 @@ def test_without_weights_every_part_is_named_with_its_command(
 
 
 def test_stand_ins_that_were_asked_for_are_not_missing(nothing: ModelStore) -> None:
-    speech = load_speech(LocalConfig(), stand_ins=True, store=nothing)
+    speech = load_speech(LocalConfig(), fallbacks_only=True, store=nothing)
 
     assert list(speech.missing()) == []
-    assert speech.voice().name == "tones"
+    assert speech.synthesizer().name == "tones"
     assert speech.language_model().quality == "script"
     assert speech.recognizer() is None
     assert speech.endpointer() is None
@@ -64,10 +64,10 @@ def test_stand_ins_that_were_asked_for_are_not_missing(nothing: ModelStore) -> N
 
 
 def test_every_session_gets_its_own_vad(nothing: ModelStore) -> None:
-    speech = load_speech(RULES, stand_ins=True, store=nothing)
+    speech = load_speech(RULES, fallbacks_only=True, store=nothing)
 
     assert speech.vad() is not speech.vad()
-    assert speech.voice() is speech.voice()
+    assert speech.synthesizer() is speech.synthesizer()
     speech.close()
 
 
@@ -121,5 +121,5 @@ def test_with_weights_nothing_is_missing(
     assert recognizer.transcribe(np.zeros(SPEECH_RATE, np.float32)).text == ""
     assert endpointer is not None
     assert 0 <= endpointer.completeness(np.zeros(SPEECH_RATE, np.float32)) <= 1
-    assert b"".join(speech.voice().speak("Hello.", lambda: False))
+    assert b"".join(speech.synthesizer().synthesize("Hello.", lambda: False))
     speech.close()

@@ -66,7 +66,7 @@ class TestPieces:
 
 class TestTones:
     def speak(self, text: str) -> bytes:
-        return b"".join(ToneSynthesizer().speak(text, never))
+        return b"".join(ToneSynthesizer().synthesize(text, never))
 
     def test_the_same_text_gives_the_same_sound(self) -> None:
         assert self.speak("Hello there.") == self.speak("Hello there.")
@@ -93,14 +93,16 @@ class TestTones:
     def test_it_stops_at_the_next_word(self) -> None:
         answers = iter([False, True, True])
 
-        pieces = list(ToneSynthesizer().speak("one two three", lambda: next(answers)))
+        pieces = list(
+            ToneSynthesizer().synthesize("one two three", lambda: next(answers))
+        )
 
         assert len(pieces) == 1
 
     @settings(deadline=None)
     @given(st.text())
     def test_any_text_can_be_synthesized(self, text: str) -> None:
-        for pcm in ToneSynthesizer().speak(text, never):
+        for pcm in ToneSynthesizer().synthesize(text, never):
             assert len(pcm) % 2 == 0
 
     @pytest.mark.parametrize(
@@ -132,14 +134,16 @@ class Engine:
 
 class TestPiperVoice:
     def test_the_sound_is_brought_to_the_rate_of_the_wire(self) -> None:
-        (pcm,) = PiperSynthesizer("test", Engine(), None).speak("Hello.", never)
+        (pcm,) = PiperSynthesizer("test", Engine(), None).synthesize("Hello.", never)
 
         assert duration_ms(pcm) == pytest.approx(100, abs=0.1)
 
     def test_each_sentence_is_given_out_as_soon_as_it_is_made(self) -> None:
         engine = Engine()
 
-        audio = PiperSynthesizer("test", engine, None).speak("One. Two. Three.", never)
+        audio = PiperSynthesizer("test", engine, None).synthesize(
+            "One. Two. Three.", never
+        )
 
         next(audio)
         assert engine.made == 1
@@ -148,7 +152,7 @@ class TestPiperVoice:
         engine, answers = Engine(), itertools.chain([False], itertools.repeat(True))
         voice = PiperSynthesizer("test", engine, None)
 
-        pieces = list(voice.speak("One. Two. Three.", lambda: next(answers)))
+        pieces = list(voice.synthesize("One. Two. Three.", lambda: next(answers)))
 
         assert len(pieces) == 1
         assert engine.made == 1
@@ -157,8 +161,8 @@ class TestPiperVoice:
         engine = Engine()
         voice = PiperSynthesizer("test", engine, None)
 
-        first = b"".join(voice.speak("Let me check that.", never))
-        second = b"".join(voice.speak("Let me check that.", never))
+        first = b"".join(voice.synthesize("Let me check that.", never))
+        second = b"".join(voice.synthesize("Let me check that.", never))
 
         assert first == second
         assert len(engine.asked) == 1
@@ -166,9 +170,9 @@ class TestPiperVoice:
     def test_a_phrase_that_was_broken_off_is_not_kept(self) -> None:
         engine, answers = Engine(), iter([False, True])
         voice = PiperSynthesizer("test", engine, None)
-        list(voice.speak("One. Two.", lambda: next(answers)))
+        list(voice.synthesize("One. Two.", lambda: next(answers)))
 
-        again = b"".join(voice.speak("One. Two.", never))
+        again = b"".join(voice.synthesize("One. Two.", never))
 
         assert duration_ms(again) == pytest.approx(200, abs=0.2)
 
@@ -176,10 +180,10 @@ class TestPiperVoice:
         engine = Engine()
         voice = PiperSynthesizer("test", engine, None)
         for number in range(PiperSynthesizer.MAX_CACHED + 1):
-            list(voice.speak(f"phrase {number}", never))
+            list(voice.synthesize(f"phrase {number}", never))
 
-        list(voice.speak(f"phrase {PiperSynthesizer.MAX_CACHED}", never))
-        list(voice.speak("phrase 0", never))
+        list(voice.synthesize(f"phrase {PiperSynthesizer.MAX_CACHED}", never))
+        list(voice.synthesize("phrase 0", never))
 
         assert len(engine.asked) == PiperSynthesizer.MAX_CACHED + 2
 
@@ -187,7 +191,7 @@ class TestPiperVoice:
         engine = Engine()
 
         list(
-            PiperSynthesizer("test", engine, None).speak(
+            PiperSynthesizer("test", engine, None).synthesize(
                 "**Order** `1234` [[x]]", never
             )
         )
@@ -215,13 +219,17 @@ def test_a_description_of_something_else_is_reported(tmp_path: Path) -> None:
 @pytest.mark.speech
 class TestPiper:
     def test_it_speaks_at_the_pace_of_people(self, voice: Synthesizer) -> None:
-        audio = b"".join(voice.speak("What is the weather in Boston tomorrow?", never))
+        audio = b"".join(
+            voice.synthesize("What is the weather in Boston tomorrow?", never)
+        )
 
         assert 1500 < duration_ms(audio) < 4000
         assert -35 < loudness(audio) < -10
 
     def test_it_never_clips(self, voice: Synthesizer) -> None:
-        audio = to_samples(b"".join(voice.speak("Stop! Peter, put that down!", never)))
+        audio = to_samples(
+            b"".join(voice.synthesize("Stop! Peter, put that down!", never))
+        )
 
         assert np.abs(audio).max() < 0.95
 
@@ -230,16 +238,17 @@ class TestPiper:
     ) -> None:
         path = weights_of("joe", "piper")
         first, second = (
-            b"".join(load_piper(path).speak("Good morning.", never)) for _ in range(2)
+            b"".join(load_piper(path).synthesize("Good morning.", never))
+            for _ in range(2)
         )
 
         assert first == second
 
     def test_a_long_sentence_comes_in_pieces(self, voice: Synthesizer) -> None:
-        pieces = list(voice.speak(LONG, never))
+        pieces = list(voice.synthesize(LONG, never))
 
         assert len(pieces) > 1
         assert duration_ms(pieces[0]) < 9_000
 
     def test_text_without_words_is_silent(self, voice: Synthesizer) -> None:
-        assert list(voice.speak("… — !", never)) == []
+        assert list(voice.synthesize("… — !", never)) == []

@@ -72,7 +72,7 @@ class OpenAiCompatibleModel:
     def warm(self, context: AgentContext) -> None:
         """Does nothing: the server keeps its own cache, and a request costs money."""
 
-    def think(
+    def respond(
         self,
         context: AgentContext,
         history: Sequence[HistoryMessage],
@@ -85,13 +85,13 @@ class OpenAiCompatibleModel:
         if isinstance(last, ToolMessage) and last.name in endings and not last.is_error:
             return  # the goodbye was said with the call
         if not self._accepts_tools:
-            yield from self._plain.think(context, history, cancelled)
+            yield from self._plain.respond(context, history, cancelled)
             return
         try:
             yield from self._think_natively(context, history, endings, cancelled)
         except ToolsRefused:
             self._accepts_tools = False
-            yield from self._plain.think(context, history, cancelled)
+            yield from self._plain.respond(context, history, cancelled)
 
     def close(self) -> None:
         """Closes the connections."""

@@ -43,13 +43,13 @@ class RuleBasedModel:
     def warm(self, context: AgentContext) -> None:
         """Does nothing: rules need no preparation."""
 
-    def think(
+    def respond(
         self,
         context: AgentContext,
         history: Sequence[HistoryMessage],
         cancelled: Cancelled,
     ) -> Iterator[ModelOutput]:
-        """Yields one sentence or one tool call; see `LanguageModel.think`."""
+        """Yields one sentence or one tool call; see `LanguageModel.respond`."""
         tools = read_tool_specs(context.tools)
         if cancelled():
             return

@@ -122,7 +122,7 @@ class SmallModelPolicy:
             if done.wait(_POLL):
                 return
 
-    def think(
+    def respond(
         self,
         context: AgentContext,
         history: Sequence[HistoryMessage],

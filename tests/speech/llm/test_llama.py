@@ -98,7 +98,7 @@ def model() -> Iterator[LlamaModel]:
 
 
 def think(brain: ClosableLanguageModel, *history: HistoryMessage) -> list[ModelOutput]:
-    return list(brain.think(CONTEXT, [GREETING, *history], lambda: False))
+    return list(brain.respond(CONTEXT, [GREETING, *history], lambda: False))
 
 
 @pytest.mark.parametrize(

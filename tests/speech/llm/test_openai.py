@@ -128,7 +128,7 @@ def think(
         brain = OpenAiCompatibleModel(peer.url, model="m", key=KEY, timeout=timeout)
         try:
             for _ in range(times):
-                thoughts += brain.think(context, turns, lambda: False)
+                thoughts += brain.respond(context, turns, lambda: False)
         finally:
             brain.close()
     assert not peer.plays
@@ -294,7 +294,7 @@ def test_a_server_that_hangs_is_given_up() -> None:
 def test_a_server_that_is_not_there_is_named() -> None:
     brain = OpenAiCompatibleModel("http://127.0.0.1:9/v1", key=KEY)
     with pytest.raises(SpeechError, match=r"127\.0\.0\.1:9/v1.*cannot be reached"):
-        list(brain.think(CONTEXT, [UserMessage("Hi")], lambda: False))
+        list(brain.respond(CONTEXT, [UserMessage("Hi")], lambda: False))
     brain.close()
 
 
@@ -332,7 +332,7 @@ def test_a_cancelled_reader_leaves_a_hanging_server_at_once() -> None:
     peer = Peer(hang)
     with peer.serving():
         brain = OpenAiCompatibleModel(peer.url)
-        thoughts = brain.think(CONTEXT, [UserMessage("Hello.")], cancel.is_set)
+        thoughts = brain.respond(CONTEXT, [UserMessage("Hello.")], cancel.is_set)
         assert next(iter(thoughts)) == TextChunk("Hello and welcome.")
         cancel.set()
         assert list(thoughts) == []
@@ -343,7 +343,7 @@ def test_a_cancelled_reader_leaves_a_hanging_server_at_once() -> None:
 def test_user_and_password_of_the_url_are_never_shown() -> None:
     brain = OpenAiCompatibleModel("http://ann:hunter2@127.0.0.1:9/v1?token=t0ken")
     with pytest.raises(SpeechError) as caught:
-        list(brain.think(CONTEXT, [UserMessage("Hi")], lambda: False))
+        list(brain.respond(CONTEXT, [UserMessage("Hi")], lambda: False))
     shown = f"{caught.value} {caught.value.hint} {brain.name}"
     assert "hunter2" not in shown and "t0ken" not in shown
     brain.close()

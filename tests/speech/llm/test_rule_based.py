@@ -42,7 +42,7 @@ def think(
     *history: HistoryMessage | str, context: AgentContext = CONTEXT
 ) -> list[ModelOutput]:
     turns = [UserMessage(t) if isinstance(t, str) else t for t in history]
-    return list(RuleBasedModel().think(context, turns, lambda: False))
+    return list(RuleBasedModel().respond(context, turns, lambda: False))
 
 
 @pytest.mark.parametrize(
@@ -105,5 +105,5 @@ def test_it_names_itself_a_script_and_obeys_a_cancellation() -> None:
     brain = RuleBasedModel()
     brain.warm(CONTEXT)
     assert brain.quality == "script"
-    assert list(brain.think(CONTEXT, [UserMessage("Weather?")], lambda: True)) == []
+    assert list(brain.respond(CONTEXT, [UserMessage("Weather?")], lambda: True)) == []
     brain.close()

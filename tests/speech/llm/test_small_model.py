@@ -94,7 +94,7 @@ def think(
     turns: list[HistoryMessage] = [
         UserMessage(t) if isinstance(t, str) else t for t in history
     ]
-    thoughts = list(SmallModelPolicy(model).think(CONTEXT, turns, lambda: False))
+    thoughts = list(SmallModelPolicy(model).respond(CONTEXT, turns, lambda: False))
     assert not model.answers, "the model was asked less often than the test says"
     return thoughts
 
@@ -128,7 +128,7 @@ def test_the_answer_to_such_a_question_completes_the_request() -> None:
         AssistantMessage("What is the order number?", ASKED),
         UserMessage("It's twelve thirty four."),
     ]
-    thoughts = list(SmallModelPolicy(model).think(CONTEXT, history, lambda: False))
+    thoughts = list(SmallModelPolicy(model).respond(CONTEXT, history, lambda: False))
     assert thoughts == [ToolCallRequest("lookup_order", {"order_id": "1234"})]
     (messages,) = model.asked
     assert messages[-1]["content"] == "Where is my order? It's twelve thirty four."
@@ -236,7 +236,9 @@ def test_an_agent_without_tools_never_decides() -> None:
     model = ScriptedModel("Once upon a time.")
     brain = SmallModelPolicy(model)
     history: list[HistoryMessage] = [UserMessage("Tell me a story.")]
-    thoughts = list(brain.think(AgentContext("Tell stories."), history, lambda: False))
+    thoughts = list(
+        brain.respond(AgentContext("Tell stories."), history, lambda: False)
+    )
     assert thoughts == [TextChunk("Once upon a time.")]
     brain.warm(AgentContext("Tell stories."))
     assert len(model.asked) == 2
@@ -246,14 +248,14 @@ def test_an_agent_without_tools_never_decides() -> None:
 def test_nothing_is_yielded_once_it_is_cancelled(answers: list[str]) -> None:
     brain = SmallModelPolicy(ScriptedModel(*answers))
     history: list[HistoryMessage] = [UserMessage("Where is my order 1234?")]
-    assert list(brain.think(CONTEXT, history, lambda: True)) == []
+    assert list(brain.respond(CONTEXT, history, lambda: True)) == []
 
 
 def test_warming_reads_what_thinking_will_begin_with() -> None:
     model = ScriptedModel(SAY, "Hi there.")
     brain = SmallModelPolicy(model)
     brain.warm(CONTEXT)
-    list(brain.think(CONTEXT, [UserMessage("Hello.")], lambda: False))
+    list(brain.respond(CONTEXT, [UserMessage("Hello.")], lambda: False))
     warmed = {messages[0]["content"] for messages in model.asked[:2]}
     used = {messages[0]["content"] for messages in model.asked[2:]}
     assert warmed == used
@@ -262,8 +264,8 @@ def test_warming_reads_what_thinking_will_begin_with() -> None:
 def test_thinking_leaves_the_history_alone_and_needs_no_order() -> None:
     history: list[Any] = [UserMessage("Where is my order?")]
     brain = SmallModelPolicy(ScriptedModel(ORDER, ORDER))
-    once = list(brain.think(CONTEXT, tuple(history), lambda: False))
-    assert list(brain.think(CONTEXT, tuple(history), lambda: False)) == once
+    once = list(brain.respond(CONTEXT, tuple(history), lambda: False))
+    assert list(brain.respond(CONTEXT, tuple(history), lambda: False)) == once
 
 
 def test_closing_gives_the_model_back() -> None:
@@ -314,7 +316,7 @@ def test_a_turn_waits_for_its_prompt_instead_of_reading_it_twice_at_once() -> No
         return False
 
     def think() -> None:
-        list(brain.think(CONTEXT, [UserMessage("Weather in Tokyo?")], is_cancelled))
+        list(brain.respond(CONTEXT, [UserMessage("Weather in Tokyo?")], is_cancelled))
 
     thinking = threading.Thread(target=think)
     thinking.start()
@@ -338,7 +340,7 @@ def test_a_turn_that_is_cancelled_does_not_wait_for_its_prompt() -> None:
     cancelled.set()
 
     # It comes back although the prompt is not read yet.
-    list(brain.think(CONTEXT, [UserMessage("Hello?")], cancelled.is_set))
+    list(brain.respond(CONTEXT, [UserMessage("Hello?")], cancelled.is_set))
 
     assert "been read" not in model.order
     model.go_on.set()
