@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 
@@ -357,7 +358,9 @@ def _ends_call(tool: str) -> bool:
 _MIN_AMPLITUDE = 0.005  # -46 dBFS; below is silence
 _LEAD_SAMPLES = SAMPLE_RATE // 100  # kept before the first audible sample
 _TAIL_SAMPLES = SAMPLE_RATE // 8  # kept after the last one: the pause between clauses
-_MAX_KEPT_CLAUSES = 32
+# Greetings, fillers and questions are repeated, so the audio of short texts is cached.
+_MAX_CACHED = 64
+_MAX_CACHED_CHARACTERS = 60
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 
@@ -376,8 +379,7 @@ class SpeechSynthesizer:
     def __init__(self, speech: SpeechStack, workers: Workers) -> None:
         self._speech = speech
         self._workers = workers
-        # Greetings and fillers, which are repeated; oldest first.
-        self._kept: dict[str, bytes] = {}
+        self._cached: OrderedDict[str, bytes] = OrderedDict()  # last used at the end
 
     async def prepare(self, text: str) -> None:
         """Synthesizes text that will be needed later, and keeps its audio."""
@@ -386,7 +388,7 @@ class SpeechSynthesizer:
     async def synthesize(
         self, text: str, settings: Settings, cancelled: Cancelled, *, keep: bool = False
     ) -> Clause:
-        """Returns a clause with its audio; `keep` caches it for the next time.
+        """Returns a clause with its audio; `keep` caches also a long one.
 
         Raises SpeechError if the synthesizer fails.
         """
@@ -400,18 +402,19 @@ class SpeechSynthesizer:
         return Clause(text, encoded, duration_ms)
 
     async def _pcm(self, text: str, cancelled: Cancelled, *, keep: bool) -> bytes:
-        if text in self._kept:
-            return self._kept[text]
+        if text in self._cached:
+            self._cached.move_to_end(text)
+            return self._cached[text]
         pcm = await self._workers.run(
             "the voice",
             lambda: _trim(
                 b"".join(self._speech.synthesizer().synthesize(text, cancelled))
             ),
         )
-        if keep and not cancelled():
-            if len(self._kept) >= _MAX_KEPT_CLAUSES:
-                del self._kept[next(iter(self._kept))]
-            self._kept[text] = pcm
+        if (keep or len(text) <= _MAX_CACHED_CHARACTERS) and not cancelled():
+            self._cached[text] = pcm
+            if len(self._cached) > _MAX_CACHED:
+                self._cached.popitem(last=False)
         return pcm
 
 

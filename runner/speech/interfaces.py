@@ -146,6 +146,10 @@ class LanguageModel(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Releases memory and connections; the model is unusable afterwards."""
+        ...
+
 
 class Synthesizer(Protocol):
     """Text to speech."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from runner.config.model import LlmConfig, LocalConfig
 from runner.errors import ModelMissing, SpeechError, VagentError
@@ -25,9 +25,6 @@ from runner.speech.interfaces import (
     Vad,
 )
 from runner.speech.models import ModelStore, open_model_store
-
-if TYPE_CHECKING:
-    from runner.speech.llm import ClosableLanguageModel
 
 DEFAULT_RECOGNIZER = "whisper-base"
 DEFAULT_VOICE = "joe"
@@ -193,7 +190,7 @@ class LoadedSpeechStack:
             "the transcript, and tones",
         )
 
-    def _load_language_model(self) -> _Loaded[ClosableLanguageModel]:
+    def _load_language_model(self) -> _Loaded[LanguageModel]:
         from runner.speech.llm import load_llm
 
         find = self._store.find
@@ -243,7 +240,7 @@ def _load_voice(local: LocalConfig, store: ModelStore, threads: int) -> Synthesi
     return load_piper(_model_path(store, local.tts or DEFAULT_VOICE), threads=threads)
 
 
-def _close_llm(loaded: Future[_Loaded[ClosableLanguageModel]]) -> None:
+def _close_llm(loaded: Future[_Loaded[LanguageModel]]) -> None:
     if not loaded.cancelled() and not loaded.exception():
         loaded.result().part.close()
 

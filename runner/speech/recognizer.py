@@ -1,9 +1,8 @@
-"""Speech to text: Whisper through CTranslate2, and a scripted recognizer."""
+"""Speech to text: Whisper through CTranslate2."""
 
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,19 +174,3 @@ def _quietest(samples: Samples) -> int:
     blocks = samples[: len(samples) // block * block].reshape(-1, block)
     power = np.square(blocks, dtype=np.float64).mean(axis=1)
     return int(power.argmin()) * block + block // 2
-
-
-class ScriptedRecognizer:
-    """Returns the given lines one per call, ignoring the audio; then empty text."""
-
-    def __init__(self, lines: Iterable[str]) -> None:
-        self._lines = iter(tuple(lines))
-        self._lock = threading.Lock()
-
-    def transcribe(
-        self, samples: Samples, *, key_terms: Sequence[str] = ()
-    ) -> Transcript:
-        del samples, key_terms
-        with self._lock:
-            line = next(self._lines, None)
-        return Transcript("", 1.0) if line is None else Transcript(line)

@@ -89,6 +89,9 @@ class ScriptedModel:
                 return
             yield output
 
+    def close(self) -> None:
+        pass
+
 
 class ScriptedSpeech:
     """Fake components; each can be replaced."""

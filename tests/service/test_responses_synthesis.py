@@ -91,15 +91,39 @@ async def test_volume_is_applied(synthesizer: SpeechSynthesizer) -> None:
     assert np.max(np.abs(half)) == pytest.approx(np.max(np.abs(full)) / 2, rel=0.01)
 
 
-async def test_a_kept_clause_is_synthesized_once(
+async def test_short_and_kept_clauses_are_synthesized_once(
     synthesizer: SpeechSynthesizer, voice: CountingSynthesizer
 ) -> None:
-    await synthesizer.prepare("Hello.")
-    await synthesizer.synthesize("Hello.", configured(), never, keep=True)
-    await synthesizer.synthesize("Bye.", configured(), never)
-    await synthesizer.synthesize("Bye.", configured(), never)
+    greeting, answer = "Hello, " * 10, "Well, " * 11
+    await synthesizer.prepare(greeting)
+    await synthesizer.synthesize(greeting, configured(), never, keep=True)
+    for text in ("Bye.", "Bye.", answer, answer):
+        await synthesizer.synthesize(text, configured(), never)
 
-    assert voice.said == ["Hello.", "Bye.", "Bye."]
+    assert voice.said == [greeting, "Bye.", answer, answer]
+
+
+async def test_a_cancelled_clause_is_not_cached(
+    synthesizer: SpeechSynthesizer, voice: CountingSynthesizer
+) -> None:
+    await synthesizer.synthesize("Hello.", configured(), lambda: True)
+    await synthesizer.synthesize("Hello.", configured(), never)
+
+    assert voice.said == ["Hello.", "Hello."]
+
+
+async def test_the_least_recently_used_clause_leaves_the_cache(
+    synthesizer: SpeechSynthesizer, voice: CountingSynthesizer
+) -> None:
+    for number in range(65):
+        await synthesizer.synthesize("Hello.", configured(), never)
+        await synthesizer.synthesize(f"phrase {number}", configured(), never)
+    voice.said.clear()
+
+    for text in ("Hello.", "phrase 0"):
+        await synthesizer.synthesize(text, configured(), never)
+
+    assert voice.said == ["phrase 0"]
 
 
 async def test_text_only_replies_are_not_synthesized(
