@@ -148,7 +148,7 @@ def _recordings(folder: Path, vad: Vad, recognizer: Recognizer, show: bool) -> T
 
 def _hear(samples: Samples, recognizer: Recognizer, tally: Tally) -> str:
     begun = time.perf_counter()
-    text = recognizer.transcribe(samples).text
+    text = recognizer.transcribe(samples)
     tally.seconds.append(time.perf_counter() - begun)
     return text
 

@@ -180,7 +180,7 @@ def _misheard(capture: Capture, pcm: NDArray[np.int16], column: int) -> tuple[in
         piece = _full_scale(pcm[first:last])
         sound = Resampler(SAMPLE_RATE, SPEECH_RATE).process(piece, last=True)
         truth = words_of(said[utterance.number % len(said)][0])
-        errors += word_errors(truth, words_of(recognizer.transcribe(sound).text))
+        errors += word_errors(truth, words_of(recognizer.transcribe(sound)))
         words += len(truth)
     return errors, words
 

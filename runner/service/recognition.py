@@ -33,7 +33,6 @@ from runner.speech.interfaces import (
     VAD_FRAME,
     Samples,
     SpeechStack,
-    Transcript,
     Vad,
 )
 
@@ -420,9 +419,6 @@ class SpeechSegmenter:
         return to_samples(pcm[:whole])
 
 
-# Recognizers make up words for noise; above this the audio has no speech (measured for
-# Whisper).
-_MAX_NO_SPEECH = 0.6
 _COMPLETE = 0.5
 # Short words that are meant to interrupt. Any other short utterance while the agent
 # speaks ("mhm", a cough) is ignored.
@@ -457,14 +453,13 @@ class SpeechAnalyzer:
     async def transcribe(self, audio: Samples, key_terms: Sequence[str]) -> str:
         """Returns the text of the audio, empty if it has no speech."""
 
-        def work() -> Transcript:
+        def work() -> str:
             recognizer = self._speech.recognizer()
             if recognizer is None:
-                return Transcript("")  # reported at the start; text input works
+                return ""  # reported at the start; text input works
             return recognizer.transcribe(audio, key_terms=key_terms)
 
-        transcript = await self._workers.run("speech recognition", work)
-        return "" if transcript.no_speech > _MAX_NO_SPEECH else transcript.text.strip()
+        return (await self._workers.run("speech recognition", work)).strip()
 
 
 def is_stop_phrase(text: str) -> bool:

@@ -40,21 +40,14 @@ class Endpointer(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Transcript:
-    """Recognized text; `no_speech` is the probability that there was no speech."""
-
-    text: str
-    no_speech: float = 0.0
-
-
 class Recognizer(Protocol):
     """Speech to text."""
 
-    def transcribe(
-        self, samples: Samples, *, key_terms: Sequence[str] = ()
-    ) -> Transcript:
-        """Returns the text of 16 kHz samples; `key_terms` are preferred spellings."""
+    def transcribe(self, samples: Samples, *, key_terms: Sequence[str] = ()) -> str:
+        """Returns the text of 16 kHz samples, empty if they contain no speech.
+
+        `key_terms` are preferred spellings.
+        """
         ...
 
 

@@ -24,10 +24,13 @@ from runner.speech.interfaces import (
     Synthesizer,
     Vad,
 )
-from runner.speech.models import ModelStore, open_model_store
+from runner.speech.models import (
+    DEFAULT_RECOGNIZER,
+    DEFAULT_VOICE,
+    ModelStore,
+    open_model_store,
+)
 
-DEFAULT_RECOGNIZER = "whisper-base"
-DEFAULT_VOICE = "joe"
 INSTALL = "pip install 'vagent[local]'"
 _RULES = LlmConfig(name="rules")
 
@@ -131,17 +134,14 @@ class LoadedSpeechStack:
         return self._synthesizer.result().part
 
     def missing(self) -> Sequence[MissingComponent]:
-        return [
-            missing
-            for missing in (
-                self._recognizer.result().missing,
-                self._language_model.result().missing,
-                self._synthesizer.result().missing,
-                self._vad.result().missing,
-                self._endpointer.result().missing,
-            )
-            if missing
-        ]
+        missing = (
+            self._recognizer.result().missing,
+            self._language_model.result().missing,
+            self._synthesizer.result().missing,
+            self._vad.result().missing,
+            self._endpointer.result().missing,
+        )
+        return [each for each in missing if each]
 
     def close(self) -> None:
         """Stops loading and closes the language model, which has most of the memory;

@@ -31,7 +31,6 @@ from runner.speech.interfaces import (
     Recognizer,
     Samples,
     Synthesizer,
-    Transcript,
     Vad,
 )
 from runner.speech.synthesizer import ToneSynthesizer
@@ -53,14 +52,12 @@ class WhistleRecognizer:
     def __init__(self, lines: Mapping[float, str]) -> None:
         self._lines = lines
 
-    def transcribe(
-        self, samples: Samples, *, key_terms: Sequence[str] = ()
-    ) -> Transcript:
+    def transcribe(self, samples: Samples, *, key_terms: Sequence[str] = ()) -> str:
         del key_terms
         spectrum = np.abs(np.fft.rfft(samples))
         pitch = float(np.argmax(spectrum)) * 16_000 / len(samples)
         nearest = min(self._lines, key=lambda known: abs(known - pitch))
-        return Transcript(self._lines[nearest])
+        return self._lines[nearest]
 
 
 class ScriptedModel:

@@ -20,7 +20,7 @@ from runner.protocol.server.events import (
 )
 from runner.service.recognition import SpeechPipeline
 from runner.service.workers import Workers
-from runner.speech.interfaces import Recognizer, Samples, Transcript, Vad
+from runner.speech.interfaces import Recognizer, Samples, Vad
 from tests.service.scripted import ScriptedSpeech, whistle
 
 LINES = {500.0: "Where is my order?", 1500.0: "Thank you."}
@@ -39,14 +39,12 @@ class FixedEndpointer:
 
 
 class FunctionRecognizer:
-    """Returns the transcript that a function makes of the audio."""
+    """Returns the text that a function makes of the audio."""
 
-    def __init__(self, make: Callable[[Samples], Transcript]) -> None:
+    def __init__(self, make: Callable[[Samples], str]) -> None:
         self._make = make
 
-    def transcribe(
-        self, samples: Samples, *, key_terms: Sequence[str] = ()
-    ) -> Transcript:
+    def transcribe(self, samples: Samples, *, key_terms: Sequence[str] = ()) -> str:
         return self._make(samples)
 
 
@@ -191,18 +189,6 @@ async def test_the_client_can_set_longer_silences() -> None:
     assert len(listener.of(SpeechStarted)) == 1
 
 
-async def test_text_made_up_for_noise_is_dropped() -> None:
-    made_up = FunctionRecognizer(
-        lambda samples: Transcript("Thank you.", no_speech=0.7)
-    )
-    async with recognizing(speech(recognizer=made_up)) as (pipeline, listener):
-        pipeline.listen(SILENCE + whistle(500, 0.8) + SILENCE)
-        await listener.until(TurnCommitted)
-
-    assert listener.of(TurnCommitted) == [TurnCommitted("")]
-    assert listener.of(PartialTranscript) == []
-
-
 async def test_without_a_recognizer_turns_have_no_text() -> None:
     class WithoutRecognizer(ScriptedSpeech):
         def recognizer(self) -> Recognizer | None:
@@ -221,10 +207,10 @@ async def test_without_a_recognizer_turns_have_no_text() -> None:
 async def test_a_failing_recognizer_is_reported_and_the_next_turn_works() -> None:
     failures = [RuntimeError("out of memory")]
 
-    def fail_once(samples: Samples) -> Transcript:
+    def fail_once(samples: Samples) -> str:
         if failures:
             raise failures.pop()
-        return Transcript("Hello?")
+        return "Hello?"
 
     async with recognizing(speech(recognizer=FunctionRecognizer(fail_once))) as (
         pipeline,
@@ -252,7 +238,7 @@ async def test_a_short_utterance_interrupts_the_agent_only_if_it_is_a_stop_phras
     words: str, expected: list[ServerEvent]
 ) -> None:
     recognizer = FunctionRecognizer(
-        lambda samples: Transcript("Then this." if len(samples) > 16_000 else words)
+        lambda samples: "Then this." if len(samples) > 16_000 else words
     )
     async with recognizing(speech(recognizer=recognizer)) as (pipeline, listener):
         listener.agent_is_speaking = True
