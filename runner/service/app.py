@@ -14,7 +14,6 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
@@ -70,7 +69,7 @@ class LocalService:
             speech,
             workers,
             SpeechSynthesizer(speech, workers),
-            report or _ignore,
+            report or (lambda kind, fields: None),
         )
         self._stack = AsyncExitStack()
         self._server: Server | None = None
@@ -138,10 +137,10 @@ class LocalService:
         if address.path == _TOKEN_PATH:
             now = asyncio.get_running_loop().time()
             authorization = request.headers.get("Authorization")
-            return _http(
-                self._authenticator.issue_token(authorization, address.query, now)
+            return _json_response(
+                *self._authenticator.issue_token(authorization, address.query, now)
             )
-        return _http(HttpResponse(404, {"detail": "Not Found"}))
+        return _json_response(404, {"detail": "Not Found"})
 
     async def _serve(self, connection: ServerConnection) -> None:
         is_authorized = self._is_authorized(connection)
@@ -195,13 +194,13 @@ def _reject(connection: ServerConnection, rejection: RejectConnection) -> Respon
     return connection.respond(status, f"{status.phrase} (injected)\n")
 
 
-def _http(answer: HttpResponse) -> Response:
-    body = answer.text.encode()
+def _json_response(status: int, value: Mapping[str, Any]) -> Response:
+    body = json.dumps(value).encode()
     headers = Headers()
     headers["Content-Type"] = "application/json"
     headers["Content-Length"] = str(len(body))
     headers["Connection"] = "close"
-    return Response(answer.status, HTTPStatus(answer.status).phrase, headers, body)
+    return Response(status, HTTPStatus(status).phrase, headers, body)
 
 
 def _quiet_logger() -> logging.Logger:
@@ -211,28 +210,12 @@ def _quiet_logger() -> logging.Logger:
     return logger
 
 
-def _ignore(kind: str, fields: Mapping[str, Any]) -> None:
-    del kind, fields
-
-
 # Parameters of GET /v1/token: name, minimum, maximum, required. All responses are those
 # of the real service, as measured: 404 for a wrong key, a list of parameter errors.
 _PARAMETERS = (
     ("expires_in_seconds", 1, 600, True),
     ("max_session_duration_seconds", 60, 10_800, False),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class HttpResponse:
-    """An HTTP response with a JSON body."""
-
-    status: int
-    body: Mapping[str, Any]
-
-    @property
-    def text(self) -> str:
-        return json.dumps(self.body)
 
 
 class Authenticator:
@@ -260,12 +243,12 @@ class Authenticator:
 
     def issue_token(
         self, authorization: str | None, query: str, now: float
-    ) -> HttpResponse:
-        """Answers GET /v1/token."""
+    ) -> tuple[int, Mapping[str, Any]]:
+        """Returns status and JSON body of the answer to GET /v1/token."""
         if authorization is None:
-            return HttpResponse(422, {"detail": [_missing("header", "authorization")]})
+            return 422, {"detail": [_missing("header", "authorization")]}
         if self._key is not None and not _same(credential(authorization), self._key):
-            return HttpResponse(404, {"detail": "Invalid API key"})
+            return 404, {"detail": "Invalid API key"}
         given = {name: values[-1] for name, values in parse_qs(query).items()}
         errors = [
             error
@@ -273,12 +256,12 @@ class Authenticator:
             if (error := _check(given.get(name), name, low, high, required))
         ]
         if errors:
-            return HttpResponse(422, {"detail": errors})
+            return 422, {"detail": errors}
         seconds = int(given["expires_in_seconds"])
         self._tokens = {t: end for t, end in self._tokens.items() if end > now}
         token = secrets.token_urlsafe(48)
         self._tokens[token] = now + seconds
-        return HttpResponse(200, {"token": token, "expires_in_seconds": seconds})
+        return 200, {"token": token, "expires_in_seconds": seconds}
 
 
 def credential(authorization: str | None) -> str:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, TypeVar
 
 from runner.config.model import LlmConfig, LocalConfig
 from runner.errors import ModelMissing, SpeechError, VagentError
@@ -37,15 +36,9 @@ _RULES = LlmConfig(name="rules")
 # Models of this size gain nothing from more threads.
 _MAX_THREADS = 4
 
+_PARTS = ("stt", "llm", "tts", "vad", "endpointing")  # in the order of reports
+
 P = TypeVar("P")
-
-
-@dataclass(frozen=True, slots=True)
-class _Loaded(Generic[P]):
-    """A component, or its fallback with the reason."""
-
-    part: P
-    missing: MissingComponent | None = None
 
 
 def load_speech(
@@ -109,6 +102,7 @@ class LoadedSpeechStack:
         self._store = store
         self._threads = threads
         self._fallbacks_only = fallbacks_only
+        self._missing: dict[str, MissingComponent] = {}
         # Two at a time: reading from disk and initialization overlap well. They start
         # in this order; the greeting needs the first two.
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="load-speech")
@@ -117,31 +111,33 @@ class LoadedSpeechStack:
         self._recognizer = self._pool.submit(self._load_recognizer)
         self._language_model = self._pool.submit(self._load_language_model)
         self._endpointer = self._pool.submit(self._load_endpointer)
+        self._parts: tuple[Future[Any], ...] = (
+            self._vad,
+            self._synthesizer,
+            self._recognizer,
+            self._language_model,
+            self._endpointer,
+        )
 
     def vad(self) -> Vad:
-        return self._vad.result().part()
+        return self._vad.result()()
 
     def endpointer(self) -> Endpointer | None:
-        return self._endpointer.result().part
+        return self._endpointer.result()
 
     def recognizer(self) -> Recognizer | None:
-        return self._recognizer.result().part
+        return self._recognizer.result()
 
     def language_model(self) -> LanguageModel:
-        return self._language_model.result().part
+        return self._language_model.result()
 
     def synthesizer(self) -> Synthesizer:
-        return self._synthesizer.result().part
+        return self._synthesizer.result()
 
     def missing(self) -> Sequence[MissingComponent]:
-        missing = (
-            self._recognizer.result().missing,
-            self._language_model.result().missing,
-            self._synthesizer.result().missing,
-            self._vad.result().missing,
-            self._endpointer.result().missing,
-        )
-        return [each for each in missing if each]
+        for loading in self._parts:
+            loading.result()
+        return [self._missing[part] for part in _PARTS if part in self._missing]
 
     def close(self) -> None:
         """Stops loading and closes the language model, which has most of the memory;
@@ -149,17 +145,18 @@ class LoadedSpeechStack:
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._language_model.add_done_callback(_close_llm)
 
-    def _load_vad(self) -> _Loaded[Callable[[], Vad]]:
+    def _load_vad(self) -> Callable[[], Vad]:
         from runner.speech.vad import EnergyVad, load_silero
 
+        fallback: Callable[[], Vad] = EnergyVad
         return self._try(
             "vad",
             lambda: load_silero(_model_path(self._store, "silero-vad")),
-            EnergyVad,
+            fallback,
             "an energy gate: more false starts, a longer silence at the end of a turn",
         )
 
-    def _load_endpointer(self) -> _Loaded[Endpointer | None]:
+    def _load_endpointer(self) -> Endpointer | None:
         from runner.speech.vad import load_smart_turn
 
         return self._try(
@@ -169,7 +166,7 @@ class LoadedSpeechStack:
             "a fixed silence of 500 ms ends a turn",
         )
 
-    def _load_recognizer(self) -> _Loaded[Recognizer | None]:
+    def _load_recognizer(self) -> Recognizer | None:
         from runner.speech.recognizer import load_whisper
 
         name = self._local.stt or DEFAULT_RECOGNIZER
@@ -180,17 +177,18 @@ class LoadedSpeechStack:
             "text input only",
         )
 
-    def _load_synthesizer(self) -> _Loaded[Synthesizer]:
+    def _load_synthesizer(self) -> Synthesizer:
         from runner.speech.synthesizer import ToneSynthesizer
 
+        fallback: Synthesizer = ToneSynthesizer()
         return self._try(
             "tts",
             lambda: _load_voice(self._local, self._store, self._threads),
-            ToneSynthesizer(),
+            fallback,
             "the transcript, and tones",
         )
 
-    def _load_language_model(self) -> _Loaded[LanguageModel]:
+    def _load_language_model(self) -> LanguageModel:
         from runner.speech.llm import load_llm
 
         find = self._store.find
@@ -201,19 +199,19 @@ class LoadedSpeechStack:
             "the agent's own rules: a script, not a language model",
         )
 
-    def _try(
-        self, part: str, load: Callable[[], P], fallback: P, instead: str
-    ) -> _Loaded[P]:
+    def _try(self, part: str, load: Callable[[], P], fallback: P, instead: str) -> P:
+        """Returns the component, or its fallback and notes that it is missing."""
         if self._fallbacks_only:
-            return _Loaded(fallback)
+            return fallback
         try:
-            return _Loaded(load())
+            return load()
         except (ImportError, OSError) as error:
             # OSError: a system library of the wheel is missing.
             reason, command = _import_problem(error), INSTALL
         except VagentError as error:
             reason, command = error.message, error.hint or "vagent models list"
-        return _Loaded(fallback, MissingComponent(part, reason, instead, command))
+        self._missing[part] = MissingComponent(part, reason, instead, command)
+        return fallback
 
 
 def _model_path(store: ModelStore, name: str) -> Path:
@@ -240,9 +238,9 @@ def _load_voice(local: LocalConfig, store: ModelStore, threads: int) -> Synthesi
     return load_piper(_model_path(store, local.tts or DEFAULT_VOICE), threads=threads)
 
 
-def _close_llm(loaded: Future[_Loaded[LanguageModel]]) -> None:
+def _close_llm(loaded: Future[LanguageModel]) -> None:
     if not loaded.cancelled() and not loaded.exception():
-        loaded.result().part.close()
+        loaded.result().close()
 
 
 def _import_problem(error: ImportError | OSError) -> str:
