@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,14 +113,10 @@ class ToolCallRequest:
 
 
 ModelOutput: TypeAlias = TextChunk | ToolCallRequest
-Quality: TypeAlias = Literal["model", "script"]
 
 
 class LanguageModel(Protocol):
     """Decides what the agent says and which tools it calls. Keeps no conversation."""
-
-    name: str
-    quality: Quality  # "script": fixed rules, no language model
 
     def warm(self, context: AgentContext) -> None:
         """Processes the prompt and the tools before the first turn."""
@@ -146,8 +142,6 @@ class LanguageModel(Protocol):
 
 class Synthesizer(Protocol):
     """Text to speech."""
-
-    name: str
 
     def synthesize(self, text: str, cancelled: Cancelled) -> Iterator[bytes]:
         """Yields the audio of one sentence as 24 kHz mono PCM16, in pieces."""

@@ -33,8 +33,7 @@ class PiperSynthesizer:
     # overshoot from clipping.
     VOLUME = 0.8
 
-    def __init__(self, name: str, engine: Any, settings: Any) -> None:
-        self.name = name
+    def __init__(self, engine: Any, settings: Any) -> None:
         self._engine = engine  # piper.PiperVoice
         self._settings = settings  # piper.SynthesisConfig
 
@@ -72,7 +71,7 @@ def load_piper(path: Path, *, threads: int = 2) -> PiperSynthesizer:
     settings = piper.SynthesisConfig(
         volume=PiperSynthesizer.VOLUME, noise_scale=0.0, noise_w_scale=0.0
     )
-    return PiperSynthesizer(path.stem, engine, settings)
+    return PiperSynthesizer(engine, settings)
 
 
 def split_into_pieces(text: str) -> list[str]:
@@ -103,8 +102,6 @@ class ToneSynthesizer:
 
     Deterministic; the fallback if no voice is installed.
     """
-
-    name = "tones"
 
     SYLLABLE = 0.18  # seconds
     VOLUME = 0.25

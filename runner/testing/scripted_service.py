@@ -38,7 +38,6 @@ from runner.speech.interfaces import (
     LanguageModel,
     MissingComponent,
     ModelOutput,
-    Quality,
     Recognizer,
     Samples,
     Synthesizer,
@@ -208,8 +207,6 @@ def _word_tone(word: str) -> bytes:
 class _Tones:
     """Synthesizes tones, cached by word."""
 
-    name = "tones"
-
     def synthesize(self, text: str, cancelled: Cancelled) -> Iterator[bytes]:
         for word in text.split():
             if cancelled():
@@ -267,9 +264,6 @@ class ScriptedModel:
 
     For one call only: rules without a condition are used once, in order.
     """
-
-    name = "script"
-    quality: Quality = "script"
 
     def __init__(self, rules: Sequence[LlmRule] = ()) -> None:
         self._rules = [rule for rule in rules if rule.user_says or rule.after]

@@ -15,7 +15,6 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from typing import Literal
 
 import numpy as np
 
@@ -62,9 +61,6 @@ class WhistleRecognizer:
 
 class ScriptedModel:
     """Returns the output of a function."""
-
-    name = "script"
-    quality: Literal["model", "script"] = "script"
 
     def __init__(self, decide: Decide) -> None:
         self._decide = decide

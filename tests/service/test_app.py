@@ -451,8 +451,6 @@ async def test_a_failing_component_fails_one_reply_and_not_the_session(
     fail: str, code: str
 ) -> None:
     class Voice:
-        name = "hoarse"
-
         def synthesize(
             self, text: str, cancelled: Callable[[], bool]
         ) -> Iterator[bytes]:

@@ -43,8 +43,6 @@ async def test_a_missing_component_is_reported_with_its_command() -> None:
 
 async def test_a_failure_of_the_synthesizer_is_a_warning() -> None:
     class Broken:
-        name = "broken"
-
         def synthesize(
             self, text: str, cancelled: Callable[[], bool]
         ) -> Iterator[bytes]:

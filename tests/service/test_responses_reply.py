@@ -27,8 +27,6 @@ from tests.service.scripted import ScriptedSpeech, whistle
 class ShortSynthesizer:
     """Whistles for 30 ms for any text; can be made to fail."""
 
-    name = "brief"
-
     def __init__(self) -> None:
         self.fails = False
 

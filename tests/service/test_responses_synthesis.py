@@ -18,8 +18,6 @@ from tests.service.scripted import ScriptedSpeech, whistle
 class CountingSynthesizer:
     """Whistles for half a second between two long silences."""
 
-    name = "counting"
-
     def __init__(self) -> None:
         self.said: list[str] = []
 

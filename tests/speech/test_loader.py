@@ -9,9 +9,11 @@ import pytest
 from runner.config.model import LlmConfig, LocalConfig
 from runner.errors import ModelMissing
 from runner.speech.interfaces import SPEECH_RATE, VAD_FRAME
+from runner.speech.llm.rule_based import RuleBasedModel
 from runner.speech.loader import available_cores, load_speech, load_synthesizer
 from runner.speech.manifest import load_manifest
 from runner.speech.models import ModelStore
+from runner.speech.synthesizer import ToneSynthesizer
 
 RULES = LocalConfig(llm=LlmConfig(name="rules"))
 
@@ -33,8 +35,8 @@ def test_without_models_every_component_has_a_fallback(nothing: ModelStore) -> N
     assert speech.vad().probability(np.zeros(VAD_FRAME, np.float32)) == 0.0
     assert speech.endpointer() is None
     assert speech.recognizer() is None
-    assert speech.language_model().quality == "script"
-    assert speech.synthesizer().name == "tones"
+    assert isinstance(speech.language_model(), RuleBasedModel)
+    assert isinstance(speech.synthesizer(), ToneSynthesizer)
     speech.close()
 
 
@@ -56,8 +58,8 @@ def test_requested_fallbacks_are_not_missing(nothing: ModelStore) -> None:
     speech = load_speech(LocalConfig(), fallbacks_only=True, store=nothing)
 
     assert list(speech.missing()) == []
-    assert speech.synthesizer().name == "tones"
-    assert speech.language_model().quality == "script"
+    assert isinstance(speech.synthesizer(), ToneSynthesizer)
+    assert isinstance(speech.language_model(), RuleBasedModel)
     assert speech.recognizer() is None
     assert speech.endpointer() is None
     speech.close()

@@ -134,23 +134,21 @@ class Engine:
 
 class TestPiperVoice:
     def test_audio_is_resampled_to_24_khz(self) -> None:
-        (pcm,) = PiperSynthesizer("test", Engine(), None).synthesize("Hello.", never)
+        (pcm,) = PiperSynthesizer(Engine(), None).synthesize("Hello.", never)
 
         assert duration_ms(pcm) == pytest.approx(100, abs=0.1)
 
     def test_each_sentence_is_yielded_as_soon_as_it_is_synthesized(self) -> None:
         engine = Engine()
 
-        audio = PiperSynthesizer("test", engine, None).synthesize(
-            "One. Two. Three.", never
-        )
+        audio = PiperSynthesizer(engine, None).synthesize("One. Two. Three.", never)
 
         next(audio)
         assert engine.made == 1
 
     def test_cancellation_stops_synthesis(self) -> None:
         engine, answers = Engine(), itertools.chain([False], itertools.repeat(True))
-        voice = PiperSynthesizer("test", engine, None)
+        voice = PiperSynthesizer(engine, None)
 
         pieces = list(voice.synthesize("One. Two. Three.", lambda: next(answers)))
 
@@ -160,11 +158,7 @@ class TestPiperVoice:
     def test_markup_is_not_spoken(self) -> None:
         engine = Engine()
 
-        list(
-            PiperSynthesizer("test", engine, None).synthesize(
-                "**Order** `1234` [[x]]", never
-            )
-        )
+        list(PiperSynthesizer(engine, None).synthesize("**Order** `1234` [[x]]", never))
 
         assert engine.asked == ["Order 1234 x"]
 

@@ -82,7 +82,6 @@ def decide(
 class BriefVoice:
     """Synthesizes 40 ms for every sentence, so that tests do not wait for speech."""
 
-    name = "brief"
     sample_rate = 24_000
 
     def synthesize(self, text: str, cancelled: Any) -> Iterator[bytes]:

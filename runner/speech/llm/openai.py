@@ -25,7 +25,6 @@ from runner.speech.interfaces import (
     Cancelled,
     HistoryMessage,
     ModelOutput,
-    Quality,
     SystemMessage,
     TextChunk,
     ToolCallRequest,
@@ -54,8 +53,6 @@ class OpenAiCompatibleModel:
     SpeechError if the endpoint fails; no message contains the key.
     """
 
-    quality: Quality = "model"
-
     def __init__(
         self,
         url: str,
@@ -67,7 +64,6 @@ class OpenAiCompatibleModel:
         self._endpoint = ChatEndpoint(url, model=model, key=key, timeout=timeout)
         self._plain = SmallModelPolicy(_EndpointModel(self._endpoint))
         self._accepts_tools = True
-        self.name = model or self._endpoint.address
 
     def warm(self, context: AgentContext) -> None:
         """Does nothing: the server keeps its own cache, and a request costs money."""
@@ -135,7 +131,6 @@ class _EndpointModel:
 
     def __init__(self, endpoint: ChatEndpoint) -> None:
         self._endpoint = endpoint
-        self.name = endpoint.address
 
     def write(
         self,

@@ -15,7 +15,6 @@ from runner.speech.interfaces import (
     Cancelled,
     HistoryMessage,
     ModelOutput,
-    Quality,
     TextChunk,
     ToolCallRequest,
     ToolMessage,
@@ -36,9 +35,6 @@ _THANKS = re.compile(r"\b(thanks|thank you|cheers)\b", re.I)
 
 class RuleBasedModel:
     """Decides by fixed rules."""
-
-    name = "rules"
-    quality: Quality = "script"
 
     def warm(self, context: AgentContext) -> None:
         """Does nothing: rules need no preparation."""

@@ -15,7 +15,6 @@ from runner.speech.interfaces import (
     Cancelled,
     HistoryMessage,
     ModelOutput,
-    Quality,
     TextChunk,
     ToolCallRequest,
     ToolMessage,
@@ -52,7 +51,6 @@ _CHARACTERS_PER_TOKEN = 3  # English has more
 class TextModel(Protocol):
     """A language model whose output a grammar constrains."""
 
-    name: str
     context: int  # maximum tokens of one conversation
     is_small: bool  # below a billion parameters: its decisions are not reliable
 
@@ -79,11 +77,8 @@ class SmallModelPolicy:
     was not requested becomes plain speech.
     """
 
-    quality: Quality = "model"
-
     def __init__(self, model: TextModel) -> None:
         self._model = model
-        self.name = model.name
         # Prompts being cached, each with an event that is set when it is done.
         self._warming: dict[str, threading.Event] = {}
         self._was_asked = False  # since the last `warm`

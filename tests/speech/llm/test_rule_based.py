@@ -101,9 +101,8 @@ def test_an_agent_without_tools_says_so() -> None:
     assert isinstance(part, TextChunk) and "cannot answer" in part.text
 
 
-def test_the_model_is_a_script_and_can_be_cancelled() -> None:
+def test_the_model_can_be_cancelled() -> None:
     llm = RuleBasedModel()
     llm.warm(CONTEXT)
-    assert llm.quality == "script"
     assert list(llm.respond(CONTEXT, [UserMessage("Weather?")], lambda: True)) == []
     llm.close()

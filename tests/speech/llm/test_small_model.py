@@ -56,7 +56,6 @@ ASKED = "lookup_order.order_id"
 class ScriptedModel:
     """Writes the given answers, one a question, in pieces; keeps what it was asked."""
 
-    name = "scripted"
     context = 4096
     is_small = False
 
