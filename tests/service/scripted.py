@@ -39,7 +39,7 @@ Decide = Callable[[AgentContext, Sequence[HistoryMessage]], Iterable[ModelOutput
 
 
 def whistle(pitch: float, seconds: float, rate: int = 24_000) -> bytes:
-    """Return a tone as PCM16."""
+    """Returns a tone as PCM16."""
     time = np.arange(round(seconds * rate)) / rate
     tone = 0.3 * np.sin(2 * np.pi * pitch * time)
     return to_pcm(tone.astype(np.float32))

@@ -34,10 +34,10 @@ TOOL = {"type": "function", "name": "look", "description": "Look."}
 
 
 def decide(
-    brief: AgentContext, history: Sequence[HistoryMessage]
+    context: AgentContext, history: Sequence[HistoryMessage]
 ) -> Iterable[ModelOutput]:
     match history[-1]:
-        case UserMessage(text="Where is my order?") if brief.tools:
+        case UserMessage(text="Where is my order?") if context.tools:
             yield ToolCallRequest("look", {"at": "it"})
         case ToolMessage(result=str(result)):
             yield TextChunk(f"It says {result}.")
@@ -455,11 +455,11 @@ async def test_a_failing_component_fails_one_reply_and_not_the_session(
             self, text: str, cancelled: Callable[[], bool]
         ) -> Iterator[bytes]:
             if fail == "speak" and "good" in text:
-                raise RuntimeError("hoarse")
+                raise RuntimeError("broken")
             yield whistle(440, 0.05)
 
     def think(
-        brief: AgentContext, history: Sequence[HistoryMessage]
+        context: AgentContext, history: Sequence[HistoryMessage]
     ) -> Iterable[ModelOutput]:
         if fail == "think" and len(history) == 1:
             raise RuntimeError("empty")
@@ -489,7 +489,7 @@ async def test_missing_components_are_reported_with_their_commands() -> None:
         is_told.set()
 
     part = MissingComponent(
-        "brain", "no weights", "rules", "vagent models fetch qwen-0.5b"
+        "llm", "no weights", "rules", "vagent models fetch qwen-0.5b"
     )
     speech = ScriptedSpeech(LINES, decide, missing=[part])
     async with serving(speech, report=report):

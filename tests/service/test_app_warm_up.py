@@ -17,7 +17,9 @@ async def warm_up_reports(
     missing: Sequence[MissingComponent] = (), voice: Synthesizer | None = None
 ) -> Any:
     said: list[tuple[str, Any]] = []
-    speech = ScriptedSpeech({}, lambda brief, history: [], missing=missing, voice=voice)
+    speech = ScriptedSpeech(
+        {}, lambda context, history: [], missing=missing, voice=voice
+    )
     workers = Workers(1)
     synthesizer = SpeechSynthesizer(speech, workers)
     await warm_up(

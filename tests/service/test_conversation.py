@@ -31,7 +31,7 @@ from tests.service.scripted import ScriptedSpeech, whistle
 
 
 def decide(
-    brief: AgentContext, history: Sequence[HistoryMessage]
+    context: AgentContext, history: Sequence[HistoryMessage]
 ) -> Iterable[ModelOutput]:
     last = history[-1]
     yield TextChunk(
@@ -120,8 +120,8 @@ async def test_the_model_is_warmed_while_the_greeting_plays() -> None:
         here.receive(SessionUpdate({"greeting": "Hi.", "system_prompt": "Be brief."}))
         await here.line.until("reply.done")
 
-    [brief] = here.speech.scripted_model.warmed
-    assert brief.prompt == "Be brief."
+    [context] = here.speech.scripted_model.warmed
+    assert context.prompt == "Be brief."
 
 
 async def test_speech_is_recognized_and_answered() -> None:

@@ -60,7 +60,7 @@ class Setup:
     def __init__(self) -> None:
         self.voice = ShortSynthesizer()
         self.workers = Workers(4)
-        speech = ScriptedSpeech({}, lambda brief, history: [], voice=self.voice)
+        speech = ScriptedSpeech({}, lambda context, history: [], voice=self.voice)
         self.synthesizer = SpeechSynthesizer(speech, self.workers)
         self.events = Events()
 

@@ -42,7 +42,7 @@ def voice() -> CountingSynthesizer:
 @pytest.fixture
 def synthesizer(voice: CountingSynthesizer) -> Iterator[SpeechSynthesizer]:
     workers = Workers(2)
-    speech = ScriptedSpeech({}, lambda brief, history: [], voice=voice)
+    speech = ScriptedSpeech({}, lambda context, history: [], voice=voice)
     yield SpeechSynthesizer(speech, workers)
     workers.close()
 

@@ -1,4 +1,4 @@
-"""How long the server keeps a session, through real sockets.
+"""Lifetime of dropped sessions, through real sockets.
 
 The loop can skip time: the grace period is half a minute.
 """
@@ -40,7 +40,7 @@ async def drop(client: Client) -> None:
 
 
 async def dropped(server: LocalService) -> str:
-    """Return the id of a session whose connection the server has seen drop."""
+    """Returns the ID of a session whose connection the server has seen drop."""
     async with connected(server) as client:
         ready = await client.open()
         await drop(client)

@@ -44,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
         self.server.answer(self)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Keep quiet."""
+        """Logs nothing."""
 
     def start(self) -> int:
         given = self.headers.get("Range") or "bytes=0-"

@@ -67,7 +67,7 @@ class Peer:
                 peer.plays.pop(0)(self)
 
             def log_message(self, format: str, *args: object) -> None:
-                """Keep the test's output clean."""
+                """Logs nothing."""
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         server.daemon_threads = True

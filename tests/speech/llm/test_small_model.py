@@ -272,7 +272,7 @@ def test_close_closes_the_model() -> None:
 
 
 class SlowReader(ScriptedModel):
-    """Takes as long to read its first prompt as the test likes."""
+    """Reads its first prompt until the test continues it."""
 
     def __init__(self, *answers: str) -> None:
         super().__init__(*answers)
