@@ -178,7 +178,7 @@ class VagentClient:
                 self._observe,
             ),
         )
-        self._stop, speaker.stop = speaker.stop, self._stop_and_note  # type: ignore[method-assign]  # the measuring point: sound is gone when this returns
+        self._stop, speaker.stop = speaker.stop, self._stop_and_note  # type: ignore[method-assign]  # the measuring point: the audio was sent when this returns
 
     async def run(self) -> object:
         with self._recorder or contextlib.nullcontext():

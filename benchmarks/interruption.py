@@ -3,7 +3,7 @@
     python benchmarks/interruption.py [--count 1000]
 
 The engine with a wire and a speaker that are stand-ins: the clock starts when the
-message lies ready to be read, and stops when the speaker's buffer is empty. The speaker
+message is ready to be read, and stops when the speaker's buffer is empty. The speaker
 holds a second of audio each time.
 """
 

@@ -106,7 +106,7 @@ def live(mutant: Mutant | None, tests: list[str]) -> None:
         derandomize=True,
         deadline=None,
         max_examples=20,
-        # A failure is enough; nobody reads the smallest one.
+        # A failure is enough; the smallest one is not needed.
         phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate),
         suppress_health_check=list(hypothesis.HealthCheck),
     )

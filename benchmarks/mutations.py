@@ -249,7 +249,7 @@ def _is_docstring(node: ast.AST) -> bool:
 
 
 def _is_tuning(node: ast.stmt) -> bool:
-    """Whether this is `NAME = 3.0`, a number that somebody chose, or names a type."""
+    """True if this is `NAME = 3.0`, a chosen number, or the name of a type."""
     if isinstance(node, ast.AnnAssign):
         return ast.unparse(node.annotation) == "TypeAlias"
     if not isinstance(node, ast.Assign):

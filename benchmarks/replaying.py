@@ -92,23 +92,23 @@ def _turn(at: float, number: str) -> Iterator[tuple[float, Entry]]:
     result = '{"status":"shipped"}'
     yield at, Received(InputSpeechStarted())
     yield at, StopPlayback()
-    yield from _sound(at, at + 2.0, "")
+    yield from _audio(at, at + 2.0, "")
     yield at + 2.0, Received(InputSpeechStopped())
     yield at + 2.2, Received(TranscriptUser("Where is my order?", f"msg_{number}"))
     yield at + 2.3, Received(call)
     yield at + 2.3, RunTool(call)
     yield at + 2.6, ToolFinished(call_id, result)
     yield start, Received(ReplyStarted(reply_id))
-    yield from _sound(start, done, reply_id)
+    yield from _audio(start, done, reply_id)
     yield done, Received(TranscriptAgent("It was shipped.", reply_id))
     yield done, Received(ReplyDone(reply_id, "completed"))
     yield done, Send(ToolResult(call_id, result))
     yield done + 0.1, Received(ReplyStarted(f"{reply_id}_2"))
     yield done + 0.1, Received(ReplyDone(f"{reply_id}_2", "completed"))
-    yield from _sound(done + 0.1, at + TURN_SECONDS, "")
+    yield from _audio(done + 0.1, at + TURN_SECONDS, "")
 
 
-def _sound(since: float, until: float, reply_id: str) -> Iterator[tuple[float, Entry]]:
+def _audio(since: float, until: float, reply_id: str) -> Iterator[tuple[float, Entry]]:
     for number in range(round((until - since) * 10) - 1):
         at, size = since + 0.01 + number / 10, BYTES_A_SECOND // 10
         heard = size if reply_id else 0

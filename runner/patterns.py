@@ -34,6 +34,8 @@ _COMPILED = 512
 # some constructs, and a parser of our own would have to know the whole syntax.
 _parser: Any = import_module("re._parser")
 
+UNLIMITED: Any = _parser.MAXREPEAT  # the maximum of `*` and `+` in a syntax tree
+
 # Unicode classes of `re` in RE2, whose own \d, \w and \s are limited to ASCII.
 _CLASSES = {
     "DIGIT": r"\p{Nd}",
@@ -162,7 +164,7 @@ def _translate_item(name: str, value: Any) -> str:
             return f"(?:{_translate_flags(added)}{_translate(body)})"
         case "MAX_REPEAT" | "MIN_REPEAT":
             least, most, body = value
-            upper = "" if most is _parser.MAXREPEAT else most
+            upper = "" if most is UNLIMITED else most
             lazy = "?" if name == "MIN_REPEAT" else ""
             return f"(?:{_translate(body)}){{{least},{upper}}}{lazy}"
         case "AT" if str(value) in _PLACES:

@@ -229,7 +229,7 @@ def seconds_for(utterances: int) -> float:
 
 
 def ears_open(capture: Capture) -> float:
-    """Return from when on somebody listens: after the greeting's first seconds."""
+    """Returns the time after the first seconds of the greeting."""
     return capture.began + _SETTLING_SECONDS
 
 

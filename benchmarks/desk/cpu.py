@@ -1,4 +1,4 @@
-"""What the whole client costs while nobody speaks, and while the agent does.
+"""CPU of the whole client in silence and while the agent speaks.
 
 `vagent run` as a person starts it, echo cancellation included, against a service on
 this machine; next to it the least client that has the same audio, with this canceller,

@@ -1,4 +1,4 @@
-"""An agent speaks, nobody else does: how often is it interrupted all the same?
+"""Counts how often the agent interrupts itself while only the agent speaks.
 
 With echo cancellation, and next to it, in the same recording, without.
 """

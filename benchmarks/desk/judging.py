@@ -36,7 +36,7 @@ _SPAN = 60.0  # seconds that one row of a long run is about
 class Branch:
     """What the local service's ears made of one side of a capture."""
 
-    false: int  # decisions that somebody speaks while nobody did
+    false: int  # decisions for speech in silence
     kept: int  # utterances that were taken for speech within a second
     delays: Sequence[float]  # of those, seconds from onset to decision
     errors: int = 0  # in words
@@ -266,7 +266,7 @@ def _window(log: Log, since: float, until: float) -> tuple[NDArray[np.float64], 
 
 
 def _find(pattern: NDArray[np.float64], window: NDArray[np.float64]) -> int:
-    """Return where the pattern lies in the window, by its correlation."""
+    """Returns the offset of the pattern in the window, by correlation."""
     size = len(pattern) + len(window)
     product = np.fft.rfft(window, size) * np.conj(np.fft.rfft(pattern, size))
     likeness = np.fft.irfft(product, size)[: max(1, len(window) - len(pattern) + 1)]

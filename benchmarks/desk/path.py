@@ -102,11 +102,11 @@ def _downlink(held: Held, room: Room) -> tuple[list[float], list[float]]:
 
 
 def _found(passed: Passed) -> Sequence[int]:
-    return [int(index) for index in onsets(passed.sound()[0], RATE)]
+    return [int(index) for index in onsets(passed.audio()[0], RATE)]
 
 
 def _place_in_block(passed: Passed, index: int) -> int:
-    ends = passed.sound()[1]
+    ends = passed.audio()[1]
     block = int(np.searchsorted(ends, index, side="right"))
     return index - (int(ends[block - 1]) if block else 0)
 

@@ -126,7 +126,7 @@ class Script:
                 case "tone":
                     await self._cut(reply)
                 case _:
-                    await self._tell(reply)
+                    await self._write_transcript(reply)
 
     async def _click(self, reply: str) -> None:
         sound = np.zeros(SAMPLE_RATE // 5, np.float32)
@@ -145,7 +145,7 @@ class Script:
         await asyncio.sleep(0.4)
         await self._send(InputSpeechStopped())
 
-    async def _tell(self, reply: str) -> None:
+    async def _write_transcript(self, reply: str) -> None:
         from benchmarks.desk.sounds import story
 
         sound = story()[: 10 * SAMPLE_RATE]

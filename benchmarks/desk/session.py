@@ -46,14 +46,14 @@ class Passed:
         self.pcm.append(pcm)
         self.at.append(time.monotonic())
 
-    def sound(self) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
+    def audio(self) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
         """Return all samples, and with which the blocks end."""
         samples = np.frombuffer(b"".join(self.pcm), "<i2")
         return samples, np.cumsum([len(piece) // 2 for piece in self.pcm])
 
     def time_of(self, index: int) -> float:
         """Return when the block with this sample passed."""
-        return self.at[int(np.searchsorted(self.sound()[1], index, side="right"))]
+        return self.at[int(np.searchsorted(self.audio()[1], index, side="right"))]
 
 
 class StampedPortAudio:

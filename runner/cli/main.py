@@ -156,4 +156,4 @@ def print_error(error: VagentError) -> None:
         typer.echo(render(findings), err=True, nl=False)
     typer.echo(f"vagent: {error.message}", err=True)
     if error.hint:
-        typer.echo(f"  {error.hint}", err=True)
+        typer.echo(f"  hint: {error.hint}", err=True)

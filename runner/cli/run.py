@@ -285,7 +285,7 @@ def _exit(close: Close) -> NoReturn:
 
     codes = {Outcome.CLEAN: 0, Outcome.FAILED: 3, Outcome.REJECTED: 4}
     if close.outcome is not Outcome.CLEAN and close.hint:
-        typer.echo(f"  {close.hint}", err=True)
+        typer.echo(f"  hint: {close.hint}", err=True)
     raise typer.Exit(codes[close.outcome])
 
 

@@ -63,6 +63,7 @@ def service(
     llm: Annotated[
         str,
         typer.Option(
+            envvar="VAGENT_LLM",
             metavar="MODEL",
             help="Language model: auto, rules, qwen-1.5b, qwen-0.5b, a .gguf file, or "
             f"the URL of an OpenAI-compatible endpoint (its key in {_LLM_KEY}).",

@@ -72,13 +72,17 @@ class BoundedSchema:
         """
         return _run(self._validator, value, limit, MAX_STEPS)
 
+    def find_all_errors(self, value: object) -> list[ValidationError]:
+        """Returns all errors, without a limit of steps: for schemas of our own."""
+        return _run(self._validator, value, None, math.inf)
+
     def is_valid(self, value: object, part: Mapping[str, Any] | bool) -> bool:
         """True if a value is valid under a part of it. Raises SchemaTooComplex."""
         return not _run(self._validator.evolve(schema=part), value, 1, MAX_STEPS)
 
 
 def _run(
-    validator: Any, value: object, limit: int, max_steps: float
+    validator: Any, value: object, limit: int | None, max_steps: float
 ) -> list[ValidationError]:
     token = _steps_left.set([max_steps])
     found: list[ValidationError] = []
@@ -99,7 +103,7 @@ def _run(
 
 
 def find_meta_errors(
-    schema: Mapping[str, Any] | bool, limit: int = 1
+    schema: Mapping[str, Any] | bool, limit: int | None = 1
 ) -> list[ValidationError]:
     """Returns errors of the schema itself, as an instance of the meta-schema.
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from runner.errors import ToolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from jsonschema.exceptions import ValidationError
 
@@ -73,18 +73,13 @@ def agent_schema(kinds: Kinds | None = None) -> Schema:
 
 
 def _check_kind(key: str, schema: Mapping[str, Any] | bool) -> None:
-    from jsonschema.exceptions import SchemaError
-    from jsonschema.validators import Draft202012Validator
+    from runner.config.json_schema import find_meta_errors
 
-    try:
-        Draft202012Validator.check_schema(
-            schema if isinstance(schema, bool) else dict(schema)
-        )
-    except SchemaError as error:
+    for error in find_meta_errors(schema):
         raise ToolError(
             f"the tool kind {key!r} has an invalid schema: {error.message}",
             hint="report it to the author of the plugin",
-        ) from error
+        )
 
 
 @cache
@@ -98,71 +93,73 @@ def find_agent_violations(value: Any, kinds: Kinds | None = None) -> list[Violat
 
 
 def find_violations(value: Any, schema: Schema) -> list[Violation]:
-    """Return the violations of `schema` by `value`; empty if it is valid."""
+    """Return the violations of one of our own schemas; empty if the value is valid."""
     if _fits_quickly(value, schema):
         return []
-    return list(_translate(_validator()(schema).iter_errors(value)))
+    from runner.config.json_schema import BoundedSchema
+
+    return list(_translate(BoundedSchema(schema).find_all_errors(value)))
+
+
+def find_sample_violation(value: Any, schema: Schema) -> Violation | None:
+    """Return a violation of a schema from a file, without references, by a sample.
+
+    None also if the work for it would exceed the bounds of `json_schema`.
+    """
+    if _fits_quickly(value, schema, search=_search_bounded):
+        return None
+    from runner.config.json_schema import BoundedSchema, SchemaTooComplex
+
+    try:
+        errors = BoundedSchema(schema).find_errors(value)
+    except SchemaTooComplex:
+        return None
+    return next(_translate(errors), None)
 
 
 def find_schema_violations(schema: Any) -> list[Violation]:
     """Return the violations of the JSON Schema 2020-12 meta-schema by `schema`."""
     if _fits_quickly(schema, PLAIN_SCHEMA):
         return []
-    from jsonschema.validators import Draft202012Validator
+    from runner.config.json_schema import find_meta_errors
 
-    meta = Draft202012Validator(Draft202012Validator.META_SCHEMA)
-    return list(_translate(meta.iter_errors(schema)))
+    found = _translate(find_meta_errors(schema, limit=None))
+    return [each for each in found if each.keyword != "format"]  # VA410 reports them
 
 
-def resolves(reference: str, schema: Any) -> bool:
-    """True if a `$ref` resolves within the schema of a tool's arguments."""
-    from referencing import Registry
-    from referencing.exceptions import Unresolvable
-    from referencing.jsonschema import DRAFT202012
+def is_resolved(reference: str, schema: Any) -> bool:
+    """True if a reference resolves within the schema of a tool's arguments."""
+    from runner.config.json_schema import find_unresolved_references
 
-    # Like ArgumentCheck: without $id, and with an empty registry.
+    # Like ArgumentCheck: without $id.
     bare = {key: each for key, each in schema.items() if key not in ("$id", "$schema")}
-    resource = DRAFT202012.create_resource({"properties": {}, **bare})
-    resolver = Registry[Any]().resolver_with_root(resource)
-    try:
-        resolver.lookup(reference)
-    except Unresolvable:
-        return False
-    return True
+    return reference not in find_unresolved_references({"properties": {}, **bare})
 
 
-def _fits_quickly(value: Any, schema: Schema) -> bool:
+def _fits_quickly(value: Any, schema: Schema, search: Search | None = None) -> bool:
     try:
-        return fits(value, schema)
+        return fits(value, schema, search=search or matches_pattern)
     except UnsupportedKeyword:
         return False
 
 
-@cache
-def _validator() -> Any:
-    """Return the validator class, which the stubs do not type."""
-    from jsonschema.exceptions import ValidationError
-    from jsonschema.validators import Draft202012Validator, extend
+def _search_bounded(pattern: str, text: str) -> bool:
+    from runner.patterns import InvalidPattern, MatchTimeout, compile_pattern
 
-    def match_pattern(
-        validator: Any, pattern: str, instance: Any, schema: Any
-    ) -> Iterator[ValidationError]:
-        del validator, schema
-        if isinstance(instance, str) and not matches_pattern(pattern, instance):
-            yield ValidationError("")
-
-    extended: Any = extend  # not typed in the stubs
-    return extended(Draft202012Validator, {"pattern": match_pattern})
+    try:
+        return compile_pattern(pattern).search(text)
+    except (InvalidPattern, MatchTimeout):
+        raise UnsupportedKeyword from None
 
 
 def _translate(
-    errors: Iterator[ValidationError], above: Pointer = ()
+    errors: Iterable[ValidationError], above: Pointer = ()
 ) -> Iterator[Violation]:
     for error in errors:
         path = (*above, *error.relative_path)
         branch = _fitting_branch(error)
         if branch:
-            yield from _translate(iter(branch), path)
+            yield from _translate(branch, path)
             continue
         yield Violation(
             keyword=str(error.validator),
@@ -253,28 +250,48 @@ _ANNOTATIONS = frozenset(
 )
 
 
+# About half a second of work; an agent file with a hundred tools needs 20,000.
+_MAX_STEPS = 200_000
+
+
 class UnsupportedKeyword(Exception):
     """Raised for a schema keyword that is not supported here."""
 
 
-def fits(value: Any, schema: AnySchema, root: AnySchema = None) -> bool:
+Search: TypeAlias = "Callable[[str, str], bool]"  # pattern and text
+
+
+@dataclass(slots=True)
+class _Context:
+    """The schema in which `$ref`s resolve, and what is left of the work allowed."""
+
+    root: AnySchema
+    search: Search
+    steps_left: int = _MAX_STEPS
+
+
+def fits(value: Any, schema: AnySchema, search: Search | None = None) -> bool:
     """True if the value is valid; raise `UnsupportedKeyword`.
 
-    `$ref`s are resolved in `root`, by default the schema itself.
+    It is also raised if the value and the schema are too large. `search` matches
+    patterns; the default is for patterns of our own.
     """
+    return _fits(value, schema, _Context(schema, search or matches_pattern))
+
+
+def _fits(value: Any, schema: AnySchema, context: _Context) -> bool:
     if isinstance(schema, bool):
         return schema
-    if not isinstance(schema, dict):
+    context.steps_left -= 1
+    if not isinstance(schema, dict) or context.steps_left < 0:
         raise UnsupportedKeyword
-    is_root = root is None
-    root = schema if is_root else root
     for keyword, wanted in schema.items():
-        if keyword in _ANNOTATIONS or (keyword == "$id" and is_root):
+        if keyword in _ANNOTATIONS or (keyword == "$id" and schema is context.root):
             continue
         check = _CHECKS.get(keyword)
         if check is None:
             raise UnsupportedKeyword
-        if not check(value, wanted, schema, root):
+        if not check(value, wanted, schema, context):
             return False
     return True
 
@@ -285,18 +302,22 @@ def matches_pattern(pattern: str, text: str) -> bool:
     return re.search(strict, text) is not None
 
 
-def _ref(value: Any, wanted: Any, schema: AnySchema, root: AnySchema) -> bool:
+def _pattern(value: Any, wanted: Any, schema: AnySchema, context: _Context) -> bool:
+    return not isinstance(value, str) or context.search(wanted, value)
+
+
+def _ref(value: Any, wanted: Any, schema: AnySchema, context: _Context) -> bool:
     if not isinstance(wanted, str) or not wanted.startswith("#"):
         raise UnsupportedKeyword
-    found = root
+    found = context.root
     for part in wanted.split("/")[1:]:
         if not isinstance(found, dict) or part not in found:
             raise UnsupportedKeyword
         found = found[part]
-    return fits(value, found, root)
+    return _fits(value, found, context)
 
 
-def _type(value: Any, wanted: Any, schema: AnySchema, root: AnySchema) -> bool:
+def _type(value: Any, wanted: Any, schema: AnySchema, context: _Context) -> bool:
     names = wanted if isinstance(wanted, list) else [wanted]
     return any(_is_of(value, name) for name in names)
 
@@ -311,49 +332,53 @@ def _is_of(value: Any, name: Any) -> bool:
     return isinstance(value, _TYPES[name])
 
 
-def _one_of(value: Any, wanted: Any, schema: AnySchema, root: AnySchema) -> bool:
-    return sum(fits(value, each, root) for each in wanted) == 1
+def _one_of(value: Any, wanted: Any, schema: AnySchema, context: _Context) -> bool:
+    return sum(_fits(value, each, context) for each in wanted) == 1
 
 
-def _any_of(value: Any, wanted: Any, schema: AnySchema, root: AnySchema) -> bool:
-    return sum(fits(value, each, root) for each in wanted) > 0
+def _any_of(value: Any, wanted: Any, schema: AnySchema, context: _Context) -> bool:
+    return sum(_fits(value, each, context) for each in wanted) > 0
 
 
-def _properties(value: Any, wanted: Any, schema: AnySchema, root: AnySchema) -> bool:
+def _properties(value: Any, wanted: Any, schema: AnySchema, context: _Context) -> bool:
     if not isinstance(value, dict):
         return True
     return all(
-        fits(value[name], each, root) for name, each in wanted.items() if name in value
+        _fits(value[name], each, context)
+        for name, each in wanted.items()
+        if name in value
     )
 
 
-def _additional(value: Any, wanted: Any, schema: AnySchema, root: AnySchema) -> bool:
+def _additional(value: Any, wanted: Any, schema: AnySchema, context: _Context) -> bool:
     if not isinstance(value, dict):
         return True
     named = schema.get("properties", {})
     return all(
-        fits(each, wanted, root) for name, each in value.items() if name not in named
+        _fits(each, wanted, context)
+        for name, each in value.items()
+        if name not in named
     )
 
 
-def _if(value: Any, wanted: Any, schema: AnySchema, root: AnySchema) -> bool:
-    branch = "then" if fits(value, wanted, root) else "else"
-    return fits(value, schema.get(branch, {}), root)
+def _if(value: Any, wanted: Any, schema: AnySchema, context: _Context) -> bool:
+    branch = "then" if _fits(value, wanted, context) else "else"
+    return _fits(value, schema.get(branch, {}), context)
 
 
-def _names(value: Any, wanted: Any, schema: AnySchema, root: AnySchema) -> bool:
+def _names(value: Any, wanted: Any, schema: AnySchema, context: _Context) -> bool:
     return not isinstance(value, dict) or all(
-        fits(name, wanted, root) for name in value
+        _fits(name, wanted, context) for name in value
     )
 
 
-def _items(value: Any, wanted: Any, schema: AnySchema, root: AnySchema) -> bool:
+def _items(value: Any, wanted: Any, schema: AnySchema, context: _Context) -> bool:
     return not isinstance(value, list) or all(
-        fits(each, wanted, root) for each in value
+        _fits(each, wanted, context) for each in value
     )
 
 
-def _dependent(value: Any, wanted: Any, schema: AnySchema, root: AnySchema) -> bool:
+def _dependent(value: Any, wanted: Any, schema: AnySchema, context: _Context) -> bool:
     return not isinstance(value, dict) or all(
         other in value
         for name, others in wanted.items()
@@ -362,7 +387,7 @@ def _dependent(value: Any, wanted: Any, schema: AnySchema, root: AnySchema) -> b
     )
 
 
-def _unique(value: Any, wanted: Any, schema: AnySchema, root: AnySchema) -> bool:
+def _unique(value: Any, wanted: Any, schema: AnySchema, context: _Context) -> bool:
     if not isinstance(value, list) or not wanted:
         return True
     if not all(isinstance(each, str) for each in value):
@@ -370,11 +395,11 @@ def _unique(value: Any, wanted: Any, schema: AnySchema, root: AnySchema) -> bool
     return len(set(value)) == len(value)
 
 
-def _enum(value: Any, wanted: Any, schema: AnySchema, root: AnySchema) -> bool:
+def _enum(value: Any, wanted: Any, schema: AnySchema, context: _Context) -> bool:
     return any(_is_same(value, each) for each in wanted)
 
 
-def _const(value: Any, wanted: Any, schema: AnySchema, root: AnySchema) -> bool:
+def _const(value: Any, wanted: Any, schema: AnySchema, context: _Context) -> bool:
     return _is_same(value, wanted)
 
 
@@ -387,10 +412,10 @@ def _is_same(one: Any, other: Any) -> bool:
 
 def _measure(
     kind: type | tuple[type, ...], test: Callable[[Any, Any], bool]
-) -> Callable[[Any, Any, AnySchema, AnySchema], bool]:
+) -> Callable[[Any, Any, AnySchema, _Context], bool]:
     """Return a check for values of one type; all other values pass."""
 
-    def check(value: Any, wanted: Any, schema: AnySchema, root: AnySchema) -> bool:
+    def check(value: Any, wanted: Any, schema: AnySchema, context: _Context) -> bool:
         if isinstance(value, bool) or not isinstance(value, kind):
             return True
         return test(value, wanted)
@@ -410,7 +435,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 
 _NUMBER = (int, float)
 
-_CHECKS: dict[str, Callable[[Any, Any, AnySchema, AnySchema], bool]] = {
+_CHECKS: dict[str, Callable[[Any, Any, AnySchema, _Context], bool]] = {
     "$ref": _ref,
     "type": _type,
     "oneOf": _one_of,
@@ -432,7 +457,7 @@ _CHECKS: dict[str, Callable[[Any, Any, AnySchema, AnySchema], bool]] = {
     "maxItems": _measure(list, lambda value, maximum: len(value) <= maximum),
     "minLength": _measure(str, lambda value, minimum: len(value) >= minimum),
     "maxLength": _measure(str, lambda value, maximum: len(value) <= maximum),
-    "pattern": _measure(str, lambda text, pattern: matches_pattern(pattern, text)),
+    "pattern": _pattern,
     "minimum": _measure(_NUMBER, lambda value, minimum: not value < minimum),
     "maximum": _measure(_NUMBER, lambda value, maximum: not value > maximum),
 }

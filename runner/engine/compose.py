@@ -28,6 +28,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from runner import __version__
+from runner.audio.devices import Microphone, Speaker
 from runner.audio.virtual import InjectedMicrophone, MixedMicrophone
 from runner.config.credentials import SECRET_NAME
 from runner.config.diagnostics import Diagnostic
@@ -45,7 +46,7 @@ from runner.engine.caller import (
 )
 from runner.engine.connection import Dial
 from runner.engine.controls import Controls
-from runner.engine.engine import Engine, Speak
+from runner.engine.engine import Engine, RunToolCall, Speak
 from runner.engine.hot_reload import AgentFileWatcher, HotReloader
 from runner.engine.services import Service, choose_service
 from runner.engine.toolset import LiveToolset, build_client_config, build_toolset
@@ -116,7 +117,7 @@ class CallSession:
     recorder: Recorder | None
     agent: str  # its name
     service: Service
-    _counter: CounterObserver
+    counters: Callable[[], Counters]  # call it before the devices are closed
 
     def hang_up(self, reason: str) -> None:
         """Ends the call now, with a handshake; call on the event loop."""
@@ -141,12 +142,61 @@ class CallSession:
                 task.cancel()
             await asyncio.gather(running, *background, return_exceptions=True)
 
-    def counters(self) -> Counters:
-        """Returns the counters; call before the devices are closed."""
-        devices = self.endpoint.microphone, self.endpoint.speaker
-        return collect_counters(
-            self._counter, self.engine.connection.counts, *devices, self.toolset.hung
-        )
+
+@dataclass(frozen=True, slots=True)
+class CallParts:
+    """The parts of a call that differ between users, tests and replays.
+
+    `hung` returns the number of tool threads that still run after their timeout.
+    `observers` are called first, `late_observers` last, and `events` interprets the
+    call in between. `voice` synthesizes announcements; None: the service does it.
+    """
+
+    session: ClientSession
+    dial: Dial
+    microphone: Microphone
+    speaker: Speaker
+    run_tool: RunToolCall
+    hung: Callable[[], int] = lambda: 0
+    voice: Speak | None = None
+    observers: Sequence[Observer] = ()
+    events: CallInterpreter = field(default_factory=CallInterpreter)
+    late_observers: Sequence[Observer] = ()
+    timer_slack: float = 0.0
+
+
+def new_session(config: ClientConfig, seed: int) -> ClientSession:
+    """Returns a session whose random numbers come from `seed`."""
+    return ClientSession(config, jitter=random.Random(seed).random)
+
+
+def build_call(parts: CallParts) -> tuple[Engine, Callable[[], Counters]]:
+    """Returns the engine of a call and the function that returns its counters."""
+    counter = CounterObserver(parts.session)
+    parts.events.subscribe(counter.note)
+    observers = (
+        *parts.observers,
+        parts.events.observe,
+        counter.observe,
+        *parts.late_observers,
+    )
+    engine = Engine(
+        parts.session,
+        parts.dial,
+        microphone=parts.microphone,
+        speaker=parts.speaker,
+        run_tool=parts.run_tool,
+        voice=parts.voice,
+        observers=observers,
+        timer_slack=parts.timer_slack,
+    )
+    devices = parts.microphone, parts.speaker
+
+    def count() -> Counters:
+        unsent = engine.connection.counts
+        return collect_counters(counter, unsent, *devices, parts.hung())
+
+    return engine, count
 
 
 @contextlib.asynccontextmanager
@@ -182,9 +232,8 @@ async def open_call(
     tools = build_toolset(registry)
     config = build_client_config(agent, tools, service, options.max_duration)
     seed = random.randrange(2**32) if options.seed is None else options.seed
-    session = ClientSession(config, jitter=random.Random(seed).random)
-    changes, counter = session.conversation.changes, CounterObserver(session)
-    events.subscribe(counter.note)
+    session = new_session(config, seed)
+    changes = session.conversation.changes
     toolset = LiveToolset(tools, lambda: changes.current.tools, view.notice)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(toolset.close)
@@ -197,13 +246,21 @@ async def open_call(
         describe = partial(describe_call, agent, text, config, service.name, seed)
         recording = record_call(options.recording, describe, text, secrets, view.notice)
         recorder = stack.enter_context(recording)
-        watchers = (*observers, events.observe, counter.observe, view.observe)
-        if recorder is not None:
-            watchers = (recorder.observe, *watchers)
         voice = LocalSynthesizer(agent.local)
         stack.callback(voice.close)
-        say = AnnouncementSynthesizer(voice.begin, view.notice).say
-        engine = _engine(session, dial, endpoint, toolset, say, watchers)
+        parts = CallParts(
+            session,
+            dial,
+            endpoint.microphone,
+            endpoint.speaker,
+            toolset.run,
+            hung=lambda: toolset.hung,
+            voice=AnnouncementSynthesizer(voice.begin, view.notice).say,
+            observers=((recorder.observe,) if recorder else ()) + tuple(observers),
+            events=events,
+            late_observers=(view.observe, toolset.observe),
+        )
+        engine, counters = build_call(parts)
         deliver = _delivery(endpoint, engine, voice, service, view.notice)
         caller = ScriptedCaller(engine, endpoint.speaker, deliver, view.notice)
         controls = Controls(
@@ -213,27 +270,18 @@ async def open_call(
         if options.watch:
             reloader = HotReloader(agent, load, toolset, controls, view)
             background.append(partial(reloader.follow, files, seen))
-        parts = engine, endpoint, controls, toolset, secrets, background, recorder
-        yield CallSession(*parts, agent.name, service, counter)
-
-
-def _engine(
-    session: ClientSession,
-    dial: Dial,
-    endpoint: LocalEndpoint,
-    toolset: LiveToolset,
-    say: Speak,
-    observers: Sequence[Observer],
-) -> Engine:
-    return Engine(
-        session,
-        dial,
-        microphone=endpoint.microphone,
-        speaker=endpoint.speaker,
-        run_tool=toolset.run,
-        voice=say,
-        observers=(*observers, toolset.observe),
-    )
+        yield CallSession(
+            engine,
+            endpoint,
+            controls,
+            toolset,
+            secrets,
+            background,
+            recorder,
+            agent.name,
+            service,
+            counters,
+        )
 
 
 def _delivery(

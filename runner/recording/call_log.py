@@ -36,7 +36,12 @@ class RecordedCall:
 
 
 class CallLog:
-    """Collects tool calls from events and actions."""
+    """Collects tool calls from events and actions.
+
+    The interpreter of a call pairs them as well, for views and statistics. Recordings
+    are below it, and calls.jsonl is a part of their format: it must not change when the
+    interpreter does.
+    """
 
     def __init__(self) -> None:
         self._running: dict[str, tuple[float, ToolCall]] = {}

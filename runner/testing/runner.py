@@ -114,7 +114,7 @@ def _explain(result: ScenarioResult, observer: CallObserver) -> ScenarioResult:
     if observer.ready_at:
         came = f"{failure.came}; the call had broken off: {close.reason}"
         return replace(result, failure=replace(failure, came=came))
-    error = f"{close.reason}\n{close.hint}" if close.hint else close.reason
+    error = f"{close.reason}\nhint: {close.hint}" if close.hint else close.reason
     return replace(result, status=Status.ERROR, failure=None, error=error)
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from random import Random
 
 from runner.audio.devices import Microphone
 from runner.audio.virtual import InjectedMicrophone, NullSpeaker
@@ -19,16 +18,14 @@ from runner.engine.caller import (
     LocalSynthesizer,
     SpokenInput,
 )
-from runner.engine.compose import connect_service
+from runner.engine.compose import CallParts, build_call, connect_service, new_session
 from runner.engine.connection import Dial
 from runner.engine.engine import Engine, Speak, ToolOutcome
 from runner.engine.services import Service, choose_service
 from runner.engine.toolset import build_client_config, build_toolset
 from runner.errors import UsageError
-from runner.observers.call_stats import CounterObserver, collect_counters
 from runner.observers.events import CallInterpreter, Observer
 from runner.protocol.client.config import ClientConfig
-from runner.protocol.client.session import ClientSession
 from runner.protocol.messages import ToolCall
 from runner.service.faults.parser import load_faults
 from runner.testing.call import CallObserver, CallUnderTest, Deliver
@@ -100,84 +97,78 @@ async def open_call_under_test(
     staged = load_staged_tools(agent, setup.mock, allow_network=allow_network)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(staged.registry.close)
-        observer = CallObserver()
-        far = await stack.enter_async_context(_far_end(setup, agent, observer))
+        service = await stack.enter_async_context(_open_service(setup, agent))
         speaker = await stack.enter_async_context(NullSpeaker())
+        observer = CallObserver()
         observer.speaker = speaker
-        line = CuttableConnection(far.dial)
+        connection = CuttableConnection(service.dial)
         config = build_client_config(
-            agent, build_toolset(staged.registry), far.service, None
+            agent, build_toolset(staged.registry), service.service, None
         )
 
         async def run_tool(call: ToolCall) -> ToolOutcome:
             return await staged.run(call.name, call.arguments)
 
-        session = ClientSession(config, jitter=Random(setup.seed).random)
-        tally = CounterObserver(session)
-        events = CallInterpreter(tally.note, observer.note)
-        engine = Engine(
-            session,
-            line,
-            microphone=far.microphone,
-            speaker=speaker,
-            run_tool=run_tool,
-            voice=far.voice,
-            observers=(*observers, tally.observe, events.observe),
+        parts = CallParts(
+            new_session(config, setup.seed),
+            connection,
+            service.microphone,
+            speaker,
+            run_tool,
+            hung=lambda: staged.registry.hung,
+            voice=service.voice,
+            observers=observers,
+            events=CallInterpreter(observer.note),
         )
-        far.engine.append(engine)
-        hung = staged.registry.hung
-        counts = engine.connection.counts
-        count = partial(collect_counters, tally, counts, far.microphone, speaker, hung)
-        call = CallUnderTest(engine, speaker, observer, count, line, far.deliver)
+        engine, count = build_call(parts)
+        deliver = service.deliver_to(engine)
+        call = CallUnderTest(engine, speaker, observer, count, connection, deliver)
         running = call.begin()
         try:
-            yield call, CallFixture(staged, agent, config, far.service)
+            yield call, CallFixture(staged, agent, config, service.service)
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
 
 
 @dataclass(frozen=True, slots=True)
-class _FarEnd:
+class _OpenService:
+    """A service that runs, and the caller's way to speak to it.
+
+    `deliver_to` returns the function that delivers a line of the caller.
+    """
+
     service: Service
     dial: Dial
     microphone: Microphone
-    deliver: Deliver
+    deliver_to: Callable[[Engine], Deliver]
     voice: Speak | None = None  # None: the service announces tools itself
-    engine: list[Engine] = field(default_factory=list)  # of the call, once it is made
+
+
+def _open_service(
+    setup: CallSetup, agent: AgentConfig
+) -> contextlib.AbstractAsyncContextManager[_OpenService]:
+    return _script(setup) if setup.is_scripted else _connect(setup, agent)
 
 
 @contextlib.asynccontextmanager
-async def _far_end(
-    setup: CallSetup, agent: AgentConfig, observer: CallObserver
-) -> AsyncIterator[_FarEnd]:
-    if setup.is_scripted:
-        async with _scripted(setup) as far:
-            yield far
-    else:
-        async with _spoken(setup, agent, observer) as far:
-            yield far
-
-
-@contextlib.asynccontextmanager
-async def _scripted(setup: CallSetup) -> AsyncIterator[_FarEnd]:
-    brain = ScriptedModel(setup.llm)
+async def _script(setup: CallSetup) -> AsyncIterator[_OpenService]:
+    model = ScriptedModel(setup.llm)
     faults = load_faults(setup.faults)
-    async with ScriptedService(brain, faults=faults, fault_seed=setup.seed) as script:
+    async with ScriptedService(model, faults=faults, fault_seed=setup.seed) as script:
 
-        async def deliver(words: str) -> float:
-            was_heard = await script.hear(words)
+        async def deliver(text: str) -> float:
+            was_detected = await script.hear(text)
             now = asyncio.get_running_loop().time()
-            return now - ENDPOINT_SECONDS if was_heard else now
+            return now - ENDPOINT_SECONDS if was_detected else now
 
         service = Service("the scripted service", None, "as asked")
-        yield _FarEnd(service, script.dial, NullMicrophone(), deliver)
+        microphone = NullMicrophone()
+        yield _OpenService(service, script.dial, microphone, lambda engine: deliver)
 
 
 @contextlib.asynccontextmanager
-async def _spoken(
-    setup: CallSetup, agent: AgentConfig, observer: CallObserver
-) -> AsyncIterator[_FarEnd]:
+async def _connect(setup: CallSetup, agent: AgentConfig) -> AsyncIterator[_OpenService]:
     """Connects to a service that takes audio; the caller uses local synthesis."""
     service = choose_service(setup.service, agent.service_url, setup.environment)
     if setup.faults and service.url is not None:
@@ -192,19 +183,19 @@ async def _spoken(
         said = AnnouncementSynthesizer(voice.begin, lambda text: None)
         spoken = SpokenInput(microphone, voice)
         impaired = ImpairedMicrophone(microphone, setup.impairment, setup.seed)
-        far: _FarEnd
 
-        async def deliver(words: str) -> float:
-            await spoken.deliver(words)
+        async def deliver(engine: Engine, text: str) -> float:
+            await spoken.deliver(text)
             said_at = asyncio.get_running_loop().time()
             # The service needs this long to detect the end of the turn.
             with contextlib.suppress(TimeoutError):
-                unsettled = far.engine[0].unsettled.wait()
-                await asyncio.wait_for(unsettled, UNHEARD_SECONDS)
+                await asyncio.wait_for(engine.unsettled.wait(), UNHEARD_SECONDS)
             return said_at
 
-        far = _FarEnd(service, dial, impaired, deliver, said.say)
+        def deliver_to(engine: Engine) -> Deliver:
+            return partial(deliver, engine)
+
         try:
-            yield far
+            yield _OpenService(service, dial, impaired, deliver_to, said.say)
         finally:
             voice.close()

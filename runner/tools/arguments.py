@@ -9,17 +9,17 @@ Arguments that the schema does not name are refused unless it sets
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from jsonschema import Draft202012Validator, FormatChecker
-from jsonschema.exceptions import SchemaError, ValidationError
-from jsonschema.validators import extend
-from referencing import Registry
-from referencing.exceptions import Unresolvable
-from referencing.jsonschema import DRAFT202012
+from jsonschema.exceptions import ValidationError
 
+from runner.config.json_schema import (
+    BoundedSchema,
+    SchemaTooComplex,
+    find_meta_errors,
+    find_unresolved_references,
+)
 from runner.errors import ToolError
 
 # A model does not use more error messages at once.
@@ -63,24 +63,9 @@ _OPEN_KEYWORDS = (
     "$ref",
 )
 
-# A fixed list: the default depends on which optional packages are installed.
-_FORMATS = FormatChecker(("date", "email", "ipv4", "ipv6", "regex", "uuid"))
-
 
 class ArgumentsRefused(Exception):
     """Raised for invalid arguments; the message is one line for the model."""
-
-
-def _match_whole(
-    validator: Any, pattern: str, instance: object, schema: object
-) -> Iterator[ValidationError]:
-    if isinstance(instance, str) and not re.fullmatch(pattern, instance):
-        yield ValidationError(f"{instance!r} does not match {pattern!r}")
-
-
-_Validator = extend(  # type: ignore[no-untyped-call]  # the stubs have no types
-    Draft202012Validator, {"pattern": _match_whole}
-)
 
 
 class ArgumentCheck:
@@ -93,30 +78,31 @@ class ArgumentCheck:
         closed = self._schema
         if not any(keyword in closed for keyword in _OPEN_KEYWORDS):
             closed = {**closed, "additionalProperties": False}
-        self._validator = _Validator(
-            closed,
-            format_checker=_FORMATS,
-            registry=Registry(),  # empty, so that nothing is fetched from the network
-        )
-        _check_references(tool, closed)
+        for reference in find_unresolved_references(closed):
+            raise ToolError(
+                f"tool {tool!r}: parameters refers to {reference!r}, which is not in it"
+            )
+        try:
+            self._checked = BoundedSchema(closed, match_whole=True)
+        except SchemaTooComplex as error:
+            raise ToolError(f"tool {tool!r}: parameters: {error}") from error
 
     def check(self, arguments: object) -> dict[str, Any]:
         """Return the arguments to call with, or raise `ArgumentsRefused`."""
         if not isinstance(arguments, Mapping):
             raise ArgumentsRefused("the arguments must be an object")
-        given = {
-            name: value
-            for name, value in arguments.items()
-            if value is not None or not self._is_left_out(name)
-        }
-        problems: list[str] = []
         try:
-            for error in self._validator.iter_errors(given):
-                problems.extend(_explain(error))
-                if len(problems) >= _MAX_PROBLEMS:
-                    break
-        except (Unresolvable, RecursionError) as error:
-            raise ArgumentsRefused("the arguments cannot be checked") from error
+            given = {
+                name: value
+                for name, value in arguments.items()
+                if value is not None or not self._is_left_out(name)
+            }
+            errors = self._checked.find_errors(given, limit=_MAX_PROBLEMS)
+        except SchemaTooComplex as error:
+            raise ArgumentsRefused(
+                f"the arguments cannot be checked: {error}"
+            ) from error
+        problems = [problem for error in errors for problem in _explain(error)]
         if problems:
             unique = list(dict.fromkeys(problems))
             raise ArgumentsRefused("; ".join(unique[:_MAX_PROBLEMS]))
@@ -127,7 +113,7 @@ class ArgumentCheck:
         described = self._schema["properties"].get(name)
         if described is None or name in self._schema["required"]:
             return False
-        return not self._validator.evolve(schema=described).is_valid(None)
+        return not self._checked.is_valid(None, described)
 
 
 def build_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,43 +140,22 @@ def _check_schema(tool: str, schema: Mapping[str, Any]) -> None:
 
 
 def fits(value: object, schema: Mapping[str, Any]) -> bool:
-    """True if `value` is valid under a valid schema of JSON Schema 2020-12."""
-    return Draft202012Validator(schema).is_valid(value)
+    """True if `value` is valid under a valid schema of JSON Schema 2020-12.
+
+    False also if the schema is too complex to be checked.
+    """
+    try:
+        return not BoundedSchema(schema).find_errors(value)
+    except SchemaTooComplex:
+        return False
 
 
 def find_schema_error(schema: Mapping[str, Any]) -> str | None:
     """Return the place and reason why a schema is invalid; None if it is valid."""
-    try:
-        _Validator.check_schema(schema, format_checker=_FORMATS)
-    except SchemaError as error:
+    for error in find_meta_errors(schema):
         place = ".".join(str(part) for part in error.absolute_path) or "at the top"
         return f"{place}: {error.message}"
     return None
-
-
-def _check_references(tool: str, schema: Mapping[str, Any]) -> None:
-    root = DRAFT202012.create_resource(schema)
-    resolver = Registry[Any]().resolver_with_root(root)
-    for reference in _references(schema):
-        try:
-            resolver.lookup(reference)
-        except Unresolvable as error:
-            raise ToolError(
-                f"tool {tool!r}: parameters refers to {reference!r}, which is not in it"
-            ) from error
-
-
-def _references(schema: object) -> Iterator[str]:
-    if isinstance(schema, Mapping):
-        reference = schema.get("$ref")
-        if isinstance(reference, str):
-            yield reference
-        for key, value in schema.items():
-            if key not in ("enum", "const", "default", "examples"):
-                yield from _references(value)
-    elif isinstance(schema, list):
-        for value in schema:
-            yield from _references(value)
 
 
 def _explain(error: ValidationError) -> Iterable[str]:

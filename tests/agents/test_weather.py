@@ -51,7 +51,7 @@ def test_aliases_lead_to_cities_of_the_table() -> None:
     assert set(ALIASES.values()) <= CLIMATE.keys()
 
 
-def test_the_answer_says_that_it_is_no_forecast() -> None:
+def test_the_answer_is_marked_as_invented() -> None:
     assert typical_weather("London", 7) == {
         "city": "London",
         "month": "July",

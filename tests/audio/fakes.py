@@ -16,7 +16,7 @@ class SteppedClock:
     """A clock that does not move until the test advances it."""
 
     def __init__(self) -> None:
-        self.time = 100.0  # not zero: nobody may take a clock for a duration
+        self.time = 100.0  # not zero, so that a time cannot pass for a duration
         self._order = itertools.count()
         self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
 
@@ -32,7 +32,7 @@ class SteppedClock:
         await woken
 
     async def advance(self, seconds: float) -> None:
-        """Let time go by, stopping at each moment that somebody waits for."""
+        """Advances the time and stops at each time that a task waits for."""
         target = self.time + seconds
         await settle()
         while self._waiting and self._waiting[0][0] <= target:

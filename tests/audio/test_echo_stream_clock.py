@@ -59,7 +59,7 @@ def test_jitter_is_averaged_away(width: float) -> None:
 
     error = smoothed - times
     assert np.abs(error[100:]).max() < width / 3
-    # What a canceller cannot bear is movement: here, in the course of a second.
+    # A canceller does not tolerate movement: here, within a second.
     assert np.abs(error[200:] - error[100:-100]).max() < 0.0003
 
 

@@ -18,7 +18,7 @@ async def test_silence_comes_at_real_time_pace() -> None:
     assert microphone.dropped_ms == 0
 
 
-async def test_nobody_hears_it_but_it_takes_its_time() -> None:
+async def test_the_null_speaker_is_silent_and_takes_the_time_of_the_audio() -> None:
     clock = SteppedClock()
     speaker: Speaker = NullSpeaker(clock=clock)
     async with speaker:

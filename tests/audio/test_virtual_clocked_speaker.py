@@ -93,7 +93,7 @@ async def test_stop_counts_as_played_what_was_due_by_then() -> None:
     clock = SteppedClock()
     async with ClockedSpeaker(clock=clock) as speaker:
         speaker.play(SECOND)
-        clock.time += 0.3  # and nobody looked meanwhile
+        clock.time += 0.3  # and its state was not read meanwhile
         speaker.stop()
         assert speaker.counts.played_frames == round((300 - CUSHION_MS) * 24)
         assert speaker.pending_ms == FADE_MS
@@ -118,14 +118,14 @@ async def test_a_stall_of_the_program_costs_the_recording_nothing() -> None:
     tape = Tape()
     async with ClockedSpeaker(tape, clock=clock) as speaker:
         speaker.play(SECOND)
-        clock.time += 5.0  # nobody was woken meanwhile
+        clock.time += 5.0  # no task was woken meanwhile
         speaker.play(SECOND)
         await clock.advance(2.0)
     assert len(tape.pcm) == 7 * 48_000
     assert speaker.counts.underruns == 0
 
 
-async def test_the_recording_is_written_while_nobody_plays() -> None:
+async def test_the_recording_is_written_in_silence_as_well() -> None:
     clock = SteppedClock()
     tape = Tape()
     async with ClockedSpeaker(tape, clock=clock):

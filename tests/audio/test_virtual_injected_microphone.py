@@ -23,7 +23,7 @@ class Call:
             self.frames.append(frame)
 
 
-async def test_silence_until_somebody_speaks_and_after() -> None:
+async def test_there_is_silence_before_and_after_speech() -> None:
     clock = SteppedClock()
     microphone = InjectedMicrophone(clock=clock)
     call = Call(microphone)

@@ -102,3 +102,15 @@ def test_a_closed_pipe_is_not_an_error() -> None:
 
     assert done.stdout.strip() == "{"
     assert done.stderr == ""
+
+
+def test_an_error_is_one_line_and_its_hint_the_next() -> None:
+    command = [sys.executable, "-m", "runner", "run", "agents/support.yaml"]
+    done = subprocess.run(
+        [*command, "--service", "bogus"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "vagent: 'bogus' is not a service\n"
+        "  hint: use assemblyai, local, or an address that begins with ws:// or wss://\n"
+    )

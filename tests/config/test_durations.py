@@ -67,7 +67,7 @@ def test_other_spellings_become_ours(text: str, ours: str | None) -> None:
         ("something_else", 5, "s", False),
     ],
 )
-def test_the_unit_of_a_bare_number_is_told_from_its_field(
+def test_the_unit_of_a_bare_number_follows_from_its_field(
     field: str, number: float, unit: str, is_sure: bool
 ) -> None:
     assert guess_unit(("x", field), number) == (unit, is_sure)

@@ -21,7 +21,7 @@ def test_files_are_named_whether_they_are_there_or_not(tmp_path: Path) -> None:
     assert found(tmp_path, text) == {"p.md", "tools/a.py"}
 
 
-def test_what_lies_outside_the_folder_is_left_out(tmp_path: Path) -> None:
+def test_files_outside_the_folder_are_left_out(tmp_path: Path) -> None:
     text = "prompt_file: ../p.md\ntools: [{python: '/etc/a.py:f'}]\n"
 
     assert found(tmp_path, text) == set()

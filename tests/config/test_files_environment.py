@@ -21,12 +21,12 @@ def test_a_file_adds_to_the_process_s_and_does_not_override_it(tmp_path: Path) -
     assert loaded == {"A": "process", "B": "two words", "EMPTY": ""}
 
 
-def test_a_folder_of_that_name_is_no_environment(tmp_path: Path) -> None:
+def test_a_folder_named_dot_env_is_ignored(tmp_path: Path) -> None:
     (tmp_path / ".env").mkdir()
     assert load_environment(tmp_path, {}) == {}
 
 
-def test_a_file_that_is_no_text_is_unreadable(tmp_path: Path) -> None:
+def test_a_binary_file_is_unreadable(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"A=\xff\xfe\n")
     with pytest.raises(FileUnreadable, match=r"\.env"):
         load_environment(tmp_path, {})

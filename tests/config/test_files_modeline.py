@@ -71,7 +71,7 @@ def test_a_file_that_names_a_schema_is_left(folder: Path, text: str) -> None:
     assert not fixed(folder, text.encode()).is_changed
 
 
-def test_a_line_that_leads_nowhere_cannot_be_mended_without_a_schema(
+def test_a_broken_modeline_has_no_fix_without_a_schema(
     tmp_path: Path,
 ) -> None:
     done = fixed(tmp_path, (LINE + "\n" + AGENT).encode())
@@ -107,7 +107,7 @@ def test_the_schema_is_looked_for_within_the_repository(
 
 
 @pytest.mark.skipif(sys.platform != "win32", reason="drives are Windows's")
-def test_a_drive_is_no_url(tmp_path: Path) -> None:
+def test_a_drive_letter_is_not_a_url(tmp_path: Path) -> None:
     line = f"# yaml-language-server: $schema={tmp_path}\\none.json\n"
     done = fixed(tmp_path, (line + AGENT).encode())
     assert "VA117" in {each.rule for each in done.mending.findings}

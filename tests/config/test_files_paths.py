@@ -35,7 +35,7 @@ def test_a_link_that_leads_outside_is_outside(tmp_path: Path) -> None:
     assert resolve_inside(folder, "p.md") is None
 
 
-def test_a_loop_of_links_is_no_file(tmp_path: Path) -> None:
+def test_a_loop_of_links_is_not_a_file(tmp_path: Path) -> None:
     try:
         os.symlink(tmp_path / "b.md", tmp_path / "a.md")
         os.symlink(tmp_path / "a.md", tmp_path / "b.md")

@@ -24,7 +24,7 @@ AGENT = "version: 1\nname: a\nprompt: p\n"
         ("a.test.yaml", AGENT, False),
     ],
 )
-def test_scenario_files_are_told_by_their_content_or_name(
+def test_scenario_files_are_recognized_by_content_or_name(
     name: str, text: str, is_suite: bool, tmp_path: Path
 ) -> None:
     path = tmp_path / name

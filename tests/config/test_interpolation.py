@@ -37,7 +37,9 @@ def kinds(text: str) -> list[tuple[str, str]]:
         ("{a}", []),
     ],
 )
-def test_placeholders_are_told_apart(text: str, found: list[tuple[str, str]]) -> None:
+def test_placeholders_are_distinguished(
+    text: str, found: list[tuple[str, str]]
+) -> None:
     assert kinds(text) == found
 
 

@@ -195,7 +195,7 @@ def test_a_file_that_is_not_there_is_unreadable(tmp_path: Path) -> None:
         (b"#" * 1_000_001, "VA109"),
     ],
 )
-def test_what_is_no_agent_file_has_one_finding(
+def test_a_file_that_is_not_an_agent_has_one_finding(
     tmp_path: Path, data: bytes, rule: str
 ) -> None:
     path = tmp_path / "agent.yaml"
@@ -226,13 +226,13 @@ def test_a_kind_of_a_plugin_is_loaded_when_it_is_passed(tmp_path: Path) -> None:
         ("a: [\n", False),
     ],
 )
-def test_agent_files_are_told_by_their_content(
+def test_agent_files_are_recognized_by_their_content(
     tmp_path: Path, text: str, is_agent: bool
 ) -> None:
     assert read_agent_file(write(tmp_path, text)).is_agent is is_agent
 
 
-def test_a_binary_file_is_no_agent_file(tmp_path: Path) -> None:
+def test_a_binary_file_is_not_an_agent_file(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_bytes(b"version: \x00 prompt:")
     assert not read_agent_file(path).is_agent

@@ -21,7 +21,7 @@ CASES = sorted(path.stem for path in BAD.glob("*.yaml"))
 def test_a_broken_file_is_explained(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(BAD)
     found = check_file(Path(f"{name}.yaml"), environment={})
-    # How well an agent speaks is for other files; these would all be told of it.
+    # Spoken texts are tested elsewhere; all of these would have findings.
     said = render(each for each in found if not each.rule.startswith("VA5"))
     expected = BAD / f"{name}.txt"
     if os.environ.get("UPDATE_GOLDEN"):

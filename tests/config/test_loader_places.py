@@ -24,7 +24,7 @@ def marked(found: Diagnostic) -> str:
     return found.excerpt[found.column - 1 : found.end_column - 1]
 
 
-# Each holds one mistake; what is to be marked stands between the signs.
+# Each contains one mistake; the part to mark is between the signs.
 LAYOUTS = [
     # keys and values, in blocks and in flow style
     "«voise»: alba",

@@ -37,7 +37,7 @@ def test_a_version_that_was_written_as_a_float_is_whole() -> None:
     assert type(build(version=1.0).version) is int
 
 
-def test_a_tool_keeps_the_key_that_tells_its_kind() -> None:
+def test_a_tool_keeps_the_key_of_its_kind() -> None:
     (tool,) = build(tools=[{"serial": {"port": 1}, "timeout": "500ms"}]).tools
     assert (tool.kind, tool.settings, tool.timeout) == ("serial", {"port": 1}, 0.5)
     assert (tool.name, tool.description, tool.parameters) == (None, None, None)
@@ -48,7 +48,7 @@ def test_given_values_come_before_defaults() -> None:
     assert resolve_variables(value, {"b": "3"}) == {"a": "1", "b": "3"}
 
 
-def test_an_empty_environment_variable_is_no_secret() -> None:
+def test_an_empty_environment_variable_is_not_a_secret() -> None:
     fields = {**PLAIN, "service": {"url": "wss://h${env:E}"}}
     agent = build_agent(Path("a"), fields, None, {}, {"E": ""})
     assert agent.secrets == frozenset()

@@ -59,7 +59,7 @@ def test_the_packaged_schema_is_the_composition_with_the_builtin_kinds() -> None
     assert set(builtin_kinds()) == {"python", "http", "plugin"}
 
 
-def test_the_schema_beside_the_agents_is_the_packaged_one() -> None:
+def test_the_schema_in_the_agents_folder_is_the_packaged_one() -> None:
     packaged = ROOT / "runner" / "config" / "agent.schema.json"
     beside = ROOT / "agents" / "agent.schema.json"
     assert beside.read_text("utf-8") == packaged.read_text("utf-8")

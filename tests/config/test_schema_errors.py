@@ -83,7 +83,7 @@ def test_findings_can_be_put_below_a_path() -> None:
     assert (found.place.span.start, found.spoils) == (7, ("p", "q"))
 
 
-def test_a_misspelt_key_can_be_mended() -> None:
+def test_a_misspelled_key_can_be_fixed() -> None:
     ((rule, found),) = verdict("nmae: a\n", CLOSED)
     assert rule == "VA203"
     assert found.fix is not None
@@ -92,6 +92,6 @@ def test_a_misspelt_key_can_be_mended() -> None:
     ]
 
 
-def test_a_misspelt_key_beside_the_right_one_is_left_to_its_author() -> None:
+def test_a_misspelled_key_next_to_the_right_one_has_no_fix() -> None:
     ((_, found),) = verdict("name: a\nnmae: b\n", CLOSED)
     assert found.fix is None

@@ -1,4 +1,4 @@
-"""The small check says of every value what jsonschema says, or that it cannot tell."""
+"""The fast validator agrees with jsonschema or raises UnsupportedKeyword."""
 
 from __future__ import annotations
 
@@ -137,9 +137,9 @@ def test_the_packaged_schema_has_no_keyword_that_is_unknown_here() -> None:
     values: list[Any] = ["x", 1, [], {}]
     for value in values:
         for each in SCHEMA["$defs"].values():
-            fits(value, each, SCHEMA)
+            fits(value, {**each, "$defs": SCHEMA["$defs"]})
         for each in SCHEMA["properties"].values():
-            fits(value, each, SCHEMA)
+            fits(value, {**each, "$defs": SCHEMA["$defs"]})
 
 
 @settings(max_examples=100, deadline=None)
@@ -159,7 +159,7 @@ def test_a_plain_schema_is_a_schema(schema: Any) -> None:
         {"anyOf": []},
     ],
 )
-def test_what_is_no_schema_is_left_to_jsonschema(schema: Any) -> None:
+def test_an_invalid_schema_is_left_to_jsonschema(schema: Any) -> None:
     assert find_schema_violations(schema)
 
 

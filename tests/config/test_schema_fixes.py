@@ -1,4 +1,4 @@
-"""What a broken file is mended to: the text before, the text after."""
+"""Fixes of broken files: the text before and the text after."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def fixed(text: str, *, unsafe: bool = False) -> FixedFile:
     )
 
 
-def mended(text: str, *, unsafe: bool = False) -> str:
+def apply_fixes(text: str, *, unsafe: bool = False) -> str:
     done = fixed(text, unsafe=unsafe)
     assert fixed(done.after.decode(), unsafe=unsafe).after == done.after
     return done.after.decode()
@@ -122,8 +122,8 @@ SAFE = [
 
 
 @pytest.mark.parametrize(("before", "after"), SAFE)
-def test_what_is_clear_is_mended(before: str, after: str) -> None:
-    assert mended(PROMPT + before) == PROMPT + after
+def test_a_clear_mistake_is_fixed(before: str, after: str) -> None:
+    assert apply_fixes(PROMPT + before) == PROMPT + after
 
 
 @pytest.mark.parametrize(
@@ -142,9 +142,9 @@ def test_what_is_clear_is_mended(before: str, after: str) -> None:
         ),
     ],
 )
-def test_what_is_likely_is_mended_only_when_asked_for(before: str, after: str) -> None:
-    assert mended(PROMPT + before) == PROMPT + before
-    assert mended(PROMPT + before, unsafe=True) == PROMPT + after
+def test_a_likely_mistake_is_fixed_only_on_request(before: str, after: str) -> None:
+    assert apply_fixes(PROMPT + before) == PROMPT + before
+    assert apply_fixes(PROMPT + before, unsafe=True) == PROMPT + after
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_what_is_likely_is_mended_only_when_asked_for(before: str, after: str) -
     ],
 )
 def test_what_is_not_clear_is_left(text: str) -> None:
-    assert mended(PROMPT + text) == PROMPT + text
+    assert apply_fixes(PROMPT + text) == PROMPT + text
 
 
 @pytest.mark.parametrize(
@@ -183,8 +183,8 @@ def test_what_is_not_clear_is_left(text: str) -> None:
         "greeting: &x Hi\ntranscription: &t {mode: balancd}\nlocal: {tts: *x}",
     ],
 )
-def test_an_anchored_value_is_mended_where_it_stands(text: str) -> None:
-    assert mended(PROMPT + text) == PROMPT + text.replace("balancd", "balanced")
+def test_an_anchored_value_is_fixed_at_its_anchor(text: str) -> None:
+    assert apply_fixes(PROMPT + text) == PROMPT + text.replace("balancd", "balanced")
 
 
 @pytest.mark.parametrize(
@@ -196,13 +196,13 @@ def test_an_anchored_value_is_mended_where_it_stands(text: str) -> None:
         "voice: &v {name: alba}\nlocal:\n  <<: *v",
     ],
 )
-def test_nothing_is_mended_through_an_alias_or_a_merge(text: str) -> None:
-    assert mended(PROMPT + text, unsafe=True) == PROMPT + text
+def test_nothing_is_fixed_through_an_alias_or_a_merge(text: str) -> None:
+    assert apply_fixes(PROMPT + text, unsafe=True) == PROMPT + text
 
 
 def test_what_is_used_elsewhere_too_is_left() -> None:
     text = PROMPT + "voice: {volume: &n '80'}\ngreeting: *n\n"
-    assert mended(text) == text
+    assert apply_fixes(text) == text
 
 
 def test_a_misspelt_key_whose_value_hides_more_errors_is_left() -> None:
@@ -219,10 +219,10 @@ def test_a_misspelt_key_whose_value_hides_more_errors_is_left() -> None:
 )
 def test_a_reference_is_written_as_ours_are(before: str, after: str) -> None:
     head = PROMPT + "tools:\n  - "
-    assert mended(head + before) == head + after
+    assert apply_fixes(head + before) == head + after
 
 
-def test_the_kind_of_a_parameter_is_mended() -> None:
+def test_the_type_of_a_parameter_is_fixed() -> None:
     head = PROMPT + (
         "tools:\n  - name: t\n    description: T.\n"
         "    http: {url: 'https://a.example/'}\n"

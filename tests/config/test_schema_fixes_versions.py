@@ -102,7 +102,7 @@ def test_a_later_file_has_one_finding_however_its_version_is_written(
         ("true", "write 3"),
     ],
 )
-def test_what_is_no_version_is_a_mistake_like_any(
+def test_an_invalid_version_is_an_ordinary_finding(
     version: str, help_: str | None
 ) -> None:
     (found,) = findings(f"version: {version}\nmood: calm\n")

@@ -22,7 +22,7 @@ def _end_of_the_search(tmp_path: Path) -> None:
         ('record = "kept/calls"', "kept/calls"),
     ],
 )
-def test_calls_are_recorded_beside_the_settings(
+def test_calls_are_recorded_in_the_folder_of_the_settings(
     tmp_path: Path, text: str, record: str | None
 ) -> None:
     (tmp_path / "vagent.toml").write_text(text)
@@ -34,7 +34,7 @@ def test_calls_are_recorded_beside_the_settings(
     assert found.record == (None if record is None else tmp_path / record)
 
 
-def test_sound_and_redaction_are_settings_too(tmp_path: Path) -> None:
+def test_audio_and_redaction_are_settings_as_well(tmp_path: Path) -> None:
     text = "[tool.vagent]\nrecord = true\nrecord-audio = false\nredact = true\n"
     (tmp_path / "pyproject.toml").write_text(text)
 

@@ -55,7 +55,7 @@ def test_a_name_of_ours_is_at_home_somewhere_in_the_schema() -> None:
         ("", ("", None)),
     ],
 )
-def test_a_unit_in_a_name_is_told_from_it(
+def test_a_unit_in_a_name_is_separated_from_it(
     name: str, parts: tuple[str, str | None]
 ) -> None:
     assert unit_of(name) == parts

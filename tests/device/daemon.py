@@ -42,10 +42,10 @@ class Daemon:
 
     def use(self, sink: str) -> None:
         """Make a sink and its monitor the defaults."""
-        self.tell("set-default-sink", sink)
-        self.tell("set-default-source", f"{sink}.monitor")
+        self.command("set-default-sink", sink)
+        self.command("set-default-source", f"{sink}.monitor")
 
-    def tell(self, *words: str) -> None:
+    def command(self, *words: str) -> None:
         """Have the daemon do something."""
         subprocess.run(["pactl", *words], check=True, capture_output=True)
 

@@ -75,13 +75,13 @@ class Room:
 
     def be(self, acoustics: Acoustics) -> None:
         """Be another room from now on, with other clocks."""
-        self._tell({"acoustics": asdict(acoustics)})
+        self._send({"acoustics": asdict(acoustics)})
 
     def speak(self, pcm: bytes, *, at: float, gain: float = 1.0) -> None:
         """Let a person say something (PCM16 at 44.1 kHz), from this time on."""
         with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
             file.write(pcm)
-        self._tell({"speak": file.name, "at": at, "gain": gain})
+        self._send({"speak": file.name, "at": at, "gain": gain})
         os.unlink(file.name)
 
     def played(self, since: float, until: float) -> Log:
@@ -94,7 +94,7 @@ class Room:
 
     def check(self) -> Faults:
         """Return what went wrong since the room was opened; forget the longest wait."""
-        self._tell({})
+        self._send({})
         return self.faults
 
     def _read(self, name: str, clock: Clock, since: float, until: float) -> Log:
@@ -109,7 +109,7 @@ class Room:
         samples = np.fromfile(path, "<i2", count=count, offset=2 * first)
         return Log(samples, first, clock)
 
-    def _tell(self, command: Mapping[str, Any]) -> None:
+    def _send(self, command: Mapping[str, Any]) -> None:
         assert self._simulator.stdin is not None
         self._simulator.stdin.write(json.dumps(command) + "\n")
         self._simulator.stdin.flush()
@@ -138,7 +138,7 @@ def _position(clock: Clock, at: float) -> float:
 def open_room(acoustics: Acoustics = CABLE) -> Iterator[Room]:
     """Open a room; raises NoRoom where a program for it is missing or does not start.
 
-    Whoever is to hear it runs with the room's `environment`.
+    Programs that use it run with the room's `environment`.
     """
     missing = [name for name in _PROGRAMS if shutil.which(name) is None]
     if missing:

@@ -58,7 +58,7 @@ class Faults:
 
 
 class Gap:
-    """Samples that did not pass. A device that nobody uses does not move: no fault."""
+    """Samples that did not pass. An unused device does not move: not a fault."""
 
     def __init__(self) -> None:
         self._samples = 0
@@ -178,7 +178,7 @@ def _to_pcm(samples: NDArray[np.float32]) -> bytes:
 
 
 def _open_when_there(folder: Path) -> Room:
-    """Open the FIFOs; a microphone that nobody reads yet cannot be opened."""
+    """Opens the FIFOs; a microphone without a reader cannot be opened yet."""
     deadline = time.monotonic() + 10
     while True:
         try:

@@ -14,7 +14,7 @@ __all__ = ["daemon"]  # a fixture
 
 RATE = 24_000
 TONE = to_pcm((0.3 * np.sin(np.arange(RATE // 20) * 0.1)).astype(np.float32))
-# Whoever waits longer than this for audio waits for ever.
+# A longer wait for audio is a wait without end.
 PATIENCE_SECONDS = 15.0
 
 
@@ -68,9 +68,9 @@ async def test_a_sound_server_that_crashed_is_reopened(daemon: Daemon) -> None:
 
 async def test_a_suspended_device_is_opened_when_it_wakes(daemon: Daemon) -> None:
     async with calling() as call:
-        daemon.tell("suspend-sink", "room", "1")
+        daemon.command("suspend-sink", "room", "1")
         await call.until(loud=False)
-        daemon.tell("suspend-sink", "room", "0")
+        daemon.command("suspend-sink", "room", "0")
         await call.until(loud=True)
 
 
@@ -78,9 +78,9 @@ async def test_a_device_that_is_pulled_out_gives_way_to_the_next(
     daemon: Daemon,
 ) -> None:
     async with calling() as call:
-        daemon.tell("unload-module", "module-null-sink")
+        daemon.command("unload-module", "module-null-sink")
         await call.until(loud=False)
-        daemon.tell("load-module", "module-null-sink", "sink_name=third")
+        daemon.command("load-module", "module-null-sink", "sink_name=third")
         daemon.use("third")
         await call.until(loud=True)
 

@@ -35,7 +35,7 @@ _TIME = 120  # seconds that a server lives at most
 
 
 class LanguageServer:
-    """One running server; `folder` is the workspace, where the schema lies.
+    """One running server; `folder` is the workspace, which contains the schema.
 
     Used as a context manager. A server that hangs is killed, which ends every wait.
     """
@@ -62,8 +62,8 @@ class LanguageServer:
                 "capabilities": _CAPABILITIES,
             },
         )
-        self._tell("initialized", {})
-        self._tell("workspace/didChangeConfiguration", {"settings": _SETTINGS})
+        self._notify("initialized", {})
+        self._notify("workspace/didChangeConfiguration", {"settings": _SETTINGS})
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -76,7 +76,7 @@ class LanguageServer:
         self._opened += 1
         uri = (self._folder / f"{self._opened}.yaml").as_uri()
         document = {"uri": uri, "languageId": "yaml", "version": 1, "text": text}
-        self._tell("textDocument/didOpen", {"textDocument": document})
+        self._notify("textDocument/didOpen", {"textDocument": document})
         return uri
 
     def diagnostics(self, uri: str) -> list[dict[str, Any]]:
@@ -107,11 +107,11 @@ class LanguageServer:
                 return message["result"]
             self._handle(message)
 
-    def _tell(self, method: str, parameters: Mapping[str, Any]) -> None:
+    def _notify(self, method: str, parameters: Mapping[str, Any]) -> None:
         self._send({"method": method, "params": parameters})
 
     def _handle(self, message: dict[str, Any]) -> None:
-        """Take note of what the server tells, and answer what it asks."""
+        """Stores the notifications of the server and answers its requests."""
         parameters: Any = message.get("params")
         match message.get("method"):
             case "textDocument/publishDiagnostics":

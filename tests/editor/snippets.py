@@ -10,7 +10,7 @@ _ESCAPED = re.compile(r"\\([$}\\])")
 
 
 def expand(snippet: str) -> str:
-    """Return what stands in the file when nobody types over the fields."""
+    """Returns the text in the file if no field is overwritten."""
     texts: dict[str, str] = {}
 
     def note(found: re.Match[str]) -> str:

@@ -31,7 +31,7 @@ START = f"{MODELINE}version: 1\nname: shop\nprompt: Be brief.\n"
 # A range of times is arithmetic, which a JSON Schema cannot do on texts.
 NOT_FLAGGED = {"schema_duration_range", "schema_tool_timeout"}
 # It points at the mapping's beginning, or its key, where vagent points at the key that
-# is one too many, or at the first of those beside which one is missing.
+# is one too many, or at the first of those next to which one is missing.
 ELSEWHERE = {"schema_tool_two_kinds", "schema_brain_without_url"}
 
 

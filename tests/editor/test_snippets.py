@@ -1,4 +1,4 @@
-"""What editors offer to insert is right as it stands."""
+"""The snippets that editors insert are valid as they are."""
 
 from __future__ import annotations
 

@@ -5,45 +5,45 @@ from runner.engine.engine import PlaybackTracker
 from runner.protocol.client.events import PlaybackCut
 
 
-def sound(milliseconds: float) -> bytes:
+def pcm(milliseconds: float) -> bytes:
     return bytes(2 * round(milliseconds * 24))
 
 
 def test_of_a_reply_that_was_cut_so_much_was_heard() -> None:
-    heard = PlaybackTracker()
-    heard.play("r1", sound(700))
-    heard.play("r1", sound(300))
-    assert heard.cut(600.0) == [PlaybackCut("r1", 400.0, 600.0)]
+    tracker = PlaybackTracker()
+    tracker.play("r1", pcm(700))
+    tracker.play("r1", pcm(300))
+    assert tracker.cut(600.0) == [PlaybackCut("r1", 400.0, 600.0)]
 
 
 def test_a_reply_that_was_heard_to_its_end_was_not_cut() -> None:
-    heard = PlaybackTracker()
-    heard.play("r1", sound(700))
-    assert heard.cut(0.0) == []
+    tracker = PlaybackTracker()
+    tracker.play("r1", pcm(700))
+    assert tracker.cut(0.0) == []
 
 
 def test_what_was_to_be_heard_last_went_first() -> None:
-    heard = PlaybackTracker()
-    heard.play("r1", sound(500))
-    heard.play("r2", sound(200))
-    assert heard.cut(350.0) == [
+    tracker = PlaybackTracker()
+    tracker.play("r1", pcm(500))
+    tracker.play("r2", pcm(200))
+    assert tracker.cut(350.0) == [
         PlaybackCut("r1", 350.0, 150.0),
         PlaybackCut("r2", 0.0, 200.0),
     ]
 
 
 def test_what_was_cut_is_not_cut_again() -> None:
-    heard = PlaybackTracker()
-    heard.play("r1", sound(500))
-    heard.cut(100.0)
-    assert heard.cut(15.0) == []
+    tracker = PlaybackTracker()
+    tracker.play("r1", pcm(500))
+    tracker.cut(100.0)
+    assert tracker.cut(15.0) == []
 
 
 def test_an_earlier_reply_is_not_cut_by_a_later_one() -> None:
-    heard = PlaybackTracker()
-    heard.play("r1", sound(500))
-    heard.play("r2", sound(200))
-    assert heard.cut(120.0) == [PlaybackCut("r2", 80.0, 120.0)]
+    tracker = PlaybackTracker()
+    tracker.play("r1", pcm(500))
+    tracker.play("r2", pcm(200))
+    assert tracker.cut(120.0) == [PlaybackCut("r2", 80.0, 120.0)]
 
 
 @given(
@@ -53,11 +53,11 @@ def test_an_earlier_reply_is_not_cut_by_a_later_one() -> None:
 def test_heard_and_discarded_make_what_was_handed_over(
     lengths: list[int], share: float
 ) -> None:
-    heard = PlaybackTracker()
+    tracker = PlaybackTracker()
     for number, length in enumerate(lengths):
-        heard.play(f"r{number}", sound(length))
+        tracker.play(f"r{number}", pcm(length))
     dropped = share * sum(lengths)
-    cuts = heard.cut(dropped)
+    cuts = tracker.cut(dropped)
     assert abs(sum(cut.dropped_ms for cut in cuts) - dropped) < 0.01
     for cut in cuts:
         length = lengths[int(cut.reply_id[1:])]

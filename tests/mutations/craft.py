@@ -21,7 +21,7 @@ _LONG = (
     "better than to help you."
 )
 _HINTS = {"pattern", "format", "examples", "enum"}
-# In pieces, so that nobody's scanner takes them for real ones.
+# In pieces, so that scanners do not take them for real ones.
 _SECRETS = (
     "sk-" + "proj4Qm9Zr7TtX2vLw8KcB3n",
     "ghp" + "_16C7e42F292c6912E7710c838347Ae178B4a",
@@ -59,7 +59,7 @@ def no_way_out(subject: Subject, draw: Random) -> Change | None:
     ends = re.search(r"(?m)^ *- plugin: end_call\r?\n", subject.text)
     if prompt is None or session is None or session.key is None or ends is None:
         return None
-    if not subject.stands_alone(session) or "idle" in session.node.value:
+    if not subject.is_alone(session) or "idle" in session.node.value:
         return None
     start = subject.line_start(session.key.start)
     more = [
@@ -152,7 +152,7 @@ def silent_wait(subject: Subject, draw: Random) -> Change | None:
     site = subject.choose(
         draw,
         lambda each: (
-            each.general == ("tools", "*", "announce") and subject.stands_alone(each)
+            each.general == ("tools", "*", "announce") and subject.is_alone(each)
         ),
     )
     if site is None or site.key is None:
@@ -190,7 +190,7 @@ def secret_in_header(subject: Subject, draw: Random) -> Change | None:
     stop = subject.text.index("}", at) + 1
     secret = draw.choice(_SECRETS)
     change = subject.change(Edit(at, stop, secret))
-    # What is secret begins after the prefix that tells whose it is.
+    # The secret begins after the prefix that names the vendor.
     prefix = re.match("[a-z]+[-_]", secret)
     assert prefix is not None
     return Change(change.text, (start, at, at + prefix.end()))

@@ -69,7 +69,7 @@ def missing_key(subject: Subject, draw: Random) -> Change | None:
     site = subject.choose(
         draw,
         lambda each: (
-            subject.stands_alone(each)
+            subject.is_alone(each)
             and len(each.parent.entries or ()) > 1
             and (each.general in _NEEDED or _is_needed_name(subject, each))
         ),

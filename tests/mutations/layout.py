@@ -44,7 +44,7 @@ def shallower_line(subject: Subject, draw: Random) -> Change | None:
 def missing_colon(subject: Subject, draw: Random) -> Change | None:
     """The colon after a key is missing."""
     site = subject.choose(
-        draw, lambda each: subject.stands_alone(each) and _has_siblings(each)
+        draw, lambda each: subject.is_alone(each) and _has_siblings(each)
     )
     if site is None or site.key is None:
         return None
@@ -56,7 +56,7 @@ def missing_space(subject: Subject, draw: Random) -> Change | None:
     site = subject.choose(
         draw,
         lambda each: (
-            subject.stands_alone(each)
+            subject.is_alone(each)
             and _has_siblings(each)
             and each.key is not None
             and subject.text[each.key.end : each.key.end + 2] == ": "
@@ -86,7 +86,7 @@ def missing_dash_space(subject: Subject, draw: Random) -> Change | None:
 
 
 def stray_word(subject: Subject, draw: Random) -> Change | None:
-    """A word that is no key stands in a line of its own."""
+    """A word that is not a key is in a line of its own."""
     site = subject.choose(draw, lambda each: _has_sibling_above(subject, each))
     if site is None or site.key is None:
         return None
@@ -112,7 +112,7 @@ def duplicate_key(subject: Subject, draw: Random) -> Change | None:
     site = subject.choose(
         draw,
         lambda each: (
-            subject.stands_alone(each) or (each.in_flow and subject.in_one_line(each))
+            subject.is_alone(each) or (each.in_flow and subject.in_one_line(each))
         ),
     )
     if site is None or site.key is None:

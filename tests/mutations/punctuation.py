@@ -100,9 +100,7 @@ def colon_in_text(subject: Subject, draw: Random) -> Change | None:
     site = subject.choose(
         draw,
         lambda each: (
-            is_plain(each)
-            and subject.stands_alone(each)
-            and " " in subject.written(each)
+            is_plain(each) and subject.is_alone(each) and " " in subject.written(each)
         ),
     )
     if site is None:
@@ -178,7 +176,7 @@ def _before(subject: Subject, site: Site) -> str:
 
 
 def _comma_before(subject: Subject, site: Site) -> int | None:
-    """Where the comma before a key stands, if it and its neighbour are in one line."""
+    """Position of the comma before a key, if both are in one line."""
     if site.key is None or not site.in_flow:
         return None
     start = subject.line_start(site.key.start)

@@ -43,7 +43,7 @@ def misspelt_variable(subject: Subject, draw: Random) -> Change | None:
 
 
 def malformed_placeholder(subject: Subject, draw: Random) -> Change | None:
-    """`${` is followed by what is no name."""
+    """`${` is followed by something that is not a name."""
     site = subject.choose(
         draw, lambda each: each.general in SPOKEN and _in_line(subject, each)
     )
@@ -79,7 +79,7 @@ def missing_default(subject: Subject, draw: Random) -> Change | None:
     site = subject.choose(
         draw,
         lambda each: (
-            each.general == ("variables", "*", "default") and subject.stands_alone(each)
+            each.general == ("variables", "*", "default") and subject.is_alone(each)
         ),
     )
     if site is None or site.key is None or len(site.parent.entries or ()) < 2:

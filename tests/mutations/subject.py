@@ -1,7 +1,7 @@
 """A valid agent file with the places of all its keys and values, ready to be spoiled.
 
 A `Change` is what one mutation does: the new text, and the offsets in it where a
-finding should stand. The first is where the fault is; others are listed only where a
+finding should be. The first is where the fault is; others are listed only where a
 person could as well say that it is there (the two halves of a contradiction).
 """
 
@@ -101,12 +101,12 @@ class Site:
 
     @property
     def is_field(self) -> bool:
-        """Whether the schema knows which keys may stand here."""
+        """True if the schema knows which keys are allowed here."""
         return self.key is not None and self.general[:-1] in FIELDS
 
     @property
     def in_flow(self) -> bool:
-        """Whether it stands between braces or brackets."""
+        """True if it is between braces or brackets."""
         return self.parent.style == "{"
 
 
@@ -145,7 +145,7 @@ class Subject:
         return draw.choice(found) if found else None
 
     def written(self, site: Site) -> str:
-        """The value as it stands in the file."""
+        """The text of the value in the file."""
         return self.text[site.node.span.start : site.node.span.end]
 
     def line_start(self, offset: int) -> int:
@@ -176,19 +176,19 @@ class Subject:
         return site.key.start == min(starts)
 
     def in_one_line(self, site: Site) -> bool:
-        """Whether key and value stand in one line, with a value to see."""
+        """True if key and a non-empty value are in one line."""
         if site.key is None or site.node.span.start == site.node.span.end:
             return False
         if site.node.style in ("|", ">"):
             return False
         return "\n" not in self.text[site.key.start : site.node.span.end]
 
-    def stands_alone(self, site: Site) -> bool:
+    def is_alone(self, site: Site) -> bool:
         """Whether its line holds nothing else, so that the line can be taken out."""
         return self.starts_line(site) and self.in_one_line(site)
 
     def indent(self, site: Site) -> int:
-        """How many characters stand before a key that starts its line."""
+        """Number of characters before a key that starts its line."""
         assert site.key is not None
         return site.key.start - self.line_start(site.key.start)
 

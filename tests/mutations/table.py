@@ -23,7 +23,7 @@ from tests.mutations import (
 from tests.mutations.subject import Mutator, Subject, point
 
 ROOT = Path(__file__).parents[2]
-# Folders of valid files; what a file names lies in its folder.
+# Folders of valid files; the files that a file names are in its folder.
 FOLDERS = (ROOT / "agents", ROOT / "tests" / "config" / "corpus")
 
 _SECURITY = {

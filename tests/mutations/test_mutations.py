@@ -44,7 +44,7 @@ def test_a_mutation_changes_the_file_only_where_it_says() -> None:
         assert all(1 <= line <= len(lines) + 1 for line, _ in each.places)
 
 
-def test_a_finding_stands_where_the_file_was_spoiled(trials: list[Trial]) -> None:
+def test_a_finding_is_at_the_changed_place(trials: list[Trial]) -> None:
     off_line = [name_of(each) for each in trials if not each.on_line]
     off_column = [name_of(each) for each in trials if not each.at_column]
     assert len(off_line) <= len(trials) // 100, off_line

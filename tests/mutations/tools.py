@@ -32,7 +32,7 @@ def wrong_file(subject: Subject, draw: Random) -> Change | None:
 
 
 def outside_file(subject: Subject, draw: Random) -> Change | None:
-    """A Python tool lies outside the agent's folder."""
+    """A Python tool is outside the agent's folder."""
     site = subject.choose(draw, lambda each: each.general[2:] == ("python",))
     if site is None:
         return None
@@ -52,7 +52,7 @@ def wrong_plugin(subject: Subject, draw: Random) -> Change | None:
 
 
 def wrong_url_argument(subject: Subject, draw: Random) -> Change | None:
-    """A placeholder of a url is no parameter of the tool."""
+    """A placeholder of a url is not a parameter of the tool."""
     for site in _shuffled(subject, draw):
         if site.general[2:] != ("http", "url"):
             continue
@@ -69,7 +69,7 @@ def optional_url_argument(subject: Subject, draw: Random) -> Change | None:
     for site in _shuffled(subject, draw):
         if site.general[2:] != ("parameters", "required") or site.in_flow:
             continue
-        if not subject.stands_alone(site):
+        if not subject.is_alone(site):
             continue
         tool = subject.document.value["tools"][site.path[1]]
         url = tool.get("http", {}).get("url", "")
@@ -121,7 +121,7 @@ def renamed_parameter(subject: Subject, draw: Random) -> Change | None:
 
 
 def bad_pattern(subject: Subject, draw: Random) -> Change | None:
-    """A pattern is no regular expression."""
+    """A pattern is not a regular expression."""
     return _in_schema(subject, draw, "pattern", ["'[0-9'", "'(a|b'", "'*x'"])
 
 
@@ -215,7 +215,7 @@ def no_kind(subject: Subject, draw: Random) -> Change | None:
         draw,
         lambda each: (
             each.general[2:] in (("python",), ("plugin",))
-            and subject.stands_alone(each)
+            and subject.is_alone(each)
             and len(each.parent.entries or ()) > 1
         ),
     )

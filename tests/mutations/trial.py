@@ -36,7 +36,7 @@ class Trial:
 
 
 class Range:
-    """Copies of the valid files, where mutations are checked beside what they name."""
+    """Copies of the valid files, with the files that they name, to mutate and check."""
 
     def __init__(self, folder: Path) -> None:
         self._homes = {each: folder / each.name for each in FOLDERS}

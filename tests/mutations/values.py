@@ -21,7 +21,7 @@ _NUMBERS = {"volume": "140", "vad_threshold": "7", "retries": "9"}
 
 
 def wrong_type(subject: Subject, draw: Random) -> Change | None:
-    """A list or a mapping stands where text belongs."""
+    """A list or a mapping is in the place of text."""
     site = subject.choose(
         draw, lambda each: each.is_field and _is_text(each) and _in_place(subject, each)
     )

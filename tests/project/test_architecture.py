@@ -18,6 +18,7 @@ PACKAGES = (
     "redaction",
     "hosts",
     "patterns",
+    "isolation",
     "protocol",
     "audio",
     "config",
@@ -137,6 +138,19 @@ def test_a_library_is_imported_only_by_its_users(library: str) -> None:
     }
 
     assert users <= USERS[library]
+
+
+def test_one_module_builds_engines() -> None:
+    builders = {
+        module
+        for module, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "Engine"
+    }
+
+    assert builders == {"runner.engine.compose"}
 
 
 def test_the_protocol_is_pure() -> None:

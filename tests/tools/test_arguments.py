@@ -116,11 +116,31 @@ def test_references_within_the_schema_are_followed() -> None:
             {"properties": {"a": {"$ref": "https://example.com/s"}}},
             "refers to 'https://example.com/s', which is not in it",
         ),
+        (
+            {"properties": {"a": {"$dynamicRef": "http://127.0.0.1:9/x"}}},
+            "refers to 'http://127.0.0.1:9/x', which is not in it",
+        ),
+        (
+            {"patternProperties": {"a": {}}, "unevaluatedProperties": False},
+            "not supported",
+        ),
     ],
 )
 def test_an_unusable_schema_is_refused(schema: dict[str, Any], reason: str) -> None:
     with pytest.raises(ToolError, match=reason):
         ArgumentCheck("it", schema)
+
+
+def test_an_explosive_pattern_is_checked_in_linear_time() -> None:
+    schema = {"properties": {"q": {"type": "string", "pattern": "((a|b)|(a|c))*d"}}}
+    with pytest.raises(ArgumentsRefused, match="q must match"):
+        check({"q": "a" * 5_000 + "!"}, schema)
+
+
+def test_a_pattern_that_takes_too_long_refuses_the_arguments() -> None:
+    schema = {"properties": {"q": {"type": "string", "pattern": "(?!z)(a|aa)+"}}}
+    with pytest.raises(ArgumentsRefused, match="cannot be checked: the pattern"):
+        check({"q": "a" * 200 + "!"}, schema)
 
 
 def test_the_wire_schema_has_properties_and_required() -> None:

@@ -27,6 +27,7 @@ from runner.audio.portaudio.library import (
     load_portaudio,
 )
 from runner.errors import AudioError, AudioUnavailable, VagentError
+from runner.isolation import python_command
 
 # Seconds. PulseAudio's null sink needs up to two for its first block.
 BLOCK_SECONDS = 3.0
@@ -107,7 +108,7 @@ if __name__ == "__main__":
 # A subprocess, because PortAudio finds newly connected devices only after all streams
 # were closed, and a device that hangs when it is opened can only be ended with its
 # process.
-PROBE = (sys.executable, "-m", "runner.audio.portaudio.probe")
+PROBE = tuple(python_command("runner.audio.portaudio.probe"))
 # Seconds. A start of Python and of PortAudio, with slow drivers.
 LIST_SECONDS = 10.0
 # The probe waits 3 s for the first block; the rest is for opening and closing.

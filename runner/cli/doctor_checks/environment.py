@@ -70,6 +70,8 @@ REQUIRED = (
     Package("prometheus-client", "0.20", "prometheus_client"),
     Package("psutil", "5.9", "psutil"),
     Package("pebble", "5.1", "pebble"),
+    Package("google-re2", "1.1.20240702", "re2"),
+    Package("regex", "2024.5.15", "regex"),
 )
 EXTRAS: Mapping[str, tuple[Package, ...]] = {
     "echo": (Package("pywebrtc-audio", "0.2", "pywebrtc_audio"),),

@@ -20,6 +20,7 @@ from multiprocessing.context import SpawnProcess
 from runner.cli.doctor_checks.model import CheckResult, DoctorOptions, failed
 from runner.config.credentials import find_environment_secrets
 from runner.engine.services import ASSEMBLYAI_KEY, OTHER_KEY
+from runner.isolation import isolated_spawn, restore_environment
 from runner.redaction import Redactor
 
 # A slow machine under load with a cold disk.
@@ -107,7 +108,8 @@ class _Child:
         self._process: SpawnProcess = context.Process(
             target=_work, args=(theirs, tuple(checks), options), daemon=True
         )
-        self._process.start()
+        with isolated_spawn():
+            self._process.start()
         theirs.close()  # so that the end of the child closes the pipe
         self.is_alive = True
         self._is_ready = False  # its start takes seconds and counts for no check
@@ -147,6 +149,7 @@ class _Child:
 
 def _work(pipe: Connection, checks: Sequence[Check], options: DoctorOptions) -> None:
     """Runs the checks one by one, each when the parent requests it."""
+    restore_environment()
     # Ctrl-C reaches the whole process group; the parent ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if not options.environment.get("VAGENT_DEBUG"):

@@ -1,20 +1,17 @@
-"""Regular expressions that take for ever: one text can be matched in too many ways.
+"""Regular expressions that take exponential time: they match a text in many ways.
 
-A repetition of something that itself repeats, with nothing between that must be there,
-can divide a text of n characters in 2^n ways, and a backtracking engine such as
-Python's tries all of them before it gives up. Only certain cases are reported.
+Python's engine, which the voice service uses too, tries every way to divide a text
+before it gives up. There are 2^n ways for n characters if a repetition contains a
+repetition with nothing required in between, or two alternatives that match the same
+character. Only certain cases are reported.
 """
 
 from __future__ import annotations
 
-import re
-import warnings
-from importlib import import_module
 from typing import Any
 
-# Python's own parser of patterns has no public name (`sre_parse` is deprecated); a
-# second one would have to know the whole syntax.
-_parser: Any = import_module("re._parser")
+from runner.patterns import UNLIMITED, InvalidPattern, parse_pattern
+
 _REPEATS = ("MAX_REPEAT", "MIN_REPEAT")
 _NOTHING = ("AT", "ASSERT", "ASSERT_NOT")  # they match no characters
 # Repetitions up to this are counted out soon enough.
@@ -24,14 +21,11 @@ _FEW = 12
 def is_catastrophic(pattern: str) -> bool:
     """True if some text makes a match take exponential time.
 
-    A pattern that is none is not: False.
+    False for an invalid pattern.
     """
     try:
-        with warnings.catch_warnings():
-            # Of a set in a set, and the like: not a finding of ours.
-            warnings.simplefilter("ignore")
-            parsed = _parser.parse(pattern)
-    except (re.error, RecursionError, OverflowError):
+        parsed = parse_pattern(pattern)
+    except InvalidPattern:
         return False
     return _any_in(list(parsed))
 
@@ -55,11 +49,73 @@ def _is_ambiguous(body: list[tuple[Any, Any]]) -> bool:
             others = items[:index] + items[index + 1 :]
             if all(_may_be_empty(*each) for each in others):
                 return True
+    return len(items) == 1 and _has_overlap(_alternatives(items))
+
+
+def _alternatives(items: list[tuple[str, Any]]) -> list[list[tuple[str, Any]]]:
+    """Returns the alternatives of a sequence, those of nested groups included."""
+    items = _flat(items)
+    if len(items) != 1 or items[0][0] != "BRANCH":
+        return [items]
+    return [
+        each
+        for branch in items[0][1][1]
+        for each in _alternatives(_named(list(branch)))
+    ]
+
+
+def _has_overlap(alternatives: list[list[tuple[str, Any]]]) -> bool:
+    """True if two alternatives of one character each match the same character."""
+    seen: set[int] = set()
+    for each in alternatives:
+        characters = _characters(*each[0]) if len(each) == 1 else set()
+        if seen & characters:
+            return True
+        seen |= characters
     return False
 
 
+def _characters(name: str, value: Any) -> set[int]:
+    """Returns the ASCII characters that an item matches, if it matches one."""
+    match name:
+        case "LITERAL":
+            return {value}
+        case "NOT_LITERAL":
+            return _ASCII - {value}
+        case "ANY":
+            return _ASCII - {ord("\n")}
+        case "RANGE":
+            return set(range(value[0], min(value[1], max(_ASCII)) + 1))
+        case "CATEGORY":
+            return _CATEGORIES.get(str(value).removeprefix("CATEGORY_"), set())
+        case "IN":
+            parts = _named(value)
+            matched = {
+                character
+                for part in parts
+                if part[0] != "NEGATE"
+                for character in _characters(*part)
+            }
+            return _ASCII - matched if parts[0][0] == "NEGATE" else matched
+    return set()
+
+
+_ASCII = set(range(128))
+_WORD = {each for each in _ASCII if chr(each).isalnum()} | {ord("_")}
+_DIGIT = set(range(ord("0"), ord("9") + 1))
+_SPACE = {each for each in _ASCII if chr(each).isspace()}
+_CATEGORIES = {
+    "WORD": _WORD,
+    "DIGIT": _DIGIT,
+    "SPACE": _SPACE,
+    "NOT_WORD": _ASCII - _WORD,
+    "NOT_DIGIT": _ASCII - _DIGIT,
+    "NOT_SPACE": _ASCII - _SPACE,
+}
+
+
 def _flat(items: list[tuple[Any, Any]]) -> list[tuple[str, Any]]:
-    """Take groups around a sequence away."""
+    """Returns a sequence without the groups around it."""
     found = _named(items)
     while len(found) == 1 and found[0][0] == "SUBPATTERN":
         found = _named(list(found[0][1][3]))
@@ -77,7 +133,7 @@ def _may_be_empty(name: str, value: Any) -> bool:
 
 
 def _is_many(most: Any) -> bool:
-    return most is _parser.MAXREPEAT or most > _FEW
+    return most is UNLIMITED or most > _FEW
 
 
 def _named(items: list[tuple[Any, Any]]) -> list[tuple[str, Any]]:

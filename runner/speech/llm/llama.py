@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import IO, Any, TextIO
 
 from runner.errors import SpeechError, os_error_text
+from runner.isolation import python_command
 from runner.speech.interfaces import Cancelled
 from runner.speech.llm.prompt import ChatMessage
 
@@ -148,7 +149,7 @@ def _start(path: Path) -> subprocess.Popen[bytes]:
         )
     module = "runner.speech.llm.llama"
     process = subprocess.Popen(
-        [sys.executable, "-m", module, str(path), str(CONTEXT)],
+        python_command(module, str(path), str(CONTEXT)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         # The engine's log is of no use to the user.

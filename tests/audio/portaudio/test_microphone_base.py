@@ -98,7 +98,7 @@ async def test_any_device_is_heard_as_24_khz_mono(rate: int, channels: int) -> N
     assert np.abs(middle - basis @ (sine, cosine)).max() < 2e-3
 
 
-async def test_what_nobody_took_in_time_is_dropped_and_counted() -> None:
+async def test_audio_that_was_not_read_in_time_is_dropped_and_counted() -> None:
     card = OpenCard()
     microphone = microphone_at(NATIVE, 1, card)
     for number in range(50):

@@ -25,7 +25,7 @@ def test_only_the_first_block_needs_to_wake_the_reader() -> None:
     assert queue.put(BLOCK) is True
 
 
-def test_what_nobody_takes_for_300_ms_goes_oldest_first() -> None:
+def test_audio_that_is_not_read_for_300_ms_is_dropped_oldest_first() -> None:
     queue = CaptureQueue(48_000, 1)
     for number in range(50):
         queue.put(Block(bytes([number]) * len(BLOCK.pcm), 0.0))

@@ -179,7 +179,7 @@ async def test_a_wrong_name_opens_nothing() -> None:
     assert library.streams == []
 
 
-async def test_a_block_after_the_loop_is_closed_hurts_nobody() -> None:
+async def test_a_block_after_the_loop_is_closed_is_ignored() -> None:
     library = FakePortAudio(*CARD)
     card = SoundCard(library=library)
 

@@ -40,7 +40,7 @@ def test_an_alias_shares_the_value_and_has_its_own_place() -> None:
     assert alias.child("a") is node.child("a")
 
 
-def test_an_inherited_key_stands_where_the_merge_does() -> None:
+def test_an_inherited_key_has_the_position_of_the_merge() -> None:
     node = mapping(0, "a")
     other = mapping(50, "a", "b")
     assert other.entries is not None

@@ -107,7 +107,7 @@ def test_an_empty_value_is_shown_at_its_key() -> None:
     assert at(document, document.value_span(("a",))) == "a"
 
 
-def test_an_alias_is_shown_where_it_stands() -> None:
+def test_an_alias_has_its_own_position() -> None:
     document = parse("a: &x {k: 1}\nb: *x\n")
     assert document.value == {"a": {"k": 1}, "b": {"k": 1}}
     assert at(document, document.value_span(("b",))) == "*x"

@@ -43,7 +43,7 @@ def test_the_value_of_a_repeated_key_is_dropped() -> None:
     assert rules(tree) == ["VA102"]
 
 
-def test_a_key_that_is_no_text_stays_so_that_nothing_seems_missing() -> None:
+def test_a_key_that_is_not_text_is_kept() -> None:
     tree = builder("1: x")
     tree.begin_mapping(Span(0, 4), False, None, None)
     add(tree, "1")

@@ -26,7 +26,7 @@ def errors(folder: Path, text: str) -> list[tuple[int, str]]:
     return [(each.line, each.rule) for each in found if each.is_error]
 
 
-def test_several_slips_are_each_told() -> None:
+def test_each_of_several_syntax_errors_is_reported() -> None:
     result = recovered("a 1\nb: [c\nd: 'x\ne: 2\n")
     assert [each.at for each in result.errors] == [0, 7, 13]
     assert result.text == "a: 1\nb: [c]\nd: 'x'\ne: 2\n"
@@ -38,7 +38,7 @@ def test_a_quote_that_is_open_to_the_end_hides_no_other_slip() -> None:
     assert result.text == 'a: 1\nb: "c"\nd: 2\ne: [f]\ng: {h: 3}\n'
 
 
-def test_places_in_the_mended_text_lead_back() -> None:
+def test_positions_in_the_repaired_text_map_to_the_original() -> None:
     result = recovered("a 1\nb: 2\n")
     assert result.text is not None
     assert result.origins[result.text.index("b")] == 4
@@ -71,24 +71,24 @@ def test_a_large_text_is_tried_a_few_times_only() -> None:
     assert reads <= 5
 
 
-def test_the_findings_after_a_syntax_error_are_told_too(tmp_path: Path) -> None:
+def test_findings_after_a_syntax_error_are_reported_too(tmp_path: Path) -> None:
     text = "version: 1\nname clerk\nprompt: Be brief.\nvoise: alba\n"
     assert errors(tmp_path, text) == [(2, "VA101"), (4, "VA203")]
 
 
-def test_a_file_that_was_mended_to_be_checked_is_not_run(tmp_path: Path) -> None:
+def test_a_file_that_was_repaired_for_checking_is_not_run(tmp_path: Path) -> None:
     path = tmp_path / "agent.yaml"
     path.write_text("version: 1\nname clerk\nprompt: Be brief.\n", "utf-8")
     with pytest.raises(ConfigError, match="1 error"):
         load_agent(path, environment={})
 
 
-def test_a_mended_line_has_no_other_findings(tmp_path: Path) -> None:
+def test_a_repaired_line_has_no_other_findings(tmp_path: Path) -> None:
     text = "version: 1\nname: clerk\nprompt: Be brief.\noops\nvoice: alba\n"
     assert errors(tmp_path, text) == [(4, "VA101")]
 
 
-def test_where_the_meaning_is_not_sure_only_syntax_is_told(tmp_path: Path) -> None:
+def test_only_syntax_is_reported_where_the_meaning_is_unsure(tmp_path: Path) -> None:
     text = (
         "version: 1\nname: clerk\nprompt: Be brief.\nsession:\n  idle:\n"
         "    end_after: 30s\n\tmax_duration: 5m\ncolour: red\n"

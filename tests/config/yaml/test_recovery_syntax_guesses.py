@@ -45,9 +45,9 @@ def test_a_slip_is_found_where_it_is_with_what_takes_it_back(name: str) -> None:
     helpful = [
         guess
         for guess in find_guesses(text, error)
-        if first_error(mended(text, guess)) is None
+        if first_error(repaired(text, guess)) is None
     ]
-    assert (helpful[0].at, mended(text, helpful[0])) == (at, meant)
+    assert (helpful[0].at, repaired(text, helpful[0])) == (at, meant)
 
 
 def test_a_tab_that_may_stand_for_several_widths_is_not_sure() -> None:
@@ -57,5 +57,5 @@ def test_a_tab_that_may_stand_for_several_widths_is_not_sure() -> None:
     assert not any(guess.is_sure for guess in find_guesses(text, error))
 
 
-def mended(text: str, guess: SyntaxGuess) -> str:
+def repaired(text: str, guess: SyntaxGuess) -> str:
     return text[: guess.edit.start] + guess.edit.text + text[guess.edit.end :]

@@ -74,7 +74,7 @@ async def test_an_address_that_is_none_is_wrong_usage(dialer: Any, url: str) -> 
         await dialer(url)(None, Ear())
 
 
-async def test_an_address_where_nobody_listens_cannot_be_reached(dialer: Any) -> None:
+async def test_an_address_without_a_listener_cannot_be_reached(dialer: Any) -> None:
     async with raw_server(lambda reader, writer: asyncio.sleep(0)) as url:
         pass
 

@@ -1,6 +1,6 @@
 """A server that floods: what the whole engine holds of it is bounded.
 
-Nothing lies between the socket and the session: a message is dealt with before the next
+No queue is between the socket and the session: a message is processed before the next
 is looked at, and what is not yet looked at stays in the kernel, which slows the sender
 down. So only what the session keeps can grow, and each of its stores has a bound.
 """

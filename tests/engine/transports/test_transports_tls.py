@@ -12,7 +12,7 @@ from websockets.asyncio.server import ServerConnection
 from runner.errors import TransportError
 from tests.engine.transports.conversation import Ear, server
 
-# A key and a certificate for localhost, signed by nobody: they prove nothing to anyone.
+# A key and a certificate for localhost, self-signed: they prove nothing.
 LOCALHOST = Path(__file__).with_name("localhost.pem")
 
 
@@ -43,9 +43,7 @@ async def test_every_message_goes_out_at_once_and_the_socket_stays_writable(
     assert [str(text)[0] for text in ear.texts] == ["0", "1", "2", "3", "4"]
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_refused(
-    dialer: Any, ear: Ear
-) -> None:
+async def test_an_untrusted_certificate_is_refused(dialer: Any, ear: Ear) -> None:
     async with server(echo, ssl=encrypted()) as url:
         with pytest.raises(TransportError, match="certificate.verify.failed"):
             await dialer(url.replace("ws://127.0.0.1", "wss://localhost"))(None, ear)

@@ -112,8 +112,8 @@ def secret_in_clear(inspection: RuleContext) -> Iterator[Finding]:
             yield Finding(leak.place, message, _WHERE_SECRETS)
 
 
-@rule("VA603", "secret-perhaps", "warning")
-def secret_perhaps(inspection: RuleContext) -> Iterator[Finding]:
+@rule("VA603", "secret-suspected", "warning")
+def secret_suspected(inspection: RuleContext) -> Iterator[Finding]:
     """A value looks like a secret in plain text.
 
     Its key suggests so (`token`, `password`, `authorization`), or it looks random.

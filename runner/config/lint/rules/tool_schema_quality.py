@@ -98,22 +98,20 @@ def sample_unfit(inspection: RuleContext) -> Iterator[Finding]:
             http: {url: "https://api.example.com/orders"}
             timeout: 2s
     """
-    from runner.config.schema import find_violations
+    from runner.config.schema import find_sample_violation
 
     for each in inspection.fact(find_subschemas):
-        pattern = each.keywords.get("pattern")
-        if each.is_part or "$ref" in json.dumps(each.keywords, default=str):
+        text = json.dumps(each.keywords, default=str)
+        if each.is_part or '"$ref"' in text or '"$dynamicRef"' in text:
             continue
-        if isinstance(pattern, str) and is_catastrophic(pattern):
-            continue  # matching it here could take too long
         for where, sample in _samples(each):
             if not inspection.is_valid((*each.path, *where)):
                 continue
-            violations = find_violations(sample, each.keywords)
-            if violations:
+            violation = find_sample_violation(sample, each.keywords)
+            if violation:
                 what = "default" if where[0] == "default" else "example"
                 message = f"the {what} {quoted(sample)} does not match its schema"
-                help_ = f"it violates `{violations[0].keyword}` of this argument"
+                help_ = f"it violates `{violation.keyword}` of this argument"
                 yield Finding(inspection.value((*each.path, *where)), message, help_)
 
 

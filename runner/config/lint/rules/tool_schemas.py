@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from runner.config.diagnostics import Finding, quoted, replacement
@@ -11,6 +9,7 @@ from runner.config.lint.context import rule
 from runner.config.lint.tool_facts import find_subschemas
 from runner.config.schema_errors import to_findings
 from runner.config.spelling import nearest
+from runner.patterns import InvalidPattern, parse_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,10 +86,8 @@ def pattern_not_regular(inspection: RuleContext) -> Iterator[Finding]:
             if not inspection.is_valid(where):
                 continue
             try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # what works is not a finding
-                    re.compile(pattern)
-            except (re.error, RecursionError, OverflowError) as error:
+                parse_pattern(pattern)
+            except InvalidPattern as error:
                 message = f"`pattern` is not a valid regular expression: {error}"
                 help_ = "use single quotes to keep backslashes"
                 place = inspection.value(where)
@@ -211,24 +208,29 @@ def reference_dangling(inspection: RuleContext) -> Iterator[Finding]:
         if not each.keyword:
             # A reference may lead through the invalid part.
             root = each if inspection.is_whole(each.path) else None
-        reference = each.keywords.get("$ref")
-        if root is None or not isinstance(reference, str) or "${" in reference:
+        if root is None:
             continue
-        from runner.config.schema import resolves
+        for keyword in ("$ref", "$dynamicRef"):
+            reference = each.keywords.get(keyword)
+            if not isinstance(reference, str) or "${" in reference:
+                continue
+            from runner.config.schema import is_resolved
 
-        if resolves(reference, root.keywords):
-            continue
-        path = (*each.path, "$ref")
-        place = inspection.part(path, 0, len(reference))
-        yield _dangling(root, reference, place, path)
+            if is_resolved(reference, root.keywords):
+                continue
+            path = (*each.path, keyword)
+            place = inspection.part(path, 0, len(reference))
+            yield _dangling(root, reference, place, path)
 
 
 def _dangling(root: Subschema, reference: str, place: Any, path: Pointer) -> Finding:
     if not reference.startswith("#"):
-        message = f"`$ref` refers to {quoted(reference)}, outside of these parameters"
+        message = (
+            f"`{path[-1]}` refers to {quoted(reference)}, outside of these parameters"
+        )
         help_ = "copy the schema to `$defs`, and write `#/$defs/NAME`"
         return Finding(place, message, help_, spoils=path)
-    message = f"`$ref` refers to {quoted(reference)}, which does not exist"
+    message = f"`{path[-1]}` refers to {quoted(reference)}, which does not exist"
     known = [
         f"#/{group}/{name}"
         for group in ("$defs", "definitions", "properties")

@@ -31,6 +31,24 @@ def check(folder: Path, properties: dict[str, Any]) -> list[Diagnostic]:
         ({"type": "string", "pattern": "[a-z]+"}, []),
         ({"type": "string", "pattern": "([a-z]+)*"}, ["VA452"]),
         ({"type": "string", "pattern": "([a-z]+)*", "examples": ["a" * 40]}, ["VA452"]),
+        # No pattern and no reference stalls the check of the example.
+        (
+            {"type": "string", "pattern": "((a|b)|(a|c))*d", "examples": ["a" * 3_000]},
+            ["VA452", "VA454"],
+        ),
+        (
+            {
+                "type": "string",
+                "pattern": "(?!z)(a|aa)+",
+                "examples": ["a" * 200 + "!"],
+            },
+            [],
+        ),
+        (
+            {"type": "string", "pattern": ".*.*.*.*.*.*=", "default": "a" * 3_000},
+            ["VA454"],
+        ),
+        ({"$dynamicRef": "http://127.0.0.1:9/x", "examples": ["a"]}, ["VA459"]),
         ({"type": "string", "examples": ["a", 1]}, ["VA454"]),
         ({"type": "integer", "default": 0, "minimum": 1}, ["VA454"]),
         ({"type": "integer", "default": 1, "minimum": 1}, []),

@@ -41,6 +41,10 @@ def check(folder: Path, parameters: Any) -> list[tuple[str, str]]:
         ({"properties": {"a": {"type": "null", "items": {}}}}, ("VA453", '"items"')),
         ({"properties": {"a": {"$ref": "#/$defs/b"}}}, ("VA455", "#/$defs/b")),
         (
+            {"properties": {"a": {"$dynamicRef": "http://127.0.0.1:9/x"}}},
+            ("VA455", "http://127.0.0.1:9/x"),
+        ),
+        (
             {"properties": {"a": {"items": {"minItems": 2, "maxItems": 1}}}},
             ("VA456", "1"),
         ),

@@ -2,5 +2,5 @@
 
 
 def get_weather(location: str) -> str:
-    """Tell the weather."""
+    """Return the weather."""
     return f"sunny in {location}"
