@@ -41,7 +41,7 @@ from runner.protocol.messages import (
     ToolResult,
     TranscriptUser,
 )
-from runner.service.subprocess import embedded_server
+from runner.service.subprocess import run_local_service
 from runner.speech.loader import load_synthesizer
 
 AUDIBLE = 0.01  # of full scale: -40 dB
@@ -263,7 +263,7 @@ def spoken_requests(agents: Sequence[Agent]) -> dict[str, bytes]:
     speech = {}
     for agent in agents:
         for words in agent.requests:
-            pcm = b"".join(voice.speak(words, lambda: False))
+            pcm = b"".join(voice.synthesize(words, lambda: False))
             audible = np.flatnonzero(np.abs(to_samples(pcm)) > AUDIBLE)
             speech[words] = pcm[2 * audible[0] : 2 * audible[-1] + 2]
     return speech
@@ -274,7 +274,7 @@ async def measure(
 ) -> list[Request]:
     """Hold all calls with one brain."""
     done: list[Request] = []
-    async with embedded_server(LocalConfig(llm=LlmConfig(name=brain))) as url:
+    async with run_local_service(LocalConfig(llm=LlmConfig(name=brain))) as url:
         for agent in agents:
             async with websockets.connect(url, compression=None) as socket:
                 done += await Call(socket, agent, speech).hold()

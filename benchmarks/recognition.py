@@ -120,9 +120,9 @@ def main() -> None:
 def _spoken_requests(
     speech: SpeechStack, recognizer: Recognizer, show: bool, count: int | None
 ) -> Tally:
-    tally, voice = Tally("local voice"), speech.voice()
+    tally, voice = Tally("local voice"), speech.synthesizer()
     for request in REQUESTS[:count]:
-        pcm = b"".join(voice.speak(request, lambda: False))
+        pcm = b"".join(voice.synthesize(request, lambda: False))
         heard = _hear(_at_speech_rate(to_samples(pcm), SAMPLE_RATE), recognizer, tally)
         _count(request, heard, tally, show)
     return tally
@@ -148,7 +148,7 @@ def _recordings(folder: Path, vad: Vad, recognizer: Recognizer, show: bool) -> T
 
 def _hear(samples: Samples, recognizer: Recognizer, tally: Tally) -> str:
     begun = time.perf_counter()
-    text = recognizer.transcribe(samples).text
+    text = recognizer.transcribe(samples)
     tally.seconds.append(time.perf_counter() - begun)
     return text
 

@@ -27,12 +27,13 @@ from runner.speech.interfaces import (
     AgentContext,
     AssistantMessage,
     HistoryMessage,
+    LanguageModel,
     TextChunk,
     ToolCallRequest,
     ToolMessage,
     UserMessage,
 )
-from runner.speech.llm import ClosableLanguageModel, load_llm
+from runner.speech.llm import load_llm
 from runner.speech.llm.text import spoken_tokens
 from runner.speech.models import open_model_store
 
@@ -100,9 +101,7 @@ def first(
     return kept
 
 
-def score_brain(
-    brain: ClosableLanguageModel, agents: Sequence[Mapping[str, Any]]
-) -> Score:
+def score_brain(brain: LanguageModel, agents: Sequence[Mapping[str, Any]]) -> Score:
     score = Score()
     for agent in agents:
         brief = AgentContext(agent["prompt"], agent["tools"])
@@ -119,7 +118,7 @@ def score_brain(
 
 
 def score_request(
-    brain: ClosableLanguageModel,
+    brain: LanguageModel,
     brief: AgentContext,
     request: Mapping[str, Any],
     score: Score,
@@ -140,7 +139,7 @@ def score_request(
 
 
 def hold_dialogue(
-    brain: ClosableLanguageModel,
+    brain: LanguageModel,
     brief: AgentContext,
     dialogue: Mapping[str, Any],
     score: Score,
@@ -173,11 +172,11 @@ def hold_dialogue(
 
 
 def decide(
-    brain: ClosableLanguageModel, brief: AgentContext, history: Sequence[HistoryMessage]
+    brain: LanguageModel, brief: AgentContext, history: Sequence[HistoryMessage]
 ) -> Decision:
     decision = Decision()
     began = time.perf_counter()
-    for number, thought in enumerate(brain.think(brief, history, lambda: False)):
+    for number, thought in enumerate(brain.respond(brief, history, lambda: False)):
         if number == 0:
             decision.first = time.perf_counter() - began
         if isinstance(thought, ToolCallRequest):

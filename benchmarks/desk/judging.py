@@ -142,10 +142,12 @@ def _listen(
     opened, false = ears_open(capture), 0
     first: dict[int, float] = {}  # the first decision within each utterance
     for start in range(0, len(pcm) - _PIECE, _PIECE):
-        signs = ears.hear(pcm[start : start + _PIECE].tobytes(), agent_speaks=True)
+        signs = ears.process(
+            pcm[start : start + _PIECE].tobytes(), agent_is_speaking=True
+        )
         if not any(sign is TurnSignal.STARTED for sign, _ in signs):
             continue
-        ears.next_turn()
+        ears.reset_turn()
         index = min(int(np.searchsorted(counts, start + _PIECE)), len(times) - 1)
         at = float(times[index])
         turn = _turn_at(capture.utterances, at)
@@ -178,7 +180,7 @@ def _misheard(capture: Capture, pcm: NDArray[np.int16], column: int) -> tuple[in
         piece = _full_scale(pcm[first:last])
         sound = Resampler(SAMPLE_RATE, SPEECH_RATE).process(piece, last=True)
         truth = words_of(said[utterance.number % len(said)][0])
-        errors += word_errors(truth, words_of(recognizer.transcribe(sound).text))
+        errors += word_errors(truth, words_of(recognizer.transcribe(sound)))
         words += len(truth)
     return errors, words
 

@@ -69,7 +69,9 @@ def for_the_room(samples: NDArray[np.float32]) -> bytes:
 def _speak(sentences: tuple[str, ...]) -> NDArray[np.float32]:
     voice = load_synthesizer(LocalConfig())
     pause = bytes(2 * round(_PAUSE * SAMPLE_RATE))
-    spoken = [b"".join(voice.speak(text, lambda: False)) + pause for text in sentences]
+    spoken = [
+        b"".join(voice.synthesize(text, lambda: False)) + pause for text in sentences
+    ]
     samples = to_samples(b"".join(spoken))
     return samples * np.float32(_PEAK / np.abs(samples).max())
 

@@ -116,7 +116,7 @@ def service(
 
     from runner.config.model import LocalConfig
     from runner.hosts import is_this_machine
-    from runner.service.app import EmbeddedServer, serve_until_stopped
+    from runner.service.app import LocalService, serve_until_stopped
     from runner.service.faults.parser import load_faults
     from runner.speech.loader import load_speech
 
@@ -132,10 +132,10 @@ def service(
         text = f"listening on {host}, which other machines can reach"
         log("vagent.warning", {"message": text})
     local = LocalConfig(stt, _llm_config(llm, llm_model), tts)
-    speech = load_speech(local, stand_ins=no_models)
+    speech = load_speech(local, fallbacks_only=no_models)
     try:
         with _with_metrics(log, metrics) as report:
-            server = EmbeddedServer(
+            server = LocalService(
                 speech,
                 host=host,
                 port=port,

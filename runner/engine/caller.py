@@ -108,7 +108,7 @@ class LocalSynthesizer:
             from runner.speech.loader import load_synthesizer
 
             self._voice = load_synthesizer(self.local)
-        return b"".join(self._voice.speak(text, lambda: False))
+        return b"".join(self._voice.synthesize(text, lambda: False))
 
 
 @dataclass(slots=True)

@@ -337,7 +337,7 @@ async def connect_service(
     if service.url is not None:
         yield Dialer(service.url, lambda: service.key, library)
         return
-    from runner.service.subprocess import embedded_server
+    from runner.service.subprocess import run_local_service
 
     def report_missing(event: Mapping[str, Any]) -> None:
         if event.get("type") == "vagent.missing":
@@ -346,7 +346,7 @@ async def connect_service(
                 f"hint: {event['command']}"
             )
 
-    async with embedded_server(agent.local, report_missing, faults) as url:
+    async with run_local_service(agent.local, report_missing, faults) as url:
         yield Dialer(url, lambda: service.key, library)
 
 

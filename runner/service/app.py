@@ -14,7 +14,6 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
@@ -35,17 +34,17 @@ from runner.speech.interfaces import SpeechStack
 
 PATH = "/v1/ws"
 _TOKEN_PATH = "/v1/token"
-# The largest message that is read; the service's limit is not known.
+# Maximum size of a message from a client; the limit of the real service is unknown.
 _MAX_MESSAGE_BYTES = 4 * 2**20
-# How often a client is asked whether it is still there; the library's own default.
+# Interval of pings to a client; the default of `websockets`.
 _PING_SECONDS = 20.0
 
 
-class EmbeddedServer:
-    """Serves the wire on this machine; an asynchronous context.
+class LocalService:
+    """A voice-agent service on this machine, as an asynchronous context.
 
-    Takes `speech` but does not close it. `report` gets what the operator should know,
-    as a type that begins with `vagent.` and its facts. Port 0 picks a free one.
+    Does not close `speech`. `report` receives log events: a type that begins with
+    `vagent.`, and its fields. Port 0 selects a free port.
     """
 
     def __init__(
@@ -61,15 +60,16 @@ class EmbeddedServer:
         fault_seed: int = 0,
     ) -> None:
         self._address = (host, port)
-        self._gate = Authenticator(key)
-        self._most = max_sessions or default_max_sessions()
-        # A reply thinks and speaks, the ears hear and recognise; and some for loading.
-        workers = Workers(4 * self._most + 4)
+        self._authenticator = Authenticator(key)
+        self._max_sessions = max_sessions or default_max_sessions()
+        # Four per session (language model, synthesizer, VAD, recognizer), and four for
+        # loading.
+        workers = Workers(4 * self._max_sessions + 4)
         self._context = ServerContext(
             speech,
             workers,
             SpeechSynthesizer(speech, workers),
-            report or _report_nothing,
+            report or (lambda kind, fields: None),
         )
         self._stack = AsyncExitStack()
         self._server: Server | None = None
@@ -78,17 +78,17 @@ class EmbeddedServer:
 
     @property
     def url(self) -> str:
-        """Where clients connect to; only once the server has been entered."""
-        assert self._server is not None, "the server has not been started"
+        """The URL for clients; available once the service has been entered."""
+        assert self._server is not None, "the service has not been entered"
         host, port = next(iter(self._server.sockets)).getsockname()[:2]
         return f"ws://{f'[{host}]' if ':' in host else host}:{port}{PATH}"
 
     async def __aenter__(self) -> Self:
-        """Raises TransportError when the address cannot be had."""
+        """Raises TransportError if it cannot listen on the address."""
         host, port = self._address
         faults, seed = self._faults
         self._handler = ConnectionHandler(
-            self._context, self._most, faults=faults, fault_seed=seed
+            self._context, self._max_sessions, faults=faults, fault_seed=seed
         )
         try:
             self._server = await self._stack.enter_async_context(
@@ -115,45 +115,49 @@ class EmbeddedServer:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self._open.sessions.leave()
+        await self._connections.sessions.close()
         await self._stack.aclose()
         self._context.workers.close()
 
-    # ------------------------------------------------------------------ connections
-
     @property
-    def _open(self) -> ConnectionHandler:
-        assert self._handler is not None, "the server has not been started"
+    def _connections(self) -> ConnectionHandler:
+        assert self._handler is not None, "the service has not been entered"
         return self._handler
 
     def _answer_request(
         self, connection: ServerConnection, request: Request
     ) -> Response | None:
-        """Answer plain HTTP requests; a wrong key is reported over the socket."""
-        away = self._open.knock()
-        if away is not None:
-            return _turn_away(connection, away)
+        """Answers plain HTTP requests; a wrong key is reported over the WebSocket."""
+        rejection = self._connections.check_connection()
+        if rejection is not None:
+            return _reject(connection, rejection)
         address = urlsplit(request.path)
         if address.path == PATH:
             return None
         if address.path == _TOKEN_PATH:
             now = asyncio.get_running_loop().time()
             authorization = request.headers.get("Authorization")
-            return _http(self._gate.issue_token(authorization, address.query, now))
-        return _http(HttpResponse(404, {"detail": "Not Found"}))
+            return _json_response(
+                *self._authenticator.issue_token(authorization, address.query, now)
+            )
+        return _json_response(404, {"detail": "Not Found"})
 
     async def _serve(self, connection: ServerConnection) -> None:
-        socket, is_admitted = _Socket(connection), self._admits(connection)
-        await self._open.attend(socket, is_admitted=is_admitted)
+        is_authorized = self._is_authorized(connection)
+        await self._connections.serve(_Socket(connection), is_authorized=is_authorized)
 
-    def _admits(self, connection: ServerConnection) -> bool:
+    def _is_authorized(self, connection: ServerConnection) -> bool:
         request = connection.request
-        assert request is not None  # there is one once the handshake is over
+        assert request is not None, "the handshake is complete"
         authorization = request.headers.get("Authorization")
-        resumes = self._open.sessions.knows(credential(authorization))
+        can_resume = self._connections.sessions.can_resume_with(
+            credential(authorization)
+        )
         now = asyncio.get_running_loop().time()
         query = urlsplit(request.path).query
-        return self._gate.admits(authorization, query, now, resume_tokens=resumes)
+        return self._authenticator.is_authorized(
+            authorization, query, now, can_resume=can_resume
+        )
 
 
 class _Socket:
@@ -171,127 +175,107 @@ class _Socket:
             async for data in self._connection:
                 yield data
 
-    async def write_all(self, line: Outbox | FaultySocket) -> None:
+    async def write_all(self, outbox: Outbox | FaultySocket) -> None:
         connection = self._connection
         with contextlib.suppress(ConnectionClosed):
-            async for text in line:
+            async for text in outbox:
                 await connection.send(text)
-            if line.code == ABNORMAL_CLOSURE:
+            if outbox.code == ABNORMAL_CLOSURE:
                 connection.transport.abort()
             else:
-                await connection.close(line.code)
+                await connection.close(outbox.code)
 
 
-def _turn_away(connection: ServerConnection, away: RejectConnection) -> Response:
-    """Answer as a proxy would, or reset the connection without a response."""
-    if away.status is None:
+def _reject(connection: ServerConnection, rejection: RejectConnection) -> Response:
+    """Answers with the injected status, or closes the connection without a response."""
+    if rejection.status is None:
         connection.transport.abort()
-    status = HTTPStatus(away.status or HTTPStatus.SERVICE_UNAVAILABLE)
+    status = HTTPStatus(rejection.status or HTTPStatus.SERVICE_UNAVAILABLE)
     return connection.respond(status, f"{status.phrase} (injected)\n")
 
 
-def _http(answer: HttpResponse) -> Response:
-    body = answer.text.encode()
+def _json_response(status: int, value: Mapping[str, Any]) -> Response:
+    body = json.dumps(value).encode()
     headers = Headers()
     headers["Content-Type"] = "application/json"
     headers["Content-Length"] = str(len(body))
     headers["Connection"] = "close"
-    return Response(answer.status, HTTPStatus(answer.status).phrase, headers, body)
+    return Response(status, HTTPStatus(status).phrase, headers, body)
 
 
 def _quiet_logger() -> logging.Logger:
-    """The library's own log would show tracebacks of every client that gives up."""
+    """Returns a silent logger: `websockets` logs tracebacks of lost connections."""
     logger = logging.getLogger("vagent.server.websockets")
     logger.setLevel(logging.CRITICAL)
     return logger
 
 
-def _report_nothing(kind: str, facts: Mapping[str, Any]) -> None:
-    del kind, facts
-
-
-# Who may come in: keys and temporary tokens, and the answers of GET /v1/token.
-#
-# Answers are the service's own, as measured: a wrong key is a 404 there, and a missing
-# parameter a list of findings.
-
-
-# Name, lowest, highest, required.
+# Parameters of GET /v1/token: name, minimum, maximum, required. All responses are those
+# of the real service, as measured: 404 for a wrong key, a list of parameter errors.
 _PARAMETERS = (
     ("expires_in_seconds", 1, 600, True),
     ("max_session_duration_seconds", 60, 10_800, False),
 )
 
 
-@dataclass(frozen=True, slots=True)
-class HttpResponse:
-    """An HTTP answer with a JSON body."""
-
-    status: int
-    body: Mapping[str, Any]
-
-    @property
-    def text(self) -> str:
-        return json.dumps(self.body)
-
-
 class Authenticator:
-    """Checks credentials; without a key of its own it admits every client."""
+    """Checks keys and temporary tokens; without a key, accepts every client."""
 
     def __init__(self, key: str | None = None) -> None:
         self._key = key
-        self._tokens: dict[str, float] = {}  # token: when it can no longer be used
+        self._tokens: dict[str, float] = {}  # expiry by token
 
-    def admits(
-        self, authorization: str | None, query: str, now: float, *, resume_tokens: bool
+    def is_authorized(
+        self, authorization: str | None, query: str, now: float, *, can_resume: bool
     ) -> bool:
-        """Whether a connection with these credentials may have a session.
+        """Returns True if a connection with these credentials may have a session.
 
-        The key comes raw, as a bearer, or as a temporary token in the query. With
-        `resume_tokens` the credential has been found among those of live sessions.
+        The header contains the key, with or without `Bearer`; the query may contain a
+        temporary token. `can_resume`: the credential is the resume token of a session.
         """
-        if self._key is None or resume_tokens:
+        if self._key is None or can_resume:
             return True
         if _same(credential(authorization), self._key):
             return True
         token = parse_qs(query).get("token", [""])[-1]
-        # Tokens work as often as wanted until they expire, whatever is documented.
+        # Measured: a token can be used several times until it expires.
         return self._tokens.get(token, -1.0) > now or _same(token, self._key)
 
     def issue_token(
         self, authorization: str | None, query: str, now: float
-    ) -> HttpResponse:
-        """Answer GET /v1/token."""
+    ) -> tuple[int, Mapping[str, Any]]:
+        """Returns status and JSON body of the answer to GET /v1/token."""
         if authorization is None:
-            return HttpResponse(422, {"detail": [_missing("header", "authorization")]})
+            return 422, {"detail": [_missing("header", "authorization")]}
         if self._key is not None and not _same(credential(authorization), self._key):
-            return HttpResponse(404, {"detail": "Invalid API key"})
+            return 404, {"detail": "Invalid API key"}
         given = {name: values[-1] for name, values in parse_qs(query).items()}
-        findings = [
-            finding
+        errors = [
+            error
             for name, low, high, required in _PARAMETERS
-            if (finding := _check(given.get(name), name, low, high, required))
+            if (error := _check(given.get(name), name, low, high, required))
         ]
-        if findings:
-            return HttpResponse(422, {"detail": findings})
+        if errors:
+            return 422, {"detail": errors}
         seconds = int(given["expires_in_seconds"])
         self._tokens = {t: end for t, end in self._tokens.items() if end > now}
         token = secrets.token_urlsafe(48)
         self._tokens[token] = now + seconds
-        return HttpResponse(200, {"token": token, "expires_in_seconds": seconds})
+        return 200, {"token": token, "expires_in_seconds": seconds}
 
 
 def credential(authorization: str | None) -> str:
-    """Return the bare key of an Authorization header; the scheme may be left out."""
+    """Returns the key in an Authorization header, with or without `Bearer`."""
     text = (authorization or "").strip()
     scheme, _, rest = text.partition(" ")
     return rest.strip() if scheme.lower() == "bearer" else text
 
 
-def _same(given: str, wanted: str) -> bool:
-    # A header that is no ASCII arrives with its bytes as surrogates.
+def _same(given: str, expected: str) -> bool:
+    # Bytes of a header that are not ASCII arrive as surrogates.
     return hmac.compare_digest(
-        given.encode("utf-8", "surrogatepass"), wanted.encode("utf-8", "surrogatepass")
+        given.encode("utf-8", "surrogatepass"),
+        expected.encode("utf-8", "surrogatepass"),
     )
 
 
@@ -324,11 +308,8 @@ def _check(
     return None
 
 
-# What a server does before it is asked: saying what is missing, warming the voice.
-
-
 async def warm_up(context: ServerContext) -> None:
-    """Report every missing part, and have the filler ready before it is needed."""
+    """Reports the missing components, and synthesizes the filler."""
     try:
         missing = await context.workers.run("loading", context.speech.missing)
         for part in missing:
@@ -344,40 +325,37 @@ async def warm_up(context: ServerContext) -> None:
         context.report("vagent.warning", {"message": error.message})
 
 
-# How long a server serves: until Ctrl-C, or until the process that owns it is gone.
-
-
 async def serve_until_stopped(
-    server: EmbeddedServer, report: Report, *, exit_with_parent: bool = False
+    service: LocalService, report: Report, *, exit_with_parent: bool = False
 ) -> None:
-    """Serve, and report `vagent.listening` with the address once the door is open.
+    """Runs until Ctrl-C or SIGTERM; reports the URL as `vagent.listening`.
 
-    With `exit_with_parent`, standard input's end is the end: it closes on every system
-    however the owner ends. Ctrl-C in the terminal is then the owner's to handle.
+    With `exit_with_parent`, it stops when standard input closes, which happens on every
+    system however the parent ends; Ctrl-C is then for the parent.
     """
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     if exit_with_parent:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         _watch_stdin(loop, stopped)
-    # Windows knows no handlers for this; there the process simply ends.
+    # Windows has no signal handlers in the loop; there the process ends at once.
     with contextlib.suppress(NotImplementedError):
         loop.add_signal_handler(signal.SIGTERM, stopped.set)
-    async with server:
-        report("vagent.listening", {"url": server.url})
+    async with service:
+        report("vagent.listening", {"url": service.url})
         await stopped.wait()
 
 
 def _watch_stdin(loop: asyncio.AbstractEventLoop, stopped: asyncio.Event) -> None:
-    """Set the event once stdin closes: the parent is gone, however it went."""
+    """Sets the event when standard input closes: the parent has ended."""
 
     def watch() -> None:
-        # Not through sys.stdin: its lock, held by this thread, would be asked for at
-        # the interpreter's end.
+        # Not through sys.stdin: this thread would hold its lock, which the interpreter
+        # acquires at exit.
         with contextlib.suppress(OSError, ValueError):
             while os.read(sys.stdin.fileno(), 4096):
                 pass
-        with contextlib.suppress(RuntimeError):  # the loop has ended before
+        with contextlib.suppress(RuntimeError):  # the loop has closed
             loop.call_soon_threadsafe(stopped.set)
 
     threading.Thread(target=watch, name="watch-stdin", daemon=True).start()

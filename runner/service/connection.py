@@ -1,90 +1,93 @@
-"""One connection's way out: messages wait here, in order, for the socket."""
+"""Queues of the messages that are sent over one connection."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from typing import Generic, TypeVar
 
-# A client that does not read: with more than this (a minute of sound) its line is cut.
+# A connection whose client does not read is cut off above these limits: a minute of
+# audio messages, or large messages (each `session.update` of up to 4 MB is echoed).
 _MAX_UNREAD_MESSAGES = 6_000
-# The same for what is large: every update is echoed whole, up to 4 MB at a time.
 _MAX_UNREAD_CHARACTERS = 32 * 2**20
+# With more than this unread, a `FaultySocket` is full: the messages then wait in the
+# outbox of the conversation, whose limits cut the connection off.
+_MAX_UNREAD_BY_SOCKET = 100
+# The close code that a client sees without a close frame; here: send none.
+ABNORMAL_CLOSURE = 1006
+
+Message = TypeVar("Message", str, str | bytes)
 
 
-class Outbox:
-    """Takes messages at once and gives them to whoever writes the socket."""
+class MessageQueue(Generic[Message]):
+    """Messages in order, and the close code after the last one. Never blocks."""
+
+    def __init__(self) -> None:
+        self.code = 1000  # close code, once all messages have been read
+        self.is_closing = False
+        self._queue: asyncio.Queue[Message | None] = asyncio.Queue()
+
+    def send(self, message: Message) -> None:
+        """Adds a message."""
+        self._queue.put_nowait(message)
+
+    def close(self, code: int) -> None:
+        """Ends the queue after the messages sent before."""
+        if not self.is_closing:
+            self.is_closing = True
+            self.code = code
+            self._queue.put_nowait(None)
+
+    async def __aiter__(self) -> AsyncIterator[Message]:
+        while (message := await self._queue.get()) is not None:
+            self._was_read(message)
+            yield message
+
+    def _was_read(self, message: Message) -> None:
+        """Called for each message that leaves the queue."""
+
+
+class Outbox(MessageQueue[str]):
+    """The messages of a conversation; calls `abort` if the client does not read."""
 
     def __init__(self, abort: Callable[[], None]) -> None:
-        self.code = 1000  # what to close with once everything has been taken
-        self.is_closing = False
+        super().__init__()
         self._abort = abort
-        self._waiting: asyncio.Queue[str | None] = asyncio.Queue()
-        self._unread = 0  # characters that wait
+        self._unread = 0  # characters
 
-    def send(self, text: str) -> None:
-        """Put a message on its way."""
-        unread = self._unread + len(text)
+    def send(self, message: str) -> None:
+        unread = self._unread + len(message)
         fits = unread <= _MAX_UNREAD_CHARACTERS
-        if fits and self._waiting.qsize() < _MAX_UNREAD_MESSAGES:
+        if fits and self._queue.qsize() < _MAX_UNREAD_MESSAGES:
             self._unread = unread
-            self._waiting.put_nowait(text)
+            super().send(message)
         else:
             self._abort()
 
-    def close(self, code: int) -> None:
-        """End after everything that was sent before."""
-        if not self.is_closing:
-            self.is_closing = True
-            self.code = code
-            self._waiting.put_nowait(None)
-
-    async def __aiter__(self) -> AsyncIterator[str]:
-        while (text := await self._waiting.get()) is not None:
-            self._unread -= len(text)
-            yield text
+    def _was_read(self, message: str) -> None:
+        self._unread -= len(message)
 
 
-# One connection's last stretch where faults are made: what the plan lets out.
+class FaultySocket(MessageQueue[str | bytes]):
+    """The messages that a fault plan lets through, also a flood of them.
 
-
-# What a client sees where no closing frame came; as a code here: send none.
-ABNORMAL_CLOSURE = 1006
-# With more than this unread, the conversation's own outbox fills, and cuts the line.
-_MAX_UNREAD = 100
-
-
-class FaultySocket:
-    """Takes messages at once, a flood too, and gives them to whoever writes the socket.
-
-    Whoever fills it waits for `room` before the next message.
+    The sender awaits `room` before each message.
     """
 
     def __init__(self) -> None:
-        self.code = 1000  # what to close with once everything has been taken
-        self.is_closing = False
-        self._waiting: asyncio.Queue[str | bytes | None] = asyncio.Queue()
+        super().__init__()
         self._has_room = asyncio.Event()
         self._has_room.set()
 
-    def send(self, data: str | bytes) -> None:
-        """Put a message on its way."""
-        self._waiting.put_nowait(data)
-        if self._waiting.qsize() > _MAX_UNREAD:
+    def send(self, message: str | bytes) -> None:
+        super().send(message)
+        if self._queue.qsize() > _MAX_UNREAD_BY_SOCKET:
             self._has_room.clear()
 
-    def close(self, code: int) -> None:
-        """End after everything that was sent before."""
-        if not self.is_closing:
-            self.is_closing = True
-            self.code = code
-            self._waiting.put_nowait(None)
-
     async def room(self) -> None:
-        """Return once the client has read most of it."""
+        """Returns once the client has read most of the messages."""
         await self._has_room.wait()
 
-    async def __aiter__(self) -> AsyncIterator[str | bytes]:
-        while (data := await self._waiting.get()) is not None:
-            if self._waiting.qsize() <= _MAX_UNREAD:
-                self._has_room.set()
-            yield data
+    def _was_read(self, message: str | bytes) -> None:
+        if self._queue.qsize() <= _MAX_UNREAD_BY_SOCKET:
+            self._has_room.set()

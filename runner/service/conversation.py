@@ -1,7 +1,7 @@
-"""Drives one `ServerSession`: one inbox, one pump, actions performed without waiting.
+"""Drives one `ServerSession`: one inbox, one pump, actions performed synchronously.
 
-A conversation outlives its connection: when the line drops it goes on for the grace
-period, and a new line can take it up.
+A conversation outlives its connection: after a drop it continues for the grace period,
+within which a new connection can resume it.
 """
 
 from __future__ import annotations
@@ -39,119 +39,124 @@ from runner.service.responses import Responder, SpeechSynthesizer
 from runner.service.workers import Workers
 from runner.speech.interfaces import AgentContext, SpeechStack
 
+# Receives the type and the fields of a log event.
+Report = Callable[[str, Mapping[str, Any]], None]
+
 
 class ClientConnection(Protocol):
     """A connection to the client; both methods return at once."""
 
-    def send(self, text: str) -> None: ...
+    def send(self, message: str) -> None: ...
 
     def close(self, code: int) -> None:
-        """Close after everything that was sent before."""
+        """Closes the connection after the messages sent before."""
         ...
 
 
 def make_id(kind: str) -> str:
-    """Return a fresh identifier as the service writes them."""
+    """Returns a new random ID in the format of the service."""
     return f"{kind}_{uuid.uuid4().hex}"
 
 
 @dataclass(frozen=True, slots=True)
 class ServerContext:
-    """What all conversations of one server share."""
+    """Components and settings shared by all conversations of one server."""
 
     speech: SpeechStack
     workers: Workers
     synthesizer: SpeechSynthesizer
     report: Report
     make_id: MakeId = make_id
-    # What to add to the loop's clock to get seconds since 1970; None: find it out.
+    # Offset from the clock of the loop to seconds since 1970; None: the current one.
     epoch: float | None = None
-    chunk_ms: float | None = None  # of sound in one message; None: as the service cuts
+    chunk_ms: float | None = None  # of audio in one message; None: as the service
+
+    def current_epoch(self) -> float:
+        """Returns `epoch`, or the current offset. Call on the event loop."""
+        if self.epoch is not None:
+            return self.epoch
+        return time.time() - asyncio.get_running_loop().time()
 
 
 class Conversation:
     """One session with its speech components; runs as a task."""
 
     def __init__(self, context: ServerContext) -> None:
-        epoch = context.epoch
-        if epoch is None:
-            epoch = time.time() - asyncio.get_running_loop().time()
-        self.session = ServerSession(context.make_id, epoch=epoch)
+        self.session = ServerSession(context.make_id, epoch=context.current_epoch())
         self._context = context
         self._inbox: asyncio.Queue[ServerEvent] = asyncio.Queue()
-        self._speaking = Responder(
+        self._responder = Responder(
             context.speech, context.workers, context.synthesizer, context.chunk_ms
         )
-        self._hearing = SpeechPipeline(context.speech, context.workers, self)
+        self._pipeline = SpeechPipeline(context.speech, context.workers, self)
         self._log = SessionLog(context.report, self.session.session_id)
-        self._line: ClientConnection | None = None
-        self._waiting_line: ClientConnection | None = (
-            None  # taken over when Resumed is fed
-        )
-        self._alarm: asyncio.TimerHandle | None = None
+        self._connection: ClientConnection | None = None
+        # Replaces `_connection` when `Resumed` is processed.
+        self._next_connection: ClientConnection | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
-    def agent_sounds(self) -> bool:
-        """True if the caller hears the agent now."""
-        return self._speaking.is_sounding
+    def agent_is_speaking(self) -> bool:
+        """True while audio of the agent plays."""
+        return self._responder.is_playing
 
     @property
-    def yields(self) -> bool:
-        """True if the caller may take the floor now."""
+    def is_interruptible(self) -> bool:
+        """True if the caller may start a turn now."""
         return self.session.is_interruptible
 
     def post(self, event: ServerEvent) -> None:
-        """Take an event; from the event loop's thread only."""
+        """Adds an event to the inbox. Call on the event loop."""
         self._inbox.put_nowait(event)
 
-    def suppose(self, text: str) -> None:
-        """Think ahead about what the caller perhaps has finished saying."""
-        self._speaking.suppose(text)
+    def speculate(self, text: str) -> None:
+        """Starts a reply to `text`, which may be the caller's complete turn."""
+        self._responder.speculate(text)
 
-    def doubt(self) -> None:
-        """The caller goes on: what was thought ahead is void."""
-        self._speaking.doubt()
+    def cancel_speculation(self) -> None:
+        """Discards the speculative reply: the caller continues."""
+        self._responder.cancel_speculation()
 
-    def mark_end(self, silence_seconds: float) -> None:
-        """Note for the session log when the caller fell silent."""
+    def mark_turn_end(self, silence_seconds: float) -> None:
+        """Notes for the session log when the caller stopped speaking."""
         self._log.end_turn(silence_seconds)
 
-    def attach(self, line: ClientConnection) -> None:
-        """Speak over this line from now on."""
-        self._line = line
+    def attach(self, connection: ClientConnection) -> None:
+        """Sends over this connection from now on."""
+        self._connection = connection
 
-    def resume(self, line: ClientConnection) -> None:
-        """Go on over this line; an earlier one that is still there is closed."""
-        self._waiting_line = line
+    def resume(self, connection: ClientConnection) -> None:
+        """Continues over this connection and closes an earlier one."""
+        self._next_connection = connection
         self.post(Resumed())
 
-    def detach(self, line: ClientConnection) -> None:
-        """The line is gone; nothing happens if another one has taken over."""
-        if self._line is line:
-            self._line = None
+    def detach(self, connection: ClientConnection) -> None:
+        """Reports the end of a connection; ignored if another one has replaced it."""
+        if self._connection is connection:
+            self._connection = None
             self.post(Disconnected())
 
     def hang_up(self, code: int) -> None:
-        """Close the line, if there is one, with this code."""
-        if self._line is not None:
-            self._line.close(code)
-            self._line = None
+        """Closes the connection, if there is one, with this code."""
+        if self._connection is not None:
+            self._connection.close(code)
+            self._connection = None
 
     async def run(self) -> None:
-        """Live until the session is closed."""
+        """Processes events until the session is closed."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                hearing = tasks.create_task(self._hearing.run())
+                recognition = tasks.create_task(self._pipeline.run())
                 await self._pump(tasks)
-                hearing.cancel()
+                recognition.cancel()
         finally:
-            self._speaking.close()
-            if self._alarm is not None:
-                self._alarm.cancel()
+            self._responder.close()
+            if self._timer is not None:
+                self._timer.cancel()
             self._log.close()
-            if self._waiting_line is not None:
-                # It came too late by a hair; the client starts afresh.
-                self._waiting_line.close(1008)
+            if self._next_connection is not None:
+                # It came too late; the client opens a new session.
+                self._next_connection.close(1008)
 
     async def _pump(self, tasks: asyncio.TaskGroup) -> None:
         loop = asyncio.get_running_loop()
@@ -159,27 +164,26 @@ class Conversation:
             event = await self._inbox.get()
             if isinstance(event, Resumed):
                 self.hang_up(1000)
-                self._line, self._waiting_line = self._waiting_line, None
+                self._connection, self._next_connection = self._next_connection, None
             for action in self.session.feed(event, loop.time()):
                 self._perform(action, tasks)
             if isinstance(event, Disconnected | Resumed):
-                self._hearing.reset()
-            self._set_alarm(loop)
+                self._pipeline.reset()
+            self._set_timer(loop)
 
     def _perform(self, action: ServerAction, tasks: asyncio.TaskGroup) -> None:
         match action:
             case Send(message=message):
                 self._send(message)
             case FeedAudio(pcm=pcm):
-                self._hearing.listen(pcm)
+                self._pipeline.listen(pcm)
             case StartReply():
-                self._log.start_reply(
-                    was_guessed=self._speaking.start(action, self.post)
-                )
+                was_speculative = self._responder.start(action, self.post)
+                self._log.start_reply(was_speculative=was_speculative)
             case StopReply():
-                self._speaking.stop()
+                self._responder.stop()
             case AppendHistory() | RemoveFromHistory():
-                self._speaking.note(action)
+                self._responder.update_history(action)
             case Configure(settings=settings):
                 self._configure(settings, tasks)
             case Close(code=code):
@@ -189,91 +193,87 @@ class Conversation:
 
     def _send(self, message: ServerMessage) -> None:
         if isinstance(message, ReplyAudio):
-            self._log.sound()
-        if self._line is not None:
-            self._line.send(encode(message))
+            self._log.send_audio()
+        if self._connection is not None:
+            self._connection.send(encode(message))
 
     def _configure(self, settings: Settings, tasks: asyncio.TaskGroup) -> None:
         self._log.open()
-        self._hearing.configure(settings)
-        brief = self._speaking.configure(settings)
-        if brief is not None:
-            tasks.create_task(self._warm(brief))
+        self._pipeline.configure(settings)
+        agent = self._responder.configure(settings)
+        if agent is not None:
+            tasks.create_task(self._warm(agent))
 
-    async def _warm(self, brief: AgentContext) -> None:
-        """Read the prompt while the greeting plays; failing costs only time later."""
+    async def _warm(self, agent: AgentContext) -> None:
+        """Caches prompt and tools in the model while the greeting plays."""
         speech = self._context.speech
         try:
             await self._context.workers.run(
-                "the language model", lambda: speech.language_model().warm(brief)
+                "the language model", lambda: speech.language_model().warm(agent)
             )
-        except SpeechError as error:
+        except SpeechError as error:  # the first reply is only slower
             self._context.report("vagent.warning", {"message": error.message})
 
-    def _set_alarm(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _set_timer(self, loop: asyncio.AbstractEventLoop) -> None:
         deadline = self.session.deadline
-        if self._alarm is not None:
-            if self._alarm.when() == deadline and not self._alarm.cancelled():
+        if self._timer is not None:
+            if self._timer.when() == deadline and not self._timer.cancelled():
                 return
-            self._alarm.cancel()
-            self._alarm = None
+            self._timer.cancel()
+            self._timer = None
         if deadline is not None:
-            self._alarm = loop.call_at(deadline, self.post, Tick())
-
-
-# What a server tells its operator of a session: that it opened, how fast it answered,
-# that it closed. Never what was said.
-
-
-Report = Callable[[str, Mapping[str, Any]], None]
+            self._timer = loop.call_at(deadline, self.post, Tick())
 
 
 class SessionLog:
-    """Measures one session and reports it; told by its conversation."""
+    """Reports the start, the latency of each turn and the end of one session.
+
+    Reports no transcripts.
+    """
 
     def __init__(self, report: Report, session_id: str) -> None:
         self._report = report
         self._session_id = session_id
         self._opened_at: float | None = None
         self._turns = 0
-        # When the caller fell silent, of the turn that is being answered.
+        # End of the caller's speech in the turn that is being answered.
         self._silent_since: float | None = None
-        self._decided_after = 0.0
-        self._was_guessed = False
+        self._endpointing_seconds = 0.0
+        self._was_speculative = False
 
     def open(self) -> None:
-        """The session has been configured; said once."""
+        """Reports the first configuration of the session."""
         if self._opened_at is None:
             self._opened_at = time.monotonic()
-            self._tell("vagent.session.opened")
+            self._log("vagent.session.opened")
 
     def end_turn(self, silence_seconds: float) -> None:
-        """The caller's turn was found to be over, so long after its last sound."""
+        """Notes the end of a turn, with the silence since its last speech."""
         self._silent_since = time.monotonic() - silence_seconds
-        self._decided_after = silence_seconds
+        self._endpointing_seconds = silence_seconds
 
-    def start_reply(self, *, was_guessed: bool) -> None:
-        """A reply begins; `was_guessed`: it had been thought ahead."""
-        self._was_guessed = was_guessed
+    def start_reply(self, *, was_speculative: bool) -> None:
+        """Notes the start of a reply."""
+        self._was_speculative = was_speculative
 
-    def sound(self) -> None:
-        """Sound goes out; the first after a turn is what the caller waited for."""
+    def send_audio(self) -> None:
+        """Reports the latency of the turn at the first audio after it."""
         if self._silent_since is None:
             return
         self._turns += 1
-        self._tell(
+        self._log(
             "vagent.turn",
-            endpointing_ms=round(self._decided_after * 1000),
+            endpointing_ms=round(self._endpointing_seconds * 1000),
             first_audio_ms=round((time.monotonic() - self._silent_since) * 1000),
-            speculative=self._was_guessed,
+            speculative=self._was_speculative,
         )
         self._silent_since = None
 
     def close(self) -> None:
-        """The session is over for good."""
+        """Reports the end of the session, if it was opened."""
         if self._opened_at is not None:
             seconds = round(time.monotonic() - self._opened_at, 3)
-            self._tell("vagent.session.closed", seconds=seconds, turns=self._turns)
+            self._log("vagent.session.closed", seconds=seconds, turns=self._turns)
 
-    def _tell(self, kind: str, **facts: Any) -> None:
-        self._report(kind, {"session_id": self._session_id, **facts})
+    def _log(self, kind: str, **fields: Any) -> None:
+        self._report(kind, {"session_id": self._session_id, **fields})

@@ -1,12 +1,12 @@
-"""The agent's side of a session: what it remembers, thinks ahead and says."""
+"""The replies of one session: generation, speculation, synthesis and pacing."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -58,22 +58,21 @@ from runner.speech.interfaces import (
 
 
 @dataclass(frozen=True, slots=True)
-class _Premise:
-    """All that a reply follows from: equal premises, equal replies."""
+class _ReplyInput:
+    """All that determines a reply: equal inputs have equal replies."""
 
     settings: Settings
-    turns: tuple[HistoryMessage, ...] = ()
-    say: str | None = None
+    history: tuple[HistoryMessage, ...] = ()
+    text: str | None = None  # spoken as it is, without the language model
     may_fill: bool = True
 
     @property
-    def brief(self) -> AgentContext:
-        tools: tuple[Mapping[str, Any], ...] = self.settings.tools
-        return AgentContext(self.settings.system_prompt, tools)
+    def context(self) -> AgentContext:
+        return AgentContext(self.settings.system_prompt, self.settings.tools)
 
 
 class Responder:
-    """Mind and voice of one session; performs what its `ServerSession` wants said."""
+    """Performs the reply actions of one `ServerSession`."""
 
     def __init__(
         self,
@@ -87,114 +86,111 @@ class Responder:
         self._workers = workers
         self._synthesizer = synthesizer
         self._settings = default_settings()
-        self._memory = ChatHistory()
+        self._history = ChatHistory()
         self._reply: Reply | None = None
-        # A reply to what the caller perhaps has finished saying.
-        self._guess: tuple[_Premise, Reply] | None = None
+        # A reply to a transcript that may be the complete turn.
+        self._speculation: tuple[_ReplyInput, Reply] | None = None
 
     @property
-    def is_sounding(self) -> bool:
-        """True if the caller hears the agent now."""
-        return self._reply is not None and self._reply.is_sounding
+    def is_playing(self) -> bool:
+        """True while audio of the agent plays."""
+        return self._reply is not None and self._reply.is_playing
 
     def configure(self, settings: Settings) -> AgentContext | None:
-        """Use these settings; return the brief if the mind should read it ahead."""
-        before = _Premise(self._settings).brief
+        """Applies settings; returns prompt and tools if they changed."""
+        before = _ReplyInput(self._settings).context
         self._settings = settings
-        after = _Premise(settings).brief
+        after = _ReplyInput(settings).context
         return None if after == before else after
 
-    def note(self, action: AppendHistory | RemoveFromHistory) -> None:
-        """Let the mind know what was said, asked or answered, or will never be."""
+    def update_history(self, action: AppendHistory | RemoveFromHistory) -> None:
+        """Adds a message to the history, or removes a tool call from it."""
         if isinstance(action, RemoveFromHistory):
-            self._memory.forget(action.call_id)
+            self._history.remove_call(action.call_id)
             return
         asked_for = None
         if isinstance(action.message, TranscriptAgent) and self._reply is not None:
             asked_for = self._reply.asked_for
-        self._memory.note(action.message, asked_for=asked_for)
+        self._history.append(action.message, asked_for=asked_for)
 
-    def suppose(self, text: str) -> None:
-        """Begin a reply to words that may be the caller's last of this turn."""
-        turns = (*self._memory.turns, UserMessage(text))
-        premise = _Premise(self._settings, turns)
-        if self._guess is None or self._guess[0] != premise:
-            self.doubt()
-            self._guess = (premise, self._begin(premise))
+    def speculate(self, text: str) -> None:
+        """Starts a reply to `text`, which may be the caller's complete turn."""
+        history = (*self._history.messages, UserMessage(text))
+        given = _ReplyInput(self._settings, history)
+        if self._speculation is None or self._speculation[0] != given:
+            self.cancel_speculation()
+            self._speculation = (given, self._generate(given))
 
-    def doubt(self) -> None:
+    def cancel_speculation(self) -> None:
         """Discards the speculative reply."""
-        if self._guess is not None:
-            self._guess[1].cancel()
-            self._guess = None
+        if self._speculation is not None:
+            self._speculation[1].cancel()
+            self._speculation = None
 
-    def start(self, wanted: StartReply, post: Post) -> bool:
-        """Make the reply that is wanted; return whether it had been begun before."""
-        premise = self._premise(wanted)
-        was_guessed = self._guess is not None and self._guess[0] == premise
-        if was_guessed and self._guess is not None:
-            self._reply, self._guess = self._guess[1], None
+    def start(self, request: StartReply, post: Post) -> bool:
+        """Starts a reply; returns True if the speculative reply was used."""
+        given = self._reply_input(request)
+        speculation = self._speculation
+        was_speculative = speculation is not None and speculation[0] == given
+        if speculation is not None and was_speculative:
+            self._reply, self._speculation = speculation[1], None
         else:
-            self.doubt()
-            self._reply = self._begin(premise)
-        self._reply.release(wanted.reply_id, post)
-        return was_guessed
+            self.cancel_speculation()
+            self._reply = self._generate(given)
+        self._reply.release(request.reply_id, post)
+        return was_speculative
 
     def stop(self) -> None:
-        """Fall silent now."""
+        """Stops the current reply at once."""
         if self._reply is not None:
             self._reply.cancel()
 
     def close(self) -> None:
-        """Stop everything."""
+        """Stops all replies."""
         self.stop()
-        self.doubt()
+        self.cancel_speculation()
 
-    def _premise(self, wanted: StartReply) -> _Premise:
-        if wanted.say is not None:
-            return _Premise(self._settings, say=wanted.say)
-        turns = self._memory.turns
-        line = parse_verbatim(wanted.instructions)
-        if line is not None:  # it needs no mind, and a small one would garble it
-            return _Premise(self._settings, say=line)
-        if wanted.instructions:
-            turns = (*turns, SystemMessage(wanted.instructions))
-        elif wanted.unasked and (not turns or isinstance(turns[-1], AssistantMessage)):
-            turns = (*turns, SystemMessage("Say what comes next in this conversation."))
-        return _Premise(self._settings, turns, may_fill=not wanted.after_tools)
+    def _reply_input(self, request: StartReply) -> _ReplyInput:
+        if request.say is not None:
+            return _ReplyInput(self._settings, text=request.say)
+        history = self._history.messages
+        verbatim = parse_verbatim(request.instructions)
+        if verbatim is not None:  # a small model would garble it
+            return _ReplyInput(self._settings, text=verbatim)
+        if request.instructions:
+            history = (*history, SystemMessage(request.instructions))
+        elif request.unasked and (
+            not history or isinstance(history[-1], AssistantMessage)
+        ):
+            next_step = SystemMessage("Say what comes next in this conversation.")
+            history = (*history, next_step)
+        return _ReplyInput(self._settings, history, may_fill=not request.after_tools)
 
-    def _begin(self, premise: _Premise) -> Reply:
-        thoughts = None
-        if premise.say is None:
-            thoughts = self._workers.stream(
+    def _generate(self, given: _ReplyInput) -> Reply:
+        output = None
+        if given.text is None:
+            output = self._workers.stream(
                 "the language model",
-                lambda cancelled: self._speech.language_model().think(
-                    premise.brief, premise.turns, cancelled
+                lambda cancelled: self._speech.language_model().respond(
+                    given.context, given.history, cancelled
                 ),
             )
         return Reply(
-            thoughts,
+            output,
             self._synthesizer,
-            premise.settings,
-            say=premise.say,
-            may_fill=premise.may_fill,
+            given.settings,
+            text=given.text,
+            may_fill=given.may_fill,
             chunk_ms=self._chunk_ms,
         )
 
 
-# One reply on its way from thoughts to sound.
-#
-# It may be begun on a guess of what the caller said: thoughts and sound are made at
-# once and held back until `release`; a wrong guess is cancelled, and nobody heard of
-# it.
-
-
 FILLER = "Let me check that."
-# Said ahead of real time, so that a hiccup of the network is not a gap in the sound.
+# Audio is sent this far ahead of real time, so that network jitter causes no gap.
 _AHEAD_SECONDS = 0.1
-# As the service cuts it: 10 ms of PCM, 37.5 ms of telephone sound.
+# As the service cuts audio: 10 ms of PCM, 37.5 ms in the telephone encodings.
 _CHUNK_BYTES = {"audio/pcm": 480, "audio/pcmu": 300, "audio/pcma": 300}
-# Sound is made a few clauses ahead of what is being heard, not all at once.
+# Clauses synthesized ahead of the one that plays.
 _CLAUSES_AHEAD = 3
 
 Post = Callable[[ServerEvent], None]
@@ -207,21 +203,25 @@ class _Failure:
 
 
 class Reply:
-    """Thinks, speaks and paces one reply; made and driven by `Responder`."""
+    """One reply of the agent, from the model's output to paced audio.
+
+    Text and audio are generated at once and held back until `release`; a speculative
+    reply that is not needed is cancelled before.
+    """
 
     def __init__(
         self,
-        thoughts: Stream[ModelOutput] | None,
+        output: Stream[ModelOutput] | None,
         synthesizer: SpeechSynthesizer,
         settings: Settings,
         *,
-        say: str | None = None,
+        text: str | None = None,
         may_fill: bool = False,
         chunk_ms: float | None = None,
     ) -> None:
-        self.asked_for: str | None = None  # of the thoughts so far
-        self.is_sounding = False
-        self._thoughts = thoughts
+        self.asked_for: str | None = None  # the argument that the text asks for
+        self.is_playing = False
+        self._output = output
         self._synthesizer = synthesizer
         encoding = settings.output_encoding
         self._chunk_bytes = _CHUNK_BYTES[encoding]
@@ -231,138 +231,136 @@ class Reply:
         self._clauses: asyncio.Queue[Clause | _Failure | None] = asyncio.Queue(
             _CLAUSES_AHEAD
         )
-        self._calls: list[ToolCallRequest] = []
-        self._outlet: tuple[str, Post] | None = None  # set by release
+        self._tool_calls: list[ToolCallRequest] = []
+        self._target: tuple[str, Post] | None = None  # reply ID; set by `release`
         self._tasks: list[asyncio.Task[None]] = []
-        self._run(self._make(say, may_fill))
+        self._start(self._synthesize(text, may_fill))
 
     def release(self, reply_id: str, post: Post) -> None:
-        """Let the reply be heard, under this id."""
-        self._outlet = (reply_id, post)
-        for call in self._calls:
+        """Starts sending events under this ID."""
+        self._target = (reply_id, post)
+        for call in self._tool_calls:
             post(ToolCallRequested(reply_id, call.name, call.arguments))
-        self._run(self._pace(reply_id, post))
+        self._start(self._send_audio(reply_id, post))
 
     def cancel(self) -> None:
-        """Stop thinking, synthesising and sending now."""
-        self.is_sounding = False
-        if self._thoughts is not None:
-            self._thoughts.cancel()
+        """Stops generation, synthesis and sending at once."""
+        self.is_playing = False
+        if self._output is not None:
+            self._output.cancel()
         for task in self._tasks:
             task.cancel()
 
-    def _run(self, work: Coroutine[None, None, None]) -> None:
+    def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
-        task.add_done_callback(self._check)
+        task.add_done_callback(self._report_bug)
         self._tasks.append(task)
 
-    def _check(self, task: asyncio.Task[None]) -> None:
-        """A bug in making a reply must not leave the caller with silence for good."""
+    def _report_bug(self, task: asyncio.Task[None]) -> None:
+        """Posts the failure of a task, so that the caller does not wait in silence."""
         if task.cancelled() or task.exception() is None:
             return
-        if self._outlet is not None:
-            reply_id, post = self._outlet
+        if self._target is not None:
+            reply_id, post = self._target
             post(ReplyFailed(reply_id, "internal_error", repr(task.exception())))
 
-    async def _make(self, say: str | None, may_fill: bool) -> None:
+    async def _synthesize(self, text: str | None, may_fill: bool) -> None:
         try:
-            if say is not None:
-                for sentence in sentences(say):
-                    await self._voice(sentence, keep=True)
-            elif self._thoughts is not None:
-                await self._voice_thoughts(self._thoughts, may_fill)
+            if text is not None:
+                for sentence in sentences(text):
+                    await self._add_clause(sentence, keep=True)
+            elif self._output is not None:
+                await self._synthesize_output(self._output, may_fill)
         except SpeechError as error:
             await self._clauses.put(_Failure("internal_error", error.message))
         await self._clauses.put(None)
 
-    async def _voice_thoughts(
-        self, thoughts: Stream[ModelOutput], may_fill: bool
+    async def _synthesize_output(
+        self, output: Stream[ModelOutput], may_fill: bool
     ) -> None:
-        said_something = False
-        async for thought in _named(thoughts):
-            match thought:
+        has_spoken = False
+        async for part in _with_failure(output):
+            match part:
                 case TextChunk(text=text, asked_for=asked_for):
                     self.asked_for = asked_for or self.asked_for
                     for sentence in sentences(text):
-                        said_something = True
-                        await self._voice(sentence)
+                        has_spoken = True
+                        await self._add_clause(sentence)
                 case ToolCallRequest():
-                    self._call(thought)
-                    if may_fill and not said_something and not _ends(thought.name):
-                        said_something = True
-                        await self._voice(FILLER, keep=True)
+                    self._request_tool(part)
+                    if may_fill and not has_spoken and not _ends_call(part.name):
+                        has_spoken = True
+                        await self._add_clause(FILLER, keep=True)
                 case _Failure():
-                    await self._clauses.put(thought)
+                    await self._clauses.put(part)
                     return
 
-    def _call(self, call: ToolCallRequest) -> None:
-        """Send a call as soon as it is decided: the tool runs under the filler."""
-        self._calls.append(call)
-        if self._outlet is not None:
-            reply_id, post = self._outlet
+    def _request_tool(self, call: ToolCallRequest) -> None:
+        """Posts a tool call at once: the tool runs while the filler plays."""
+        self._tool_calls.append(call)
+        if self._target is not None:
+            reply_id, post = self._target
             post(ToolCallRequested(reply_id, call.name, call.arguments))
 
-    async def _voice(self, text: str, *, keep: bool = False) -> None:
-        clause = await self._synthesizer.say(
-            text, self._settings, self._is_over, keep=keep
+    async def _add_clause(self, text: str, *, keep: bool = False) -> None:
+        clause = await self._synthesizer.synthesize(
+            text, self._settings, self._is_cancelled, keep=keep
         )
         await self._clauses.put(clause)
 
-    def _is_over(self) -> bool:
+    def _is_cancelled(self) -> bool:
         return self._tasks[0].cancelling() > 0
 
-    async def _pace(self, reply_id: str, post: Post) -> None:
-        """Hand the sound over as it is due, and call the reply done at its end."""
+    async def _send_audio(self, reply_id: str, post: Post) -> None:
+        """Posts the audio in real time, then the end of the reply."""
         loop = asyncio.get_running_loop()
         encoding = self._settings.output_encoding
         size = self._chunk_bytes
         seconds = size / bytes_per_ms(encoding) / 1000
-        # Two short chunks a waking; more at once would be a gap before the next.
-        lull = min(seconds, _AHEAD_SECONDS - seconds)
+        # Wakes for two short chunks at a time; more would be a gap before the next.
+        extra = min(seconds, _AHEAD_SECONDS - seconds)
         due = loop.time() - _AHEAD_SECONDS
         while (clause := await self._clauses.get()) is not None:
             if isinstance(clause, _Failure):
                 post(ReplyFailed(reply_id, clause.code, clause.message, retryable=True))
                 return
             post(ClauseStarted(reply_id, clause.text, clause.duration_ms))
-            # After a gap the clock starts anew; what was missed is not rushed.
+            # After a gap the schedule restarts: missed time is not caught up.
             due = max(due, loop.time() - _AHEAD_SECONDS)
             for start in range(0, len(clause.pcm), size):
                 if (wait := due - loop.time()) > 0:
-                    await asyncio.sleep(wait + lull)
-                self.is_sounding = True
+                    await asyncio.sleep(wait + extra)
+                self.is_playing = True
                 post(AudioChunk(reply_id, clause.pcm[start : start + size]))
                 due += seconds
         await asyncio.sleep(max(0.0, due - loop.time()))
-        self.is_sounding = False
+        self.is_playing = False
         post(ReplyFinished(reply_id))
 
 
-async def _named(
-    thoughts: Stream[ModelOutput],
+async def _with_failure(
+    output: Stream[ModelOutput],
 ) -> AsyncIterator[ModelOutput | _Failure]:
-    """Tell a mind that fails from a voice that fails: the wire has a code for it."""
+    """Yields the output, and a failure of the model with the code of the wire."""
     try:
-        async for thought in thoughts:
-            yield thought
+        async for part in output:
+            yield part
     except SpeechError as error:
         yield _Failure("llm_provider_error", error.message)
 
 
-def _ends(tool: str) -> bool:
-    """Whether a tool ends the call, by its name: there is nothing to check then."""
+def _ends_call(tool: str) -> bool:
+    """Returns True if a tool ends the call, by its name: it needs no filler."""
     words = set(tool.lower().replace("-", "_").split("_"))
     return bool(words & {"end", "hang", "hangup", "goodbye"})
 
 
-# Words to sound in a session's own encoding, clause by clause.
-
-
-# Quieter than this is silence: about -46 dB below full scale.
-_AUDIBLE = 0.005
+_MIN_AMPLITUDE = 0.005  # -46 dBFS; below is silence
 _LEAD_SAMPLES = SAMPLE_RATE // 100  # kept before the first audible sample
 _TAIL_SAMPLES = SAMPLE_RATE // 8  # kept after the last one: the pause between clauses
-_KEPT_CLAUSES = 32
+# Greetings, fillers and questions are repeated, so the audio of short texts is cached.
+_MAX_CACHED = 64
+_MAX_CACHED_CHARACTERS = 60
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 
@@ -381,55 +379,53 @@ class SpeechSynthesizer:
     def __init__(self, speech: SpeechStack, workers: Workers) -> None:
         self._speech = speech
         self._workers = workers
-        # Greetings and fillers are said again and again; oldest first.
-        self._kept: dict[str, bytes] = {}
+        self._cached: OrderedDict[str, bytes] = OrderedDict()  # last used at the end
 
     async def prepare(self, text: str) -> None:
-        """Synthesise words that will be needed at once."""
-        await self._sound(text, _never, keep=True)
+        """Synthesizes text that will be needed later, and keeps its audio."""
+        await self._pcm(text, lambda: False, keep=True)
 
-    async def say(
+    async def synthesize(
         self, text: str, settings: Settings, cancelled: Cancelled, *, keep: bool = False
     ) -> Clause:
-        """Return the sound of a clause; `keep` what will be said again.
+        """Returns a clause with its audio; `keep` caches also a long one.
 
-        Raises:
-            SpeechError: the voice failed.
+        Raises SpeechError if the synthesizer fails.
         """
         if not settings.speaks:
             return Clause(text)
-        pcm = await self._sound(text, cancelled, keep=keep)
+        pcm = await self._pcm(text, cancelled, keep=keep)
         duration_ms = len(pcm) / BYTES_PER_SECOND * 1000
         encoded = await self._workers.run(
             "encoding", lambda: _encode(pcm, settings.output_encoding, settings.volume)
         )
         return Clause(text, encoded, duration_ms)
 
-    async def _sound(self, text: str, cancelled: Cancelled, *, keep: bool) -> bytes:
-        if text in self._kept:
-            return self._kept[text]
+    async def _pcm(self, text: str, cancelled: Cancelled, *, keep: bool) -> bytes:
+        if text in self._cached:
+            self._cached.move_to_end(text)
+            return self._cached[text]
         pcm = await self._workers.run(
-            "the voice", lambda: _speak(self._speech, text, cancelled)
+            "the voice",
+            lambda: _trim(
+                b"".join(self._speech.synthesizer().synthesize(text, cancelled))
+            ),
         )
-        if keep and not cancelled():
-            if len(self._kept) >= _KEPT_CLAUSES:
-                del self._kept[next(iter(self._kept))]
-            self._kept[text] = pcm
+        if (keep or len(text) <= _MAX_CACHED_CHARACTERS) and not cancelled():
+            self._cached[text] = pcm
+            if len(self._cached) > _MAX_CACHED:
+                self._cached.popitem(last=False)
         return pcm
 
 
 def sentences(text: str) -> Sequence[str]:
-    """Cut a text where a voice takes breath, so that the first sound comes early."""
+    """Splits text into sentences, so that the first audio is ready early."""
     return [part for part in _SENTENCE_END.split(text.strip()) if part]
 
 
-def _speak(speech: SpeechStack, text: str, cancelled: Cancelled) -> bytes:
-    return _trim(b"".join(speech.voice().speak(text, cancelled)))
-
-
 def _trim(pcm: bytes) -> bytes:
-    """Cut the silence around a clause: the caller waits for sound, not for silence."""
-    audible = np.flatnonzero(np.abs(to_samples(pcm)) > _AUDIBLE)
+    """Removes the silence around a clause, which would delay the speech."""
+    audible = np.flatnonzero(np.abs(to_samples(pcm)) > _MIN_AMPLITUDE)
     if not len(audible):
         return pcm
     start = max(0, int(audible[0]) - _LEAD_SAMPLES)
@@ -447,67 +443,61 @@ def _encode(pcm: bytes, encoding: str, volume: float) -> bytes:
     return pcm
 
 
-def _never() -> bool:
-    return False
-
-
-# What has been said in a session, as the mind is told it.
-
-
-# The small minds here read some thousand tokens at most, and need a few turns only.
-_MAX_TURNS = 60
+# Small models read a few thousand tokens at most, and need only a few messages.
+_MAX_MESSAGES = 60
 _OWN_WORDS = re.compile(r'You said: "(.*)"', re.DOTALL)
 
 
 class ChatHistory:
-    """One session's history, written by the session's own actions."""
+    """The history of one session as the language model reads it."""
 
     def __init__(self) -> None:
-        self._turns: list[HistoryMessage] = []
+        self._messages: list[HistoryMessage] = []
 
     @property
-    def turns(self) -> tuple[HistoryMessage, ...]:
-        """Everything that still counts, oldest first."""
-        return tuple(self._turns)
+    def messages(self) -> tuple[HistoryMessage, ...]:
+        """The latest messages, oldest first."""
+        return tuple(self._messages)
 
-    def note(self, message: Memorable, *, asked_for: str | None = None) -> None:
-        """Take in what was said, asked or answered.
+    def append(self, message: Memorable, *, asked_for: str | None = None) -> None:
+        """Adds a message; a tool result completes its tool call.
 
-        `asked_for` is the tool's value that the agent's words asked for, if any.
+        `asked_for` is the argument that the agent's text asks for, if any.
         """
         match message:
             case TranscriptUser(text=text):
-                self._turns.append(UserMessage(text))
+                self._messages.append(UserMessage(text))
             case TranscriptAgent(text=text):
-                self._turns.append(AssistantMessage(text, asked_for))
+                self._messages.append(AssistantMessage(text, asked_for))
             case ConversationMessage(role="user", content=text):
-                self._turns.append(UserMessage(text))
+                self._messages.append(UserMessage(text))
             case ConversationMessage(content=text):
-                # A client that carries a conversation over has no other way to say it.
+                # The only way for a client to restore what the agent said earlier.
                 own = _OWN_WORDS.fullmatch(text)
-                self._turns.append(
+                self._messages.append(
                     AssistantMessage(own[1]) if own else SystemMessage(text)
                 )
             case ToolCall():
                 call = ToolMessage(message.call_id, message.name, message.arguments)
-                self._turns.append(call)
+                self._messages.append(call)
             case ToolResult():
-                self._answer(message)
-        del self._turns[:-_MAX_TURNS]
+                self._add_result(message)
+        del self._messages[:-_MAX_MESSAGES]
 
-    def forget(self, call_id: str) -> None:
-        """Drop a call that nobody will answer."""
-        self._turns = [
-            turn
-            for turn in self._turns
-            if not (isinstance(turn, ToolMessage) and turn.call_id == call_id)
+    def remove_call(self, call_id: str) -> None:
+        """Removes a tool call that will have no result."""
+        self._messages = [
+            message
+            for message in self._messages
+            if not (isinstance(message, ToolMessage) and message.call_id == call_id)
         ]
 
-    def _answer(self, result: ToolResult) -> None:
-        """Move the call to the end: its result is what the mind answers next."""
-        for turn in self._turns:
-            if isinstance(turn, ToolMessage) and turn.call_id == result.call_id:
-                self._turns.remove(turn)
-                answered = replace(turn, result=result.result, is_error=result.is_error)
-                self._turns.append(answered)
+    def _add_result(self, result: ToolResult) -> None:
+        """Adds the result to its call and moves it to the end, to be answered next."""
+        for message in self._messages:
+            if isinstance(message, ToolMessage) and message.call_id == result.call_id:
+                self._messages.remove(message)
+                self._messages.append(
+                    replace(message, result=result.result, is_error=result.is_error)
+                )
                 return

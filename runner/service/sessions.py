@@ -1,10 +1,9 @@
-"""All sessions of one server, live and dropped: opened, found, counted, ended."""
+"""The sessions of one server, and the handler that connects clients to them."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from typing import Protocol
 
@@ -23,27 +22,27 @@ from runner.service.conversation import ClientConnection, Conversation, ServerCo
 from runner.service.faults.injector import FaultInjector, Transport
 from runner.service.faults.model import Fault, RejectConnection
 
-# How long a session may take to say goodbye when the server leaves.
-_FAREWELL_SECONDS = 2.0
-# Dropped sessions that are kept for each one that can be live: a client that opens and
-# drops them at will must not fill the memory.
-_DROPPED_PER_CALL = 8
+# Time for the sessions to end when the server closes.
+_CLOSE_SECONDS = 2.0
+# Dropped sessions kept per session that can be live: a client that opens and drops many
+# must not fill the memory.
+_MAX_DROPPED_PER_LIVE = 8
 
 
 class Sessions:
-    """Keeps every conversation until it is over; asked by the door."""
+    """All sessions of one server, live and dropped, until they are closed."""
 
-    def __init__(self, context: ServerContext, most: int) -> None:
+    def __init__(self, context: ServerContext, max_sessions: int) -> None:
         self._context = context
-        self._most = most
+        self._max_sessions = max_sessions
         self._conversations: dict[str, Conversation] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def open(self, line: ClientConnection) -> Conversation:
-        """Begin a session over this line."""
-        self._shed()
+    def open(self, connection: ClientConnection) -> Conversation:
+        """Starts a session over this connection."""
+        self._close_oldest_dropped()
         conversation = Conversation(self._context)
-        conversation.attach(line)
+        conversation.attach(connection)
         self._conversations[conversation.session.session_id] = conversation
         task = asyncio.create_task(self._run(conversation))
         self._tasks.add(task)
@@ -51,70 +50,64 @@ class Sessions:
         return conversation
 
     def find(self, event: ServerEvent) -> Conversation | None:
-        """Return the session that the first message asks to resume."""
+        """Returns the session that the first message of a client asks to resume."""
         if not isinstance(event, Received):
             return None
         if not isinstance(event.message, SessionResume):
             return None
-        known = self._conversations.get(event.message.session_id)
-        if known is None or known.session.phase in (Phase.OPENING, Phase.CLOSED):
+        found = self._conversations.get(event.message.session_id)
+        if found is None or found.session.phase in (Phase.OPENING, Phase.CLOSED):
             return None
-        return known
+        return found
 
     def latest(self) -> Conversation | None:
-        """Return the session that was opened last, of those that have a line."""
-        live = [
-            conversation
-            for conversation in self._conversations.values()
-            if conversation.session.phase is Phase.LIVE
-        ]
+        """Returns the live session that was opened last."""
+        live = self._in_phase(Phase.LIVE)
         return live[-1] if live else None
 
-    def knows(self, resume_token: str) -> bool:
-        """True if the token is that of a session that can be resumed."""
+    def can_resume_with(self, resume_token: str) -> bool:
+        """Returns True if a session has this resume token."""
         return any(
             conversation.session.resume_token == resume_token
             for conversation in self._conversations.values()
         )
 
     def is_full(self, event: ServerEvent) -> bool:
-        """True if the first message asks for a session that the machine cannot hold."""
-        if not isinstance(event, Received):
-            return False
-        if not isinstance(event.message, SessionUpdate):
-            return False
-        live = [
-            conversation
-            for conversation in self._conversations.values()
-            if conversation.session.phase is Phase.LIVE
-        ]
-        return len(live) >= self._most
+        """Returns True if the first message asks for one session too many."""
+        return (
+            isinstance(event, Received)
+            and isinstance(event.message, SessionUpdate)
+            and len(self._in_phase(Phase.LIVE)) >= self._max_sessions
+        )
 
-    async def leave(self) -> None:
-        """End every session, politely while there is time."""
+    async def close(self) -> None:
+        """Ends every session; after two seconds, cancels those that are left."""
         for conversation in self._conversations.values():
             conversation.post(ShutDown())
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_FAREWELL_SECONDS)
+            await asyncio.wait(self._tasks, timeout=_CLOSE_SECONDS)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _shed(self) -> None:
-        """Forget the oldest of too many dropped sessions."""
-        dropped = [
+    def _close_oldest_dropped(self) -> None:
+        dropped = self._in_phase(Phase.DROPPED)
+        excess = max(0, len(dropped) - _MAX_DROPPED_PER_LIVE * self._max_sessions)
+        for conversation in dropped[:excess]:
+            conversation.post(ShutDown())
+
+    def _in_phase(self, phase: Phase) -> list[Conversation]:
+        """Returns the sessions in this phase, oldest first."""
+        return [
             conversation
             for conversation in self._conversations.values()
-            if conversation.session.phase is Phase.DROPPED
+            if conversation.session.phase is phase
         ]
-        too_many = max(0, len(dropped) - _DROPPED_PER_CALL * self._most)
-        for conversation in dropped[:too_many]:
-            conversation.post(ShutDown())
 
     async def _run(self, conversation: Conversation) -> None:
         try:
             await conversation.run()
-        # The outermost edge of one session: a bug ends it and no other.
+        # A bug ends this session, and no other.
         except Exception as error:
             self._context.report("vagent.internal_error", {"message": repr(error)})
             conversation.hang_up(1011)
@@ -123,116 +116,112 @@ class Sessions:
 
 
 def default_max_sessions() -> int:
-    """Return how many calls the machine holds: one for each two cores, at least two."""
+    """Returns the session limit of this machine: one per two cores, at least two."""
     return max(2, (os.cpu_count() or 1) // 2)
 
 
-# Where lines become conversations: opened, resumed, turned away; knows no sockets.
-
-
 class Connection(Protocol):
-    """One line to a client, whatever carries it."""
+    """One connection to a client, over any transport."""
 
     @property
     def transport(self) -> Transport: ...
 
     def messages(self) -> AsyncIterator[str | bytes]:
-        """Yield what comes until the line is gone, however it goes."""
+        """Yields the messages of the client until the connection ends or is lost."""
         ...
 
-    async def write_all(self, line: Outbox | FaultySocket) -> None:
-        """Send what is said on this line until it is closed from either side."""
+    async def write_all(self, outbox: Outbox | FaultySocket) -> None:
+        """Sends the messages of `outbox` until either side closes."""
         ...
 
 
 class ConnectionHandler:
-    """Receives every client of one server; made within a running loop."""
+    """Connects the clients of one server to sessions. Create it in a running loop."""
 
     def __init__(
         self,
         context: ServerContext,
-        most_sessions: int,
+        max_sessions: int,
         *,
         faults: Sequence[Fault] = (),
         fault_seed: int = 0,
     ) -> None:
-        self.sessions = Sessions(context, most_sessions)
-        epoch = context.epoch
-        if epoch is None:
-            epoch = time.time() - asyncio.get_running_loop().time()
-        self._epoch = epoch
+        self.sessions = Sessions(context, max_sessions)
+        self._epoch = context.current_epoch()
         self._fault_injector = (
             FaultInjector(faults, fault_seed, context.report, self._epoch)
             if faults
             else None
         )
 
-    def knock(self) -> RejectConnection | None:
-        """Returns how a new connection is rejected, or None if it is accepted."""
+    def check_connection(self) -> RejectConnection | None:
+        """Returns how a fault rejects a new connection, or None if it is accepted."""
         return None if self._fault_injector is None else self._fault_injector.request()
 
-    async def attend(self, connection: Connection, *, is_admitted: bool = True) -> None:
-        """Serve one client until its line is gone."""
-        line = Outbox(connection.transport.abort)
+    async def serve(
+        self, connection: Connection, *, is_authorized: bool = True
+    ) -> None:
+        """Serves one client until its connection ends."""
+        outbox = Outbox(connection.transport.abort)
         if self._fault_injector is None:
             messages = connection.messages()
-            await self._attend(connection, messages, line, line, is_admitted)
+            await self._serve(connection, messages, outbox, outbox, is_authorized)
             return
         async with self._fault_injector.between(
-            connection.transport, connection.messages(), line
-        ) as (arriving, wire):
-            await self._attend(connection, arriving, line, wire, is_admitted)
+            connection.transport, connection.messages(), outbox
+        ) as (arriving, socket):
+            await self._serve(connection, arriving, outbox, socket, is_authorized)
 
-    async def _attend(
+    async def _serve(
         self,
         connection: Connection,
         arriving: AsyncIterable[str | bytes],
-        line: Outbox,
-        wire: Outbox | FaultySocket,
-        is_admitted: bool,
+        outbox: Outbox,
+        socket: Outbox | FaultySocket,
+        is_authorized: bool,
     ) -> None:
-        """Serve one client; `wire` is written, and is `line` unless faults are made."""
-        writing = asyncio.create_task(connection.write_all(wire))
+        """Serves one client; `socket` is the outbox, or what faults let through."""
+        writing = asyncio.create_task(connection.write_all(socket))
         try:
-            if is_admitted:
-                await self._receive(arriving, line)
+            if is_authorized:
+                await self._receive(arriving, outbox)
             else:
-                self._refuse(line, "unauthorized", "Authentication failed")
-            if line.is_closing or wire.is_closing:
+                self._refuse(outbox, "unauthorized", "Authentication failed")
+            if outbox.is_closing or socket.is_closing:
                 await writing
         finally:
             writing.cancel()
 
     async def _receive(
-        self, arriving: AsyncIterable[str | bytes], line: Outbox
+        self, arriving: AsyncIterable[str | bytes], outbox: Outbox
     ) -> None:
-        conversation = self.sessions.open(line)
+        conversation = self.sessions.open(outbox)
         try:
             async for data in arriving:
                 event = _read(data)
                 if conversation.session.phase is Phase.OPENING:
-                    known = self.sessions.find(event)
-                    if known is not None:
-                        conversation.detach(line)
-                        conversation = known
-                        conversation.resume(line)
+                    resumed = self.sessions.find(event)
+                    if resumed is not None:
+                        conversation.detach(outbox)
+                        conversation = resumed
+                        conversation.resume(outbox)
                         continue
                     if self.sessions.is_full(event):
-                        self._refuse(line, "at_capacity", "The server is at capacity")
+                        text = "The server is at capacity"
+                        self._refuse(outbox, "at_capacity", text)
                         break
                 conversation.post(event)
         finally:
-            conversation.detach(line)
+            conversation.detach(outbox)
 
-    def _refuse(self, line: Outbox, code: str, text: str) -> None:
+    def _refuse(self, outbox: Outbox, code: str, text: str) -> None:
         now = self._epoch + asyncio.get_running_loop().time()
-        line.send(encode(SessionError(code, text, timestamp=now)))
-        line.close(1008)
+        outbox.send(encode(SessionError(code, text, timestamp=now)))
+        outbox.close(1008)
 
 
 def _read(data: str | bytes) -> ServerEvent:
-    if isinstance(data, bytes):
-        # The wire is text; sound travels inside it.
+    if isinstance(data, bytes):  # audio is sent as text, in Base64
         return Malformed(
             RemoteProtocolError("Invalid audio data", code="invalid_audio")
         )

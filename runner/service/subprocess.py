@@ -1,7 +1,7 @@
-"""A local service as a child process: started on a free port, gone with its owner.
+"""Runs the local service in a child process, on a free port.
 
-The child leaves when its standard input closes, which happens on every system however
-the owner ends.
+The child exits when its standard input closes, which happens on every system however
+the parent ends.
 """
 
 from __future__ import annotations
@@ -23,22 +23,19 @@ LLM = "VAGENT_LLM"
 LLM_KEY = "VAGENT_LLM_KEY"
 SERVICE_KEY = "VAGENT_SERVICE_KEY"
 
-Listener = Callable[[Mapping[str, Any]], None]
+OnLogEvent = Callable[[Mapping[str, Any]], None]
 
 
 @contextlib.asynccontextmanager
-async def embedded_server(
+async def run_local_service(
     local: LocalConfig,
-    listen: Listener = lambda line: None,
+    on_event: OnLogEvent = lambda event: None,
     faults: Sequence[str] = (),
 ) -> AsyncIterator[str]:
-    """Start a server and yield its address; it is stopped on leaving.
+    """Starts the service, yields its URL, and stops it on exit.
 
-    `listen` is given every line that the server logs; `faults` are specs of what it
-    is to do wrong.
-
-    Raises:
-        SpeechError: the server did not come up.
+    `on_event` receives each log event of the service; `faults` are fault
+    specifications. Raises SpeechError if the service does not start.
     """
     process = await asyncio.create_subprocess_exec(
         *python_command("runner", *_arguments(local, faults)),
@@ -48,8 +45,8 @@ async def embedded_server(
     )
     reader: asyncio.Task[None] | None = None
     try:
-        url = await _read_address(process, listen)
-        reader = asyncio.create_task(_read_on(process, listen))
+        url = await _read_url(process, on_event)
+        reader = asyncio.create_task(_read_events(process, on_event))
         yield url
     finally:
         if reader is not None:
@@ -78,7 +75,7 @@ def _arguments(local: LocalConfig, faults: Sequence[str]) -> Sequence[str]:
 
 def _environment(local: LocalConfig) -> dict[str, str]:
     environment = dict(os.environ)
-    # The key that clients send elsewhere: this service takes calls of its owner only.
+    # The key for another service; this one serves only its parent, without a key.
     environment.pop(SERVICE_KEY, None)
     environment.pop(LLM, None)
     if local.llm.url:
@@ -88,13 +85,13 @@ def _environment(local: LocalConfig) -> dict[str, str]:
     return environment
 
 
-async def _read_address(process: asyncio.subprocess.Process, listen: Listener) -> str:
+async def _read_url(process: asyncio.subprocess.Process, on_event: OnLogEvent) -> str:
     try:
         async with asyncio.timeout(START_SECONDS):
-            async for line in _lines(process):
-                listen(line)
-                if line.get("type") == "vagent.listening":
-                    return str(line["url"])
+            async for event in _log_events(process):
+                on_event(event)
+                if event.get("type") == "vagent.listening":
+                    return str(event["url"])
     except TimeoutError:
         raise SpeechError("the local service did not start in time") from None
     code = await process.wait()
@@ -104,20 +101,23 @@ async def _read_address(process: asyncio.subprocess.Process, listen: Listener) -
     )
 
 
-async def _read_on(process: asyncio.subprocess.Process, listen: Listener) -> None:
-    async for line in _lines(process):
-        listen(line)
+async def _read_events(
+    process: asyncio.subprocess.Process, on_event: OnLogEvent
+) -> None:
+    async for event in _log_events(process):
+        on_event(event)
 
 
-async def _lines(
+async def _log_events(
     process: asyncio.subprocess.Process,
 ) -> AsyncIterator[Mapping[str, Any]]:
+    """Yields the JSON objects in the output; skips all other lines."""
     assert process.stdout is not None
-    async for text in process.stdout:
+    async for line in process.stdout:
         with contextlib.suppress(ValueError):
-            line = json.loads(text)
-            if isinstance(line, dict):
-                yield line
+            event = json.loads(line)
+            if isinstance(event, dict):
+                yield event
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

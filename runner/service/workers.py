@@ -1,4 +1,4 @@
-"""The threads in which models work, so that the event loop never waits for one."""
+"""Threads for the speech models, so that they do not block the event loop."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ T = TypeVar("T")
 
 
 class Workers:
-    """A bounded pool of threads; one for the whole server."""
+    """A thread pool, shared by all sessions of a server."""
 
     def __init__(self, count: int) -> None:
         self._pool = ThreadPoolExecutor(count, thread_name_prefix="vagent-speech")
 
     async def run(self, task: str, function: Callable[[], T]) -> T:
-        """Return what the function returns.
+        """Runs a function in a thread and returns its result.
 
-        Raises:
-            SpeechError: the function failed; the message begins with `task`.
+        Raises SpeechError if it fails; the message begins with `task`.
         """
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, _guarded, task, function)
@@ -32,18 +31,18 @@ class Workers:
     def stream(
         self, task: str, produce: Callable[[Cancelled], Iterator[T]]
     ) -> Stream[T]:
-        """Start a producer in a thread and return its products as they come."""
+        """Runs a generator in a thread; the stream yields its items as they come."""
         stream: Stream[T] = Stream(asyncio.get_running_loop())
         self._pool.submit(stream.fill, task, produce)
         return stream
 
     def close(self) -> None:
-        """Take no more work; running work must be canceled by its owner."""
+        """Drops waiting tasks; the owner of a running task cancels it."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 class Stream(Generic[T]):
-    """What a thread produces, as an asynchronous iterator; `cancel` ends both."""
+    """The items of a generator in a thread, as an asynchronous iterator."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -51,17 +50,17 @@ class Stream(Generic[T]):
         self._cancelled = threading.Event()
 
     def cancel(self) -> None:
-        """Stop the producer at its next question."""
+        """Stops the generator the next time it polls for cancellation."""
         self._cancelled.set()
 
     def fill(self, task: str, produce: Callable[[Cancelled], Iterator[T]]) -> None:
-        """Produce until the end or the cancellation; runs in the thread."""
+        """Runs the generator until it ends or is cancelled. Call in the thread."""
 
         def drain() -> None:
-            for product in produce(self._cancelled.is_set):
+            for item in produce(self._cancelled.is_set):
                 if self._cancelled.is_set():
                     break
-                self._put(product)
+                self._put(item)
 
         try:
             _guarded(task, drain)
@@ -74,7 +73,7 @@ class Stream(Generic[T]):
         try:
             self._loop.call_soon_threadsafe(self._queue.put_nowait, item)
         except RuntimeError:
-            # The loop is gone: the server was stopped, so the item is discarded.
+            # The loop is closed: the server has stopped.
             self._cancelled.set()
 
     async def __aiter__(self) -> AsyncIterator[T]:
@@ -89,7 +88,7 @@ def _guarded(task: str, function: Callable[[], T]) -> T:
         return function()
     except SpeechError:
         raise
-    # Engines are foreign native code with their own exceptions; whatever one throws
-    # fails one piece of work, and must neither end a session nor show a traceback.
+    # Engines are native code with exceptions of their own; one fails this task, and
+    # must neither end the session nor print a traceback.
     except Exception as error:
         raise SpeechError(f"{task} failed: {type(error).__name__}: {error}") from error

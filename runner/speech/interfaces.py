@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,21 +40,14 @@ class Endpointer(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Transcript:
-    """Recognized text; `no_speech` is the probability that there was no speech."""
-
-    text: str
-    no_speech: float = 0.0
-
-
 class Recognizer(Protocol):
     """Speech to text."""
 
-    def transcribe(
-        self, samples: Samples, *, key_terms: Sequence[str] = ()
-    ) -> Transcript:
-        """Returns the text of 16 kHz samples; `key_terms` are preferred spellings."""
+    def transcribe(self, samples: Samples, *, key_terms: Sequence[str] = ()) -> str:
+        """Returns the text of 16 kHz samples, empty if they contain no speech.
+
+        `key_terms` are preferred spellings.
+        """
         ...
 
 
@@ -120,20 +113,16 @@ class ToolCallRequest:
 
 
 ModelOutput: TypeAlias = TextChunk | ToolCallRequest
-Quality: TypeAlias = Literal["model", "script"]
 
 
 class LanguageModel(Protocol):
     """Decides what the agent says and which tools it calls. Keeps no conversation."""
 
-    name: str
-    quality: Quality  # "script": fixed rules, no language model
-
     def warm(self, context: AgentContext) -> None:
         """Processes the prompt and the tools before the first turn."""
         ...
 
-    def think(
+    def respond(
         self,
         context: AgentContext,
         history: Sequence[HistoryMessage],
@@ -146,13 +135,15 @@ class LanguageModel(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Releases memory and connections; the model is unusable afterwards."""
+        ...
+
 
 class Synthesizer(Protocol):
     """Text to speech."""
 
-    name: str
-
-    def speak(self, text: str, cancelled: Cancelled) -> Iterator[bytes]:
+    def synthesize(self, text: str, cancelled: Cancelled) -> Iterator[bytes]:
         """Yields the audio of one sentence as 24 kHz mono PCM16, in pieces."""
         ...
 
@@ -186,7 +177,7 @@ class SpeechStack(Protocol):
 
     def language_model(self) -> LanguageModel: ...
 
-    def voice(self) -> Synthesizer: ...
+    def synthesizer(self) -> Synthesizer: ...
 
     def missing(self) -> Sequence[MissingComponent]:
         """Returns the missing components; waits until all loading has finished."""

@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Any, TypeVar
 
 from runner.config.model import LlmConfig, LocalConfig
 from runner.errors import ModelMissing, SpeechError, VagentError
@@ -24,45 +23,43 @@ from runner.speech.interfaces import (
     Synthesizer,
     Vad,
 )
-from runner.speech.models import ModelStore, open_model_store
+from runner.speech.models import (
+    DEFAULT_RECOGNIZER,
+    DEFAULT_VOICE,
+    ModelStore,
+    open_model_store,
+)
 
-if TYPE_CHECKING:
-    from runner.speech.llm import ClosableLanguageModel
-
-DEFAULT_RECOGNIZER = "whisper-base"
-DEFAULT_VOICE = "joe"
 INSTALL = "pip install 'vagent[local]'"
 _RULES = LlmConfig(name="rules")
 
 # Models of this size gain nothing from more threads.
 _MAX_THREADS = 4
 
+_PARTS = ("stt", "llm", "tts", "vad", "endpointing")  # in the order of reports
+
 P = TypeVar("P")
-
-
-@dataclass(frozen=True, slots=True)
-class _Loaded(Generic[P]):
-    """A component, or its fallback with the reason."""
-
-    part: P
-    missing: MissingComponent | None = None
 
 
 def load_speech(
     local: LocalConfig,
     *,
     threads: int | None = None,
-    stand_ins: bool = False,
+    fallbacks_only: bool = False,
     store: ModelStore | None = None,
 ) -> SpeechStack:
     """Starts loading the components that `local` names; returns immediately.
 
     `threads` is the number of cores per model (None: all cores, at most four). With
-    `stand_ins` only the fallbacks are loaded (energy gate, no recognizer, rules, tones)
-    and nothing counts as missing.
+    `fallbacks_only` only the fallbacks are loaded (energy gate, no recognizer, rules,
+    tones) and nothing counts as missing.
     """
-    loader = _Loader(local, store or open_model_store(), threads or available_cores())
-    return LoadedSpeechStack(_Fallbacks() if stand_ins else loader)
+    return LoadedSpeechStack(
+        local,
+        store or open_model_store(),
+        threads or available_cores(),
+        fallbacks_only=fallbacks_only,
+    )
 
 
 def load_synthesizer(
@@ -73,9 +70,9 @@ def load_synthesizer(
     Raises ModelMissing without the model files, SpeechError without the engine.
     """
     # No fallback: a recognizer does not understand tones.
-    loader = _Loader(local, store or open_model_store(), threads or available_cores())
+    store = store or open_model_store()
     try:
-        return loader.open_voice()
+        return _load_voice(local, store, threads or available_cores())
     except ImportError as error:
         raise SpeechError(
             f"cannot load the local voice: {_import_problem(error)}", hint=INSTALL
@@ -93,43 +90,54 @@ def available_cores() -> int:
 class LoadedSpeechStack:
     """Speech components that load in the background; created by `load_speech`."""
 
-    def __init__(self, loader: _Loader | _Fallbacks) -> None:
+    def __init__(
+        self,
+        local: LocalConfig,
+        store: ModelStore,
+        threads: int,
+        *,
+        fallbacks_only: bool,
+    ) -> None:
+        self._local = local
+        self._store = store
+        self._threads = threads
+        self._fallbacks_only = fallbacks_only
+        self._missing: dict[str, MissingComponent] = {}
         # Two at a time: reading from disk and initialization overlap well. They start
         # in this order; the greeting needs the first two.
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="load-speech")
-        self._vad = self._pool.submit(loader.vad)
-        self._voice = self._pool.submit(loader.voice)
-        self._recognizer = self._pool.submit(loader.recognizer)
-        self._language_model = self._pool.submit(loader.language_model)
-        self._endpointer = self._pool.submit(loader.endpointer)
+        self._vad = self._pool.submit(self._load_vad)
+        self._synthesizer = self._pool.submit(self._load_synthesizer)
+        self._recognizer = self._pool.submit(self._load_recognizer)
+        self._language_model = self._pool.submit(self._load_language_model)
+        self._endpointer = self._pool.submit(self._load_endpointer)
+        self._parts: tuple[Future[Any], ...] = (
+            self._vad,
+            self._synthesizer,
+            self._recognizer,
+            self._language_model,
+            self._endpointer,
+        )
 
     def vad(self) -> Vad:
-        return self._vad.result().part()
+        return self._vad.result()()
 
     def endpointer(self) -> Endpointer | None:
-        return self._endpointer.result().part
+        return self._endpointer.result()
 
     def recognizer(self) -> Recognizer | None:
-        return self._recognizer.result().part
+        return self._recognizer.result()
 
     def language_model(self) -> LanguageModel:
-        return self._language_model.result().part
+        return self._language_model.result()
 
-    def voice(self) -> Synthesizer:
-        return self._voice.result().part
+    def synthesizer(self) -> Synthesizer:
+        return self._synthesizer.result()
 
     def missing(self) -> Sequence[MissingComponent]:
-        return [
-            missing
-            for missing in (
-                self._recognizer.result().missing,
-                self._language_model.result().missing,
-                self._voice.result().missing,
-                self._vad.result().missing,
-                self._endpointer.result().missing,
-            )
-            if missing
-        ]
+        for loading in self._parts:
+            loading.result()
+        return [self._missing[part] for part in _PARTS if part in self._missing]
 
     def close(self) -> None:
         """Stops loading and closes the language model, which has most of the memory;
@@ -137,129 +145,102 @@ class LoadedSpeechStack:
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._language_model.add_done_callback(_close_llm)
 
-
-class _Loader:
-    """Loads each component, or its fallback with the reason."""
-
-    def __init__(self, local: LocalConfig, store: ModelStore, threads: int) -> None:
-        self._local = local
-        self._store = store
-        self._threads = threads
-
-    def vad(self) -> _Loaded[Callable[[], Vad]]:
+    def _load_vad(self) -> Callable[[], Vad]:
         from runner.speech.vad import EnergyVad, load_silero
 
-        def energy() -> Vad:
-            return EnergyVad()
-
+        fallback: Callable[[], Vad] = EnergyVad
         return self._try(
             "vad",
-            lambda: load_silero(self._path("silero-vad")),
-            energy,
+            lambda: load_silero(_model_path(self._store, "silero-vad")),
+            fallback,
             "an energy gate: more false starts, a longer silence at the end of a turn",
         )
 
-    def endpointer(self) -> _Loaded[Endpointer | None]:
+    def _load_endpointer(self) -> Endpointer | None:
         from runner.speech.vad import load_smart_turn
 
         return self._try(
             "endpointing",
-            lambda: load_smart_turn(self._path("smart-turn")),
+            lambda: load_smart_turn(_model_path(self._store, "smart-turn")),
             None,
             "a fixed silence of 500 ms ends a turn",
         )
 
-    def recognizer(self) -> _Loaded[Recognizer | None]:
+    def _load_recognizer(self) -> Recognizer | None:
         from runner.speech.recognizer import load_whisper
 
-        wanted = self._local.stt or DEFAULT_RECOGNIZER
+        name = self._local.stt or DEFAULT_RECOGNIZER
         return self._try(
             "stt",
-            lambda: load_whisper(self._path(wanted), threads=self._threads),
+            lambda: load_whisper(_model_path(self._store, name), threads=self._threads),
             None,
             "text input only",
         )
 
-    def voice(self) -> _Loaded[Synthesizer]:
+    def _load_synthesizer(self) -> Synthesizer:
         from runner.speech.synthesizer import ToneSynthesizer
 
+        fallback: Synthesizer = ToneSynthesizer()
         return self._try(
-            "tts", self.open_voice, ToneSynthesizer(), "the transcript, and tones"
+            "tts",
+            lambda: _load_voice(self._local, self._store, self._threads),
+            fallback,
+            "the transcript, and tones",
         )
 
-    def language_model(self) -> _Loaded[ClosableLanguageModel]:
+    def _load_language_model(self) -> LanguageModel:
         from runner.speech.llm import load_llm
 
+        find = self._store.find
         return self._try(
             "llm",
-            lambda: load_llm(self._local.llm, self._store.find),
-            load_llm(_RULES, self._store.find),
+            lambda: load_llm(self._local.llm, find),
+            load_llm(_RULES, find),
             "the agent's own rules: a script, not a language model",
         )
 
-    def open_voice(self) -> Synthesizer:
-        from runner.speech.synthesizer import load_piper
-
-        wanted = self._local.tts or DEFAULT_VOICE
-        return load_piper(self._path(wanted), threads=self._threads)
-
-    def _path(self, wanted: str) -> Path:
-        """Returns the path of a model of the manifest, or a path given by the user."""
-        if wanted in self._store.manifest:
-            status = self._store.status(wanted)
-            if status.present:
-                return status.path
-            raise ModelMissing(
-                f"model '{wanted}' is not usable: {status.problem}",
-                hint=f"vagent models fetch {wanted}",
-            )
-        if (path := Path(wanted).expanduser()).exists():
-            return path
-        raise ModelMissing(
-            f"'{wanted}' is neither a model name nor a path",
-            hint="vagent models list",
-        )
-
-    @staticmethod
-    def _try(part: str, load: Callable[[], P], fallback: P, instead: str) -> _Loaded[P]:
+    def _try(self, part: str, load: Callable[[], P], fallback: P, instead: str) -> P:
+        """Returns the component, or its fallback and notes that it is missing."""
+        if self._fallbacks_only:
+            return fallback
         try:
-            return _Loaded(load())
+            return load()
         except (ImportError, OSError) as error:
             # OSError: a system library of the wheel is missing.
             reason, command = _import_problem(error), INSTALL
         except VagentError as error:
             reason, command = error.message, error.hint or "vagent models list"
-        return _Loaded(fallback, MissingComponent(part, reason, instead, command))
+        self._missing[part] = MissingComponent(part, reason, instead, command)
+        return fallback
 
 
-class _Fallbacks:
-    """Returns the fallbacks only, none of them as missing."""
-
-    def vad(self) -> _Loaded[Callable[[], Vad]]:
-        from runner.speech.vad import EnergyVad
-
-        return _Loaded(EnergyVad)
-
-    def endpointer(self) -> _Loaded[Endpointer | None]:
-        return _Loaded(None)
-
-    def recognizer(self) -> _Loaded[Recognizer | None]:
-        return _Loaded(None)
-
-    def language_model(self) -> _Loaded[ClosableLanguageModel]:
-        from runner.speech.llm import load_llm
-
-        return _Loaded(load_llm(_RULES, lambda _name: None))
-
-    def voice(self) -> _Loaded[Synthesizer]:
-        from runner.speech.synthesizer import ToneSynthesizer
-
-        return _Loaded(ToneSynthesizer())
+def _model_path(store: ModelStore, name: str) -> Path:
+    """Returns the path of a model of the manifest, or a path given by the user."""
+    if name in store.manifest:
+        status = store.status(name)
+        if status.present:
+            return status.path
+        raise ModelMissing(
+            f"model '{name}' is not usable: {status.problem}",
+            hint=f"vagent models fetch {name}",
+        )
+    if (path := Path(name).expanduser()).exists():
+        return path
+    raise ModelMissing(
+        f"'{name}' is neither a model name nor a path",
+        hint="vagent models list",
+    )
 
 
-def _close_llm(loaded: Future[_Loaded[ClosableLanguageModel]]) -> None:
+def _load_voice(local: LocalConfig, store: ModelStore, threads: int) -> Synthesizer:
+    from runner.speech.synthesizer import load_piper
+
+    return load_piper(_model_path(store, local.tts or DEFAULT_VOICE), threads=threads)
+
+
+def _close_llm(loaded: Future[LanguageModel]) -> None:
     if not loaded.cancelled() and not loaded.exception():
-        loaded.result().part.close()
+        loaded.result().close()
 
 
 def _import_problem(error: ImportError | OSError) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from types import MappingProxyType
@@ -87,47 +87,15 @@ class Manifest:
 def load_manifest() -> Manifest:
     """Reads the manifest of this package."""
     text = resources.files("runner.speech").joinpath("manifest.json").read_text("utf-8")
-    return parse_manifest(text)
+    models = {}
+    for entry in json.loads(text)["models"]:
+        files = tuple(_read_file(file) for file in entry.pop("files"))
+        models[entry["name"]] = Model(**entry, files=files)
+    return Manifest(MappingProxyType(models))
 
 
-def parse_manifest(text: str) -> Manifest:
-    """Parses the JSON of a manifest."""
-
-    models = (_parse_model(entry) for entry in json.loads(text)["models"])
-    return Manifest(MappingProxyType({model.name: model for model in models}))
-
-
-def _parse_model(entry: Mapping[str, Any]) -> Model:
-    return Model(
-        name=entry["name"],
-        part=entry["part"],
-        purpose=entry["purpose"],
-        license=entry["license"],
-        upstream=entry["upstream"],
-        opens=entry["opens"],
-        files=tuple(_parse_file(file) for file in _entries(entry, "files")),
-    )
-
-
-def _parse_file(entry: Mapping[str, Any]) -> ModelFile:
-    return ModelFile(
-        name=entry["name"],
-        size=entry["bytes"],
-        sha256=entry["sha256"],
-        url=entry["url"],
-        wheels=tuple(_parse_wheel(wheel) for wheel in _entries(entry, "wheels")),
-    )
-
-
-def _parse_wheel(entry: Mapping[str, Any]) -> WheelPart:
-    return WheelPart(
-        package=entry["package"],
-        version=entry["version"],
-        member=entry["member"],
-        size=entry["bytes"],
-    )
-
-
-def _entries(entry: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]:
-    found: Sequence[Mapping[str, Any]] = entry[key]
-    return found
+def _read_file(entry: dict[str, Any]) -> ModelFile:
+    wheels = [
+        WheelPart(size=wheel.pop("bytes"), **wheel) for wheel in entry.pop("wheels")
+    ]
+    return ModelFile(size=entry.pop("bytes"), wheels=tuple(wheels), **entry)

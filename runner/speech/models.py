@@ -270,7 +270,8 @@ def _read_stamps(home: Path) -> dict[str, Any]:
 
 
 _TURN_DETECTION = ("silero-vad", "smart-turn")
-_DEFAULT_VOICE, _DEFAULT_RECOGNIZER = "joe", "whisper-base"
+DEFAULT_RECOGNIZER = "whisper-base"
+DEFAULT_VOICE = "joe"
 # Memory of the server per byte of model files. Measured: 2.31 GB for 1.34 GB of files
 # with the larger language model, 1.07 GB for 0.71 GB with the small one.
 _MEMORY_PER_BYTE = 1.75
@@ -280,8 +281,8 @@ def needed_models(store: ModelStore, local: LocalConfig | None = None) -> list[s
     """Returns the models of the manifest that a spoken call needs, without those that
     `local` replaces by a path or an endpoint."""
     local = local or LocalConfig()
-    voice = local.tts or _DEFAULT_VOICE
-    recognizer = local.stt or _DEFAULT_RECOGNIZER
+    voice = local.tts or DEFAULT_VOICE
+    recognizer = local.stt or DEFAULT_RECOGNIZER
     named = [*_TURN_DETECTION, voice, recognizer, *_language_model(store, local)]
     return [name for name in named if name in store.manifest]
 

@@ -1,9 +1,8 @@
-"""Speech to text: Whisper through CTranslate2, and a scripted recognizer."""
+"""Speech to text: Whisper through CTranslate2."""
 
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from runner.errors import SpeechError
-from runner.speech.interfaces import SPEECH_RATE, Samples, Transcript
+from runner.speech.interfaces import SPEECH_RATE, Samples
 from runner.speech.vad import log_mel
 
 # Whisper was trained on windows of 30 s and encodes one in half a second. The time is
@@ -30,7 +29,6 @@ MAX_NO_SPEECH = 0.6
 
 @dataclass(frozen=True, slots=True)
 class _Decoding:
-    tokens: tuple[int, ...]
     text: str
     no_speech: float
     is_cut: bool  # the token budget was used up
@@ -58,20 +56,15 @@ class WhisperRecognizer:
             )
         ]
 
-    def transcribe(
-        self, samples: Samples, *, key_terms: Sequence[str] = ()
-    ) -> Transcript:
+    def transcribe(self, samples: Samples, *, key_terms: Sequence[str] = ()) -> str:
         """Returns the text of `samples`, empty if they contain no speech.
 
         Pass only samples that the VAD accepted: Whisper makes up words for noise.
         Speech longer than 30 s is transcribed in pieces.
         """
         context = self._context(key_terms)
-        heard = [self._transcribe(piece, context) for piece in split_at_pauses(samples)]
-        if not heard:
-            return Transcript("", 1.0)
-        text = " ".join(part.text for part in heard if part.text)
-        return Transcript(text, min(part.no_speech for part in heard))
+        texts = [self._transcribe(piece, context) for piece in split_at_pauses(samples)]
+        return " ".join(text for text in texts if text)
 
     def _context(self, key_terms: Sequence[str]) -> list[int]:
         # Key terms go in as preceding text, the way Whisper learns a spelling: 8 of 12
@@ -82,14 +75,12 @@ class WhisperRecognizer:
         tokens = self._tokenizer.encode(text, add_special_tokens=False).ids
         return [self._context_start, *tokens[:MAX_CONTEXT_TOKENS]]
 
-    def _transcribe(self, samples: Samples, context: list[int]) -> Transcript:
+    def _transcribe(self, samples: Samples, context: list[int]) -> str:
         window = min(max(MIN_WINDOW, len(samples) + TAIL), FULL_WINDOW)
         decoding = self._decode(samples, window, context)
         if decoding.looks_like_a_loop and (window < FULL_WINDOW or context):
             decoding = self._decode(samples, FULL_WINDOW, [])
-        if decoding.no_speech > MAX_NO_SPEECH:
-            return Transcript("", decoding.no_speech)
-        return Transcript(decoding.text, decoding.no_speech)
+        return "" if decoding.no_speech > MAX_NO_SPEECH else decoding.text
 
     def _decode(self, samples: Samples, window: int, context: list[int]) -> _Decoding:
         import ctranslate2
@@ -108,10 +99,9 @@ class WhisperRecognizer:
             max_length=len(prompt) + budget,
             return_no_speech_prob=True,
         )[0]
-        tokens = tuple(t for t in result.sequences_ids[0] if t < self._end)
+        tokens = [t for t in result.sequences_ids[0] if t < self._end]
         return _Decoding(
-            tokens,
-            self._tokenizer.decode(list(tokens)).strip(),
+            self._tokenizer.decode(tokens).strip(),
             float(result.no_speech_prob),
             is_cut=len(tokens) >= budget,
         )
@@ -175,19 +165,3 @@ def _quietest(samples: Samples) -> int:
     blocks = samples[: len(samples) // block * block].reshape(-1, block)
     power = np.square(blocks, dtype=np.float64).mean(axis=1)
     return int(power.argmin()) * block + block // 2
-
-
-class ScriptedRecognizer:
-    """Returns the given lines one per call, ignoring the audio; then empty text."""
-
-    def __init__(self, lines: Iterable[str]) -> None:
-        self._lines = iter(tuple(lines))
-        self._lock = threading.Lock()
-
-    def transcribe(
-        self, samples: Samples, *, key_terms: Sequence[str] = ()
-    ) -> Transcript:
-        del samples, key_terms
-        with self._lock:
-            line = next(self._lines, None)
-        return Transcript("", 1.0) if line is None else Transcript(line)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from runner.speech.vad import open_network
 # Characters of one piece of a long sentence: about 6 s of audio, 0.2 s of work. A piece
 # cannot be cancelled, and the caller waits for the first one.
 MAX_PIECE = 100
-MIN_PIECE = 30  # shorter pieces sound unnatural
+MIN_PIECE = 30  # shorter pieces are unnatural to hear
 _CLAUSE_END = re.compile(r"(?<=[,;:\u2014])\s+")
 # Markup that language models write. After `[[` Piper would read phonemes.
 _UNSPOKEN = re.compile(r"[*#`]+|\[\[|\]\]")
@@ -33,37 +32,19 @@ class PiperSynthesizer:
     # Piper scales each piece to full scale; the headroom keeps the resampler's
     # overshoot from clipping.
     VOLUME = 0.8
-    # Phrases such as "Let me check that." are repeated often.
-    MAX_CACHED = 32
-    MAX_CACHED_CHARACTERS = 60
 
-    def __init__(self, name: str, engine: Any, settings: Any) -> None:
-        self.name = name
+    def __init__(self, engine: Any, settings: Any) -> None:
         self._engine = engine  # piper.PiperVoice
         self._settings = settings  # piper.SynthesisConfig
-        self._cached: OrderedDict[str, bytes] = OrderedDict()
 
-    def speak(self, text: str, cancelled: Cancelled) -> Iterator[bytes]:
+    def synthesize(self, text: str, cancelled: Cancelled) -> Iterator[bytes]:
         for piece in split_into_pieces(_UNSPOKEN.sub("", text)):
             if cancelled():
                 return
-            if cached := self._cached.get(piece):
-                yield cached
-                continue
-            audio = b""
             for chunk in self._engine.synthesize(piece, self._settings):
-                pcm = _to_pcm24k(chunk)
-                audio += pcm
-                yield pcm
+                yield _to_pcm24k(chunk)
                 if cancelled():
                     return
-            self._keep(piece, audio)
-
-    def _keep(self, piece: str, audio: bytes) -> None:
-        if audio and len(piece) <= self.MAX_CACHED_CHARACTERS:
-            self._cached[piece] = audio
-            while len(self._cached) > self.MAX_CACHED:
-                self._cached.popitem(last=False)
 
 
 def load_piper(path: Path, *, threads: int = 2) -> PiperSynthesizer:
@@ -90,7 +71,7 @@ def load_piper(path: Path, *, threads: int = 2) -> PiperSynthesizer:
     settings = piper.SynthesisConfig(
         volume=PiperSynthesizer.VOLUME, noise_scale=0.0, noise_w_scale=0.0
     )
-    return PiperSynthesizer(path.stem, engine, settings)
+    return PiperSynthesizer(engine, settings)
 
 
 def split_into_pieces(text: str) -> list[str]:
@@ -122,12 +103,10 @@ class ToneSynthesizer:
     Deterministic; the fallback if no voice is installed.
     """
 
-    name = "tones"
-
     SYLLABLE = 0.18  # seconds
     VOLUME = 0.25
 
-    def speak(self, text: str, cancelled: Cancelled) -> Iterator[bytes]:
+    def synthesize(self, text: str, cancelled: Cancelled) -> Iterator[bytes]:
         for word in text.split():
             if cancelled():
                 return

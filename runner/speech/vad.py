@@ -108,9 +108,9 @@ class SmartTurn:
         self._network = network
 
     def completeness(self, samples: Samples) -> float:
-        heard = samples[-WINDOW:]
+        kept = samples[-WINDOW:]
         # Padded at the start: the network expects the pause at the end.
-        window = np.pad(heard, (WINDOW - len(heard), 0))
+        window = np.pad(kept, (WINDOW - len(kept), 0))
         features = log_mel(standardize(window))
         (likely,) = self._network.run(input_features=features[None])
         return float(likely[0, 0])
@@ -153,8 +153,8 @@ def _mel_filters() -> NDArray[np.float32]:
     bins = np.fft.rfftfreq(_WINDOW, 1 / SPEECH_RATE)
     top = _hertz_to_mel(SPEECH_RATE / 2)
     corners = _mel_to_hertz(np.linspace(0.0, top, MEL_BANDS + 2))
-    low, centre, high = corners[:-2, None], corners[1:-1, None], corners[2:, None]
-    rising, falling = (bins - low) / (centre - low), (high - bins) / (high - centre)
+    low, center, high = corners[:-2, None], corners[1:-1, None], corners[2:, None]
+    rising, falling = (bins - low) / (center - low), (high - bins) / (high - center)
     triangles = np.maximum(0.0, np.minimum(rising, falling))
     return (triangles * 2.0 / (high - low)).astype(np.float32)
 

@@ -38,7 +38,6 @@ from runner.speech.interfaces import (
     LanguageModel,
     MissingComponent,
     ModelOutput,
-    Quality,
     Recognizer,
     Samples,
     Synthesizer,
@@ -102,7 +101,7 @@ class ScriptedService:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self._open.sessions.leave()
+        await self._open.sessions.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -115,13 +114,13 @@ class ScriptedService:
     async def dial(self, token: str | None, listener: TransportListener) -> None:
         """Opens a connection; raises TransportError if a fault rejects it."""
         del token
-        away = self._open.knock()
+        away = self._open.check_connection()
         if away is not None:
             said = "reset the connection" if away.status is None else "is not available"
             raise TransportError(f"the scripted service {said}", status=away.status)
         pipe = InMemoryTransport(listener)
         pipe.open()
-        task = asyncio.create_task(self._open.attend(pipe))
+        task = asyncio.create_task(self._open.serve(pipe))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -148,7 +147,7 @@ class ScriptedService:
                 begun += due
                 conversation.post(PartialTranscript(" ".join(spoken[:end])))
         await asyncio.sleep(duration - begun + ENDPOINT_SECONDS)
-        conversation.mark_end(ENDPOINT_SECONDS)
+        conversation.mark_turn_end(ENDPOINT_SECONDS)
         conversation.post(TurnCommitted(words))
         return True
 
@@ -157,18 +156,18 @@ class ScriptedService:
     ) -> float | None:
         """Returns the seconds spoken until it counts as a turn; None: it does not."""
         begun = 0.0
-        if conversation.agent_sounds:
+        if conversation.agent_is_speaking:
             wanted = conversation.session.settings.turn_detection.interruption_delay
             is_short = duration < wanted and not is_stop_phrase(words)
             begun = min(wanted, duration)
             await asyncio.sleep(begun)
-            if is_short and conversation.agent_sounds:
+            if is_short and conversation.agent_is_speaking:
                 await asyncio.sleep(duration - begun)
                 return None
-        if not conversation.yields:
+        if not conversation.is_interruptible:
             await asyncio.sleep(duration - begun)
             begun = duration
-        return begun if conversation.yields else None
+        return begun if conversation.is_interruptible else None
 
     def _note(self, kind: str, facts: Mapping[str, Any]) -> None:
         if kind == "vagent.fault":
@@ -202,15 +201,13 @@ class _InlineWorkers(Workers):
 
 @lru_cache(maxsize=2048)
 def _word_tone(word: str) -> bytes:
-    return b"".join(ToneSynthesizer().speak(word, lambda: False))
+    return b"".join(ToneSynthesizer().synthesize(word, lambda: False))
 
 
 class _Tones:
     """Synthesizes tones, cached by word."""
 
-    name = "tones"
-
-    def speak(self, text: str, cancelled: Cancelled) -> Iterator[bytes]:
+    def synthesize(self, text: str, cancelled: Cancelled) -> Iterator[bytes]:
         for word in text.split():
             if cancelled():
                 return
@@ -246,7 +243,7 @@ class _ScriptedSpeech:
     def language_model(self) -> LanguageModel:
         return self._model
 
-    def voice(self) -> Synthesizer:
+    def synthesizer(self) -> Synthesizer:
         return _Tones()
 
     def missing(self) -> Sequence[MissingComponent]:
@@ -268,9 +265,6 @@ class ScriptedModel:
     For one call only: rules without a condition are used once, in order.
     """
 
-    name = "script"
-    quality: Quality = "script"
-
     def __init__(self, rules: Sequence[LlmRule] = ()) -> None:
         self._rules = [rule for rule in rules if rule.user_says or rule.after]
         self._steps = [rule for rule in rules if not (rule.user_says or rule.after)]
@@ -279,19 +273,19 @@ class ScriptedModel:
     def warm(self, brief: AgentContext) -> None:
         """Does nothing."""
 
-    def think(
+    def respond(
         self,
         brief: AgentContext,
         history: Sequence[HistoryMessage],
         cancelled: Cancelled,
     ) -> Iterator[ModelOutput]:
-        """Yields the output of the first matching rule; see `LanguageModel.think`."""
+        """Yields the output of the first matching rule; see `LanguageModel.respond`."""
         last = history[-1] if history else None
         rule = next((each for each in self._rules if _fits(each, last)), None)
         if rule is None and self._steps and not _is_ending(last):
             rule = self._steps.pop(0)
         if rule is None:
-            yield from self._otherwise.think(brief, history, cancelled)
+            yield from self._otherwise.respond(brief, history, cancelled)
             return
         if rule.says:
             yield TextChunk(_filled(rule.says, last))

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import websockets
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from runner.service.app import EmbeddedServer
+from runner.service.app import LocalService
 from runner.speech.interfaces import (
     AgentContext,
     HistoryMessage,
@@ -40,7 +40,7 @@ def think(
 class DoorCheck:
     """Sends messages over many connections and checks that the server still works."""
 
-    def __init__(self, server: EmbeddedServer, mutilator: Mutilator) -> None:
+    def __init__(self, server: LocalService, mutilator: Mutilator) -> None:
         self.sent = 0
         self._server = server
         self._mutilator = mutilator
@@ -184,7 +184,7 @@ async def attack(
         lambda loop, context: reports.append(("vagent.bug", context))
     )
     speech = ScriptedSpeech({500.0: "Where is it?"}, think)
-    server = EmbeddedServer(
+    server = LocalService(
         speech,
         max_sessions=50,
         report=lambda kind, facts: reports.append((kind, facts)),

@@ -51,6 +51,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "runner/testing/judge.py": ("whatever somebody in it says",),
     "runner/tools/builtin.py": ("Tell the current date",),  # read by the model
     "runner/tools/http_client.py": ("an encoding nobody asked for",),  # by the model
+    # Prompts: the decisions of the small models were measured with these texts.
+    "runner/speech/llm/prompt.py": ("Tell me the answer", "Say sorry and tell me"),
     "runner/config/lint/rules/security.py": ("secret perhaps",),
     "runner/config/lint/spoken_text.py": ("tells?) (?:you|for|to)",),
 }

@@ -1,7 +1,7 @@
-"""Speech without models, in which a caller whistles: each pitch stands for a line.
+"""Speech components without models: the caller whistles, and each pitch is a line.
 
-A recognizer that goes by the sound, not by a counter, may be asked as often as the
-server likes: partial transcripts change nothing.
+The recognizer depends on the audio and not on a counter, so partial transcripts change
+nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from typing import Literal
 
 import numpy as np
 
@@ -31,7 +30,6 @@ from runner.speech.interfaces import (
     Recognizer,
     Samples,
     Synthesizer,
-    Transcript,
     Vad,
 )
 from runner.speech.synthesizer import ToneSynthesizer
@@ -41,57 +39,55 @@ Decide = Callable[[AgentContext, Sequence[HistoryMessage]], Iterable[ModelOutput
 
 
 def whistle(pitch: float, seconds: float, rate: int = 24_000) -> bytes:
-    """Return a tone as PCM16."""
+    """Returns a tone as PCM16."""
     time = np.arange(round(seconds * rate)) / rate
     tone = 0.3 * np.sin(2 * np.pi * pitch * time)
     return to_pcm(tone.astype(np.float32))
 
 
 class WhistleRecognizer:
-    """Hears the line that stands for the pitch nearest to the sound's strongest."""
+    """Returns the line of the pitch nearest to the strongest in the audio."""
 
     def __init__(self, lines: Mapping[float, str]) -> None:
         self._lines = lines
 
-    def transcribe(
-        self, samples: Samples, *, key_terms: Sequence[str] = ()
-    ) -> Transcript:
+    def transcribe(self, samples: Samples, *, key_terms: Sequence[str] = ()) -> str:
         del key_terms
         spectrum = np.abs(np.fft.rfft(samples))
         pitch = float(np.argmax(spectrum)) * 16_000 / len(samples)
         nearest = min(self._lines, key=lambda known: abs(known - pitch))
-        return Transcript(self._lines[nearest])
+        return self._lines[nearest]
 
 
-class ScriptedBrain:
-    """Thinks what a function says."""
-
-    name = "script"
-    quality: Literal["model", "script"] = "script"
+class ScriptedModel:
+    """Returns the output of a function."""
 
     def __init__(self, decide: Decide) -> None:
         self._decide = decide
         self.asked: list[Sequence[HistoryMessage]] = []
         self.warmed: list[AgentContext] = []
 
-    def warm(self, brief: AgentContext) -> None:
-        self.warmed.append(brief)
+    def warm(self, context: AgentContext) -> None:
+        self.warmed.append(context)
 
-    def think(
+    def respond(
         self,
-        brief: AgentContext,
+        context: AgentContext,
         history: Sequence[HistoryMessage],
         cancelled: Cancelled,
     ) -> Iterator[ModelOutput]:
         self.asked.append(history)
-        for thought in self._decide(brief, history):
+        for output in self._decide(context, history):
             if cancelled():
                 return
-            yield thought
+            yield output
+
+    def close(self) -> None:
+        pass
 
 
 class ScriptedSpeech:
-    """All parts, light ones; each can be replaced."""
+    """Fake components; each can be replaced."""
 
     def __init__(
         self,
@@ -103,7 +99,7 @@ class ScriptedSpeech:
         endpointer: Endpointer | None = None,
         missing: Sequence[MissingComponent] = (),
     ) -> None:
-        self.scripted_brain = ScriptedBrain(decide)
+        self.scripted_model = ScriptedModel(decide)
         self._recognizer = recognizer or WhistleRecognizer(lines)
         self._voice = voice or ToneSynthesizer()
         self._endpointer = endpointer
@@ -119,9 +115,9 @@ class ScriptedSpeech:
         return self._recognizer
 
     def language_model(self) -> LanguageModel:
-        return self.scripted_brain
+        return self.scripted_model
 
-    def voice(self) -> Synthesizer:
+    def synthesizer(self) -> Synthesizer:
         return self._voice
 
     def missing(self) -> Sequence[MissingComponent]:
@@ -132,7 +128,7 @@ class ScriptedSpeech:
 
 
 class Caller:
-    """A microphone that is silent until it is told to speak; ends when told."""
+    """A microphone that is silent except for injected audio, until `hang_up`."""
 
     def __init__(self) -> None:
         self._waiting = bytearray()
@@ -148,7 +144,7 @@ class Caller:
         self._is_over = True
 
     async def frames(self) -> AsyncIterator[bytes]:
-        """Yield 50 ms at a time, at the pace of the sound."""
+        """Yields 50 ms at a time in real time."""
         loop = asyncio.get_running_loop()
         due = loop.time()
         while not self._is_over:

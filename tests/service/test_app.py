@@ -15,7 +15,7 @@ import websockets
 from websockets.asyncio.client import ClientConnection
 
 from runner.errors import TransportError
-from runner.service.app import EmbeddedServer
+from runner.service.app import LocalService
 from runner.speech.interfaces import (
     AgentContext,
     HistoryMessage,
@@ -34,10 +34,10 @@ TOOL = {"type": "function", "name": "look", "description": "Look."}
 
 
 def decide(
-    brief: AgentContext, history: Sequence[HistoryMessage]
+    context: AgentContext, history: Sequence[HistoryMessage]
 ) -> Iterable[ModelOutput]:
     match history[-1]:
-        case UserMessage(text="Where is my order?") if brief.tools:
+        case UserMessage(text="Where is my order?") if context.tools:
             yield ToolCallRequest("look", {"at": "it"})
         case ToolMessage(result=str(result)):
             yield TextChunk(f"It says {result}.")
@@ -92,17 +92,17 @@ def sentence(pitch: float, seconds: float = 0.6) -> bytes:
 @asynccontextmanager
 async def serving(
     speech: ScriptedSpeech | None = None, **options: Any
-) -> AsyncIterator[EmbeddedServer]:
+) -> AsyncIterator[LocalService]:
     async with (
         asyncio.timeout(20),
-        EmbeddedServer(speech or ScriptedSpeech(LINES, decide), **options) as server,
+        LocalService(speech or ScriptedSpeech(LINES, decide), **options) as server,
     ):
         yield server
 
 
 @asynccontextmanager
 async def connected(
-    server: EmbeddedServer, query: str = "", **options: Any
+    server: LocalService, query: str = "", **options: Any
 ) -> AsyncIterator[Client]:
     async with websockets.connect(server.url + query, **options) as socket:
         yield Client(socket)
@@ -114,7 +114,7 @@ async def calling(speech: ScriptedSpeech | None = None) -> AsyncIterator[Client]
         yield client
 
 
-# ---------------------------------------------------------------------- the way in
+# ------------------------------------------------------------------ connecting
 
 
 async def test_the_server_is_silent_until_it_is_configured() -> None:
@@ -130,7 +130,7 @@ async def test_the_server_is_silent_until_it_is_configured() -> None:
 @pytest.mark.parametrize(
     "options", [{}, {"additional_headers": {"Authorization": "x"}}]
 )
-async def test_a_wrong_key_is_told_over_an_open_socket(options: Any) -> None:
+async def test_a_wrong_key_is_reported_over_the_websocket(options: Any) -> None:
     async with serving(key="sk-1") as server, connected(server, **options) as client:
         error = await client.read()
         code = await client.closed()
@@ -146,7 +146,7 @@ async def test_a_wrong_key_is_told_over_an_open_socket(options: Any) -> None:
     assert code == 1008
 
 
-async def test_the_key_is_taken_raw_as_a_bearer_and_as_a_token() -> None:
+async def test_the_key_is_accepted_raw_as_bearer_and_as_token() -> None:
     async with serving(key="sk-1") as server:
         for authorization in ("sk-1", "Bearer sk-1"):
             headers = {"Authorization": authorization}
@@ -166,7 +166,7 @@ async def test_the_key_is_taken_raw_as_a_bearer_and_as_a_token() -> None:
                 assert await client.open()
 
 
-async def test_other_addresses_are_not_found() -> None:
+async def test_other_paths_are_not_found() -> None:
     async with serving() as server, httpx.AsyncClient() as http:
         root = server.url.replace("ws:", "http:").removesuffix("/v1/ws")
         assert (await http.get(root + "/")).status_code == 404
@@ -174,7 +174,7 @@ async def test_other_addresses_are_not_found() -> None:
         assert (await http.get(root + "/v1/ws")).status_code == 426
 
 
-async def test_more_calls_than_the_machine_holds_are_refused() -> None:
+async def test_sessions_above_the_limit_are_refused() -> None:
     async with serving(max_sessions=1) as server:
         async with connected(server) as first, connected(server) as second:
             await first.open()
@@ -187,12 +187,12 @@ async def test_more_calls_than_the_machine_holds_are_refused() -> None:
             assert await third.open()
 
 
-async def test_a_port_in_use_is_a_sentence() -> None:
+async def test_a_port_in_use_is_a_transport_error() -> None:
     async with serving() as server:
         port = int(server.url.split(":")[2].split("/")[0])
         speech = ScriptedSpeech(LINES, decide)
         with pytest.raises(TransportError, match=f"cannot listen on 127.0.0.1:{port}"):
-            async with EmbeddedServer(speech, port=port):
+            async with LocalService(speech, port=port):
                 pass
 
 
@@ -218,7 +218,7 @@ async def test_a_port_in_use_is_a_sentence() -> None:
         ("[" * 100_000, "invalid_format", "Invalid JSON format."),
     ],
 )
-async def test_what_cannot_be_read_is_answered_and_survived(
+async def test_invalid_messages_are_answered_and_survived(
     data: str | bytes, code: str, text: str
 ) -> None:
     async with calling() as client:
@@ -231,9 +231,9 @@ async def test_what_cannot_be_read_is_answered_and_survived(
         assert await client.closed() == 1000
 
 
-async def test_a_message_of_five_megabytes_closes_its_own_line_only() -> None:
+async def test_a_message_of_five_megabytes_closes_only_its_own_connection() -> None:
     async with serving() as server:
-        # Left by hand: the library trips over its own abort when it closes once more.
+        # Exited explicitly: the library fails if it closes again after its own abort.
         client = Client(await websockets.connect(server.url))
         await client.open()
         await client.socket.send("x" * 5_000_000)
@@ -272,7 +272,7 @@ async def test_a_spoken_request_is_answered_through_a_tool() -> None:
     assert said == ["Let me check that.", 'It says "sent".']
 
 
-async def test_sound_comes_in_chunks_of_ten_milliseconds() -> None:
+async def test_audio_comes_in_chunks_of_ten_milliseconds() -> None:
     async with calling() as client:
         await client.open(greeting="Hello, hello.")
         await client.until("reply.done")
@@ -285,7 +285,7 @@ async def test_sound_comes_in_chunks_of_ten_milliseconds() -> None:
     assert max(sizes) == 480
 
 
-async def test_a_telephone_gets_and_gives_telephone_sound() -> None:
+async def test_telephone_encodings_work_in_both_directions() -> None:
     from runner.audio.pcm import encode_mulaw
 
     telephone = {"format": {"encoding": "audio/pcmu"}}
@@ -300,7 +300,7 @@ async def test_a_telephone_gets_and_gives_telephone_sound() -> None:
     assert {len(base64.b64decode(data)) for data in chunks[:-1]} == {300}
 
 
-async def test_a_caller_who_speaks_long_enough_interrupts() -> None:
+async def test_long_enough_speech_interrupts_the_agent() -> None:
     async with calling() as client:
         greeting = "This is a long greeting that goes on and on for quite a while."
         await client.open(greeting=greeting)
@@ -319,7 +319,7 @@ async def test_a_caller_who_speaks_long_enough_interrupts() -> None:
     assert "reply.audio" not in kinds[cut:]
 
 
-async def test_a_reply_that_may_not_be_interrupted_is_finished() -> None:
+async def test_an_uninterruptible_reply_is_finished() -> None:
     async with calling() as client:
         detection = {"interrupt_response": False}
         await client.open(
@@ -334,7 +334,7 @@ async def test_a_reply_that_may_not_be_interrupted_is_finished() -> None:
     assert "input.speech.started" not in client.kinds()
 
 
-async def test_words_and_wishes_can_be_written() -> None:
+async def test_text_and_instructions_can_be_sent() -> None:
     async with calling() as client:
         await client.open()
         await client.send("conversation.message", role="user", content="I am Kim.")
@@ -348,7 +348,7 @@ async def test_words_and_wishes_can_be_written() -> None:
     assert second["text"] == "SystemMessage."
 
 
-async def test_several_calls_at_once_do_not_mix() -> None:
+async def test_parallel_calls_are_independent() -> None:
     async with serving(max_sessions=3) as server:
 
         async def call(word: str) -> str:
@@ -361,7 +361,7 @@ async def test_several_calls_at_once_do_not_mix() -> None:
         assert await asyncio.gather(*map(call, words)) == words
 
 
-# ----------------------------------------------------------------- drops and the end
+# ------------------------------------------------------------- drops and the end
 
 
 async def test_a_dropped_session_is_resumed_with_its_history() -> None:
@@ -370,7 +370,7 @@ async def test_a_dropped_session_is_resumed_with_its_history() -> None:
             ready = await client.open()
             await client.send("conversation.message", role="user", content="I am Kim.")
             await client.send("session.update", session={"system_prompt": "x"})
-            await client.until("session.updated")  # so the words have arrived
+            await client.until("session.updated")  # so the message has arrived
             client.socket.transport.abort()
         async with connected(server) as client:
             await client.send("session.resume", session_id=ready["session_id"])
@@ -384,7 +384,7 @@ async def test_a_dropped_session_is_resumed_with_its_history() -> None:
     assert said["text"] == "You said: I am Kim."
 
 
-async def test_a_resume_token_stands_for_the_key() -> None:
+async def test_a_resume_token_replaces_the_key() -> None:
     async with serving(key="sk-1") as server:
         headers = {"Authorization": "sk-1"}
         async with connected(server, additional_headers=headers) as client:
@@ -396,7 +396,7 @@ async def test_a_resume_token_stands_for_the_key() -> None:
             assert (await client.read())["type"] == "session.ready"
 
 
-async def test_a_second_resume_moves_the_session_to_the_new_line() -> None:
+async def test_a_second_resume_moves_the_session_to_the_new_connection() -> None:
     async with serving() as server, connected(server) as old, connected(server) as new:
         ready = await old.open()
         await new.send("session.resume", session_id=ready["session_id"])
@@ -428,9 +428,9 @@ async def test_an_ended_session_cannot_be_resumed() -> None:
     assert ended["audio_duration_seconds"] is None
 
 
-async def test_a_server_that_leaves_says_goodbye() -> None:
+async def test_a_service_that_stops_ends_its_sessions() -> None:
     async with asyncio.timeout(20):
-        server = EmbeddedServer(ScriptedSpeech(LINES, decide))
+        server = LocalService(ScriptedSpeech(LINES, decide))
         await server.__aenter__()
         async with connected(server) as client:
             await client.open()
@@ -440,26 +440,26 @@ async def test_a_server_that_leaves_says_goodbye() -> None:
             await leaving
 
 
-# ------------------------------------------------------------------ what fails inside
+# -------------------------------------------------------------------- failures
 
 
 @pytest.mark.parametrize(
     ("fail", "code"),
     [("think", "llm_provider_error"), ("speak", "internal_error")],
 )
-async def test_a_failing_part_fails_one_reply_and_not_the_session(
+async def test_a_failing_component_fails_one_reply_and_not_the_session(
     fail: str, code: str
 ) -> None:
     class Voice:
-        name = "hoarse"
-
-        def speak(self, text: str, cancelled: Callable[[], bool]) -> Iterator[bytes]:
+        def synthesize(
+            self, text: str, cancelled: Callable[[], bool]
+        ) -> Iterator[bytes]:
             if fail == "speak" and "good" in text:
-                raise RuntimeError("hoarse")
+                raise RuntimeError("broken")
             yield whistle(440, 0.05)
 
     def think(
-        brief: AgentContext, history: Sequence[HistoryMessage]
+        context: AgentContext, history: Sequence[HistoryMessage]
     ) -> Iterable[ModelOutput]:
         if fail == "think" and len(history) == 1:
             raise RuntimeError("empty")
@@ -480,7 +480,7 @@ async def test_a_failing_part_fails_one_reply_and_not_the_session(
     assert "Traceback" not in error["message"]
 
 
-async def test_missing_parts_are_reported_with_what_mends_them() -> None:
+async def test_missing_components_are_reported_with_their_commands() -> None:
     told: list[tuple[str, Any]] = []
     is_told = asyncio.Event()
 
@@ -489,7 +489,7 @@ async def test_missing_parts_are_reported_with_what_mends_them() -> None:
         is_told.set()
 
     part = MissingComponent(
-        "brain", "no weights", "rules", "vagent models fetch qwen-0.5b"
+        "llm", "no weights", "rules", "vagent models fetch qwen-0.5b"
     )
     speech = ScriptedSpeech(LINES, decide, missing=[part])
     async with serving(speech, report=report):
@@ -500,7 +500,7 @@ async def test_missing_parts_are_reported_with_what_mends_them() -> None:
     assert facts["command"] == "vagent models fetch qwen-0.5b"
 
 
-async def test_turns_and_sessions_are_reported_without_their_words() -> None:
+async def test_turns_and_sessions_are_reported_without_their_text() -> None:
     told: list[tuple[str, Any]] = []
     speech = ScriptedSpeech(LINES, decide)
     async with serving(speech, report=lambda kind, facts: told.append((kind, facts))):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from runner.service.app import Authenticator, credential
@@ -11,10 +9,10 @@ from runner.service.app import Authenticator, credential
 KEY = "sk-1234"
 
 
-def admits(
-    gate: Authenticator, authorization: str | None = None, query: str = ""
+def is_authorized(
+    authenticator: Authenticator, authorization: str | None = None, query: str = ""
 ) -> bool:
-    return gate.admits(authorization, query, 0.0, resume_tokens=False)
+    return authenticator.is_authorized(authorization, query, 0.0, can_resume=False)
 
 
 @pytest.mark.parametrize(
@@ -26,8 +24,10 @@ def admits(
         (None, f"token={KEY}"),
     ],
 )
-def test_the_key_opens_in_every_form(authorization: str | None, query: str) -> None:
-    assert admits(Authenticator(KEY), authorization, query)
+def test_the_key_is_accepted_in_every_form(
+    authorization: str | None, query: str
+) -> None:
+    assert is_authorized(Authenticator(KEY), authorization, query)
 
 
 @pytest.mark.parametrize(
@@ -38,39 +38,40 @@ def test_the_key_opens_in_every_form(authorization: str | None, query: str) -> N
         ("Bearer", ""),
         ("sk-123", ""),
         (None, "token=x"),
-        ("\udcff", ""),  # how a header's byte arrives that is no ASCII
+        ("\udcff", ""),  # a byte of a header that is not ASCII
     ],
 )
-def test_anything_else_does_not(authorization: str | None, query: str) -> None:
-    assert not admits(Authenticator(KEY), authorization, query)
+def test_anything_else_is_rejected(authorization: str | None, query: str) -> None:
+    assert not is_authorized(Authenticator(KEY), authorization, query)
 
 
-def test_without_a_key_of_its_own_the_server_takes_everybody() -> None:
-    assert admits(Authenticator(), None)
-    assert admits(Authenticator(), "whatever")
+def test_without_a_key_every_client_is_accepted() -> None:
+    assert is_authorized(Authenticator(), None)
+    assert is_authorized(Authenticator(), "whatever")
 
 
-def test_a_resume_token_is_as_good_as_the_key() -> None:
-    assert Authenticator(KEY).admits("Bearer resume_1", "", 0.0, resume_tokens=True)
+def test_a_resume_token_is_accepted_in_place_of_the_key() -> None:
+    assert Authenticator(KEY).is_authorized("Bearer resume_1", "", 0.0, can_resume=True)
 
 
-def test_a_token_works_as_often_as_wanted_until_it_expires() -> None:
-    gate = Authenticator(KEY)
-    answer = gate.issue_token(KEY, "expires_in_seconds=60", 100.0)
-    assert answer.status == 200
-    assert answer.body["expires_in_seconds"] == 60
-    query = f"token={answer.body['token']}"
+def test_a_token_can_be_used_several_times_until_it_expires() -> None:
+    authenticator = Authenticator(KEY)
+    status, body = authenticator.issue_token(KEY, "expires_in_seconds=60", 100.0)
+    assert status == 200
+    assert body["expires_in_seconds"] == 60
+    query = f"token={body['token']}"
 
     for now in (100.0, 159.0):
-        assert gate.admits(None, query, now, resume_tokens=False)
-    assert not gate.admits(None, query, 160.0, resume_tokens=False)
+        assert authenticator.is_authorized(None, query, now, can_resume=False)
+    assert not authenticator.is_authorized(None, query, 160.0, can_resume=False)
 
 
-def test_a_wrong_key_gets_no_token() -> None:
-    answer = Authenticator(KEY).issue_token("Bearer x", "expires_in_seconds=60", 0.0)
+def test_a_token_request_with_a_wrong_key_is_rejected() -> None:
+    authenticator = Authenticator(KEY)
+    status, body = authenticator.issue_token("Bearer x", "expires_in_seconds=60", 0.0)
 
-    assert answer.status == 404
-    assert json.loads(answer.text) == {"detail": "Invalid API key"}
+    assert status == 404
+    assert body == {"detail": "Invalid API key"}
 
 
 @pytest.mark.parametrize(
@@ -99,16 +100,16 @@ def test_a_wrong_key_gets_no_token() -> None:
         ),
     ],
 )
-def test_a_bad_request_for_a_token_is_told_what_is_wrong(
+def test_a_bad_token_request_is_answered_with_its_errors(
     authorization: str | None, query: str, kind: str, place: list[str]
 ) -> None:
-    answer = Authenticator().issue_token(authorization, query, 0.0)
+    status, body = Authenticator().issue_token(authorization, query, 0.0)
 
-    assert answer.status == 422
-    [finding] = answer.body["detail"]
-    assert (finding["type"], finding["loc"]) == (kind, place)
+    assert status == 422
+    [error] = body["detail"]
+    assert (error["type"], error["loc"]) == (kind, place)
 
 
-def test_the_scheme_may_be_left_out() -> None:
+def test_the_scheme_is_optional() -> None:
     assert credential("Bearer abc") == credential(" abc ") == "abc"
     assert credential(None) == ""

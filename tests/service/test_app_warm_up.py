@@ -1,4 +1,4 @@
-"""What the server does before it is asked."""
+"""Reports and preparation at the start of the service."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from runner.speech.interfaces import MissingComponent, Synthesizer
 from tests.service.scripted import ScriptedSpeech
 
 
-async def told(
+async def warm_up_reports(
     missing: Sequence[MissingComponent] = (), voice: Synthesizer | None = None
 ) -> Any:
     said: list[tuple[str, Any]] = []
-    speech = ScriptedSpeech({}, lambda brief, history: [], missing=missing, voice=voice)
+    speech = ScriptedSpeech(
+        {}, lambda context, history: [], missing=missing, voice=voice
+    )
     workers = Workers(1)
     synthesizer = SpeechSynthesizer(speech, workers)
     await warm_up(
@@ -29,26 +31,26 @@ async def told(
     return said
 
 
-async def test_a_missing_part_is_told_with_what_mends_it() -> None:
+async def test_a_missing_component_is_reported_with_its_command() -> None:
     part = MissingComponent(
-        "brain", "no weights", "rules", "vagent models fetch qwen-0.5b"
+        "llm", "no weights", "rules", "vagent models fetch qwen-0.5b"
     )
 
-    [(kind, facts)] = await told([part])
+    [(kind, facts)] = await warm_up_reports([part])
 
     assert kind == "vagent.missing"
-    assert facts["part"] == "brain"
+    assert facts["part"] == "llm"
     assert facts["command"] == "vagent models fetch qwen-0.5b"
 
 
-async def test_a_voice_that_fails_is_warned_of() -> None:
-    class Hoarse:
-        name = "hoarse"
+async def test_a_failure_of_the_synthesizer_is_a_warning() -> None:
+    class Broken:
+        def synthesize(
+            self, text: str, cancelled: Callable[[], bool]
+        ) -> Iterator[bytes]:
+            raise RuntimeError("broken")
 
-        def speak(self, text: str, cancelled: Callable[[], bool]) -> Iterator[bytes]:
-            raise RuntimeError("hoarse")
-
-    [(kind, facts)] = await told(voice=Hoarse())
+    [(kind, facts)] = await warm_up_reports(voice=Broken())
 
     assert kind == "vagent.warning"
-    assert "hoarse" in facts["message"]
+    assert "broken" in facts["message"]

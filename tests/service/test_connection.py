@@ -1,4 +1,4 @@
-"""Messages on their way out."""
+"""The queue of a conversation's messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ async def taken(outbox: Outbox) -> list[str]:
     return [text async for text in outbox]
 
 
-async def test_everything_sent_before_the_close_goes_out_in_order() -> None:
+async def test_messages_sent_before_the_close_are_read_in_order() -> None:
     outbox = Outbox(lambda: None)
     outbox.send("one")
     outbox.send("two")
@@ -34,7 +34,7 @@ async def test_a_client_that_does_not_read_is_cut_off() -> None:
     assert len(await taken(outbox)) == 6_000
 
 
-async def test_a_client_that_lets_large_messages_pile_up_is_cut_off() -> None:
+async def test_a_client_with_many_large_unread_messages_is_cut_off() -> None:
     cut: list[bool] = []
     outbox = Outbox(lambda: cut.append(True))
     large = "x" * 2**22
@@ -49,7 +49,7 @@ async def test_a_client_that_lets_large_messages_pile_up_is_cut_off() -> None:
     assert await taken(outbox) == [large] * 8
 
 
-async def test_what_was_taken_makes_room() -> None:
+async def test_read_messages_do_not_count() -> None:
     cut: list[bool] = []
     outbox = Outbox(lambda: cut.append(True))
     reading = aiter(outbox)

@@ -1,4 +1,4 @@
-"""The last stretch before the socket."""
+"""The queue of messages that faults let through."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 from runner.service.connection import FaultySocket
 
 
-async def test_everything_is_taken_in_order_and_then_the_end() -> None:
+async def test_messages_are_read_in_order_and_then_the_end() -> None:
     wire = FaultySocket()
     wire.send("a")
     wire.send(b"b")
@@ -18,7 +18,7 @@ async def test_everything_is_taken_in_order_and_then_the_end() -> None:
     assert (wire.is_closing, wire.code) == (True, 1011)
 
 
-async def test_a_flood_is_taken_at_once_but_leaves_no_room_until_it_is_read() -> None:
+async def test_a_flood_is_accepted_but_leaves_no_room_until_it_is_read() -> None:
     wire = FaultySocket()
     await wire.room()
     for _ in range(1_000):

@@ -1,4 +1,4 @@
-"""One session's driver, without a socket."""
+"""One conversation, without a socket."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.service.scripted import ScriptedSpeech, whistle
 
 
 def decide(
-    brief: AgentContext, history: Sequence[HistoryMessage]
+    context: AgentContext, history: Sequence[HistoryMessage]
 ) -> Iterable[ModelOutput]:
     last = history[-1]
     yield TextChunk(
@@ -39,8 +39,8 @@ def decide(
     )
 
 
-class Line:
-    """A connection's near end: keeps what was sent."""
+class FakeConnection:
+    """Records the messages sent."""
 
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
@@ -70,8 +70,8 @@ class Line:
         return self.code
 
 
-class Room:
-    """A context with one conversation in it."""
+class Setup:
+    """One conversation, as a context."""
 
     def __init__(self, speech: ScriptedSpeech) -> None:
         self.speech = speech
@@ -84,7 +84,7 @@ class Room:
             lambda kind, facts: self.reports.append((kind, facts)),
         )
         self.talk = Conversation(context)
-        self.line = Line()
+        self.line = FakeConnection()
         self.talk.attach(self.line)
 
     def receive(self, *messages: Any) -> None:
@@ -93,9 +93,9 @@ class Room:
 
 
 @asynccontextmanager
-async def room(speech: ScriptedSpeech | None = None) -> AsyncIterator[Room]:
+async def setup(speech: ScriptedSpeech | None = None) -> AsyncIterator[Setup]:
     lines = {500.0: "Where is my order?"}
-    made = Room(speech or ScriptedSpeech(lines, decide))
+    made = Setup(speech or ScriptedSpeech(lines, decide))
     running = asyncio.create_task(made.talk.run())
     try:
         yield made
@@ -105,8 +105,8 @@ async def room(speech: ScriptedSpeech | None = None) -> AsyncIterator[Room]:
         made.workers.close()
 
 
-async def test_it_ends_with_its_session() -> None:
-    async with room() as here:
+async def test_a_conversation_ends_with_its_session() -> None:
+    async with setup() as here:
         here.receive(SessionUpdate({}), SessionEnd())
         assert await here.line.closed() == 1000
 
@@ -115,17 +115,17 @@ async def test_it_ends_with_its_session() -> None:
     assert kinds == ["vagent.session.opened", "vagent.session.closed"]
 
 
-async def test_the_mind_reads_the_brief_while_the_greeting_plays() -> None:
-    async with room() as here:
+async def test_the_model_is_warmed_while_the_greeting_plays() -> None:
+    async with setup() as here:
         here.receive(SessionUpdate({"greeting": "Hi.", "system_prompt": "Be brief."}))
         await here.line.until("reply.done")
 
-    [brief] = here.speech.scripted_brain.warmed
-    assert brief.prompt == "Be brief."
+    [context] = here.speech.scripted_model.warmed
+    assert context.prompt == "Be brief."
 
 
-async def test_words_are_heard_thought_about_and_answered() -> None:
-    async with room() as here:
+async def test_speech_is_recognized_and_answered() -> None:
+    async with setup() as here:
         here.receive(SessionUpdate({}))
         here.receive(InputAudio(bytes(9_600) + whistle(500, 0.6) + bytes(48_000)))
         said = await here.line.until("transcript.agent")
@@ -135,12 +135,12 @@ async def test_words_are_heard_thought_about_and_answered() -> None:
     assert [turn["speculative"] for turn in turns] == [True]
 
 
-async def test_a_mind_that_cannot_warm_up_is_reported_and_tried_again_later() -> None:
+async def test_a_failing_warm_up_is_reported_and_the_model_used_later() -> None:
     class Cold(ScriptedSpeech):
         def language_model(self) -> Any:
             raise RuntimeError("cold")
 
-    async with room(Cold({}, decide)) as here:
+    async with setup(Cold({}, decide)) as here:
         here.receive(SessionUpdate({"system_prompt": "x"}))
         await here.line.until("session.ready")
         here.receive(ReplyCreate())
@@ -152,12 +152,12 @@ async def test_a_mind_that_cannot_warm_up_is_reported_and_tried_again_later() ->
     assert "vagent.warning" in [kind for kind, _ in here.reports]
 
 
-async def test_a_dropped_conversation_lives_on_without_a_line() -> None:
-    async with room() as here:
+async def test_a_dropped_conversation_continues_without_a_connection() -> None:
+    async with setup() as here:
         here.receive(SessionUpdate({}), ConversationMessage("user", "I am Kim"))
         await here.line.until("session.ready")
         here.talk.detach(here.line)
-        new = Line()
+        new = FakeConnection()
         here.talk.resume(new)
         ready = await new.until("session.ready")
         here.receive(ReplyCreate())
@@ -168,11 +168,11 @@ async def test_a_dropped_conversation_lives_on_without_a_line() -> None:
     assert here.line.sent[-1]["type"] == "session.ready"
 
 
-async def test_the_old_line_that_hears_of_its_end_late_does_not_drop_the_new() -> None:
-    async with room() as here:
+async def test_the_late_end_of_an_old_connection_does_not_drop_the_new_one() -> None:
+    async with setup() as here:
         here.receive(SessionUpdate({}))
         await here.line.until("session.ready")
-        new = Line()
+        new = FakeConnection()
         here.talk.resume(new)
         await new.until("session.ready")
         here.talk.detach(here.line)
@@ -182,7 +182,7 @@ async def test_the_old_line_that_hears_of_its_end_late_does_not_drop_the_new() -
         assert await here.line.closed() == 1000
 
 
-def test_identifiers_say_what_they_are_of() -> None:
+def test_ids_begin_with_their_kind() -> None:
     assert make_id("sess").startswith("sess_")
     assert len(make_id("resp")) == len("resp_") + 32
     assert make_id("msg") != make_id("msg")

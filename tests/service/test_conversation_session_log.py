@@ -1,4 +1,4 @@
-"""What the operator is told of a session."""
+"""Log events of a session."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def test_a_session_is_opened_once_and_closed() -> None:
     assert {facts["session_id"] for _, facts in told} == {"sess_1"}
 
 
-def test_a_connection_that_never_became_a_session_is_not_told_of() -> None:
+def test_a_connection_without_a_session_is_not_reported() -> None:
     told = Told()
     SessionLog(told, "sess_1").close()
 
     assert told == []
 
 
-def test_the_first_sound_after_a_turn_ends_the_wait_and_later_sound_does_not() -> None:
+def test_only_the_first_audio_after_a_turn_is_reported() -> None:
     told = Told()
     journal = SessionLog(told, "sess_1")
-    journal.sound()
+    journal.send_audio()
     journal.end_turn(0.3)
-    journal.start_reply(was_guessed=True)
-    journal.sound()
-    journal.sound()
+    journal.start_reply(was_speculative=True)
+    journal.send_audio()
+    journal.send_audio()
 
     [(kind, facts)] = told
     assert kind == "vagent.turn"

@@ -1,4 +1,4 @@
-"""When a turn begins, pauses and ends."""
+"""Start, pauses and end of a turn."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 from runner.protocol.server.config import TurnDetection
 from runner.service.endpointing import Timing, TurnDetector, TurnSignal
 
-S, A, P, R, O, M, G = (  # noqa: E741  # O is the sign OVER, beside A for ASK
+S, M, P, R, E, B, C = (
     TurnSignal.STARTED,
-    TurnSignal.ASK,
+    TurnSignal.MAYBE_ENDED,
     TurnSignal.PAUSED,
     TurnSignal.RESUMED,
-    TurnSignal.OVER,
-    TurnSignal.MUTTERED,
-    TurnSignal.GREW,
+    TurnSignal.ENDED,
+    TurnSignal.BACKCHANNEL,
+    TurnSignal.CONTINUED,
 )
 
 
-def wanted(**given: Any) -> TurnDetection:
+def detection(**given: Any) -> TurnDetection:
     values: dict[str, Any] = {
         "vad_threshold": 0.5,
         "min_silence": None,
@@ -35,81 +35,85 @@ def wanted(**given: Any) -> TurnDetection:
     return TurnDetection(**values)
 
 
-def hear(
+def process(
     detector: TurnDetector, frames: str, *, agent: bool = False, may: bool = True
 ) -> list[TurnSignal]:
-    """Feed `x` for speech and `.` for silence; return the signs without growth."""
-    signs = [
-        detector.hear(float(f == "x"), agent_speaks=agent, may_start=may)
+    """Processes `x` as speech and `.` as silence; returns the signals without C."""
+    signals = [
+        detector.process(float(f == "x"), agent_is_speaking=agent, may_start=may)
         for f in frames
     ]
-    return [sign for sign in signs if sign is not None and sign is not TurnSignal.GREW]
+    return [
+        signal
+        for signal in signals
+        if signal is not None and signal is not TurnSignal.CONTINUED
+    ]
 
 
 def test_speech_starts_a_turn_after_four_frames_and_a_click_does_not() -> None:
-    assert hear(TurnDetector(), "xxx.........") == []
-    assert hear(TurnDetector(), "xx..xx") == [S]
+    assert process(TurnDetector(), "xxx.........") == []
+    assert process(TurnDetector(), "xx..xx") == [S]
 
 
-def test_a_pause_is_recognised_then_judged_then_over() -> None:
+def test_a_pause_is_transcribed_then_checked_then_ends_the_turn() -> None:
     detector = TurnDetector()
-    hear(detector, "xxxxxxxx")
+    process(detector, "xxxxxxxx")
 
-    assert hear(detector, "..") == []
-    assert hear(detector, ".") == [P]  # 96 ms
-    assert hear(detector, "...") == [A]  # 192 ms
-    assert hear(detector, "." * 18) == []
-    assert hear(detector, ".") == [O]  # 800 ms
-    assert hear(detector, "." * 50) == []
+    assert process(detector, "..") == []
+    assert process(detector, ".") == [P]  # 96 ms
+    assert process(detector, "...") == [M]  # 192 ms
+    assert process(detector, "." * 18) == []
+    assert process(detector, ".") == [E]  # 800 ms
+    assert process(detector, "." * 50) == []
 
 
-def test_speech_that_goes_on_takes_the_pause_back() -> None:
+def test_speech_after_a_pause_resumes_the_turn() -> None:
     detector = TurnDetector()
 
-    assert hear(detector, "xxxx......xx...") == [S, P, A, R, P]
+    assert process(detector, "xxxx......xx...") == [S, P, M, R, P]
 
 
 def test_one_loud_frame_in_a_pause_is_a_click() -> None:
     detector = TurnDetector()
 
-    assert hear(detector, "xxxx...x...") == [S, P, A]
+    assert process(detector, "xxxx...x...") == [S, P, M]
 
 
-def test_half_a_second_of_speech_grows_the_partial_transcript() -> None:
+def test_half_a_second_of_speech_continues_the_turn() -> None:
     detector = TurnDetector()
-    signs = [detector.hear(1.0) for _ in range(36)]
+    signals = [detector.process(1.0) for _ in range(36)]
 
-    assert [index for index, sign in enumerate(signs) if sign is G] == [15, 31]
-
-
-def test_interrupting_takes_half_a_second_of_speech() -> None:
-    assert hear(TurnDetector(), "x" * 15, agent=True) == []
-    assert hear(TurnDetector(), "x" * 16, agent=True) == [S]
+    assert [index for index, signal in enumerate(signals) if signal is C] == [15, 31]
 
 
-def test_a_cough_does_not_interrupt_and_a_short_word_is_worth_a_look() -> None:
+def test_an_interruption_needs_half_a_second_of_speech() -> None:
+    assert process(TurnDetector(), "x" * 15, agent=True) == []
+    assert process(TurnDetector(), "x" * 16, agent=True) == [S]
+
+
+def test_a_cough_is_ignored_and_a_short_word_is_a_backchannel() -> None:
     quiet = "." * 12
 
-    assert hear(TurnDetector(), "xxxxx" + quiet, agent=True) == []
-    assert hear(TurnDetector(), "xxxxxxxxxx" + quiet, agent=True) == [M]
+    assert process(TurnDetector(), "xxxxx" + quiet, agent=True) == []
+    assert process(TurnDetector(), "xxxxxxxxxx" + quiet, agent=True) == [B]
 
 
 def test_speech_waits_while_the_caller_may_not_start() -> None:
     detector = TurnDetector()
 
-    assert hear(detector, "x" * 40, agent=True, may=False) == []
-    assert hear(detector, "x") == [S]
+    assert process(detector, "x" * 40, agent=True, may=False) == []
+    assert process(detector, "x") == [S]
 
 
-def test_a_turn_goes_on_at_a_lower_threshold_than_it_began() -> None:
+def test_a_turn_continues_at_a_lower_threshold_than_it_started() -> None:
     detector = TurnDetector()
-    hear(detector, "xxxx")
+    process(detector, "xxxx")
 
-    assert [detector.hear(0.4) for _ in range(6)] == [None] * 6
+    assert [detector.process(0.4) for _ in range(6)] == [None] * 6
 
 
 @pytest.mark.parametrize(
-    ("asked", "is_judged", "ask", "over"),
+    ("asked", "has_endpointer", "min_silence", "max_silence"),
     [
         ({}, True, 6, 25),
         ({}, False, 6, 16),
@@ -120,54 +124,62 @@ def test_a_turn_goes_on_at_a_lower_threshold_than_it_began() -> None:
         ({"min_silence": 0.6, "max_silence": 1.5}, False, 19, 47),
     ],
 )
-def test_the_client_decides_how_long_a_silence_is(
-    asked: dict[str, object], is_judged: bool, ask: int, over: int
+def test_the_client_can_set_the_silences(
+    asked: dict[str, object], has_endpointer: bool, min_silence: int, max_silence: int
 ) -> None:
-    timing = Timing.from_settings(wanted(**asked), is_judged=is_judged)
+    timing = Timing.from_settings(detection(**asked), has_endpointer=has_endpointer)
 
-    assert (timing.ask, timing.over) == (ask, over)
+    assert (timing.min_silence, timing.max_silence) == (min_silence, max_silence)
 
 
 def test_an_interruption_without_delay_still_needs_real_speech() -> None:
-    timing = Timing.from_settings(wanted(interruption_delay=0.0), is_judged=True)
+    timing = Timing.from_settings(
+        detection(interruption_delay=0.0), has_endpointer=True
+    )
 
     assert timing.interrupt == 4
 
 
-@pytest.mark.parametrize(("ask", "over"), [(2, 3), (3, 3), (4, 4), (6, 6), (2, 2)])
-def test_the_shortest_silences_end_a_turn_too(ask: int, over: int) -> None:
-    detector = TurnDetector(Timing(ask=ask, over=over))
+@pytest.mark.parametrize(
+    ("min_silence", "max_silence"), [(2, 3), (3, 3), (4, 4), (6, 6), (2, 2)]
+)
+def test_the_shortest_silences_end_a_turn_too(
+    min_silence: int, max_silence: int
+) -> None:
+    detector = TurnDetector(Timing(min_silence=min_silence, max_silence=max_silence))
 
-    assert TurnSignal.OVER in hear(detector, "xxxx" + "." * 30)
+    assert TurnSignal.ENDED in process(detector, "xxxx" + "." * 30)
 
 
-def follows(signs: Iterable[TurnSignal]) -> bool:
-    """Whether each sign may come after the one before it."""
+def follows(signals: Iterable[TurnSignal]) -> bool:
+    """Returns True if each signal may follow the one before it."""
     allowed = {
-        None: {S, M},
+        None: {S, B},
         S: {P},
-        P: {A, R, O},
-        A: {R, O},
+        P: {M, R, E},
+        M: {R, E},
         R: {P},
-        O: {R},
-        M: {S, M},
+        E: {R},
+        B: {S, B},
     }
     before = None
-    for sign in signs:
-        if sign not in allowed[before]:
+    for signal in signals:
+        if signal not in allowed[before]:
             return False
-        before = sign
+        before = signal
     return True
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans(), st.booleans()), max_size=300))
-def test_signs_come_in_an_order_that_makes_sense(
+def test_signals_come_in_a_valid_order(
     frames: list[tuple[float, bool, bool]],
 ) -> None:
     detector = TurnDetector()
-    signs = [
-        detector.hear(probability, agent_speaks=agent, may_start=may)
+    signals = [
+        detector.process(probability, agent_is_speaking=agent, may_start=may)
         for probability, agent, may in frames
     ]
 
-    assert follows(sign for sign in signs if sign is not None and sign is not G)
+    assert follows(
+        signal for signal in signals if signal is not None and signal is not C
+    )

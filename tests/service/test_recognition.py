@@ -1,4 +1,4 @@
-"""From sound to turns. Time is counted in sound: none of this waits for real time."""
+"""Recognition of turns. Time is counted in audio: no test waits for real time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from runner.protocol.server.events import (
 )
 from runner.service.recognition import SpeechPipeline
 from runner.service.workers import Workers
-from runner.speech.interfaces import Recognizer, Samples, Transcript, Vad
+from runner.speech.interfaces import Recognizer, Samples, Vad
 from tests.service.scripted import ScriptedSpeech, whistle
 
 LINES = {500.0: "Where is my order?", 1500.0: "Thank you."}
@@ -28,8 +28,8 @@ SILENCE = bytes(48_000)
 SHORT_PAUSE = bytes(int(48_000 * 0.35))
 
 
-class Complete:
-    """Finds every turn as complete as it is told."""
+class FixedEndpointer:
+    """Returns the same completeness for every turn."""
 
     def __init__(self, completeness: float) -> None:
         self._completeness = completeness
@@ -38,51 +38,49 @@ class Complete:
         return self._completeness
 
 
-class Says:
-    """Recognises what a function makes of the sound."""
+class FunctionRecognizer:
+    """Returns the text that a function makes of the audio."""
 
-    def __init__(self, make: Callable[[Samples], Transcript]) -> None:
+    def __init__(self, make: Callable[[Samples], str]) -> None:
         self._make = make
 
-    def transcribe(
-        self, samples: Samples, *, key_terms: Sequence[str] = ()
-    ) -> Transcript:
+    def transcribe(self, samples: Samples, *, key_terms: Sequence[str] = ()) -> str:
         return self._make(samples)
 
 
-class Listening:
-    """Keeps what it is told; its floor can be set."""
+class RecordingListener:
+    """Records all calls; its properties can be set."""
 
     def __init__(self) -> None:
-        self.agent_sounds = False
-        self.yields = True
-        self.told: list[Any] = []
+        self.agent_is_speaking = False
+        self.is_interruptible = True
+        self.record: list[Any] = []
         self._changed = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def post(self, event: ServerEvent) -> None:
-        self._tell(event)
+        self._add(event)
 
-    def suppose(self, text: str) -> None:
-        self._tell(f"suppose {text}")
+    def speculate(self, text: str) -> None:
+        self._add(f"speculate {text}")
 
-    def doubt(self) -> None:
-        self._tell("doubt")
+    def cancel_speculation(self) -> None:
+        self._add("cancel")
 
-    def mark_end(self, silence_seconds: float) -> None:
-        self._tell(round(silence_seconds, 3))
+    def mark_turn_end(self, silence_seconds: float) -> None:
+        self._add(round(silence_seconds, 3))
 
     async def until(self, wanted: type, count: int = 1) -> list[Any]:
-        """Return what was told up to so many events of this kind."""
+        """Returns the record once it has `count` events of this kind."""
         async with asyncio.timeout(10), self._changed:
             await self._changed.wait_for(lambda: len(self.of(wanted)) >= count)
-        return self.told
+        return self.record
 
     def of(self, kind: type) -> list[Any]:
-        return [item for item in self.told if isinstance(item, kind)]
+        return [item for item in self.record if isinstance(item, kind)]
 
-    def _tell(self, item: Any) -> None:
-        self.told.append(item)
+    def _add(self, item: Any) -> None:
+        self.record.append(item)
         task = asyncio.ensure_future(self._notify())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -100,125 +98,132 @@ def configured(**detection: object) -> Settings:
 
 
 def speech(**parts: Any) -> ScriptedSpeech:
-    return ScriptedSpeech(LINES, lambda brief, history: [], **parts)
+    return ScriptedSpeech(LINES, lambda context, history: [], **parts)
 
 
 @asynccontextmanager
-async def hearing(
+async def recognizing(
     parts: ScriptedSpeech, settings: Settings | None = None
-) -> AsyncIterator[tuple[SpeechPipeline, Listening]]:
-    workers, listening = Workers(4), Listening()
-    made = SpeechPipeline(parts, workers, listening)
+) -> AsyncIterator[tuple[SpeechPipeline, RecordingListener]]:
+    workers, listener = Workers(4), RecordingListener()
+    made = SpeechPipeline(parts, workers, listener)
     made.configure(settings or default_settings())
     running = asyncio.create_task(made.run())
     try:
-        yield made, listening
+        yield made, listener
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         workers.close()
 
 
-async def test_a_sentence_becomes_a_turn_with_its_words() -> None:
-    async with hearing(speech()) as (ears, told):
-        ears.listen(SILENCE + whistle(500, 0.8) + SILENCE)
+async def test_a_sentence_becomes_a_turn_with_its_text() -> None:
+    async with recognizing(speech()) as (pipeline, listener):
+        pipeline.listen(SILENCE + whistle(500, 0.8) + SILENCE)
 
-        await told.until(TurnCommitted)
+        await listener.until(TurnCommitted)
 
-    kinds = [type(item) for item in told.told if isinstance(item, ServerEvent)]
+    kinds = [type(item) for item in listener.record if isinstance(item, ServerEvent)]
     assert kinds[0] is SpeechStarted
     assert set(kinds[1:-1]) == {PartialTranscript}
-    assert told.told[-1] == TurnCommitted("Where is my order?")
+    assert listener.record[-1] == TurnCommitted("Where is my order?")
 
 
-async def test_the_text_is_supposed_before_the_turn_is_over() -> None:
-    async with hearing(speech()) as (ears, told):
-        ears.listen(SILENCE + whistle(500, 0.8) + SILENCE)
-        await told.until(TurnCommitted)
+async def test_a_speculative_reply_starts_before_the_turn_ends() -> None:
+    async with recognizing(speech()) as (pipeline, listener):
+        pipeline.listen(SILENCE + whistle(500, 0.8) + SILENCE)
+        await listener.until(TurnCommitted)
 
-    supposed = told.told.index("suppose Where is my order?")
-    assert supposed < told.told.index(TurnCommitted("Where is my order?"))
+    speculated = listener.record.index("speculate Where is my order?")
+    assert speculated < listener.record.index(TurnCommitted("Where is my order?"))
 
 
 async def test_a_complete_sentence_ends_at_a_short_pause() -> None:
-    async with hearing(speech(endpointer=Complete(0.9))) as (ears, told):
-        ears.listen(SILENCE + whistle(500, 0.8) + SHORT_PAUSE)
+    async with recognizing(speech(endpointer=FixedEndpointer(0.9))) as (
+        pipeline,
+        listener,
+    ):
+        pipeline.listen(SILENCE + whistle(500, 0.8) + SHORT_PAUSE)
 
-        assert TurnCommitted("Where is my order?") in await told.until(TurnCommitted)
+        assert TurnCommitted("Where is my order?") in await listener.until(
+            TurnCommitted
+        )
 
 
-async def test_an_incomplete_one_goes_on_after_a_short_pause() -> None:
-    async with hearing(speech(endpointer=Complete(0.1))) as (ears, told):
-        ears.listen(SILENCE + whistle(500, 0.8) + SHORT_PAUSE)
-        ears.listen(whistle(500, 0.8) + SILENCE)
-        await told.until(TurnCommitted)
+async def test_an_incomplete_sentence_continues_after_a_short_pause() -> None:
+    async with recognizing(speech(endpointer=FixedEndpointer(0.1))) as (
+        pipeline,
+        listener,
+    ):
+        pipeline.listen(SILENCE + whistle(500, 0.8) + SHORT_PAUSE)
+        pipeline.listen(whistle(500, 0.8) + SILENCE)
+        await listener.until(TurnCommitted)
 
-    assert len(told.of(SpeechStarted)) == 1
-    assert "doubt" in told.told
+    assert len(listener.of(SpeechStarted)) == 1
+    assert "cancel" in listener.record
 
 
 async def test_two_sentences_are_two_turns() -> None:
-    async with hearing(speech()) as (ears, told):
-        ears.listen(SILENCE + whistle(500, 0.8) + SILENCE)
-        await told.until(TurnCommitted)
-        ears.listen(SILENCE + whistle(1500, 0.8) + SILENCE)
-        await told.until(TurnCommitted, 2)
+    async with recognizing(speech()) as (pipeline, listener):
+        pipeline.listen(SILENCE + whistle(500, 0.8) + SILENCE)
+        await listener.until(TurnCommitted)
+        pipeline.listen(SILENCE + whistle(1500, 0.8) + SILENCE)
+        await listener.until(TurnCommitted, 2)
 
-    assert told.of(TurnCommitted) == [
+    assert listener.of(TurnCommitted) == [
         TurnCommitted("Where is my order?"),
         TurnCommitted("Thank you."),
     ]
 
 
-async def test_the_client_can_ask_for_longer_silences() -> None:
+async def test_the_client_can_set_longer_silences() -> None:
     patient = configured(min_silence=1500, max_silence=3000)
-    async with hearing(speech(endpointer=Complete(0.9)), patient) as (ears, told):
-        ears.listen(SILENCE + whistle(500, 0.8) + SILENCE)
-        ears.listen(whistle(500, 0.8) + SILENCE + SILENCE)
-        await told.until(TurnCommitted)
+    async with recognizing(speech(endpointer=FixedEndpointer(0.9)), patient) as (
+        pipeline,
+        listener,
+    ):
+        pipeline.listen(SILENCE + whistle(500, 0.8) + SILENCE)
+        pipeline.listen(whistle(500, 0.8) + SILENCE + SILENCE)
+        await listener.until(TurnCommitted)
 
-    assert len(told.of(SpeechStarted)) == 1
-
-
-async def test_words_that_nobody_spoke_are_dropped() -> None:
-    invented = Says(lambda samples: Transcript("Thank you.", no_speech=0.7))
-    async with hearing(speech(recognizer=invented)) as (ears, told):
-        ears.listen(SILENCE + whistle(500, 0.8) + SILENCE)
-        await told.until(TurnCommitted)
-
-    assert told.of(TurnCommitted) == [TurnCommitted("")]
-    assert told.of(PartialTranscript) == []
+    assert len(listener.of(SpeechStarted)) == 1
 
 
-async def test_without_a_recognizer_turns_have_no_words() -> None:
-    class Deaf(ScriptedSpeech):
+async def test_without_a_recognizer_turns_have_no_text() -> None:
+    class WithoutRecognizer(ScriptedSpeech):
         def recognizer(self) -> Recognizer | None:
             return None
 
-    async with hearing(Deaf(LINES, lambda brief, history: [])) as (ears, told):
-        ears.listen(SILENCE + whistle(500, 0.8) + SILENCE)
-        await told.until(TurnCommitted)
+    async with recognizing(WithoutRecognizer(LINES, lambda context, history: [])) as (
+        pipeline,
+        listener,
+    ):
+        pipeline.listen(SILENCE + whistle(500, 0.8) + SILENCE)
+        await listener.until(TurnCommitted)
 
-    assert told.of(TurnCommitted) == [TurnCommitted("")]
+    assert listener.of(TurnCommitted) == [TurnCommitted("")]
 
 
-async def test_a_recognizer_that_fails_is_told_and_the_next_turn_is_heard() -> None:
+async def test_a_failing_recognizer_is_reported_and_the_next_turn_works() -> None:
     failures = [RuntimeError("out of memory")]
 
-    def fail_once(samples: Samples) -> Transcript:
+    def fail_once(samples: Samples) -> str:
         if failures:
             raise failures.pop()
-        return Transcript("Hello?")
+        return "Hello?"
 
-    async with hearing(speech(recognizer=Says(fail_once))) as (ears, told):
-        ears.listen(SILENCE + whistle(500, 0.4) + SILENCE)
-        await told.until(TurnCommitted)
-        ears.listen(whistle(500, 0.4) + SILENCE)
-        await told.until(TurnCommitted, 2)
+    async with recognizing(speech(recognizer=FunctionRecognizer(fail_once))) as (
+        pipeline,
+        listener,
+    ):
+        pipeline.listen(SILENCE + whistle(500, 0.4) + SILENCE)
+        await listener.until(TurnCommitted)
+        pipeline.listen(whistle(500, 0.4) + SILENCE)
+        await listener.until(TurnCommitted, 2)
 
-    [failure] = told.of(Failed)
+    [failure] = listener.of(Failed)
     assert "out of memory" in failure.message
-    assert told.of(TurnCommitted) == [TurnCommitted(""), TurnCommitted("Hello?")]
+    assert listener.of(TurnCommitted) == [TurnCommitted(""), TurnCommitted("Hello?")]
 
 
 @pytest.mark.parametrize(
@@ -229,35 +234,37 @@ async def test_a_recognizer_that_fails_is_told_and_the_next_turn_is_heard() -> N
         ("Thank you.", []),
     ],
 )
-async def test_a_short_word_under_the_agents_voice_interrupts_if_it_means_to(
+async def test_a_short_utterance_interrupts_the_agent_only_if_it_is_a_stop_phrase(
     words: str, expected: list[ServerEvent]
 ) -> None:
-    recognizer = Says(
-        lambda samples: Transcript("Then this." if len(samples) > 16_000 else words)
+    recognizer = FunctionRecognizer(
+        lambda samples: "Then this." if len(samples) > 16_000 else words
     )
-    async with hearing(speech(recognizer=recognizer)) as (ears, told):
-        told.agent_sounds = True
-        ears.listen(SILENCE + whistle(500, 0.35) + SILENCE)
+    async with recognizing(speech(recognizer=recognizer)) as (pipeline, listener):
+        listener.agent_is_speaking = True
+        pipeline.listen(SILENCE + whistle(500, 0.35) + SILENCE)
         if expected:
-            await told.until(TurnCommitted)
-        ears.listen(whistle(500, 1.2) + SILENCE)
-        await told.until(TurnCommitted, 1 + len(expected) // 2)
+            await listener.until(TurnCommitted)
+        pipeline.listen(whistle(500, 1.2) + SILENCE)
+        await listener.until(TurnCommitted, 1 + len(expected) // 2)
 
-    events = [e for e in told.told if isinstance(e, SpeechStarted | TurnCommitted)]
+    events = [
+        e for e in listener.record if isinstance(e, SpeechStarted | TurnCommitted)
+    ]
     assert events[:-2] == expected
 
 
-async def test_a_caller_who_may_not_interrupt_is_not_heard() -> None:
-    async with hearing(speech()) as (ears, told):
-        told.agent_sounds, told.yields = True, False
-        ears.listen(SILENCE + whistle(500, 2.0) + SILENCE)
-        ears.reset()  # comes after the sound: its doubt shows that all was heard
-        await told.until(str)
+async def test_speech_is_ignored_while_the_agent_cannot_be_interrupted() -> None:
+    async with recognizing(speech()) as (pipeline, listener):
+        listener.agent_is_speaking, listener.is_interruptible = True, False
+        pipeline.listen(SILENCE + whistle(500, 2.0) + SILENCE)
+        pipeline.reset()  # cancels once all audio has been processed
+        await listener.until(str)
 
-    assert told.told == ["doubt"]
+    assert listener.record == ["cancel"]
 
 
-async def test_sound_that_comes_while_the_models_load_is_not_lost() -> None:
+async def test_audio_that_arrives_while_the_models_load_is_kept() -> None:
     loaded = threading.Event()
 
     class Slow(ScriptedSpeech):
@@ -265,33 +272,40 @@ async def test_sound_that_comes_while_the_models_load_is_not_lost() -> None:
             loaded.wait(5)
             return super().vad()
 
-    async with hearing(Slow(LINES, lambda brief, history: [])) as (ears, told):
-        ears.listen(SILENCE + whistle(500, 0.8) + SILENCE)
+    async with recognizing(Slow(LINES, lambda context, history: [])) as (
+        pipeline,
+        listener,
+    ):
+        pipeline.listen(SILENCE + whistle(500, 0.8) + SILENCE)
         loaded.set()
-        await told.until(TurnCommitted)
+        await listener.until(TurnCommitted)
 
-    assert told.of(TurnCommitted) == [TurnCommitted("Where is my order?")]
-
-
-async def test_a_turn_that_a_lost_line_cut_is_void() -> None:
-    async with hearing(speech()) as (ears, told):
-        ears.listen(SILENCE + whistle(500, 0.8))
-        ears.reset()
-        ears.listen(SILENCE + whistle(1500, 0.8) + SILENCE)
-        await told.until(TurnCommitted)
-
-    assert told.of(TurnCommitted) == [TurnCommitted("Thank you.")]
+    assert listener.of(TurnCommitted) == [TurnCommitted("Where is my order?")]
 
 
-async def test_a_long_turn_is_settled_at_its_pauses_and_loses_no_words() -> None:
-    """Each pause of a long turn keeps what was said before it."""
-    async with hearing(speech(endpointer=Complete(0.1))) as (ears, told):
-        ears.listen(SILENCE + whistle(500, 16.0) + SHORT_PAUSE)
+async def test_a_lost_connection_discards_the_current_turn() -> None:
+    async with recognizing(speech()) as (pipeline, listener):
+        pipeline.listen(SILENCE + whistle(500, 0.8))
+        pipeline.reset()
+        pipeline.listen(SILENCE + whistle(1500, 0.8) + SILENCE)
+        await listener.until(TurnCommitted)
+
+    assert listener.of(TurnCommitted) == [TurnCommitted("Thank you.")]
+
+
+async def test_the_text_of_a_long_turn_becomes_final_at_its_pauses() -> None:
+    async with recognizing(speech(endpointer=FixedEndpointer(0.1))) as (
+        pipeline,
+        listener,
+    ):
+        pipeline.listen(SILENCE + whistle(500, 16.0) + SHORT_PAUSE)
         async with asyncio.timeout(10):
-            await told.until(PartialTranscript)
-            while "suppose Where is my order?" not in told.told:
-                await told.until(object, len(told.told) + 1)
-        ears.listen(whistle(1500, 2.0) + SILENCE)
-        await told.until(TurnCommitted)
+            await listener.until(PartialTranscript)
+            while "speculate Where is my order?" not in listener.record:
+                await listener.until(object, len(listener.record) + 1)
+        pipeline.listen(whistle(1500, 2.0) + SILENCE)
+        await listener.until(TurnCommitted)
 
-    assert told.of(TurnCommitted) == [TurnCommitted("Where is my order? Thank you.")]
+    assert listener.of(TurnCommitted) == [
+        TurnCommitted("Where is my order? Thank you.")
+    ]

@@ -1,4 +1,4 @@
-"""What the models make of sound."""
+"""Transcription and end-of-turn detection."""
 
 from __future__ import annotations
 
@@ -8,27 +8,25 @@ import numpy as np
 import pytest
 
 from runner.errors import SpeechError
-from runner.service.recognition import Understanding, is_stop_phrase
+from runner.service.recognition import SpeechAnalyzer, is_stop_phrase
 from runner.service.workers import Workers
-from runner.speech.interfaces import Endpointer, Recognizer, Samples, Transcript
+from runner.speech.interfaces import Endpointer, Recognizer, Samples
 from tests.service.scripted import ScriptedSpeech
 
-SOUND = np.zeros(16_000, np.float32)
+AUDIO = np.zeros(16_000, np.float32)
 
 
 class Fixed:
     """A recognizer and an end-of-turn model with one answer each."""
 
-    def __init__(self, transcript: Transcript, completeness: float = 0.0) -> None:
-        self._transcript = transcript
+    def __init__(self, text: str, completeness: float = 0.0) -> None:
+        self._text = text
         self._completeness = completeness
         self.terms: Sequence[str] = ()
 
-    def transcribe(
-        self, samples: Samples, *, key_terms: Sequence[str] = ()
-    ) -> Transcript:
+    def transcribe(self, samples: Samples, *, key_terms: Sequence[str] = ()) -> str:
         self.terms = key_terms
-        return self._transcript
+        return self._text
 
     def completeness(self, samples: Samples) -> float:
         return self._completeness
@@ -41,65 +39,54 @@ def workers() -> Iterator[Workers]:
     made.close()
 
 
-def understanding(
+def make_analyzer(
     workers: Workers, recognizer: Recognizer, endpointer: Endpointer | None = None
-) -> Understanding:
+) -> SpeechAnalyzer:
     speech = ScriptedSpeech(
-        {}, lambda brief, history: [], recognizer=recognizer, endpointer=endpointer
+        {}, lambda context, history: [], recognizer=recognizer, endpointer=endpointer
     )
-    return Understanding(speech, workers)
+    return SpeechAnalyzer(speech, workers)
 
 
 async def test_key_terms_reach_the_recognizer(workers: Workers) -> None:
-    fixed = Fixed(Transcript(" Acme. "))
+    fixed = Fixed(" Acme. ")
 
-    assert await understanding(workers, fixed).transcribe(SOUND, ("Acme",)) == "Acme."
+    assert await make_analyzer(workers, fixed).transcribe(AUDIO, ("Acme",)) == "Acme."
     assert fixed.terms == ("Acme",)
 
 
-@pytest.mark.parametrize(("no_speech", "text"), [(0.6, "Hello."), (0.61, "")])
-async def test_words_count_when_somebody_probably_spoke(
-    workers: Workers, no_speech: float, text: str
-) -> None:
-    fixed = Fixed(Transcript("Hello.", no_speech))
-
-    assert await understanding(workers, fixed).transcribe(SOUND, ()) == text
-
-
 @pytest.mark.parametrize(("likely", "expected"), [(0.5, True), (0.49, False)])
-async def test_a_turn_is_complete_when_that_is_likelier_than_not(
+async def test_a_turn_is_complete_from_a_probability_of_one_half(
     workers: Workers, likely: float, expected: bool
 ) -> None:
-    fixed = Fixed(Transcript(""), likely)
-    judge = understanding(workers, fixed, fixed)
+    fixed = Fixed("", likely)
+    analyzer = make_analyzer(workers, fixed, fixed)
 
-    assert await judge.can_judge()
-    assert await judge.is_complete(SOUND) is expected
+    assert await analyzer.has_endpointer()
+    assert await analyzer.is_complete(AUDIO) is expected
 
 
 async def test_without_a_model_no_turn_is_complete(workers: Workers) -> None:
-    judge = understanding(workers, Fixed(Transcript("")))
+    analyzer = make_analyzer(workers, Fixed(""))
 
-    assert not await judge.can_judge()
-    assert not await judge.is_complete(SOUND)
+    assert not await analyzer.has_endpointer()
+    assert not await analyzer.is_complete(AUDIO)
 
 
-async def test_a_model_that_fails_is_named(workers: Workers) -> None:
+async def test_a_failing_model_is_named(workers: Workers) -> None:
     class Broken(Fixed):
-        def transcribe(
-            self, samples: Samples, *, key_terms: Sequence[str] = ()
-        ) -> Transcript:
+        def transcribe(self, samples: Samples, *, key_terms: Sequence[str] = ()) -> str:
             raise RuntimeError("broke")
 
     with pytest.raises(SpeechError, match="speech recognition failed"):
-        await understanding(workers, Broken(Transcript(""))).transcribe(SOUND, ())
+        await make_analyzer(workers, Broken("")).transcribe(AUDIO, ())
 
 
 @pytest.mark.parametrize("text", ["Stop.", "No, wait!", "hold on", "Hey"])
-def test_words_that_want_silence(text: str) -> None:
+def test_stop_phrases(text: str) -> None:
     assert is_stop_phrase(text)
 
 
 @pytest.mark.parametrize("text", ["", "Mhm.", "Yeah.", "Thank you.", "stopwatch"])
-def test_words_that_do_not(text: str) -> None:
+def test_other_text_is_not_a_stop_phrase(text: str) -> None:
     assert not is_stop_phrase(text)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from runner.service.recognition import TurnInProgress
 
 
-def test_what_was_settled_comes_before_what_is_still_heard() -> None:
+def test_final_text_comes_before_the_text_of_the_kept_audio() -> None:
     assert TurnInProgress().whole_text == ""
     assert TurnInProgress(text="Hello.").whole_text == "Hello."
-    assert TurnInProgress(settled="Well.", text="Hello.").whole_text == "Well. Hello."
+    assert (
+        TurnInProgress(final_text="Well.", text="Hello.").whole_text == "Well. Hello."
+    )

@@ -39,7 +39,7 @@ from tests.service.scripted import ScriptedSpeech
 
 
 def echo(
-    brief: AgentContext, history: Sequence[HistoryMessage]
+    context: AgentContext, history: Sequence[HistoryMessage]
 ) -> Iterable[ModelOutput]:
     """Say what is to be answered."""
     last = history[-1]
@@ -48,14 +48,14 @@ def echo(
 
 
 class Agent:
-    """One `Responder` without sound, and what its replies report."""
+    """One `Responder` without audio, and the events of its replies."""
 
     def __init__(self) -> None:
         self.workers = Workers(4)
         self.speech = ScriptedSpeech({}, echo)
         synthesizer = SpeechSynthesizer(self.speech, self.workers)
-        self.speaking = Responder(self.speech, self.workers, synthesizer)
-        self.speaking.configure(configured(output={"type": "text"}))
+        self.responder = Responder(self.speech, self.workers, synthesizer)
+        self.responder.configure(configured(output={"type": "text"}))
         self._said: list[str] = []
         self._done = asyncio.Event()
 
@@ -66,20 +66,22 @@ class Agent:
             self._done.set()
 
     async def reply(self, **wanted: Any) -> tuple[str, bool]:
-        """Return what a reply says, and whether it had been begun before."""
+        """Returns the text of a reply, and whether it was speculative."""
         self._said.clear()
         self._done.clear()
-        guessed = self.speaking.start(StartReply("resp_1", **wanted), self.post)
+        was_speculative = self.responder.start(
+            StartReply("resp_1", **wanted), self.post
+        )
         async with asyncio.timeout(10):
             await self._done.wait()
-        return " ".join(self._said), guessed
+        return " ".join(self._said), was_speculative
 
-    def hear(self, text: str) -> None:
-        self.speaking.note(AppendHistory(TranscriptUser(text)))
+    def add_user_message(self, text: str) -> None:
+        self.responder.update_history(AppendHistory(TranscriptUser(text)))
 
     @property
     def asked(self) -> list[Sequence[HistoryMessage]]:
-        return self.speech.scripted_brain.asked
+        return self.speech.scripted_model.asked
 
 
 def configured(**update: Any) -> Settings:
@@ -92,70 +94,72 @@ def configured(**update: Any) -> Settings:
 async def agent() -> AsyncIterator[Agent]:
     made = Agent()
     yield made
-    made.speaking.close()
+    made.responder.close()
     made.workers.close()
 
 
-async def test_a_right_guess_is_the_reply(agent: Agent) -> None:
-    agent.speaking.suppose("Hello?")
-    agent.hear("Hello?")
+async def test_a_right_speculation_becomes_the_reply(agent: Agent) -> None:
+    agent.responder.speculate("Hello?")
+    agent.add_user_message("Hello?")
 
     assert await agent.reply() == ("You say Hello?", True)
     assert len(agent.asked) == 1
 
 
-async def test_a_wrong_guess_is_not_heard(agent: Agent) -> None:
-    agent.speaking.suppose("Hell")
-    agent.hear("Hello?")
+async def test_a_wrong_speculation_is_discarded(agent: Agent) -> None:
+    agent.responder.speculate("Hell")
+    agent.add_user_message("Hello?")
 
     assert await agent.reply() == ("You say Hello?", False)
 
 
-async def test_a_guess_that_is_doubted_is_void(agent: Agent) -> None:
-    agent.speaking.suppose("Hello?")
-    agent.speaking.doubt()
-    agent.hear("Hello?")
+async def test_a_cancelled_speculation_is_not_used(agent: Agent) -> None:
+    agent.responder.speculate("Hello?")
+    agent.responder.cancel_speculation()
+    agent.add_user_message("Hello?")
 
     assert (await agent.reply())[1] is False
 
 
-async def test_the_same_guess_twice_is_thought_once(agent: Agent) -> None:
-    agent.speaking.suppose("Hello?")
-    agent.speaking.suppose("Hello?")
-    agent.hear("Hello?")
+async def test_equal_speculations_are_generated_once(agent: Agent) -> None:
+    agent.responder.speculate("Hello?")
+    agent.responder.speculate("Hello?")
+    agent.add_user_message("Hello?")
     await agent.reply()
 
     assert len(agent.asked) == 1
 
 
-async def test_what_changed_since_a_guess_makes_it_void(agent: Agent) -> None:
-    agent.speaking.suppose("Hello?")
-    agent.speaking.note(AppendHistory(ConversationMessage("system", "Be rude.")))
-    agent.hear("Hello?")
+async def test_a_changed_history_discards_the_speculation(agent: Agent) -> None:
+    agent.responder.speculate("Hello?")
+    agent.responder.update_history(
+        AppendHistory(ConversationMessage("system", "Be rude."))
+    )
+    agent.add_user_message("Hello?")
 
     assert (await agent.reply())[1] is False
     assert agent.asked[-1] == (SystemMessage("Be rude."), UserMessage("Hello?"))
 
 
-async def test_new_settings_make_a_guess_void(agent: Agent) -> None:
-    agent.speaking.suppose("Hello?")
-    agent.speaking.configure(
+async def test_new_settings_discard_the_speculation(agent: Agent) -> None:
+    agent.responder.speculate("Hello?")
+    agent.responder.configure(
         configured(output={"type": "text"}, system_prompt="Other.")
     )
-    agent.hear("Hello?")
+    agent.add_user_message("Hello?")
 
     assert (await agent.reply())[1] is False
 
 
-async def test_a_greeting_is_said_without_asking_the_mind(agent: Agent) -> None:
+async def test_a_greeting_does_not_use_the_model(agent: Agent) -> None:
     assert await agent.reply(say="Hi. Who are you?") == ("Hi. Who are you?", False)
     assert agent.asked == []
 
 
-async def test_instructions_hold_for_one_reply(agent: Agent) -> None:
-    agent.hear("Hello?")
+async def test_instructions_apply_to_one_reply(agent: Agent) -> None:
+    agent.add_user_message("Hello?")
     await agent.reply(instructions="Say bye.", unasked=True)
-    agent.hear("What?")
+    agent.add_user_message("What?")
     await agent.reply()
 
     assert agent.asked == [
@@ -164,7 +168,7 @@ async def test_instructions_hold_for_one_reply(agent: Agent) -> None:
     ]
 
 
-async def test_a_line_that_is_dictated_is_said_as_it_stands(agent: Agent) -> None:
+async def test_verbatim_text_is_spoken_unchanged(agent: Agent) -> None:
     line = 'Are you "there"?'
     instructions = prompt_verbatim(line)
 
@@ -172,11 +176,11 @@ async def test_a_line_that_is_dictated_is_said_as_it_stands(agent: Agent) -> Non
     assert agent.asked == []
 
 
-async def test_an_announcement_is_said_as_it_stands_also_while_a_call_is_open(
+async def test_an_announcement_is_spoken_unchanged_during_a_tool_call(
     agent: Agent,
 ) -> None:
-    agent.speaking.note(AppendHistory(TranscriptUser("Look it up.")))
-    agent.speaking.note(AppendHistory(ToolCall("c", "look")))
+    agent.responder.update_history(AppendHistory(TranscriptUser("Look it up.")))
+    agent.responder.update_history(AppendHistory(ToolCall("c", "look")))
 
     said = await agent.reply(instructions=say_verbatim("One moment."), unasked=True)
 
@@ -184,7 +188,7 @@ async def test_an_announcement_is_said_as_it_stands_also_while_a_call_is_open(
     assert agent.asked == []
 
 
-async def test_a_reply_that_nobody_asked_for_has_something_to_answer(
+async def test_an_unasked_reply_has_an_instruction_to_answer(
     agent: Agent,
 ) -> None:
     await agent.reply(unasked=True)
@@ -193,24 +197,24 @@ async def test_a_reply_that_nobody_asked_for_has_something_to_answer(
     assert isinstance(only, SystemMessage)
 
 
-async def test_a_call_that_is_forgotten_is_not_in_the_minds_way(agent: Agent) -> None:
-    agent.speaking.note(RemoveFromHistory("call_1"))
-    agent.hear("Hello?")
+async def test_a_removed_tool_call_is_not_in_the_history(agent: Agent) -> None:
+    agent.responder.update_history(RemoveFromHistory("call_1"))
+    agent.add_user_message("Hello?")
     await agent.reply()
 
     assert agent.asked == [(UserMessage("Hello?"),)]
     assert not any(isinstance(turn, AssistantMessage) for turn in agent.asked[0])
 
 
-def test_only_a_changed_brief_is_read_ahead() -> None:
+def test_only_changed_prompts_and_tools_are_returned() -> None:
     workers = Workers(1)
     speech = ScriptedSpeech({}, echo)
-    speaking = Responder(speech, workers, SpeechSynthesizer(speech, workers))
+    responder = Responder(speech, workers, SpeechSynthesizer(speech, workers))
     first = configured(system_prompt="Be brief.")
 
-    brief = speaking.configure(first)
-    assert brief is not None
-    assert brief.prompt == "Be brief."
-    assert speaking.configure(first) is None
-    assert speaking.configure(configured(system_prompt="Be long.")) is not None
+    context = responder.configure(first)
+    assert context is not None
+    assert context.prompt == "Be brief."
+    assert responder.configure(first) is None
+    assert responder.configure(configured(system_prompt="Be long.")) is not None
     workers.close()

@@ -1,4 +1,4 @@
-"""What the mind is told of a session."""
+"""The history that the language model reads."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from runner.speech.interfaces import (
 )
 
 
-def test_each_message_becomes_a_turn() -> None:
+def test_each_message_is_added() -> None:
     memory = ChatHistory()
-    memory.note(TranscriptUser("Hello?"))
-    memory.note(TranscriptAgent("Which city?"), asked_for="location")
-    memory.note(ConversationMessage("user", "By mail: Kim."))
-    memory.note(ConversationMessage("system", "Be quick."))
+    memory.append(TranscriptUser("Hello?"))
+    memory.append(TranscriptAgent("Which city?"), asked_for="location")
+    memory.append(ConversationMessage("user", "By mail: Kim."))
+    memory.append(ConversationMessage("system", "Be quick."))
 
-    assert memory.turns == (
+    assert memory.messages == (
         UserMessage("Hello?"),
         AssistantMessage("Which city?", "location"),
         UserMessage("By mail: Kim."),
@@ -33,40 +33,40 @@ def test_each_message_becomes_a_turn() -> None:
     )
 
 
-def test_the_agents_words_that_a_client_carries_over_are_its_own_again() -> None:
+def test_a_client_can_restore_what_the_agent_said() -> None:
     memory = ChatHistory()
-    memory.note(ConversationMessage("system", 'You said: "He said "hm"."'))
+    memory.append(ConversationMessage("system", 'You said: "He said "hm"."'))
 
-    assert memory.turns == (AssistantMessage('He said "hm".'),)
+    assert memory.messages == (AssistantMessage('He said "hm".'),)
 
 
-def test_a_result_moves_its_call_to_the_end() -> None:
+def test_a_result_moves_its_tool_call_to_the_end() -> None:
     memory = ChatHistory()
-    memory.note(ToolCall("call_1", "look", {"at": "it"}))
-    memory.note(TranscriptAgent("Let me check that."))
-    assert memory.turns[0] == ToolMessage("call_1", "look", {"at": "it"})
+    memory.append(ToolCall("call_1", "look", {"at": "it"}))
+    memory.append(TranscriptAgent("Let me check that."))
+    assert memory.messages[0] == ToolMessage("call_1", "look", {"at": "it"})
 
-    memory.note(ToolResult("call_1", '{"ok":true}', is_error=True))
+    memory.append(ToolResult("call_1", '{"ok":true}', is_error=True))
 
-    assert memory.turns == (
+    assert memory.messages == (
         AssistantMessage("Let me check that."),
         ToolMessage("call_1", "look", {"at": "it"}, '{"ok":true}', True),
     )
 
 
-def test_a_forgotten_call_never_was() -> None:
+def test_a_removed_tool_call_is_not_in_the_history() -> None:
     memory = ChatHistory()
-    memory.note(ToolCall("call_1", "look"))
-    memory.note(ToolCall("call_2", "look"))
-    memory.forget("call_1")
+    memory.append(ToolCall("call_1", "look"))
+    memory.append(ToolCall("call_2", "look"))
+    memory.remove_call("call_1")
 
-    assert memory.turns == (ToolMessage("call_2", "look", {}),)
+    assert memory.messages == (ToolMessage("call_2", "look", {}),)
 
 
-def test_a_long_call_does_not_grow_without_end() -> None:
+def test_the_history_of_a_long_call_is_limited() -> None:
     memory = ChatHistory()
     for number in range(500):
-        memory.note(TranscriptUser(str(number)))
+        memory.append(TranscriptUser(str(number)))
 
-    assert len(memory.turns) < 100
-    assert memory.turns[-1] == UserMessage("499")
+    assert len(memory.messages) < 100
+    assert memory.messages[-1] == UserMessage("499")

@@ -1,4 +1,4 @@
-"""One reply from thoughts to sound."""
+"""One reply, from the output of the model to audio."""
 
 from __future__ import annotations
 
@@ -24,195 +24,193 @@ from runner.speech.interfaces import Cancelled, ModelOutput, TextChunk, ToolCall
 from tests.service.scripted import ScriptedSpeech, whistle
 
 
-class BriefVoice:
-    """Whistles for 30 ms, whatever the words; can be made to fail."""
-
-    name = "brief"
+class ShortSynthesizer:
+    """Whistles for 30 ms for any text; can be made to fail."""
 
     def __init__(self) -> None:
         self.fails = False
 
-    def speak(self, text: str, cancelled: Cancelled) -> Iterator[bytes]:
+    def synthesize(self, text: str, cancelled: Cancelled) -> Iterator[bytes]:
         if self.fails:
-            raise RuntimeError("hoarse")
+            raise RuntimeError("broken")
         yield whistle(440, 0.03)
 
 
-class Outlet:
-    """Where a reply's events go."""
+class Events:
+    """Records the events of a reply."""
 
     def __init__(self) -> None:
-        self.events: list[ServerEvent] = []
+        self.all: list[ServerEvent] = []
         self.times: list[float] = []
         self.is_over = asyncio.Event()
 
     def post(self, event: ServerEvent) -> None:
-        self.events.append(event)
+        self.all.append(event)
         self.times.append(asyncio.get_running_loop().time())
         if isinstance(event, ReplyFinished | ReplyFailed):
             self.is_over.set()
 
     def of(self, kind: type) -> list[Any]:
-        return [event for event in self.events if isinstance(event, kind)]
+        return [event for event in self.all if isinstance(event, kind)]
 
 
-class Studio:
-    """Makes replies."""
+class Setup:
+    """Creates replies, and records their events."""
 
     def __init__(self) -> None:
-        self.voice = BriefVoice()
+        self.voice = ShortSynthesizer()
         self.workers = Workers(4)
-        speech = ScriptedSpeech({}, lambda brief, history: [], voice=self.voice)
+        speech = ScriptedSpeech({}, lambda context, history: [], voice=self.voice)
         self.synthesizer = SpeechSynthesizer(speech, self.workers)
-        self.outlet = Outlet()
+        self.events = Events()
 
     def begin(
         self,
-        thoughts: Iterable[ModelOutput]
+        output: Iterable[ModelOutput]
         | Callable[[Cancelled], Iterator[ModelOutput]] = (),
         **options: Any,
     ) -> Reply:
-        produce = thoughts if callable(thoughts) else lambda c: iter(thoughts)
+        produce = output if callable(output) else lambda c: iter(output)
         stream = self.workers.stream("the language model", produce)
         return Reply(stream, self.synthesizer, default_settings(), **options)
 
-    async def hear(self, reply: Reply) -> Outlet:
-        reply.release("resp_1", self.outlet.post)
+    async def collect(self, reply: Reply) -> Events:
+        reply.release("resp_1", self.events.post)
         async with asyncio.timeout(10):
-            await self.outlet.is_over.wait()
-        return self.outlet
+            await self.events.is_over.wait()
+        return self.events
 
 
 @pytest.fixture
-async def studio() -> AsyncIterator[Studio]:
-    made = Studio()
+async def setup() -> AsyncIterator[Setup]:
+    made = Setup()
     yield made
     made.workers.close()
 
 
-def said(outlet: Outlet) -> list[str]:
-    return [clause.text for clause in outlet.of(ClauseStarted)]
+def said(events: Events) -> list[str]:
+    return [clause.text for clause in events.of(ClauseStarted)]
 
 
-async def test_sound_follows_its_words_in_chunks_of_ten_milliseconds(
-    studio: Studio,
+async def test_audio_follows_its_text_in_chunks_of_ten_milliseconds(
+    setup: Setup,
 ) -> None:
-    outlet = await studio.hear(studio.begin([TextChunk("One. Two.")]))
+    events = await setup.collect(setup.begin([TextChunk("One. Two.")]))
 
-    assert said(outlet) == ["One.", "Two."]
-    assert outlet.events[-1] == ReplyFinished("resp_1")
-    sizes = [len(chunk.pcm) for chunk in outlet.of(AudioChunk)]
+    assert said(events) == ["One.", "Two."]
+    assert events.all[-1] == ReplyFinished("resp_1")
+    sizes = [len(chunk.pcm) for chunk in events.of(AudioChunk)]
     assert sizes == [480, 480, 480] * 2
 
 
-async def test_sound_is_sent_at_its_own_pace(studio: Studio) -> None:
+async def test_audio_is_sent_in_real_time(setup: Setup) -> None:
     text = " ".join(f"Sentence {number}." for number in range(20))
-    outlet = await studio.hear(studio.begin(say=text))
+    events = await setup.collect(setup.begin(text=text))
 
-    # 600 ms of sound, of which 100 ms may be ahead.
-    assert outlet.times[-1] - outlet.times[0] >= 0.49
+    # 600 ms of audio, of which 100 ms may be ahead.
+    assert events.times[-1] - events.times[0] >= 0.49
 
 
-async def test_nothing_is_heard_of_a_reply_before_its_release(studio: Studio) -> None:
+async def test_a_reply_posts_nothing_before_its_release(setup: Setup) -> None:
     thinking = threading.Event()
 
-    def think(cancelled: Cancelled) -> Iterator[ModelOutput]:
+    def respond(cancelled: Cancelled) -> Iterator[ModelOutput]:
         yield ToolCallRequest("look")
         thinking.set()
 
-    reply = studio.begin(think)
-    assert await studio.workers.run("waiting", lambda: thinking.wait(5))
-    assert studio.outlet.events == []
+    reply = setup.begin(respond)
+    assert await setup.workers.run("waiting", lambda: thinking.wait(5))
+    assert setup.events.all == []
 
-    outlet = await studio.hear(reply)
-    assert outlet.events[0] == ToolCallRequested("resp_1", "look")
+    events = await setup.collect(reply)
+    assert events.all[0] == ToolCallRequested("resp_1", "look")
 
 
-async def test_a_tool_without_a_word_is_covered_by_the_filler(studio: Studio) -> None:
-    outlet = await studio.hear(studio.begin([ToolCallRequest("look")], may_fill=True))
+async def test_a_filler_is_spoken_for_a_tool_call_without_text(setup: Setup) -> None:
+    events = await setup.collect(setup.begin([ToolCallRequest("look")], may_fill=True))
 
-    assert said(outlet) == [FILLER]
+    assert said(events) == [FILLER]
     # The tool runs while the filler plays.
-    assert isinstance(outlet.events[0], ToolCallRequested)
+    assert isinstance(events.all[0], ToolCallRequested)
 
 
 @pytest.mark.parametrize(
-    "thoughts",
+    "output",
     [
         [TextChunk("I look."), ToolCallRequest("look")],
         [ToolCallRequest("end_call")],
         [ToolCallRequest("hang_up")],
     ],
 )
-async def test_no_filler_where_words_were_said_or_the_call_ends(
-    studio: Studio, thoughts: list[ModelOutput]
+async def test_no_filler_after_text_or_when_the_call_ends(
+    setup: Setup, output: list[ModelOutput]
 ) -> None:
-    outlet = await studio.hear(studio.begin(thoughts, may_fill=True))
+    events = await setup.collect(setup.begin(output, may_fill=True))
 
-    assert FILLER not in said(outlet)
-    assert len(outlet.of(ToolCallRequested)) == 1
-
-
-async def test_a_second_tool_in_a_row_is_not_covered_again(studio: Studio) -> None:
-    outlet = await studio.hear(studio.begin([ToolCallRequest("look")], may_fill=False))
-
-    assert said(outlet) == []
+    assert FILLER not in said(events)
+    assert len(events.of(ToolCallRequested)) == 1
 
 
-async def test_a_mind_that_fails_says_so_after_what_it_had_said(
-    studio: Studio,
+async def test_a_second_tool_call_in_a_row_has_no_filler(setup: Setup) -> None:
+    events = await setup.collect(setup.begin([ToolCallRequest("look")], may_fill=False))
+
+    assert said(events) == []
+
+
+async def test_a_failure_of_the_model_comes_after_its_text(
+    setup: Setup,
 ) -> None:
-    def think(cancelled: Cancelled) -> Iterator[ModelOutput]:
+    def respond(cancelled: Cancelled) -> Iterator[ModelOutput]:
         yield TextChunk("Well.")
         raise RuntimeError("no memory")
 
-    outlet = await studio.hear(studio.begin(think))
+    events = await setup.collect(setup.begin(respond))
 
-    assert said(outlet) == ["Well."]
-    [failed] = outlet.of(ReplyFailed)
+    assert said(events) == ["Well."]
+    [failed] = events.of(ReplyFailed)
     assert failed.code == "llm_provider_error"
     assert "no memory" in failed.message
-    assert outlet.of(ReplyFinished) == []
+    assert events.of(ReplyFinished) == []
 
 
-async def test_a_voice_that_fails_is_an_error_of_the_server(studio: Studio) -> None:
-    studio.voice.fails = True
-    outlet = await studio.hear(studio.begin(say="Hello."))
+async def test_a_failure_of_the_synthesizer_is_an_internal_error(setup: Setup) -> None:
+    setup.voice.fails = True
+    events = await setup.collect(setup.begin(text="Hello."))
 
-    [failed] = outlet.of(ReplyFailed)
-    assert (failed.code, "hoarse" in failed.message) == ("internal_error", True)
+    [failed] = events.of(ReplyFailed)
+    assert (failed.code, "broken" in failed.message) == ("internal_error", True)
 
 
-async def test_a_cancelled_reply_is_silent_and_its_mind_stops(studio: Studio) -> None:
+async def test_cancelling_a_reply_stops_its_audio_and_the_model(setup: Setup) -> None:
     stopped = threading.Event()
 
-    def think(cancelled: Cancelled) -> Iterator[ModelOutput]:
+    def respond(cancelled: Cancelled) -> Iterator[ModelOutput]:
         while not cancelled():
             yield TextChunk("And another thing.")
         stopped.set()
 
-    reply = studio.begin(think)
+    reply = setup.begin(respond)
     heard = asyncio.Event()
 
     def post(event: ServerEvent) -> None:
-        studio.outlet.post(event)
+        setup.events.post(event)
         if isinstance(event, AudioChunk):
             heard.set()
 
     reply.release("resp_1", post)
     async with asyncio.timeout(10):
         await heard.wait()
-    assert reply.is_sounding
+    assert reply.is_playing
     reply.cancel()
-    count = len(studio.outlet.events)
+    count = len(setup.events.all)
 
-    assert not reply.is_sounding
-    assert await studio.workers.run("waiting", lambda: stopped.wait(5))
-    assert len(studio.outlet.events) == count
+    assert not reply.is_playing
+    assert await setup.workers.run("waiting", lambda: stopped.wait(5))
+    assert len(setup.events.all) == count
 
 
-async def test_what_the_mind_asked_for_is_known(studio: Studio) -> None:
-    reply = studio.begin([TextChunk("Which city?", asked_for="location")])
-    await studio.hear(reply)
+async def test_a_reply_knows_the_argument_it_asked_for(setup: Setup) -> None:
+    reply = setup.begin([TextChunk("Which city?", asked_for="location")])
+    await setup.collect(reply)
 
     assert reply.asked_for == "location"

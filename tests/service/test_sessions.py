@@ -1,12 +1,14 @@
-"""How long the server keeps a session, through real sockets, on a loop that can skip
-time: the grace is half a minute, and nobody wants to wait for it."""
+"""Lifetime of dropped sessions, through real sockets.
+
+The loop can skip time: the grace period is half a minute.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
 
-from runner.service.app import EmbeddedServer
+from runner.service.app import LocalService
 from runner.service.sessions import default_max_sessions
 from tests.service.scripted import ScriptedSpeech
 from tests.service.test_app import LINES, Client, connected, decide
@@ -37,12 +39,12 @@ async def drop(client: Client) -> None:
     await client.socket.wait_closed()
 
 
-async def dropped(server: EmbeddedServer) -> str:
-    """Return the id of a session whose line the server has seen drop."""
+async def dropped(server: LocalService) -> str:
+    """Returns the ID of a session whose connection the server has seen drop."""
     async with connected(server) as client:
         ready = await client.open()
         await drop(client)
-    # A round trip over another line: the first one's end has been seen before it.
+    # A round trip over another connection: the server has seen the first one end.
     async with connected(server) as client:
         await client.open()
         await client.send("session.end")
@@ -51,7 +53,7 @@ async def dropped(server: EmbeddedServer) -> str:
     return session_id
 
 
-async def answer_to_resume(server: EmbeddedServer, session_id: str) -> str:
+async def answer_to_resume(server: LocalService, session_id: str) -> str:
     async with connected(server) as client:
         await client.send("session.resume", session_id=session_id)
         message = await client.read()
@@ -59,9 +61,9 @@ async def answer_to_resume(server: EmbeddedServer, session_id: str) -> str:
         return str(message.get("code", message["type"]))
 
 
-def test_a_dropped_session_is_kept_for_half_a_minute_and_then_forgotten() -> None:
+def test_a_dropped_session_is_kept_for_half_a_minute() -> None:
     async def story() -> None:
-        async with EmbeddedServer(ScriptedSpeech(LINES, decide)) as server:
+        async with LocalService(ScriptedSpeech(LINES, decide)) as server:
             session_id = await dropped(server)
             skip(29)
             assert await answer_to_resume(server, session_id) == "session.ready"
@@ -73,9 +75,9 @@ def test_a_dropped_session_is_kept_for_half_a_minute_and_then_forgotten() -> Non
     run(story())
 
 
-def test_a_resumed_session_is_not_forgotten_when_its_old_grace_is_over() -> None:
+def test_a_resumed_session_outlives_its_old_grace_period() -> None:
     async def story() -> None:
-        async with EmbeddedServer(ScriptedSpeech(LINES, decide)) as server:
+        async with LocalService(ScriptedSpeech(LINES, decide)) as server:
             session_id = await dropped(server)
             async with connected(server) as client:
                 await client.send("session.resume", session_id=session_id)
@@ -89,10 +91,10 @@ def test_a_resumed_session_is_not_forgotten_when_its_old_grace_is_over() -> None
     run(story())
 
 
-def test_a_second_resume_moves_the_session_and_closes_the_old_line() -> None:
+def test_a_second_resume_moves_the_session_and_closes_the_old_connection() -> None:
     async def story() -> None:
         async with (
-            EmbeddedServer(ScriptedSpeech(LINES, decide)) as server,
+            LocalService(ScriptedSpeech(LINES, decide)) as server,
             connected(server) as old,
             connected(server) as new,
         ):
@@ -106,12 +108,12 @@ def test_a_second_resume_moves_the_session_and_closes_the_old_line() -> None:
     run(story())
 
 
-def test_a_machine_holds_two_calls_at_least() -> None:
+def test_every_machine_holds_at_least_two_sessions() -> None:
     assert default_max_sessions() >= 2
 
 
-async def test_of_too_many_dropped_sessions_the_oldest_is_forgotten() -> None:
-    async with EmbeddedServer(ScriptedSpeech(LINES, decide), max_sessions=2) as server:
+async def test_the_oldest_of_too_many_dropped_sessions_is_closed() -> None:
+    async with LocalService(ScriptedSpeech(LINES, decide), max_sessions=2) as server:
         ids = [await dropped(server) for _ in range(20)]
 
         assert await answer_to_resume(server, ids[0]) == "session_not_found"

@@ -1,4 +1,4 @@
-"""Work in threads."""
+"""Tasks in threads."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def workers() -> Iterator[Workers]:
     made.close()
 
 
-async def test_work_is_done_in_another_thread(workers: Workers) -> None:
+async def test_a_task_runs_in_another_thread(workers: Workers) -> None:
     assert await workers.run("naming", threading.get_ident) != threading.get_ident()
 
 
-async def test_whatever_an_engine_throws_is_a_sentence_with_its_task(
+async def test_any_exception_of_an_engine_becomes_a_speech_error_with_its_task(
     workers: Workers,
 ) -> None:
     def fail() -> None:
@@ -33,7 +33,7 @@ async def test_whatever_an_engine_throws_is_a_sentence_with_its_task(
         await workers.run("the voice", fail)
 
 
-async def test_what_is_a_sentence_already_stays_one(workers: Workers) -> None:
+async def test_a_speech_error_is_not_changed(workers: Workers) -> None:
     def fail() -> None:
         raise ModelMissing("no such model 'x'")
 
@@ -41,13 +41,13 @@ async def test_what_is_a_sentence_already_stays_one(workers: Workers) -> None:
         await workers.run("loading", fail)
 
 
-async def test_a_stream_gives_what_is_produced_in_order(workers: Workers) -> None:
+async def test_a_stream_yields_items_in_order(workers: Workers) -> None:
     stream = workers.stream("counting", lambda cancelled: iter(range(100)))
 
     assert [number async for number in stream] == list(range(100))
 
 
-async def test_a_stream_raises_after_what_was_produced(workers: Workers) -> None:
+async def test_a_stream_raises_after_its_items(workers: Workers) -> None:
     def produce(cancelled: Cancelled) -> Iterator[int]:
         yield 1
         raise RuntimeError("broke")
@@ -59,7 +59,7 @@ async def test_a_stream_raises_after_what_was_produced(workers: Workers) -> None
     assert got == [1]
 
 
-async def test_a_cancelled_stream_stops_its_producer(workers: Workers) -> None:
+async def test_cancelling_a_stream_stops_its_generator(workers: Workers) -> None:
     stopped = threading.Event()
 
     def produce(cancelled: Cancelled) -> Iterator[int]:

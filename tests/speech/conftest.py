@@ -26,7 +26,7 @@ WeightsOf = Callable[[str, str], Path]
 
 @pytest.fixture(scope="session")
 def weights_of() -> WeightsOf:
-    """Give the place of a model by its name and engine, or skip with the reason."""
+    """Returns the path of a model by name and engine, or skips with the reason."""
 
     def place(name: str, engine: str) -> Path:
         pytest.importorskip(engine)
@@ -68,10 +68,10 @@ def smart_turn(weights_of: WeightsOf) -> Endpointer:
 
 @pytest.fixture(scope="session")
 def spoken(voice: Synthesizer) -> Callable[[str], Samples]:
-    """What the ears get when the voice says a line."""
+    """Returns 16 kHz audio of the voice speaking a line."""
 
     def speak(line: str) -> Samples:
-        pcm = b"".join(voice.speak(line, lambda: False))
+        pcm = b"".join(voice.synthesize(line, lambda: False))
         return Resampler(SAMPLE_RATE, SPEECH_RATE).process(to_samples(pcm), last=True)
 
     return speak
@@ -79,6 +79,6 @@ def spoken(voice: Synthesizer) -> Callable[[str], Samples]:
 
 @pytest.fixture
 def noise() -> Samples:
-    """A second of quiet white noise, always the same."""
+    """Returns a second of quiet white noise, always the same."""
     random = np.random.default_rng(1)
     return (random.standard_normal(SPEECH_RATE) * 0.003).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The download against a real HTTP server on loopback, well-behaved and not."""
+"""Downloads from a real HTTP server on loopback, well-behaved or not."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Answer = Callable[["Handler"], None]
 
 
 class Hub(ThreadingHTTPServer):
-    """Answers as a test says and keeps the Range of every request."""
+    """Answers as the test defines and records the Range of every request."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -44,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
         self.server.answer(self)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Keep quiet."""
+        """Logs nothing."""
 
     def start(self) -> int:
         given = self.headers.get("Range") or "bytes=0-"
@@ -136,14 +136,14 @@ def file_at(url: str) -> ModelFile:
     return ModelFile("model.bin", len(BODY), "", url, ())
 
 
-def test_a_file_is_brought_whole(hub: Hub, source: HubSource, part: Path) -> None:
+def test_a_file_is_downloaded(hub: Hub, source: HubSource, part: Path) -> None:
     source.complete(file_at(hub.url), part, NullProgress())
 
     assert part.read_bytes() == BODY
     assert hub.ranges == [None]
 
 
-def test_only_what_is_missing_is_asked_for(
+def test_only_missing_bytes_are_requested(
     hub: Hub, source: HubSource, part: Path
 ) -> None:
     part.write_bytes(BODY[:70_000])
@@ -165,9 +165,7 @@ def test_a_server_that_ignores_range_is_read_from_the_start(
     assert part.read_bytes() == BODY
 
 
-def test_a_server_that_dies_half_way_is_asked_for_the_rest(
-    hub: Hub, source: HubSource, part: Path
-) -> None:
+def test_a_lost_connection_is_resumed(hub: Hub, source: HubSource, part: Path) -> None:
     hub.answer = die_after(30_000)
 
     source.complete(file_at(hub.url), part, NullProgress())
@@ -176,9 +174,7 @@ def test_a_server_that_dies_half_way_is_asked_for_the_rest(
     assert len(hub.ranges) == 4
 
 
-def test_what_came_before_a_server_went_silent_is_kept(
-    hub: Hub, source: HubSource, part: Path
-) -> None:
+def test_bytes_before_a_stall_are_kept(hub: Hub, source: HubSource, part: Path) -> None:
     part.write_bytes(BODY[:50_000])
     hub.answer = die_after(0)
 
@@ -189,7 +185,7 @@ def test_what_came_before_a_server_went_silent_is_kept(
     assert len(hub.ranges) == 2
 
 
-def test_a_file_that_is_not_there_says_404(
+def test_a_missing_file_is_reported_with_404(
     hub: Hub, source: HubSource, part: Path
 ) -> None:
     hub.answer = not_found
@@ -200,7 +196,7 @@ def test_a_file_that_is_not_there_says_404(
     assert not part.exists()
 
 
-def test_a_server_that_hangs_is_passed_over_and_not_asked_again(
+def test_a_server_that_hangs_is_not_contacted_again(
     hub: Hub, source: HubSource, part: Path
 ) -> None:
     hub.answer = hang
@@ -213,7 +209,7 @@ def test_a_server_that_hangs_is_passed_over_and_not_asked_again(
     assert len(hub.ranges) == 1
 
 
-def test_a_host_that_refuses_is_not_asked_again(source: HubSource, part: Path) -> None:
+def test_a_refusing_host_is_not_contacted_again(source: HubSource, part: Path) -> None:
     with Hub() as gone:
         pass
     with pytest.raises(SourceFailed, match="cannot reach"):
@@ -223,7 +219,7 @@ def test_a_host_that_refuses_is_not_asked_again(source: HubSource, part: Path) -
         source.complete(file_at(gone.url), part, NullProgress())
 
 
-def test_another_file_under_the_same_address_spoils_nothing(
+def test_a_different_file_at_the_address_is_rejected(
     hub: Hub, source: HubSource, part: Path
 ) -> None:
     hub.answer = other_length
@@ -235,9 +231,7 @@ def test_another_file_under_the_same_address_spoils_nothing(
     assert part.read_bytes() == BODY[:50_000]
 
 
-def test_a_body_without_end_is_not_followed(
-    hub: Hub, source: HubSource, part: Path
-) -> None:
+def test_an_endless_body_is_rejected(hub: Hub, source: HubSource, part: Path) -> None:
     hub.answer = endless
 
     with pytest.raises(SourceFailed, match="more than 102,400 bytes"):
@@ -246,7 +240,7 @@ def test_a_body_without_end_is_not_followed(
     assert part.stat().st_size <= len(BODY)
 
 
-def test_a_range_that_was_not_asked_for_is_refused(
+def test_a_range_that_was_not_requested_is_rejected(
     hub: Hub, source: HubSource, part: Path
 ) -> None:
     hub.answer = another_range

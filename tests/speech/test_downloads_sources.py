@@ -9,7 +9,7 @@ from runner.errors import SpeechError
 from runner.speech.downloads import DiskFull, length, reporting_disk_errors
 
 
-def test_a_full_disk_is_named_with_the_way_out(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_with_a_hint(tmp_path: Path) -> None:
     with (
         pytest.raises(DiskFull, match="is full") as caught,
         reporting_disk_errors(tmp_path / "model.bin"),
@@ -19,7 +19,7 @@ def test_a_full_disk_is_named_with_the_way_out(tmp_path: Path) -> None:
     assert "VAGENT_MODELS" in (caught.value.hint or "")
 
 
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "missing" / "model.bin"
 
     with (
@@ -29,7 +29,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         path.write_bytes(b"")
 
 
-def test_what_is_not_there_has_no_length(tmp_path: Path) -> None:
+def test_a_missing_file_has_length_zero(tmp_path: Path) -> None:
     (tmp_path / "part").write_bytes(b"123")
 
     assert length(tmp_path / "part") == 3

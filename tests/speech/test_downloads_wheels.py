@@ -1,4 +1,4 @@
-"""Files out of wheels; the package client is a seam, and once the real one."""
+"""Files from wheels, with a fake package client and once with the real one."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ MEMBERS = {
 
 
 class Client:
-    """Stands for the package client: makes wheels and remembers what was wanted."""
+    """Replaces the package client: creates wheels and records the requests."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -110,7 +110,7 @@ def test_an_interrupted_joining_continues_at_the_next_part(
     assert client.asked == ["weights-part2==1.0.0"]
 
 
-def test_a_part_that_was_cut_is_taken_again_whole(client: Client, part: Path) -> None:
+def test_an_incomplete_part_is_extracted_again(client: Client, part: Path) -> None:
     part.write_bytes(FIRST + SECOND[:100])
 
     WheelSource([JOINED], client).complete(JOINED, part, NullProgress())
@@ -211,7 +211,7 @@ class TestTheRealClient:
         monkeypatch.setenv("PIP_FIND_LINKS", str(shop))
         return shop
 
-    def test_it_brings_one_wheel_and_leaves_nothing_else(
+    def test_one_wheel_is_downloaded_and_nothing_else(
         self, shop: Path, tmp_path: Path
     ) -> None:
         write_wheel(shop, "weights_part2", "1.0.0", MEMBERS["weights-part2==1.0.0"])
@@ -223,7 +223,7 @@ class TestTheRealClient:
         (wheel,) = shelf.iterdir()
         assert wheel.name == "weights_part2-1.0.0-py3-none-any.whl"
 
-    def test_its_own_words_are_the_reason_of_a_failure(
+    def test_the_reason_of_a_failure_is_quoted(
         self, shop: Path, tmp_path: Path
     ) -> None:
         with pytest.raises(SourceFailed, match=r"No matching distribution .*part9"):

@@ -9,16 +9,18 @@ import pytest
 from runner.config.model import LlmConfig, LocalConfig
 from runner.errors import ModelMissing
 from runner.speech.interfaces import SPEECH_RATE, VAD_FRAME
+from runner.speech.llm.rule_based import RuleBasedModel
 from runner.speech.loader import available_cores, load_speech, load_synthesizer
 from runner.speech.manifest import load_manifest
 from runner.speech.models import ModelStore
+from runner.speech.synthesizer import ToneSynthesizer
 
 RULES = LocalConfig(llm=LlmConfig(name="rules"))
 
 
 @pytest.fixture
 def nothing(tmp_path: Path) -> ModelStore:
-    """A cache with no weights in it."""
+    """An empty cache."""
     return ModelStore(tmp_path, load_manifest())
 
 
@@ -27,18 +29,18 @@ def _no_own_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VAGENT_LOCAL_LLM", raising=False)
 
 
-def test_without_weights_every_part_has_a_stand_in(nothing: ModelStore) -> None:
+def test_without_models_every_component_has_a_fallback(nothing: ModelStore) -> None:
     speech = load_speech(LocalConfig(), store=nothing)
 
     assert speech.vad().probability(np.zeros(VAD_FRAME, np.float32)) == 0.0
     assert speech.endpointer() is None
     assert speech.recognizer() is None
-    assert speech.language_model().quality == "script"
-    assert speech.voice().name == "tones"
+    assert isinstance(speech.language_model(), RuleBasedModel)
+    assert isinstance(speech.synthesizer(), ToneSynthesizer)
     speech.close()
 
 
-def test_without_weights_every_part_is_named_with_its_command(
+def test_without_models_every_component_is_reported_with_its_command(
     nothing: ModelStore,
 ) -> None:
     speech = load_speech(LocalConfig(), store=nothing)
@@ -52,33 +54,33 @@ def test_without_weights_every_part_is_named_with_its_command(
     speech.close()
 
 
-def test_stand_ins_that_were_asked_for_are_not_missing(nothing: ModelStore) -> None:
-    speech = load_speech(LocalConfig(), stand_ins=True, store=nothing)
+def test_requested_fallbacks_are_not_missing(nothing: ModelStore) -> None:
+    speech = load_speech(LocalConfig(), fallbacks_only=True, store=nothing)
 
     assert list(speech.missing()) == []
-    assert speech.voice().name == "tones"
-    assert speech.language_model().quality == "script"
+    assert isinstance(speech.synthesizer(), ToneSynthesizer)
+    assert isinstance(speech.language_model(), RuleBasedModel)
     assert speech.recognizer() is None
     assert speech.endpointer() is None
     speech.close()
 
 
 def test_every_session_gets_its_own_vad(nothing: ModelStore) -> None:
-    speech = load_speech(RULES, stand_ins=True, store=nothing)
+    speech = load_speech(RULES, fallbacks_only=True, store=nothing)
 
     assert speech.vad() is not speech.vad()
-    assert speech.voice() is speech.voice()
+    assert speech.synthesizer() is speech.synthesizer()
     speech.close()
 
 
-def test_rules_that_were_asked_for_are_not_missing(nothing: ModelStore) -> None:
+def test_requested_rules_are_not_missing(nothing: ModelStore) -> None:
     speech = load_speech(RULES, store=nothing)
 
     assert "llm" not in {part.part for part in speech.missing()}
     speech.close()
 
 
-def test_a_path_that_holds_no_model_is_named(
+def test_a_path_without_a_model_is_reported(
     nothing: ModelStore, tmp_path: Path
 ) -> None:
     local = LocalConfig(stt=str(tmp_path), llm=RULES.llm, tts="/no/such/voice.onnx")
@@ -91,7 +93,7 @@ def test_a_path_that_holds_no_model_is_named(
     speech.close()
 
 
-def test_a_voice_alone_is_refused_rather_than_synthesized(nothing: ModelStore) -> None:
+def test_load_synthesizer_has_no_fallback(nothing: ModelStore) -> None:
     with pytest.raises(ModelMissing, match="model 'joe' is not usable") as caught:
         load_synthesizer(LocalConfig(), store=nothing)
 
@@ -103,7 +105,7 @@ def test_a_machine_has_at_least_one_core() -> None:
 
 
 @pytest.mark.speech
-def test_with_weights_nothing_is_missing(
+def test_with_models_nothing_is_missing(
     weights_of: Callable[[str, str], Path],
 ) -> None:
     for name, engine in (
@@ -118,8 +120,8 @@ def test_with_weights_nothing_is_missing(
 
     assert list(speech.missing()) == []
     assert recognizer is not None
-    assert recognizer.transcribe(np.zeros(SPEECH_RATE, np.float32)).text == ""
+    assert recognizer.transcribe(np.zeros(SPEECH_RATE, np.float32)) == ""
     assert endpointer is not None
     assert 0 <= endpointer.completeness(np.zeros(SPEECH_RATE, np.float32)) <= 1
-    assert b"".join(speech.voice().speak("Hello.", lambda: False))
+    assert b"".join(speech.synthesizer().synthesize("Hello.", lambda: False))
     speech.close()

@@ -16,12 +16,12 @@ FILES = [
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_the_wheels_of_a_file_add_up_to_it(file: ModelFile) -> None:
+def test_the_wheels_add_up_to_the_file(file: ModelFile) -> None:
     assert sum(wheel.size for wheel in file.wheels) == file.size
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_a_file_is_known_by_its_sha256_and_its_upstream_address(
+def test_a_file_has_a_sha256_and_an_upstream_url(
     file: ModelFile,
 ) -> None:
     assert re.fullmatch(r"[0-9a-f]{64}", file.sha256)
@@ -35,26 +35,26 @@ def test_wheels_are_pinned(file: ModelFile) -> None:
     assert all(re.fullmatch(r"\d+(\.\d+)+", wheel.version) for wheel in file.wheels)
 
 
-def test_what_an_engine_opens_is_a_file_of_the_model() -> None:
+def test_the_opened_file_is_a_file_of_the_model() -> None:
     for model in MANIFEST.models.values():
         names = [file.name for file in model.files]
         assert model.opens is None or model.opens in names
 
 
-def test_every_part_of_speech_has_a_model() -> None:
+def test_every_component_has_a_model() -> None:
     parts = {model.part for model in MANIFEST.models.values()}
 
     assert parts == {"stt", "tts", "vad", "endpointing", "llm"}
 
 
-def test_a_misspelt_model_is_answered_with_the_nearest() -> None:
+def test_a_misspelled_model_has_a_suggestion() -> None:
     with pytest.raises(UsageError, match="unknown model 'wisper-base'") as caught:
         MANIFEST["wisper-base"]
 
     assert caught.value.hint == "did you mean 'whisper-base'?"
 
 
-def test_an_unknown_model_is_answered_with_the_choice() -> None:
+def test_an_unknown_model_has_a_list_of_models() -> None:
     with pytest.raises(UsageError) as caught:
         MANIFEST["zzz"]
 

@@ -32,7 +32,7 @@ def manifest_of(files: dict[str, bytes], opens: str | None = "model.bin") -> Man
 
 
 class Stock:
-    """A source with fixed contents, which goes on from what is there."""
+    """A source with fixed contents, which continues a partial file."""
 
     def __init__(self, files: dict[str, bytes]) -> None:
         self.files = files
@@ -52,7 +52,7 @@ class Stock:
 
 
 class Failing(Stock):
-    """Writes a little and fails."""
+    """Writes a few bytes and fails."""
 
     def __init__(self, error: BaseException, written: bytes = b"") -> None:
         super().__init__(GOOD)
@@ -81,7 +81,7 @@ def left_in(weights: ModelStore) -> Sequence[str]:
     return sorted(path.name for path in found if not path.name.startswith("."))
 
 
-def test_what_was_fetched_is_found(weights: ModelStore) -> None:
+def test_a_fetched_model_is_found(weights: ModelStore) -> None:
     assert weights.find("tiny") is None
 
     weights.fetch("tiny", sources=[Stock(GOOD)])
@@ -98,7 +98,7 @@ def test_an_engine_that_opens_a_folder_gets_the_folder(tmp_path: Path) -> None:
     assert weights.find("tiny") == tmp_path / "tiny"
 
 
-def test_what_is_here_is_not_fetched_again(weights: ModelStore) -> None:
+def test_a_present_model_is_not_fetched_again(weights: ModelStore) -> None:
     weights.fetch("tiny", sources=[Stock(GOOD)])
     second = Stock(GOOD)
 
@@ -127,7 +127,7 @@ def test_files_put_there_by_hand_are_hashed_once_and_found(weights: ModelStore) 
 
     assert weights.find("tiny") == home / "model.bin"
 
-    # Same length and time, other bytes: only the stamp can still call this sound.
+    # Same length and time, other bytes: only the stamp can still accept this.
     spoil_keeping_time(home / "model.bin")
     assert weights.find("tiny") == home / "model.bin"
 
@@ -159,7 +159,7 @@ def test_a_damaged_file_is_fetched_again(weights: ModelStore) -> None:
     assert weights.find("tiny")
 
 
-def test_a_stamp_that_is_not_a_json_is_written_again(weights: ModelStore) -> None:
+def test_a_stamp_that_is_not_json_is_rewritten(weights: ModelStore) -> None:
     weights.fetch("tiny", sources=[Stock(GOOD)])
     (weights.folder / "tiny" / ".verified.json").write_bytes(b"\xff{")
 
@@ -176,7 +176,7 @@ def test_a_wrong_hash_is_an_error_and_nothing_is_kept(weights: ModelStore) -> No
     assert weights.find("tiny") is None
 
 
-def test_after_a_wrong_hash_the_next_source_is_asked(weights: ModelStore) -> None:
+def test_after_a_wrong_hash_the_next_source_is_used(weights: ModelStore) -> None:
     forged, listening = {**GOOD, "model.bin": b"WEIGHTS" * 1000}, Listening()
 
     weights.fetch("tiny", sources=[Stock(forged), Stock(GOOD)], progress=listening)
@@ -185,7 +185,7 @@ def test_after_a_wrong_hash_the_next_source_is_asked(weights: ModelStore) -> Non
     assert any("wrong sha256" in said for said in listening.said)
 
 
-def test_a_source_that_fails_is_passed_over_with_a_message(weights: ModelStore) -> None:
+def test_a_failing_source_is_skipped_with_a_message(weights: ModelStore) -> None:
     listening, dead = Listening(), Failing(SourceFailed("hub.example does not answer"))
 
     weights.fetch("tiny", sources=[dead, Stock(GOOD)], progress=listening)
@@ -194,7 +194,7 @@ def test_a_source_that_fails_is_passed_over_with_a_message(weights: ModelStore) 
     assert listening.said[0] == "tiny/config.json: hub.example does not answer"
 
 
-def test_the_next_source_continues_where_the_first_broke_off(
+def test_the_next_source_continues_where_the_first_stopped(
     weights: ModelStore,
 ) -> None:
     first = Failing(SourceFailed("it broke off"), GOOD["model.bin"][:100])
@@ -227,7 +227,7 @@ def test_an_interrupted_fetch_continues_where_it_was(weights: ModelStore) -> Non
     assert weights.find("tiny")
 
 
-def test_a_damaged_beginning_is_discarded_and_begun_again(weights: ModelStore) -> None:
+def test_a_damaged_part_is_discarded_and_downloaded_again(weights: ModelStore) -> None:
     home = weights.folder / "tiny"
     home.mkdir(parents=True)
     (home / "model.bin.part").write_bytes(b"damaged")
@@ -265,7 +265,7 @@ def test_a_cache_that_is_not_a_folder_is_reported(tmp_path: Path) -> None:
         weights.fetch("tiny", sources=[Stock(GOOD)])
 
 
-def test_two_at_once_fetch_once(weights: ModelStore) -> None:
+def test_two_concurrent_fetches_download_once(weights: ModelStore) -> None:
     second_waits = threading.Event()
 
     class Slow(Stock):
@@ -311,7 +311,7 @@ def test_removing_frees_the_space_once(weights: ModelStore) -> None:
     assert weights.remove("tiny") == 0
 
 
-def test_an_unknown_model_is_a_wrong_usage(weights: ModelStore) -> None:
+def test_an_unknown_model_is_a_usage_error(weights: ModelStore) -> None:
     with pytest.raises(UsageError):
         weights.find("tony")
     with pytest.raises(UsageError):

@@ -10,7 +10,7 @@ from runner.config.model import LlmConfig, LocalConfig
 from runner.speech.manifest import Manifest, Model, ModelFile, load_manifest
 from runner.speech.models import ModelStore, memory_for, needed_models
 
-EARS_AND_VOICE = ["silero-vad", "smart-turn", "joe", "whisper-base"]
+ALL_BUT_LLM = ["silero-vad", "smart-turn", "joe", "whisper-base"]
 
 
 @pytest.fixture(autouse=True)
@@ -20,45 +20,45 @@ def no_model_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def weights(tmp_path: Path) -> ModelStore:
-    """A cache that is empty."""
+    """An empty cache."""
     return ModelStore(tmp_path, load_manifest())
 
 
-def brain(**choice: str) -> LocalConfig:
+def llm(**choice: str) -> LocalConfig:
     return LocalConfig(llm=LlmConfig(**choice))
 
 
 @pytest.mark.parametrize(
-    ("local", "brains"),
+    ("local", "llms"),
     [
         (LocalConfig(), ["qwen-0.5b"]),
-        (brain(name="qwen-1.5b"), ["qwen-1.5b"]),
-        (brain(name="rules"), []),
-        (brain(name="/models/mine.gguf"), []),
-        (brain(url="http://localhost:11434/v1"), []),
+        (llm(name="qwen-1.5b"), ["qwen-1.5b"]),
+        (llm(name="rules"), []),
+        (llm(name="/models/mine.gguf"), []),
+        (llm(url="http://localhost:11434/v1"), []),
     ],
 )
-def test_the_brain_is_what_the_agent_asks_for(
-    weights: ModelStore, local: LocalConfig, brains: list[str]
+def test_the_language_model_is_the_one_of_the_agent(
+    weights: ModelStore, local: LocalConfig, llms: list[str]
 ) -> None:
-    assert needed_models(weights, local) == [*EARS_AND_VOICE, *brains]
+    assert needed_models(weights, local) == [*ALL_BUT_LLM, *llms]
 
 
-def test_files_of_ones_own_stand_in_for_models(weights: ModelStore) -> None:
-    local = LocalConfig(stt="/models/ears", tts="/models/voice.onnx")
+def test_a_path_replaces_a_model(weights: ModelStore) -> None:
+    local = LocalConfig(stt="/models/whisper", tts="/models/voice.onnx")
 
     assert needed_models(weights, local) == ["silero-vad", "smart-turn", "qwen-0.5b"]
 
 
-def test_a_language_model_of_ones_own_needs_no_other(
+def test_a_language_model_from_the_environment_replaces_the_default(
     weights: ModelStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VAGENT_LOCAL_LLM", "/models/mine.gguf")
 
-    assert needed_models(weights) == EARS_AND_VOICE
+    assert needed_models(weights) == ALL_BUT_LLM
 
 
-def test_the_better_brain_is_taken_where_both_are(tmp_path: Path) -> None:
+def test_the_better_of_two_present_language_models_is_used(tmp_path: Path) -> None:
     digest = hashlib.sha256(b"x").hexdigest()
     file = ModelFile("w", 1, digest, None, ())
     models = {}
@@ -71,11 +71,11 @@ def test_the_better_brain_is_taken_where_both_are(tmp_path: Path) -> None:
     assert needed_models(weights) == ["qwen-1.5b"]
 
 
-def test_memory_is_reckoned_from_the_sizes_as_it_was_measured(
+def test_memory_is_estimated_from_the_file_sizes(
     weights: ModelStore,
 ) -> None:
     def need(name: str) -> float:
-        names = needed_models(weights, brain(name=name))
+        names = needed_models(weights, llm(name=name))
         return memory_for([weights.manifest[each] for each in names]) / 1e9
 
     assert need("qwen-1.5b") == pytest.approx(2.31, rel=0.05)

@@ -60,18 +60,18 @@ class TestPieces:
         assert spoken == [letter for letter in text if letter.isalnum()]
 
     @pytest.mark.parametrize("text", ["", "  ", "...", "- !"])
-    def test_what_cannot_be_spoken_has_no_pieces(self, text: str) -> None:
+    def test_text_without_letters_has_no_pieces(self, text: str) -> None:
         assert split_into_pieces(text) == []
 
 
 class TestTones:
     def speak(self, text: str) -> bytes:
-        return b"".join(ToneSynthesizer().speak(text, never))
+        return b"".join(ToneSynthesizer().synthesize(text, never))
 
-    def test_the_same_text_gives_the_same_sound(self) -> None:
+    def test_equal_texts_have_equal_audio(self) -> None:
         assert self.speak("Hello there.") == self.speak("Hello there.")
 
-    def test_another_text_gives_another_sound(self) -> None:
+    def test_different_texts_have_different_audio(self) -> None:
         assert self.speak("one") != self.speak("two")
 
     def test_twice_the_syllables_take_longer(self) -> None:
@@ -84,7 +84,7 @@ class TestTones:
 
         assert 1500 < duration_ms(audio) < 4000
 
-    def test_it_can_be_heard_and_does_not_clip(self) -> None:
+    def test_tones_are_audible_and_do_not_clip(self) -> None:
         audio = self.speak("Hello there.")
 
         assert -30 < loudness(audio) < -10
@@ -93,14 +93,16 @@ class TestTones:
     def test_it_stops_at_the_next_word(self) -> None:
         answers = iter([False, True, True])
 
-        pieces = list(ToneSynthesizer().speak("one two three", lambda: next(answers)))
+        pieces = list(
+            ToneSynthesizer().synthesize("one two three", lambda: next(answers))
+        )
 
         assert len(pieces) == 1
 
     @settings(deadline=None)
     @given(st.text())
     def test_any_text_can_be_synthesized(self, text: str) -> None:
-        for pcm in ToneSynthesizer().speak(text, never):
+        for pcm in ToneSynthesizer().synthesize(text, never):
             assert len(pcm) % 2 == 0
 
     @pytest.mark.parametrize(
@@ -118,7 +120,7 @@ class Chunk:
 
 @dataclass
 class Engine:
-    """Stands for Piper: a tenth of a second for each sentence, which it keeps."""
+    """Replaces Piper: a tenth of a second for each sentence; records its inputs."""
 
     asked: list[str] = field(default_factory=list)
     made: int = 0
@@ -131,66 +133,32 @@ class Engine:
 
 
 class TestPiperVoice:
-    def test_the_sound_is_brought_to_the_rate_of_the_wire(self) -> None:
-        (pcm,) = PiperSynthesizer("test", Engine(), None).speak("Hello.", never)
+    def test_audio_is_resampled_to_24_khz(self) -> None:
+        (pcm,) = PiperSynthesizer(Engine(), None).synthesize("Hello.", never)
 
         assert duration_ms(pcm) == pytest.approx(100, abs=0.1)
 
-    def test_each_sentence_is_given_out_as_soon_as_it_is_made(self) -> None:
+    def test_each_sentence_is_yielded_as_soon_as_it_is_synthesized(self) -> None:
         engine = Engine()
 
-        audio = PiperSynthesizer("test", engine, None).speak("One. Two. Three.", never)
+        audio = PiperSynthesizer(engine, None).synthesize("One. Two. Three.", never)
 
         next(audio)
         assert engine.made == 1
 
-    def test_nothing_is_made_after_it_was_cancelled(self) -> None:
+    def test_cancellation_stops_synthesis(self) -> None:
         engine, answers = Engine(), itertools.chain([False], itertools.repeat(True))
-        voice = PiperSynthesizer("test", engine, None)
+        voice = PiperSynthesizer(engine, None)
 
-        pieces = list(voice.speak("One. Two. Three.", lambda: next(answers)))
+        pieces = list(voice.synthesize("One. Two. Three.", lambda: next(answers)))
 
         assert len(pieces) == 1
         assert engine.made == 1
 
-    def test_a_phrase_that_comes_again_is_not_made_again(self) -> None:
-        engine = Engine()
-        voice = PiperSynthesizer("test", engine, None)
-
-        first = b"".join(voice.speak("Let me check that.", never))
-        second = b"".join(voice.speak("Let me check that.", never))
-
-        assert first == second
-        assert len(engine.asked) == 1
-
-    def test_a_phrase_that_was_broken_off_is_not_kept(self) -> None:
-        engine, answers = Engine(), iter([False, True])
-        voice = PiperSynthesizer("test", engine, None)
-        list(voice.speak("One. Two.", lambda: next(answers)))
-
-        again = b"".join(voice.speak("One. Two.", never))
-
-        assert duration_ms(again) == pytest.approx(200, abs=0.2)
-
-    def test_only_so_many_phrases_are_kept(self) -> None:
-        engine = Engine()
-        voice = PiperSynthesizer("test", engine, None)
-        for number in range(PiperSynthesizer.MAX_CACHED + 1):
-            list(voice.speak(f"phrase {number}", never))
-
-        list(voice.speak(f"phrase {PiperSynthesizer.MAX_CACHED}", never))
-        list(voice.speak("phrase 0", never))
-
-        assert len(engine.asked) == PiperSynthesizer.MAX_CACHED + 2
-
-    def test_marks_that_nobody_pronounces_are_left_out(self) -> None:
+    def test_markup_is_not_spoken(self) -> None:
         engine = Engine()
 
-        list(
-            PiperSynthesizer("test", engine, None).speak(
-                "**Order** `1234` [[x]]", never
-            )
-        )
+        list(PiperSynthesizer(engine, None).synthesize("**Order** `1234` [[x]]", never))
 
         assert engine.asked == ["Order 1234 x"]
 
@@ -214,32 +182,37 @@ def test_a_description_of_something_else_is_reported(tmp_path: Path) -> None:
 
 @pytest.mark.speech
 class TestPiper:
-    def test_it_speaks_at_the_pace_of_people(self, voice: Synthesizer) -> None:
-        audio = b"".join(voice.speak("What is the weather in Boston tomorrow?", never))
+    def test_the_pace_is_that_of_a_person(self, voice: Synthesizer) -> None:
+        audio = b"".join(
+            voice.synthesize("What is the weather in Boston tomorrow?", never)
+        )
 
         assert 1500 < duration_ms(audio) < 4000
         assert -35 < loudness(audio) < -10
 
     def test_it_never_clips(self, voice: Synthesizer) -> None:
-        audio = to_samples(b"".join(voice.speak("Stop! Peter, put that down!", never)))
+        audio = to_samples(
+            b"".join(voice.synthesize("Stop! Peter, put that down!", never))
+        )
 
         assert np.abs(audio).max() < 0.95
 
-    def test_the_same_text_sounds_the_same(
+    def test_a_voice_is_deterministic(
         self, weights_of: Callable[[str, str], Path]
     ) -> None:
         path = weights_of("joe", "piper")
         first, second = (
-            b"".join(load_piper(path).speak("Good morning.", never)) for _ in range(2)
+            b"".join(load_piper(path).synthesize("Good morning.", never))
+            for _ in range(2)
         )
 
         assert first == second
 
     def test_a_long_sentence_comes_in_pieces(self, voice: Synthesizer) -> None:
-        pieces = list(voice.speak(LONG, never))
+        pieces = list(voice.synthesize(LONG, never))
 
         assert len(pieces) > 1
         assert duration_ms(pieces[0]) < 9_000
 
     def test_text_without_words_is_silent(self, voice: Synthesizer) -> None:
-        assert list(voice.speak("… — !", never)) == []
+        assert list(voice.synthesize("… — !", never)) == []

@@ -26,7 +26,7 @@ def hum(seconds: float, level: float) -> Samples:
     return (level * np.sin(2 * np.pi * 200 * time)).astype(np.float32)
 
 
-def test_loud_sound_over_a_quiet_floor_is_taken_for_speech(noise: Samples) -> None:
+def test_loud_audio_over_a_quiet_floor_counts_as_speech(noise: Samples) -> None:
     vad = EnergyVad()
     probabilities(vad, noise)
 
@@ -34,15 +34,15 @@ def test_loud_sound_over_a_quiet_floor_is_taken_for_speech(noise: Samples) -> No
     assert share_of_speech(vad, noise) == 0.0
 
 
-def test_a_call_that_opens_with_speech_is_heard() -> None:
+def test_speech_at_the_start_of_a_call_is_detected() -> None:
     assert share_of_speech(EnergyVad(), hum(0.5, 0.1)) == 1.0
 
 
-def test_digital_silence_is_not_a_speech() -> None:
+def test_digital_silence_is_not_speech() -> None:
     assert share_of_speech(EnergyVad(), SILENCE) == 0.0
 
 
-def test_steady_noise_is_learnt_as_the_floor() -> None:
+def test_the_floor_adapts_to_steady_noise() -> None:
     vad, steady = EnergyVad(), hum(15.0, 0.05)
 
     assert share_of_speech(vad, steady[: SPEECH_RATE // 2]) == 1.0
@@ -50,7 +50,7 @@ def test_steady_noise_is_learnt_as_the_floor() -> None:
     assert share_of_speech(vad, steady[:SPEECH_RATE]) == 0.0
 
 
-def test_reset_forgets_the_floor() -> None:
+def test_reset_restores_the_floor() -> None:
     vad, steady = EnergyVad(), hum(15.0, 0.02)
     before = vad.probability(steady[:VAD_FRAME])
     probabilities(vad, steady)
@@ -60,14 +60,14 @@ def test_reset_forgets_the_floor() -> None:
     assert vad.probability(steady[:VAD_FRAME]) == before
 
 
-def test_half_a_frame_is_a_mistake_of_the_caller() -> None:
+def test_a_frame_of_another_length_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="512 samples"):
         EnergyVad().probability(SILENCE[:256])
 
 
 @pytest.mark.speech
 class TestSilero:
-    def test_it_hears_where_a_sentence_begins_and_ends(
+    def test_start_and_end_of_a_sentence_are_detected(
         self, silero: Callable[[], Vad], spoken: Spoken, noise: Samples
     ) -> None:
         sentence = spoken("Where is my order?")
@@ -80,7 +80,7 @@ class TestSilero:
         end = len(noise) + len(sentence)
         assert last * VAD_FRAME == pytest.approx(end, abs=0.3 * SPEECH_RATE)
 
-    def test_noise_and_tones_are_no_speech(
+    def test_noise_and_tones_are_not_speech(
         self, silero: Callable[[], Vad], noise: Samples
     ) -> None:
         assert share_of_speech(silero(), noise) == 0.0
@@ -100,7 +100,7 @@ class TestSilero:
 
         assert beside == alone
 
-    def test_after_reset_it_hears_as_at_first(
+    def test_reset_restores_the_initial_state(
         self, silero: Callable[[], Vad], spoken: Spoken
     ) -> None:
         vad, sentence = silero(), spoken("Good morning.")

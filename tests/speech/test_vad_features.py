@@ -31,7 +31,7 @@ def test_there_is_a_frame_every_10_ms(count: int) -> None:
 @pytest.mark.parametrize(
     ("hertz", "band"), [(200.0, 4), (500.0, 12), (1000.0, 26), (4000.0, 62)]
 )
-def test_a_tone_lights_the_band_of_its_pitch(hertz: float, band: int) -> None:
+def test_a_tone_is_in_the_band_of_its_frequency(hertz: float, band: int) -> None:
     assert abs(loudest_band(tone(hertz)) - band) <= 1
 
 
@@ -44,7 +44,7 @@ def test_ten_times_the_amplitude_raises_every_band_by_a_half() -> None:
     assert np.allclose(difference, 0.5, atol=1e-4)
 
 
-def test_silence_beside_sound_is_held_within_eighty_decibels() -> None:
+def test_silence_next_to_audio_is_limited_to_eighty_decibels_below() -> None:
     half_silent = np.concatenate([tone(1000.0), np.zeros(SPEECH_RATE, np.float32)])
 
     features = log_mel(half_silent)
@@ -52,7 +52,7 @@ def test_silence_beside_sound_is_held_within_eighty_decibels() -> None:
     assert features.max() - features.min() == pytest.approx(2.0, abs=1e-5)
 
 
-def test_standardized_sound_has_no_offset_and_unit_power() -> None:
+def test_standardized_audio_has_zero_mean_and_unit_variance() -> None:
     scaled = standardize(0.1 * tone(300.0) + np.float32(0.2))
 
     assert scaled.mean() == pytest.approx(0.0, abs=1e-5)

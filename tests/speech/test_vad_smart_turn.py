@@ -14,7 +14,7 @@ PAUSE = np.zeros(SPEECH_RATE // 5, np.float32)  # when it is asked: 200 ms of si
 
 
 class Session:
-    """Stands for the engine's session: keeps what it was given."""
+    """Replaces the engine's session; records its inputs."""
 
     def __init__(self) -> None:
         self.features = np.zeros(0, np.float32)
@@ -31,13 +31,13 @@ def features_of(samples: Samples) -> Samples:
 
 
 @pytest.mark.parametrize("seconds", [0.2, 8.0, 20.0])
-def test_the_network_always_sees_eight_seconds(seconds: float) -> None:
+def test_the_input_is_always_eight_seconds(seconds: float) -> None:
     sound = np.ones(round(seconds * SPEECH_RATE), np.float32)
 
     assert features_of(sound).shape == (1, 80, 800)
 
 
-def test_of_a_long_turn_the_end_counts() -> None:
+def test_a_long_turn_is_cut_at_its_start() -> None:
     random = np.random.default_rng(5)
     end = random.standard_normal(WINDOW).astype(np.float32)
     before = random.standard_normal(WINDOW).astype(np.float32)
@@ -45,7 +45,7 @@ def test_of_a_long_turn_the_end_counts() -> None:
     assert np.array_equal(features_of(np.concatenate([before, end])), features_of(end))
 
 
-def test_a_short_turn_stands_at_the_end_of_the_window() -> None:
+def test_a_short_turn_is_at_the_end_of_the_window() -> None:
     sound = np.random.default_rng(5).standard_normal(SPEECH_RATE).astype(np.float32)
 
     loudness = features_of(sound)[0].mean(axis=0)
@@ -53,7 +53,7 @@ def test_a_short_turn_stands_at_the_end_of_the_window() -> None:
     assert loudness[-100:].mean() > loudness[:690].mean() + 1.0
 
 
-def test_what_the_network_says_is_the_answer() -> None:
+def test_the_output_of_the_network_is_returned() -> None:
     turn = SmartTurn(Network(Session()))
 
     assert turn.completeness(PAUSE) == 0.25

@@ -68,7 +68,7 @@ class Held:
 
 
 async def tone(text: str) -> bytes:
-    return b"".join(ToneSynthesizer().speak(text, lambda: False))
+    return b"".join(ToneSynthesizer().synthesize(text, lambda: False))
 
 
 def held(by: AnnounceBy = "reply", *, seconds: float = 5.0) -> Held:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import pytest
 
 from runner.config.model import LlmConfig, LocalConfig
-from runner.service.app import EmbeddedServer
+from runner.service.app import LocalService
 from runner.speech.interfaces import (
     AgentContext,
     HistoryMessage,
@@ -83,7 +83,7 @@ async def test_a_client_written_from_the_tutorial_holds_a_call_with_a_tool() -> 
         return {"temp_c": 22}
 
     client, caller = BareClient({"get_weather": get_weather}), Caller()
-    async with asyncio.timeout(30), EmbeddedServer(speech) as server:
+    async with asyncio.timeout(30), LocalService(speech) as server:
         call = asyncio.create_task(client.run(server.url, SESSION, caller.frames()))
         await client.until(lambda c: c.replies_done == 1)
         caller.whistle(WEATHER)
@@ -117,10 +117,10 @@ async def test_it_holds_a_call_with_real_stt_llm_and_tts() -> None:
 
     client, caller = BareClient({"lookup_order": lookup_order}), Caller()
     # Models on a busy machine take their time; the test is about words, not speed.
-    async with asyncio.timeout(240), EmbeddedServer(speech) as server:
+    async with asyncio.timeout(240), LocalService(speech) as server:
         call = asyncio.create_task(client.run(server.url, SHOP, caller.frames()))
         await client.until(lambda c: c.replies_done == 1)
-        caller.say(b"".join(speech.voice().speak(QUESTION, lambda: False)))
+        caller.say(b"".join(speech.synthesizer().synthesize(QUESTION, lambda: False)))
         await client.until(lambda c: c.replies_done == 3)
         caller.hang_up()
         await call

@@ -40,7 +40,7 @@ from runner.protocol.messages import (
     ToolResult,
     TranscriptAgent,
 )
-from runner.service.app import EmbeddedServer
+from runner.service.app import LocalService
 from runner.service.faults.parser import parse_fault
 from runner.speech.interfaces import (
     AgentContext,
@@ -82,10 +82,9 @@ def decide(
 class BriefVoice:
     """Synthesizes 40 ms for every sentence, so that tests do not wait for speech."""
 
-    name = "brief"
     sample_rate = 24_000
 
-    def speak(self, text: str, cancelled: Any) -> Iterator[bytes]:
+    def synthesize(self, text: str, cancelled: Any) -> Iterator[bytes]:
         del text, cancelled
         yield bytes(1_920)
 
@@ -176,7 +175,7 @@ async def hold_call(case: Case) -> Story:
     speech = ScriptedSpeech({}, decide, voice=BriefVoice())
     async with (
         asyncio.timeout(40),
-        EmbeddedServer(speech, faults=faults, max_sessions=4) as server,
+        LocalService(speech, faults=faults, max_sessions=4) as server,
         SilentMicrophone() as microphone,
     ):
         session = ClientSession(config, jitter=lambda: 0.0)

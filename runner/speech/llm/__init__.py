@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
 
 from runner.config.model import LlmConfig
 from runner.errors import ModelMissing
@@ -17,19 +16,11 @@ MODEL_VARIABLE = "VAGENT_LOCAL_LLM"
 FindModel = Callable[[str], Path | None]
 
 
-class ClosableLanguageModel(LanguageModel, Protocol):
-    """A language model with memory or connections to release."""
-
-    def close(self) -> None:
-        """Releases memory and connections; the model is unusable afterwards."""
-        ...
-
-
 def load_llm(
     config: LlmConfig,
     find_model: FindModel,
     environment: Mapping[str, str] = os.environ,
-) -> ClosableLanguageModel:
+) -> LanguageModel:
     """Loads the language model that `config` names; may take seconds.
 
     `find_model` returns the file or folder of a model by its name, None if it is not in

@@ -314,41 +314,19 @@ def _magnitudes(low: int, high: int) -> list[str]:
     """Returns digit patterns that cover `low` to `high`, both at least 0."""
     parts = []
     while low <= high:
-        # The longest block of numbers that share a prefix: low, with its last digits
-        # running from 0 to 9.
-        zeros = 0
-        while low % 10 ** (zeros + 1) == 0 and low + 10 ** (zeros + 1) - 1 <= high:
-            zeros += 1
-            if low == 0:
-                break
-        zeros = 0 if low == 0 else zeros
-        parts.append(_block(low, high, zeros))
-        low = _after(low, high, zeros)
+        # The largest block of numbers that share a prefix: `low` and the numbers after
+        # it that differ in the zeros at its end.
+        zeros, block = 0, 1
+        while low and low % (10 * block) == 0 and low + 10 * block <= high + 1:
+            zeros, block = zeros + 1, 10 * block
+        prefix, first = low // block, low // block % 10
+        last = min(9, first + (high - low + 1) // block - 1)
+        head = f'"{prefix // 10}" ' if prefix >= 10 else ""
+        digit = f"[{first}-{last}]" if last > first else f'"{first}"'
+        tail = f" [0-9]{{{zeros}}}" if zeros else ""
+        parts.append(head + digit + tail)
+        low += (last - first + 1) * block
     return parts
-
-
-def _block(low: int, high: int, zeros: int) -> str:
-    prefix = low // 10**zeros
-    last = _last_digit(low, high, zeros)
-    head = f'"{prefix // 10}" ' if prefix >= 10 else ""
-    first = prefix % 10
-    digit = f"[{first}-{last}]" if last > first else f'"{first}"'
-    tail = f" [0-9]{{{zeros}}}" if zeros else ""
-    return head + digit + tail
-
-
-def _last_digit(low: int, high: int, zeros: int) -> int:
-    """Returns the last value of the digit before the free ones, within `high`."""
-    block = int(10**zeros)  # int() because a power may be a fraction for mypy
-    prefix = low // block
-    room = (high - low + 1) // block - 1
-    return min(9, prefix % 10 + max(0, room))
-
-
-def _after(low: int, high: int, zeros: int) -> int:
-    block = int(10**zeros)
-    steps = _last_digit(low, high, zeros) - low // block % 10 + 1
-    return low + steps * block
 
 
 _FORBIDDEN = frozenset(('"', "\\"))
@@ -383,17 +361,9 @@ def quote(text: str) -> str:
     return '"' + "".join(_escape(c) for c in text) + '"'
 
 
-def _escape(character: str) -> str:
-    if character.isascii() and (character.isalnum() or character in " _-{}[]:,.'"):
-        return character
-    code = ord(character)
-    if code < 0x80:
-        return f"\\x{code:02X}"
-    return f"\\u{code:04X}" if code < 0x10000 else f"\\U{code:08X}"
-
-
-def _class_character(character: str) -> str:
-    if character.isascii() and character.isalnum():
+def _escape(character: str, plain: str = " _-{}[]:,.'") -> str:
+    """Escapes a character unless it is alphanumeric ASCII or in `plain`."""
+    if character.isascii() and (character.isalnum() or character in plain):
         return character
     code = ord(character)
     if code < 0x80:
@@ -472,8 +442,8 @@ class _Reader:
         ):
             raise UnsupportedPattern(self.text)
         if first == last:
-            return _class_character(first)
-        return f"{_class_character(first)}-{_class_character(last)}"
+            return _escape(first, plain="")
+        return "-".join(_escape(each, plain="") for each in (first, last))
 
     def _set_character(self) -> str:
         character = self._next()

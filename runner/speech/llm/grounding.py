@@ -129,7 +129,7 @@ def find_pattern_match(
 
 def _is_mentioned(parameter: ToolParameter, evidence: SpokenEvidence) -> bool:
     words = spoken_tokens(parameter.name.replace("_", " "))
-    return any(_was_heard(w, evidence) for w in words if w not in _FILLERS)
+    return any(_was_said(w, evidence) for w in words if w not in _FILLERS)
 
 
 def _is_grounded(
@@ -165,16 +165,16 @@ def _is_text_grounded(
     joined = "".join(tokens)
     if joined in evidence.joined or _spaceless(text) in evidence.joined:
         return True
-    heard = sum(_was_heard(token, evidence) for token in tokens)
+    said = sum(_was_said(token, evidence) for token in tokens)
     digits = [token for token in tokens if token[0].isdecimal()]
-    if any(not _was_heard(token, evidence) for token in digits):
+    if any(not _was_said(token, evidence) for token in digits):
         return re.sub(r"\D", "", text) in evidence.numbers and len(digits) == len(
             tokens
         )
-    return heard >= _MIN_SHARE * len(tokens)
+    return said >= _MIN_SHARE * len(tokens)
 
 
-def _was_heard(token: str, evidence: SpokenEvidence) -> bool:
+def _was_said(token: str, evidence: SpokenEvidence) -> bool:
     if token[0].isdecimal():
         return token in evidence.numbers or re.sub(r"\D", "", token) in evidence.numbers
     if token in evidence.words:

@@ -25,7 +25,6 @@ from runner.speech.interfaces import (
     Cancelled,
     HistoryMessage,
     ModelOutput,
-    Quality,
     SystemMessage,
     TextChunk,
     ToolCallRequest,
@@ -54,8 +53,6 @@ class OpenAiCompatibleModel:
     SpeechError if the endpoint fails; no message contains the key.
     """
 
-    quality: Quality = "model"
-
     def __init__(
         self,
         url: str,
@@ -67,12 +64,11 @@ class OpenAiCompatibleModel:
         self._endpoint = ChatEndpoint(url, model=model, key=key, timeout=timeout)
         self._plain = SmallModelPolicy(_EndpointModel(self._endpoint))
         self._accepts_tools = True
-        self.name = model or self._endpoint.address
 
     def warm(self, context: AgentContext) -> None:
         """Does nothing: the server keeps its own cache, and a request costs money."""
 
-    def think(
+    def respond(
         self,
         context: AgentContext,
         history: Sequence[HistoryMessage],
@@ -85,13 +81,13 @@ class OpenAiCompatibleModel:
         if isinstance(last, ToolMessage) and last.name in endings and not last.is_error:
             return  # the goodbye was said with the call
         if not self._accepts_tools:
-            yield from self._plain.think(context, history, cancelled)
+            yield from self._plain.respond(context, history, cancelled)
             return
         try:
             yield from self._think_natively(context, history, endings, cancelled)
         except ToolsRefused:
             self._accepts_tools = False
-            yield from self._plain.think(context, history, cancelled)
+            yield from self._plain.respond(context, history, cancelled)
 
     def close(self) -> None:
         """Closes the connections."""
@@ -135,7 +131,6 @@ class _EndpointModel:
 
     def __init__(self, endpoint: ChatEndpoint) -> None:
         self._endpoint = endpoint
-        self.name = endpoint.address
 
     def write(
         self,

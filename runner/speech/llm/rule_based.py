@@ -15,7 +15,6 @@ from runner.speech.interfaces import (
     Cancelled,
     HistoryMessage,
     ModelOutput,
-    Quality,
     TextChunk,
     ToolCallRequest,
     ToolMessage,
@@ -29,7 +28,7 @@ from runner.speech.llm.prompt import (
     is_goodbye,
     merge_pending,
 )
-from runner.speech.llm.tools import ToolSpec, read_tool_specs
+from runner.speech.llm.tools import ToolSpec, is_ending_tool, read_tool_specs
 
 _THANKS = re.compile(r"\b(thanks|thank you|cheers)\b", re.I)
 
@@ -37,19 +36,16 @@ _THANKS = re.compile(r"\b(thanks|thank you|cheers)\b", re.I)
 class RuleBasedModel:
     """Decides by fixed rules."""
 
-    name = "rules"
-    quality: Quality = "script"
-
     def warm(self, context: AgentContext) -> None:
         """Does nothing: rules need no preparation."""
 
-    def think(
+    def respond(
         self,
         context: AgentContext,
         history: Sequence[HistoryMessage],
         cancelled: Cancelled,
     ) -> Iterator[ModelOutput]:
-        """Yields one sentence or one tool call; see `LanguageModel.think`."""
+        """Yields one sentence or one tool call; see `LanguageModel.respond`."""
         tools = read_tool_specs(context.tools)
         if cancelled():
             return
@@ -57,7 +53,7 @@ class RuleBasedModel:
             case UserMessage(text):
                 yield from _answer(tools, history, text)
             case ToolMessage() as used:
-                if used.is_error or not _is_ending(tools, used.name):
+                if used.is_error or not is_ending_tool(tools, used.name):
                     yield TextChunk(read_aloud(used))
             case _:
                 yield TextChunk(_introduction(tools))
@@ -140,10 +136,6 @@ def _ability(tool: ToolSpec) -> str:
     sentence = (tool.description or tool.name.replace("_", " ")).split(". ")[0]
     sentence = sentence.strip().rstrip(".")
     return sentence[:1].lower() + sentence[1:]
-
-
-def _is_ending(tools: Sequence[ToolSpec], name: str) -> bool:
-    return any(tool.ends_call for tool in tools if tool.name == name)
 
 
 _MAX_FACTS = 5

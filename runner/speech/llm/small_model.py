@@ -15,7 +15,6 @@ from runner.speech.interfaces import (
     Cancelled,
     HistoryMessage,
     ModelOutput,
-    Quality,
     TextChunk,
     ToolCallRequest,
     ToolMessage,
@@ -42,7 +41,7 @@ from runner.speech.llm.prompt import (
 )
 from runner.speech.llm.rule_based import is_short, read_aloud
 from runner.speech.llm.text import ClauseSplitter
-from runner.speech.llm.tools import ToolSpec, read_tool_specs
+from runner.speech.llm.tools import ToolSpec, is_ending_tool, read_tool_specs
 
 _POLL = 0.02  # seconds until a waiting thread notices a cancellation
 _MAX_TOKENS = 200  # of one answer; the grammar ends nearly all answers earlier
@@ -52,7 +51,6 @@ _CHARACTERS_PER_TOKEN = 3  # English has more
 class TextModel(Protocol):
     """A language model whose output a grammar constrains."""
 
-    name: str
     context: int  # maximum tokens of one conversation
     is_small: bool  # below a billion parameters: its decisions are not reliable
 
@@ -79,11 +77,8 @@ class SmallModelPolicy:
     was not requested becomes plain speech.
     """
 
-    quality: Quality = "model"
-
     def __init__(self, model: TextModel) -> None:
         self._model = model
-        self.name = model.name
         # Prompts being cached, each with an event that is set when it is done.
         self._warming: dict[str, threading.Event] = {}
         self._was_asked = False  # since the last `warm`
@@ -122,7 +117,7 @@ class SmallModelPolicy:
             if done.wait(_POLL):
                 return
 
-    def think(
+    def respond(
         self,
         context: AgentContext,
         history: Sequence[HistoryMessage],
@@ -144,7 +139,7 @@ class SmallModelPolicy:
                     yield ToolCallRequest(ending.name)
                 else:
                     yield from self._answer(context, tools, history, cancelled)
-            case ToolMessage(name=name, is_error=False) if _ends_call(tools, name):
+            case ToolMessage(name=name, is_error=False) if is_ending_tool(tools, name):
                 return
             case ToolMessage() as used if self._model.is_small and is_short(used):
                 yield TextChunk(read_aloud(used))
@@ -185,7 +180,9 @@ class SmallModelPolicy:
         if validated is None:
             yield from self._speak(context, tools, history, cancelled)
             return
-        if isinstance(validated, ToolCallRequest) and _ends_call(tools, validated.name):
+        if isinstance(validated, ToolCallRequest) and is_ending_tool(
+            tools, validated.name
+        ):
             yield TextChunk(GOODBYE)
         yield validated
 
@@ -230,10 +227,6 @@ class SmallModelPolicy:
         if not cancelled():
             for clause in splitter.finish():
                 yield TextChunk(clause, find_asked_parameter(tools, clause))
-
-
-def _ends_call(tools: Sequence[ToolSpec], name: str) -> bool:
-    return any(tool.ends_call for tool in tools if tool.name == name)
 
 
 def validate_call(

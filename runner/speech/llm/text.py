@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 
 # The delay of the first audio is what the caller notices, so the first clause may be
-# short; later ones are whole sentences, which sound better.
+# short; later ones are whole sentences, which are more natural to hear.
 FIRST_CLAUSE = 10  # minimum characters
 LATER_CLAUSE = 20
 LONG_CLAUSE = 70  # from this length on a comma ends a clause
@@ -107,47 +107,23 @@ def _begun(text: str, mark: str) -> int:
 _TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)?")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
 
+_UNIT_WORDS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen "
+    "fourteen fifteen sixteen seventeen eighteen nineteen"
+)
+_UNIT_ORDINALS = (
+    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth "
+    "thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth"
+)
+_TEN_WORDS = "twenty thirty forty fifty sixty seventy eighty ninety"
 _UNITS = {
-    word: value
-    for value, words in enumerate(
-        (
-            ("zero",),
-            ("one", "first"),
-            ("two", "second"),
-            ("three", "third"),
-            ("four", "fourth"),
-            ("five", "fifth"),
-            ("six", "sixth"),
-            ("seven", "seventh"),
-            ("eight", "eighth"),
-            ("nine", "ninth"),
-            ("ten", "tenth"),
-            ("eleven", "eleventh"),
-            ("twelve", "twelfth"),
-            ("thirteen", "thirteenth"),
-            ("fourteen", "fourteenth"),
-            ("fifteen", "fifteenth"),
-            ("sixteen", "sixteenth"),
-            ("seventeen", "seventeenth"),
-            ("eighteen", "eighteenth"),
-            ("nineteen", "nineteenth"),
-        )
-    )
-    for word in words
+    **{word: value for value, word in enumerate(_UNIT_WORDS.split())},
+    **{word: value for value, word in enumerate(_UNIT_ORDINALS.split(), 1)},
 }
 _TENS = {
-    word: value
-    for value, words in (
-        (20, ("twenty", "twentieth")),
-        (30, ("thirty", "thirtieth")),
-        (40, ("forty", "fourty", "fortieth")),
-        (50, ("fifty", "fiftieth")),
-        (60, ("sixty", "sixtieth")),
-        (70, ("seventy", "seventieth")),
-        (80, ("eighty", "eightieth")),
-        (90, ("ninety", "ninetieth")),
-    )
-    for word in words
+    **{word: 10 * value for value, word in enumerate(_TEN_WORDS.split(), 2)},
+    **{f"{w[:-1]}ieth": 10 * value for value, w in enumerate(_TEN_WORDS.split(), 2)},
+    "fourty": 40,
 }
 _SCALES = {"hundred": 100, "thousand": 1_000, "million": 1_000_000}
 _AMOUNTS = {"couple": "2", "dozen": "12"}

@@ -83,6 +83,11 @@ def read_tool_specs(tools: Sequence[Mapping[str, Any]]) -> tuple[ToolSpec, ...]:
     )
 
 
+def is_ending_tool(tools: Sequence[ToolSpec], name: str) -> bool:
+    """Returns True if the tool of this name ends the call."""
+    return any(tool.ends_call for tool in tools if tool.name == name)
+
+
 def read_tool_spec(tool: Mapping[str, Any]) -> ToolSpec:
     """Reads one tool of `session.update`; invalid fields become empty."""
 

@@ -8,7 +8,7 @@ from runner.cli.doctor_checks.service import Refused, open_test_session
 from runner.config.model import LocalConfig
 from runner.engine.transports import Dialer
 from runner.errors import AuthenticationRejected, RemoteProtocolError, TransportError
-from runner.service.app import EmbeddedServer
+from runner.service.app import LocalService
 from runner.speech.loader import load_speech
 from tests.cli.doctor_checks.services import FakeService, running
 
@@ -28,8 +28,8 @@ async def test_a_session_is_opened_with_the_key_and_ended() -> None:
 
 
 async def test_the_embedded_server_opens_a_session() -> None:
-    speech = load_speech(LocalConfig(), stand_ins=True)
-    async with EmbeddedServer(speech, key="right") as server:
+    speech = load_speech(LocalConfig(), fallbacks_only=True)
+    async with LocalService(speech, key="right") as server:
         assert await open_test_session(Dialer(server.url, lambda: "right"), 10) > 0
         with pytest.raises(Refused) as caught:
             await open_test_session(Dialer(server.url, lambda: "wrong"), 10)

@@ -6,7 +6,7 @@ import pytest
 
 from runner.config.lint.catalog import known_models, missing_modules
 from runner.speech.llm import MODELS
-from runner.speech.loader import DEFAULT_RECOGNIZER, DEFAULT_VOICE
+from runner.speech.models import DEFAULT_RECOGNIZER, DEFAULT_VOICE
 
 
 def test_the_models_are_those_of_the_server() -> None:

@@ -11,7 +11,7 @@ import pytest
 import websockets
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 
-from runner.service.app import EmbeddedServer
+from runner.service.app import LocalService
 from runner.service.faults.parser import parse_fault
 from tests.service.scripted import ScriptedSpeech
 from tests.service.test_app import LINES, TOOL, Client, connected, decide
@@ -37,12 +37,12 @@ class Operator:
 @asynccontextmanager
 async def misbehaving(
     *specs: str, seed: int = 0, report: Callable[[str, Any], None] | None = None
-) -> AsyncIterator[EmbeddedServer]:
+) -> AsyncIterator[LocalService]:
     faults = [parse_fault(spec) for spec in specs]
     speech = ScriptedSpeech(LINES, decide)
     async with (
         asyncio.timeout(20),
-        EmbeddedServer(speech, report=report, faults=faults, fault_seed=seed) as server,
+        LocalService(speech, report=report, faults=faults, fault_seed=seed) as server,
     ):
         yield server
 

@@ -17,7 +17,7 @@ from tests.speech.llm.gbnf import Gbnf
 
 
 def draws(schema: dict[str, Any], times: int = 30) -> list[Any]:
-    """Return arguments that the grammar of a tool with this schema allows."""
+    """Returns arguments that the grammar of a tool with this schema allows."""
     tools = read_tool_specs([{"name": "t", "description": "", "parameters": schema}])
     grammar = Gbnf(decision_grammar(tools))
     random_ = random.Random(7)
@@ -27,7 +27,7 @@ def draws(schema: dict[str, Any], times: int = 30) -> list[Any]:
 
 
 def values(schema: dict[str, Any], times: int = 60) -> list[Any]:
-    """Return values of one required argument with this schema."""
+    """Returns values of one required argument with this schema."""
     return [
         arguments["v"]
         for arguments in draws(

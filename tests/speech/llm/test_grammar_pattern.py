@@ -16,7 +16,7 @@ COUNTS = st.sampled_from(["", "?", "*", "+", "{2}", "{1,3}", "{0,2}", "{2,}"])
 
 
 @given(st.lists(st.tuples(PARTS, COUNTS), min_size=1, max_size=5), st.randoms())
-def test_what_the_translation_allows_matches_the_pattern(
+def test_strings_of_the_grammar_match_the_pattern(
     parts: list[tuple[str, str]], random_: random.Random
 ) -> None:
     pattern = "".join(part + count for part, count in parts)
@@ -49,13 +49,13 @@ def test_what_the_translation_allows_matches_the_pattern(
         "\n",
     ],
 )
-def test_what_has_no_counterpart_is_refused(pattern: str) -> None:
+def test_unsupported_constructs_are_rejected(pattern: str) -> None:
     with pytest.raises(UnsupportedPattern):
         translate_pattern(pattern)
 
 
 @given(st.text(max_size=20))
-def test_any_pattern_is_translated_or_refused(pattern: str) -> None:
+def test_any_pattern_is_translated_or_rejected(pattern: str) -> None:
     with suppress(UnsupportedPattern):
         translate_pattern(pattern)
 

@@ -42,7 +42,7 @@ def grounded(said: str, value: Any, name: str = "v", **schema: Any) -> bool:
         ("at half past seven", "half past seven"),
     ],
 )
-def test_what_was_said_is_grounded(said: str, value: str) -> None:
+def test_values_that_were_said_are_grounded(said: str, value: str) -> None:
     assert grounded(said, value)
 
 
@@ -63,7 +63,7 @@ def test_a_guess_is_not_grounded(said: str, value: str) -> None:
     assert not grounded(said, value)
 
 
-def test_numbers_are_held_against_what_was_said() -> None:
+def test_numbers_are_compared_with_what_was_said() -> None:
     assert grounded("four of us", 4, type="integer")
     assert grounded("a fee of 2.5", 2.5, type="number")
     assert not grounded("some of us", 4, type="integer")
@@ -74,7 +74,7 @@ def test_an_hour_after_noon_may_be_written_for_a_24_hour_clock() -> None:
     assert not grounded("at seven", 19, type="integer")
 
 
-def test_truth_values_and_free_text_are_never_doubted() -> None:
+def test_booleans_and_free_text_are_always_accepted() -> None:
     assert grounded("Hello", True, type="boolean")
     assert grounded("Let me talk to someone", "The caller is upset", name="reason")
     assert grounded("Let me talk to someone", "upset", name="transfer_reason")
@@ -90,7 +90,7 @@ def test_a_list_is_known_when_all_of_it_is() -> None:
     assert not grounded("milk", ["milk", "eggs"], type="array")
 
 
-def test_a_wrong_number_is_mended_by_its_pattern() -> None:
+def test_a_wrong_number_is_replaced_by_the_one_that_matches_its_pattern() -> None:
     tool = read_tool_spec(
         {
             "name": "t",
@@ -106,7 +106,7 @@ def test_a_wrong_number_is_mended_by_its_pattern() -> None:
     assert call.arguments == {"id": "1234"}
 
 
-def test_two_values_of_a_pattern_mend_nothing() -> None:
+def test_two_matches_of_a_pattern_replace_nothing() -> None:
     tool = read_tool_spec(
         {
             "name": "t",
@@ -138,7 +138,7 @@ def test_an_optional_guess_is_dropped_and_the_call_stays() -> None:
     assert (dict(call.arguments), call.missing) == ({"to": "airport"}, ())
 
 
-def test_an_optional_truth_value_needs_its_name_said() -> None:
+def test_an_optional_boolean_must_be_mentioned() -> None:
     tool = read_tool_spec(
         {"name": "t", "parameters": {"properties": {"gift_wrap": {"type": "boolean"}}}}
     )
@@ -175,7 +175,7 @@ def test_numbers_do_not_join_across_turns() -> None:
 
 
 @given(st.text(max_size=12), st.text(max_size=12))
-def test_likeness_is_symmetric_for_equal_words(one: str, other: str) -> None:
+def test_similarity_is_symmetric(one: str, other: str) -> None:
     assert is_similar(one, one)
     if one == other:
         assert is_similar(other, one)

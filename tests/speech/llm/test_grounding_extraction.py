@@ -23,12 +23,12 @@ from runner.speech.llm.tools import ToolParameter
         ({"type": "string"}, "What's the weather in San Francisco?", "San Francisco"),
         ({"type": "string"}, "Is it raining in Paris right now?", "Paris"),
         ({"type": "string"}, "a taxi to the airport", "airport"),
-        ({"type": "string", "examples": ["Rome"]}, "rome, i think", "Rome"),
+        ({"type": "string", "examples": ["Rome"]}, "rome, i respond", "Rome"),
         ({"type": "array"}, "a and b", None),
         ({"type": "string"}, "hello", None),
     ],
 )
-def test_a_value_is_taken_out_of_a_request(
+def test_a_value_is_extracted_from_a_request(
     schema: dict[str, Any], said: str, value: object
 ) -> None:
     assert extract_value(ToolParameter("v", schema, True), said, reply=None) == value
@@ -48,7 +48,7 @@ def test_a_short_reply_is_the_value_itself(reply: str, value: str) -> None:
     assert extract_value(parameter, f"A request. {reply}", reply=reply) == value
 
 
-def test_free_text_is_all_that_was_said() -> None:
+def test_free_text_is_the_whole_request() -> None:
     parameter = ToolParameter("reason", {"type": "string"}, True)
     assert (
         extract_value(parameter, "My bill is wrong", reply=None) == "My bill is wrong"
@@ -56,6 +56,6 @@ def test_free_text_is_all_that_was_said() -> None:
 
 
 @given(st.text(max_size=60), st.none() | st.text(max_size=20))
-def test_any_words_are_taken(said: str, reply: str | None) -> None:
+def test_any_text_is_accepted(said: str, reply: str | None) -> None:
     for schema in ({}, {"type": "integer"}, {"enum": ["a", 1]}, {"pattern": "("}):
         extract_value(ToolParameter("v", schema, True), said, reply=reply)

@@ -60,7 +60,7 @@ def test_the_question_uses_the_tools_own_words(
     assert parameter_question(ToolParameter(name, schema, True)) == question
 
 
-def test_a_question_for_a_value_is_recognised() -> None:
+def test_a_question_for_an_argument_is_recognized() -> None:
     asked = find_asked_parameter(TOOLS, "Sure! Could you tell me the order number?")
     assert asked == "lookup_order.order_id"
     assert (
@@ -73,7 +73,7 @@ def test_other_sentences_ask_for_nothing(text: str) -> None:
     assert find_asked_parameter(TOOLS, text) is None
 
 
-def test_a_request_is_about_the_tool_whose_words_it_uses() -> None:
+def test_relevance_counts_the_words_shared_with_the_tool() -> None:
     tool = read_tool_spec(
         {"name": "renew_loan", "description": "Renew a library card."}
     )

@@ -27,7 +27,7 @@ from runner.speech.llm import load_llm
 from runner.speech.llm.prompt import GOODBYE
 
 if TYPE_CHECKING:
-    from runner.speech.llm import ClosableLanguageModel
+    from runner.speech.interfaces import LanguageModel
     from runner.speech.llm.llama import LlamaModel
 
 pytestmark = pytest.mark.speech
@@ -80,12 +80,12 @@ def weights() -> Path:
 
 
 @pytest.fixture(scope="module")
-def brain() -> Iterator[ClosableLanguageModel]:
+def llm() -> Iterator[LanguageModel]:
     path = weights()
-    brain = load_llm(LlmConfig(name="qwen-0.5b"), lambda _: path)
-    brain.warm(CONTEXT)
-    yield brain
-    brain.close()
+    llm = load_llm(LlmConfig(name="qwen-0.5b"), lambda _: path)
+    llm.warm(CONTEXT)
+    yield llm
+    llm.close()
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +97,8 @@ def model() -> Iterator[LlamaModel]:
     model.close()
 
 
-def think(brain: ClosableLanguageModel, *history: HistoryMessage) -> list[ModelOutput]:
-    return list(brain.think(CONTEXT, [GREETING, *history], lambda: False))
+def respond(llm: LanguageModel, *history: HistoryMessage) -> list[ModelOutput]:
+    return list(llm.respond(CONTEXT, [GREETING, *history], lambda: False))
 
 
 @pytest.mark.parametrize(
@@ -110,43 +110,43 @@ def think(brain: ClosableLanguageModel, *history: HistoryMessage) -> list[ModelO
         "Where is my order 12 34?",
     ],
 )
-def test_the_demos_order_is_looked_up(brain: ClosableLanguageModel, said: str) -> None:
+def test_the_demos_order_is_looked_up(llm: LanguageModel, said: str) -> None:
     call = ToolCallRequest("lookup_order", {"order_id": "1234"})
-    assert think(brain, UserMessage(said)) == [call]
+    assert respond(llm, UserMessage(said)) == [call]
 
 
-def test_the_demos_call_goes_all_the_way(brain: ClosableLanguageModel) -> None:
+def test_the_call_of_the_demo_works_to_its_end(llm: LanguageModel) -> None:
     history: list[HistoryMessage] = [UserMessage("What's the weather in Tokyo?")]
-    assert think(brain, *history) == [
+    assert respond(llm, *history) == [
         ToolCallRequest("get_weather", {"location": "Tokyo"})
     ]
     result = '{"location": "Tokyo", "temperature_c": 18, "sky": "light rain"}'
     history.append(ToolMessage("c1", "get_weather", {"location": "Tokyo"}, result))
-    answer = speech(think(brain, *history))
+    answer = speech(respond(llm, *history))
     assert "18" in answer and "rain" in answer
     history += [AssistantMessage(answer), UserMessage("Where is my order 12 34?")]
-    assert think(brain, *history) == [
+    assert respond(llm, *history) == [
         ToolCallRequest("lookup_order", {"order_id": "1234"})
     ]
     result = '{"order_id": "1234", "status": "shipped", "arrives": "Thursday"}'
     history.append(ToolMessage("c2", "lookup_order", {"order_id": "1234"}, result))
-    answer = speech(think(brain, *history))
+    answer = speech(respond(llm, *history))
     assert "shipped" in answer and "Thursday" in answer
     history += [AssistantMessage(answer), UserMessage("No thanks, goodbye.")]
-    assert think(brain, *history) == [TextChunk(GOODBYE), ToolCallRequest("end_call")]
+    assert respond(llm, *history) == [TextChunk(GOODBYE), ToolCallRequest("end_call")]
 
 
-def test_chat_gets_speech_and_no_call(brain: ClosableLanguageModel) -> None:
-    assert speech(think(brain, UserMessage("Hello, how are you?")))
+def test_small_talk_gets_speech_and_no_tool_call(llm: LanguageModel) -> None:
+    assert speech(respond(llm, UserMessage("Hello, how are you?")))
 
 
-def test_two_threads_may_think_at_once(brain: ClosableLanguageModel) -> None:
+def test_two_threads_can_use_the_model_at_once(llm: LanguageModel) -> None:
     cities = ("Tokyo", "Paris", "Oslo")
     answers: dict[str, list[ModelOutput]] = {}
 
     def ask(city: str) -> None:
         said = UserMessage(f"What's the weather in {city}?")
-        answers[city] = think(brain, said)
+        answers[city] = respond(llm, said)
 
     threads = [threading.Thread(target=ask, args=(city,)) for city in cities]
     for thread in threads:
@@ -199,6 +199,6 @@ def test_the_engine_prints_nothing() -> None:
     assert (done.stdout, done.stderr) == (b"", b"")
 
 
-def speech(thoughts: list[ModelOutput]) -> str:
-    assert thoughts and all(isinstance(thought, TextChunk) for thought in thoughts)
-    return " ".join(t.text for t in thoughts if isinstance(t, TextChunk))
+def speech(output: list[ModelOutput]) -> str:
+    assert output and all(isinstance(part, TextChunk) for part in output)
+    return " ".join(t.text for t in output if isinstance(t, TextChunk))

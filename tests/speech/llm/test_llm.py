@@ -5,19 +5,21 @@ import pytest
 from runner.config.model import LlmConfig
 from runner.errors import ModelMissing, SpeechError
 from runner.speech.llm import MODEL_VARIABLE, load_llm
+from runner.speech.llm.openai import OpenAiCompatibleModel
+from runner.speech.llm.rule_based import RuleBasedModel
 
 
 def nothing(name: str) -> Path | None:
     return None
 
 
-def test_rules_need_no_weights() -> None:
-    brain = load_llm(LlmConfig(name="rules"), nothing, {})
-    assert (brain.name, brain.quality) == ("rules", "script")
+def test_rules_need_no_model_files() -> None:
+    llm = load_llm(LlmConfig(name="rules"), nothing, {})
+    assert isinstance(llm, RuleBasedModel)
 
 
 @pytest.mark.parametrize("name", ["auto", "qwen-0.5b", "qwen-1.5b"])
-def test_weights_that_are_not_there_are_missing_with_the_command(name: str) -> None:
+def test_missing_model_files_are_reported_with_the_command(name: str) -> None:
     with pytest.raises(ModelMissing) as caught:
         load_llm(LlmConfig(name=name), nothing, {})
     wanted = "qwen-0.5b" if name == "auto" else name
@@ -39,7 +41,7 @@ def test_a_file_that_is_not_a_model_is_refused(tmp_path: Path, content: bytes) -
         load_llm(LlmConfig(name=str(path)), nothing, {})
 
 
-def test_auto_takes_the_best_that_is_there_and_the_environment_wins(
+def test_auto_takes_the_best_present_model_unless_the_environment_names_one(
     tmp_path: Path,
 ) -> None:
     pytest.importorskip("xllamacpp")
@@ -58,14 +60,14 @@ def test_auto_takes_the_best_that_is_there_and_the_environment_wins(
         load_llm(LlmConfig(name="qwen-0.5b"), found, own)
 
 
-def test_an_endpoint_is_taken_by_its_url() -> None:
+def test_an_endpoint_is_selected_by_its_url() -> None:
     config = LlmConfig(url="http://127.0.0.1:9/v1", model="m", key="s3cret")
-    brain = load_llm(config, nothing, {})
-    assert brain.name == "m"
-    assert "s3cret" not in repr(brain)
-    brain.close()
+    llm = load_llm(config, nothing, {})
+    assert isinstance(llm, OpenAiCompatibleModel)
+    assert "s3cret" not in repr(llm)
+    llm.close()
 
 
-def test_a_url_that_is_none_is_refused() -> None:
+def test_an_invalid_url_is_rejected() -> None:
     with pytest.raises(SpeechError, match="localhost"):
         load_llm(LlmConfig(url="localhost:11434"), nothing, {})

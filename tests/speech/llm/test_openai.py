@@ -67,7 +67,7 @@ class Peer:
                 peer.plays.pop(0)(self)
 
             def log_message(self, format: str, *args: object) -> None:
-                """Keep the test's output clean."""
+                """Logs nothing."""
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         server.daemon_threads = True
@@ -115,7 +115,7 @@ def said(*texts: str) -> Play:
     return stream({"role": "assistant"}, *({"content": text} for text in texts))
 
 
-def think(
+def respond(
     peer: Peer,
     *history: HistoryMessage | str,
     context: AgentContext = CONTEXT,
@@ -123,37 +123,37 @@ def think(
     times: int = 1,
 ) -> list[ModelOutput]:
     turns = [UserMessage(t) if isinstance(t, str) else t for t in history]
-    thoughts: list[ModelOutput] = []
+    output: list[ModelOutput] = []
     with peer.serving():
-        brain = OpenAiCompatibleModel(peer.url, model="m", key=KEY, timeout=timeout)
+        llm = OpenAiCompatibleModel(peer.url, model="m", key=KEY, timeout=timeout)
         try:
             for _ in range(times):
-                thoughts += brain.think(context, turns, lambda: False)
+                output += llm.respond(context, turns, lambda: False)
         finally:
-            brain.close()
+            llm.close()
     assert not peer.plays
-    return thoughts
+    return output
 
 
 def failure(*plays: Play, timeout: float = 10.0) -> SpeechError:
     with pytest.raises(SpeechError) as caught:
-        think(Peer(*plays), "Hello.", timeout=timeout)
+        respond(Peer(*plays), "Hello.", timeout=timeout)
     assert KEY not in f"{caught.value} {caught.value.hint}"
     return caught.value
 
 
 def test_speech_comes_clause_by_clause() -> None:
     peer = Peer(said("Hello ", "and wel", "come. How", " can I **help**?"))
-    assert think(peer, "Hello.") == [
+    assert respond(peer, "Hello.") == [
         TextChunk("Hello and welcome."),
         TextChunk("How can I help?"),
     ]
 
 
-def test_the_request_is_the_protocols() -> None:
+def test_the_request_follows_the_protocol() -> None:
     peer = Peer(said("Fine."))
     used = ToolMessage("c1", "get_weather", {"location": "Rome"}, '{"sky": "clear"}')
-    think(
+    respond(
         peer,
         "Weather in Rome?",
         used,
@@ -178,7 +178,7 @@ def test_the_request_is_the_protocols() -> None:
     assert json.loads(call["function"]["arguments"]) == {"location": "Rome"}
 
 
-def test_a_call_in_pieces_is_put_together() -> None:
+def test_the_pieces_of_a_tool_call_are_joined() -> None:
     pieces = [
         {"index": 0, "id": "x", "function": {"name": "get_weather", "arguments": ""}},
         {"index": 0, "function": {"arguments": '{"loca'}},
@@ -187,7 +187,7 @@ def test_a_call_in_pieces_is_put_together() -> None:
     peer = Peer(
         stream({"content": "Let me see."}, *({"tool_calls": [p]} for p in pieces))
     )
-    assert think(peer, "Weather in Rome?") == [
+    assert respond(peer, "Weather in Rome?") == [
         TextChunk("Let me see."),
         ToolCallRequest("get_weather", {"location": "Rome"}),
     ]
@@ -198,8 +198,8 @@ def test_two_calls_keep_their_order() -> None:
         {"index": n, "function": {"name": "get_weather", "arguments": arguments}}
         for n, arguments in ((1, '{"location": "Oslo"}'), (0, '{"location": "Rome"}'))
     ]
-    thoughts = think(Peer(stream({"tool_calls": calls})), "Rome and Oslo?")
-    assert [dict(t.arguments) for t in thoughts if isinstance(t, ToolCallRequest)] == [
+    output = respond(Peer(stream({"tool_calls": calls})), "Rome and Oslo?")
+    assert [dict(t.arguments) for t in output if isinstance(t, ToolCallRequest)] == [
         {"location": "Rome"},
         {"location": "Oslo"},
     ]
@@ -208,13 +208,13 @@ def test_two_calls_keep_their_order() -> None:
 def test_a_silent_end_of_the_call_gets_a_goodbye() -> None:
     call = {"index": 0, "function": {"name": "end_call", "arguments": ""}}
     bye = [TextChunk(GOODBYE), ToolCallRequest("end_call")]
-    assert think(Peer(stream({"tool_calls": [call]})), "Bye.") == bye
+    assert respond(Peer(stream({"tool_calls": [call]})), "Bye.") == bye
     own = Peer(stream({"content": "See you!"}, {"tool_calls": [call]}))
-    assert think(own, "Bye.") == [TextChunk("See you!"), ToolCallRequest("end_call")]
+    assert respond(own, "Bye.") == [TextChunk("See you!"), ToolCallRequest("end_call")]
 
 
 def test_after_the_end_of_the_call_the_endpoint_is_not_asked() -> None:
-    assert think(Peer(), "Bye.", ToolMessage("c", "end_call", {}, "{}")) == []
+    assert respond(Peer(), "Bye.", ToolMessage("c", "end_call", {}, "{}")) == []
 
 
 def test_a_server_that_does_not_stream_is_understood() -> None:
@@ -225,7 +225,7 @@ def test_a_server_that_does_not_stream_is_understood() -> None:
         ],
     }
     peer = Peer(answer(200, {"choices": [{"message": message}]}))
-    assert think(peer, "Weather in Rome?") == [
+    assert respond(peer, "Weather in Rome?") == [
         TextChunk("One moment."),
         ToolCallRequest("get_weather", {"location": "Rome"}),
     ]
@@ -235,34 +235,34 @@ def test_a_server_without_tools_is_asked_for_json_and_remembered() -> None:
     refusal = answer(400, {"error": {"message": "m does not support tools"}})
     call = '{"tool": "get_weather", "arguments": {"location": "Rome"}}'
     peer = Peer(refusal, said(call), said(call))
-    thoughts = think(peer, "Weather in Rome?", times=2)
-    assert thoughts == [ToolCallRequest("get_weather", {"location": "Rome"})] * 2
+    output = respond(peer, "Weather in Rome?", times=2)
+    assert output == [ToolCallRequest("get_weather", {"location": "Rome"})] * 2
     assert "tools" not in peer.requests[1]
 
 
-def test_a_guess_of_such_a_server_is_not_believed() -> None:
+def test_arguments_without_native_tools_are_validated() -> None:
     refusal = answer(400, {"error": "tools are not supported"})
     call = '{"tool": "get_weather", "arguments": {"location": "Rome"}}'
     peer = Peer(refusal, said(call))
-    assert think(peer, "How is the weather?") == [
+    assert respond(peer, "How is the weather?") == [
         TextChunk("What is the location?", "get_weather.location")
     ]
 
 
-def test_such_a_server_is_asked_for_plain_words_to_speak() -> None:
+def test_speech_without_native_tools_is_plain_text() -> None:
     refusal = answer(400, {"error": "tools are not supported"})
     peer = Peer(refusal, said('{"say": "Hi"}'), said("Hello *and* welcome."))
-    assert think(peer, "Hello.") == [TextChunk("Hello and welcome.")]
+    assert respond(peer, "Hello.") == [TextChunk("Hello and welcome.")]
     formats = [request.get("response_format") for request in peer.requests]
     assert formats == [None, {"type": "json_object"}, None]
 
 
-def test_words_of_a_reasoning_model_to_itself_are_not_spoken() -> None:
+def test_reasoning_is_not_spoken() -> None:
     peer = Peer(said("<think>They greet", " me.</think>Hello there."))
-    assert think(peer, "Hello.") == [TextChunk("Hello there.")]
+    assert respond(peer, "Hello.") == [TextChunk("Hello there.")]
 
 
-def test_a_rejected_key_is_told_without_the_key() -> None:
+def test_a_rejected_key_is_reported_without_the_key() -> None:
     error = failure(answer(401, {"error": {"message": f"bad key {KEY}"}}))
     assert "does not accept the key" in error.message
     assert error.hint is not None and "local.llm.key" in error.hint
@@ -273,13 +273,13 @@ def test_an_error_of_the_server_is_quoted_without_the_key() -> None:
     assert error.message.endswith("answered HTTP 500: *** broke it")
 
 
-def test_a_missing_page_points_at_the_url() -> None:
+def test_http_404_has_a_hint_about_the_url() -> None:
     error = failure(answer(404, "<html>nothing here</html>", "text/html"))
     assert error.hint is not None and "/v1" in error.hint
     assert "html" not in error.message
 
 
-def test_a_server_that_hangs_is_given_up() -> None:
+def test_a_server_that_hangs_times_out() -> None:
     release = threading.Event()
 
     def hang(handler: BaseHTTPRequestHandler) -> None:
@@ -291,11 +291,11 @@ def test_a_server_that_hangs_is_given_up() -> None:
     assert "did not answer in time" in error.message
 
 
-def test_a_server_that_is_not_there_is_named() -> None:
-    brain = OpenAiCompatibleModel("http://127.0.0.1:9/v1", key=KEY)
+def test_an_unreachable_server_is_named() -> None:
+    llm = OpenAiCompatibleModel("http://127.0.0.1:9/v1", key=KEY)
     with pytest.raises(SpeechError, match=r"127\.0\.0\.1:9/v1.*cannot be reached"):
-        list(brain.think(CONTEXT, [UserMessage("Hi")], lambda: False))
-    brain.close()
+        list(llm.respond(CONTEXT, [UserMessage("Hi")], lambda: False))
+    llm.close()
 
 
 @pytest.mark.parametrize(
@@ -309,7 +309,7 @@ def test_a_server_that_is_not_there_is_named() -> None:
         stream({"tool_calls": [{"function": {"name": "t", "arguments": "[]"}}]}),
     ],
 )
-def test_garbage_is_a_clear_error(play: Play) -> None:
+def test_an_invalid_response_is_a_speech_error(play: Play) -> None:
     assert "endpoint" in failure(play).message
 
 
@@ -317,12 +317,12 @@ def test_garbage_is_a_clear_error(play: Play) -> None:
     "event",
     ['{"choices": []}', '{"choices": [7]}', '{"choices": [{"delta": null}]}', "{}"],
 )
-def test_events_without_content_are_passed_over(event: str) -> None:
+def test_events_without_content_are_ignored(event: str) -> None:
     peer = Peer(stream(ending=f"data: {event}\n\ndata: [DONE]\n\n".encode()))
-    assert think(peer, "Hello.") == []
+    assert respond(peer, "Hello.") == []
 
 
-def test_a_cancelled_reader_leaves_a_hanging_server_at_once() -> None:
+def test_cancellation_ends_a_hanging_request_at_once() -> None:
     cancel, release = threading.Event(), threading.Event()
 
     def hang(handler: BaseHTTPRequestHandler) -> None:
@@ -331,19 +331,19 @@ def test_a_cancelled_reader_leaves_a_hanging_server_at_once() -> None:
 
     peer = Peer(hang)
     with peer.serving():
-        brain = OpenAiCompatibleModel(peer.url)
-        thoughts = brain.think(CONTEXT, [UserMessage("Hello.")], cancel.is_set)
-        assert next(iter(thoughts)) == TextChunk("Hello and welcome.")
+        llm = OpenAiCompatibleModel(peer.url)
+        output = llm.respond(CONTEXT, [UserMessage("Hello.")], cancel.is_set)
+        assert next(iter(output)) == TextChunk("Hello and welcome.")
         cancel.set()
-        assert list(thoughts) == []
+        assert list(output) == []
         release.set()
-        brain.close()
+        llm.close()
 
 
 def test_user_and_password_of_the_url_are_never_shown() -> None:
-    brain = OpenAiCompatibleModel("http://ann:hunter2@127.0.0.1:9/v1?token=t0ken")
+    llm = OpenAiCompatibleModel("http://ann:hunter2@127.0.0.1:9/v1?token=t0ken")
     with pytest.raises(SpeechError) as caught:
-        list(brain.think(CONTEXT, [UserMessage("Hi")], lambda: False))
-    shown = f"{caught.value} {caught.value.hint} {brain.name}"
+        list(llm.respond(CONTEXT, [UserMessage("Hi")], lambda: False))
+    shown = f"{caught.value} {caught.value.hint}"
     assert "hunter2" not in shown and "t0ken" not in shown
-    brain.close()
+    llm.close()

@@ -17,7 +17,7 @@ def endpoint(url: str) -> ChatEndpoint:
         ("https://u:p@api.example.com/v1?key=k#f", "https://api.example.com/v1"),
     ],
 )
-def test_the_address_that_is_shown_is_the_root_without_secrets(
+def test_the_displayed_address_is_the_root_without_secrets(
     url: str, address: str
 ) -> None:
     chat = endpoint(url)
@@ -28,12 +28,12 @@ def test_the_address_that_is_shown_is_the_root_without_secrets(
 @pytest.mark.parametrize(
     "url", ["", "localhost:1", "ftp://x/v1", "http://", "http:///v1"]
 )
-def test_what_is_not_an_address_is_refused(url: str) -> None:
+def test_an_invalid_url_is_rejected(url: str) -> None:
     with pytest.raises(SpeechError, match=r"is not an http\(s\) address"):
         endpoint(url)
 
 
-def test_pieces_of_a_call_add_up() -> None:
+def test_the_pieces_of_a_tool_call_are_joined() -> None:
     call = PartialCall(0)
     call.add(PartialCall(0, "find", '{"a"'))
     call.add(PartialCall(0, "", ": 1}"))

@@ -14,7 +14,7 @@ def test_pieces_come_in_order() -> None:
     assert list(stream_in_thread(produce, lambda: False)) == list(range(100))
 
 
-def test_the_sources_error_reaches_the_reader() -> None:
+def test_an_error_of_the_producer_is_raised() -> None:
     def produce(emit: Callable[[int], bool]) -> None:
         emit(1)
         raise LookupError("gone")
@@ -25,7 +25,7 @@ def test_the_sources_error_reaches_the_reader() -> None:
         next(pieces)
 
 
-def test_a_cancelled_reader_leaves_a_silent_source() -> None:
+def test_cancellation_ends_the_stream_of_a_silent_producer() -> None:
     cancel, release = threading.Event(), threading.Event()
 
     def produce(emit: Callable[[int], bool]) -> None:
@@ -39,7 +39,7 @@ def test_a_cancelled_reader_leaves_a_silent_source() -> None:
     release.set()
 
 
-def test_a_source_learns_that_its_reader_left() -> None:
+def test_the_producer_sees_that_the_stream_was_closed() -> None:
     told = threading.Event()
 
     def produce(emit: Callable[[int], bool]) -> None:
@@ -54,7 +54,7 @@ def test_a_source_learns_that_its_reader_left() -> None:
     assert told.wait(10)
 
 
-def test_a_source_learns_of_the_cancellation() -> None:
+def test_the_producer_sees_the_cancellation() -> None:
     cancel, told = threading.Event(), threading.Event()
 
     def produce(emit: Callable[[int], bool]) -> None:

@@ -62,7 +62,7 @@ def test_roles_alternate_and_the_caller_is_last(history: list[HistoryMessage]) -
 
 
 @given(st.lists(turns, max_size=8), turns)
-def test_the_beginning_never_changes(
+def test_the_prefix_never_changes(
     history: list[HistoryMessage], turn: HistoryMessage
 ) -> None:
     for build in (speech_messages, decision_messages):

@@ -17,7 +17,7 @@ from runner.speech.llm.prompt import allows_ending, is_goodbye
         "You can hang up now.",
     ],
 )
-def test_a_plain_goodbye_is_understood(text: str) -> None:
+def test_a_plain_goodbye_is_recognized(text: str) -> None:
     assert is_goodbye(text)
 
 
@@ -34,7 +34,7 @@ def test_a_plain_goodbye_is_understood(text: str) -> None:
         "No thanks.",
     ],
 )
-def test_what_is_not_a_goodbye_does_not_hang_up(text: str) -> None:
+def test_other_text_is_not_a_goodbye(text: str) -> None:
     assert not is_goodbye(text)
 
 

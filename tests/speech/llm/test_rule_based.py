@@ -38,11 +38,11 @@ TOOLS: list[dict[str, Any]] = [
 CONTEXT = AgentContext("You work for Acme.", TOOLS)
 
 
-def think(
+def respond(
     *history: HistoryMessage | str, context: AgentContext = CONTEXT
 ) -> list[ModelOutput]:
     turns = [UserMessage(t) if isinstance(t, str) else t for t in history]
-    return list(RuleBasedModel().think(context, turns, lambda: False))
+    return list(RuleBasedModel().respond(context, turns, lambda: False))
 
 
 @pytest.mark.parametrize(
@@ -55,16 +55,16 @@ def think(
         ("Check order five six seven eight", "lookup_order", {"order_id": "5678"}),
     ],
 )
-def test_a_request_becomes_a_call(
+def test_a_request_becomes_a_tool_call(
     said: str, name: str, arguments: dict[str, str]
 ) -> None:
-    assert think(said) == [ToolCallRequest(name, arguments)]
+    assert respond(said) == [ToolCallRequest(name, arguments)]
 
 
-def test_a_missing_value_is_asked_for_and_taken() -> None:
+def test_a_missing_argument_is_asked_for_and_used() -> None:
     question = TextChunk("What is the order number?", "lookup_order.order_id")
-    assert think("Where is my order?") == [question]
-    assert think(
+    assert respond("Where is my order?") == [question]
+    assert respond(
         "Where is my order?",
         AssistantMessage(question.text, question.asked_for),
         "It is twelve thirty four.",
@@ -73,37 +73,36 @@ def test_a_missing_value_is_asked_for_and_taken() -> None:
 
 @pytest.mark.parametrize("said", ["No thanks, goodbye.", "No thanks.", "That's all."])
 def test_goodbye_ends_the_call(said: str) -> None:
-    assert think(said) == [TextChunk(GOODBYE), ToolCallRequest("end_call")]
+    assert respond(said) == [TextChunk(GOODBYE), ToolCallRequest("end_call")]
 
 
 def test_a_result_is_read_aloud_and_the_end_is_silent() -> None:
     used = ToolMessage("c", "lookup_order", {"order_id": "1"}, '{"status": "shipped"}')
-    assert think("Order?", used) == [TextChunk("The status is shipped.")]
-    assert think("Bye.", ToolMessage("c", "end_call", {}, '{"ended": true}')) == []
+    assert respond("Order?", used) == [TextChunk("The status is shipped.")]
+    assert respond("Bye.", ToolMessage("c", "end_call", {}, '{"ended": true}')) == []
 
 
 @pytest.mark.parametrize("history", [["Sing me a song."], [SystemMessage("Sing.")], []])
-def test_anything_else_is_answered_with_what_it_is(history: list[Any]) -> None:
-    (thought,) = think(*history)
-    assert isinstance(thought, TextChunk)
-    assert "script without a language model" in thought.text
-    assert "get the weather in a city" in thought.text
+def test_anything_else_is_answered_with_an_introduction(history: list[Any]) -> None:
+    (part,) = respond(*history)
+    assert isinstance(part, TextChunk)
+    assert "script without a language model" in part.text
+    assert "get the weather in a city" in part.text
 
 
-def test_thanks_are_taken() -> None:
-    assert think("Thank you.") == [
+def test_thanks_are_answered() -> None:
+    assert respond("Thank you.") == [
         TextChunk("You are welcome. Is there anything else?")
     ]
 
 
 def test_an_agent_without_tools_says_so() -> None:
-    (thought,) = think("Hello", context=AgentContext("Tell stories."))
-    assert isinstance(thought, TextChunk) and "cannot answer" in thought.text
+    (part,) = respond("Hello", context=AgentContext("Tell stories."))
+    assert isinstance(part, TextChunk) and "cannot answer" in part.text
 
 
-def test_it_names_itself_a_script_and_obeys_a_cancellation() -> None:
-    brain = RuleBasedModel()
-    brain.warm(CONTEXT)
-    assert brain.quality == "script"
-    assert list(brain.think(CONTEXT, [UserMessage("Weather?")], lambda: True)) == []
-    brain.close()
+def test_the_model_can_be_cancelled() -> None:
+    llm = RuleBasedModel()
+    llm.warm(CONTEXT)
+    assert list(llm.respond(CONTEXT, [UserMessage("Weather?")], lambda: True)) == []
+    llm.close()

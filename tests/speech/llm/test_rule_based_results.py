@@ -49,21 +49,21 @@ def test_a_result_becomes_one_sentence(result: Any, sentence: str) -> None:
     assert read_aloud(used(result)) == sentence
 
 
-def test_what_the_caller_said_is_not_repeated() -> None:
+def test_arguments_are_not_repeated() -> None:
     answer = read_aloud(used({"city": "Rome", "sky": "clear"}, location="Rome"))
     assert answer == "The sky is clear."
 
 
-def test_a_failure_is_told_with_its_reason() -> None:
+def test_a_failure_is_read_with_its_reason() -> None:
     answer = read_aloud(used({"error": "No such order."}, is_error=True))
     assert answer == "Sorry, that did not work: no such order."
 
 
-def test_text_that_is_not_a_json_is_read_as_it_is() -> None:
+def test_text_that_is_not_json_is_read_unchanged() -> None:
     assert read_aloud(ToolMessage("c", "t", {}, "all good")) == "All good."
 
 
-def test_a_call_that_still_runs_asks_for_patience() -> None:
+def test_a_running_tool_call_is_answered_with_one_moment() -> None:
     assert read_aloud(ToolMessage("c", "t", {})) == "One moment, please."
     assert not is_short(ToolMessage("c", "t", {}))
 

@@ -56,7 +56,6 @@ ASKED = "lookup_order.order_id"
 class ScriptedModel:
     """Writes the given answers, one a question, in pieces; keeps what it was asked."""
 
-    name = "scripted"
     context = 4096
     is_small = False
 
@@ -86,7 +85,7 @@ class ScriptedModel:
         self.is_closed = True
 
 
-def think(
+def respond(
     *history: HistoryMessage | str, answers: Sequence[str] = (), is_small: bool = False
 ) -> list[ModelOutput]:
     model = ScriptedModel(*answers)
@@ -94,29 +93,29 @@ def think(
     turns: list[HistoryMessage] = [
         UserMessage(t) if isinstance(t, str) else t for t in history
     ]
-    thoughts = list(SmallModelPolicy(model).think(CONTEXT, turns, lambda: False))
+    output = list(SmallModelPolicy(model).respond(CONTEXT, turns, lambda: False))
     assert not model.answers, "the model was asked less often than the test says"
-    return thoughts
+    return output
 
 
 def test_a_grounded_call_is_made() -> None:
-    assert think("What's the weather in Tokyo?", answers=[TOKYO]) == [
+    assert respond("What's the weather in Tokyo?", answers=[TOKYO]) == [
         ToolCallRequest("get_weather", {"location": "Tokyo"})
     ]
 
 
-def test_speech_comes_clause_by_clause_from_a_second_look() -> None:
-    thoughts = think("Hello.", answers=[SAY, "Hello and welcome. How can I help?"])
-    assert thoughts == [TextChunk("Hello and welcome."), TextChunk("How can I help?")]
+def test_speech_comes_clause_by_clause_from_a_second_prompt() -> None:
+    output = respond("Hello.", answers=[SAY, "Hello and welcome. How can I help?"])
+    assert output == [TextChunk("Hello and welcome."), TextChunk("How can I help?")]
 
 
 def test_a_guess_about_something_else_becomes_speech() -> None:
-    thoughts = think("Hello.", answers=[TOKYO, "Hello! How can I help?"])
-    assert all(isinstance(thought, TextChunk) for thought in thoughts)
+    output = respond("Hello.", answers=[TOKYO, "Hello! How can I help?"])
+    assert all(isinstance(part, TextChunk) for part in output)
 
 
 def test_a_missing_value_is_asked_for_without_the_model() -> None:
-    assert think("Where is my order?", answers=[ORDER]) == [
+    assert respond("Where is my order?", answers=[ORDER]) == [
         TextChunk("What is the order number?", ASKED)
     ]
 
@@ -128,39 +127,39 @@ def test_the_answer_to_such_a_question_completes_the_request() -> None:
         AssistantMessage("What is the order number?", ASKED),
         UserMessage("It's twelve thirty four."),
     ]
-    thoughts = list(SmallModelPolicy(model).think(CONTEXT, history, lambda: False))
-    assert thoughts == [ToolCallRequest("lookup_order", {"order_id": "1234"})]
+    output = list(SmallModelPolicy(model).respond(CONTEXT, history, lambda: False))
+    assert output == [ToolCallRequest("lookup_order", {"order_id": "1234"})]
     (messages,) = model.asked
     assert messages[-1]["content"] == "Where is my order? It's twelve thirty four."
 
 
-def test_the_models_own_question_for_a_value_is_marked() -> None:
-    thoughts = think("My order!", answers=[SAY, "What is your order number?"])
-    assert thoughts == [TextChunk("What is your order number?", ASKED)]
+def test_a_question_of_the_model_for_an_argument_is_marked() -> None:
+    output = respond("My order!", answers=[SAY, "What is your order number?"])
+    assert output == [TextChunk("What is your order number?", ASKED)]
 
 
-def test_who_wants_something_else_is_not_asked_again() -> None:
-    thoughts = think(
+def test_a_new_request_is_not_answered_with_the_old_question() -> None:
+    output = respond(
         "Where is my order?",
         AssistantMessage("What is the order number?", ASKED),
         "Never mind. What's the weather in Tokyo?",
         answers=[ORDER, TOKYO],
     )
-    assert thoughts == [ToolCallRequest("get_weather", {"location": "Tokyo"})]
+    assert output == [ToolCallRequest("get_weather", {"location": "Tokyo"})]
 
 
-def test_who_does_not_know_the_value_is_asked_again() -> None:
-    thoughts = think(
+def test_a_caller_without_the_value_is_asked_again() -> None:
+    output = respond(
         "Where is my order?",
         AssistantMessage("What is the order number?", ASKED),
         "I don't know.",
         answers=[ORDER],
     )
-    assert thoughts == [TextChunk("What is the order number?", ASKED)]
+    assert output == [TextChunk("What is the order number?", ASKED)]
 
 
-def test_goodbye_is_said_and_the_call_ended_without_the_model() -> None:
-    assert think("No thanks, goodbye.") == [
+def test_goodbye_and_the_end_of_the_call_need_no_model() -> None:
+    assert respond("No thanks, goodbye.") == [
         TextChunk(GOODBYE),
         ToolCallRequest("end_call"),
     ]
@@ -168,7 +167,7 @@ def test_goodbye_is_said_and_the_call_ended_without_the_model() -> None:
 
 def test_the_model_may_end_the_call_when_the_caller_leaves() -> None:
     end = '{"tool": "end_call", "arguments": {}}'
-    assert think("I'm all set.", answers=[end]) == [
+    assert respond("I'm all set.", answers=[end]) == [
         TextChunk(GOODBYE),
         ToolCallRequest("end_call"),
     ]
@@ -176,45 +175,45 @@ def test_the_model_may_end_the_call_when_the_caller_leaves() -> None:
 
 def test_the_model_may_not_hang_up_on_a_caller() -> None:
     end = '{"tool": "end_call", "arguments": {}}'
-    assert think("Thank you.", answers=[end, "You are welcome."]) == [
+    assert respond("Thank you.", answers=[end, "You are welcome."]) == [
         TextChunk("You are welcome.")
     ]
 
 
 def test_after_the_end_of_the_call_nothing_is_said() -> None:
-    assert think("Bye.", ToolMessage("c", "end_call", {}, '{"ended": true}')) == []
+    assert respond("Bye.", ToolMessage("c", "end_call", {}, '{"ended": true}')) == []
 
 
-def test_a_result_is_retold_by_a_model_that_can() -> None:
+def test_a_larger_model_phrases_the_result() -> None:
     used = ToolMessage("c", "get_weather", {"location": "Tokyo"}, '{"sky": "clear"}')
-    assert think("Weather in Tokyo?", used, answers=["It is clear in Tokyo."]) == [
+    assert respond("Weather in Tokyo?", used, answers=["It is clear in Tokyo."]) == [
         TextChunk("It is clear in Tokyo.")
     ]
 
 
-def test_a_short_result_is_read_aloud_for_a_model_that_cannot() -> None:
+def test_a_short_result_is_read_aloud_without_a_small_model() -> None:
     used = ToolMessage("c", "get_weather", {"location": "Tokyo"}, '{"sky": "clear"}')
-    assert think("Weather in Tokyo?", used, is_small=True) == [
+    assert respond("Weather in Tokyo?", used, is_small=True) == [
         TextChunk("The sky is clear.")
     ]
 
 
-def test_a_failure_of_the_ending_tool_is_told() -> None:
+def test_a_failure_of_the_ending_tool_is_spoken() -> None:
     used = ToolMessage("c", "end_call", {}, "no line", is_error=True)
-    thoughts = think("Bye.", used, answers=["Sorry, that did not work."])
-    assert thoughts == [TextChunk("Sorry, that did not work.")]
+    output = respond("Bye.", used, answers=["Sorry, that did not work."])
+    assert output == [TextChunk("Sorry, that did not work.")]
 
 
-def test_the_same_call_is_not_made_twice_unasked() -> None:
+def test_the_same_tool_call_is_not_repeated_without_a_request() -> None:
     used = ToolMessage("c", "get_weather", {"location": "Tokyo"}, '{"sky": "clear"}')
-    thoughts = think(
+    output = respond(
         "Weather in Tokyo?",
         used,
         AssistantMessage("It is clear."),
         "Perfect.",
         answers=[TOKYO, "Anything else?"],
     )
-    assert thoughts == [TextChunk("Anything else?")]
+    assert output == [TextChunk("Anything else?")]
 
 
 @pytest.mark.parametrize(
@@ -222,58 +221,58 @@ def test_the_same_call_is_not_made_twice_unasked() -> None:
     ["", '{"tool": "get_weather", "argum', '{"tool": "unknown", "arguments": {}}'],
 )
 def test_a_broken_decision_becomes_speech(broken: str) -> None:
-    assert think("Hello.", answers=[broken, "Hello there."]) == [
+    assert respond("Hello.", answers=[broken, "Hello there."]) == [
         TextChunk("Hello there.")
     ]
 
 
 def test_an_instruction_or_nothing_is_answered_with_speech() -> None:
-    assert think(SystemMessage("Greet the caller."), answers=["Hello there."])
-    assert think(answers=["Hello there."]) == [TextChunk("Hello there.")]
+    assert respond(SystemMessage("Greet the caller."), answers=["Hello there."])
+    assert respond(answers=["Hello there."]) == [TextChunk("Hello there.")]
 
 
 def test_an_agent_without_tools_never_decides() -> None:
     model = ScriptedModel("Once upon a time.")
-    brain = SmallModelPolicy(model)
+    llm = SmallModelPolicy(model)
     history: list[HistoryMessage] = [UserMessage("Tell me a story.")]
-    thoughts = list(brain.think(AgentContext("Tell stories."), history, lambda: False))
-    assert thoughts == [TextChunk("Once upon a time.")]
-    brain.warm(AgentContext("Tell stories."))
+    output = list(llm.respond(AgentContext("Tell stories."), history, lambda: False))
+    assert output == [TextChunk("Once upon a time.")]
+    llm.warm(AgentContext("Tell stories."))
     assert len(model.asked) == 2
 
 
 @pytest.mark.parametrize("answers", [[ORDER], [SAY, "Hello there. How are you?"]])
 def test_nothing_is_yielded_once_it_is_cancelled(answers: list[str]) -> None:
-    brain = SmallModelPolicy(ScriptedModel(*answers))
+    llm = SmallModelPolicy(ScriptedModel(*answers))
     history: list[HistoryMessage] = [UserMessage("Where is my order 1234?")]
-    assert list(brain.think(CONTEXT, history, lambda: True)) == []
+    assert list(llm.respond(CONTEXT, history, lambda: True)) == []
 
 
-def test_warming_reads_what_thinking_will_begin_with() -> None:
+def test_warm_caches_the_prefix_of_the_later_prompts() -> None:
     model = ScriptedModel(SAY, "Hi there.")
-    brain = SmallModelPolicy(model)
-    brain.warm(CONTEXT)
-    list(brain.think(CONTEXT, [UserMessage("Hello.")], lambda: False))
+    llm = SmallModelPolicy(model)
+    llm.warm(CONTEXT)
+    list(llm.respond(CONTEXT, [UserMessage("Hello.")], lambda: False))
     warmed = {messages[0]["content"] for messages in model.asked[:2]}
     used = {messages[0]["content"] for messages in model.asked[2:]}
     assert warmed == used
 
 
-def test_thinking_leaves_the_history_alone_and_needs_no_order() -> None:
+def test_a_response_depends_only_on_the_history() -> None:
     history: list[Any] = [UserMessage("Where is my order?")]
-    brain = SmallModelPolicy(ScriptedModel(ORDER, ORDER))
-    once = list(brain.think(CONTEXT, tuple(history), lambda: False))
-    assert list(brain.think(CONTEXT, tuple(history), lambda: False)) == once
+    llm = SmallModelPolicy(ScriptedModel(ORDER, ORDER))
+    once = list(llm.respond(CONTEXT, tuple(history), lambda: False))
+    assert list(llm.respond(CONTEXT, tuple(history), lambda: False)) == once
 
 
-def test_closing_gives_the_model_back() -> None:
+def test_close_closes_the_model() -> None:
     model = ScriptedModel()
     SmallModelPolicy(model).close()
     assert model.is_closed
 
 
 class SlowReader(ScriptedModel):
-    """Takes as long to read its first prompt as the test likes."""
+    """Reads its first prompt until the test continues it."""
 
     def __init__(self, *answers: str) -> None:
         super().__init__(*answers)
@@ -301,10 +300,10 @@ class SlowReader(ScriptedModel):
         )
 
 
-def test_a_turn_waits_for_its_prompt_instead_of_reading_it_twice_at_once() -> None:
+def test_a_turn_waits_until_its_prompt_is_cached() -> None:
     model = SlowReader("", TOKYO)
-    brain = SmallModelPolicy(model)
-    warming = threading.Thread(target=brain.warm, args=(CONTEXT,))
+    llm = SmallModelPolicy(model)
+    warming = threading.Thread(target=llm.warm, args=(CONTEXT,))
     warming.start()
     assert model.reads.wait(5)
     waits = threading.Event()
@@ -313,10 +312,10 @@ def test_a_turn_waits_for_its_prompt_instead_of_reading_it_twice_at_once() -> No
         waits.set()
         return False
 
-    def think() -> None:
-        list(brain.think(CONTEXT, [UserMessage("Weather in Tokyo?")], is_cancelled))
+    def respond() -> None:
+        list(llm.respond(CONTEXT, [UserMessage("Weather in Tokyo?")], is_cancelled))
 
-    thinking = threading.Thread(target=think)
+    thinking = threading.Thread(target=respond)
     thinking.start()
     assert waits.wait(5)
     assert model.order == ["read"]
@@ -328,17 +327,17 @@ def test_a_turn_waits_for_its_prompt_instead_of_reading_it_twice_at_once() -> No
     assert model.order.index("been read") < model.order.index("decide")
 
 
-def test_a_turn_that_is_cancelled_does_not_wait_for_its_prompt() -> None:
+def test_a_cancelled_turn_does_not_wait_for_its_prompt() -> None:
     model = SlowReader("")
-    brain = SmallModelPolicy(model)
-    warming = threading.Thread(target=brain.warm, args=(CONTEXT,))
+    llm = SmallModelPolicy(model)
+    warming = threading.Thread(target=llm.warm, args=(CONTEXT,))
     warming.start()
     assert model.reads.wait(5)
     cancelled = threading.Event()
     cancelled.set()
 
     # It comes back although the prompt is not read yet.
-    list(brain.think(CONTEXT, [UserMessage("Hello?")], cancelled.is_set))
+    list(llm.respond(CONTEXT, [UserMessage("Hello?")], cancelled.is_set))
 
     assert "been read" not in model.order
     model.go_on.set()

@@ -7,14 +7,14 @@ from runner.speech.llm.small_model import (
 )
 
 
-def test_a_call_is_read() -> None:
+def test_a_tool_call_is_parsed() -> None:
     line = '{"tool": "get_weather", "arguments": {"location": "Tokyo"}}'
     assert read_tool_decision(line) == ToolDecision(
         "get_weather", {"location": "Tokyo"}
     )
 
 
-def test_a_call_in_a_code_fence_is_read() -> None:
+def test_a_tool_call_in_a_code_fence_is_parsed() -> None:
     assert read_tool_decision('```json\n{"tool": "ping"}\n```') == ToolDecision(
         "ping", {}
     )
@@ -31,11 +31,11 @@ def test_a_call_in_a_code_fence_is_read() -> None:
         "Hello",
     ],
 )
-def test_what_is_not_a_whole_call_is_none(line: str) -> None:
+def test_an_incomplete_tool_call_is_none(line: str) -> None:
     assert read_tool_decision(line) is None
 
 
-def test_speech_is_known_from_its_first_word() -> None:
+def test_speech_is_recognized_by_its_first_characters() -> None:
     assert prefers_speech('{"say"')
     assert prefers_speech(' {"say": "He')
     assert prefers_speech("Hello")

@@ -48,13 +48,13 @@ def verdict(
     return validate_call(TOOLS, turns, call, is_small=is_small)
 
 
-def test_a_grounded_call_stands() -> None:
+def test_a_grounded_tool_call_is_kept() -> None:
     assert verdict("When is Alien on?", call=FILM) == ToolCallRequest(
         "showtimes", {"film": "Alien"}
     )
 
 
-def test_a_missing_value_is_asked_for_when_the_request_is_about_the_tool() -> None:
+def test_a_missing_argument_is_asked_for_if_the_request_is_about_the_tool() -> None:
     question = TextChunk("What is the title of the film?", "showtimes.film")
     assert verdict("When does the film start?", call=FILM) == question
 
@@ -64,25 +64,25 @@ def test_a_guess_about_something_else_is_dropped() -> None:
 
 
 @pytest.mark.parametrize("call", [None, ToolDecision("unknown", {})])
-def test_no_call_is_not_a_verdict(call: ToolDecision | None) -> None:
+def test_without_a_tool_call_the_result_is_none(call: ToolDecision | None) -> None:
     assert verdict("When is Alien on?", call=call) is None
 
 
-def test_nobody_is_hung_up_on() -> None:
+def test_the_call_is_not_ended_without_a_goodbye() -> None:
     assert verdict("Thank you.", call=ToolDecision("end_call", {})) is None
     assert verdict(
         "I'm all set.", call=ToolDecision("end_call", {})
     ) == ToolCallRequest("end_call")
 
 
-def test_a_small_model_may_not_call_what_nobody_spoke_of() -> None:
+def test_a_small_model_cannot_call_a_tool_that_was_not_mentioned() -> None:
     call = ToolDecision("speak_to_staff", {"reason": "The caller said hello"})
     assert verdict("Hello.", call=call, is_small=True) is None
     assert verdict("Hello.", call=call) is not None
     assert verdict("Staff, please.", call=call, is_small=True) is not None
 
 
-def test_a_question_that_fits_a_tool_without_arguments_better_goes_to_it() -> None:
+def test_a_question_goes_to_a_better_matching_tool_without_parameters() -> None:
     said = "Which films run today?"
     assert verdict(said, call=FILM, is_small=True) == ToolCallRequest(
         "todays_programme"
@@ -91,7 +91,7 @@ def test_a_question_that_fits_a_tool_without_arguments_better_goes_to_it() -> No
     assert verdict("Today was long.", call=None, is_small=True) is None
 
 
-def test_the_same_call_needs_to_be_asked_for_again() -> None:
+def test_a_repeated_tool_call_must_be_requested_again() -> None:
     used = ToolMessage("c", "showtimes", {"film": "Alien"}, '{"at": "19:00"}')
     assert verdict("When is Alien on?", used, "Perfect.", call=FILM) is None
     assert verdict("When is Alien on?", used, "That film again?", call=FILM) is not None
@@ -99,7 +99,7 @@ def test_the_same_call_needs_to_be_asked_for_again() -> None:
     assert verdict("When is Alien on?", failed, "Once more.", call=FILM) is not None
 
 
-def test_the_tool_whose_value_was_asked_for_is_pending() -> None:
+def test_the_tool_whose_argument_was_asked_for_is_pending() -> None:
     history: list[HistoryMessage] = [
         UserMessage("When is the film on?"),
         ASKED,
@@ -110,7 +110,7 @@ def test_the_tool_whose_value_was_asked_for_is_pending() -> None:
     assert without_pending(TOOLS, history) is None
 
 
-def test_who_turns_to_another_tool_leaves_the_pending_request() -> None:
+def test_a_request_for_another_tool_drops_the_pending_one() -> None:
     said = UserMessage("Let me speak to your staff.")
     history: list[HistoryMessage] = [
         UserMessage("Hi."),

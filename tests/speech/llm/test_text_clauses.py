@@ -20,7 +20,7 @@ def test_the_first_clause_comes_at_the_first_comma() -> None:
     ]
 
 
-def test_a_clause_is_given_before_the_text_is_over() -> None:
+def test_a_clause_is_yielded_before_the_end_of_the_text() -> None:
     cutter = ClauseSplitter()
     assert list(cutter.feed("That is right. And")) == ["That is right."]
 

@@ -9,17 +9,17 @@ def filtered(pieces: list[str]) -> str:
     return "".join([*map(markup.feed, pieces), markup.finish()])
 
 
-def test_thoughts_and_signs_are_removed() -> None:
+def test_reasoning_and_markup_are_removed() -> None:
     assert filtered(["<thi", "nk>hm, **so**</th", "ink>It is ", "**18** `deg`"]) == (
         "It is 18 deg"
     )
 
 
-def test_a_sign_that_begins_like_a_thought_stays() -> None:
+def test_a_character_that_only_starts_like_a_tag_stays() -> None:
     assert filtered(["1 <", " 2 and 3 <th"]) == "1 < 2 and 3 <th"
 
 
-def test_a_thought_that_never_ends_is_never_spoken() -> None:
+def test_unclosed_reasoning_is_never_spoken() -> None:
     assert filtered(["Hello. <think>secret"]) == "Hello. "
 
 

@@ -32,7 +32,7 @@ def in_words(number: int) -> str:
 
 
 @given(st.integers(0, 9_999_999))
-def test_a_number_in_words_is_read_back(number: int) -> None:
+def test_a_number_in_words_becomes_digits(number: int) -> None:
     assert spoken_tokens(in_words(number)) == [str(number)]
 
 
@@ -58,7 +58,7 @@ def test_digits_said_one_by_one_join(digits: list[int]) -> None:
         "one thousand two hundred thirty four",
     ],
 )
-def test_every_way_to_say_1234_is_heard(said: str) -> None:
+def test_every_spoken_form_of_1234_is_recognized(said: str) -> None:
     assert "1234" in digit_runs(spoken_tokens(said))
 
 
@@ -89,5 +89,5 @@ def test_numbers_with_words_between_do_not_join() -> None:
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_taken(text: str) -> None:
+def test_any_text_is_accepted(text: str) -> None:
     digit_runs(spoken_tokens(text))

@@ -3,11 +3,11 @@ import pytest
 from runner.speech.llm.tools import read_tool_spec, read_tool_specs
 
 
-def test_a_tool_without_parameters_has_no_slots() -> None:
+def test_a_tool_may_have_no_parameters() -> None:
     assert read_tool_spec({"name": "ping"}).parameters == ()
 
 
-def test_required_slots_are_told_from_optional_ones() -> None:
+def test_required_and_optional_parameters_are_distinguished() -> None:
     tool = read_tool_spec(
         {
             "name": "t",
@@ -25,7 +25,7 @@ def test_required_slots_are_told_from_optional_ones() -> None:
         {"name": "t", "parameters": {"properties": {"a": True}}, "description": 7},
     ],
 )
-def test_a_broken_schema_is_read_as_far_as_it_goes(broken: dict[str, object]) -> None:
+def test_invalid_parts_of_a_schema_are_ignored(broken: dict[str, object]) -> None:
     assert read_tool_spec(broken).name == "t"
 
 
@@ -44,7 +44,7 @@ def test_a_tool_without_a_name_is_left_out() -> None:
         ("leave", "End the phone call, after a goodbye."),
     ],
 )
-def test_a_tool_that_ends_the_call_is_recognised(name: str, description: str) -> None:
+def test_a_tool_that_ends_the_call_is_recognized(name: str, description: str) -> None:
     assert read_tool_spec({"name": name, "description": description}).ends_call
 
 
@@ -61,7 +61,7 @@ def test_other_tools_do_not_end_the_call(name: str, description: str) -> None:
     assert not read_tool_spec({"name": name, "description": description}).ends_call
 
 
-def test_a_tool_that_wants_an_argument_does_not_end_the_call() -> None:
+def test_a_tool_with_a_required_argument_does_not_end_the_call() -> None:
     tool = {
         "name": "end_call",
         "parameters": {"required": ["x"], "properties": {"x": {}}},
