@@ -170,7 +170,7 @@ def test_the_command_s_module_is_light() -> None:
     assert loaded(program) - loaded(bare) == set()
 
 
-LEFT_BEHIND = '''\
+LEFT_BEHIND = """\
 import asyncio
 import concurrent.futures
 import threading
@@ -201,7 +201,7 @@ class Panic(BaseException):
 
 async def panic() -> str:
     raise Panic("out of bounds")
-'''
+"""
 
 
 @pytest.mark.parametrize(

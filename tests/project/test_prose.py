@@ -53,14 +53,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "runner/tools/http_client.py": ("an encoding nobody asked for",),  # by the model
     # Prompts: the decisions of the small models were measured with these texts.
     "runner/speech/llm/prompt.py": ("Tell me the answer", "Say sorry and tell me"),
-    "runner/config/lint/rules/security.py": ("secret perhaps",),
     "runner/config/lint/spoken_text.py": ("tells?) (?:you|for|to)",),
 }
-
-# Files that are not rewritten yet; a name leaves the list with its file's last finding.
-PENDING: frozenset[str] = frozenset(
-    (Path(__file__).parent / "prose_pending.txt").read_text("utf-8").split()
-)
 
 PATTERN = re.compile(r"\b(" + "|".join(WORDS) + r")\b", re.IGNORECASE)
 
@@ -134,16 +128,7 @@ def findings(name: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", tracked())
 def test_a_file_is_written_in_plain_english(name: str) -> None:
-    found = list(findings(name))
-
-    if name in PENDING:
-        assert found, f"{name} has no findings: take it off prose_pending.txt"
-    else:
-        assert found == []
-
-
-def test_the_pending_files_exist() -> None:
-    assert sorted(PENDING) == sorted(PENDING & set(tracked()))
+    assert list(findings(name)) == []
 
 
 if __name__ == "__main__":
