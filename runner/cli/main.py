@@ -109,7 +109,7 @@ def _options(
 
 
 def run_command_line() -> None:
-    """Run the command line; the entry point of the `vagent` script.
+    """Runs the command line; the entry point of the `vagent` script.
 
     Prints an expected error as one sentence on stderr and exits with its code. Any
     other exception is a bug: one sentence, with the traceback if VAGENT_DEBUG=1.

@@ -12,14 +12,14 @@ from runner.errors import FileUnreadable
 
 
 def write_any_character() -> None:
-    """Let stdout accept any character; unencodable ones are escaped."""
+    """Lets stdout accept any character; unencodable ones are escaped."""
     reconfigure = getattr(sys.stdout, "reconfigure", None)  # only text files have it
     if reconfigure is not None:
         reconfigure(errors="backslashreplace")
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Write rows in columns as wide as their widest cell, separated by two spaces."""
+    """Writes rows in columns as wide as their widest cell, separated by two spaces."""
     table = [headings, *rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
@@ -28,7 +28,7 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def save(path: Path, text: str) -> None:
-    """Write a report to a file; raises FileUnreadable if that fails."""
+    """Writes a report to a file; raises FileUnreadable if that fails."""
     try:
         path.write_text(text, "utf-8", errors="backslashreplace", newline="\n")
     except OSError as error:

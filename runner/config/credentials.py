@@ -73,7 +73,7 @@ class Credential:
 
 
 def find_credentials(text: str) -> Iterator[Credential]:
-    """Yield texts with the published format of a key, in the order of the formats."""
+    """Yields texts with the published format of a key, in the order of the formats."""
     if not any(hint in text for hint in _PREFIXES):
         return
     for what, pattern in _FORMATS.items():
@@ -85,7 +85,7 @@ def find_credentials(text: str) -> Iterator[Credential]:
 def find_environment_secrets(
     environment: Mapping[str, str], always: Container[str] = ()
 ) -> Iterator[tuple[str, str]]:
-    """Yield the name and value of each secret in the environment.
+    """Yields the name and value of each secret in the environment.
 
     These are the variables in `always`, variables with a secret name, passwords of
     proxies, and values with the published format of a key.
@@ -101,7 +101,7 @@ def find_environment_secrets(
 
 
 def find_high_entropy(text: str) -> Iterator[Span]:
-    """Yield long tokens of mixed letters and digits that look random."""
+    """Yields long tokens of mixed letters and digits that look random."""
     for found in re.finditer(_TOKEN, text):
         token = found[0]
         kinds = (str.isupper, str.islower, str.isdigit)
@@ -115,7 +115,7 @@ def find_high_entropy(text: str) -> Iterator[Span]:
 
 
 def entropy(text: str) -> float:
-    """Return the Shannon entropy of a text in bits per character."""
+    """Returns the Shannon entropy of a text in bits per character."""
     total = len(text)
     counts = Counter(text).values()
     return -sum(n / total * math.log2(n / total) for n in counts)
@@ -124,7 +124,7 @@ def entropy(text: str) -> float:
 def mask_credentials(
     findings: Iterable[Diagnostic], source: Source, spans: Iterable[Span]
 ) -> list[Diagnostic]:
-    """Return the findings with the text of `spans` masked."""
+    """Returns the findings with the text of `spans` masked."""
     secrets = sorted({source.text[slice(*span)] for span in spans}, key=len)[::-1]
     return [_masked(each, secrets) for each in findings] if secrets else [*findings]
 

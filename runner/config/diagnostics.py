@@ -132,7 +132,7 @@ def diagnose(
     related: tuple[Related, ...] = (),
     fix: Fix | None = None,
 ) -> Diagnostic:
-    """Return the diagnostic for the characters of `span` in `source`."""
+    """Returns the diagnostic for the characters of `span` in `source`."""
     line, column = source.point(span.start)
     end_line, end_column = source.point(max(span.start, span.end))
     elsewhere = tuple(
@@ -157,7 +157,7 @@ def diagnose(
 def replacement(
     place: Place, old: str, new: str, *, is_safe: bool = True
 ) -> Fix | None:
-    """Return the fix that replaces `old` with `new`; None if `place` is not `old`.
+    """Returns the fix that replaces `old` with `new`; None if `place` is not `old`.
 
     The place differs from the text if it is an alias or has escapes.
     """
@@ -168,7 +168,7 @@ def replacement(
 
 
 def quoted(value: Any) -> str:
-    """Return a value for a message: as JSON, truncated, safe for a terminal."""
+    """Returns a value for a message: as JSON, truncated, safe for a terminal."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     if len(text) > _MAX_QUOTE_LENGTH:
         text = text[: _MAX_QUOTE_LENGTH - 1] + "…"
@@ -176,7 +176,7 @@ def quoted(value: Any) -> str:
 
 
 def printable(text: str) -> str:
-    """Replace characters that could control a terminal."""
+    """Replaces characters that could control a terminal."""
     return _UNSAFE.sub("\ufffd", text)
 
 
@@ -189,7 +189,7 @@ _BOLD, _RED, _YELLOW, _BLUE, _CYAN = "1", "1;31", "1;33", "1;34", "1;36"
 
 
 def render(diagnostics: Iterable[Diagnostic], *, colour: bool = False) -> str:
-    """Return findings as text: headline, source line, caret range and help of each.
+    """Returns findings as text: headline, source line, caret range and help of each.
 
     Ends with a line break unless there are none. `colour` adds terminal colors.
     """
@@ -197,7 +197,7 @@ def render(diagnostics: Iterable[Diagnostic], *, colour: bool = False) -> str:
 
 
 def headline(found: Diagnostic, *, colour: bool = False) -> str:
-    """Return a finding as one line: place, severity, message, rule."""
+    """Returns a finding as one line: place, severity, message, rule."""
     if not colour:
         return str(found)
     paint = _Painter(True)
@@ -241,7 +241,7 @@ def _render_one(found: Diagnostic, paint: _Painter) -> str:
 
 
 def point_out(line: str, column: int) -> tuple[str, str]:
-    """Return a source line for display, and the line with a caret below `column`."""
+    """Returns a source line for display, and the line with a caret below `column`."""
     shown, before, _ = _window(line, column - 1, column)
     return shown, f"{_lead(before)}^"
 
@@ -252,7 +252,7 @@ def _lead(before: str) -> str:
 
 
 def _window(line: str, start: int, stop: int | None) -> tuple[str, str, str]:
-    """Return the line for display, the part before the mark, and the marked part.
+    """Returns the line for display, the part before the mark, and the marked part.
 
     `start` and `stop` are the offsets of the mark; without `stop` it ends with the
     line.
@@ -271,7 +271,7 @@ def _window(line: str, start: int, stop: int | None) -> tuple[str, str, str]:
 
 
 def _width(character: str) -> int:
-    """Return the terminal columns of a character (Unicode Annex 11)."""
+    """Returns the terminal columns of a character (Unicode Annex 11)."""
     if unicodedata.category(character) in ("Mn", "Me", "Cf"):
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1

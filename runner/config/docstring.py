@@ -55,7 +55,7 @@ class Docstring:
 
 
 def parse_docstring(text: str | None) -> Docstring:
-    """Parse a docstring; text outside known sections is the description.
+    """Parses a docstring; text outside known sections is the description.
 
     Paragraphs of the description are separated by an empty line.
     """
@@ -73,7 +73,7 @@ def parse_docstring(text: str | None) -> Docstring:
 
 
 def _split_sections(lines: list[str]) -> Iterator[tuple[str, list[str]]]:
-    """Yield (section name, its lines); the name before the first section is empty."""
+    """Yields (section name, its lines); the name before the first section is empty."""
     name, collected = "", list[str]()
     skip = False
     for number, line in enumerate(lines):
@@ -92,7 +92,7 @@ def _split_sections(lines: list[str]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _read_heading(line: str, following: str) -> str | None:
-    """Return the name of a section from `Args:` or an underlined `Parameters`."""
+    """Returns the name of a section from `Args:` or an underlined `Parameters`."""
     word = line.strip().removesuffix(":").lower().replace(" ", "_")
     if word not in _SECTIONS or line[:1].isspace():
         return None
@@ -106,7 +106,7 @@ def _is_rule(line: str) -> bool:
 
 
 def _take_sphinx_fields(lines: list[str]) -> tuple[list[str], dict[str, str]]:
-    """Split `:param …:` fields from the description above them."""
+    """Splits `:param …:` fields from the description above them."""
     description: list[str] = []
     parameters: dict[str, str] = {}
     current: str | None = None
@@ -126,7 +126,7 @@ def _take_sphinx_fields(lines: list[str]) -> tuple[list[str], dict[str, str]]:
 
 
 def _read_items(lines: list[str]) -> dict[str, str]:
-    """Return the parameters of a section; indented lines continue the one above."""
+    """Returns the parameters of a section; indented lines continue the one above."""
     block = cleandoc("\n".join(["", *lines])).splitlines()
     items: dict[str, str] = {}
     current: tuple[str, ...] = ()

@@ -43,7 +43,7 @@ _USUAL: dict[str, tuple[tuple[str, ...], float, float]] = {
 
 
 def parse_duration(text: str) -> float:
-    """Return the seconds of a duration; raise `ValueError` if it is not one."""
+    """Returns the seconds of a duration; raises `ValueError` if it is not one."""
     found = _DURATION.fullmatch(text)
     if found is None:
         raise ValueError(f"{text!r} is not a duration")
@@ -51,7 +51,7 @@ def parse_duration(text: str) -> float:
 
 
 def respell_duration(text: str) -> str | None:
-    """Return `8 seconds` or `1h 30min` in the format of agent files, else None."""
+    """Returns `8 seconds` or `1h 30min` in the format of agent files, else None."""
     if not re.fullmatch(rf"\s*(?:{_PART}\s*)+", text, re.ASCII):
         return None
     parts = re.findall(_PART, text, re.ASCII)
@@ -71,7 +71,7 @@ def respell_duration(text: str) -> str | None:
 
 
 def guess_unit(path: Pointer, number: float) -> tuple[str, bool]:
-    """Return the likely unit of a bare number at `path`, and True if it is certain.
+    """Returns the likely unit of a bare number at `path`, and True if it is certain.
 
     It is certain if only one unit gives a usual value, and that unit is seconds or the
     most common one of the field.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def referenced_files(path: Path) -> frozenset[Path]:
-    """Return the files that an agent or scenario file uses, whether they exist or not.
+    """Returns the files that an agent or scenario file uses, whether they exist or not.
 
     For an agent: the prompt file and the Python files in the folders of its tools,
     which tools may import. Files outside the agent's folder are never read and left
@@ -54,7 +54,7 @@ def _used_files(path: Path, value: dict[str, Any]) -> set[Path]:
 
 
 def _agents(value: dict[str, Any]) -> list[str]:
-    """Return the agents named in a scenario file."""
+    """Returns the agents named in a scenario file."""
     scenarios = value.get("scenarios")
     if not isinstance(scenarios, list):
         return []
@@ -125,12 +125,12 @@ class ParsedFile:
 
 
 def read_agent_file(path: Path) -> ParsedFile:
-    """Read an agent or scenario file; raise `FileUnreadable` if it cannot be read."""
+    """Reads an agent or scenario file; raises `FileUnreadable` if it cannot be read."""
     return _read(path, lambda: read_source(path))
 
 
 def find_file(path: Path) -> ParsedFile | None:
-    """Read a file if it looks like an agent or scenario file; else return None.
+    """Reads a file if it looks like an agent or scenario file; else returns None.
 
     Most other YAML files are recognized without parsing. Raises `FileUnreadable`.
     """
@@ -149,7 +149,7 @@ def find_file(path: Path) -> ParsedFile | None:
 
 
 def read_agent_text(data: bytes, path: Path) -> ParsedFile:
-    """Read the content of a file as if it were at `path`."""
+    """Reads the content of a file as if it were at `path`."""
     return _read(path, lambda: decode_source(data, str(path)))
 
 
@@ -168,7 +168,7 @@ def _read(path: Path, source_of: Callable[[], Source]) -> ParsedFile:
 
 
 def load_environment(folder: Path, process: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of `process` and of a `.env` file in `folder`.
+    """Returns the variables of `process` and of a `.env` file in `folder`.
 
     Variables of the process take precedence. Raises `FileUnreadable`.
     """
@@ -189,7 +189,7 @@ def load_environment(folder: Path, process: Mapping[str, str]) -> dict[str, str]
 
 
 def resolve_inside(folder: Path, reference: str) -> Path | None:
-    """Return the real path of a file named in an agent file.
+    """Returns the real path of a file named in an agent file.
 
     None if it is outside the agent's folder: through `..`, an absolute path or a link.
     """
@@ -215,7 +215,7 @@ _LINE_END = r"\r\n|\n|\r"
 
 
 def find_modeline(text: str) -> Span | None:
-    """Return the place of the reference in the first modeline, None without one."""
+    """Returns the place of the reference in the first modeline, None without one."""
     if "$schema" not in text:
         return None
     found = re.search(_MODELINE, text, re.MULTILINE)
@@ -230,7 +230,7 @@ def is_missing(reference: str, folder: Path) -> bool:
 
 
 def find_schema(folder: Path, name: str = AGENT_SCHEMA) -> str | None:
-    """Return the reference for a modeline to a schema in a folder or above it.
+    """Returns the reference for a modeline to a schema in a folder or above it.
 
     Folders above are searched only within the repository of `folder`.
     """
@@ -256,7 +256,7 @@ def _has_root(folder: str) -> bool:
 
 
 def modeline_for(text: str, reference: str) -> tuple[int, str]:
-    """Return the offset for a modeline in a text, and the line with its line end."""
+    """Returns the offset for a modeline in a text, and the line with its line end."""
     directives = re.match(_DIRECTIVES, text)
     at = directives.end() if directives else 0
     end = re.search(_LINE_END, text)

@@ -51,7 +51,7 @@ class Placeholder:
 
 
 def policy(path: Pointer) -> Policy:
-    """Return what `${...}` may be in the text at `path`."""
+    """Returns what `${...}` may be in the text at `path`."""
     match path:
         case ("tools", _, key, *rest):
             return _tool_policy(key, rest)
@@ -81,7 +81,7 @@ def _tool_policy(key: str | int, rest: list[str | int]) -> Policy:
 
 
 def find_placeholders(text: str) -> Iterator[Placeholder]:
-    """Yield every placeholder of a text, in order."""
+    """Yields every placeholder of a text, in order."""
     if "${" not in text:
         return
     for found in _TOKEN.finditer(text):
@@ -98,7 +98,7 @@ def find_placeholders(text: str) -> Iterator[Placeholder]:
 
 
 def find_texts(value: Any, path: Pointer = ()) -> Iterator[tuple[Pointer, str]]:
-    """Yield each text in `value` that may have placeholders, with its path."""
+    """Yields each text in `value` that may have placeholders, with its path."""
     if isinstance(value, str):
         if policy(path) != "literal":
             yield path, value
@@ -121,7 +121,7 @@ class Expander:
         self._environment = environment
 
     def expand_text(self, text: str) -> str:
-        """Replace the placeholders of a checked text; values are not expanded again."""
+        """Replaces the placeholders of a checked text; values are not expanded."""
         parts, done = [], 0
         for found in find_placeholders(text):
             parts += [text[done : found.start], self._value(found, text)]
@@ -129,7 +129,7 @@ class Expander:
         return "".join(parts) + text[done:]
 
     def expand(self, value: Any, path: Pointer = ()) -> Any:
-        """Replace the placeholders in every text in `value` that may have them."""
+        """Replaces the placeholders in every text in `value` that may have them."""
         if isinstance(value, str):
             return value if policy(path) == "literal" else self.expand_text(value)
         if isinstance(value, dict):

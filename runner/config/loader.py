@@ -34,7 +34,7 @@ def check_file(
     kinds: Kinds | None = None,
     must_run: bool = False,
 ) -> list[Diagnostic]:
-    """Return all findings about an agent file, sorted.
+    """Returns all findings about an agent file, sorted.
 
     Only the names in `environment` are used. Unset environment variables and variables
     without a value are warnings, with `must_run` errors. `kinds` are the schemas of
@@ -58,7 +58,7 @@ def check_reading(
     kinds: Kinds | None = None,
     must_run: bool = False,
 ) -> list[Diagnostic]:
-    """Return all findings about a parsed file, like `check_file`."""
+    """Returns all findings about a parsed file, like `check_file`."""
     found, _ = examine_agent(
         reading,
         environment=environment,
@@ -76,7 +76,7 @@ def load_agent(
     variables: Mapping[str, str] | None = None,
     kinds: Kinds | None = None,
 ) -> AgentConfig:
-    """Load an agent file to run it.
+    """Loads an agent file to run it.
 
     Raises `ConfigError` with all findings if one is an error, such as an unset
     environment variable or a variable without a value. Raises `FileUnreadable` and
@@ -104,7 +104,7 @@ def inspect_agent(
     variables: Mapping[str, str] | None = None,
     kinds: Kinds | None = None,
 ) -> RuleContext:
-    """Return the facts about an agent file that is shown but not run.
+    """Returns the facts about an agent file that is shown but not run.
 
     Unset environment variables and variables without a value are not errors. Raises
     like `load_agent`.
@@ -142,7 +142,7 @@ def examine_agent(
     kinds: Kinds | None = None,
     must_run: bool = False,
 ) -> tuple[list[Diagnostic], RuleContext | None]:
-    """Return all findings, and the rule context if the file is a mapping.
+    """Returns all findings, and the rule context if the file is a mapping.
 
     Raises `UsageError` like `check_file`.
     """
@@ -200,7 +200,7 @@ def run_rules(
     rules: Mapping[str, Rule],
     references: Mapping[str, set[int]],
 ) -> list[Diagnostic]:
-    """Return all findings about a file that is a mapping, sorted.
+    """Returns all findings about a file that is a mapping, sorted.
 
     `faults` are the findings of the schema with the ids of their rules. `rules` are
     checked in order. `references` are the lines that name another file, by its path.
@@ -220,7 +220,7 @@ def run_rules(
 
 
 def describe_bare(reading: ParsedFile, what: str, beginning: str) -> list[Diagnostic]:
-    """Return the findings about a file that is not a mapping; `what` names its kind."""
+    """Returns the findings of a file that is not a mapping; `what` is its kind."""
     bare = sorted({*reading.findings, *_mapping_expected(reading, what, beginning)})
     spans = [each.span for each in find_credentials(reading.source.text)]
     return mask_credentials(bare, reading.source, spans)
@@ -250,7 +250,7 @@ def _diagnose(rule: Rule, found: Finding) -> Diagnostic:
 def _without_duplicates(
     document: Document, found: set[Diagnostic]
 ) -> Iterator[Diagnostic]:
-    """Yield the findings without duplicates.
+    """Yields the findings without duplicates.
 
     Left out are findings that an alias repeats, findings of the schema at a place where
     a rule has a more specific one, and findings about lines with recovered syntax.
@@ -278,7 +278,7 @@ def _without_duplicates(
 
 
 def _essence(found: Diagnostic) -> tuple[str, str]:
-    """Return rule and message without the name of the value."""
+    """Returns rule and message without the name of the value."""
     return found.rule, found.message.partition(" is ")[2] or found.message
 
 
@@ -313,7 +313,7 @@ def _mapping_expected(
 
 
 def find_references(inspection: RuleContext) -> dict[str, set[int]]:
-    """Return the lines that name another file, by its path as in findings."""
+    """Returns the lines that name another file, by its path as in findings."""
     found: dict[str, set[int]] = {}
     prompt = inspection.fact(read_prompt).source
     named: list[tuple[str, Pointer]] = []

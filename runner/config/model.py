@@ -163,7 +163,7 @@ def build_agent(
     variables: Mapping[str, str],
     environment: Mapping[str, str],
 ) -> AgentConfig:
-    """Return the agent of a valid file; `prompt` is the text of `prompt_file`."""
+    """Returns the agent of a valid file; `prompt` is the text of `prompt_file`."""
     expander = Expander(variables, environment)
     fields = expander.expand(dict(value))
     text = fields["prompt"] if prompt is None else expander.expand_text(prompt)
@@ -190,7 +190,7 @@ def build_agent(
 def resolve_variables(
     value: Mapping[str, Any], given: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the value of every declared variable that has one."""
+    """Returns the value of every declared variable that has one."""
     declared = value.get("variables", {})
     defaults = {
         name: each["default"] for name, each in declared.items() if "default" in each
@@ -251,7 +251,7 @@ def _tool(value: Mapping[str, Any]) -> ToolConfig:
 def session_fields(
     agent: AgentConfig, tools: Sequence[Mapping[str, Any]] = ()
 ) -> dict[str, Any]:
-    """Return the `session` object of `session.update`; `tools` are wire definitions.
+    """Returns the `session` object of `session.update`; `tools` are wire definitions.
 
     Fields that the file does not set are left out, never null: the service refuses a
     null greeting, and setting a silence turns its adaptive endpointing off.

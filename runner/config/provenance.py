@@ -73,7 +73,7 @@ class TracedConfig:
     origins: Origins = field(default_factory=dict)
 
     def origin(self, path: Pointer) -> Origin:
-        """Return the origin of the value at `path`."""
+        """Returns the origin of the value at `path`."""
         for end in range(len(path), -1, -1):
             if path[:end] in self.origins:
                 return self.origins[path[:end]]
@@ -112,7 +112,7 @@ _DEFAULTS: tuple[tuple[Pointer, Any, Kind, str], ...] = (
 
 
 def placeholder_for(name: str) -> str:
-    """Return the text that is shown instead of an environment variable's value."""
+    """Returns the text that is shown instead of an environment variable's value."""
     return f"${{env:{name}}}"
 
 
@@ -122,7 +122,7 @@ def trace(
     variables: Mapping[str, str],
     environment: Mapping[str, str],
 ) -> TracedConfig:
-    """Return the values of a valid agent file with their origins.
+    """Returns the values of a valid agent file with their origins.
 
     `given` are the variables of the command line. `variables` and `environment` are the
     values of all variables, in the form to display.
@@ -154,7 +154,7 @@ class _Tracer:
         self._expander = expander
 
     def value(self, path: Pointer, default: Any, origin: Origin) -> tuple[Any, Origin]:
-        """Return the value at `path` and its origin, or the default and its origin."""
+        """Returns the value at `path` and its origin, or the default and its origin."""
         here: Pointer = path
         node = self._document.node(path)
         if path == ("voice", "name"):  # `voice: alba` is the short form
@@ -169,13 +169,13 @@ class _Tracer:
         return value, self.written(here, node.value)
 
     def written(self, path: Pointer, value: Any) -> Origin:
-        """Return the origin of the value in the file at `path`."""
+        """Returns the origin of the value in the file at `path`."""
         source = self._document.source
         line, column = source.point(self._document.value_span(path).start)
         return Origin("file", None, line, column, uses=tuple(self._uses(value)))
 
     def prompt(self, traced: TracedConfig) -> None:
-        """Add the prompt, from the agent file or from the prompt file."""
+        """Adds the prompt, from the agent file or from the prompt file."""
         found = self._inspection.fact(read_prompt)
         value = self._document.value
         if found.source is None:
@@ -188,7 +188,7 @@ class _Tracer:
         traced.origins["prompt",] = origin
 
     def leaves(self, path: Pointer, value: Any) -> Iterator[tuple[Pointer, Origin]]:
-        """Yield the origin of every value below `path`."""
+        """Yields the origin of every value below `path`."""
         if isinstance(value, dict) and value:
             for key, each in value.items():
                 yield from self.leaves((*path, key), each)
@@ -199,7 +199,7 @@ class _Tracer:
             yield path, self.written(path, None if _is_schema(path) else value)
 
     def variable(self, name: str) -> Origin:
-        """Return the origin of a variable's value."""
+        """Returns the origin of a variable's value."""
         if name in self._given:
             return Origin("given")
         path = ("variables", name, "default")

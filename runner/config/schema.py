@@ -49,7 +49,7 @@ _KIND_ID = "https://vagent.dev/schema/kind/"
 
 
 def agent_schema(kinds: Kinds | None = None) -> Schema:
-    """Return the agent schema with additional tool kinds (key -> schema of its value).
+    """Returns the agent schema with additional tool kinds (key -> schema of its value).
 
     The built-in kinds are always included. Raises `ToolError` for a kind whose key is a
     field of all tools or whose schema is invalid.
@@ -88,12 +88,12 @@ def _builtin_schema() -> Schema:
 
 
 def find_agent_violations(value: Any, kinds: Kinds | None = None) -> list[Violation]:
-    """Return the violations of an agent file, with additional tool kinds."""
+    """Returns the violations of an agent file, with additional tool kinds."""
     return find_violations(value, agent_schema(kinds) if kinds else _builtin_schema())
 
 
 def find_violations(value: Any, schema: Schema) -> list[Violation]:
-    """Return the violations of one of our own schemas; empty if the value is valid."""
+    """Returns the violations of one of our own schemas; empty if the value is valid."""
     if _fits_quickly(value, schema):
         return []
     from runner.config.json_schema import BoundedSchema
@@ -102,7 +102,7 @@ def find_violations(value: Any, schema: Schema) -> list[Violation]:
 
 
 def find_sample_violation(value: Any, schema: Schema) -> Violation | None:
-    """Return a violation of a schema from a file, without references, by a sample.
+    """Returns a violation of a schema from a file, without references, by a sample.
 
     None also if the work for it would exceed the bounds of `json_schema`.
     """
@@ -118,7 +118,7 @@ def find_sample_violation(value: Any, schema: Schema) -> Violation | None:
 
 
 def find_schema_violations(schema: Any) -> list[Violation]:
-    """Return the violations of the JSON Schema 2020-12 meta-schema by `schema`."""
+    """Returns the violations of the JSON Schema 2020-12 meta-schema by `schema`."""
     if _fits_quickly(schema, PLAIN_SCHEMA):
         return []
     from runner.config.json_schema import find_meta_errors
@@ -172,7 +172,7 @@ def _translate(
 
 
 def _fitting_branch(error: ValidationError) -> list[ValidationError]:
-    """Return the errors of the branch of an anyOf or oneOf that was probably meant.
+    """Returns the errors of the branch of an anyOf or oneOf that was probably meant.
 
     It is the only branch whose type fits, or of several the only one whose errors are
     deeper inside. Empty if it is unclear.
@@ -200,7 +200,7 @@ KIND = "kind_"
 
 @cache
 def read_packaged(package: str, name: str) -> str:
-    """Return the text of a data file of a package."""
+    """Returns the text of a data file of a package."""
     # importlib.resources takes 4 ms to import.
     data = get_data(package, name)
     assert data is not None  # None is for namespace packages
@@ -208,18 +208,18 @@ def read_packaged(package: str, name: str) -> str:
 
 
 def packaged_text() -> str:
-    """Return the text of the packaged agent schema."""
+    """Returns the text of the packaged agent schema."""
     return read_packaged("runner.config", "agent.schema.json")
 
 
 def packaged_schema() -> Schema:
-    """Return the packaged agent schema, with the built-in tool kinds."""
+    """Returns the packaged agent schema, with the built-in tool kinds."""
     schema: Schema = json.loads(packaged_text())
     return schema
 
 
 def builtin_kinds() -> dict[str, Schema]:
-    """Return the schemas of the built-in tool kinds, by key."""
+    """Returns the schemas of the built-in tool kinds, by key."""
     return {
         name.removeprefix(KIND): schema
         for name, schema in packaged_schema()["$defs"].items()
@@ -271,7 +271,7 @@ class _Context:
 
 
 def fits(value: Any, schema: AnySchema, search: Search | None = None) -> bool:
-    """True if the value is valid; raise `UnsupportedKeyword`.
+    """True if the value is valid; raises `UnsupportedKeyword`.
 
     It is also raised if the value and the schema are too large. `search` matches
     patterns; the default is for patterns of our own.
@@ -413,7 +413,7 @@ def _is_same(one: Any, other: Any) -> bool:
 def _measure(
     kind: type | tuple[type, ...], test: Callable[[Any, Any], bool]
 ) -> Callable[[Any, Any, AnySchema, _Context], bool]:
-    """Return a check for values of one type; all other values pass."""
+    """Returns a check for values of one type; all other values pass."""
 
     def check(value: Any, wanted: Any, schema: AnySchema, context: _Context) -> bool:
         if isinstance(value, bool) or not isinstance(value, kind):

@@ -30,7 +30,7 @@ def to_findings(
     format_: Format = FORMAT,
     homes: Mapping[str, str] | None = None,
 ) -> list[tuple[str, Finding]]:
-    """Return the rule ids and findings of violations, one for each invalid value.
+    """Returns the rule ids and findings of violations, one for each invalid value.
 
     `above` is the path of the checked value in the document. Values with a finding of
     the parser get no second one. A file of another version gets only that finding.
@@ -81,7 +81,7 @@ class _Collector:
         self._meant: set[Pointer] = set()
 
     def add_unknown_keys(self, violation: Violation) -> None:
-        """Report each key that the schema does not know."""
+        """Reports each key that the schema does not know."""
         # Imported here and below, because valid files do not need them.
         from runner.config.schema_fixes import fix_key
         from runner.config.spelling import HOMES, RENAMED
@@ -120,7 +120,7 @@ class _Collector:
             self._report("VA203", path, span, message, fix=fix, meant=meant)
 
     def add(self, violation: Violation) -> None:
-        """Report any other violation."""
+        """Reports any other violation."""
         here = (*self._above, *violation.path)
         if self._document.is_broken(here):
             return
@@ -224,7 +224,7 @@ class _Collector:
 
 
 def _alternatives(branches: list[Any]) -> list[str]:
-    """Return the keys of a `oneOf` that requires exactly one of them, else nothing."""
+    """Returns the keys of a `oneOf` that requires exactly one of them, else nothing."""
     keys = []
     for branch in branches:
         match branch:
@@ -255,7 +255,7 @@ _MAX_LISTED_KEYS = 12
 
 
 def subject(path: Pointer) -> str:
-    """Return the name of the value at `path` for messages."""
+    """Returns the name of the value at `path` for messages."""
     if not path:
         return "the file"
     last = path[-1]
@@ -267,7 +267,7 @@ def subject(path: Pointer) -> str:
 def unknown_key(
     key: str, guess: str | None, known: Sequence[str], home: str | None = None
 ) -> Message:
-    """Describe an unknown key; `home` is the place of a field with that name."""
+    """Describes an unknown key; `home` is the place of a field with that name."""
     message = f"unknown key `{quoted(key)[1:-1]}`"
     if guess:
         return message, f"did you mean `{guess}`?"
@@ -281,13 +281,13 @@ def unknown_key(
 
 
 def renamed_key(key: str, new: str) -> Message:
-    """Describe a key that had another name in an earlier version."""
+    """Describes a key that had another name in an earlier version."""
     message = f"unknown key `{key}`: it was renamed to `{new}`"
     return message, "rename it, or run `vagent validate --fix`"
 
 
 def missing_keys(path: Pointer, missing: Sequence[str], because: str | None) -> Message:
-    """Describe missing required fields."""
+    """Describes missing required fields."""
     are = "is" if len(missing) == 1 else "are"
     them = "it" if len(missing) == 1 else "them"
     help_ = f"add {them}"
@@ -298,7 +298,7 @@ def missing_keys(path: Pointer, missing: Sequence[str], because: str | None) -> 
 
 
 def no_choice(path: Pointer, alternatives: Sequence[str]) -> Message:
-    """Describe a mapping without any of the keys of which it needs one."""
+    """Describes a mapping without any of the keys of which it needs one."""
     if not path:
         first, *others = alternatives
         return f"`{first}` is missing", f"add a `{first}` or a {_names(others, 'or')}"
@@ -309,12 +309,12 @@ def no_choice(path: Pointer, alternatives: Sequence[str]) -> Message:
 
 
 def too_many_choices(present: Sequence[str]) -> Message:
-    """Describe a mapping with two keys of which only one is allowed."""
+    """Describes a mapping with two keys of which only one is allowed."""
     return f"{_names(present, 'and')} are mutually exclusive", "remove one of them"
 
 
 def bad_key(key: str, schema: Schema) -> Message:
-    """Describe an invalid name of an entry."""
+    """Describes an invalid name of an entry."""
     rule = schema.get("patternErrorMessage", "it has invalid characters")
     return f"invalid name `{quoted(key)[1:-1]}`: {rule}", None
 
@@ -322,7 +322,7 @@ def bad_key(key: str, schema: Schema) -> Message:
 def bad_value(
     path: Pointer, keyword: str, expected: Any, value: Any, schema: Schema
 ) -> tuple[str, str, str | None]:
-    """Return rule id, message and help for an invalid value."""
+    """Returns rule id, message and help for an invalid value."""
     rule, describe = _VALUES.get(keyword, ("VA299", _any_other))
     return rule, *describe(subject(path), expected, value, schema)
 
@@ -333,7 +333,7 @@ def is_vague(help_: str | None, schema: Schema) -> bool:
 
 
 def first_repeated(items: list[Any]) -> int:
-    """Return the index of the first item that an earlier one equals."""
+    """Returns the index of the first item that an earlier one equals."""
     seen: set[str] = set()
     for index, item in enumerate(items):
         text = json.dumps(item, sort_keys=True)
@@ -366,7 +366,7 @@ def _bad_type(name: str, expected: Any, value: Any, schema: Schema) -> Message:
 
 
 def _how_to_write(types: list[str], value: Any, schema: Schema) -> str | None:
-    """Return help on how to write a value of the expected type."""
+    """Returns help on how to write a value of the expected type."""
     keys = list(schema.get("properties", ()))
     if types == ["object"] and 0 < len(keys) <= _MAX_LISTED_KEYS:
         return f"write it as a mapping of {_names(keys, 'and')}"

@@ -51,7 +51,7 @@ class Replacement(NamedTuple):
 
 
 def written_node(document: Document, path: Pointer) -> Node | None:
-    """Return the node at `path` if it is literally in the file, else None."""
+    """Returns the node at `path` if it is literally in the file, else None."""
     node = document.root
     for part in path:
         entry = (node.entries or {}).get(str(part))
@@ -63,7 +63,7 @@ def written_node(document: Document, path: Pointer) -> Node | None:
 
 
 def fix_value(document: Document, path: Pointer, broken: Violation) -> Fix | None:
-    """Return the fix of an invalid value, None if it is unclear."""
+    """Returns the fix of an invalid value, None if it is unclear."""
     node = written_node(document, path)
     # The checked value may differ from the text, such as that of a parameter.
     if node is None or node.value != broken.instance:
@@ -96,7 +96,7 @@ def fix_key(
     *,
     is_renamed: bool = False,
 ) -> Fix | None:
-    """Return the fix of a key that was meant to be `guess`, whose schema is `schema`.
+    """Returns the fix of a key that was meant to be `guess`, whose schema is `schema`.
 
     With `is_renamed`, the key had this name in an earlier version; its value may have
     old keys too, and the fix is safe. A unit in the name moves to the value.
@@ -128,7 +128,7 @@ def fix_key(
 
 
 def _rename(document: Document, path: Pointer, key: Span, new: str) -> Fix | None:
-    """Return the fix of a renamed key whose value is an alias."""
+    """Returns the fix of a renamed key whose value is an alias."""
     name = str(path[-1])
     above = written_node(document, path[:-1])
     entry = (above.entries or {}).get(name) if above else None
@@ -138,7 +138,7 @@ def _rename(document: Document, path: Pointer, key: Span, new: str) -> Fix | Non
 
 
 def _renames_below(text: str, node: Node, names: Mapping[str, str]) -> Iterator[Edit]:
-    """Yield the edits of renamed keys in the entries of a list."""
+    """Yields the edits of renamed keys in the entries of a list."""
     for item in node.items or ():
         for entry in (item.entries or {}).values():
             new = names.get(entry.name)
@@ -214,7 +214,7 @@ def _is_variable(path: Pointer) -> bool:
 
 
 def _reformat(path: Pointer, value: str, schema: dict[str, Any]) -> Replacement | None:
-    """Return a text in the likely format of its field, not yet validated."""
+    """Returns a text in the likely format of its field, not yet validated."""
     if _is_duration(schema):
         found = respell_duration(value.replace(",", "."))
         if found:
@@ -252,7 +252,7 @@ def _choose(node: Node, value: str, choices: list[Any]) -> Replacement | None:
 
 
 def _quote_like(node: Node, text: str) -> str:
-    """Return a text as YAML with the quotes of `node`."""
+    """Returns a text as YAML with the quotes of `node`."""
     if node.style in ("'", '"'):
         return f"{node.style}{text}{node.style}"
     return text if _needs_no_quotes(text) else json.dumps(text, ensure_ascii=False)
@@ -299,7 +299,7 @@ def _fits(value: Any, schema: dict[str, Any]) -> bool:
 
 
 def _drop_repeated(document: Document, node: Node) -> Fix | None:
-    """Return the fix that removes the first duplicate item with its comma or line."""
+    """Returns the fix that removes the first duplicate item with its comma or line."""
     items = node.items or []
     seen: list[Any] = []
     for index, item in enumerate(items):
@@ -360,13 +360,13 @@ class Format:
         return _number(version) in self.migrations
 
     def migrate(self, text: str, version: int) -> str:
-        """Return the text of a file migrated to the current version."""
+        """Returns the text of a file migrated to the current version."""
         for step in range(version, self.current):
             text = self.migrations[step](text)
         return text
 
     def explain(self, version: Any) -> tuple[str, str]:
-        """Return message and help for a later or an outdated version."""
+        """Returns message and help for a later or an outdated version."""
         if self.is_later(version):
             help_ = "update vagent"
         else:
@@ -379,7 +379,7 @@ class Format:
 
 
 def _number(version: Any) -> int | None:
-    """Return a version as a number, also from quotes; None if it is not one."""
+    """Returns a version as a number, also from quotes; None if it is not one."""
     if isinstance(version, bool):
         return None
     if isinstance(version, str):

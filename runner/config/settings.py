@@ -51,7 +51,7 @@ class CallSettings:
 
 
 def find_table(start: Path) -> SettingsTable:
-    """Return the settings of a folder, or of the nearest folder above that has some.
+    """Returns the settings of a folder, or of the nearest folder above that has some.
 
     The search ends at the root of a repository. Raises `UsageError` for unknown
     settings and `FileUnreadable`.
@@ -75,7 +75,7 @@ def find_table(start: Path) -> SettingsTable:
 
 
 def load_call_settings(start: Path) -> CallSettings:
-    """Return the settings for calls; raises like `find_table`."""
+    """Returns the settings for calls; raises like `find_table`."""
     table = find_table(start)
     path, values = table.path, table.values
     if path is None:
@@ -89,7 +89,7 @@ def load_call_settings(start: Path) -> CallSettings:
 
 
 def read_flag(path: Path, key: str, value: Any) -> bool:
-    """Return a boolean setting; raise `UsageError` for any other value."""
+    """Returns a boolean setting; raises `UsageError` for any other value."""
     if isinstance(value, bool):
         return value
     raise UsageError(f"{path}: `{key}` must be true or false, not {value!r}")

@@ -38,7 +38,7 @@ class Span(NamedTuple):
 
 
 def line_starts(text: str) -> list[int]:
-    """Return the offsets at which the lines of a text begin."""
+    """Returns the offsets at which the lines of a text begin."""
     return [0, *(found.end() for found in LINE_END.finditer(text))]
 
 
@@ -59,16 +59,16 @@ class Source:
         return LINE_END.split(self.text)
 
     def point(self, offset: int) -> tuple[int, int]:
-        """Return line and column (1-based) of a character offset."""
+        """Returns line and column (1-based) of a character offset."""
         line = bisect_right(self._starts, offset)
         return line, offset - self._starts[line - 1] + 1
 
     def start(self, number: int) -> int:
-        """Return the offset at which line `number` (from 1) begins."""
+        """Returns the offset at which line `number` (from 1) begins."""
         return self._starts[number - 1]
 
     def line(self, number: int) -> str:
-        """Return line `number` (from 1) without its end."""
+        """Returns line `number` (from 1) without its end."""
         return self._lines[number - 1]
 
 
@@ -85,7 +85,7 @@ class SourceError(Exception):
 
 
 def read_source(path: Path, display: str | None = None) -> Source:
-    """Read a text file.
+    """Reads a text file.
 
     Raises `FileUnreadable` if the file cannot be read (missing, a folder, no
     permission) and `SourceError` if it is too large or not UTF-8 text. A byte order
@@ -96,7 +96,7 @@ def read_source(path: Path, display: str | None = None) -> Source:
 
 
 def read_content(path: Path, shown: str | None = None) -> bytes:
-    """Return the bytes of a file, at most `MAX_BYTES` + 1.
+    """Returns the bytes of a file, at most `MAX_BYTES` + 1.
 
     Raises `FileUnreadable`.
     """
@@ -114,7 +114,7 @@ def read_content(path: Path, shown: str | None = None) -> bytes:
 
 
 def decode_source(data: bytes, shown: str) -> Source:
-    """Return the text of a file; raise `SourceError` like `read_source`."""
+    """Returns the text of a file; raises `SourceError` like `read_source`."""
     start = Span(0, 0)
     if len(data) > MAX_BYTES:
         raise SourceError(
@@ -167,28 +167,28 @@ class Lines:
         return self.text[start : found.start() if found else len(self.text)]
 
     def at(self, offset: int) -> int:
-        """Return the number of the line that holds a character."""
+        """Returns the number of the line that holds a character."""
         return bisect_right(self._starts, offset) - 1
 
     def start(self, number: int) -> int:
-        """Return the offset at which a line begins."""
+        """Returns the offset at which a line begins."""
         return self._starts[number]
 
     def indent(self, number: int) -> int:
-        """Return the number of leading blanks and tabs of a line."""
+        """Returns the number of leading blanks and tabs of a line."""
         line = self[number]
         return len(line) - len(line.lstrip(" \t"))
 
     def above(self, number: int) -> int | None:
-        """Return the nearest line above with content, None at the top."""
+        """Returns the nearest line above with content, None at the top."""
         return next(self.content_above(number), None)
 
     def below(self, number: int) -> int | None:
-        """Return the nearest line below with content, None at the end."""
+        """Returns the nearest line below with content, None at the end."""
         return next(self._with_content(range(number + 1, len(self._starts))), None)
 
     def content_above(self, number: int) -> Iterator[int]:
-        """Yield the lines above that are neither empty nor comments, upwards."""
+        """Yields the lines above that are neither empty nor comments, upwards."""
         return self._with_content(
             range(number - 1, max(-1, number - _MAX_LINES_BACK), -1)
         )

@@ -19,13 +19,13 @@ _MAX_LENGTH = 80  # of a compared name: the time grows with its square
 
 
 def snake(name: str) -> str:
-    """Return a name in snake case: `max_duration` for `maxDuration`."""
+    """Returns a name in snake case: `max_duration` for `maxDuration`."""
     parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
     return parted.lower().replace("-", "_").replace(" ", "_")
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that `name` resembles, None if there is none."""
+    """Returns the known name that `name` resembles, None if there is none."""
     choices = list(known)
     same = _same(name, choices)
     if same is not None:
@@ -46,7 +46,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def nearest_choice(value: str, choices: list[str]) -> str | None:
-    """Return the choice that a value was meant to be; `en-US` means `en`."""
+    """Returns the choice that a value was meant to be; `en-US` means `en`."""
     if re.fullmatch(r"[A-Za-z]{2}[-_][A-Za-z]{2,4}", value):
         return value[:2].lower() if value[:2].lower() in choices else None
     return nearest(value, choices)
@@ -64,7 +64,7 @@ def is_certain_guess(name: str, guess: str) -> bool:
 
 
 def _same(name: str, choices: list[str]) -> str | None:
-    """Return the choice that equals `name` in another spelling or as an alias."""
+    """Returns the choice that equals `name` in another spelling or as an alias."""
     plain = snake(name)
     base, _ = unit_of(plain)
     written = {snake(each): each for each in choices}
@@ -75,7 +75,7 @@ def _same(name: str, choices: list[str]) -> str | None:
 
 
 def _edit_distance(one: str, other: str) -> int:
-    """Return the optimal string alignment distance.
+    """Returns the optimal string alignment distance.
 
     It counts letters to insert, remove, replace or swap with their neighbor.
     """
@@ -308,7 +308,7 @@ HOMES: dict[str, str] = {
 
 
 def unit_of(name: str) -> tuple[str, str | None]:
-    """Split a name in snake case into the name and its unit, if there is one."""
+    """Splits a name in snake case into the name and its unit, if there is one."""
     if name in _UNITS:
         return name, _UNITS[name]
     base, _, last = name.rpartition("_")

@@ -62,7 +62,7 @@ class CallStats:
         self.events.subscribe(self.note)
 
     def note(self, event: CallEvent) -> None:
-        """Count an event."""
+        """Counts an event."""
         match event:
             case FinalTranscript():
                 self.words.append(event)
@@ -113,7 +113,7 @@ class Counters:
     replies_retried: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the counters by name, seconds rounded to milliseconds."""
+        """Returns the counters by name, seconds rounded to milliseconds."""
         return {
             name: round(value, 3) if isinstance(value, float) else value
             for name, value in asdict(self).items()
@@ -145,7 +145,7 @@ class CounterObserver:
         return self.bytes_received - self.bytes_played
 
     def observe(self, at: float, what: Event | Action) -> None:
-        """Count an engine event or action."""
+        """Counts an engine event or action."""
         del at
         # Audio is checked first: it is by far the most frequent input.
         if isinstance(what, MicFrame):
@@ -177,7 +177,7 @@ class CounterObserver:
             self.tool_calls_late += not is_needed
 
     def note(self, event: CallEvent) -> None:
-        """Count a call event."""
+        """Counts a call event."""
         match event:
             case ToolStarted():
                 self.tool_calls_run += 1
@@ -210,7 +210,7 @@ def collect_counters(
     speaker: Speaker,
     hung: int,
 ) -> Counters:
-    """Return all counters of a call. Call it on the event loop.
+    """Returns all counters of a call. Call it on the event loop.
 
     `hung` is the number of tool threads that timed out and still run.
     """
@@ -249,7 +249,7 @@ def collect_counters(
 
 
 def format_losses(counters: Counters) -> list[str]:
-    """Return one phrase for each kind of loss; an empty list if there was none."""
+    """Returns one phrase for each kind of loss; an empty list if there was none."""
     c = counters
     parts: list[str] = []
     if c.connection_drops:
@@ -278,7 +278,7 @@ def format_losses(counters: Counters) -> list[str]:
 
 
 def describe_all(counters: Counters) -> str:
-    """Return every counter with the name it has in `--json` output."""
+    """Returns every counter with the name it has in `--json` output."""
     return ", ".join(f"{name} {value:g}" for name, value in counters.as_dict().items())
 
 

@@ -375,17 +375,17 @@ class CallInterpreter:
         self._running: dict[str, tuple[float, ToolCall]] = {}
 
     def subscribe(self, handler: Handler) -> None:
-        """Call `handler` with each event from here on."""
+        """Calls `handler` with each event from here on."""
         self._handlers.append(handler)
 
     def observe(self, at: float, what: Entry | Event | Action) -> None:
-        """Interpret an engine event, an action or a recorded entry; call handlers."""
+        """Interprets an engine event, an action or a recorded entry; call handlers."""
         for event in self.feed(at, what):
             for handle in self._handlers:
                 handle(event)
 
     def feed(self, at: float, what: Entry | Event | Action) -> Sequence[CallEvent]:
-        """Return the call events that follow from an event, an action or an entry.
+        """Returns the call events that follow from an event, an action or an entry.
 
         Audio comes first and returns early: it is the input nearly all of the time.
         """
@@ -536,7 +536,7 @@ class CallInterpreter:
                 pass
 
     def _note_text(self, at: float, what: Say | Announce) -> None:
-        """Note text of which the service sends no transcript, or a mere copy."""
+        """Notes text of which the service sends no transcript, or a mere copy."""
         if isinstance(what, Say):
             self._start_turn(at, "caller")
             self._decided_at, self._voice_ended_at = at, None
@@ -665,7 +665,7 @@ class CallInterpreter:
 
 
 def _cause_of(event: Event) -> Cause | None:
-    """Return how an event interrupts the agent, if it does."""
+    """Returns how an event interrupts the agent, if it does."""
     match event:
         case Received(InputSpeechStarted()):
             return "voice"

@@ -60,7 +60,7 @@ class LogEntry:
 
 
 def write_entry(entry: LogEntry, format: LogFormat) -> str:
-    """Return an entry as one line without a line end; line breaks are escaped."""
+    """Returns an entry as one line without a line end; line breaks are escaped."""
     ids = {"session": entry.session, "call": entry.call, "agent": entry.agent}
     known = {name: value for name, value in ids.items() if value}
     time = _time(entry.at)
@@ -73,7 +73,7 @@ def write_entry(entry: LogEntry, format: LogFormat) -> str:
 
 
 def _time(at: float) -> str:
-    """Return the time as RFC 3339 in UTC, with milliseconds."""
+    """Returns the time as RFC 3339 in UTC, with milliseconds."""
     stamp = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
     return stamp.replace("+00:00", "Z")
 
@@ -120,7 +120,7 @@ class Log:
         self._clock = clock
 
     def note(self, event: CallEvent) -> None:
-        """Write an event of the call."""
+        """Writes an event of the call."""
         if isinstance(event, SessionOpened):
             self.session = event.session_id
         entry = _describe(event, self.is_detailed)
@@ -136,12 +136,12 @@ class Log:
         call: str = "",
         **fields: Any,
     ) -> None:
-        """Write an entry that is not a call event; `at` is engine time, default now."""
+        """Writes an entry that is not a call event; `at`: engine time, default now."""
         when = self._clock() if at is None else self.epoch + at
         self._write(when, level, event, fields, call)
 
     def write_library_record(self, text: str, level: int, library: str) -> None:
-        """Write a log record of a library."""
+        """Writes a log record of a library."""
         known: tuple[tuple[int, Level], ...] = (
             (logging.ERROR, "error"),
             (logging.WARNING, "warning"),
@@ -180,7 +180,7 @@ class MessageLog:
         self._sums = {"sent_ms": 0, "received_ms": 0, "played_ms": 0}
 
     def observe(self, at: float, what: Event | Action) -> None:
-        """Log a message, or add audio to the sums."""
+        """Logs a message, or add audio to the sums."""
         if isinstance(what, MicFrame):
             return
         if isinstance(what, Send):
@@ -213,7 +213,7 @@ class MessageLog:
         self._sums[name] += len(pcm)
 
     def flush(self, at: float) -> None:
-        """Log the audio since the last flush, if there was any."""
+        """Logs the audio since the last flush, if there was any."""
         sums = {name: each // BYTES_PER_MS for name, each in self._sums.items() if each}
         if sums and self._since is not None:
             seconds = round(at - self._since, 3)
@@ -226,7 +226,7 @@ _Described = tuple[Level, str, str, Mapping[str, Any]]
 
 
 def _describe(event: CallEvent, is_detailed: bool) -> _Described | None:
-    """Return level, name, call id and fields of an event; None: it is not logged."""
+    """Returns level, name, call id and fields of an event; None: it is not logged."""
     match event:
         case CallStarted() | SessionOpened() | ConnectionLost() | CallEnded():
             return _describe_connection(event)
@@ -345,7 +345,7 @@ class LogFile:
             self._file.close()
 
     def write(self, line: str) -> None:
-        """Append a line; on any thread."""
+        """Appends a line; on any thread."""
         if not self._is_broken:
             self._put(line)
 
@@ -398,7 +398,7 @@ class _ForwardingHandler(logging.Handler):
 def capture_library_logs(
     handle: RecordHandler, level: int = logging.WARNING
 ) -> Iterator[None]:
-    """Pass records at this level or above, and Python warnings, to `handle`.
+    """Passes records at this level or above, and Python warnings, to `handle`.
 
     Without a handler Python prints warnings on stderr, which breaks a drawn screen.
     """

@@ -53,13 +53,13 @@ class MetricsSnapshot:
 
 
 def render(registry: CollectorRegistry, accept: str) -> tuple[str, bytes]:
-    """Return the content type and the exposition that a scraper accepts."""
+    """Returns the content type and the exposition that a scraper accepts."""
     encode, content_type = choose_encoder(accept)
     return content_type, encode(registry)
 
 
 def new_registry() -> CollectorRegistry:
-    """Return a new registry that contains the version of vagent."""
+    """Returns a new registry that contains the version of vagent."""
     registry = CollectorRegistry(auto_describe=True)
     build = Gauge(
         "vagent_build_info",
@@ -147,7 +147,7 @@ class CallMetrics:
         registry.register(self)
 
     def note(self, event: CallEvent) -> None:
-        """Count an event."""
+        """Counts an event."""
         on, who = self._instruments, self._who
         match event:
             case CallStarted():
@@ -174,11 +174,11 @@ class CallMetrics:
                 pass
 
     def describe(self) -> Iterable[Metric]:
-        """Return the metric families without current values, for the registry."""
+        """Returns the metric families without current values, for the registry."""
         return self._families(MetricsSnapshot(Counters()))
 
     def collect(self) -> Iterable[Metric]:
-        """Return the current counters of the call, for the registry."""
+        """Returns the current counters of the call, for the registry."""
         self._latest = self._read() or self._latest
         return self._families(self._latest)
 
@@ -207,7 +207,7 @@ class CallMetrics:
 
 
 def _counted(c: Counters) -> Iterable[tuple[str, str, str, Mapping[str, float]]]:
-    """Yield name, help, label and the values by label of a call's own counters."""
+    """Yields name, help, label and the values by label of a call's own counters."""
     seconds = {"sent": c.audio_sent_seconds, "received": c.audio_received_seconds}
     audio_bytes = {
         way: float(round(each * BYTES_PER_SECOND)) for way, each in seconds.items()
@@ -293,7 +293,7 @@ class ServerMetrics:
         self._faults = counter("faults", "Faults that were injected.")
 
     def report(self, kind: str, facts: Mapping[str, Any]) -> None:
-        """Count what the server reports of a session."""
+        """Counts what the server reports of a session."""
         match kind:
             case "vagent.session.opened":
                 self._started.inc()
@@ -331,7 +331,7 @@ class _MetricsServer(socketserver.ThreadingTCPServer):
         super().__init__((_HOST, port), _ScrapeHandler)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Ignore a scraper that disconnected; the base class prints a traceback."""
+        """Ignores a scraper that disconnected; the base class prints a traceback."""
 
 
 class _ScrapeHandler(BaseHTTPRequestHandler):
@@ -339,7 +339,7 @@ class _ScrapeHandler(BaseHTTPRequestHandler):
     timeout = _REQUEST_TIMEOUT
 
     def do_GET(self) -> None:
-        """Answer with the metrics; 404 for any other path."""
+        """Answers with the metrics; 404 for any other path."""
         if urlsplit(self.path).path != _PATH:
             self._answer(404, "text/plain", f"the metrics are at {_PATH}\n".encode())
             return

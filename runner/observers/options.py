@@ -41,7 +41,7 @@ class TelemetryOptions:
 
 
 def read_port(port: int | None) -> int | None:
-    """Return a port unchanged; raises UsageError if it is out of range."""
+    """Returns a port unchanged; raises UsageError if it is out of range."""
     if port is not None and not 0 <= port <= _MAX_PORT:
         raise UsageError(
             f"--metrics must be a port from 0 to {_MAX_PORT}, not '{port}'"
@@ -50,7 +50,7 @@ def read_port(port: int | None) -> int | None:
 
 
 def read_log_format(text: str | None) -> LogFormat | None:
-    """Return a log format unchanged; raises UsageError if it is unknown."""
+    """Returns a log format unchanged; raises UsageError if it is unknown."""
     formats = get_args(LogFormat)
     if text is not None and text not in formats:
         raise UsageError(f"--log-format must be {' or '.join(formats)}, not '{text}'")

@@ -73,7 +73,7 @@ class Telemetry:
             observe(at, what)
 
     def watch(self, call: CallInfo) -> None:
-        """Observe a call that is about to start. Call it on its event loop."""
+        """Observes a call that is about to start. Call it on its event loop."""
         epoch = time.time() - asyncio.get_running_loop().time()
         handlers = [make(call, epoch) for make in self._handlers]
         observers: list[Observer] = [
@@ -98,7 +98,7 @@ async def open_instruments(
     notice: Callable[[str], None],
     sink: Callable[[str], None],
 ) -> AsyncIterator[Telemetry]:
-    """Open the telemetry asked for; `sink` gets the lines of a log without a file.
+    """Opens the telemetry asked for; `sink` gets the lines of a log without a file.
 
     On exit, pending log lines and spans have about two seconds to be written. The
     reason of a failed call is logged.
@@ -144,7 +144,7 @@ def _open_log(
         loop = asyncio.get_running_loop()
 
         def notify(text: str) -> None:
-            """Pass a notice from the log file's thread to the loop."""
+            """Passes a notice from the log file's thread to the loop."""
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(notice, text)
 
@@ -178,7 +178,7 @@ def _open_metrics(
 
 
 def _read_on(loop: asyncio.AbstractEventLoop, call: CallInfo) -> MetricsSnapshot | None:
-    """Read counters on the call's loop. Call it on a scraper's thread."""
+    """Reads counters on the call's loop. Call it on a scraper's thread."""
 
     async def read() -> MetricsSnapshot:
         return call.read()

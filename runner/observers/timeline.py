@@ -197,7 +197,7 @@ class TimeLine:
     is_heard: bool  # True if speech times come from recorded audio
 
     def talked(self, speaker: Literal["caller", "agent"]) -> float:
-        """Return the total speaking time of one side in seconds."""
+        """Returns the total speaking time of one side in seconds."""
         total, until = 0.0, 0.0
         for turn in self.turns:  # in order of their starts
             if turn.speaker == speaker:
@@ -240,13 +240,13 @@ class Reply:
     is_open: bool = True
 
     def transcript(self) -> str:
-        """Return its transcript; without one, the words received so far."""
+        """Returns its transcript; without one, the words received so far."""
         if self.text:
             return self.text
         return " ".join(word.strip() for _, _, word in self.words).strip()
 
     def timed_words(self) -> tuple[Word, ...]:
-        """Return the words that have times and were played, in order."""
+        """Returns the words that have times and were played, in order."""
         if self.start is None:
             return ()
         heard: list[Word] = []
@@ -278,7 +278,7 @@ class _Speech:
         self._plays_until = 0.0
 
     def note(self, event: CallEvent) -> None:
-        """Process an event; times never decrease."""
+        """Processes an event; times never decrease."""
         match event:
             case CallerSpeechStarted() | CallerSpeechStopped():
                 self._note_caller_speech(event)
@@ -344,7 +344,7 @@ class _Speech:
         reply.interrupted |= final.is_interrupted
 
     def _correct(self, cut: PlaybackTruncated) -> None:
-        """Replace the estimate by the count of the device."""
+        """Replaces the estimate by the count of the device."""
         reply = self._by_id.get(cut.reply_id)
         if reply is None or reply.start is None:
             return
@@ -358,7 +358,7 @@ class _Speech:
         return reply
 
     def _reply(self, at: float, reply_id: str) -> Reply:
-        """Return a reply by its id; an unknown one is added, starting now."""
+        """Returns a reply by its id; an unknown one is added, starting now."""
         if not reply_id and self.replies:
             return self.replies[-1]
         return self._by_id.get(reply_id) or self._begin(at, reply_id)
@@ -373,7 +373,7 @@ class _Speech:
             self.cut_offs.append(CutOff(at, "service", reply, 0.0))
 
     def play(self, at: float, audio: AudioSummary) -> None:
-        """Process audio that is passed to the speaker."""
+        """Processes audio that is passed to the speaker."""
         if not audio.played:
             return
         reply = self._reply(at, audio.reply_id)
@@ -396,7 +396,7 @@ class _Speech:
         self._plays_until = min(self._plays_until, silent)
 
     def _cut_replies(self, silent: float) -> Reply | None:
-        """End the audio of all replies at `silent`; return the one being played."""
+        """Ends the audio of all replies at `silent`; returns the one being played."""
         heard: Reply | None = None
         for reply in reversed(self.replies):
             if reply.start is None:
@@ -423,7 +423,7 @@ class _Tools:
         self._answered: dict[str, float] = {}
 
     def note(self, event: CallEvent) -> None:
-        """Process an event."""
+        """Processes an event."""
         match event:
             case ToolRequested(at, call):
                 self._asked.setdefault(call.call_id, (at, call))
@@ -438,7 +438,7 @@ class _Tools:
                 pass
 
     def list(self) -> tuple[ToolRun, ...]:
-        """Return the tool calls in order of request."""
+        """Returns the tool calls in order of request."""
         return tuple(self._run(at, call) for at, call in self._asked.values())
 
     def _run(self, at: float, call: ToolCall) -> ToolRun:
@@ -470,7 +470,7 @@ class _Incidents:
         self._balance = 0  # recorded bytes that were not sent
 
     def note(self, event: CallEvent) -> None:
-        """Process an event."""
+        """Processes an event."""
         match event:
             case ConnectionLost(at, reason):
                 self.drops.append(Drop(at, reason))
@@ -489,7 +489,7 @@ class _Incidents:
                 pass
 
     def count(self, what: Entry) -> None:
-        """Count the losses that an entry reports."""
+        """Counts the losses that an entry reports."""
         losses = self.losses
         match what:
             case AudioSummary():
@@ -510,7 +510,7 @@ class _Incidents:
 def trace(
     entries: Sequence[tuple[float, Entry]], voices: Voices | None = None
 ) -> TimeLine:
-    """Return the timeline of a recording's entries.
+    """Returns the timeline of a recording's entries.
 
     A time that is earlier than the previous one is replaced by the previous one.
     """
@@ -547,7 +547,7 @@ _Draft = tuple[Turn, CallerTurn | Reply]
 
 
 def _draft(speech: _Speech, last: float, voices: Voices | None) -> list[_Draft]:
-    """Return the turns in order, each with its source."""
+    """Returns the turns in order, each with its source."""
     drafts: list[_Draft] = []
     before = 0.0  # end of the caller's previous turn
     for said in speech.caller:

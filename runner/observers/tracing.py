@@ -113,7 +113,7 @@ class CallTrace:
                 self._mark(event)
 
     def _mark(self, event: CallEvent) -> None:
-        """Add an event that has no duration to the open span."""
+        """Adds an event that has no duration to the open span."""
         text = self._redactor.text
         at, session, turn = event.at, self._session, self._turn or self._session
         match event:
@@ -269,7 +269,7 @@ _OUR_PROTOCOL = "http/protobuf"
 
 
 def find_collector_keys(environment: Mapping[str, str]) -> frozenset[str]:
-    """Return the credentials for the collector."""
+    """Returns the credentials for the collector."""
     return frozenset(_keys(environment))
 
 
@@ -299,14 +299,14 @@ class ReportingExporter(SpanExporter):
         return result
 
     def shutdown(self) -> None:
-        """Close the exporter."""
+        """Closes the exporter."""
         self._inner.shutdown()
 
 
 def new_provider(
     processor: SpanProcessor, environment: Mapping[str, str]
 ) -> TracerProvider:
-    """Return a new provider; its service is `vagent` unless the environment names it.
+    """Returns a new provider; its service is `vagent` unless the environment names it.
 
     It is not installed globally and does not register an exit handler.
     """
@@ -326,7 +326,7 @@ async def open_collector(
     notice: Callable[[str], object],
     max_seconds: float = CLOSING_SECONDS,
 ) -> AsyncIterator[TracerProvider]:
-    """Yield a provider that exports to the collector named by the environment.
+    """Yields a provider that exports to the collector named by the environment.
 
     On exit, pending spans are sent for at most `max_seconds`. A collector that
     rejects spans is reported once, on the event loop, and the call continues.
@@ -375,7 +375,7 @@ def _exporter(environment: Mapping[str, str]) -> SpanExporter:
 
 
 async def _shut_down(provider: TracerProvider, max_seconds: float) -> bool:
-    """Send pending spans; return True if that was done in time."""
+    """Sends pending spans; returns True if that was done in time."""
     done = asyncio.Event()
     loop = asyncio.get_running_loop()
 

@@ -243,7 +243,7 @@ class CallUnderTest(CallObservation):
             )
 
     async def _before_the_end(self, work: Awaitable[Any]) -> None:
-        """Await something, at most to the end of the call or `MAX_WAIT_SECONDS`."""
+        """Awaits something, at most to the end of the call or `MAX_WAIT_SECONDS`."""
         assert self._running is not None, "the call has not begun"
         task = asyncio.ensure_future(work)
         try:

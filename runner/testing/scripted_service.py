@@ -401,7 +401,7 @@ class InMemoryTransport:
         return None
 
     def _end(self) -> bool:
-        """Close both directions; returns False if already closed."""
+        """Closes both directions; returns False if already closed."""
         was_open, self.is_open, self.is_writable = self.is_open, False, False
         if was_open:
             self._up.put_nowait(None)

@@ -60,7 +60,7 @@ class TypeConverter:
     """One annotation: its JSON Schema, and the conversion of JSON values."""
 
     def __init__(self, annotation: object) -> None:
-        """Raise `Unsupported` if the annotation has no JSON Schema."""
+        """Raises `Unsupported` if the annotation has no JSON Schema."""
         try:
             self._adapter: TypeAdapter[Any] = TypeAdapter(_rewrite(annotation, ()))
             schema = self._adapter.json_schema(schema_generator=_SchemaGenerator)
@@ -75,7 +75,7 @@ class TypeConverter:
         self.is_described = is_annotated and "description" in self.schema
 
     def convert(self, value: Any) -> Any:
-        """Return the Python value; raise ValueError with one line if it does not fit.
+        """Returns the Python value; raises ValueError with one line if it does not fit.
 
         Conversion is lenient: the value was checked against the JSON Schema before.
         """
@@ -88,7 +88,7 @@ class TypeConverter:
 
 
 def converter_for(annotation: object) -> TypeConverter:
-    """Return the converter of an annotation; raise `Unsupported` if it has none."""
+    """Returns the converter of an annotation; raises `Unsupported` if it has none."""
     try:
         return _cached_converter(annotation, str(annotation))
     except TypeError:  # it has no hash
@@ -105,7 +105,7 @@ def _cached_converter(annotation: object, text: str) -> TypeConverter:
 def read_default(
     annotation: Any, default: object
 ) -> tuple[Any, Callable[[], object] | None, bool]:
-    """Return the annotation, the default's factory, and whether it is required.
+    """Returns the annotation, the default's factory, and whether it is required.
 
     The constraints of a default `Field(…)` become part of the annotation. Other
     defaults are applied by the function itself and have no factory.
@@ -141,7 +141,7 @@ class _Keywords:
 
 
 def _rewrite(hint: Any, outer: tuple[object, ...]) -> Any:
-    """Return an annotation that pydantic reads as the module docstring describes.
+    """Returns an annotation that pydantic reads as the module docstring describes.
 
     `outer` holds the classes and aliases around `hint`, to detect recursion.
     """
@@ -185,7 +185,7 @@ def _note(note: object) -> object:
 
 
 def _fields(kind: Any) -> dict[str, tuple[Any, bool]] | None:
-    """Return the annotation of each field, with True if the field is required.
+    """Returns the annotation of each field, with True if the field is required.
 
     None for a class without fields and for a class that pydantic reads without help.
     """
@@ -224,7 +224,7 @@ def _typed_dict_fields(kind: type) -> dict[str, tuple[Any, bool]]:
 
 
 def _substitute(hint: Any, values: Mapping[object, object]) -> Any:
-    """Return a field's annotation with type variables replaced by type arguments."""
+    """Returns a field's annotation with type variables replaced by type arguments."""
     if isinstance(hint, TypeVar):
         return values.get(hint, hint)
     parameters = getattr(hint, "__parameters__", ())
@@ -234,7 +234,7 @@ def _substitute(hint: Any, values: Mapping[object, object]) -> Any:
 
 
 def _object(kind: type, keys: Mapping[str, object]) -> Any:
-    """Return the annotation of a closed object that is converted to `kind`."""
+    """Returns the annotation of a closed object that is converted to `kind`."""
     # pydantic rejects typing.TypedDict before Python 3.12. Any: called with run-time
     # keys.
     make: Any = typing_extensions.TypedDict
@@ -248,7 +248,7 @@ def _object(kind: type, keys: Mapping[str, object]) -> Any:
 def _simplified(
     schema: Any, definitions: Mapping[str, Any], outer: tuple[str, ...]
 ) -> Any:
-    """Return a schema without references, titles and keywords that have no effect.
+    """Returns a schema without references, titles and keywords that have no effect.
 
     `outer` holds the names of the definitions around it. Raises `Unsupported` for a
     recursive definition.

@@ -72,7 +72,7 @@ class ArgumentCheck:
     """Checks the arguments of one tool; built once, when the tool is loaded."""
 
     def __init__(self, tool: str, parameters: Mapping[str, Any]) -> None:
-        """Raise `ToolError` if `parameters` is not a usable schema of an object."""
+        """Raises `ToolError` if `parameters` is not a usable schema of an object."""
         self._schema = build_parameters(parameters)
         _check_schema(tool, self._schema)
         closed = self._schema
@@ -88,7 +88,7 @@ class ArgumentCheck:
             raise ToolError(f"tool {tool!r}: parameters: {error}") from error
 
     def check(self, arguments: object) -> dict[str, Any]:
-        """Return the arguments to call with, or raise `ArgumentsRefused`."""
+        """Returns the arguments to call with, or raises `ArgumentsRefused`."""
         if not isinstance(arguments, Mapping):
             raise ArgumentsRefused(
                 f"the arguments must be an object, not {_quote(arguments)}"
@@ -119,7 +119,7 @@ class ArgumentCheck:
 
 
 def build_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the schema as the wire requires: with `properties` and `required`.
+    """Returns the schema as the wire requires: with `properties` and `required`.
 
     `$schema`, `$id` and `$comment` are left out.
     """
@@ -153,7 +153,7 @@ def fits(value: object, schema: Mapping[str, Any]) -> bool:
 
 
 def find_schema_error(schema: Mapping[str, Any]) -> str | None:
-    """Return the place and reason why a schema is invalid; None if it is valid."""
+    """Returns the place and reason why a schema is invalid; None if it is valid."""
     for error in find_meta_errors(schema):
         place = ".".join(str(part) for part in error.absolute_path) or "at the top"
         return f"{place}: {error.message}"
@@ -161,7 +161,7 @@ def find_schema_error(schema: Mapping[str, Any]) -> str | None:
 
 
 def _explain(error: ValidationError) -> Iterable[str]:
-    """Return messages that name the argument and what it must be."""
+    """Returns messages that name the argument and what it must be."""
     place = _place(error)
     wanted: Any = error.validator_value
     instance: Any = error.instance

@@ -45,7 +45,7 @@ Encode = Callable[[object], str]
 def call_plain(
     function: Callable[[], object], encode: Encode
 ) -> Ended | Awaitable[object]:
-    """Run a plain function in this thread; never raises.
+    """Runs a plain function in this thread; never raises.
 
     Returns an awaitable if the function does, such as a plain decorator around a
     coroutine function.
@@ -63,7 +63,7 @@ def call_plain(
 async def call_async(
     function: Callable[[], object], encode: Encode, seconds: float
 ) -> Ended:
-    """Run a coroutine function on this loop for at most `seconds`.
+    """Runs a coroutine function on this loop for at most `seconds`.
 
     Raises TimeoutError after that time. On timeout and on cancellation of the caller,
     the coroutine is cancelled and, after `CLEANUP_TIMEOUT_S`, closed.
@@ -157,7 +157,7 @@ class AbandonableTask(Generic[T]):
 
 
 async def close_bounded(close: Callable[[], Awaitable[None]]) -> BaseException | None:
-    """Run `close` for at most `CLEANUP_TIMEOUT_S`; return the exception, if any."""
+    """Runs `close` for at most `CLEANUP_TIMEOUT_S`; returns the exception, if any."""
 
     def discard(_: object) -> str:
         return ""
@@ -209,7 +209,7 @@ class Workers:
         return self._hung
 
     async def run(self, function: Callable[[], T]) -> T:
-        """Run `function` in a thread; abandon it on cancellation.
+        """Runs `function` in a thread; abandon it on cancellation.
 
         `function` must not raise. Raises `TooManyHung` at the limit of hung functions.
         """
@@ -222,7 +222,7 @@ class Workers:
             raise
 
     def close(self) -> None:
-        """End idle threads; a hung thread ends with its function."""
+        """Ends idle threads; a hung thread ends with its function."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -238,7 +238,7 @@ class Workers:
             self._changed.notify()
 
     def _start_thread_if_needed(self) -> None:
-        """Start a thread if no idle one is left for a job. Call with the lock."""
+        """Starts a thread if no idle one is left for a job. Call with the lock."""
         if self._threads < self._size and len(self._waiting) > self._idle:
             self._threads += 1
             thread = threading.Thread(
@@ -301,13 +301,13 @@ class SplitStdout:
         return getattr(sys.stderr if _in_tool.get() else self._stdout, name)
 
     def restore(self) -> None:
-        """Restore the original stdout, unless `sys.stdout` was replaced since."""
+        """Restores the original stdout, unless `sys.stdout` was replaced since."""
         if sys.stdout is self:
             sys.stdout = self._stdout
 
 
 def split_stdout() -> SplitStdout | None:
-    """Install a `SplitStdout`; return None if there is one or stdout is closed."""
+    """Installs a `SplitStdout`; returns None if there is one or stdout is closed."""
     stdout: object = sys.stdout
     if stdout is None or isinstance(stdout, SplitStdout):
         return None

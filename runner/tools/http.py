@@ -44,7 +44,7 @@ class HttpKind:
         self._context: ssl.SSLContext | None = None  # slow to load, so shared
 
     def load(self, config: ToolConfig, agent: AgentConfig) -> Tool:
-        """Check the settings and build the tool."""
+        """Checks the settings and build the tool."""
         # Loads httpx, which agents without an HTTP tool do not need.
         from runner.tools.http_client import HttpClient, RequestBuilder, open_context
 
@@ -95,7 +95,7 @@ class HttpTool:
 
 
 def read_response(response: HttpResponse, host: str) -> object:
-    """Return the content of a response: a JSON value or text.
+    """Returns the content of a response: a JSON value or text.
 
     Raises `ToolError` for an error status, with the message of the service if there is
     one, and for content that is not text.
@@ -124,7 +124,7 @@ def read_response(response: HttpResponse, host: str) -> object:
 
 
 def _excerpt(response: HttpResponse) -> str:
-    """Return the message of an error response, or an empty text."""
+    """Returns the message of an error response, or an empty text."""
     if response.content_type == "text/plain":
         first = _decode(response).strip().partition("\n")[0]
         return first[:_MAX_EXCERPT_LENGTH]

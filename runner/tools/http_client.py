@@ -75,7 +75,7 @@ class RequestBuilder:
         return tuple(dict.fromkeys(_PLACEHOLDER.findall(self.url)))
 
     def check(self, parameters: Mapping[str, Any]) -> None:
-        """Raise `ToolError` for an invalid URL or header."""
+        """Raises `ToolError` for an invalid URL or header."""
         try:
             parts = urlsplit(self.url)
             port_is_legal = parts.port is None or parts.port > 0
@@ -108,7 +108,7 @@ class RequestBuilder:
                 )
 
     def build(self, arguments: Mapping[str, Any]) -> Request:
-        """Return the request for these arguments; raise `ToolError` for a bad one."""
+        """Returns the request for these arguments; raises `ToolError` for a bad one."""
         url = _PLACEHOLDER.sub(lambda match: _segment(match[1], arguments), self.url)
         rest = {
             name: value
@@ -138,7 +138,7 @@ def _segment(name: str, arguments: Mapping[str, Any]) -> str:
 
 
 def _pairs(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Return name and value pairs: a list repeats its name, None is left out."""
+    """Returns name and value pairs: a list repeats its name, None is left out."""
     pairs: list[tuple[str, str]] = []
     for name, value in values.items():
         members = value if isinstance(value, list | tuple) else [value]
@@ -192,7 +192,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
     async def _connect(
         self, request: httpx.Request, host: str, addresses: list[str]
     ) -> httpx.Response:
-        """Try the addresses in order; Host, SNI and certificate check keep the name."""
+        """Tries the addresses in order; Host, SNI and the certificate use the name."""
         last: httpx.ConnectError | None = None
         for address in addresses:
             pinned = httpx.Request(
@@ -211,7 +211,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
 
 def find_proxy(scheme: str, host: str) -> str | None:
-    """Return the proxy for a host from the environment or the system settings.
+    """Returns the proxy for a host from the environment or the system settings.
 
     None for this machine, because localhost of a proxy is the proxy itself.
     """
@@ -239,7 +239,7 @@ class HostUnknown(Exception):
 
 
 async def resolve_public(host: str, port: int) -> list[str]:
-    """Return the addresses of a host, all of them public.
+    """Returns the addresses of a host, all of them public.
 
     Raises `HostUnknown` or `AddressRefused`. The caller must connect to one of these:
     a second lookup may return other addresses.
@@ -252,7 +252,7 @@ async def resolve_public(host: str, port: int) -> list[str]:
 
 
 def check_host(host: str) -> None:
-    """Raise `AddressRefused` for a host that is private by name or literal address.
+    """Raises `AddressRefused` for a host that is private by name or literal address.
 
     Used with a proxy, which resolves names itself.
     """
@@ -331,7 +331,7 @@ class HttpClient:
         )
 
     async def fetch(self, request: Request) -> HttpResponse:
-        """Send a request; raise `ToolError` with a text for the model if it fails."""
+        """Sends a request; raises `ToolError` with a text for the model if it fails."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout
         retries = self._retries if request.method in _IDEMPOTENT else 0
@@ -353,7 +353,7 @@ class HttpClient:
             delay *= 2
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Closes the connections."""
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
@@ -420,7 +420,7 @@ class HttpClient:
         )
 
     async def _decompress(self, response: httpx.Response) -> AsyncIterator[bytes]:
-        """Yield the decompressed body; decompression stops at the maximum size."""
+        """Yields the decompressed body; decompression stops at the maximum size."""
         coding = response.headers.get("content-encoding", "identity").strip().lower()
         if coding not in ("identity", "", "gzip", "x-gzip"):
             raise ToolError(f"{self._host} answered in an encoding nobody asked for")
@@ -442,7 +442,7 @@ class HttpClient:
         )
 
     def _to_tool_error(self, error: Exception) -> ToolError:
-        """Return the error without the text of httpx, which may quote headers."""
+        """Returns the error without the text of httpx, which may quote headers."""
         kind = type(error).__name__
         match error:
             case HostUnknown():
@@ -464,7 +464,7 @@ class HttpClient:
 
 
 def open_context() -> ssl.SSLContext:
-    """Return a TLS context with the certificate authorities; slow, so share it."""
+    """Returns a TLS context with the certificate authorities; slow, so share it."""
     return httpx.create_ssl_context()
 
 

@@ -102,7 +102,7 @@ class PluginKind:
         self._installed: Mapping[str, EntryPoint] | None = None  # slow to find
 
     def load(self, config: ToolConfig, agent: AgentConfig) -> Tool:
-        """Return the tool of the entry point that the settings name."""
+        """Returns the tool of the entry point that the settings name."""
         name, settings = _read_settings(config.settings)
         if self._installed is None:
             self._installed = installed_tools()
@@ -129,12 +129,12 @@ class PluginKind:
 
 
 def installed_tools() -> Mapping[str, EntryPoint]:
-    """Return the installed tools by name, not yet imported."""
+    """Returns the installed tools by name, not yet imported."""
     return _find(TOOLS_GROUP)
 
 
 def installed_kinds() -> Mapping[str, ToolKind]:
-    """Return an instance of each installed tool kind by its key.
+    """Returns an instance of each installed tool kind by its key.
 
     A kind that cannot be imported is logged and returned as a `BrokenKind`.
     """
@@ -184,7 +184,7 @@ def _load_kind(key: str, found: EntryPoint) -> ToolKind:
 
 
 def _check_schema(kind: ToolKind, found: EntryPoint) -> None:
-    """Raise `ToolError` for a kind that would break the schema of all agent files."""
+    """Raises `ToolError` for a kind that would break the schema of all agent files."""
     # Loads jsonschema; the built-in kinds are not checked.
     from runner.tools.arguments import find_schema_error
 
@@ -276,7 +276,7 @@ def _reason(error: BaseException) -> str:
 
 
 def added_kinds() -> Kinds:
-    """Return the schemas of the kinds that plugins add, by key.
+    """Returns the schemas of the kinds that plugins add, by key.
 
     Imports plugins only if one of them adds a kind.
     """

@@ -68,7 +68,7 @@ class PythonKind:
         self._packages: set[Path] = set()  # folders of these modules
 
     def load(self, config: ToolConfig, agent: AgentConfig) -> Tool:
-        """Import the file and return the tool of the function."""
+        """Imports the file and return the tool of the function."""
         path, name = find_file(str(config.settings), agent.folder)
         if self._agent is not agent:
             self._agent = agent
@@ -83,7 +83,7 @@ class PythonKind:
 
 
 def find_file(reference: str, folder: Path) -> tuple[Path, str]:
-    """Split `path/to/file.py:function`; return the real path and the function's name.
+    """Splits `path/to/file.py:function`; returns the real path and the function's name.
 
     Raises `ToolError` if the file is missing or, links resolved, outside `folder`.
     """
@@ -151,7 +151,7 @@ def _no_bytecode() -> Iterator[None]:
 
 
 def _reset_package(path: Path) -> None:
-    """Create the private package of the file's folder, for relative imports.
+    """Creates the private package of the file's folder, for relative imports.
 
     Modules of an earlier load are removed, so that edited files are read again;
     functions that still run keep their modules.
@@ -167,7 +167,7 @@ def _reset_package(path: Path) -> None:
 
 
 def _describe(error: BaseException, path: Path) -> ToolError:
-    """Return the error of an import in one line, with the place in the file."""
+    """Returns the error of an import in one line, with the place in the file."""
     if isinstance(error, SyntaxError) and error.filename:
         file = Path(error.filename).name
         return ToolError(f"{file}:{error.lineno}: {error.msg}")
@@ -250,7 +250,7 @@ class AsyncFunction:
 def load_function(
     function: Callable[..., object], config: ToolConfig, name: str
 ) -> Tool:
-    """Return the tool of a function; raise `ToolError` if it cannot be a tool.
+    """Returns the tool of a function; raises `ToolError` if it cannot be a tool.
 
     `name` is the function's name in messages, and the tool's name unless the agent file
     or `tool()` sets another.
@@ -321,7 +321,7 @@ class Signature:
     docstring: Docstring
 
     def schema(self) -> dict[str, Any]:
-        """Return the JSON Schema of the arguments; raise `ToolError` without one."""
+        """Returns the JSON Schema of the arguments; raises `ToolError` without one."""
         self._check_unnamed(self.described)
         for argument in self.arguments.values():
             if argument.problem is not None:
@@ -343,7 +343,7 @@ class Signature:
         }
 
     def check(self, schema: Mapping[str, Any]) -> None:
-        """Raise `ToolError` unless every call that `schema` allows is possible."""
+        """Raises `ToolError` unless every call that `schema` allows is possible."""
         self._check_unnamed(self.callable_with)
         named = self.callable_with.named
         required = schema.get("required") or ()
@@ -361,7 +361,7 @@ class Signature:
                 )
 
     def bind(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Convert checked JSON arguments to the types of the annotations.
+        """Converts checked JSON arguments to the types of the annotations.
 
         Raises ValueError with the name of the argument for a value that the schema
         allows and Python does not (February 31).
@@ -400,7 +400,7 @@ class Signature:
 
 
 def read_signature(function: Callable[..., object], name: str) -> Signature:
-    """Return a function's parameters, annotations and docstring.
+    """Returns a function's parameters, annotations and docstring.
 
     Raises `ToolError` if Python cannot determine the signature.
     """
@@ -426,7 +426,7 @@ def read_signature(function: Callable[..., object], name: str) -> Signature:
 def _read_argument(
     parameter: inspect.Parameter, function: Callable[..., object], name: str
 ) -> Argument:
-    """Return the argument for a parameter of the tool `name`."""
+    """Returns the argument for a parameter of the tool `name`."""
     # Loads pydantic, which a tool without arguments does not need.
     from runner.tools.annotations import Unsupported, converter_for, read_default
 
@@ -477,7 +477,7 @@ def _read_parameters(
 
 
 def _called(function: Callable[..., object]) -> Callable[..., object]:
-    """Return the function whose code runs first when `function` is called."""
+    """Returns the function whose code runs first when `function` is called."""
     while isinstance(function, partial):
         function = function.func
     if inspect.isroutine(function):
@@ -487,13 +487,13 @@ def _called(function: Callable[..., object]) -> Callable[..., object]:
 
 
 def _innermost(function: Callable[..., object]) -> Callable[..., object]:
-    """Return the function inside decorators and partials."""
+    """Returns the function inside decorators and partials."""
     inner = inspect.unwrap(_called(inspect.unwrap(function)))
     return inner if inner is function else _innermost(inner)
 
 
 def _resolve(annotation: object, function: Callable[..., object]) -> Any:
-    """Return an annotation of `function` with forward references resolved."""
+    """Returns an annotation of `function` with forward references resolved."""
     names: dict[str, Any] = getattr(function, "__globals__", {})
     generic = {each.__name__: each for each in getattr(function, "__type_params__", ())}
 

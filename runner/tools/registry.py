@@ -76,7 +76,7 @@ class ToolRegistry:
         workers: int = 8,
         max_result_bytes: int = MAX_RESULT_BYTES,
     ) -> None:
-        """Raise `ToolError` for a duplicate name or an invalid schema."""
+        """Raises `ToolError` for a duplicate name or an invalid schema."""
         self._entries: dict[str, _Entry] = {}
         for tool in tools:
             definition = tool.definition
@@ -107,20 +107,20 @@ class ToolRegistry:
         return self._workers.hung
 
     def definitions(self) -> list[ToolDefinition]:
-        """Return the definitions of the tools, in the order of the agent file."""
+        """Returns the definitions of the tools, in the order of the agent file."""
         return [entry.tool.definition for entry in self._entries.values()]
 
     def wire_definitions(self) -> list[dict[str, Any]]:
-        """Return the tools in the form of `session.update`."""
+        """Returns the tools in the form of `session.update`."""
         return [wire_definition(definition) for definition in self.definitions()]
 
     def get(self, name: str) -> Tool | None:
-        """Return the tool of that name, if there is one."""
+        """Returns the tool of that name, if there is one."""
         entry = self._entries.get(name)
         return entry.tool if entry else None
 
     async def run(self, name: str, arguments: object) -> ToolOutcome:
-        """Run one tool call; a failure is an outcome with `is_error`.
+        """Runs one tool call; a failure is an outcome with `is_error`.
 
         Raises only CancelledError, after the tool had time to clean up. Calls may run
         concurrently.
@@ -140,7 +140,7 @@ class ToolRegistry:
         return outcome
 
     async def close(self) -> None:
-        """Close the tools and end idle threads; hung threads keep running.
+        """Closes the tools and ends idle threads; hung threads keep running.
 
         `run` must not be called afterwards.
         """
@@ -192,7 +192,7 @@ class ToolRegistry:
 
 
 def wire_definition(definition: ToolDefinition) -> dict[str, Any]:
-    """Return one tool in the form of `session.update`."""
+    """Returns one tool in the form of `session.update`."""
     timeout = definition.timeout + _WIRE_MARGIN_S
     return {
         "type": "function",
@@ -204,7 +204,7 @@ def wire_definition(definition: ToolDefinition) -> dict[str, Any]:
 
 
 def load_tools(agent: AgentConfig, kinds: Mapping[str, ToolKind]) -> ToolRegistry:
-    """Return the tools of an agent; raise one `ToolError` that names all failures."""
+    """Returns the tools of an agent; raises one `ToolError` that names all failures."""
     loaded = load_each(agent, kinds)
     problems = [each for each in loaded if isinstance(each, ToolError)]
     if not problems:
@@ -219,7 +219,7 @@ def load_tools(agent: AgentConfig, kinds: Mapping[str, ToolKind]) -> ToolRegistr
 def load_each(
     agent: AgentConfig, kinds: Mapping[str, ToolKind]
 ) -> list[Tool | ToolError]:
-    """Return each tool of an agent in order, or the `ToolError` of its loading."""
+    """Returns each tool of an agent in order, or the `ToolError` of its loading."""
     loaded: list[Tool | ToolError] = []
     for number, config in enumerate(agent.tools, 1):
         label = config.name or f"number {number}"

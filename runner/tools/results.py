@@ -43,7 +43,7 @@ class NotSerializable(Exception):
 def encode_result(
     value: object, *, limit: int, redact: Callable[[str], str] = str
 ) -> str:
-    """Return `value` as JSON text of at most `limit` bytes in UTF-8.
+    """Returns `value` as JSON text of at most `limit` bytes in UTF-8.
 
     `redact` is applied to every string. Raises `NotSerializable` for a value that JSON
     cannot express or that is too long. It is not truncated: a model would take half a
@@ -179,7 +179,7 @@ _PATH = re.compile(
 
 
 def failure(text: str, detail: str | None = None) -> ToolOutcome:
-    """Return the outcome of a failed call; `text` is one sentence for the model."""
+    """Returns the outcome of a failed call; `text` is one sentence for the model."""
     # Unprintable text may hold a lone surrogate, which UTF-8 cannot encode.
     encoded = json.dumps(
         {"error": text}, ensure_ascii=not text.isprintable(), separators=(",", ":")
@@ -190,7 +190,7 @@ def failure(text: str, detail: str | None = None) -> ToolOutcome:
 def describe_failure(
     name: str, error: BaseException, redact: Callable[[str], str]
 ) -> ToolOutcome:
-    """Return the outcome for an exception of the tool `name`.
+    """Returns the outcome for an exception of the tool `name`.
 
     The model gets the text of `ToolError` and `NotSerializable`, and of other
     exceptions the first line without file paths: authors write it for the caller
@@ -228,7 +228,7 @@ def _message(error: BaseException) -> str:
 
 
 def _place(traceback: TracebackType | None) -> str:
-    """Return file:line of the innermost code that is neither Python's nor installed."""
+    """Returns file:line of the innermost code that is not Python's or installed."""
     installed = tuple(sysconfig.get_paths()[key] for key in ("stdlib", "purelib"))
     place = ""
     while traceback is not None:

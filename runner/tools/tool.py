@@ -62,7 +62,7 @@ class Tool(Protocol):
     def definition(self) -> ToolDefinition: ...
 
     def run(self, arguments: Mapping[str, Any]) -> object:
-        """Run one tool call; return a value that JSON can express or raise an error.
+        """Runs one tool call; returns a value that JSON can express or raises an error.
 
         An `async def` runs on the event loop and is cancelled at its timeout. A plain
         `def` runs in a worker thread and may block.
@@ -75,7 +75,7 @@ class ClosableTool(Protocol):
     """A tool with resources to release, such as connections."""
 
     async def close(self) -> None:
-        """Release them; called once, when the registry is closed."""
+        """Releases them; called once, when the registry is closed."""
         ...
 
 
@@ -91,7 +91,7 @@ class ToolKind(Protocol):
         ...
 
     def load(self, config: ToolConfig, agent: AgentConfig) -> Tool:
-        """Return the tool; raise `ToolError` if it cannot be built."""
+        """Returns the tool; raises `ToolError` if it cannot be built."""
         ...
 
 
@@ -116,7 +116,7 @@ def tool(
     on_interrupt: OnInterrupt | None = None,
     announce: Announcement | None = None,
 ) -> Callable[[F], F]:
-    """Set the traits of a tool function; `timeout` is in seconds."""
+    """Sets the traits of a tool function; `timeout` is in seconds."""
     traits = ToolTraits(name, description, timeout, effect, on_interrupt, announce)
 
     def mark(function: F) -> F:
@@ -127,7 +127,7 @@ def tool(
 
 
 def declared_traits(function: Callable[..., object]) -> ToolTraits | None:
-    """Return the traits that `tool` set on a function, None without any."""
+    """Returns the traits that `tool` set on a function, None without any."""
     marked = getattr(function, _TRAITS_ATTRIBUTE, None)
     if marked is None and isinstance(function, partial):
         return declared_traits(function.func)
@@ -137,7 +137,7 @@ def declared_traits(function: Callable[..., object]) -> ToolTraits | None:
 def define_tool(
     config: ToolConfig, parameters: Mapping[str, Any], traits: ToolTraits
 ) -> ToolDefinition:
-    """Return the definition from the agent file and the tool's traits; the file wins.
+    """Returns the definition from the agent file and the tool's traits; the file wins.
 
     By default, an interruption by the caller cancels a tool call, except a write: its
     effects must not stay incomplete.

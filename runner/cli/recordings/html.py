@@ -54,7 +54,7 @@ _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 
 
 def write_page(recording: Recording, line: TimeLine, voices: Voices | None) -> str:
-    """Return the HTML page of a call."""
+    """Returns the HTML page of a call."""
     header = recording.header
     audio = embed(recording.folder)
     style, script = _part("page.css"), _part("page.js")
@@ -104,7 +104,7 @@ def _policy(style: str, script: str) -> str:
 
 
 def _island(line: TimeLine, *, has_audio: bool) -> str:
-    """Return the data of the script as JSON, escaped for a script element."""
+    """Returns the data of the script as JSON, escaped for a script element."""
     value: dict[str, Any] = {
         "seconds": round(line.seconds, 3),
         "audio": has_audio,
@@ -219,7 +219,7 @@ def _about(recording: Recording) -> str:
 
 
 def write_conversation(line: TimeLine) -> str:
-    """Return turns, tool calls and events as list items, in order of time."""
+    """Returns turns, tool calls and events as list items, in order of time."""
     items = sorted(_items(line), key=lambda item: item[:2])
     return "\n".join(item for _, _, item in items)
 
@@ -256,7 +256,7 @@ def _turn(index: int, turn: Turn, wait: float | None) -> str:
 
 
 def _turn_text(turn: Turn) -> str:
-    """Return the text of a turn; each word with known times is in a span.
+    """Returns the text of a turn; each word with known times is in a span.
 
     Times are assigned from the start of the text, as long as the words are equal.
     """
@@ -308,7 +308,7 @@ def _at(at: float, target: str = "conversation") -> str:
 
 
 def pretty(value: Any) -> str:
-    """Return a JSON value as an escaped `pre` element."""
+    """Returns a JSON value as an escaped `pre` element."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     return (
         "<pre>" + "\n".join(escape(printable(e)) for e in text.split("\n")) + "</pre>"
@@ -334,7 +334,7 @@ class Item:
 
 
 def list_messages(entries: Sequence[tuple[float, Entry]]) -> Iterator[Item]:
-    """Yield the items of a recording; consecutive audio entries are one item."""
+    """Yields the items of a recording; consecutive audio entries are one item."""
     for is_audio, group in groupby(
         entries, lambda each: isinstance(each[1], AudioSummary)
     ):
@@ -348,7 +348,7 @@ def list_messages(entries: Sequence[tuple[float, Entry]]) -> Iterator[Item]:
 
 
 def write_messages(entries: Sequence[tuple[float, Entry]]) -> str:
-    """Return all entries of a recording as list items."""
+    """Returns all entries of a recording as list items."""
     return "\n".join(_write(item) for item in list_messages(entries))
 
 
@@ -399,7 +399,7 @@ def _item(at: float, what: Entry) -> Item:
 
 
 def _detail(message: Any) -> Any:
-    """Return the message if it has more fields than its type and time."""
+    """Returns the message if it has more fields than its type and time."""
     return message if set(message) - {"type", "timestamp"} else None
 
 
@@ -426,7 +426,7 @@ _MIN_POINTS, _MAX_POINTS = 600, 12_000
 
 
 def write_waveform(line: TimeLine, voices: Voices | None) -> str:
-    """Return the waveform as SVG: peaks of the audio, or the turns without audio.
+    """Returns the waveform as SVG: peaks of the audio, or the turns without audio.
 
     Positions are percentages of the length of the call.
     """
@@ -451,7 +451,7 @@ def write_waveform(line: TimeLine, voices: Voices | None) -> str:
 
 
 def tick_steps(seconds: float) -> tuple[int, int]:
-    """Return the seconds between two ticks, and between two fine ticks."""
+    """Returns the seconds between two ticks, and between two fine ticks."""
     coarse, fine = (
         next(
             (each for each in TICK_SECONDS if seconds / each <= count), TICK_SECONDS[-1]
@@ -501,7 +501,7 @@ def _silent(line: TimeLine, speaker: str, top: int, seconds: float) -> list[str]
 
 
 def _ticks(seconds: float) -> list[str]:
-    """Return about twelve ticks, and fine ticks for a zoomed view."""
+    """Returns about twelve ticks, and fine ticks for a zoomed view."""
     coarse, fine = tick_steps(seconds)
     marks = []
     for at in range(0, int(seconds) + 1, fine):
@@ -574,7 +574,7 @@ class Embedded:
 
 
 def embed(folder: Path, sizes: AudioSizeLimits | None = None) -> Embedded:
-    """Return the audio of a recording for its page, compressed."""
+    """Returns the audio of a recording for its page, compressed."""
     path = folder / "both.wav"
     sizes = sizes or AudioSizeLimits()
     try:

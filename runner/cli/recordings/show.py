@@ -23,7 +23,7 @@ FORMATS = ("text", "json")
 
 
 def show_recordings(path: Path, format: str, html: Path | None) -> None:
-    """Print the call in a folder, or a line for each of the calls below it.
+    """Prints the call in a folder, or a line for each of the calls below it.
 
     Raises:
         UsageError: no recording was found, or the options do not fit.
@@ -114,13 +114,13 @@ _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def write_report(value: Any) -> str:
-    """Return JSON text that is safe on a terminal, with a final line end."""
+    """Returns JSON text that is safe on a terminal, with a final line end."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 
 def report(recording: Recording, line: TimeLine) -> dict[str, Any]:
-    """Return a call as a JSON object; times in seconds, rounded to milliseconds.
+    """Returns a call as a JSON object; times in seconds, rounded to milliseconds.
 
     Keys may be added in later versions, but not removed.
     """

@@ -49,14 +49,14 @@ _Row = tuple[float, int, str, Text]
 
 
 def make_console(file: IO[str], width: int | None = None) -> Console:
-    """Return a console for a file, as wide as its terminal or 80 columns."""
+    """Returns a console for a file, as wide as its terminal or 80 columns."""
     return Console(file=file, width=width, highlight=False, markup=False, emoji=False)
 
 
 def render_call(
     console: Console, recording: Recording, line: TimeLine, voices: Voices | None
 ) -> str:
-    """Return the report of one call, rendered for `console`."""
+    """Returns the report of one call, rendered for `console`."""
     with console.capture() as captured:
         _print_head(console, recording, line)
         _print_lanes(console, line, voices)
@@ -77,7 +77,7 @@ def _print_rows(console: Console, line: TimeLine) -> None:
 
 
 def describe_start(recording: Recording) -> str:
-    """Return the start of a call in its own time zone."""
+    """Returns the start of a call in its own time zone."""
     try:
         return f"{datetime.fromisoformat(recording.header.started):%Y-%m-%d %H:%M:%S}"
     except ValueError:
@@ -157,7 +157,7 @@ def _print_totals(console: Console, line: TimeLine) -> None:
 
 
 def render_list(calls: list[tuple[Recording, TimeLine]]) -> str:
-    """Return one line for each call, not limited in width."""
+    """Returns one line for each call, not limited in width."""
     lines = []
     for recording, line in calls:
         parts = (
@@ -206,7 +206,7 @@ class AsciiWaveform:
 def draw(
     line: TimeLine, voices: Voices | None, columns: int, charset: Charset
 ) -> AsciiWaveform:
-    """Return the waveform of a call with this many columns."""
+    """Returns the waveform of a call with this many columns."""
     seconds = max(line.seconds, 1e-3)
 
     def lane(speaker: str, voice: Envelope | None) -> str:

@@ -25,7 +25,7 @@ _STATES = {
 
 
 def clock(seconds: float, digits: int = 1) -> str:
-    """Return a time of the call, such as 0:07.5, 12:07.5 or 1:02:07.5."""
+    """Returns a time of the call, such as 0:07.5, 12:07.5 or 1:02:07.5."""
     units = 10**digits
     ticks = round(max(0.0, seconds) * units)
     whole, rest = divmod(ticks, units)
@@ -36,7 +36,7 @@ def clock(seconds: float, digits: int = 1) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration, such as 10 ms, 0.86 s, 24.9 s or 12 min 7 s."""
+    """Returns a duration, such as 10 ms, 0.86 s, 24.9 s or 12 min 7 s."""
     if seconds < 0.1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 10:
@@ -49,7 +49,7 @@ def duration(seconds: float) -> str:
 
 
 def describe_end(recording: Recording, line: TimeLine) -> str:
-    """Return the end of a call, and defects of its recording."""
+    """Returns the end of a call, and defects of its recording."""
     parts = []
     if line.ending is not None:
         outcome = "" if line.ending.outcome == "clean" else f" ({line.ending.outcome})"
@@ -66,12 +66,12 @@ def describe_end(recording: Recording, line: TimeLine) -> str:
 
 
 def describe_call(run: ToolRun) -> str:
-    """Return a tool call in the form name(argument=value)."""
+    """Returns a tool call in the form name(argument=value)."""
     return f"{run.name}({_arguments(run.arguments)})"
 
 
 def describe_outcome(run: ToolRun) -> str:
-    """Return the outcome of a tool call, such as `ran in 0.52 s`."""
+    """Returns the outcome of a tool call, such as `ran in 0.52 s`."""
     state = _STATES[run.state]
     if run.seconds is None:
         return state
@@ -80,12 +80,12 @@ def describe_outcome(run: ToolRun) -> str:
 
 
 def compact(value: Any) -> str:
-    """Return a JSON value on one line; a string unchanged."""
+    """Returns a JSON value on one line; a string unchanged."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def describe_interruption(each: Interruption) -> str:
-    """Return the cause of an interruption, its delay and the audio dropped."""
+    """Returns the cause of an interruption, its delay and the audio dropped."""
     text = f"interrupted {_BY[each.by]}, silent after {duration(each.seconds)}"
     if each.heard is not None:
         whole = duration(each.heard + each.cut)
@@ -94,7 +94,7 @@ def describe_interruption(each: Interruption) -> str:
 
 
 def describe_drop(drop: Drop) -> str:
-    """Return a lost connection and its restoration."""
+    """Returns a lost connection and its restoration."""
     if drop.until is None:
         return f"{drop.reason}; not restored"
     how = "resumed" if drop.resumed else "a fresh session"
@@ -102,7 +102,7 @@ def describe_drop(drop: Drop) -> str:
 
 
 def describe_latencies(line: TimeLine) -> str:
-    """Return the latencies in one line."""
+    """Returns the latencies in one line."""
     middle = line.median_latency
     if middle is None:
         return "no answers"
@@ -113,7 +113,7 @@ def describe_latencies(line: TimeLine) -> str:
 
 
 def describe_tools(line: TimeLine) -> str:
-    """Return the number of tool calls, and of each outcome other than success."""
+    """Returns the number of tool calls, and of each outcome other than success."""
     parts = [counted(len(line.tools), "tool call")]
     for state, text in _STATES.items():
         number = sum(run.state == state for run in line.tools)
@@ -123,7 +123,7 @@ def describe_tools(line: TimeLine) -> str:
 
 
 def describe_losses(losses: Losses) -> list[str]:
-    """Return one phrase for each kind of loss."""
+    """Returns one phrase for each kind of loss."""
     seconds = [
         (losses.microphone_unsent, "of microphone audio not sent"),
         (losses.agent_ignored, "of agent audio received and not played"),

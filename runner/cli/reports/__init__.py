@@ -32,7 +32,7 @@ COLORED = {"text": "write_colored_text", "concise": "write_colored_concise"}
 
 
 def choose_format(wanted: str, environment: Mapping[str, str]) -> str:
-    """Return the format to use; `auto` depends on the environment."""
+    """Returns the format to use; `auto` depends on the environment."""
     if wanted != "auto":
         return wanted
     # Set to "true" by the runner of GitHub Actions.
@@ -40,7 +40,7 @@ def choose_format(wanted: str, environment: Mapping[str, str]) -> str:
 
 
 def load_report(name: str, *, colour: bool = False) -> FindingsReport:
-    """Return the function that writes a format of `FORMATS`."""
+    """Returns the function that writes a format of `FORMATS`."""
     module, function = FORMATS[name]
     if colour:
         function = COLORED.get(name, function)
@@ -61,7 +61,7 @@ SCENARIO_FORMATS: dict[str, tuple[str, str]] = {
 
 
 def load_scenario_report(name: str, *, colour: bool = False) -> ScenarioReport:
-    """Return the function that writes a format of `SCENARIO_FORMATS`.
+    """Returns the function that writes a format of `SCENARIO_FORMATS`.
 
     Only `text` has a colored variant.
     """

@@ -29,7 +29,7 @@ def wants_colour(
     *,
     is_terminal: bool,
 ) -> bool:
-    """Return True if output is colored, by the option or else by the environment.
+    """Returns True if output is colored, by the option or else by the environment.
 
     Checks NO_COLOR (no-color.org: set and not empty), then FORCE_COLOR and
     CLICOLOR_FORCE (not empty and not 0), then for a terminal that is not dumb.
@@ -49,12 +49,12 @@ _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def xml_text(text: str) -> str:
-    """Replace characters that XML does not allow by U+FFFD."""
+    """Replaces characters that XML does not allow by U+FFFD."""
     return _NO_XML.sub("\ufffd", text)
 
 
 def xml_document(root: Element) -> str:
-    """Return an indented XML document in ASCII, valid in any encoding."""
+    """Returns an indented XML document in ASCII, valid in any encoding."""
     from xml.etree.ElementTree import indent, tostring  # for XML reports only
 
     indent(root)
@@ -63,7 +63,7 @@ def xml_document(root: Element) -> str:
 
 
 def workflow_command(kind: str, properties: Mapping[str, object], message: str) -> str:
-    """Return a workflow command of GitHub Actions: `::error file=…::…`."""
+    """Returns a workflow command of GitHub Actions: `::error file=…::…`."""
     shown = ",".join(
         f"{key}={_data(str(value)).replace(':', '%3A').replace(',', '%2C')}"
         for key, value in properties.items()
@@ -87,7 +87,7 @@ class PlacedEdit:
 
 
 def placed_edits(file: CheckedFile, found: Diagnostic) -> list[PlacedEdit] | None:
-    """Return the edits of a finding's fix; None without a fix.
+    """Returns the edits of a finding's fix; None without a fix.
 
     Positions in a file other than the agent file are computed from that file's text.
     """
@@ -106,7 +106,7 @@ def placed_edits(file: CheckedFile, found: Diagnostic) -> list[PlacedEdit] | Non
 
 
 def uri(path: PurePath, root: PurePath) -> tuple[str, bool]:
-    """Return the URI of a file, and whether it is relative to `root` (RFC 3986)."""
+    """Returns the URI of a file, and whether it is relative to `root` (RFC 3986)."""
     from urllib.parse import quote_from_bytes
 
     full = path if path.is_absolute() else root / path.as_posix()
@@ -122,7 +122,7 @@ def uri(path: PurePath, root: PurePath) -> tuple[str, bool]:
 def with_fingerprints(
     root: PurePath, findings: Iterable[Diagnostic]
 ) -> Iterator[tuple[Diagnostic, str]]:
-    """Yield each finding with a fingerprint that does not depend on its line number.
+    """Yields each finding with a fingerprint that does not depend on its line number.
 
     It is computed from the path, the rule, the message and the source line, and a
     number for findings that are equal in all of these.
@@ -140,12 +140,12 @@ def with_fingerprints(
 
 
 def find_rule(identifier: str) -> Rule:
-    """Return the rule of a finding."""
+    """Returns the rule of a finding."""
     return RULES[identifier] if identifier in RULES else all_rules()[identifier]
 
 
 def all_rules() -> dict[str, Rule]:
-    """Return all rules by id, those for agent files first."""
+    """Returns all rules by id, those for agent files first."""
     # A report about agent files does not load the rules for scenarios.
     from runner.testing.scenarios.rules import RULES as SCENARIO_RULES
 

@@ -50,7 +50,7 @@ class Comparison:
 
 
 def write_text(comparison: Comparison) -> str:
-    """Return the report for a terminal."""
+    """Returns the report for a terminal."""
     lines = [f"{comparison.old} → {comparison.new}: {comparison.headline}"]
     for change in comparison.sending:
         note = f" ({change.note})" if change.note else ""
@@ -63,7 +63,7 @@ def write_text(comparison: Comparison) -> str:
 
 
 def write_json(comparison: Comparison) -> str:
-    """Return one JSON object. Keys may be added later, but not removed."""
+    """Returns one JSON object. Keys may be added later, but not removed."""
     content = {
         "type": "vagent.diff",
         "old": comparison.old,
@@ -92,7 +92,7 @@ def write_json(comparison: Comparison) -> str:
 
 
 def write_markdown(comparison: Comparison) -> str:
-    """Return the report as Markdown for a pull request."""
+    """Returns the report as Markdown for a pull request."""
     lines = [f"### {_cell(comparison.new)}: {comparison.headline}", ""]
     table_changes = [each for each in comparison.sending if each.runs is None]
     if table_changes:
@@ -158,7 +158,7 @@ def _behavior(change: ScenarioChange) -> Iterator[str]:
 
 
 def _describe(result: ScenarioResult) -> str:
-    """Return the result of a scenario in one line."""
+    """Returns the result of a scenario in one line."""
     parts = [result.status.value]
     if result.failure is not None:
         parts.append(

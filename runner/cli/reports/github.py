@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def write_github(results: Results) -> str:
-    """Return a workflow command for each finding and each unreadable file."""
+    """Returns a workflow command for each finding and each unreadable file."""
     lines = [_annotation(each, results.root) for each in results.findings]
     for each in results.unreadable:
         place = {"file": shown_path(each.path, results.root), "title": "unreadable"}
@@ -45,12 +45,12 @@ _FENCE = "`" * 8
 
 
 def write_scenario_github(report: Report) -> str:
-    """Return a workflow command for each scenario that did not pass."""
+    """Returns a workflow command for each scenario that did not pass."""
     return "".join(f"{_scenario_annotation(each, report)}\n" for each in report.failed)
 
 
 def write_summary(report: Report) -> str:
-    """Return the job summary as Markdown."""
+    """Returns the job summary as Markdown."""
     rows: list[str] = []
     for result in report.results:
         if result.status is not Status.PASSED:
@@ -73,7 +73,7 @@ def write_summary(report: Report) -> str:
 
 
 def _cell(text: str) -> str:
-    """Escape Markdown and HTML in a table cell."""
+    """Escapes Markdown and HTML in a table cell."""
     plain = re.sub(r"([\\`*_{}\[\]<>|~])", r"\\\1", text)
     return " ".join(plain.split())
 

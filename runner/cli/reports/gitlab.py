@@ -17,7 +17,7 @@ _SEVERITIES = {"error": "critical", "warning": "minor"}
 
 
 def write_gitlab(results: Results) -> str:
-    """Return a JSON list with an entry for each finding."""
+    """Returns a JSON list with an entry for each finding."""
     entries: list[dict[str, Any]] = []
     for found, fingerprint in with_fingerprints(results.root, results.findings):
         help_ = f" ({found.help})" if found.help else ""

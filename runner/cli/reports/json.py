@@ -24,7 +24,7 @@ _VERSION = 1
 
 
 def write_json(results: Results) -> str:
-    """Return one document with all results. Readers must ignore unknown fields."""
+    """Returns one document with all results. Readers must ignore unknown fields."""
     document = {
         "version": _VERSION,
         "tool": {"name": "vagent", "version": __version__},
@@ -41,7 +41,7 @@ def write_json(results: Results) -> str:
 
 
 def write_jsonl(results: Results) -> str:
-    """Return one object per line, distinguished by `type`; the summary is last."""
+    """Returns one object per line, distinguished by `type`; the summary is last."""
     lines: list[dict[str, Any]] = [
         {"type": "finding", **each} for each in _findings(results)
     ]
@@ -91,7 +91,7 @@ def _object(file: CheckedFile, found: Diagnostic) -> dict[str, Any]:
 
 
 def write_scenario_json(report: Report) -> str:
-    """Write one object."""
+    """Writes one object."""
     counts = {status.value: report.count(status) for status in Status}
     content: dict[str, Any] = {
         "type": "vagent.test",
@@ -120,7 +120,7 @@ def write_scenario_json(report: Report) -> str:
 
 
 def result_object(result: ScenarioResult, root: PurePath) -> dict[str, Any]:
-    """Return one result as JSON data; what is empty is left out."""
+    """Returns one result as JSON data; what is empty is left out."""
     scenario, failure = result.scenario, result.failure
     content: dict[str, Any] = {
         "scenario": scenario.id,

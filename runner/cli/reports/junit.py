@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def write_junit(results: Results) -> str:
-    """Write one document."""
+    """Writes one document."""
     root = Element("testsuites", name="vagent validate")
     for file in results.files:
         root.append(_suite(file, results.root))
@@ -91,7 +91,7 @@ _COUNTS = {
 
 
 def write_scenario_junit(report: Report) -> str:
-    """Return one document with a suite per scenario file; times are those of calls."""
+    """Returns one document with a suite per scenario file; times are those of calls."""
     root = Element("testsuites", name="vagent test")
     suites: dict[str, list[ScenarioResult]] = {}
     for result in report.results:

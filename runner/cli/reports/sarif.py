@@ -22,7 +22,7 @@ _ROOT = "%SRCROOT%"
 
 
 def write_sarif(results: Results) -> str:
-    """Return a log of one run with all rules, also those without findings."""
+    """Returns a log of one run with all rules, also those without findings."""
     rules = all_rules()
     indices = {identifier: index for index, identifier in enumerate(rules)}
     files = {id(found): file for file in results.files for found in file.findings}

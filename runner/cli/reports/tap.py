@@ -22,7 +22,7 @@ _FIELDS = (
 
 
 def write_scenario_tap(report: Report) -> str:
-    """Return one line per scenario, and a YAML block (as JSON) for each failure."""
+    """Returns one line per scenario, and a YAML block (as JSON) for each failure."""
     lines = ["TAP version 14", f"1..{len(report.results)}"]
     for number, result in enumerate(report.results, 1):
         lines += _lines(number, result, report)

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def write_scenario_text(report: Report) -> str:
-    """Return failures, then flaky scenarios, skipped parts and coverage."""
+    """Returns failures, then flaky scenarios, skipped parts and coverage."""
     return _write(report, colour=False)
 
 
 def write_colored_scenario_text(report: Report) -> str:
-    """Return the same in color."""
+    """Returns the same in color."""
     return _write(report, colour=True)
 
 
@@ -35,14 +35,14 @@ def _write(report: Report, *, colour: bool) -> str:
 
 
 def describe_rest(report: Report) -> list[str]:
-    """Return the parts of a report other than failures."""
+    """Returns the parts of a report other than failures."""
     blocks = [_describe_flakes(report), _describe_left_out(report)]
     blocks += [_describe_coverage(each, report.root) for each in report.coverage]
     return [each for each in blocks if each]
 
 
 def _describe_flakes(report: Report) -> str:
-    """Return a line for each flaky scenario, and one for all others."""
+    """Returns a line for each flaky scenario, and one for all others."""
     from runner.testing.results import find_flakes
 
     flakes = find_flakes(report)
@@ -95,20 +95,20 @@ def _describe_coverage(coverage: AgentCoverage, root: PurePath) -> str:
 
 
 def write_text(results: Results) -> str:
-    """Return each finding with its source line, a caret range and help."""
+    """Returns each finding with its source line, a caret range and help."""
     return render(results.findings)
 
 
 def write_colored_text(results: Results) -> str:
-    """Return the same in color."""
+    """Returns the same in color."""
     return render(results.findings, colour=True)
 
 
 def write_concise(results: Results) -> str:
-    """Return each finding as one line: `path:line:column: severity: message [rule]`."""
+    """Returns one line a finding: `path:line:column: severity: message [rule]`."""
     return "".join(f"{headline(each)}\n" for each in results.findings)
 
 
 def write_colored_concise(results: Results) -> str:
-    """Return the same in color."""
+    """Returns the same in color."""
     return "".join(f"{headline(each, colour=True)}\n" for each in results.findings)

@@ -47,7 +47,7 @@ class JsonView:
     _waits_shown: int = 0
 
     def observe(self, at: float, what: Event | Action) -> None:
-        """Print an event or an action."""
+        """Prints an event or an action."""
         if self._began is None:
             self._began = at
         match what:
@@ -85,21 +85,21 @@ class JsonView:
                 pass
 
     def notice(self, text: str) -> None:
-        """Print a notice."""
+        """Prints a notice."""
         self._print({"type": "vagent.notice", "text": text})
 
     def findings(self, found: Sequence[Diagnostic]) -> None:
-        """Print the findings in an agent file that was edited."""
+        """Prints the findings in an agent file that was edited."""
         fields = ("path", "line", "column", "severity", "rule", "message", "help")
         lines = [{name: getattr(each, name) for name in fields} for each in found]
         self._print({"type": "vagent.findings", "findings": lines})
 
     def recording(self, folder: Path) -> None:
-        """Print the folder of the recording."""
+        """Prints the folder of the recording."""
         self._print({"type": "vagent.recording", "folder": str(folder)})
 
     def summary(self, close: Close, counters: Counters) -> None:
-        """Print the summary, the last line of a call."""
+        """Prints the summary, the last line of a call."""
         record = self.record
         self._print(
             {

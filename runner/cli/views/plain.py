@@ -40,7 +40,7 @@ class PlainView:
     _folder: Path | None = None
 
     def observe(self, at: float, what: Event | Action) -> None:
-        """Process an event or an action and print the items it completes."""
+        """Processes an event or an action and print the items it completes."""
         self._latest = at
         self.model.observe(at, what)
         if self.model.link is not self._link:
@@ -49,24 +49,24 @@ class PlainView:
         self._print(self.model.transcript.take_finished(at))
 
     def notice(self, text: str) -> None:
-        """Print a notice."""
+        """Prints a notice."""
         self.printer.notice(f"Note: {text}")
 
     def findings(self, found: Sequence[Diagnostic]) -> None:
-        """Print the findings in an edited agent file, in the format of validate."""
+        """Prints the findings in an edited agent file, in the format of validate."""
         for line in render(found).splitlines():
             self.printer.notice(line)
 
     def standing(self, standing: ControlState) -> None:
-        """Store the settings of the controls; a notice has already reported them."""
+        """Stores the settings of the controls; a notice has already reported them."""
         self.model.standing = standing
 
     def recording(self, folder: Path) -> None:
-        """Store the folder of the recording for the summary."""
+        """Stores the folder of the recording for the summary."""
         self._folder = folder
 
     def summary(self, close: Close, counters: Counters) -> None:
-        """Print the summary, the last lines of a call."""
+        """Prints the summary, the last lines of a call."""
         del close
         self._print(self.model.transcript.take_all())
         model, seconds = self.model, self.model.elapsed(self._latest)
@@ -135,7 +135,7 @@ class Summary:
     losses: tuple[str, ...]
 
     def lines(self) -> list[str]:
-        """Return the figures as lines without symbols; zero counts are left out."""
+        """Returns the figures as lines without symbols; zero counts are left out."""
         minutes, seconds = divmod(round(self.seconds), 60)
         length = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
         lines = [f"{length}, {counted(self.turns, 'turn')} of yours"]
@@ -157,7 +157,7 @@ class Summary:
 def summarize(
     record: CallStats, turns: int, counters: Counters, seconds: float
 ) -> Summary:
-    """Return the summary of a call."""
+    """Returns the summary of a call."""
     return Summary(
         seconds,
         turns,
@@ -172,7 +172,7 @@ def summarize(
 def closing_lines(
     summary: Summary, folder: Path | None, counters: Counters | None
 ) -> list[str]:
-    """Return the last lines of a call; with every counter if `counters` is given."""
+    """Returns the last lines of a call; with every counter if `counters` is given."""
     lines = summary.lines()
     if counters is not None:
         lines.append(describe_all(counters))

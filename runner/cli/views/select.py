@@ -39,7 +39,7 @@ class ViewOptions:
     json: bool = False
 
     def check(self) -> None:
-        """Raise UsageError for options that contradict each other."""
+        """Raises UsageError for options that contradict each other."""
         if self.quiet and self.verbose:
             raise UsageError("--quiet and --verbose contradict each other")
         if self.view is not None and self.view not in VIEWS:
@@ -63,14 +63,14 @@ class ViewOptions:
 
 
 def can_draw() -> bool:
-    """Return True if stdout is a terminal that can move its cursor."""
+    """Returns True if stdout is a terminal that can move its cursor."""
     if sys.stdout is None or not sys.stdout.isatty():
         return False
     return os.environ.get("TERM", "") not in ("dumb", "unknown")
 
 
 def choose_view(options: ViewOptions, call: CallOptions, record: CallStats) -> CallView:
-    """Return the view of a call; `record` must observe the call before the view."""
+    """Returns the view of a call; `record` must observe the call before the view."""
     printer = Printer(sys.stdout, sys.stderr)
     if options.json:
         return JsonView(printer, record)
@@ -89,14 +89,14 @@ def choose_view(options: ViewOptions, call: CallOptions, record: CallStats) -> C
 
 
 def display(view: CallView) -> AbstractContextManager[Typing | None]:
-    """Let a view use the terminal; yields typed input if the view reads it."""
+    """Lets a view use the terminal; yields typed input if the view reads it."""
     from runner.cli.views.chat.view import ChatView
 
     return view.shown() if isinstance(view, ChatView) else contextlib.nullcontext()
 
 
 def log_sink(view: CallView) -> Callable[[str], None]:
-    """Return the function that shows log lines."""
+    """Returns the function that shows log lines."""
     from runner.cli.views.chat.view import ChatView
 
     return (
@@ -105,7 +105,7 @@ def log_sink(view: CallView) -> Callable[[str], None]:
 
 
 def attach(view: CallView, call: CallSession) -> Callable[[], None]:
-    """Connect a view to its call; return the function that restores the terminal."""
+    """Connects a view to its call; returns the function that restores the terminal."""
     from runner.cli.views.chat.view import ChatView
 
     view.printer.mask = call.secrets.text

@@ -66,23 +66,23 @@ class Printer:
     is_broken: bool = False
 
     def line(self, text: str) -> None:
-        """Write a line to stdout."""
+        """Writes a line to stdout."""
         self._write(self.out, self.clean(text) + "\n")
 
     def overwrite(self, text: str) -> None:
-        """Write text that the next `overwrite` replaces; on a terminal only."""
+        """Writes text that the next `overwrite` replaces; on a terminal only."""
         self._write(self.out, _ERASE_LINE + self.clean(text))
 
     def notice(self, text: str) -> None:
-        """Write a line to stderr."""
+        """Writes a line to stderr."""
         self._write(self.err, self.clean(text) + "\n")
 
     def raw(self, text: str) -> None:
-        """Write text unchanged, with its control sequences."""
+        """Writes text unchanged, with its control sequences."""
         self._write(self.out, text)
 
     def clean(self, text: str) -> str:
-        """Return text without secrets, control characters and line breaks."""
+        """Returns text without secrets, control characters and line breaks."""
         return printable(self.mask(text))
 
     def _write(self, stream: TextIO, text: str) -> None:
@@ -109,7 +109,7 @@ class WireView:
     _waits_shown: int = 0
 
     def observe(self, at: float, what: Event | Action) -> None:
-        """Show an event or an action."""
+        """Shows an event or an action."""
         match what:
             case Send(InputAudio(pcm)):
                 if self.detail is Detail.VERBOSE:
@@ -128,22 +128,22 @@ class WireView:
                 self._other(what)
 
     def notice(self, text: str) -> None:
-        """Print a notice."""
+        """Prints a notice."""
         self._clear_partial()
         self.printer.notice(f"* {text}")
 
     def findings(self, found: Sequence[Diagnostic]) -> None:
-        """Print the findings in an edited agent file, in the format of validate."""
+        """Prints the findings in an edited agent file, in the format of validate."""
         self._clear_partial()
         for line in render(found).splitlines():
             self.printer.notice(line)
 
     def recording(self, folder: Path) -> None:
-        """Print the folder of the recording."""
+        """Prints the folder of the recording."""
         self.printer.notice(f"recorded in {folder}")
 
     def summary(self, close: Close, counters: Counters) -> None:
-        """Print the summary, the last lines of a call."""
+        """Prints the summary, the last lines of a call."""
         del close
         record = self.record
         parts = [f"{len(record.waits)} answers"]
@@ -240,7 +240,7 @@ MAX_SHOWN_CHARACTERS = 100  # of a value in a message
 
 
 def shorten(text: str, max_characters: int = MAX_SHOWN_CHARACTERS) -> str:
-    """Return a text on one line, cut in the middle if it is too long."""
+    """Returns a text on one line, cut in the middle if it is too long."""
     text = " ".join(text.split())
     if len(text) <= max_characters:
         return text
@@ -249,7 +249,7 @@ def shorten(text: str, max_characters: int = MAX_SHOWN_CHARACTERS) -> str:
 
 
 def describe_sent(message: ClientMessage) -> str:
-    """Return one line of text for a client message. Audio is shown by its length."""
+    """Returns one line of text for a client message. Audio is shown by its length."""
     match message:
         case SessionUpdate(session):
             return f"session.update ({_describe_session(session)})"
@@ -271,7 +271,7 @@ def describe_sent(message: ClientMessage) -> str:
 
 
 def describe_received(message: object) -> str:
-    """Return one line of text for a server message."""
+    """Returns one line of text for a server message."""
     match message:
         case SessionReady(session_id):
             return f"session.ready ({session_id})"

@@ -19,7 +19,7 @@ _ENGINES: dict[Part, tuple[str, ...]] = {
 
 
 def known_models(part: Part) -> list[str]:
-    """Return the names of the models for a part.
+    """Returns the names of the models for a part.
 
     Read as data: importing the module of the list would load numpy and more.
     """
@@ -28,7 +28,7 @@ def known_models(part: Part) -> list[str]:
 
 
 def missing_modules(part: Part) -> list[str]:
-    """Return the modules that a part runs on and that are not installed."""
+    """Returns the modules that a part runs on and that are not installed."""
     return [each for each in _ENGINES[part] if importlib.util.find_spec(each) is None]
 
 
@@ -92,6 +92,6 @@ LANGUAGES = {
 
 
 def speakers(language: str) -> list[str]:
-    """Return the voices whose own language this is (for English: those of English)."""
+    """Returns the voices whose own language this is (for English: those of English)."""
     own = frozenset({language, "en"})
     return sorted(name for name, spoken in VOICES.items() if spoken == own)

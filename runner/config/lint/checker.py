@@ -54,7 +54,7 @@ class Checker:
     def check(
         self, readings: Iterable[ParsedFile | UnreadableFile]
     ) -> Iterator[CheckedFile | UnreadableFile]:
-        """Yield each file with the findings that count, as soon as it is checked.
+        """Yields each file with the findings that count, as soon as it is checked.
 
         Raises `UsageError` at the end when no file declares a variable that was given.
         """
@@ -70,7 +70,7 @@ class Checker:
             raise UsageError(f"none of the files declares the variable {names}")
 
     def check_one(self, reading: ParsedFile) -> CheckedFile:
-        """Check one file; with the kinds of plugins only if it may need them."""
+        """Checks one file; with the kinds of plugins only if it may need them."""
         found = self._findings(reading, None)
         # The agents that scenarios name are checked with them.
         if not reading.is_suite and any(each.rule in _UNKNOWN_KIND for each in found):

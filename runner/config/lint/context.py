@@ -43,7 +43,7 @@ class RuleContext:
     _facts: dict[Callable[[RuleContext], Any], Any] = field(default_factory=dict)
 
     def get(self, path: Pointer, kind: type[T]) -> T | None:
-        """Return the value at `path` if it exists, is valid and is of this type."""
+        """Returns the value at `path` if it exists, is valid and is of this type."""
         value: Any = self.document.value
         for part in path:
             if isinstance(value, dict):
@@ -72,14 +72,14 @@ class RuleContext:
         return not any(each[:depth] == path for each in self.unsound)
 
     def spoil(self, paths: Iterable[Pointer]) -> None:
-        """Keep later rules from building on the values at these paths."""
+        """Keeps later rules from building on the values at these paths."""
         more = frozenset(paths)
         if more:
             self.unsound |= more
             self._tools = None
 
     def tools(self) -> list[Pointer]:
-        """Return the path of every tool that is a mapping."""
+        """Returns the path of every tool that is a mapping."""
         if self._tools is None:
             count = len(self.get(("tools",), list) or ())
             paths: list[Pointer] = [("tools", index) for index in range(count)]
@@ -87,7 +87,7 @@ class RuleContext:
         return self._tools
 
     def fact(self, find: Callable[[RuleContext], T]) -> T:
-        """Return what `find` finds out about this file; it is asked once."""
+        """Returns what `find` finds out about this file; it is asked once."""
         if find not in self._facts:
             self._facts[find] = find(self)
         found: T = self._facts[find]
@@ -166,14 +166,14 @@ class Rule:
 def rule(
     identifier: str, name: str, severity: Severity = "error"
 ) -> Callable[[Check], Rule]:
-    """Make a rule of the function that checks it; its docstring is the text."""
+    """Makes a rule of the function that checks it; its docstring is the text."""
     return partial(_make, identifier, name, severity)
 
 
 def documented(
     identifier: str, name: str, text: str, severity: Severity = "error"
 ) -> Rule:
-    """Make a rule whose findings are made elsewhere, by the parser or the schema."""
+    """Makes a rule whose findings are made elsewhere, by the parser or the schema."""
     return Rule(identifier, name, severity, text)
 
 

@@ -35,7 +35,7 @@ class FileDiscovery:
     _stdin: bytes | None = field(default=None, repr=False)
 
     def readings(self) -> Iterator[ParsedFile | UnreadableFile]:
-        """Yield every file once, read and parsed.
+        """Yields every file once, read and parsed.
 
         A named file is always included, and of a folder all agent and scenario files,
         recognized by their content. Raises `UsageError` for a folder without any and
@@ -62,7 +62,7 @@ class FileDiscovery:
             yield from (each for each in chosen if _is_new(each.path, seen))
 
     def candidates(self) -> Iterator[Path]:
-        """Yield the files that may have to be checked, without reading them."""
+        """Yields the files that may have to be checked, without reading them."""
         for path in self._expanded():
             if path.is_dir():
                 yield from self._yaml_files(path)
@@ -87,7 +87,7 @@ class FileDiscovery:
                     yield reading
 
     def _yaml_files(self, folder: Path) -> Iterator[Path]:
-        """Yield the YAML files below a folder, sorted, without those left out."""
+        """Yields the YAML files below a folder, sorted, without those left out."""
         for current, folders, files in os.walk(folder, onerror=_refuse):
             folders[:] = sorted(
                 each
@@ -113,7 +113,7 @@ class FileDiscovery:
         return self.stdin_name or Path("<stdin>")
 
     def input(self) -> bytes:
-        """Return what came on standard input, which is read once."""
+        """Returns what came on standard input, which is read once."""
         if self._stdin is None:
             self._stdin = sys.stdin.buffer.read()
         return self._stdin
@@ -124,7 +124,7 @@ def _is_pattern(text: str) -> bool:
 
 
 def _fitting(pattern: str) -> list[Path]:
-    """Return what a pattern stands for, where the shell has not said so already."""
+    """Returns what a pattern stands for, where the shell has not said so already."""
     from glob import glob  # only cmd.exe and quoted patterns need it
 
     found = [Path(each) for each in sorted(glob(pattern, recursive=True))]
@@ -155,7 +155,7 @@ def _refuse(error: OSError) -> None:
 
 
 def shown_path(path: PurePath, root: PurePath) -> str:
-    """Return a path with `/`, relative to `root` if it is below it."""
+    """Returns a path with `/`, relative to `root` if it is below it."""
     if path.is_absolute() and path.is_relative_to(root):
         path = path.relative_to(root)
     return path.as_posix()

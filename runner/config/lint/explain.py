@@ -17,7 +17,7 @@ _WIDTH = 88
 
 
 def explain(rule: Rule) -> str:
-    """Write the documentation of a rule for a terminal."""
+    """Writes the documentation of a rule for a terminal."""
     about = _documentation(rule)
     blocks = [f"{rule.id} {rule.name} ({rule.severity})", fill(about.summary, _WIDTH)]
     blocks += [wrapped(each) for each in about.why.split("\n\n") if each]
@@ -27,7 +27,7 @@ def explain(rule: Rule) -> str:
 
 
 def list_rules(rules: Iterable[Rule]) -> str:
-    """Write a line for every rule, in the order of the ids."""
+    """Writes a line for every rule, in the order of the ids."""
     rules = sorted(rules, key=lambda each: each.id)
     width = max(len(each.name) for each in rules)
     return "".join(
@@ -38,7 +38,7 @@ def list_rules(rules: Iterable[Rule]) -> str:
 
 
 def rules_as_json(rules: Iterable[Rule]) -> str:
-    """Write every rule with its documentation, as one JSON list."""
+    """Writes every rule with its documentation, as one JSON list."""
     rules = sorted(rules, key=lambda each: each.id)
     listed = []
     for each in rules:
@@ -66,7 +66,7 @@ def _documentation(rule: Rule) -> Documentation:
 
 
 def wrapped(paragraph: str) -> str:
-    """Fill a paragraph; what is indented or a list stays as it is written."""
+    """Fills a paragraph; what is indented or a list stays as it is written."""
     if any(line.startswith((" ", "*", "-")) for line in paragraph.splitlines()):
         return paragraph
     return fill(" ".join(paragraph.split()), _WIDTH, break_on_hyphens=False)

@@ -64,7 +64,7 @@ class FixResult:
 
 
 def apply_fixes(text: str, check: Check, *, allows: Choice) -> FixResult:
-    """Make the fixes of all findings that `allows` lets through, until none is left.
+    """Makes the fixes of all findings that `allows` lets through, until none is left.
 
     `check` returns the sorted findings about a text. Of fixes that overlap the first is
     made; the others are looked at again in the next round. What does not get through
@@ -81,7 +81,7 @@ def apply_fixes(text: str, check: Check, *, allows: Choice) -> FixResult:
 
 
 def apply_edits(text: str, edits: Iterable[Edit]) -> str:
-    """Return the text with edits made that do not overlap."""
+    """Returns the text with edits made that do not overlap."""
     for each in sorted(edits, reverse=True):
         text = text[: each.start] + each.text + text[each.end :]
     return text
@@ -116,13 +116,13 @@ class _Work:
         ]
 
     def accept_all(self, batch: Sequence[Diagnostic]) -> bool:
-        """Apply these fixes if each fixed error is gone and no new error appears."""
+        """Applies these fixes if each fixed error is gone and no new error appears."""
         mended = sum(each.is_error for each in batch)
         unread, errors = _damage(self.findings)
         return self._accept(batch, (unread, errors - mended))
 
     def accept(self, found: Diagnostic) -> bool:
-        """Make one fix if the text is not worse for it."""
+        """Makes one fix if the text is not worse for it."""
         return self._accept([found], _damage(self.findings))
 
     def _accept(self, batch: Sequence[Diagnostic], most: tuple[int, int]) -> bool:
@@ -141,13 +141,13 @@ class _Work:
         return True
 
     def describe(self, found: Diagnostic) -> Change:
-        """Say what the fix of a finding does, and where in the first text."""
+        """Says what the fix of a finding does, and where in the first text."""
         assert found.fix is not None
         at = self.text.count("\n", 0, min(each.start for each in found.fix.edits))
         return Change(self._origins[at], found.rule, found.fix.title)
 
     def _trace(self, edit: Edit) -> None:
-        """Keep track of the lines that an edit adds or takes away."""
+        """Keeps track of the lines that an edit adds or takes away."""
         first = self.text.count("\n", 0, edit.start)
         removed = self.text.count("\n", edit.start, edit.end)
         added = edit.text.count("\n")
@@ -160,7 +160,7 @@ def _edits(batch: Iterable[Diagnostic]) -> list[Edit]:
 
 
 def _compatible(batch: Sequence[Diagnostic]) -> list[Diagnostic]:
-    """Leave out what overlaps with an earlier fix."""
+    """Leaves out what overlaps with an earlier fix."""
     chosen: list[Diagnostic] = []
     taken: list[Edit] = []
     for each in batch:
@@ -177,7 +177,7 @@ def _overlap(one: Edit, other: Edit) -> bool:
 
 
 def _damage(findings: Iterable[Diagnostic]) -> tuple[int, int]:
-    """Return the number of syntax errors and of all errors of a text.
+    """Returns the number of syntax errors and of all errors of a text.
 
     In this order, since a text that can be read shows the errors further down.
     """
@@ -207,7 +207,7 @@ class FixedFile:
         return self.before != self.after
 
     def difference(self) -> bytes:
-        """Return the change as a unified diff, with the line ends of the file.
+        """Returns the change as a unified diff, with the line ends of the file.
 
         Keys that stand in the file in clear are masked in it: it may be a log's.
         """
@@ -239,7 +239,7 @@ def fix_content(
     unsafe: bool = False,
     chosen: Choice | None = None,
 ) -> FixedFile:
-    """Make the fixes in the content of a file that is shown as `shown`.
+    """Makes the fixes in the content of a file that is shown as `shown`.
 
     `check` returns the sorted findings about a content; only those that `chosen` lets
     through are fixed, and only in this file, not in those it refers to. A byte order
@@ -267,7 +267,7 @@ def fix_content(
 
 
 def write_back(path: Path, done: FixedFile) -> None:
-    """Put the new content in the place of the old one, at once or not at all.
+    """Puts the new content in the place of the old one, at once or not at all.
 
     A link stays a link: what it points at is written. Raises `FileUnreadable` when the
     file is not what it was, or cannot be written.
@@ -306,7 +306,7 @@ def _replace(target: Path, data: bytes) -> None:
 
 
 def _lines(data: bytes) -> list[bytes]:
-    """Split at line feeds only, as diff and patch do."""
+    """Splits at line feeds only, as diff and patch do."""
     lines = [each + b"\n" for each in data.split(b"\n")]
     last = lines.pop()[:-1]
     return [*lines, last] if last else lines

@@ -62,7 +62,7 @@ class PythonFile:
         return scope_of(self.tree)
 
     def place(self, node: ast.AST) -> Place:
-        """Return the place of a node of the tree; of a definition, that of its name."""
+        """Returns the place of a node; of a definition, that of its name."""
         if isinstance(node, Function | ast.ClassDef):
             word = "class" if isinstance(node, ast.ClassDef) else "def"
             if isinstance(node, ast.AsyncFunctionDef):
@@ -77,7 +77,7 @@ class PythonFile:
         return Place(self.source, Span(start, self._offset(end_line, end)))
 
     def _offset(self, line: int, column: int) -> int:
-        """Turn a line and a column in UTF-8 bytes, as `ast` counts, into an offset."""
+        """Turns a line and a column in UTF-8 bytes, as `ast` counts, into an offset."""
         before = self.source.line(line).encode()[:column]
         return self.source.start(line) + len(before.decode(errors="replace"))
 
@@ -105,7 +105,7 @@ class PythonTool:
 
 
 def find_python_tools(inspection: RuleContext) -> list[PythonTool]:
-    """Return the Python tools of an agent, in order; a shared file is read once."""
+    """Returns the Python tools of an agent, in order; a shared file is read once."""
     found: list[PythonTool] = []
     read: dict[Path, PythonFile | None] = {}
     for tool in inspection.tools():
@@ -126,7 +126,7 @@ def find_python_tools(inspection: RuleContext) -> list[PythonTool]:
 
 @lru_cache(maxsize=64)  # agents in one folder share their tools' files
 def _parse(data: bytes) -> tuple[ast.Module, str]:
-    """Parse a Python file, and decode its text; the tree is not to be changed."""
+    """Parses a Python file, and decode its text; the tree is not to be changed."""
     with warnings.catch_warnings():
         # Python's warnings about the user's file are not findings.
         warnings.simplefilter("ignore")
@@ -136,7 +136,7 @@ def _parse(data: bytes) -> tuple[ast.Module, str]:
 
 
 def read_python(file: Path, shown: str) -> PythonFile:
-    """Parse a Python file; `shown` is how its findings call it."""
+    """Parses a Python file; `shown` is how its findings call it."""
     try:
         with file.open("rb") as stream:
             data = stream.read(_MAX_BYTES + 1)
@@ -184,12 +184,12 @@ class Scope:
         return name in self._found
 
     def functions(self) -> list[str]:
-        """Return the names that are bound to functions."""
+        """Returns the names that are bound to functions."""
         found = self._found.items()
         return [name for name, each in found if isinstance(each[-1].node, Function)]
 
     def find(self, name: str) -> ast.AST | None:
-        """Return the only node that binds a name when the file is loaded."""
+        """Returns the only node that binds a name when the file is loaded."""
         binding = _sure(self._found.get(name, []))
         return binding.node if binding else None
 
@@ -207,7 +207,7 @@ class Scope:
         return name in self._hidden and name not in self._found and not self._is_open
 
     def resolve(self, node: ast.expr) -> str | None:
-        """Return the full name of an expression, None if it is not sure.
+        """Returns the full name of an expression, None if it is not sure.
 
         `typing_extensions` counts as `typing`.
         """
@@ -230,7 +230,7 @@ class Scope:
     def _collect(
         self, top: ast.AST, into: dict[str, list[_Binding]], *, in_branch: bool
     ) -> None:
-        """Collect what a statement binds at the top level, in the order of the text."""
+        """Collects the names that a statement binds at the top level, in order."""
         waiting = [(top, in_branch)]
         while waiting:
             node, branch = waiting.pop()
@@ -265,7 +265,7 @@ class Scope:
     def _collect_inner(
         self, function: ast.AST, into: dict[str, list[_Binding]]
     ) -> None:
-        """Collect what the body of a function binds at the top level, and imports."""
+        """Collects what the body of a function binds at the top level, and imports."""
         for node in ast.walk(function):
             if isinstance(node, ast.Global):
                 for name in node.names:
@@ -278,7 +278,7 @@ class Scope:
 
 
 def _sure(bindings: list[_Binding]) -> _Binding | None:
-    """Return the binding that counts, None if that depends on what happens."""
+    """Returns the binding that counts, None if that depends on what happens."""
     if not bindings:
         return None
     last = bindings[-1]
@@ -302,7 +302,7 @@ def _imports(
 
 @lru_cache(maxsize=64)  # as many as trees are kept
 def scope_of(tree: ast.Module) -> Scope:
-    """Return the scope of a file's top level; the tree is not to be changed."""
+    """Returns the scope of a file's top level; the tree is not to be changed."""
     return Scope(tree)
 
 
@@ -312,7 +312,7 @@ def _is_for_checkers(test: ast.expr) -> bool:
 
 
 def read_marks(function: Function) -> dict[str, object]:
-    """Return what `@tool(effect="write", …)` says about a function, as far as written.
+    """Returns what `@tool(effect="write", …)` says about a function, as far as written.
 
     What is computed there cannot be known without running it, and is left out.
     """
@@ -360,7 +360,7 @@ class Signature:
 
 
 def read_signature(function: Function) -> Signature:
-    """Read the parameters of a function from its definition."""
+    """Reads the parameters of a function from its definition."""
     given = function.args
     ordinary = [*given.posonlyargs, *given.args]
     late = [None] * (len(ordinary) - len(given.defaults))
@@ -375,7 +375,7 @@ def read_signature(function: Function) -> Signature:
 
 
 def unquoted(node: ast.expr | None) -> ast.expr | None:
-    """Return the expression in a text; positions inside it are lost."""
+    """Returns the expression in a text; positions inside it are lost."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         try:
             return ast.parse(node.value.strip(), mode="eval").body
@@ -410,7 +410,7 @@ class ToolFunction:
 
 
 def find_functions(inspection: RuleContext) -> list[ToolFunction]:
-    """Return the Python tools whose functions are defined in their files."""
+    """Returns the Python tools whose functions are defined in their files."""
     return [
         ToolFunction(inspection, each)
         for each in inspection.fact(find_python_tools)
@@ -419,5 +419,5 @@ def find_functions(inspection: RuleContext) -> list[ToolFunction]:
 
 
 def find_sure_functions(inspection: RuleContext) -> list[ToolFunction]:
-    """Return those that take what their definitions say."""
+    """Returns those that take what their definitions say."""
     return [each for each in inspection.fact(find_functions) if each.is_sure]

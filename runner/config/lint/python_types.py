@@ -85,7 +85,7 @@ _ADDING = ("pydantic.Field", "annotated_types.")
 
 
 def annotation_schema(file: PythonFile, node: ast.expr | None) -> Schema | None:
-    """Return the JSON Schema of an annotation, None when unsure of it."""
+    """Returns the JSON Schema of an annotation, None when unsure of it."""
     node = unquoted(node)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
         return _union(file, [node])
@@ -108,12 +108,12 @@ def annotation_schema(file: PythonFile, node: ast.expr | None) -> Schema | None:
 
 
 def json_types(file: PythonFile, node: ast.expr | None) -> frozenset[str] | None:
-    """Return the JSON types that an annotation takes; None when unsure of any."""
+    """Returns the JSON types that an annotation takes; None when unsure of any."""
     return _types(annotation_schema(file, node))
 
 
 def literal_values(file: PythonFile, node: ast.expr | None) -> list[object] | None:
-    """Return the members of a `Literal`, None if an annotation is not one."""
+    """Returns the members of a `Literal`, None if an annotation is not one."""
     node = unquoted(node)
     if not isinstance(node, ast.Subscript):
         return None
@@ -126,7 +126,7 @@ def literal_values(file: PythonFile, node: ast.expr | None) -> list[object] | No
 def not_json(
     file: PythonFile, node: ast.expr, *, as_result: bool = False
 ) -> str | None:
-    """Return the part of an annotation that JSON certainly cannot represent."""
+    """Returns the part of an annotation that JSON certainly cannot represent."""
     node = unquoted(node) or node
     bad = _NOT_A_RESULT if as_result else _NOT_JSON
     if isinstance(node, ast.BinOp):
@@ -148,7 +148,7 @@ def not_json(
 
 
 def names_in(annotation: ast.expr) -> Iterator[ast.Name]:
-    """Yield the names in an annotation that are looked up when it is read."""
+    """Yields the names in an annotation that are looked up when it is read."""
     nodes = list(ast.walk(annotation))
     own = {each.arg for each in nodes if isinstance(each, ast.arg)}  # of a lambda
     names = [each for each in nodes if isinstance(each, ast.Name)]
@@ -157,7 +157,7 @@ def names_in(annotation: ast.expr) -> Iterator[ast.Name]:
 
 
 def infer_schema(inspection: RuleContext, tool: Pointer) -> Schema | None:
-    """Return the schema of a Python tool's arguments; None when nothing is sure."""
+    """Returns the schema of a Python tool's arguments; None when nothing is sure."""
     for each in inspection.fact(find_sure_functions):
         signature = each.signature
         if each.tool.tool != tool:
@@ -195,7 +195,7 @@ def _union(file: PythonFile, parts: list[ast.expr]) -> Schema | None:
 
 
 def _flat(file: PythonFile, parts: list[ast.expr]) -> Iterator[ast.expr]:
-    """Yield the members of unions, those in unions inside them included."""
+    """Yields the members of unions, those in unions inside them included."""
     for part in parts:
         node = unquoted(part) or part
         if isinstance(node, ast.BinOp):
@@ -281,7 +281,7 @@ def _is_plain_class(file: PythonFile, node: ast.expr) -> bool:
 
 
 def _literals(node: ast.Subscript) -> list[object] | None:
-    """Return the values in the brackets; None if one is not written out."""
+    """Returns the values in the brackets; None if one is not written out."""
     parts = _members(node)
     if not all(isinstance(each, ast.Constant) for each in parts):
         return None

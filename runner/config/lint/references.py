@@ -45,7 +45,7 @@ class PromptFile:
 
 
 def read_prompt(inspection: RuleContext) -> PromptFile:
-    """Read the prompt file, if the agent has one and it may be read."""
+    """Reads the prompt file, if the agent has one and it may be read."""
     reference = inspection.get(("prompt_file",), str)
     if reference is None:
         return PromptFile()
@@ -94,7 +94,7 @@ class PlaceholderUse:
 
 
 def find_uses(inspection: RuleContext) -> list[PlaceholderUse]:
-    """Return the placeholders of all valid texts, in the order of the file."""
+    """Returns the placeholders of all valid texts, in the order of the file."""
     found: list[PlaceholderUse] = []
     for path, text in find_texts(inspection.document.value):
         if "${" in text and inspection.is_valid(path):
@@ -131,7 +131,7 @@ class ForeignPlaceholder:
 
 
 def find_templates(inspection: RuleContext) -> list[ForeignPlaceholder]:
-    """Return those of all valid texts and of the prompt file."""
+    """Returns those of all valid texts and of the prompt file."""
     declared = inspection.get(("variables",), dict) or {}
     found: list[ForeignPlaceholder] = []
     for path, text in find_texts(inspection.document.value):

@@ -141,7 +141,7 @@ def _named(items: list[tuple[Any, Any]]) -> list[tuple[str, Any]]:
 
 
 def _inner(name: str, value: Any) -> list[list[tuple[Any, Any]]]:
-    """Return the sequences inside an item."""
+    """Returns the sequences inside an item."""
     match name:
         case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
             return [list(value[2])]

@@ -82,7 +82,7 @@ class Results:
         return [found for file in self.files for found in file.findings]
 
     def shortened(self, most: int | None, *, errors_only: bool = False) -> Results:
-        """Return these results with fewer findings to show; the sums stay."""
+        """Returns these results with fewer findings to show; the sums stay."""
         kept: list[CheckedFile] = []
         left = len(self.findings) if most is None else most
         for file in self.files:
@@ -97,7 +97,7 @@ class Results:
 def gather(
     root: PurePath, files: Iterable[CheckedFile], unreadable: Iterable[UnreadableFile]
 ) -> Results:
-    """Put results together and count."""
+    """Puts results together and count."""
     all_files, all_unreadable = tuple(files), tuple(unreadable)
     findings = [found for file in all_files for found in file.findings]
     errors = sum(each.is_error for each in findings)

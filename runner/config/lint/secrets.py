@@ -38,7 +38,7 @@ class SecretInText:
 
 
 def find_leaks(inspection: RuleContext) -> list[SecretInText]:
-    """Return the secrets of an agent file and its prompt file, each once, in order."""
+    """Returns the secrets of an agent file and its prompt file, each once, in order."""
     found: dict[Span, SecretInText] = {}
     source = inspection.document.source
     for each in find_credentials(source.text):
@@ -77,7 +77,7 @@ def _guesses(inspection: RuleContext) -> Iterator[tuple[Pointer, int, int, str]]
 
 
 def _texts(value: Any, path: Pointer) -> Iterator[tuple[Pointer, str]]:
-    """Yield each text and whole number below `value`, but not those of JSON Schemas."""
+    """Yields the texts and whole numbers below `value`, except in JSON Schemas."""
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, int):
@@ -92,7 +92,7 @@ def _texts(value: Any, path: Pointer) -> Iterator[tuple[Pointer, str]]:
 
 
 def _name(path: Pointer) -> str | int:
-    """Return the name of a value: its key, or the variable of a default."""
+    """Returns the name of a value: its key, or the variable of a default."""
     return path[1] if path[0] == "variables" and len(path) > 1 else path[-1]
 
 
@@ -125,7 +125,7 @@ _AUTH_SCHEME = re.compile(r"\s*(?:Bearer|Basic|Token|ApiKey|Key)\s+", re.IGNOREC
 
 
 def agent_secrets(agent: AgentConfig) -> frozenset[str]:
-    """Return what came from the environment, keys, and what telling headers hold."""
+    """Returns what came from the environment, keys, and what telling headers hold."""
     found = {*agent.secrets, *_in_headers(agent), *credentials_in(agent.prompt)}
     if agent.local.llm.key:
         found.add(agent.local.llm.key)
@@ -133,7 +133,7 @@ def agent_secrets(agent: AgentConfig) -> frozenset[str]:
 
 
 def credentials_in(text: str) -> Iterator[str]:
-    """Yield what has the published format of a key."""
+    """Yields what has the published format of a key."""
     for each in find_credentials(text):
         yield text[each.span.start : each.span.end]
 

@@ -34,7 +34,7 @@ class Selection:
     per_file: tuple[tuple[str, frozenset[str]], ...] = ()
 
     def apply(self, path: Path, findings: Iterable[Diagnostic]) -> list[Diagnostic]:
-        """Return the findings of a file that count; strictly, warnings as errors."""
+        """Returns the findings of a file that count; strictly, warnings as errors."""
         ignored = self.ignored
         if self.per_file:
             shown = relative_to(path, self.folder)
@@ -71,7 +71,7 @@ def build_selection(settings: Settings, all_rules: LoadRules) -> Selection:
 
 
 def relative_to(path: Path, folder: Path | None) -> str:
-    """Return a path with `/`, relative to a folder if it is below it, else in full."""
+    """Returns a path with `/`, relative to a folder if it is below it, else in full."""
     full = path.absolute()
     if folder is not None and full.is_relative_to(folder.absolute()):
         full = full.relative_to(folder.absolute())
@@ -79,7 +79,7 @@ def relative_to(path: Path, folder: Path | None) -> str:
 
 
 def find_rules(selector: str, all_rules: LoadRules) -> list[Rule]:
-    """Return the rules of an id, of the head of ids (`VA5`), or of a name.
+    """Returns the rules of an id, of the head of ids (`VA5`), or of a name.
 
     Upper and lower case are the same. Raises `UsageError` when there is none.
     """

@@ -46,7 +46,7 @@ class SpokenText:
 
 
 def find_prompt(inspection: RuleContext) -> SpokenText | None:
-    """Return the prompt, from the agent file or its prompt file."""
+    """Returns the prompt, from the agent file or its prompt file."""
     text = inspection.get(("prompt",), str)
     if text is not None:
         return SpokenText(text, ("prompt",))
@@ -55,7 +55,7 @@ def find_prompt(inspection: RuleContext) -> SpokenText | None:
 
 
 def find_spoken(inspection: RuleContext) -> list[SpokenText]:
-    """Return the texts that are spoken verbatim, in the order of the fields."""
+    """Returns the texts that are spoken verbatim, in the order of the fields."""
     paths: list[Pointer] = [("greeting",)]
     paths += [(*tool, "announce") for tool in inspection.tools()]
     paths += [("session", "one_minute_left"), ("session", "idle", "say")]
@@ -64,7 +64,7 @@ def find_spoken(inspection: RuleContext) -> list[SpokenText]:
 
 
 def value_of(inspection: RuleContext, variable: str) -> str:
-    """Return what a variable stands for as far as is known: given, or by default."""
+    """Returns what a variable stands for as far as is known: given, or by default."""
     given = (inspection.variables or {}).get(variable)
     if given is not None:
         return given
@@ -72,7 +72,7 @@ def value_of(inspection: RuleContext, variable: str) -> str:
 
 
 def fill(inspection: RuleContext, text: str) -> str:
-    """Return a text with the values of its variables, as far as they are known."""
+    """Returns a text with the values of its variables, as far as they are known."""
     return "".join(_pieces(inspection, text))
 
 
@@ -124,7 +124,7 @@ class UnspeakableText(NamedTuple):
 
 
 def find_unspeakable(text: str) -> Iterator[UnspeakableText]:
-    """Yield the parts that cannot be spoken as written, without overlaps."""
+    """Yields the parts that cannot be spoken as written, without overlaps."""
     taken: list[UnspeakableText] = []
     for what, pattern in _UNSPEAKABLE:
         for found in islice(re.finditer(pattern, text), _MAX_MATCHES):
@@ -135,7 +135,7 @@ def find_unspeakable(text: str) -> Iterator[UnspeakableText]:
 
 
 def estimate_seconds(text: str) -> float:
-    """Return about how long a voice takes to say a text, in seconds.
+    """Returns about how long a voice takes to say a text, in seconds.
 
     15 characters a second; Chinese, Korean and Japanese by their syllables; a digit
     counts as a word.
@@ -198,7 +198,7 @@ class MarkupRequest(NamedTuple):
 
 
 def find_requests(prompt: str) -> Iterator[MarkupRequest]:
-    """Yield what a prompt asks to be formatted: at most one to a sentence."""
+    """Yields what a prompt asks to be formatted: at most one to a sentence."""
     lead = ""
     for start, block in _blocks(prompt):
         is_item = re.match(_BULLET, block) is not None
@@ -218,7 +218,7 @@ def find_requests(prompt: str) -> Iterator[MarkupRequest]:
 
 
 def _blocks(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the paragraphs and the items of lists, each with its offset."""
+    """Yields the paragraphs and the items of lists, each with its offset."""
     ends = rf"\n[ \t]*\n|\n(?={_BULLET})|\n(?=[ \t]*#)|(?<=:)[ \t]*\n"
     start = 0
     for found in re.finditer(ends, text):
@@ -305,7 +305,7 @@ class DictatedArgument:
 
 
 def find_dictated(schema: Any, path: Pointer) -> Iterator[DictatedArgument]:
-    """Yield the properties of a schema that are dictated and say nothing of how."""
+    """Yields the properties of a schema that are dictated and say nothing of how."""
     properties = schema.get("properties") if isinstance(schema, dict) else None
     if not isinstance(properties, dict):
         return
@@ -323,7 +323,7 @@ def find_dictated(schema: Any, path: Pointer) -> Iterator[DictatedArgument]:
 def find_dictated_arguments(
     function: ast.FunctionDef | ast.AsyncFunctionDef,
 ) -> Iterator[DictatedArgument]:
-    """Yield the arguments of a function that are dictated plain strings."""
+    """Yields the arguments of a function that are dictated plain strings."""
     taken = function.args
     for each in (*taken.posonlyargs, *taken.args, *taken.kwonlyargs):
         texts = _read_string(each.annotation)
@@ -334,7 +334,7 @@ def find_dictated_arguments(
 
 
 def kind_of_value(name: str, description: object) -> str | None:
-    """Say what a caller dictates here; None when nothing, or when it is not clear."""
+    """Says what a caller dictates here; None when nothing, or when it is not clear."""
     said = description if isinstance(description, str) else ""
     if re.search(_INTERNAL, said, re.IGNORECASE):
         return None
@@ -351,7 +351,7 @@ def kind_of_value(name: str, description: object) -> str | None:
 
 
 def _read_string(annotation: ast.expr | None) -> list[str] | None:
-    """Return the metadata texts of a plain `str`; None for others or with hints."""
+    """Returns the metadata texts of a plain `str`; None for others or with hints."""
     match annotation:
         case ast.Subscript(value=called, slice=ast.Tuple(elts=[kind, *notes])) if (
             _ends_with(called, "Annotated")

@@ -63,7 +63,7 @@ class Suppressions:
         self._references = references
 
     def apply(self, findings: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
-        """Yield the findings that are not silenced, then those about the comments."""
+        """Yields the findings that are not silenced, then those about the comments."""
         for found in findings:
             lines = self._references.get(found.path, {found.line})
             covering = [each for each in self._comments if each.covers(found, lines)]
@@ -95,7 +95,7 @@ class Suppressions:
                 yield self._warn(span, "VA113", message, help_, fix)
 
     def _removal(self, comment: Suppression) -> Fix:
-        """Take the comment away, and its line if nothing else is in it."""
+        """Takes the comment away, and its line if nothing else is in it."""
         text = self._source.text
         start, end = comment.span
         while start > 0 and text[start - 1] in " \t":
@@ -121,7 +121,7 @@ class Suppressions:
 def find_suppressions(
     document: Document, references: Mapping[str, set[int]], rules: Collection[str]
 ) -> Suppressions:
-    """Find the comments; what looks like one inside a text is none."""
+    """Finds the comments; what looks like one inside a text is none."""
     source = document.source
     comments: list[Suppression] = []
     if _MARK in source.text:
@@ -159,7 +159,7 @@ def _read(document: Document, scalars: list[Node], found: re.Match[str]) -> Supp
 
 
 def _scalars(node: Node) -> Iterator[Node]:
-    """Yield every scalar that is written out below a node."""
+    """Yields every scalar that is written out below a node."""
     if node.is_alias:
         return
     if node.is_scalar:

@@ -62,7 +62,7 @@ class HttpTool:
         return None if host is None or _STAND_IN in host else host
 
     def place(self, part: str) -> Place:
-        """Return the place of a part of the url."""
+        """Returns the place of a part of the url."""
         at = self.url.find(part)
         path = (*self.path, "url")
         if at < 0:
@@ -71,7 +71,7 @@ class HttpTool:
 
 
 def find_http_tools(inspection: RuleContext) -> list[HttpTool]:
-    """Return the HTTP tools with a valid URL, in order."""
+    """Returns the HTTP tools with a valid URL, in order."""
     found = []
     for tool in inspection.tools():
         url = inspection.get((*tool, "http", "url"), str)
@@ -105,13 +105,13 @@ _BUILT_IN = {"end_call": "terminal", "current_time": "read"}
 def find_definitions(
     inspection: RuleContext,
 ) -> Mapping[Pointer, ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Return the functions of the Python tools that can be read, by their tool."""
+    """Returns the functions of the Python tools that can be read, by their tool."""
     tools = inspection.fact(find_python_tools)
     return {each.tool: each.definition for each in tools if each.definition is not None}
 
 
 def find_names(inspection: RuleContext) -> set[str] | None:
-    """Return the names of the tools; None if one of them is not known."""
+    """Returns the names of the tools; None if one of them is not known."""
     if not inspection.is_valid(("tools",)):
         return None
     names = set()
@@ -124,7 +124,7 @@ def find_names(inspection: RuleContext) -> set[str] | None:
 
 
 def find_effect(inspection: RuleContext, tool: Pointer) -> str | None:
-    """Return the effect of a tool; None if it is not known."""
+    """Returns the effect of a tool; None if it is not known."""
     effect = inspection.get((*tool, "effect"), str)
     if effect is not None:
         return effect
@@ -145,13 +145,13 @@ def find_effect(inspection: RuleContext, tool: Pointer) -> str | None:
 
 
 def plugin_name(inspection: RuleContext, tool: Pointer) -> str | None:
-    """Return the name under which a tool is installed, None for another kind."""
+    """Returns the name under which a tool is installed, None for another kind."""
     name = inspection.get((*tool, "plugin"), str)
     return name or inspection.get((*tool, "plugin", "name"), str)
 
 
 def name_of_tool(inspection: RuleContext, tool: Pointer) -> str | None:
-    """Return the name of a tool; None if it is not known."""
+    """Returns the name of a tool; None if it is not known."""
     name = inspection.get((*tool, "name"), str)
     if name is not None or not inspection.is_valid((*tool, "name")):
         return name
@@ -234,7 +234,7 @@ class Subschema:
 
 
 def find_subschemas(inspection: RuleContext) -> tuple[Subschema, ...]:
-    """Return every schema of every tool's arguments, the outer before the inner."""
+    """Returns every schema of every tool's arguments, the outer before the inner."""
     return tuple(
         each
         for tool in inspection.tools()
@@ -273,7 +273,7 @@ def _inner(keywords: dict[str, Any]) -> Iterator[tuple[str, Pointer]]:
 
 
 def tool_name(inspection: RuleContext, tool: Pointer) -> tuple[str, Pointer] | None:
-    """Return the name of a tool and the path of the name, if it is known."""
+    """Returns the name of a tool and the path of the name, if it is known."""
     for keys in (("name",), ("python",), ("plugin",), ("plugin", "name")):
         value = inspection.get((*tool, *keys), str)
         if value is not None:

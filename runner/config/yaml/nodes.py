@@ -62,7 +62,7 @@ class Node:
         return Span(self.span.start, min(self.span.start + 1, self.span.end))
 
     def child(self, part: str | int) -> Node | None:
-        """Return the node at a key or an index, None if there is none."""
+        """Returns the node at a key or an index, None if there is none."""
         if isinstance(part, str):
             entry = self.entries.get(part) if self.entries else None
             return entry.node if entry else None
@@ -71,7 +71,7 @@ class Node:
         return None
 
     def append(self, node: Node) -> None:
-        """Add a list's item."""
+        """Adds a list's item."""
         assert self.items is not None
         self.items.append(node)
         if not self.is_broken:
@@ -79,7 +79,7 @@ class Node:
         self._grow(node)
 
     def put(self, entry: Entry, node: Node) -> None:
-        """Add a mapping's key and value."""
+        """Adds a mapping's key and value."""
         assert self.entries is not None
         entry.node = node
         if entry.is_broken:
@@ -90,7 +90,7 @@ class Node:
         self._grow(node)
 
     def inherit(self, entry: Entry, merge: Span) -> None:
-        """Add a key of a merged mapping, unless this mapping has it.
+        """Adds a key of a merged mapping, unless this mapping has it.
 
         `merge` is the place of the `<<`, which becomes the place of the key: a key that
         is invalid here may be valid there.
@@ -101,7 +101,7 @@ class Node:
             self.put(Entry(entry.name, merge, origin=origin), entry.node)
 
     def alias(self, span: Span) -> Node:
-        """Return the node of an alias of this value at `span`."""
+        """Returns the node of an alias of this value at `span`."""
         return Node(
             self.value,
             span,
@@ -116,7 +116,7 @@ class Node:
         )
 
     def close(self, end: int, text: str) -> None:
-        """Set the end of a collection; a block is reported to end at the next token."""
+        """Sets the end of a collection; PyYAML ends a block at the next token."""
         while end > self.span.start and text[end - 1].isspace():
             end -= 1
         self.span = Span(self.span.start, end)
@@ -152,7 +152,7 @@ class NotJsonError(ValueError):
 
 
 def resolve_plain(text: str) -> str | int | float | bool | None:
-    """Return the value of an unquoted scalar; raise `NotJsonError`."""
+    """Returns the value of an unquoted scalar; raises `NotJsonError`."""
     if text in _NULL:
         return None
     if text in _BOOLEAN:
@@ -204,7 +204,7 @@ STARTS = frozenset("yYnNoO+-.0123456789")
 
 
 def read_elsewhere(text: str, value: Any) -> str | None:
-    """Return the meaning of a plain scalar in YAML 1.1 if it differs from `value`.
+    """Returns the meaning of a plain scalar in YAML 1.1 if it differs from `value`.
 
     The text completes "it is": "false" for `no`, "a date", "8" for `010`.
     """

@@ -35,7 +35,7 @@ class Document:
     has_faults: bool = True
 
     def node(self, path: Pointer) -> Node | None:
-        """Return the node at `path`, None when there is none."""
+        """Returns the node at `path`, None when there is none."""
         node: Node | None = self.root
         for part in path:
             node = None if node is None else node.child(part)
@@ -62,7 +62,7 @@ class Document:
         return True
 
     def value_span(self, path: Pointer) -> Span:
-        """Return the place of the value at `path`, or of its key if it is empty."""
+        """Returns the place of the value at `path`, or of its key if it is empty."""
         node = self.node(path)
         if node is None:
             return self.start_span(path[:-1]) if path else Span(0, 0)
@@ -71,7 +71,7 @@ class Document:
         return node.head
 
     def key_span(self, path: Pointer) -> Span:
-        """Return the place of the last key of `path`, or of the item for an index."""
+        """Returns the place of the last key of `path`, or of the item for an index."""
         parent = self.node(path[:-1])
         last = path[-1] if path else None
         if parent is not None and parent.entries and isinstance(last, str):
@@ -82,12 +82,12 @@ class Document:
         return node.head if node else self.start_span(path[:-1])
 
     def start_span(self, path: Pointer) -> Span:
-        """Return the start of the mapping at `path`: its first key or its brace."""
+        """Returns the start of the mapping at `path`: its first key or its brace."""
         node = self.node(path)
         return node.head if node else Span(0, 0)
 
     def part_span(self, path: Pointer, start: int, end: int) -> Span:
-        """Return the place of a part of the text at `path`, given by its offsets.
+        """Returns the place of a part of the text at `path`, given by its offsets.
 
         Returns the place of the whole text if the file does not hold the part
         literally: through an alias, with escapes, across folded lines.
@@ -113,7 +113,7 @@ class Document:
         return Span(first + at, first + at + len(part))
 
     def related(self, path: Pointer) -> tuple[Related, ...]:
-        """Return the places of aliases and anchors that the value at `path` uses."""
+        """Returns the places of aliases and anchors that the value at `path` uses."""
         found: list[Related] = []
         node: Node | None = self.root
         for part in path:
@@ -129,7 +129,7 @@ class Document:
         return tuple(found)
 
     def scalar_ends(self) -> dict[tuple[int, int], tuple[int, int]]:
-        """Return the end of each scalar by its start (line, column; 1-based)."""
+        """Returns the end of each scalar by its start (line, column; 1-based)."""
         point = self.source.point
         ends: dict[tuple[int, int], tuple[int, int]] = {}
         nodes = [self.root]
@@ -159,7 +159,7 @@ AGENT_BEGINNING = "begin with `version: 1`, a `name` and a `prompt`"
 def parse_document(
     source: Source, *, recover: bool = True, beginning: str = AGENT_BEGINNING
 ) -> tuple[Document | None, list[Diagnostic]]:
-    """Parse one YAML document; None if the text cannot be parsed to its end.
+    """Parses one YAML document; None if the text cannot be parsed to its end.
 
     Recovers from syntax errors where `recovery` can, unless `recover` is false.
     `beginning` is the help for an empty file.
@@ -207,7 +207,7 @@ def _recover(
 
 
 def first_error(text: str) -> ParserError | None:
-    """Return the first syntax error of a text, None without one."""
+    """Returns the first syntax error of a text, None without one."""
     try:
         for _ in _events(text):
             pass
@@ -329,7 +329,7 @@ class TreeBuilder:
         self._root: Node | None = None
 
     def begin_document(self, span: Span) -> None:
-        """Start a document; raise `ParseAborted` at the second one."""
+        """Starts a document; raises `ParseAborted` at the second one."""
         if self._root is not None:
             help_ = "move it to its own file"
             self._report("VA106", span, "a second document begins here", help_)
@@ -344,7 +344,7 @@ class TreeBuilder:
         plain: bool,
         anchor: str | None,
     ) -> None:
-        """Add a scalar; `plain` is True if its text determines its type."""
+        """Adds a scalar; `plain` is True if its text determines its type."""
         node = Node(text, self._without_properties(span), style)
         node.weight = _VALUE_COST + len(text)
         try:
@@ -366,17 +366,17 @@ class TreeBuilder:
     def begin_mapping(
         self, span: Span, flow: bool, tag: str | None, anchor: str | None
     ) -> None:
-        """Start a mapping."""
+        """Starts a mapping."""
         self._begin(Node({}, span, "{" if flow else "", entries={}), tag, anchor)
 
     def begin_list(
         self, span: Span, flow: bool, tag: str | None, anchor: str | None
     ) -> None:
-        """Start a list."""
+        """Starts a list."""
         self._begin(Node([], span, "{" if flow else "", items=[]), tag, anchor)
 
     def end(self, offset: int) -> None:
-        """End the innermost collection."""
+        """Ends the innermost collection."""
         top = self._open.pop()
         top.node.close(offset, self._source.text)
         for span, merged in top.merges:
@@ -384,7 +384,7 @@ class TreeBuilder:
         self._add(top.node, top.anchor)
 
     def alias(self, name: str, span: Span) -> None:
-        """Add the alias `*name`."""
+        """Adds the alias `*name`."""
         target = self._anchors.get(name)
         shown = quoted(name)[1:-1]
         if target is None or target.is_open:
@@ -400,7 +400,7 @@ class TreeBuilder:
         self._add(node, None)
 
     def finish(self) -> Node:
-        """Return the root; raise `ParseAborted` for an empty document."""
+        """Returns the root; raises `ParseAborted` for an empty document."""
         if self._root is None:
             self._report("VA107", Span(0, 0), "the file is empty", self._beginning)
             raise ParseAborted
@@ -422,7 +422,7 @@ class TreeBuilder:
             node.is_open = True
 
     def _force(self, node: Node, kind: str) -> None:
-        """Apply an explicit tag such as `!!int`, or report that it does not match."""
+        """Applies an explicit tag such as `!!int`, or report that it does not match."""
         value = resolve_plain(str(node.value))
         if kind == "float" and type(value) is int:
             value = float(value)
@@ -454,7 +454,7 @@ class TreeBuilder:
             raise ParseAborted
 
     def _add(self, node: Node, anchor: str | None) -> None:
-        """Add a finished node as root, item, key or value."""
+        """Adds a finished node as root, item, key or value."""
         node.is_open = False
         if anchor:
             self._anchors[anchor] = node
@@ -500,7 +500,7 @@ class TreeBuilder:
         return entry
 
     def _report_key(self, node: Node) -> str:
-        """Report a key that is not text; return its text in the file."""
+        """Reports a key that is not text; returns its text in the file."""
         text = self._source.text[node.span.start : node.span.end]
         if not node.is_broken:
             message = f"the key `{quoted(text)[1:-1]}` is not text"
@@ -520,7 +520,7 @@ class TreeBuilder:
                 into.inherit(entry, span)
 
     def _without_properties(self, span: Span) -> Span:
-        """Return the place of a node without the anchor and tag before it."""
+        """Returns the place of a node without the anchor and tag before it."""
         start, end = span
         text = self._source.text
         while start < end and text[start] in "&!":

@@ -61,7 +61,7 @@ class _Attempt:
 
 
 def recover(text: str, error: ParserError, parse: Parse) -> Recovered:
-    """Find the errors of a text, of which `error` is the first.
+    """Finds the errors of a text, of which `error` is the first.
 
     `parse` returns the parser's first error in a text, None without one.
     """
@@ -103,7 +103,7 @@ class _Parser:
         self._left = _MAX_PARSED
 
     def best(self, text: str, error: ParserError) -> _Attempt | None:
-        """Return the attempt with which the parser gets furthest, None if none helps.
+        """Returns the attempt with which the parser gets furthest, None if none helps.
 
         It must get past the line of the error.
         """
@@ -165,7 +165,7 @@ class SyntaxGuess:
 
 
 def find_guesses(text: str, error: ParserError) -> Iterator[SyntaxGuess]:
-    """Yield the possible mistakes, the most specific first."""
+    """Yields the possible mistakes, the most specific first."""
     lines = Lines(text)
     here = lines.at(error.at)
     near = dict.fromkeys((here, lines.at(error.context_at), lines.above(here)))
@@ -199,7 +199,7 @@ def _tabs(lines: Lines, number: int) -> Iterator[SyntaxGuess]:
 
 
 def _fitting_widths(lines: Lines, number: int) -> Iterator[int]:
-    """Yield possible indentations of a line, derived from the lines around it."""
+    """Yields possible indentations of a line, derived from the lines around it."""
     above, below = lines.above(number), lines.below(number)
     opens = _OPENS_BLOCK.search(lines[number]) is not None
     most = lines.indent(below) if below is not None and opens else None
@@ -214,7 +214,7 @@ def _fitting_widths(lines: Lines, number: int) -> Iterator[int]:
 
 
 def _open_widths(lines: Lines, number: int) -> Iterator[int]:
-    """Yield the indentation of the blocks open above a line, innermost first."""
+    """Yields the indentation of the blocks open above a line, innermost first."""
     least: int | None = None
     for each in lines.content_above(number):
         line = lines[each]
@@ -282,7 +282,7 @@ def _indentation(lines: Lines, error: ParserError) -> Iterator[SyntaxGuess]:
 
 
 def _open_quotes(lines: Lines, number: int) -> Iterator[SyntaxGuess]:
-    """Yield quotes that are not closed before the error, the nearest first."""
+    """Yields quotes that are not closed before the error, the nearest first."""
     for each in range(number, max(-1, number - _MAX_LINES_BACK), -1):
         line, start = lines[each], lines.start(each)
         for found in _QUOTE.finditer(line):
@@ -296,14 +296,14 @@ def _open_quotes(lines: Lines, number: int) -> Iterator[SyntaxGuess]:
 
 
 def _closing(line: str, at: int) -> int | None:
-    """Return the offset after the quote that closes the one at `at` in this line."""
+    """Returns the offset after the quote that closes the one at `at` in this line."""
     pattern = r"\"(?:[^\"\\]|\\.)*\"" if line[at] == '"' else r"'(?:[^']|'')*'(?!')"
     found = re.compile(pattern).match(line, at)
     return found.end() if found else None
 
 
 def _quote_ends(line: str, at: int, closed: int | None) -> Iterator[int]:
-    """Yield offsets where a closing quote may be missing."""
+    """Yields offsets where a closing quote may be missing."""
     if closed is None:
         yield len(line.rstrip())
         comment = line.find(" #", at)
@@ -351,7 +351,7 @@ def _open_bracket(lines: Lines, error: ParserError) -> Iterator[SyntaxGuess]:
 
 
 def _bracket_before(lines: Lines, error: ParserError) -> int | None:
-    """Return the offset of the bracket that the parser was in."""
+    """Returns the offset of the bracket that the parser was in."""
     if lines.text[error.context_at : error.context_at + 1] in _CLOSER:
         return error.context_at
     last = lines.at(error.at)
@@ -363,7 +363,7 @@ def _bracket_before(lines: Lines, error: ParserError) -> int | None:
 
 
 def _line_ends(lines: Lines, number: int) -> Iterator[int]:
-    """Yield the end of a line, and the end of its text before a comment."""
+    """Yields the end of a line, and the end of its text before a comment."""
     start, line = lines.start(number), lines[number]
     yield start + len(line.rstrip())
     comment = line.find(" #")

@@ -103,7 +103,7 @@ _KNOWN_ERRORS = (
 
 
 def message_for(name: str, character: str = "") -> Message:
-    """Return the message of a syntax error, for some with the character in it."""
+    """Returns the message of a syntax error, for some with the character in it."""
     found = _MESSAGES.get(f"{name} {character}")
     if found is not None:
         return found
@@ -112,7 +112,7 @@ def message_for(name: str, character: str = "") -> Message:
 
 
 def explain_syntax(text: str, error: ParserError) -> tuple[int, Message]:
-    """Return the offset to mark and the message for a parser error."""
+    """Returns the offset to mark and the message for a parser error."""
     at, problem = error.at, error.problem
     character = text[at : at + 1]
     if "cannot start any token" in problem:

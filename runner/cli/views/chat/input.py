@@ -44,7 +44,7 @@ class LineEditor:
     text: str = ""
 
     def press(self, key: Press) -> Typed | EndOfInput | None:
-        """Process a key; return the command or text it completes, if any."""
+        """Processes a key; returns the command or text it completes, if any."""
         if isinstance(key, str):
             return self._insert(key)
         match key:
@@ -111,7 +111,7 @@ class KeyDecoder:
     _is_pasting: bool = False
 
     def feed(self, data: bytes) -> list[Press]:
-        """Return the keys that are complete."""
+        """Returns the keys that are complete."""
         self._rest += self._decoder.decode(data)
         keys: list[Press] = []
         while self._rest:
@@ -124,7 +124,7 @@ class KeyDecoder:
         return keys
 
     def _next(self) -> tuple[Press | None, int]:
-        """Return the first key and its length; the length is 0 if incomplete."""
+        """Returns the first key and its length; the length is 0 if incomplete."""
         first = self._rest[0]
         if first != "\x1b":
             if self._is_pasting:

@@ -59,7 +59,7 @@ class ChatRenderer:
     detail: Detail = Detail.NORMAL
 
     def entry(self, entry: Entry, now: float, width: int) -> list[Line]:
-        """Return an entry as lines; an empty list if there is nothing to show."""
+        """Returns an entry as lines; an empty list if there is nothing to show."""
         width = max(1, width - 1)
         match entry:
             case UserMessageEntry(text, is_final):
@@ -87,7 +87,7 @@ class ChatRenderer:
         height: int,
         draft: LineEditor | None,
     ) -> Frame:
-        """Return the region below the final entries, at most `height` lines.
+        """Returns the region below the final entries, at most `height` lines.
 
         The last line is the input line, unless `draft` is None.
         """
@@ -105,7 +105,7 @@ class ChatRenderer:
         return Frame(lines, width, min(cursor, max(0, width - 1)))
 
     def status(self, model: ChatState, now: float, width: int) -> Line:
-        """Return the status line with the parts that fit."""
+        """Returns the status line with the parts that fit."""
         is_wide = width >= _MIN_WIDE_CELLS
         minutes, seconds = divmod(int(model.elapsed(now)), 60)
         state = self._state(model, now, width)
@@ -131,7 +131,7 @@ class ChatRenderer:
         return line
 
     def typing(self, draft: LineEditor, width: int, model: ChatState) -> Line:
-        """Return the input line, or a hint of the keys while it is empty."""
+        """Returns the input line, or a hint of the keys while it is empty."""
         if not draft.text:
             return self._hint(width, model)
         room = max(1, width - 4)  # the prompt, the cursor and the last column
@@ -257,12 +257,12 @@ _WORDS = re.compile(r"\s*\S+|\s+")
 
 
 def width_of(spans: Iterable[Span]) -> int:
-    """Return the width of a line in cells."""
+    """Returns the width of a line in cells."""
     return sum(cell_len(span.text) for span in spans)
 
 
 def fit(text: str, width: int, *, more: str = "…") -> str:
-    """Cut a text at its end to a width in cells; `more` marks the cut."""
+    """Cuts a text at its end to a width in cells; `more` marks the cut."""
     if cell_len(text) <= width:
         return text
     if width <= cell_len(more):
@@ -271,7 +271,7 @@ def fit(text: str, width: int, *, more: str = "…") -> str:
 
 
 def fit_end(text: str, width: int, *, more: str = "…") -> str:
-    """Cut a text at its start to a width in cells; `more` marks the cut."""
+    """Cuts a text at its start to a width in cells; `more` marks the cut."""
     if cell_len(text) <= width:
         return text
     room = max(0, width - cell_len(more))
@@ -349,7 +349,7 @@ class AnsiWriter:
     attributes: bool = True
 
     def line(self, line: Iterable[Span]) -> str:
-        """Return a line with its attributes, reset at its end."""
+        """Returns a line with its attributes, reset at its end."""
         return "".join(self._span(span) for span in line)
 
     def _span(self, span: Span) -> str:
@@ -398,7 +398,7 @@ class LiveRegion:
     _cursor: int = 0
 
     def draw(self, picture: Frame) -> str:
-        """Return the output that changes the region to `picture`; may be empty."""
+        """Returns the output that changes the region to `picture`; may be empty."""
         lines, width = picture.lines, picture.width
         if width != self._width or len(lines) != len(self._shown):
             return self.erase(width) + self._whole(picture)
@@ -415,12 +415,12 @@ class LiveRegion:
         return written
 
     def print(self, lines: Sequence[Line], below: Frame) -> str:
-        """Return the output that prints lines above the region and redraws it."""
+        """Returns the output that prints lines above the region and redraws it."""
         above = "".join(f"{self.paint.line(line)}\r\n" for line in lines)
         return self.erase(below.width) + above + self._whole(below)
 
     def erase(self, width: int) -> str:
-        """Return the output that erases the region; the cursor moves to its start."""
+        """Returns the output that erases the region; the cursor moves to its start."""
         if not self._shown:
             return ""
         width = max(1, width)

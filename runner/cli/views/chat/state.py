@@ -54,7 +54,7 @@ _MAX_AGE_SECONDS = 0.5
 
 
 def step(dbfs: float) -> int:
-    """Return the meter step of a level, from 0 (quiet) to `STEPS`."""
+    """Returns the meter step of a level, from 0 (quiet) to `STEPS`."""
     share = (dbfs - MIN_DBFS) / (MAX_DBFS - MIN_DBFS)
     return max(0, min(STEPS, round(share * STEPS)))
 
@@ -67,11 +67,11 @@ class InputLevel:
     _at: float = -1e9
 
     def update(self, at: float, pcm: bytes) -> None:
-        """Store the latest frame."""
+        """Stores the latest frame."""
         self._at, self._pcm = at, pcm
 
     def at(self, now: float) -> int:
-        """Return the step that the meter shows."""
+        """Returns the step that the meter shows."""
         if now - self._at > _MAX_AGE_SECONDS:
             return 0
         return step(loudness(self._pcm))
@@ -89,7 +89,7 @@ class PlaybackLevel:
     _slices: deque[tuple[float, bytes]] = field(default_factory=deque)
 
     def play(self, at: float, pcm: bytes) -> float:
-        """Add audio that was passed to the speaker; return when its playback starts."""
+        """Adds audio passed to the speaker; returns when its playback starts."""
         begins = max(at, self.ends)
         for start in range(0, len(pcm), _SLICE_BYTES):
             piece = pcm[start : start + _SLICE_BYTES]
@@ -99,16 +99,16 @@ class PlaybackLevel:
         return begins
 
     def stop(self, at: float) -> None:
-        """Discard audio that was not played yet."""
+        """Discards audio that was not played yet."""
         self.ends = min(self.ends, at)
         self._slices.clear()
 
     def is_playing(self, now: float) -> bool:
-        """Return True if agent audio is being played."""
+        """Returns True if agent audio is being played."""
         return now < self.ends
 
     def at(self, now: float) -> int:
-        """Return the step that the meter shows."""
+        """Returns the step that the meter shows."""
         self._forget(now)
         if not self._slices or now >= self.ends or self._slices[0][0] > now:
             return 0
@@ -148,7 +148,7 @@ class ConnectionQuality:
     _has_audio: bool = False
 
     def arrive(self, at: float, reply_id: str, plays_until: float) -> None:
-        """Note the arrival of audio; `plays_until` is when earlier audio ends."""
+        """Notes the arrival of audio; `plays_until` is when earlier audio ends."""
         is_first = reply_id != self._reply
         self._reply, self._has_audio = reply_id, True
         late = at - plays_until
@@ -156,16 +156,16 @@ class ConnectionQuality:
             self._gaps.append((at, late))
 
     def drop(self, at: float) -> None:
-        """Note the loss of the connection."""
+        """Notes the loss of the connection."""
         self._drops.append(at)
         self._reply = None  # the delay of the next audio has a known reason
 
     def pause(self) -> None:
-        """Note that a pause in the audio is expected: a reply ended or waits."""
+        """Notes that a pause in the audio is expected: a reply ended or waits."""
         self._reply = None
 
     def at(self, now: float) -> Quality:
-        """Return the quality of the last minute; empty before the first audio."""
+        """Returns the quality of the last minute; empty before the first audio."""
         while self._gaps and self._gaps[0][0] < now - _WINDOW_SECONDS:
             self._gaps.popleft()
         while self._drops and self._drops[0] < now - _WINDOW_SECONDS:
@@ -221,12 +221,12 @@ class ChatState:
     _reply_id: str = ""
 
     def __post_init__(self) -> None:
-        """Subscribe to the events of the call."""
+        """Subscribes to the events of the call."""
         self.record.events.subscribe(self.note)
         self.record.events.subscribe(self.transcript.follow)
 
     def observe(self, at: float, what: Event | Action) -> None:
-        """Process audio; everything else arrives as call events."""
+        """Processes audio; everything else arrives as call events."""
         if self.began is None:
             self.began = at
         match what:
@@ -245,7 +245,7 @@ class ChatState:
                 pass
 
     def note(self, event: CallEvent) -> None:
-        """Process an event."""
+        """Processes an event."""
         match event:
             case SessionOpened() | ConnectionLost() | CallEnded():
                 self._note_link(event)
@@ -272,7 +272,7 @@ class ChatState:
             self.floor = Awaiting.OPEN
 
     def state(self, now: float) -> str:
-        """Return the state in one or two words."""
+        """Returns the state in one or two words."""
         if self.link is not ConnectionStatus.LIVE:
             return str(self.link.value)
         if self.floor is Awaiting.CALLER and not self.standing.is_muted:
@@ -283,11 +283,11 @@ class ChatState:
         return f"{doing}, muted" if doing else "muted"
 
     def elapsed(self, now: float) -> float:
-        """Return the length of the call so far in seconds."""
+        """Returns the length of the call so far in seconds."""
         return 0.0 if self.began is None else max(0.0, now - self.began)
 
     def next_change(self, now: float) -> float:
-        """Return the time of the next redraw without new events."""
+        """Returns the time of the next redraw without new events."""
         replies = [
             each for each in self.transcript.open if isinstance(each, AgentMessageEntry)
         ]
@@ -316,5 +316,5 @@ class ChatState:
 
 
 def new_chat_state(record: CallStats, clean: Callable[[str], str]) -> ChatState:
-    """Return the state of a new call; `clean` makes text safe to show."""
+    """Returns the state of a new call; `clean` makes text safe to show."""
     return ChatState(record, transcript=Transcript(clean))

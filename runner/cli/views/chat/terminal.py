@@ -38,11 +38,11 @@ class TerminalWriter:
     printer: Printer
 
     def write(self, text: str) -> None:
-        """Write text with its control sequences."""
+        """Writes text with its control sequences."""
         self.printer.raw(text)
 
     def size(self) -> tuple[int, int]:
-        """Return the current columns and rows."""
+        """Returns the current columns and rows."""
         try:
             size = os.get_terminal_size(self.printer.out.fileno())
         except (OSError, ValueError):  # not a terminal, or closed
@@ -54,7 +54,7 @@ class TerminalWriter:
         return max(columns, _MIN_SIZE[0]), max(rows, _MIN_SIZE[1])
 
     def is_ready(self) -> bool:
-        """Return True if writing does not block the event loop."""
+        """Returns True if writing does not block the event loop."""
         if sys.platform == "win32":
             return True
         try:
@@ -92,7 +92,7 @@ class Keyboard:
         os.close(self._wake[1])  # ends the thread, which closes the other end
 
     def take(self) -> None:
-        """Read single keys without echo; Ctrl-C, Ctrl-Z and Ctrl-\\ remain signals."""
+        """Reads single keys without echo; Ctrl-C, Ctrl-Z and Ctrl-\\ remain signals."""
         if sys.platform == "win32" or not is_in_foreground():
             return
         import termios
@@ -108,7 +108,7 @@ class Keyboard:
             termios.tcsetattr(self._file, termios.TCSADRAIN, mode)
 
     def release(self) -> None:
-        """Restore the mode of the terminal."""
+        """Restores the mode of the terminal."""
         if sys.platform == "win32" or self._before is None or not is_in_foreground():
             return
         import termios
@@ -134,7 +134,7 @@ class Keyboard:
 
 
 def _read_windows(receive: Callable[[bytes], None]) -> None:
-    """Read keys until the process ends; waiting for a key cannot be interrupted."""
+    """Reads keys until the process ends; waiting for a key cannot be interrupted."""
     if sys.platform == "win32":  # for the type checker
         import msvcrt
 
@@ -151,7 +151,7 @@ def _read_windows(receive: Callable[[bytes], None]) -> None:
 
 @contextlib.contextmanager
 def capture_stderr(on_line: Callable[[str], None]) -> Iterator[Callable[[], None]]:
-    """Pass every line written to stderr to `on_line`, also lines of C libraries.
+    """Passes every line written to stderr to `on_line`, also lines of C libraries.
 
     Yields a function that restores stderr early. Does nothing if stderr is not a
     terminal. `on_line` is called on a thread.
@@ -190,7 +190,7 @@ def capture_stderr(on_line: Callable[[str], None]) -> Iterator[Callable[[], None
 def handle_signals(
     suspend: Callable[[], None], resume: Callable[[], None], resize: Callable[[], None]
 ) -> Iterator[None]:
-    """Call `suspend` before and `resume` after a stop by Ctrl-Z; `resize` on resizing.
+    """Calls `suspend` before and `resume` after a stop by Ctrl-Z; `resize` on resizing.
 
     All three are called on the running event loop.
     """
@@ -226,7 +226,7 @@ def handle_signals(
 
 
 def bracketed_paste(is_on: bool) -> str:
-    """Return the sequence that turns bracketed paste (xterm, 2004) on or off."""
+    """Returns the sequence that turns bracketed paste (xterm, 2004) on or off."""
     return _PASTE_ON if is_on else _PASTE_OFF
 
 
@@ -253,7 +253,7 @@ class ChatApp:
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[None]:
-        """Draw while the context is open; the region is erased at the end."""
+        """Draws while the context is open; the region is erased at the end."""
         self.resume()
         try:
             yield
@@ -261,7 +261,7 @@ class ChatApp:
             self.end()
 
     def resume(self) -> None:
-        """Start or continue to draw, on the running loop."""
+        """Starts or continues to draw, on the running loop."""
         self._loop = asyncio.get_running_loop()
         self.draw()
 
@@ -285,13 +285,13 @@ class ChatApp:
         self.canvas.write(text)
 
     def touch(self) -> None:
-        """Schedule a redraw after a change."""
+        """Schedules a redraw after a change."""
         if self._loop is not None:
             # Not immediately: the caller must not wait for a terminal.
             self._wake_at(max(self._loop.time(), self._last + FRAME_SECONDS))
 
     def draw(self) -> None:
-        """Draw now if the terminal is ready, and schedule the next redraw."""
+        """Draws now if the terminal is ready, and schedule the next redraw."""
         if self._loop is None:
             return
         now = self._last = self._loop.time()
@@ -307,7 +307,7 @@ class ChatApp:
         self._wake_at(self.model.next_change(now))
 
     def print_above(self, text: str) -> None:
-        """Print a line of a log or a library above the region; from any thread."""
+        """Prints a line of a log or a library above the region; from any thread."""
         loop = self._loop
         if loop is None:
             return

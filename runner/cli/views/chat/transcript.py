@@ -60,11 +60,11 @@ class AgentMessageEntry:
     is_over: bool = False
 
     def is_done(self, now: float) -> bool:
-        """Return True if the entry cannot change any more."""
+        """Returns True if the entry cannot change any more."""
         return self.is_over and now >= self.ends
 
     def shown(self, now: float) -> tuple[str, str]:
-        """Return the words played so far, and those that will not be played."""
+        """Returns the words played so far, and those that will not be played."""
         if self.is_interrupted:
             return self._cut()
         if self.is_done(now) or not self._has_times:
@@ -116,7 +116,7 @@ Entry: TypeAlias = UserMessageEntry | AgentMessageEntry | ToolCallEntry | Notice
 
 
 def join(words: list[Word]) -> str:
-    """Join words, with or without their own spaces.
+    """Joins words, with or without their own spaces.
 
     No space is added between characters of scripts that do not use spaces.
     """
@@ -156,7 +156,7 @@ class Transcript:
     _running: dict[str, ToolCallEntry] = field(default_factory=dict)
 
     def follow(self, event: CallEvent) -> None:
-        """Process an event."""
+        """Processes an event."""
         match event:
             case PartialTranscript() | FinalTranscript():
                 self._note_text(event)
@@ -180,23 +180,23 @@ class Transcript:
                 pass
 
     def note(self, text: str) -> None:
-        """Add a notice."""
+        """Adds a notice."""
         self.open.append(NoticeEntry(self.clean(text)))
 
     def note_playback(self, reply_id: str, begins: float, ends: float) -> None:
-        """Note when audio of a reply is played."""
+        """Notes when audio of a reply is played."""
         reply = self._reply(reply_id)
         if reply is not None:
             reply.began = begins if reply.began is None else reply.began
             reply.ends = ends
 
     def running(self) -> str | None:
-        """Return the name of the running tool that started last."""
+        """Returns the name of the running tool that started last."""
         names = [run.name for run in self._running.values()]
         return names[-1] if names else None
 
     def take_finished(self, now: float) -> list[Entry]:
-        """Remove and return the final entries in order."""
+        """Removes and returns the final entries in order."""
         taken: list[Entry] = []
         while self.open:
             is_due = _is_final(self.open[0], now) or len(self.open) > _MAX_OPEN_ENTRIES
@@ -206,7 +206,7 @@ class Transcript:
         return taken
 
     def take_all(self) -> list[Entry]:
-        """Remove and return all entries, at the end of a call."""
+        """Removes and returns all entries, at the end of a call."""
         taken, self.open = self.open, []
         return taken
 

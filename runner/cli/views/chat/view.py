@@ -42,32 +42,32 @@ class ChatView:
     _folder: Path | None = None
 
     def observe(self, at: float, what: Event | Action) -> None:
-        """Process an event or an action."""
+        """Processes an event or an action."""
         self._latest = at
         self.driver.model.observe(at, what)
         self.driver.touch()
 
     def notice(self, text: str) -> None:
-        """Show a notice."""
+        """Shows a notice."""
         self.driver.model.transcript.note(text)
         self.driver.touch()
 
     def findings(self, found: Sequence[Diagnostic]) -> None:
-        """Show the findings in an edited agent file, in the format of validate."""
+        """Shows the findings in an edited agent file, in the format of validate."""
         for line in render(found).splitlines():
             self.notice(line)
 
     def standing(self, standing: ControlState) -> None:
-        """Show the settings of the controls."""
+        """Shows the settings of the controls."""
         self.driver.model.standing = standing
         self.driver.touch()
 
     def recording(self, folder: Path) -> None:
-        """Store the folder of the recording for the summary."""
+        """Stores the folder of the recording for the summary."""
         self._folder = folder
 
     def summary(self, close: Close, counters: Counters) -> None:
-        """Print the summary, the last lines of a call."""
+        """Prints the summary, the last lines of a call."""
         del close
         model = self.driver.model
         seconds, turns = model.elapsed(self._latest), model.transcript.turns
@@ -79,7 +79,7 @@ class ChatView:
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[Typing | None]:
-        """Draw the call while the context is open; yields the source of typed input.
+        """Draws the call while the context is open; yields the source of typed input.
 
         It is None if typing is not possible. The terminal is restored on exit.
         """
@@ -93,7 +93,7 @@ class ChatView:
             yield typing
 
     def restore(self) -> None:
-        """Restore the terminal before an immediate exit; callable from any thread."""
+        """Restores the terminal before an immediate exit; callable from any thread."""
         if self._keyboard is not None:
             self._keyboard.release()
             with contextlib.suppress(OSError, ValueError):

@@ -362,7 +362,7 @@ def _is_slip(name: str, guess: str) -> bool:
 
 
 def _words(value: object) -> Iterator[str]:
-    """Yield the names that a file defines: keys, and texts without spaces."""
+    """Yields the names that a file defines: keys, and texts without spaces."""
     if isinstance(value, dict):
         for key, each in value.items():
             yield str(key)

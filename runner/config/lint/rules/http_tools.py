@@ -134,7 +134,7 @@ def argument_in_host(inspection: RuleContext) -> Iterator[Finding]:
 
 
 def find_arguments(url: str) -> Iterator[tuple[str, int]]:
-    """Yield each name in single braces and where its brace is, `${...}` left out."""
+    """Yields each name in single braces and where its brace is, `${...}` left out."""
     taken = [(each.start, each.end) for each in find_placeholders(url)]
     for found in re.finditer(_ARGUMENT, url):
         if not any(start <= found.start() < end for start, end in taken):
@@ -150,7 +150,7 @@ def place_of_argument(
 
 
 def _urls(inspection: RuleContext) -> Iterator[tuple[Pointer, str]]:
-    """Yield the HTTP tools with valid parameters, each with its URL."""
+    """Yields the HTTP tools with valid parameters, each with its URL."""
     for tool in inspection.tools():
         url = inspection.get((*tool, "http", "url"), str)
         if url is not None and inspection.is_valid((*tool, "parameters")):

@@ -242,7 +242,7 @@ def _is_generator(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
 def _own_nodes(
     function: ast.FunctionDef | ast.AsyncFunctionDef,
 ) -> tuple[ast.AST, ...]:
-    """Return the nodes of a function's body, but not those of functions inside it."""
+    """Returns the nodes of a function's body, but not those of functions inside it."""
     found: list[ast.AST] = []
     waiting: list[ast.AST] = [*function.body]
     while waiting:
@@ -257,7 +257,7 @@ def _own_nodes(
 
 @lru_cache(maxsize=64)  # as many as trees are kept
 def _top_level_calls(tree: ast.Module) -> tuple[ast.Call, ...]:
-    """Return the calls that are made while a file is loaded."""
+    """Returns the calls that are made while a file is loaded."""
     found: list[ast.Call] = []
     waiting: list[ast.AST] = [
         node

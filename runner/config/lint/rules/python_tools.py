@@ -148,7 +148,7 @@ def _rename(inspection: RuleContext, tool: PythonTool, guess: str) -> Fix | None
 
 
 def _described(inspection: RuleContext) -> Iterator[ToolFunction]:
-    """Yield the tools whose arguments the agent file describes with a valid schema."""
+    """Yields the tools whose arguments the agent file describes with a valid schema."""
     for each in inspection.fact(find_sure_functions):
         if each.has_schema and inspection.is_valid((*each.path, "properties")):
             yield each

@@ -336,7 +336,7 @@ def _check_choice(
 
 
 def _voice(inspection: RuleContext) -> tuple[str, Pointer] | None:
-    """Return the name of the voice and its path."""
+    """Returns the name of the voice and its path."""
     for path in (("voice",), ("voice", "name")):
         name = inspection.get(path, str)
         if name is not None:

@@ -241,7 +241,7 @@ def arguments_too_large(inspection: RuleContext) -> Iterator[Finding]:
 
 
 def _samples(schema: Subschema) -> Iterator[tuple[tuple[str | int, ...], Any]]:
-    """Yield the default and the examples of a schema, each with its path."""
+    """Yields the default and the examples of a schema, each with its path."""
     if "default" in schema.keywords:
         yield ("default",), schema.keywords["default"]
     examples = schema.keywords.get("examples")

@@ -95,7 +95,7 @@ def pattern_not_regular(inspection: RuleContext) -> Iterator[Finding]:
 
 
 def find_patterns(value: Any, path: Pointer) -> Iterator[tuple[Pointer, str]]:
-    """Yield every `pattern` keyword of a schema.
+    """Yields every `pattern` keyword of a schema.
 
     A property named "pattern" is a mapping and is not yielded.
     """

@@ -251,7 +251,7 @@ def unused_variable(inspection: RuleContext) -> Iterator[Finding]:
 
 
 def _respell(use: PlaceholderUse) -> Fix | None:
-    """Return a fix that respells `${ a }` as `${a}` and `${env.A}` as `${env:A}`."""
+    """Returns a fix that respells `${ a }` as `${a}` and `${env.A}` as `${env:A}`."""
     source, start = use.place.source, use.place.span.start
     found = re.compile(_NEARLY, re.ASCII).match(source.text, start)
     if found is None or use.place.related:

@@ -359,7 +359,7 @@ def read_differently(inspection: RuleContext) -> Iterator[Finding]:
 
 
 def _plain_scalars(node: Node, path: Pointer) -> Iterator[tuple[Pointer, Node]]:
-    """Yield the plain scalars that are written out below a node and may be meant."""
+    """Yields the plain scalars that are written out below a node and may be meant."""
     if node.is_alias:
         return
     if node.entries is not None:
