@@ -114,8 +114,7 @@ def run_command_line() -> None:
     Prints an expected error as one sentence on stderr and exits with its code. Any
     other exception is a bug: one sentence, with the traceback if VAGENT_DEBUG=1.
     """
-    code = _run_command()
-    _flush_stdout()
+    code = run_command(sys.argv[1:])
     if "asyncio" in sys.modules:  # only then a tool can have run
         from runner.event_loop import exit_soon
 
@@ -123,11 +122,18 @@ def run_command_line() -> None:
     sys.exit(code)
 
 
-def _run_command() -> int:
-    """Runs the command and returns its exit code."""
+def run_command(arguments: list[str]) -> int:
+    """Runs a command with these arguments and returns its exit code."""
     try:
-        _refuse_renamed(sys.argv[1:])
-        build_app(*sys.argv[1:2])()
+        return _run_command(arguments)
+    finally:
+        _flush_stdout()
+
+
+def _run_command(arguments: list[str]) -> int:
+    try:
+        _refuse_renamed(arguments)
+        build_app(*arguments[:1])(arguments)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except VagentError as error:

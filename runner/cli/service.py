@@ -16,7 +16,6 @@ from runner.cli.options import Metrics
 
 if TYPE_CHECKING:
     from runner.config.model import LlmConfig
-    from runner.event_loop import run_async
     from runner.service.conversation import Report
 
 _LLM_KEY = "VAGENT_LLM_KEY"
@@ -115,6 +114,7 @@ def service(
     """
 
     from runner.config.model import LocalConfig
+    from runner.event_loop import run_async
     from runner.hosts import is_this_machine
     from runner.service.app import LocalService, serve_until_stopped
     from runner.service.faults.parser import load_faults

@@ -62,7 +62,7 @@ def encode(message: Message) -> str:
         value = getattr(message, field.name)
         if field.name == "unreadable":
             if value is not None:
-                content["arguments"] = json.loads(value)
+                content["arguments"] = _loads_or_text(value)
         elif field.type == "bytes":
             content[_AUDIO_KEY[kind]] = b2a_base64(value, newline=False).decode("ascii")
         elif field.name == "timestamp" and value is None:
@@ -117,6 +117,13 @@ def _repair_tool_call(content: dict[str, Any]) -> dict[str, Any]:
         "arguments": read or {},
         "unreadable": dumps_value(arguments) if read is None else None,
     }
+
+
+def _loads_or_text(text: str) -> object:
+    try:
+        return loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def _read_arguments(value: object) -> dict[str, Any] | None:

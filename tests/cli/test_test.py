@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.cli.main import run_command_line
+from runner.cli.main import run_command
 from tests.terminal import running
 from tests.testing.builders import AGENT, write_agent
 
@@ -84,13 +84,10 @@ def vagent(
 
     def run(*arguments: str, **environment: str) -> Done:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("sys.argv", ["vagent", *arguments])
             for name, value in environment.items():
                 patch.setenv(name, value)
-            with pytest.raises(SystemExit) as ended:
-                run_command_line()
-        code = ended.value.code
-        return Done(code if isinstance(code, int) else 0, *capsys.readouterr())
+            code = run_command(list(arguments))
+        return Done(code, *capsys.readouterr())
 
     return run
 

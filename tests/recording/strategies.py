@@ -67,6 +67,10 @@ def build(kind: type[Any]) -> st.SearchStrategy[Any]:
     fields = {field.name: _BY_TYPE[field.type] for field in dataclasses.fields(kind)}
     if "resume_token" in fields:
         fields["resume_token"] = st.sampled_from(["", "***"])
+    if "unreadable" in fields:  # JSON text, in the place of arguments
+        usual = st.builds(kind, **{**fields, "unreadable": st.none()})
+        fields["arguments"] = st.just({})
+        return usual | st.builds(kind, **{**fields, "unreadable": st.just("[1]")})
     return st.builds(kind, **fields)
 
 
