@@ -98,11 +98,12 @@ def _turn(at: float, number: str) -> Iterator[tuple[float, Entry]]:
     yield at + 2.3, Received(call)
     yield at + 2.3, RunTool(call)
     yield at + 2.6, ToolFinished(call_id, result)
+    # The call came outside a reply, so its result is sent at once.
+    yield at + 2.6, Send(ToolResult(call_id, result))
     yield start, Received(ReplyStarted(reply_id))
     yield from _audio(start, done, reply_id)
     yield done, Received(TranscriptAgent("It was shipped.", reply_id))
     yield done, Received(ReplyDone(reply_id, "completed"))
-    yield done, Send(ToolResult(call_id, result))
     yield done + 0.1, Received(ReplyStarted(f"{reply_id}_2"))
     yield done + 0.1, Received(ReplyDone(f"{reply_id}_2", "completed"))
     yield from _audio(done + 0.1, at + TURN_SECONDS, "")

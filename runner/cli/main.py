@@ -6,7 +6,7 @@ Command modules import heavy packages inside their functions, so that `--help` a
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import itertools
 import os
 import sys
@@ -17,6 +17,14 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from runner import __version__
+from runner.cli.streams import (
+    BROKEN_PIPE,
+    FAILED,
+    finish_output,
+    prepare_streams,
+    report_os_error,
+    was_pipe_closed,
+)
 from runner.errors import ConfigError, UsageError, VagentError
 
 if TYPE_CHECKING:
@@ -114,6 +122,7 @@ def run_command_line() -> None:
     Prints an expected error as one sentence on stderr and exits with its code. Any
     other exception is a bug: one sentence, with the traceback if VAGENT_DEBUG=1.
     """
+    prepare_streams()
     code = run_command(sys.argv[1:])
     if "asyncio" in sys.modules:  # only then a tool can have run
         from runner.event_loop import exit_soon
@@ -124,10 +133,7 @@ def run_command_line() -> None:
 
 def run_command(arguments: list[str]) -> int:
     """Runs a command with these arguments and returns its exit code."""
-    try:
-        return _run_command(arguments)
-    finally:
-        _flush_stdout()
+    return finish_output(_run_command(arguments))
 
 
 def _run_command(arguments: list[str]) -> int:
@@ -135,33 +141,38 @@ def _run_command(arguments: list[str]) -> int:
         _refuse_renamed(arguments)
         build_app(*arguments[:1])(arguments)
     except SystemExit as end:
+        if was_pipe_closed():
+            return BROKEN_PIPE
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except VagentError as error:
         print_error(error)
         return error.exit_code
     except BrokenPipeError:
-        return 0  # the reader of stdout has exited (`| head -1`)
+        return BROKEN_PIPE  # the reader of stdout has exited (`| head -1`)
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # the outermost handler: users see no traceback
         if os.environ.get("VAGENT_DEBUG"):
             raise
-        typer.echo(
-            f"vagent: internal error: {type(error).__name__}: {error}\n"
-            "  this is a bug; VAGENT_DEBUG=1 shows the traceback",
-            err=True,
-        )
-        return 3
+        return _report_unexpected(error)
     return 0
 
 
-def _flush_stdout() -> None:
-    """Flushes stdout; discards the rest if its reader has exited."""
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError):  # a closed pipe, a closed file
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _report_unexpected(error: Exception) -> int:
+    """Prints an error that no command handles, and returns the exit code.
+
+    One of the system, such as a full disk, is not a bug of vagent.
+    """
+    if isinstance(error, MemoryError):
+        error = OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+    if isinstance(error, OSError):
+        return report_os_error(error)
+    typer.echo(
+        f"vagent: internal error: {type(error).__name__}: {error}\n"
+        "  this is a bug; VAGENT_DEBUG=1 shows the traceback",
+        err=True,
+    )
+    return FAILED
 
 
 def print_error(error: VagentError) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, TypeAlias
@@ -149,36 +151,61 @@ def parse_variables(pairs: list[str]) -> dict[str, str]:
 INTERRUPTED = 130  # 128 + SIGINT, the convention of shells
 
 
-@contextlib.contextmanager
-def graceful_sigint(
-    on_first: Callable[[], None], on_second: Callable[[], None] = lambda: None
-) -> Iterator[None]:
-    """Calls `on_first` on the running event loop at the first Ctrl-C.
+@dataclass(slots=True)
+class Interrupts:
+    """Signals that end a call: Ctrl-C, SIGTERM, and SIGHUP of a closed terminal.
 
-    The second Ctrl-C calls `on_second` and exits at once with code 130: no other
-    cleanup, which a hung tool or device could block. SIGTERM counts as a first Ctrl-C.
+    `on_first` is called on the event loop at the first one; before it is set, the task
+    that prepares the call is cancelled. `on_second` restores the terminal. `received`
+    is the number of the first signal.
+    """
+
+    on_first: Callable[[], None] | None = None
+    on_second: Callable[[], None] = lambda: None
+    received: int | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """The code for a call that the signal ended before it began."""
+        return 128 + (self.received or signal.SIGINT)
+
+
+@contextlib.contextmanager
+def handle_interrupts() -> Iterator[Interrupts]:
+    """Handles the signals that end a call; enter in the task that prepares it.
+
+    A signal after the first Ctrl-C exits at once with code 130: no other cleanup, which
+    a hung tool or device could block.
     """
     import asyncio  # not for --help
 
     # `signal.signal`, because event loops on Windows have no signal handlers.
-    loop = asyncio.get_running_loop()
+    loop, preparing = asyncio.get_running_loop(), asyncio.current_task()
+    interrupts = Interrupts()
     was_interrupted = False
+
+    def end() -> None:
+        if interrupts.on_first is not None:
+            interrupts.on_first()
+        elif preparing is not None:
+            preparing.cancel()
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         nonlocal was_interrupted
         del frame
         if was_interrupted:
-            on_second()
+            interrupts.on_second()
             os._exit(INTERRUPTED)
         was_interrupted = number == signal.SIGINT
-        loop.call_soon_threadsafe(on_first)
+        interrupts.received = interrupts.received or number
+        loop.call_soon_threadsafe(end)
 
-    previous = {
-        number: signal.signal(number, interrupt)
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if sys.platform != "win32":
+        numbers.append(signal.SIGHUP)
+    previous = {number: signal.signal(number, interrupt) for number in numbers}
     try:
-        yield
+        yield interrupts
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

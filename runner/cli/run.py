@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,15 +27,18 @@ from runner.cli.options import (
     ViewOption,
     parse_variables,
 )
+from runner.cli.streams import BROKEN_PIPE, FAILED
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable, Mapping
 
+    from runner.cli.options import Interrupts
     from runner.cli.views.select import CallView, ViewOptions
     from runner.engine.compose import CallOptions, RecordingOptions
     from runner.observers.call_stats import CallStats, Counters
+    from runner.observers.events import CallEvent
     from runner.observers.options import TelemetryOptions
     from runner.protocol.client.actions import Close
 
@@ -214,12 +218,12 @@ def run(
     telemetry_options = TelemetryOptions(
         read_port(metrics), otel, log_file, read_log_format(log_format), verbose
     )
-    _exit(_run_call(options, view_options, telemetry_options))
+    raise typer.Exit(_run_call(options, view_options, telemetry_options))
 
 
 def _run_call(
     options: CallOptions, view_options: ViewOptions, telemetry_options: TelemetryOptions
-) -> Close:
+) -> int:
     import os
 
     from runner.cli.views.select import choose_view
@@ -230,14 +234,16 @@ def _run_call(
     environment = load_environment(Path.cwd(), os.environ)
     stats = CallStats()
     view = choose_view(view_options, options, stats)
-    close, counters, recording = run_async(
+    held = run_async(
         _hold_call(options, telemetry_options, environment, view, stats),
         _loop_factory(options.transport),
     )
-    if recording is not None:
-        view.recording(recording)
-    view.summary(close, counters)
-    return close
+    if isinstance(held, int):
+        raise typer.Exit(held)
+    if held.recording is not None:
+        view.recording(held.recording)
+    view.summary(held.close, held.counters)
+    return _exit_code(held, view.printer.failure)
 
 
 def _loop_factory(transport: str) -> Callable[[], AbstractEventLoop] | None:
@@ -254,39 +260,81 @@ def _loop_factory(transport: str) -> Callable[[], AbstractEventLoop] | None:
     return factory
 
 
+@dataclass(frozen=True, slots=True)
+class _HeldCall:
+    """A call that was held; `recording` is its folder, if it was recorded."""
+
+    close: Close
+    counters: Counters
+    recording: Path | None
+    has_begun: bool  # the service had opened a session
+    interrupts: Interrupts
+
+
 async def _hold_call(
     options: CallOptions,
     telemetry_options: TelemetryOptions,
     environment: Mapping[str, str],
     view: CallView,
     stats: CallStats,
-) -> tuple[Close, Counters, Path | None]:
-    """Holds the call; returns its end, its counters and the folder of the recording."""
+) -> _HeldCall | int:
+    """Holds the call; returns the exit code if a signal came before it was set up."""
+    import asyncio
+
     from runner.cli.monitored_call import open_monitored_call
-    from runner.cli.options import graceful_sigint
+    from runner.cli.options import handle_interrupts
     from runner.cli.views.select import attach, display, log_sink
+    from runner.observers.events import SessionOpened
 
-    async with contextlib.AsyncExitStack() as stack:
-        typing = stack.enter_context(display(view))
-        opening = open_monitored_call(
-            options, telemetry_options, environment, view, stats, typing, log_sink(view)
-        )
-        call = await stack.enter_async_context(opening)
-        restore_terminal = attach(view, call)
-        hang_up = partial(call.hang_up, "interrupted from the keyboard")
-        with graceful_sigint(hang_up, restore_terminal):
-            close = await call.run()
-            recording = call.recorder.folder if call.recorder else None
-            return close, call.counters(), recording
+    has_begun = False
+
+    def note(event: CallEvent) -> None:
+        nonlocal has_begun
+        has_begun = has_begun or isinstance(event, SessionOpened)
+
+    stats.events.subscribe(note)
+    with handle_interrupts() as interrupts:
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                typing = stack.enter_context(display(view))
+                opening = open_monitored_call(
+                    options,
+                    telemetry_options,
+                    environment,
+                    view,
+                    stats,
+                    typing,
+                    log_sink(view),
+                )
+                call = await stack.enter_async_context(opening)
+                interrupts.on_second = attach(view, call)
+                interrupts.on_first = partial(
+                    call.hang_up, "interrupted from the keyboard"
+                )
+                close = await call.run()
+                recording = call.recorder.folder if call.recorder else None
+                counters = call.counters()
+            return _HeldCall(close, counters, recording, has_begun, interrupts)
+        except asyncio.CancelledError:
+            if interrupts.received is None:
+                raise
+            return interrupts.exit_code
 
 
-def _exit(close: Close) -> NoReturn:
+def _exit_code(call: _HeldCall, failure: OSError | None) -> int:
+    """Prints why a call failed, and returns the exit code."""
     from runner.protocol.client.actions import Outcome
 
-    codes = {Outcome.CLEAN: 0, Outcome.FAILED: 3, Outcome.REJECTED: 4}
-    if close.outcome is not Outcome.CLEAN and close.hint:
-        typer.echo(f"  hint: {close.hint}", err=True)
-    raise typer.Exit(codes[close.outcome])
+    close = call.close
+    if close.outcome is not Outcome.CLEAN:
+        if close.hint:
+            typer.echo(f"  hint: {close.hint}", err=True)
+        return 4 if close.outcome is Outcome.REJECTED else FAILED
+    if call.interrupts.received is not None and not call.has_begun:
+        return call.interrupts.exit_code
+    if isinstance(failure, BrokenPipeError):
+        return BROKEN_PIPE
+    return 0 if failure is None else FAILED
 
 
 def _seconds(text: str | None) -> float | None:

@@ -23,7 +23,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias, cast, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast, get_args
 
 from runner.audio.devices import Microphone, Speaker
 from runner.audio.echo import (
@@ -36,8 +36,6 @@ from runner.audio.echo import (
 )
 from runner.audio.files import FileMicrophone, FileSpeaker
 from runner.audio.pcm import Samples
-from runner.audio.portaudio.library import DeviceName, PortAudio
-from runner.audio.portaudio.soundcard import SoundCard
 from runner.audio.virtual import (
     InjectedMicrophone,
     MixedMicrophone,
@@ -47,6 +45,9 @@ from runner.audio.virtual import (
 from runner.engine.caller import Notice, ScriptedCaller
 from runner.engine.controls import Controls, End, SayText, Typed, parse_line
 from runner.errors import AudioUnavailable, DeviceNotFound, UsageError
+
+if TYPE_CHECKING:
+    from runner.audio.portaudio.library import DeviceName, PortAudio
 
 # After the end of a file the service may wait for the rest of the turn: the longest
 # default of a known service is 3 s.
@@ -152,6 +153,9 @@ async def _open(
     if output not in (None, "speaker"):
         speaker = _speaker(output, microphone)
         return microphone, await stack.enter_async_context(speaker)
+    # Imported only where a device is opened: tests and replays have none.
+    from runner.audio.portaudio.soundcard import SoundCard
+
     card = SoundCard(input=False, output_device=audio.output_device, notice=notice)
     try:
         return microphone, await stack.enter_async_context(card.speaker)
@@ -380,6 +384,8 @@ async def open_sound_card(
         DeviceNotFound: no device has the requested name.
     """
     # One card, for a duplex stream if possible: macOS refuses two on one device.
+    from runner.audio.portaudio.soundcard import SoundCard
+
     card = SoundCard(
         output=with_speaker,
         input_device=options.input_device,

@@ -8,8 +8,6 @@ from typing import Any, Protocol
 
 from runner.audio.devices import BYTES_PER_SECOND, Microphone, Speaker
 from runner.audio.playback import PlaybackCounts
-from runner.audio.portaudio.speaker import CardSpeaker
-from runner.audio.virtual import ClockedSpeaker
 from runner.errors import counted
 from runner.observers.events import (
     AgentReplyEnded,
@@ -220,9 +218,8 @@ def collect_counters(
         lost += asyncio.get_running_loop().time() - connection.dropped_at
     dropped_frames = unsent.dropped_frames
     dropped = unsent.dropped_bytes / BYTES_PER_SECOND
-    playback = PlaybackCounts()
-    if isinstance(speaker, ClockedSpeaker | CardSpeaker):
-        playback = speaker.counts
+    # Only speakers with a clock of their own count it.
+    playback = getattr(speaker, "counts", PlaybackCounts())
     return Counters(
         messages_sent=observer.messages_sent - dropped_frames,
         messages_received=observer.messages_received,

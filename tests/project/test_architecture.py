@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -152,6 +154,15 @@ def test_one_module_builds_engines() -> None:
     }
 
     assert builders == {"runner.engine.compose"}
+
+
+@pytest.mark.parametrize("module", ["runner.testing.setup", "runner.testing.replay"])
+def test_a_scripted_test_and_a_replay_load_no_sound_card(module: str) -> None:
+    code = f"import sys, {module}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert not [name for name in done.stdout.split() if "portaudio" in name]
 
 
 def test_the_protocol_is_pure() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 from statistics import median
@@ -18,6 +18,7 @@ from typing import TextIO
 from runner.audio.devices import BYTES_PER_MS
 from runner.cli.output import printable
 from runner.config.diagnostics import Diagnostic, render
+from runner.errors import os_error_text
 from runner.observers.call_stats import CallStats, Counters, describe_all, format_losses
 from runner.protocol.client.actions import Action, Announce, Close, Notify, Send
 from runner.protocol.client.events import Event, Received, ToolFinished
@@ -57,13 +58,19 @@ class Detail(IntEnum):
 
 @dataclass(slots=True)
 class Printer:
-    """Writes lines; a closed output (`| head -1`) is reported once, not raised."""
+    """Writes lines; a stream that fails is not written any more.
+
+    If the reader of stdout has exited (`| head -1`), `on_reader_gone` is called.
+    Another failure, such as a full disk, is reported once on stderr, and the call
+    continues. The first failure of stdout is kept in `failure`.
+    """
 
     out: TextIO
     err: TextIO
     mask: Callable[[str], str] = str  # redacts secrets; set once they are known
     on_reader_gone: Callable[[], None] = lambda: None
-    is_broken: bool = False
+    failure: OSError | None = None
+    _failed: list[TextIO] = field(default_factory=list)
 
     def line(self, text: str) -> None:
         """Writes a line to stdout."""
@@ -86,14 +93,27 @@ class Printer:
         return printable(self.mask(text))
 
     def _write(self, stream: TextIO, text: str) -> None:
-        if self.is_broken:
+        if any(stream is each for each in self._failed):
             return
         try:
-            stream.write(text)
+            try:
+                stream.write(text)
+            except UnicodeEncodeError as error:
+                codec = error.encoding
+                stream.write(text.encode(codec, "backslashreplace").decode(codec))
             stream.flush()
-        except (OSError, ValueError):  # closed pipe, closed file
-            self.is_broken = True
-            self.on_reader_gone()
+        except ValueError:  # closed by other code
+            self._failed.append(stream)
+        except OSError as error:
+            self._failed.append(stream)
+            if stream is not self.out:
+                return
+            self.failure = error
+            if isinstance(error, BrokenPipeError):
+                self.on_reader_gone()
+            else:
+                reason = os_error_text(error)
+                self.notice(f"stdout: {reason}; the call continues without output")
 
 
 @dataclass(slots=True)
