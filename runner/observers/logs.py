@@ -180,7 +180,7 @@ class MessageLog:
         self._sums = {"sent_ms": 0, "received_ms": 0, "played_ms": 0}
 
     def observe(self, at: float, what: Event | Action) -> None:
-        """Logs a message, or add audio to the sums."""
+        """Logs a message, or adds audio to the sums."""
         if isinstance(what, MicFrame):
             return
         if isinstance(what, Send):

@@ -87,7 +87,7 @@ class CallTrace:
         self._tools: dict[str, Span] = {}
 
     def note(self, event: CallEvent) -> None:
-        """Start, mark or end the span that an event belongs to."""
+        """Starts, marks or ends the span of an event."""
         at = event.at
         match event:
             case CallStarted():

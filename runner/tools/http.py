@@ -44,7 +44,7 @@ class HttpKind:
         self._context: ssl.SSLContext | None = None  # slow to load, so shared
 
     def load(self, config: ToolConfig, agent: AgentConfig) -> Tool:
-        """Checks the settings and build the tool."""
+        """Checks the settings and builds the tool."""
         # Loads httpx, which agents without an HTTP tool do not need.
         from runner.tools.http_client import HttpClient, RequestBuilder, open_context
 

@@ -68,7 +68,7 @@ class PythonKind:
         self._packages: set[Path] = set()  # folders of these modules
 
     def load(self, config: ToolConfig, agent: AgentConfig) -> Tool:
-        """Imports the file and return the tool of the function."""
+        """Imports the file and returns the tool of the function."""
         path, name = find_file(str(config.settings), agent.folder)
         if self._agent is not agent:
             self._agent = agent

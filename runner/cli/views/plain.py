@@ -40,7 +40,7 @@ class PlainView:
     _folder: Path | None = None
 
     def observe(self, at: float, what: Event | Action) -> None:
-        """Processes an event or an action and print the items it completes."""
+        """Processes an event or an action and prints the items it completes."""
         self._latest = at
         self.model.observe(at, what)
         if self.model.link is not self._link:

@@ -126,7 +126,7 @@ def find_python_tools(inspection: RuleContext) -> list[PythonTool]:
 
 @lru_cache(maxsize=64)  # agents in one folder share their tools' files
 def _parse(data: bytes) -> tuple[ast.Module, str]:
-    """Parses a Python file, and decode its text; the tree is not to be changed."""
+    """Parses a Python file and decodes its text; do not change the tree."""
     with warnings.catch_warnings():
         # Python's warnings about the user's file are not findings.
         warnings.simplefilter("ignore")

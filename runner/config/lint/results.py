@@ -97,7 +97,7 @@ class Results:
 def gather(
     root: PurePath, files: Iterable[CheckedFile], unreadable: Iterable[UnreadableFile]
 ) -> Results:
-    """Puts results together and count."""
+    """Combines results and counts them."""
     all_files, all_unreadable = tuple(files), tuple(unreadable)
     findings = [found for file in all_files for found in file.findings]
     errors = sum(each.is_error for each in findings)

@@ -77,7 +77,7 @@ class Abort:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Close the connection with this code, after the messages delivered before."""
+    """Closes the connection with this code, after the messages delivered before."""
 
     connection: int
     code: int
@@ -85,7 +85,7 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Freeze:
-    """Stop reading from and writing to the connection, but keep it open."""
+    """Stops reading from and writing to the connection, and keeps it open."""
 
     connection: int
 

@@ -266,7 +266,7 @@ class ChatApp:
         self.draw()
 
     def hide(self) -> None:
-        """Erase the region and stop drawing until `resume`."""
+        """Erases the region and stops drawing until `resume`."""
         if self._loop is None:
             return
         self._loop = None
@@ -276,7 +276,7 @@ class ChatApp:
         self.canvas.write(self.region.erase(self.canvas.size()[0]))
 
     def end(self) -> None:
-        """Erase the region and print the entries that are not final."""
+        """Erases the region and prints the entries that are not final."""
         now = asyncio.get_running_loop().time()
         self.hide()
         left = self.model.transcript.take_all()
@@ -291,7 +291,7 @@ class ChatApp:
             self._wake_at(max(self._loop.time(), self._last + FRAME_SECONDS))
 
     def draw(self) -> None:
-        """Draws now if the terminal is ready, and schedule the next redraw."""
+        """Draws now if the terminal is ready, and schedules the next redraw."""
         if self._loop is None:
             return
         now = self._last = self._loop.time()
