@@ -305,7 +305,7 @@ class DictatedArgument:
 
 
 def find_dictated(schema: Any, path: Pointer) -> Iterator[DictatedArgument]:
-    """Yields the properties of a schema that are dictated and do not describe their form."""
+    """Yields dictated properties of a schema that do not describe their form."""
     properties = schema.get("properties") if isinstance(schema, dict) else None
     if not isinstance(properties, dict):
         return

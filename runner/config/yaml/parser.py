@@ -422,7 +422,7 @@ class TreeBuilder:
             node.is_open = True
 
     def _force(self, node: Node, kind: str) -> None:
-        """Applies an explicit tag such as `!!int`, or reports that it does not match."""
+        """Applies an explicit tag such as `!!int`; reports one that does not match."""
         value = resolve_plain(str(node.value))
         if kind == "float" and type(value) is int:
             value = float(value)
