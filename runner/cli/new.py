@@ -52,6 +52,15 @@ def new(
         str | None,
         typer.Option(metavar="NAME", help="Voice of the agent."),
     ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Convert an agent of another tool: Vapi, Retell, ElevenLabs, "
+            "docker-agent, ADK, or a list of OpenAI tools (JSON or YAML).",
+        ),
+    ] = None,
     yes: Annotated[
         bool,
         typer.Option("--yes", "-y", help="Use the defaults without asking."),
@@ -60,11 +69,19 @@ def new(
         bool, typer.Option("--force", help="Overwrite existing files.")
     ] = False,
 ) -> None:
-    """Create an agent from a template.
+    """Create an agent from a template, or from the file of another tool.
 
     Writes the agent file, its tools, a first test and the schema for editors; all files
     or none. At a terminal it asks for the values that the options leave open.
+
+    With --from, the file's agent is converted, and what has no counterpart is listed
+    with its line. NAME defaults to the agent's name.
     """
+    if source is not None:
+        if template is not None or greeting is not None or voice is not None:
+            raise UsageError("--from contradicts --template, --greeting and --voice")
+        _convert(source, name, force=force)
+        return
     ask = _Questions(allowed=not yes and sys.stdin.isatty(), defaults=yes)
     given = name if name is not None else ask.name()
     folder, short = split_name(given)
@@ -76,6 +93,54 @@ def new(
     texts = render_template(chosen, short, greeting=text, voice=voice)
     _write(folder, texts, force=force)
     _print_next_steps([folder / each for each in texts])
+
+
+def _convert(source: Path, name: str | None, *, force: bool) -> None:
+    """Converts the agent of another tool; lists what was not converted."""
+    from runner.config.conversion import convert
+    from runner.config.source import read_source
+    from runner.config.yaml.parser import parse_document
+    from runner.config.yaml.writer import write_yaml
+    from runner.errors import FileUnreadable
+
+    document, findings = parse_document(read_source(source))
+    if document is None:
+        reason = findings[0].message if findings else "it is not YAML or JSON"
+        raise FileUnreadable(f"{source} cannot be read: {reason}")
+    result = convert(document)
+    if result is None:
+        raise UsageError(
+            f"{source} is not an agent of a known format",
+            hint="see `vagent new --help` for the formats",
+        )
+    folder, short = split_name(name or str(result.agent["name"]))
+    agent = {"version": 1, **result.agent, "name": short}
+    if not agent.get("prompt"):
+        agent["prompt"] = "TODO: describe the agent and its task."
+    order = ("version", "name", "prompt", "greeting")
+    ordered = {key: agent[key] for key in order if key in agent} | agent
+    modeline = "# yaml-language-server: $schema=./agent.schema.json\n"
+    texts = {f"{short}.yaml": modeline + write_yaml(ordered)}
+    if result.functions:
+        texts["tools/converted.py"] = _functions(result.functions)
+    _write(folder, texts, force=force)
+    for note in result.notes:
+        typer.echo(f"{source}:{note.line}: not converted: {note.path}: {note.text}")
+    path = shlex.quote(str(folder / f"{short}.yaml"))
+    typer.echo(f"converted from {result.format}; next:", err=True)
+    typer.echo(f"  vagent validate {path}\n  vagent run {path} --text", err=True)
+
+
+def _functions(functions: Mapping[str, str]) -> str:
+    """Returns a Python file with a function for each tool, to be completed."""
+    parts = ['"""Tools of a converted agent. Write the body of each function."""\n']
+    for name, description in functions.items():
+        parts.append(
+            f"\n\ndef {name}(**arguments: object) -> object:\n"
+            f"    {json.dumps(description, ensure_ascii=False)}\n"
+            f'    raise NotImplementedError("{name} is not written yet")\n'
+        )
+    return "".join(parts)
 
 
 def _find(known: dict[str, Template], name: str) -> Template:

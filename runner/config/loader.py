@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -147,6 +148,8 @@ def examine_agent(
     Raises `UsageError` like `check_file`.
     """
     document = reading.document
+    if foreign := _find_foreign(reading):
+        return [foreign], None
     if document is None or not isinstance(document.value, dict):
         return describe_bare(reading, "an agent file", AGENT_BEGINNING), None
     _check_variables(document.value, variables, reading.path)
@@ -298,6 +301,26 @@ def _repeats(
 
 def _extent(found: Diagnostic) -> tuple[int, int, int, int]:
     return found.line, found.column, found.end_line, found.end_column
+
+
+def _find_foreign(reading: ParsedFile) -> Diagnostic | None:
+    """Returns the finding of an agent file of another tool, None for any other file."""
+    document = reading.document
+    if document is None:
+        return None
+    value = document.value
+    if isinstance(value, dict) and (
+        value.get("version") in (1, "1") or value.keys() & {"prompt", "prompt_file"}
+    ):
+        return None
+    from runner.config.conversion import recognize
+
+    name = recognize(value)
+    if name is None:
+        return None
+    message = f"this is an agent of another tool ({name})"
+    help_ = f"convert it with `vagent new --from {shlex.quote(reading.source.path)}`"
+    return diagnose(reading.source, document.root.head, "VA201", message, help_)
 
 
 def _mapping_expected(

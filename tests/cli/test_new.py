@@ -223,3 +223,38 @@ def test_leaving_at_a_question_writes_nothing(folder: Path) -> None:
 
     assert code == 130, shown
     assert files(folder) == []
+
+
+def test_an_agent_of_another_tool_is_converted(tmp_path: Path) -> None:
+    source = tmp_path / "vapi.json"
+    source.write_text(
+        '{"firstMessage": "Hi!", "model": {"messages": [\n'
+        '  {"role": "system", "content": "Be brief."}]},\n'
+        ' "voice": {"voiceId": "x"}}'
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "runner", "new", str(tmp_path / "a"), "--from", source],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"{source}:3: not converted: voice: " in done.stdout
+    text = (tmp_path / "a.yaml").read_text("utf-8")
+    assert text.startswith("# yaml-language-server: $schema=./agent.schema.json\n")
+    assert text.endswith('name: a\nprompt: Be brief.\ngreeting: "Hi!"\n')
+
+
+def test_a_file_of_no_known_format_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "other.json"
+    source.write_text("{}")
+    done = subprocess.run(
+        [sys.executable, "-m", "runner", "new", "a", "--from", str(source)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 2
+    assert "is not an agent of a known format\n  hint: " in done.stderr
+    assert list(tmp_path.iterdir()) == [source]
