@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import json
 import platform
 import random
 import re
@@ -16,6 +17,7 @@ from collections.abc import (
     AsyncIterator,
     Callable,
     Coroutine,
+    Iterable,
     Iterator,
     Mapping,
     Sequence,
@@ -52,6 +54,7 @@ from runner.engine.services import Service, choose_service
 from runner.engine.toolset import LiveToolset, build_client_config, build_toolset
 from runner.engine.transports import Dialer, choose_library
 from runner.errors import FileUnreadable, SpeechError
+from runner.hosts import is_this_machine
 from runner.observers.call_stats import CounterObserver, Counters, collect_counters
 from runner.observers.events import CallInterpreter, Observer
 from runner.protocol.client.actions import Close
@@ -229,6 +232,8 @@ async def open_call(
     service = choose_service(options.service, agent.service_url, environment)
     text = read_agent_text(options.agent)
     secrets.add(find_secrets(text, service))
+    if hosts := find_secret_hosts(agent, service):
+        view.notice(f"values of the environment are sent to: {', '.join(hosts)}")
     tools = build_toolset(registry)
     config = build_client_config(agent, tools, service, options.max_duration)
     seed = random.randrange(2**32) if options.seed is None else options.seed
@@ -436,6 +441,37 @@ def find_secrets(text: str, service: Service) -> frozenset[str]:
     if service.key:
         found.add(service.key)
     return frozenset(found)
+
+
+def find_secret_hosts(agent: AgentConfig, service: Service) -> list[str]:
+    """Returns the hosts that receive a value of the environment from an agent file.
+
+    This machine, and AssemblyAI as the service, are not among them.
+    """
+    receivers = [
+        (json.dumps(tool.settings, default=str, ensure_ascii=False), tool.settings)
+        for tool in agent.tools
+    ]
+    urls = [
+        settings.get("url")
+        for text, settings in receivers
+        if isinstance(settings, Mapping) and _contains(text, agent.secrets)
+    ]
+    if service.url is not None and not service.name.startswith("AssemblyAI"):
+        urls += [service.url] if _contains(service.url, agent.secrets) else []
+    llm = agent.local.llm
+    if service.url is None and _contains(f"{llm.url} {llm.key}", agent.secrets):
+        urls.append(llm.url)
+    hosts = [urlsplit(url).hostname or "" for url in urls if isinstance(url, str)]
+    return sorted({each for each in hosts if each and not is_this_machine(each)})
+
+
+def _contains(text: str, secrets: Iterable[str]) -> bool:
+    # JSON text spells quotes and backslashes of a secret in another way.
+    return any(
+        each and (each in text or json.dumps(each, ensure_ascii=False)[1:-1] in text)
+        for each in secrets
+    )
 
 
 def _in_address(url: str) -> Iterator[str]:
