@@ -28,6 +28,7 @@ from runner.audio.pcm import Framer, Samples, to_pcm
 from runner.audio.resampler import Resampler
 from runner.audio.virtual import ClockedSpeaker
 from runner.errors import AudioFileError, FileUnreadable, os_error_text
+from runner.safe_files import open_new, open_private
 
 if TYPE_CHECKING:
     import soundfile
@@ -318,8 +319,12 @@ class WavWriter:
     first `write` replaces it. A file without data is removed on close.
     """
 
-    def __init__(self, path: Path, channels: int = 1) -> None:
+    def __init__(
+        self, path: Path, channels: int = 1, *, is_private: bool = False
+    ) -> None:
+        """Configures the file; a new private one can be read by its owner only."""
         self._path = path
+        self._opener = open_private if is_private else open_new
         self._channels = channels
         self._file: FileIO | None = None
         self._is_new = False  # the file did not exist before
@@ -338,7 +343,8 @@ class WavWriter:
         self._is_new = not path.exists()
         try:
             # Unbuffered: `close` must not retry a write that a full disk refused.
-            self._file = FileIO(path, "xb+" if self._is_new else "rb+")
+            mode = "xb+" if self._is_new else "rb+"
+            self._file = FileIO(path, mode, opener=self._opener)
         except OSError as error:
             raise self._error("cannot write audio to", error) from error
 

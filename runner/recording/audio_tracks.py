@@ -178,9 +178,9 @@ class WavFiles:
     def __init__(self, folder: Path) -> None:
         self._caller, self._agent, self._stereo = CallerTrack(), AgentTrack(), Stereo()
         self._files = (
-            WavWriter(folder / "caller.wav"),
-            WavWriter(folder / "agent.wav"),
-            WavWriter(folder / "both.wav", channels=2),
+            WavWriter(folder / "caller.wav", is_private=True),
+            WavWriter(folder / "agent.wav", is_private=True),
+            WavWriter(folder / "both.wav", channels=2, is_private=True),
         )
         self._at = 0.0
         self._drains = False

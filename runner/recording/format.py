@@ -66,6 +66,7 @@ from runner.protocol.messages import (
     ServerMessage,
     ToolCall,
 )
+from runner.safe_files import open_private
 
 
 @dataclass(slots=True)
@@ -460,7 +461,7 @@ class LineFile:
     def __init__(self, path: Path) -> None:
         """Creates the file; raises FileExistsError if it exists."""
         # Unbuffered: `close` must not write again what a full disk refused.
-        self._file = FileIO(path, "xb")
+        self._file = FileIO(path, "xb", opener=open_private)
         self._pending: list[bytes] = []
         self._flushes = 0
         self.bytes = 0  # appended so far

@@ -26,6 +26,7 @@ from runner.protocol.messages import ToolCall
 from runner.recording.format import AudioSummary, Entry, write_header, write_line
 from runner.recording.reader import SESSION_FILE, Recording, read_recording
 from runner.recording.redaction import redact
+from runner.safe_files import replace_file
 from runner.testing.mocks import MockedToolset
 from runner.testing.replay import replay
 from runner.tools.tool import ToolOutcome
@@ -224,6 +225,4 @@ def _write(recording: Recording, now: list[tuple[float, Entry]]) -> None:
     elif recording.stopped is not None:
         lines.append({"at": end, "stopped": recording.stopped})
     path = recording.folder / SESSION_FILE
-    temporary = path.with_suffix(".new")
-    temporary.write_text("".join(f"{dumps(line)}\n" for line in lines), "utf-8")
-    os.replace(temporary, path)
+    replace_file(path, "".join(f"{dumps(line)}\n" for line in lines).encode())

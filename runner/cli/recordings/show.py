@@ -87,7 +87,8 @@ def _write(path: Path, page: str) -> None:
         return
     from runner.cli.schema import write_all
 
-    write_all({path: page.encode("utf-8", "replace")}, overwrite=True)
+    # The page contains what was said.
+    write_all({path: page.encode("utf-8", "replace")}, overwrite=True, is_private=True)
     typer.echo(f"wrote {path}", err=True)
 
 
