@@ -176,10 +176,15 @@ def replay_and_compare(
         recording = read_recording(folder)
         run_tool = _live_tools(recording) if live_tools else None
         now = replay(recording, run_tool)
-        if recording.header.is_redacted:
-            now = [(at, redact(entry)) for at, entry in now]
     except VagentError as error:
         return ReplayResult(folder, problem=error.message)
+    except Exception as error:
+        # The engine relies on what a session checks when it starts, and a recording can
+        # contain anything. It must not end the replay of the others.
+        problem = f"internal error: {type(error).__name__}: {error}"
+        return ReplayResult(folder, problem=problem)
+    if recording.header.is_redacted:
+        now = [(at, redact(entry)) for at, entry in now]
     difference = find_difference(
         recording.entries, now, is_complete=recording.is_complete
     )

@@ -456,7 +456,8 @@ def test_the_recording_contains_a_copy_of_the_agent_file(tmp_path: Path) -> None
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
 def test_only_its_owner_can_read_a_recording(tmp_path: Path) -> None:
-    folder = record(tmp_path / "calls" / "one", [(0.0, DONE)])
+    heard_and_done = [*heard(0.1, noise(FRAME)), (0.5, DONE)]
+    folder = record(tmp_path / "calls" / "one", heard_and_done)
 
     modes = {
         each.name: stat.S_IMODE(each.stat().st_mode)
