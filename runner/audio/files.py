@@ -98,10 +98,11 @@ class FileMicrophone:
 
 
 class FileSpeaker(ClockedSpeaker):
-    """A speaker that writes a WAV file in real time; `--output FILE.wav`.
+    """A speaker that writes a sound file in real time; `--output FILE`.
 
-    The file is 24 kHz mono PCM16, as long as the speaker was open, silent where nothing
-    was played, and valid at every moment. Audio that `stop` discarded is not in it.
+    The file is 24 kHz mono, as long as the speaker was open, and silent where nothing
+    was played. Its extension determines its format; a WAV file is valid at every
+    moment. Audio that `stop` discarded is not in it.
     """
 
     def __init__(
@@ -111,11 +112,14 @@ class FileSpeaker(ClockedSpeaker):
         begins_with: FileMicrophone | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """Writes to `path`, starting together with the file of `begins_with`."""
+        """Writes to `path`, starting together with the file of `begins_with`.
+
+        Raises AudioFileError for an extension without a format.
+        """
         # The speaker is open before the microphone is read, and only files that start
         # together can be compared.
         begins_at = None if begins_with is None else lambda: begins_with.started_at
-        super().__init__(WavWriter(path), begins_at=begins_at, clock=clock)
+        super().__init__(sound_writer(path), begins_at=begins_at, clock=clock)
 
 
 _BLOCK_SECONDS = 0.1  # read at once, so that the longest file needs little memory
@@ -508,7 +512,7 @@ class WavWriter:
             kind = "a folder" if path.is_dir() else "not a regular file"
             raise AudioFileError(
                 f"cannot write audio to '{path}': it is {kind}",
-                hint="name a file that ends in .wav, or use --output null",
+                hint="name a sound file, such as call.wav, or use --output null",
             )
         self._is_new = not path.exists()
         try:
@@ -552,6 +556,113 @@ class WavWriter:
             f"{what} '{self._path}': {os_error_text(error)}",
             hint=hints.get(type(error)),
         )
+
+
+# Extensions that are not the names that libsndfile gives to their formats.
+_FORMATS = {"AIF": "AIFF", "OGA": "OGG", "OPUS": "OGG"}
+_SUBTYPES = {"OPUS": "OPUS"}
+
+
+def sound_writer(path: Path) -> WavWriter:
+    """Returns the writer of a sound file, in the format of its extension.
+
+    Raises AudioFileError for an extension without a format.
+    """
+    extension = path.suffix[1:].upper()
+    if extension in ("WAV", "WAVE"):
+        return WavWriter(path)
+    if extension and extension != "RAW":  # without a header
+        soundfile = _load_soundfile()
+        format = _FORMATS.get(extension, extension)
+        subtype = _SUBTYPES.get(extension)
+        if format in soundfile.available_formats() and soundfile.check_format(
+            format, subtype
+        ):
+            return EncodedWriter(path, format, subtype)
+    problem = f"'{path.suffix}' is not a sound format" if extension else "no extension"
+    raise AudioFileError(
+        f"cannot write audio to '{path}': {problem}",
+        hint="name a file that ends in .wav, .flac, .ogg or .mp3",
+    )
+
+
+class EncodedWriter(WavWriter):
+    """Writes a 24 kHz mono file with libsndfile; complete when it is closed."""
+
+    def __init__(self, path: Path, format: str, subtype: str | None = None) -> None:
+        super().__init__(path)
+        self._format, self._subtype = format, subtype
+        self._sound: soundfile.SoundFile | None = None
+        self._target: _Target | None = None
+
+    def write(self, pcm: bytes) -> None:
+        """Appends audio."""
+        if self._file is None:
+            raise ValueError("the recording is not open")
+        with self._errors(self._file):
+            if self._sound is None:
+                self._sound = self._begin(self._file)
+            self._sound.write(np.frombuffer(pcm, "<i2"))
+        self._data_bytes += len(pcm)
+
+    def close(self) -> None:
+        """Completes and closes the file; removes a new one without data."""
+        sound, self._sound = self._sound, None
+        try:
+            if sound is not None and self._file is not None:
+                with self._errors(self._file):
+                    sound.close()
+        finally:
+            super().close()
+
+    def _begin(self, file: FileIO) -> soundfile.SoundFile:
+        file.truncate(0)
+        self._target = _Target(file)
+        return _load_soundfile().SoundFile(
+            *(self._target, "w", SAMPLE_RATE, 1),
+            format=self._format,
+            subtype=self._subtype,
+        )
+
+    @contextlib.contextmanager
+    def _errors(self, file: FileIO) -> Iterator[None]:
+        """Raises the errors of the disk, which libsndfile does not report."""
+        what = "cannot continue writing"
+        try:
+            yield
+        except OSError as error:
+            raise self._error(what, error) from error
+        except (_load_soundfile().SoundFileError, AssertionError) as error:
+            if self._target is None or self._target.error is None:
+                reason = _reason(error)
+                raise AudioFileError(f"{what} '{self._path}': {reason}") from error
+        if self._target is not None and self._target.error is not None:
+            raise self._error(what, self._target.error)
+
+
+class _Target:
+    """A file for libsndfile, whose callbacks must not raise; stores the first error."""
+
+    def __init__(self, file: FileIO) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            _write_all(self._file, data)
+        except OSError as error:
+            self.error = self.error or error
+            return 0
+        return len(data)
+
+    def read(self, size: int) -> bytes:
+        return self._file.read(size) or b""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
 
 
 def _write_at_start(file: FileIO, data: bytes) -> None:
