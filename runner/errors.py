@@ -25,6 +25,7 @@ imperative.
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, ClassVar, Self
 
 if TYPE_CHECKING:
@@ -55,7 +56,11 @@ class VagentError(Exception):
     @classmethod
     def from_os_error(cls, path: object, verb: str, error: Exception) -> Self:
         """Returns the error for a path that cannot be read, written or deleted."""
-        return cls(f"{path} cannot be {verb}: {os_error_text(error)}")
+        is_link = isinstance(error, OSError) and error.errno == errno.ELOOP
+        return cls(
+            f"{path} cannot be {verb}: {os_error_text(error)}",
+            hint="name the file or folder that the link points to" if is_link else None,
+        )
 
 
 class UsageError(VagentError):

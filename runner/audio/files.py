@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import math
 import os
 import struct
 import sys
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Self
 
 import numpy as np
@@ -28,6 +31,7 @@ from runner.audio.pcm import Framer, Samples, to_pcm
 from runner.audio.resampler import Resampler
 from runner.audio.virtual import ClockedSpeaker
 from runner.errors import AudioFileError, FileUnreadable, os_error_text
+from runner.safe_files import open_new, open_private, open_regular
 
 if TYPE_CHECKING:
     import soundfile
@@ -51,11 +55,15 @@ class FileMicrophone:
         self.dropped_ms = 0.0
         self.finished = asyncio.Event()  # set at the end of the file
         self.started_at: float | None = None  # clock time of the start of the file
+        self._path = path
         self._reader = SoundReader(path)
         self._tail_seconds = tail_seconds
         self._clock = clock or LoopClock()
 
     async def __aenter__(self) -> Self:
+        if is_stream(self._path):
+            # On a thread: a pipe has an end only when its writer closes it.
+            await asyncio.to_thread(self._reader.read_stream)
         self._reader.open()
         return self
 
@@ -90,10 +98,11 @@ class FileMicrophone:
 
 
 class FileSpeaker(ClockedSpeaker):
-    """A speaker that writes a WAV file in real time; `--output FILE.wav`.
+    """A speaker that writes a sound file in real time; `--output FILE`.
 
-    The file is 24 kHz mono PCM16, as long as the speaker was open, silent where nothing
-    was played, and valid at every moment. Audio that `stop` discarded is not in it.
+    The file is 24 kHz mono, as long as the speaker was open, and silent where nothing
+    was played. Its extension determines its format; a WAV file is valid at every
+    moment. Audio that `stop` discarded is not in it.
     """
 
     def __init__(
@@ -103,18 +112,25 @@ class FileSpeaker(ClockedSpeaker):
         begins_with: FileMicrophone | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """Writes to `path`, starting together with the file of `begins_with`."""
+        """Writes to `path`, starting together with the file of `begins_with`.
+
+        Raises AudioFileError for an extension without a format.
+        """
         # The speaker is open before the microphone is read, and only files that start
         # together can be compared.
         begins_at = None if begins_with is None else lambda: begins_with.started_at
-        super().__init__(WavWriter(path), begins_at=begins_at, clock=clock)
+        super().__init__(sound_writer(path), begins_at=begins_at, clock=clock)
 
 
 _BLOCK_SECONDS = 0.1  # read at once, so that the longest file needs little memory
 # Other rates are damaged headers; soxr would allocate memory by their ratio.
 _RATES = range(1_000, 768_001)
-# Written in place of the length by programs that write to a pipe and do not know it.
-_UNKNOWN_LENGTHS = {0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF}
+# Programs that write to a pipe do not know the length and declare one near 2 or 4 GB.
+# Each has another value: SoX 0x7ffff000, others the maximum less their header.
+_MIN_UNKNOWN_LENGTH = 0x7000_0000
+STDIN = Path("-")
+# A pipe is stored in a temporary file, because libsndfile seeks.
+_MAX_STREAM_BYTES = 1024 * 1024 * 1024
 
 
 class SoundReader:
@@ -122,6 +138,8 @@ class SoundReader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._name = "standard input" if path == STDIN else f"'{path}'"
+        self._copy: BinaryIO | None = None  # the content of a pipe, or a repaired file
         self._file: soundfile.SoundFile | None = None
 
     def __enter__(self) -> Self:
@@ -144,14 +162,15 @@ class SoundReader:
             FileUnreadable: it cannot be read.
             AudioFileError: it is not a sound file, is empty or is truncated.
         """
-        check_whole(self._path)
+        self._check_length()
         soundfile = _load_soundfile()
+        source = self._path if self._copy is None else self._copy
         try:
-            file = soundfile.SoundFile(self._path)
+            file = self._open(source)
         except soundfile.SoundFileError as error:
             raise AudioFileError(
-                f"cannot read '{self._path}' as a sound file: {_reason(error)}",
-                hint="use WAV of any rate and width, FLAC or Ogg",
+                f"cannot read {self._name} as a sound file: {_reason(error)}",
+                hint="use WAV of any rate and width, FLAC, Ogg or MP3",
             ) from error
         problem = None
         if file.samplerate not in _RATES:
@@ -160,14 +179,78 @@ class SoundReader:
             problem = "contains no audio"
         if problem:
             file.close()
-            raise AudioFileError(f"'{self._path}' {problem}")
+            raise AudioFileError(f"{self._name} {problem}")
         self._file = file
+
+    def _open(self, source: Path | BinaryIO) -> soundfile.SoundFile:
+        soundfile = _load_soundfile()
+        file = soundfile.SoundFile(source)
+        if file.format != "MP3":
+            return file
+        # libmpg123 writes warnings about valid files to stderr while it decodes, over
+        # the view of the call. So an MP3 file is decoded before the call.
+        with file, _quiet_stderr():
+            decoded = _decode(file)
+        if self._copy is not None:
+            self._copy.close()
+        self._copy = decoded
+        return soundfile.SoundFile(decoded)
+
+    def read_stream(self) -> None:
+        """Reads a pipe or standard input to its end; `open` then opens the content.
+
+        Raises:
+            FileUnreadable: it cannot be read, or stdin is a terminal.
+            AudioFileError: it does not end.
+        """
+        try:
+            if self._path != STDIN:
+                with self._path.open("rb") as stream:
+                    self._copy = _copy(stream, self._name)
+            elif sys.stdin is None or sys.stdin.isatty():
+                raise FileUnreadable(
+                    "cannot read audio from standard input: it is a terminal",
+                    hint="pipe a sound file: cat FILE.wav | vagent run … --input -",
+                )
+            else:
+                self._copy = _copy(sys.stdin.buffer, self._name)
+        except OSError as error:
+            raise _unreadable(self._name, error) from error
+
+    def _check_length(self) -> None:
+        """Raises for an empty or truncated file; repairs a length of 0."""
+        try:
+            if self._copy is None:
+                with open_regular(self._path) as file:
+                    layout = _find_audio(file, self._name)
+                    if layout is not None and layout.is_unwritten:
+                        self._copy = _copy(file, self._name)
+            else:
+                layout = _find_audio(self._copy, self._name)
+        except OSError as error:
+            raise _unreadable(self._name, error) from error
+        if layout is None:
+            return
+        if layout.is_unwritten:
+            assert self._copy is not None, "it was copied"
+            self._copy.seek(layout.offset)
+            self._copy.write(min(layout.available, _MAX_DATA).to_bytes(4, "little"))
+            self._copy.seek(0)
+        elif layout.missing:
+            raise AudioFileError(
+                f"{self._name} is truncated: {layout.missing} bytes of its audio are "
+                "missing",
+                hint="copy or record it again; ffmpeg -i IN.wav OUT.wav keeps the rest",
+            )
 
     def close(self) -> None:
         """Closes the file; a second call has no effect."""
         if self._file is not None:
             self._file.close()
             self._file = None
+        if self._copy is not None:
+            self._copy.close()
+            self._copy = None
 
     def blocks(self) -> Iterator[bytes]:
         """Yields the rest of the file, converted, in pieces of about 100 ms.
@@ -193,7 +276,7 @@ class SoundReader:
             channels = self._file.read(frames, dtype="float32", always_2d=True)
         except _load_soundfile().SoundFileError as error:
             raise AudioFileError(
-                f"'{self._path}' is damaged: {_reason(error)}"
+                f"{self._name} is damaged: {_reason(error)}"
             ) from error
         mono: Samples = channels.mean(axis=1, dtype=np.float32)
         # A float file may contain anything; one NaN would spoil the resampler.
@@ -215,13 +298,16 @@ def compress(path: Path, format: Literal["FLAC", "OGG"]) -> bytes:
     compressed = io.BytesIO()
     try:
         with (
-            soundfile.SoundFile(path) as source,
+            open_regular(path) as file,
+            soundfile.SoundFile(file) as source,
             soundfile.SoundFile(
                 compressed, "w", source.samplerate, source.channels, format=format
             ) as target,
         ):
             for block in source.blocks(source.samplerate, dtype="int16"):
                 target.write(block)
+    except OSError as error:
+        raise AudioFileError.from_os_error(f"'{path}'", "read", error) from error
     except soundfile.SoundFileError as error:
         raise AudioFileError(
             f"'{path}' cannot be compressed: {_reason(error)}"
@@ -229,48 +315,137 @@ def compress(path: Path, format: Literal["FLAC", "OGG"]) -> bytes:
     return compressed.getvalue()
 
 
-def check_whole(path: Path) -> None:
-    """Raises unless this is a readable file and, if it is a WAV file, a complete one.
+def is_stream(path: Path) -> bool:
+    """True for standard input (`-`) and for pipes: /dev/stdin, <(…), named pipes."""
+    return path == STDIN or path.is_fifo()
 
-    Raises:
-        FileUnreadable: it cannot be read.
-        AudioFileError: it is empty or truncated.
+
+def _copy(source: BinaryIO, name: str) -> BinaryIO:
+    """Returns a temporary file with the content of a source, from its start if it can.
+
+    Raises AudioFileError if it is too long.
     """
-    # libsndfile plays the rest of a truncated file without an error.
-    if path.exists() and not path.is_file():
-        kind = "a folder" if path.is_dir() else "not a regular file"
-        raise FileUnreadable(f"cannot read audio from '{path}': it is {kind}")
+    copy = TemporaryFile()  # noqa: SIM115  # closed with its reader
     try:
-        with path.open("rb") as file:
-            missing = _missing_bytes(file, path.stat().st_size)
-    except OSError as error:
-        raise FileUnreadable(
-            f"cannot read audio from '{path}': {os_error_text(error)}"
-        ) from error
-    if missing is None:
-        raise AudioFileError(f"'{path}' is empty")
-    if missing:
-        raise AudioFileError(
-            f"'{path}' is truncated: {missing} bytes of its audio are missing",
-            hint="copy or record it again; ffmpeg -i IN.wav OUT.wav keeps the rest",
-        )
+        if source.seekable():
+            source.seek(0)
+        while block := source.read(1 << 20):
+            copy.write(block)
+            if copy.tell() > _MAX_STREAM_BYTES:
+                raise AudioFileError(
+                    f"{name} does not end after {_MAX_STREAM_BYTES >> 20} MB",
+                    hint="use the microphone for live audio: --input mic",
+                )
+        copy.seek(0)
+    except BaseException:
+        copy.close()
+        raise
+    return copy
 
 
-def _missing_bytes(file: BinaryIO, size: int) -> int | None:
-    """Returns how many bytes of the data chunk are missing; None for an empty file."""
+def _unreadable(name: str, error: OSError) -> FileUnreadable:
+    return FileUnreadable(f"cannot read audio from {name}: {os_error_text(error)}")
+
+
+@dataclass(frozen=True, slots=True)
+class _DataChunk:
+    """The data chunk of a WAV file: declared and available length in bytes.
+
+    `offset` is the place of the declared length in the file.
+    """
+
+    offset: int
+    declared: int
+    available: int
+    has_chunks: bool  # the rest of the file are other chunks
+
+    @property
+    def is_unwritten(self) -> bool:
+        """True if the program ended before it wrote the length, or could not seek."""
+        return not self.declared and bool(self.available) and not self.has_chunks
+
+    @property
+    def missing(self) -> int:
+        """Bytes that a truncated file lacks; 0 if its writer did not know the length.
+
+        libsndfile plays the rest of a truncated file without an error.
+        """
+        if self.declared >= _MIN_UNKNOWN_LENGTH:
+            return 0
+        return max(0, self.declared - self.available)
+
+
+def _find_audio(file: BinaryIO, name: str) -> _DataChunk | None:
+    """Returns the data chunk of a WAV file, None for other formats; seeks to the start.
+
+    Raises AudioFileError for an empty file.
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
     if not size:
+        raise AudioFileError(f"{name} is empty")
+    try:
+        head = file.read(12)
+        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return None  # libsndfile checks it
+        while len(chunk := file.read(8)) == 8:
+            length, at = int.from_bytes(chunk[4:], "little"), file.tell()
+            if chunk[:4] == b"data":
+                has_chunks = _are_chunks(file, size)
+                return _DataChunk(at - 4, length, size - at, has_chunks)
+            file.seek(length + length % 2, 1)  # chunks are padded to even lengths
         return None
-    head = file.read(12)
-    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-        return 0  # another format, which libsndfile checks
+    finally:
+        file.seek(0)
+
+
+def _are_chunks(file: BinaryIO, size: int) -> bool:
+    """True if the rest of a file are whole chunks, not audio."""
     while len(chunk := file.read(8)) == 8:
         length = int.from_bytes(chunk[4:], "little")
-        if chunk[:4] == b"data":
-            if length in _UNKNOWN_LENGTHS:
-                return 0
-            return max(0, length - (size - file.tell()))
-        file.seek(length + length % 2, 1)  # chunks are padded to even lengths
-    return 0
+        end = file.tell() + length
+        if not chunk[:4].isalnum() or end > size:
+            return False
+        file.seek(min(size, end + length % 2))
+    return not chunk and file.tell() == size
+
+
+@contextlib.contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Discards what C libraries write to the standard error of this process.
+
+    Other threads must not write to it meanwhile: it is lost.
+    """
+    try:
+        kept = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _decode(source: soundfile.SoundFile) -> BinaryIO:
+    """Returns a temporary WAV file with the audio of a file."""
+    copy = TemporaryFile()  # noqa: SIM115  # closed with its reader
+    try:
+        with _load_soundfile().SoundFile(
+            *(copy, "w", source.samplerate, source.channels),
+            format="RF64",  # without WAV's limit of 4 GB
+            subtype="PCM_16",
+        ) as target:
+            for block in source.blocks(source.samplerate, dtype="float32"):
+                target.write(block)
+        copy.seek(0)
+    except BaseException:
+        copy.close()
+        raise
+    return copy
 
 
 def _reason(error: Exception) -> str:
@@ -318,8 +493,12 @@ class WavWriter:
     first `write` replaces it. A file without data is removed on close.
     """
 
-    def __init__(self, path: Path, channels: int = 1) -> None:
+    def __init__(
+        self, path: Path, channels: int = 1, *, is_private: bool = False
+    ) -> None:
+        """Configures the file; a new private one can be read by its owner only."""
         self._path = path
+        self._opener = open_private if is_private else open_new
         self._channels = channels
         self._file: FileIO | None = None
         self._is_new = False  # the file did not exist before
@@ -333,12 +512,13 @@ class WavWriter:
             kind = "a folder" if path.is_dir() else "not a regular file"
             raise AudioFileError(
                 f"cannot write audio to '{path}': it is {kind}",
-                hint="name a file that ends in .wav, or use --output null",
+                hint="name a sound file, such as call.wav, or use --output null",
             )
         self._is_new = not path.exists()
         try:
             # Unbuffered: `close` must not retry a write that a full disk refused.
-            self._file = FileIO(path, "xb+" if self._is_new else "rb+")
+            mode = "xb+" if self._is_new else "rb+"
+            self._file = FileIO(path, mode, opener=self._opener)
         except OSError as error:
             raise self._error("cannot write audio to", error) from error
 
@@ -376,6 +556,113 @@ class WavWriter:
             f"{what} '{self._path}': {os_error_text(error)}",
             hint=hints.get(type(error)),
         )
+
+
+# Extensions that are not the names that libsndfile gives to their formats.
+_FORMATS = {"AIF": "AIFF", "OGA": "OGG", "OPUS": "OGG"}
+_SUBTYPES = {"OPUS": "OPUS"}
+
+
+def sound_writer(path: Path) -> WavWriter:
+    """Returns the writer of a sound file, in the format of its extension.
+
+    Raises AudioFileError for an extension without a format.
+    """
+    extension = path.suffix[1:].upper()
+    if extension in ("WAV", "WAVE"):
+        return WavWriter(path)
+    if extension and extension != "RAW":  # without a header
+        soundfile = _load_soundfile()
+        format = _FORMATS.get(extension, extension)
+        subtype = _SUBTYPES.get(extension)
+        if format in soundfile.available_formats() and soundfile.check_format(
+            format, subtype
+        ):
+            return EncodedWriter(path, format, subtype)
+    problem = f"'{path.suffix}' is not a sound format" if extension else "no extension"
+    raise AudioFileError(
+        f"cannot write audio to '{path}': {problem}",
+        hint="name a file that ends in .wav, .flac, .ogg or .mp3",
+    )
+
+
+class EncodedWriter(WavWriter):
+    """Writes a 24 kHz mono file with libsndfile; complete when it is closed."""
+
+    def __init__(self, path: Path, format: str, subtype: str | None = None) -> None:
+        super().__init__(path)
+        self._format, self._subtype = format, subtype
+        self._sound: soundfile.SoundFile | None = None
+        self._target: _Target | None = None
+
+    def write(self, pcm: bytes) -> None:
+        """Appends audio."""
+        if self._file is None:
+            raise ValueError("the recording is not open")
+        with self._errors(self._file):
+            if self._sound is None:
+                self._sound = self._begin(self._file)
+            self._sound.write(np.frombuffer(pcm, "<i2"))
+        self._data_bytes += len(pcm)
+
+    def close(self) -> None:
+        """Completes and closes the file; removes a new one without data."""
+        sound, self._sound = self._sound, None
+        try:
+            if sound is not None and self._file is not None:
+                with self._errors(self._file):
+                    sound.close()
+        finally:
+            super().close()
+
+    def _begin(self, file: FileIO) -> soundfile.SoundFile:
+        file.truncate(0)
+        self._target = _Target(file)
+        return _load_soundfile().SoundFile(
+            *(self._target, "w", SAMPLE_RATE, 1),
+            format=self._format,
+            subtype=self._subtype,
+        )
+
+    @contextlib.contextmanager
+    def _errors(self, file: FileIO) -> Iterator[None]:
+        """Raises the errors of the disk, which libsndfile does not report."""
+        what = "cannot continue writing"
+        try:
+            yield
+        except OSError as error:
+            raise self._error(what, error) from error
+        except (_load_soundfile().SoundFileError, AssertionError) as error:
+            if self._target is None or self._target.error is None:
+                reason = _reason(error)
+                raise AudioFileError(f"{what} '{self._path}': {reason}") from error
+        if self._target is not None and self._target.error is not None:
+            raise self._error(what, self._target.error)
+
+
+class _Target:
+    """A file for libsndfile, whose callbacks must not raise; stores the first error."""
+
+    def __init__(self, file: FileIO) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            _write_all(self._file, data)
+        except OSError as error:
+            self.error = self.error or error
+            return 0
+        return len(data)
+
+    def read(self, size: int) -> bytes:
+        return self._file.read(size) or b""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
 
 
 def _write_at_start(file: FileIO, data: bytes) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 
 from runner.errors import FileUnreadable
+from runner.safe_files import write_file
 
 
 def write_any_character() -> None:
@@ -30,7 +31,7 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def save(path: Path, text: str) -> None:
     """Writes a report to a file; raises FileUnreadable if that fails."""
     try:
-        path.write_text(text, "utf-8", errors="backslashreplace", newline="\n")
+        write_file(path, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise FileUnreadable.from_os_error(path, "written", error) from error
 

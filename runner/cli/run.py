@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -48,18 +49,23 @@ def run(
     input: Annotated[
         str | None,
         typer.Option(
-            metavar="mic|text|none|FILE",
+            metavar="mic|text|none|FILE|-",
             help="Source of the caller's speech; FILE is an audio file of any "
-            "sample rate. Default: mic.",
+            "sample rate, - is an audio file from stdin. Default: mic.",
         ),
     ] = None,
     output: Annotated[
         str | None,
         typer.Option(
-            metavar="speaker|null|FILE.wav",
-            help="Output of the agent's audio. Default: speaker.",
+            metavar="speaker|null|FILE",
+            help="Output of the agent's audio; the extension of FILE is its format: "
+            ".wav, .flac, .ogg, .mp3. Default: speaker.",
         ),
     ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Overwrite the file of --output without asking."),
+    ] = False,
     say: Annotated[
         list[str] | None,
         typer.Option(
@@ -194,6 +200,9 @@ def run(
         )
     view_options = ViewOptions(view, quiet, verbose, json)
     view_options.check()
+    written = output_file(output)
+    if written is not None and not force:
+        _confirm_overwriting(written)
     options = CallOptions(
         agent,
         "text" if text else input,
@@ -221,6 +230,31 @@ def run(
     raise typer.Exit(_run_call(options, view_options, telemetry_options))
 
 
+def output_file(output: str | None) -> Path | None:
+    """Returns the file of `--output`, None if it names none."""
+    if output in (None, "speaker", "null"):
+        return None
+    return Path(output).expanduser()
+
+
+def _confirm_overwriting(path: Path) -> None:
+    """Asks before a file is overwritten; raises UsageError without a terminal."""
+    if not path.is_file():
+        return
+    if not (sys.stdin is not None and sys.stdin.isatty()):
+        raise UsageError(
+            f"'{path}' exists already",
+            hint="choose another file for --output, or overwrite it with --force",
+        )
+    try:
+        is_agreed = typer.confirm(f"overwrite '{path}'?", err=True)
+    except typer.Abort:  # Ctrl-C or Ctrl-D at the question
+        typer.echo(err=True)
+        is_agreed = False
+    if not is_agreed:
+        raise typer.Exit(130)
+
+
 def _run_call(
     options: CallOptions, view_options: ViewOptions, telemetry_options: TelemetryOptions
 ) -> int:
@@ -242,6 +276,9 @@ def _run_call(
         raise typer.Exit(held)
     if held.recording is not None:
         view.recording(held.recording)
+    written = output_file(options.output)
+    if written is not None and written.exists():
+        view.notice(f"the agent's audio is in '{written}'")
     view.summary(held.close, held.counters)
     return _exit_code(held, view.printer.failure)
 

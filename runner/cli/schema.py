@@ -110,7 +110,8 @@ def _targets(place: Path, *, scenario: bool) -> dict[Path, str]:
 
 def _write(target: Path, text: str) -> None:
     content = text.encode()
-    if target.is_file() and target.read_bytes() == content:
+    is_link = target.is_symlink()  # refused below
+    if not is_link and target.is_file() and target.read_bytes() == content:
         typer.echo(f"unchanged {target}")
         return
     write_all({target: content}, overwrite=True)
@@ -169,20 +170,28 @@ def _files_here(schema: str) -> list[str]:
     )
 
 
-def write_all(files: Mapping[Path, bytes], *, overwrite: bool = False) -> None:
+def write_all(
+    files: Mapping[Path, bytes], *, overwrite: bool = False, is_private: bool = False
+) -> None:
     """Writes all files and their folders, or none.
 
-    Without `overwrite`, an existing file is an error. Raises `FileUnreadable` after
+    Without `overwrite`, an existing file is an error; a symbolic link always is. With
+    `is_private`, only the owner can read new files. Raises `FileUnreadable` after
     restoring the previous state.
     """
+    from runner.safe_files import open_new, open_private, refuse_links
+
+    opener = open_private if is_private else open_new
     written: list[tuple[Path, bytes | None]] = []  # with the previous content
     folders: list[Path] = []
     current: Path | None = None
     try:
         for current, content in files.items():
+            refuse_links(current)
             folders += _make_folders(current.parent)
             before = _content(current) if overwrite else None
-            with current.open("wb" if before is not None else "xb") as file:
+            mode = "wb" if before is not None else "xb"
+            with open(current, mode, opener=opener) as file:
                 written.append((current, before))
                 file.write(content)
     except BaseException as error:

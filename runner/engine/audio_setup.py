@@ -190,7 +190,7 @@ def _microphone(kind: str) -> Microphone:
         case "none":
             return SilentMicrophone()
         case path:
-            return FileMicrophone(Path(path))
+            return FileMicrophone(Path(path).expanduser())
 
 
 def _speaker(output: str, microphone: Microphone | None = None) -> Speaker:
@@ -200,13 +200,13 @@ def _speaker(output: str, microphone: Microphone | None = None) -> Speaker:
         case path:
             # A recording starts with the input file, so that they can be compared.
             file = microphone if isinstance(microphone, FileMicrophone) else None
-            return FileSpeaker(Path(path), begins_with=file)
+            return FileSpeaker(Path(path).expanduser(), begins_with=file)
 
 
 def _is_same_file(one: Path, other: Path) -> bool:
     try:
-        return one.samefile(other)
-    except OSError:  # one does not exist, or is not a path
+        return one.expanduser().samefile(other.expanduser())
+    except (OSError, RuntimeError):  # one does not exist, or is not a path
         return False
 
 

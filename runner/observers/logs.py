@@ -40,6 +40,7 @@ from runner.protocol.client.events import Event, MalformedMessage, MicFrame, Rec
 from runner.protocol.codec import encode
 from runner.protocol.messages import InputAudio, Message, ReplyAudio
 from runner.redaction import Redactor
+from runner.safe_files import open_private
 
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
 # Text without these characters needs no quotes.
@@ -320,7 +321,7 @@ class LogFile:
         self._notice = notice
         try:
             # Unbuffered: `close` must not retry what a full disk rejected.
-            self._file = FileIO(path, "a")
+            self._file = FileIO(path, "a", opener=open_private)
         except (OSError, ValueError) as error:
             raise FileUnreadable(
                 f"cannot write log '{path}': {os_error_text(error)}",

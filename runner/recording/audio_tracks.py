@@ -20,6 +20,7 @@ from runner.audio.playback import PlaybackBuffer
 from runner.errors import AudioFileError
 from runner.protocol.client.actions import Action, Close, Play, Send, StopPlayback
 from runner.protocol.client.events import Event, MicFrame, Received
+from runner.safe_files import open_regular
 
 _FRAME_SAMPLES = SAMPLE_RATE * FRAME_MS // 1000
 # A blocked event loop receives the microphone's frames late and in a burst, and then no
@@ -178,9 +179,9 @@ class WavFiles:
     def __init__(self, folder: Path) -> None:
         self._caller, self._agent, self._stereo = CallerTrack(), AgentTrack(), Stereo()
         self._files = (
-            WavWriter(folder / "caller.wav"),
-            WavWriter(folder / "agent.wav"),
-            WavWriter(folder / "both.wav", channels=2),
+            WavWriter(folder / "caller.wav", is_private=True),
+            WavWriter(folder / "agent.wav", is_private=True),
+            WavWriter(folder / "both.wav", channels=2, is_private=True),
         )
         self._at = 0.0
         self._drains = False
@@ -318,7 +319,7 @@ def _read(path: Path) -> Envelope:
     peaks: list[NDArray[np.float32]] = []
     loud: list[NDArray[np.bool_]] = []
     try:
-        with wave.open(str(path), "rb") as file:
+        with open_regular(path) as opened, wave.open(opened, "rb") as file:
             shape = (file.getframerate(), file.getsampwidth(), file.getnchannels())
             if shape != (SAMPLE_RATE, 2, 1):
                 raise AudioFileError(

@@ -11,7 +11,9 @@ from typing import Any
 from runner.protocol.client.actions import CancelTool, RunTool
 from runner.protocol.client.events import ToolFinished
 from runner.protocol.messages import ToolCall
-from runner.recording.format import Entry, InvalidRecording
+from runner.recording.format import Entry, InvalidRecording, check_types
+from runner.recording.reader import bounded_lines
+from runner.safe_files import open_regular
 
 CALLS_FILE = "calls.jsonl"
 
@@ -94,7 +96,8 @@ def read_calls(folder: Path) -> list[RecordedCall]:
     """
     path = folder / CALLS_FILE
     try:
-        lines = path.read_bytes().split(b"\n")[:-1]
+        with open_regular(path) as file:
+            lines = [each for each in bounded_lines(file) if each.endswith(b"\n")]
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -103,7 +106,9 @@ def read_calls(folder: Path) -> list[RecordedCall]:
     for line in lines:
         try:
             value = json.loads(line)
-            calls.append(RecordedCall(**{key: value[key] for key in _FIELDS}))
+            call = RecordedCall(**{key: value[key] for key in _FIELDS})
+            check_types(call)
+            calls.append(call)
         except (ValueError, TypeError, KeyError, RecursionError):
             continue  # a damaged line
     return calls

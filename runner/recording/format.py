@@ -14,12 +14,24 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from io import FileIO
 from pathlib import Path
-from typing import Any, TypeAlias
+from types import UnionType
+from typing import (
+    Any,
+    Literal,
+    TypeAlias,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
+from runner.audio.devices import SAMPLE_BYTES, SAMPLE_RATE
 from runner.errors import VagentError
 from runner.protocol.client.actions import (
     Action,
@@ -66,6 +78,7 @@ from runner.protocol.messages import (
     ServerMessage,
     ToolCall,
 )
+from runner.safe_files import open_private
 
 
 @dataclass(slots=True)
@@ -139,10 +152,16 @@ def read_line(line: dict[str, Any]) -> tuple[float, Entry] | None:
     at = _seconds(line["at"])
     if "sound" in line:
         known = {k: v for k, v in line["sound"].items() if k in _AUDIO_FIELDS}
-        return at, AudioSummary(_seconds(line["until"]), **known)
+        summary = AudioSummary(_seconds(line["until"]), **known)
+        _check_audio(summary)
+        return at, summary
     name = line.get("on") or line.get("do")
     read = _READERS.get(str(name))
-    return None if read is None else (at, read(line))
+    if read is None:
+        return None
+    entry = read(line)
+    check_types(entry)
+    return at, entry
 
 
 _NAMES: dict[type, tuple[str, str]] = {
@@ -166,6 +185,9 @@ _NAMES: dict[type, tuple[str, str]] = {
 # An audible sample, which replaces audible audio that was not recorded.
 LOUD = b"\0\x40"
 _MAX_SECONDS = 1e6  # eleven days: a later time is an invalid line
+# A line declares the length of its audio, and readers allocate it. Ten minutes: no
+# message of the service is that long.
+MAX_AUDIO_BYTES = 10 * 60 * SAMPLE_RATE * SAMPLE_BYTES
 _AUDIO_FIELDS = ("mic", "sent", "received", "audible", "played", "reply_id")
 
 
@@ -174,6 +196,25 @@ def _seconds(value: Any) -> float:
     if not 0 <= seconds <= _MAX_SECONDS:  # also refuses NaN
         raise ValueError(f"{value} is not a time of a call")
     return seconds
+
+
+def _audio_bytes(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= MAX_AUDIO_BYTES:
+        raise ValueError(f"{value!r} is not a length of audio")
+    return value
+
+
+def _check_audio(summary: AudioSummary) -> None:
+    # By hand for speed, like the writing of these lines.
+    for size in (
+        *(summary.mic, summary.sent),
+        *(summary.received, summary.audible, summary.played),
+    ):
+        _audio_bytes(size)
+    if summary.audible > summary.received:
+        raise ValueError("more audio is audible than was received")
+    if not isinstance(summary.reply_id, str):
+        raise TypeError("'reply_id' is not text")
 
 
 def _message(message: Message) -> Any:
@@ -221,11 +262,11 @@ _READERS: dict[str, Callable[[dict[str, Any]], Event | Action]] = {
         line["call_id"], line["text"], line["is_error"]
     ),
     "voiced": lambda line: SpeechSynthesized(
-        line["call_id"], LOUD * (line["bytes"] // 2)
+        line["call_id"], LOUD * (_audio_bytes(line["bytes"]) // len(LOUD))
     ),
     "playback_drained": lambda line: PlaybackDrained(),
     "playback_cut": lambda line: PlaybackCut(
-        line["reply_id"], float(line["played_ms"]), float(line["dropped_ms"])
+        line["reply_id"], line["played_ms"], line["dropped_ms"]
     ),
     "say": lambda line: Say(line["text"]),
     "reconfigure": _reconfigure,
@@ -320,9 +361,9 @@ def read_header(line: Any) -> Header:
                 if key not in ("agent", "config")
             },
         )
-        _check_texts(header)
-        _check_texts(header.agent)
-    except (KeyError, TypeError, AttributeError) as error:
+        check_types(header)
+        check_types(header.agent)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidRecording(
             f"the header of the recording is invalid: {error}"
         ) from None
@@ -332,7 +373,7 @@ def read_header(line: Any) -> Header:
 def read_config(value: JsonObject) -> ClientConfig:
     """Reads the configuration of a client session."""
     known = _known(ClientConfig, value)
-    return ClientConfig(
+    config = ClientConfig(
         **{
             **known,
             "tools": {
@@ -343,12 +384,58 @@ def read_config(value: JsonObject) -> ClientConfig:
             "patience": Timeouts(**_known(Timeouts, value["patience"])),
         }
     )
+    for each in (config, config.idle, config.patience, *config.tools.values()):
+        check_types(each)
+    return config
 
 
-def _check_texts(value: Header | RecordedAgent) -> None:
-    for name, each in value.__dataclass_fields__.items():
-        if each.type == "str" and not isinstance(getattr(value, name), str):
-            raise TypeError(f"'{name}' is not text")
+def check_types(value: Any) -> None:
+    """Raises TypeError if a field of a dataclass has a value of another type.
+
+    A recording can come from anywhere, and its readers rely on the types.
+    """
+    for name, (hint, what) in _field_types(value.__class__).items():
+        if not _matches(getattr(value, name), hint):
+            raise TypeError(f"'{name}' is not {what}")
+
+
+_WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+@cache
+def _field_types(kind: Any) -> dict[str, tuple[Any, str]]:
+    """Returns the type of each field, with its name in messages."""
+    return {
+        name: (hint, _WORDS.get(hint, "valid"))
+        for name, hint in get_type_hints(kind).items()
+    }
+
+
+def _matches(value: Any, hint: Any) -> bool:
+    origin, parts = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if origin in (Union, UnionType):
+        return any(_matches(value, each) for each in parts)
+    if origin is Literal:
+        return value in parts
+    if origin is Mapping:
+        key, item = parts
+        return isinstance(value, Mapping) and all(
+            _matches(name, key) and _matches(each, item) for name, each in value.items()
+        )
+    if origin is Sequence:
+        return isinstance(value, list | tuple) and all(
+            _matches(each, parts[0]) for each in value
+        )
+    if hint is float:
+        return type(value) in (int, float) and abs(value) <= _MAX_NUMBER  # and no NaN
+    if hint is int:
+        return type(value) is int
+    return isinstance(value, hint)
+
+
+_MAX_NUMBER = sys.float_info.max
 
 
 def _known(kind: Any, value: Mapping[str, Any]) -> dict[str, Any]:
@@ -460,7 +547,7 @@ class LineFile:
     def __init__(self, path: Path) -> None:
         """Creates the file; raises FileExistsError if it exists."""
         # Unbuffered: `close` must not write again what a full disk refused.
-        self._file = FileIO(path, "xb")
+        self._file = FileIO(path, "xb", opener=open_private)
         self._pending: list[bytes] = []
         self._flushes = 0
         self.bytes = 0  # appended so far

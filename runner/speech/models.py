@@ -18,6 +18,7 @@ from typing import Any
 
 from runner.config.model import LocalConfig
 from runner.errors import SpeechError
+from runner.safe_files import write_file
 from runner.speech.downloads import (
     WHEEL_FOLDER,
     DiskFull,
@@ -148,7 +149,7 @@ class ModelStore:
         marks = {file.name: _mark(home / file.name, file) for file in files}
         fresh = home / f"{_STAMP}.{os.getpid()}"
         try:
-            fresh.write_text(json.dumps(marks), "utf-8")
+            write_file(fresh, json.dumps(marks).encode())
             fresh.replace(home / _STAMP)
         except OSError:
             # A read-only cache: hashed at each start.
@@ -190,6 +191,8 @@ def _fetch_file(
     file: ModelFile, home: Path, sources: Sequence[Source], progress: Progress
 ) -> None:
     part = home / f"{file.name}.part"
+    if part.is_symlink():  # not of vagent; the file that it points to is not touched
+        part.unlink()
     reasons = []
     progress.begin(f"{home.name}/{file.name}", file.size, length(part))
     try:

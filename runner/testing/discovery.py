@@ -15,6 +15,7 @@ from typing import TypeAlias
 from runner.config.files import referenced_files
 from runner.config.lint.discovery import shown_path
 from runner.errors import ConfigError, FileUnreadable, UsageError
+from runner.safe_files import make_private_folders, write_file
 from runner.testing.results import Report
 from runner.testing.scenarios.drafts import read_agent
 from runner.testing.scenarios.loader import load_suite
@@ -418,14 +419,14 @@ def _write(folder: Path, failed: Sequence[str]) -> None:
         return
     try:
         keep_out_of_git(folder)  # the folder may also hold recordings
-        path.write_text(json.dumps(failed, indent=1) + "\n", "utf-8")
+        write_file(path, f"{json.dumps(failed, indent=1)}\n".encode())
     except OSError as error:
         raise FileUnreadable.from_os_error(path, "written", error) from error
 
 
 def keep_out_of_git(folder: Path) -> None:
-    """Makes a folder that git ignores; raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Makes a private folder that git ignores; raises OSError, for a link as well."""
+    make_private_folders(folder)
     ignore = folder / ".gitignore"
     if not ignore.exists():
-        ignore.write_text("*\n", "utf-8")
+        write_file(ignore, b"*\n")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import UsageError, VagentError
+from runner.safe_files import make_private_folders, open_private, write_file
 from runner.speech.llm.openai import ChatEndpoint
 from runner.testing.results import CallSeen
 
@@ -177,7 +178,8 @@ def _load(path: Path) -> Verdict | None:
 def _save(path: Path, verdict: Verdict) -> None:
     """Keeps a verdict; write errors are ignored, since it can be asked for again."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(verdict), indent=1) + "\n", "utf-8")
+        make_private_folders(path.parent)
+        text = f"{json.dumps(asdict(verdict), indent=1)}\n"
+        write_file(path, text.encode(), opener=open_private)
     except OSError:
         return

@@ -36,7 +36,13 @@ from runner.protocol.client.events import (
 from runner.protocol.client.session import ClientSession
 from runner.protocol.codec import decode_client, encode
 from runner.protocol.messages import InputAudio, ReplyAudio, ServerMessage, ToolCall
-from runner.recording.format import LOUD, AudioCounter, AudioSummary, Entry
+from runner.recording.format import (
+    LOUD,
+    MAX_AUDIO_BYTES,
+    AudioCounter,
+    AudioSummary,
+    Entry,
+)
 from runner.recording.reader import Recording
 from runner.testing.impairments import NullMicrophone
 from runner.testing.virtual_clock import run_virtually
@@ -204,7 +210,9 @@ class _AudioMerger:
 
     def add(self, at: float, audio: AudioSummary) -> Iterator[tuple[float, Event]]:
         """Takes a summary; yields pieces that have reached their length."""
-        if self._mic and audio.until - self._mic_since > _MERGED_SECONDS:
+        is_mic_large = self._mic + audio.mic > MAX_AUDIO_BYTES
+        is_mic_long = audio.until - self._mic_since > _MERGED_SECONDS
+        if self._mic and (is_mic_long or is_mic_large):
             yield self._end_mic()
         if audio.mic:
             self._mic_since = self._mic_since if self._mic else at
@@ -213,7 +221,8 @@ class _AudioMerger:
             return
         is_other = audio.reply_id != self._reply_id
         is_long = audio.until - self._reply_since > _MERGED_REPLY_SECONDS
-        if self._reply and (is_other or is_long):
+        is_large = self._reply + audio.received > MAX_AUDIO_BYTES
+        if self._reply and (is_other or is_long or is_large):
             yield self._end_reply()
         self._reply_since = self._reply_since if self._reply else at
         self._reply_id = audio.reply_id

@@ -26,6 +26,7 @@ from runner.protocol.messages import ToolCall
 from runner.recording.format import AudioSummary, Entry, write_header, write_line
 from runner.recording.reader import SESSION_FILE, Recording, read_recording
 from runner.recording.redaction import redact
+from runner.safe_files import replace_file
 from runner.testing.mocks import MockedToolset
 from runner.testing.replay import replay
 from runner.tools.tool import ToolOutcome
@@ -175,10 +176,15 @@ def replay_and_compare(
         recording = read_recording(folder)
         run_tool = _live_tools(recording) if live_tools else None
         now = replay(recording, run_tool)
-        if recording.header.is_redacted:
-            now = [(at, redact(entry)) for at, entry in now]
     except VagentError as error:
         return ReplayResult(folder, problem=error.message)
+    except Exception as error:
+        # The engine relies on what a session checks when it starts, and a recording can
+        # contain anything. It must not end the replay of the others.
+        problem = f"internal error: {type(error).__name__}: {error}"
+        return ReplayResult(folder, problem=problem)
+    if recording.header.is_redacted:
+        now = [(at, redact(entry)) for at, entry in now]
     difference = find_difference(
         recording.entries, now, is_complete=recording.is_complete
     )
@@ -224,6 +230,4 @@ def _write(recording: Recording, now: list[tuple[float, Entry]]) -> None:
     elif recording.stopped is not None:
         lines.append({"at": end, "stopped": recording.stopped})
     path = recording.folder / SESSION_FILE
-    temporary = path.with_suffix(".new")
-    temporary.write_text("".join(f"{dumps(line)}\n" for line in lines), "utf-8")
-    os.replace(temporary, path)
+    replace_file(path, "".join(f"{dumps(line)}\n" for line in lines).encode())

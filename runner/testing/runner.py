@@ -25,6 +25,7 @@ from runner.protocol.client.actions import Action, Outcome
 from runner.protocol.client.events import Event
 from runner.recording.recorder import Recorder
 from runner.redaction import Redactor
+from runner.safe_files import make_private_folders, refuse_links
 from runner.testing.call import CallObserver
 from runner.testing.impairments import Impairment
 from runner.testing.mocks import MockedToolset
@@ -208,8 +209,9 @@ class FailureRecorder:
             agent, text, stage.config, service.name, seed, recording_options
         )
         try:
+            refuse_links(folder)
             shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
+            make_private_folders(folder)
         except OSError as error:
             raise FileUnreadable.from_os_error(folder, "written", error) from error
         with Recorder(

@@ -1,4 +1,7 @@
 import asyncio
+import io
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -134,3 +137,39 @@ async def test_a_call_that_never_began_leaves_no_file(
     async with FileSpeaker(path, begins_with=microphone, clock=SteppedClock()):
         pass
     assert not path.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no named pipes there")
+@pytest.mark.parametrize("name", ["-", "pipe.wav", "/dev/fd/{0}"])
+async def test_a_pipe_is_read_to_its_end(
+    name: str, wav: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    # Opened for reading and writing, a pipe does not wait for its other end.
+    handle = os.open(tmp_path / "pipe.wav", os.O_RDWR)
+
+    def write() -> None:
+        with open(tmp_path / "pipe.wav", "wb") as writer:
+            os.close(handle)
+            writer.write(wav.read_bytes())
+
+    # It does not block, because the other end is open.
+    with open(tmp_path / "pipe.wav", encoding="utf-8") as stdin:  # noqa: ASYNC230
+        monkeypatch.setattr(sys, "stdin", stdin)
+        path = Path(name.format(stdin.fileno()))
+        path = tmp_path / path if name == "pipe.wav" else path
+        microphone = FileMicrophone(path, tail_seconds=0, clock=JumpingClock())
+        frames, _ = await asyncio.gather(listen(microphone), asyncio.to_thread(write))
+
+    assert b"".join(frames).rstrip(b"\0") == NOISE.tobytes().rstrip(b"\0")
+
+
+async def test_a_terminal_is_not_read_as_audio(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = io.TextIOWrapper(io.BytesIO())
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", terminal)
+
+    with pytest.raises(FileUnreadable, match="it is a terminal"):
+        await listen(FileMicrophone(Path("-")))

@@ -179,11 +179,40 @@ def test_a_broken_file_is_one_clear_sentence(
     assert "\n" not in caught.value.message
 
 
-def test_a_length_that_a_pipe_could_not_know_is_fine(wav: Path) -> None:
+@pytest.mark.parametrize(
+    "declared",
+    [
+        *(0, 0xFFFF_FFFF, 0xFFFF_FFFF - 36, 0xFFFF_FFFF - 44, 0x8000_0000),
+        *(0x7FFF_FFFF, 0x7FFF_FFFF - 36, 0x7FFF_F000, 0x7FFF_0000),
+    ],
+)
+def test_a_length_that_a_pipe_could_not_know_is_fine(declared: int, wav: Path) -> None:
     data = wav.read_bytes()
-    unknown = b"\xff\xff\xff\xff"
+    unknown = declared.to_bytes(4, "little")
     wav.write_bytes(data[:4] + unknown + data[8:40] + unknown + data[44:])
     assert len(load_pcm(wav)) == len(data) - 44
+    assert wav.read_bytes()[40:44] == unknown
+
+
+def test_chunks_after_a_length_of_0_are_not_audio(wav: Path) -> None:
+    note = b"LIST" + (5).to_bytes(4, "little") + b"hello\0"
+    wav.write_bytes(wav.read_bytes()[:40] + bytes(4) + note)
+    with pytest.raises(AudioFileError, match="contains no audio"):
+        load_pcm(wav)
+
+
+def test_nothing_is_printed_about_a_valid_mp3_file(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # Noise makes frames that libmpg123 warns about, as libsndfile writes them.
+    noise = np.random.default_rng(1).normal(0, 0.2, 48_000)
+    path = tmp_path / "tone.mp3"
+    soundfile.write(path, noise, 24_000)
+
+    pcm = load_pcm(path)
+
+    assert 2 * 48_000 <= len(pcm) < 2 * 52_000
+    assert capfd.readouterr().err == ""
 
 
 def test_chunks_before_the_audio_are_stepped_over(wav: Path) -> None:
@@ -210,7 +239,7 @@ def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
 def test_a_pipe_is_refused_rather_than_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "pipe.wav"
     os.mkfifo(path)
-    with pytest.raises(FileUnreadable, match="not a regular file"):
+    with pytest.raises(FileUnreadable, match="it is a pipe"):
         load_pcm(path)
 
 

@@ -1,10 +1,13 @@
+import contextlib
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
-from runner.audio.files import WavWriter, wav_header
+from runner.audio.files import WavWriter, load_pcm, sound_writer, wav_header
+from runner.audio.pcm import to_pcm, to_samples
 from runner.errors import AudioFileError
 
 SOUND = b"\x01\x02" * 1_200
@@ -115,3 +118,65 @@ def test_a_recording_that_is_not_open_refuses(tmp_path: Path) -> None:
 
 def test_a_day_of_audio_does_not_overflow_the_header() -> None:
     assert len(wav_header(2 * 24_000 * 86_400 * 3)) == 44
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "error"),
+    [
+        *[("a.flac", "FLAC", 1e-4), ("a.FLAC", "FLAC", 1e-4), ("a.aif", "AIFF", 1e-4)],
+        *[("a.ogg", "OGG", 0.1), ("a.opus", "OGG", 0.2), ("a.mp3", "MP3", 0.2)],
+        *[("a.wav", "WAV", 1e-4), ("a.w64", "W64", 1e-4)],
+    ],
+)
+def test_the_extension_determines_the_format(
+    name: str, format: str, error: float, tmp_path: Path
+) -> None:
+    tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(24_000) / 24_000)
+    writer = sound_writer(tmp_path / name)
+    writer.open()
+    for piece in np.split(tone, 10):
+        writer.write(to_pcm(piece.astype(np.float32)))
+    writer.close()
+
+    with soundfile.SoundFile(tmp_path / name) as file:
+        assert file.format == format
+    heard = to_samples(load_pcm(tmp_path / name))
+    assert 24_000 <= len(heard) < 27_000
+    assert abs(np.abs(heard[4_000:20_000]).max() - 0.5) < error
+
+
+@pytest.mark.parametrize("name", ["call", "call.txt", "call.raw", "call.wav.bak"])
+def test_an_extension_without_a_format_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(AudioFileError, match="cannot write audio to") as caught:
+        sound_writer(tmp_path / name)
+    assert caught.value.hint == "name a file that ends in .wav, .flac, .ogg or .mp3"
+
+
+def test_a_compressed_file_without_audio_is_removed(tmp_path: Path) -> None:
+    writer = sound_writer(tmp_path / "call.flac")
+    writer.open()
+    writer.close()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits")
+@pytest.mark.parametrize("name", ["call.wav", "call.aiff", "call.flac"])
+def test_a_full_disk_is_one_clear_sentence(
+    name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    import resource
+
+    noise = np.random.default_rng(1).integers(-9_000, 9_000, 96_000, "<i2")
+    writer = sound_writer(tmp_path / name)
+    writer.open()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(AudioFileError, match="file too large") as caught:
+            writer.write(noise.tobytes())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with contextlib.suppress(AudioFileError):
+        writer.close()
+    assert f"'{tmp_path / name}'" in caught.value.message
+    assert capfd.readouterr().err == ""

@@ -370,6 +370,38 @@ async def test_the_recording_is_as_long_as_the_call(
         assert sound.getnframes() > 24_000
 
 
+async def test_an_output_file_is_named_at_the_end_and_overwritten_only_with_force(
+    agent: Path, tmp_path: Path
+) -> None:
+    recording = tmp_path / "call.flac"
+    recording.write_bytes(b"mine")
+    async with service(good_service) as url:
+        call = ("run", agent, "--service", url, "--input", "none", "--view", "plain")
+        refused = await vagent(*call, "--output", recording, stdin=b"")
+        kept = recording.read_bytes()
+        done = await vagent(*call, "--output", recording, "--force")
+
+    assert refused.code == 2, refused
+    assert f"'{recording}' exists already" in refused.err
+    assert "--force" in refused.err
+    assert kept == b"mine"
+    assert done.code == 0, done
+    assert f"the agent's audio is in '{recording}'" in done.out + done.err
+    assert recording.read_bytes()[:4] == b"fLaC"
+
+
+async def test_an_output_file_without_a_format_is_refused(
+    agent: Path, tmp_path: Path
+) -> None:
+    recording = tmp_path / "call.txt"
+
+    done = await vagent("run", agent, "--input", "none", "--output", recording)
+
+    assert done.code == 3, done
+    assert "'.txt' is not a sound format" in done.err
+    assert not recording.exists()
+
+
 async def test_a_closed_pipe_ends_the_call_with_141(agent: Path) -> None:
     async with service(good_service) as url:
         process = await asyncio.create_subprocess_exec(

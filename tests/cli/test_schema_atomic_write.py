@@ -64,3 +64,34 @@ def test_a_dangling_link_counts_as_existing(tmp_path: Path) -> None:
         write_all({link: b"1"})
 
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_nothing_is_written_through_a_link(
+    overwrite: bool,
+    is_folder: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    victim = tmp_path / "home" / "profile"
+    victim.parent.mkdir()
+    victim.write_bytes(b"mine")
+    project = tmp_path / "project"
+    project.mkdir()
+    monkeypatch.chdir(project)
+    try:
+        if is_folder:
+            Path("agents").symlink_to(victim.parent)
+        else:
+            Path("agents").mkdir()
+            Path("agents/profile").symlink_to(victim)
+    except OSError as error:  # Windows requires a privilege
+        pytest.skip(f"no symbolic links here: {error}")
+
+    files = {Path("new/one"): b"1", Path("agents/profile"): b"2"}
+    with pytest.raises(FileUnreadable, match="is a symbolic link"):
+        write_all(files, overwrite=overwrite)
+
+    assert victim.read_bytes() == b"mine"
+    assert not Path("new").exists()

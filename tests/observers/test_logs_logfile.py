@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from pathlib import Path
 
@@ -74,3 +75,16 @@ def test_a_file_closed_from_outside_is_reported_once(tmp_path: Path) -> None:
 
     assert len(notices) == 1
     assert "the call continues" in notices[0]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
+def test_a_log_is_for_its_owner_and_not_written_through_a_link(tmp_path: Path) -> None:
+    log, link = tmp_path / "call.log", tmp_path / "link.log"
+    link.symlink_to(log)
+
+    with pytest.raises(FileUnreadable, match="it is a symbolic link"):
+        LogFile(link, pytest.fail)
+    with LogFile(log, pytest.fail):
+        pass
+
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600

@@ -21,6 +21,7 @@ PACKAGES = (
     "hosts",
     "patterns",
     "isolation",
+    "safe_files",
     "event_loop",
     "protocol",
     "audio",

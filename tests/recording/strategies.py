@@ -38,7 +38,7 @@ from runner.protocol.client.events import (
 from runner.protocol.client.tool_calls import ToolPolicy
 from runner.protocol.codec import CLIENT_MESSAGES, SERVER_MESSAGES
 from runner.protocol.messages import InputAudio, ReplyAudio, ToolCall
-from runner.recording.format import LOUD, AudioSummary, Entry
+from runner.recording.format import LOUD, MAX_AUDIO_BYTES, AudioSummary, Entry
 
 # JSON, and so messages of services, can contain half a surrogate pair.
 TEXT = st.text(st.characters(), max_size=20)
@@ -86,9 +86,14 @@ RULES = st.builds(
     st.sampled_from(["cancel", "finish"]),
     st.none() | TEXT,
 )
-COUNT = st.integers(0, 10**9)
+COUNT = st.integers(0, MAX_AUDIO_BYTES // 2)
 SOUND = st.builds(
-    AudioSummary, st.floats(0, 10_000).map(lambda at: round(at, 6)), *[COUNT] * 5, TEXT
+    lambda until, mic, sent, silent, audible, played, reply_id: AudioSummary(
+        until, mic, sent, silent + audible, audible, played, reply_id
+    ),
+    st.floats(0, 10_000).map(lambda at: round(at, 6)),
+    *[COUNT] * 5,
+    TEXT,
 )
 ENTRIES: dict[type, st.SearchStrategy[Any]] = {
     Connected: st.builds(Connected),

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ from runner.protocol.client.config import ClientConfig
 from runner.protocol.client.events import Connected, Received, Tick
 from runner.protocol.messages import ReplyStarted
 from runner.recording.format import (
+    MAX_AUDIO_BYTES,
     Entry,
     Header,
     InvalidRecording,
@@ -157,3 +162,145 @@ def test_paths_without_recordings_are_refused(tmp_path: Path) -> None:
         find_recordings([tmp_path])
     with pytest.raises(InvalidRecording, match="'.*nowhere' does not exist"):
         find_recordings([tmp_path / "nowhere"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes and devices there")
+def test_what_is_not_a_regular_file_is_refused_and_never_waited_for(
+    tmp_path: Path,
+) -> None:
+    for name in ("pipe", "device", "socket", "folder"):
+        (tmp_path / name).mkdir()
+    os.mkfifo(tmp_path / "pipe" / "session.jsonl")
+    (tmp_path / "device" / "session.jsonl").symlink_to("/dev/zero")
+    (tmp_path / "folder" / "session.jsonl").mkdir()
+    # The paths of sockets are short.
+    handle = os.open(tmp_path / "socket", os.O_RDONLY)
+    try:
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(f"/proc/self/fd/{handle}/session.jsonl")
+    finally:
+        os.close(handle)
+
+    for name in ("pipe", "device", "socket", "folder"):
+        with pytest.raises(InvalidRecording, match="cannot be read: ") as caught:
+            read_recording(tmp_path / name)
+        assert "\n" not in caught.value.message
+
+
+HOSTILE_LINES = {
+    "a negative length": {"sound": {"mic": -5}},
+    "a length of text": {"sound": {"played": "x"}},
+    "a length of a fraction": {"sound": {"received": 1e300}},
+    "a length of an hour": {"sound": {"mic": 10**9}},
+    "more audible than received": {"sound": {"received": 2, "audible": 4}},
+    "an id of a list": {"sound": {"reply_id": [1]}},
+    "audio of a list": {"sound": [1, 2]},
+    "speech of a terabyte": {"on": "voiced", "call_id": "c", "bytes": 10**12},
+    "speech of text": {"on": "voiced", "call_id": "c", "bytes": "9"},
+    "text of a mapping": {"on": "say", "text": {"a": 1}},
+    "a reason of a list": {"on": "hang_up", "reason": [1], "after_playback": False},
+    "a flag of text": {
+        "on": "tool_finished",
+        "call_id": "c",
+        "text": "",
+        "is_error": "no",
+    },
+    "a number that is not one": {
+        "on": "playback_cut",
+        "reply_id": "",
+        "played_ms": "nan",
+        "dropped_ms": 0,
+    },
+    "a code of text": {
+        "on": "disconnected",
+        "reason": "",
+        "code": "x",
+        "status": None,
+        "unsent": [],
+    },
+    "an outcome of nothing": {
+        "do": "close",
+        "outcome": "x",
+        "reason": "",
+        "hint": None,
+        "drain": False,
+    },
+    "a deep line": None,
+}
+
+
+@pytest.mark.parametrize("line", HOSTILE_LINES.values(), ids=HOSTILE_LINES)
+def test_a_line_with_values_of_other_types_is_skipped(
+    line: dict[str, Any] | None, tmp_path: Path
+) -> None:
+    save(tmp_path, {"at": 1, "on": "tick"})
+    with (tmp_path / "session.jsonl").open("a") as file:
+        deep = '{"at": 1, "on": "say", "text": ' + "[" * 10**5 + "]" * 10**5 + "}"
+        hostile = json.dumps({"at": 1, "until": 2, **line}) if line else deep
+        file.write(f"{hostile}\n")
+
+    recording = read_recording(tmp_path)
+
+    assert recording.entries == [(1.0, Tick())]
+    assert recording.skipped == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *[("agent", 5), ("agent", {"name": {}, "path": [], "sha256": 1})],
+        *[("config", {}), ("config", {"tools": {"x": 5}})],
+        *[("started", 1), ("variables", [1]), ("variables", {"a": 1})],
+        *[("has_sound", "yes"), ("service", {"x": 1}), ("seed", "x"), ("vagent", None)],
+    ],
+)
+def test_a_header_with_values_of_other_types_is_refused(
+    field: str, value: Any, tmp_path: Path
+) -> None:
+    save(tmp_path, header={**write_header(HEADER), field: value})
+
+    with pytest.raises(InvalidRecording, match="header of the recording is invalid"):
+        read_recording(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"max_duration": "x"},
+        {"idle": {"nudge_after": float("nan")}},
+        {"patience": {"ready": None}},
+        {"announce_by": "shouting"},
+    ],
+)
+def test_a_configuration_with_values_of_other_types_is_refused(
+    change: dict[str, Any], tmp_path: Path
+) -> None:
+    first = json.loads(json.dumps(write_header(HEADER)))
+    first["config"].update(change)
+    save(tmp_path, header=first)
+
+    with pytest.raises(InvalidRecording, match="is not"):
+        read_recording(tmp_path)
+
+
+def test_a_line_that_is_too_long_is_skipped(tmp_path: Path) -> None:
+    say = {"at": 1, "on": "say", "text": "x" * 20_000_000}
+    save(tmp_path, say, {"at": 2, "on": "tick"}, {"at": 2, "end": True})
+
+    recording = read_recording(tmp_path)
+
+    assert recording.entries == [(2.0, Tick())]
+    assert (recording.skipped, recording.is_complete) == (1, True)
+
+
+def test_the_memory_for_declared_speech_is_bounded(tmp_path: Path) -> None:
+    voiced = {"at": 1, "on": "voiced", "call_id": "c", "bytes": MAX_AUDIO_BYTES}
+    save(tmp_path, *[voiced] * 50)
+
+    tracemalloc.start()
+    recording = read_recording(tmp_path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert len(recording.entries) + recording.skipped == 50
+    assert peak < 4 * MAX_AUDIO_BYTES

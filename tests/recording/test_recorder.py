@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import threading
 from collections.abc import Iterator
@@ -451,3 +452,39 @@ def test_the_recording_contains_a_copy_of_the_agent_file(tmp_path: Path) -> None
         tmp_path / "agent.yaml"
     ).read_bytes() == "version: 1\r\nname: tést\n".encode()
     assert os.listdir(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
+def test_only_its_owner_can_read_a_recording(tmp_path: Path) -> None:
+    heard_and_done = [*heard(0.1, noise(FRAME)), (0.5, DONE)]
+    folder = record(tmp_path / "calls" / "one", heard_and_done)
+
+    modes = {
+        each.name: stat.S_IMODE(each.stat().st_mode)
+        for each in (folder.parent, *folder.parent.rglob("*"))
+    }
+    assert modes == {
+        "calls": 0o700,
+        "one": 0o700,
+        "session.jsonl": 0o600,
+        "calls.jsonl": 0o600,
+        "agent.yaml": 0o600,
+        "caller.wav": 0o600,
+        "agent.wav": 0o600,
+        "both.wav": 0o600,
+    }
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_a_recording_is_not_written_through_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    Path("calls").symlink_to(tmp_path / "home")
+
+    with pytest.raises(FileUnreadable, match="'calls' is a symbolic link"):
+        record(Path("calls/one"), [(0.0, DONE)])
+
+    assert not list((tmp_path / "home").iterdir())

@@ -36,7 +36,7 @@ from runner.cli.recordings.text import (
     duration,
 )
 from runner.cli.views.wire import describe_received, describe_sent, shorten
-from runner.errors import AudioFileError
+from runner.errors import AudioFileError, os_error_text
 from runner.observers.timeline import TimeLine, ToolRun, Turn
 from runner.protocol.client.actions import Send
 from runner.protocol.client.events import Received
@@ -585,6 +585,8 @@ def embed(folder: Path, sizes: AudioSizeLimits | None = None) -> Embedded:
                 return _embedded("audio/ogg", "Ogg Vorbis, lossy", audio)
     except FileNotFoundError:
         return Embedded(None, "This call was recorded without audio.")
+    except OSError as error:
+        return Embedded(None, f"The audio is left out: {os_error_text(error)}.")
     except AudioFileError as error:
         return Embedded(None, f"The audio is left out: {error.message}.")
     return Embedded(None, "The audio is too long for a page; it is in both.wav.")

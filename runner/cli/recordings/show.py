@@ -11,6 +11,7 @@ from typing import Any
 
 import typer
 
+from runner.cli.output import printable
 from runner.cli.recordings.html import write_page
 from runner.cli.recordings.terminal import make_console, render_call, render_list
 from runner.errors import AudioFileError, UsageError
@@ -87,7 +88,8 @@ def _write(path: Path, page: str) -> None:
         return
     from runner.cli.schema import write_all
 
-    write_all({path: page.encode("utf-8", "replace")}, overwrite=True)
+    # The page contains what was said.
+    write_all({path: page.encode("utf-8", "replace")}, overwrite=True, is_private=True)
     typer.echo(f"wrote {path}", err=True)
 
 
@@ -96,12 +98,13 @@ def _list(folders: list[Path], format: str) -> None:
     for folder in folders:
         try:
             recording = read_recording(folder)
-        except (
-            InvalidRecording
-        ) as error:  # an invalid recording must not hide the others
-            typer.echo(f"vagent: {error.message}", err=True)
-            continue
-        calls.append((recording, trace(recording.entries)))
+            calls.append((recording, trace(recording.entries)))
+        # An invalid recording must not hide the others, whatever is wrong with it.
+        except InvalidRecording as error:
+            typer.echo(f"vagent: {printable(error.message)}", err=True)
+        except Exception as error:
+            reason = printable(f"{type(error).__name__}: {error}")
+            typer.echo(f"vagent: '{folder}' cannot be shown: {reason}", err=True)
     calls.sort(key=lambda call: (call[0].header.started, str(call[0].folder)))
     if format == "json":
         typer.echo(write_report([report(*call) for call in calls]), nl=False)

@@ -5,10 +5,7 @@ Pure: a text and a way to check it go in, the new text and what was done come ou
 
 from __future__ import annotations
 
-import os
-import tempfile
 from codecs import BOM_UTF8
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -16,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from runner.config.credentials import find_credentials, mask_secrets
 from runner.config.source import read_content
 from runner.errors import FileUnreadable
+from runner.safe_files import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -269,40 +267,20 @@ def fix_content(
 def write_back(path: Path, done: FixedFile) -> None:
     """Puts the new content in the place of the old one, at once or not at all.
 
-    A link stays a link: what it points at is written. Raises `FileUnreadable` when the
-    file is not what it was, or cannot be written.
+    Raises `FileUnreadable` when the file is not what it was, cannot be written, or is a
+    symbolic link: the file that it points to may belong to another project.
     """
     if not done.is_changed:
         return
-    target = Path(os.path.realpath(path))
-    if read_content(target) != done.before:
+    if read_content(path) != done.before:
         raise FileUnreadable(
             f"{path} has changed meanwhile and was left alone",
             hint="run it again",
         )
     try:
-        _replace(target, done.after)
+        replace_file(path, done.after)
     except OSError as error:
         raise FileUnreadable.from_os_error(path, "written", error) from error
-
-
-def _replace(target: Path, data: bytes) -> None:
-    if not os.access(target, os.W_OK):  # else replacing would get round it
-        raise PermissionError(13, "Permission denied")
-    handle, name = tempfile.mkstemp(
-        prefix=f".{target.name}.", suffix=".tmp", dir=target.parent
-    )
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(name, target.stat().st_mode & 0o7777)
-        os.replace(name, target)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(name)
-        raise
 
 
 def _lines(data: bytes) -> list[bytes]:

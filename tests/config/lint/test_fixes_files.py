@@ -137,13 +137,15 @@ def test_permissions_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
-def test_a_link_stays_a_link(tmp_path: Path) -> None:
+def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
     path, done = on_disk(tmp_path)
     link = tmp_path / "link.yaml"
     link.symlink_to("a.yaml")
-    write_back(link, done)
+    with pytest.raises(FileUnreadable, match="it is a symbolic link") as caught:
+        write_back(link, done)
+    assert caught.value.hint == "name the file or folder that the link points to"
     assert link.is_symlink()
-    assert path.read_bytes() == MENDED
+    assert path.read_bytes() == BROKEN
 
 
 def test_a_file_that_changed_meanwhile_is_left_alone(tmp_path: Path) -> None:
