@@ -65,6 +65,7 @@ class ScenarioResult:
     status: Status
     failure: Failure | None = None
     error: str | None = None  # of ERROR and SKIPPED: why
+    hint: str | None = None  # of FAILED: what to do, if the service is the cause
     said: Sequence[tuple[str, str]] = ()  # (caller | agent, text)
     calls: Sequence[CallSeen] = ()
     waits: Sequence[float] = ()
@@ -274,6 +275,8 @@ def _describe(result: ScenarioResult, root: PurePath, *, colour: bool) -> Iterat
         yield f"  actual:   {printable(failure.came)}"
     for line in (result.error or "").splitlines():
         yield f"  {printable(line)}"
+    if result.hint:
+        yield f"  hint: {result.hint}"
     if result.said or result.calls:
         yield "  the call so far:"
         yield from (

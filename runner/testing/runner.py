@@ -25,6 +25,7 @@ from runner.protocol.client.actions import Action, Outcome
 from runner.protocol.client.events import Event
 from runner.recording.recorder import Recorder
 from runner.redaction import Redactor
+from runner.speech.llm.rule_based import NO_LANGUAGE_MODEL
 from runner.testing.call import CallObserver
 from runner.testing.impairments import Impairment
 from runner.testing.mocks import MockedToolset
@@ -85,6 +86,7 @@ async def _try(result: ScenarioResult, options: TestOptions) -> ScenarioResult:
             seed=setup.seed,
         )
     result = _check_refused(_explain(result, call.observer), stage.tools)
+    result = replace(result, hint=_hint(result))
     if options.keep is None or (
         result.status is Status.PASSED and not options.keep_passed
     ):
@@ -117,6 +119,20 @@ def _explain(result: ScenarioResult, observer: CallObserver) -> ScenarioResult:
         return replace(result, failure=replace(failure, came=came))
     error = f"{close.reason}\nhint: {close.hint}" if close.hint else close.reason
     return replace(result, status=Status.ERROR, failure=None, error=error)
+
+
+_SCRIPT_HINT = (
+    "`script` answers by fixed rules and does not test the prompt: write the replies "
+    "under `llm:`, mock the tools, or use --service local"
+)
+
+
+def _hint(result: ScenarioResult) -> str | None:
+    """Returns what to do where the scripted service can be the cause of a failure."""
+    if result.status is not Status.FAILED or result.service != SCRIPT:
+        return None
+    fell_back = any(NO_LANGUAGE_MODEL in text for _, text in result.said)
+    return _SCRIPT_HINT if fell_back or not result.scenario.llm else None
 
 
 def _check_refused(result: ScenarioResult, staged: MockedToolset) -> ScenarioResult:
