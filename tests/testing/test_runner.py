@@ -463,3 +463,13 @@ def test_a_reply_that_no_rule_of_the_scenario_matches_has_the_hint(agent: Path) 
     )
 
     assert run_scenario(tried, TestOptions()).hint is not None
+
+
+def test_a_failure_shows_utterances_and_tool_calls_in_their_order(agent: Path) -> None:
+    result = run(agent, ORDER, agent_says("shipped"), user("Thanks"), agent_says("no"))
+
+    lines = [line.strip() for line in describe_failure(result).splitlines()]
+    order, *rest = (n for n, line in enumerate(lines) if line.startswith("caller:"))
+    called = next(n for n, line in enumerate(lines) if line.startswith("lookup_order("))
+    told = next(n for n, line in enumerate(lines) if "shipped" in line and n > called)
+    assert order < called < told < rest[0]
