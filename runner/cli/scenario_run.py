@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from runner.cli.output import save
+from runner.cli.output import escape_controls, save
 from runner.cli.validate import Color
 from runner.errors import FileUnreadable
 from runner.testing.discovery import (
@@ -160,7 +160,8 @@ def list_scenarios(scenarios: Sequence[Scenario]) -> None:
     """Prints a line for each scenario, in the form that the command line accepts."""
     for each in scenarios:
         tags = f"  [{', '.join(each.tags)}]" if each.tags else ""
-        typer.echo(f"{each.place.path.as_posix()}::{each.id}{tags}")
+        line = f"{each.place.path.as_posix()}::{each.id}{tags}"
+        typer.echo(escape_controls(line))
 
 
 def _store_failures(report: Report) -> None:
@@ -189,7 +190,7 @@ def _add_to_job_summary(report: Report) -> None:
         from runner.cli.reports.github import write_summary
 
         with suppress(OSError), Path(path).open("a", encoding="utf-8") as file:
-            file.write(write_summary(report))
+            file.write(escape_controls(write_summary(report)))
 
 
 @contextmanager

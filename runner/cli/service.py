@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runner.cli.options import Metrics
+from runner.cli.output import escape_controls
 
 if TYPE_CHECKING:
     from runner.config.model import LlmConfig
@@ -205,12 +206,12 @@ def _llm_config(llm: str, model: str | None) -> LlmConfig:
 
 
 def _report_json(kind: str, facts: Mapping[str, Any]) -> None:
-    typer.echo(json.dumps({"type": kind, **facts}, ensure_ascii=False))
+    typer.echo(escape_controls(json.dumps({"type": kind, **facts}, ensure_ascii=False)))
     sys.stdout.flush()
 
 
 def _report_text(kind: str, facts: Mapping[str, Any]) -> None:
-    typer.echo(_describe_event(kind, facts), err=True)
+    typer.echo(escape_controls(_describe_event(kind, facts)), err=True)
 
 
 def _describe_event(kind: str, facts: Mapping[str, Any]) -> str:
