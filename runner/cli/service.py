@@ -14,6 +14,7 @@ import typer
 
 from runner.cli.options import Metrics
 from runner.cli.output import escape_controls
+from runner.errors import counted
 
 if TYPE_CHECKING:
     from runner.config.model import LlmConfig
@@ -229,7 +230,7 @@ def _describe_event(kind: str, facts: Mapping[str, Any]) -> str:
         case "vagent.session.opened":
             return f"{facts['session_id']} opened"
         case "vagent.session.closed":
-            spent = f"{facts['seconds']:.0f} s, {facts['turns']} turns"
+            spent = f"{facts['seconds']:.0f} s, {counted(facts['turns'], 'turn')}"
             return f"{facts['session_id']} closed after {spent}"
         case "vagent.fault":
             return f"fault at {facts['at']:.2f} s: {facts['did']} ({facts['fault']})"

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from runner.config.files import referenced_files
 from runner.config.lint.discovery import shown_path
-from runner.errors import ConfigError, FileUnreadable, UsageError
+from runner.errors import ConfigError, FileUnreadable, UsageError, counted
 from runner.testing.results import Report
 from runner.testing.scenarios.drafts import read_agent
 from runner.testing.scenarios.loader import load_suite
@@ -223,7 +223,7 @@ def select(
     ]
     if not left and scenarios:
         raise UsageError(
-            f"none of {len(scenarios)} scenarios is selected",
+            f"none of {counted(len(scenarios), 'scenario')} is selected",
             hint="list them and their tags with --list",
         )
     return [each for each in left if failed and key(each) in failed] or left

@@ -132,7 +132,7 @@ FAILING: dict[str, tuple[list[Turn], str, str]] = {
     ),
     "an interruption that did not happen": (
         [agent_says("help"), expect(interruptions=1)],
-        "1 interruptions",
+        "1 interruption",
         "0",
     ),
     "silence without an interruption": (
