@@ -473,3 +473,18 @@ def test_a_failure_shows_utterances_and_tool_calls_in_their_order(agent: Path) -
     called = next(n for n, line in enumerate(lines) if line.startswith("lookup_order("))
     told = next(n for n, line in enumerate(lines) if "shipped" in line and n > called)
     assert order < called < told < rest[0]
+
+
+def test_the_state_of_a_call_is_what_was_said_last_and_the_tool_that_runs(
+    agent: Path,
+) -> None:
+    states: list[str] = []
+
+    run_scenario(
+        scenario(agent, ORDER, agent_says("shipped")), TestOptions(), 0, states.append
+    )
+
+    assert states[0] == "connected"
+    assert "tool lookup_order" in states
+    assert states[-1].startswith("agent: ")
+    assert any(each.startswith("caller: ") for each in states)
