@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.cli.output import print_table, printable
+from runner.cli.output import escape_controls, print_table, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -105,7 +105,7 @@ def show(
     if as_json:
         for device in found:
             fields = _as_object(device, results.get(device.index))
-            typer.echo(json.dumps(fields, ensure_ascii=False))
+            typer.echo(escape_controls(json.dumps(fields, ensure_ascii=False)))
         return
     if not found:
         typer.echo("PortAudio found no devices", err=True)

@@ -75,7 +75,7 @@ def diff(
         )
     if no_scenarios and scenarios:
         raise UsageError("--scenarios and --no-scenarios contradict each other")
-    from runner.cli.output import save
+    from runner.cli.output import escape_controls, save
     from runner.cli.reports import diff
     from runner.testing.diff import committed
 
@@ -84,7 +84,7 @@ def diff(
     comparison = _compare(
         old, new, None if no_scenarios else tuple(scenarios or ()), service
     )
-    text = getattr(diff, f"write_{format}")(comparison)
+    text = escape_controls(getattr(diff, f"write_{format}")(comparison))
     if output_file is None:
         typer.echo(text, nl=False)
     else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runner.cli.options import InputDevice, OutputDevice, parse_variables
-from runner.cli.output import write_any_character
+from runner.cli.output import escape_controls, write_any_character
 
 if TYPE_CHECKING:
     from runner.cli.doctor_checks.model import (
@@ -131,7 +131,7 @@ def _print(result: CheckResult, style: ReportStyle, *, as_json: bool) -> None:
     from runner.cli.doctor_checks.report import render
 
     if as_json:
-        typer.echo(json.dumps(result.as_object(), ensure_ascii=False))
+        typer.echo(escape_controls(json.dumps(result.as_object(), ensure_ascii=False)))
     else:
         typer.echo(render(result, style))
     sys.stdout.flush()  # some checks take seconds

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from runner import __version__
+from runner.cli.output import escape_controls
 from runner.cli.streams import (
     BROKEN_PIPE,
     FAILED,
@@ -183,6 +184,6 @@ def print_error(error: VagentError) -> None:
         # errors.py cannot import the type of the findings, which is in a higher layer.
         findings = cast("tuple[Diagnostic, ...]", error.diagnostics)
         typer.echo(render(findings), err=True, nl=False)
-    typer.echo(f"vagent: {error.message}", err=True)
+    typer.echo(escape_controls(f"vagent: {error.message}"), err=True)
     if error.hint:
-        typer.echo(f"  hint: {error.hint}", err=True)
+        typer.echo(escape_controls(f"  hint: {error.hint}"), err=True)

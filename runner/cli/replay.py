@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from runner.cli.output import escape_controls
 from runner.errors import UsageError, counted
 
 if TYPE_CHECKING:
@@ -63,10 +64,12 @@ def replay(
         result = replay_and_compare(folder, live_tools=tools == "live", update=update)
         results.append(result)
         if json:
-            typer.echo(json_format.dumps(_object(result), ensure_ascii=False))
+            typer.echo(
+                escape_controls(json_format.dumps(_object(result), ensure_ascii=False))
+            )
         else:
             for line in describe(result):
-                typer.echo(line)
+                typer.echo(escape_controls(line))
     _print_summary(results)
     if any(each.difference is not None for each in results):
         raise typer.Exit(1)

@@ -28,6 +28,7 @@ from runner.cli.options import (
     ViewOption,
     parse_variables,
 )
+from runner.cli.output import escape_controls
 from runner.cli.streams import BROKEN_PIPE, FAILED
 from runner.errors import UsageError
 
@@ -365,7 +366,7 @@ def _exit_code(call: _HeldCall, failure: OSError | None) -> int:
     close = call.close
     if close.outcome is not Outcome.CLEAN:
         if close.hint:
-            typer.echo(f"  hint: {close.hint}", err=True)
+            typer.echo(escape_controls(f"  hint: {close.hint}"), err=True)
         return 4 if close.outcome is Outcome.REJECTED else FAILED
     if call.interrupts.received is not None and not call.has_begun:
         return call.interrupts.exit_code

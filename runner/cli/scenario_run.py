@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from runner.cli.output import save
+from runner.cli.output import escape_controls, save
+from runner.cli.scenario_progress import show_progress
 from runner.cli.validate import Color
 from runner.errors import FileUnreadable
 from runner.testing.discovery import (
@@ -26,17 +27,14 @@ from runner.testing.discovery import (
     note_failed,
     select,
 )
+from runner.testing.options import SCRIPT
 from runner.testing.results import Report, ScenarioResult, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from runner.testing.options import TestOptions
     from runner.testing.scenarios.model import Scenario
-
-
-# Fewer scenarios finish before a progress bar can be read.
-_MIN_RUNS_FOR_BAR = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +107,13 @@ class TestRun:
         wanted = "1" if self._uses_all_cores and self.jobs == "auto" else self.jobs
         processes = choose_processes(wanted, len(jobs), os.cpu_count() or 1)
         results: list[ScenarioResult] = []
-        with _progress(len(jobs)) as advance:
+        with show_progress(jobs, is_spoken=self.options.service != SCRIPT) as progress:
+            pool = ScenarioPool(self.options, processes)
             try:
-                with closing(
-                    ScenarioPool(self.options, processes).run(jobs)
-                ) as finished:
+                with closing(pool.run(jobs, progress.state)) as finished:
                     for result in finished:
                         results.append(result)
-                        advance(result)
+                        progress.end(result)
                         if self.fail_fast and result.has_failed:
                             break
             except KeyboardInterrupt:
@@ -160,7 +157,8 @@ def list_scenarios(scenarios: Sequence[Scenario]) -> None:
     """Prints a line for each scenario, in the form that the command line accepts."""
     for each in scenarios:
         tags = f"  [{', '.join(each.tags)}]" if each.tags else ""
-        typer.echo(f"{each.place.path.as_posix()}::{each.id}{tags}")
+        line = f"{each.place.path.as_posix()}::{each.id}{tags}"
+        typer.echo(escape_controls(line))
 
 
 def _store_failures(report: Report) -> None:
@@ -189,26 +187,4 @@ def _add_to_job_summary(report: Report) -> None:
         from runner.cli.reports.github import write_summary
 
         with suppress(OSError), Path(path).open("a", encoding="utf-8") as file:
-            file.write(write_summary(report))
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[ScenarioResult], None]]:
-    """Yields the callback for results; shows a bar if stderr is a terminal."""
-    if total < _MIN_RUNS_FOR_BAR or not sys.stderr.isatty():
-        yield lambda result: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task, failed = bars.add_task("running", total=total), 0
-
-        def advance(result: ScenarioResult) -> None:
-            nonlocal failed
-            failed += result.has_failed
-            described = f"running, {failed} failed" if failed else "running"
-            bars.update(task, advance=1, description=described)
-
-        yield advance
+            file.write(escape_controls(write_summary(report)))

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runner.cli.options import Metrics
+from runner.cli.output import escape_controls
+from runner.errors import counted
 
 if TYPE_CHECKING:
     from runner.config.model import LlmConfig
@@ -205,12 +207,12 @@ def _llm_config(llm: str, model: str | None) -> LlmConfig:
 
 
 def _report_json(kind: str, facts: Mapping[str, Any]) -> None:
-    typer.echo(json.dumps({"type": kind, **facts}, ensure_ascii=False))
+    typer.echo(escape_controls(json.dumps({"type": kind, **facts}, ensure_ascii=False)))
     sys.stdout.flush()
 
 
 def _report_text(kind: str, facts: Mapping[str, Any]) -> None:
-    typer.echo(_describe_event(kind, facts), err=True)
+    typer.echo(escape_controls(_describe_event(kind, facts)), err=True)
 
 
 def _describe_event(kind: str, facts: Mapping[str, Any]) -> str:
@@ -228,7 +230,7 @@ def _describe_event(kind: str, facts: Mapping[str, Any]) -> str:
         case "vagent.session.opened":
             return f"{facts['session_id']} opened"
         case "vagent.session.closed":
-            spent = f"{facts['seconds']:.0f} s, {facts['turns']} turns"
+            spent = f"{facts['seconds']:.0f} s, {counted(facts['turns'], 'turn')}"
             return f"{facts['session_id']} closed after {spent}"
         case "vagent.fault":
             return f"fault at {facts['at']:.2f} s: {facts['did']} ({facts['fault']})"

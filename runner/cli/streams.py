@@ -10,6 +10,7 @@ import sys
 
 import typer
 
+from runner.cli.output import escape_stream
 from runner.errors import os_error_text
 
 # The convention of shells for a program that a closed pipe ends: 128 + SIGPIPE.
@@ -28,7 +29,8 @@ def prepare_streams() -> None:
 
     A closed stream becomes the null device. Characters that the encoding lacks are
     written as escapes: an arrow or a name in the agent's answer must not end a call on
-    a terminal or in a pipe that cannot show it.
+    a terminal or in a pipe that cannot show it. So are control characters: names and
+    results come from files and services of others.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
@@ -36,7 +38,28 @@ def prepare_streams() -> None:
             null = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115  # for the whole process
             setattr(sys, name, null)
         elif name != "stdin" and isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            safe = _SafeStream(stream)
+            setattr(sys, name, safe)
+            setattr(sys, f"__{name}__", safe)
+
+
+class _SafeStream(io.TextIOWrapper):
+    """A standard stream that escapes the control characters that no view writes."""
+
+    def __init__(self, stream: io.TextIOWrapper) -> None:
+        options = (stream.encoding, stream.line_buffering, stream.write_through)
+        encoding, is_line_buffered, is_written_through = options
+        super().__init__(
+            stream.detach(),
+            encoding,
+            "backslashreplace",
+            line_buffering=is_line_buffered,
+            write_through=is_written_through,
+        )
+
+    def write(self, text: str) -> int:
+        super().write(escape_stream(text))
+        return len(text)
 
 
 def finish_output(code: int) -> int:

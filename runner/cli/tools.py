@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runner.cli.options import parse_variables
+from runner.cli.output import escape_controls
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from runner.tools.registry import ToolRegistry
     from runner.tools.tool import ToolDefinition, ToolOutcome
@@ -81,10 +82,10 @@ def tools(
         _show(registry.definitions(), as_json=as_json)
         return
     outcome = run_async(_call(registry, name, parsed))
-    typer.echo(outcome.text)
+    typer.echo(escape_controls(outcome.text))
     if outcome.is_error:
         if outcome.detail:
-            typer.echo(f"vagent: {outcome.detail}", err=True)
+            typer.echo(escape_controls(f"vagent: {outcome.detail}"), err=True)
         raise typer.Exit(1)
 
 
@@ -113,7 +114,7 @@ def _show(definitions: list[ToolDefinition], *, as_json: bool) -> None:
 
     for number, definition in enumerate(definitions):
         if as_json:
-            line = {
+            fields = {
                 "type": "vagent.tool",
                 "name": definition.name,
                 "effect": definition.effect,
@@ -122,22 +123,23 @@ def _show(definitions: list[ToolDefinition], *, as_json: bool) -> None:
                 "announce": definition.announce,
                 "wire": wire_definition(definition),
             }
-            typer.echo(json.dumps(line, ensure_ascii=False))
+            typer.echo(escape_controls(json.dumps(fields, ensure_ascii=False)))
         else:
             if number:
                 typer.echo()
-            _show_one(definition)
+            for line in _describe(definition):
+                typer.echo(escape_controls(line))
     if not definitions and not as_json:
         typer.echo("this agent has no tools", err=True)
 
 
-def _show_one(definition: ToolDefinition) -> None:
-    typer.echo(
+def _describe(definition: ToolDefinition) -> Iterator[str]:
+    yield (
         f"{definition.name}  ({definition.effect}, {definition.timeout:g} s, "
         f"{definition.on_interrupt} when interrupted)"
     )
     for line in (definition.description or "no description").splitlines():
-        typer.echo(f"  {line}".rstrip())
+        yield f"  {line}".rstrip()
     properties = definition.parameters.get("properties") or {}
     required = definition.parameters.get("required") or ()
     width = max((len(name) for name in properties), default=0)
@@ -150,9 +152,9 @@ def _show_one(definition: ToolDefinition) -> None:
             if key in schema
         ]
         text = str(schema.get("description", ""))
-        typer.echo(f"    {name:<{width}}  {', '.join(facts)}  {text}".rstrip())
+        yield f"    {name:<{width}}  {', '.join(facts)}  {text}".rstrip()
     if definition.announce:
-        typer.echo(f"  announces: {definition.announce}")
+        yield f"  announces: {definition.announce}"
 
 
 def _kind(schema: Mapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast, get_args
 
@@ -80,6 +81,7 @@ class LocalEndpoint:
 
     async def drive(self, caller: ScriptedCaller, controls: Controls) -> None:
         """Delivers the caller's input until it is cancelled."""
+        perform = partial(_perform_commands, caller, controls)
         match self.microphone:
             case FileMicrophone() as file:
                 await file.finished.wait()
@@ -87,16 +89,14 @@ class LocalEndpoint:
             case InjectedMicrophone() if self.lines:
                 await caller.deliver_in_turn(_iterate(self.lines))
             case InjectedMicrophone() if is_terminal():
-                lines = _perform_commands(self._typed(controls), controls)
+                lines = perform(self._typed(controls))
                 await caller.deliver_immediately(_read_ahead(lines))
             case InjectedMicrophone():
-                await caller.deliver_in_turn(
-                    _perform_commands(_typed_lines(), controls)
-                )
+                await caller.deliver_in_turn(perform(_typed_lines()))
             case SilentMicrophone():
                 await caller.hang_up_when_quiet(NO_INPUT_QUIET_SECONDS)
             case MixedMicrophone() if is_terminal() and is_in_foreground():
-                lines = _perform_commands(self._typed(controls), controls, is_all=False)
+                lines = perform(self._typed(controls), is_all=False)
                 await caller.deliver_immediately(_read_ahead(lines))
             case _:
                 pass
@@ -216,7 +216,11 @@ async def _iterate(lines: Sequence[str]) -> AsyncIterator[str]:
 
 
 async def _perform_commands(
-    typed: AsyncIterator[Typed], controls: Controls, *, is_all: bool = True
+    caller: ScriptedCaller,
+    controls: Controls,
+    typed: AsyncIterator[Typed],
+    *,
+    is_all: bool = True,
 ) -> AsyncIterator[str]:
     """Yields typed text and performs commands; ends with `/end`.
 
@@ -227,6 +231,7 @@ async def _perform_commands(
             case SayText(text):
                 yield text
             case End():
+                caller.hang_up_reason = "you ended the call"
                 return
             case command:
                 controls.perform(command)

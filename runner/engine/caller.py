@@ -27,14 +27,15 @@ Deliver = Callable[[str], Awaitable[None]]
 Notice = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ScriptedCaller:
-    """Delivers lines to a call, then hangs up."""
+    """Delivers lines to a call, then hangs up with `hang_up_reason`."""
 
     engine: Engine
     speaker: Speaker
     deliver: Deliver
     notice: Notice
+    hang_up_reason: str = "everything has been said"
 
     async def deliver_in_turn(self, lines: AsyncIterator[str]) -> None:
         """Delivers each line after the agent has finished; hangs up after the last."""
@@ -53,7 +54,7 @@ class ScriptedCaller:
     async def hang_up_when_quiet(self, seconds: float) -> None:
         """Hangs up once the agent has finished and `seconds` have passed."""
         await self.finished(seconds)
-        self.engine.post(HangUp("everything has been said", after_playback=True))
+        self.engine.post(HangUp(self.hang_up_reason, after_playback=True))
 
     async def finished(self, seconds: float = FINISHED_SECONDS) -> None:
         """Returns when no reply or tool call was pending for `seconds`."""

@@ -45,11 +45,13 @@ class CallRecord:
 class CallStats:
     """Statistics of a call; `events` is fed by the engine and serves other observers.
 
-    `waits` are the seconds from the last audible audio of the caller to the first of
-    the agent's answer, turn by turn. Times are seconds on the engine's clock.
+    `answers` counts replies to the caller that were heard. `waits` are the seconds from
+    the last audible audio of the caller to the first of the agent's answer, turn by
+    turn, without typed turns. Times are seconds on the engine's clock.
     """
 
     words: list[FinalTranscript] = field(default_factory=list)
+    answers: int = 0
     waits: list[float] = field(default_factory=list)
     calls: dict[str, CallRecord] = field(default_factory=dict)
     interruptions: int = 0
@@ -64,8 +66,10 @@ class CallStats:
         match event:
             case FinalTranscript():
                 self.words.append(event)
-            case AnswerHeard(since_voice=float(since_voice)):
-                self.waits.append(since_voice)
+            case AnswerHeard(since_voice=since_voice):
+                self.answers += 1
+                if since_voice is not None:
+                    self.waits.append(since_voice)
             case ToolStarted(at, call):
                 self.calls[call.call_id] = CallRecord(call.name, at)
             case ToolEnded(at, call, outcome):

@@ -77,7 +77,10 @@ class CallObservation:
     @property
     def calls(self) -> Sequence[CallSeen]:
         """The tool calls so far, in order."""
-        return [call.seen for call in self.observer.calls.values()]
+        return [
+            replace(call.seen, after=self.observer.utterances_before(call.began))
+            for call in self.observer.calls.values()
+        ]
 
     def tool(self, name: str) -> CallSeen:
         """Returns the last call of a tool; raises AssertionError if there was none."""
@@ -337,6 +340,10 @@ class CallObserver:
         self.end: CallEnded | None = None
         self.speaker: Speaker | None = None  # set once it is open
         self._changed = asyncio.Event()
+
+    def utterances_before(self, at: float) -> int:
+        """Returns the number of utterances that began to be heard before a time."""
+        return sum((each.audible_at or each.at) <= at for each in self.said)
 
     async def until(self, happened: Callable[[], bool]) -> None:
         """Returns when a condition holds; it is checked after each event."""

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from runner.config.files import referenced_files
 from runner.config.lint.discovery import shown_path
-from runner.errors import ConfigError, FileUnreadable, UsageError
+from runner.errors import ConfigError, FileUnreadable, UsageError, counted
 from runner.safe_files import make_private_folders, write_file
 from runner.testing.results import Report
 from runner.testing.scenarios.drafts import read_agent
@@ -224,7 +224,7 @@ def select(
     ]
     if not left and scenarios:
         raise UsageError(
-            f"none of {len(scenarios)} scenarios is selected",
+            f"none of {counted(len(scenarios), 'scenario')} is selected",
             hint="list them and their tags with --list",
         )
     return [each for each in left if failed and key(each) in failed] or left

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -40,8 +40,12 @@ class ScenarioPool:
     options: TestOptions
     processes: int = 1
 
-    def run(self, jobs: Sequence[Job]) -> Results:
+    def run(
+        self, jobs: Sequence[Job], notice: Callable[[str], None] | None = None
+    ) -> Results:
         """Yields the result of each job, in order.
+
+        In the current process `notice` receives the states of the call that runs.
 
         If a process dies, the result of its scenario is an error, and the remaining
         scenarios run in another process. Closing the iterator ends all processes.
@@ -50,7 +54,7 @@ class ScenarioPool:
             from runner.testing.runner import run_scenario  # it imports an engine
 
             for scenario, number in jobs:
-                yield run_scenario(scenario, self.options, number)
+                yield run_scenario(scenario, self.options, number, notice)
             return
         yield from self._run_in_processes(jobs)
 

@@ -42,13 +42,17 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class CallSeen:
-    """One tool call; `seconds` is None where it did not end, `result` JSON text."""
+    """One tool call; `seconds` is None where it did not end, `result` JSON text.
+
+    `after` is the number of utterances that came before it; None: all.
+    """
 
     tool: str
     arguments: Mapping[str, Any]
     result: str | None = None
     is_error: bool = False
     seconds: float | None = None
+    after: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class ScenarioResult:
     status: Status
     failure: Failure | None = None
     error: str | None = None  # of ERROR and SKIPPED: why
+    hint: str | None = None  # of FAILED: what to do, if the service is the cause
     said: Sequence[tuple[str, str]] = ()  # (caller | agent, text)
     calls: Sequence[CallSeen] = ()
     waits: Sequence[float] = ()
@@ -274,14 +279,23 @@ def _describe(result: ScenarioResult, root: PurePath, *, colour: bool) -> Iterat
         yield f"  actual:   {printable(failure.came)}"
     for line in (result.error or "").splitlines():
         yield f"  {printable(line)}"
+    if result.hint:
+        yield f"  hint: {result.hint}"
     if result.said or result.calls:
         yield "  the call so far:"
-        yield from (
-            f"    {speaker}: {printable(text)}" for speaker, text in result.said
-        )
-        yield from (f"    {_call(each)}" for each in result.calls)
+        yield from (f"    {line}" for line in _conversation(result))
     if result.recording is not None:
         yield f"  recorded: vagent show {shown_path(result.recording, root)}"
+
+
+def _conversation(result: ScenarioResult) -> Iterator[str]:
+    """Yields utterances and tool calls in the order in which they began."""
+    calls = list(result.calls)
+    for number, (speaker, text) in enumerate(result.said):
+        while calls and calls[0].after is not None and calls[0].after <= number:
+            yield _call(calls.pop(0))
+        yield f"{speaker}: {printable(text)}"
+    yield from map(_call, calls)
 
 
 def _source_line(path: Path, line: int, column: int) -> Iterator[str]:

@@ -6,8 +6,9 @@ import asyncio
 import hashlib
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -21,11 +22,14 @@ from runner.engine.compose import (
 )
 from runner.errors import ConfigError, FileUnreadable, VagentError
 from runner.event_loop import run_async
-from runner.protocol.client.actions import Action, Outcome
-from runner.protocol.client.events import Event
+from runner.observers.events import Observer
+from runner.protocol.client.actions import Action, Outcome, RunTool
+from runner.protocol.client.events import Event, Received
+from runner.protocol.messages import SessionReady, TranscriptAgent, TranscriptUser
 from runner.recording.recorder import Recorder
 from runner.redaction import Redactor
 from runner.safe_files import make_private_folders, refuse_links
+from runner.speech.llm.rule_based import NO_LANGUAGE_MODEL
 from runner.testing.call import CallObserver
 from runner.testing.impairments import Impairment
 from runner.testing.mocks import MockedToolset
@@ -40,9 +44,14 @@ __all__ = ["TestOptions", "format_error", "run_scenario"]
 
 
 def run_scenario(
-    scenario: Scenario, options: TestOptions, run: int = 0
+    scenario: Scenario,
+    options: TestOptions,
+    run: int = 0,
+    notice: Callable[[str], None] | None = None,
 ) -> ScenarioResult:
     """Runs a scenario in its own event loop; on the scripted service on virtual time.
+
+    `notice` receives the state of the call: what was said last, and the running tool.
 
     Errors of the scenario, the agent file, tools and the service are in the result.
     """
@@ -50,7 +59,7 @@ def run_scenario(
     if scenario.services and options.service not in scenario.services:
         where = ", ".join(scenario.services)
         return replace(result, status=Status.SKIPPED, error=f"it is for {where}")
-    program = _try(result, options)
+    program = _try(result, options, notice)
     try:
         if options.service == SCRIPT:
             return run_virtually(program)
@@ -59,12 +68,18 @@ def run_scenario(
         return replace(result, status=Status.ERROR, error=format_error(error))
 
 
-async def _try(result: ScenarioResult, options: TestOptions) -> ScenarioResult:
+async def _try(
+    result: ScenarioResult,
+    options: TestOptions,
+    notice: Callable[[str], None] | None,
+) -> ScenarioResult:
     scenario = result.scenario
     setup, left_out = _prepare(scenario, options, result.run)
     began = asyncio.get_running_loop().time()
     evidence = FailureRecorder()
-    observers = [evidence.observe] if options.keep else []
+    observers: list[Observer] = [evidence.observe] if options.keep else []
+    if notice is not None:
+        observers.append(partial(_note_state, notice))
     async with open_call_under_test(setup, observers) as (call, stage):
         performance = ScenarioRun(call, options.judge, left_out)
         failure = await _perform(scenario, performance)
@@ -86,6 +101,7 @@ async def _try(result: ScenarioResult, options: TestOptions) -> ScenarioResult:
             seed=setup.seed,
         )
     result = _check_refused(_explain(result, call.observer), stage.tools)
+    result = replace(result, hint=_hint(result))
     if options.keep is None or (
         result.status is Status.PASSED and not options.keep_passed
     ):
@@ -96,6 +112,22 @@ async def _try(result: ScenarioResult, options: TestOptions) -> ScenarioResult:
         lost = f"its recording: {error.message}"
         return replace(result, left_out=(*result.left_out, lost))
     return replace(result, recording=folder)
+
+
+def _note_state(notice: Callable[[str], None], at: float, what: Event | Action) -> None:
+    """Reports what was said last, and the tool that runs."""
+    del at
+    match what:
+        case Received(SessionReady()):
+            notice("connected")
+        case Received(TranscriptUser(text=text)):
+            notice(f"caller: {text}")
+        case Received(TranscriptAgent(text=text)):
+            notice(f"agent: {text}")
+        case RunTool(call):
+            notice(f"tool {call.name}")
+        case _:
+            pass
 
 
 async def _perform(scenario: Scenario, performance: ScenarioRun) -> Failure | None:
@@ -118,6 +150,20 @@ def _explain(result: ScenarioResult, observer: CallObserver) -> ScenarioResult:
         return replace(result, failure=replace(failure, came=came))
     error = f"{close.reason}\nhint: {close.hint}" if close.hint else close.reason
     return replace(result, status=Status.ERROR, failure=None, error=error)
+
+
+_SCRIPT_HINT = (
+    "`script` answers by fixed rules and does not test the prompt: write the replies "
+    "under `llm:`, mock the tools, or use --service local"
+)
+
+
+def _hint(result: ScenarioResult) -> str | None:
+    """Returns what to do where the scripted service can be the cause of a failure."""
+    if result.status is not Status.FAILED or result.service != SCRIPT:
+        return None
+    fell_back = any(NO_LANGUAGE_MODEL in text for _, text in result.said)
+    return _SCRIPT_HINT if fell_back or not result.scenario.llm else None
 
 
 def _check_refused(result: ScenarioResult, staged: MockedToolset) -> ScenarioResult:

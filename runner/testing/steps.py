@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from runner.errors import counted
 from runner.testing.call import CallRecord, CallUnderTest, ExpectationNotMet, Utterance
 from runner.testing.results import CallSeen, Failure
 from runner.testing.scenarios.model import (
@@ -334,7 +335,9 @@ def _unmet(
     if turn.interruptions is not None:
         count = len(call.observer.interruptions)
         if count != turn.interruptions:
-            yield AssertionNotMet(f"{turn.interruptions} interruptions", f"{count}")
+            yield AssertionNotMet(
+                counted(turn.interruptions, "interruption"), f"{count}"
+            )
     if turn.resumed is not None:
         yield from _check_resumed(call, turn.resumed)
     yield from _check_losses(call, turn)

@@ -168,7 +168,7 @@ class ToolRegistry:
         except TooManyHung:
             return failure(
                 f"{name} is not available at the moment",
-                f"{self._workers.hung} tools hang, and no thread is left",
+                f"hanging tools: {self._workers.hung}, and no thread is left",
             )
         if isinstance(ended, Failed):
             return describe_failure(name, ended.error, self._redact)

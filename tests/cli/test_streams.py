@@ -176,3 +176,13 @@ async def test_a_signal_before_the_session_is_ready_is_not_exit_code_0(
             process.send_signal(number)
             _, err = await process.communicate()
     assert process.returncode == 128 + number, err
+
+
+async def test_no_command_passes_on_a_sequence_that_sets_the_title(
+    tmp_path: Path,
+) -> None:
+    named = tmp_path / "a\x1b]0;t\x07\u202e.yaml"
+    named.write_text("version: 1\n")
+    for command in ("validate", "tools", "show", "run", "schema --write", "doctor"):
+        _, out, err = await shell(f"{RUN} {command} '{named}' 2>&1")
+        assert not {"\x1b", "\x07", "\u202e"} & set(out + err), command

@@ -230,3 +230,24 @@ def test_the_command_ends_whatever_a_tool_leaves_behind(
     )
 
     assert (done.returncode, done.stdout) == (code, f"{output}\n")
+
+
+@pytest.mark.parametrize("call", [(), ("--json",), ("call", "hostile")])
+def test_control_characters_of_a_tool_do_not_reach_the_terminal(
+    agent: Path, call: tuple[str, ...]
+) -> None:
+    hostile = "\x1b]0;t\x07\x9b\u202e"
+    (agent.parent / "tools/sums.py").write_text(
+        f"def hostile() -> str:\n    return {hostile!r}\n", "utf-8"
+    )
+    described = json.dumps(hostile)
+    agent.write_text(
+        "version: 1\nname: shop\nprompt: Be brief.\ntools:\n"
+        f"  - {{python: tools/sums.py:hostile, description: {described}}}\n"
+    )
+
+    result = invoke(agent, *call)
+
+    assert result.exit_code == 0, result.output
+    assert result.output.replace("\n", "").isprintable()
+    assert "202e" in result.output

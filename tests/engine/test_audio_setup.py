@@ -49,7 +49,7 @@ async def test_commands_in_a_pipe_are_obeyed_and_nothing_follows_the_end(
         "* muted: ",
         "* volume 40",
         "* unknown command '/quit'",
-        "everything has been said.",
+        "you ended the call.",
     ]
     places = [terminal.out.index(each) for each in order]
     assert places == sorted(places)

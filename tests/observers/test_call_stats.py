@@ -7,7 +7,7 @@ import numpy as np
 from runner.observers.call_stats import CallStats
 from runner.observers.events import FinalTranscript
 from runner.protocol.client.actions import Play, RunTool
-from runner.protocol.client.events import MicFrame, Received, ToolFinished
+from runner.protocol.client.events import MicFrame, Received, Say, ToolFinished
 from runner.protocol.messages import (
     InputSpeechStarted,
     InputSpeechStopped,
@@ -54,6 +54,17 @@ def test_the_greeting_is_not_an_answer() -> None:
     record = CallStats()
     record.events.observe(0.5, Play(VOICE))
 
+    assert record.waits == []
+    assert record.answers == 0
+
+
+def test_answers_to_typed_text_are_counted_and_have_no_latency() -> None:
+    record = CallStats()
+    for at in (1.0, 2.0):
+        record.events.observe(at, Say("Hello"))
+        record.events.observe(at + 0.5, Play(VOICE))
+
+    assert record.answers == 2
     assert record.waits == []
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from runner.testing import Status, TestOptions, run_scenario
+from runner.testing.results import describe_failure
 from runner.testing.scenarios.model import LlmRule, MockAnswer, Turn, read_pattern
 from tests.testing.builders import (
     AGENT,
@@ -130,7 +132,7 @@ FAILING: dict[str, tuple[list[Turn], str, str]] = {
     ),
     "an interruption that did not happen": (
         [agent_says("help"), expect(interruptions=1)],
-        "1 interruptions",
+        "1 interruption",
         "0",
     ),
     "silence without an interruption": (
@@ -431,3 +433,58 @@ def test_a_call_that_broke_off_says_why(agent: Path) -> None:
     assert result.status is Status.FAILED
     assert result.failure is not None
     assert "the line was gone for 60 s" in result.failure.came
+
+
+def test_a_failure_on_script_says_that_script_does_not_test_the_prompt(
+    agent: Path,
+) -> None:
+    result = run(agent, user("Sing a song"), agent_says("la la"))
+
+    assert "does not test the prompt" in (result.hint or "")
+    assert "--service local" in describe_failure(result)
+
+
+def test_a_failure_of_scripted_replies_has_no_hint(agent: Path) -> None:
+    rules = (LlmRule(says="Tra la"),)
+    tried = replace(
+        scenario(agent, user("Sing a song"), agent_says("la la la")), llm=rules
+    )
+
+    result = run_scenario(tried, TestOptions())
+
+    assert result.status is Status.FAILED
+    assert result.hint is None
+
+
+def test_a_reply_that_no_rule_of_the_scenario_matches_has_the_hint(agent: Path) -> None:
+    rules = (LlmRule(user_says=(read_pattern("dance"),), says="Tra la"),)
+    tried = replace(
+        scenario(agent, user("Sing a song"), agent_says("la la la")), llm=rules
+    )
+
+    assert run_scenario(tried, TestOptions()).hint is not None
+
+
+def test_a_failure_shows_utterances_and_tool_calls_in_their_order(agent: Path) -> None:
+    result = run(agent, ORDER, agent_says("shipped"), user("Thanks"), agent_says("no"))
+
+    lines = [line.strip() for line in describe_failure(result).splitlines()]
+    order, *rest = (n for n, line in enumerate(lines) if line.startswith("caller:"))
+    called = next(n for n, line in enumerate(lines) if line.startswith("lookup_order("))
+    told = next(n for n, line in enumerate(lines) if "shipped" in line and n > called)
+    assert order < called < told < rest[0]
+
+
+def test_the_state_of_a_call_is_what_was_said_last_and_the_tool_that_runs(
+    agent: Path,
+) -> None:
+    states: list[str] = []
+
+    run_scenario(
+        scenario(agent, ORDER, agent_says("shipped")), TestOptions(), 0, states.append
+    )
+
+    assert states[0] == "connected"
+    assert "tool lookup_order" in states
+    assert states[-1].startswith("agent: ")
+    assert any(each.startswith("caller: ") for each in states)

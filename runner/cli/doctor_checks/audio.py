@@ -49,7 +49,7 @@ from runner.cli.doctor_checks.model import (
     skipped,
     this_platform,
 )
-from runner.errors import AudioError, AudioUnavailable, DeviceNotFound
+from runner.errors import AudioError, AudioUnavailable, DeviceNotFound, counted
 
 _LIST = "vagent devices"
 # The reduction in dB that passes. A choice: in simulated rooms cancellers that work
@@ -94,7 +94,7 @@ def check_portaudio(options: DoctorOptions) -> Iterator[CheckResult]:
         fix = (error.hint or "").removesuffix(f"; {WITHOUT_SOUND_CARD}")
         yield _absent("portaudio", error.message, fix, options)
     else:
-        yield passed("portaudio", f"loads, and finds {len(found)} devices")
+        yield passed("portaudio", f"loads, and finds {counted(len(found), 'device')}")
 
 
 def check_microphone(options: DoctorOptions) -> Iterator[CheckResult]:

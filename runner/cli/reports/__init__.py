@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
+
+from runner.cli.output import escape_controls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +47,7 @@ def load_report(name: str, *, colour: bool = False) -> FindingsReport:
     if colour:
         function = COLORED.get(name, function)
     found = getattr(import_module(f"{__name__}.{module}"), function)
-    return cast("FindingsReport", found)
+    return _without_controls(cast("FindingsReport", found), keep_colors=colour)
 
 
 ScenarioReport: TypeAlias = "Callable[[Report], str]"
@@ -69,4 +71,14 @@ def load_scenario_report(name: str, *, colour: bool = False) -> ScenarioReport:
     if colour and name == "text":
         function = "write_colored_scenario_text"
     found = getattr(import_module(f"{__name__}.{module}"), function)
-    return cast("ScenarioReport", found)
+    return _without_controls(cast("ScenarioReport", found), keep_colors=colour)
+
+
+_R = TypeVar("_R")
+
+
+def _without_controls(
+    write: Callable[[_R], str], *, keep_colors: bool
+) -> Callable[[_R], str]:
+    """Escapes control characters in a report, whatever its format leaves of them."""
+    return lambda report: escape_controls(write(report), keep_colors=keep_colors)

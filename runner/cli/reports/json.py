@@ -147,6 +147,7 @@ def result_object(result: ScenarioResult, root: PurePath) -> dict[str, Any]:
         "run": result.run,
         "seed": result.seed,
         "error": result.error,
+        "hint": result.hint,
         "left_out": list(result.left_out),
         "verdicts": list(result.verdicts),
         "parameters": dict(scenario.parameters),

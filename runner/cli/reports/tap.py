@@ -14,6 +14,7 @@ _FIELDS = (
     "line",
     "failure",
     "error",
+    "hint",
     "transcript",
     "tool_calls",
     "seed",

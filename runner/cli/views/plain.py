@@ -106,7 +106,9 @@ class PlainView:
             self.printer.line(f"Agent said: {heard}")
             return
         rest = f" before: {unheard}" if unheard else ""
-        self.printer.line(f"Agent said: {heard or 'nothing'}. Interrupted{rest}")
+        said = heard.rstrip()
+        stop = "" if said.endswith((".", "!", "?", "…")) else "."
+        self.printer.line(f"Agent said: {said or 'nothing'}{stop} Interrupted{rest}")
 
     def _tool(self, run: ToolCallEntry) -> str:
         is_whole = self.detail is Detail.VERBOSE

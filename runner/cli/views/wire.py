@@ -18,7 +18,7 @@ from typing import TextIO
 from runner.audio.devices import BYTES_PER_MS
 from runner.cli.output import printable
 from runner.config.diagnostics import Diagnostic, render
-from runner.errors import os_error_text
+from runner.errors import counted, os_error_text
 from runner.observers.call_stats import CallStats, Counters, describe_all, format_losses
 from runner.protocol.client.actions import Action, Announce, Close, Notify, Send
 from runner.protocol.client.events import Event, Received, ToolFinished
@@ -166,7 +166,7 @@ class WireView:
         """Prints the summary, the last lines of a call."""
         del close
         record = self.record
-        parts = [f"{len(record.waits)} answers"]
+        parts = [counted(record.answers, "answer")]
         if record.waits:
             parts.append(
                 f"first audio after {median(record.waits):.2f} s (median), "
@@ -174,9 +174,9 @@ class WireView:
             )
         if record.calls:
             failed = sum(call.is_error for call in record.calls.values())
-            parts.append(f"{len(record.calls)} tool calls, {failed} failed")
+            parts.append(f"{counted(len(record.calls), 'tool call')}, {failed} failed")
         if record.interruptions:
-            parts.append(f"{record.interruptions} interruptions")
+            parts.append(counted(record.interruptions, "interruption"))
         self.printer.notice("; ".join(parts))
         losses = format_losses(counters)
         if self.detail is Detail.VERBOSE:
@@ -207,9 +207,9 @@ class WireView:
             text += f", {self._reply_ms / 1000:.1f} s of audio"
         self._wire(f"← {text}")
         match message:
-            case TranscriptUser(text=text):
+            case TranscriptUser(text=text) if text.strip():
                 self._line(f"You:    {text}")
-            case TranscriptAgent(text=text, interrupted=interrupted):
+            case TranscriptAgent(text=text, interrupted=interrupted) if text.strip():
                 self._line(f"Agent:  {text}{' —' if interrupted else ''}")
 
     def _audio(self, audio: ReplyAudio) -> None:
@@ -320,7 +320,7 @@ def _describe_session(session: object) -> str:
     fields = dict(session) if isinstance(session, dict) else {}
     parts: list[str] = []
     if "system_prompt" in fields:
-        parts.append(f"prompt of {len(fields['system_prompt'])} characters")
+        parts.append(f"prompt of {counted(len(fields['system_prompt']), 'character')}")
     if fields.get("greeting"):
         parts.append("greeting")
     if fields.get("tools"):

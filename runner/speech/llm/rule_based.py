@@ -30,6 +30,9 @@ from runner.speech.llm.prompt import (
 )
 from runner.speech.llm.tools import ToolSpec, is_ending_tool, read_tool_specs
 
+# Begins each answer that the rules do not have.
+NO_LANGUAGE_MODEL = "I am a simple script without a language model"
+
 _THANKS = re.compile(r"\b(thanks|thank you|cheers)\b", re.I)
 
 
@@ -126,10 +129,9 @@ def _introduction(tools: Sequence[ToolSpec]) -> str:
         for tool in tools
         if not tool.ends_call and (sentence := _ability(tool))
     ]
-    script = "I am a simple script without a language model"
     if not abilities:
-        return f"{script}, so I cannot answer that."
-    return f"{script}. What I can do: {'; '.join(abilities)}."
+        return f"{NO_LANGUAGE_MODEL}, so I cannot answer that."
+    return f"{NO_LANGUAGE_MODEL}. What I can do: {'; '.join(abilities)}."
 
 
 def _ability(tool: ToolSpec) -> str:

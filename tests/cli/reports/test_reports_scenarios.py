@@ -15,7 +15,16 @@ from runner.cli.reports import SCENARIO_FORMATS, load_scenario_report
 from runner.cli.reports.github import write_summary
 from runner.testing.results import Failure, Report, Status
 from runner.testing.scenarios.model import Place
-from tests.cli.reports.samples import FAILED, FILE, REPORT, TEXT, result
+from tests.cli.reports.samples import (
+    ERROR,
+    FAILED,
+    FILE,
+    PASSED,
+    REPORT,
+    SKIPPED,
+    TEXT,
+    result,
+)
 
 EXPECTED = Path(__file__).parent / "expected_scenarios"
 
@@ -57,8 +66,32 @@ def test_an_empty_report_can_be_written(name: str) -> None:
     assert isinstance(load_scenario_report(name)(Report()), str)
 
 
-def test_no_control_character_reaches_the_terminal() -> None:
-    assert "\x1b" not in load_scenario_report("text")(REPORT)
+HOSTILE = "a\x1b]0;title\x07b\x9bc\u202ed\re\u2028f"
+
+
+@pytest.mark.parametrize("name", SCENARIO_FORMATS)
+def test_no_format_contains_a_control_character(name: str) -> None:
+    failed = replace(
+        FAILED,
+        scenario=replace(FAILED.scenario, name=HOSTILE, tags=(HOSTILE,)),
+        failure=replace(FAILED.failure, came=HOSTILE),
+        said=(("agent", HOSTILE),),
+        left_out=(HOSTILE,),
+        recording=Path(HOSTILE),
+    )
+    others = (replace(ERROR, error=HOSTILE), replace(SKIPPED, error=HOSTILE))
+
+    text = load_scenario_report(name)(Report((failed, *others), Path.cwd()))
+
+    assert text.replace("\n", "").isprintable()
+
+
+def test_json_keeps_the_value_of_a_name_with_control_characters() -> None:
+    named = replace(PASSED, scenario=replace(PASSED.scenario, name=HOSTILE))
+
+    text = load_scenario_report("json")(Report((named,), Path.cwd()))
+
+    assert json.loads(text)["results"][0]["scenario"] == HOSTILE
 
 
 def test_json_is_json_and_junit_counts_right() -> None:

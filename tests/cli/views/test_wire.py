@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 
+import pytest
+
 from runner.cli.views.wire import Detail, Printer, WireView
 from runner.config.diagnostics import Diagnostic
-from runner.observers.call_stats import CallStats, Counters
+from runner.observers.call_stats import CallRecord, CallStats, Counters
 from runner.protocol.client.actions import (
     Action,
     Announce,
@@ -152,6 +154,27 @@ def test_a_call_without_losses_ends_with_one_line() -> None:
     fine = Counters(messages_sent=9, audio_sent_seconds=3.0, tool_calls_run=1)
 
     assert summary(fine) == ["0 answers"]
+
+
+@pytest.mark.parametrize("detail", Detail)
+def test_a_transcript_without_text_has_no_line(detail: Detail) -> None:
+    out = io.StringIO()
+    view = WireView(Printer(out, io.StringIO()), CallStats(), detail)
+
+    view.observe(1.0, Received(TranscriptAgent("", "r", "i", interrupted=True)))
+    view.observe(1.0, Received(TranscriptUser(" ", "i")))
+
+    assert "Agent:" not in out.getvalue()
+    assert "You:" not in out.getvalue()
+
+
+def test_one_of_a_kind_is_counted_in_the_singular() -> None:
+    stats = CallStats(answers=1, interruptions=1, calls={"c": CallRecord("a", 0.0)})
+    err = io.StringIO()
+
+    WireView(Printer(io.StringIO(), err), stats).summary(ENDED, Counters())
+
+    assert err.getvalue() == "1 answer; 1 tool call, 0 failed; 1 interruption\n"
 
 
 def test_losses_are_described() -> None:
