@@ -31,10 +31,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from runner.protocol.client.events import HangUp
+from runner.protocol.client.events import HangUp, Say
 from runner.protocol.codec import decode_client, encode
 from runner.protocol.messages import (
     InputAudio,
+    ReplyCreate,
     ReplyDone,
     ReplyStarted,
     SessionEnd,
@@ -100,26 +101,22 @@ class Walk:
 
 
 async def serve() -> None:
-    """Serves one session: calls the tool when the first audio arrives."""
+    """Serves one session: calls the tool when a reply is requested."""
     from websockets.asyncio.server import ServerConnection
     from websockets.asyncio.server import serve as listen
 
     async def session(connection: ServerConnection) -> None:
-        frames = 0
         async for text in connection:
             match decode_client(text):
                 case SessionUpdate():
                     await connection.send(encode(SessionReady("sess_1")))
-                case InputAudio():
-                    frames += 1
-                    if frames == 8:
-                        await asyncio.sleep(0.3)  # the client's audio stops meanwhile
-                        for message in (
-                            ReplyStarted("r1"),
-                            ToolCall("call_1", "look", {"at": "it"}),
-                            ReplyDone("r1"),
-                        ):
-                            await connection.send(encode(message))
+                case ReplyCreate():
+                    for message in (
+                        ReplyStarted("r1"),
+                        ToolCall("call_1", "look", {"at": "it"}),
+                        ReplyDone("r1"),
+                    ):
+                        await connection.send(encode(message))
                 case SessionEnd():
                     await connection.send(encode(SessionEnded(1.0)))
 
@@ -179,9 +176,9 @@ async def call_trips(walk: Walk, agent: Path, url: str) -> dict[str, set[str]]:
         with walk.on() as files:
             await until(InputAudio)
         trips["microphone"] = set(files)
-        for _ in range(3):
-            await until(InputAudio)
         running.cancel()
+        await asyncio.sleep(0.1)  # for the audio that is on its way
+        call.engine.post(Say("look"))
         with walk.on() as files:
             await until(ToolResult)
         trips["tool call"] = set(files)

@@ -110,14 +110,14 @@ class EchoCanceller(_ReferenceProcessor):
         """Returns the recorded samples without echo, in whole pieces of 10 ms."""
         self._reference.collect()
         at -= len(self._rest) / SAMPLE_RATE
-        heard = np.concatenate((self._rest, samples))
-        whole = len(heard) - len(heard) % PIECE_SAMPLES
-        self._rest = heard[whole:]
+        recorded = np.concatenate((self._rest, samples))
+        whole = len(recorded) - len(recorded) % PIECE_SAMPLES
+        self._rest = recorded[whole:]
         self._feed_lost(at)
         self._next = at + whole / SAMPLE_RATE
         cleaned = [
             self._canceller.process(
-                heard[start : start + PIECE_SAMPLES],
+                recorded[start : start + PIECE_SAMPLES],
                 self._reference.playback.read(PIECE_SAMPLES, at + start / SAMPLE_RATE),
             )
             for start in range(0, whole, PIECE_SAMPLES)
@@ -188,9 +188,9 @@ class WebRtcProcessor:
             noise_suppression=noise,
         )
 
-    def process(self, heard: Samples, played: Samples) -> Samples:
+    def process(self, recorded: Samples, played: Samples) -> Samples:
         """Returns the recorded piece without the played one, 9 ms later."""
-        return np.asarray(self._processor.process(heard, played), np.float32)
+        return np.asarray(self._processor.process(recorded, played), np.float32)
 
 
 def require_canceller() -> None:
@@ -388,9 +388,9 @@ class PlaybackReference:
         """Appends the samples that are played next."""
         samples = samples[-self._kept :]
         if self._size + len(samples) > len(self._samples):
-            gone = self._size - self._kept
-            self._samples[: self._kept] = self._samples[gone : self._size]
-            self._first += gone
+            removed = self._size - self._kept
+            self._samples[: self._kept] = self._samples[removed : self._size]
+            self._first += removed
             self._size = self._kept
         self._samples[self._size : self._size + len(samples)] = samples
         self._size += len(samples)

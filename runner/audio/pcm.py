@@ -102,18 +102,17 @@ def spread(pcm: bytes, channels: int) -> bytes:
     return np.repeat(np.frombuffer(pcm, _INT16), channels).tobytes()
 
 
-def fade_in(pcm: bytes, channels: int = 1) -> bytes:
-    """Returns this interleaved audio, rising linearly from silence."""
-    return _ramp(pcm, channels, 0.0, 1.0)
-
-
 def fade_out(pcm: bytes, channels: int = 1) -> bytes:
     """Returns this interleaved audio, falling linearly to zero at its last sample.
 
     The first sample keeps its value, which avoids a step after the audio before
     it, even if this is the tail of an earlier fade.
     """
-    return _ramp(pcm, channels, 1.0, 0.0)
+    frames = len(pcm) // (SAMPLE_BYTES * channels)
+    gains = np.linspace(1.0, 0.0, frames, dtype=np.float32)
+    if frames == 1:
+        gains[0] = 0.0  # one sample is too short for a ramp
+    return scale(pcm, gains, channels)
 
 
 def scale(pcm: bytes, gains: Samples, channels: int = 1) -> bytes:
@@ -121,14 +120,6 @@ def scale(pcm: bytes, gains: Samples, channels: int = 1) -> bytes:
     frames = np.frombuffer(pcm, _INT16).reshape(-1, channels)
     scaled: Samples = np.rint(frames * gains[:, np.newaxis])
     return scaled.astype(_INT16).tobytes()
-
-
-def _ramp(pcm: bytes, channels: int, start: float, end: float) -> bytes:
-    frames = len(pcm) // (SAMPLE_BYTES * channels)
-    gains = np.linspace(start, end, frames, dtype=np.float32)
-    if frames == 1:
-        gains[0] = 0.0  # one sample is too short for a ramp
-    return scale(pcm, gains, channels)
 
 
 def encode_mulaw(pcm: bytes) -> bytes:
@@ -221,11 +212,6 @@ class Framer:
             raise ValueError(f"a frame of {frame_bytes} bytes")
         self._frame_bytes = frame_bytes
         self._rest = b""
-
-    @property
-    def rest_bytes(self) -> int:
-        """Number of bytes in the incomplete frame."""
-        return len(self._rest)
 
     def feed(self, piece: bytes) -> list[bytes]:
         """Adds a piece; returns the frames that it completes, if any."""

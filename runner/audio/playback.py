@@ -68,7 +68,7 @@ class FadeBuffer:
         if self.is_cut:
             return 0
         kept = self._queue.take(frames * 2 * self._channels)
-        gone = self._frames(len(self._queue))
+        discarded = self._frames(len(self._queue))
         self._queue.clear()
         # This close to its end, audio that is not known to be the last fades already.
         is_fading = not self.is_whole and self._frames(len(kept)) <= self._fade
@@ -76,7 +76,7 @@ class FadeBuffer:
             kept = fade_out(kept, self._channels)
         self.append(kept, is_last=not is_fading)
         self.is_cut = True
-        return gone
+        return discarded
 
     def empty(self) -> bytes:
         """Removes and returns all bytes, as they were appended."""

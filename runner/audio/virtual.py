@@ -23,11 +23,11 @@ from runner.errors import AudioError, AudioFileError
 
 
 class _Line:
-    """A queued line; `said` is resolved with the time of its last sample."""
+    """A queued line; `sent` is resolved with the time of its last sample."""
 
     def __init__(self, pcm: bytes) -> None:
         self.rest = memoryview(pcm)
-        self.said: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self.sent: asyncio.Future[float] = asyncio.get_running_loop().create_future()
 
 
 class _Lines:
@@ -46,11 +46,11 @@ class _Lines:
             raise AudioError("the input of the microphone is closed")
         line = _Line(pcm)
         self._lines.append(line)
-        return await line.said
+        return await line.sent
 
     def take(self, now: float, size: int) -> bytes | None:
         """Returns the frame of `size` bytes that is due now; None without a line."""
-        while self._lines and self._lines[0].said.done():  # cancelled
+        while self._lines and self._lines[0].sent.done():  # cancelled
             self._lines.popleft()
         line = self._lines[0] if self._lines else None
         if line is None:
@@ -59,7 +59,7 @@ class _Lines:
         line.rest = line.rest[size:]
         missing = bytes(size - len(frame))
         if not line.rest:
-            line.said.set_result(now - duration_ms(missing) / 1000)
+            line.sent.set_result(now - duration_ms(missing) / 1000)
             self._lines.popleft()
         return frame + missing
 
@@ -68,8 +68,8 @@ class _Lines:
         self.is_closed = True
         while self._lines:
             line = self._lines.popleft()
-            if not line.said.done():
-                line.said.set_exception(
+            if not line.sent.done():
+                line.sent.set_exception(
                     AudioError("the call ended before the line was spoken")
                 )
 
@@ -146,7 +146,9 @@ class MixedMicrophone:
     async def frames(self) -> AsyncIterator[bytes]:
         """Yields the recorded frames, or those of a line while there is one."""
         async for frame in self._microphone.frames():
-            yield self._lines.take(self._clock.now(), len(frame)) or frame
+            if self._lines:
+                frame = self._lines.take(self._clock.now(), len(frame)) or frame
+            yield frame
 
 
 _WRITE_SECONDS = 0.05  # seconds between two writes to a recording

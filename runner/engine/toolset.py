@@ -105,7 +105,7 @@ class LiveToolset:
         self._started.add(call.call_id)
         try:
             registry = self._version_of(call.call_id).registry
-            outcome = await registry.run(call.name, call.given)
+            outcome = await registry.run(call.name, call.raw_arguments)
         finally:
             self._started.discard(call.call_id)
             self._release(call.call_id)

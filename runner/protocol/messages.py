@@ -253,7 +253,7 @@ class ToolCall:
     unreadable: str | None = None
 
     @property
-    def given(self) -> object:
+    def raw_arguments(self) -> object:
         """The arguments as the model gave them: an object, or `unreadable`."""
         return self.arguments if self.unreadable is None else self.unreadable
 

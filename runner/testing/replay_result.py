@@ -215,7 +215,7 @@ def _live_tools(recording: Recording) -> RunToolCall:
     staged = MockedToolset(registry)
 
     async def run_tool(call: ToolCall) -> ToolOutcome:
-        return await staged.run(call.name, call.given)
+        return await staged.run(call.name, call.raw_arguments)
 
     return run_tool
 

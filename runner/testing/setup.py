@@ -107,7 +107,7 @@ async def open_call_under_test(
         )
 
         async def run_tool(call: ToolCall) -> ToolOutcome:
-            return await staged.run(call.name, call.given)
+            return await staged.run(call.name, call.raw_arguments)
 
         parts = CallParts(
             new_session(config, setup.seed),

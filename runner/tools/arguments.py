@@ -94,12 +94,12 @@ class ArgumentCheck:
                 f"the arguments must be an object, not {_quote(arguments)}"
             )
         try:
-            given = {
+            present = {
                 name: value
                 for name, value in arguments.items()
                 if value is not None or not self._is_left_out(name)
             }
-            errors = self._checked.find_errors(given, limit=_MAX_PROBLEMS)
+            errors = self._checked.find_errors(present, limit=_MAX_PROBLEMS)
         except SchemaTooComplex as error:
             raise ArgumentsRefused(
                 f"the arguments cannot be checked: {error}"
@@ -108,7 +108,7 @@ class ArgumentCheck:
         if problems:
             unique = list(dict.fromkeys(problems))
             raise ArgumentsRefused("; ".join(unique[:_MAX_PROBLEMS]))
-        return given
+        return present
 
     def _is_left_out(self, name: str) -> bool:
         """True if `null` for this argument means that the argument is absent."""

@@ -31,7 +31,6 @@ from runner.hosts import is_private_host, is_public, is_this_machine
 
 Body = Literal["json", "form"]
 
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 _QUERY_METHODS = ("GET", "DELETE", "HEAD")
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")

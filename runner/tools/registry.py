@@ -130,11 +130,11 @@ class ToolRegistry:
             known = ", ".join(self._entries) or "none"
             return failure(f"there is no tool {name[:60]!r}; the tools are: {known}")
         try:
-            given = entry.check.check(arguments)
+            checked = entry.check.check(arguments)
         except ArgumentsRefused as error:
             text = self._redact(str(error))
             return failure(text, f"arguments refused: {text}")
-        outcome = await self._run_checked(entry, given)
+        outcome = await self._run_checked(entry, checked)
         if outcome.is_error:
             _log.info("%s failed: %s", name, outcome.detail or outcome.text)
         return outcome
@@ -155,11 +155,13 @@ class ToolRegistry:
             self._stdout.restore()
             self._stdout = None
 
-    async def _run_checked(self, entry: _Entry, given: dict[str, Any]) -> ToolOutcome:
+    async def _run_checked(
+        self, entry: _Entry, arguments: dict[str, Any]
+    ) -> ToolOutcome:
         name = entry.tool.definition.name
         self._stdout = split_stdout() or self._stdout
         try:
-            ended = await self._call(entry, given)
+            ended = await self._call(entry, arguments)
         except TimeoutError:
             seconds = entry.tool.definition.timeout
             text = f"{name} did not answer within {seconds:g} s"
@@ -174,9 +176,9 @@ class ToolRegistry:
             return describe_failure(name, ended.error, self._redact)
         return ToolOutcome(ended.text)
 
-    async def _call(self, entry: _Entry, given: dict[str, Any]) -> Ended:
+    async def _call(self, entry: _Entry, arguments: dict[str, Any]) -> Ended:
         timeout = entry.tool.definition.timeout
-        function = partial(entry.tool.run, given)
+        function = partial(entry.tool.run, arguments)
         if entry.is_async:
             return await call_async(function, self._encode, timeout)
         context = contextvars.copy_context()

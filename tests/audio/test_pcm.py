@@ -18,7 +18,6 @@ from runner.audio.pcm import (
     duration_ms,
     encode_alaw,
     encode_mulaw,
-    fade_in,
     fade_out,
     is_louder,
     loudness,
@@ -113,10 +112,6 @@ def test_a_fade_out_begins_at_full_level_and_ends_in_silence() -> None:
     assert values(fade_out(pack(1000, 1000, 1000, 1000, 1000))) == [
         *(1000, 750, 500, 250, 0)
     ]
-
-
-def test_a_fade_in_is_the_mirror_of_a_fade_out() -> None:
-    assert values(fade_in(pack(1000, 1000, 1000))) == [0, 500, 1000]
 
 
 def test_channels_fade_together() -> None:

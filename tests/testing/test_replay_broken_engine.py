@@ -208,11 +208,11 @@ BREAKS: dict[str, tuple[Callable[[Patch], None], str]] = {
     "a goodbye is not said": (returns(TurnManager, "_run_waiting", []), "results-held"),
     "who speaks on is told another thing": (goodbyes_are_shorter, "spoken-on"),
     "a reply that never ends is waited for": (
-        returns(TurnManager, "give_up_listening", []),
+        returns(TurnManager, "reply_audio_timed_out", []),
         "never-done",
     ),
     "an answer that does not come is not asked for": (
-        returns(TurnManager, "give_up_waiting", []),
+        returns(TurnManager, "reply_timed_out", []),
         "unanswered",
     ),
     # lines and sessions come and go

@@ -104,12 +104,12 @@ class Announcements:
             return []
         if self._requested is not None and self._by == "either":
             self._waiting = {self._requested.call_id: self._requested, **self._waiting}
-        actions = self.give_up_asking()
+        actions = self.stop_requesting()
         if self._turn_manager.pending_reply.is_announcement:
             self._turn_manager.pending_reply.close()
         return actions + self._turn_manager.send_results(now)
 
-    def give_up_asking(self) -> list[Action]:
+    def stop_requesting(self) -> list[Action]:
         """Uses local TTS from now on: the service does not accept reply.create."""
         self._requested = None
         if self._by != "either":

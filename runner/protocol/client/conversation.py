@@ -185,12 +185,12 @@ class Conversation:
                 self._was_cut_off = False
                 actions = self._prompt(SAY_AGAIN, now)
             case Timer.FLOOR if self.turn_manager.pending_reply.is_announcement:
-                actions = self._announcements.give_up_asking()
-                actions += self.turn_manager.give_up_waiting(now)
+                actions = self._announcements.stop_requesting()
+                actions += self.turn_manager.reply_timed_out(now)
             case Timer.FLOOR:
-                actions = self.turn_manager.give_up_waiting(now)
+                actions = self.turn_manager.reply_timed_out(now)
             case Timer.REPLY_AUDIO:
-                actions = self.turn_manager.give_up_listening(now)
+                actions = self.turn_manager.reply_audio_timed_out(now)
             case Timer.NUDGE:
                 actions = self._prompt(self._idle_prompts.nudge(), now)
             case Timer.LAST_MINUTE:

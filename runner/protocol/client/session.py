@@ -230,12 +230,12 @@ class ClientSession:
             return [*stop, Notify("the caller spoke again: not hanging up")]
         why = self.connection.drop_reason
         is_first = not self.connection.was_ready
-        gone = None
+        outage = None
         match event:
             case Received(SessionReady(session_id, resume_token=token)):
-                gone = self.connection.note_ready(session_id, token, now)
+                outage = self.connection.note_ready(session_id, token, now)
         if before is Phase.RESUMING:
-            back = Notify(f"back after {gone or 0.0:.1f} s")
+            back = Notify(f"back after {outage or 0.0:.1f} s")
             return [back, *self.conversation.resume(now)]
         if is_first:
             limit = self._config.max_duration
@@ -243,7 +243,7 @@ class ClientSession:
                 self.timers.set(Timer.MAX_DURATION, now + limit)
             return self.conversation.begin(now, is_first=True)
         history = ", told of the conversation so far" if self._config.carry_over else ""
-        text = f"back after {gone or 0.0:.1f} s in a fresh session{history} ({why})"
+        text = f"back after {outage or 0.0:.1f} s in a fresh session{history} ({why})"
         return [Notify(text), *self.conversation.begin(now, is_first=False)]
 
     def _enter_waiting(self, now: float, event: Event | None) -> list[Action]:

@@ -420,8 +420,10 @@ def _apply(
             return Interpretation(Trigger.GAVE_UP, close)
         case Recovery.RETRY:
             close = Close(Outcome.FAILED, what, rule.advice)
-            gives_up = snapshot.connection.has_no_tries_left
-            return Interpretation(Trigger.GAVE_UP if gives_up else Trigger.LOST, close)
+            is_last_try = snapshot.connection.has_no_tries_left
+            return Interpretation(
+                Trigger.GAVE_UP if is_last_try else Trigger.LOST, close
+            )
         case Recovery.FRESH:
             return Interpretation(Trigger.STALE, Close(Outcome.FAILED, what))
         case Recovery.END:
@@ -471,12 +473,12 @@ class ConnectionState:
         self, session_id: str, resume_token: str, now: float
     ) -> float | None:
         """Records that the session is ready; returns the seconds of the outage."""
-        gone = None if self.dropped_at is None else now - self.dropped_at
+        outage = None if self.dropped_at is None else now - self.dropped_at
         self.session_id, self.resume_token = session_id, resume_token
         self.was_ready = True
-        self.outage_seconds += gone or 0.0
+        self.outage_seconds += outage or 0.0
         self.dropped_at, self.drop_reason, self.tries = None, "", 0
-        return gone
+        return outage
 
     def note_drop(self, why: str, now: float) -> bool:
         """Records a drop; returns True if the session was ready and connected."""

@@ -131,11 +131,11 @@ class TurnManager:
         reply.last_audio_at = now
         return [Play(message.pcm)]
 
-    def give_up_waiting(self, now: float) -> list[Action]:
+    def reply_timed_out(self, now: float) -> list[Action]:
         """Requests a reply that did not start, or frees the floor."""
         match self.turn:
             case Floor.AGENT:
-                # One has begun: `give_up_listening` handles it.
+                # One has begun: `reply_audio_timed_out` handles it.
                 self.pending_reply.close()
                 return []
             case Floor.IDLE:
@@ -146,7 +146,7 @@ class TurnManager:
                 self.turn = Floor.IDLE
         return [*self.pending_reply.give_up(), *self.send_results(now)]
 
-    def give_up_listening(self, now: float) -> list[Action]:
+    def reply_audio_timed_out(self, now: float) -> list[Action]:
         """Handles a reply that has no audio for a while and does not end."""
         reply = self.reply
         if self.turn is not Floor.AGENT or reply is None:

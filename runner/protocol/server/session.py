@@ -171,7 +171,7 @@ class ServerSession:
                 yield Send(self._error("session_expired", "Session expired"))
             yield from self._end(now, Close(1008))
         elif self.phase is Phase.LIVE:
-            yield from self._floor.give_up_calls(now)
+            yield from self._floor.time_out_calls(now)
 
     def _end(self, now: float, close: Close) -> Actions:
         if self.phase is Phase.LIVE:

@@ -145,7 +145,7 @@ class Floor:
         if self.turn is Turn.IDLE and self._requested:
             yield from self._start()
 
-    def give_up_calls(self, now: float) -> Actions:
+    def time_out_calls(self, now: float) -> Actions:
         """Answers calls that timed out with an error."""
         for call_id in self._calls.late(now):
             text = '{"error":"the tool did not answer in time"}'
@@ -194,9 +194,9 @@ class Floor:
         self.turn = Turn.IDLE
         yield Send(InputSpeechStopped())
         if text:
-            said = TranscriptUser(text, self._item_id)
-            yield Send(said)
-            yield AppendHistory(said)
+            transcript = TranscriptUser(text, self._item_id)
+            yield Send(transcript)
+            yield AppendHistory(transcript)
             yield from self._start(answers=True)
         else:
             yield from self.start_requested()
@@ -281,11 +281,13 @@ class Floor:
         yield Send(call)
 
     def _finish(self, utterance: Utterance) -> Actions:
-        said = TranscriptAgent(utterance.text, utterance.reply_id, utterance.item_id)
-        if said.text:
+        transcript = TranscriptAgent(
+            utterance.text, utterance.reply_id, utterance.item_id
+        )
+        if transcript.text:
             # A reply that only called tools has no transcript.
-            yield Send(said)
-            yield AppendHistory(said)
+            yield Send(transcript)
+            yield AppendHistory(transcript)
         self._utterance = None
         self.turn = Turn.IDLE
         yield Send(ReplyDone(utterance.reply_id, "completed"))
@@ -299,12 +301,12 @@ class Floor:
             yield StopReply(utterance.reply_id)
         self._utterance = None
         self.turn = Turn.IDLE
-        said = TranscriptAgent(
+        transcript = TranscriptAgent(
             utterance.spoken_text(), utterance.reply_id, utterance.item_id, True
         )
-        yield Send(said)
-        if said.text:
-            yield AppendHistory(said)
+        yield Send(transcript)
+        if transcript.text:
+            yield AppendHistory(transcript)
         yield Send(ReplyDone(utterance.reply_id, "interrupted"))
         for call_id in [] if keep_calls else self._calls.of(utterance.reply_id):
             self._calls.close(call_id)
