@@ -119,7 +119,7 @@ class FileSpeaker(ClockedSpeaker):
         # The speaker is open before the microphone is read, and only files that start
         # together can be compared.
         begins_at = None if begins_with is None else lambda: begins_with.started_at
-        super().__init__(sound_writer(path), begins_at=begins_at, clock=clock)
+        super().__init__(open_writer(path), begins_at=begins_at, clock=clock)
 
 
 _BLOCK_SECONDS = 0.1  # read at once, so that the longest file needs little memory
@@ -563,8 +563,8 @@ _FORMATS = {"AIF": "AIFF", "OGA": "OGG", "OPUS": "OGG"}
 _SUBTYPES = {"OPUS": "OPUS"}
 
 
-def sound_writer(path: Path) -> WavWriter:
-    """Returns the writer of a sound file, in the format of its extension.
+def open_writer(path: Path) -> WavWriter:
+    """Returns the writer of an audio file, in the format of its extension.
 
     Raises AudioFileError for an extension without a format.
     """
@@ -579,7 +579,7 @@ def sound_writer(path: Path) -> WavWriter:
             format, subtype
         ):
             return EncodedWriter(path, format, subtype)
-    problem = f"'{path.suffix}' is not a sound format" if extension else "no extension"
+    problem = f"'{path.suffix}' is not an audio format" if extension else "no extension"
     raise AudioFileError(
         f"cannot write audio to '{path}': {problem}",
         hint="name a file that ends in .wav, .flac, .ogg or .mp3",

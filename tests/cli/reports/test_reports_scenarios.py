@@ -71,6 +71,7 @@ HOSTILE = "a\x1b]0;title\x07b\x9bc\u202ed\re\u2028f"
 
 @pytest.mark.parametrize("name", SCENARIO_FORMATS)
 def test_no_format_contains_a_control_character(name: str) -> None:
+    assert FAILED.failure is not None
     failed = replace(
         FAILED,
         scenario=replace(FAILED.scenario, name=HOSTILE, tags=(HOSTILE,)),
