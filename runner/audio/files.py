@@ -119,7 +119,7 @@ class FileSpeaker(ClockedSpeaker):
         # The speaker is open before the microphone is read, and only files that start
         # together can be compared.
         begins_at = None if begins_with is None else lambda: begins_with.started_at
-        super().__init__(sound_writer(path), begins_at=begins_at, clock=clock)
+        super().__init__(audio_writer(path), begins_at=begins_at, clock=clock)
 
 
 _BLOCK_SECONDS = 0.1  # read at once, so that the longest file needs little memory
@@ -563,7 +563,7 @@ _FORMATS = {"AIF": "AIFF", "OGA": "OGG", "OPUS": "OGG"}
 _SUBTYPES = {"OPUS": "OPUS"}
 
 
-def sound_writer(path: Path) -> WavWriter:
+def audio_writer(path: Path) -> WavWriter:
     """Returns the writer of a sound file, in the format of its extension.
 
     Raises AudioFileError for an extension without a format.
@@ -579,7 +579,7 @@ def sound_writer(path: Path) -> WavWriter:
             format, subtype
         ):
             return EncodedWriter(path, format, subtype)
-    problem = f"'{path.suffix}' is not a sound format" if extension else "no extension"
+    problem = f"'{path.suffix}' is not an audio format" if extension else "no extension"
     raise AudioFileError(
         f"cannot write audio to '{path}': {problem}",
         hint="name a file that ends in .wav, .flac, .ogg or .mp3",
@@ -640,29 +640,23 @@ class EncodedWriter(WavWriter):
             raise self._error(what, self._target.error)
 
 
-class _Target:
+class _Target(FileIO):
     """A file for libsndfile, whose callbacks must not raise; stores the first error."""
 
     def __init__(self, file: FileIO) -> None:
-        self._file = file
+        super().__init__(file.fileno(), "rb+", closefd=False)
         self.error: OSError | None = None
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: Any, /) -> int:
+        view = memoryview(data)
         try:
-            _write_all(self._file, data)
+            written = super().write(view)
+            while written < len(view):
+                written += super().write(view[written:])
         except OSError as error:
             self.error = self.error or error
             return 0
-        return len(data)
-
-    def read(self, size: int) -> bytes:
-        return self._file.read(size) or b""
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
+        return len(view)
 
 
 def _write_at_start(file: FileIO, data: bytes) -> None:

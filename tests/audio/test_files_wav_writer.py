@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from runner.audio.files import WavWriter, load_pcm, sound_writer, wav_header
+from runner.audio.files import WavWriter, audio_writer, load_pcm, wav_header
 from runner.audio.pcm import to_pcm, to_samples
 from runner.errors import AudioFileError
 
@@ -132,7 +132,7 @@ def test_the_extension_determines_the_format(
     name: str, format: str, error: float, tmp_path: Path
 ) -> None:
     tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(24_000) / 24_000)
-    writer = sound_writer(tmp_path / name)
+    writer = audio_writer(tmp_path / name)
     writer.open()
     for piece in np.split(tone, 10):
         writer.write(to_pcm(piece.astype(np.float32)))
@@ -148,12 +148,12 @@ def test_the_extension_determines_the_format(
 @pytest.mark.parametrize("name", ["call", "call.txt", "call.raw", "call.wav.bak"])
 def test_an_extension_without_a_format_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(AudioFileError, match="cannot write audio to") as caught:
-        sound_writer(tmp_path / name)
+        audio_writer(tmp_path / name)
     assert caught.value.hint == "name a file that ends in .wav, .flac, .ogg or .mp3"
 
 
 def test_a_compressed_file_without_audio_is_removed(tmp_path: Path) -> None:
-    writer = sound_writer(tmp_path / "call.flac")
+    writer = audio_writer(tmp_path / "call.flac")
     writer.open()
     writer.close()
     assert not list(tmp_path.iterdir())
@@ -167,7 +167,7 @@ def test_a_full_disk_is_one_clear_sentence(
     import resource
 
     noise = np.random.default_rng(1).integers(-9_000, 9_000, 96_000, "<i2")
-    writer = sound_writer(tmp_path / name)
+    writer = audio_writer(tmp_path / name)
     writer.open()
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))

@@ -398,7 +398,7 @@ async def test_an_output_file_without_a_format_is_refused(
     done = await vagent("run", agent, "--input", "none", "--output", recording)
 
     assert done.code == 3, done
-    assert "'.txt' is not a sound format" in done.err
+    assert "'.txt' is not an audio format" in done.err
     assert not recording.exists()
 
 
