@@ -640,29 +640,23 @@ class EncodedWriter(WavWriter):
             raise self._error(what, self._target.error)
 
 
-class _Target:
+class _Target(FileIO):
     """A file for libsndfile, whose callbacks must not raise; stores the first error."""
 
     def __init__(self, file: FileIO) -> None:
-        self._file = file
+        super().__init__(file.fileno(), "rb+", closefd=False)
         self.error: OSError | None = None
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: Any, /) -> int:
+        view = memoryview(data)
         try:
-            _write_all(self._file, data)
+            written = super().write(view)
+            while written < len(view):
+                written += super().write(view[written:])
         except OSError as error:
             self.error = self.error or error
             return 0
-        return len(data)
-
-    def read(self, size: int) -> bytes:
-        return self._file.read(size) or b""
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
+        return len(view)
 
 
 def _write_at_start(file: FileIO, data: bytes) -> None:

@@ -345,7 +345,11 @@ def read_header(line: Any) -> Header:
     if not isinstance(line, dict) or line.get("type") != "vagent.recording":
         raise InvalidRecording("not a recording of vagent")
     version = line.get("version")
-    if not isinstance(version, int) or version > FORMAT_VERSION:
+    if type(version) is not int:
+        raise InvalidRecording(
+            "the header of the recording is invalid: 'version' is not a whole number"
+        )
+    if version > FORMAT_VERSION:
         raise InvalidRecording(
             f"the recording has format {version}, and this version of vagent reads "
             f"formats up to {FORMAT_VERSION}",
@@ -363,7 +367,11 @@ def read_header(line: Any) -> Header:
         )
         check_types(header)
         check_types(header.agent)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except KeyError as error:
+        raise InvalidRecording(
+            f"the header of the recording is invalid: {error} is missing"
+        ) from None
+    except (TypeError, ValueError, AttributeError) as error:
         raise InvalidRecording(
             f"the header of the recording is invalid: {error}"
         ) from None
@@ -440,6 +448,8 @@ _MAX_NUMBER = sys.float_info.max
 
 def _known(kind: Any, value: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the fields without those that a later version has added."""
+    if not isinstance(value, Mapping):
+        raise TypeError(f"'{str(value)[:50]}' is not a mapping")
     return {key: value[key] for key in kind.__dataclass_fields__ if key in value}
 
 

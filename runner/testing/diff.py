@@ -6,16 +6,15 @@ import contextlib
 import json
 import re
 import subprocess
-import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from io import BytesIO
 from pathlib import Path, PurePosixPath
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
+from runner.config.files import referenced_files
 from runner.errors import FileUnreadable, UsageError
 from runner.testing.results import ScenarioResult
 from runner.testing.runner import TestOptions, run_scenario
@@ -286,7 +285,7 @@ def shorten_runs(
 
 @contextlib.contextmanager
 def agent_file(text: str) -> Iterator[Path]:
-    """Yields the path of an agent file; of a revision, the whole tree is unpacked.
+    """Yields the path of an agent file; of a revision, a copy with what it uses.
 
     Raises:
         UsageError: the file, revision or repository, or git, does not exist.
@@ -300,11 +299,8 @@ def agent_file(text: str) -> Iterator[Path]:
         return
     path = _in_repository(inside)
     with TemporaryDirectory(prefix="vagent-") as folder:
-        _unpack(revision, Path(folder))
-        found = Path(folder, *path.parts)
-        if not found.is_file():
-            raise UsageError(f"there is no {path} in {revision}")
-        yield found
+        _unpack(revision, path, Path(folder))
+        yield Path(folder, *path.parts)
 
 
 def committed(path: Path) -> str:
@@ -325,17 +321,56 @@ def _in_repository(inside: str) -> PurePosixPath:
     return PurePosixPath(inside)
 
 
-def _unpack(revision: str, folder: Path) -> None:
-    top = Path(_git("rev-parse", "--show-toplevel").strip())
+def _unpack(revision: str, path: PurePosixPath, folder: Path) -> None:
+    """Writes an agent file of a revision, and the files that it uses, to a folder."""
+    files = _list_files(revision, path)
+    if not files:
+        raise UsageError(f"there is no {path} in {revision}")
+    _write(files, folder)
+    wanted: dict[PurePosixPath, str] = {}
+    for used in referenced_files(folder / path):
+        inside = PurePosixPath(used.relative_to(folder).as_posix())
+        # Tools import their neighbors and read files next to them.
+        is_python = used.suffix == ".py" and inside.parent.name
+        wanted |= _list_files(revision, inside.parent if is_python else inside)
+    for each, blob in _list_files(revision, path.parent, recursive=False).items():
+        if each.name.endswith((".test.yaml", ".test.yml")) or each.suffix == ".py":
+            wanted[each] = blob
+    _write(wanted, folder)
+
+
+def _list_files(
+    revision: str, path: PurePosixPath, *, recursive: bool = True
+) -> dict[PurePosixPath, str]:
+    """Returns the blobs of the regular files at or below a path of a revision.
+
+    Links are left out: they could lead out of the folder.
+    """
     if revision.startswith("-"):
         raise UsageError(f"'{revision}' is not a revision")
-    data = _run(["git", "archive", "--format=tar", revision], top)
-    with tarfile.open(fileobj=BytesIO(data)) as archive:
-        # The first releases of 3.11 have no filters; it is git's own archive.
-        if hasattr(tarfile, "data_filter"):
-            archive.extractall(folder, filter="data")
-        else:
-            archive.extractall(folder)
+    options = ["-r"] if recursive else []
+    # A folder without its slash is listed as one entry.
+    shown = "" if path == PurePosixPath() else path.as_posix()
+    places = [f"{shown}/"] if shown and not recursive else [shown] if shown else []
+    listed = _git(
+        *("--literal-pathspecs", "ls-tree", "-z", "--full-tree", *options),
+        *(revision, "--", *places),
+    )
+    files: dict[PurePosixPath, str] = {}
+    for entry in filter(None, listed.split("\0")):
+        kind, _, name = entry.partition("\t")
+        mode, _, blob = kind.split()
+        place = PurePosixPath(name)
+        if mode in ("100644", "100755") and ".." not in place.parts:
+            files[place] = blob
+    return files
+
+
+def _write(files: Mapping[PurePosixPath, str], folder: Path) -> None:
+    for path, blob in files.items():
+        target = folder.joinpath(*path.parts)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(_run(["git", "cat-file", "blob", blob], None))
 
 
 def _git(*arguments: str, folder: Path | None = None) -> str:

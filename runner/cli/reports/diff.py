@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -143,9 +145,9 @@ def _plain_runs(runs: Sequence[DiffSegment]) -> str:
 
 
 def _marked_runs(runs: Sequence[DiffSegment]) -> str:
-    escaped = [DiffSegment(run.kind, _escape(run.text)) for run in runs]
+    escaped = [DiffSegment(run.kind, _escape_lines(run.text)) for run in runs]
     marks = {"same": ("", ""), "old": ("<del>", "</del>"), "new": ("<ins>", "</ins>")}
-    return _mark(escaped, marks)
+    return _INVISIBLE + _mark(escaped, marks)
 
 
 def _mark(runs: Sequence[DiffSegment], marks: Mapping[str, tuple[str, str]]) -> str:
@@ -200,9 +202,36 @@ def _row(*cells: str) -> str:
     return f"| {' | '.join(_cell(cell) for cell in cells)} |"
 
 
+# What has a meaning in GitHub's Markdown inside of a line. An underscore between
+# letters, as in names, has none.
+_MARKUP = re.compile(
+    r"[\\`*\[\]!~@#$<>&|]|(?<![^\W_])_|_(?![^\W_])|:(?=//|[\w+-]+:)|(?<=www)\.",
+    re.IGNORECASE,
+)
+_INVISIBLE = "&#8203;"  # a space of no width
+
+
 def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """Returns a text that is shown as it is: no link, image, mention or code."""
+    return _MARKUP.sub(_entity, text)
+
+
+def _entity(found: re.Match[str]) -> str:
+    char = found[0]
+    # GitHub searches the finished page for mentions and issue numbers.
+    return (
+        html.escape(char)
+        if char in "<>&"
+        else f"&#{ord(char)};" + (_INVISIBLE if char in "@#" else "")
+    )
+
+
+def _escape_lines(text: str) -> str:
+    """Returns a text of several lines without lists, headings, fences and tables."""
+    # Markdown recognizes these by the beginning of a line and by empty lines.
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return f"<br>\n{_INVISIBLE}".join(_escape(each) for each in lines)
 
 
 def _cell(text: str) -> str:
-    return _escape(text).replace("|", "\\|").replace("\n", " ").replace("`", "\\`")
+    return _escape(" ".join(text.splitlines()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -57,7 +58,7 @@ def test_markdown_keeps_its_tables_whole() -> None:
     text = write_markdown(BOTH)
 
     assert "<b>" not in text
-    assert "| tools | added |  | a\\|b | a note |" in text
+    assert "| tools | added |  | a&#124;b | a note |" in text
     assert "Be <del>brief.</del><ins>&lt;b&gt;long&lt;/b&gt;.</ins>" in text
 
 
@@ -81,3 +82,38 @@ def test_json_has_both_sides() -> None:
 
 def test_an_empty_comparison_has_no_differences() -> None:
     assert Comparison("a", "b", (), ()).headline == "no differences"
+
+
+HOSTILE = (
+    "```\n</details>\n# Heading\n![pixel](https://evil.example/p.png)\n\n- item\n"
+    "[link](https://evil.example) <https://evil.example> www.evil.example\n"
+    "@octocat #1 :+1: **bold** __bold__ ~~gone~~ $x$ | cell |\n    code\n1. one\n"
+)
+
+
+def test_markdown_shows_the_text_of_a_prompt_as_it_is() -> None:
+    changes = [
+        Change("prompt", "changed", HOSTILE, HOSTILE + "more"),
+        Change("voice", "changed", HOSTILE, "amy"),
+    ]
+
+    text = write_markdown(Comparison("old.yaml", "`new` @octocat", changes, []))
+
+    for mark in ("```", "](", "![", "**bold", "__bold", "~~", "://", "www.", ":+1:"):
+        assert mark not in text
+    assert "</details>" not in text.replace("\n</details>\n", "", 1)
+    assert "@octocat" not in html.unescape(text)
+    assert "#1" not in html.unescape(text)
+    # No line of the prompt begins a block, and none is empty.
+    (body,) = [
+        part for part in text.split("\n\n") if "Heading" in part and "ins>" in part
+    ]
+    assert all(line.startswith("&#8203;") for line in body.splitlines())
+
+
+def test_markdown_keeps_the_names_of_values_readable() -> None:
+    changes = [Change("tools.look_up.timeout", "changed", "5s", "6s")]
+
+    text = write_markdown(Comparison("old.yaml", "new.yaml", changes, []))
+
+    assert "| tools.look_up.timeout | changed | 5s | 6s |  |" in text
