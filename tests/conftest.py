@@ -1,4 +1,7 @@
-"""Hooks for all tests: a skip under continuous integration is a failure."""
+"""Hooks for all tests: a skip under continuous integration is a failure.
+
+Property tests have no time limits, because a busy machine exceeds each.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,12 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("busy")
 
 # The only reasons for which continuous integration may skip a test: there it runs on
 # Linux, and may run as root.
