@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -227,12 +227,16 @@ def _run_call(
 ) -> int:
     import os
 
+    from runner.cli.missing_models import is_interactive, prepare_speech
     from runner.cli.views.select import choose_view
     from runner.config.files import load_environment
     from runner.event_loop import run_async
     from runner.observers.call_stats import CallStats
 
     environment = load_environment(Path.cwd(), os.environ)
+    can_ask = is_interactive() and not view_options.json
+    if prepare_speech(options, environment, can_ask=can_ask):
+        options = replace(options, reports_missing=False)
     stats = CallStats()
     view = choose_view(view_options, options, stats)
     held = run_async(
