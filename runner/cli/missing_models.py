@@ -153,7 +153,7 @@ def _read_agent(
     options: CallOptions, environment: Mapping[str, str]
 ) -> AgentConfig | None:
     from runner.config.loader import load_agent
-    from runner.engine.agent import installed_kinds
+    from runner.tools.plugins import installed_kinds
 
     try:
         return load_agent(
