@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runner.cli.output import print_table
+from runner.errors import counted
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -128,6 +129,7 @@ def fetch_models(store: ModelStore, names: list[str]) -> None:
     )
     with show_progress() as progress:
         store.fetch(*absent, progress=progress)
+    typer.echo(f"done: {counted(len(absent), 'model')} downloaded", err=True)
 
 
 def _suggest_better_llm(store: ModelStore) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from runner.cli.options import Interrupts
     from runner.cli.views.select import CallView, ViewOptions
     from runner.engine.compose import CallOptions, RecordingOptions
+    from runner.engine.services import Service
     from runner.observers.call_stats import CallStats, Counters
     from runner.observers.events import CallEvent
     from runner.observers.options import TelemetryOptions
@@ -261,12 +262,16 @@ def _run_call(
 ) -> int:
     import os
 
+    from runner.cli.missing_models import is_interactive, prepare_speech
     from runner.cli.views.select import choose_view
     from runner.config.files import load_environment
     from runner.event_loop import run_async
     from runner.observers.call_stats import CallStats
 
     environment = load_environment(Path.cwd(), os.environ)
+    can_ask = is_interactive() and not view_options.json
+    if prepare_speech(options, environment, can_ask=can_ask):
+        options = replace(options, reports_missing=False)
     stats = CallStats()
     view = choose_view(view_options, options, stats)
     held = run_async(
@@ -306,6 +311,7 @@ class _HeldCall:
     counters: Counters
     recording: Path | None
     has_begun: bool  # the service had opened a session
+    service: Service
     interrupts: Interrupts
 
 
@@ -352,7 +358,9 @@ async def _hold_call(
                 close = await call.run()
                 recording = call.recorder.folder if call.recorder else None
                 counters = call.counters()
-            return _HeldCall(close, counters, recording, has_begun, interrupts)
+            return _HeldCall(
+                close, counters, recording, has_begun, call.service, interrupts
+            )
         except asyncio.CancelledError:
             if interrupts.received is None:
                 raise
@@ -365,14 +373,31 @@ def _exit_code(call: _HeldCall, failure: OSError | None) -> int:
 
     close = call.close
     if close.outcome is not Outcome.CLEAN:
-        if close.hint:
-            typer.echo(escape_controls(f"  hint: {close.hint}"), err=True)
+        if hint := _hint(call):
+            typer.echo(escape_controls(f"  hint: {hint}"), err=True)
         return 4 if close.outcome is Outcome.REJECTED else FAILED
     if call.interrupts.received is not None and not call.has_begun:
         return call.interrupts.exit_code
     if isinstance(failure, BrokenPipeError):
         return BROKEN_PIPE
     return 0 if failure is None else FAILED
+
+
+# The address of AssemblyAI is not the user's to check.
+_OFFLINE = (
+    "check the network and the proxy (HTTPS_PROXY), or use --service local, which "
+    "needs neither"
+)
+
+
+def _hint(call: _HeldCall) -> str | None:
+    """Returns what to do about a call that failed."""
+    from runner.engine.services import ASSEMBLYAI_URL
+    from runner.protocol.client.state import UNREACHABLE
+
+    hint = call.close.hint
+    is_known = call.service.url == ASSEMBLYAI_URL and not call.has_begun
+    return _OFFLINE if is_known and hint in (None, UNREACHABLE.advice) else hint
 
 
 def _seconds(text: str | None) -> float | None:

@@ -230,6 +230,10 @@ def test(
         keep_passed=record_passed,
     )
     _check_service(options)
+    if service == "local":
+        from runner.cli.missing_models import report_missing_models
+
+        report_missing_models()
     report_options = ReportOptions(format, color, output_file, coverage)
     variables = parse_variables(var or [])
     test_run = TestRun(

@@ -11,7 +11,7 @@ from runner.cli.options import parse_variables
 from runner.cli.output import escape_controls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from runner.tools.registry import ToolRegistry
     from runner.tools.tool import ToolDefinition, ToolOutcome
@@ -50,7 +50,8 @@ def tools(
 ) -> None:
     """List the tools of an agent, or run one.
 
-    The list has the tools as the model sees them.
+    The list has the tools as the model sees them. It needs no secrets and no values
+    of variables.
 
     vagent tools AGENT call NAME '{"city": "Tokyo"}' runs a tool as in a call, writes
     its result to stdout, and exits with 1 when the tool failed.
@@ -76,11 +77,11 @@ def tools(
                 f"the arguments are not JSON: {error}",
                 hint='pass an object in single quotes, such as \'{"city": "Tokyo"}\'',
             ) from error
-    registry = _load(agent, parse_variables(var or []))
+    variables = parse_variables(var or [])
     if name is None:
-        run_async(registry.close())
-        _show(registry.definitions(), as_json=as_json)
+        _list_tools(agent, variables, as_json=as_json)
         return
+    registry = _load(agent, variables)
     outcome = run_async(_call(registry, name, parsed))
     typer.echo(escape_controls(outcome.text))
     if outcome.is_error:
@@ -100,6 +101,27 @@ def _load(path: Path, variables: Mapping[str, str]) -> ToolRegistry:
     return registry
 
 
+def _list_tools(path: Path, variables: Mapping[str, str], *, as_json: bool) -> None:
+    """Prints the tools; values that a call needs may be missing.
+
+    Raises ToolError after the list if a tool cannot be loaded.
+    """
+    import os
+
+    from runner.config.files import load_environment
+    from runner.engine.agent import resolve
+    from runner.errors import ToolError
+
+    agent = resolve(path, variables, load_environment(Path(), os.environ))
+    _show(agent.definitions, as_json=as_json, is_all=not agent.problems)
+    for name in agent.unset:
+        typer.echo(f"vagent: ${{{name}}} is not set, so calls cannot start", err=True)
+    for text in agent.left_out:
+        typer.echo(escape_controls(f"vagent: not listed: {text}"), err=True)
+    if agent.problems:
+        raise ToolError("\n  ".join(agent.problems))
+
+
 async def _call(registry: ToolRegistry, name: str, arguments: object) -> ToolOutcome:
     try:
         return await registry.run(name, arguments)
@@ -107,7 +129,9 @@ async def _call(registry: ToolRegistry, name: str, arguments: object) -> ToolOut
         await registry.close()
 
 
-def _show(definitions: list[ToolDefinition], *, as_json: bool) -> None:
+def _show(
+    definitions: Sequence[ToolDefinition], *, as_json: bool, is_all: bool
+) -> None:
     import json
 
     from runner.tools.registry import wire_definition
@@ -129,7 +153,7 @@ def _show(definitions: list[ToolDefinition], *, as_json: bool) -> None:
                 typer.echo()
             for line in _describe(definition):
                 typer.echo(escape_controls(line))
-    if not definitions and not as_json:
+    if not definitions and is_all and not as_json:
         typer.echo("this agent has no tools", err=True)
 
 

@@ -117,6 +117,7 @@ class Expander:
         self, variables: Mapping[str, str], environment: Mapping[str, str]
     ) -> None:
         self.secrets: set[str] = set()
+        self.names: dict[str, str] = {}  # of the secrets: their environment variables
         self._variables = variables
         self._environment = environment
 
@@ -147,5 +148,6 @@ class Expander:
             case "environment":
                 value = self._environment[found.name]
                 self.secrets.add(value)
+                self.names[value] = found.name
                 return value
         raise AssertionError(f"unchecked placeholder {text[found.start : found.end]}")

@@ -6,7 +6,7 @@ from the environment are also in `AgentConfig.secrets`, to redact them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -137,6 +137,15 @@ class AgentConfig:
     local: LocalConfig = LocalConfig()
     # Values from ${env:...}, redacted in everything that is logged or recorded.
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    secret_names: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def secrets_in(self, texts: Iterable[str]) -> list[str]:
+        """Returns the environment variables whose values are in these texts."""
+        whole = "\n".join(texts)
+        names = (
+            n for value, n in self.secret_names.items() if value and value in whole
+        )
+        return sorted(names)
 
     @property
     def folder(self) -> Path:
@@ -184,6 +193,7 @@ def build_agent(
         service_url=fields.get("service", {}).get("url"),
         local=_local(fields.get("local", {})),
         secrets=frozenset(value for value in expander.secrets if value),
+        secret_names=dict(expander.names),
     )
 
 

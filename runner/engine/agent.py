@@ -86,7 +86,8 @@ class ResolvedAgent:
 
     `update` is the message that opens a session. `unset` are the variables (`name`) and
     environment variables (`env:NAME`) that are required and have no value; `problems`
-    are the errors of tools that cannot be loaded, one sentence each.
+    are the errors of tools that cannot be loaded, one sentence each. `definitions` are
+    the tools that are known, and `left_out` says of each other one what it lacks.
     """
 
     path: Path
@@ -94,6 +95,8 @@ class ResolvedAgent:
     update: SessionUpdate
     unset: tuple[str, ...]
     problems: tuple[str, ...]
+    definitions: tuple[ToolDefinition, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def origins(self) -> Iterator[tuple[Pointer, Origin]]:
         """Yields the pointer of each leaf value with its origin."""
@@ -153,6 +156,25 @@ def resolve(
         SessionUpdate(redactor.tree(fields, keys=False)),
         tuple(unset),
         tuple(problems),
+        tuple(
+            _redacted(each.definition, redactor) for each in tools if each.definition
+        ),
+        tuple(
+            f"{config.name or config.kind}: {each.note}"
+            for config, each in zip(shown.tools, tools, strict=True)
+            if each.note and each.definition is None
+        ),
+    )
+
+
+def _redacted(definition: ToolDefinition, redactor: Redactor) -> ToolDefinition:
+    """Returns a definition for display."""
+    description, announce = definition.description, definition.announce
+    return replace(
+        definition,
+        description=description and redactor.text(description),
+        announce=announce and redactor.text(announce),
+        parameters=redactor.tree(definition.parameters, keys=False),
     )
 
 

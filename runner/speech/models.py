@@ -194,20 +194,26 @@ def _fetch_file(
     if part.is_symlink():  # not of vagent; the file that it points to is not touched
         part.unlink()
     reasons = []
-    progress.begin(f"{home.name}/{file.name}", file.size, length(part))
+    is_new_failure = False
+    label = f"{home.name}/{file.name}"
+    progress.begin(label, file.size, length(part))
     try:
         for source in sources:
             if not source.offers(file):
                 continue
+            if is_new_failure:
+                progress.say(f"{label}: trying {source.origin(file)} instead")
             try:
                 _complete(source, file, part, progress)
             except SourceFailed as error:
                 reasons.append(error.message)
-                if not isinstance(error, SourceStillUnavailable):
-                    progress.say(f"{home.name}/{file.name}: {error.message}")
+                is_new_failure = not isinstance(error, SourceStillUnavailable)
+                if is_new_failure:
+                    progress.say(f"{label}: {error.message}")
                 continue
             with reporting_disk_errors(part):
                 part.replace(home / file.name)
+            progress.say(f"{label}: downloaded from {source.origin(file)}")
             return
     except DiskFull:
         part.unlink(missing_ok=True)  # other programs need the space

@@ -27,6 +27,7 @@ _RETRIES = 2
 _MAX_EXCERPT_LENGTH = 200  # characters of an error response for the model
 
 # Keys of the message in a JSON error, by precedence.
+_UNAUTHORIZED = (401, 403)
 _ERROR_KEYS = ("error", "message", "detail", "error_description", "title", "reason")
 
 
@@ -75,7 +76,12 @@ class HttpKind:
             timeout=definition.timeout,
             context=self._context,
         )
-        return HttpTool(definition, builder, client)
+        sent = [
+            settings["url"],
+            *builder.headers.values(),
+            *map(str, builder.query.values()),
+        ]
+        return HttpTool(definition, builder, client, tuple(agent.secrets_in(sent)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +91,31 @@ class HttpTool:
     definition: ToolDefinition
     builder: RequestBuilder
     client: HttpClient
+    secrets: tuple[str, ...] = ()  # environment variables whose values are sent
 
     async def run(self, arguments: Mapping[str, Any]) -> object:
         response = await self.client.fetch(self.builder.build(arguments))
+        if response.status in _UNAUTHORIZED:
+            raise self._unauthorized(response)
         return read_response(response, self.builder.host)
+
+    def _unauthorized(self, response: HttpResponse) -> ToolError:
+        """Returns the error of a refused token, with its variable for the person."""
+        name = self.definition.name
+        if self.secrets:
+            hint = f"check {' and '.join(self.secrets)}, which the tool '{name}' sends"
+        else:
+            hint = f"add a token to the `headers` of the tool '{name}'"
+        return ToolError(_status_text(response, self.builder.host), hint=hint)
 
     async def close(self) -> None:
         await self.client.close()
+
+
+def _status_text(response: HttpResponse, host: str) -> str:
+    reason = _excerpt(response) or response.reason
+    suffix = f": {reason}" if reason else ""
+    return f"{host} answered {response.status}{suffix}"
 
 
 def read_response(response: HttpResponse, host: str) -> object:
@@ -101,9 +125,7 @@ def read_response(response: HttpResponse, host: str) -> object:
     one, and for content that is not text.
     """
     if not 200 <= response.status < 300:
-        reason = _excerpt(response) or response.reason
-        suffix = f": {reason}" if reason else ""
-        raise ToolError(f"{host} answered {response.status}{suffix}")
+        raise ToolError(_status_text(response, host))
     if not response.body.strip():
         return {"status": response.status}
     kind = response.content_type

@@ -344,9 +344,9 @@ class HttpClient:
                     return response
             except httpx.ConnectError as error:
                 if not may_retry:
-                    raise self._to_tool_error(error) from error
+                    raise self._to_tool_error(error, request) from error
             except _FAILURES as error:
-                raise self._to_tool_error(error) from error
+                raise self._to_tool_error(error, request) from error
             retries -= 1
             await asyncio.sleep(delay)
             delay *= 2
@@ -440,9 +440,11 @@ class HttpClient:
             f"{self._host} answered with more than {MAX_RESPONSE_BYTES // 1024} KiB"
         )
 
-    def _to_tool_error(self, error: Exception) -> ToolError:
+    def _to_tool_error(self, error: Exception, request: Request) -> ToolError:
         """Returns the error without the text of httpx, which may quote headers."""
         kind = type(error).__name__
+        port = urlsplit(request.url).port
+        address = self._host if port is None else f"{self._host}:{port}"
         match error:
             case HostUnknown():
                 return ToolError(f"the host {self._host} cannot be found")
@@ -452,14 +454,14 @@ class HttpClient:
                     hint="`allow_private: true` in its http settings permits it",
                 )
             case TimeoutError() | httpx.TimeoutException():
-                return ToolError(f"{self._host} did not answer in time", hint=kind)
+                return ToolError(f"{address} did not answer in time", hint=kind)
             case httpx.ProxyError():
-                return ToolError(f"the proxy to {self._host} failed", hint=kind)
+                return ToolError(f"the proxy to {address} failed", hint=kind)
             case httpx.ConnectError() if _is_certificate_error(error):
-                return ToolError(f"{self._host} cannot prove its identity", hint=kind)
+                return ToolError(f"{address} cannot prove its identity", hint=kind)
             case httpx.ConnectError():
-                return ToolError(f"{self._host} cannot be reached", hint=kind)
-        return ToolError(f"talking to {self._host} failed", hint=kind)
+                return ToolError(f"{address} cannot be reached", hint=kind)
+        return ToolError(f"talking to {address} failed", hint=kind)
 
 
 def open_context() -> ssl.SSLContext:

@@ -135,3 +135,14 @@ def test_unreachable_sources_are_reported_with_each_reason(
     assert "No matching distribution" in result.exception.message
     left = [p.name for p in (cache / "smart-turn").iterdir()]
     assert left == []
+
+
+def test_a_fetch_ends_with_what_it_downloaded(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ModelStore, "fetch", lambda *names, **others: None)
+
+    result = vagent_models("fetch", "joe")
+
+    assert result.exit_code == 0
+    assert result.stderr.splitlines()[-1] == "done: 1 model downloaded"

@@ -199,6 +199,23 @@ async def test_an_address_without_a_server_fails_at_once(agent: Path) -> None:
     (await run(agent, url)).is_one_clear_failure(3, f"cannot reach {url}")
 
 
+async def test_without_a_network_the_hint_of_assemblyai_is_about_the_network(
+    agent: Path,
+) -> None:
+    async with service(good_service) as url:
+        closed = url.replace("ws://", "http://")  # no proxy is there any more
+    environment = {"ASSEMBLYAI_API_KEY": "a" * 32, "HTTPS_PROXY": closed}
+
+    done = await vagent(
+        *("run", agent, "--text", "--output", "null"), environment=environment
+    )
+
+    done.is_one_clear_failure(3, "cannot reach wss://agents.assemblyai.com")
+    assert "hint: check the network and the proxy" in done.err
+    assert "--service local" in done.err
+    assert "0 answers" not in done.err
+
+
 async def test_a_web_server_is_not_a_service(agent: Path) -> None:
     async def not_found(
         connection: ServerConnection, request: Request

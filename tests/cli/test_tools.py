@@ -251,3 +251,70 @@ def test_control_characters_of_a_tool_do_not_reach_the_terminal(
     assert result.exit_code == 0, result.output
     assert result.output.replace("\n", "").isprintable()
     assert "202e" in result.output
+
+
+SECRETIVE = """\
+version: 1
+name: shop
+prompt: You are a shop.
+variables: {place: {}}
+tools:
+  - name: look_up
+    description: Look up an order.
+    parameters:
+      type: object
+      properties: {order_id: {type: string}}
+      required: [order_id]
+    http:
+      url: "https://api.example.com/${place}/{order_id}"
+      headers: {Authorization: "Bearer ${env:SHOP_TOKEN}"}
+"""
+
+
+@pytest.mark.parametrize("arguments", [(), ("--json",)])
+def test_the_list_needs_neither_a_secret_nor_the_value_of_a_variable(
+    agent: Path, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SHOP_TOKEN", raising=False)
+    agent.write_text(SECRETIVE)
+
+    result = invoke(agent, *arguments)
+
+    assert result.exit_code == 0, result.exception
+    assert "look_up" in result.stdout
+    assert "${env:SHOP_TOKEN} is not set" in result.stderr
+    assert "${place} is not set" in result.stderr
+
+
+def test_the_list_does_not_contain_a_secret_that_is_set(
+    agent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_TOKEN", "tok-12345678")
+    described = "Look up an order with ${env:SHOP_TOKEN}."
+    agent.write_text(SECRETIVE.replace("Look up an order.", described))
+
+    assert "tok-12345678" not in invoke(agent, "--json").output
+
+
+def test_a_tool_is_called_only_with_its_secret(
+    agent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SHOP_TOKEN", raising=False)
+    agent.write_text(SECRETIVE)
+
+    result = invoke(agent, "call", "look_up", "--var", "place=x")
+
+    assert isinstance(result.exception, ConfigError)
+
+
+def test_the_tools_that_can_be_loaded_are_listed_next_to_the_error(
+    agent: Path,
+) -> None:
+    (agent.parent / "tools/sums.py").write_text(
+        "raise RuntimeError('no')\ndef add(): ..."
+    )
+
+    result = invoke(agent)
+
+    assert "end_call" in result.stdout
+    assert isinstance(result.exception, ToolError)

@@ -39,6 +39,9 @@ class Stock:
         self.began_at: list[tuple[str, int]] = []
         self.closed = False
 
+    def origin(self, file: ModelFile) -> str:
+        return f"source of {file.name}"
+
     def offers(self, file: ModelFile) -> bool:
         return file.name in self.files
 
@@ -191,7 +194,11 @@ def test_a_failing_source_is_skipped_with_a_message(weights: ModelStore) -> None
     weights.fetch("tiny", sources=[dead, Stock(GOOD)], progress=listening)
 
     assert weights.find("tiny")
-    assert listening.said[0] == "tiny/config.json: hub.example does not answer"
+    assert listening.said[:3] == [
+        "tiny/config.json: hub.example does not answer",
+        "tiny/config.json: trying source of config.json instead",
+        "tiny/config.json: downloaded from source of config.json",
+    ]
 
 
 def test_the_next_source_continues_where_the_first_stopped(

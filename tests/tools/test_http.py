@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -195,3 +196,27 @@ def test_httpx_is_loaded_only_for_an_http_tool() -> None:
     )
 
     assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 0
+
+
+@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden"])
+async def test_a_refused_token_is_named_with_its_variable_and_tool(
+    end: FarEnd, status: str
+) -> None:
+    end.handler = lambda _: answer(b"", status=status)
+    agent = replace(AGENT, secret_names={SECRET: "SHOP_TOKEN", "else": "OTHER"})
+    registry = ToolRegistry([HttpKind().load(config(end.url), agent)])
+
+    outcome = await registry.run("look_up", {"order_id": "12"})
+    await registry.close()
+
+    assert "check SHOP_TOKEN, which the tool 'look_up' sends" in str(outcome.detail)
+    assert "SHOP_TOKEN" not in outcome.text, "the model does not need it"
+
+
+async def test_a_tool_without_a_token_is_named_when_it_needs_one(end: FarEnd) -> None:
+    end.handler = lambda _: answer(b"", status="401 Unauthorized")
+
+    outcome = await call(end.url, headers={})
+
+    assert "hint" not in outcome.text
+    assert "add a token to the `headers` of the tool 'look_up'" in str(outcome.detail)

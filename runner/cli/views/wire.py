@@ -20,7 +20,14 @@ from runner.cli.output import printable
 from runner.config.diagnostics import Diagnostic, render
 from runner.errors import counted, os_error_text
 from runner.observers.call_stats import CallStats, Counters, describe_all, format_losses
-from runner.protocol.client.actions import Action, Announce, Close, Notify, Send
+from runner.protocol.client.actions import (
+    Action,
+    Announce,
+    Close,
+    Notify,
+    Outcome,
+    Send,
+)
 from runner.protocol.client.events import Event, Received, ToolFinished
 from runner.protocol.messages import (
     ClientMessage,
@@ -164,9 +171,10 @@ class WireView:
 
     def summary(self, close: Close, counters: Counters) -> None:
         """Prints the summary, the last lines of a call."""
-        del close
         record = self.record
-        parts = [counted(record.answers, "answer")]
+        has_failed = close.outcome is not Outcome.CLEAN
+        has_none = has_failed and not record.answers
+        parts = [] if has_none else [counted(record.answers, "answer")]
         if record.waits:
             parts.append(
                 f"first audio after {median(record.waits):.2f} s (median), "
@@ -177,7 +185,8 @@ class WireView:
             parts.append(f"{counted(len(record.calls), 'tool call')}, {failed} failed")
         if record.interruptions:
             parts.append(counted(record.interruptions, "interruption"))
-        self.printer.notice("; ".join(parts))
+        if parts:
+            self.printer.notice("; ".join(parts))
         losses = format_losses(counters)
         if self.detail is Detail.VERBOSE:
             self.printer.notice(describe_all(counters))
