@@ -32,10 +32,11 @@ if TYPE_CHECKING:
 _MAX_BYTES = 5_000_000  # of a Python file; parsing a larger one takes gigabytes
 _BRANCHES = (
     *(ast.If, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.TryStar, ast.Match),
-    *(ast.IfExp, ast.BoolOp),
+    *(ast.IfExp, ast.BoolOp, ast.With, ast.AsyncWith),  # `suppress` skips a rest
 )
-# Calls that can bind any name.
-_BINDERS = {"globals", "locals", "vars", "exec", "setattr"}
+# Names and attributes through which any code of a file can bind any name of it.
+_BINDERS = {"globals", "locals", "vars", "exec", "eval", "setattr"}
+_BINDING_ATTRIBUTES = {"modules", "f_globals", "f_locals", "__dict__", "exec", "eval"}
 # Decorators that leave a function's signature and kind as they are.
 _PLAIN_DECORATORS = {
     *("runner.tools.tool.tool", "runner.tools.plugins.tool", "vagent.tool"),
@@ -169,7 +170,8 @@ class Scope:
         self._found: dict[str, list[_Binding]] = {}
         self._hidden: dict[str, list[_Binding]] = {}  # under TYPE_CHECKING
         self._inner: dict[str, list[_Binding]] = {}  # imports in functions
-        self._is_open = False
+        self._rebound: set[str] = set()  # by other means than a statement at the top
+        self._can_rebind = False  # any name
         for node in tree.body:
             if isinstance(node, ast.If) and _is_for_checkers(node.test):
                 for each in node.body:
@@ -178,7 +180,10 @@ class Scope:
                     self._collect(each, self._found, in_branch=True)
             else:
                 self._collect(node, self._found, in_branch=False)
-        self._is_open = self._is_open or "*" in self._found or "__getattr__" in self
+        self._collect_indirect(tree)
+        stars = [each.node for each in self._found.get("*", ())]
+        self._last_star = max((getattr(each, "lineno", 0) for each in stars), default=0)
+        self._is_open = self._can_rebind or bool(stars) or "__getattr__" in self
 
     def __contains__(self, name: str) -> bool:
         return name in self._found
@@ -191,7 +196,12 @@ class Scope:
     def find(self, name: str) -> ast.AST | None:
         """Returns the only node that binds a name when the file is loaded."""
         binding = _sure(self._found.get(name, []))
-        return binding.node if binding else None
+        if binding is None or self._can_rebind or name in self._rebound:
+            return None
+        line = getattr(binding.node, "lineno", 0)
+        if self._last_star and (binding.in_branch or line < self._last_star):
+            return None  # the star import may bring another one
+        return binding.node
 
     def is_unbound(self, name: str) -> bool:
         """True if nothing in the file can bind this name."""
@@ -236,7 +246,7 @@ class Scope:
             node, branch = waiting.pop()
             match node:
                 case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-                    self._collect_inner(node, into)
+                    self._collect_inner(node)
                     into.setdefault(name, []).append(_Binding(node, branch))
                     continue
                 case ast.ClassDef(name=name):
@@ -247,8 +257,6 @@ class Scope:
                 case ast.Import() | ast.ImportFrom():
                     for name, binding in _imports(node, branch):
                         into.setdefault(name, []).append(binding)
-                case ast.Call(func=ast.Name(id=called)) if called in _BINDERS:
-                    self._is_open = True
                 case ast.Name(id=name, ctx=ast.Store()):
                     into.setdefault(name, []).append(_Binding(node, branch))
                 case (
@@ -262,19 +270,35 @@ class Scope:
             children = [(each, branch) for each in ast.iter_child_nodes(node)]
             waiting += reversed(children)
 
-    def _collect_inner(
-        self, function: ast.AST, into: dict[str, list[_Binding]]
-    ) -> None:
-        """Collects what the body of a function binds at the top level, and imports."""
+    def _collect_inner(self, function: ast.AST) -> None:
+        """Collects the imports in the body of a function."""
         for node in ast.walk(function):
-            if isinstance(node, ast.Global):
-                for name in node.names:
-                    into.setdefault(name, []).append(_Binding(node, in_branch=True))
-            elif isinstance(node, ast.Import | ast.ImportFrom):
+            if isinstance(node, ast.Import | ast.ImportFrom):
                 for name, binding in _imports(node, in_branch=True):
                     self._inner.setdefault(name, []).append(binding)
-            elif isinstance(node, ast.Name) and node.id in ("globals", "exec"):
-                self._is_open = True
+
+    def _collect_indirect(self, tree: ast.Module) -> None:
+        """Collects what any code of the file can bind or change without a statement.
+
+        That is `global` in a function or a class, `globals()` and its like, and
+        attributes such as `lookup.__signature__`.
+        """
+        for node in ast.walk(tree):
+            match node:
+                case ast.Global(names=names):
+                    self._rebound.update(names)
+                    for name in names:
+                        binding = _Binding(node, in_branch=True)
+                        self._found.setdefault(name, []).append(binding)
+                case ast.Name(id=name) if name in _BINDERS:
+                    self._can_rebind = True
+                case ast.Attribute(attr=name) if name in _BINDING_ATTRIBUTES:
+                    self._can_rebind = True
+                case ast.Attribute(value=ast.Name(id=name), ctx=ast.Store()):
+                    self._rebound.add(name)
+                case ast.Attribute(value=ast.Name(id=name), attr=attribute):
+                    if attribute.startswith("__"):
+                        self._rebound.add(name)
 
 
 def _sure(bindings: list[_Binding]) -> _Binding | None:

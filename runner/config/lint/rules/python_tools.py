@@ -102,7 +102,10 @@ def tool_not_a_function(inspection: RuleContext) -> Iterator[Finding]:
     """
     for tool in inspection.fact(find_python_tools):
         found = tool.content.scope.find(tool.function) if tool.content else None
-        if isinstance(found, ast.ClassDef) and not found.decorator_list:
+        # A decorator or a metaclass may make something else of it.
+        if isinstance(found, ast.ClassDef) and not (
+            found.decorator_list or found.keywords
+        ):
             message = f"`{tool.function}` in `{tool.file}` is a class, not a function"
             yield Finding(inspection.value(tool.path), message, "refer to a function")
 
@@ -485,7 +488,13 @@ def annotation_not_there(inspection: RuleContext) -> Iterator[Finding]:
             node = parameter.node.annotation
             if node is None:
                 continue
+            own = {
+                getattr(x, "name", "")  # type parameters, of Python 3.12
+                for x in getattr(each.signature.function, "type_params", ())
+            }
             for name in names_in(node):
+                if name.id in own:
+                    continue
                 if each.scope.is_for_checkers(name.id):
                     message = f"`{name.id}` is imported for type checkers only"
                     help_ = "import it outside `if TYPE_CHECKING:`"

@@ -118,3 +118,61 @@ def test_a_link_that_leads_outside_is_refused(tmp_path: Path) -> None:
         pytest.skip("this account may not make symbolic links")
     (found,) = check(folder, None)
     assert found.rule == "VA601"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from .other import *",
+        "f, g = print, print",
+        "[g, *f] = print, print",
+        "for _ in (1,):\n    def f(a): ...",
+        "match 1:\n    case 1:\n        def f(a): ...\n    case f: ...",
+        "print(f := print)",
+        "globals()['f'] = print",
+        "names = globals\nnames()['f'] = print",
+        "import sys\nsys.modules[__name__].__dict__['f'] = print",
+        "import inspect\ninspect.currentframe().f_globals['f'] = print",
+        "def g():\n    global f\n    f = print\ng()",
+        "class C:\n    global f\n    f = print",
+        "class C:\n    exec('def f(): ...', globals())",
+        "class C:\n    def m(self):\n        global f\n        f = print\nC().m()",
+        "(lambda: globals().update(f=print))()",
+        "import builtins\nbuiltins.exec('def f(): ...')",
+    ],
+)
+def test_a_name_that_the_file_may_bind_is_not_reported_as_missing(
+    tmp_path: Path, code: str
+) -> None:
+    assert check(tmp_path, code) == []
+
+
+BAD = "def f(a, *c): ..."
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "if old:\n    def f(a, *c): ...\nelse:\n    def f(a: str): ...",
+        "try:\n    import x\nexcept ImportError:\n    def f(a: str): ...\n"
+        "else:\n    def f(a, *c): ...",
+        f"{BAD}\nfrom .other import *",
+        f"from .other import *\nif old:\n    {BAD}",
+        f"{BAD}\nglobals()['f'] = print",
+        f"def g():\n    global f\n    f = print\n{BAD}\ng()",
+        f"{BAD}\nf = wrapped(f)",
+        f"{BAD}\nf.__signature__ = signature",
+        f"{BAD}\nf.__annotations__['a'] = str",
+        f"def f(a: str): ...\nwith suppress(ImportError):\n    import x\n    {BAD}",
+        f"from .x import wrapped\n@wrapped\n{BAD}",
+        f"from .x import wrapped\n@wrapped('a')\nasync {BAD}",
+        "from .x import wrapped\n@wrapped\ndef f(a: str):\n    yield a",
+        "class f(metaclass=Function): ...",
+    ],
+)
+def test_no_error_is_reported_about_a_function_that_may_be_another_one(
+    tmp_path: Path, code: str
+) -> None:
+    check(tmp_path, code)
+    found = check_file(tmp_path / "agent.yaml", environment={})
+    assert [each.rule for each in found if each.is_error] == []
