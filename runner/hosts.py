@@ -51,6 +51,19 @@ def is_public(address: Address) -> bool:
     return address.is_global and not address.is_multicast
 
 
+def is_address(host: str) -> bool:
+    """True if a host is an IP address, not a name."""
+    return _read_address(host) is not None
+
+
+def host_in_header(value: str) -> str:
+    """Returns the host of a `Host` header in lower case, without port and brackets."""
+    value = value.strip().lower()
+    if value.startswith("["):
+        return value[1:].partition("]")[0]
+    return value.rpartition(":")[0] if value.count(":") == 1 else value
+
+
 def _read_address(host: str) -> Address | None:
     try:
         return ip_address(host.strip("[]"))

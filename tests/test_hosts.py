@@ -4,7 +4,13 @@ from ipaddress import ip_address
 
 import pytest
 
-from runner.hosts import is_private_host, is_public, is_this_machine
+from runner.hosts import (
+    host_in_header,
+    is_address,
+    is_private_host,
+    is_public,
+    is_this_machine,
+)
 
 PRIVATE = [
     "127.0.0.1",
@@ -81,3 +87,24 @@ def test_an_address_that_is_not_public_is_a_private_host(host: str) -> None:
 @pytest.mark.parametrize("host", [*PUBLIC, "example.com", "local", "internal.example"])
 def test_other_hosts_are_not_known_to_be_private(host: str) -> None:
     assert not is_private_host(host)
+
+
+@pytest.mark.parametrize(
+    ("header", "host"),
+    [
+        ("Example.com:80", "example.com"),
+        ("example.com", "example.com"),
+        ("127.0.0.1:8765", "127.0.0.1"),
+        ("[::1]:8765", "::1"),
+        ("::1", "::1"),
+        ("", ""),
+    ],
+)
+def test_the_host_of_a_header_has_no_port(header: str, host: str) -> None:
+    assert host_in_header(header) == host
+
+
+def test_a_name_is_not_an_address() -> None:
+    assert is_address("192.0.2.1")
+    assert is_address("::1")
+    assert not is_address("localhost")

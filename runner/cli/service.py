@@ -46,6 +46,14 @@ def service(
             help="Key that clients must send. Default: no key.",
         ),
     ] = None,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URL",
+            help="Allow web pages of this origin to connect, and its host as a name of "
+            "the service. Repeatable. Default: pages of this machine.",
+        ),
+    ] = None,
     max_sessions: Annotated[
         int | None,
         typer.Option(
@@ -143,6 +151,7 @@ def service(
                 port=port,
                 key=key,
                 max_sessions=max_sessions,
+                origins=origin or (),
                 report=report,
                 faults=faults,
                 fault_seed=fault_seed,

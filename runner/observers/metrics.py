@@ -8,6 +8,7 @@ bounded: never a session id.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socketserver
 import threading
@@ -24,6 +25,7 @@ from prometheus_client.exposition import choose_encoder
 from runner import __version__
 from runner.audio.devices import BYTES_PER_SECOND
 from runner.errors import TransportError, os_error_text
+from runner.hosts import host_in_header, is_this_machine
 from runner.observers.call_stats import Counters
 from runner.observers.events import (
     AgentReplyEnded,
@@ -339,7 +341,12 @@ class _ScrapeHandler(BaseHTTPRequestHandler):
     timeout = _REQUEST_TIMEOUT
 
     def do_GET(self) -> None:
-        """Answers with the metrics; 404 for any other path."""
+        """Answers with the metrics; 404 for any other path, 403 for a web page."""
+        host = self.headers.get("Host", "")
+        # A page whose name was made to resolve to this machine sends its own name.
+        if not is_this_machine(host_in_header(host)):
+            self._answer(403, "application/json", _host_refusal(host))
+            return
         if urlsplit(self.path).path != _PATH:
             self._answer(404, "text/plain", f"the metrics are at {_PATH}\n".encode())
             return
@@ -355,6 +362,11 @@ class _ScrapeHandler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+
+def _host_refusal(host: str) -> bytes:
+    detail = f"Host '{host}' is not allowed; connect to {_HOST} or localhost"
+    return json.dumps({"detail": detail}).encode()
 
 
 @contextlib.contextmanager

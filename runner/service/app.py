@@ -12,21 +12,22 @@ import secrets
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from http import HTTPStatus
-from typing import Any, Self
+from typing import Any, Self, cast
 from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from runner.errors import SpeechError, TransportError, os_error_text
 from runner.service.connection import ABNORMAL_CLOSURE, FaultySocket, Outbox
 from runner.service.conversation import Report, ServerContext
-from runner.service.faults.model import Fault, RejectConnection
+from runner.service.faults.model import Fault
+from runner.service.http import AccessPolicy, HttpAnswer, HttpRequest, RequestReader
 from runner.service.responses import FILLER, SpeechSynthesizer
 from runner.service.sessions import ConnectionHandler, default_max_sessions
 from runner.service.workers import Workers
@@ -44,10 +45,11 @@ class LocalService:
     """A voice-agent service on this machine, as an asynchronous context.
 
     Does not close `speech`. `report` receives log events: a type that begins with
-    `vagent.`, and its fields. Port 0 selects a free port.
+    `vagent.`, and its fields. Port 0 selects a free port. Web pages of `origins` may
+    connect, in addition to those of this machine.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         speech: SpeechStack,
         *,
@@ -55,11 +57,13 @@ class LocalService:
         port: int = 0,
         key: str | None = None,
         max_sessions: int | None = None,
+        origins: Sequence[str] = (),
         report: Report | None = None,
         faults: Sequence[Fault] = (),
         fault_seed: int = 0,
     ) -> None:
         self._address = (host, port)
+        self._access = AccessPolicy(host, origins)
         self._authenticator = Authenticator(key)
         self._max_sessions = max_sessions or default_max_sessions()
         # Four per session (language model, synthesizer, VAD, recognizer), and four for
@@ -96,7 +100,11 @@ class LocalService:
                     self._serve,
                     host,
                     port,
-                    process_request=self._answer_request,
+                    create_connection=cast(
+                        type[ServerConnection],
+                        partial(_HttpConnection, answer=self._answer_request),
+                    ),
+                    process_response=_answer_in_json,
                     # Base64 of audio does not compress; trying costs time.
                     compression=None,
                     max_size=_MAX_MESSAGE_BYTES,
@@ -124,23 +132,36 @@ class LocalService:
         assert self._handler is not None, "the service has not been entered"
         return self._handler
 
-    def _answer_request(
-        self, connection: ServerConnection, request: Request
-    ) -> Response | None:
-        """Answers plain HTTP requests; a wrong key is reported over the WebSocket."""
+    def _answer_request(self, request: HttpRequest) -> HttpAnswer | None:
+        """Answers a request; None: it opens a WebSocket, which reports a wrong key."""
         rejection = self._connections.check_connection()
         if rejection is not None:
-            return _reject(connection, rejection)
-        address = urlsplit(request.path)
-        if address.path == PATH:
-            return None
-        if address.path == _TOKEN_PATH:
-            now = asyncio.get_running_loop().time()
-            authorization = request.headers.get("Authorization")
-            return _json_response(
-                *self._authenticator.issue_token(authorization, address.query, now)
-            )
-        return _json_response(404, {"detail": "Not Found"})
+            if rejection.status is None:
+                return _NO_ANSWER
+            phrase = HTTPStatus(rejection.status).phrase
+            return HttpAnswer(rejection.status, {"detail": f"{phrase} (injected)"})
+        refusal = self._access.check(request)
+        if refusal is not None:
+            return refusal
+        if request.path not in (PATH, _TOKEN_PATH):
+            return HttpAnswer(404, {"detail": "Not Found"})
+        cross_origin = _cross_origin_headers(request)
+        if request.method == "OPTIONS":
+            return HttpAnswer(204, headers={"Allow": "GET", **cross_origin})
+        if request.method != "GET":
+            detail = {"detail": "Method Not Allowed"}
+            return HttpAnswer(405, detail, {"Allow": "GET", **cross_origin})
+        if request.path == PATH:
+            if request.is_upgrade:
+                return None
+            detail = {"detail": f"{PATH} is a WebSocket; connect with ws://"}
+            return HttpAnswer(426, detail, {"Upgrade": "websocket"})
+        now = asyncio.get_running_loop().time()
+        authorization = request.get("authorization")
+        status, body = self._authenticator.issue_token(
+            authorization, request.query, now
+        )
+        return HttpAnswer(status, body, cross_origin)
 
     async def _serve(self, connection: ServerConnection) -> None:
         is_authorized = self._is_authorized(connection)
@@ -186,21 +207,99 @@ class _Socket:
                 await connection.close(outbox.code)
 
 
-def _reject(connection: ServerConnection, rejection: RejectConnection) -> Response:
-    """Answers with the injected status, or closes the connection without a response."""
-    if rejection.status is None:
-        connection.transport.abort()
-    status = HTTPStatus(rejection.status or HTTPStatus.SERVICE_UNAVAILABLE)
-    return connection.respond(status, f"{status.phrase} (injected)\n")
+# Closes the connection instead of answering.
+_NO_ANSWER = HttpAnswer(503)
 
 
-def _json_response(status: int, value: Mapping[str, Any]) -> Response:
-    body = json.dumps(value).encode()
-    headers = Headers()
-    headers["Content-Type"] = "application/json"
-    headers["Content-Length"] = str(len(body))
-    headers["Connection"] = "close"
-    return Response(status, HTTPStatus(status).phrase, headers, body)
+class _HttpConnection(ServerConnection):
+    """Answers the first request of a connection, or has it opened as a WebSocket.
+
+    `websockets` drops requests with a body, and what is not a request, unanswered.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        answer: Callable[[HttpRequest], HttpAnswer | None],
+        **options: Any,
+    ) -> None:
+        super().__init__(*args, **options)
+        self._answer = answer
+        # None once the request is read.
+        self._reader: RequestReader | None = RequestReader()
+        self._is_answered = False
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_answered:
+            return  # the rest of a body
+        if self._reader is None:
+            super().data_received(data)
+        else:
+            self._read(self._reader, data)
+
+    def eof_received(self) -> None:
+        if self._reader is not None:
+            self._read(self._reader, b"")
+        if not self._is_answered:
+            super().eof_received()
+
+    def _read(self, reader: RequestReader, data: bytes) -> None:
+        reader.feed(data)
+        if not reader.is_complete:
+            return
+        self._reader = None
+        request = reader.request
+        answer = reader.error
+        if answer is None and request is not None:
+            answer = self._answer(request)
+        if answer is not None:
+            is_head = request is not None and request.method == "HEAD"
+            self._send_answer(answer, is_head=is_head)
+        elif request is not None:
+            super().data_received(reader.data)
+
+    def _send_answer(self, answer: HttpAnswer, *, is_head: bool) -> None:
+        self._is_answered = True
+        if answer is _NO_ANSWER:
+            self.transport.abort()
+            return
+        self.transport.write(answer.encode(with_body=not is_head))
+        # A close would reset a connection on which a body still arrives, and the client
+        # would lose the answer. The client closes it, or the handshake times out.
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+
+
+def _answer_in_json(
+    connection: ServerConnection, request: Request, response: Response
+) -> Response | None:
+    """Replaces the text with which `websockets` refuses a handshake."""
+    del connection, request
+    if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+        return None
+    detail = response.body.decode("utf-8", "replace").strip()
+    body = json.dumps({"detail": detail}).encode()
+    for name, value in (
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(body))),
+    ):
+        del response.headers[name]
+        response.headers[name] = value
+    response.body = body
+    return response
+
+
+def _cross_origin_headers(request: HttpRequest) -> dict[str, str]:
+    """Returns the headers that let a page of an allowed origin read the answer."""
+    origin = request.get("origin")
+    if origin is None:
+        return {}
+    return {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Allow-Methods": "GET",
+        "Access-Control-Allow-Headers": "Authorization",
+        "Vary": "Origin",
+    }
 
 
 def _quiet_logger() -> logging.Logger:

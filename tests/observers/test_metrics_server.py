@@ -68,3 +68,14 @@ def test_a_scraper_that_leaves_early_prints_nothing(
         assert httpx.get(url).status_code == 200
 
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("host", ["rebind.evil.example", "", "192.0.2.1:9464"])
+def test_a_web_page_cannot_read_the_metrics_under_its_own_name(host: str) -> None:
+    with serve_metrics(0, body) as url:
+        answer = httpx.get(url, headers={"Host": host})
+        local = httpx.get(url, headers={"Host": "localhost:1"})
+
+    assert answer.status_code == 403
+    assert f"Host '{host}' is not allowed" in answer.json()["detail"]
+    assert local.status_code == 200

@@ -48,6 +48,7 @@ USERS = {
         "runner.tools.arguments",
     },
     "websockets": {"runner.engine.transports.websockets", "runner.service.app"},
+    "h11": {"runner.service.http"},
     "picows": {"runner.engine.transports.picows"},
     "python_socks": {"runner.engine.transports.picows"},
     "uvloop": {"runner.cli.run"},
