@@ -6,7 +6,6 @@ command to install it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -29,12 +28,10 @@ from runner.speech.models import (
     ModelStore,
     open_model_store,
 )
+from runner.speech.threads import count_threads
 
 INSTALL = "pip install 'vagent[local]'"
 _RULES = LlmConfig(name="rules")
-
-# Models of this size gain nothing from more threads.
-_MAX_THREADS = 4
 
 _PARTS = ("stt", "llm", "tts", "vad", "endpointing")  # in the order of reports
 
@@ -50,14 +47,14 @@ def load_speech(
 ) -> SpeechStack:
     """Starts loading the components that `local` names; returns immediately.
 
-    `threads` is the number of cores per model (None: all cores, at most four). With
+    `threads` is the number of threads per model (None: see `count_threads`). With
     `fallbacks_only` only the fallbacks are loaded (energy gate, no recognizer, rules,
     tones) and nothing counts as missing.
     """
     return LoadedSpeechStack(
         local,
         store or open_model_store(),
-        threads or available_cores(),
+        threads or count_threads(),
         fallbacks_only=fallbacks_only,
     )
 
@@ -72,19 +69,11 @@ def load_synthesizer(
     # No fallback: a recognizer does not understand tones.
     store = store or open_model_store()
     try:
-        return _load_voice(local, store, threads or available_cores())
+        return _load_voice(local, store, threads or count_threads())
     except ImportError as error:
         raise SpeechError(
             f"cannot load the local voice: {_import_problem(error)}", hint=INSTALL
         ) from error
-
-
-def available_cores() -> int:
-    """Returns the number of cores that a model should use, at most four."""
-    # A container may have fewer cores than the machine; only Linux reports that.
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return min(cores, _MAX_THREADS)
 
 
 class LoadedSpeechStack:

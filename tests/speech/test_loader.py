@@ -10,7 +10,7 @@ from runner.config.model import LlmConfig, LocalConfig
 from runner.errors import ModelMissing
 from runner.speech.interfaces import SPEECH_RATE, VAD_FRAME
 from runner.speech.llm.rule_based import RuleBasedModel
-from runner.speech.loader import available_cores, load_speech, load_synthesizer
+from runner.speech.loader import load_speech, load_synthesizer
 from runner.speech.manifest import load_manifest
 from runner.speech.models import ModelStore
 from runner.speech.synthesizer import ToneSynthesizer
@@ -98,10 +98,6 @@ def test_load_synthesizer_has_no_fallback(nothing: ModelStore) -> None:
         load_synthesizer(LocalConfig(), store=nothing)
 
     assert caught.value.hint == "vagent models fetch joe"
-
-
-def test_a_machine_has_at_least_one_core() -> None:
-    assert available_cores() >= 1
 
 
 @pytest.mark.speech

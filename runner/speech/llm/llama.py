@@ -35,6 +35,7 @@ from runner.errors import SpeechError, os_error_text
 from runner.isolation import python_command
 from runner.speech.interfaces import Cancelled
 from runner.speech.llm.prompt import ChatMessage
+from runner.speech.threads import count_threads
 
 CONTEXT = 4096  # tokens of one conversation; the prompt and turns of a phone call fit
 # At four bits a smaller file has less than a billion parameters.
@@ -193,7 +194,6 @@ def _load_error(path: Path) -> SpeechError:
 
 _SLOTS = 2  # one generates while the other caches a prompt or is being cancelled
 _CACHE_MIB = 256  # for conversations that lost their slot; the default is 8 GB
-_MAX_THREADS = 8  # more than a laptop's physical cores is slower
 
 
 class Worker:
@@ -267,12 +267,7 @@ def load(path: str, context: int) -> Any:  # the engine's own class, without typ
     parameters.endpoint_slots = False
     # The engine always opens a port on loopback; an unknown key keeps others out.
     parameters.api_keys = [secrets.token_urlsafe(24)]
-    # The threads of one step wait for each other in busy loops: with more than two
-    # cores, one is left to recognizer and synthesizer. With two, the engine takes both:
-    # a turn is decided while there is no speech, and two threads generate 32 tokens/s
-    # where one generates 18 (but only 1 to 6 while another process uses a core).
-    cores = os.cpu_count() or 1
-    threads = cores if cores <= 2 else min(_MAX_THREADS, cores - 1)
+    threads = count_threads()
     parameters.cpuparams.n_threads = threads
     parameters.cpuparams_batch.n_threads = threads
     return xllamacpp.Server(parameters)
