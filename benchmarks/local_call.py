@@ -1,7 +1,7 @@
 """How long a caller waits: end of speech to first audio, over spoken requests.
 
-    python benchmarks/local_call.py [--brain qwen-0.5b ...] [--json FILE]
-                                    [--count N]
+    python benchmarks/local_call.py [--llm qwen-0.5b ...] [--json FILE]
+                                    [--count N] [--load N]
 
 A child process serves with the real models; this process is a client of the wire that
 speaks requests in real time with the local voice and measures from the last audible
@@ -17,9 +17,11 @@ import json
 import math
 import os
 import statistics
+import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -270,20 +272,20 @@ def spoken_requests(agents: Sequence[Agent]) -> dict[str, bytes]:
 
 
 async def measure(
-    brain: str, agents: Sequence[Agent], speech: Mapping[str, bytes]
+    llm: str, agents: Sequence[Agent], speech: Mapping[str, bytes]
 ) -> list[Request]:
-    """Hold all calls with one brain."""
+    """Holds all calls with one language model."""
     done: list[Request] = []
-    async with run_local_service(LocalConfig(llm=LlmConfig(name=brain))) as url:
+    async with run_local_service(LocalConfig(llm=LlmConfig(name=llm))) as url:
         for agent in agents:
             async with websockets.connect(url, compression=None) as socket:
                 done += await Call(socket, agent, speech).hold()
     return done
 
 
-def show(brain: str, requests: Sequence[Request]) -> None:
-    """Print a table of one brain's figures."""
-    print(f"\n{brain} ({os.cpu_count()} cores)")
+def show(llm: str, requests: Sequence[Request]) -> None:
+    """Prints a table of the figures of one language model."""
+    print(f"\n{llm} ({os.cpu_count()} cores)")
     for request in requests:
         wait = "none" if request.wait is None else f"{request.wait:.2f} s"
         tools = ", ".join(request.tools)
@@ -301,20 +303,37 @@ def show(brain: str, requests: Sequence[Request]) -> None:
     )
 
 
+@contextmanager
+def busy_processes(count: int) -> Iterator[None]:
+    """Runs processes that each keep a core busy."""
+    command = [sys.executable, "-c", "while True: pass"]
+    processes = [subprocess.Popen(command) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for each in processes:
+            each.kill()
+            each.wait()
+
+
 def main() -> None:
-    """Measure each brain and print a table of it."""
+    """Measures each language model and prints a table of it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--brain", action="append", help="default: both bundled ones")
+    parser.add_argument("--llm", action="append", help="default: both bundled ones")
     parser.add_argument("--json", type=argparse.FileType("w"), help="figures as JSON")
     parser.add_argument("--count", type=int, help="of requests; default: all")
+    parser.add_argument(
+        "--load", type=int, default=0, help="busy processes next to the service"
+    )
     options = parser.parse_args()
     agents = first_agents(options.count)
     speech = spoken_requests(agents)
     figures = {}
-    for brain in options.brain or ("qwen-1.5b", "qwen-0.5b"):
-        requests = asyncio.run(measure(brain, agents, speech))
-        show(brain, requests)
-        figures[brain] = [asdict(request) for request in requests]
+    for llm in options.llm or ("qwen-1.5b", "qwen-0.5b"):
+        with busy_processes(options.load):
+            requests = asyncio.run(measure(llm, agents, speech))
+        show(llm, requests)
+        figures[llm] = [asdict(request) for request in requests]
     if options.json:
         json.dump(figures, options.json, indent=1)
     sys.stdout.flush()

@@ -122,7 +122,7 @@ SPOKEN = (
     ),
     Round(("recognition.py", "--count", "2"), ("local voice",), figures=6),
     Round(
-        ("local_call.py", "--brain", "qwen-0.5b", "--count", "1"),
+        ("local_call.py", "--llm", "qwen-0.5b", "--count", "1", "--load", "1"),
         ("  median",),
         figures=6,
     ),
