@@ -268,6 +268,19 @@ def is_goodbye(text: str) -> bool:
     return len(others) <= _MAX_OTHER_WORDS and not any(w[0].isdecimal() for w in others)
 
 
+_THANKS = frozenset(("thanks", "thank", "thankyou", "cheers", "thx"))
+# With one of these, thanks can be the answer to a question of the agent.
+_AGREEMENT = frozenset(("yes", "yeah", "yep", "sure", "ok", "okay", "please", "right"))
+
+
+def is_only_thanks(text: str) -> bool:
+    """True if the caller thanks, and neither requests nor agrees to anything."""
+    words = set(spoken_tokens(text))
+    return bool(
+        words & _THANKS and not words & _AGREEMENT and words <= _POLITE | _THANKS
+    )
+
+
 def allows_ending(history: Sequence[HistoryMessage]) -> bool:
     """True if the caller's last message can mean the end of the call."""
     # An unwanted hang-up is the worst mistake, and a tool that ends the call has no

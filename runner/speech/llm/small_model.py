@@ -35,6 +35,7 @@ from runner.speech.llm.prompt import (
     decision_messages,
     find_ending_tool,
     is_goodbye,
+    is_only_thanks,
     merge_pending,
     speech_messages,
     trim,
@@ -293,6 +294,9 @@ def _validate(
 ) -> ToolCallRequest | TextChunk | None:
     if tool.ends_call:
         return ToolCallRequest(tool.name) if allows_ending(history) else None
+    last = history[-1] if history else None
+    if tool.required and isinstance(last, UserMessage) and is_only_thanks(last.text):
+        return None  # it contains no argument; what the model gives is of earlier turns
     if (
         is_small
         and all(parameter.is_free_text for parameter in tool.required)

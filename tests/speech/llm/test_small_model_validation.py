@@ -68,6 +68,29 @@ def test_without_a_tool_call_the_result_is_none(call: ToolDecision | None) -> No
     assert verdict("When is Alien on?", call=call) is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Thank you very much.",
+        "Thanks, that is all.",
+        "No, thanks.",
+        "Great, thank you so much for your help.",
+    ],
+)
+@pytest.mark.parametrize("is_small", [True, False])
+def test_thanks_never_call_a_tool_that_needs_an_argument(
+    text: str, is_small: bool
+) -> None:
+    turns = ("When is Alien on?", AssistantMessage("Alien is on at nine."), text)
+    assert verdict(*turns, call=FILM, is_small=is_small) is None
+
+
+@pytest.mark.parametrize("text", ["Yes, thank you.", "Sure, thanks.", "Alien, thanks."])
+def test_thanks_with_an_agreement_or_an_argument_can_call_a_tool(text: str) -> None:
+    turns = ("When is Alien on?", AssistantMessage("Shall I look it up?"), text)
+    assert verdict(*turns, call=FILM) == ToolCallRequest("showtimes", {"film": "Alien"})
+
+
 def test_the_call_is_not_ended_without_a_goodbye() -> None:
     assert verdict("Thank you.", call=ToolDecision("end_call", {})) is None
     assert verdict(
