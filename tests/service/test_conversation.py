@@ -45,6 +45,7 @@ class FakeConnection:
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
         self.code: int | None = None
+        self.has_session = False
         self._changed = asyncio.Event()
 
     def send(self, text: str) -> None:
@@ -113,6 +114,42 @@ async def test_a_conversation_ends_with_its_session() -> None:
     assert here.talk.session.phase is Phase.CLOSED
     kinds = [kind for kind, _ in here.reports]
     assert kinds == ["vagent.session.opened", "vagent.session.closed"]
+
+
+async def test_a_connection_lost_before_its_resume_leaves_a_dropped_session() -> None:
+    async with setup() as here:
+        here.receive(SessionUpdate({}))
+        await here.line.until("session.ready")
+        here.talk.detach(here.line)
+        new = FakeConnection()
+        here.talk.resume(new)
+        assert here.talk.is_connected
+        here.talk.detach(new)
+        assert not here.talk.is_connected
+        last = FakeConnection()
+        here.talk.resume(last)
+        await last.until("session.ready")
+
+    assert new.sent == []
+
+
+async def test_of_two_connections_that_resume_at_once_the_first_is_closed() -> None:
+    async with setup() as here:
+        here.receive(SessionUpdate({}))
+        await here.line.until("session.ready")
+        first, second = FakeConnection(), FakeConnection()
+        here.talk.resume(first)
+        here.talk.resume(second)
+        assert await first.closed() == 1000
+        await second.until("session.ready")
+
+
+async def test_the_size_of_a_session_contains_its_prompt_and_history() -> None:
+    async with setup() as here:
+        here.receive(SessionUpdate({"system_prompt": "x" * 5_000}))
+        here.receive(ConversationMessage("user", "y" * 3_000), ReplyCreate())
+        await here.line.until("reply.done")
+        assert 8_000 < here.talk.size < 20_000
 
 
 async def test_the_model_is_warmed_while_the_greeting_plays() -> None:
