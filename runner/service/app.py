@@ -40,6 +40,7 @@ from runner.service.sessions import (
 )
 from runner.service.workers import Workers
 from runner.speech.interfaces import SpeechStack
+from runner.speech.models import DEFAULT_VOICE
 
 PATH = "/v1/ws"
 _TOKEN_PATH = "/v1/token"
@@ -83,6 +84,7 @@ class LocalService:
             workers,
             SpeechSynthesizer(speech, workers),
             report or (lambda kind, fields: None),
+            voices=(DEFAULT_VOICE,),
         )
         self._stack = AsyncExitStack()
         self._server: Server | None = None

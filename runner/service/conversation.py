@@ -72,6 +72,7 @@ class ServerContext:
     # Offset from the clock of the loop to seconds since 1970; None: the current one.
     epoch: float | None = None
     chunk_ms: float | None = None  # of audio in one message; None: as the service
+    voices: tuple[str, ...] = ()  # accepted in addition to those of the service
 
     def current_epoch(self) -> float:
         """Returns `epoch`, or the current offset. Call on the event loop."""
@@ -84,7 +85,9 @@ class Conversation:
     """One session with its speech components; runs as a task."""
 
     def __init__(self, context: ServerContext) -> None:
-        self.session = ServerSession(context.make_id, epoch=context.current_epoch())
+        self.session = ServerSession(
+            context.make_id, epoch=context.current_epoch(), voices=context.voices
+        )
         self._context = context
         self._inbox: asyncio.Queue[ServerEvent] = asyncio.Queue()
         self._responder = Responder(

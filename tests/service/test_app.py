@@ -199,6 +199,19 @@ async def test_a_port_in_use_is_a_transport_error() -> None:
 # ------------------------------------------------------------------------ bad input
 
 
+async def test_the_local_voice_is_known_and_an_unknown_one_is_refused() -> None:
+    async with serving() as server:
+        async with connected(server) as client:
+            ready = await client.open(output={"voice": "joe"})
+            assert ready["config"]["output"]["voice"] == "joe"
+        async with connected(server) as client:
+            await client.send("session.update", session={"output": {"voice": "nobody"}})
+            error = await client.read()
+            assert (error["code"], error["param"]) == ("invalid_value", "output.voice")
+            assert error["message"].endswith(", vera, joe")
+            assert await client.closed() == 1008
+
+
 @pytest.mark.parametrize(
     ("data", "code", "text"),
     [

@@ -440,6 +440,8 @@ class Utterance:
         self._clauses.append(_Clause(words, start, duration_ms))
         self._planned_ms = start + duration_ms
         letters = sum(len(word) for word in words)
+        # As measured: the words of a greeting have no space, those of the LLM have one.
+        space = "" if self.is_greeting else " "
         deltas, spoken = [], 0
         for word in words:
             begins = start + duration_ms * spoken / letters
@@ -447,7 +449,11 @@ class Utterance:
             ends = start + duration_ms * spoken / letters
             deltas.append(
                 TranscriptAgentDelta(
-                    f"{word} ", self.reply_id, self.item_id, round(begins), round(ends)
+                    word + space,
+                    self.reply_id,
+                    self.item_id,
+                    round(begins),
+                    round(ends),
                 )
             )
         return deltas
