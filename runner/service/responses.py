@@ -293,7 +293,10 @@ class Reply:
                         await self._add_clause(sentence)
                 case ToolCallRequest():
                     self._request_tool(part)
-                    if may_fill and not has_spoken and not _ends_call(part.name):
+                    is_silent = _ends_call(part.name) or self._settings.is_held(
+                        part.name
+                    )
+                    if may_fill and not has_spoken and not is_silent:
                         has_spoken = True
                         await self._add_clause(FILLER, keep=True)
                 case _Failure():

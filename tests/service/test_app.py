@@ -196,6 +196,19 @@ async def test_a_port_in_use_is_a_transport_error() -> None:
                 pass
 
 
+async def test_a_tool_that_holds_runs_without_a_word() -> None:
+    async with calling() as client:
+        await client.open(tools=[TOOL | {"execution_mode": "hold"}])
+        await client.say(sentence(ORDER))
+        call = await client.until("tool.call")
+        assert "reply.started" not in client.kinds()
+        await client.send("tool.result", call_id=call["call_id"], result="here")
+        answer = await client.until("transcript.agent")
+
+    assert answer["text"] == "It says here."
+    assert client.kinds().count("reply.started") == 1
+
+
 # ------------------------------------------------------------------------ bad input
 
 
