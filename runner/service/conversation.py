@@ -93,7 +93,9 @@ class Conversation:
         self._responder = Responder(
             context.speech, context.workers, context.synthesizer, context.chunk_ms
         )
-        self._pipeline = SpeechPipeline(context.speech, context.workers, self)
+        self._pipeline = SpeechPipeline(
+            context.speech, context.workers, self, self._warn
+        )
         self._log = SessionLog(context.report, self.session.session_id)
         self._connection: ClientConnection | None = None
         # Replaces `_connection` when `Resumed` is processed.
@@ -242,6 +244,10 @@ class Conversation:
             )
         except SpeechError as error:  # the first reply is only slower
             self._context.report("vagent.warning", {"message": error.message})
+
+    def _warn(self, message: str) -> None:
+        facts = {"session_id": self.session.session_id, "message": message}
+        self._context.report("vagent.warning", facts)
 
     def _set_timer(self, loop: asyncio.AbstractEventLoop) -> None:
         deadline = self.session.deadline

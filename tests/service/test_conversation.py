@@ -172,6 +172,24 @@ async def test_speech_is_recognized_and_answered() -> None:
     assert [turn["speculative"] for turn in turns] == [True]
 
 
+async def test_speech_without_recognition_is_reported_once() -> None:
+    class Deaf(ScriptedSpeech):
+        def recognizer(self) -> None:
+            return None
+
+    turn = InputAudio(bytes(9_600) + whistle(500, 0.6) + bytes(48_000))
+    async with setup(Deaf({}, decide)) as here:
+        here.receive(SessionUpdate({}), turn)
+        await here.line.until("input.speech.stopped")
+        here.line.sent.clear()
+        here.receive(turn)
+        await here.line.until("input.speech.stopped")
+
+    warnings = [facts for kind, facts in here.reports if kind == "vagent.warning"]
+    [warning] = warnings
+    assert "there is no speech recognition" in warning["message"]
+
+
 async def test_a_failing_warm_up_is_reported_and_the_model_used_later() -> None:
     class Cold(ScriptedSpeech):
         def language_model(self) -> Any:
