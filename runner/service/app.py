@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
 import json
 import logging
 import os
@@ -17,26 +16,37 @@ from contextlib import AsyncExitStack
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Self, cast
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from runner.errors import SpeechError, TransportError, os_error_text
-from runner.service.connection import ABNORMAL_CLOSURE, FaultySocket, Outbox
+from runner.service.connection import (
+    ABNORMAL_CLOSURE,
+    ConnectionLimit,
+    FaultySocket,
+    Outbox,
+)
 from runner.service.conversation import Report, ServerContext
 from runner.service.faults.model import Fault
 from runner.service.http import AccessPolicy, HttpAnswer, HttpRequest, RequestReader
 from runner.service.responses import FILLER, SpeechSynthesizer
-from runner.service.sessions import ConnectionHandler, default_max_sessions
+from runner.service.sessions import (
+    ConnectionHandler,
+    default_max_sessions,
+    is_same_secret,
+)
 from runner.service.workers import Workers
 from runner.speech.interfaces import SpeechStack
+from runner.speech.models import DEFAULT_VOICE
 
 PATH = "/v1/ws"
 _TOKEN_PATH = "/v1/token"
 # Maximum size of a message from a client; the limit of the real service is unknown.
 _MAX_MESSAGE_BYTES = 4 * 2**20
+_MAX_IDLE_CONNECTIONS = 128
 # Interval of pings to a client; the default of `websockets`.
 _PING_SECONDS = 20.0
 
@@ -74,6 +84,7 @@ class LocalService:
             workers,
             SpeechSynthesizer(speech, workers),
             report or (lambda kind, fields: None),
+            voices=(DEFAULT_VOICE,),
         )
         self._stack = AsyncExitStack()
         self._server: Server | None = None
@@ -94,6 +105,7 @@ class LocalService:
         self._handler = ConnectionHandler(
             self._context, self._max_sessions, faults=faults, fault_seed=seed
         )
+        limit = ConnectionLimit(self._max_sessions + max_idle_connections())
         try:
             self._server = await self._stack.enter_async_context(
                 serve(
@@ -102,7 +114,9 @@ class LocalService:
                     port,
                     create_connection=cast(
                         type[ServerConnection],
-                        partial(_HttpConnection, answer=self._answer_request),
+                        partial(
+                            _HttpConnection, answer=self._answer_request, limit=limit
+                        ),
                     ),
                     process_response=_answer_in_json,
                     # Base64 of audio does not compress; trying costs time.
@@ -161,24 +175,39 @@ class LocalService:
         status, body = self._authenticator.issue_token(
             authorization, request.query, now
         )
-        return HttpAnswer(status, body, cross_origin)
+        wait = self._connections.wrong_key_delay.seconds(now) if status == 404 else 0.0
+        return HttpAnswer(status, body, cross_origin, delay_seconds=wait)
 
     async def _serve(self, connection: ServerConnection) -> None:
-        is_authorized = self._is_authorized(connection)
-        await self._connections.serve(_Socket(connection), is_authorized=is_authorized)
+        assert isinstance(connection, _HttpConnection), "see `create_connection`"
+        await self._connections.serve(
+            _Socket(connection),
+            outbox=connection.outbox,
+            is_authorized=self._is_authorized(connection),
+            credentials=connection.credentials,
+        )
 
-    def _is_authorized(self, connection: ServerConnection) -> bool:
-        request = connection.request
-        assert request is not None, "the handshake is complete"
-        authorization = request.headers.get("Authorization")
-        can_resume = self._connections.sessions.can_resume_with(
-            credential(authorization)
-        )
+    def _is_authorized(self, connection: _HttpConnection) -> bool:
+        sessions = self._connections.sessions
         now = asyncio.get_running_loop().time()
-        query = urlsplit(request.path).query
-        return self._authenticator.is_authorized(
-            authorization, query, now, can_resume=can_resume
+        return any(
+            self._authenticator.is_authorized(
+                each, now, can_resume=sessions.can_resume_with(each)
+            )
+            for each in connection.credentials
         )
+
+
+def max_idle_connections() -> int:
+    """Returns the limit of connections without a session, by the open-file limit."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return _MAX_IDLE_CONNECTIONS
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return _MAX_IDLE_CONNECTIONS
+    return max(4, min(_MAX_IDLE_CONNECTIONS, files // 4))
 
 
 class _Socket:
@@ -221,13 +250,34 @@ class _HttpConnection(ServerConnection):
         self,
         *args: Any,
         answer: Callable[[HttpRequest], HttpAnswer | None],
+        limit: ConnectionLimit,
         **options: Any,
     ) -> None:
         super().__init__(*args, **options)
+        self.outbox = Outbox(self.abort)
+        self.credentials: Sequence[str] = ()
         self._answer = answer
+        self._limit = limit
         # None once the request is read.
         self._reader: RequestReader | None = RequestReader()
         self._is_answered = False
+
+    @property
+    def has_session(self) -> bool:
+        """True while a session uses the connection."""
+        return self.outbox.has_session
+
+    def abort(self) -> None:
+        """Closes the connection at once."""
+        self.transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._limit.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._limit.remove(self)
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._is_answered:
@@ -256,14 +306,24 @@ class _HttpConnection(ServerConnection):
             is_head = request is not None and request.method == "HEAD"
             self._send_answer(answer, is_head=is_head)
         elif request is not None:
+            self.credentials = credentials_of(request)
             super().data_received(reader.data)
 
     def _send_answer(self, answer: HttpAnswer, *, is_head: bool) -> None:
         self._is_answered = True
         if answer is _NO_ANSWER:
-            self.transport.abort()
+            self.abort()
             return
-        self.transport.write(answer.encode(with_body=not is_head))
+        data = answer.encode(with_body=not is_head)
+        if answer.delay_seconds:
+            self.loop.call_later(answer.delay_seconds, self._write_last, data)
+        else:
+            self._write_last(data)
+
+    def _write_last(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        self.transport.write(data)
         # A close would reset a connection on which a body still arrives, and the client
         # would lose the answer. The client closes it, or the handshake times out.
         if self.transport.can_write_eof():
@@ -324,21 +384,16 @@ class Authenticator:
         self._key = key
         self._tokens: dict[str, float] = {}  # expiry by token
 
-    def is_authorized(
-        self, authorization: str | None, query: str, now: float, *, can_resume: bool
-    ) -> bool:
-        """Returns True if a connection with these credentials may have a session.
+    def is_authorized(self, given: str, now: float, *, can_resume: bool) -> bool:
+        """Returns True if a client with this credential may have a session.
 
-        The header contains the key, with or without `Bearer`; the query may contain a
-        temporary token. `can_resume`: the credential is the resume token of a session.
+        It is the key or a temporary token. `can_resume`: it is the resume token of a
+        session.
         """
-        if self._key is None or can_resume:
+        if self._key is None or can_resume or is_same_secret(given, self._key):
             return True
-        if _same(credential(authorization), self._key):
-            return True
-        token = parse_qs(query).get("token", [""])[-1]
         # Measured: a token can be used several times until it expires.
-        return self._tokens.get(token, -1.0) > now or _same(token, self._key)
+        return self._tokens.get(given, -1.0) > now
 
     def issue_token(
         self, authorization: str | None, query: str, now: float
@@ -346,7 +401,9 @@ class Authenticator:
         """Returns status and JSON body of the answer to GET /v1/token."""
         if authorization is None:
             return 422, {"detail": [_missing("header", "authorization")]}
-        if self._key is not None and not _same(credential(authorization), self._key):
+        if self._key is not None and not is_same_secret(
+            credential(authorization), self._key
+        ):
             return 404, {"detail": "Invalid API key"}
         given = {name: values[-1] for name, values in parse_qs(query).items()}
         errors = [
@@ -370,12 +427,10 @@ def credential(authorization: str | None) -> str:
     return rest.strip() if scheme.lower() == "bearer" else text
 
 
-def _same(given: str, expected: str) -> bool:
-    # Bytes of a header that are not ASCII arrive as surrogates.
-    return hmac.compare_digest(
-        given.encode("utf-8", "surrogatepass"),
-        expected.encode("utf-8", "surrogatepass"),
-    )
+def credentials_of(request: HttpRequest) -> Sequence[str]:
+    """Returns the key or token in the header, and the one in the query."""
+    token = parse_qs(request.query).get("token", [""])[-1]
+    return credential(request.get("authorization")), token
 
 
 def _missing(where: str, name: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 # A connection whose client does not read is cut off above these limits: a minute of
 # audio messages, or large messages (each `session.update` of up to 4 MB is echoed).
@@ -52,6 +52,7 @@ class Outbox(MessageQueue[str]):
 
     def __init__(self, abort: Callable[[], None]) -> None:
         super().__init__()
+        self.has_session = False  # set by the conversation
         self._abort = abort
         self._unread = 0  # characters
 
@@ -91,3 +92,62 @@ class FaultySocket(MessageQueue[str | bytes]):
     def _was_read(self, message: str | bytes) -> None:
         if self._queue.qsize() <= _MAX_UNREAD_BY_SOCKET:
             self._has_room.set()
+
+
+class Abortable(Protocol):
+    """A connection that may be without a session."""
+
+    @property
+    def has_session(self) -> bool: ...
+
+    def abort(self) -> None:
+        """Closes the connection at once."""
+        ...
+
+
+class ConnectionLimit:
+    """Bounds the open connections: the oldest one without a session makes room.
+
+    So idle connections use up neither the descriptors nor the memory, and a new client
+    always has a place.
+    """
+
+    def __init__(self, max_connections: int) -> None:
+        self._max_connections = max_connections
+        self._open: dict[Abortable, None] = {}  # oldest first
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, connection: Abortable) -> None:
+        """Adds a new connection; aborts the oldest idle one if there are too many."""
+        if len(self._open) >= self._max_connections:
+            idle = (each for each in self._open if not each.has_session)
+            oldest = next(idle, None)
+            if oldest is not None:
+                self.remove(oldest)
+                oldest.abort()
+        self._open[connection] = None
+
+    def remove(self, connection: Abortable) -> None:
+        """Removes a connection that is closed."""
+        self._open.pop(connection, None)
+
+
+# A wrong key is answered this late, and further ones after each other: keys cannot be
+# guessed quickly, and clients with the right key do not wait.
+_WRONG_KEY_SECONDS = 0.5
+_MAX_WRONG_KEY_SECONDS = 5.0
+
+
+class WrongKeyDelay:
+    """Computes how long the answer to a wrong key is delayed."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def seconds(self, now: float) -> float:
+        """Returns the delay for a wrong key that arrives now."""
+        due = max(now, self._next) + _WRONG_KEY_SECONDS
+        self._next = min(due, now + _MAX_WRONG_KEY_SECONDS)
+        return self._next - now

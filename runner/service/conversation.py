@@ -15,7 +15,7 @@ from typing import Any, Protocol, assert_never
 
 from runner.errors import SpeechError
 from runner.protocol.codec import encode
-from runner.protocol.messages import ReplyAudio, ServerMessage
+from runner.protocol.messages import ReplyAudio, ServerMessage, SessionUpdated
 from runner.protocol.server.config import Settings
 from runner.protocol.server.events import (
     AppendHistory,
@@ -46,6 +46,8 @@ Report = Callable[[str, Mapping[str, Any]], None]
 class ClientConnection(Protocol):
     """A connection to the client; both methods return at once."""
 
+    has_session: bool  # True while a configured session uses the connection
+
     def send(self, message: str) -> None: ...
 
     def close(self, code: int) -> None:
@@ -70,6 +72,7 @@ class ServerContext:
     # Offset from the clock of the loop to seconds since 1970; None: the current one.
     epoch: float | None = None
     chunk_ms: float | None = None  # of audio in one message; None: as the service
+    voices: tuple[str, ...] = ()  # accepted in addition to those of the service
 
     def current_epoch(self) -> float:
         """Returns `epoch`, or the current offset. Call on the event loop."""
@@ -82,18 +85,33 @@ class Conversation:
     """One session with its speech components; runs as a task."""
 
     def __init__(self, context: ServerContext) -> None:
-        self.session = ServerSession(context.make_id, epoch=context.current_epoch())
+        self.session = ServerSession(
+            context.make_id, epoch=context.current_epoch(), voices=context.voices
+        )
         self._context = context
         self._inbox: asyncio.Queue[ServerEvent] = asyncio.Queue()
         self._responder = Responder(
             context.speech, context.workers, context.synthesizer, context.chunk_ms
         )
-        self._pipeline = SpeechPipeline(context.speech, context.workers, self)
+        self._pipeline = SpeechPipeline(
+            context.speech, context.workers, self, self._warn
+        )
         self._log = SessionLog(context.report, self.session.session_id)
         self._connection: ClientConnection | None = None
         # Replaces `_connection` when `Resumed` is processed.
         self._next_connection: ClientConnection | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._config_size = 0
+
+    @property
+    def is_connected(self) -> bool:
+        """True if a connection uses the session, or is about to."""
+        return self._connection is not None or self._next_connection is not None
+
+    @property
+    def size(self) -> int:
+        """Characters of the prompt, the tools and the history."""
+        return self._config_size + self._responder.history_size
 
     @property
     def agent_is_speaking(self) -> bool:
@@ -127,11 +145,16 @@ class Conversation:
 
     def resume(self, connection: ClientConnection) -> None:
         """Continues over this connection and closes an earlier one."""
+        if self._next_connection is not None:
+            self._next_connection.close(1000)
         self._next_connection = connection
         self.post(Resumed())
 
     def detach(self, connection: ClientConnection) -> None:
         """Reports the end of a connection; ignored if another one has replaced it."""
+        if self._next_connection is connection:
+            self._next_connection = None
+            self.post(Disconnected())
         if self._connection is connection:
             self._connection = None
             self.post(Disconnected())
@@ -139,6 +162,7 @@ class Conversation:
     def hang_up(self, code: int) -> None:
         """Closes the connection, if there is one, with this code."""
         if self._connection is not None:
+            self._connection.has_session = False
             self._connection.close(code)
             self._connection = None
 
@@ -165,6 +189,8 @@ class Conversation:
             if isinstance(event, Resumed):
                 self.hang_up(1000)
                 self._connection, self._next_connection = self._next_connection, None
+                if self._connection is not None:
+                    self._connection.has_session = True
             for action in self.session.feed(event, loop.time()):
                 self._perform(action, tasks)
             if isinstance(event, Disconnected | Resumed):
@@ -194,11 +220,16 @@ class Conversation:
     def _send(self, message: ServerMessage) -> None:
         if isinstance(message, ReplyAudio):
             self._log.send_audio()
+        text = encode(message)
+        if isinstance(message, SessionUpdated):
+            self._config_size = len(text)
         if self._connection is not None:
-            self._connection.send(encode(message))
+            self._connection.send(text)
 
     def _configure(self, settings: Settings, tasks: asyncio.TaskGroup) -> None:
         self._log.open()
+        if self._connection is not None:
+            self._connection.has_session = True
         self._pipeline.configure(settings)
         agent = self._responder.configure(settings)
         if agent is not None:
@@ -213,6 +244,10 @@ class Conversation:
             )
         except SpeechError as error:  # the first reply is only slower
             self._context.report("vagent.warning", {"message": error.message})
+
+    def _warn(self, message: str) -> None:
+        facts = {"session_id": self.session.session_id, "message": message}
+        self._context.report("vagent.warning", facts)
 
     def _set_timer(self, loop: asyncio.AbstractEventLoop) -> None:
         deadline = self.session.deadline

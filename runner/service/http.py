@@ -62,6 +62,7 @@ class HttpAnswer:
     status: int
     body: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    delay_seconds: float = 0.0  # before it is sent
 
     def encode(self, *, with_body: bool = True) -> bytes:
         """Returns the answer as it is sent; the connection closes after it."""

@@ -81,9 +81,15 @@ class SpeechPipeline:
     """Recognizes the speech of one session; `run` lives as long as the session."""
 
     def __init__(
-        self, speech: SpeechStack, workers: Workers, listener: TurnListener
+        self,
+        speech: SpeechStack,
+        workers: Workers,
+        listener: TurnListener,
+        warn: Callable[[str], None] = lambda message: None,
     ) -> None:
         self._workers = workers
+        self._warn = warn
+        self._has_warned = False
         self._analyzer = SpeechAnalyzer(speech, workers)
         self._listener = listener
         self._inbox: asyncio.Queue[_Work] = asyncio.Queue()
@@ -214,6 +220,7 @@ class SpeechPipeline:
             began = asyncio.get_running_loop().time()
             try:
                 text = await self._analyzer.transcribe(audio, settings.key_terms)
+                await self._warn_without_recognizer()
             except SpeechError as error:
                 self._listener.post(Failed(error.message))
             ended = asyncio.get_running_loop().time()
@@ -226,6 +233,16 @@ class SpeechPipeline:
                 )
 
         self._start(transcribe)
+
+    async def _warn_without_recognizer(self) -> None:
+        """Reports once that the detected speech has no text."""
+        if self._has_warned or await self._analyzer.has_recognizer():
+            return
+        self._has_warned = True
+        self._warn(
+            "speech was detected, but there is no speech recognition: "
+            "the caller is not understood"
+        )
 
     async def _handle_text(
         self, turn: TurnInProgress, covered_until: int, text: str
@@ -435,6 +452,12 @@ class SpeechAnalyzer:
     async def make_vad(self) -> Vad:
         """Returns a new VAD for one session."""
         return await self._workers.run("the speech detector", self._speech.vad)
+
+    async def has_recognizer(self) -> bool:
+        """Returns True if there is a recognizer, once it has loaded."""
+        return await self._workers.run(
+            "loading", lambda: self._speech.recognizer() is not None
+        )
 
     async def has_endpointer(self) -> bool:
         """Returns True if there is an end-of-turn model; waits until it is loaded."""

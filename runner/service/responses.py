@@ -92,6 +92,11 @@ class Responder:
         self._speculation: tuple[_ReplyInput, Reply] | None = None
 
     @property
+    def history_size(self) -> int:
+        """Characters of the history."""
+        return self._history.size
+
+    @property
     def is_playing(self) -> bool:
         """True while audio of the agent plays."""
         return self._reply is not None and self._reply.is_playing
@@ -288,7 +293,10 @@ class Reply:
                         await self._add_clause(sentence)
                 case ToolCallRequest():
                     self._request_tool(part)
-                    if may_fill and not has_spoken and not _ends_call(part.name):
+                    is_silent = _ends_call(part.name) or self._settings.is_held(
+                        part.name
+                    )
+                    if may_fill and not has_spoken and not is_silent:
                         has_spoken = True
                         await self._add_clause(FILLER, keep=True)
                 case _Failure():
@@ -445,6 +453,8 @@ def _encode(pcm: bytes, encoding: str, volume: float) -> bytes:
 
 # Small models read a few thousand tokens at most, and need only a few messages.
 _MAX_MESSAGES = 60
+# A client can send messages of megabytes; the last one is kept whole.
+_MAX_HISTORY_CHARACTERS = 2**20
 _OWN_WORDS = re.compile(r'You said: "(.*)"', re.DOTALL)
 
 
@@ -453,6 +463,11 @@ class ChatHistory:
 
     def __init__(self) -> None:
         self._messages: list[HistoryMessage] = []
+
+    @property
+    def size(self) -> int:
+        """Characters of all messages."""
+        return sum(_message_size(message) for message in self._messages)
 
     @property
     def messages(self) -> tuple[HistoryMessage, ...]:
@@ -483,6 +498,8 @@ class ChatHistory:
             case ToolResult():
                 self._add_result(message)
         del self._messages[:-_MAX_MESSAGES]
+        while len(self._messages) > 1 and self.size > _MAX_HISTORY_CHARACTERS:
+            del self._messages[0]
 
     def remove_call(self, call_id: str) -> None:
         """Removes a tool call that will have no result."""
@@ -501,3 +518,9 @@ class ChatHistory:
                     replace(message, result=result.result, is_error=result.is_error)
                 )
                 return
+
+
+def _message_size(message: HistoryMessage) -> int:
+    if isinstance(message, ToolMessage):
+        return len(str(message.arguments)) + len(message.result or "")
+    return len(message.text)

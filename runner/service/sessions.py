@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from runner.errors import RemoteProtocolError
@@ -17,16 +19,20 @@ from runner.protocol.server.events import (
     ShutDown,
 )
 from runner.protocol.server.session import Phase
-from runner.service.connection import FaultySocket, Outbox
+from runner.service.connection import FaultySocket, Outbox, WrongKeyDelay
 from runner.service.conversation import ClientConnection, Conversation, ServerContext
 from runner.service.faults.injector import FaultInjector, Transport
 from runner.service.faults.model import Fault, RejectConnection
 
 # Time for the sessions to end when the server closes.
 _CLOSE_SECONDS = 2.0
+# Time from a connection to its session. A page may first ask for the microphone.
+_OPENING_SECONDS = 30.0
 # Dropped sessions kept per session that can be live: a client that opens and drops many
 # must not fill the memory.
 _MAX_DROPPED_PER_LIVE = 8
+# The same for their prompts, tools and histories.
+_MAX_DROPPED_CHARACTERS = 32 * 2**20
 
 
 class Sessions:
@@ -68,7 +74,7 @@ class Sessions:
     def can_resume_with(self, resume_token: str) -> bool:
         """Returns True if a session has this resume token."""
         return any(
-            conversation.session.resume_token == resume_token
+            is_same_secret(resume_token, conversation.session.resume_token)
             for conversation in self._conversations.values()
         )
 
@@ -91,10 +97,15 @@ class Sessions:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _close_oldest_dropped(self) -> None:
-        dropped = self._in_phase(Phase.DROPPED)
-        excess = max(0, len(dropped) - _MAX_DROPPED_PER_LIVE * self._max_sessions)
-        for conversation in dropped[:excess]:
-            conversation.post(ShutDown())
+        size = 0
+        newest_first = reversed(self._in_phase(Phase.DROPPED))
+        for index, conversation in enumerate(newest_first):
+            size += conversation.size
+            if (
+                index >= _MAX_DROPPED_PER_LIVE * self._max_sessions
+                or size > _MAX_DROPPED_CHARACTERS
+            ):
+                conversation.post(ShutDown())
 
     def _in_phase(self, phase: Phase) -> list[Conversation]:
         """Returns the sessions in this phase, oldest first."""
@@ -120,6 +131,15 @@ def default_max_sessions() -> int:
     return max(2, (os.cpu_count() or 1) // 2)
 
 
+def is_same_secret(given: str, expected: str) -> bool:
+    """Returns True if two secrets are equal, in a time that does not depend on them."""
+    # Bytes of a header that are not ASCII arrive as surrogates.
+    return hmac.compare_digest(
+        given.encode("utf-8", "surrogatepass"),
+        expected.encode("utf-8", "surrogatepass"),
+    )
+
+
 class Connection(Protocol):
     """One connection to a client, over any transport."""
 
@@ -135,6 +155,16 @@ class Connection(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Client:
+    """One client; `socket` is the outbox, or what faults let through."""
+
+    arriving: AsyncIterable[str | bytes]
+    outbox: Outbox
+    socket: Outbox | FaultySocket
+    credentials: Sequence[str]
+
+
 class ConnectionHandler:
     """Connects the clients of one server to sessions. Create it in a running loop."""
 
@@ -147,6 +177,7 @@ class ConnectionHandler:
         fault_seed: int = 0,
     ) -> None:
         self.sessions = Sessions(context, max_sessions)
+        self.wrong_key_delay = WrongKeyDelay()
         self._epoch = context.current_epoch()
         self._fault_injector = (
             FaultInjector(faults, fault_seed, context.report, self._epoch)
@@ -159,49 +190,64 @@ class ConnectionHandler:
         return None if self._fault_injector is None else self._fault_injector.request()
 
     async def serve(
-        self, connection: Connection, *, is_authorized: bool = True
+        self,
+        connection: Connection,
+        *,
+        outbox: Outbox | None = None,
+        is_authorized: bool = True,
+        credentials: Sequence[str] = (),
     ) -> None:
-        """Serves one client until its connection ends."""
-        outbox = Outbox(connection.transport.abort)
+        """Serves one client until its connection ends.
+
+        `outbox` is a new one by default. `credentials` are the keys and tokens of the
+        client, one of which may be a resume token.
+        """
+        outbox = outbox or Outbox(connection.transport.abort)
         if self._fault_injector is None:
-            messages = connection.messages()
-            await self._serve(connection, messages, outbox, outbox, is_authorized)
+            arriving = connection.messages()
+            client = _Client(arriving, outbox, outbox, credentials)
+            await self._serve(connection, client, is_authorized=is_authorized)
             return
         async with self._fault_injector.between(
             connection.transport, connection.messages(), outbox
         ) as (arriving, socket):
-            await self._serve(connection, arriving, outbox, socket, is_authorized)
+            client = _Client(arriving, outbox, socket, credentials)
+            await self._serve(connection, client, is_authorized=is_authorized)
 
     async def _serve(
-        self,
-        connection: Connection,
-        arriving: AsyncIterable[str | bytes],
-        outbox: Outbox,
-        socket: Outbox | FaultySocket,
-        is_authorized: bool,
+        self, connection: Connection, client: _Client, *, is_authorized: bool
     ) -> None:
-        """Serves one client; `socket` is the outbox, or what faults let through."""
+        """Serves one client."""
+        outbox, socket = client.outbox, client.socket
         writing = asyncio.create_task(connection.write_all(socket))
         try:
             if is_authorized:
-                await self._receive(arriving, outbox)
+                await self._receive(client)
             else:
+                now = asyncio.get_running_loop().time()
+                await asyncio.sleep(self.wrong_key_delay.seconds(now))
                 self._refuse(outbox, "unauthorized", "Authentication failed")
             if outbox.is_closing or socket.is_closing:
                 await writing
         finally:
             writing.cancel()
 
-    async def _receive(
-        self, arriving: AsyncIterable[str | bytes], outbox: Outbox
-    ) -> None:
+    async def _receive(self, client: _Client) -> None:
+        outbox = client.outbox
         conversation = self.sessions.open(outbox)
+        timer = asyncio.get_running_loop().call_later(
+            _OPENING_SECONDS, self._give_up, conversation, outbox
+        )
         try:
-            async for data in arriving:
+            async for data in client.arriving:
                 event = _read(data)
                 if conversation.session.phase is Phase.OPENING:
                     resumed = self.sessions.find(event)
                     if resumed is not None:
+                        if not _may_resume(resumed, client.credentials):
+                            text = "The session has a connection"
+                            self._refuse(outbox, "session_forbidden", text)
+                            break
                         conversation.detach(outbox)
                         conversation = resumed
                         conversation.resume(outbox)
@@ -212,12 +258,28 @@ class ConnectionHandler:
                         break
                 conversation.post(event)
         finally:
+            timer.cancel()
             conversation.detach(outbox)
+
+    def _give_up(self, conversation: Conversation, outbox: Outbox) -> None:
+        if conversation.session.phase is Phase.OPENING:
+            text = f"No session was opened within {_OPENING_SECONDS:.0f} s"
+            self._refuse(outbox, "session_expired", text)
 
     def _refuse(self, outbox: Outbox, code: str, text: str) -> None:
         now = self._epoch + asyncio.get_running_loop().time()
         outbox.send(encode(SessionError(code, text, timestamp=now)))
         outbox.close(1008)
+
+
+def _may_resume(conversation: Conversation, credentials: Sequence[str]) -> bool:
+    """Returns True if a client that knows the ID of a session may resume it."""
+    # IDs are in logs and recordings. The ID is enough for a session without a
+    # connection; for a connected one, the resume token proves that it is its client.
+    token = conversation.session.resume_token
+    return not conversation.is_connected or any(
+        is_same_secret(each, token) for each in credentials
+    )
 
 
 def _read(data: str | bytes) -> ServerEvent:

@@ -113,14 +113,14 @@ class ScriptedService:
 
     async def dial(self, token: str | None, listener: TransportListener) -> None:
         """Opens a connection; raises TransportError if a fault rejects it."""
-        del token
         away = self._open.check_connection()
         if away is not None:
             said = "reset the connection" if away.status is None else "is not available"
             raise TransportError(f"the scripted service {said}", status=away.status)
         pipe = InMemoryTransport(listener)
         pipe.open()
-        task = asyncio.create_task(self._open.serve(pipe))
+        credentials = () if token is None else (token,)
+        task = asyncio.create_task(self._open.serve(pipe, credentials=credentials))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

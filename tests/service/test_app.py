@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
@@ -15,7 +15,7 @@ import websockets
 from websockets.asyncio.client import ClientConnection
 
 from runner.errors import TransportError
-from runner.service.app import LocalService
+from runner.service.app import LocalService, max_idle_connections
 from runner.speech.interfaces import (
     AgentContext,
     HistoryMessage,
@@ -196,7 +196,33 @@ async def test_a_port_in_use_is_a_transport_error() -> None:
                 pass
 
 
+async def test_a_tool_that_holds_runs_without_a_word() -> None:
+    async with calling() as client:
+        await client.open(tools=[TOOL | {"execution_mode": "hold"}])
+        await client.say(sentence(ORDER))
+        call = await client.until("tool.call")
+        assert "reply.started" not in client.kinds()
+        await client.send("tool.result", call_id=call["call_id"], result="here")
+        answer = await client.until("transcript.agent")
+
+    assert answer["text"] == "It says here."
+    assert client.kinds().count("reply.started") == 1
+
+
 # ------------------------------------------------------------------------ bad input
+
+
+async def test_the_local_voice_is_known_and_an_unknown_one_is_refused() -> None:
+    async with serving() as server:
+        async with connected(server) as client:
+            ready = await client.open(output={"voice": "joe"})
+            assert ready["config"]["output"]["voice"] == "joe"
+        async with connected(server) as client:
+            await client.send("session.update", session={"output": {"voice": "nobody"}})
+            error = await client.read()
+            assert (error["code"], error["param"]) == ("invalid_value", "output.voice")
+            assert error["message"].endswith(", vera, joe")
+            assert await client.closed() == 1008
 
 
 @pytest.mark.parametrize(
@@ -396,14 +422,68 @@ async def test_a_resume_token_replaces_the_key() -> None:
             assert (await client.read())["type"] == "session.ready"
 
 
-async def test_a_second_resume_moves_the_session_to_the_new_connection() -> None:
-    async with serving() as server, connected(server) as old, connected(server) as new:
+@pytest.mark.parametrize("key", [None, "sk-1"])
+@pytest.mark.parametrize("way", ["header", "query"])
+async def test_the_resume_token_moves_a_connected_session(
+    key: str | None, way: str
+) -> None:
+    sent: Any = {"additional_headers": {"Authorization": f"Bearer {key}"}}
+    async with serving(key=key) as server, connected(server, **sent) as old:
         ready = await old.open()
-        await new.send("session.resume", session_id=ready["session_id"])
-        assert (await new.read())["session_id"] == ready["session_id"]
-        await old.closed()
-        await new.send("reply.create")
-        assert await new.until("transcript.agent")
+        token = ready["resume_token"]
+        query, options = "", {"additional_headers": {"Authorization": token}}
+        if way == "query":
+            query, options = f"?token={token}", {}
+        async with connected(server, query, **options) as new:
+            await new.send("session.resume", session_id=ready["session_id"])
+            assert (await new.read())["session_id"] == ready["session_id"]
+            await old.closed()
+            await new.send("reply.create")
+            assert await new.until("transcript.agent")
+
+
+@pytest.mark.parametrize("key", [None, "sk-1"])
+async def test_a_connected_session_cannot_be_taken_by_its_id(key: str | None) -> None:
+    sent: Any = {"additional_headers": {"Authorization": f"Bearer {key}"}}
+    async with serving(key=key) as server, connected(server, **sent) as owner:
+        ready = await owner.open()
+        async with connected(server, **sent) as thief:
+            await thief.send("session.resume", session_id=ready["session_id"])
+            error = await thief.read()
+            assert (error["code"], await thief.closed()) == ("session_forbidden", 1008)
+        await owner.send("reply.create")
+        assert await owner.until("transcript.agent")
+
+
+async def test_idle_connections_do_not_lock_out_a_client() -> None:
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(serving(max_sessions=1))
+        owner = await stack.enter_async_context(connected(server))
+        await owner.open()
+        idle = []
+        for _ in range(max_idle_connections() + 3):
+            idle.append(await stack.enter_async_context(connected(server)))
+        await idle[0].closed()
+        await owner.send("session.end")
+        await owner.until("session.ended")
+        await owner.closed()
+        client = await stack.enter_async_context(connected(server))
+        assert await client.open()
+
+
+async def test_wrong_keys_do_not_delay_clients_with_the_right_one() -> None:
+    good: Any = {"additional_headers": {"Authorization": "sk-1"}}
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(serving(key="sk-1"))
+        guesses = [
+            await stack.enter_async_context(connected(server, "?token=x"))
+            for _ in range(4)
+        ]
+        client = await stack.enter_async_context(connected(server, **good))
+        answered = asyncio.create_task(guesses[-1].read())
+        assert await client.open()
+        assert not answered.done()
+        assert (await answered)["code"] == "unauthorized"
 
 
 async def test_an_unknown_session_is_not_found() -> None:

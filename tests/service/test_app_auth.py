@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from runner.service.app import Authenticator, credential
+from runner.service.app import Authenticator, credential, credentials_of
+from runner.service.http import HttpRequest
 
 KEY = "sk-1234"
 
@@ -12,7 +13,11 @@ KEY = "sk-1234"
 def is_authorized(
     authenticator: Authenticator, authorization: str | None = None, query: str = ""
 ) -> bool:
-    return authenticator.is_authorized(authorization, query, 0.0, can_resume=False)
+    headers = [] if authorization is None else [("authorization", authorization)]
+    return any(
+        authenticator.is_authorized(each, 0.0, can_resume=False)
+        for each in credentials_of(HttpRequest("GET", f"/v1/ws?{query}", headers))
+    )
 
 
 @pytest.mark.parametrize(
@@ -51,7 +56,7 @@ def test_without_a_key_every_client_is_accepted() -> None:
 
 
 def test_a_resume_token_is_accepted_in_place_of_the_key() -> None:
-    assert Authenticator(KEY).is_authorized("Bearer resume_1", "", 0.0, can_resume=True)
+    assert Authenticator(KEY).is_authorized("resume_1", 0.0, can_resume=True)
 
 
 def test_a_token_can_be_used_several_times_until_it_expires() -> None:
@@ -59,11 +64,11 @@ def test_a_token_can_be_used_several_times_until_it_expires() -> None:
     status, body = authenticator.issue_token(KEY, "expires_in_seconds=60", 100.0)
     assert status == 200
     assert body["expires_in_seconds"] == 60
-    query = f"token={body['token']}"
+    token = body["token"]
 
     for now in (100.0, 159.0):
-        assert authenticator.is_authorized(None, query, now, can_resume=False)
-    assert not authenticator.is_authorized(None, query, 160.0, can_resume=False)
+        assert authenticator.is_authorized(token, now, can_resume=False)
+    assert not authenticator.is_authorized(token, 160.0, can_resume=False)
 
 
 def test_a_token_request_with_a_wrong_key_is_rejected() -> None:

@@ -45,6 +45,7 @@ class FakeConnection:
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
         self.code: int | None = None
+        self.has_session = False
         self._changed = asyncio.Event()
 
     def send(self, text: str) -> None:
@@ -115,6 +116,42 @@ async def test_a_conversation_ends_with_its_session() -> None:
     assert kinds == ["vagent.session.opened", "vagent.session.closed"]
 
 
+async def test_a_connection_lost_before_its_resume_leaves_a_dropped_session() -> None:
+    async with setup() as here:
+        here.receive(SessionUpdate({}))
+        await here.line.until("session.ready")
+        here.talk.detach(here.line)
+        new = FakeConnection()
+        here.talk.resume(new)
+        assert here.talk.is_connected
+        here.talk.detach(new)
+        assert not here.talk.is_connected
+        last = FakeConnection()
+        here.talk.resume(last)
+        await last.until("session.ready")
+
+    assert new.sent == []
+
+
+async def test_of_two_connections_that_resume_at_once_the_first_is_closed() -> None:
+    async with setup() as here:
+        here.receive(SessionUpdate({}))
+        await here.line.until("session.ready")
+        first, second = FakeConnection(), FakeConnection()
+        here.talk.resume(first)
+        here.talk.resume(second)
+        assert await first.closed() == 1000
+        await second.until("session.ready")
+
+
+async def test_the_size_of_a_session_contains_its_prompt_and_history() -> None:
+    async with setup() as here:
+        here.receive(SessionUpdate({"system_prompt": "x" * 5_000}))
+        here.receive(ConversationMessage("user", "y" * 3_000), ReplyCreate())
+        await here.line.until("reply.done")
+        assert 8_000 < here.talk.size < 20_000
+
+
 async def test_the_model_is_warmed_while_the_greeting_plays() -> None:
     async with setup() as here:
         here.receive(SessionUpdate({"greeting": "Hi.", "system_prompt": "Be brief."}))
@@ -133,6 +170,24 @@ async def test_speech_is_recognized_and_answered() -> None:
     assert said["text"] == "You say Where is my order?."
     turns = [facts for kind, facts in here.reports if kind == "vagent.turn"]
     assert [turn["speculative"] for turn in turns] == [True]
+
+
+async def test_speech_without_recognition_is_reported_once() -> None:
+    class Deaf(ScriptedSpeech):
+        def recognizer(self) -> None:
+            return None
+
+    turn = InputAudio(bytes(9_600) + whistle(500, 0.6) + bytes(48_000))
+    async with setup(Deaf({}, decide)) as here:
+        here.receive(SessionUpdate({}), turn)
+        await here.line.until("input.speech.stopped")
+        here.line.sent.clear()
+        here.receive(turn)
+        await here.line.until("input.speech.stopped")
+
+    warnings = [facts for kind, facts in here.reports if kind == "vagent.warning"]
+    [warning] = warnings
+    assert "there is no speech recognition" in warning["message"]
 
 
 async def test_a_failing_warm_up_is_reported_and_the_model_used_later() -> None:

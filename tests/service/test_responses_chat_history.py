@@ -70,3 +70,13 @@ def test_the_history_of_a_long_call_is_limited() -> None:
 
     assert len(memory.messages) < 100
     assert memory.messages[-1] == UserMessage("499")
+
+
+def test_the_history_is_bounded_in_characters_and_keeps_the_last_message() -> None:
+    history = ChatHistory()
+    for _ in range(20):
+        history.append(ConversationMessage("user", "x" * 100_000))
+    assert history.size <= 2**20
+
+    history.append(ConversationMessage("user", "y" * 2_000_000))
+    assert [len(message.text) for message in history.messages] == [2_000_000]  # type: ignore[union-attr]

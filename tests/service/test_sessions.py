@@ -91,21 +91,49 @@ def test_a_resumed_session_outlives_its_old_grace_period() -> None:
     run(story())
 
 
-def test_a_second_resume_moves_the_session_and_closes_the_old_connection() -> None:
+def test_a_connection_without_a_session_is_closed() -> None:
     async def story() -> None:
         async with (
             LocalService(ScriptedSpeech(LINES, decide)) as server,
-            connected(server) as old,
-            connected(server) as new,
+            connected(server) as silent,
+            connected(server) as chatty,
         ):
-            ready = await old.open()
-            await new.send("session.resume", session_id=ready["session_id"])
-            assert (await new.read())["session_id"] == ready["session_id"]
-            assert await old.closed() == 1000
-            await new.send("session.end")
-            await new.until("session.ended")
+            await chatty.send("dance")
+            await chatty.read()
+            skip(31)
+            for client in (silent, chatty):
+                assert (await client.read())["code"] == "session_expired"
+                assert await client.closed() == 1008
 
     run(story())
+
+
+def test_a_connection_with_a_session_may_be_silent() -> None:
+    async def story() -> None:
+        async with (
+            LocalService(ScriptedSpeech(LINES, decide)) as server,
+            connected(server) as client,
+        ):
+            await client.open()
+            skip(31)
+            await client.send("session.end")
+            assert (await client.read())["type"] == "session.ended"
+
+    run(story())
+
+
+async def test_large_dropped_sessions_make_room_for_new_ones() -> None:
+    async with LocalService(ScriptedSpeech(LINES, decide), max_sessions=9) as server:
+        ids = []
+        for _ in range(11):
+            async with connected(server, max_size=None) as client:
+                ready = await client.open(system_prompt="x" * 3_500_000)
+                ids.append(ready["session_id"])
+                await drop(client)
+        last = await dropped(server)
+
+        assert await answer_to_resume(server, ids[0]) == "session_not_found"
+        assert await answer_to_resume(server, last) == "session.ready"
 
 
 def test_every_machine_holds_at_least_two_sessions() -> None:

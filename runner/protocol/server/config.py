@@ -326,9 +326,11 @@ def _check_tool(tool: Any, place: str) -> InvalidConfig | None:
         refusal = _check_parameters(parameters, f"{place}.parameters")
         if refusal is not None:
             return refusal
-    return TOOL["description"](tool.get("description"), f"{place}.description") or TOOL[
-        "timeout_seconds"
-    ](tool.get("timeout_seconds"), f"{place}.timeout_seconds")
+    for name, check in TOOL.items():
+        refusal = check(tool.get(name), f"{place}.{name}")
+        if refusal is not None:
+            return refusal
+    return None
 
 
 def _check_parameters(parameters: Any, place: str) -> InvalidConfig | None:
@@ -362,6 +364,7 @@ def _list(value: Any, param: str) -> InvalidConfig | None:
 TOOL: Mapping[str, Check] = {
     "description": text(),
     "timeout_seconds": number(1, 300),
+    "execution_mode": choice("interactive", "hold"),
 }
 TURN_DETECTION: Mapping[str, Check] = {
     "type": choice("server_vad", "semantic_vad"),
@@ -476,6 +479,18 @@ class Settings:
             interruptible=True if interrupts is None else interrupts,
             interruption_delay=_or(_seconds(delay), 0.0 if quick else 0.5),
             protected=frozenset(listed.get("uninterruptible_turns") or ()),
+        )
+
+    @property
+    def has_hold_tools(self) -> bool:
+        """True if calls of some tool run in silence."""
+        return any(self.is_held(tool["name"]) for tool in self.tools)
+
+    def is_held(self, name: str) -> bool:
+        """True if calls of this tool run in silence (`execution_mode: hold`)."""
+        return any(
+            tool["name"] == name and tool["execution_mode"] == "hold"
+            for tool in self.tools
         )
 
     def tool_timeout(self, name: str) -> float:

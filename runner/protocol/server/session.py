@@ -274,12 +274,14 @@ class ServerSession:
         return self._error(refusal.code, refusal.message, refusal.param)
 
     def _error(self, code: str, text: str, param: str | None = None) -> SessionError:
-        return SessionError(code, text, param, self.session_id)
+        return SessionError(code, text, param)
 
     def _stamp(self, action: ServerAction, now: float) -> ServerAction:
         if isinstance(action, Send) and not isinstance(action.message, Unknown):
-            stamped = replace(action.message, timestamp=self._epoch + now)
-            return Send(stamped)
+            message = action.message
+            if isinstance(message, SessionError):
+                message = replace(message, session_id=self.session_id)
+            return Send(replace(message, timestamp=self._epoch + now))
         return action
 
 

@@ -9,6 +9,10 @@
 A request for a reply (speech of the caller, tool results, reply.create) waits until the
 floor is free, so replies never overlap. A reply answers all requests before it: results
 that arrive while the caller speaks are in the history when the caller is answered.
+
+Calls of tools with `execution_mode: hold` are silent: a reply that only makes such
+calls is not announced, and until they are answered, the caller's transcripts are
+withheld and start no reply. reply.create does, for a status update.
 """
 
 from __future__ import annotations
@@ -73,6 +77,8 @@ class Floor:
         self._item_id = ""  # of the caller's turn
         self._requested = ReplyRequest()
         self._calls = OpenToolCalls()
+        # Transcripts of the caller during a hold.
+        self._withheld: list[TranscriptUser] = []
 
     @property
     def deadline(self) -> float | None:
@@ -106,7 +112,7 @@ class Floor:
             case SpeechStarted():
                 yield from self._start_turn()
             case PartialTranscript(text=text):
-                if self.turn is Turn.USER:
+                if self.turn is Turn.USER and not self._is_holding:
                     yield Send(TranscriptUserDelta(text, self._item_id))
             case TurnCommitted(text=text):
                 yield from self._commit_turn(text.strip())
@@ -195,6 +201,12 @@ class Floor:
         yield Send(InputSpeechStopped())
         if text:
             transcript = TranscriptUser(text, self._item_id)
+            if self._is_holding:
+                self._withheld.append(transcript)
+                yield AppendHistory(transcript)
+                yield from self.start_requested()
+                return
+            yield from self._send_withheld()
             yield Send(transcript)
             yield AppendHistory(transcript)
             yield from self._start(answers=True)
@@ -212,6 +224,8 @@ class Floor:
                 yield Send(SessionError("invalid_value", text, "call_id"))
             return
         yield AppendHistory(result)
+        if not self._is_holding:
+            yield from self._send_withheld()
         if not self._calls.awaits(reply_id):
             self._requested.results = True
             yield from self.start_requested()
@@ -230,7 +244,9 @@ class Floor:
             is_greeting=say is not None,
         )
         reply_id = self._utterance.reply_id
-        yield Send(ReplyStarted(reply_id, self._utterance.item_id))
+        # The LLM may only call a tool that is to run in silence.
+        if say is not None or create is not None or not self.settings.has_hold_tools:
+            yield from self._announce(self._utterance)
         yield StartReply(
             reply_id,
             say,
@@ -249,6 +265,8 @@ class Floor:
         | ReplyFailed,
         now: float,
     ) -> Actions:
+        if not isinstance(event, ToolCallRequested | ReplyFinished):
+            yield from self._announce(utterance)
         match event:
             case AudioChunk(pcm=pcm):
                 utterance.count(pcm)
@@ -274,13 +292,39 @@ class Floor:
     def _call(
         self, utterance: Utterance, name: str, arguments: JsonObject, now: float
     ) -> Actions:
+        is_held = self.settings.is_held(name)
+        if not is_held:
+            yield from self._announce(utterance)
         call = ToolCall(self._make_id("call"), name, dict(arguments))
         deadline = now + self.settings.tool_timeout(name)
-        self._calls.open(call, utterance.reply_id, deadline)
+        self._calls.open(call, utterance.reply_id, deadline, is_held=is_held)
+        utterance.made_calls = True
         yield AppendHistory(call)
         yield Send(call)
 
+    def _announce(self, utterance: Utterance) -> Actions:
+        """Sends reply.started, unless it was sent."""
+        if not utterance.is_announced:
+            utterance.is_announced = True
+            yield Send(ReplyStarted(utterance.reply_id, utterance.item_id))
+
+    @property
+    def _is_holding(self) -> bool:
+        """True while a call runs in silence."""
+        return self._calls.has_held
+
+    def _send_withheld(self) -> Actions:
+        withheld, self._withheld = self._withheld, []
+        for said in withheld:
+            yield Send(said)
+
     def _finish(self, utterance: Utterance) -> Actions:
+        if not utterance.is_announced and utterance.made_calls:
+            self._utterance = None
+            self.turn = Turn.IDLE
+            yield from self.start_requested()
+            return
+        yield from self._announce(utterance)
         transcript = TranscriptAgent(
             utterance.text, utterance.reply_id, utterance.item_id
         )
@@ -301,6 +345,8 @@ class Floor:
             yield StopReply(utterance.reply_id)
         self._utterance = None
         self.turn = Turn.IDLE
+        if not utterance.is_announced:
+            return  # of which the client knows at most silent calls; they go on
         transcript = TranscriptAgent(
             utterance.spoken_text(), utterance.reply_id, utterance.item_id, True
         )
@@ -338,6 +384,7 @@ class _OpenCall:
     message: ToolCall
     reply_id: str
     deadline: float
+    is_held: bool = False
 
 
 class OpenToolCalls:
@@ -353,9 +400,16 @@ class OpenToolCalls:
         """The earliest timeout of the open calls."""
         return min((call.deadline for call in self._open.values()), default=None)
 
-    def open(self, call: ToolCall, reply_id: str, deadline: float) -> None:
+    @property
+    def has_held(self) -> bool:
+        """True if an open call runs in silence (`execution_mode: hold`)."""
+        return any(call.is_held for call in self._open.values())
+
+    def open(
+        self, call: ToolCall, reply_id: str, deadline: float, *, is_held: bool = False
+    ) -> None:
         """Adds a call that is sent to the client."""
-        self._open[call.call_id] = _OpenCall(call, reply_id, deadline)
+        self._open[call.call_id] = _OpenCall(call, reply_id, deadline, is_held)
 
     @property
     def messages(self) -> list[ToolCall]:
@@ -419,6 +473,8 @@ class Utterance:
         self.reply_id = reply_id
         self.item_id = item_id
         self.is_greeting = is_greeting
+        self.is_announced = False  # by reply.started
+        self.made_calls = False
         self._bytes_per_ms = bytes_per_ms
         self._sent_bytes = 0
         self._planned_ms = 0.0  # start of the next clause's audio
@@ -442,6 +498,8 @@ class Utterance:
         self._clauses.append(_Clause(words, start, duration_ms))
         self._planned_ms = start + duration_ms
         letters = sum(len(word) for word in words)
+        # As measured: the words of a greeting have no space, those of the LLM have one.
+        space = "" if self.is_greeting else " "
         deltas, spoken = [], 0
         for word in words:
             begins = start + duration_ms * spoken / letters
@@ -449,7 +507,11 @@ class Utterance:
             ends = start + duration_ms * spoken / letters
             deltas.append(
                 TranscriptAgentDelta(
-                    f"{word} ", self.reply_id, self.item_id, round(begins), round(ends)
+                    word + space,
+                    self.reply_id,
+                    self.item_id,
+                    round(begins),
+                    round(ends),
                 )
             )
         return deltas

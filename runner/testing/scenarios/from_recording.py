@@ -95,7 +95,8 @@ class Reply:
         """Keeps the events of this reply."""
         match event:
             case PartialTranscript(speaker="agent", text=text):
-                self.pieces += text
+                # A word; the service sends those of a greeting without a space.
+                self.pieces += f"{text.strip()} "
             case FinalTranscript(speaker="agent", text=text, source="speech"):
                 self.words = text
             case ToolRequested(_, call):

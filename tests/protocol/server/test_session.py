@@ -295,8 +295,8 @@ def test_words_come_one_by_one_with_their_times() -> None:
     ]
 
     assert [(d.delta, d.start_ms, d.end_ms) for d in deltas] == [
-        ("Hello ", 0, 455),
-        ("world. ", 455, 1000),
+        ("Hello", 0, 455),
+        ("world.", 455, 1000),
     ]
 
 
@@ -455,8 +455,12 @@ def test_results_of_unknown_calls_are_refused_and_doubles_ignored() -> None:
     pair.receive(ToolResult(call_id, "1"))
 
     assert pair.receive(ToolResult(call_id, "1")) == []
-    error = error_of(pair.receive(ToolResult("call_x", "1")))
+    actions = pair.receive(ToolResult("call_x", "1"))
+    error = error_of(actions)
     assert error == ("invalid_value", "Unknown call_id 'call_x'", "call_id")
+    [sent] = [each.message for each in actions if isinstance(each, Send)]
+    assert isinstance(sent, SessionError)
+    assert sent.session_id == pair.session.session_id
 
 
 def test_a_call_that_is_never_answered_times_out_as_an_error() -> None:

@@ -68,3 +68,16 @@ def test_the_spoken_text_grows_with_the_audio_and_is_a_prefix_of_the_text(
         assert cut.spoken_text().startswith(spoken)
         spoken = cut.spoken_text()
         assert cut.text.startswith(spoken)
+
+
+@pytest.mark.parametrize(
+    ("is_greeting", "words"),
+    [(True, ["Hi", "there."]), (False, ["Hi ", "there. "])],
+)
+def test_the_words_of_a_greeting_have_no_spaces(
+    is_greeting: bool, words: list[str]
+) -> None:
+    made = Utterance("resp_1", "msg_1", 48, is_greeting=is_greeting)
+
+    assert [each.delta for each in made.begin_clause("Hi there.", 100)] == words
+    assert made.text == "Hi there."

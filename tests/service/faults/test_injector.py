@@ -172,15 +172,16 @@ async def test_a_session_resumes_from_a_half_open_connection() -> None:
     async with (
         misbehaving("half-open on=session.ready") as server,
         connected(server) as old,
-        connected(server) as new,
     ):
         ready = await old.open()
-        await new.send("session.resume", session_id=ready["session_id"])
-        assert (await new.read())["session_id"] == ready["session_id"]
-        await rest(old)
-        assert old.socket.close_code == 1006
-        await new.send("session.end")
-        await new.until("session.ended")
+        token = {"Authorization": f"Bearer {ready['resume_token']}"}
+        async with connected(server, additional_headers=token) as new:
+            await new.send("session.resume", session_id=ready["session_id"])
+            assert (await new.read())["session_id"] == ready["session_id"]
+            await rest(old)
+            assert old.socket.close_code == 1006
+            await new.send("session.end")
+            await new.until("session.ended")
 
 
 async def test_a_slow_connection_keeps_the_order_and_the_end() -> None:
