@@ -201,8 +201,9 @@ def validate(
 ) -> None:
     """Check agent and scenario files.
 
-    In a folder, YAML files that look like agents (a version, and a prompt or tools) or
-    scenarios are checked. The check runs and imports no code of the files. Settings
+    In a folder, YAML files that look like agents (two of their keys, near spellings
+    included) or scenarios are checked; the summary lists the others. The check runs
+    and imports no code of the files. Settings
     come from vagent.toml, or from [tool.vagent] of pyproject.toml, in the current
     folder or above it.
 
@@ -270,6 +271,7 @@ def _run(targets: FileDiscovery, checker: Checker, options: ReportOptions) -> in
         Path.cwd(),
         (each for each in checked if isinstance(each, CheckedFile)),
         (each for each in checked if isinstance(each, UnreadableFile)),
+        targets.passed_over,
     )
     report(results, options)
     if results.unreadable:
