@@ -8,6 +8,7 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -128,14 +129,14 @@ def validate(
     ] = None,
     strict: Annotated[
         bool | None,
-        typer.Option("--strict/--no-strict", help="Count warnings as errors."),
+        typer.Option("--strict/--no-strict", help="Count warnings as errors, except those of --env."),
     ] = None,
     env: Annotated[
         bool,
         typer.Option(
             "--env",
-            help="Report unset environment variables and variables without a "
-            "value as errors.",
+            help="Report what a call would miss on this machine as errors: unset "
+            "environment variables, variables without a value, plugins.",
         ),
     ] = False,
     var: Annotated[
@@ -314,14 +315,18 @@ def _checker(settings: Settings, variables: dict[str, str], env: bool) -> Checke
     from runner.config.lint.checker import Checker
     from runner.config.lint.selection import build_selection
 
-    environment = load_environment(Path(), os.environ)
+    @cache
+    def environment_of(folder: Path) -> Mapping[str, str]:
+        return load_environment(folder, os.environ)
+
     return Checker(
         build_selection(settings, all_rules),
-        environment,
+        os.environ,
         variables,
         env,
         added_kinds=added_kinds,
         check_suite=check_scenarios,
+        environment_of=environment_of,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.config.diagnostics import Diagnostic, diagnose
 from runner.config.schema import AGENT_SCHEMA
-from runner.config.source import Source, SourceError, Span, decode_source, read_source
+from runner.config.source import Source, SourceError, Span, decode_source, read_content, read_source
 from runner.config.spelling import is_certain_guess, nearest
 from runner.config.yaml.parser import AGENT_BEGINNING, Document, parse_document
 from runner.errors import FileUnreadable
@@ -201,25 +202,86 @@ def _read(path: Path, source_of: Callable[[], Source]) -> ParsedFile:
     return ParsedFile(path, source, document, tuple(findings))
 
 
-def load_environment(folder: Path, process: Mapping[str, str]) -> dict[str, str]:
-    """Returns the variables of `process` and of a `.env` file in `folder`.
+class Environment(dict[str, str]):
+    """Variables of the process and of a `.env` file, without those that are empty.
 
-    Variables of the process take precedence. Raises `FileUnreadable`.
+    `in_file` are those of the file, `empty` the names that were left out, and `tried`
+    the paths of the file that were tried, the one that was read last.
     """
-    path = folder / ".env"
-    if not path.is_file():
-        return dict(process)
+
+    in_file: Mapping[str, str]
+    empty: frozenset[str]
+    tried: tuple[Path, ...]
+
+
+def load_environment(folder: Path, process: Mapping[str, str]) -> Environment:
+    """Returns the variables of `process` and of the nearest `.env` file.
+
+    The file is looked for in `folder`, above it up to the root of the project (a folder
+    with `.git` or `pyproject.toml`), and in the current folder. Variables of the
+    process take precedence unless they are empty. Raises `FileUnreadable`.
+    """
+    tried: list[Path] = []
+    values: dict[str, str] = {}
+    for each in _environment_folders(folder):
+        path = each / ".env"
+        tried.append(path)
+        if path.exists() and not path.is_dir():
+            values = _read_environment(path, process)
+            break
+    merged = {**values, **{name: each for name, each in process.items() if each}}
+    found = Environment(
+        {name: each for name, each in merged.items() if each.strip()},
+    )
+    found.in_file = values
+    found.empty = frozenset({*values, *process} - found.keys())
+    found.tried = tuple(tried)
+    return found
+
+
+def _environment_folders(folder: Path) -> list[Path]:
+    """Returns the folders that may have a `.env` file, in the order of the search."""
+    found = [folder]
+    real = os.path.abspath(folder)
+    above = real
+    while not _is_project(above) and os.path.dirname(above) != above:
+        above = os.path.dirname(above)
+        found.append(type(folder)(above))
+    if not _is_project(above):
+        del found[1:]  # without a project only the folder itself
+    current = os.path.abspath(os.curdir)
+    if current not in {os.path.abspath(each) for each in found}:
+        found.append(type(folder)(current))
+    return found
+
+
+def _is_project(folder: str) -> bool:
+    names = (".git", "pyproject.toml")
+    return any(os.path.exists(os.path.join(folder, each)) for each in names)
+
+
+def _read_environment(path: Path, process: Mapping[str, str]) -> dict[str, str]:
+    """Reads a `.env` file; a value in single quotes is literal, as in a shell."""
     # 15 ms to import, and most folders have no .env.
-    from dotenv import dotenv_values
+    from dotenv.parser import parse_stream
+    from dotenv.variables import parse_variables
 
     try:
-        values = dotenv_values(path)
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_content(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
         raise FileUnreadable(
             f"{path} cannot be read: {error}", hint="save it as UTF-8 text"
         ) from error
-    added = {name: value for name, value in values.items() if value is not None}
-    return {**added, **process}
+    values: dict[str, str] = {}
+    for each in parse_stream(io.StringIO(text)):
+        if each.key is None or each.value is None:
+            continue
+        value = each.value
+        if not re.match(r"[^=]*=[^\S\r\n]*'", each.original.string):
+            known = {**process, **values}
+            value = "".join(part.resolve(known) for part in parse_variables(value))
+        values[each.key] = value
+    return values
 
 
 def resolve_inside(folder: Path, reference: str) -> Path | None:
