@@ -101,7 +101,7 @@ def show_agent(path: Path, format: str, variables: list[str]) -> None:
         )
     from runner.engine.agent import resolve
 
-    environment = load_environment(Path(), os.environ)
+    environment = load_environment(path.parent, os.environ)
     resolution = resolve(path, parse_variables(variables), environment)
     has_color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     typer.echo(write(resolution, format, has_color=has_color), nl=False)

@@ -96,7 +96,7 @@ def _load(path: Path, variables: Mapping[str, str]) -> ToolRegistry:
     from runner.config.files import load_environment
     from runner.engine.agent import load_agent_and_tools
 
-    environment = load_environment(Path(), os.environ)
+    environment = load_environment(path.parent, os.environ)
     _, registry = load_agent_and_tools(path, variables, environment)
     return registry
 

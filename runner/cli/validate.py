@@ -8,6 +8,7 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -128,14 +129,14 @@ def validate(
     ] = None,
     strict: Annotated[
         bool | None,
-        typer.Option("--strict/--no-strict", help="Count warnings as errors."),
+        typer.Option("--strict/--no-strict", help="Count warnings as errors, except those of --env."),
     ] = None,
     env: Annotated[
         bool,
         typer.Option(
             "--env",
-            help="Report unset environment variables and variables without a "
-            "value as errors.",
+            help="Report what a call would miss on this machine as errors: unset "
+            "environment variables, variables without a value, plugins.",
         ),
     ] = False,
     var: Annotated[
@@ -201,8 +202,9 @@ def validate(
 ) -> None:
     """Check agent and scenario files.
 
-    In a folder, YAML files that look like agents (a version, and a prompt or tools) or
-    scenarios are checked. The check runs and imports no code of the files. Settings
+    In a folder, YAML files that look like agents (two of their keys, near spellings
+    included) or scenarios are checked; the summary lists the others. The check runs
+    and imports no code of the files. Settings
     come from vagent.toml, or from [tool.vagent] of pyproject.toml, in the current
     folder or above it.
 
@@ -270,6 +272,7 @@ def _run(targets: FileDiscovery, checker: Checker, options: ReportOptions) -> in
         Path.cwd(),
         (each for each in checked if isinstance(each, CheckedFile)),
         (each for each in checked if isinstance(each, UnreadableFile)),
+        targets.passed_over,
     )
     report(results, options)
     if results.unreadable:
@@ -312,14 +315,18 @@ def _checker(settings: Settings, variables: dict[str, str], env: bool) -> Checke
     from runner.config.lint.checker import Checker
     from runner.config.lint.selection import build_selection
 
-    environment = load_environment(Path(), os.environ)
+    @cache
+    def environment_of(folder: Path) -> Mapping[str, str]:
+        return load_environment(folder, os.environ)
+
     return Checker(
         build_selection(settings, all_rules),
-        environment,
+        os.environ,
         variables,
         env,
         added_kinds=added_kinds,
         check_suite=check_scenarios,
+        environment_of=environment_of,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from runner.config.diagnostics import Diagnostic, diagnose
 from runner.config.schema import AGENT_SCHEMA
-from runner.config.source import Source, SourceError, Span, decode_source, read_source
+from runner.config.source import Source, SourceError, Span, decode_source, read_content, read_source
+from runner.config.spelling import is_certain_guess, nearest
 from runner.config.yaml.parser import AGENT_BEGINNING, Document, parse_document
 from runner.errors import FileUnreadable
 
@@ -74,8 +76,17 @@ def _python_files(tools: Any) -> list[str]:
     ]
 
 
-# Keys that distinguish an agent file from other YAML files.
+# With `version`, each of them makes a file an agent file.
 _AGENT_KEYS = ("prompt", "prompt_file", "tools")
+# Two of the keys of agent files do so as well, if one is not a key of many other files:
+# packages have a name and a version, pipelines have variables.
+_OWN_KEYS = (
+    *(*_AGENT_KEYS, "greeting", "voice", "transcription", "turn_detection"),
+    *("local", "session", "key_terms"),
+)
+_COMMON_KEYS = ("version", "name", "languages", "variables", "service")
+_MAX_KEYS = 60  # of a file, that are compared with these
+_KEY_LINE = r"""^([ \t]*)["']?([A-Za-z][\w .-]{0,40}?)["']?[ \t]*[:\uff1a]"""
 # The key of scenario files, and the endings of their names.
 _SUITE_KEY = "scenarios"
 _SUITE_SUFFIXES = (".test.yaml", ".test.yml")
@@ -99,11 +110,13 @@ class ParsedFile:
     def is_agent(self) -> bool:
         """True if it looks like an agent file, even with errors.
 
-        An agent file is a mapping with `version` and one of `prompt`, `prompt_file`,
-        `tools`. For invalid YAML the lines are searched for these keys.
+        An agent file is a mapping with two keys of agent files, near spellings
+        included. For invalid YAML the lines are searched for these keys.
         """
         keys = self._keys()
-        return "version" in keys and not keys.isdisjoint(_AGENT_KEYS)
+        if "version" in keys and not keys.isdisjoint(_AGENT_KEYS):
+            return True
+        return not self._is_named_suite(keys) and _has_agent_keys(keys)
 
     @property
     def is_suite(self) -> bool:
@@ -112,16 +125,37 @@ class ParsedFile:
         A scenario file is a mapping with `scenarios` or has a name like
         `NAME.test.yaml`, and does not look like an agent file.
         """
-        if self.is_agent:
-            return False
-        return self.path.name.endswith(_SUITE_SUFFIXES) or _SUITE_KEY in self._keys()
+        return not self.is_agent and self._is_named_suite(self._keys())
+
+    def _is_named_suite(self, keys: set[str]) -> bool:
+        return self.path.name.endswith(_SUITE_SUFFIXES) or _SUITE_KEY in keys
 
     def _keys(self) -> set[str]:
         if self.document is not None:
             value = self.document.value
-            return set(value) if isinstance(value, dict) else set()
-        lines = self.source.text.splitlines()
-        return {line.partition(":")[0] for line in lines if ":" in line}
+            if isinstance(value, dict):
+                return {each for each in value if isinstance(each, str)}
+            if not isinstance(value, str):  # text: keys with a full-width colon
+                return set()
+        return _written_keys(self.source.text)
+
+
+def _written_keys(text: str) -> set[str]:
+    """Returns what is written like a key at the top level of a text."""
+    found = re.findall(_KEY_LINE, text, re.MULTILINE)
+    top = min((len(indent) for indent, _ in found), default=0)
+    return {key for indent, key in found if len(indent) == top}
+
+
+def _has_agent_keys(keys: set[str]) -> bool:
+    """True if two keys are those of agent files, one of them of no other files."""
+    known = [*_OWN_KEYS, *_COMMON_KEYS]
+    meant: set[str] = set()
+    for key in sorted(keys)[:_MAX_KEYS]:
+        guess = key if key in known else nearest(key, known)
+        if guess and (guess == key or is_certain_guess(key, guess)):
+            meant.add(guess)
+    return len(meant) > 1 and not meant.isdisjoint(_OWN_KEYS)
 
 
 def read_agent_file(path: Path) -> ParsedFile:
@@ -140,9 +174,10 @@ def find_file(path: Path) -> ParsedFile | None:
         reading = read_agent_file(path)
     else:
         text = source.text
-        may_be_agent = "version" in text and any(each in text for each in _AGENT_KEYS)
         is_suite = _SUITE_KEY in text or path.name.endswith(_SUITE_SUFFIXES)
-        if not may_be_agent and not is_suite:
+        # A mapping in braces may have all its keys in one line.
+        is_braced = text.lstrip().startswith("{")
+        if not is_suite and not is_braced and not _has_agent_keys(_written_keys(text)):
             return None
         reading = _read(path, lambda: source)
     return reading if reading.is_agent or reading.is_suite else None
@@ -167,25 +202,86 @@ def _read(path: Path, source_of: Callable[[], Source]) -> ParsedFile:
     return ParsedFile(path, source, document, tuple(findings))
 
 
-def load_environment(folder: Path, process: Mapping[str, str]) -> dict[str, str]:
-    """Returns the variables of `process` and of a `.env` file in `folder`.
+class Environment(dict[str, str]):
+    """Variables of the process and of a `.env` file, without those that are empty.
 
-    Variables of the process take precedence. Raises `FileUnreadable`.
+    `in_file` are those of the file, `empty` the names that were left out, and `tried`
+    the paths of the file that were tried, the one that was read last.
     """
-    path = folder / ".env"
-    if not path.is_file():
-        return dict(process)
+
+    in_file: Mapping[str, str]
+    empty: frozenset[str]
+    tried: tuple[Path, ...]
+
+
+def load_environment(folder: Path, process: Mapping[str, str]) -> Environment:
+    """Returns the variables of `process` and of the nearest `.env` file.
+
+    The file is looked for in `folder`, above it up to the root of the project (a folder
+    with `.git` or `pyproject.toml`), and in the current folder. Variables of the
+    process take precedence unless they are empty. Raises `FileUnreadable`.
+    """
+    tried: list[Path] = []
+    values: dict[str, str] = {}
+    for each in _environment_folders(folder):
+        path = each / ".env"
+        tried.append(path)
+        if path.exists() and not path.is_dir():
+            values = _read_environment(path, process)
+            break
+    merged = {**values, **{name: each for name, each in process.items() if each}}
+    found = Environment(
+        {name: each for name, each in merged.items() if each.strip()},
+    )
+    found.in_file = values
+    found.empty = frozenset({*values, *process} - found.keys())
+    found.tried = tuple(tried)
+    return found
+
+
+def _environment_folders(folder: Path) -> list[Path]:
+    """Returns the folders that may have a `.env` file, in the order of the search."""
+    found = [folder]
+    real = os.path.abspath(folder)
+    above = real
+    while not _is_project(above) and os.path.dirname(above) != above:
+        above = os.path.dirname(above)
+        found.append(type(folder)(above))
+    if not _is_project(above):
+        del found[1:]  # without a project only the folder itself
+    current = os.path.abspath(os.curdir)
+    if current not in {os.path.abspath(each) for each in found}:
+        found.append(type(folder)(current))
+    return found
+
+
+def _is_project(folder: str) -> bool:
+    names = (".git", "pyproject.toml")
+    return any(os.path.exists(os.path.join(folder, each)) for each in names)
+
+
+def _read_environment(path: Path, process: Mapping[str, str]) -> dict[str, str]:
+    """Reads a `.env` file; a value in single quotes is literal, as in a shell."""
     # 15 ms to import, and most folders have no .env.
-    from dotenv import dotenv_values
+    from dotenv.parser import parse_stream
+    from dotenv.variables import parse_variables
 
     try:
-        values = dotenv_values(path)
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_content(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
         raise FileUnreadable(
             f"{path} cannot be read: {error}", hint="save it as UTF-8 text"
         ) from error
-    added = {name: value for name, value in values.items() if value is not None}
-    return {**added, **process}
+    values: dict[str, str] = {}
+    for each in parse_stream(io.StringIO(text)):
+        if each.key is None or each.value is None:
+            continue
+        value = each.value
+        if not re.match(r"[^=]*=[^\S\r\n]*'", each.original.string):
+            known = {**process, **values}
+            value = "".join(part.resolve(known) for part in parse_variables(value))
+        values[each.key] = value
+    return values
 
 
 def resolve_inside(folder: Path, reference: str) -> Path | None:

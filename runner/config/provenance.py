@@ -218,7 +218,7 @@ class _Tracer:
 
     def _use(self, is_environment: bool, name: str) -> Use:
         if is_environment:
-            is_set = name in self._inspection.environment
+            is_set = bool(self._inspection.environment.get(name, "").strip())
             return Use(f"env:{name}", "environment" if is_set else "unset")
         origin = self.variable(name)
         if origin.kind == "file":

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner.errors import FileUnreadable
+from runner.safe_files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,16 +103,38 @@ def read_content(path: Path, shown: str | None = None) -> bytes:
     Raises `FileUnreadable`.
     """
     shown = shown or str(path)
-    # Checked before opening: Windows reports "permission denied" for a folder.
-    if os.path.isdir(path):
-        raise FileUnreadable(f"{shown} is a folder, not a file")
+    refuse_special(path, shown)
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             return stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise FileUnreadable(f"{shown} does not exist") from None
     except (OSError, ValueError) as error:
         raise FileUnreadable.from_os_error(shown, "read", error) from error
+
+
+def refuse_special(path: Path, shown: str) -> None:
+    """Raises `FileUnreadable` for a folder, pipe, socket or device, without opening it.
+
+    Windows reports "permission denied" for a folder, and a device may act when opened.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return  # opening reports why
+    if not stat.S_ISREG(mode):
+        what = _KINDS.get(stat.S_IFMT(mode), "not a regular file")
+        suffix = ", not a file" if stat.S_IFMT(mode) in _KINDS else ""
+        raise FileUnreadable(f"{shown} is {what}{suffix}")
+
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 def decode_source(data: bytes, shown: str) -> Source:

@@ -135,7 +135,10 @@ def test_in_folders_only_agent_files_are_checked(
     (tmp_path / "agent.txt").write_text(BAD)
     done = check(".")
     assert done.returncode == 1
-    assert done.stderr == ONE
+    assert done.stderr == (
+        ONE + "passed over, since they do not look like agent or scenario files: "
+        "compose.yaml\n"
+    )
 
 
 def test_an_invalid_agent_file_in_a_folder_is_not_skipped(

@@ -11,6 +11,7 @@ from runner.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from runner.config.diagnostics import Diagnostic
     from runner.config.files import ParsedFile
@@ -50,6 +51,8 @@ class Checker:
     # Handed in, since tools and scenarios are packages above this one.
     added_kinds: Callable[[], Kinds] = dict
     check_suite: CheckSuite = _no_suites
+    # Returns the environment of the files in a folder; default: `environment`.
+    environment_of: Callable[[Path], Mapping[str, str]] | None = None
 
     def check(
         self, readings: Iterable[ParsedFile | UnreadableFile]
@@ -86,9 +89,12 @@ class Checker:
                 reading, variables=self.variables, must_run=self.must_run
             )
         declared = _declared(reading)
+        environment = self.environment
+        if self.environment_of is not None:
+            environment = self.environment_of(reading.path.parent)
         return check_reading(
             reading,
-            environment=self.environment,
+            environment=environment,
             variables={
                 name: value
                 for name, value in self.variables.items()

@@ -33,6 +33,8 @@ class FileDiscovery:
     settings: Settings
     stdin_name: Path | None = None
     _stdin: bytes | None = field(default=None, repr=False)
+    # YAML files of the folders that were read last and look like something else.
+    passed_over: list[Path] = field(default_factory=list)
 
     def readings(self) -> Iterator[ParsedFile | UnreadableFile]:
         """Yields every file once, read and parsed.
@@ -42,6 +44,7 @@ class FileDiscovery:
         for a pattern that matches no file.
         """
         seen: set[str] = set()
+        self.passed_over.clear()
         for path in self._expanded():
             if path == STDIN:
                 if str(path) not in seen:
@@ -56,8 +59,9 @@ class FileDiscovery:
             if not chosen:
                 raise UsageError(
                     f"no agent or scenario files in the folder {path}",
-                    hint="an agent file has a version, and a prompt or tools; "
-                    "a scenario file has scenarios",
+                    hint="name the file to check; in a folder, an agent file has "
+                    "two keys of agents (version, prompt, tools, …) and a scenario "
+                    "file has scenarios",
                 )
             yield from (each for each in chosen if _is_new(each.path, seen))
 
@@ -85,6 +89,8 @@ class FileDiscovery:
             else:
                 if reading is not None:
                     yield reading
+                elif path not in self.passed_over:
+                    self.passed_over.append(path)
 
     def _yaml_files(self, folder: Path) -> Iterator[Path]:
         """Yields the YAML files below a folder, sorted, without those left out."""

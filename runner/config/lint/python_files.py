@@ -22,6 +22,7 @@ from runner.config.diagnostics import Place
 from runner.config.files import resolve_inside
 from runner.config.source import Source, Span
 from runner.errors import os_error_text
+from runner.safe_files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,7 +140,7 @@ def _parse(data: bytes) -> tuple[ast.Module, str]:
 def read_python(file: Path, shown: str) -> PythonFile:
     """Parses a Python file; `shown` is how its findings call it."""
     try:
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             data = stream.read(_MAX_BYTES + 1)
         if len(data) > _MAX_BYTES:
             return PythonFile(problem="it is too large")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from runner.config.yaml.nodes import Pointer
 
 
-Problem = Literal["outside", "missing", "unreadable", "no text", "empty"]
+Problem = Literal["outside", "hidden", "missing", "unreadable", "no text", "empty"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,9 @@ def read_prompt(inspection: RuleContext) -> PromptFile:
     real = resolve_inside(inspection.folder, reference)
     if real is None:
         return PromptFile(reference, problem="outside")
+    inner = real.relative_to(inspection.folder.resolve()).parts
+    if any(_is_private(each) for each in (*Path(reference).parts, *inner)):
+        return PromptFile(reference, problem="hidden")
     # Unlike pathlib's, it answers for names that no file can have, too.
     if not os.path.exists(real):
         return PromptFile(reference, problem="missing")
@@ -65,6 +68,12 @@ def read_prompt(inspection: RuleContext) -> PromptFile:
     if not source.text.strip():
         return PromptFile(reference, problem="empty")
     return PromptFile(reference, source)
+
+
+def _is_private(name: str) -> bool:
+    """True for a hidden file or folder, and for other files of an environment."""
+    is_hidden = name.startswith(".") and name not in (".", "..")
+    return is_hidden or name.lower().endswith(".env") or name.lower() == "env"
 
 
 # Every `${...}` of an agent file and of its prompt file, with its place.

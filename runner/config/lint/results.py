@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
+from runner.config.diagnostics import printable
 from runner.errors import counted
 
 if TYPE_CHECKING:
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
     from runner.config.diagnostics import Diagnostic
     from runner.config.source import Source
+
+
+_MAX_NAMES = 10  # of files in the summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class Summary:
     fixable: int  # by a safe fix
     unreadable: int
     hidden: int = 0
+    passed_over: tuple[str, ...] = ()  # YAML files that are not checked
 
     def __str__(self) -> str:
         parts = [
@@ -64,7 +69,14 @@ class Summary:
             parts.append(counted(self.unreadable, "file") + " unreadable")
         if self.hidden:
             parts.append(f"{self.hidden} not shown")
-        return ", ".join(parts)
+        text = ", ".join(parts)
+        if self.passed_over:
+            names = [printable(each) for each in self.passed_over]
+            rest = len(names) - _MAX_NAMES
+            more = [f"{rest} more"] if rest > 0 else []
+            text += "\npassed over, since they do not look like agent or scenario "
+            text += f"files: {', '.join([*names[:_MAX_NAMES], *more])}"
+        return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +107,10 @@ class Results:
 
 
 def gather(
-    root: PurePath, files: Iterable[CheckedFile], unreadable: Iterable[UnreadableFile]
+    root: PurePath,
+    files: Iterable[CheckedFile],
+    unreadable: Iterable[UnreadableFile],
+    passed_over: Iterable[PurePath] = (),
 ) -> Results:
     """Combines results and counts them."""
     all_files, all_unreadable = tuple(files), tuple(unreadable)
@@ -109,6 +124,7 @@ def gather(
             _is_fixable(file, each) for file in all_files for each in file.findings
         ),
         unreadable=len(all_unreadable),
+        passed_over=tuple(each.as_posix() for each in passed_over),
     )
     return Results(root, all_files, all_unreadable, summary)
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from runner.config.credentials import SECRET_NAME, find_credentials, find_high_entropy
 from runner.config.diagnostics import Place
+from runner.config.files import Environment
+from runner.config.interpolation import find_texts, policy
 from runner.config.lint.references import read_prompt
 from runner.config.source import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from runner.config.lint.context import RuleContext
     from runner.config.model import AgentConfig
@@ -45,6 +47,9 @@ def find_leaks(inspection: RuleContext) -> list[SecretInText]:
         found.setdefault(
             each.span, SecretInText(Place(source, each.span), each.what, True)
         )
+    for path, span, what in _copied(inspection):
+        place = inspection.part(path, *span)
+        found.setdefault(place.span, SecretInText(place, what, True))
     for path, start, end, what in _guesses(inspection):
         place = inspection.part(path, start, end)
         if not any(_overlap(place.span, span) for span in found):
@@ -54,7 +59,31 @@ def find_leaks(inspection: RuleContext) -> list[SecretInText]:
     if prompt is not None:
         for each in find_credentials(prompt.text):
             leaks.append(SecretInText(Place(prompt, each.span), each.what, True))
+        for span, what in _values_in(prompt.text, inspection.environment):
+            leaks.append(SecretInText(Place(prompt, span), what, True))
     return leaks
+
+
+def _copied(inspection: RuleContext) -> Iterator[tuple[Pointer, Span, str]]:
+    """Yields values of `.env` in texts that are spoken or sent to the model."""
+    for path, text in find_texts(inspection.document.value):
+        if policy(path) == "text" and inspection.is_valid(path):
+            for span, what in _values_in(text, inspection.environment):
+                yield path, span, what
+
+
+def _values_in(
+    text: str, environment: Mapping[str, str]
+) -> Iterator[tuple[Span, str]]:
+    in_file = environment.in_file if isinstance(environment, Environment) else {}
+    for name, value in in_file.items():
+        is_named = len(value) >= _MIN_SECRET_CHARS and re.search(SECRET_NAME, name)
+        if is_named or _looks_chosen(value):
+            start = text.find(value)
+            while start >= 0:
+                end = start + len(value)
+                yield Span(start, end), f"the value of `{name}` in .env"
+                start = text.find(value, end)
 
 
 def _guesses(inspection: RuleContext) -> Iterator[tuple[Pointer, int, int, str]]:

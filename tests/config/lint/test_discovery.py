@@ -132,3 +132,46 @@ def test_scenario_files_are_recognized_by_content_or_name() -> None:
     add("b.test.yaml", text="agnt: a.yaml\n")
     add("compose.yaml", text="services: {}\n# scenarios\n")
     assert found() == ["a.yaml", "b.test.yaml", "tests/a.yaml"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "versoin: 1\nname: a\nprompt: p\n",
+        "name: a\nprompt: p\n",
+        "Version: 1\nPrompt: p\n",
+        "version: 1\nname: a\ngreeting: Hello\n",
+        "tols:\n- plugin: end_call\npromt: p\n",
+        "name: a\ninstructions: p\n",
+        "  name: a\n  prompt: p\n",
+        "name: a\nturn_detection: {\n",
+        "name： a\nprompt： p\n",
+        "{version: 1, prompt: p}\n",
+        '{"nme": "a",\n "prompt": "p"}\n',
+        "name: a\nprompt : p\n",
+        "'name': a\n\"prompt\": p\n",
+    ],
+)
+def test_a_file_with_two_keys_of_agents_is_checked(text: str) -> None:
+    add("a.yaml")
+    add("b.yaml", text=text)
+    assert found() == ["a.yaml", "b.yaml"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name: chart\nversion: 1.0.0\n",
+        "services: {web: {}}\nversion: '3'\nname: x\n",
+        "variables: {}\nstages: []\n",
+        "name: CI\non: push\njobs: {prompt: {tools: x}}\n",
+        "text: |\n  version: 1\n  prompt: p\n",
+        "- version: 1\n  prompt: p\n",
+    ],
+)
+def test_a_file_of_something_else_is_listed_as_passed_over(text: str) -> None:
+    add("a.yaml")
+    add("b.yaml", text=text)
+    targets = FileDiscovery([Path()], Settings())
+    assert [each.path.name for each in targets.readings()] == ["a.yaml"]
+    assert targets.passed_over == [Path("b.yaml")]

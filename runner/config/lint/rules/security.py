@@ -41,7 +41,8 @@ def file_outside(inspection: RuleContext) -> Iterator[Finding]:
 
     An agent runs only code from its own folder or from installed packages, and shows
     the model only files from its own folder. Paths through `..`, absolute paths and
-    symbolic links that lead outside are refused.
+    symbolic links that lead outside are refused. So are prompt files that are hidden,
+    in a hidden folder or `.env` files: they hold secrets, and the prompt is sent.
 
     Bad:
         tools:
@@ -55,6 +56,10 @@ def file_outside(inspection: RuleContext) -> Iterator[Finding]:
     if prompt.problem == "outside":
         message = f"`{prompt.reference}` is outside the agent's folder"
         help_ = "move the prompt into the agent file's folder or a folder below it"
+        yield Finding(inspection.value(("prompt_file",)), message, help_)
+    elif prompt.problem == "hidden":
+        message = f"`{prompt.reference}` is a hidden file or holds an environment"
+        help_ = "move the prompt to a file such as prompts/agent.md"
         yield Finding(inspection.value(("prompt_file",)), message, help_)
     for tool in inspection.fact(find_python_tools):
         if tool.real is None:

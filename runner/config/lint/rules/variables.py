@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.config.diagnostics import Edit, Finding, Fix, Place, replacement
+from runner.config.files import Environment
 from runner.config.interpolation import find_placeholders
 from runner.config.lint.context import rule
+from runner.config.lint.discovery import shown_path
 from runner.config.lint.references import find_templates, find_uses, read_prompt
 from runner.config.spelling import is_certain_guess, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from runner.config.diagnostics import Severity
     from runner.config.lint.context import RuleContext
@@ -84,11 +87,25 @@ def environment_not_set(inspection: RuleContext) -> Iterator[Finding]:
         name = use.placeholder.name
         if use.placeholder.kind != "environment" or use.allowed != "secret":
             continue
-        if name not in inspection.environment:
-            message = f"the environment variable `{name}` is not set"
-            help_ = f"set it, or write {name}=… into a .env file"
+        known = inspection.environment
+        if not known.get(name, "").strip():
+            empty = known.empty if isinstance(known, Environment) else known.keys()
+            state = "empty" if name in empty else "not set"
+            message = f"the environment variable `{name}` is {state}"
+            help_ = f"set it, or write {name}=… into {_dot_env(known)}"
             severity = _severity(inspection)
             yield Finding(use.place, message, help_, severity=severity)
+
+
+def _dot_env(environment: Mapping[str, str]) -> str:
+    """Returns the path of the `.env` file to write to, and those that were tried."""
+    if not isinstance(environment, Environment) or not environment.tried:
+        return "a .env file"
+    current = Path.cwd()
+    shown = [shown_path(each, current) for each in environment.tried]
+    if environment.in_file or len(shown) == 1:
+        return shown[-1]
+    return f"{shown[0]} (tried: {', '.join(shown)})"
 
 
 @rule("VA303", "malformed-placeholder")
