@@ -129,7 +129,10 @@ def validate(
     ] = None,
     strict: Annotated[
         bool | None,
-        typer.Option("--strict/--no-strict", help="Count warnings as errors, except those of --env."),
+        typer.Option(
+            "--strict/--no-strict",
+            help="Count warnings as errors, except those of --env.",
+        ),
     ] = None,
     env: Annotated[
         bool,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import queue
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,7 +35,7 @@ from runner.speech.interfaces import (
 from runner.speech.llm.grammar import speech_grammar
 from runner.speech.llm.prompt import GOODBYE, ChatMessage, shorten
 from runner.speech.llm.small_model import SmallModelPolicy
-from runner.speech.llm.text import ClauseSplitter, MarkupFilter
+from runner.speech.llm.text import ClauseSplitter, MarkupFilter, without_links
 from runner.speech.llm.tools import read_tool_specs
 
 _STYLE = (
@@ -49,7 +50,7 @@ _MAX_TOKENS = 400
 class OpenAiCompatibleModel:
     """A model behind an endpoint; `url` is the root of the API, such as `.../v1`.
 
-    `timeout` is the maximum silence of the endpoint in seconds. `think` raises
+    `timeout` is the maximum silence of the endpoint in seconds. `respond` raises
     SpeechError if the endpoint fails; no message contains the key.
     """
 
@@ -64,6 +65,11 @@ class OpenAiCompatibleModel:
         self._endpoint = ChatEndpoint(url, model=model, key=key, timeout=timeout)
         self._plain = SmallModelPolicy(_EndpointModel(self._endpoint))
         self._accepts_tools = True
+        # Templates of some models write the first tag of the thought themselves. The
+        # answer then only contains its end, which the first answer shows. It is held
+        # back for models that think.
+        self._starts_thinking = False
+        self._holds_answer = _THINKING_MODEL.search(model or "") is not None
 
     def warm(self, context: AgentContext) -> None:
         """Does nothing: the server keeps its own cache, and a request costs money."""
@@ -84,7 +90,7 @@ class OpenAiCompatibleModel:
             yield from self._plain.respond(context, history, cancelled)
             return
         try:
-            yield from self._think_natively(context, history, endings, cancelled)
+            yield from self._respond_with_tools(context, history, endings, cancelled)
         except ToolsRefused:
             self._accepts_tools = False
             yield from self._plain.respond(context, history, cancelled)
@@ -93,34 +99,59 @@ class OpenAiCompatibleModel:
         """Closes the connections."""
         self._endpoint.close()
 
-    def _think_natively(
+    def _respond_with_tools(
         self,
         context: AgentContext,
         history: Sequence[HistoryMessage],
         endings: set[str],
         cancelled: Cancelled,
     ) -> Iterator[ModelOutput]:
-        splitter, markup = ClauseSplitter(), MarkupFilter()
-        calls: dict[int, PartialCall] = {}
-        has_spoken = False
+        calls, has_spoken = CallMerger(), False
         request: dict[str, Any] = {"messages": _messages(context, history)}
         if context.tools:
             request["tools"] = [_function(tool) for tool in context.tools]
-        for piece in self._endpoint.complete(request, cancelled):
-            for part in piece.calls:
-                calls.setdefault(part.index, PartialCall(part.index)).add(part)
-            for clause in splitter.feed(markup.feed(piece.text)):
-                has_spoken = True
-                yield TextChunk(clause)
-        if cancelled():
-            return
-        for clause in (*splitter.feed(markup.finish()), *splitter.finish()):
+        for clause in self._read_clauses(request, calls, cancelled):
             has_spoken = True
             yield TextChunk(clause)
-        for _, call in sorted(calls.items()):
+        if cancelled():
+            return
+        names = {tool.get("name") for tool in context.tools}
+        for call in calls.in_order():
+            if call.is_from_text and call.name not in names:
+                continue
             if call.name in endings and not has_spoken:
                 yield TextChunk(GOODBYE)
             yield ToolCallRequest(call.name, _arguments(call))
+
+    def _read_clauses(
+        self, request: Mapping[str, Any], calls: CallMerger, cancelled: Cancelled
+    ) -> Iterator[str]:
+        """Yields the clauses to be spoken, and adds the tool calls to `calls`."""
+        splitter = ClauseSplitter()
+        markup = MarkupFilter(starts_thinking=self._starts_thinking)
+        text = ""
+        for piece in self._endpoint.complete(request, cancelled):
+            for part in piece.calls:
+                calls.add(part)
+            spoken = markup.feed(piece.text)
+            if markup.ended_stray:  # the text before was a thought
+                self._starts_thinking, markup.ended_stray, text = True, False, ""
+            text += spoken
+            # A tool call in the text is not known before its end.
+            if self._holds_answer or text.lstrip().startswith("{"):
+                continue
+            yield from map(without_links, splitter.feed(text))
+            text = ""
+        if cancelled():
+            return
+        self._holds_answer = False
+        text += markup.finish()
+        for each in (*markup.tool_calls, text):
+            if (call := read_text_call(each)) is not None:
+                calls.add(call)
+                text = "" if each is text else text
+        for clause in (*splitter.feed(text), *splitter.finish()):
+            yield without_links(clause)
 
 
 class _EndpointModel:
@@ -201,12 +232,17 @@ def _function(tool: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _arguments(call: PartialCall) -> Mapping[str, Any]:
-    try:
-        arguments = json.loads(call.arguments or "{}")
-    except ValueError as error:
-        raise SpeechError(
-            f"the endpoint's arguments of {call.name!r} are not JSON"
-        ) from error
+    arguments: Any = call.arguments
+    for _ in range(_MAX_TEXT_LEVELS):
+        if not isinstance(arguments, str):
+            break
+        try:
+            arguments = json.loads(arguments.strip() or "{}")
+        except ValueError as error:
+            raise SpeechError(
+                f"the endpoint's arguments of {call.name!r} are not JSON"
+            ) from error
+    arguments = {} if arguments is None else arguments
     if not isinstance(arguments, dict):
         raise SpeechError(
             f"the endpoint's arguments of {call.name!r} are not a JSON object"
@@ -214,6 +250,10 @@ def _arguments(call: PartialCall) -> Mapping[str, Any]:
     return arguments
 
 
+_THINKING_MODEL = re.compile(
+    r"(?i)think|reason|qwen-?3|qwq|r1\b|gpt-oss|magistral|nemotron|glm-?4|phi-?4"
+)
+_MAX_TEXT_LEVELS = 3  # JSON text in JSON text
 _PATH = "/chat/completions"
 _CONNECT = 5.0  # seconds
 _MAX_PROBLEM = 200  # characters of an error message of the server
@@ -226,15 +266,87 @@ class ToolsRefused(Exception):
 
 @dataclass(slots=True)
 class PartialCall:
-    """A tool call received in pieces; `arguments` is JSON text."""
+    """A tool call received in pieces; `arguments` is JSON text.
 
-    index: int
+    `index` is None if the server sends none.
+    """
+
+    index: int | None = None
     name: str = ""
     arguments: str = ""
+    call_id: str = ""
+    is_from_text: bool = False  # written as text by the model
+
+    @property
+    def is_complete(self) -> bool:
+        """True if the arguments are a whole JSON value."""
+        try:
+            json.loads(self.arguments)
+        except ValueError:
+            return False
+        return True
 
     def add(self, part: PartialCall) -> None:
-        self.name += part.name
+        # Some servers repeat the name in each piece, others split it.
+        if part.name != self.name:
+            self.name += part.name
         self.arguments += part.arguments
+        self.call_id = self.call_id or part.call_id
+
+
+class CallMerger:
+    """Merges the pieces of tool calls in the forms in which servers send them.
+
+    A piece begins a new call if it has another id, or a name while the call before is
+    complete: Ollama gives every call the index 0, older versions and Gemini give none.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[PartialCall] = []
+
+    def add(self, part: PartialCall) -> None:
+        """Adds a piece."""
+        call = self._find(part)
+        if call is None:
+            call = PartialCall(part.index, is_from_text=part.is_from_text)
+            self.calls.append(call)
+        call.add(part)
+
+    def in_order(self) -> list[PartialCall]:
+        """Returns the calls by their index, or in the order of their arrival."""
+        numbers = [call.index for call in self.calls]
+        if None in numbers or len(set(numbers)) < len(numbers):
+            return self.calls
+        return sorted(self.calls, key=lambda call: call.index or 0)
+
+    def _find(self, part: PartialCall) -> PartialCall | None:
+        same_id = [c for c in self.calls if part.call_id and c.call_id == part.call_id]
+        if same_id:
+            return same_id[-1]
+        others = [
+            call
+            for call in self.calls
+            if part.index is None or call.index in (None, part.index)
+        ]
+        call = others[-1] if others else None
+        if call is None or (part.call_id and call.call_id):
+            return None
+        is_named = bool(part.name and call.name)
+        is_other = part.index is None and part.name != call.name
+        return None if is_named and (call.is_complete or is_other) else call
+
+
+def read_text_call(text: str) -> PartialCall | None:
+    """Returns a tool call that a model wrote as JSON text, None if it is not one."""
+    try:
+        value = json.loads(text.strip())
+    except ValueError:
+        return None
+    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+        return None
+    arguments = value.get("arguments", value.get("parameters", {}))
+    written = json.dumps(arguments)
+    return PartialCall(None, value["name"], written, is_from_text=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,24 +483,34 @@ def _read_piece(event: Mapping[str, Any]) -> Piece:
     text = delta.get("content") if isinstance(delta, dict) else None
     listed = delta.get("tool_calls") if isinstance(delta, dict) else None
     calls = [
-        _read_call(call, number)
-        for number, call in enumerate(listed if isinstance(listed, list) else [])
+        _read_call(call)
+        for call in (listed if isinstance(listed, list) else [])
         if isinstance(call, dict)
     ]
-    return Piece(text if isinstance(text, str) else "", tuple(calls))
+    return Piece(_read_text(text), tuple(calls))
 
 
-def _read_call(call: Mapping[str, Any], number: int) -> PartialCall:
+def _read_text(content: object) -> str:
+    """Returns the text of a message; some servers send a list of parts."""
+    if isinstance(content, list):
+        return "".join(
+            _read_text(part.get("text")) for part in content if isinstance(part, dict)
+        )
+    return content if isinstance(content, str) else ""
+
+
+def _read_call(call: Mapping[str, Any]) -> PartialCall:
     function = call.get("function")
     function = function if isinstance(function, dict) else {}
     arguments = function.get("arguments")
     if isinstance(arguments, dict):  # some servers send them parsed
         arguments = json.dumps(arguments)
-    index = call.get("index")
+    index, call_id, name = call.get("index"), call.get("id"), function.get("name")
     return PartialCall(
-        index if isinstance(index, int) else number,
-        function.get("name") or "",
-        arguments or "",
+        index if isinstance(index, int) else None,
+        name if isinstance(name, str) else "",
+        arguments if isinstance(arguments, str) else "",
+        call_id if isinstance(call_id, str) else "",
     )
 
 

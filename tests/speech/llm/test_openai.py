@@ -347,3 +347,103 @@ def test_user_and_password_of_the_url_are_never_shown() -> None:
     shown = f"{caught.value} {caught.value.hint}"
     assert "hunter2" not in shown and "t0ken" not in shown
     llm.close()
+
+
+def function_call(
+    arguments: str | None, *, name: str | None = "get_weather", **fields: Any
+) -> dict[str, Any]:
+    function = {"name": name, "arguments": arguments}
+    return {"tool_calls": [{"type": "function", "function": function, **fields}]}
+
+
+OSLO, ROME = '{"location": "Oslo"}', '{"location": "Rome"}'
+TWO_CALLS = {
+    "every index is 0": [
+        function_call(OSLO, index=0, id="a"),
+        function_call(ROME, index=0, id="b"),
+    ],
+    "no index": [function_call(OSLO, id="a"), function_call(ROME, id="b")],
+    "neither index nor id": [function_call(OSLO), function_call(ROME)],
+    "the name in each piece": [
+        function_call("", index=0, id="a"),
+        function_call('{"location": ', index=0, id="a"),
+        function_call('"Oslo"}', index=0, id="a"),
+        function_call("", index=1, id="b"),
+        function_call(ROME, index=1, id="b"),
+    ],
+    "the id only in the first piece": [
+        function_call("", index=0, id="a"),
+        function_call(OSLO, index=0, name=None),
+        function_call("", index=1, id="b"),
+        function_call(ROME, index=1, name=None),
+    ],
+}
+
+
+@pytest.mark.parametrize("deltas", TWO_CALLS.values(), ids=TWO_CALLS)
+def test_two_calls_are_distinguished_in_every_form(deltas: list[dict[str, Any]]) -> None:
+    output = respond(Peer(stream(*deltas)), "Oslo and Rome?")
+    calls = [each for each in output if isinstance(each, ToolCallRequest)]
+    assert [(call.name, dict(call.arguments)) for call in calls] == [
+        ("get_weather", {"location": "Oslo"}),
+        ("get_weather", {"location": "Rome"}),
+    ]
+
+
+@pytest.mark.parametrize("arguments", [None, "", "null", "{}", '"{}"', " "])
+def test_empty_arguments_are_an_empty_object(arguments: str | None) -> None:
+    output = respond(Peer(stream(function_call(arguments, index=0))), "Weather?")
+    assert output == [ToolCallRequest("get_weather", {})]
+
+
+def speech(*texts: object, model: str | None = None) -> list[str]:
+    deltas = [{"content": text} for text in texts]
+    peer = Peer(stream(*deltas))
+    with peer.serving():
+        llm = OpenAiCompatibleModel(peer.url, model=model)
+        output = list(llm.respond(CONTEXT, [UserMessage("Hello.")], lambda: False))
+    return [each.text for each in output if isinstance(each, TextChunk)]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("<think>secret</think>Hello caller.",),
+        ("<thinking>secret", "</thinking>Hello caller."),
+        ("<thi", "nk>sec", "ret</thi", "nk>", "Hello caller."),
+        (
+            "<|channel|>analysis<|message|>secret<|end|>"
+            "<|start|>assistant<|channel|>final<|message|>Hello caller.<|return|>",
+        ),
+        ("secret</think>\n\nHello caller.",),
+        ('<tool_call>{"name": "unknown", "arguments": {}}</tool_call>Hello caller.',),
+        ([{"type": "text", "text": "Hello "}, {"type": "text", "text": "caller."}],),
+    ],
+)
+def test_thoughts_and_markup_are_not_spoken(texts: tuple[object, ...]) -> None:
+    assert speech(*texts) == ["Hello caller."]
+
+
+def test_a_thought_without_a_first_tag_is_held_back_for_models_that_think() -> None:
+    texts = ("A secret thought. ", "And one more.", "</think>", "Hello caller.")
+    assert speech(*texts, model="Qwen3-8B") == ["Hello caller."]
+
+
+def test_a_link_is_spoken_without_its_address() -> None:
+    said = speech("See [our site](https://example.com/a?b=1).")
+    assert said == ["See our site."]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<tool_call>\n{"name": "get_weather", "arguments": {"location": "Oslo"}}\n'
+        "</tool_call>",
+        '{"name": "get_weather", "arguments": {"location": "Oslo"}}',
+        '{"name": "get_weather", "parameters": {"location": "Oslo"}}',
+    ],
+)
+def test_a_call_written_as_text_is_made_and_not_spoken(text: str) -> None:
+    pieces = [{"content": text[at : at + 7]} for at in range(0, len(text), 7)]
+    output = respond(Peer(stream(*pieces)), "Oslo?")
+    assert output == [ToolCallRequest("get_weather", {"location": "Oslo"})]
