@@ -220,9 +220,9 @@ def _messages_of_object(
         yield from _messages(value.get(key), redact, depth + 1)
     if message is None and not any(value.get(key) for key in _DETAIL_KEYS):
         # {"day": ["is in the past"]}, as frameworks report the errors of a form
-        for name, each in value.items():
-            if isinstance(each, list):
-                for text in _messages(each, redact, depth + 1):
+        for name, members in value.items():
+            if isinstance(members, list):
+                for text in _messages(members, redact, depth + 1):
                     yield f"{' '.join(redact(name).split())}: {text}"
 
 
