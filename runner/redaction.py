@@ -24,16 +24,16 @@ _ESCAPE = r"\\{1,8}"
 _ESCAPED = r"\\{0,7}"
 _MAX_ESCAPED_LENGTH = 8
 _LETTERS = {"\b": "b", "\t": "t", "\n": "n", "\f": "f", "\r": "r"}
-_ENTITIES = {"&": "amp", "<": "lt", ">": "gt", '"': "(?:quot|#34)", "'": "(?:#39|#x27)"}
+_ENTITIES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
 
 
 class Redactor:
     """Replaces secrets in texts; secrets can be added at any time, from any thread.
 
     A secret is found raw, percent-encoded, escaped as in JSON, Python or HTML (also
-    several times), and within base64. Secrets shorter than `MIN_SECRET_LENGTH` without
-    the whitespace around them are not redacted. If a secret is a URL with a password,
-    the password alone is redacted, too.
+    several times), in hexadecimal, and within base64. Secrets shorter than
+    `MIN_SECRET_LENGTH` without the whitespace around them are not redacted. If a secret
+    is a URL with a password, the password alone is redacted, too.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -121,10 +121,12 @@ def _compile(shown: dict[str, str]) -> tuple[re.Pattern[str], list[str]]:
 
 
 def _spellings(secret: str) -> Iterator[str]:
-    """Yields patterns for a text itself and for the text within base64."""
+    """Yields patterns for a text itself, in hexadecimal, and within base64."""
     runs = re.findall(r"\\+|[^\\]", secret)
     yield "".join(_backslashes(run) if run[0] == "\\" else _char(run) for run in runs)
     data = secret.encode("utf-8", "surrogatepass")
+    yield data.hex()
+    yield data.hex().upper()
     # A character of base64 holds six bits. The bytes before the secret shift it by 0, 1
     # or 2 bytes; characters that also hold bits of its neighbors are left out.
     for offset in range(3):
@@ -158,6 +160,7 @@ def _char(char: str) -> str:
         choices.append(_ESCAPE + _LETTERS[char])
     if char == " ":
         choices.append(r"\+")
+    choices.append(f"&#(?:0*{ord(char)}|[xX]0*(?i:{ord(char):x}));")
     if char in _ENTITIES:
         choices.append(f"&{_ENTITIES[char]};")
     return f"(?:{'|'.join(choices)})"

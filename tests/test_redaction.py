@@ -211,3 +211,19 @@ def test_a_long_text_of_backslashes_does_not_take_long_to_search() -> None:
     text = "\\" * 200_000
 
     assert redactor.text(text) == text
+
+
+@given(SECRETS)
+def test_a_secret_in_hexadecimal_is_redacted(secret: str) -> None:
+    spelled = secret.strip().encode().hex()
+    redact = Redactor([secret]).text
+
+    assert redact(f"<{spelled}> <{spelled.upper()}>") == "<***> <***>"
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    ["p&#64;ss&#x2f;w&#x2D;1&#39;", "p&#064;ss&#X2F;w&#45;1&apos;", "p@ss/w-1&#x27;"],
+)
+def test_a_secret_with_character_references_is_redacted(spelled: str) -> None:
+    assert Redactor(["p@ss/w-1'"]).text(f"<{spelled}>") == "<***>"

@@ -73,8 +73,11 @@ def load_agent_and_tools(
         variables=variables,
         kinds={key: kind.schema for key, kind in kinds.items()},
     )
-    add_secrets(agent_secrets(agent))
-    return agent, load_tools(agent, kinds)
+    # Both keys, whichever service is used: a tool can read them, too.
+    values = (environment.get(name) for name in (ASSEMBLYAI_KEY, OTHER_KEY))
+    secrets = agent_secrets(agent).union(filter(None, values))
+    add_secrets(secrets)
+    return agent, load_tools(agent, kinds, secrets)
 
 
 HIDDEN = "••••"

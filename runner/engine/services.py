@@ -69,7 +69,10 @@ def _at(url: str, why: str, environment: Mapping[str, str]) -> Service:
         )
     host = address.hostname
     if not (host == "assemblyai.com" or host.endswith(".assemblyai.com")):
-        return Service(url, url, why, environment.get(OTHER_KEY))
+        key = environment.get(OTHER_KEY)
+        if key:
+            _refuse_clear_text(url, OTHER_KEY)
+        return Service(url, url, why, key)
     key = environment.get(ASSEMBLYAI_KEY)
     if not key:
         raise AuthenticationRejected(
@@ -77,5 +80,16 @@ def _at(url: str, why: str, environment: Mapping[str, str]) -> Service:
             hint="set it in the environment or in .env, or use --service local, "
             "which needs no key",
         )
+    _refuse_clear_text(url, ASSEMBLYAI_KEY)
     name = "AssemblyAI" if url == ASSEMBLYAI_URL else f"AssemblyAI at {host}"
     return Service(name, url, why, key)
+
+
+def _refuse_clear_text(url: str, variable: str) -> None:
+    """Raises `UsageError` if a key would cross a network without encryption."""
+    address = urlsplit(url)
+    if address.scheme == "ws" and not is_this_machine(address.hostname or ""):
+        raise UsageError(
+            f"'{url}' is not encrypted, and {variable} would be sent to it",
+            hint=f"use an address that begins with wss://, or unset {variable}",
+        )

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
@@ -35,6 +35,8 @@ _QUERY_METHODS = ("GET", "DELETE", "HEAD")
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 # Header names are tokens (RFC 9110 section 5.6.2); values are visible ASCII and blanks.
+# Control characters: some servers end a path at NUL, others remove line ends.
+_PATH_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?|")
 
@@ -108,12 +110,19 @@ class RequestBuilder:
 
     def build(self, arguments: Mapping[str, Any]) -> Request:
         """Returns the request for these arguments; raises `ToolError` for a bad one."""
-        url = _PLACEHOLDER.sub(lambda match: _segment(match[1], arguments), self.url)
+        path_end = re.search(r"[?#]|$", self.url)
+        assert path_end is not None  # it also matches at the end
+        url = _PLACEHOLDER.sub(
+            lambda match: _fill(match, arguments, path_end.start()), self.url
+        )
         rest = {
             name: value
             for name, value in arguments.items()
             if name not in self.placeholders
         }
+        for name, value in rest.items():
+            if not _is_encodable(value):
+                raise ToolError(f"{name} is not proper text")
         fixed = _pairs(self.query)
         if self.method in _QUERY_METHODS:
             return Request(self.method, url, fixed + _pairs(rest), self.headers)
@@ -122,18 +131,43 @@ class RequestBuilder:
         return Request(self.method, url, fixed, self.headers, json=rest)
 
 
-def _segment(name: str, arguments: Mapping[str, Any]) -> str:
+def _is_encodable(value: object) -> bool:
+    """False for half a surrogate pair, which UTF-8 cannot express."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _fill(match: re.Match[str], arguments: Mapping[str, Any], path_end: int) -> str:
+    name = match[1]
     value = arguments.get(name)
     if value is None:
         raise ToolError(f"{name} is missing")
     text = _text(value)
-    # Servers resolve these as path navigation, even percent-encoded.
-    if text.strip() in ("", ".", ".."):
-        raise ToolError(f"{name} must not be {text!r}")
+    in_path = match.start() < path_end
+    if in_path and (not text.strip() or _is_navigation(text)):
+        raise ToolError(f"{name} must not be {text[:60]!r}")
     try:
         return quote(text, safe="")
     except UnicodeEncodeError as error:
         raise ToolError(f"{name} is not proper text") from error
+
+
+def _is_navigation(text: str) -> bool:
+    """True if a server could resolve a text in a path as path navigation.
+
+    Servers decode `%2F` before they resolve `..`, some of them twice; some read a
+    backslash as `/`, and remove `;` with what follows.
+    """
+    decoded = text
+    while (once := unquote(decoded)) != decoded:
+        decoded = once
+    segments = re.split(r"[/\\]", decoded)
+    return bool(_PATH_CONTROL.search(decoded)) or any(
+        segment.partition(";")[0].strip() in (".", "..") for segment in segments
+    )
 
 
 def _pairs(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -399,6 +433,15 @@ class HttpClient:
             if not _is_same_host(origin, redirect.url):
                 raise ToolError(
                     f"{self._host} redirects to another host, which is not followed"
+                )
+            if redirect.method != request.method:
+                # 301, 302 and 303: the new request would only read, and its success
+                # would look like that of the write.
+                raise ToolError(
+                    f"{self._host} redirected the {request.method} "
+                    f"({response.status_code}), which was not repeated: it is unknown "
+                    "whether it was done",
+                    hint="use the address that it redirects to in the agent file",
                 )
             request = redirect
         raise ToolError(f"{self._host} redirects too often")

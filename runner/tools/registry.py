@@ -205,13 +205,20 @@ def wire_definition(definition: ToolDefinition) -> dict[str, Any]:
     }
 
 
-def load_tools(agent: AgentConfig, kinds: Mapping[str, ToolKind]) -> ToolRegistry:
-    """Returns the tools of an agent; raises one `ToolError` that names all failures."""
+def load_tools(
+    agent: AgentConfig,
+    kinds: Mapping[str, ToolKind],
+    secrets: frozenset[str] = frozenset(),
+) -> ToolRegistry:
+    """Returns the tools of an agent; raises one `ToolError` that names all failures.
+
+    `secrets` are redacted in results, as are those of the agent file.
+    """
     loaded = load_each(agent, kinds)
     problems = [each for each in loaded if isinstance(each, ToolError)]
     if not problems:
         tools = [each for each in loaded if not isinstance(each, ToolError)]
-        return ToolRegistry(tools, secrets=agent.secrets)
+        return ToolRegistry(tools, secrets=agent.secrets | secrets)
     if len(problems) == 1:
         raise problems[0]
     lines = [problem.with_hint for problem in problems]

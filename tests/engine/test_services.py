@@ -81,3 +81,21 @@ def test_a_server_on_this_machine_is_known_by_its_address(
 
 def test_it_is_said_why_the_embedded_server_is_used() -> None:
     assert choose_service(None, None, {}).why == "ASSEMBLYAI_API_KEY is not set"
+
+
+@pytest.mark.parametrize(
+    "url", ["ws://agents.assemblyai.com/v1/ws", "ws://10.0.0.7:8765/v1/ws", "WS://x/ws"]
+)
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_a_key_is_not_sent_without_encryption(url: str, is_asked: bool) -> None:
+    asked, in_file = (url, None) if is_asked else (None, url)
+
+    with pytest.raises(UsageError, match="is not encrypted") as caught:
+        choose_service(asked, in_file, KEYS)
+
+    assert caught.value.hint is not None
+    assert "wss://" in caught.value.hint
+
+
+def test_a_service_without_a_key_needs_no_encryption() -> None:
+    assert choose_service("ws://10.0.0.7:8765/v1/ws", None, {}).key is None

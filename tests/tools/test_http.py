@@ -50,7 +50,9 @@ def config(url: str, **settings: Any) -> ToolConfig:
 
 
 async def call(url: str, **settings: Any) -> ToolOutcome:
-    tool = HttpKind().load(config(url, **settings), AGENT)
+    tool = HttpKind().load(
+        config(url, **settings), replace(AGENT, secrets=frozenset((SECRET,)))
+    )
     registry = ToolRegistry([tool], secrets=frozenset((SECRET,)))
     outcome = await registry.run("look_up", {"order_id": "12 34", "day": "today"})
     await registry.close()
@@ -88,6 +90,14 @@ async def test_an_endpoint_is_called_with_the_arguments(end: FarEnd) -> None:
         (b"x", "text/plain; charset=nonsense", "x"),
         (b"<p>Hi</p>", "text/html", "<p>Hi</p>"),
         (b"", "application/json", {"status": 200}),
+        (b'["caf\xe9"]', "application/json; charset=iso-8859-1", ["café"]),
+        (b'{"a": 1}', "application/x-json", {"a": 1}),
+        (b'{"a": 1}\n{"a": 2}', "application/x-ndjson", '{"a": 1}\n{"a": 2}'),
+        (b"a: 1", "application/yaml", "a: 1"),
+        (b"<a/>", "application/soap+xml", "<a/>"),
+        (b"a=1", "application/x-www-form-urlencoded", "a=1"),
+        (b"sunny", "application/octet-stream", "sunny"),
+        (b"sunny", "application/vnd.shop", "sunny"),
     ],
 )
 async def test_a_response_is_a_value_or_text(
@@ -135,6 +145,18 @@ async def test_an_image_is_an_error(end: FarEnd) -> None:
          "500: Internal Server Error"),
         ("401 Unauthorized", b'{"detail": "bad k3y-of-the-shop"}', "application/json",
          "401: bad ***"),
+        ("422 Unprocessable Entity",
+         b'{"detail": [{"loc": ["query", "day"], "msg": "field required"}]}',
+         "application/json", "422: query.day: field required"),
+        ("400 Bad Request", b'{"errors": [{"message": "a is wrong"}, "b, too"]}',
+         "application/json", "400: a is wrong; b, too"),
+        ("400 Bad Request",
+         b'{"title": "invalid", "errors": {"day": ["is past", "is a Sunday"]}}',
+         "application/problem+json", "400: invalid; day: is past; day: is a Sunday"),
+        ("400 Bad Request", b'{"day": ["is past"], "code": 7}', "application/json",
+         "400: day: is past"),
+        ("400 Bad Request", b'{"error": "caf\xe9"}',
+         "application/json; charset=iso-8859-1", "400: caf\xe9"),
         ("418 ", b"[1]", "application/json", "418"),
         ("304 Not Modified", b"", "text/plain", "304: Not Modified"),
     ],
@@ -145,6 +167,27 @@ async def test_an_error_response_gives_a_message_for_the_model(
     end.handler = lambda _: answer(body, kind=kind, status=status)
 
     assert said(await call(end.url)) == f"127.0.0.1 answered {text}"
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/json"])
+@pytest.mark.parametrize("length", range(180, 252, 8))
+async def test_no_part_of_a_secret_is_left_where_a_message_is_cut(
+    end: FarEnd, kind: str, length: int
+) -> None:
+    text = "x" * length + SECRET
+    body = text if kind == "text/plain" else json.dumps({"error": text})
+    end.handler = lambda _: answer(body.encode(), kind=kind, status="400 Bad Request")
+
+    assert SECRET[:2] not in said(await call(end.url))
+
+
+@pytest.mark.parametrize("body", [b"\x00\x01", b"\xff\xfe\xfa", b"PK\x03\x04"])
+async def test_bytes_of_an_unknown_type_that_are_not_text_are_an_error(
+    end: FarEnd, body: bytes
+) -> None:
+    end.handler = lambda _: answer(body, kind="application/octet-stream")
+
+    assert said(await call(end.url)).endswith("which is not text")
 
 
 async def test_a_write_is_never_retried(end: FarEnd) -> None:

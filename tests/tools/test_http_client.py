@@ -122,6 +122,35 @@ async def test_a_redirect_to_another_host_is_not_followed(
     assert len(end.requests) == 1
 
 
+@pytest.mark.parametrize("status", ["301", "302", "303"])
+async def test_a_write_that_would_become_a_read_is_an_error(
+    end: FarEnd, context: ssl.SSLContext, status: str
+) -> None:
+    end.handler = lambda _: answer(
+        b"", status=f"{status} Moved", headers="Location: /new\r\n"
+    )
+
+    with pytest.raises(ToolError, match=rf"redirected the POST \({status}\)"):
+        await fetch(request_to(f"{end.url}/old", "POST"), context)
+
+    assert len(end.requests) == 1
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+async def test_a_redirect_that_keeps_the_method_is_followed(
+    end: FarEnd, context: ssl.SSLContext, method: str
+) -> None:
+    def handler(received: Received) -> bytes:
+        if received.target.startswith("/new"):
+            return answer(b"{}")
+        return answer(b"", status="307 Moved", headers="Location: /new\r\n")
+
+    end.handler = handler
+    await fetch(request_to(f"{end.url}/old", method, a="b"), context)
+
+    assert [each.method for each in end.requests] == [method, method]
+
+
 async def test_an_endless_redirect_is_an_error(
     end: FarEnd, context: ssl.SSLContext
 ) -> None:

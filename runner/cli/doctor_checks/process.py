@@ -157,13 +157,34 @@ def _work(pipe: Connection, checks: Sequence[Check], options: DoctorOptions) -> 
     environment = options.effective_environment()
     secrets = find_environment_secrets(environment, (ASSEMBLYAI_KEY, OTHER_KEY))
     redactor = Redactor(value for _, value in secrets)
+    is_agent_read = False
     with suppress(EOFError, OSError):
         pipe.send(None)  # ready
         for check in checks:
             pipe.recv()
+            if not is_agent_read:
+                is_agent_read = True
+                redactor.add(_agent_secrets(options))
             for result in _results(check, options):
                 pipe.send(result.redacted(redactor.text))
             pipe.send(None)
+
+
+def _agent_secrets(options: DoctorOptions) -> frozenset[str]:
+    """Returns the values that the agent file takes from the environment, and its keys.
+
+    Empty if the file cannot be read, which a check reports.
+    """
+    if options.agent is None:
+        return frozenset()
+    from runner.cli.doctor_checks.context import agent_of
+    from runner.config.lint.secrets import agent_secrets
+
+    with suppress(Exception):  # a bug, which the checks that read the agent report
+        agent = agent_of(options)
+        if agent is not None:
+            return agent_secrets(agent)
+    return frozenset()
 
 
 def _results(check: Check, options: DoctorOptions) -> Iterator[CheckResult]:

@@ -59,6 +59,12 @@ class ConnectOptions:
             return AuthenticationRejected(
                 "the service does not accept the key (HTTP 401)"
             )
+        if 300 <= status < 400:
+            return TransportError(
+                f"{self.url} redirects (HTTP {status}), which is not followed: the "
+                "key and the call would go to another address",
+                status=status,
+            )
         return TransportError(
             f"{self.url} answered HTTP {status} instead of opening a session",
             status=status,

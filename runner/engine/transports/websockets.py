@@ -53,7 +53,7 @@ async def open_connection(options: ConnectOptions, listener: TransportListener) 
         UsageError: the address is not a WebSocket address.
     """
     try:
-        await connect(
+        await _Connect(
             options.url,
             additional_headers=options.headers,
             # Off: base64 of audio does not compress, and the library would enable it
@@ -75,6 +75,13 @@ async def open_connection(options: ConnectOptions, listener: TransportListener) 
         raise options.unreachable(error) from error
     except (OSError, InvalidHandshake, WebSocketException, EOFError) as error:
         raise options.unreachable(error) from error
+
+
+class _Connect(connect):
+    """The library's handshake without redirects: the target would receive the call."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
 
 
 class _Connection(ClientConnection):

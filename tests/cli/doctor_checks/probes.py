@@ -45,3 +45,8 @@ def talks(options: DoctorOptions) -> Iterator[CheckResult]:
     os.write(1, b"noise on stdout")
     os.write(2, b"noise on stderr")
     yield passed("talks", f"key {options.environment['SOME_TOKEN']}")
+
+
+def quotes(options: DoctorOptions) -> Iterator[CheckResult]:
+    ticket = options.environment["VOICE_TICKET"]
+    yield passed("quotes", f"wss://voice.example/ws?ticket={ticket}")

@@ -75,6 +75,20 @@ def test_an_exception_is_one_line_without_secrets(tmp_path: Path) -> None:
     assert names(rest) == ["fine", "fine-too"]
 
 
+def test_what_an_agent_takes_from_the_environment_is_redacted(tmp_path: Path) -> None:
+    agent = tmp_path / "agent.yaml"
+    agent.write_text(
+        "version: 1\nname: t\nprompt: You help.\n"
+        'service: {url: "wss://voice.example/ws?ticket=${env:VOICE_TICKET}"}\n'
+    )
+    environment = {"SOME_TOKEN": "x", "VOICE_TICKET": "tk_live_9f8e"}
+    options = DoctorOptions(environment, tmp_path, agent)
+
+    (line,) = run_checks([Check("quotes", f"{PROBES}:quotes")], options)
+
+    assert line.detail == "wss://voice.example/ws?ticket=***"
+
+
 def test_the_output_of_a_check_is_discarded(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -152,3 +152,26 @@ async def test_the_key_never_reaches_the_log(
 
     assert "sk-secret" not in caplog.text
     assert "sk-secret" not in repr(dial)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_of_the_service_is_not_followed(
+    dialer: Any, status: int
+) -> None:
+    reached: list[str] = []
+
+    async def target(connection: ServerConnection) -> None:
+        reached.append("target")
+
+    async with server(target) as other:
+
+        def redirect(connection: ServerConnection, request: Request) -> Response:
+            response = connection.respond(status, "")
+            response.headers["Location"] = other
+            return response
+
+        async with server(say_nothing, process_request=redirect) as url:
+            with pytest.raises(TransportError, match="redirects"):
+                await dialer(url, key=lambda: "key")(None, Ear())
+
+    assert not reached

@@ -381,7 +381,9 @@ TWO_CALLS = {
 
 
 @pytest.mark.parametrize("deltas", TWO_CALLS.values(), ids=TWO_CALLS)
-def test_two_calls_are_distinguished_in_every_form(deltas: list[dict[str, Any]]) -> None:
+def test_two_calls_are_distinguished_in_every_form(
+    deltas: list[dict[str, Any]],
+) -> None:
     output = respond(Peer(stream(*deltas)), "Oslo and Rome?")
     calls = [each for each in output if isinstance(each, ToolCallRequest)]
     assert [(call.name, dict(call.arguments)) for call in calls] == [
