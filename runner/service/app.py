@@ -185,6 +185,7 @@ class LocalService:
             outbox=connection.outbox,
             is_authorized=self._is_authorized(connection),
             credentials=connection.credentials,
+            is_limited=True,
         )
 
     def _is_authorized(self, connection: _HttpConnection) -> bool:

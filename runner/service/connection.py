@@ -151,3 +151,24 @@ class WrongKeyDelay:
         due = max(now, self._next) + _WRONG_KEY_SECONDS
         self._next = min(due, now + _MAX_WRONG_KEY_SECONDS)
         return self._next - now
+
+
+# A client may use this share of the event loop, and once so many seconds in advance.
+# Audio in real time takes less than a hundredth.
+_CPU_SHARE = 0.25
+_CPU_BURST_SECONDS = 0.25
+
+
+class CpuBudget:
+    """Bounds the share of the event loop that the messages of one client take."""
+
+    def __init__(self, now: float) -> None:
+        self._credit = _CPU_BURST_SECONDS
+        self._at = now
+
+    def pause_seconds(self, spent: float, now: float) -> float:
+        """Returns how long not to read after `spent` seconds of CPU for messages."""
+        earned = _CPU_SHARE * (now - self._at)
+        self._credit = min(_CPU_BURST_SECONDS, self._credit + earned) - spent
+        self._at = now
+        return max(0.0, -self._credit / _CPU_SHARE)

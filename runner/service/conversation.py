@@ -102,6 +102,7 @@ class Conversation:
         self._next_connection: ClientConnection | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._config_size = 0
+        self.cpu_seconds = 0.0  # of the event loop, for all events so far
 
     @property
     def is_connected(self) -> bool:
@@ -186,6 +187,7 @@ class Conversation:
         loop = asyncio.get_running_loop()
         while self.session.phase is not Phase.CLOSED:
             event = await self._inbox.get()
+            began = time.thread_time()
             if isinstance(event, Resumed):
                 self.hang_up(1000)
                 self._connection, self._next_connection = self._next_connection, None
@@ -196,6 +198,7 @@ class Conversation:
             if isinstance(event, Disconnected | Resumed):
                 self._pipeline.reset()
             self._set_timer(loop)
+            self.cpu_seconds += time.thread_time() - began
 
     def _perform(self, action: ServerAction, tasks: asyncio.TaskGroup) -> None:
         match action:

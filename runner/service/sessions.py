@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import os
+import time
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,7 +20,12 @@ from runner.protocol.server.events import (
     ShutDown,
 )
 from runner.protocol.server.session import Phase
-from runner.service.connection import FaultySocket, Outbox, WrongKeyDelay
+from runner.service.connection import (
+    CpuBudget,
+    FaultySocket,
+    Outbox,
+    WrongKeyDelay,
+)
 from runner.service.conversation import ClientConnection, Conversation, ServerContext
 from runner.service.faults.injector import FaultInjector, Transport
 from runner.service.faults.model import Fault, RejectConnection
@@ -163,6 +169,7 @@ class _Client:
     outbox: Outbox
     socket: Outbox | FaultySocket
     credentials: Sequence[str]
+    is_limited: bool
 
 
 class ConnectionHandler:
@@ -196,22 +203,24 @@ class ConnectionHandler:
         outbox: Outbox | None = None,
         is_authorized: bool = True,
         credentials: Sequence[str] = (),
+        is_limited: bool = False,
     ) -> None:
         """Serves one client until its connection ends.
 
         `outbox` is a new one by default. `credentials` are the keys and tokens of the
-        client, one of which may be a resume token.
+        client, one of which may be a resume token. `is_limited` bounds the CPU time for
+        its messages, for the sake of the other clients.
         """
         outbox = outbox or Outbox(connection.transport.abort)
         if self._fault_injector is None:
             arriving = connection.messages()
-            client = _Client(arriving, outbox, outbox, credentials)
+            client = _Client(arriving, outbox, outbox, credentials, is_limited)
             await self._serve(connection, client, is_authorized=is_authorized)
             return
         async with self._fault_injector.between(
             connection.transport, connection.messages(), outbox
         ) as (arriving, socket):
-            client = _Client(arriving, outbox, socket, credentials)
+            client = _Client(arriving, outbox, socket, credentials, is_limited)
             await self._serve(connection, client, is_authorized=is_authorized)
 
     async def _serve(
@@ -235,12 +244,14 @@ class ConnectionHandler:
     async def _receive(self, client: _Client) -> None:
         outbox = client.outbox
         conversation = self.sessions.open(outbox)
-        timer = asyncio.get_running_loop().call_later(
-            _OPENING_SECONDS, self._give_up, conversation, outbox
-        )
+        loop = asyncio.get_running_loop()
+        budget, spent, handled = CpuBudget(loop.time()), 0.0, 0.0
+        timer = loop.call_later(_OPENING_SECONDS, self._give_up, conversation, outbox)
         try:
             async for data in client.arriving:
+                began = time.thread_time()
                 event = _read(data)
+                spent += time.thread_time() - began
                 if conversation.session.phase is Phase.OPENING:
                     resumed = self.sessions.find(event)
                     if resumed is not None:
@@ -251,12 +262,19 @@ class ConnectionHandler:
                         conversation.detach(outbox)
                         conversation = resumed
                         conversation.resume(outbox)
+                        handled = conversation.cpu_seconds
                         continue
                     if self.sessions.is_full(event):
                         text = "The server is at capacity"
                         self._refuse(outbox, "at_capacity", text)
                         break
                 conversation.post(event)
+                if client.is_limited:
+                    await asyncio.sleep(0)  # the conversation handles the event
+                    spent += conversation.cpu_seconds - handled
+                    handled = conversation.cpu_seconds
+                    await asyncio.sleep(budget.pause_seconds(spent, loop.time()))
+                    spent = 0.0
         finally:
             timer.cancel()
             conversation.detach(outbox)

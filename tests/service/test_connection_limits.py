@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.service.connection import ConnectionLimit, WrongKeyDelay
+from runner.service.connection import ConnectionLimit, CpuBudget, WrongKeyDelay
 
 
 class Fake:
@@ -43,3 +43,18 @@ def test_wrong_keys_are_answered_one_after_the_other_up_to_a_limit() -> None:
     assert [delay.seconds(10.0) for _ in range(3)] == [0.5, 1.0, 1.5]
     assert max(delay.seconds(10.0) for _ in range(100)) == 5.0
     assert delay.seconds(60.0) == 0.5
+
+
+def test_a_client_in_real_time_is_never_paused() -> None:
+    budget = CpuBudget(0.0)
+
+    assert {budget.pause_seconds(0.001, at * 0.02) for at in range(500)} == {0.0}
+
+
+def test_a_client_that_costs_more_is_paused_to_its_share() -> None:
+    budget, now, spent = CpuBudget(0.0), 0.0, 0.0
+    while now < 100:
+        spent += 0.5
+        now += 0.5 + budget.pause_seconds(0.5, now + 0.5)
+
+    assert spent / now < 0.27
