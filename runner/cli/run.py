@@ -266,7 +266,7 @@ def _run_call(
     from runner.event_loop import run_async
     from runner.observers.call_stats import CallStats
 
-    environment = load_environment(Path.cwd(), os.environ)
+    environment = load_environment(options.agent.parent, os.environ)
     stats = CallStats()
     view = choose_view(view_options, options, stats)
     held = run_async(

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from runner.config.diagnostics import Diagnostic, diagnose
 from runner.config.schema import AGENT_SCHEMA
-from runner.config.source import Source, SourceError, Span, decode_source, read_content, read_source
+from runner.config.source import (
+    Source,
+    SourceError,
+    Span,
+    decode_source,
+    read_content,
+    read_source,
+)
 from runner.config.spelling import is_certain_guess, nearest
 from runner.config.yaml.parser import AGENT_BEGINNING, Document, parse_document
 from runner.errors import FileUnreadable

@@ -72,9 +72,7 @@ def _copied(inspection: RuleContext) -> Iterator[tuple[Pointer, Span, str]]:
                 yield path, span, what
 
 
-def _values_in(
-    text: str, environment: Mapping[str, str]
-) -> Iterator[tuple[Span, str]]:
+def _values_in(text: str, environment: Mapping[str, str]) -> Iterator[tuple[Span, str]]:
     in_file = environment.in_file if isinstance(environment, Environment) else {}
     for name, value in in_file.items():
         is_named = len(value) >= _MIN_SECRET_CHARS and re.search(SECRET_NAME, name)
