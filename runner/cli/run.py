@@ -268,7 +268,7 @@ def _run_call(
     from runner.event_loop import run_async
     from runner.observers.call_stats import CallStats
 
-    environment = load_environment(Path.cwd(), os.environ)
+    environment = load_environment(options.agent.parent, os.environ)
     can_ask = is_interactive() and not view_options.json
     if prepare_speech(options, environment, can_ask=can_ask):
         options = replace(options, reports_missing=False)

@@ -135,15 +135,15 @@ class TestRun:
 
     def _print(self, report: Report, wanted: int, elapsed: float) -> None:
         from runner.cli.reports import choose_format, load_scenario_report
-        from runner.cli.reports.common import wants_colour
+        from runner.cli.reports.common import wants_color
 
         report_options = self.report_options
         format = choose_format(report_options.format, os.environ)
         is_terminal = report_options.output_file is None and sys.stdout.isatty()
-        color = wants_colour(
+        color = wants_color(
             report_options.color.value, os.environ, is_terminal=is_terminal
         )
-        text = load_scenario_report(format, colour=color)(report)
+        text = load_scenario_report(format, color=color)(report)
         if report_options.output_file is not None:
             save(report_options.output_file, text)
         else:

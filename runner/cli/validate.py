@@ -56,14 +56,14 @@ class ReportOptions:
 def report(results: Results, options: ReportOptions) -> None:
     """Writes the findings to the output file or stdout, and the summary to stderr."""
     from runner.cli.reports import choose_format, load_report
-    from runner.cli.reports.common import wants_colour
+    from runner.cli.reports.common import wants_color
 
     for each in results.unreadable:
         typer.echo(f"vagent: {each.message}", err=True)
     shown = results.shortened(options.max_findings, errors_only=options.quiet)
     is_terminal = options.output_file is None and sys.stdout.isatty()
-    color = wants_colour(options.color.value, os.environ, is_terminal=is_terminal)
-    write = load_report(choose_format(options.format, os.environ), colour=color)
+    color = wants_color(options.color.value, os.environ, is_terminal=is_terminal)
+    write = load_report(choose_format(options.format, os.environ), color=color)
     text = write(shown)
     if options.output_file is not None:
         save(options.output_file, text)

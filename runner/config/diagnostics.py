@@ -188,17 +188,17 @@ _MAX_LINE_LENGTH = 120  # longer source lines are truncated around the finding
 _BOLD, _RED, _YELLOW, _BLUE, _CYAN = "1", "1;31", "1;33", "1;34", "1;36"
 
 
-def render(diagnostics: Iterable[Diagnostic], *, colour: bool = False) -> str:
+def render(diagnostics: Iterable[Diagnostic], *, color: bool = False) -> str:
     """Returns findings as text: headline, source line, caret range and help of each.
 
-    Ends with a line break unless there are none. `colour` adds terminal colors.
+    Ends with a line break unless there are none. `color` adds terminal colors.
     """
-    return "".join(_render_one(each, _Painter(colour)) for each in diagnostics)
+    return "".join(_render_one(each, _Painter(color)) for each in diagnostics)
 
 
-def headline(found: Diagnostic, *, colour: bool = False) -> str:
+def headline(found: Diagnostic, *, color: bool = False) -> str:
     """Returns a finding as one line: place, severity, message, rule."""
-    if not colour:
+    if not color:
         return str(found)
     paint = _Painter(True)
     place = paint(_BOLD, printable(f"{found.path}:{found.line}:{found.column}:"))
@@ -218,7 +218,7 @@ class _Painter:
 
 
 def _render_one(found: Diagnostic, paint: _Painter) -> str:
-    text = headline(found, colour=paint.has_color) + "\n"
+    text = headline(found, color=paint.has_color) + "\n"
     number = str(found.line)
     margin = " " * len(number)
     bar, sign = paint(_BLUE, "|"), paint(_BLUE, "=")

@@ -257,19 +257,19 @@ _MAX_RESULT_CHARACTERS = 200
 
 
 def describe_failure(
-    result: ScenarioResult, root: PurePath | None = None, *, colour: bool = False
+    result: ScenarioResult, root: PurePath | None = None, *, color: bool = False
 ) -> str:
     """Returns a description of a failure, with the conversation up to it."""
     root = root or Path.cwd()
-    return "\n".join(_describe(result, root, colour=colour))
+    return "\n".join(_describe(result, root, color=color))
 
 
-def _describe(result: ScenarioResult, root: PurePath, *, colour: bool) -> Iterator[str]:
+def _describe(result: ScenarioResult, root: PurePath, *, color: bool) -> Iterator[str]:
     scenario, failure = result.scenario, result.failure
     place = failure.place if failure else scenario.place
     path = shown_path(place.path, root)
     word = result.status.value
-    if colour:
+    if color:
         word = f"\x1b[{_COLORS.get(result.status, '33')}m{word}\x1b[0m"
     again = f" (run {result.run + 1}, seed {result.seed})" if result.run else ""
     yield f"{path}:{place.line}:{place.column}: {word}: {printable(scenario.id)}{again}"

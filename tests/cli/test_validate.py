@@ -246,14 +246,18 @@ def test_checking_loads_nothing_heavy_and_no_code_of_the_agent(tmp_path: Path) -
     )
 
 
-def test_strict_counts_warnings_as_errors(
+def test_strict_counts_warnings_as_errors_except_those_of_env(
     check: Callable[..., Done], tmp_path: Path
 ) -> None:
     text = GOOD + "service: {url: 'wss://${env:VAGENT_TEST_HOST}'}\n"
     (tmp_path / "a.yaml").write_text(text)
     assert check("a.yaml").returncode == 0
-    assert check("a.yaml", strict=True).returncode == 1
+    assert check("a.yaml", strict=True).returncode == 0
     assert check("a.yaml", env_=True).returncode == 1
+    text = GOOD + "variables: {never_used: {default: x}}\n"
+    (tmp_path / "a.yaml").write_text(text)
+    assert check("a.yaml").returncode == 0
+    assert check("a.yaml", strict=True).returncode == 1
     (tmp_path / "vagent.toml").write_text("strict = true\n")
     assert check("a.yaml").returncode == 1
     assert check("a.yaml", strict=False).returncode == 0

@@ -217,7 +217,12 @@ def test_a_misspelt_key_whose_value_hides_more_errors_is_left() -> None:
         ("python: tools/shop.py::look", "python: tools/shop.py:look"),
     ],
 )
-def test_a_reference_is_written_as_ours_are(before: str, after: str) -> None:
+def test_a_reference_is_written_as_ours_are(
+    before: str, after: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("tools").mkdir()
+    Path("tools/shop.py").write_text('def look() -> str:\n    "Look up the shop."\n')
     head = PROMPT + "tools:\n  - "
     assert apply_fixes(head + before) == head + after
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -81,3 +83,22 @@ def test_what_is_not_utf8_is_refused_at_its_first_odd_byte(tmp_path: Path) -> No
     with pytest.raises(SourceError, match="0xff") as caught:
         read_source(path)
     assert caught.value.source.point(caught.value.span.start) == (2, 3)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with a name there")
+def test_a_pipe_a_socket_and_a_device_are_refused_before_they_are_opened(
+    tmp_path: Path,
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(str(tmp_path / "socket"))
+    (tmp_path / "link").symlink_to("pipe")
+    for name, what in (
+        (tmp_path / "pipe", "a pipe"),
+        (tmp_path / "socket", "a socket"),
+        (tmp_path / "link", "a pipe"),
+        (Path("/dev/zero"), "a device"),
+    ):
+        with pytest.raises(FileUnreadable, match=f"is {what}, not a file"):
+            read_source(name)
+    server.close()

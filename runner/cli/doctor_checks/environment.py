@@ -23,7 +23,7 @@ from runner.cli.doctor_checks.model import (
     skipped,
     this_platform,
 )
-from runner.cli.reports.common import wants_colour
+from runner.cli.reports.common import wants_color
 
 _MIN_PYTHON = (3, 11)
 _MARKS = "✓✗–→"
@@ -274,7 +274,7 @@ def view_of(terminal: TerminalInfo, environment: Mapping[str, str]) -> str:
 
 def has_color(terminal: TerminalInfo, environment: Mapping[str, str]) -> bool:
     """Returns True if lines are colored, by the conventions of the environment."""
-    return wants_colour("auto", environment, is_terminal=terminal.is_terminal)
+    return wants_color("auto", environment, is_terminal=terminal.is_terminal)
 
 
 def has_marks(terminal: TerminalInfo, environment: Mapping[str, str]) -> bool:

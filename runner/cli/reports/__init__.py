@@ -41,13 +41,13 @@ def choose_format(wanted: str, environment: Mapping[str, str]) -> str:
     return "github" if environment.get("GITHUB_ACTIONS") == "true" else "text"
 
 
-def load_report(name: str, *, colour: bool = False) -> FindingsReport:
+def load_report(name: str, *, color: bool = False) -> FindingsReport:
     """Returns the function that writes a format of `FORMATS`."""
     module, function = FORMATS[name]
-    if colour:
+    if color:
         function = COLORED.get(name, function)
     found = getattr(import_module(f"{__name__}.{module}"), function)
-    return _without_controls(cast("FindingsReport", found), keep_colors=colour)
+    return _without_controls(cast("FindingsReport", found), keep_colors=color)
 
 
 ScenarioReport: TypeAlias = "Callable[[Report], str]"
@@ -62,16 +62,16 @@ SCENARIO_FORMATS: dict[str, tuple[str, str]] = {
 }
 
 
-def load_scenario_report(name: str, *, colour: bool = False) -> ScenarioReport:
+def load_scenario_report(name: str, *, color: bool = False) -> ScenarioReport:
     """Returns the function that writes a format of `SCENARIO_FORMATS`.
 
     Only `text` has a colored variant.
     """
     module, function = SCENARIO_FORMATS[name]
-    if colour and name == "text":
+    if color and name == "text":
         function = "write_colored_scenario_text"
     found = getattr(import_module(f"{__name__}.{module}"), function)
-    return _without_controls(cast("ScenarioReport", found), keep_colors=colour)
+    return _without_controls(cast("ScenarioReport", found), keep_colors=color)
 
 
 _R = TypeVar("_R")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from runner.config.lint.results import CheckedFile
 
 
-def wants_colour(
+def wants_color(
     wanted: Literal["auto", "always", "never"],
     environment: Mapping[str, str],
     *,

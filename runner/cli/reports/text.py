@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 def write_scenario_text(report: Report) -> str:
     """Returns failures, then flaky scenarios, skipped parts and coverage."""
-    return _write(report, colour=False)
+    return _write(report, color=False)
 
 
 def write_colored_scenario_text(report: Report) -> str:
     """Returns the same in color."""
-    return _write(report, colour=True)
+    return _write(report, color=True)
 
 
-def _write(report: Report, *, colour: bool) -> str:
+def _write(report: Report, *, color: bool) -> str:
     from runner.testing.results import describe_failure
 
     blocks = [
-        describe_failure(each, report.root, colour=colour) for each in report.failed
+        describe_failure(each, report.root, color=color) for each in report.failed
     ]
     return "".join(f"{block}\n\n" for block in [*blocks, *describe_rest(report)])
 
@@ -101,7 +101,7 @@ def write_text(results: Results) -> str:
 
 def write_colored_text(results: Results) -> str:
     """Returns the same in color."""
-    return render(results.findings, colour=True)
+    return render(results.findings, color=True)
 
 
 def write_concise(results: Results) -> str:
@@ -111,4 +111,4 @@ def write_concise(results: Results) -> str:
 
 def write_colored_concise(results: Results) -> str:
     """Returns the same in color."""
-    return "".join(f"{headline(each, colour=True)}\n" for each in results.findings)
+    return "".join(f"{headline(each, color=True)}\n" for each in results.findings)

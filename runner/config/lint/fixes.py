@@ -85,8 +85,12 @@ def apply_edits(text: str, edits: Iterable[Edit]) -> str:
     return text
 
 
+_Damage: TypeAlias = tuple[int, int, int]
+_MAX_CHAIN = 3  # fixes of which each reveals what the next one fixes
+
+
 class _Work:
-    """A text on its way: accepts fixes that leave it no worse than it is."""
+    """A text on its way: accepts fixes that leave it with fewer findings."""
 
     def __init__(self, text: str, check: Check, allows: Choice) -> None:
         self.text = text
@@ -115,22 +119,44 @@ class _Work:
 
     def accept_all(self, batch: Sequence[Diagnostic]) -> bool:
         """Applies these fixes if each fixed error is gone and no new error appears."""
-        mended = sum(each.is_error for each in batch)
-        unread, errors = _damage(self.findings)
-        return self._accept(batch, (unread, errors - mended))
+        fixed = sum(each.is_error for each in batch)
+        unread, errors, total = _damage(self.findings)
+        return self._accept(batch, (unread, errors - fixed, total))
 
     def accept(self, found: Diagnostic) -> bool:
-        """Makes one fix if the text is not worse for it."""
-        return self._accept([found], _damage(self.findings))
+        """Makes one fix if the text is better for it, or for it and what it reveals.
 
-    def _accept(self, batch: Sequence[Diagnostic], most: tuple[int, int]) -> bool:
+        `language: en-US` becomes `languages: en-US`, and then `languages: [en]`.
+        """
+        before = _damage(self.findings)
+        if self._accept([found], before):
+            return True
+        kept = (self.text, self.findings, [*self.changes], [*self._origins])
+        seen = {_without_place(each) for each in self.findings}
+        batch = [found]
+        for _ in range(_MAX_CHAIN):
+            if not self._accept(batch, before, must_improve=False):
+                break
+            if _damage(self.findings) < before:
+                return True
+            revealed = (x for x in self.candidates() if _without_place(x) not in seen)
+            batch = _compatible([*revealed])
+            if not batch:
+                break
+        self.text, self.findings, self.changes, self._origins = kept
+        return False
+
+    def _accept(
+        self, batch: Sequence[Diagnostic], most: _Damage, *, must_improve: bool = True
+    ) -> bool:
         if self.is_tired:
             return False
         self._checks += 1
         edits = _edits(batch)
         text = apply_edits(self.text, edits)
         findings = self._check(text)
-        if _damage(findings) > most:
+        damage = _damage(findings)
+        if damage > most or (must_improve and damage >= _damage(self.findings)):
             return False
         self.changes += [self.describe(each) for each in batch]
         for each in sorted(edits, reverse=True):
@@ -151,6 +177,10 @@ class _Work:
         added = edit.text.count("\n")
         origin = self._origins[first]
         self._origins[first + 1 : first + 1 + removed] = [origin] * added
+
+
+def _without_place(found: Diagnostic) -> tuple[str, str]:
+    return found.rule, found.message
 
 
 def _edits(batch: Iterable[Diagnostic]) -> list[Edit]:
@@ -174,13 +204,14 @@ def _overlap(one: Edit, other: Edit) -> bool:
     return one.start == other.start or (one.start < other.end and other.start < one.end)
 
 
-def _damage(findings: Iterable[Diagnostic]) -> tuple[int, int]:
-    """Returns the number of syntax errors and of all errors of a text.
+def _damage(findings: Sequence[Diagnostic]) -> _Damage:
+    """Returns the number of syntax errors, of all errors and of all findings of a text.
 
     In this order, since a text that can be read shows the errors further down.
     """
     errors = [each for each in findings if each.is_error]
-    return sum(each.rule.startswith("VA1") for each in errors), len(errors)
+    unread = sum(each.rule.startswith("VA1") for each in errors)
+    return unread, len(errors), len(findings)
 
 
 # Fixes in files: shown as a diff or written back.

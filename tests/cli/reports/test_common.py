@@ -4,7 +4,7 @@ from typing import Literal
 
 import pytest
 
-from runner.cli.reports.common import wants_colour
+from runner.cli.reports.common import wants_color
 
 
 @pytest.mark.parametrize(
@@ -29,4 +29,4 @@ def test_the_option_goes_before_the_environment_and_that_before_the_terminal(
     is_terminal: bool,
     expected: bool,
 ) -> None:
-    assert wants_colour(wanted, environment, is_terminal=is_terminal) is expected
+    assert wants_color(wanted, environment, is_terminal=is_terminal) is expected

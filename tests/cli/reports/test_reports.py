@@ -46,14 +46,14 @@ def test_a_format_is_written_word_for_word(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["text", "concise"])
 def test_color_adds_only_color_codes(name: str) -> None:
-    plain, colored = load_report(name), load_report(name, colour=True)
+    plain, colored = load_report(name), load_report(name, color=True)
     assert "\x1b[1;31m" in colored(samples())
     assert re.sub(r"\x1b\[[0-9;]*m", "", colored(samples())) == plain(samples())
 
 
 @pytest.mark.parametrize("name", sorted(set(FORMATS) - {"text", "concise"}))
 def test_machine_formats_have_no_color(name: str) -> None:
-    assert load_report(name, colour=True)(samples()) == load_report(name)(samples())
+    assert load_report(name, color=True)(samples()) == load_report(name)(samples())
 
 
 @pytest.mark.parametrize("name", sorted(set(FORMATS) - {"text", "concise", "github"}))

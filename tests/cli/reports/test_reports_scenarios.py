@@ -49,12 +49,12 @@ def test_a_format_matches_its_golden_file(name: str) -> None:
 
 
 def test_color_adds_only_color_codes() -> None:
-    coloured = load_scenario_report("text", colour=True)(REPORT)
+    colored = load_scenario_report("text", color=True)(REPORT)
 
-    assert coloured != load_scenario_report("text")(REPORT)
+    assert colored != load_scenario_report("text")(REPORT)
     for code in ("1;31", "0"):
-        coloured = coloured.replace(f"\x1b[{code}m", "")
-    assert coloured == load_scenario_report("text")(REPORT)
+        colored = colored.replace(f"\x1b[{code}m", "")
+    assert colored == load_scenario_report("text")(REPORT)
 
 
 def test_the_job_summary_matches_its_golden_file() -> None:

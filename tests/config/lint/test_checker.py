@@ -32,11 +32,24 @@ def test_what_a_run_would_miss_is_an_error_only_when_asked() -> None:
         [(rule, severity)] = rules(text, everyday)
         assert severity == "warning"
         assert rules(text, about_to_run) == [(rule, "error")]
-    assert rules(HOST, Checker(Selection(), {"VAGENT_HOST": ""}, {}, True)) == []
+    assert rules(HOST, Checker(Selection(), {"VAGENT_HOST": "h"}, {}, True)) == []
+
+
+@pytest.mark.parametrize("value", ["", "  "])
+def test_an_empty_variable_is_not_set(value: str) -> None:
+    checker = Checker(Selection(), {"VAGENT_HOST": value}, {}, must_run=True)
+    assert rules(HOST, checker) == [("VA302", "error")]
+
+
+def test_strictly_what_only_this_machine_lacks_stays_a_warning() -> None:
+    strict = Checker(Selection(strict=True), {}, {})
+    for text in (COMPANY, HOST):
+        [(_, severity)] = rules(text, strict)
+        assert severity == "warning"
 
 
 def test_a_variable_is_given_to_the_files_that_declare_it() -> None:
-    checker = Checker(Selection(), {"VAGENT_HOST": ""}, {"company": "Acme"}, True)
+    checker = Checker(Selection(), {"VAGENT_HOST": "h"}, {"company": "Acme"}, True)
     readings = [
         read_agent_text(text.encode(), Path(name))
         for name, text in (("a.yaml", COMPANY), ("b.yaml", HOST))

@@ -187,3 +187,31 @@ def test_a_key_in_clear_is_not_shown_by_the_difference() -> None:
     assert "+voice: alba" in shown
     assert key[8:] not in shown
     assert key.encode() in done.after
+
+
+NESTED = b"""version: 1
+name: oa
+prompt: You are a helper on the phone.
+tools:
+  - type: function
+    function:
+      name: get_weather
+      description: Get the weather at a place.
+      parameters: {type: object, properties: {location: {type: string}}}
+"""
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        NESTED,
+        NESTED.replace(b"prompt", b"instructions"),
+        NESTED.replace(b"function:", b"webhook:"),
+        NESTED.replace(b"tools", b"functions"),
+    ],
+)
+def test_the_fixed_file_has_fewer_findings_or_is_unchanged(data: bytes) -> None:
+    done = fixed(data)
+    before, after = check(data), check(done.after)
+    assert b"python:" not in done.after
+    assert done.after == data or len(after) < len(before)

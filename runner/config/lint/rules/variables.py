@@ -74,8 +74,9 @@ def undeclared_variable(inspection: RuleContext) -> Iterator[Finding]:
 def environment_not_set(inspection: RuleContext) -> Iterator[Finding]:
     """An environment variable that the file uses is not set here.
 
-    This is a warning in `vagent validate`, because continuous integration has no
-    secrets, and an error in `vagent run` and `vagent validate --env`.
+    This is a warning in `vagent validate`, also with `--strict`, because continuous
+    integration has no secrets, and an error in `vagent run` and `vagent validate
+    --env`. An empty variable counts as not set.
 
     Bad:
         service: {url: "${env:VAGENT_EXAMPLE_NOT_SET}"}

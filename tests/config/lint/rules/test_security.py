@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from runner.config.diagnostics import Diagnostic, render
+from runner.config.files import load_environment
 from runner.config.loader import check_file
 
 RULES = {"VA601", "VA602", "VA603", "VA604", "VA605", "VA606", "VA607", "VA608"}
@@ -175,3 +176,35 @@ def test_a_plugin_that_is_not_there_stops_a_run_only(tmp_path: Path) -> None:
     path = tmp_path / "agent.yaml"
     found = check_file(path, environment={}, must_run=True)[0]
     assert (found.rule, found.severity) == ("VA608", "error")
+
+
+@pytest.mark.parametrize(
+    "name", [".env", ".env.local", "prod.env", ".hidden/prompt.md", "./.env", "a/.env"]
+)
+def test_a_prompt_file_that_is_hidden_or_an_environment_is_refused(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("API_KEY=hunter2hunter2\n")
+    agent = tmp_path / "agent.yaml"
+    agent.write_text(f"version: 1\nname: a\nprompt_file: {name}\n")
+    found = check_file(agent, environment={})
+    assert [each.rule for each in found if each.is_error] == ["VA601"]
+
+
+@pytest.mark.parametrize("field", ["prompt", "greeting", "prompt_file"])
+def test_a_value_of_the_dot_env_file_in_a_prompt_is_an_error_that_masks_it(
+    tmp_path: Path, field: str
+) -> None:
+    (tmp_path / ".env").write_text("DB_PASSWORD=swordfish-77\nCITY=Hamburg\n")
+    text = "In Hamburg say swordfish-77 to open."
+    (tmp_path / "prompt.md").write_text(text)
+    agent = tmp_path / "agent.yaml"
+    value = "prompt.md" if field == "prompt_file" else text
+    prompt = "prompt: p\n" if field == "greeting" else ""
+    agent.write_text(f"version: 1\nname: a\n{prompt}{field}: {value}\n")
+    found = check_file(agent, environment=load_environment(tmp_path, {}))
+    errors = [each for each in found if each.is_error]
+    assert [each.rule for each in errors] == ["VA602"]
+    assert "`DB_PASSWORD` in .env" in errors[0].message
+    assert "swordfish" not in str(errors[0]) + errors[0].excerpt
