@@ -13,6 +13,8 @@ import ssl
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from typing import Any, Literal
 from urllib.parse import quote, unquote, urlsplit
@@ -311,6 +313,8 @@ MAX_RESPONSE_BYTES = 256 * 1024
 _MAX_REDIRECTS = 3
 _IDEMPOTENT = ("GET", "HEAD", "PUT", "DELETE")
 _TRANSIENT = (502, 503, 504)
+# With Retry-After; 429 without it gives no time after which a retry can help.
+_WAITING = (429, 503)
 _RETRY_DELAY_S = 0.2  # doubles with each retry
 # Of the tool's timeout; the rest is left to report the error before cancellation.
 _TIMEOUT_SHARE = 0.9
@@ -325,6 +329,7 @@ class HttpResponse:
     content_type: str
     charset: str | None
     body: bytes
+    retry_after: float | None = None  # seconds
 
 
 _FAILURES = (
@@ -374,7 +379,11 @@ class HttpClient:
             try:
                 async with asyncio.timeout_at(deadline):
                     response = await self._exchange(request)
-                if response.status not in _TRANSIENT or not may_retry:
+                waits = response.status in _WAITING and response.retry_after is not None
+                if waits and response.retry_after is not None:
+                    delay = max(delay, response.retry_after)
+                    may_retry = retries > 0 and loop.time() + delay < deadline
+                if not may_retry or not (waits or response.status in _TRANSIENT):
                     return response
             except httpx.ConnectError as error:
                 if not may_retry:
@@ -459,6 +468,7 @@ class HttpClient:
             content_type=content_type.partition(";")[0].strip().lower(),
             charset=response.charset_encoding,
             body=bytes(body),
+            retry_after=_read_retry_after(response.headers.get("retry-after", "")),
         )
 
     async def _decompress(self, response: httpx.Response) -> AsyncIterator[bytes]:
@@ -466,17 +476,36 @@ class HttpClient:
         coding = response.headers.get("content-encoding", "identity").strip().lower()
         if coding not in ("identity", "", "gzip", "x-gzip"):
             raise ToolError(f"{self._host} answered in an encoding nobody asked for")
-        unpacker = zlib.decompressobj(31) if coding.endswith("gzip") else None
-        async for chunk in response.aiter_raw():
-            if unpacker is None:
+        if not coding.endswith("gzip"):
+            async for chunk in response.aiter_raw():
                 yield chunk
-                continue
-            try:
-                yield unpacker.decompress(chunk, MAX_RESPONSE_BYTES + 1)
-            except zlib.error as error:
-                raise ToolError(f"{self._host} answered with broken data") from error
-            if unpacker.unconsumed_tail:
-                raise self._too_long()
+            return
+        async for part in self._unzip(response):
+            yield part
+
+    async def _unzip(self, response: httpx.Response) -> AsyncIterator[bytes]:
+        unpacker = zlib.decompressobj(31)
+        is_complete = True  # a response without a body is
+        async for received in response.aiter_raw():
+            rest = received
+            while rest:
+                if unpacker.eof:  # the next member; padding of zeros is not one
+                    rest = rest.lstrip(b"\0")
+                    if not rest:
+                        break
+                    unpacker = zlib.decompressobj(31)
+                try:
+                    yield unpacker.decompress(rest, MAX_RESPONSE_BYTES + 1)
+                except zlib.error as error:
+                    raise self._broken() from error
+                if unpacker.unconsumed_tail:
+                    raise self._too_long()
+                rest, is_complete = unpacker.unused_data, unpacker.eof
+        if not is_complete:
+            raise self._broken()
+
+    def _broken(self) -> ToolError:
+        return ToolError(f"{self._host} answered with broken data")
 
     def _too_long(self) -> ToolError:
         return ToolError(
@@ -528,6 +557,19 @@ def _is_certificate_error(error: BaseException) -> bool:
             return True
         cause = cause.__cause__ or cause.__context__
     return False
+
+
+def _read_retry_after(text: str) -> float | None:
+    """Returns the seconds of the header Retry-After; None without a valid one."""
+    if text.strip().isascii() and text.strip().isdigit():
+        return float(text)
+    try:
+        due = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if due.tzinfo is None:  # "-0000": UTC without a place
+        due = due.replace(tzinfo=UTC)
+    return max((due - datetime.now(UTC)).total_seconds(), 0.0)
 
 
 def _collect(pairs: tuple[tuple[str, str], ...]) -> dict[str, list[str]]:

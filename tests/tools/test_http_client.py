@@ -259,6 +259,52 @@ async def test_a_request_to_an_overloaded_service_is_retried(
 
 
 @pytest.mark.parametrize(
+    "after", ["0", "Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2015 07:28:00 -0000"]
+)
+async def test_a_read_is_retried_when_the_service_says_after_what_time(
+    end: FarEnd, context: ssl.SSLContext, after: str
+) -> None:
+    def handler(received: Received) -> bytes:
+        if len(end.requests) > 1:
+            return answer(b"{}")
+        return answer(b"", status="429 Slow Down", headers=f"Retry-After: {after}\r\n")
+
+    end.handler = handler
+
+    assert (await fetch(request_to(end.url), context, retries=1)).status == 200
+
+
+@pytest.mark.parametrize("header", ["", "Retry-After: 3600\r\n", "Retry-After: x\r\n"])
+async def test_a_read_is_not_retried_too_soon(
+    end: FarEnd, context: ssl.SSLContext, header: str
+) -> None:
+    end.handler = lambda _: answer(b"", status="429 Slow Down", headers=header)
+
+    assert (await fetch(request_to(end.url), context, retries=2)).status == 429
+    assert len(end.requests) == 1
+
+
+@pytest.mark.parametrize("padding", [b"", b"\0" * 9])
+async def test_all_members_of_a_compressed_response_are_decompressed(
+    end: FarEnd, context: ssl.SSLContext, padding: bytes
+) -> None:
+    body = gzip.compress(b'{"a":') + gzip.compress(b"1}") + padding
+    end.handler = lambda _: answer(body, headers="Content-Encoding: gzip\r\n")
+
+    assert (await fetch(request_to(end.url), context)).body == b'{"a":1}'
+
+
+async def test_a_truncated_compressed_response_is_an_error(
+    end: FarEnd, context: ssl.SSLContext
+) -> None:
+    body = gzip.compress(b'{"a": 1}')[:-6]
+    end.handler = lambda _: answer(body, headers="Content-Encoding: gzip\r\n")
+
+    with pytest.raises(ToolError, match="broken data"):
+        await fetch(request_to(end.url), context)
+
+
+@pytest.mark.parametrize(
     ("method", "status", "asked"),
     [("GET", "503 Busy", 2), ("POST", "503 Busy", 1), ("GET", "500 Oops", 1)],
 )
