@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hmac
 import os
 import time
@@ -39,6 +40,8 @@ _OPENING_SECONDS = 30.0
 _MAX_DROPPED_PER_LIVE = 8
 # The same for their prompts, tools and histories.
 _MAX_DROPPED_CHARACTERS = 32 * 2**20
+# After a session with more, its memory is collected at once.
+_LARGE_CHARACTERS = 2**20
 
 
 class Sessions:
@@ -130,6 +133,10 @@ class Sessions:
             conversation.hang_up(1011)
         finally:
             self._conversations.pop(conversation.session.session_id, None)
+            if conversation.size > _LARGE_CHARACTERS:
+                # Its cycles would hold the memory until the next full collection, which
+                # an idle server does not reach.
+                asyncio.get_running_loop().call_later(_CLOSE_SECONDS, gc.collect)
 
 
 def default_max_sessions() -> int:
