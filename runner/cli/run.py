@@ -403,12 +403,15 @@ def _hint(call: _HeldCall) -> str | None:
 def _seconds(text: str | None) -> float | None:
     if text is None:
         return None
-    from runner.config.durations import parse_duration
+    from runner.config.durations import parse_duration, suggest_duration
 
     try:
         return parse_duration(text)
     except ValueError as error:
-        raise UsageError(f"--max-duration '{text}': {error}") from error
+        raise UsageError(
+            f"--max-duration '{text}' is not a duration",
+            hint=suggest_duration("max_duration", text),
+        ) from error
 
 
 def recording_options(

@@ -70,6 +70,16 @@ def respell_duration(text: str) -> str | None:
     return None
 
 
+def suggest_duration(field: str, text: str) -> str:
+    """Returns the hint for a text that is not a duration, as for a field of a file."""
+    spelling = respell_duration(text)
+    if spelling is None and re.fullmatch(
+        r"[0-9]{1,9}(?:\.[0-9]{1,9})?", text, re.ASCII
+    ):
+        spelling = text + guess_unit((field,), float(text))[0]
+    return f"write {spelling}" if spelling else "write a duration such as 30s or 5m"
+
+
 def guess_unit(path: Pointer, number: float) -> tuple[str, bool]:
     """Returns the likely unit of a bare number at `path`, and True if it is certain.
 

@@ -2,7 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from runner.config.durations import guess_unit, parse_duration, respell_duration
+from runner.config.durations import (
+    guess_unit,
+    parse_duration,
+    respell_duration,
+    suggest_duration,
+)
 
 
 @pytest.mark.parametrize(
@@ -71,3 +76,17 @@ def test_the_unit_of_a_bare_number_follows_from_its_field(
     field: str, number: float, unit: str, is_sure: bool
 ) -> None:
     assert guess_unit(("x", field), number) == (unit, is_sure)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("10", "write 10s"),
+        ("30 minutes", "write 30m"),
+        ("1h", "write 60m"),
+        ("soon", "write a duration such as 30s or 5m"),
+        ("", "write a duration such as 30s or 5m"),
+    ],
+)
+def test_a_duration_of_an_option_gets_the_hint_of_a_field(text: str, hint: str) -> None:
+    assert suggest_duration("max_duration", text) == hint

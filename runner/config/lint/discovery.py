@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from runner.config.files import find_file, read_agent_file, read_agent_text
 from runner.config.lint.results import UnreadableFile
 from runner.config.lint.selection import matches, relative_to
+from runner.config.source import MAX_BYTES
 from runner.errors import FileUnreadable, UsageError
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class FileDiscovery:
     def input(self) -> bytes:
         """Returns what came on standard input, which is read once."""
         if self._stdin is None:
-            self._stdin = sys.stdin.buffer.read()
+            self._stdin = sys.stdin.buffer.read(MAX_BYTES + 1)
         return self._stdin
 
 

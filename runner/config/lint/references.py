@@ -6,6 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -107,12 +108,12 @@ def find_uses(inspection: RuleContext) -> list[PlaceholderUse]:
     found: list[PlaceholderUse] = []
     for path, text in find_texts(inspection.document.value):
         if "${" in text and inspection.is_valid(path):
-            for each in list(find_placeholders(text))[:_MAX_PLACEHOLDERS]:
+            for each in islice(find_placeholders(text), _MAX_PLACEHOLDERS):
                 place = inspection.part(path, each.start, each.end)
                 found.append(PlaceholderUse(each, place, policy(path), path))
     prompt = inspection.fact(read_prompt).source
     if prompt is not None:
-        for each in list(find_placeholders(prompt.text))[:_MAX_PLACEHOLDERS]:
+        for each in islice(find_placeholders(prompt.text), _MAX_PLACEHOLDERS):
             place = Place(prompt, Span(each.start, each.end))
             found.append(PlaceholderUse(each, place, "text", ("prompt_file",)))
     return found
@@ -162,7 +163,7 @@ def _search(
     text: str, declared: Collection[str], place: Callable[[int, int], Place]
 ) -> Iterator[ForeignPlaceholder]:
     for form in (_DOUBLE, _TAG, _SINGLE, _DOLLAR):
-        for found in list(re.finditer(form, text, re.ASCII))[:_MAX_PLACEHOLDERS]:
+        for found in islice(re.finditer(form, text, re.ASCII), _MAX_PLACEHOLDERS):
             name = found[1] if found.re.groups else ""
             variable = name if name in declared else None
             if form == _DOUBLE and variable is None:

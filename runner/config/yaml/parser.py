@@ -6,6 +6,8 @@ recursion, and constructs no objects from tags.
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -165,8 +167,9 @@ def parse_document(
     `beginning` is the help for an empty file.
     """
     builder = TreeBuilder(source, beginning)
+    text, origins = _join_surrogates(source.text)
     try:
-        root = _build(source.text, builder, None)
+        root = _build(text, builder, origins)
     except ParseAborted:
         return None, builder.findings
     except yaml.MarkedYAMLError as error:
@@ -182,6 +185,56 @@ def parse_document(
     has_faults = bool(builder.findings)
     document = Document(source, root.value, root, has_faults=has_faults)
     return document, builder.findings
+
+
+# As JSON writes a character beyond U+FFFF; YAML reads one escape for it.
+_PAIR = re.compile(
+    r"(?<!\\)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})"
+)
+_QUOTED_REST = re.compile(r'(?:[^"\\]|\\.)*"?', re.DOTALL)
+_MAX_JOINED_TEXTS = 20  # outside JSON; each is one more parse
+
+
+def _is_json(text: str) -> bool:
+    """True if all strings of a text are in double quotes."""
+    if not text.lstrip().startswith(("{", "[")):
+        return False
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _join_surrogates(text: str) -> tuple[str, Sequence[int] | None]:
+    """Replaces surrogate pairs in double quotes by `\\U` escapes.
+
+    Returns the text and the offset of each of its characters in the old text, None
+    without pairs. Where the quotes are is known by the parser's error only.
+    """
+    if _PAIR.search(text) is None:
+        return text, None
+    origins = [*range(len(text) + 1)]
+    for _ in range(_MAX_JOINED_TEXTS):
+        error = first_error(text)
+        if error is None or "invalid Unicode character escape" not in error.problem:
+            break
+        start = text.rfind("\\", 0, error.at + 1)
+        rest = _QUOTED_REST.match(text, start)
+        end = rest.end() if rest and not _is_json(text) else len(text)
+        pairs = [*_PAIR.finditer(text, start, end)]
+        if not pairs or pairs[0].start() != start:
+            break
+        parts, places, done = [], list[int](), 0
+        for found in pairs:
+            high, low = (int(each, 16) for each in found.groups())
+            code = 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00)
+            parts += [text[done : found.start()], f"\\U{code:08x}"]
+            places += origins[done : found.start() + len(parts[-1])]
+            done = found.end()
+        text = "".join(parts) + text[done:]
+        origins = places + origins[done:]
+    return text, origins
 
 
 def _recover(

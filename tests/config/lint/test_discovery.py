@@ -10,6 +10,7 @@ import pytest
 from runner.config.lint.discovery import FileDiscovery
 from runner.config.lint.results import UnreadableFile
 from runner.config.lint.selection import Settings
+from runner.config.source import MAX_BYTES
 from runner.errors import UsageError
 
 AGENT = "version: 1\nname: a\nprompt: Be brief.\n"
@@ -175,3 +176,14 @@ def test_a_file_of_something_else_is_listed_as_passed_over(text: str) -> None:
     targets = FileDiscovery([Path()], Settings())
     assert [each.path.name for each in targets.readings()] == ["a.yaml"]
     assert targets.passed_over == [Path("b.yaml")]
+
+
+def test_of_standard_input_no_more_is_read_than_of_a_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = io.BytesIO(b"#" * (MAX_BYTES + 1000))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(data))
+    [reading] = FileDiscovery([Path("-")], Settings()).readings()
+    assert not isinstance(reading, UnreadableFile)
+    assert [each.rule for each in reading.findings] == ["VA109"]
+    assert data.tell() == MAX_BYTES + 1

@@ -212,3 +212,21 @@ def test_any_text_is_a_document_or_findings_with_places_in_it(text: str) -> None
 
 def test_a_lone_exclamation_mark_means_text() -> None:
     assert parse('a: ! 7\nb: ! "8"\nc: ! [9]\n').value == {"a": "7", "b": "8", "c": [9]}
+
+
+def test_surrogate_pairs_are_read_as_json_writes_them() -> None:
+    text = json.dumps({"a": "wave \U0001f44b\U0001f680 \\ud83d", "b": ["\U0001f44b"]})
+    document, findings = parse_document(Source("a.json", text))
+    assert findings == []
+    assert document is not None
+    assert document.value == json.loads(text)
+    span = document.root.span
+    assert text[slice(*span)] == text
+
+
+@pytest.mark.parametrize("text", ["a: '\\ud83d\\udc4b'", "a: \\ud83d\\udc4b"])
+def test_a_pair_outside_double_quotes_is_plain_text(text: str) -> None:
+    document, findings = parse_document(Source("a.yaml", text))
+    assert findings == []
+    assert document is not None
+    assert document.value == {"a": "\\ud83d\\udc4b"}
