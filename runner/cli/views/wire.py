@@ -81,7 +81,7 @@ class Printer:
 
     def line(self, text: str) -> None:
         """Writes a line to stdout."""
-        self._write(self.out, self.clean(text) + "\n")
+        self._write(self.out, _wrapped(self.clean(text), self.out) + "\n")
 
     def overwrite(self, text: str) -> None:
         """Writes text that the next `overwrite` replaces; on a terminal only."""
@@ -89,7 +89,7 @@ class Printer:
 
     def notice(self, text: str) -> None:
         """Writes a line to stderr."""
-        self._write(self.err, self.clean(text) + "\n")
+        self._write(self.err, _wrapped(self.clean(text), self.err) + "\n")
 
     def raw(self, text: str) -> None:
         """Writes text unchanged, with its control sequences."""
@@ -121,6 +121,18 @@ class Printer:
             else:
                 reason = os_error_text(error)
                 self.notice(f"stdout: {reason}; the call continues without output")
+
+
+def _wrapped(text: str, stream: TextIO) -> str:
+    """Returns a line for a terminal with breaks between words; others unchanged."""
+    if not stream.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    if len(text) < width // 2:  # short, even if each character has two cells
+        return text
+    from runner.cli.views.chat.render import wrap_text
+
+    return "\n".join(wrap_text(text, width))
 
 
 @dataclass(slots=True)
