@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from runner.cli.main import COMMANDS
+from runner.cli.main import COMMANDS, run_command
 
 HEAVY = (
     "numpy",
