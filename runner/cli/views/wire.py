@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -130,9 +131,14 @@ def _wrapped(text: str, stream: TextIO) -> str:
     width = shutil.get_terminal_size().columns
     if len(text) < width // 2:  # short, even if each character has two cells
         return text
-    from runner.cli.views.chat.render import wrap_text
-
-    return "\n".join(wrap_text(text, width))
+    lines = textwrap.wrap(
+        text,
+        width,
+        subsequent_indent="  ",
+        break_on_hyphens=False,
+        replace_whitespace=False,
+    )
+    return "\n".join(lines)
 
 
 @dataclass(slots=True)

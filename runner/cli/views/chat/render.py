@@ -326,12 +326,6 @@ def wrap(spans: Sequence[Span], width: int, indent: int = 0) -> list[Line]:
     return [_joined(line) for line in lines]
 
 
-def wrap_text(text: str, width: int) -> list[str]:
-    """Returns lines broken at spaces; all but the first are indented by two cells."""
-    lines = wrap([Span(text)], width, 2)
-    return ["".join(span.text for span in line).rstrip() for line in lines]
-
-
 def _words(spans: Sequence[Span]) -> Iterable[tuple[str, Style]]:
     for span in spans:
         for word in _WORDS.findall(span.text):
