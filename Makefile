@@ -18,6 +18,11 @@ help: ## show this list
 
 run: $(VENV)/.engines ## set everything up and hold one spoken call, without a key
 	@$(BIN)/vagent models fetch
+	@echo
+	@echo "A scripted caller with a local voice now speaks three lines to the agent in"
+	@echo "agents/support.yaml, and hangs up. The call takes about a minute; no microphone is"
+	@echo "needed, and Ctrl-C ends it."
+	@echo
 	@$(BIN)/python agents/tools/orders.py --port 0 --while \
 	  $(BIN)/vagent run agents/support.yaml --var 'orders_url={url}' \
 	  --say "What's the weather in London?" \
@@ -25,7 +30,8 @@ run: $(VENV)/.engines ## set everything up and hold one spoken call, without a k
 	  --say "No, that's all. Goodbye!"
 	@echo
 	@echo "Next:"
-	@echo "  $(BIN)/vagent run agents/storyteller.yaml          talk (microphone and speaker)"
+	@if $(BIN)/vagent devices >/dev/null 2>&1; then \
+	  echo "  $(BIN)/vagent run agents/storyteller.yaml          talk (microphone and speaker)"; fi
 	@echo "  $(BIN)/vagent run agents/storyteller.yaml --text   type and read"
 	@echo "  ASSEMBLYAI_API_KEY=... $(BIN)/vagent run agents/storyteller.yaml"
 	@echo "  edit agents/support.yaml, then: $(BIN)/vagent validate agents"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 models_app = typer.Typer(
     name="models",
-    help="List, download, locate and remove the models of the local service.",
+    help="List, download, locate and remove local models.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

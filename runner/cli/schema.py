@@ -47,7 +47,9 @@ def schema(
         ),
     ] = False,
 ) -> None:
-    """Print the JSON Schema of agent files, with the tool kinds of installed plugins.
+    """Print the JSON Schema of agent or scenario files.
+
+    It contains the tool kinds of installed plugins.
 
     `vagent schema --write agents` writes it and the schema of scenario files into the
     folder of the agents, where their first line finds it (# yaml-language-server:

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 # default of a known service is 3 s.
 FILE_QUIET_SECONDS = 3.5
 NO_INPUT_QUIET_SECONDS = 2.0
-TYPING_HINT = "type to speak, /help lists commands"
+TYPING_HINT = "type to speak, /end hangs up, /help lists commands"
 
 
 # Yields typed text and commands until the end of the input.

@@ -53,7 +53,7 @@ from runner.engine.hot_reload import AgentFileWatcher, HotReloader
 from runner.engine.services import Service, choose_service
 from runner.engine.toolset import LiveToolset, build_client_config, build_toolset
 from runner.engine.transports import Dialer, choose_library
-from runner.errors import FileUnreadable, SpeechError
+from runner.errors import FileUnreadable, SpeechError, counted
 from runner.hosts import is_this_machine
 from runner.observers.call_stats import CounterObserver, Counters, collect_counters
 from runner.observers.events import CallInterpreter, Observer
@@ -276,6 +276,12 @@ async def open_call(
         engine, counters = build_call(parts)
         deliver = _delivery(endpoint, engine, voice, service, view.notice)
         caller = ScriptedCaller(engine, endpoint.speaker, deliver, view.notice)
+        if options.lines:
+            view.notice(
+                f"caller: says {counted(len(options.lines), 'line')} to "
+                f"'{agent.name}', one after each answer, and hangs up; Ctrl-C ends "
+                "the call"
+            )
         controls = Controls(
             engine, view.notice, changes.current.session, options.push_to_talk
         )

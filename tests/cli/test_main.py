@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from runner.cli.main import COMMANDS
+from runner.cli.main import COMMANDS, run_command
 
 HEAVY = (
     "numpy",
@@ -114,3 +114,14 @@ def test_an_error_is_one_line_and_its_hint_the_next() -> None:
         "vagent: 'bogus' is not a service\n"
         "  hint: use assemblyai, local, or an address that begins with ws:// or wss://\n"
     )
+
+
+def test_no_summary_of_a_command_is_cut_at_80_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+    run_command(["--help"])
+
+    lines = capsys.readouterr().out.partition("Commands:")[2].splitlines()
+    assert [line for line in lines if line.endswith("...")] == []

@@ -75,7 +75,7 @@ async def test_lines_typed_at_a_terminal_are_acted_on_at_once(
     async with service() as (far_end, url):
         arguments = ("run", agent, "--service", url, "--text", "--output", "null")
         async with running(*arguments, stdin=theirs) as (terminal, _):
-            await terminal.said("type to speak, /help lists commands")
+            await terminal.said("type to speak, /end hangs up, /help lists commands")
             await terminal.said("session.ready")
             os.write(ours, b"/help\n")
             await terminal.said("/volume 0-100")
@@ -144,7 +144,9 @@ async def test_a_person_at_the_microphone_types_words_and_commands(
             assert await call.said.get() == "hello"
             assert await call.said.get() == "/etc/hosts"
             assert call.engine.is_muted
-            assert call.notices[0] == "type to speak, /help lists commands"
+            assert (
+                call.notices[0] == "type to speak, /end hangs up, /help lists commands"
+            )
             os.write(ours, b"/end\n")
             await call.wire.heard("session.end")
             call.wire.peer_says(SessionEnded(1.0))

@@ -52,7 +52,7 @@ class Package:
 
 
 REQUIRED = (
-    Package("websockets", "15.0", "websockets.asyncio.client"),
+    Package("websockets", "17.0", "websockets.asyncio.client"),
     Package("sounddevice", "0.5", None),  # it loads PortAudio
     Package("numpy", "1.26", "numpy"),
     Package("pyyaml", "6.0.1", "yaml"),

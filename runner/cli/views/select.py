@@ -106,12 +106,24 @@ def log_sink(view: CallView) -> Callable[[str], None]:
 
 def attach(view: CallView, call: CallSession) -> Callable[[], None]:
     """Connects a view to its call; returns the function that restores the terminal."""
+    from runner.audio.files import FileMicrophone
+    from runner.audio.virtual import (
+        ClockedSpeaker,
+        InjectedMicrophone,
+        SilentMicrophone,
+    )
     from runner.cli.views.chat.view import ChatView
 
     view.printer.mask = call.secrets.text
     view.printer.on_reader_gone = lambda: call.hang_up("the output was closed")
     if not isinstance(view, ChatView):
         return lambda: None
+    state = view.driver.model
+    endpoint = call.endpoint
+    state.has_microphone = not isinstance(
+        endpoint.microphone, InjectedMicrophone | SilentMicrophone | FileMicrophone
+    )
+    state.has_speaker = not isinstance(endpoint.speaker, ClockedSpeaker)
     call.controls.report = view.standing
     view.standing(call.controls.state)
     return view.restore

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -81,7 +82,7 @@ class Printer:
 
     def line(self, text: str) -> None:
         """Writes a line to stdout."""
-        self._write(self.out, self.clean(text) + "\n")
+        self._write(self.out, _wrapped(self.clean(text), self.out) + "\n")
 
     def overwrite(self, text: str) -> None:
         """Writes text that the next `overwrite` replaces; on a terminal only."""
@@ -89,7 +90,7 @@ class Printer:
 
     def notice(self, text: str) -> None:
         """Writes a line to stderr."""
-        self._write(self.err, self.clean(text) + "\n")
+        self._write(self.err, _wrapped(self.clean(text), self.err) + "\n")
 
     def raw(self, text: str) -> None:
         """Writes text unchanged, with its control sequences."""
@@ -121,6 +122,23 @@ class Printer:
             else:
                 reason = os_error_text(error)
                 self.notice(f"stdout: {reason}; the call continues without output")
+
+
+def _wrapped(text: str, stream: TextIO) -> str:
+    """Returns a line for a terminal with breaks between words; others unchanged."""
+    if not stream.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    if len(text) < width // 2:  # short, even if each character has two cells
+        return text
+    lines = textwrap.wrap(
+        text,
+        width,
+        subsequent_indent="  ",
+        break_on_hyphens=False,
+        replace_whitespace=False,
+    )
+    return "\n".join(lines)
 
 
 @dataclass(slots=True)

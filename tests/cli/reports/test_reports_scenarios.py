@@ -75,7 +75,7 @@ def test_no_format_contains_a_control_character(name: str) -> None:
     failed = replace(
         FAILED,
         scenario=replace(FAILED.scenario, name=HOSTILE, tags=(HOSTILE,)),
-        failure=replace(FAILED.failure, came=HOSTILE),
+        failure=Failure(Place(FILE, 6, 9), HOSTILE, HOSTILE),
         said=(("agent", HOSTILE),),
         left_out=(HOSTILE,),
         recording=Path(HOSTILE),

@@ -215,3 +215,34 @@ def test_findings_are_shown_as_validate_shows_them() -> None:
         "    | ^^^^^",
         "    = help: yes?",
     ]
+
+
+class Terminal(io.StringIO):
+    """A terminal of 60 columns."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_no_word_is_broken_on_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    text = "the microphone is muted while the agent speaks " * 5
+    out, err = Terminal(), Terminal()
+    printer = Printer(out, err)
+
+    printer.line(text)
+    printer.notice(text)
+
+    for shown in (out.getvalue(), err.getvalue()):
+        assert shown.split() == text.split()
+        assert max(map(len, shown.splitlines())) <= 60
+
+
+def test_a_line_in_a_pipe_is_not_broken() -> None:
+    out = io.StringIO()
+
+    Printer(out, io.StringIO()).line("word " * 100)
+
+    assert out.getvalue().count("\n") == 1

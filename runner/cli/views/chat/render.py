@@ -138,12 +138,17 @@ class ChatRenderer:
         return [Span(_PROMPT), Span(fit_end(draft.text, room, more=self.glyphs.more))]
 
     def _hint(self, width: int, model: ChatState) -> Line:
-        keys = ["ctrl-t mute", f"{self.glyphs.up_down} volume", "/help"]
-        keys.insert(0, "type to speak")
+        is_muted = model.standing.is_muted
+        first = "type to speak" if model.has_microphone else "type your words"
         if model.standing.is_push_to_talk:
-            keys[0] = "space to talk" if model.standing.is_muted else "space ends"
-        elif model.standing.is_muted:
-            keys[1] = "ctrl-t unmute"
+            first = "space to talk" if is_muted else "space ends"
+        keys = [first, "/end"]
+        if model.has_microphone:
+            can_unmute = is_muted and not model.standing.is_push_to_talk
+            keys.append("ctrl-t unmute" if can_unmute else "ctrl-t mute")
+        if model.has_speaker:
+            keys.append(f"{self.glyphs.up_down} volume")
+        keys.append("/help")
         text = fit(", ".join(keys), max(0, width - 3), more=self.glyphs.more)
         return [Span(_PROMPT), Span(text, Style.DIM)]
 

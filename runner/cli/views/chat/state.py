@@ -216,6 +216,8 @@ class ChatState:
     quality: ConnectionQuality = field(default_factory=ConnectionQuality)
     link: ConnectionStatus = ConnectionStatus.CONNECTING
     floor: Awaiting = Awaiting.OPEN
+    has_microphone: bool = True
+    has_speaker: bool = True
     # Time of the first event; None before it.
     began: float | None = None
     _reply_id: str = ""

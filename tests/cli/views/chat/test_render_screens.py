@@ -13,6 +13,7 @@ from pathlib import Path
 import pyte
 import pytest
 
+from runner.cli.views.chat.input import LineEditor
 from runner.cli.views.chat.render import (
     ASCII,
     AnsiWriter,
@@ -214,3 +215,23 @@ def test_a_narrower_terminal_that_breaks_lines_again_is_cleared_of_the_old() -> 
     widths = [width_of(line) > 40 for line in wide.lines[:-1]]
     assert widths == [False, False, True]
     assert erased.count("\x1b[1A") == 4
+
+
+def test_without_a_sound_card_there_are_no_controls_for_it() -> None:
+    model = SCENES["speaking"].model()
+    model.has_microphone = model.has_speaker = False
+
+    lines = ChatRenderer().region(model, SCENES["speaking"].at, 80, 4, LineEditor())
+    text = "\n".join("".join(span.text for span in line) for line in lines.lines)
+
+    assert "type your words, /end, /help" in text
+    assert not any(each in text for each in ("volume", "mute"))
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_how_to_end_the_call_is_visible_at_every_width(width: int) -> None:
+    model = SCENES["speaking"].model()
+
+    frame = ChatRenderer().region(model, SCENES["speaking"].at, width, 4, LineEditor())
+
+    assert "/end" in "".join(span.text for span in frame.lines[-1])

@@ -157,7 +157,7 @@ def mode(terminal: int) -> list[object]:
 async def test_a_call_at_the_desk(tmp_path: Path) -> None:
     async with at_the_desk(tmp_path) as (desk, far_end, theirs):
         before = mode(theirs)
-        await desk.shows("listening", "> type to speak")
+        await desk.shows("listening", "> type your words")
         await far_end.say(InputSpeechStarted(), TranscriptUserDelta("where is"))
         await desk.shows("You    where is …", "hearing you")
         await far_end.say(
@@ -199,7 +199,7 @@ async def test_a_call_at_the_desk(tmp_path: Path) -> None:
         assert await desk.ended() == 0
         await desk.until(lambda: "1 interruption" in desk.text, "a summary")
         assert mode(theirs) == before
-        assert "type to speak" not in desk.text
+        assert "type your words" not in desk.text
 
 
 async def test_the_second_interrupt_restores_the_terminal(tmp_path: Path) -> None:
