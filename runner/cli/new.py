@@ -69,7 +69,7 @@ def new(
         bool, typer.Option("--force", help="Overwrite existing files.")
     ] = False,
 ) -> None:
-    """Create an agent from a template, or from the file of another tool.
+    """Create an agent from a template or a file of another tool.
 
     Writes the agent file, its tools, a first test and the schema for editors; all files
     or none. At a terminal it asks for the values that the options leave open.

@@ -62,6 +62,7 @@ REQUIRED = (
     Package("typer", "0.15", "typer", below="0.29"),
     Package("rich", "13.7", "rich"),
     Package("httpx", "0.27", "httpx"),
+    Package("h11", "0.14", "h11"),
     Package("platformdirs", "4.2", "platformdirs"),
     Package("filelock", "3.12", "filelock"),
     Package("python-dotenv", "1.0", "dotenv"),

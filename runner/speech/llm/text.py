@@ -89,6 +89,9 @@ class MarkupFilter:
     def __init__(self, *, starts_thinking: bool = False) -> None:
         self._held = ""
         self._section = "<think>" if starts_thinking else ""
+        # The text of a thought whose beginning is only assumed: without an end it is
+        # the answer.
+        self._assumed: str | None = "" if starts_thinking else None
         self.ended_stray = False
         self.tool_calls: list[str] = []
 
@@ -117,7 +120,7 @@ class MarkupFilter:
             if self._section:
                 if self._section == _TOOL_CALL:
                     self.tool_calls.append(before)
-                self._section = ""
+                self._section, self._assumed = "", None
             elif mark in _STRAY_ENDS:
                 spoken, self.ended_stray = "", True
             else:
@@ -128,6 +131,8 @@ class MarkupFilter:
             spoken += self._held[: len(self._held) - keep]
         elif self._section == _TOOL_CALL:
             return self._plain(spoken)  # the whole call is needed
+        elif self._assumed is not None:
+            self._assumed += self._held[: len(self._held) - keep]
         self._held = self._held[len(self._held) - keep :]
         return self._plain(spoken)
 
@@ -136,6 +141,8 @@ class MarkupFilter:
         rest, self._held = self._held, ""
         if self._section == _TOOL_CALL:
             self.tool_calls.append(rest)
+        if self._assumed is not None:
+            return self._plain(self._assumed + rest)
         return "" if self._section else self._plain(rest)
 
     def _plain(self, text: str) -> str:

@@ -52,7 +52,7 @@ def test_versions_of_installed_packages_are_shown() -> None:
     result = judge_required({**ALL, "numpy": "2.4.6"}.get, loads, DEBIAN)
 
     assert result.state is State.OK
-    assert "websockets 15.0, sounddevice 0.5, numpy 2.4.6" in result.detail
+    assert "websockets 17.0, sounddevice 0.5, numpy 2.4.6" in result.detail
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_versions_of_installed_packages_are_shown() -> None:
         (
             "websockets",
             "14.2",
-            "websockets 14.2 is too old: 15.0 or later",
+            "websockets 14.2 is too old: 17.0 or later",
             "--force-reinstall 'websockets>=15.0'",
         ),
         (

@@ -431,6 +431,19 @@ def test_a_thought_without_a_first_tag_is_held_back_for_models_that_think() -> N
     assert speech(*texts, model="Qwen3-8B") == ["Hello caller."]
 
 
+def test_an_answer_without_a_thought_is_spoken_after_answers_with_one() -> None:
+    plays = [
+        stream({"content": "secret</think>Hello caller."}),
+        stream({"content": "It is "}, {"content": "sunny."}),
+    ]
+    peer = Peer(*plays)
+    with peer.serving():
+        llm = OpenAiCompatibleModel(peer.url)
+        for expected in ("Hello caller.", "It is sunny."):
+            output = llm.respond(CONTEXT, [UserMessage("Hello.")], lambda: False)
+            assert list(output) == [TextChunk(expected)]
+
+
 def test_a_link_is_spoken_without_its_address() -> None:
     said = speech("See [our site](https://example.com/a?b=1).")
     assert said == ["See our site."]
