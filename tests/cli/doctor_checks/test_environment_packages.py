@@ -63,7 +63,7 @@ def test_versions_of_installed_packages_are_shown() -> None:
             "websockets",
             "14.2",
             "websockets 14.2 is too old: 17.0 or later",
-            "--force-reinstall 'websockets>=15.0'",
+            "--force-reinstall 'websockets>=17.0'",
         ),
         (
             "typer",
