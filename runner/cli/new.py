@@ -16,7 +16,7 @@ import typer
 
 from runner.config.interpolation import find_placeholders
 from runner.config.schema import packaged_schema
-from runner.config.yaml.nodes import NotJsonError, resolve_plain
+from runner.config.yaml.writer import write_scalar, write_yaml
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
@@ -100,7 +100,6 @@ def _convert(source: Path, name: str | None, *, force: bool) -> None:
     from runner.config.conversion import convert
     from runner.config.source import read_source
     from runner.config.yaml.parser import parse_document
-    from runner.config.yaml.writer import write_yaml
     from runner.errors import FileUnreadable
 
     document, findings = parse_document(read_source(source))
@@ -116,7 +115,7 @@ def _convert(source: Path, name: str | None, *, force: bool) -> None:
     folder, short = split_name(name or str(result.agent["name"]))
     agent = {"version": 1, **result.agent, "name": short}
     if not agent.get("prompt"):
-        agent["prompt"] = "TODO: describe the agent and its task."
+        agent["prompt"] = "Describe the agent and its task here."
     order = ("version", "name", "prompt", "greeting")
     ordered = {key: agent[key] for key in order if key in agent} | agent
     modeline = "# yaml-language-server: $schema=./agent.schema.json\n"
@@ -318,10 +317,10 @@ def render_template(
     module = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")
     code = {"NAME": name, "MODULE": module, "GREETING": None, "VOICE": None}
     data = {
-        "NAME": _scalar(name),
+        "NAME": write_scalar(name, _PLAIN),
         "MODULE": module,
-        "GREETING": _scalar(_printable("greeting", greeting)) if greeting else None,
-        "VOICE": _scalar(_printable("voice", voice)) if voice else None,
+        "GREETING": _scalar("greeting", greeting),
+        "VOICE": _scalar("voice", voice),
     }
     texts = {}
     for path, text in _files(_folder().joinpath(template.name)):
@@ -357,21 +356,13 @@ def _fill(text: str, values: Mapping[str, str | None]) -> str:
     return "".join(lines)
 
 
-def _scalar(text: str) -> str:
-    """Returns a text as a YAML scalar, quoted if necessary."""
-    try:
-        is_text = resolve_plain(text) == text
-    except NotJsonError:
-        is_text = False
-    if is_text and _PLAIN.fullmatch(text):
-        return text
-    return json.dumps(text, ensure_ascii=False)
-
-
-def _printable(what: str, text: str) -> str:
+def _scalar(what: str, text: str | None) -> str | None:
+    """Returns a text as a YAML scalar, None for an empty one."""
+    if not text:
+        return None
     if not text.replace("\n", "").replace("\t", "").isprintable():
         raise UsageError(f"the {what} {text!r} contains unprintable characters")
-    return text
+    return write_scalar(text, _PLAIN)
 
 
 def _check_variables(greeting: str, template: Template, text: str) -> None:

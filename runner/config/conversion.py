@@ -71,26 +71,26 @@ _REASONS = {
     "transcriber": "the service has its own speech recognition; see `transcription`",
     "model": "the service chooses the language model; `local.llm` sets a local one",
     "llm": "the service chooses the language model; `local.llm` sets a local one",
-    "temperature": "there is no setting for it",
+    "temperature": "vagent has no setting for it",
     "voice": "voices differ; choose one of the service's with `voice`",
     "voice_id": "voices differ; choose one of the service's with `voice`",
     "tts": "voices differ; choose one of the service's with `voice`",
     "knowledge_base": "offer the knowledge by a tool, or copy it into the prompt",
-    "sub_agents": "there is no transfer to another agent",
-    "transfer_call": "there is no transfer of a call",
+    "sub_agents": "vagent cannot transfer the caller to another agent",
+    "transfer_call": "vagent cannot transfer a call",
     "toolsets": "name the tools one by one, with `python` or `http`",
     "hooks": "a reminder after silence is `session.idle`",
     "end_call_message": "describe the goodbye in the prompt",
     "end_call_phrases": "describe in the prompt when to use end_call",
-    "voicemail_message": "there is no detection of voicemail",
-    "analysis_plan": "there is no analysis after the call",
-    "post_call_analysis_data": "there is no analysis after the call",
+    "voicemail_message": "vagent does not detect voicemail",
+    "analysis_plan": "vagent does not analyze calls afterwards",
+    "post_call_analysis_data": "vagent does not analyze calls afterwards",
     "server_url": "vagent runs the tools itself; no events are sent to a server",
     "webhook_url": "vagent runs the tools itself; no events are sent to a server",
     "states": "an agent has one prompt; describe the states in it",
     "tool_ids": "the tools are stored in the account; export and convert them",
 }
-_DEFAULT_REASON = "there is no counterpart"
+_DEFAULT_REASON = "agent files have no counterpart"
 
 _PLACEHOLDER = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
 _HOLD = "${%s}"

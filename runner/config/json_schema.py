@@ -206,7 +206,7 @@ def _additional_properties(
         if key in named or any(_matches(each, key) for each in patterns):
             continue
         if wanted is False:
-            yield ValidationError(f"there is no property {key!r}")
+            yield ValidationError(f"unknown property {key!r}")
             return
         yield from validator.descend(value, wanted, path=key)
 

@@ -90,7 +90,7 @@ class TurnDetector:
 
     @property
     def is_quiet(self) -> bool:
-        """True if there is no speech that could become a turn."""
+        """True if the audio so far cannot become a turn."""
         return self._state is _State.QUIET
 
     @property

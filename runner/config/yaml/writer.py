@@ -16,6 +16,8 @@ _PLAIN = re.compile(
     r"(?!(?i:y|n|yes|no|on|off)$)[^\W\d_](?:[\w ./$()+-]*[\w./$()])?"
     r"|[0-9]+(?:ms|s|m|h)"
 )
+# Characters that are valid in JSON but not in YAML.
+_ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 # A text that a literal block (`|-`) keeps as it is.
 _LITERAL = re.compile(r"\S[^\n]*(?:\n(?:\S[^\n]*|[ \t]+\S[^\n]*)?)*")
 
@@ -25,19 +27,20 @@ def write_yaml(value: Mapping[str, Any]) -> str:
     return "".join(f"{line}\n" for line in _mapping(value))
 
 
-def write_scalar(text: str) -> str:
-    """Returns a text as a YAML scalar, quoted if necessary."""
+def write_scalar(text: str, plain: re.Pattern[str] | None = None) -> str:
+    """Returns a text as a YAML scalar, quoted if necessary.
+
+    `plain` matches the texts that need no quotes at their place; by default those that
+    need none between brackets either.
+    """
     try:
         is_text = resolve_plain(text) == text
     except NotJsonError:
         is_text = False
-    if is_text and _PLAIN.fullmatch(text):
+    if is_text and (plain or _PLAIN).fullmatch(text):
         return text
-    # YAML reads no surrogate pairs: characters are written, others escaped.
     written = json.dumps(text, ensure_ascii=False)
-    return "".join(
-        each if each.isprintable() else f"\\U{ord(each):08x}" for each in written
-    )
+    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", written)
 
 
 def _mapping(value: Mapping[str, Any]) -> Iterator[str]:

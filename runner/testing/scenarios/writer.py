@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from runner.config.durations import parse_duration
 from runner.config.schema import SUITE_SCHEMA
-from runner.config.yaml.nodes import NotJsonError, resolve_plain
+from runner.config.yaml.writer import write_scalar
 from runner.testing.scenarios.model import (
     AgentTurn,
     ConnectionTurn,
@@ -42,8 +42,6 @@ _BEGIN = r"(?!(?i:y|n|yes|no|on|off)$)(?:\.\./)*[^\W\d_]"
 _TIME = r"[0-9]+(?:\.[0-9]+)?m?s"
 _PLAIN = re.compile(rf"{_BEGIN}(?:[\w ./'’!-]*[\w.!])?|{_TIME}")
 _PLAIN_LINE = re.compile(rf"{_BEGIN}(?:[\w ./'’!?,-]*[\w.!?])?|{_TIME}")
-# Characters that are valid in JSON but not in YAML.
-_ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
 def write_suite(suite: Suite) -> str:
@@ -207,13 +205,13 @@ def _escape(value: Any) -> Any:
 
 def _line(value: Any) -> str:
     """Writes a value that has the rest of a line to itself."""
-    return _scalar(value, _PLAIN_LINE) if isinstance(value, str) else _flow(value)
+    return write_scalar(value, _PLAIN_LINE) if isinstance(value, str) else _flow(value)
 
 
 def _flow(value: Any) -> str:
     """Writes a value for use between brackets."""
     if isinstance(value, str):
-        return _scalar(value, _PLAIN)
+        return write_scalar(value, _PLAIN)
     if isinstance(value, list):
         return f"[{', '.join(map(_flow, value))}]"
     if isinstance(value, dict):
@@ -222,16 +220,4 @@ def _flow(value: Any) -> str:
 
 
 def _entry(key: str, value: Any) -> str:
-    return f"{_scalar(key, _PLAIN)}: {_flow(value)}"
-
-
-def _scalar(text: str, plain: re.Pattern[str]) -> str:
-    """Writes a text, without quotes where it is read as the same text."""
-    try:
-        is_text = resolve_plain(text) == text
-    except NotJsonError:
-        is_text = False
-    if is_text and plain.fullmatch(text):
-        return text
-    written = json.dumps(text, ensure_ascii=False)
-    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", written)
+    return f"{write_scalar(key, _PLAIN)}: {_flow(value)}"
