@@ -98,15 +98,14 @@ def new(
 def _convert(source: Path, name: str | None, *, force: bool) -> None:
     """Converts the agent of another tool; lists what was not converted."""
     from runner.config.conversion import convert
-    from runner.config.source import read_source
-    from runner.config.yaml.parser import parse_document
-    from runner.errors import FileUnreadable
+    from runner.config.files import read_agent_file
+    from runner.errors import ConfigError
 
-    document, findings = parse_document(read_source(source))
-    if document is None:
-        reason = findings[0].message if findings else "it is not YAML or JSON"
-        raise FileUnreadable(f"{source} cannot be read: {reason}")
-    result = convert(document)
+    reading = read_agent_file(source)
+    errors = [each for each in reading.findings if each.is_error]
+    if reading.document is None or errors:
+        raise ConfigError(f"{source} is not valid YAML or JSON", errors)
+    result = convert(reading.document)
     if result is None:
         raise UsageError(
             f"{source} is not an agent of a known format",

@@ -258,3 +258,27 @@ def test_a_file_of_no_known_format_is_refused(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "is not an agent of a known format\n  hint: " in done.stderr
     assert list(tmp_path.iterdir()) == [source]
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        (b'{"firstMessage": "Hi!",\n "model": ', "it.json:2:"),
+        (b"\xff\xfe\x00binary", "it.json:1:1: error: "),
+    ],
+)
+def test_an_unreadable_file_to_convert_is_reported_with_its_position(
+    tmp_path: Path, content: bytes, place: str
+) -> None:
+    (tmp_path / "it.json").write_bytes(content)
+    done = subprocess.run(
+        [sys.executable, "-m", "runner", "new", "a", "--from", "it.json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(place), done.stderr
+    assert "vagent: it.json is not valid YAML or JSON" in done.stderr
+    assert [each.name for each in tmp_path.iterdir()] == ["it.json"]
