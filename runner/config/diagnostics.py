@@ -69,9 +69,9 @@ class Place:
 class Finding:
     """The result of a rule at a place; id and severity come from the rule.
 
-    `severity` overrides that of the rule. `spoils` is the path of a value that later
-    rules must skip. `meant` is the path of a value that is not missing, because its key
-    is only misspelt.
+    `severity` overrides that of the rule. `invalidates` is the path of a value that
+    later rules must skip. `intended` is the path of a value that is not missing,
+    because its key is only misspelled.
     """
 
     place: Place
@@ -79,13 +79,15 @@ class Finding:
     help: str | None = None
     fix: Fix | None = None
     severity: Severity | None = None
-    spoils: Pointer | None = None
-    meant: Pointer | None = None
+    invalidates: Pointer | None = None
+    intended: Pointer | None = None
 
     @property
-    def unsound(self) -> tuple[Pointer, ...]:
+    def invalid_paths(self) -> tuple[Pointer, ...]:
         """The paths that later rules must skip."""
-        return tuple(path for path in (self.spoils, self.meant) if path is not None)
+        return tuple(
+            path for path in (self.invalidates, self.intended) if path is not None
+        )
 
 
 @dataclass(frozen=True, slots=True, order=True)

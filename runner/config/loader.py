@@ -165,7 +165,7 @@ def examine_agent(
         reading.path.parent,
         environment,
         variables,
-        frozenset(path for _, each in faults for path in each.unsound),
+        frozenset(path for _, each in faults for path in each.invalid_paths),
         must_run=must_run,
     )
     references = inspection.fact(find_references)
@@ -233,7 +233,7 @@ def _apply(rule: Rule, inspection: RuleContext) -> Iterator[Diagnostic]:
     if rule.check is None:
         return
     for each in islice(rule.check(inspection), _MAX_FINDINGS_PER_RULE):
-        inspection.spoil(each.unsound)
+        inspection.mark_invalid(each.invalid_paths)
         yield _diagnose(rule, each)
 
 

@@ -63,7 +63,7 @@ def _other_version(document: Document, version: Any, format_: Format) -> Finding
         return None
     span = document.value_span(_VERSION)
     place = Place(document.source, span, document.related(_VERSION))
-    return Finding(place, *format_.explain(version), fix, spoils=())
+    return Finding(place, *format_.explain(version), fix, invalidates=())
 
 
 class _Collector:
@@ -73,11 +73,11 @@ class _Collector:
         self, document: Document, above: Pointer, homes: Mapping[str, str] | None
     ) -> None:
         self.found: list[tuple[str, Finding]] = []
-        self._unsound: set[Pointer] = set()
+        self._invalid_paths: set[Pointer] = set()
         self._document = document
         self._above = above
         self._homes = homes
-        # Keys that a misspelt key was meant to be; they are not missing.
+        # Keys that a misspelled key was meant to be; they are not missing.
         self._meant: set[Pointer] = set()
 
     def add_unknown_keys(self, violation: Violation) -> None:
@@ -98,7 +98,7 @@ class _Collector:
             is_renamed = renamed in known
             guess = renamed if is_renamed else nearest(key, known)
             home = homes.get(snake(key))
-            # A misplaced key is not a misspelt one.
+            # A misplaced key is not a misspelled one.
             if guess and home and not is_renamed and not is_certain_guess(key, guess):
                 guess = None
             if guess:
@@ -116,8 +116,8 @@ class _Collector:
                 fix = fix_key(
                     self._document, path, span, guess, schema, is_renamed=is_renamed
                 )
-            meant = (*here, guess) if guess else None
-            self._report("VA203", path, span, message, fix=fix, meant=meant)
+            intended = (*here, guess) if guess else None
+            self._report("VA203", path, span, message, fix=fix, intended=intended)
 
     def add(self, violation: Violation) -> None:
         """Reports any other violation."""
@@ -154,7 +154,7 @@ class _Collector:
         if missing:
             message = missing_keys(here, missing, because)
             span = self._document.start_span(here)
-            self._report("VA204", here, span, message, spoils=False)
+            self._report("VA204", here, span, message, invalidates=False)
 
     def _choice(
         self, here: Pointer, alternatives: list[str], mapping: dict[str, Any]
@@ -167,7 +167,7 @@ class _Collector:
         elif not any((*here, key) in self._meant for key in alternatives):
             message = no_choice(here, alternatives)
             span = self._document.start_span(here)
-            self._report("VA210", here, span, message, spoils=False)
+            self._report("VA210", here, span, message, invalidates=False)
 
     def _bad_key(self, here: Pointer, violation: Violation) -> None:
         path = (*here, violation.instance)
@@ -177,7 +177,7 @@ class _Collector:
         self._report("VA206", path, self._document.key_span(path), message)
 
     def _bad_value(self, here: Pointer, violation: Violation) -> None:
-        if here in self._unsound:
+        if here in self._invalid_paths:
             return  # one value, one finding
         rule, message, help_ = bad_value(
             here,
@@ -212,14 +212,14 @@ class _Collector:
         message: Message,
         *,
         fix: Fix | None = None,
-        spoils: bool = True,
-        meant: Pointer | None = None,
+        invalidates: bool = True,
+        intended: Pointer | None = None,
     ) -> None:
-        if spoils:
-            self._unsound.add(path)
+        if invalidates:
+            self._invalid_paths.add(path)
         place = self._place(path, span)
-        spoilt = path if spoils else None
-        found = Finding(place, *message, fix, spoils=spoilt, meant=meant)
+        invalid = path if invalidates else None
+        found = Finding(place, *message, fix, invalidates=invalid, intended=intended)
         self.found.append((rule, found))
 
 

@@ -1,4 +1,4 @@
-"""Suggests the intended name for a misspelt, foreign or renamed one."""
+"""Suggests the intended name for a misspelled, foreign or renamed one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
         ]
         if len(near) == 1:
             return near[0]
-    from difflib import get_close_matches  # 3 ms to import, for misspelt files only
+    from difflib import get_close_matches  # 3 ms to import, for misspelled files only
 
     found = get_close_matches(plain, choices, n=1, cutoff=_MIN_SIMILARITY)
     return found[0] if found else None

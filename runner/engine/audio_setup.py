@@ -87,17 +87,17 @@ class LocalEndpoint:
                 await file.finished.wait()
                 await caller.hang_up_when_quiet(FILE_QUIET_SECONDS)
             case InjectedMicrophone() if self.lines:
-                await caller.deliver_in_turn(_iterate(self.lines))
+                await caller.say_in_turn(_iterate(self.lines))
             case InjectedMicrophone() if is_terminal():
                 lines = perform(self._typed(controls))
-                await caller.deliver_immediately(_read_ahead(lines))
+                await caller.say_immediately(_read_ahead(lines))
             case InjectedMicrophone():
-                await caller.deliver_in_turn(perform(_typed_lines()))
+                await caller.say_in_turn(perform(_typed_lines()))
             case SilentMicrophone():
                 await caller.hang_up_when_quiet(NO_INPUT_QUIET_SECONDS)
             case MixedMicrophone() if is_terminal() and is_in_foreground():
                 lines = perform(self._typed(controls), is_all=False)
-                await caller.deliver_immediately(_read_ahead(lines))
+                await caller.say_immediately(_read_ahead(lines))
             case _:
                 pass
         # The engine ends the call and cancels this.

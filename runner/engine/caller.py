@@ -23,7 +23,7 @@ UNHEARD_SECONDS = 4.0
 # The next line follows with a notice if the answer takes longer.
 ANSWER_SECONDS = 45.0
 
-Deliver = Callable[[str], Awaitable[None]]
+SayLine = Callable[[str], Awaitable[None]]
 Notice = Callable[[str], None]
 
 
@@ -33,22 +33,22 @@ class ScriptedCaller:
 
     engine: Engine
     speaker: Speaker
-    deliver: Deliver
+    say: SayLine
     notice: Notice
     hang_up_reason: str = "everything has been said"
 
-    async def deliver_in_turn(self, lines: AsyncIterator[str]) -> None:
+    async def say_in_turn(self, lines: AsyncIterator[str]) -> None:
         """Delivers each line after the agent has finished; hangs up after the last."""
         async for line in lines:
             await self.finished()
-            await self.deliver(line)
+            await self.say(line)
             await self._wait_for_answer(line)
         await self.hang_up_when_quiet(FINISHED_SECONDS)
 
-    async def deliver_immediately(self, lines: AsyncIterator[str]) -> None:
+    async def say_immediately(self, lines: AsyncIterator[str]) -> None:
         """Delivers each line immediately; hangs up after the last."""
         async for line in lines:
-            await self.deliver(line)
+            await self.say(line)
         await self.hang_up_when_quiet(FINISHED_SECONDS)
 
     async def hang_up_when_quiet(self, seconds: float) -> None:
@@ -126,7 +126,7 @@ class SpokenInput:
         for line in self.known:
             self._prepared.setdefault(line, self.voice.begin(line))
 
-    async def deliver(self, line: str) -> None:
+    async def speak(self, line: str) -> None:
         """Speaks a line into the microphone; returns when it was sent.
 
         Raises:

@@ -40,9 +40,9 @@ from runner.engine.agent import load_agent_and_tools
 from runner.engine.audio_setup import AudioOptions, LocalEndpoint, Typing, open_endpoint
 from runner.engine.caller import (
     AnnouncementSynthesizer,
-    Deliver,
     LocalSynthesizer,
     Notice,
+    SayLine,
     ScriptedCaller,
     SpokenInput,
 )
@@ -274,8 +274,8 @@ async def open_call(
             late_observers=(view.observe, toolset.observe),
         )
         engine, counters = build_call(parts)
-        deliver = _delivery(endpoint, engine, voice, service, view.notice)
-        caller = ScriptedCaller(engine, endpoint.speaker, deliver, view.notice)
+        say = _choose_input(endpoint, engine, voice, service, view.notice)
+        caller = ScriptedCaller(engine, endpoint.speaker, say, view.notice)
         if options.lines:
             view.notice(
                 f"caller: says {counted(len(options.lines), 'line')} to "
@@ -303,13 +303,13 @@ async def open_call(
         )
 
 
-def _delivery(
+def _choose_input(
     endpoint: LocalEndpoint,
     engine: Engine,
     voice: LocalSynthesizer,
     service: Service,
     notice: Notice,
-) -> Deliver:
+) -> SayLine:
     """Returns the function that delivers a line: as text or as audio."""
 
     async def say_as_text(line: str) -> None:
@@ -328,7 +328,7 @@ def _delivery(
             notice(f"not sent while muted: {line!r}; hint: /unmute")
             return
         try:
-            await spoken.deliver(line)
+            await spoken.speak(line)
         except SpeechError as error:
             if isinstance(microphone, InjectedMicrophone):
                 raise  # the call has no other input

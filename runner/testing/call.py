@@ -36,7 +36,7 @@ from runner.testing.results import CallSeen
 from runner.testing.scenarios.model import Party
 
 # Speaks a text into the call; returns the end of its audio (time of the loop).
-Deliver: TypeAlias = Callable[[str], Awaitable[float]]
+SayLine: TypeAlias = Callable[[str], Awaitable[float]]
 
 # Longer than any reply, the default timeout of tools, and any recoverable drop.
 MAX_WAIT_SECONDS = 120.0
@@ -108,12 +108,12 @@ class CallUnderTest(CallObservation):
         observer: CallObserver,
         counters: Callable[[], Counters],
         line: CuttableConnection,
-        deliver: Deliver,
+        say_line: SayLine,
     ) -> None:
         super().__init__(observer, counters)
         self.engine = engine
         self._line = line
-        self._deliver = deliver
+        self._say_line = say_line
         self._caller = ScriptedCaller(engine, speaker, self.speak, lambda text: None)
         self._running: asyncio.Task[Close] | None = None
 
@@ -122,7 +122,7 @@ class CallUnderTest(CallObservation):
         self._running = asyncio.create_task(self.engine.run())
         return self._running
 
-    async def user(self, words: str, *, interrupts_after: float | None = None) -> str:
+    async def user(self, text: str, *, interrupts_after: float | None = None) -> str:
         """Speaks, and returns the answer of the agent once it has finished.
 
         With `interrupts_after` the caller interrupts the agent after that many seconds
@@ -131,39 +131,39 @@ class CallUnderTest(CallObservation):
         if interrupts_after is None:
             await self.agent_finished()
         else:
-            await self.wait_until_playing(words, interrupts_after)
+            await self.wait_until_playing(text, interrupts_after)
         so_far = len(self.observer.said)  # before speaking: an answer may be quick
-        self._expect_line(words)
-        await self.speak(words)
+        self._expect_line(text)
+        await self.speak(text)
         await self.agent_finished()
         said = self.observer.said[so_far:]
         if interrupts_after is not None and said and said[0].interrupted:
             said = said[1:]  # the rest of the interrupted reply is not an answer
         return " ".join(each.text for each in said if each.speaker == "agent")
 
-    async def say(self, words: str) -> None:
+    async def say(self, text: str) -> None:
         """Speaks when the agent has finished; returns after the last word."""
         await self.agent_finished()
-        self._expect_line(words)
-        await self.speak(words)
+        self._expect_line(text)
+        await self.speak(text)
 
-    async def interrupt(self, words: str, after: float) -> None:
+    async def interrupt(self, text: str, after: float) -> None:
         """Interrupts the agent after this many seconds of its audio.
 
         Raises:
             ExpectationNotMet: the agent had finished by then, or did not speak.
         """
-        await self.wait_until_playing(words, after)
-        await self.speak(words)
+        await self.wait_until_playing(text, after)
+        await self.speak(text)
 
-    async def wait_until_playing(self, words: str, after: float) -> None:
+    async def wait_until_playing(self, text: str, after: float) -> None:
         """Waits until it is time to interrupt; see `interrupt`."""
         observer = self.observer
 
         def has_begun() -> bool:
             return observer.reply.audible_at is not None and self._is_playing
 
-        what = f"{words!r} should interrupt the agent"
+        what = f"{text!r} should interrupt the agent"
         if not await self.waits_for(has_begun):
             raise ExpectationNotMet(f"{what}, but the agent said nothing")
         due = (observer.reply.audible_at or 0.0) + after
@@ -173,11 +173,11 @@ class CallUnderTest(CallObservation):
                 f"{what} after {after:g} s, but the agent had finished before"
             )
 
-    async def speak(self, words: str) -> None:
+    async def speak(self, text: str) -> None:
         """Speaks now, even while the agent speaks; returns after the last word."""
 
         async def speak() -> None:
-            self.observer.quiet_at.append(await self._deliver(words))
+            self.observer.quiet_at.append(await self._say_line(text))
 
         await self._before_the_end(speak())
 
@@ -238,11 +238,11 @@ class CallUnderTest(CallObservation):
         speaker = self.observer.speaker
         return speaker is not None and speaker.pending_ms > 0
 
-    def _expect_line(self, words: str) -> None:
+    def _expect_line(self, text: str) -> None:
         close = self.observer.close
         if close is not None:
             raise ExpectationNotMet(
-                f"the call was over before {words!r}: {close.reason}"
+                f"the call was over before {text!r}: {close.reason}"
             )
 
     async def _before_the_end(self, work: Awaitable[Any]) -> None:

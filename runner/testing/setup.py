@@ -28,7 +28,7 @@ from runner.observers.events import CallInterpreter, Observer
 from runner.protocol.client.config import ClientConfig
 from runner.protocol.messages import ToolCall
 from runner.service.faults.parser import load_faults
-from runner.testing.call import CallObserver, CallUnderTest, Deliver
+from runner.testing.call import CallObserver, CallUnderTest, SayLine
 from runner.testing.impairments import (
     CuttableConnection,
     ImpairedMicrophone,
@@ -121,8 +121,8 @@ async def open_call_under_test(
             events=CallInterpreter(observer.note),
         )
         engine, count = build_call(parts)
-        deliver = service.deliver_to(engine)
-        call = CallUnderTest(engine, speaker, observer, count, connection, deliver)
+        say_line = service.bind_engine(engine)
+        call = CallUnderTest(engine, speaker, observer, count, connection, say_line)
         running = call.begin()
         try:
             yield call, CallFixture(staged, agent, config, service.service)
@@ -135,13 +135,13 @@ async def open_call_under_test(
 class _OpenService:
     """A service that runs, and the caller's way to speak to it.
 
-    `deliver_to` returns the function that delivers a line of the caller.
+    `bind_engine` returns the function that delivers a line of the caller.
     """
 
     service: Service
     dial: Dial
     microphone: Microphone
-    deliver_to: Callable[[Engine], Deliver]
+    bind_engine: Callable[[Engine], SayLine]
     voice: Speak | None = None  # None: the service announces tools itself
 
 
@@ -157,14 +157,14 @@ async def _script(setup: CallSetup) -> AsyncIterator[_OpenService]:
     faults = load_faults(setup.faults)
     async with ScriptedService(model, faults=faults, fault_seed=setup.seed) as script:
 
-        async def deliver(text: str) -> float:
+        async def say_line(text: str) -> float:
             was_detected = await script.hear(text)
             now = asyncio.get_running_loop().time()
             return now - ENDPOINT_SECONDS if was_detected else now
 
         service = Service("the scripted service", None, "as asked")
         microphone = NullMicrophone()
-        yield _OpenService(service, script.dial, microphone, lambda engine: deliver)
+        yield _OpenService(service, script.dial, microphone, lambda engine: say_line)
 
 
 @contextlib.asynccontextmanager
@@ -184,18 +184,18 @@ async def _connect(setup: CallSetup, agent: AgentConfig) -> AsyncIterator[_OpenS
         spoken = SpokenInput(microphone, voice)
         impaired = ImpairedMicrophone(microphone, setup.impairment, setup.seed)
 
-        async def deliver(engine: Engine, text: str) -> float:
-            await spoken.deliver(text)
+        async def say_line(engine: Engine, text: str) -> float:
+            await spoken.speak(text)
             said_at = asyncio.get_running_loop().time()
             # The service needs this long to detect the end of the turn.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(engine.unsettled.wait(), UNHEARD_SECONDS)
             return said_at
 
-        def deliver_to(engine: Engine) -> Deliver:
-            return partial(deliver, engine)
+        def bind_engine(engine: Engine) -> SayLine:
+            return partial(say_line, engine)
 
         try:
-            yield _OpenService(service, dial, impaired, deliver_to, said.say)
+            yield _OpenService(service, dial, impaired, bind_engine, said.say)
         finally:
             voice.close()

@@ -31,7 +31,7 @@ name: tester
 prompt: You test.
 """
 
-Behaviour = Callable[[ServerConnection], Awaitable[None]]
+Behavior = Callable[[ServerConnection], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,8 @@ def agent(tmp_path: Path) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def service(behaviour: Behaviour) -> AsyncIterator[str]:
-    async with serve(behaviour, "127.0.0.1", 0) as server:
+async def service(behavior: Behavior) -> AsyncIterator[str]:
+    async with serve(behavior, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         yield f"ws://127.0.0.1:{port}/v1/ws"
 
@@ -175,7 +175,7 @@ async def floods(connection: ServerConnection) -> None:
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "code", "words"),
+    ("behavior", "code", "words"),
     [
         (refuses_the_key, 4, "the service does not accept the key"),
         (refuses_the_voice, 3, "Invalid voice 'ivy'"),
@@ -184,9 +184,9 @@ async def floods(connection: ServerConnection) -> None:
     ],
 )
 async def test_a_refusal_of_the_service_is_one_sentence(
-    agent: Path, behaviour: Behaviour, code: int, words: str
+    agent: Path, behavior: Behavior, code: int, words: str
 ) -> None:
-    async with service(behaviour) as url:
+    async with service(behavior) as url:
         done = await run(agent, url)
 
     done.is_one_clear_failure(code, words)

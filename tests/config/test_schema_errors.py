@@ -58,7 +58,7 @@ def test_what_has_a_finding_gets_no_second_one() -> None:
 
 def test_paths_that_cannot_be_relied_on_are_named() -> None:
     found = verdict("name: 3\nsize: big\nx: 1\n", CLOSED)
-    assert {each.spoils for _, each in found} == {("name",), ("size",), ("x",)}
+    assert {each.invalidates for _, each in found} == {("name",), ("size",), ("x",)}
 
 
 def test_the_first_surplus_item_is_marked() -> None:
@@ -80,7 +80,7 @@ def test_findings_can_be_put_below_a_path() -> None:
     assert document is not None
     violations = find_violations({"q": "x"}, {"properties": {"q": {"type": "null"}}})
     ((_, found),) = to_findings(document, violations, above=("p",))
-    assert (found.place.span.start, found.spoils) == (7, ("p", "q"))
+    assert (found.place.span.start, found.invalidates) == (7, ("p", "q"))
 
 
 def test_a_misspelled_key_can_be_fixed() -> None:

@@ -69,7 +69,7 @@ def test_an_outdated_file_has_one_finding_and_the_way_out() -> None:
         document, find_violations(document.value, SCHEMA), format_=LATER
     )
 
-    assert (rule, found.spoils) == ("VA212", ())
+    assert (rule, found.invalidates) == ("VA212", ())
     assert found.message == "the file has version 1; this vagent reads version 3"
     assert found.help == "run `vagent validate --fix` to rewrite it"
     assert found.fix is not None

@@ -41,12 +41,12 @@ async def test_each_line_waits_for_the_answer_to_the_one_before_it() -> None:
     )
     notices: list[str] = []
 
-    async def deliver(line: str) -> None:
+    async def say(line: str) -> None:
         engine.post(Say(line))
 
-    caller = ScriptedCaller(engine, speaker, deliver, notices.append)
+    caller = ScriptedCaller(engine, speaker, say, notices.append)
     ended = asyncio.create_task(engine.run())
-    calling = asyncio.create_task(caller.deliver_in_turn(each("one", "two")))
+    calling = asyncio.create_task(caller.say_in_turn(each("one", "two")))
     await wire.heard("session.update")
     wire.peer_says(SessionReady("s"))
 

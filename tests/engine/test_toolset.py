@@ -38,8 +38,8 @@ class Look:
         self.closed.set()
 
 
-class Bench:
-    """A belt with tools of editions 1, 2, ... and a service that follows changes."""
+class Subject:
+    """A toolset with tools of editions 1, 2, ... and a service that follows changes."""
 
     def __init__(self, editions: int = 2) -> None:
         self.tools = [Look(str(number)) for number in range(1, editions + 1)]
@@ -48,23 +48,23 @@ class Bench:
         ]
         self.followed: Rules = self.versions[0].rules
         self.notices: list[str] = []
-        self.belt = LiveToolset(
+        self.toolset = LiveToolset(
             self.versions[0], lambda: self.followed, self.notices.append
         )
 
     def call(self, call_id: str) -> asyncio.Task[str]:
         """Begin a call as the engine does."""
         call = ToolCall(call_id, "look", {})
-        self.belt.observe(0.0, RunTool(call))
+        self.toolset.observe(0.0, RunTool(call))
 
         async def run() -> str:
-            return (await self.belt.run(call)).text
+            return (await self.toolset.run(call)).text
 
         return asyncio.create_task(run())
 
     def adopt(self, number: int) -> None:
         self.followed = self.versions[number].rules
-        self.belt.observe(0.0, ConfigApplied())
+        self.toolset.observe(0.0, ConfigApplied())
 
 
 @pytest.mark.parametrize(
@@ -86,114 +86,114 @@ async def closed(tool: Look) -> None:
 async def test_a_call_that_has_begun_keeps_its_tools_and_the_next_one_has_the_new() -> (
     None
 ):
-    bench = Bench()
-    first, second = bench.tools
-    running = bench.call("a")
+    subject = Subject()
+    first, second = subject.tools
+    running = subject.call("a")
     await first.began.wait()
-    bench.belt.offer(bench.versions[1])
-    bench.adopt(1)
+    subject.toolset.offer(subject.versions[1])
+    subject.adopt(1)
     assert not first.closed.is_set()
-    after = bench.call("b")
+    after = subject.call("b")
     first.may_end.set()
     second.may_end.set()
 
     assert (await running, await after) == ('"1"', '"2"')
     await closed(first)
     assert not second.closed.is_set()
-    await bench.belt.close()
+    await subject.toolset.close()
     assert second.closed.is_set()
 
 
 async def test_offered_tools_wait_for_the_service_to_follow() -> None:
-    bench = Bench()
-    bench.tools[0].may_end.set()
-    bench.belt.offer(bench.versions[1])
+    subject = Subject()
+    subject.tools[0].may_end.set()
+    subject.toolset.offer(subject.versions[1])
 
-    assert await bench.call("a") == '"1"'
-    await bench.belt.close()
+    assert await subject.call("a") == '"1"'
+    await subject.toolset.close()
 
 
 async def test_a_call_that_has_not_started_when_the_tools_change_keeps_its_own() -> (
     None
 ):
-    bench = Bench()
-    waiting = bench.call("a")
-    bench.belt.offer(bench.versions[1])
-    bench.adopt(1)
-    bench.tools[0].may_end.set()
+    subject = Subject()
+    waiting = subject.call("a")
+    subject.toolset.offer(subject.versions[1])
+    subject.adopt(1)
+    subject.tools[0].may_end.set()
 
     assert await waiting == '"1"'
-    await closed(bench.tools[0])
-    await bench.belt.close()
+    await closed(subject.tools[0])
+    await subject.toolset.close()
 
 
 async def test_a_call_that_is_cancelled_before_it_starts_holds_nothing_open() -> None:
-    bench = Bench()
-    bench.belt.observe(0.0, RunTool(ToolCall("a", "look", {})))
-    bench.belt.offer(bench.versions[1])
-    bench.adopt(1)
-    bench.belt.observe(0.0, CancelTool("a"))
+    subject = Subject()
+    subject.toolset.observe(0.0, RunTool(ToolCall("a", "look", {})))
+    subject.toolset.offer(subject.versions[1])
+    subject.adopt(1)
+    subject.toolset.observe(0.0, CancelTool("a"))
 
-    await closed(bench.tools[0])
-    await bench.belt.close()
+    await closed(subject.tools[0])
+    await subject.toolset.close()
 
 
 async def test_a_call_that_is_cancelled_while_it_runs_holds_its_tools_to_its_end() -> (
     None
 ):
-    bench = Bench()
-    running = bench.call("a")
-    await bench.tools[0].began.wait()
-    bench.belt.offer(bench.versions[1])
-    bench.adopt(1)
-    bench.belt.observe(0.0, CancelTool("a"))
-    bench.tools[1].may_end.set()
-    assert await bench.call("b") == '"2"'
-    assert not bench.tools[0].closed.is_set()
+    subject = Subject()
+    running = subject.call("a")
+    await subject.tools[0].began.wait()
+    subject.toolset.offer(subject.versions[1])
+    subject.adopt(1)
+    subject.toolset.observe(0.0, CancelTool("a"))
+    subject.tools[1].may_end.set()
+    assert await subject.call("b") == '"2"'
+    assert not subject.tools[0].closed.is_set()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
 
-    await closed(bench.tools[0])
-    await bench.belt.close()
+    await closed(subject.tools[0])
+    await subject.toolset.close()
 
 
 async def test_tools_that_were_refused_are_closed_when_later_ones_are_followed() -> (
     None
 ):
-    bench = Bench(3)
-    bench.belt.offer(bench.versions[1])
-    bench.belt.offer(bench.versions[2])
-    bench.adopt(2)
-    bench.tools[2].may_end.set()
+    subject = Subject(3)
+    subject.toolset.offer(subject.versions[1])
+    subject.toolset.offer(subject.versions[2])
+    subject.adopt(2)
+    subject.tools[2].may_end.set()
 
-    assert await bench.call("a") == '"3"'
-    await closed(bench.tools[0])
-    await closed(bench.tools[1])
-    await bench.belt.close()
+    assert await subject.call("a") == '"3"'
+    await closed(subject.tools[0])
+    await closed(subject.tools[1])
+    await subject.toolset.close()
 
 
 async def test_a_change_of_something_else_leaves_the_tools_alone() -> None:
-    bench = Bench()
-    bench.belt.offer(bench.versions[1])
-    bench.adopt(0)
-    bench.tools[0].may_end.set()
+    subject = Subject()
+    subject.toolset.offer(subject.versions[1])
+    subject.adopt(0)
+    subject.tools[0].may_end.set()
 
-    assert await bench.call("a") == '"1"'
-    assert not bench.tools[0].closed.is_set()
-    await bench.belt.close()
+    assert await subject.call("a") == '"1"'
+    assert not subject.tools[0].closed.is_set()
+    await subject.toolset.close()
 
 
 async def test_what_went_wrong_in_a_tool_is_reported() -> None:
-    bench = Bench()
+    subject = Subject()
     call = ToolCall("a", "look", {"far": 1})
-    bench.belt.observe(0.0, RunTool(call))
+    subject.toolset.observe(0.0, RunTool(call))
 
-    outcome = await bench.belt.run(ToolCall("a", "look", [1]))  # type: ignore[arg-type]  # as a service might
+    outcome = await subject.toolset.run(ToolCall("a", "look", [1]))  # type: ignore[arg-type]  # as a service might
 
     assert outcome.is_error
-    assert bench.notices[0].startswith("look: arguments refused")
-    await bench.belt.close()
+    assert subject.notices[0].startswith("look: arguments refused")
+    await subject.toolset.close()
 
 
 class Stuck:
@@ -216,15 +216,15 @@ async def test_a_thread_that_hangs_is_counted_after_its_tools_are_closed_too() -
         build_toolset(ToolRegistry([Look("2")])),
     )
     followed = [first.rules]
-    belt = LiveToolset(first, lambda: followed[-1], print)
+    toolset = LiveToolset(first, lambda: followed[-1], print)
     call = ToolCall("a", "look", {})
-    belt.observe(0.0, RunTool(call))
+    toolset.observe(0.0, RunTool(call))
 
-    assert (await belt.run(call)).is_error
-    assert belt.hung == 1
-    belt.offer(second)
+    assert (await toolset.run(call)).is_error
+    assert toolset.hung == 1
+    toolset.offer(second)
     followed.append(second.rules)
-    belt.observe(0.0, ConfigApplied())
-    await belt.close()
-    assert belt.hung == 1
+    toolset.observe(0.0, ConfigApplied())
+    await toolset.close()
+    assert toolset.hung == 1
     stuck.let_go.set()

@@ -28,14 +28,14 @@ class RuleContext:
     """One check of one file; rules read it and yield findings.
 
     `variables` are the values given for this run (None: it is not about
-    to run); `unsound` are paths that already have a finding, which rules skip.
+    to run); `invalid_paths` are paths that already have a finding, which rules skip.
     """
 
     document: Document
     folder: Path
     environment: Mapping[str, str]
     variables: Mapping[str, str] | None
-    unsound: frozenset[Pointer]
+    invalid_paths: frozenset[Pointer]
     # True if the file is about to be run: then a missing value is an error.
     must_run: bool = False
     schema: str = AGENT_SCHEMA  # the name of the file that the schema is written to
@@ -60,22 +60,22 @@ class RuleContext:
         """True if nothing at `path` or above it has a finding."""
         if self.document.has_faults and self.document.is_broken(path):
             return False
-        if not self.unsound:
+        if not self.invalid_paths:
             return True
-        return not any(path[:end] in self.unsound for end in range(len(path) + 1))
+        return not any(path[:end] in self.invalid_paths for end in range(len(path) + 1))
 
     def is_whole(self, path: Pointer) -> bool:
         """True if nothing at `path`, above it or below it has a finding."""
         if not self.is_valid(path) or not self.document.is_whole(path):
             return False
         depth = len(path)
-        return not any(each[:depth] == path for each in self.unsound)
+        return not any(each[:depth] == path for each in self.invalid_paths)
 
-    def spoil(self, paths: Iterable[Pointer]) -> None:
+    def mark_invalid(self, paths: Iterable[Pointer]) -> None:
         """Keeps later rules from building on the values at these paths."""
         more = frozenset(paths)
         if more:
-            self.unsound |= more
+            self.invalid_paths |= more
             self._tools = None
 
     def tools(self) -> list[Pointer]:

@@ -79,7 +79,7 @@ class Reply:
 
     reply_id: str = ""
     is_thought: bool = True
-    words: str = ""
+    text: str = ""
     pieces: str = ""
     calls: list[ToolCall] = field(default_factory=list)
     audible_at: float | None = None
@@ -89,7 +89,7 @@ class Reply:
     @property
     def says(self) -> str:
         """The full text, as far as it is known."""
-        return max(self.words, self.pieces, key=len).strip()
+        return max(self.text, self.pieces, key=len).strip()
 
     def note(self, event: CallEvent) -> None:
         """Keeps the events of this reply."""
@@ -98,7 +98,7 @@ class Reply:
                 # A word; the service sends those of a greeting without a space.
                 self.pieces += f"{text.strip()} "
             case FinalTranscript(speaker="agent", text=text, source="speech"):
-                self.words = text
+                self.text = text
             case ToolRequested(_, call):
                 self.calls.append(call)
             case AgentReplyEnded():
@@ -194,10 +194,10 @@ class RecordingConverter:
         if at < reply.audible_until or not reply.is_over:
             self._now.cut = at - reply.audible_at
 
-    def _speak(self, at: float, words: str) -> None:
+    def _speak(self, at: float, text: str) -> None:
         heard, self._now.cut = self._now.cut, None
         if heard is None:
-            self._add(at, UserTurn(self._place, words))
+            self._add(at, UserTurn(self._place, text))
             return
         if self.turns and isinstance(self.turns[-1].turn, AgentTurn):
             self.turns.pop()  # it had said all, and was still heard
@@ -207,7 +207,7 @@ class RecordingConverter:
         reply = self._reply
         length = len(reply.says.split()) * _SECONDS_PER_WORD if reply else heard
         after = max(_SOONEST_SECONDS, round(min(heard, length), 1))
-        turn = UserTurn(self._place, words, after)
+        turn = UserTurn(self._place, text, after)
         self._add(at, turn, "into the agent's words, as then")
 
     def _answer(self, at: float, text: str) -> None:

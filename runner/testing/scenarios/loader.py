@@ -82,7 +82,7 @@ def _examine(
         reading.path.parent,
         {},
         variables,
-        faults.unsound,
+        faults.invalid_paths,
         must_run=must_run,
         schema=SUITE_SCHEMA,
     )
@@ -118,7 +118,7 @@ class SchemaErrors:
     """Schema violations, and the paths that rules must skip."""
 
     findings: list[tuple[str, Finding]]
-    unsound: frozenset[Pointer]
+    invalid_paths: frozenset[Pointer]
 
 
 def find_faults(document: Document) -> SchemaErrors:
@@ -131,10 +131,10 @@ def find_faults(document: Document) -> SchemaErrors:
     open_ = [each for each in found.values() if _is_open(document, each)]
     judged = [each for each in found.values() if each not in open_]
     findings = to_findings(document, judged, homes=_KEY_PARENTS)
-    unsound = {path for _, each in findings for path in each.unsound}
-    unsound |= {each.path for each in open_}
-    unsound |= {path for _, path, _ in found if len(path) > _SHALLOW}
-    return SchemaErrors(findings, frozenset(unsound))
+    invalid_paths = {path for _, each in findings for path in each.invalid_paths}
+    invalid_paths |= {each.path for each in open_}
+    invalid_paths |= {path for _, path, _ in found if len(path) > _SHALLOW}
+    return SchemaErrors(findings, frozenset(invalid_paths))
 
 
 def _violations(value: dict[str, Any]) -> Iterator[tuple[Pointer, Violation]]:

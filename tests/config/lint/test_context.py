@@ -10,10 +10,10 @@ from runner.config.yaml.nodes import Pointer
 from runner.config.yaml.parser import parse_document
 
 
-def inspect(text: str, *unsound: Pointer) -> RuleContext:
+def inspect(text: str, *invalid_paths: Pointer) -> RuleContext:
     document, _ = parse_document(Source("a.yaml", text))
     assert document is not None
-    return RuleContext(document, Path(), {}, None, frozenset(unsound))
+    return RuleContext(document, Path(), {}, None, frozenset(invalid_paths))
 
 
 def test_only_what_is_there_and_of_the_type_is_got() -> None:
@@ -27,13 +27,13 @@ def test_only_what_is_there_and_of_the_type_is_got() -> None:
     assert seen.get(("none", "deeper"), str) is None
 
 
-def test_nothing_unsound_is_got() -> None:
+def test_an_invalid_value_is_not_returned() -> None:
     seen = inspect("a: {b: x}\nc: y\n", ("a",))
     assert seen.get(("a", "b"), str) is None
     assert seen.get(("c",), str) == "y"
 
 
-def test_nothing_is_got_when_the_root_is_unsound() -> None:
+def test_nothing_is_returned_when_the_root_is_invalid() -> None:
     assert inspect("a: x\n", ()).get(("a",), str) is None
 
 

@@ -328,15 +328,15 @@ def prompt_names_no_tool(inspection: RuleContext) -> Iterator[Finding]:
         is_tool = re.match(
             r"(?i)[`\"'*]{0,2}\s+(?:tool|function)\b|\(", text[found.end() :]
         )
-        is_misspelt = guess is not None and _is_slip(name, guess)
-        if not (is_called or is_tool or is_misspelt):
+        is_misspelled = guess is not None and _is_slip(name, guess)
+        if not (is_called or is_tool or is_misspelled):
             continue
         said.add(name)
         place = prompt.place(inspection, *found.span("name"))
         help_, fix = _none_called(name, names), None
         if guess:
             help_ = f"did you mean `{guess}`?"
-            fix = replacement(place, name, guess) if is_misspelt else None
+            fix = replacement(place, name, guess) if is_misspelled else None
         message = f"the prompt names `{name}`, but the agent has no tool with that name"
         yield Finding(place, message, help_, fix)
 

@@ -410,8 +410,8 @@ _CONTENT_TYPES = {
 }
 
 
-@rule("VA440", "header-misspelt", "warning")
-def header_misspelt(inspection: RuleContext) -> Iterator[Finding]:
+@rule("VA440", "header-misspelled", "warning")
+def header_misspelled(inspection: RuleContext) -> Iterator[Finding]:
     """The name of a header is a misspelling of a well-known one.
 
     Hosts ignore unknown headers.

@@ -198,8 +198,8 @@ def argument_not_taken(inspection: RuleContext) -> Iterator[Finding]:
                 is_safe = is_certain_guess(name, guess)
                 fix = replacement(place, name, guess, is_safe=is_safe)
             message = f"`{each.name}` has no parameter `{quoted(name)[1:-1]}`"
-            meant = (*each.path, "properties", guess) if guess else None
-            yield Finding(place, message, help_, fix, meant=meant)
+            intended = (*each.path, "properties", guess) if guess else None
+            yield Finding(place, message, help_, fix, intended=intended)
 
 
 @rule("VA413", "argument-not-required")
@@ -279,7 +279,7 @@ def argument_type_differs(inspection: RuleContext) -> Iterator[Finding]:
             own = " or ".join(sorted(taken))
             message = f"`{parameter.name}` is {given} here and {own} in the function"
             help_ = f"write {own}, or change the function"
-            yield Finding(inspection.value(path), message, help_, spoils=path)
+            yield Finding(inspection.value(path), message, help_, invalidates=path)
 
 
 @rule("VA415", "argument-choices-differ", "warning")

@@ -53,7 +53,7 @@ UNKNOWN_KEY = documented(
     "unknown-key",
     """A key is not known at this place in an agent file.
 
-    It would be silently ignored: an agent with a misspelt `prompt` has no prompt.
+    It would be silently ignored: an agent with a misspelled `prompt` has no prompt.
 
     Bad:
         greetings: Hello.
@@ -264,7 +264,7 @@ def duration_out_of_range(inspection: RuleContext) -> Iterator[Finding]:
             continue
         if not parse_duration(low) <= parse_duration(text) <= parse_duration(high):
             message = f"`{path[-1]}` is {text}; it goes from {low} to {high}"
-            yield Finding(inspection.value(path), message, spoils=path)
+            yield Finding(inspection.value(path), message, invalidates=path)
 
 
 @rule("VA310", "silences-swapped")

@@ -158,8 +158,8 @@ def key_term_no_term(inspection: RuleContext) -> Iterator[Finding]:
         yield Finding(inspection.value(path), message, help_)
 
 
-@rule("VA520", "transcription-behaviour", "warning")
-def transcription_behaviour(inspection: RuleContext) -> Iterator[Finding]:
+@rule("VA520", "transcription-behavior", "warning")
+def transcription_behavior(inspection: RuleContext) -> Iterator[Finding]:
     """`transcription.prompt` contains instructions for the agent.
 
     Only speech recognition reads it. Describe there what callers talk about and how

@@ -91,7 +91,7 @@ def pattern_not_regular(inspection: RuleContext) -> Iterator[Finding]:
                 message = f"`pattern` is not a valid regular expression: {error}"
                 help_ = "use single quotes to keep backslashes"
                 place = inspection.value(where)
-                yield Finding(place, message, help_, spoils=where)
+                yield Finding(place, message, help_, invalidates=where)
 
 
 def find_patterns(value: Any, path: Pointer) -> Iterator[tuple[Pointer, str]]:
@@ -168,7 +168,7 @@ def required_unknown(inspection: RuleContext) -> Iterator[Finding]:
                 replacement(place, name, guess) if guess else None,
                 # Inside an argument more is admitted than is described.
                 severity="warning" if each.keyword else None,
-                spoils=path,
+                invalidates=path,
             )
 
 
@@ -229,7 +229,7 @@ def _dangling(root: Subschema, reference: str, place: Any, path: Pointer) -> Fin
             f"`{path[-1]}` refers to {quoted(reference)}, outside of these parameters"
         )
         help_ = "copy the schema to `$defs`, and write `#/$defs/NAME`"
-        return Finding(place, message, help_, spoils=path)
+        return Finding(place, message, help_, invalidates=path)
     message = f"`{path[-1]}` refers to {quoted(reference)}, which does not exist"
     known = [
         f"#/{group}/{name}"
@@ -244,7 +244,7 @@ def _dangling(root: Subschema, reference: str, place: Any, path: Pointer) -> Fin
         guess = same[0] if len(same) == 1 else None
     fix = replacement(place, reference, guess) if guess else None
     help_ = f"did you mean `{guess}`?" if guess else "define it under `$defs`"
-    return Finding(place, message, help_, fix, spoils=path)
+    return Finding(place, message, help_, fix, invalidates=path)
 
 
 # Rules VA451 and VA456: constraints that no value satisfies.
@@ -459,9 +459,9 @@ def keyword_idle(inspection: RuleContext) -> Iterator[Finding]:
                 )
 
 
-@rule("VA457", "keyword-misspelt", "warning")
-def keyword_misspelt(inspection: RuleContext) -> Iterator[Finding]:
-    """A keyword of a schema is misspelt.
+@rule("VA457", "keyword-misspelled", "warning")
+def keyword_misspelled(inspection: RuleContext) -> Iterator[Finding]:
+    """A keyword of a schema is misspelled.
 
     JSON Schema silently ignores unknown keywords, so the description or the check is
     lost.
@@ -501,5 +501,5 @@ def keyword_misspelt(inspection: RuleContext) -> Iterator[Finding]:
                 f"`{keyword}` is not a keyword of JSON Schema and is ignored",
                 f"did you mean `{guess}`?",
                 replacement(place, keyword, guess) if free else None,
-                meant=(*each.path, guess) if free else None,
+                intended=(*each.path, guess) if free else None,
             )

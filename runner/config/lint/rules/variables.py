@@ -254,7 +254,7 @@ def unused_variable(inspection: RuleContext) -> Iterator[Finding]:
     names = {use.placeholder.name for use in uses if use.placeholder.kind == "variable"}
     foreign = {each.variable for each in inspection.fact(find_templates)}
     if (
-        inspection.unsound
+        inspection.invalid_paths
         or inspection.fact(read_prompt).problem is not None
         or any(use.placeholder.kind == "malformed" for use in uses)
         or not names <= declared.keys()

@@ -349,7 +349,7 @@ def pattern_invalid(inspection: RuleContext) -> Iterator[Finding]:
             seen.add((path, text))
             why = _fault(text)
             if why is not None:
-                yield Finding(inspection.value(path), *why, spoils=path)
+                yield Finding(inspection.value(path), *why, invalidates=path)
 
 
 def _fault(text: str) -> tuple[str, str] | None:
