@@ -20,15 +20,12 @@ const STALLED_MS = 5000; // with a full buffer: the network is gone
 /** What went wrong, in words for the caller. `{retry}` is "in 30 seconds" or "later". */
 const MESSAGES = {
   microphone_denied:
-    "The microphone is blocked. Allow it in the site settings of the browser, then call again. You can also type.",
-  microphone_missing:
-    "No microphone was found. Connect one and call again. You can also type.",
+    "The microphone is blocked. Allow it in the browser's site settings and call again, or type.",
+  microphone_missing: "No microphone was found. Connect one and call again, or type.",
   microphone_busy:
-    "The microphone cannot be used. Close other programs that use it, then call again. You can also type.",
-  microphone_lost:
-    "The microphone was disconnected. Choose another microphone, or type.",
-  insecure_page:
-    "The browser allows calls on https:// pages only. Open this page with https://.",
+    "The microphone cannot be used. Close other programs that use it and call again, or type.",
+  microphone_lost: "The microphone was disconnected. Choose another one, or type.",
+  insecure_page: "The browser allows calls only on pages that are opened with https://.",
   audio_suspended: "The browser holds the audio back. Click the page to hear the agent.",
   network: "The service cannot be reached. Check your connection, then call again.",
   network_lost: "The connection was lost and could not be restored.",
@@ -51,16 +48,19 @@ const CODES_BY_STATUS = {
 };
 const CODES_BY_EXCEPTION = {
   NotAllowedError: "microphone_denied",
-  SecurityError: "microphone_denied",
   NotFoundError: "microphone_missing",
-  OverconstrainedError: "microphone_missing",
   NotReadableError: "microphone_busy",
-  AbortError: "microphone_busy",
 };
 // The server's sentence is more exact than ours: it names the limit.
 const EXPLAINED_BY_SERVER = new Set(["session_expired", "caller_limit"]);
 
-const FINAL_CODES = new Set(["session_expired", "leaving"]);
+// Of a call that had begun.
+const REASONS_BY_CODE = {
+  session_expired: "limit",
+  leaving: "leaving",
+  network_lost: "network",
+  session_not_found: "network",
+};
 
 class CallError extends Error {
   constructor(code, { detail = "", retryAfter = null } = {}) {
@@ -72,7 +72,7 @@ class CallError extends Error {
   }
 }
 
-/** Starts a call and returns it. @see call.d.ts */
+/** Starts a call; call.d.ts has the types. */
 export function createCall(options) {
   return new Call(options);
 }
@@ -128,19 +128,16 @@ class Call {
     return this.#isMuted;
   }
 
-  /** Ends the call at once. */
   hangUp() {
     this.#finish("hangup");
   }
 
-  /** Stops sending what the microphone hears; without an argument, toggles. */
   mute(muted = !this.#isMuted) {
     this.#isMuted = muted;
     this.#audio.mute(muted);
     this.#update();
   }
 
-  /** Sends typed text; it waits if there is no connection. */
   say(text) {
     const content = text.trim();
     if (content === "" || this.#phase === "over") return;
@@ -150,7 +147,6 @@ class Call {
     else this.#emitTranscript({ ...entry, pending: true });
   }
 
-  /** Changes the microphone: true (the default one), a device id, or false. */
   async setMicrophone(choice) {
     try {
       await this.#audio.setMicrophone(choice);
@@ -159,7 +155,7 @@ class Call {
     }
   }
 
-  // ------------------------------------------------------------------- starting
+  // --- starting
 
   async #start() {
     const { microphone = true } = this.#options;
@@ -197,7 +193,7 @@ class Call {
     if (token) return { token };
     const url = new URL("v1/token", this.#url);
     if (agent) url.searchParams.set("agent", agent);
-    return fetchJson(url, this.#abort.signal);
+    return fetchToken(url, this.#abort.signal);
   }
 
   #open(first) {
@@ -212,7 +208,7 @@ class Call {
     socket.onclose = ({ code }) => this.#closed(code);
   }
 
-  // ------------------------------------------------------------------ receiving
+  // --- receiving
 
   #receive(message) {
     switch (message.type) {
@@ -268,15 +264,13 @@ class Call {
     const code = String(rawCode ?? "").toLowerCase();
     const error = new CallError(code, { detail, retryAfter });
     // Before the agent is ready every error is final: the socket closes next.
-    if (this.#phase !== "live" || FINAL_CODES.has(code)) this.#refusal = error;
+    if (this.#phase !== "live" || code in REASONS_BY_CODE) this.#refusal = error;
     else this.#emitError(error, false);
   }
 
   /** The agent or the server ended the call: its last words are played. */
   #ended() {
-    const code = this.#refusal?.code;
-    if (code === "session_expired") this.#finish("limit", this.#refusal);
-    else if (code === "leaving") this.#finish("leaving", this.#refusal);
+    if (this.#refusal) this.#fail(this.#refusal);
     else this.#finish("agent");
   }
 
@@ -311,7 +305,7 @@ class Call {
   #replyDone({ reply_id: id, status }) {
     this.#isThinking = false;
     if (status === "interrupted") {
-      this.#cutReply(id);
+      this.#cut.add(id);
       this.#audio.flush();
     } else {
       this.#audio.endReply();
@@ -319,19 +313,13 @@ class Call {
     this.#update();
   }
 
-  // ------------------------------------------------------------------- playback
+  // --- playback
 
   /** Stops the agent: the caller speaks or types. */
   #interrupt() {
-    if (this.#reply.id !== null) this.#cutReply(this.#reply.id);
+    this.#cut.add(this.#reply.id);
     this.#audio.flush();
     this.#update();
-  }
-
-  #cutReply(id) {
-    this.#cut.add(id);
-    // Late audio is at most seconds late.
-    if (this.#cut.size > 8) this.#cut.delete(this.#cut.values().next().value);
   }
 
   #played({ kind, reply, played, buffered }) {
@@ -343,7 +331,7 @@ class Call {
     this.#update();
   }
 
-  // -------------------------------------------------------------------- sending
+  // --- sending
 
   #send(message) {
     if (this.#socket?.readyState === WebSocket.OPEN) {
@@ -375,14 +363,14 @@ class Call {
     this.#update();
   }
 
-  // --------------------------------------------------------------- reconnecting
+  // --- reconnecting
 
   #closed(code) {
     if (this.#refusal) return this.#fail(this.#refusal);
     if (this.#phase === "resuming") return this.#retry();
-    if (this.#phase === "live" && code === 1000) return this.#finish("agent");
-    if (this.#phase === "live" && code === 1008) return this.#finish("error");
-    if (this.#phase === "live") return this.#lost();
+    if (this.#phase === "live") {
+      return code === 1000 || code === 1008 ? this.#finish("agent") : this.#lost();
+    }
     // 1001, 1012: the server leaves; 1013: it is busy.
     this.#fail({ 1001: "leaving", 1012: "leaving", 1013: "all_busy" }[code] ?? "network");
   }
@@ -423,13 +411,11 @@ class Call {
     socket.close();
   }
 
-  // --------------------------------------------------------------------- ending
+  // --- ending
 
   #fail(cause) {
     const error = cause instanceof CallError ? cause : new CallError(cause);
-    const reasons = { session_expired: "limit", leaving: "leaving", network_lost: "network", session_not_found: "network" };
-    const wasReady = this.#session !== null;
-    this.#finish((wasReady && reasons[error.code]) || (wasReady ? "error" : "refused"), error);
+    this.#finish(this.#session ? REASONS_BY_CODE[error.code] ?? "error" : "refused", error);
   }
 
   #finish(reason, error = null) {
@@ -445,8 +431,7 @@ class Call {
   }
 
   #farewell(reason, wasConnected) {
-    const isDraining = wasConnected && reason !== "hangup";
-    if (isDraining) this.#audio.drain();
+    if (wasConnected && reason !== "hangup") this.#audio.drain();
     else this.#audio.close();
     const socket = this.#socket;
     if (socket === null) return;
@@ -462,7 +447,7 @@ class Call {
     }
   }
 
-  // --------------------------------------------------------------------- events
+  // --- events
 
   #update() {
     if (this.#phase === "resuming") this.#setState("reconnecting");
@@ -478,13 +463,8 @@ class Call {
   }
 
   #emitTranscript(entry) {
-    this.#emit("transcript", {
-      final: false,
-      interrupted: false,
-      unheard: "",
-      pending: false,
-      ...entry,
-    });
+    const rest = { final: false, interrupted: false, unheard: "", pending: false };
+    this.#emit("transcript", { ...rest, ...entry });
   }
 
   #emitError(error, fatal) {
@@ -544,14 +524,12 @@ class CallAudio {
   }
 
   async start() {
-    const context = new AudioContext({ latencyHint: "interactive" });
+    const context = new AudioContext();
     this.#context = context;
     if (!context.audioWorklet) throw new CallError("insecure_page");
     await context.audioWorklet.addModule(new URL("worklet.js", HERE));
     if (this.#isClosed) return;
     this.#node = new AudioWorkletNode(context, "vagent-call", {
-      numberOfInputs: 1,
-      numberOfOutputs: 1,
       outputChannelCount: [1],
       channelCount: 1, // a stereo microphone is mixed down
       channelCountMode: "explicit",
@@ -601,10 +579,7 @@ class CallAudio {
     const context = this.#context;
     if (this.#node !== null) this.#node.port.onmessage = null;
     if (context === null) return;
-    setTimeout(() => {
-      this.#post({ type: "close" });
-      context.close();
-    }, FADE_MS);
+    setTimeout(() => context.close(), FADE_MS);
   }
 
   #releaseMicrophone() {
@@ -619,7 +594,6 @@ class CallAudio {
     this.#source?.disconnect();
     this.#source = this.#stream && this.#context.createMediaStreamSource(this.#stream);
     this.#source?.connect(this.#node);
-    if (this.#source === null) this.#on.level({ input: 0, output: 0 });
   }
 
   #receive(data) {
@@ -645,19 +619,14 @@ class CallAudio {
   }
 
   async #listDevices() {
-    const microphones = await listMicrophones();
+    const devices = await navigator.mediaDevices.enumerateDevices();
     if (this.#isClosed) return;
+    const microphones = devices
+      .filter(({ kind, deviceId }) => kind === "audioinput" && deviceId !== "")
+      .map(({ deviceId: id, label }) => ({ id, label }));
     const current = this.#stream?.getAudioTracks()[0].getSettings().deviceId ?? null;
     this.#on.devices({ microphones, current });
   }
-}
-
-/** Returns [{id, label}]; labels are empty until the microphone is allowed. */
-export async function listMicrophones() {
-  const devices = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
-  return devices
-    .filter(({ kind, deviceId }) => kind === "audioinput" && deviceId !== "")
-    .map(({ deviceId: id, label }) => ({ id, label }));
 }
 
 async function openMicrophone(choice) {
@@ -682,14 +651,14 @@ function stopStream(stream) {
   for (const track of stream?.getTracks() ?? []) track.stop();
 }
 
-async function fetchJson(url, signal) {
-  const response = await fetch(url, { signal, credentials: "omit", cache: "no-store" });
+/** Returns {token, url} from an address; a refusal becomes an error of the call. */
+export async function fetchToken(url, signal) {
+  const response = await fetch(url, { signal, cache: "no-store" });
   const body = await response.json().catch(() => ({}));
   if (response.ok) return body;
   const code = body.code ?? CODES_BY_STATUS[response.status] ?? "network";
-  const header = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
-  const retryAfter = body.retry_after ?? (Number.isNaN(header) ? null : header);
-  throw new CallError(code, { detail: body.message, retryAfter });
+  const retryAfter = body.retry_after ?? Number(response.headers.get("Retry-After"));
+  throw new CallError(code, { detail: body.message, retryAfter: retryAfter || null });
 }
 
 function asCallError(error) {
@@ -715,9 +684,5 @@ function toBase64(bytes) {
 }
 
 function fromBase64(text) {
-  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
-  const binary = atob(text);
-  const bytes = new Uint8Array(binary.length);
-  for (let k = 0; k < binary.length; k++) bytes[k] = binary.charCodeAt(k);
-  return bytes;
+  return Uint8Array.fromBase64?.(text) ?? Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 }

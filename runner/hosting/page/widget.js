@@ -1,10 +1,10 @@
-// The user interface of a call: the custom element <vagent-call>.
+// The user interface of a call: the custom element <vagent-call>. This puts one into the
+// corner of a page; the host's own page has one with layout="page":
 //
 //   <script src="https://HOST/widget.js" data-agent="support" async></script>
 //
-// puts one into the corner of a page. The host's own page has one with layout="page". The
-// element builds its content node by node and styles it by an adopted style sheet, so that
-// it works under a strict content security policy. call.js is loaded by the first call.
+// It is built node by node and styled by an adopted style sheet, so that it works under a
+// strict content security policy. call.js is loaded by the first call.
 (() => {
   const script = document.currentScript ?? document.querySelector('script[src*="widget.js"]');
   const HERE = new URL(".", script.src);
@@ -16,147 +16,128 @@
     listening: "Listening",
     thinking: "Thinking",
     speaking: "Speaking",
-    reconnecting: "Connection lost, reconnecting",
+    reconnecting: "Reconnecting",
   };
   const ENDINGS = {
-    hangup: "Call ended",
     agent: "The agent ended the call",
     limit: "Call limit reached",
     leaving: "Service restarting",
     network: "Connection lost",
     refused: "Not connected",
-    error: "Call ended",
   };
-  const TOOL_WORDS = { started: "running", done: "done", failed: "failed" };
 
-  const PHONE =
-    "M6.6 10.8a15 15 0 0 0 6.6 6.6l2.2-2.2a1 1 0 0 1 1-.25 11.4 11.4 0 0 0 3.6.57 1 1 0 0 1 1 1V20a1 1 0 0 1-1 1A17 17 0 0 1 3 4a1 1 0 0 1 1-1h3.5a1 1 0 0 1 1 1c0 1.25.2 2.45.57 3.57a1 1 0 0 1-.25 1.02z";
-  const MICROPHONE =
-    "M12 15a3.5 3.5 0 0 0 3.5-3.5v-5a3.5 3.5 0 0 0-7 0v5A3.5 3.5 0 0 0 12 15m6.5-3.5a6.5 6.5 0 0 1-13 0h-2a8.5 8.5 0 0 0 7.5 8.44V22h2v-2.06a8.5 8.5 0 0 0 7.5-8.44z";
-  const SEND = "M3 20.5v-7l9-1.5-9-1.5v-7l18 8.5z";
-  const KEYBOARD =
-    "M4 5h16a2 2 0 0 1 2 2v10a2 2 0 0 1-2 2H4a2 2 0 0 1-2-2V7c0-1.1.9-2 2-2m1 3v2h2V8zm4 0v2h2V8zm4 0v2h2V8zm4 0v2h2V8zM5 11.500v2h2v-2zm4 0v2h2v-2zm4 0v2h2v-2zm4 0v2h2v-2zM8 15v2h8v-2z";
-  const DOWN = "M12 16 4.500 8.500 6 7l6 6 6-6 1.500 1.500z";
+  // Icons, drawn as lines in a square of 24.
+  const PHONE = "M5 3h3l2 5-2.5 1.5a13 13 0 0 0 7 7L16 14l5 2v3a2 2 0 0 1-2 2A17 17 0 0 1 3 5a2 2 0 0 1 2-2z";
+  const MICROPHONE = "M12 3a3 3 0 0 0-3 3v5a3 3 0 0 0 6 0V6a3 3 0 0 0-3-3zM5 11a7 7 0 0 0 14 0m-7 7v3";
+  const SEND = "M5 12h14m-6-6 6 6-6 6";
+  const DOWN = "m6 9 6 6 6-6";
 
   const STYLE = `
-    :host { color-scheme: light dark; }
-    :host([theme="light"]) { color-scheme: light; }
-    :host([theme="dark"]) { color-scheme: dark; }
-    :host([hidden]), .vagent [hidden] { display: none; }
-    :host(:not([layout])) {
-      position: fixed; z-index: var(--vagent-z-index, 2147483000);
-      right: var(--vagent-right, 20px); bottom: var(--vagent-bottom, 20px);
-    }
-    :host([layout="inline"]) { display: block; height: 32rem; }
-    .vagent {
-      --accent: var(--vagent-accent, light-dark(#2a55d4, #8fabff));
-      --on-accent: var(--vagent-accent-text, light-dark(#fff, #0c1430));
-      --back: var(--vagent-background, light-dark(#fff, #16191f));
-      --text: var(--vagent-text, light-dark(#161a21, #eceff4));
-      --faint: color-mix(in srgb, var(--text) 68%, var(--back));
-      --line: color-mix(in srgb, var(--text) 14%, var(--back));
-      --soft: color-mix(in srgb, var(--text) 6%, var(--back));
-      --radius: var(--vagent-radius, 16px);
-      --danger: light-dark(#c02a2a, #ff8f88);
-      height: 100%; font: 400 1rem/1.45 var(--vagent-font, system-ui, sans-serif);
-      color: var(--text); text-align: start;
-    }
-    .vagent *, .vagent *::before { box-sizing: border-box; }
-    .panel {
-      display: flex; flex-direction: column; height: 100%; overflow: hidden;
-      background: var(--back); border: 1px solid var(--line); border-radius: var(--radius);
-      box-shadow: 0 1px 2px #0000000d, 0 12px 32px #00000014;
-    }
-    :host(:not([layout])) .panel {
-      width: min(var(--vagent-width, 384px), 100vw - 24px);
-      height: min(var(--vagent-height, 600px), 100dvh - 40px);
-    }
-    header { display: flex; align-items: center; gap: 12px; padding: 14px 16px; border-bottom: 1px solid var(--line); }
-    .orb { position: relative; flex: none; width: 40px; height: 40px; border-radius: 50%; background: var(--soft); display: grid; place-items: center; color: var(--faint); }
-    .orb::before { content: ""; position: absolute; inset: 0; border-radius: 50%; background: var(--accent); opacity: .28; transform: scale(calc(1 + .3 * var(--level, 0))); transition: transform 80ms linear; visibility: hidden; }
-    .live .orb { background: var(--accent); color: var(--on-accent); }
-    .live .orb::before { visibility: visible; }
-    .orb svg { position: relative; }
-    .title { flex: 1; min-width: 0; }
-    .title > * { margin: 0; }
-    .name { font-size: 1.05rem; font-weight: 650; line-height: 1.3; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-    .state { color: var(--faint); font-size: .9rem; min-height: 1.3em; line-height: 1.3; }
-    .time { color: var(--faint); font-size: .9rem; font-variant-numeric: tabular-nums; }
-    .middle { position: relative; flex: 1; min-height: 0; display: flex; flex-direction: column; }
-    .log { flex: 1; min-height: 0; overflow-y: auto; padding: 16px; display: flex; flex-direction: column; gap: 10px; overscroll-behavior: contain; }
-    .hint { position: absolute; inset: 0; display: grid; place-content: center; margin: 0; padding: 24px; text-align: center; text-wrap: balance; color: var(--faint); pointer-events: none; }
-    .log:not(:empty) + .hint { display: none; }
-    .entry { max-width: 86%; padding: 8px 13px; border-radius: 14px; overflow-wrap: anywhere; white-space: pre-wrap; }
-    .log > :first-child { margin-top: auto; }
-    .agent { align-self: start; background: var(--soft); border-bottom-left-radius: 4px; }
-    .user { align-self: end; background: color-mix(in srgb, var(--accent) 16%, var(--back)); border-bottom-right-radius: 4px; }
-    .entry[aria-busy="true"] { color: var(--faint); }
-    .pending { opacity: .65; }
-    .entry s { color: var(--faint); }
-    .tool { align-self: center; font-size: .85rem; color: var(--faint); }
-    .tool.failed { color: var(--danger); }
-    .notice { margin: 0 16px 12px; padding: 9px 12px; border-radius: 10px; font-size: .92rem; border: 1px solid color-mix(in srgb, var(--danger) 45%, var(--back)); background: color-mix(in srgb, var(--danger) 9%, var(--back)); }
-    .notice:empty { display: none; }
-    footer { padding: 12px 16px 16px; border-top: 1px solid var(--line); display: grid; gap: 12px; }
-    form, .row { display: flex; gap: 10px; align-items: center; }
-    button, input, select { font: inherit; color: inherit; min-height: 44px; border-radius: 10px; border: 1px solid var(--line); background: var(--back); margin: 0; }
-    input { flex: 1; min-width: 0; padding: 0 12px; }
-    input::placeholder { color: var(--faint); opacity: 1; }
-    input, select { border-color: color-mix(in srgb, var(--text) 48%, var(--back)); }
-    button { display: inline-flex; align-items: center; justify-content: center; gap: 8px; padding: 0 14px; font-weight: 600; cursor: pointer; }
-    button:hover:not(:disabled) { background: var(--soft); }
-    button:disabled { color: color-mix(in srgb, var(--text) 45%, var(--back)); cursor: default; }
-    .vagent :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
-    .log:focus-visible { outline-offset: -3px; }
-    .primary, .primary:hover:not(:disabled) { background: var(--accent); border-color: transparent; color: var(--on-accent); }
-    .primary:hover:not(:disabled) { filter: brightness(1.08); }
-    .call { min-width: 8.2rem; }
-    .live .call { background: var(--danger); color: light-dark(#fff, #2b0503); }
-    .live .call svg { transform: rotate(135deg); }
-    .mute[aria-pressed="true"] { background: var(--text); color: var(--back); }
-    .mute[aria-pressed="true"] svg { opacity: .6; }
-    .microphone { flex: 1; min-width: 0; display: grid; gap: 6px; }
-    select { width: 100%; padding: 0 8px; text-overflow: ellipsis; }
-    .meter { height: 4px; border-radius: 2px; background: var(--line); overflow: hidden; }
-    .meter::before { content: ""; display: block; height: 100%; background: var(--accent); transform-origin: left; transform: scaleX(var(--level, 0)); transition: transform 60ms linear; }
-    .launcher { display: flex; gap: 8px; }
-    .launcher button { min-height: 52px; border-radius: 26px; box-shadow: 0 2px 6px #0000001f, 0 8px 24px #0000001f; }
-    .launcher .primary { padding: 0 22px; }
-    .icon { width: 44px; padding: 0; }
-    .launcher .icon { width: 52px; }
-    svg { width: 20px; height: 20px; fill: currentColor; flex: none; }
-    .hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
-    .vagent.page .panel { border-radius: 0; }
-    @media (min-width: 44rem) { .vagent.page .panel { border-radius: var(--radius); } }
-    @media (max-width: 26rem) {
-      .controls { flex-wrap: wrap; }
-      .microphone { flex-basis: 100%; }
-      .mute, .call { flex: 1; }
-      :host(:not([layout])) { right: 12px; bottom: 12px; }
-    }
-    @media (prefers-reduced-motion: reduce) { .orb::before, .meter::before { transition: none; } }
-  `;
+:host { color-scheme: light dark; }
+:host([theme="light"]) { color-scheme: light; }
+:host([theme="dark"]) { color-scheme: dark; }
+:host([hidden]), .vagent [hidden] { display: none; }
+:host(:not([layout])) {
+  position: fixed; z-index: var(--vagent-z-index, 2147483000);
+  right: var(--vagent-right, 16px); bottom: var(--vagent-bottom, 16px);
+}
+:host([layout="inline"]) { display: block; height: 32rem; }
+.vagent {
+  --accent: var(--vagent-accent, light-dark(#2a55d4, #8fabff));
+  --on-accent: var(--vagent-accent-text, light-dark(#fff, #0c1430));
+  --back: var(--vagent-background, light-dark(#fff, #16191f));
+  --text: var(--vagent-text, light-dark(#161a21, #eceff4));
+  --faint: color-mix(in srgb, var(--text) 68%, var(--back));
+  --line: color-mix(in srgb, var(--text) 14%, var(--back));
+  --soft: color-mix(in srgb, var(--text) 6%, var(--back));
+  --radius: var(--vagent-radius, 16px);
+  --danger: light-dark(#c02a2a, #ff8f88);
+  height: 100%; font: 400 1rem/1.45 var(--vagent-font, system-ui, sans-serif);
+  color: var(--text); text-align: start;
+}
+.vagent * { box-sizing: border-box; }
+.panel {
+  display: flex; flex-direction: column; height: 100%; overflow: hidden; container-type: inline-size;
+  background: var(--back); border: 1px solid var(--line); border-radius: var(--radius);
+  box-shadow: 0 12px 32px #00000017;
+}
+:host(:not([layout])) .panel {
+  width: min(var(--vagent-width, 384px), 100vw - 32px);
+  height: min(var(--vagent-height, 600px), 100dvh - 32px);
+}
+header { display: flex; align-items: center; gap: 12px; padding: 14px 16px; border-bottom: 1px solid var(--line); }
+.orb { position: relative; flex: none; width: 40px; height: 40px; border-radius: 50%; background: var(--soft); display: grid; place-items: center; color: var(--faint); }
+.live .orb::before { content: ""; position: absolute; inset: 0; border-radius: 50%; background: var(--accent); opacity: .28; transform: scale(calc(1 + .3 * var(--level, 0))); transition: transform 80ms linear; }
+.live .orb, .primary { background: var(--accent); color: var(--on-accent); }
+.orb svg { position: relative; }
+.title { flex: 1; min-width: 0; }
+.title > * { margin: 0; }
+.name, .state { line-height: 1.3; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.name { font-size: 1.05rem; font-weight: 650; }
+.state, .time { color: var(--faint); font-size: .9rem; min-height: 1.3em; font-variant-numeric: tabular-nums; }
+.middle { position: relative; flex: 1; min-height: 0; display: flex; flex-direction: column; }
+.log { flex: 1; min-height: 0; overflow-y: auto; padding: 16px; display: flex; flex-direction: column; gap: 10px; overscroll-behavior: contain; }
+.hint { position: absolute; inset: 0; display: grid; place-content: center; margin: 0; padding: 24px; text-align: center; color: var(--faint); pointer-events: none; }
+.log:not(:empty) + .hint { display: none; }
+.entry { max-width: 86%; padding: 8px 13px; border-radius: 14px; overflow-wrap: anywhere; white-space: pre-wrap; }
+.log > :first-child { margin-top: auto; }
+.agent { align-self: start; background: var(--soft); border-bottom-left-radius: 4px; }
+.user { align-self: end; background: color-mix(in srgb, var(--accent) 16%, var(--back)); border-bottom-right-radius: 4px; }
+.entry[aria-busy="true"] { color: var(--faint); }
+.pending { opacity: .65; }
+.entry s, .tool { color: var(--faint); }
+.tool { align-self: center; font-size: .85rem; }
+.tool.failed { color: var(--danger); }
+.notice { margin: 0 16px 12px; padding: 9px 12px; border-radius: 10px; font-size: .92rem; border: 1px solid color-mix(in srgb, var(--danger) 45%, var(--back)); background: color-mix(in srgb, var(--danger) 9%, var(--back)); }
+.notice:empty { margin: 0; padding: 0; border: 0; }
+footer { padding: 12px 16px 16px; border-top: 1px solid var(--line); display: grid; grid-template-columns: minmax(0, 1fr); gap: 12px; }
+form, .controls { display: flex; gap: 10px; }
+button, input, select { font: inherit; color: inherit; min-height: 44px; border-radius: 10px; border: 1px solid var(--line); margin: 0; }
+:where(button) { background: var(--back); }
+input, select { background: var(--back); border-color: color-mix(in srgb, var(--text) 48%, var(--back)); }
+input { flex: 1; min-width: 0; padding: 0 12px; }
+input::placeholder { color: var(--faint); opacity: 1; }
+button { display: inline-flex; align-items: center; justify-content: center; gap: 8px; padding: 0 14px; font-weight: 600; white-space: nowrap; cursor: pointer; }
+:where(button:enabled:hover) { background: var(--soft); }
+button:disabled { color: color-mix(in srgb, var(--text) 45%, var(--back)); cursor: default; }
+.vagent :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
+.log:focus-visible { outline-offset: -3px; }
+.primary { border-color: transparent; }
+.call { width: 8.6rem; }
+.live .call { background: var(--danger); color: light-dark(#fff, #2b0503); }
+.live .call svg { transform: rotate(135deg); }
+.mute[aria-pressed="true"] { background: var(--text); color: var(--back); }
+.microphone { flex: 1; min-width: 0; display: grid; gap: 6px; }
+select { width: 100%; padding: 0 8px; text-overflow: ellipsis; }
+.meter { height: 4px; border-radius: 2px; background: linear-gradient(var(--accent) 0 0) 0 / calc(100% * var(--level, 0)) no-repeat var(--line); }
+.launcher { display: flex; gap: 8px; }
+.launcher button { min-height: 52px; padding: 0 20px; border-radius: 26px; box-shadow: 0 4px 16px #00000033; }
+.icon { width: 44px; padding: 0; }
+svg { width: 20px; height: 20px; flex: none; fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: round; stroke-linejoin: round; }
+.hidden { position: absolute; clip-path: inset(50%); white-space: nowrap; }
+@container (max-width: 27rem) {
+  .controls { flex-wrap: wrap; }
+  .microphone { flex-basis: 100%; }
+  .mute, .call { flex: 1 1 0; padding: 0 8px; }
+}
+@media (prefers-reduced-motion: reduce) { .live .orb::before { transform: none; } }
+`;
 
   /** Returns an element with attributes, listeners (`onclick`) and children. */
   function element(tag, attributes = {}, ...children) {
-    const node = document.createElement(tag);
+    const isDrawn = tag === "svg" || tag === "path";
+    const space = isDrawn ? "http://www.w3.org/2000/svg" : "http://www.w3.org/1999/xhtml";
+    const node = document.createElementNS(space, tag);
     for (const [name, value] of Object.entries(attributes)) {
       if (typeof value === "function") node.addEventListener(name.slice(2), value);
-      else if (value !== false) node.setAttribute(name, value);
+      else node.setAttribute(name, value);
     }
     node.append(...children);
     return node;
   }
 
-  function icon(path) {
-    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    svg.setAttribute("viewBox", "0 0 24 24");
-    svg.setAttribute("aria-hidden", "true");
-    const shape = document.createElementNS("http://www.w3.org/2000/svg", "path");
-    shape.setAttribute("d", path);
-    svg.append(shape);
-    return svg;
-  }
+  const icon = (d) =>
+    element("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, element("path", { d }));
 
   /** Returns a level for the eye, 0 to 1: decibels above -60. */
   function visibleLevel(amplitude) {
@@ -169,6 +150,7 @@
     #startedAt = 0;
     #clock = 0;
     #isOpened = false;
+    #problem = ""; // code of the notice
 
     /** The current call (see call.d.ts), or null. */
     call = null;
@@ -177,25 +159,32 @@
 
     connectedCallback() {
       if (this.#view !== null) return;
-      const isPage = this.getAttribute("layout") === "page";
       const sheet = new CSSStyleSheet();
       sheet.replaceSync(STYLE);
-      // The page has its content in the document itself, for everybody's tools.
-      const root = isPage ? this : this.attachShadow({ mode: "open" });
-      const scope = isPage ? document : root;
+      // On its own page the content is in the document itself.
+      const root = this.#isPage ? this : this.attachShadow({ mode: "open" });
+      const scope = this.#isPage ? document : root;
       scope.adoptedStyleSheets = [...scope.adoptedStyleSheets, sheet];
-      root.append(this.#build(isPage));
-      if (this.hasAttribute("layout")) this.#prepare();
+      root.append(this.#build());
+      if (!this.#isCorner) this.#prepare();
     }
 
     disconnectedCallback() {
       this.call?.hangUp();
     }
 
+    /** The hosted agent; on its own page, the last segment of the path. */
     get agent() {
-      const last = location.pathname.split("/").filter(Boolean).at(-1) ?? "";
-      const isPage = this.getAttribute("layout") === "page";
-      return this.#option("agent") ?? (isPage ? decodeURIComponent(last) : undefined);
+      const last = this.#isPage ? location.pathname.split("/").at(-1) : "";
+      return this.#option("agent") ?? (decodeURIComponent(last) || undefined);
+    }
+
+    get #isPage() {
+      return this.getAttribute("layout") === "page";
+    }
+
+    get #isCorner() {
+      return !this.hasAttribute("layout");
     }
 
     /** Returns an attribute; the script element has it with the prefix `data-`. */
@@ -203,105 +192,58 @@
       return this.getAttribute(name) ?? this.getAttribute(`data-${name}`) ?? undefined;
     }
 
-    // ------------------------------------------------------------------- content
+    // --- content
 
-    #build(isPage) {
-      const corner = !this.hasAttribute("layout");
+    #build() {
+      const corner = this.#isCorner;
       const view = (this.#view = {});
-      view.name = element(isPage ? "h1" : "h2", { class: "name" }, this.agent ?? "Agent");
+      const button = (className, onclick, ...content) =>
+        element("button", { class: className, onclick }, ...content);
+      view.name = element(this.#isPage ? "h1" : "h2", { class: "name" }, this.agent ?? "Agent");
       view.state = element("p", { class: "state", "aria-live": "polite" }, STATES.idle);
       view.time = element("span", { class: "time", role: "timer" });
       view.orb = element("div", { class: "orb" }, icon(PHONE));
-      view.minimize = element(
-        "button",
-        { class: "icon", type: "button", "aria-label": "Minimize", onclick: () => this.#show(false) },
-        icon(DOWN),
-      );
+      view.minimize = button("icon", () => this.#show(false), icon(DOWN));
+      view.minimize.ariaLabel = "Minimize";
       view.log = element("div", { class: "log", role: "log", "aria-label": "Transcript", tabindex: "0" });
       view.notice = element("p", { class: "notice", role: "alert" });
       view.text = element("input", {
-        type: "text",
-        name: "message",
         "aria-label": "Message",
-        placeholder: "Type instead of speaking",
+        placeholder: "Type a message",
         autocomplete: "off",
         maxlength: "2000",
         enterkeyhint: "send",
       });
       view.select = element("select", { "aria-label": "Microphone", onchange: () => this.#chooseMicrophone() });
-      view.meter = element("div", {
-        class: "meter",
-        role: "meter",
-        "aria-label": "Microphone level",
-        "aria-valuemin": "0",
-        "aria-valuemax": "100",
-        "aria-valuenow": "0",
-      });
-      view.mute = element(
-        "button",
-        { class: "mute", type: "button", "aria-pressed": "false", disabled: "", onclick: () => this.#toggleMute() },
-        icon(MICROPHONE),
-        "Mute",
-      );
+      view.meter = element("div", { class: "meter", role: "meter", "aria-label": "Microphone level" });
+      view.mute = button("mute", () => this.#toggleMute(), icon(MICROPHONE), "Mute");
+      view.mute.ariaPressed = "false";
+      view.mute.disabled = true;
       view.label = element("span", {}, "Call");
-      view.button = element(
-        "button",
-        { class: "call primary", type: "button", onclick: () => this.#toggleCall() },
-        icon(PHONE),
-        view.label,
-      );
+      view.button = button("call primary", () => this.#toggleCall(), icon(PHONE), view.label);
+      const title = element("div", { class: "title" }, view.name, view.state);
+      const hint = element("p", { class: "hint" }, "Press Call and speak, or type a message.");
+      const send = element("button", { class: "icon", "aria-label": "Send" }, icon(SEND));
+      const onsubmit = (event) => this.#submit(event);
+      const form = element("form", { onsubmit }, view.text, send);
+      const microphone = element("div", { class: "microphone" }, view.select, view.meter);
+      const controls = element("div", { class: "controls" }, microphone, view.mute, view.button);
       view.panel = element(
         "section",
-        { class: "panel", "aria-label": "Voice call", hidden: corner ? "" : false },
-        element("header", {}, view.orb, element("div", { class: "title" }, view.name, view.state), view.time, corner ? view.minimize : ""),
-        element(
-          "div",
-          { class: "middle" },
-          view.log,
-          element("p", { class: "hint" }, "Press Call and speak, or type a message."),
-          view.notice,
-        ),
-        element(
-          "footer",
-          {},
-          element(
-            "form",
-            { onsubmit: (event) => this.#submit(event) },
-            view.text,
-            element("button", { class: "icon", "aria-label": "Send" }, icon(SEND)),
-          ),
-          element(
-            "div",
-            { class: "row controls" },
-            element("div", { class: "microphone" }, view.select, view.meter),
-            view.mute,
-            view.button,
-          ),
-        ),
+        { class: "panel", "aria-label": "Voice call" },
+        element("header", {}, view.orb, title, view.time, corner ? view.minimize : ""),
+        element("div", { class: "middle" }, view.log, hint, view.notice),
+        element("footer", {}, form, controls),
       );
-      view.launch = element(
-        "button",
-        { class: "primary", type: "button", onclick: () => this.#launch() },
-        icon(PHONE),
-        this.#option("label") ?? "Call",
-      );
-      view.launcher = element(
-        "div",
-        { class: "launcher", hidden: corner ? false : "" },
-        element(
-          "button",
-          { class: "icon", type: "button", "aria-label": "Type a message", onclick: () => this.#show(true, view.text) },
-          icon(KEYBOARD),
-        ),
-        view.launch,
-      );
-      view.root = element(
-        "div",
-        { class: isPage ? "vagent page" : "vagent", onkeydown: (event) => this.#escape(event) },
-        view.panel,
-        view.launcher,
-      );
-      this.#listMicrophones([], null);
+      const label = this.#option("label") ?? "Call";
+      view.launch = button("primary", () => this.#launch(), icon(PHONE), label);
+      const type = button("", () => this.#show(true, view.text), "Type");
+      view.launcher = element("div", { class: "launcher" }, type, view.launch);
+      view.panel.hidden = corner;
+      view.launcher.hidden = !corner;
+      const onkeydown = (event) => this.#escape(event);
+      view.root = element("div", { class: "vagent", onkeydown }, view.panel, view.launcher);
+      this.#listMicrophones({ microphones: [], current: null });
       return view.root;
     }
 
@@ -315,7 +257,7 @@
       if (!response?.ok) return;
       const { name } = await response.json();
       this.#view.name.textContent = name;
-      if (this.getAttribute("layout") === "page") document.title = `${name} · voice call`;
+      if (this.#isPage) document.title = `${name} · voice call`;
     }
 
     #launch() {
@@ -331,12 +273,10 @@
     }
 
     #escape(event) {
-      if (event.key === "Escape" && !this.#view.panel.hidden && !this.hasAttribute("layout")) {
-        this.#show(false);
-      }
+      if (event.key === "Escape" && this.#isCorner) this.#show(false);
     }
 
-    // ------------------------------------------------------------------ controls
+    // --- controls
 
     #toggleCall() {
       if (this.call === null) this.#start(this.#microphone());
@@ -346,7 +286,7 @@
 
     #toggleMute() {
       this.call?.mute();
-      this.#view.mute.setAttribute("aria-pressed", String(this.call?.muted ?? false));
+      this.#view.mute.ariaPressed = String(this.call?.muted ?? false);
       this.#showState(this.call?.state ?? "idle");
     }
 
@@ -374,8 +314,9 @@
       this.call?.setMicrophone(this.#microphone());
     }
 
-    #listMicrophones(microphones, current) {
+    #listMicrophones({ microphones, current }) {
       const { select } = this.#view;
+      if (current !== null) this.#resolve("microphone_lost");
       const chosen = current ?? (select.value || "default");
       const options = microphones.filter(({ id, label }) => id !== "default" && label !== "");
       select.replaceChildren(
@@ -387,7 +328,7 @@
       if (select.selectedIndex < 0) select.value = "default";
     }
 
-    // ---------------------------------------------------------------------- call
+    // --- call
 
     async #start(microphone) {
       const view = this.#view;
@@ -395,22 +336,18 @@
       this.#notify("");
       this.#entries.clear();
       view.log.replaceChildren();
+      view.time.textContent = "";
       // What is spoken was heard already: a screen reader would talk over the agent.
-      view.log.setAttribute("aria-live", microphone === false ? "polite" : "off");
-      let core;
-      try {
-        core = await import(new URL("call.js", HERE));
-      } catch {
-        this.#notify("The service cannot be reached. Check your connection, then call again.");
-        return;
-      }
+      view.log.ariaLive = microphone === false ? "polite" : "off";
+      const core = await import(new URL("call.js", HERE)).catch(() => null);
+      if (core === null) return this.#notify("The service cannot be reached.");
       if (this.call !== null) return; // two clicks while the script was loading
       const tokenUrl = this.#option("token-url") ?? this.#option("tokenurl");
       const given = this.#option("variables");
       const options = {
         url: HERE,
         agent: this.agent,
-        token: tokenUrl ? () => fetchToken(tokenUrl) : this.#option("token"),
+        token: tokenUrl ? () => core.fetchToken(tokenUrl) : this.#option("token"),
         variables: given ? JSON.parse(given) : this.variables,
         microphone,
       };
@@ -418,10 +355,10 @@
         state: (state) => this.#showState(state),
         transcript: (entry) => this.#showTranscript(entry),
         level: (levels) => this.#showLevels(levels),
-        playback: () => {},
+        playback: () => this.#resolve("audio_suspended"),
         tool: (tool) => this.#showTool(tool),
-        devices: ({ microphones, current }) => this.#listMicrophones(microphones, current),
-        error: ({ message }) => this.#notify(message),
+        devices: (devices) => this.#listMicrophones(devices),
+        error: ({ code, message }) => this.#notify(message, code),
         ended: (ending) => this.#showEnding(ending),
       };
       for (const [event, handle] of Object.entries(handlers)) {
@@ -442,7 +379,8 @@
       if (state === "ended") return; // showEnding follows
       const isQuiet = this.call?.muted && state === "listening";
       this.#view.state.textContent = isQuiet ? "You are muted" : STATES[state];
-      if (state === "listening" && this.#view.notice.dataset.code === "reconnecting") this.#notify("");
+      if (state !== "reconnecting") this.#resolve("reconnecting");
+      else this.#notify("The connection was lost. Trying to restore it.", state);
     }
 
     #showEnding({ reason }) {
@@ -450,13 +388,13 @@
       clearInterval(this.#clock);
       this.call = null;
       view.root.classList.remove("live");
-      view.state.textContent = ENDINGS[reason];
+      view.state.textContent = ENDINGS[reason] ?? "Call ended";
       view.label.textContent = "Call";
       view.launch.lastChild.textContent = this.#option("label") ?? "Call";
       view.mute.disabled = true;
-      view.mute.setAttribute("aria-pressed", "false");
+      view.mute.ariaPressed = "false";
       this.#showLevels({ input: 0, output: 0 });
-      for (const entry of view.log.children) entry.removeAttribute("aria-busy");
+      for (const entry of view.log.children) entry.ariaBusy = null;
     }
 
     #showTime() {
@@ -468,7 +406,7 @@
     #showLevels({ input, output }) {
       const level = visibleLevel(input);
       this.#view.meter.style.setProperty("--level", level.toFixed(2));
-      this.#view.meter.setAttribute("aria-valuenow", String(Math.round(level * 100)));
+      this.#view.meter.ariaValueNow = String(Math.round(level * 100));
       this.#view.orb.style.setProperty("--level", visibleLevel(output).toFixed(2));
     }
 
@@ -477,7 +415,7 @@
       this.#change(id, (entry) => {
         entry.className = `entry ${role}${pending ? " pending" : ""}`;
         // A screen reader waits until the text is final.
-        entry.setAttribute("aria-busy", String(!final && !pending));
+        entry.ariaBusy = String(!final && !pending);
         const speaker = role === "user" ? "You" : this.#view.name.textContent;
         entry.replaceChildren(element("span", { class: "hidden" }, `${speaker}: `), text);
         if (interrupted && unheard) {
@@ -489,33 +427,37 @@
     #showTool({ id, name, status }) {
       this.#change(`tool ${id}`, (entry) => {
         entry.className = `tool ${status}`;
-        entry.textContent = `${name}: ${TOOL_WORDS[status] ?? status}`;
+        entry.textContent = `${name}: ${status === "started" ? "running" : status}`;
       });
     }
 
-    /** Changes or adds an entry; the newest one stays in view unless the user scrolled. */
+    /** Changes or adds an entry. */
     #change(id, apply) {
+      this.#keepEnd(() => {
+        const entry = this.#entries.get(id) ?? element("div");
+        this.#entries.set(id, entry);
+        if (!entry.isConnected) this.#view.log.append(entry);
+        apply(entry);
+      });
+    }
+
+    /** Keeps the newest entry in view, unless the user has scrolled. */
+    #keepEnd(change) {
       const { log } = this.#view;
       const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 48;
-      let entry = this.#entries.get(id);
-      if (entry === undefined) {
-        entry = element("div");
-        this.#entries.set(id, entry);
-        log.append(entry);
-      }
-      apply(entry);
+      change();
       if (isAtEnd) log.scrollTop = log.scrollHeight;
     }
 
-    #notify(message) {
-      this.#view.notice.textContent = message;
+    #notify(message, code = "") {
+      this.#problem = code;
+      this.#keepEnd(() => (this.#view.notice.textContent = message));
     }
-  }
 
-  async function fetchToken(url) {
-    const response = await fetch(url, { credentials: "same-origin", cache: "no-store" });
-    if (!response.ok) throw new TypeError(`${url}: HTTP status ${response.status}`);
-    return response.json();
+    /** Removes the notice of a problem that is over. */
+    #resolve(code) {
+      if (this.#problem === code) this.#notify("");
+    }
   }
 
   if (!customElements.get("vagent-call")) customElements.define("vagent-call", VagentCall);

@@ -1,9 +1,8 @@
 // The audio thread of a call: one node that captures the microphone and plays the agent.
 //
 // The wire has 24 kHz PCM16; the device has its own rate. Both directions are resampled
-// here, because contexts of another rate than the device break echo cancellation or are
-// refused by browsers. `Resampler` and `Playback` are plain classes without any audio API,
-// so that they can be tested outside an audio thread.
+// here, because a context of another rate than the device breaks echo cancellation or is
+// refused by the browser. `Resampler` and `Playback` use no audio API.
 
 const WIRE_RATE = 24000;
 const FRAME_SAMPLES = 960; // 40 ms of microphone audio in one message
@@ -20,7 +19,7 @@ const LEVEL_MS = 50;
 const ATTENUATION_DB = 80; // of everything above half of the lower rate
 const ZERO_CROSSINGS = 32; // of the sinc on each side
 
-/** Returns the modified Bessel function of order zero, for the Kaiser window. */
+/** The modified Bessel function of order zero, for the Kaiser window. */
 function bessel(x) {
   let sum = 1;
   let term = 1;
@@ -43,10 +42,7 @@ function greatestCommonDivisor(a, b) {
  * band begins at half of the lower rate: nothing is aliased, and no image is left.
  */
 export class Resampler {
-  /**
-   * @param {number} from samples a second of the input
-   * @param {number} to samples a second of the output
-   */
+  /** @param {number} from @param {number} to - samples a second */
   constructor(from, to) {
     const inRate = Math.round(from);
     const outRate = Math.round(to);
@@ -56,7 +52,7 @@ export class Resampler {
     const ratio = Math.min(1, outRate / inRate);
     this.half = Math.ceil(ZERO_CROSSINGS / ratio);
     this.taps = 2 * this.half;
-    this.rows = this.up === this.down ? [] : this.#design(ratio);
+    this.rows = this.#design(ratio);
     this.reset();
   }
 
@@ -86,25 +82,19 @@ export class Resampler {
   reset() {
     // Zeros before the first sample, so that the first output is centered on it.
     this.history = new Float32Array(this.half - 1);
-    this.position = 0; // of the first sample under the filter, in `history`
     this.phase = 0;
   }
 
-  /**
-   * Returns the output that the samples so far determine.
-   *
-   * @param {Float32Array} samples
-   * @returns {Float32Array}
-   */
+  /** @param {Float32Array} samples @returns {Float32Array} the output they determine */
   push(samples) {
-    if (this.rows.length === 0) return samples.slice();
     const input = new Float32Array(this.history.length + samples.length);
     input.set(this.history);
     input.set(samples, this.history.length);
     const room = Math.ceil((input.length * this.up) / this.down) + 1;
     const output = new Float32Array(room);
     let count = 0;
-    let { position, phase } = this;
+    let { phase } = this;
+    let position = 0; // of the first sample under the filter
     while (position + this.taps <= input.length) {
       const row = this.rows[phase];
       let sum = 0;
@@ -114,9 +104,7 @@ export class Resampler {
       position += Math.floor(phase / this.up);
       phase %= this.up;
     }
-    const done = Math.min(position, input.length);
-    this.history = input.slice(done);
-    this.position = position - done;
+    this.history = input.slice(position);
     this.phase = phase;
     return output.subarray(0, count);
   }
@@ -130,14 +118,13 @@ export class Resampler {
  */
 export class Playback {
   /**
-   * @param {number} rate samples a second of the device
-   * @param {(report: {kind: string, reply: string | null, played: number,
-   *   buffered: number}) => void} report receives the position, in milliseconds: `started`,
-   *   `tick`, `next` (another reply follows), `drained` and `flushed`
+   * @param {number} rate - samples a second of the device
+   * @param {(position: {kind: string, reply: string | null, played: number, buffered: number})
+   *   => void} report - receives milliseconds; kind: started, tick, next, drained or flushed
    */
   constructor(rate, report) {
     this.rate = rate;
-    this.send = report;
+    this.report = report;
     this.resampler = new Resampler(WIRE_RATE, rate);
     this.targetMs = TARGET_MS;
     this.reply = null; // whose audio was rendered last
@@ -165,27 +152,20 @@ export class Playback {
     return !this.isPlaying && this.queued === 0 && this.fadeOut === null;
   }
 
-  get #bufferedMs() {
-    const waiting = (this.rendered.length - this.offset) * this.weight;
-    return ((this.queued + waiting) / WIRE_RATE) * 1000;
-  }
-
   #report(kind) {
+    const { reply } = this;
     const played = Math.round((this.played / WIRE_RATE) * 1000);
-    const reply = this.reply ?? this.queue[0]?.reply ?? null;
-    this.send({ kind, reply, played, buffered: Math.round(this.#bufferedMs) });
+    const waiting = (this.rendered.length - this.offset) * this.weight;
+    const buffered = Math.round(((this.queued + waiting) / WIRE_RATE) * 1000);
+    this.report({ kind, reply, played, buffered });
   }
 
-  /**
-   * @param {string} reply
-   * @param {Int16Array} samples at the rate of the wire
-   */
+  /** @param {string} reply @param {Int16Array} samples - at the rate of the wire */
   push(reply, samples) {
-    if (this.starvedFrames !== null && reply === this.reply) {
-      if (this.starvedFrames < (JITTER_MS / 1000) * this.rate) {
-        this.targetMs = Math.min(this.targetMs * 1.5, MAX_TARGET_MS);
-        this.calmFrames = 0;
-      }
+    const gap = reply === this.reply ? this.starvedFrames : null;
+    if (gap !== null && gap < (JITTER_MS / 1000) * this.rate) {
+      this.targetMs = Math.min(this.targetMs * 1.5, MAX_TARGET_MS);
+      this.calmFrames = 0;
     }
     this.starvedFrames = null;
     this.isComplete = false;
@@ -208,10 +188,8 @@ export class Playback {
       const count = this.#take(samples);
       for (let k = 0; k < count; k++) samples[k] *= 1 - (k + 1) / count;
       this.fadeOut = { samples: samples.subarray(0, count), offset: 0 };
-    } else if (this.reply !== (this.queue[0]?.reply ?? this.reply)) {
-      // Audio that waits to be played and never will be: nothing of it was heard.
-      this.reply = this.queue[0].reply;
-      this.played = 0;
+    } else if (this.queued > 0 && this.reply !== this.queue[0].reply) {
+      this.#nextReply(this.queue[0].reply); // of which nothing was heard
     }
     this.isPlaying = false;
     this.starvedFrames = null;
@@ -219,11 +197,7 @@ export class Playback {
     if (this.fadeOut === null) this.#report("flushed");
   }
 
-  /**
-   * Fills the output of one quantum.
-   *
-   * @param {Float32Array} output
-   */
+  /** Fills the output of one quantum. @param {Float32Array} output */
   render(output) {
     let filled = 0;
     if (this.fadeOut !== null) {
@@ -308,7 +282,8 @@ export class Playback {
         this.#report("next");
         this.#nextReply(first.reply);
       }
-      samples = Float32Array.from(first.samples.subarray(0, SLICE_SAMPLES), (value) => value / 32768);
+      const slice = first.samples.subarray(0, SLICE_SAMPLES);
+      samples = Float32Array.from(slice, (value) => value / 32768);
       first.samples = first.samples.subarray(samples.length);
       if (first.samples.length === 0) this.queue.shift();
       this.queued -= samples.length;
@@ -329,9 +304,7 @@ export class Playback {
 }
 
 function rootMeanSquare(samples) {
-  let sum = 0;
-  for (const value of samples) sum += value * value;
-  return samples.length > 0 ? Math.sqrt(sum / samples.length) : 0;
+  return Math.sqrt(samples.reduce((sum, value) => sum + value * value, 0) / samples.length);
 }
 
 // Outside an audio thread only the classes above are of use.
@@ -348,16 +321,14 @@ if (globalThis.registerProcessor) {
       this.levels = { input: 0, output: 0 };
       this.frames = 0;
       this.isDraining = false;
-      this.isOpen = true;
       this.port.onmessage = ({ data }) => this.#receive(data);
     }
 
-    #receive(message) {
-      if (message.type === "audio") this.playback.push(message.reply, message.samples);
-      else if (message.type === "end") this.playback.end();
-      else if (message.type === "flush") this.playback.flush();
-      else if (message.type === "drain") this.isDraining = true;
-      else if (message.type === "close") this.isOpen = false;
+    #receive({ type, reply, samples }) {
+      if (type === "audio") this.playback.push(reply, samples);
+      else if (type === "end") this.playback.end();
+      else if (type === "flush") this.playback.flush();
+      else if (type === "drain") this.isDraining = true;
     }
 
     process(inputs, outputs) {
@@ -382,7 +353,7 @@ if (globalThis.registerProcessor) {
         this.port.postMessage({ type: "level", ...this.levels });
         this.levels = { input: 0, output: 0 };
       }
-      return this.isOpen;
+      return true; // until the context is closed
     }
 
     #capture(input) {

@@ -46,6 +46,7 @@ class Connection:
     """The far end of one WebSocket: what the client sent, and what the test answers."""
 
     def __init__(self, host: Host, socket: WebSocket) -> None:
+        self.path = socket.url.path
         self.query = dict(socket.query_params)
         self.received: list[Message] = []
         self.closed = threading.Event()
@@ -216,7 +217,13 @@ class Host:
             WebSocketRoute("/v1/ws", self._socket),
             Route("/{name}", self._file),
         ]
-        pages = [Route("/site/{name}", self._site)]
+        pages = [
+            Route("/site/token", self._site_token),
+            Route("/site/caller", self._site_caller),
+            Route("/site/caller.js", self._site_caller_script),
+            Route("/site/blank", lambda _: Response("", media_type="text/html")),
+            Route("/site/{name}", self._site),
+        ]
         return Starlette(routes=[*pages, Mount("/voice", routes=routes), *routes])
 
     async def _file(self, request: Request) -> Response:
@@ -241,6 +248,28 @@ class Host:
             f'<script src="{self.url}/widget.js" {attributes} async></script>'
         )
         return Response(text, media_type="text/html")
+
+    async def _site_token(self, request: Request) -> Response:
+        """Mints a token, as the backend of another site does."""
+        return JSONResponse({"token": "from_the_site"})
+
+    async def _site_caller(self, request: Request) -> Response:
+        text = '<script type="module" src="/site/caller.js"></script>'
+        return Response(text, media_type="text/html")
+
+    async def _site_caller_script(self, request: Request) -> Response:
+        """A page of another site that calls at once, without a click."""
+        text = f"""
+        import {{ createCall }} from "{self.url}/call.js";
+        window.errors = [];
+        createCall({{
+          agent: "support",
+          microphone: false,
+          onError: ({{ code }}) => window.errors.push(code),
+          onPlayback: ({{ playedMs }}) => (window.played = playedMs),
+        }});
+        """
+        return Response(text, media_type="text/javascript")
 
     async def _token(self, request: Request) -> Response:
         headers = {"Access-Control-Allow-Origin": "*"}
