@@ -32,12 +32,10 @@ const MESSAGES = {
   session_not_found: "The connection was lost for too long to continue the call.",
   all_busy: "All lines are busy. Please call again {retry}.",
   leaving: "The service is restarting. Please call again {retry}.",
-  caller_limit: "You have reached the limit of calls. Please call again {retry}.",
   token_required: "Calls to this agent are not allowed from here.",
   origin_refused: "Calls to this agent are not allowed from this site.",
   unauthorized: "The permission for this call is not valid or has expired.",
   agent_not_found: "This agent does not exist.",
-  session_expired: "The call limit is reached.",
 };
 const CODES_BY_STATUS = {
   401: "token_required",
@@ -51,9 +49,6 @@ const CODES_BY_EXCEPTION = {
   NotFoundError: "microphone_missing",
   NotReadableError: "microphone_busy",
 };
-// The server's sentence is more exact than ours: it names the limit.
-const EXPLAINED_BY_SERVER = new Set(["session_expired", "caller_limit"]);
-
 // Of a call that had begun.
 const REASONS_BY_CODE = {
   session_expired: "limit",
@@ -64,9 +59,9 @@ const REASONS_BY_CODE = {
 
 class CallError extends Error {
   constructor(code, { detail = "", retryAfter = null } = {}) {
-    const own = EXPLAINED_BY_SERVER.has(code) && detail ? "" : MESSAGES[code];
-    const retry = retryAfter ? `in ${retryAfter} seconds` : "later";
-    super((own || detail || "The call failed.").replace("{retry}", retry));
+    // Other codes, such as those of limits, are explained by the server.
+    const text = MESSAGES[code] || detail || "The call failed. Please call again {retry}.";
+    super(text.replace("{retry}", retryAfter ? `in ${retryAfter} seconds` : "later"));
     this.code = code;
     this.retryAfter = retryAfter;
   }

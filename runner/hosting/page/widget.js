@@ -244,6 +244,7 @@ svg { width: 20px; height: 20px; flex: none; fill: none; stroke: currentColor; s
       const onkeydown = (event) => this.#escape(event);
       view.root = element("div", { class: "vagent", onkeydown }, view.panel, view.launcher);
       this.#listMicrophones({ microphones: [], current: null });
+      this.#showLevels({ input: 0, output: 0 });
       return view.root;
     }
 
@@ -310,8 +311,8 @@ svg { width: 20px; height: 20px; flex: none; fill: none; stroke: currentColor; s
     }
 
     #chooseMicrophone() {
-      this.#view.mute.disabled = this.call === null || this.#microphone() === false;
       this.call?.setMicrophone(this.#microphone());
+      this.#view.mute.disabled = this.call === null || this.#microphone() === false;
     }
 
     #listMicrophones({ microphones, current }) {
@@ -355,7 +356,7 @@ svg { width: 20px; height: 20px; flex: none; fill: none; stroke: currentColor; s
         state: (state) => this.#showState(state),
         transcript: (entry) => this.#showTranscript(entry),
         level: (levels) => this.#showLevels(levels),
-        playback: () => this.#resolve("audio_suspended"),
+        playback: () => {},
         tool: (tool) => this.#showTool(tool),
         devices: (devices) => this.#listMicrophones(devices),
         error: ({ code, message }) => this.#notify(message, code),
@@ -379,8 +380,10 @@ svg { width: 20px; height: 20px; flex: none; fill: none; stroke: currentColor; s
       if (state === "ended") return; // showEnding follows
       const isQuiet = this.call?.muted && state === "listening";
       this.#view.state.textContent = isQuiet ? "You are muted" : STATES[state];
-      if (state !== "reconnecting") this.#resolve("reconnecting");
-      else this.#notify("The connection was lost. Trying to restore it.", state);
+      if (state === "reconnecting") this.#notify("The connection was lost.", state);
+      else this.#resolve("reconnecting");
+      // The agent is heard again: what kept it from that is over.
+      if (state === "speaking" && this.#problem !== "microphone_lost") this.#notify("");
     }
 
     #showEnding({ reason }) {

@@ -1,7 +1,7 @@
-"""A scripted host of agents: serves the page, and the test is the far end of the wire.
+"""A scripted host of agents: serves the page; the test is the far end of the wire.
 
-The host runs in a thread of its own. In front of it is a relay that a test can cut, as a
-network does: without a closing handshake.
+The host runs in a thread of its own. In front of it is a relay that a test can cut as a
+network is cut: without a closing handshake.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import base64
 import json
 import math
 import queue
+import socket
 import threading
 from array import array
 from collections.abc import Coroutine, Mapping
@@ -45,13 +46,13 @@ T = TypeVar("T")
 class Connection:
     """The far end of one WebSocket: what the client sent, and what the test answers."""
 
-    def __init__(self, host: Host, socket: WebSocket) -> None:
-        self.path = socket.url.path
-        self.query = dict(socket.query_params)
+    def __init__(self, host: Host, websocket: WebSocket) -> None:
+        self.path = websocket.url.path
+        self.query = dict(websocket.query_params)
         self.received: list[Message] = []
         self.closed = threading.Event()
         self._host = host
-        self._socket = socket
+        self._socket = websocket
         self._inbox: queue.Queue[Message] = queue.Queue()
 
     def put(self, message: Message) -> None:
@@ -129,7 +130,6 @@ class Host:
         self._server = uvicorn.Server(
             uvicorn.Config(
                 self._application(),
-                port=0,
                 log_level="warning",
                 ws="websockets-sansio",
                 lifespan="off",
@@ -184,10 +184,10 @@ class Host:
         self._loop.close()
 
     async def _serve(self) -> None:
-        serving = asyncio.create_task(self._server.serve())
-        while not self._server.started:
-            await asyncio.sleep(0.01)
-        inner = self._server.servers[0].sockets[0].getsockname()[1]
+        # It listens before the server runs, so nothing has to wait for that.
+        listener = socket.create_server(("127.0.0.1", 0))
+        inner = listener.getsockname()[1]
+        serving = asyncio.create_task(self._server.serve([listener]))
         relay = await asyncio.start_server(
             lambda reader, writer: self._relay(reader, writer, inner), "127.0.0.1", 0
         )
@@ -242,7 +242,8 @@ class Host:
         """Serves a page of another site that embeds the widget."""
         attributes = request.query_params.get("attributes", 'data-agent="support"')
         text = (
-            "<!doctype html><html lang=en><meta name=viewport content=width=device-width>"
+            "<!doctype html><html lang=en>"
+            "<meta name=viewport content=width=device-width>"
             "<style>button,p,div{color:red;font:40px serif}</style>"
             "<title>Shop</title><body><h1>Shop</h1><p>Something to buy.</p>"
             f'<script src="{self.url}/widget.js" {attributes} async></script>'
@@ -277,11 +278,11 @@ class Host:
         if self.refusal is not None:
             status, body = self.refusal
             return JSONResponse(body, status, headers)
-        socket = request.url.replace(scheme="ws", path=request.url.path[:-5] + "ws")
+        address = request.url.replace(scheme="ws", path=request.url.path[:-5] + "ws")
         body = {
             "token": f"token_{len(self.tokens)}",
             "expires_in_seconds": 60,
-            "url": str(socket.replace(query="")),
+            "url": str(address.replace(query="")),
         }
         return JSONResponse(body, headers=headers)
 
@@ -291,16 +292,16 @@ class Host:
         if agent == "missing":
             body = {"code": "agent_not_found", "message": "no agent 'missing'"}
             return JSONResponse(body, 404, headers)
-        body = {"agent_id": agent, "name": agent.title(), "show_tools": True}
-        return JSONResponse(body, headers=headers)
+        found = {"agent_id": agent, "name": agent.title(), "show_tools": True}
+        return JSONResponse(found, headers=headers)
 
-    async def _socket(self, socket: WebSocket) -> None:
-        await socket.accept()
-        connection = Connection(self, socket)
+    async def _socket(self, websocket: WebSocket) -> None:
+        await websocket.accept()
+        connection = Connection(self, websocket)
         self.connections.put(connection)
         try:
             while True:
-                connection.put(json.loads(await socket.receive_text()))
+                connection.put(json.loads(await websocket.receive_text()))
         except (WebSocketDisconnect, RuntimeError):
             connection.closed.set()
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import expect
 
-from tests.hosting.page.conftest import FAKE_DEVICE, ALLOW, launch, watched
+from tests.hosting.page.conftest import ALLOW, FAKE_DEVICE, launch, watched
 from tests.hosting.page.host import Host
 
 if TYPE_CHECKING:
