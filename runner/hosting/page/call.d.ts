@@ -13,7 +13,7 @@ export interface CallOptions {
    */
   token?: string | (() => Promise<string | { token: string; url?: string }>);
   /** Variables that the agent declares with `source: call`. */
-  variables?: Record<string, string | number | boolean>;
+  variables?: Record<string, string>;
   /** true: the default microphone. A string: a device id. false: a typed call. */
   microphone?: boolean | string;
 

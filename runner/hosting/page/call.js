@@ -27,7 +27,8 @@ const MESSAGES = {
   microphone_lost: "The microphone was disconnected. Choose another one, or type.",
   insecure_page: "The browser allows calls only on pages that are opened with https://.",
   audio_suspended: "The browser holds the audio back. Click the page to hear the agent.",
-  network: "The service cannot be reached. Check your connection, then call again.",
+  // The browser does not show why a socket was refused.
+  network: "The service cannot be reached or is busy. Please call again later.",
   network_lost: "The connection was lost and could not be restored.",
   session_not_found: "The connection was lost for too long to continue the call.",
   all_busy: "All lines are busy. Please call again {retry}.",

@@ -77,7 +77,7 @@ header { display: flex; align-items: center; gap: 12px; padding: 14px 16px; bord
 .state, .time { color: var(--faint); font-size: .9rem; min-height: 1.3em; font-variant-numeric: tabular-nums; }
 .middle { position: relative; flex: 1; min-height: 0; display: flex; flex-direction: column; }
 .log { flex: 1; min-height: 0; overflow-y: auto; padding: 16px; display: flex; flex-direction: column; gap: 10px; overscroll-behavior: contain; }
-.hint { position: absolute; inset: 0; display: grid; place-content: center; margin: 0; padding: 24px; text-align: center; color: var(--faint); pointer-events: none; }
+.hint { position: absolute; inset: 0; display: grid; place-content: center; margin: 0; padding: 24px; text-align: center; text-wrap: balance; color: var(--faint); pointer-events: none; }
 .log:not(:empty) + .hint { display: none; }
 .entry { max-width: 86%; padding: 8px 13px; border-radius: 14px; overflow-wrap: anywhere; white-space: pre-wrap; }
 .log > :first-child { margin-top: auto; }
@@ -91,7 +91,7 @@ header { display: flex; align-items: center; gap: 12px; padding: 14px 16px; bord
 .notice { margin: 0 16px 12px; padding: 9px 12px; border-radius: 10px; font-size: .92rem; border: 1px solid color-mix(in srgb, var(--danger) 45%, var(--back)); background: color-mix(in srgb, var(--danger) 9%, var(--back)); }
 .notice:empty { margin: 0; padding: 0; border: 0; }
 footer { padding: 12px 16px 16px; border-top: 1px solid var(--line); display: grid; grid-template-columns: minmax(0, 1fr); gap: 12px; }
-form, .controls { display: flex; gap: 10px; }
+form, .controls { display: flex; gap: 10px; align-items: start; }
 button, input, select { font: inherit; color: inherit; min-height: 44px; border-radius: 10px; border: 1px solid var(--line); margin: 0; }
 :where(button) { background: var(--back); }
 input, select { background: var(--back); border-color: color-mix(in srgb, var(--text) 48%, var(--back)); }
