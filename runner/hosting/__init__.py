@@ -1,0 +1,1 @@
+"""Hosts agents for browsers and phones: server, sessions, limits, page."""
