@@ -32,7 +32,6 @@ from runner.hosting.session import (
     HostedAction,
     HostedEvent,
     HostedSession,
-    Phase,
     PlaybackReport,
     SayText,
     StartCall,
@@ -47,7 +46,7 @@ from runner.observers.events import (
 )
 from runner.protocol.client import actions as engine_actions
 from runner.protocol.client import events as engine_events
-from runner.protocol.client.actions import Outcome, Play
+from runner.protocol.client.actions import Outcome
 from runner.protocol.client.config import ClientConfig
 from runner.protocol.client.events import HangUp, Say
 from runner.protocol.codec import encode
@@ -61,7 +60,6 @@ from runner.protocol.server.events import (
     Tick,
 )
 from runner.recording.redaction import add_resume_token
-from runner.redaction import Redactor
 
 _MAX_CHAT_LINES = 200  # of the operator's view
 

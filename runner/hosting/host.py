@@ -83,9 +83,7 @@ class CallHost:
     def open(self, caller: Caller) -> HostedCall:
         """Returns a new session without a call; it waits for its first message."""
         epoch = time.time() - asyncio.get_running_loop().time()
-        session = HostedSession(
-            new_id, epoch=epoch, show_tools=self.options.show_tools
-        )
+        session = HostedSession(new_id, epoch=epoch, show_tools=self.options.show_tools)
         call = HostedCall(self, session, caller.identity)
         self.calls[session.session_id] = call
         self._callers[session.session_id] = caller

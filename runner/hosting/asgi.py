@@ -1,11 +1,11 @@
 """The ASGI application of hosted agents: pages, tokens, sockets and the operator.
 
-    from fastapi import FastAPI
-    from vagent import hosting
+from fastapi import FastAPI
+from vagent import hosting
 
-    voice = hosting.app(["agents/support.yaml"])
-    api = FastAPI(lifespan=voice.lifespan)
-    api.mount("/voice", voice)
+voice = hosting.app(["agents/support.yaml"])
+api = FastAPI(lifespan=voice.lifespan)
+api.mount("/voice", voice)
 """
 
 from __future__ import annotations
@@ -70,9 +70,7 @@ class HostingApp:
     _host: CallHost | None = None
     _routes: Starlette | None = None
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _stack: contextlib.AsyncExitStack = field(
-        default_factory=contextlib.AsyncExitStack
-    )
+    _stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
     _sockets: ConnectionLimit = field(
         default_factory=lambda: ConnectionLimit(_MAX_IDLE_SOCKETS)
     )
