@@ -15,9 +15,8 @@ from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
-from runner.hosting.config import Limits
 from runner.hosting.host import Caller
-from runner.hosting.limits import Refusal
+from runner.hosting.limits import Limits, Refusal
 from runner.hosting.tokens import CallToken, TokenRefused, UsedTokens, mint, verify
 from runner.hosts import host_in_header, is_this_machine
 from runner.service.http import AccessPolicy

@@ -96,7 +96,7 @@ async def serve(
             server = _Server(_configure(app))
             leaving = _Leaving(app.host, server, options.leave_after, notice)
             signals.on_signal = leaving.begin
-            tasks = [asyncio.create_task(app.host.measure_lag())]
+            tasks: list[asyncio.Task[None]] = []
             if options.reload:
                 tasks.append(asyncio.create_task(app.host.agents.watch()))
             ready(app.host, address_of(listener))

@@ -204,7 +204,7 @@ def test_a_long_typed_text_is_refused() -> None:
 
 def test_messages_of_a_conversation_are_forwarded_and_tool_calls_are_not() -> None:
     session = live_session(epoch=100.0)
-    forwarded = [
+    forwarded: list[Any] = [
         InputSpeechStarted(),
         TranscriptUser("Hi", "i1"),
         ReplyStarted("r1", "i2"),
@@ -215,7 +215,7 @@ def test_messages_of_a_conversation_are_forwarded_and_tool_calls_are_not() -> No
         (got,) = sent(session.observe(engine_events.Received(message), 5.0))
         assert type(got) is type(message)
         assert getattr(got, "timestamp", None) == 105.0
-    hidden = [
+    hidden: list[Any] = [
         ToolCall("c1", "look_up", {"card": "4111"}),
         SessionUpdated({"system_prompt": "secret"}),
         ReplyAudio(FRAME, "r1"),
