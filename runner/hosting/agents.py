@@ -20,7 +20,6 @@ from runner.engine.hot_reload import POLL_SECONDS, AgentFileWatcher, watch_chang
 from runner.engine.services import Service, choose_service
 from runner.errors import UsageError, VagentError
 from runner.redaction import Redactor
-from runner.tools.execution import Workers
 from runner.tools.registry import ToolRegistry
 
 # Versions of an agent that are kept for calls with the same variables.
@@ -106,9 +105,7 @@ class HostedAgent:
             if is_needed and name not in variables and name not in self.given:
                 raise VariablesRefused(f"the variable '{name}' is not set")
 
-    async def acquire(
-        self, variables: Mapping[str, str], workers: Workers
-    ) -> AgentVersion:
+    async def acquire(self, variables: Mapping[str, str]) -> AgentVersion:
         """Returns the version for a call, which releases it at its end.
 
         Raises:
@@ -119,7 +116,7 @@ class HostedAgent:
         key = tuple(sorted(variables.items()))
         version = self.versions.get(key)
         if version is None:
-            version = await workers.run(partial(self.load, variables))
+            version = await asyncio.to_thread(self.load, variables)
             await self._keep(key, version)
         version.calls += 1
         return version
@@ -174,7 +171,6 @@ class HostedAgents:
         redactor: Redactor,
         notice: Notice,
     ) -> None:
-        self.workers = Workers(2)
         self._sources = sources
         self._process = environment
         self._redactor = redactor
@@ -225,7 +221,7 @@ class HostedAgents:
         load = partial(
             load_agent_and_tools, path, values, environment, self._redactor.add
         )
-        agent, registry = await self.workers.run(load)
+        agent, registry = await asyncio.to_thread(load)
         if agent.name in self._agents:
             other = self._agents[agent.name].path
             raise UsageError(
@@ -273,7 +269,7 @@ class HostedAgents:
         seen = files.poll()
 
         async def poll() -> Mapping[Path, tuple[int, int, int] | None]:
-            return await self.workers.run(files.poll)
+            return await asyncio.to_thread(files.poll)
 
         async def pause() -> None:
             await asyncio.sleep(POLL_SECONDS)
@@ -281,7 +277,7 @@ class HostedAgents:
         async for changed in watch_changes(seen, poll, pause):
             names = " and ".join(sorted(map(str, changed)))
             try:
-                version = await self.workers.run(partial(hosted.load, {}))
+                version = await asyncio.to_thread(hosted.load, {})
             except VagentError as error:
                 self._notice(f"{error.with_hint}: '{hosted.name}' continues unchanged")
                 continue
@@ -296,7 +292,6 @@ class HostedAgents:
         for each in self:
             await each.close()
         await self._stack.aclose()
-        self.workers.close()
 
 
 def _call_variables(path: Path) -> dict[str, bool]:

@@ -14,14 +14,14 @@ from runner.audio.devices import (
     BYTES_PER_MS,
     FRAME_BYTES,
     FRAME_MS,
-    MICROPHONE_BACKLOG_MS,
 )
 
 # A client that sends nothing for this long is replaced by silence in real time: the
 # service must hear that the caller is quiet, also while a connection is lost.
 _SILENT_AFTER_SECONDS = 0.3
-# Frames of at most one network hiccup; more would delay all that follow.
-_MAX_BACKLOG_BYTES = MICROPHONE_BACKLOG_MS * BYTES_PER_MS
+# What arrives at once after the network stalled. The engine reads all of it in the next
+# turn of the loop, so it delays nothing that follows.
+_MAX_BACKLOG_BYTES = 10_000 * BYTES_PER_MS
 
 
 class RemoteMicrophone:

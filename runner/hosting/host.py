@@ -177,7 +177,7 @@ class CallHost:
         if isinstance(seat, Refusal):
             raise CallNotAdmitted(_wire_code(seat), seat.message)
         self._seats[call.info.call_id] = seat
-        version = await hosted.acquire(variables, self.agents.workers)
+        version = await hosted.acquire(variables)
         limits = [self.options.duration, caller.max_duration]
         duration = min((each for each in limits if each is not None), default=None)
         return hosted, version, CallLimits(duration, self.options.idle)
