@@ -240,7 +240,7 @@ def read_text_calls(text: str) -> tuple[list[TextCall], str]:
         at += 1
     if not calls:
         return [], text
-    # What separates the calls is no answer.
+    # What separates the calls is not an answer.
     return calls, rest if re.search(r"\w", rest) else ""
 
 
