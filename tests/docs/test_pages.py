@@ -343,6 +343,7 @@ CHECKS: dict[str, Callable[[Path], None]] = {
     "faults.yaml": check_faults,
     ".pre-commit-config.yaml": check_hook,
     ".github/workflows/agents.yml": check_workflow,
+    ".github/workflows/agents-and-tests.yml": check_workflow,
     "vagent.toml": check_settings,
     "pyproject.toml": check_settings,
     "plugin/pyproject.toml": check_plugin,
