@@ -73,7 +73,8 @@ def build_app(command_name: str = "") -> typer.Typer:
         name="vagent",
         help="Write, call, test and run voice agents as YAML files.",
         no_args_is_help=True,
-        add_completion=False,
+        # Shells complete through the app with all commands.
+        add_completion=command_name not in COMMANDS,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -71,6 +72,11 @@ _MESSAGES = {
         "this line does not fit the indentation of the lines above it",
         "lines of one mapping or list begin in the same column",
     ),
+    "below block": Message(
+        "this line has less indentation than the text block above it",
+        "indent it as far as the other lines of the text; a key of the file begins in "
+        "the column of the other keys",
+    ),
     "version": Message("unknown YAML version", "remove the `%YAML` line"),
     "tab": Message(
         "a tab cannot indent a line",
@@ -82,6 +88,8 @@ _MESSAGES = {
     ),
     "reserved": Message("a value cannot begin with `%s`", "put the value in quotes"),
 }
+# `key: |` or `- >-`, at the end of a line.
+_BLOCK_HEADER = re.compile(r"(?:^|[:\-?]\s+)[|>][+-]?[0-9]?[+-]?\s*(?:\s#.*)?$")
 _KNOWN_ERRORS = (
     _KnownError("mapping values are not allowed", "", "value"),
     _KnownError("unexpected end of stream", "quoted scalar", "quote", at_context=True),
@@ -128,5 +136,29 @@ def explain_syntax(text: str, error: ParserError) -> tuple[int, Message]:
     for each in _KNOWN_ERRORS:
         if each.problem in problem and each.context in error.context:
             place = error.context_at if each.at_context else at
-            return place, message_for(each.name)
+            name = each.name
+            if name in ("indentation", "colon") and _follows_block(text, place):
+                name = "below block"
+            return place, message_for(name)
     return at, Message(f"this is not YAML: {problem}", None)
+
+
+def _follows_block(text: str, at: int) -> bool:
+    """True if the line at an offset follows a text block and has less indentation.
+
+    It is then a line of the text, unless it is indented as the key of the block.
+    """
+    lines = text[:at].splitlines()
+    if text[:at].endswith("\n"):
+        lines.append("")
+    *above, before = lines or [""]
+    indentation = len(before) - len(before.lstrip(" "))
+    for line in reversed(above):
+        if not line.strip():
+            continue
+        column = len(line) - len(line.lstrip(" "))
+        if _BLOCK_HEADER.search(line):
+            return column < indentation
+        if column <= indentation:
+            return False
+    return False

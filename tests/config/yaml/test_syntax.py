@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import pytest
+
+from runner.config.source import Source
+from runner.config.yaml.parser import parse_document
 from runner.config.yaml.syntax import ParserError, explain_syntax, message_for
 
 
@@ -46,3 +50,19 @@ def test_some_messages_quote_the_character() -> None:
     assert (
         message_for("bracket", "{").help == "put `,` between entries and `}` at the end"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "is_below"),
+    [
+        ("prompt: |\n  You are a vet.\n Be kind.\n", True),
+        ("prompt: |\n    You are a vet.\n  Be kind.\ntools: []\n", True),
+        ("a:\n  prompt: >-\n    One.\n\n   Two.\n", True),
+        ("prompt: |\n  You are a vet.\ntools:\n  - a\n - b\n", False),
+        ("prompt: You are a vet.\n be: kind\n", False),
+    ],
+)
+def test_a_line_below_a_text_block_is_explained(text: str, is_below: bool) -> None:
+    _, findings = parse_document(Source("a.yaml", text))
+    messages = [each.message for each in findings]
+    assert any("than the text block" in each for each in messages) == is_below
