@@ -106,7 +106,7 @@ $(VENV)/.created:
 
 $(VENV)/.engines: $(VENV)/.created pyproject.toml
 	@echo "installing vagent and its speech engines into $(VENV) (about 150 MB)"
-	$(PIP) install --editable '.[local,echo]'
+	$(PIP) install --editable '.[local,echo,serve]'
 	@touch $@
 
 $(VENV)/.develop: $(VENV)/.engines

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
@@ -15,6 +16,7 @@ from runner.errors import UsageError, VagentError, counted
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from runner.hosting.build import HostingOptions
     from runner.hosting.call import HostedCall
     from runner.hosting.host import CallHost
 
@@ -80,6 +82,14 @@ def serve(
             "Default: pages of this machine.",
         ),
     ] = None,
+    is_open: Annotated[
+        bool,
+        typer.Option(
+            "--open",
+            help="Let callers call without a token although other machines reach the "
+            "server; needs --calls.",
+        ),
+    ] = False,
     leave_after: Annotated[
         str,
         typer.Option(
@@ -110,6 +120,10 @@ def serve(
     connect to /v1/ws with the protocol of AssemblyAI and name the agent by its
     `agent_id`.
 
+    If VAGENT_TOKEN_KEY is set, each call needs a token that was made with this key, by
+    `vagent token` or by the backend of a site. Without it, the server is for this
+    machine only: --host and --origin of other machines are refused without --open.
+
     The first SIGTERM or Ctrl-C refuses new calls and waits for the live ones; a second
     one ends them. Exits with 0 after that, 1 when an agent file has errors, 2 for wrong
     usage, 3 when the server could not start.
@@ -123,6 +137,7 @@ def serve(
     _check_installed()
     from runner.hosting.build import HostingOptions, build_app
     from runner.hosting.server import ServerOptions, listen
+    from runner.hosting.tokens import read_token_key
 
     options = HostingOptions(
         _find_agents(agents),
@@ -134,8 +149,9 @@ def serve(
         calls,
         _recording(record),
         show_tools,
+        read_token_key(os.environ),
     )
-    _check_address(host)
+    _check_exposure(options, is_open=is_open)
     server = ServerOptions(host, port, _seconds(leave_after), reload)
     log = _log_json if log_json else _log_text
     app = build_app(options, os.environ, log)
@@ -175,40 +191,34 @@ def _loop_factory() -> Any:
 
 def _find_agents(paths: Sequence[Path]) -> list[Path]:
     """Returns the agent files that are named, and those in the folders."""
-    from runner.config.files import find_file
+    from runner.config.files import find_agents, resolve_agent
 
     found: list[Path] = []
     for path in paths:
-        if not path.is_dir():
-            found.append(path)
-            continue
-        names = sorted(each for each in path.iterdir() if each.suffix in _SUFFIXES)
-        readings = [find_file(each) for each in names]
-        inside = [
-            each.path
-            for each in readings
-            if each is not None and each.is_agent and not each.is_suite
-        ]
-        if not inside:
-            raise UsageError(
-                f"'{path}' has no agent files",
-                hint="name a file, or write one with `vagent new`",
-            )
-        found += inside
+        inside = find_agents(path) if path.is_dir() else []
+        found += inside or [resolve_agent(path)]
     return found
 
 
-_SUFFIXES = (".yaml", ".yml")
-
-
-def _check_address(host: str) -> None:
-    """Raises UsageError for an address that other machines reach, unprotected."""
+def _check_exposure(options: HostingOptions, *, is_open: bool) -> None:
+    """Raises UsageError if other machines reach the server without protection."""
     from runner.hosts import is_this_machine
 
-    if not is_this_machine(host):
+    reached = "" if is_this_machine(options.host) else f"--host {options.host}"
+    for each in options.origins:
+        if not is_this_machine(urlsplit(each).hostname or ""):
+            reached = reached or f"--origin {each}"
+    if not reached:
+        return
+    if options.token_key is None and not is_open:
         raise UsageError(
-            f"'{host}' can be reached by other machines, and callers need no token",
-            hint="listen on 127.0.0.1 behind a reverse proxy that checks callers",
+            f"with {reached} strangers reach the agents, and every call costs",
+            hint="set VAGENT_TOKEN_KEY, so that calls need a token, or allow everyone "
+            "with --open and --calls",
+        )
+    if is_open and options.calls is None:
+        raise UsageError(
+            "--open needs a limit of calls at once", hint="add --calls, such as 10"
         )
 
 

@@ -37,6 +37,7 @@ class HostingOptions:
     calls: int | None = None
     recording: RecordingOptions | None = None
     show_tools: bool = False
+    token_key: bytes | None = None  # None: callers need no token
 
 
 def build_app(
@@ -53,6 +54,7 @@ def build_app(
     access = Access(
         AccessPolicy(options.host, options.origins),
         limits,
+        token_key=options.token_key,
         is_local=is_this_machine(options.host),
     )
     metrics = HostMetrics()

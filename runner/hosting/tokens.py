@@ -23,6 +23,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from runner.errors import UsageError
+
+KEY_VARIABLE = "VAGENT_TOKEN_KEY"
 VERSION = 1
 MIN_KEY_BYTES = 16
 # A token is for the next minutes: one that lives longer can be stolen and kept.
@@ -54,6 +57,24 @@ class TokenRefused:
 
     code: str
     message: str
+
+
+def read_token_key(environment: Mapping[str, str]) -> bytes | None:
+    """Returns the key of VAGENT_TOKEN_KEY, None if it is not set.
+
+    Raises:
+        UsageError: the key is too short.
+    """
+    text = environment.get(KEY_VARIABLE, "")
+    if not text:
+        return None
+    if len(text.encode()) < MIN_KEY_BYTES:
+        raise UsageError(
+            f"{KEY_VARIABLE} is shorter than {MIN_KEY_BYTES} characters",
+            hint="make one with: python -c 'import secrets; "
+            "print(secrets.token_urlsafe(32))'",
+        )
+    return text.encode()
 
 
 def mint(
