@@ -206,7 +206,8 @@ def _check_exposure(options: HostingOptions, *, is_open: bool) -> None:
 
     reached = "" if is_this_machine(options.host) else f"--host {options.host}"
     for each in options.origins:
-        if not is_this_machine(urlsplit(each).hostname or ""):
+        name = urlsplit(each).hostname  # None: not an origin, which is reported later
+        if name is not None and not is_this_machine(name):
             reached = reached or f"--origin {each}"
     if not reached:
         return

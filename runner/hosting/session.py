@@ -436,12 +436,12 @@ class HostedSession:
         if announcement is not None:
             yield from self._send(ReplyDone(announcement))
 
-    def _show_tool(self, call_id: str, state: str) -> Actions:
+    def _show_tool(self, call_id: str, status: str) -> Actions:
         name = self._tools.get(call_id)
-        if state != "started":
+        if status != "started":
             self._tools.pop(call_id, None)
         if name is not None and self.show_tools:
-            fields = {"call_id": call_id, "name": name, "state": state}
+            fields = {"call_id": call_id, "name": name, "status": status}
             yield from self._send(Unknown("vagent.tool", fields))
 
     # ------------------------------------------------------------------------ output

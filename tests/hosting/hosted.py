@@ -98,7 +98,9 @@ class Hosted:
 
     @contextlib.asynccontextmanager
     async def client(self, query: str = "", **options: Any) -> AsyncIterator[Client]:
-        async with websockets.connect(self.socket + query, **options) as socket:
+        # Without a limit, a client that does not read still sees the close.
+        connecting = websockets.connect(self.socket + query, max_queue=None, **options)
+        async with connecting as socket:
             yield Client(socket)
 
 

@@ -263,8 +263,8 @@ def test_tools_are_shown_by_name_only_if_that_is_configured() -> None:
     actions += shown.observe(ToolFinished("c1", '"secret"'), 3.0)
     fields = [each.fields for each in sent(actions) if isinstance(each, Unknown)]
     assert fields == [
-        {"call_id": "c1", "name": "look_up", "state": "started"},
-        {"call_id": "c1", "name": "look_up", "state": "done"},
+        {"call_id": "c1", "name": "look_up", "status": "started"},
+        {"call_id": "c1", "name": "look_up", "status": "done"},
     ]
     hidden = live_session()
     assert not hidden.observe(RunTool(call), 2.0)
