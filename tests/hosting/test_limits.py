@@ -54,7 +54,7 @@ def test_the_calls_of_an_hour_are_counted_and_forgotten() -> None:
     refused(admission, "a", DAY + 3_605)
 
 
-def test_the_minutes_of_a_day_include_live_calls_and_begin_anew() -> None:
+def test_the_minutes_of_a_day_include_live_calls_and_end_at_midnight() -> None:
     admission = Admission(Limits(minutes_per_day=10))
     seat(admission, "a").release(DAY + 400)
     seat(admission, "b", DAY + 400)

@@ -213,8 +213,10 @@ class Host:
     def _application(self) -> Starlette:
         routes = [
             Route("/v1/token", self._token),
+            Route("/v1/agents", self._agents),
             Route("/v1/agents/{agent}", self._agent),
             WebSocketRoute("/v1/ws", self._socket),
+            Route("/", self._list),
             Route("/{name}", self._file),
         ]
         pages = [
@@ -226,17 +228,13 @@ class Host:
         ]
         return Starlette(routes=[*pages, Mount("/voice", routes=routes), *routes])
 
+    async def _list(self, request: Request) -> Response:
+        return serve(PAGE / "index.html")
+
     async def _file(self, request: Request) -> Response:
         """Serves a file of the page; every other name is the page of an agent."""
         path = PAGE / request.path_params["name"]
-        if not path.is_file():
-            path = PAGE / "page.html"
-        headers = {
-            "Content-Security-Policy": CSP,
-            "Access-Control-Allow-Origin": "*",
-        }
-        media_type = TYPES[path.suffix]
-        return Response(path.read_bytes(), headers=headers, media_type=media_type)
+        return serve(path if path.is_file() else PAGE / "page.html")
 
     async def _site(self, request: Request) -> Response:
         """Serves a page of another site that embeds the widget."""
@@ -286,6 +284,13 @@ class Host:
         }
         return JSONResponse(body, headers=headers)
 
+    async def _agents(self, request: Request) -> Response:
+        agents = [
+            {"agent_id": "support", "name": "Support", "show_tools": True},
+            {"agent_id": "booking", "name": "Booking", "show_tools": False},
+        ]
+        return JSONResponse({"agents": agents})
+
     async def _agent(self, request: Request) -> Response:
         agent = request.path_params["agent"]
         headers = {"Access-Control-Allow-Origin": "*"}
@@ -304,6 +309,12 @@ class Host:
                 connection.put(json.loads(await websocket.receive_text()))
         except (WebSocketDisconnect, RuntimeError):
             connection.closed.set()
+
+
+def serve(path: Path) -> Response:
+    """Serves a file as the host does: with its policy, and for other origins, too."""
+    headers = {"Content-Security-Policy": CSP, "Access-Control-Allow-Origin": "*"}
+    return Response(path.read_bytes(), headers=headers, media_type=TYPES[path.suffix])
 
 
 async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -425,7 +425,7 @@ def test_a_server_that_leaves_says_so(page: Page, host: Host) -> None:
         (404, "agent_not_found", "This agent does not exist."),
         (503, None, "All lines are busy. Please call again later."),
         (403, None, "Calls to this agent are not allowed from this site."),
-        (500, None, "The service cannot be reached."),
+        (500, None, "The service cannot be reached or is busy."),
     ],
 )
 def test_a_refused_call_says_why(
@@ -704,23 +704,37 @@ def test_a_page_below_a_prefix_uses_the_prefix(page: Page, host: Host) -> None:
 
 
 def test_the_files_are_small_and_refer_to_nothing_outside() -> None:
-    files = {path.name: path.read_text("utf-8") for path in PAGE.iterdir()}
+    names = ("page.html", "page.css", "call.js", "widget.js", "worklet.js")
+    texts = [(PAGE / name).read_text("utf-8") for name in names]
 
-    assert set(files) == {
-        "page.html",
-        "page.css",
-        "call.js",
-        "widget.js",
-        "worklet.js",
-        "call.d.ts",
-    }
-    loaded = [text for name, text in files.items() if name != "call.d.ts"]
-    assert sum(len(text.encode()) for text in loaded) < 60_000
-    addresses = {
-        each for text in loaded for each in re.findall(r"https?://\w\S*", text)
-    }
+    assert sum(len(text.encode()) for text in texts) < 60_000
+    addresses = {each for text in texts for each in re.findall(r"https?://\w\S*", text)}
     assert addresses == {
         'http://www.w3.org/2000/svg"',  # names, not addresses
         'http://www.w3.org/1999/xhtml";',
         'https://HOST/widget.js"',  # in the comment that shows how to embed it
     }
+
+
+# ---------------------------------------------------------------------------- the list
+
+
+@pytest.mark.parametrize("prefix", ["/", "/voice/"])
+def test_the_list_links_to_the_page_of_each_agent(
+    page: Page, host: Host, prefix: str
+) -> None:
+    page.goto(host.url + prefix)
+
+    expect(page.get_by_role("link")).to_have_text(["Support", "Booking"])
+    page.get_by_role("link", name="Booking").click()
+
+    expect(page.get_by_role("heading", name="Booking")).to_be_visible()
+    assert page.url == f"{host.url}{prefix}booking"
+
+
+def test_a_list_that_cannot_be_loaded_says_so(page: Page, host: Host) -> None:
+    page.route("**/v1/agents", lambda route: route.fulfill(status=503))
+
+    page.goto(host.url + "/")
+
+    expect(page.get_by_role("status")).to_contain_text("cannot be loaded")

@@ -17,7 +17,7 @@ from runner.audio.resampler import resample_pcm
 from runner.config.model import LocalConfig
 from runner.recording.reader import read_recording
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
     None,
