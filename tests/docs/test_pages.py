@@ -59,6 +59,7 @@ NOT_RUN = {
     r"vagent doctor .*--online": "it needs a key and the network",
     r"vagent doctor": "its result depends on the machine",
     r"vagent service (?!--fault help)": "it does not end by itself",
+    r"vagent serve ": "it does not end by itself",
     r"vagent .*--service (local|assemblyai)": "it needs the models, or a key",
     r"vagent models (fetch|path)": "it needs the network, or the models",
     r"vagent .*--judge": "it needs a language model",
