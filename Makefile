@@ -33,6 +33,7 @@ run: $(VENV)/.engines ## set everything up and hold one spoken call, without a k
 	@if $(BIN)/vagent devices >/dev/null 2>&1; then \
 	  echo "  $(BIN)/vagent run agents/storyteller.yaml          talk (microphone and speaker)"; fi
 	@echo "  $(BIN)/vagent run agents/storyteller.yaml --text   type and read"
+	@echo "  $(BIN)/vagent serve agents/storyteller.yaml        talk in a browser"
 	@echo "  ASSEMBLYAI_API_KEY=... $(BIN)/vagent run agents/storyteller.yaml"
 	@echo "  edit agents/support.yaml, then: $(BIN)/vagent validate agents"
 
@@ -106,7 +107,7 @@ $(VENV)/.created:
 
 $(VENV)/.engines: $(VENV)/.created pyproject.toml
 	@echo "installing vagent and its speech engines into $(VENV) (about 150 MB)"
-	$(PIP) install --editable '.[local,echo]'
+	$(PIP) install --editable '.[local,echo,serve]'
 	@touch $@
 
 $(VENV)/.develop: $(VENV)/.engines

@@ -54,6 +54,13 @@ class Redactor:
             if self._shown != known:
                 self._search = _compile(self._shown)
 
+    def copy(self) -> Redactor:
+        """Returns a redactor with the same secrets, to which others can be added."""
+        new = Redactor()
+        with self._adding:
+            new._shown, new._search = dict(self._shown), self._search
+        return new
+
     def text(self, text: str) -> str:
         """Returns a text without secrets."""
         if self._search is None:

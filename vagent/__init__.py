@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from runner import __version__
 
 if TYPE_CHECKING:
-    from runner import errors, testing
+    from runner import errors, hosting, testing
     from runner.config.loader import load_agent
     from runner.config.model import AgentConfig
     from runner.engine.compose import CallOptions, CallSession, open_call
@@ -35,13 +35,18 @@ __all__ = [
     "ToolOutcome",
     "__version__",
     "errors",
+    "hosting",
     "load_agent",
     "open_call",
     "testing",
     "tool",
 ]
 
-_MODULES = {"errors": "runner.errors", "testing": "runner.testing"}
+_MODULES = {
+    "errors": "runner.errors",
+    "hosting": "runner.hosting",
+    "testing": "runner.testing",
+}
 # The module that defines each of the other names.
 _HOMES = {
     "AgentConfig": "runner.config.model",

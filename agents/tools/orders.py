@@ -1,6 +1,6 @@
 """A small order service, for the HTTP tool of the support agent.
 
-    python agents/tools/orders.py [--port 8765]
+    python agents/tools/orders.py [--port 8766]
 
 It prints its address and answers GET /orders/{id} with JSON until it is stopped by
 Ctrl-C. With `--port 0` it takes a free port and prints that.
@@ -126,7 +126,7 @@ def serve_until_stopped(port: int) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="A small order service.")
-    parser.add_argument("--port", type=int, default=8765, help="0: any free port")
+    parser.add_argument("--port", type=int, default=8766, help="0: any free port")
     parser.add_argument(
         "--while",
         dest="command",

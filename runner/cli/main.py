@@ -57,12 +57,11 @@ COMMANDS = {
     "schema": "schema",
     "tools": "tools",
     "serve": "serve",
+    "token": "token",
     "service": "service",
     "models": "models_app",
     "devices": "devices",
 }
-# `vagent serve` accepts any arguments, including its former options, to explain itself.
-CONTEXT = {"serve": {"allow_extra_args": True, "ignore_unknown_options": True}}
 
 
 def build_app(command_name: str = "") -> typer.Typer:
@@ -73,7 +72,8 @@ def build_app(command_name: str = "") -> typer.Typer:
         name="vagent",
         help="Write, call, test and run voice agents as YAML files.",
         no_args_is_help=True,
-        add_completion=False,
+        # Shells complete through the app with all commands.
+        add_completion=command_name not in COMMANDS,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -84,7 +84,7 @@ def build_app(command_name: str = "") -> typer.Typer:
         if isinstance(command, typer.Typer):
             app.add_typer(command)
         else:
-            app.command(context_settings=CONTEXT.get(name))(command)
+            app.command()(command)
     return app
 
 

@@ -17,7 +17,7 @@ import typer
 from runner.config.interpolation import find_placeholders
 from runner.config.schema import packaged_schema
 from runner.config.yaml.writer import write_scalar, write_yaml
-from runner.errors import UsageError
+from runner.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -61,6 +61,14 @@ def new(
             "docker-agent, ADK, or a list of OpenAI tools (JSON or YAML).",
         ),
     ] = None,
+    ci: Annotated[
+        str | None,
+        typer.Option(
+            metavar="github",
+            help="Write a workflow that validates and tests the agents of the folder "
+            "in continuous integration, into .github/workflows.",
+        ),
+    ] = None,
     yes: Annotated[
         bool,
         typer.Option("--yes", "-y", help="Use the defaults without asking."),
@@ -77,6 +85,8 @@ def new(
     With --from, the file's agent is converted, and what has no counterpart is listed
     with its line. NAME defaults to the agent's name.
     """
+    if ci not in (None, "github"):
+        raise UsageError(f"unknown --ci '{ci}'", hint="use github")
     if source is not None:
         if template is not None or greeting is not None or voice is not None:
             raise UsageError("--from contradicts --template, --greeting and --voice")
@@ -91,8 +101,16 @@ def new(
     chosen = _find(known, template) if template is not None else ask.template(known)
     text = greeting if greeting is not None else ask.greeting(chosen, short)
     texts = render_template(chosen, short, greeting=text, voice=voice)
+    from runner.config.files import find_agents
+
+    if ci is not None and not force:
+        _refuse_existing([_WORKFLOW])
+    others = find_agents(folder) if folder.is_dir() else []
     _write(folder, texts, force=force)
+    if ci is not None:
+        _write_workflow(folder)
     _print_next_steps([folder / each for each in texts])
+    _mention_modelines(folder, others)
 
 
 def _convert(source: Path, name: str | None, *, force: bool) -> None:
@@ -245,6 +263,57 @@ def _write(folder: Path, texts: dict[str, str], *, force: bool) -> None:
             f"to update {pronoun}: vagent schema --write {shlex.quote(str(folder))}",
             err=True,
         )
+
+
+_WORKFLOW = Path(".github/workflows/agents.yml")
+# `$VAGENT` is set by the action.
+_WORKFLOW_TEXT = """\
+# Validates and tests the voice agents in AGENTS_FOLDER on every pull request.
+# Replace OWNER with the owner of the repository of vagent.
+name: agents
+on: [push, pull_request]
+jobs:
+  agents:
+    runs-on: ubuntu-latest
+    permissions:
+      contents: read
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-python@v5
+        with: {python-version: "3.12"}
+      - uses: OWNER/vagent@main
+        with:
+          paths: AGENTS_FOLDER
+          strict: "true"
+      # Runs the scenarios (*.test.yaml) in virtual time. It needs no key.
+      - run: |-
+          "$VAGENT" test QUOTED_FOLDER --format github
+"""
+
+
+def _write_workflow(folder: Path) -> None:
+    from runner.cli.schema import write_all
+
+    name = folder.as_posix()
+    text = _WORKFLOW_TEXT.replace("AGENTS_FOLDER", name)
+    text = text.replace("QUOTED_FOLDER", shlex.quote(name))
+    write_all({_WORKFLOW: text.encode()}, overwrite=True)
+    typer.echo(f"wrote {_WORKFLOW}")
+
+
+def _mention_modelines(folder: Path, others: Iterable[Path]) -> None:
+    """Mentions agents that were here before and are not connected to the schema."""
+    from runner.config.files import find_modeline
+
+    without = [
+        each
+        for each in others
+        if find_modeline(each.read_text("utf-8", "replace")) is None
+    ]
+    if without:
+        command = f"vagent validate --fix {shlex.quote(str(folder))}"
+        text = f"editors check {counted(len(without), 'older file')} here after"
+        typer.echo(f"{text}: {command}", err=True)
 
 
 def _print_next_steps(paths: list[Path]) -> None:

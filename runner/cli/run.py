@@ -47,7 +47,9 @@ if TYPE_CHECKING:
 
 
 def run(
-    agent: Annotated[Path, typer.Argument(help="Agent file.")],
+    agent: Annotated[
+        Path, typer.Argument(help="Agent file, or a folder with one agent file.")
+    ],
     input: Annotated[
         str | None,
         typer.Option(
@@ -189,6 +191,7 @@ def run(
     """
     from runner.cli.device_preferences import resolve_devices
     from runner.cli.views.select import ViewOptions
+    from runner.config.files import resolve_agent
     from runner.engine.audio_setup import AudioOptions, read_echo_mode
     from runner.engine.compose import CallOptions
     from runner.observers.options import TelemetryOptions, read_log_format, read_port
@@ -206,7 +209,7 @@ def run(
     if written is not None and not force:
         _confirm_overwriting(written)
     options = CallOptions(
-        agent,
+        resolve_agent(agent),
         "text" if text else input,
         output,
         tuple(say or ()),

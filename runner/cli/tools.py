@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def tools(
-    agent: Annotated[Path, typer.Argument(help="Agent file.")],
+    agent: Annotated[
+        Path, typer.Argument(help="Agent file, or a folder with one agent file.")
+    ],
     action: Annotated[
         str | None,
         typer.Argument(
@@ -58,9 +60,11 @@ def tools(
     """
     import json
 
+    from runner.config.files import resolve_agent
     from runner.errors import UsageError
     from runner.event_loop import run_async
 
+    agent = resolve_agent(agent)
     if action not in (None, "call"):
         raise UsageError(f"unknown action {action!r}", hint="leave it out, or use call")
     if action == "call" and name is None:

@@ -6,6 +6,7 @@ import io
 import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.config.diagnostics import Diagnostic, diagnose
@@ -20,11 +21,10 @@ from runner.config.source import (
 )
 from runner.config.spelling import is_certain_guess, nearest
 from runner.config.yaml.parser import AGENT_BEGINNING, Document, parse_document
-from runner.errors import FileUnreadable
+from runner.errors import FileUnreadable, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
 
 def referenced_files(path: Path) -> frozenset[Path]:
@@ -163,6 +163,77 @@ def _has_agent_keys(keys: set[str]) -> bool:
         if guess and (guess == key or is_certain_guess(key, guess)):
             meant.add(guess)
     return len(meant) > 1 and not meant.isdisjoint(_OWN_KEYS)
+
+
+# Folders that are searched for the agent that a wrong path means.
+_AGENT_FOLDERS = (".", "agents")
+_SUFFIXES = (".yaml", ".yml")
+_MAX_SEARCHED = 200  # files of a folder
+_MAX_SHOWN = 8
+
+
+def find_agents(folder: Path) -> list[Path]:
+    """Returns the agent files in a folder, in order; those below it are not searched.
+
+    Files that cannot be read or parsed and do not look like agents are left out.
+    """
+    try:
+        entries = sorted(each for each in folder.iterdir() if each.suffix in _SUFFIXES)
+    except OSError:
+        return []
+    found = []
+    for path in entries[:_MAX_SEARCHED]:
+        try:
+            reading = find_file(path)
+        except FileUnreadable:
+            continue
+        if reading is not None and reading.is_agent and not reading.is_suite:
+            found.append(path)
+    return found
+
+
+def resolve_agent(path: Path) -> Path:
+    """Returns the agent file that a path of the command line means.
+
+    A folder means the only agent file in it.
+
+    Raises:
+        UsageError: the folder has no agent file, or several.
+        FileUnreadable: the file does not exist.
+    """
+    if path.is_dir():
+        agents = find_agents(path)
+        if len(agents) == 1:
+            return agents[0]
+        if not agents:
+            raise UsageError(
+                f"'{path}' is a folder without agent files",
+                hint="write one with `vagent new`",
+            )
+        raise UsageError(
+            f"'{path}' is a folder with {len(agents)} agent files",
+            hint=f"name one of them: {_listed(agents)}",
+        )
+    if path.exists() or path.is_symlink():
+        return path
+    known = [
+        each
+        for folder in dict.fromkeys((path.parent, *map(Path, _AGENT_FOLDERS)))
+        for each in find_agents(folder)
+    ]
+    guess = nearest(path.stem, [each.stem for each in known])
+    meant = [each for each in known if each.stem == guess]
+    hint = None
+    if meant:
+        hint = f"did you mean {meant[0]}?"
+    elif known:
+        hint = f"the agents here: {_listed(known)}"
+    raise FileUnreadable(f"{path} does not exist", hint=hint)
+
+
+def _listed(paths: list[Path]) -> str:
+    shown = ", ".join(str(each) for each in paths[:_MAX_SHOWN])
+    return f"{shown}, ..." if len(paths) > _MAX_SHOWN else shown
 
 
 def read_agent_file(path: Path) -> ParsedFile:

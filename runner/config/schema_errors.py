@@ -10,6 +10,7 @@ from runner.config.schema import Violation
 from runner.config.schema_fixes import FORMAT, Format
 from runner.config.spelling import is_certain_guess, nearest, snake
 from runner.config.yaml.nodes import NotJsonError, resolve_plain
+from runner.config.yaml.syntax import find_lookalike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -117,6 +118,11 @@ class _Collector:
                     self._document, path, span, guess, schema, is_renamed=is_renamed
                 )
             intended = (*here, guess) if guess else None
+            lookalike = find_lookalike(self._document.source.text, span.start)
+            if lookalike is not None:
+                at, (text, help_) = lookalike
+                message = text, help_
+                span, fix = type(span)(at, at + 1), None
             self._report("VA203", path, span, message, fix=fix, intended=intended)
 
     def add(self, violation: Violation) -> None:

@@ -346,8 +346,11 @@ async def connect_service(
     faults: Sequence[str] = (),
     *,
     reports_missing: bool = True,
+    max_sessions: int | None = None,
 ) -> AsyncIterator[Dial]:
     """Yields the dialer of a service; starts the local service, with these faults.
+
+    `max_sessions` limits the sessions of the local service; None: by the machine.
 
     Raises:
         UsageError: the transport is unknown or not installed.
@@ -367,7 +370,10 @@ async def connect_service(
                 f"hint: {event['command']}"
             )
 
-    async with run_local_service(agent.local, report_missing, faults) as url:
+    running = run_local_service(
+        agent.local, report_missing, faults, max_sessions=max_sessions
+    )
+    async with running as url:
         yield Dialer(url, lambda: service.key, library)
 
 

@@ -55,6 +55,7 @@ class LiveToolset:
     """Runs the tools of a call; the engine calls `run`, and `observe` as an observer.
 
     `adopted` returns the rules of the configuration that is in effect at the service.
+    Without `owns_tools`, the tools are shared with other calls and stay open.
     """
 
     def __init__(
@@ -62,7 +63,10 @@ class LiveToolset:
         first: ToolsetVersion,
         adopted: Callable[[], Rules],
         notice: Callable[[str], None],
+        *,
+        owns_tools: bool = True,
     ) -> None:
+        self._owns_tools = owns_tools
         self._current = first
         self._offered: list[ToolsetVersion] = []  # not in effect yet, in order
         self._retired: list[ToolsetVersion] = []  # with pending tool calls
@@ -114,7 +118,9 @@ class LiveToolset:
         return outcome
 
     async def close(self) -> None:
-        """Closes all tools; no tool call may follow."""
+        """Closes all tools that it owns; no tool call may follow."""
+        if not self._owns_tools:
+            return
         for each in (*self._retired, *self._offered, self._current):
             await each.registry.close()
         self._retired.clear()
@@ -146,6 +152,8 @@ class LiveToolset:
         for each in [each for each in self._retired if not each.calls]:
             self._retired.remove(each)
             self._closed.append(each.registry)
+            if not self._owns_tools:
+                continue
             closing = asyncio.create_task(each.registry.close())
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)

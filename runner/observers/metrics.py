@@ -73,8 +73,8 @@ def new_registry() -> CollectorRegistry:
     return registry
 
 
-class _Instruments:
-    """The metrics of call events, by name."""
+class CallInstruments:
+    """The metrics of call events, by name; several calls share them."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def counter(name: str, text: str, *labels: str) -> Counter:
@@ -123,30 +123,25 @@ class _Instruments:
         )
 
 
-class CallMetrics:
-    """The metrics of one call; a handler of its events.
+class CallEventMetrics:
+    """Counts the events of one call; a handler of them.
 
-    `tools` returns the names of the agent's tools. `read` returns the call's counters,
-    or None if they are not available; it is called on the scraper's thread.
+    `tools` returns the names of the agent's tools.
     """
 
     def __init__(
         self,
-        registry: CollectorRegistry,
+        instruments: CallInstruments,
         agent: str,
         service: str,
         tools: Callable[[], Collection[str]],
-        read: Callable[[], MetricsSnapshot | None],
     ) -> None:
-        self._instruments = _Instruments(registry)
+        self._instruments = instruments
         self._who = (agent, service)
         self._tools = tools
-        self._read = read
-        self._latest = MetricsSnapshot(Counters())
         # Creates the time series with value 0; without an event they would be missing.
-        self._instruments.active.labels(*self._who)
-        self._instruments.interruptions.labels(*self._who)
-        registry.register(self)
+        instruments.active.labels(*self._who)
+        instruments.interruptions.labels(*self._who)
 
     def note(self, event: CallEvent) -> None:
         """Counts an event."""
@@ -174,6 +169,27 @@ class CallMetrics:
                 on.tools.labels(*who, tool, outcome).observe(seconds)
             case _:
                 pass
+
+
+class CallMetrics(CallEventMetrics):
+    """The metrics of one call and its counters, in a registry of its own.
+
+    `read` returns the call's counters, or None if they are not available; it is called
+    on the scraper's thread.
+    """
+
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        agent: str,
+        service: str,
+        tools: Callable[[], Collection[str]],
+        read: Callable[[], MetricsSnapshot | None],
+    ) -> None:
+        super().__init__(CallInstruments(registry), agent, service, tools)
+        self._read = read
+        self._latest = MetricsSnapshot(Counters())
+        registry.register(self)
 
     def describe(self) -> Iterable[Metric]:
         """Returns the metric families without current values, for the registry."""

@@ -344,8 +344,13 @@ class RecordingWriter:
 _MAX_NAME_LENGTH = 60  # with the time far below the limit of every file system
 
 
+_GITIGNORE = "# Recordings contain the words and voices of callers.\n*\n"
+
+
 def new_folder(into: Path, agent: str, now: datetime) -> Path:
     """Creates and returns a new folder `into/2026-01-31T14-05-09-agent`.
+
+    A new `into` gets a `.gitignore`, so that no recording is committed by mistake.
 
     Raises:
         FileUnreadable: it cannot be created.
@@ -353,7 +358,10 @@ def new_folder(into: Path, agent: str, now: datetime) -> Path:
     plain = re.sub(r"[^\w-]+", "-", agent).strip("-")[:_MAX_NAME_LENGTH] or "agent"
     name = f"{now:%Y-%m-%dT%H-%M-%S}-{plain}"
     try:
+        is_new = not into.exists()
         make_private_folders(into)
+        if is_new:
+            (into / ".gitignore").write_text(_GITIGNORE, "utf-8")
         number = 1
         while True:
             folder = into / (name if number == 1 else f"{name}-{number}")

@@ -151,7 +151,7 @@ class AccessPolicy:
                     "start the service with --origin and this value"
                 )
         host = request.get("host") or ""
-        if not self._allows_host(host_in_header(host)):
+        if not self.allows_host(host_in_header(host)):
             return _refuse(
                 f"Host '{host}' is not allowed; connect to 127.0.0.1 or localhost, "
                 "or start the service with --origin and the URL of this host"
@@ -170,7 +170,8 @@ class AccessPolicy:
         is_page = address.scheme in ("http", "https")
         return is_page and name is not None and is_this_machine(name)
 
-    def _allows_host(self, name: str) -> bool:
+    def allows_host(self, name: str) -> bool:
+        """True if the server may be reached by this host name."""
         if is_this_machine(name) or name == self._host or name in self._names:
             return True
         # Behind a forwarded port the address is not the one of this machine. A name can

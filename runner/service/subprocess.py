@@ -31,14 +31,17 @@ async def run_local_service(
     local: LocalConfig,
     on_event: OnLogEvent = lambda event: None,
     faults: Sequence[str] = (),
+    *,
+    max_sessions: int | None = None,
 ) -> AsyncIterator[str]:
     """Starts the service, yields its URL, and stops it on exit.
 
     `on_event` receives each log event of the service; `faults` are fault
-    specifications. Raises SpeechError if the service does not start.
+    specifications; `max_sessions` None: by the machine. Raises SpeechError if the
+    service does not start.
     """
     process = await asyncio.create_subprocess_exec(
-        *python_command("runner", *_arguments(local, faults)),
+        *python_command("runner", *_arguments(local, faults, max_sessions)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env=_environment(local),
@@ -54,8 +57,12 @@ async def run_local_service(
         await _stop(process)
 
 
-def _arguments(local: LocalConfig, faults: Sequence[str]) -> Sequence[str]:
+def _arguments(
+    local: LocalConfig, faults: Sequence[str], max_sessions: int | None
+) -> Sequence[str]:
     arguments = ["service", "--port", "0", "--log-json", "--exit-with-parent"]
+    if max_sessions is not None:
+        arguments += ["--max-sessions", str(max_sessions)]
     llm = local.llm
     if llm.url:
         # The URL is in the environment: it can contain a secret, and the arguments of a

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -136,9 +137,14 @@ class ModelStore:
     def _damaged(self, model: Model, *, rehash: bool = False) -> list[ModelFile]:
         """Returns the files that exist with a wrong length or hash."""
         home = self.folder / model.name
-        stamps = {} if rehash else _read_stamps(home)
+        stamps = {} if rehash or not _is_own(home) else _read_stamps(home)
         there = [file for file in model.files if (home / file.name).is_file()]
-        unproven = [f for f in there if stamps.get(f.name) != _mark(home / f.name, f)]
+        unproven = [
+            f
+            for f in there
+            if length(home / f.name) != f.size
+            or stamps.get(f.name) != _mark(home / f.name, f)
+        ]
         damaged = [f for f in unproven if not _is_intact(home / f.name, f)]
         if unproven and not damaged:
             self._stamp(model, there)
@@ -266,8 +272,29 @@ def _is_intact(path: Path, file: ModelFile) -> bool:
 
 
 def _mark(path: Path, file: ModelFile) -> list[Any]:
+    # Unlike the time of the modification, that of the change cannot be set (`touch`).
     status = path.stat()
-    return [file.sha256, status.st_size, status.st_mtime_ns]
+    return [
+        file.sha256,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        status.st_ino,
+    ]
+
+
+def _is_own(home: Path) -> bool:
+    """True if no other user can write the stamps of a folder, except the system's."""
+    if os.name != "posix":
+        return True
+    for path in (home, home / _STAMP):
+        try:
+            status = path.lstat()
+        except OSError:
+            return False
+        if status.st_uid not in (0, os.getuid()) or status.st_mode & stat.S_IWOTH:
+            return False
+    return True
 
 
 def _read_stamps(home: Path) -> dict[str, Any]:

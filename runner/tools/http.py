@@ -84,6 +84,7 @@ class HttpKind:
             },
             query=settings.get("query") or {},
             body=settings.get("body", "json"),
+            fields=settings.get("fields") or {},
         )
         definition = define_tool(config, config.parameters or {}, ToolTraits())
         builder.check(definition.parameters)
@@ -101,6 +102,7 @@ class HttpKind:
             settings["url"],
             *builder.headers.values(),
             *map(str, builder.query.values()),
+            str(builder.fields),
         ]
         secrets, redactor = tuple(agent.secrets_in(sent)), Redactor(agent.secrets)
         return HttpTool(definition, builder, client, secrets, redactor.text)

@@ -12,7 +12,7 @@ import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
@@ -29,7 +29,8 @@ from runner.hosts import is_private_host, is_public, is_this_machine
 #
 # {placeholder} in the url            percent-encoded; never adds a path segment
 # GET, HEAD, DELETE                   other arguments in the query
-# POST, PUT, PATCH                    other arguments in the body, as JSON or a form
+# POST, PUT, PATCH                    other arguments in the body, as JSON or a form,
+#                                     with the fixed `fields`, which take precedence
 
 Body = Literal["json", "form"]
 
@@ -67,6 +68,7 @@ class RequestBuilder:
     headers: Mapping[str, str]
     query: Mapping[str, Any]
     body: Body = "json"
+    fields: Mapping[str, Any] = field(default_factory=dict)  # fixed ones of the body
 
     @property
     def host(self) -> str:
@@ -128,9 +130,10 @@ class RequestBuilder:
         fixed = _pairs(self.query)
         if self.method in _QUERY_METHODS:
             return Request(self.method, url, fixed + _pairs(rest), self.headers)
+        content = {**rest, **self.fields}
         if self.body == "form":
-            return Request(self.method, url, fixed, self.headers, form=_pairs(rest))
-        return Request(self.method, url, fixed, self.headers, json=rest)
+            return Request(self.method, url, fixed, self.headers, form=_pairs(content))
+        return Request(self.method, url, fixed, self.headers, json=content)
 
 
 def _is_encodable(value: object) -> bool:

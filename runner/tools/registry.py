@@ -6,6 +6,7 @@ Every call returns a `ToolOutcome`, whatever the tool does.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import inspect
 import logging
@@ -92,7 +93,8 @@ class ToolRegistry:
                 ArgumentCheck(definition.name, definition.parameters),
                 inspect.iscoroutinefunction(tool.run),
             )
-        self._redact = Redactor(secrets).text
+        self._redactor = Redactor(secrets)
+        self._redact = self._redactor.text
         self._workers = Workers(workers)
         self._encode = partial(
             encode_result,
@@ -128,11 +130,12 @@ class ToolRegistry:
         entry = self._entries.get(name)
         if entry is None:
             known = ", ".join(self._entries) or "none"
-            return failure(f"there is no tool {name[:60]!r}; the tools are: {known}")
+            shown = self._redact(name)[:60]
+            return failure(f"there is no tool {shown!r}; the tools are: {known}")
         try:
             checked = entry.check.check(arguments)
         except ArgumentsRefused as error:
-            text = self._redact(str(error))
+            text = self._describe_refusal(entry, arguments, error)
             return failure(text, f"arguments refused: {text}")
         outcome = await self._run_checked(entry, checked)
         if outcome.is_error:
@@ -154,6 +157,19 @@ class ToolRegistry:
         if self._stdout is not None and not self._workers.hung:
             self._stdout.restore()
             self._stdout = None
+
+    def _describe_refusal(
+        self, entry: _Entry, arguments: object, error: ArgumentsRefused
+    ) -> str:
+        """Returns the reason without secrets."""
+        # The message quotes parts of the arguments. A part of a secret is not found any
+        # more, so the message is that of the redacted arguments.
+        with contextlib.suppress(RecursionError):
+            try:
+                entry.check.check(self._redactor.tree(arguments))
+            except ArgumentsRefused as redacted:
+                return self._redact(str(redacted))
+        return self._redact(str(error))
 
     async def _run_checked(
         self, entry: _Entry, arguments: dict[str, Any]

@@ -1,11 +1,15 @@
 """Encodes the results and failures of tools as JSON for the model.
 
 None bool str int float list dict   unchanged; NaN and infinity are null
-tuple, set, frozenset               list (sets sorted)
-dataclass, `model_dump()`           object
+tuple, range, deque, dict views     list
+set, frozenset                      sorted list
+named tuple, dataclass, attrs       object
+`model_dump()`, `to_dict()`         object, or what the method returns
+rows with `keys()` (sqlite3)        object
+numpy scalars and arrays            number, text, list (`tolist()`)
 datetime, date, time                ISO 8601 text
 timedelta                           seconds
-Decimal, UUID, Path                 text
+Decimal, UUID, Path, IP address     text
 Enum                                its value
 bytes                               text, if they are UTF-8
 """
@@ -19,9 +23,17 @@ import math
 import numbers
 import re
 import sysconfig
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
 from pathlib import PurePath
 from types import TracebackType
 from typing import Any
@@ -33,7 +45,11 @@ from runner.tools.tool import ToolOutcome
 # Deeper than any useful result, and far below the recursion limit of Python.
 _MAX_DEPTH = 100
 
-_TEXT_TYPES = (Decimal, UUID, PurePath)
+_TEXT_TYPES = (
+    *(Decimal, UUID, PurePath),
+    *(IPv4Address, IPv4Interface, IPv4Network),
+    *(IPv6Address, IPv6Interface, IPv6Network),
+)
 
 
 class NotSerializable(Exception):
@@ -107,21 +123,25 @@ class _Encoder:
             raise NotSerializable("the result contains itself")
         self._open.add(id(value))
         try:
-            if isinstance(value, Mapping):
-                return self._object(value, depth + 1)
-            if isinstance(value, list | tuple):
-                return self._list(value, depth + 1)
-            if isinstance(value, set | frozenset):
-                members = self._list(value, depth + 1)
-                return sorted(members, key=lambda member: json.dumps(member))
-            if dataclasses.is_dataclass(value) and not isinstance(value, type):
-                names = [field.name for field in dataclasses.fields(value)]
-                return self._object({n: getattr(value, n) for n in names}, depth + 1)
-            dump = getattr(value, "model_dump", None)
-            if callable(dump) and not isinstance(value, type):
-                return self.plain(dump(), depth + 1)
+            return self._opened(value, depth + 1)
         finally:
             self._open.discard(id(value))
+
+    def _opened(self, value: object, depth: int) -> Any:
+        """Returns the content of a container."""
+        if isinstance(value, Mapping):
+            return self._object(value, depth)
+        fields = None if isinstance(value, type) else _fields(value)
+        if fields is not None:
+            return self._object(fields, depth)
+        if isinstance(value, Set) and not isinstance(value, _KeysAndItems):
+            members = self._list(value, depth)
+            return sorted(members, key=lambda member: json.dumps(member))
+        converted = None if isinstance(value, type) else _convert(value)
+        if converted is not None:
+            return self.plain(converted(), depth)
+        if isinstance(value, Collection) and not isinstance(value, type):
+            return self._list(value, depth)
         raise NotSerializable(
             f"the result holds a {type(value).__name__}, which is not data"
         )
@@ -166,6 +186,50 @@ class _Encoder:
         self._size += characters
         if self._size > self._limit:
             raise _too_long(self._limit)
+
+
+# Views of a dict keep its order; they are sets, too.
+_KeysAndItems: tuple[type, ...] = (type({}.keys()), type({}.items()))
+
+
+def _fields(value: object) -> Mapping[str, object] | None:
+    """Returns the fields of an object with names, None if it is not one."""
+    if dataclasses.is_dataclass(value):
+        names = [field.name for field in dataclasses.fields(value)]
+        return {name: getattr(value, name) for name in names}
+    if isinstance(value, tuple):
+        as_dict = getattr(value, "_asdict", None)
+        return as_dict() if callable(as_dict) else None
+    attributes = getattr(type(value), "__attrs_attrs__", None)  # of the package attrs
+    if attributes is not None:
+        return {each.name: getattr(value, each.name) for each in attributes}
+    keys = getattr(value, "keys", None)
+    if callable(keys) and hasattr(value, "__getitem__"):
+        return {key: value[key] for key in keys()}
+    return None
+
+
+def _convert(value: object) -> Callable[[], object] | None:
+    """Returns the function that makes data of an object, None if it has none.
+
+    These are the conventions of pydantic, pandas and numpy.
+    """
+    dump, to_dict, to_list = (
+        method if callable(method := getattr(value, name, None)) else None
+        for name in ("model_dump", "to_dict", "tolist")
+    )
+    if dump is not None:
+        return lambda: _call(dump, mode="json")
+    if to_dict is not None:  # of a table: an object for each row
+        return lambda: _call(to_dict, orient="records")
+    return to_list
+
+
+def _call(method: Callable[..., object], **options: object) -> object:
+    try:
+        return method(**options)
+    except (TypeError, ValueError):  # another class has the method without the option
+        return method()
 
 
 # Failures: a short message for the model, and details for the log.

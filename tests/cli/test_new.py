@@ -10,6 +10,7 @@ from threading import Timer
 from typing import get_type_hints
 
 import pytest
+import yaml
 
 from runner.cli.new import new, templates
 from runner.config.files import read_agent_file
@@ -282,3 +283,42 @@ def test_an_unreadable_file_to_convert_is_reported_with_its_position(
     assert done.stderr.startswith(place), done.stderr
     assert "vagent: it.json is not valid YAML or JSON" in done.stderr
     assert [each.name for each in tmp_path.iterdir()] == ["it.json"]
+
+
+def test_a_workflow_validates_and_tests_the_folder(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new("my agents/pizza", yes=True, ci="github")
+
+    workflow = folder / ".github" / "workflows" / "agents.yml"
+    content = yaml.safe_load(workflow.read_text("utf-8"))
+    steps = content["jobs"]["agents"]["steps"]
+    assert steps[2]["with"]["paths"] == "my agents"
+    assert steps[3]["run"] == "\"$VAGENT\" test 'my agents' --format github"
+    assert "agents.yml" in capsys.readouterr().out
+
+
+def test_an_existing_workflow_is_kept(folder: Path) -> None:
+    new("agents/pizza", yes=True, ci="github")
+    before = files(folder)
+    with pytest.raises(UsageError, match=r"agents.yml exists already"):
+        new("agents/pasta", yes=True, ci="github")
+    assert files(folder) == before
+
+
+def test_an_unknown_ci_is_refused(folder: Path) -> None:
+    with pytest.raises(UsageError, match="unknown --ci"):
+        new("agents/pizza", yes=True, ci="jenkins")
+    assert files(folder) == []
+
+
+def test_older_agents_without_a_modeline_are_mentioned(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "agents").mkdir()
+    (folder / "agents" / "old.yaml").write_text(
+        "version: 1\nname: old\nprompt: You help.\n", "utf-8"
+    )
+    new("agents/pizza", yes=True)
+    shown = capsys.readouterr().err
+    assert "1 older file here after: vagent validate --fix agents" in shown

@@ -364,7 +364,7 @@ async def test_findings_of_an_agent_file_have_their_position(
 
 
 async def test_a_folder_and_a_missing_file_are_not_agents(tmp_path: Path) -> None:
-    (await vagent("run", tmp_path)).is_one_clear_failure(3, str(tmp_path))
+    (await vagent("run", tmp_path)).is_one_clear_failure(2, str(tmp_path))
     missing = tmp_path / "missing.yaml"
     (await vagent("run", missing)).is_one_clear_failure(3, "missing.yaml")
 

@@ -59,6 +59,7 @@ NOT_RUN = {
     r"vagent doctor .*--online": "it needs a key and the network",
     r"vagent doctor": "its result depends on the machine",
     r"vagent service (?!--fault help)": "it does not end by itself",
+    r"vagent serve ": "it does not end by itself",
     r"vagent .*--service (local|assemblyai)": "it needs the models, or a key",
     r"vagent models (fetch|path)": "it needs the network, or the models",
     r"vagent .*--judge": "it needs a language model",
@@ -319,7 +320,7 @@ def check_hook(path: Path) -> None:
 def check_workflow(path: Path) -> None:
     inputs = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))["inputs"]
     (job,) = yaml.safe_load(path.read_text("utf-8"))["jobs"].values()
-    (step,) = (each for each in job["steps"] if "/vagent@" in each["uses"])
+    (step,) = (each for each in job["steps"] if "/vagent@" in each.get("uses", ""))
     assert set(step["with"]) <= set(inputs)
 
 
@@ -343,6 +344,7 @@ CHECKS: dict[str, Callable[[Path], None]] = {
     "faults.yaml": check_faults,
     ".pre-commit-config.yaml": check_hook,
     ".github/workflows/agents.yml": check_workflow,
+    ".github/workflows/agents-and-tests.yml": check_workflow,
     "vagent.toml": check_settings,
     "pyproject.toml": check_settings,
     "plugin/pyproject.toml": check_plugin,

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ from runner.protocol.client.events import (
 from runner.protocol.messages import ReplyDone, ReplyStarted, ToolCall
 from runner.recording.format import AudioSummary
 from runner.recording.reader import read_recording
-from runner.recording.recorder import Limits, Recorder
+from runner.recording.recorder import Limits, Recorder, new_folder
 from runner.redaction import Redactor
 from tests.recording.calls import (
     FRAME,
@@ -488,3 +489,13 @@ def test_a_recording_is_not_written_through_a_link(
         record(Path("calls/one"), [(0.0, DONE)])
 
     assert not list((tmp_path / "home").iterdir())
+
+
+def test_a_new_folder_of_recordings_is_ignored_by_git(tmp_path: Path) -> None:
+    into = tmp_path / "calls"
+    new_folder(into, "vet", datetime(2026, 1, 31))
+    assert "*" in (into / ".gitignore").read_text("utf-8").splitlines()
+    other = tmp_path / "mine"
+    other.mkdir()
+    new_folder(other, "vet", datetime(2026, 1, 31))
+    assert not (other / ".gitignore").exists()

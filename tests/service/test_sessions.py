@@ -10,8 +10,9 @@ from collections.abc import Coroutine
 
 from runner.service.app import LocalService
 from runner.service.sessions import default_max_sessions
+from tests.service.client import Client
 from tests.service.scripted import ScriptedSpeech
-from tests.service.test_app import LINES, Client, connected, decide
+from tests.service.test_app import LINES, connected, decide
 
 
 class SkippingLoop(asyncio.SelectorEventLoop):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import threading
 from collections.abc import Sequence
@@ -122,7 +123,9 @@ def test_only_the_file_that_is_missing_is_fetched(weights: ModelStore) -> None:
     assert second.began_at == [("config.json", 0)]
 
 
-def test_files_put_there_by_hand_are_hashed_once_and_found(weights: ModelStore) -> None:
+def test_files_put_there_by_hand_are_found_and_a_swap_is_noticed(
+    weights: ModelStore,
+) -> None:
     home = weights.folder / "tiny"
     home.mkdir(parents=True)
     for name, content in GOOD.items():
@@ -130,9 +133,45 @@ def test_files_put_there_by_hand_are_hashed_once_and_found(weights: ModelStore) 
 
     assert weights.find("tiny") == home / "model.bin"
 
-    # Same length and time, other bytes: only the stamp can still accept this.
+    assert (home / ".verified.json").is_file()
+
+    # Same length and time, other bytes.
     spoil_keeping_time(home / "model.bin")
+    assert weights.find("tiny") is None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs modes of POSIX")
+def test_a_stamp_that_others_can_write_proves_nothing(weights: ModelStore) -> None:
+    weights.fetch("tiny", sources=[Stock(GOOD)])
+    home = weights.folder / "tiny"
+    stamp = home / ".verified.json"
+    # A forged stamp: it has the marks of other bytes of the same length.
+    spoil_keeping_time(home / "model.bin")
+    status = (home / "model.bin").stat()
+    marks = json.loads(stamp.read_text("utf-8"))
+    marks["model.bin"][1:] = [
+        *(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    ]
+    stamp.write_text(json.dumps(marks), "utf-8")
     assert weights.find("tiny") == home / "model.bin"
+    stamp.chmod(0o666)
+    assert weights.find("tiny") is None
+
+
+def test_a_file_of_another_length_is_damaged_whatever_the_stamp_says(
+    weights: ModelStore,
+) -> None:
+    weights.fetch("tiny", sources=[Stock(GOOD)])
+    home = weights.folder / "tiny"
+    (home / "model.bin").write_bytes(b"short")
+    status = (home / "model.bin").stat()
+    stamp = home / ".verified.json"
+    marks = json.loads(stamp.read_text("utf-8"))
+    marks["model.bin"][1:] = [
+        *(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    ]
+    stamp.write_text(json.dumps(marks), "utf-8")
+    assert weights.find("tiny") is None
 
 
 def test_a_file_that_changed_since_is_hashed_again(weights: ModelStore) -> None:

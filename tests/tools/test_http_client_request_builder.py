@@ -45,6 +45,21 @@ def test_other_arguments_go_into_the_json_body(method: str) -> None:
     assert (request.query, request.json) == ((("v", "2"),), {"count": 3})
 
 
+def test_fixed_fields_of_the_body_are_sent_and_cannot_be_replaced() -> None:
+    fields = {"tenant": "acme", "tags": ["x", "y"]}
+    arguments = {"shop": "a", "count": 3, "tenant": "evil"}
+    request = builder("POST", fields=fields).build(arguments)
+    assert request.json == {"count": 3, **fields}
+    form = builder("POST", body="form", fields=fields).build({"shop": "a"}).form
+    assert form == (("tenant", "acme"), ("tags", "x"), ("tags", "y"))
+    assert builder("GET", fields=fields).build({"shop": "a"}).json is None
+
+
+def test_a_fixed_list_in_the_query_repeats_its_name() -> None:
+    request = builder(query={"tag": ["x", 2, True]}).build({"shop": "a"})
+    assert request.query == (("tag", "x"), ("tag", "2"), ("tag", "true"))
+
+
 def test_other_arguments_go_into_the_form() -> None:
     request = builder("POST", body="form").build({"shop": "a", "tags": ["x", "y"]})
 

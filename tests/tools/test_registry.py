@@ -253,6 +253,26 @@ async def test_a_secret_in_a_result_is_redacted_and_a_short_value_is_not(
     assert outcome.text == '["Bearer ***","banana"]'
 
 
+@pytest.mark.parametrize("place", [20, 50, 55, 58])
+async def test_a_secret_in_refused_arguments_is_redacted_before_it_is_cut(
+    registry_of: Registries, place: int
+) -> None:
+    def add(number: int) -> int:
+        return number
+
+    registry = registry_of(made_of(add))
+    text = "x" * place + SECRET
+    for name, arguments in (
+        ("add", {"number": text}),
+        ("add", {"number": 1, text: 2}),
+        (text, {}),
+    ):
+        outcome = await registry.run(name, arguments)
+        assert outcome.is_error
+        for size in (4, 8, len(SECRET)):
+            assert SECRET[:size] not in outcome.text + (outcome.detail or "")
+
+
 async def test_a_cancelled_call_raises_and_frees_its_thread(
     registry_of: Registries, gate: threading.Event
 ) -> None:

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import contextlib
 import enum
 import json
+import sqlite3
+from collections import deque
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from ipaddress import ip_address
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -52,8 +56,30 @@ class Order:
 
 
 class Model:
-    def model_dump(self) -> dict[str, object]:
+    def model_dump(self, mode: str = "python") -> dict[str, object]:
         return {"a": Decimal("1.50")}
+
+
+class Point(NamedTuple):
+    x: int
+    y: int
+
+
+class Table:
+    def to_dict(self, orient: str = "dict") -> object:
+        return [{"a": 1}] if orient == "records" else {"a": {0: 1}}
+
+
+class Pair:
+    def to_dict(self) -> object:
+        return {"a": 1}
+
+
+def row() -> sqlite3.Row:
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        database.row_factory = sqlite3.Row
+        found: sqlite3.Row = database.execute("select 1 as a, 'x' as b").fetchone()
+        return found
 
 
 @pytest.mark.parametrize(
@@ -75,6 +101,20 @@ class Model:
         (Fraction(1, 2), "0.5"),
         (np.int64(3), "3"),
         (np.float32(0.5), "0.5"),
+        (np.bool_(True), "true"),
+        (np.arange(3), "[0,1,2]"),
+        (np.array(3), "3"),
+        (np.datetime64("2026-01-01"), '"2026-01-01"'),
+        ({"b": 1, "a": 2}.keys(), '["b","a"]'),
+        ({"b": 1}.values(), "[1]"),
+        ({"b": 1}.items(), '[["b",1]]'),
+        (range(3), "[0,1,2]"),
+        (deque([1, 2]), "[1,2]"),
+        (Point(1, 2), '{"x":1,"y":2}'),
+        ([row()], '[{"a":1,"b":"x"}]'),
+        (Table(), '[{"a":1}]'),
+        (Pair(), '{"a":1}'),
+        (ip_address("10.0.0.1"), '"10.0.0.1"'),
         ({None: 1, 2.5: 2, Colour.RED: 3}, '{"null":1,"2.5":2,"red":3}'),
         ("\ud800", '"\\ud800"'),
     ],

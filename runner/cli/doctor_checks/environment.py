@@ -83,6 +83,10 @@ EXTRAS: Mapping[str, tuple[Package, ...]] = {
         Package("xllamacpp", "2026.5", "xllamacpp"),
         Package("piper-tts", "1.3", "piper"),
     ),
+    "serve": (
+        Package("starlette", "0.45", "starlette.applications"),
+        Package("uvicorn", "0.36", "uvicorn"),
+    ),
     "fast": (
         Package("picows", "2.3", "picows"),
         Package("uvloop", "0.21", "uvloop", systems=("linux", "darwin")),
@@ -99,6 +103,7 @@ EXTRAS: Mapping[str, tuple[Package, ...]] = {
 _PURPOSES = {
     "echo": "echo cancellation, for a microphone next to a loudspeaker",
     "local": "speech and a language model on this machine",
+    "serve": "agents on web pages",
     "fast": "less CPU for a call",
     "otel": "traces of calls",
 }

@@ -38,11 +38,11 @@ class SpokenText:
     @property
     def bare(self) -> str:
         """The text with spaces for its placeholders: every other letter in place."""
-        text = self.text
-        for each in find_placeholders(text):
-            blank = " " * (each.end - each.start)
-            text = text[: each.start] + blank + text[each.end :]
-        return text
+        parts, at = [], 0
+        for each in find_placeholders(self.text):
+            parts += [self.text[at : each.start], " " * (each.end - each.start)]
+            at = each.end
+        return "".join([*parts, self.text[at:]])
 
 
 def find_prompt(inspection: RuleContext) -> SpokenText | None:

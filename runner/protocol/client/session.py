@@ -56,6 +56,9 @@ from runner.protocol.messages import (
 CONNECT_SECONDS = 10.0
 ENDED_SECONDS = 5.0  # timeout of session.ended
 DRAIN_SECONDS = 30.0  # limit for the playback of the last audio
+# Reasons of a `Close` by a limit; the second is followed by the time.
+TIME_LIMIT_REASON = "the call reached its time limit"
+SILENCE_REASON = "the caller was silent for"
 
 _CONVERSING = (Phase.LIVE, Phase.DRAINING)
 
@@ -277,11 +280,11 @@ class ClientSession:
                 return self._hang_up_if_said(now)
             case Timer.IDLE:
                 silence = self._config.idle.end_after or 0.0
-                reason = f"the caller was silent for {silence:g} s"
+                reason = f"{SILENCE_REASON} {silence:g} s"
                 self._close = Close(Outcome.CLEAN, reason)
                 return self._go(Trigger.FAREWELL, now)
             case Timer.MAX_DURATION:
-                self._close = Close(Outcome.CLEAN, "the call reached its time limit")
+                self._close = Close(Outcome.CLEAN, TIME_LIMIT_REASON)
                 return self._go(Trigger.HANG_UP, now)
             case _:
                 return self.conversation.expire(timer, now)

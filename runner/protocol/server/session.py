@@ -21,6 +21,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from enum import Enum, auto
 
+from runner.errors import RemoteProtocolError
 from runner.protocol.messages import (
     ClientMessage,
     ConversationMessage,
@@ -286,14 +287,20 @@ class ServerSession:
 
 
 def _code_and_text(event: Malformed | Failed) -> tuple[str, str]:
-    """Returns code and text of the error, as the service words them."""
     if isinstance(event, Failed):
         return "internal_error", event.message
-    error = event.error
+    return event.error.code, error_text(event.error)
+
+
+def error_text(error: RemoteProtocolError) -> str:
+    """Returns the text of the error for a message that cannot be read.
+
+    It has the wording of the real service.
+    """
     own = error.message.startswith(("Unknown message type", "Invalid "))
     if own or error.message_type is None:
-        return error.code, error.message
-    return error.code, f"Invalid message format for type '{error.message_type}'"
+        return error.message
+    return f"Invalid message format for type '{error.message_type}'"
 
 
 def _unsent(actions: Iterable[ServerAction]) -> Actions:

@@ -11,7 +11,7 @@ import json
 import queue
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -33,9 +33,10 @@ from runner.speech.interfaces import (
     UserMessage,
 )
 from runner.speech.llm.grammar import speech_grammar
+from runner.speech.llm.markup import MarkupFilter, without_links
 from runner.speech.llm.prompt import GOODBYE, ChatMessage, shorten
 from runner.speech.llm.small_model import SmallModelPolicy
-from runner.speech.llm.text import ClauseSplitter, MarkupFilter, without_links
+from runner.speech.llm.text import ClauseSplitter
 from runner.speech.llm.tools import read_tool_specs
 
 _STYLE = (
@@ -67,9 +68,9 @@ class OpenAiCompatibleModel:
         self._accepts_tools = True
         # Templates of some models write the first tag of the thought themselves. The
         # answer then only contains its end, which the first answer shows. It is held
-        # back for models that think.
+        # back, unless the model is known not to think.
         self._starts_thinking = False
-        self._holds_answer = _THINKING_MODEL.search(model or "") is not None
+        self._holds_answer = not _is_plain(model or "")
 
     def warm(self, context: AgentContext) -> None:
         """Does nothing: the server keeps its own cache, and a request costs money."""
@@ -106,7 +107,8 @@ class OpenAiCompatibleModel:
         endings: set[str],
         cancelled: Cancelled,
     ) -> Iterator[ModelOutput]:
-        calls, has_spoken = CallMerger(), False
+        names = {str(tool.get("name")) for tool in context.tools}
+        calls, has_spoken = CallMerger(names), False
         request: dict[str, Any] = {"messages": _messages(context, history)}
         if context.tools:
             request["tools"] = [_function(tool) for tool in context.tools]
@@ -115,10 +117,7 @@ class OpenAiCompatibleModel:
             yield TextChunk(clause)
         if cancelled():
             return
-        names = {tool.get("name") for tool in context.tools}
         for call in calls.in_order():
-            if call.is_from_text and call.name not in names:
-                continue
             if call.name in endings and not has_spoken:
                 yield TextChunk(GOODBYE)
             yield ToolCallRequest(call.name, _arguments(call))
@@ -137,8 +136,7 @@ class OpenAiCompatibleModel:
             if markup.ended_stray:  # the text before was a thought
                 self._starts_thinking, markup.ended_stray, text = True, False, ""
             text += spoken
-            # A tool call in the text is not known before its end.
-            if self._holds_answer or text.lstrip().startswith("{"):
+            if self._holds_answer:
                 continue
             yield from map(without_links, splitter.feed(text))
             text = ""
@@ -146,10 +144,11 @@ class OpenAiCompatibleModel:
             return
         self._holds_answer = False
         text += markup.finish()
-        for each in (*markup.tool_calls, text):
-            if (call := read_text_call(each)) is not None:
-                calls.add(call)
-                text = "" if each is text else text
+        for call in markup.calls:
+            # JSON with a name is a call if a tool has the name; an unknown tool gets an
+            # error as its result, from which the model continues.
+            if call.is_certain or call.name in calls.names:
+                calls.add(PartialCall(None, call.name, call.arguments))
         for clause in (*splitter.feed(text), *splitter.finish()):
             yield without_links(clause)
 
@@ -180,7 +179,7 @@ class _EndpointModel:
         }
         if grammar != speech_grammar():
             request["response_format"] = {"type": "json_object"}
-        markup = MarkupFilter()
+        markup = MarkupFilter(keeps_json=True)
         for piece in self._endpoint.complete(request, cancelled):
             yield markup.feed(piece.text)
         yield markup.finish()
@@ -253,6 +252,18 @@ def _arguments(call: PartialCall) -> Mapping[str, Any]:
 _THINKING_MODEL = re.compile(
     r"(?i)think|reason|qwen-?3|qwq|r1\b|gpt-oss|magistral|nemotron|glm-?4|phi-?4"
 )
+# Families without thoughts; what is not here is waited for once.
+_PLAIN_MODEL = re.compile(
+    r"(?i)llama|gemma-?[123]|(mis|mix|mini|code)s?tral|gpt-[34]|qwen-?(1|2)|phi-?[23]"
+    r"|command|granite-?[123]|smollm|tiny|falcon|vicuna|hermes-?[23]|gemini-[12]"
+)
+
+
+def _is_plain(model: str) -> bool:
+    """True if a model of this name writes no thoughts."""
+    return bool(_PLAIN_MODEL.search(model)) and not _THINKING_MODEL.search(model)
+
+
 _MAX_TEXT_LEVELS = 3  # JSON text in JSON text
 _PATH = "/chat/completions"
 _CONNECT = 5.0  # seconds
@@ -275,7 +286,6 @@ class PartialCall:
     name: str = ""
     arguments: str = ""
     call_id: str = ""
-    is_from_text: bool = False  # written as text by the model
 
     @property
     def is_complete(self) -> bool:
@@ -299,16 +309,18 @@ class CallMerger:
 
     A piece begins a new call if it has another id, or a name while the call before is
     complete: Ollama gives every call the index 0, older versions and Gemini give none.
+    `names` are the tools of the agent.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, names: Collection[str] = ()) -> None:
+        self.names = names
         self.calls: list[PartialCall] = []
 
     def add(self, part: PartialCall) -> None:
         """Adds a piece."""
         call = self._find(part)
         if call is None:
-            call = PartialCall(part.index, is_from_text=part.is_from_text)
+            call = PartialCall(part.index)
             self.calls.append(call)
         call.add(part)
 
@@ -331,22 +343,14 @@ class CallMerger:
         call = others[-1] if others else None
         if call is None or (part.call_id and call.call_id):
             return None
-        is_named = bool(part.name and call.name)
-        is_other = part.index is None and part.name != call.name
-        return None if is_named and (call.is_complete or is_other) else call
-
-
-def read_text_call(text: str) -> PartialCall | None:
-    """Returns a tool call that a model wrote as JSON text, None if it is not one."""
-    try:
-        value = json.loads(text.strip())
-    except ValueError:
-        return None
-    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
-        return None
-    arguments = value.get("arguments", value.get("parameters", {}))
-    written = json.dumps(arguments)
-    return PartialCall(None, value["name"], written, is_from_text=True)
+        if not (part.name and call.name):
+            return call
+        if part.name == call.name and not part.arguments:
+            return call  # the name is repeated at the end
+        is_other = part.name != call.name and (
+            part.index is None or {part.name, call.name} <= set(self.names)
+        )
+        return None if call.is_complete or is_other else call
 
 
 @dataclass(frozen=True, slots=True)

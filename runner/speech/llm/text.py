@@ -1,4 +1,4 @@
-"""Text between model and speech: clauses, markup, spoken numbers."""
+"""Text between model and speech: clauses and spoken numbers."""
 
 from __future__ import annotations
 
@@ -58,108 +58,6 @@ class ClauseSplitter:
         return mark in _PAUSES and length >= (
             LONG_CLAUSE if self._given else FIRST_CLAUSE
         )
-
-
-# Sections that are not spoken: thoughts of the model, and tool calls that the server
-# left in the text.
-_SECTIONS = {
-    "<think>": "</think>",
-    "<thinking>": "</thinking>",
-    "<reasoning>": "</reasoning>",
-    "<|channel|>analysis<|message|>": "<|end|>",
-    "<|channel|>commentary<|message|>": "<|end|>",
-    "<tool_call>": "</tool_call>",
-}
-_TOOL_CALL = "<tool_call>"
-# Marks without a meaning for the caller.
-_MARKS = ("<|start|>assistant", "<|channel|>final<|message|>", "<|return|>", "<|end|>")
-_STRAY_ENDS = ("</think>", "</thinking>", "</reasoning>")
-_SILENT = str.maketrans("", "", "*`#|")
-_LINK = re.compile(r"!?\[([^\]]*)\]\([^()\s]*\)")
-
-
-class MarkupFilter:
-    """Removes markdown, thoughts and tool calls from streamed text.
-
-    With `starts_thinking` the text begins inside of a thought, because the template of
-    the server writes its first tag. `ended_stray` is True after the end of a thought
-    that had no beginning. `tool_calls` are the JSON texts of tool calls.
-    """
-
-    def __init__(self, *, starts_thinking: bool = False) -> None:
-        self._held = ""
-        self._section = "<think>" if starts_thinking else ""
-        # The text of a thought whose beginning is only assumed: without an end it is
-        # the answer.
-        self._assumed: str | None = "" if starts_thinking else None
-        self.ended_stray = False
-        self.tool_calls: list[str] = []
-
-    def feed(self, piece: str) -> str:
-        """Adds a piece; returns the text that can be spoken so far."""
-        self._held += piece
-        spoken = ""
-        while True:
-            marks = (
-                (_SECTIONS[self._section],)
-                if self._section
-                else (*_SECTIONS, *_STRAY_ENDS, *_MARKS)
-            )
-            at, mark = (
-                min(
-                    (found, -len(mark), mark)
-                    for mark in marks
-                    if (found := self._held.find(mark)) >= 0
-                )[::2]
-                if any(mark in self._held for mark in marks)
-                else (-1, "")
-            )
-            if at < 0:
-                break
-            before, self._held = self._held[:at], self._held[at + len(mark) :]
-            if self._section:
-                if self._section == _TOOL_CALL:
-                    self.tool_calls.append(before)
-                self._section, self._assumed = "", None
-            elif mark in _STRAY_ENDS:
-                spoken, self.ended_stray = "", True
-            else:
-                spoken += before
-                self._section = mark if mark in _SECTIONS else ""
-        keep = max(_begun(self._held, mark) for mark in marks)
-        if not self._section:
-            spoken += self._held[: len(self._held) - keep]
-        elif self._section == _TOOL_CALL:
-            return self._plain(spoken)  # the whole call is needed
-        elif self._assumed is not None:
-            self._assumed += self._held[: len(self._held) - keep]
-        self._held = self._held[len(self._held) - keep :]
-        return self._plain(spoken)
-
-    def finish(self) -> str:
-        """Returns the text held back, at the end of the text."""
-        rest, self._held = self._held, ""
-        if self._section == _TOOL_CALL:
-            self.tool_calls.append(rest)
-        if self._assumed is not None:
-            return self._plain(self._assumed + rest)
-        return "" if self._section else self._plain(rest)
-
-    def _plain(self, text: str) -> str:
-        return text.translate(_SILENT)
-
-
-def without_links(text: str) -> str:
-    """Returns a text with the words of its markdown links in place of the links."""
-    return _LINK.sub(r"\1", text)
-
-
-def _begun(text: str, mark: str) -> int:
-    """Returns the length of the longest end of `text` that begins `mark`."""
-    for length in range(min(len(text), len(mark) - 1), 0, -1):
-        if mark.startswith(text[-length:]):
-            return length
-    return 0
 
 
 _TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)?")

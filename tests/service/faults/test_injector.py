@@ -13,8 +13,9 @@ from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatu
 
 from runner.service.app import LocalService
 from runner.service.faults.parser import parse_fault
+from tests.service.client import Client
 from tests.service.scripted import ScriptedSpeech
-from tests.service.test_app import LINES, TOOL, Client, connected, decide
+from tests.service.test_app import LINES, TOOL, connected, decide
 
 GREETING = "Hello, and welcome to this call."
 

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -331,7 +332,7 @@ def test_cancellation_ends_a_hanging_request_at_once() -> None:
 
     peer = Peer(hang)
     with peer.serving():
-        llm = OpenAiCompatibleModel(peer.url)
+        llm = OpenAiCompatibleModel(peer.url, model="llama3.1")
         output = llm.respond(CONTEXT, [UserMessage("Hello.")], cancel.is_set)
         assert next(iter(output)) == TextChunk("Hello and welcome.")
         cancel.set()
@@ -370,6 +371,12 @@ TWO_CALLS = {
         function_call('"Oslo"}', index=0, id="a"),
         function_call("", index=1, id="b"),
         function_call(ROME, index=1, id="b"),
+    ],
+    "the name again at the end": [
+        function_call(OSLO, index=0, id="a"),
+        function_call("", index=0),
+        function_call(ROME, index=1, id="b"),
+        function_call("", index=1),
     ],
     "the id only in the first piece": [
         function_call("", index=0, id="a"),
@@ -431,6 +438,14 @@ def test_a_thought_without_a_first_tag_is_held_back_for_models_that_think() -> N
     assert speech(*texts, model="Qwen3-8B") == ["Hello caller."]
 
 
+@pytest.mark.parametrize("model", [None, "new-model-2", "qwen2.5-thinking"])
+def test_the_first_answer_of_an_unknown_model_is_held_back_too(
+    model: str | None,
+) -> None:
+    texts = ("A secret thought. ", "And one more.", "</think>", "Hello caller.")
+    assert speech(*texts, model=model) == ["Hello caller."]
+
+
 def test_an_answer_without_a_thought_is_spoken_after_answers_with_one() -> None:
     plays = [
         stream({"content": "secret</think>Hello caller."}),
@@ -462,3 +477,27 @@ def test_a_call_written_as_text_is_made_and_not_spoken(text: str) -> None:
     pieces = [{"content": text[at : at + 7]} for at in range(0, len(text), 7)]
     output = respond(Peer(stream(*pieces)), "Oslo?")
     assert output == [ToolCallRequest("get_weather", {"location": "Oslo"})]
+
+
+def test_two_calls_without_arguments_and_ids_are_two() -> None:
+    context = replace(
+        CONTEXT,
+        tools=({"type": "function", "name": "a"}, {"type": "function", "name": "b"}),
+    )
+    for index in (0, None):
+        fields = {} if index is None else {"index": index}
+        deltas = [function_call("", name=name, **fields) for name in ("a", "b")]
+        output = respond(Peer(stream(*deltas)), "Both.", context=context)
+        assert output == [ToolCallRequest("a", {}), ToolCallRequest("b", {})]
+
+
+def test_a_call_of_an_unknown_tool_in_the_text_gets_an_answer() -> None:
+    text = '{"name": "no_such_tool", "arguments": {"x": 1}}'
+    output = respond(Peer(stream({"content": text})), "Oslo?")
+    assert output == [ToolCallRequest("no_such_tool", {"x": 1})]
+
+
+def test_json_that_is_not_a_call_is_spoken() -> None:
+    text = '{"name": "Ada", "age": 36}'
+    output = respond(Peer(stream({"content": text})), "Who?")
+    assert {type(each) for each in output} == {TextChunk}

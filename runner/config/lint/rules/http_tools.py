@@ -165,11 +165,11 @@ _SERVICE_SECONDS = 120.0  # the service cancels a tool call after this
 
 @rule("VA436", "query-twice", "warning")
 def query_twice(inspection: RuleContext) -> Iterator[Finding]:
-    """An HTTP tool would send the same query parameter twice.
+    """An HTTP tool has two values for one query parameter or field of the body.
 
     The arguments of GET, HEAD and DELETE that have no `{placeholder}` go into the
     query, together with `query` and the query of the URL. The host decides which of two
-    values counts.
+    values counts. In a body, a value of `fields` replaces the argument of its name.
 
     Bad:
         tools:
@@ -201,6 +201,12 @@ def query_twice(inspection: RuleContext) -> Iterator[Finding]:
                     message = f"the argument `{name}` also goes into the query"
                     place = inspection.key((*each.path, "query", name))
                     yield Finding(place, message, "give one of them another name")
+        else:
+            for name in inspection.get((*each.path, "fields"), dict) or ():
+                if name in each.properties and f"{{{name}}}" not in each.url:
+                    message = f"the argument `{name}` is replaced by `fields`"
+                    place = inspection.key((*each.path, "fields", name))
+                    yield Finding(place, message, "remove it from `parameters`")
         text = each.parts.query if each.parts else ""
         for name in dict.fromkeys(name for name, _ in parse_qsl(text, True)):
             if name in sent:
@@ -211,7 +217,7 @@ def query_twice(inspection: RuleContext) -> Iterator[Finding]:
 
 @rule("VA437", "body-unused", "warning")
 def body_unused(inspection: RuleContext) -> Iterator[Finding]:
-    """`body` is set, but the arguments are sent in the query.
+    """`body` or `fields` is set, but the arguments are sent in the query.
 
     Only POST, PUT and PATCH have a body.
 
@@ -231,12 +237,16 @@ def body_unused(inspection: RuleContext) -> Iterator[Finding]:
             timeout: 2s
     """
     for each in inspection.fact(find_http_tools):
-        path = (*each.path, "body")
-        if each.method in QUERY_METHODS and inspection.get(path, str) is not None:
+        if each.method not in QUERY_METHODS:
+            continue
+        for name, kind in (("body", str), ("fields", dict)):
+            path = (*each.path, name)
+            if not inspection.get(path, kind):
+                continue
             if not inspection.is_valid((*each.path, "method")):
                 continue
             message = f"{each.method} sends no body; the arguments go into the query"
-            help_ = "remove `body`, or set `method: POST`"
+            help_ = f"remove `{name}`, or set `method: POST`"
             yield Finding(inspection.key(path), message, help_)
 
 
@@ -349,8 +359,8 @@ def timeout_too_long(inspection: RuleContext) -> Iterator[Finding]:
 def argument_not_replaced(inspection: RuleContext) -> Iterator[Finding]:
     """An argument in braces is in a field where it is not replaced.
 
-    Arguments replace `{placeholders}` only in the URL; in a header or in `query` the
-    braces are sent unchanged.
+    Arguments replace `{placeholders}` only in the URL; in a header, in `query` or in
+    `fields` the braces are sent unchanged.
 
     Bad:
         tools:
@@ -376,14 +386,14 @@ def argument_not_replaced(inspection: RuleContext) -> Iterator[Finding]:
             timeout: 2s
     """
     for each in inspection.fact(find_http_tools):
-        for field in ("headers", "query"):
+        for field in ("headers", "query", "fields"):
             fixed = inspection.get((*each.path, field), dict) or {}
             for name in fixed:
                 path = (*each.path, field, name)
                 text = inspection.get(path, str) or ""
                 for found in re.finditer(r"(?<!\$)\{(\w+)\}", text):
                     if found[1] in each.properties:
-                        where = "a header" if field == "headers" else "`query`"
+                        where = "a header" if field == "headers" else f"`{field}`"
                         message = f"`{found[0]}` is not replaced in {where}"
                         help_ = "arguments are replaced only in the URL"
                         place = inspection.part(path, *found.span())

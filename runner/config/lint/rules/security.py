@@ -1,4 +1,4 @@
-"""Rules VA601 to VA608: security of files, secrets and tools."""
+"""Rules VA601 to VA609: security of files, secrets and tools."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from runner.config.diagnostics import Finding, replacement
 from runner.config.lint.context import rule
@@ -14,6 +15,7 @@ from runner.config.lint.references import find_uses, read_prompt
 from runner.config.lint.secrets import find_leaks
 from runner.config.lint.tool_facts import tool_name
 from runner.config.spelling import is_certain_guess, nearest
+from runner.hosts import is_this_machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -313,3 +315,32 @@ def _installed_plugins(inspection: RuleContext) -> set[str]:
     from importlib.metadata import entry_points
 
     return {each.name for each in entry_points(group="vagent.tools")} | _BUILT_IN
+
+
+@rule("VA609", "service-not-encrypted", "warning")
+def service_not_encrypted(inspection: RuleContext) -> Iterator[Finding]:
+    """The address of the service is `ws://` and not on this machine.
+
+    What caller and agent say, and the key, would cross the network in clear text.
+    vagent refuses such an address if a key is set.
+
+    Bad:
+        service: {url: "ws://voice.example.com/v1/ws"}
+
+    Good:
+        service: {url: "wss://voice.example.com/v1/ws"}
+    """
+    path = ("service", "url")
+    url = inspection.get(path, str)
+    if url is None or not url.lower().startswith("ws://"):
+        return
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return  # the schema reports it
+    if "$" in host or is_this_machine(host):
+        return
+    message = f"what is said crosses the network to `{host}` in clear text"
+    place = inspection.part(path, 0, len("ws://"))
+    fix = replacement(place, "ws://", "wss://", is_safe=False)
+    yield Finding(inspection.value(path), message, "write `wss://`", fix)

@@ -29,6 +29,9 @@ _NEARLY = (
 _MAX_QUOTED_CHARS = 40  # of a malformed placeholder that is quoted in a message
 
 
+_MAX_LISTED = 10  # names in a message
+
+
 @rule("VA301", "undeclared-variable")
 def undeclared_variable(inspection: RuleContext) -> Iterator[Finding]:
     """A text uses a variable that the file does not declare.
@@ -55,6 +58,8 @@ def undeclared_variable(inspection: RuleContext) -> Iterator[Finding]:
             continue
         guess = nearest(name, declared or ())
         help_, fix = "declare it under `variables`", None
+        if declared:
+            help_ += f"; declared: {', '.join(list(declared)[:_MAX_LISTED])}"
         if guess:
             help_ = f"did you mean `${{{guess}}}`?"
             is_safe = is_certain_guess(name, guess)
