@@ -14,7 +14,7 @@ const LAST_RETRY_MS = 2000;
 const FAREWELL_MS = 2000; // for the answer to session.end
 const DRAIN_MS = 15000; // for the last words after the agent has hung up
 const RESUMED_MS = 500; // for the context to run, unless the browser waits for a click
-const FULL_BYTES = 96000; // unsent: more than 2 s of audio, and further audio is too late
+const FULL_BYTES = 96000; // unsent, 2 s of audio: more would be late
 const STALLED_MS = 5000; // with a full buffer: the network is gone
 
 /** What went wrong, in words for the caller. `{retry}` is "in 30 seconds" or "later". */
@@ -376,9 +376,6 @@ class Call {
     if (this.#phase !== "live") return;
     this.#phase = "resuming";
     this.#lostAt = performance.now();
-    this.#fullSince = 0;
-    this.#isThinking = false;
-    this.#dropSocket();
     this.#update();
     this.#retry();
   }
@@ -392,10 +389,14 @@ class Call {
     this.#timers.retry = setTimeout(() => {
       this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS);
       this.#timers.attempt = setTimeout(() => this.#retry(), ATTEMPT_MS);
-      const { id, token } = this.#session;
-      if (token) this.#socketUrl.searchParams.set("token", token);
-      this.#open({ type: "session.resume", session_id: id });
+      this.#resume();
     }, delay);
+  }
+
+  #resume() {
+    const { id, token } = this.#session;
+    if (token) this.#socketUrl.searchParams.set("token", token);
+    this.#open({ type: "session.resume", session_id: id });
   }
 
   /** Forgets a socket that is of no use: it may take minutes to close. */
@@ -416,31 +417,33 @@ class Call {
 
   #finish(reason, error = null) {
     if (this.#phase === "over") return;
-    const wasConnected = this.#phase === "live";
+    const phase = this.#phase;
     this.#phase = "over";
     Object.values(this.#timers).forEach(clearTimeout);
     this.#abort.abort();
-    this.#farewell(reason, wasConnected);
+    this.#farewell(reason, phase);
     if (error !== null) this.#emitError(error, true);
     this.#setState("ended");
     this.#emit("ended", { reason, code: error?.code ?? null, message: error?.message ?? "" });
   }
 
-  #farewell(reason, wasConnected) {
-    if (wasConnected && reason !== "hangup") this.#audio.drain();
+  #farewell(reason, phase) {
+    if (phase === "live" && reason !== "hangup") this.#audio.drain();
     else this.#audio.close();
+    // A session without a connection is resumed to be ended: until then it is paid for.
+    if (phase === "resuming" && reason === "hangup" && !this.#socket) this.#resume();
     const socket = this.#socket;
     if (socket === null) return;
-    socket.onopen = socket.onclose = null;
+    socket.onclose = null;
     socket.onmessage = ({ data }) => {
       if (JSON.parse(data).type === "session.ended") socket.close(1000);
     };
-    if (reason === "hangup" && socket.readyState === WebSocket.OPEN) {
-      socket.send(JSON.stringify({ type: "session.end" }));
-      setTimeout(() => socket.close(), FAREWELL_MS);
-    } else {
-      socket.close();
-    }
+    const isOpen = socket.readyState === WebSocket.OPEN;
+    if (reason !== "hangup" || (phase === "starting" && !isOpen)) return socket.close();
+    const end = () => socket.send('{"type":"session.end"}');
+    if (isOpen) end();
+    else socket.addEventListener("open", end); // after the handler that resumes
+    setTimeout(() => socket.close(), FAREWELL_MS);
   }
 
   // --- events

@@ -3,8 +3,7 @@
 //
 //   <script src="https://HOST/widget.js" data-agent="support" async></script>
 //
-// It is built node by node and styled by an adopted style sheet, so that it works under a
-// strict content security policy. call.js is loaded by the first call.
+// Nodes and an adopted style sheet are made by script, for strict security policies.
 (() => {
   const script = document.currentScript ?? document.querySelector('script[src*="widget.js"]');
   const HERE = new URL(".", script.src);
@@ -76,7 +75,7 @@ header { display: flex; align-items: center; gap: 12px; padding: 14px 16px; bord
 .name { font-size: 1.05rem; font-weight: 650; }
 .state, .time { color: var(--faint); font-size: .9rem; min-height: 1.3em; font-variant-numeric: tabular-nums; }
 .middle { position: relative; flex: 1; min-height: 0; display: flex; flex-direction: column; }
-.log { flex: 1; min-height: 0; overflow-y: auto; padding: 16px; display: flex; flex-direction: column; gap: 10px; overscroll-behavior: contain; }
+.log { flex: 1; min-height: 0; overflow-y: auto; padding: 16px; display: flex; flex-direction: column; gap: 10px; }
 .hint { position: absolute; inset: 0; display: grid; place-content: center; margin: 0; padding: 24px; text-align: center; text-wrap: balance; color: var(--faint); pointer-events: none; }
 .log:not(:empty) + .hint { display: none; }
 .entry { max-width: 86%; padding: 8px 13px; border-radius: 14px; overflow-wrap: anywhere; white-space: pre-wrap; }
@@ -88,7 +87,7 @@ header { display: flex; align-items: center; gap: 12px; padding: 14px 16px; bord
 .entry s, .tool { color: var(--faint); }
 .tool { align-self: center; font-size: .85rem; }
 .tool.failed { color: var(--danger); }
-.notice { margin: 0 16px 12px; padding: 9px 12px; border-radius: 10px; font-size: .92rem; border: 1px solid color-mix(in srgb, var(--danger) 45%, var(--back)); background: color-mix(in srgb, var(--danger) 9%, var(--back)); }
+.notice { margin: 0 16px 12px; padding: 9px 12px; border-radius: 10px; border: 1px solid color-mix(in srgb, var(--danger) 45%, var(--back)); background: color-mix(in srgb, var(--danger) 9%, var(--back)); }
 .notice:empty { margin: 0; padding: 0; border: 0; }
 footer { padding: 12px 16px 16px; border-top: 1px solid var(--line); display: grid; grid-template-columns: minmax(0, 1fr); gap: 12px; }
 form, .controls { display: flex; gap: 10px; align-items: start; }
@@ -108,7 +107,7 @@ button:disabled { color: color-mix(in srgb, var(--text) 45%, var(--back)); curso
 .live .call svg { transform: rotate(135deg); }
 .mute[aria-pressed="true"] { background: var(--text); color: var(--back); }
 .microphone { flex: 1; min-width: 0; display: grid; gap: 6px; }
-select { width: 100%; padding: 0 8px; text-overflow: ellipsis; }
+select { width: 100%; padding: 0 8px; }
 .meter { height: 4px; border-radius: 2px; background: linear-gradient(var(--accent) 0 0) 0 / calc(100% * var(--level, 0)) no-repeat var(--line); }
 .launcher { display: flex; gap: 8px; }
 .launcher button { min-height: 52px; padding: 0 20px; border-radius: 26px; box-shadow: 0 4px 16px #00000033; }

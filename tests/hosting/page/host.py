@@ -124,6 +124,7 @@ class Host:
         self.refusal: tuple[int, Mapping[str, Any]] | None = None
         self.tokens: list[Mapping[str, str]] = []  # the queries of token requests
         self.is_reachable = True
+        self.unreached = 0  # connections that were aborted meanwhile
         self.accepts_sockets = True  # otherwise, an upgrade is refused by HTTP
         self.port = 0  # of the relay
         self._relayed: set[asyncio.Transport | asyncio.WriteTransport] = set()
@@ -201,6 +202,7 @@ class Host:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int
     ) -> None:
         if not self.is_reachable:
+            self.unreached += 1
             writer.transport.abort()
             return
         inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)

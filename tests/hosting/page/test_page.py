@@ -587,6 +587,25 @@ def test_a_socket_that_closes_within_a_call_is_opened_again(
     assert host.connection().next()["type"] == "session.resume"
 
 
+def test_hanging_up_while_reconnecting_ends_the_session(page: Page, host: Host) -> None:
+    call(page, host)
+    host.is_reachable = False
+    host.cut()
+    # The page waits for 2 s before the fifth attempt.
+    until(page, lambda: host.unreached >= 4)
+
+    host.is_reachable = True
+    page.get_by_role("button", name="Hang up").click()
+    last = host.connection()
+
+    assert last.next() == {"type": "session.resume", "session_id": "sess_1"}
+    assert last.next() == {"type": "session.end"}
+    last.send("session.ended")
+    assert last.closed.wait(20)
+    expect(state(page)).to_have_text("Call ended")
+    assert host.connections.empty()
+
+
 def test_a_session_that_is_gone_ends_the_call(page: Page, host: Host) -> None:
     call(page, host)
     host.cut()
