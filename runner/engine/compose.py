@@ -35,7 +35,7 @@ from runner.audio.virtual import InjectedMicrophone, MixedMicrophone
 from runner.config.credentials import SECRET_NAME
 from runner.config.diagnostics import Diagnostic
 from runner.config.lint.secrets import credentials_in
-from runner.config.model import AgentConfig
+from runner.config.model import AgentConfig, LlmConfig
 from runner.engine.agent import load_agent_and_tools
 from runner.engine.audio_setup import AudioOptions, LocalEndpoint, Typing, open_endpoint
 from runner.engine.caller import (
@@ -373,8 +373,25 @@ async def connect_service(
     running = run_local_service(
         agent.local, report_missing, faults, max_sessions=max_sessions
     )
-    async with running as url:
-        yield Dialer(url, lambda: service.key, library)
+    mentioning = asyncio.create_task(_mention_servers(agent, notice))
+    try:
+        async with running as url:
+            yield Dialer(url, lambda: service.key, library)
+    finally:
+        mentioning.cancel()
+
+
+async def _mention_servers(agent: AgentConfig, notice: Callable[[str], None]) -> None:
+    """Mentions servers of better language models, in parallel to loading."""
+    if agent.local.llm != LlmConfig():
+        return
+    from runner.speech.llm.servers import find_servers
+
+    for server in await asyncio.to_thread(find_servers):
+        notice(
+            f"{server.name} answers at {server.url}; hint: the agent uses it with "
+            f"the line {server.yaml}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
