@@ -50,9 +50,17 @@ _SECURITY_HEADERS = {
     "Permissions-Policy": "microphone=(self)",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-_TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html"}
+_TYPES = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".html": "text/html",
+    ".ts": "text/plain",
+}
 # Files that pages of other origins load, too.
-_PUBLIC_FILES = ("widget.js", "call.js", "worklet.js")
+_PUBLIC_FILES = ("widget.js", "call.js", "worklet.js", "call.d.ts")
+# A refusal contains nothing private, and a page of any origin shows its reason: without
+# this header, a browser reports a refusal like a server that cannot be reached.
+_READABLE = {"Access-Control-Allow-Origin": "*"}
 # A message of a client is at most a second of audio, or a text.
 MAX_MESSAGE_BYTES = 256 * 1024
 # Sockets without a call; one more closes the oldest.
@@ -423,12 +431,12 @@ def _describe(call: HostedCall) -> dict[str, Any]:
 
 
 def _refuse(status: int, code: str, message: str) -> Response:
-    return JSONResponse({"code": code, "message": message}, status)
+    return JSONResponse({"code": code, "message": message}, status, _READABLE)
 
 
 def _answer_refusal(refusal: Refusal) -> Response:
     body: dict[str, Any] = {"code": refusal.code, "message": refusal.message}
-    headers = {}
+    headers = dict(_READABLE)
     if refusal.retry_after is not None:
         seconds = max(1, round(refusal.retry_after))
         body["retry_after"] = seconds

@@ -383,3 +383,39 @@ async def test_pages_have_a_strict_policy_and_unknown_agents_are_404(
         agents = (await fetch(hosted, "/v1/agents")).json()["agents"]
         assert [each["agent_id"] for each in agents] == ["support"]
         assert (await fetch(hosted, "/healthz")).json()["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("path", "origin", "status", "code"),
+    [
+        ("/v1/token?agent=support", "https://evil.example", 403, "origin_refused"),
+        ("/v1/token?agent=support", "", 401, "token_required"),
+        ("/v1/token?agent=other", "", 404, "agent_not_found"),
+        ("/v1/agents/other", "", 404, "agent_not_found"),
+    ],
+)
+async def test_a_page_of_another_origin_reads_why_it_is_refused(
+    tmp_path: Path, path: str, origin: str, status: int, code: str
+) -> None:
+    async with hosting([write_agent(tmp_path)], change=protect) as hosted:
+        headers = {"Origin": origin or hosted.address.replace("127.0.0.1", "localhost")}
+        answer = await fetch(hosted, path, headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+
+
+@pytest.mark.parametrize(
+    "name", ["widget.js", "call.js", "worklet.js", "call.d.ts", "page.css", "index.js"]
+)
+async def test_the_files_of_the_page_are_served(tmp_path: Path, name: str) -> None:
+    async with hosting([write_agent(tmp_path)]) as hosted:
+        answer = await fetch(hosted, f"/{name}")
+
+    assert answer.status_code == 200
+    kind = {"js": "text/javascript", "css": "text/css", "ts": "text/plain"}
+    expected = f"{kind[name.split('.')[-1]]}; charset=utf-8"
+    assert answer.headers["Content-Type"] == expected
+    # What another site's page loads is readable from there; the rest is not.
+    is_public = name not in ("page.css", "index.js")
+    assert ("Access-Control-Allow-Origin" in answer.headers) == is_public
