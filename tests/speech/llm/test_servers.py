@@ -65,7 +65,7 @@ def test_another_server_at_the_port_is_not_taken_for_one(
         assert find_servers({"Ollama": port}) == []
 
 
-def test_a_closed_port_is_no_error() -> None:
+def test_a_closed_port_is_not_an_error() -> None:
     with answering(200, b"") as port:
         pass
     assert find_servers({"Ollama": port}) == []
