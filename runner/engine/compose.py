@@ -31,7 +31,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 from runner import __version__
 from runner.audio.devices import Microphone, Speaker
-from runner.audio.virtual import InjectedMicrophone, MixedMicrophone
+from runner.audio.virtual import (
+    InjectedMicrophone,
+    MixedMicrophone,
+    NullSpeaker,
+)
 from runner.config.credentials import SECRET_NAME
 from runner.config.diagnostics import Diagnostic
 from runner.config.lint.secrets import credentials_in
@@ -237,17 +241,19 @@ async def open_call(
     if hosts := find_secret_hosts(agent, service):
         view.notice(f"values of the environment are sent to: {', '.join(hosts)}")
     tools = build_toolset(registry)
-    config = build_client_config(agent, tools, service, options.max_duration)
-    seed = random.randrange(2**32) if options.seed is None else options.seed
-    session = new_session(config, seed)
-    changes = session.conversation.changes
-    toolset = LiveToolset(tools, lambda: changes.current.tools, view.notice)
     async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(toolset.close)
         opening = open_endpoint(
             options.input, options.output, options.lines, view.notice, options.audio
         )
         endpoint = replace(await stack.enter_async_context(opening), typing=typing)
+        config = build_client_config(agent, tools, service, options.max_duration)
+        if is_silent(endpoint, service, options):
+            config = as_text(config)
+        seed = random.randrange(2**32) if options.seed is None else options.seed
+        session = new_session(config, seed)
+        changes = session.conversation.changes
+        toolset = LiveToolset(tools, lambda: changes.current.tools, view.notice)
+        stack.push_async_callback(toolset.close)
         dialing = connect_service(
             service,
             agent,
@@ -301,6 +307,22 @@ async def open_call(
             service,
             counters,
         )
+
+
+def is_silent(endpoint: LocalEndpoint, service: Service, options: CallOptions) -> bool:
+    """True if no audio of the agent is played or recorded, and the service can write.
+
+    Then its answers come as they are written, not at the pace of speech.
+    """
+    records = options.recording is not None and options.recording.audio
+    is_mute = isinstance(endpoint.speaker, NullSpeaker)
+    return service.url is None and endpoint.input == "text" and is_mute and not records
+
+
+def as_text(config: ClientConfig) -> ClientConfig:
+    """Returns the configuration of a session without audio of the agent."""
+    output = {**config.session.get("output", {}), "type": "text"}
+    return replace(config, session={**config.session, "output": output})
 
 
 def _choose_input(
