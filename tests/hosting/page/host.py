@@ -124,6 +124,7 @@ class Host:
         self.refusal: tuple[int, Mapping[str, Any]] | None = None
         self.tokens: list[Mapping[str, str]] = []  # the queries of token requests
         self.is_reachable = True
+        self.accepts_sockets = True  # otherwise, an upgrade is refused by HTTP
         self.port = 0  # of the relay
         self._relayed: set[asyncio.Transport | asyncio.WriteTransport] = set()
         self._loop = asyncio.new_event_loop()
@@ -301,6 +302,9 @@ class Host:
         return JSONResponse(found, headers=headers)
 
     async def _socket(self, websocket: WebSocket) -> None:
+        if not self.accepts_sockets:
+            await websocket.close()
+            return
         await websocket.accept()
         connection = Connection(self, websocket)
         self.connections.put(connection)
