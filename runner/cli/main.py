@@ -43,6 +43,12 @@ RENAMED_OPTIONS: dict[tuple[str, str], str] = {
     ("test", "--keep-passed"): "--record-passed",
 }
 
+# Options that `vagent serve` had when it ran the local service.
+_SERVICE_OPTIONS = (
+    *("--brain", "--fault", "--key", "--llm", "--max-sessions", "--no-models"),
+    *("--recognizer", "--stand-ins", "--stt", "--tts", "--voice"),
+)
+
 # The commands in the order of `--help`, each with the name of its function or Typer app
 # in the module of the same name.
 COMMANDS = {
@@ -95,6 +101,11 @@ def _refuse_renamed(arguments: Sequence[str]) -> None:
         old = each.partition("=")[0]
         if new := RENAMED_OPTIONS.get((command, old)):
             raise UsageError(f"unknown option '{old}'", hint=f"use {new}")
+        if command == "serve" and old in _SERVICE_OPTIONS:
+            new = RENAMED_OPTIONS.get(("service", old), old)
+            raise UsageError(
+                f"unknown option '{old}'", hint=f"use `vagent service {new}`"
+            )
 
 
 def _print_version(wanted: bool) -> None:

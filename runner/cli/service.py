@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +18,7 @@ from runner.errors import counted
 
 if TYPE_CHECKING:
     from runner.config.model import LlmConfig
+    from runner.protocol.messages import JsonObject
     from runner.service.conversation import Report
 
 _LLM_KEY = "VAGENT_LLM_KEY"
@@ -90,6 +91,14 @@ def service(
             help="Speech synthesis: joe, or a Piper voice's .onnx file. Default: joe.",
         ),
     ] = None,
+    agent: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FILE",
+            help="Store an agent, which clients name by its agent_id. Its tools are "
+            "declared to the client, which runs them. Repeatable.",
+        ),
+    ] = None,
     no_models: Annotated[
         bool,
         typer.Option(
@@ -155,6 +164,7 @@ def service(
                 report=report,
                 faults=faults,
                 fault_seed=fault_seed,
+                agents=_load_agents(agent or ()),
             )
             serving = serve_until_stopped(
                 server, report, exit_with_parent=exit_with_parent
@@ -189,6 +199,30 @@ def _with_metrics(report: Report, port: int | None) -> Iterator[Report]:
     with serve_metrics(port, lambda accept: render(registry, accept)) as url:
         report("vagent.metrics", {"url": url})
         yield report_and_count
+
+
+def _load_agents(pairs: Sequence[str]) -> Mapping[str, JsonObject]:
+    """Returns the `session` objects of agent files by their names.
+
+    Raises `UsageError`, and what loading an agent raises.
+    """
+    from runner.config.files import load_environment, resolve_agent
+    from runner.config.model import session_fields
+    from runner.engine.agent import load_agent_and_tools
+    from runner.errors import UsageError
+
+    found: dict[str, JsonObject] = {}
+    for pair in pairs:
+        name, equals, file = pair.partition("=")
+        if not (name and equals and file):
+            raise UsageError(
+                f"invalid --agent '{pair}'", hint="write --agent NAME=FILE.yaml"
+            )
+        path = resolve_agent(Path(file))
+        environment = load_environment(path.parent, os.environ)
+        loaded, registry = load_agent_and_tools(path, {}, environment)
+        found[name] = session_fields(loaded, registry.wire_definitions())
+    return found
 
 
 def _check_variables() -> None:

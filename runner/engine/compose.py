@@ -31,11 +31,15 @@ from urllib.parse import parse_qsl, urlsplit
 
 from runner import __version__
 from runner.audio.devices import Microphone, Speaker
-from runner.audio.virtual import InjectedMicrophone, MixedMicrophone
+from runner.audio.virtual import (
+    InjectedMicrophone,
+    MixedMicrophone,
+    NullSpeaker,
+)
 from runner.config.credentials import SECRET_NAME
 from runner.config.diagnostics import Diagnostic
 from runner.config.lint.secrets import credentials_in
-from runner.config.model import AgentConfig
+from runner.config.model import AgentConfig, LlmConfig
 from runner.engine.agent import load_agent_and_tools
 from runner.engine.audio_setup import AudioOptions, LocalEndpoint, Typing, open_endpoint
 from runner.engine.caller import (
@@ -237,17 +241,19 @@ async def open_call(
     if hosts := find_secret_hosts(agent, service):
         view.notice(f"values of the environment are sent to: {', '.join(hosts)}")
     tools = build_toolset(registry)
-    config = build_client_config(agent, tools, service, options.max_duration)
-    seed = random.randrange(2**32) if options.seed is None else options.seed
-    session = new_session(config, seed)
-    changes = session.conversation.changes
-    toolset = LiveToolset(tools, lambda: changes.current.tools, view.notice)
     async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(toolset.close)
         opening = open_endpoint(
             options.input, options.output, options.lines, view.notice, options.audio
         )
         endpoint = replace(await stack.enter_async_context(opening), typing=typing)
+        config = build_client_config(agent, tools, service, options.max_duration)
+        if is_silent(endpoint, service, options):
+            config = as_text(config)
+        seed = random.randrange(2**32) if options.seed is None else options.seed
+        session = new_session(config, seed)
+        changes = session.conversation.changes
+        toolset = LiveToolset(tools, lambda: changes.current.tools, view.notice)
+        stack.push_async_callback(toolset.close)
         dialing = connect_service(
             service,
             agent,
@@ -301,6 +307,22 @@ async def open_call(
             service,
             counters,
         )
+
+
+def is_silent(endpoint: LocalEndpoint, service: Service, options: CallOptions) -> bool:
+    """True if no audio of the agent is played or recorded, and the service can write.
+
+    Then its answers come as they are written, not at the pace of speech.
+    """
+    records = options.recording is not None and options.recording.audio
+    is_mute = isinstance(endpoint.speaker, NullSpeaker)
+    return service.url is None and endpoint.input == "text" and is_mute and not records
+
+
+def as_text(config: ClientConfig) -> ClientConfig:
+    """Returns the configuration of a session without audio of the agent."""
+    output = {**config.session.get("output", {}), "type": "text"}
+    return replace(config, session={**config.session, "output": output})
 
 
 def _choose_input(
@@ -373,8 +395,25 @@ async def connect_service(
     running = run_local_service(
         agent.local, report_missing, faults, max_sessions=max_sessions
     )
-    async with running as url:
-        yield Dialer(url, lambda: service.key, library)
+    mentioning = asyncio.create_task(_mention_servers(agent, notice))
+    try:
+        async with running as url:
+            yield Dialer(url, lambda: service.key, library)
+    finally:
+        mentioning.cancel()
+
+
+async def _mention_servers(agent: AgentConfig, notice: Callable[[str], None]) -> None:
+    """Mentions servers of better language models, in parallel to loading."""
+    if agent.local.llm != LlmConfig():
+        return
+    from runner.speech.llm.servers import find_servers
+
+    for server in await asyncio.to_thread(find_servers):
+        notice(
+            f"{server.name} answers at {server.url}; hint: the agent uses it with "
+            f"the line {server.yaml}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

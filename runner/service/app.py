@@ -23,6 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from runner.errors import SpeechError, TransportError, os_error_text
+from runner.protocol.messages import JsonObject
 from runner.service.connection import (
     ABNORMAL_CLOSURE,
     ConnectionLimit,
@@ -38,6 +39,8 @@ from runner.service.sessions import (
     default_max_sessions,
     is_same_secret,
 )
+from runner.service.stored_agents import PATH as AGENTS_PATH
+from runner.service.stored_agents import StoredAgents
 from runner.service.workers import Workers
 from runner.speech.interfaces import SpeechStack
 from runner.speech.models import DEFAULT_VOICE
@@ -56,7 +59,8 @@ class LocalService:
 
     Does not close `speech`. `report` receives log events: a type that begins with
     `vagent.`, and its fields. Port 0 selects a free port. Web pages of `origins` may
-    connect, in addition to those of this machine.
+    connect, in addition to those of this machine. `agents` are `session` objects that
+    clients name by their `agent_id`.
     """
 
     def __init__(  # noqa: PLR0913
@@ -71,7 +75,9 @@ class LocalService:
         report: Report | None = None,
         faults: Sequence[Fault] = (),
         fault_seed: int = 0,
+        agents: Mapping[str, JsonObject] | None = None,
     ) -> None:
+        self._agents = StoredAgents(agents)
         self._address = (host, port)
         self._access = AccessPolicy(host, origins)
         self._authenticator = Authenticator(key)
@@ -85,6 +91,7 @@ class LocalService:
             SpeechSynthesizer(speech, workers),
             report or (lambda kind, fields: None),
             voices=(DEFAULT_VOICE,),
+            find_agent=self._agents.find,
         )
         self._stack = AsyncExitStack()
         self._server: Server | None = None
@@ -157,6 +164,8 @@ class LocalService:
         refusal = self._access.check(request)
         if refusal is not None:
             return refusal
+        if request.path == AGENTS_PATH or request.path.startswith(f"{AGENTS_PATH}/"):
+            return self._answer_about_agents(request)
         if request.path not in (PATH, _TOKEN_PATH):
             return HttpAnswer(404, {"detail": "Not Found"})
         cross_origin = _cross_origin_headers(request)
@@ -177,6 +186,14 @@ class LocalService:
         )
         wait = self._connections.wrong_key_delay.seconds(now) if status == 404 else 0.0
         return HttpAnswer(status, body, cross_origin, delay_seconds=wait)
+
+    def _answer_about_agents(self, request: HttpRequest) -> HttpAnswer:
+        refusal = self._authenticator.check_key(request.get("authorization"))
+        if refusal is not None:
+            now = asyncio.get_running_loop().time()
+            wait = self._connections.wrong_key_delay.seconds(now)
+            return HttpAnswer(*refusal, delay_seconds=wait)
+        return self._agents.answer(request, self._context.voices)
 
     async def _serve(self, connection: ServerConnection) -> None:
         assert isinstance(connection, _HttpConnection), "see `create_connection`"
@@ -396,16 +413,22 @@ class Authenticator:
         # Measured: a token can be used several times until it expires.
         return self._tokens.get(given, -1.0) > now
 
+    def check_key(
+        self, authorization: str | None
+    ) -> tuple[int, Mapping[str, Any]] | None:
+        """Returns status and body of the refusal of a key, None if it is right."""
+        if self._key is None or is_same_secret(credential(authorization), self._key):
+            return None
+        return 404, {"detail": "Invalid API key"}
+
     def issue_token(
         self, authorization: str | None, query: str, now: float
     ) -> tuple[int, Mapping[str, Any]]:
         """Returns status and JSON body of the answer to GET /v1/token."""
         if authorization is None:
             return 422, {"detail": [_missing("header", "authorization")]}
-        if self._key is not None and not is_same_secret(
-            credential(authorization), self._key
-        ):
-            return 404, {"detail": "Invalid API key"}
+        if refusal := self.check_key(authorization):
+            return refusal
         given = {name: values[-1] for name, values in parse_qs(query).items()}
         errors = [
             error

@@ -15,7 +15,12 @@ from typing import Any, Protocol, assert_never
 
 from runner.errors import SpeechError
 from runner.protocol.codec import encode
-from runner.protocol.messages import ReplyAudio, ServerMessage, SessionUpdated
+from runner.protocol.messages import (
+    JsonObject,
+    ReplyAudio,
+    ServerMessage,
+    SessionUpdated,
+)
 from runner.protocol.server.config import Settings
 from runner.protocol.server.events import (
     AppendHistory,
@@ -73,6 +78,8 @@ class ServerContext:
     epoch: float | None = None
     chunk_ms: float | None = None  # of audio in one message; None: as the service
     voices: tuple[str, ...] = ()  # accepted in addition to those of the service
+    # Returns the `session` object of a stored agent.
+    find_agent: Callable[[str], JsonObject | None] = lambda agent_id: None
 
     def current_epoch(self) -> float:
         """Returns `epoch`, or the current offset. Call on the event loop."""
@@ -86,7 +93,10 @@ class Conversation:
 
     def __init__(self, context: ServerContext) -> None:
         self.session = ServerSession(
-            context.make_id, epoch=context.current_epoch(), voices=context.voices
+            context.make_id,
+            epoch=context.current_epoch(),
+            voices=context.voices,
+            find_agent=context.find_agent,
         )
         self._context = context
         self._inbox: asyncio.Queue[ServerEvent] = asyncio.Queue()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,11 +25,12 @@ _MAX_BODY_BYTES = 2**20
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """The head of a request; names of headers are lower-case."""
+    """A request; names of headers are lower-case."""
 
     method: str
     target: str
     headers: Sequence[tuple[str, str]] = ()
+    body: bytes = b""
 
     @property
     def path(self) -> str:
@@ -89,7 +90,7 @@ class RequestReader:
         self.request: HttpRequest | None = None
         self.error: HttpAnswer | None = None  # for what is not a request
         self.is_complete = False
-        self._body_bytes = 0
+        self._body = b""
         self._connection = h11.Connection(h11.SERVER)
 
     def feed(self, data: bytes) -> None:
@@ -124,10 +125,12 @@ class RequestReader:
                 )
                 self.is_complete = self.request.is_upgrade
             case h11.Data():
-                self._body_bytes += len(event.data)
-                self.is_complete = self._body_bytes > _MAX_BODY_BYTES
+                self._body += event.data
+                self.is_complete = len(self._body) > _MAX_BODY_BYTES
             case _:  # end of the message or of the connection
                 self.is_complete = True
+                if self.request is not None:
+                    self.request = replace(self.request, body=self._body)
 
 
 class AccessPolicy:

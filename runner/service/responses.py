@@ -191,6 +191,11 @@ class Responder:
 
 
 FILLER = "Let me check that."
+# Said while the language model has written nothing for so long; then at longer
+# intervals. An idle machine with two cores answers within about six seconds.
+WAITING = "One moment please, I'm still here."
+WAITING_SECONDS = 8.0
+_WAITING_AGAIN_SECONDS = 20.0
 # Audio is sent this far ahead of real time, so that network jitter causes no gap.
 _AHEAD_SECONDS = 0.1
 # As the service cuts audio: 10 ms of PCM, 37.5 ms in the telephone encodings.
@@ -223,7 +228,9 @@ class Reply:
         text: str | None = None,
         may_fill: bool = False,
         chunk_ms: float | None = None,
+        wait_seconds: float = WAITING_SECONDS,
     ) -> None:
+        """`wait_seconds` is the silence after which the agent says that it works."""
         self.asked_for: str | None = None  # the argument that the text asks for
         self.is_playing = False
         self._output = output
@@ -237,6 +244,8 @@ class Reply:
             _CLAUSES_AHEAD
         )
         self._tool_calls: list[ToolCallRequest] = []
+        self._has_answer = False  # the first clause of the model is here
+        self._wait_seconds = wait_seconds
         self._target: tuple[str, Post] | None = None  # reply ID; set by `release`
         self._tasks: list[asyncio.Task[None]] = []
         self._start(self._synthesize(text, may_fill))
@@ -319,6 +328,20 @@ class Reply:
     def _is_cancelled(self) -> bool:
         return self._tasks[0].cancelling() > 0
 
+    async def _next_clause(self) -> Clause | _Failure | None:
+        """Returns the next clause; while the model is slow, one that says so."""
+        if self._output is None or self._has_answer:
+            return await self._clauses.get()
+        seconds, self._wait_seconds = self._wait_seconds, _WAITING_AGAIN_SECONDS
+        try:
+            clause = await asyncio.wait_for(self._clauses.get(), seconds)
+        except TimeoutError:
+            return await self._synthesizer.synthesize(
+                WAITING, self._settings, self._is_cancelled, keep=True
+            )
+        self._has_answer = True
+        return clause
+
     async def _send_audio(self, reply_id: str, post: Post) -> None:
         """Posts the audio in real time, then the end of the reply."""
         loop = asyncio.get_running_loop()
@@ -328,7 +351,7 @@ class Reply:
         # Wakes for two short chunks at a time; more would be a gap before the next.
         extra = min(seconds, _AHEAD_SECONDS - seconds)
         due = loop.time() - _AHEAD_SECONDS
-        while (clause := await self._clauses.get()) is not None:
+        while (clause := await self._next_clause()) is not None:
             if isinstance(clause, _Failure):
                 post(ReplyFailed(reply_id, clause.code, clause.message, retryable=True))
                 return

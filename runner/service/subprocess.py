@@ -16,6 +16,7 @@ from typing import Any
 from runner.config.model import LocalConfig
 from runner.errors import SpeechError
 from runner.isolation import python_command
+from runner.speech.threads import count_threads
 
 START_SECONDS = 30.0
 STOP_SECONDS = 3.0
@@ -38,8 +39,9 @@ async def run_local_service(
 
     `on_event` receives each log event of the service; `faults` are fault
     specifications; `max_sessions` None: by the machine. Raises SpeechError if the
-    service does not start.
+    service does not start, UsageError for an invalid VAGENT_THREADS.
     """
+    count_threads()  # here its error is reported once, without that of the child
     process = await asyncio.create_subprocess_exec(
         *python_command("runner", *_arguments(local, faults, max_sessions)),
         stdin=asyncio.subprocess.PIPE,

@@ -26,7 +26,8 @@ def count_threads() -> int:
     if wanted:
         if not wanted.isdecimal() or not 1 <= int(wanted[:6]) <= 1024:
             raise UsageError(
-                f"{THREADS} is '{wanted}'", hint="set it to a whole number from 1"
+                f"{THREADS} is '{wanted}'",
+                hint="set it to a whole number from 1 to 1024, or unset it",
             )
         return int(wanted)
     # One core is left to other work. The threads of a step wait for each other in busy

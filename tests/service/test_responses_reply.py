@@ -18,7 +18,7 @@ from runner.protocol.server.events import (
     ServerEvent,
     ToolCallRequested,
 )
-from runner.service.responses import FILLER, Reply, SpeechSynthesizer
+from runner.service.responses import FILLER, WAITING, Reply, SpeechSynthesizer
 from runner.service.workers import Workers
 from runner.speech.interfaces import Cancelled, ModelOutput, TextChunk, ToolCallRequest
 from tests.service.scripted import ScriptedSpeech, whistle
@@ -214,3 +214,36 @@ async def test_a_reply_knows_the_argument_it_asked_for(setup: Setup) -> None:
     await setup.collect(reply)
 
     assert reply.asked_for == "location"
+
+
+async def test_while_the_model_is_slow_the_agent_says_that_it_is_there(
+    setup: Setup,
+) -> None:
+    has_said = threading.Event()
+
+    def slow(cancelled: Cancelled) -> Iterator[ModelOutput]:
+        assert has_said.wait(10)
+        yield TextChunk("It is sunny.")
+
+    reply = setup.begin(slow, wait_seconds=0.02)
+    post = setup.events.post
+
+    def note(event: ServerEvent) -> None:
+        post(event)
+        if isinstance(event, AudioChunk):
+            has_said.set()
+
+    reply.release("resp_1", note)
+    async with asyncio.timeout(10):
+        await setup.events.is_over.wait()
+
+    texts = [event.text for event in setup.events.of(ClauseStarted)]
+    assert texts == [WAITING, "It is sunny."]
+
+
+async def test_a_text_without_the_model_is_never_announced(setup: Setup) -> None:
+    reply = Reply(
+        None, setup.synthesizer, default_settings(), text="Hello.", wait_seconds=0.0
+    )
+    events = await setup.collect(reply)
+    assert [event.text for event in events.of(ClauseStarted)] == ["Hello."]

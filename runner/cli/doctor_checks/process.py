@@ -76,6 +76,7 @@ CHECKS = (
     Check("clock", f"{_IN}.environment:check_clock"),
     Check("clock-online", f"{_IN}.service:check_clock_online", _ONLINE_SECONDS),
     Check("proxy", f"{_IN}.service:check_proxy"),
+    Check("llm-servers", f"{_IN}.resources:check_llm_servers"),
     Check("ports", f"{_IN}.resources:check_ports"),
     Check("terminal", f"{_IN}.environment:check_terminal"),
     Check("agent", f"{_IN}.agent:check_file"),

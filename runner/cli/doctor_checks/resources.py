@@ -18,6 +18,7 @@ from runner.cli.doctor_checks.model import (
     this_platform,
 )
 from runner.errors import os_error_text
+from runner.speech.llm.servers import find_servers
 from runner.speech.models import (
     FOLDER_VARIABLE,
     ModelStore,
@@ -155,6 +156,17 @@ def _judge_path(name: str) -> CheckResult:
         f"'{name}' is neither the name of a model nor the path of one",
         "vagent models list",
     )
+
+
+def check_llm_servers(options: DoctorOptions) -> Iterator[CheckResult]:
+    """Lists servers of language models on this machine that an agent could use."""
+    local = local_of(options)
+    for server in find_servers():
+        name = f"llm-{server.name.lower().replace(' ', '-')}"
+        detail = f"{server.name} answers at {server.url} (model {server.model})"
+        if local.llm.url is None:
+            detail += f"; an agent uses it with: {server.yaml}"
+        yield passed(name, detail)
 
 
 # ------------------------------------------------------------------------------ ports

@@ -17,7 +17,7 @@ Other events leave the phase unchanged. Messages of the client are handled only 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from enum import Enum, auto
 
@@ -74,13 +74,20 @@ class ServerSession:
     """One session of the server; a driver feeds it and performs its actions in order.
 
     `make_id` is called with `sess`, `resp`, `msg`, `call` or `resume` and returns a new
-    identifier with this prefix. `epoch` plus `now` is seconds since 1970. The driver
-    must feed `Tick` once `now` reaches `deadline`.
+    identifier with this prefix. `epoch` plus `now` is seconds since 1970. `find_agent`
+    returns the `session` object of a stored agent. The driver must feed `Tick` once
+    `now` reaches `deadline`.
     """
 
     def __init__(
-        self, make_id: MakeId, *, epoch: float = 0.0, voices: Sequence[str] = ()
+        self,
+        make_id: MakeId,
+        *,
+        epoch: float = 0.0,
+        voices: Sequence[str] = (),
+        find_agent: Callable[[str], JsonObject | None] = lambda agent_id: None,
     ) -> None:
+        self._find_agent = find_agent
         self.session_id = make_id("sess")
         self.resume_token = make_id("resume")
         self.phase = Phase.OPENING
@@ -254,6 +261,10 @@ class ServerSession:
             yield FeedAudio(pcm)
 
     def _apply(self, update: JsonObject, *, first: bool) -> Settings | InvalidConfig:
+        if first and update.keys() == {"agent_id"}:
+            agent_id = update["agent_id"]
+            stored = self._find_agent(agent_id) if isinstance(agent_id, str) else None
+            update = update if stored is None else stored
         return apply_update(self.settings, update, first=first, voices=self._voices)
 
     def _adopt(self, settings: Settings) -> Actions:

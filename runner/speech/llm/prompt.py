@@ -225,8 +225,12 @@ _BYE = frozenset(("bye", "goodbye", "byebye", "cheerio", "farewell"))
 # Alone or with thanks, these end a call as clearly as goodbye.
 _CLEAR = re.compile(
     r"\b(hang up|end (the|this|our) (call|conversation)|talk to you (later|soon)|"
-    r"(that|this)('s| is| was) (all|it|everything)|nothing (else|more)|"
+    r"(that|this)('?s| is| was) (all|it|everything)|nothing (else|more)|"
+    r"no more questions|i'?m done|i am done|"
     r"(that|this)('ll| will| would) be (all|it|everything))\b"
+    # "That is all wrong" is not an end.
+    r"(?=\W*($|(for|from|then|now|thanks|thank|cheers|i|we|today|folks|bye|goodbye|good"
+    r"|have|and|so|until|at)\b))"
 )
 _LEAVING = re.compile(
     r"\b(good[ -]?bye|bye|farewell|cheerio|see (you|ya)|so long|hanging up|"
@@ -246,6 +250,7 @@ _POLITE = frozenset(
         *("soon", "everything", "nothing", "else", "just", "wonderful", "lovely"),
         *("evening", "night", "yes", "hang", "up", "call", "end", "talk", "perfect"),
         *("bye", "goodbye", "i", "my", "to", "be", "will", "this", "helping"),
+        *("many", "lots", "lot", "of", "appreciate", "really", "kind", "thats"),
     )
 )
 _MAX_OTHER_WORDS = 2

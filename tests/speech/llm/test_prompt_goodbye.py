@@ -1,7 +1,7 @@
 import pytest
 
 from runner.speech.interfaces import UserMessage
-from runner.speech.llm.prompt import allows_ending, is_goodbye
+from runner.speech.llm.prompt import allows_ending, is_goodbye, is_only_thanks
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,43 @@ def test_the_model_may_not_hang_up_on_anything_else(text: str) -> None:
 
 def test_without_a_word_of_the_caller_nothing_ends() -> None:
     assert not allows_ending([])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I'm done, thank you",
+        "ok thats all thanks",
+        "No more questions",
+        "Cheers, that was all",
+    ],
+)
+def test_an_end_in_other_words_is_recognized(text: str) -> None:
+    assert is_goodbye(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "No, that is all wrong",
+        "I'm done with the first order",
+        "That was everything but fast",
+        "Nothing else matters",
+    ],
+)
+def test_words_of_an_end_within_a_sentence_are_not_one(text: str) -> None:
+    assert not is_goodbye(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_thanks"),
+    [
+        ("Many thanks for your help!", True),
+        ("Thanks a lot", True),
+        ("That is really kind of you, thank you", True),
+        ("Thanks, what about my order?", False),
+        ("Thank you, yes please", False),
+    ],
+)
+def test_thanks_alone_are_recognized(text: str, is_thanks: bool) -> None:
+    assert is_only_thanks(text) == is_thanks
