@@ -255,16 +255,18 @@ class HostingApp:
         try:
             self.access.check_host(socket)
             self.access.check_origin(socket)
-            credentials = _credentials(socket)
-            caller = self._identify(socket, credentials)
         except AccessRefused as refused:
             await socket.send_denial_response(_answer_refusal(refused.refusal))
             return
-        if not self._may_resume():
-            refusal = self.host.refusal(caller)
-            if refusal is not None:
-                await socket.send_denial_response(_answer_refusal(refusal))
-                return
+        credentials = _credentials(socket)
+        try:
+            caller = self._identify(socket, credentials)
+            refusal = None if self._may_resume() else self.host.refusal(caller)
+        except AccessRefused as refused:
+            refusal = refused.refusal
+        if refusal is not None:
+            await _refuse_socket(socket, refusal)
+            return
         await socket.accept()
         client = _Client(socket, credentials)
         self._sockets.add(client)
@@ -286,6 +288,30 @@ class HostingApp:
             if known is not None:
                 return known
         return self.access.redeem(socket, credentials)
+
+
+async def _refuse_socket(socket: WebSocket, refusal: Refusal) -> None:
+    """Refuses a socket with its reason.
+
+    A page cannot read the HTTP answer to an upgrade, so it gets a message.
+    """
+    if "origin" not in socket.headers:
+        await socket.send_denial_response(_answer_refusal(refusal))
+        return
+    await socket.accept()
+    error = {
+        "type": "session.error",
+        "code": refusal.code,
+        "message": refusal.message,
+        "param": None,
+        "session_id": None,
+        "timestamp": time.time(),
+    }
+    if refusal.retry_after is not None:
+        error["retry_after"] = max(1, round(refusal.retry_after))
+    await socket.send_json(error)
+    # RFC 6455: 1013 is "try again later" in the registry of close codes.
+    await socket.close(1008 if refusal.status == 401 else 1013)
 
 
 class _Client:

@@ -419,3 +419,26 @@ async def test_the_files_of_the_page_are_served(tmp_path: Path, name: str) -> No
     # What another site's page loads is readable from there; the rest is not.
     is_public = name not in ("page.css", "index.js")
     assert ("Access-Control-Allow-Origin" in answer.headers) == is_public
+
+
+async def test_a_page_reads_why_its_socket_is_refused(tmp_path: Path) -> None:
+    origin = {"Origin": "http://localhost:3000"}
+    agents = [write_agent(tmp_path)]
+    async with hosting(agents, calls=1) as hosted, hosted.client() as first:
+        await first.open()
+        async with hosted.client(additional_headers=origin) as page:
+            error = await page.until("session.error")
+            assert await page.closed() == 1013
+    assert error["code"] == "all_busy"
+    assert error["retry_after"] > 0
+
+
+async def test_a_page_without_a_token_reads_that_it_needs_one(tmp_path: Path) -> None:
+    origin = {"Origin": "http://localhost:3000"}
+    agents = [write_agent(tmp_path)]
+    async with (
+        hosting(agents, change=protect) as hosted,
+        hosted.client(additional_headers=origin) as page,
+    ):
+        assert (await page.until("session.error"))["code"] == "token_required"
+        assert await page.closed() == 1008
