@@ -62,6 +62,40 @@ def serve(
             min=1, metavar="N", help="Limit of calls at once. Default: no limit."
         ),
     ] = None,
+    per_caller: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Limit of calls at once of one caller: of its token, or its network.",
+        ),
+    ] = None,
+    per_hour: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Limit of calls of one caller in an hour."
+        ),
+    ] = None,
+    minutes_per_day: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Limit of the minutes of all calls in a day."
+        ),
+    ] = None,
+    max_duration: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DURATION",
+            help="End each call after this time: 90s, 15m, ... Default: no limit.",
+        ),
+    ] = None,
+    max_idle: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DURATION",
+            help="End a call whose caller says nothing for this time.",
+        ),
+    ] = None,
     record: Annotated[
         Path | None,
         typer.Option(
@@ -136,6 +170,7 @@ def serve(
         )
     _check_installed()
     from runner.hosting.build import HostingOptions, build_app
+    from runner.hosting.limits import Limits
     from runner.hosting.server import ServerOptions, listen
     from runner.hosting.tokens import read_token_key
 
@@ -146,13 +181,22 @@ def serve(
         transport,
         host,
         tuple(origin or ()),
-        calls,
+        Limits(
+            calls,
+            per_caller,
+            per_hour,
+            _seconds("--max-duration", max_duration),
+            _seconds("--max-idle", max_idle),
+            minutes_per_day,
+        ),
         _recording(record),
         show_tools,
         read_token_key(os.environ),
     )
     _check_exposure(options, is_open=is_open)
-    server = ServerOptions(host, port, _seconds(leave_after), reload)
+    server = ServerOptions(
+        host, port, _seconds("--leave-after", leave_after) or 0.0, reload
+    )
     log = _log_json if log_json else _log_text
     app = build_app(options, os.environ, log)
     listener = listen(host, port)
@@ -217,7 +261,7 @@ def _check_exposure(options: HostingOptions, *, is_open: bool) -> None:
             hint="set VAGENT_TOKEN_KEY, so that calls need a token, or allow everyone "
             "with --open and --calls",
         )
-    if is_open and options.calls is None:
+    if is_open and options.limits.calls is None:
         raise UsageError(
             "--open needs a limit of calls at once", hint="add --calls, such as 10"
         )
@@ -231,15 +275,17 @@ def _recording(folder: Path | None) -> Any:
     return RecordingOptions(folder, audio=False, redact=True)
 
 
-def _seconds(text: str) -> float:
+def _seconds(option: str, text: str | None) -> float | None:
     from runner.config.durations import parse_duration, suggest_duration
 
+    if text is None:
+        return None
     try:
         return parse_duration(text)
     except ValueError as error:
         raise UsageError(
-            f"--leave-after '{text}' is not a duration",
-            hint=suggest_duration("leave_after", text),
+            f"{option} '{text}' is not a duration",
+            hint=suggest_duration(option, text),
         ) from error
 
 

@@ -32,13 +32,14 @@ def app(
     from pathlib import Path
 
     from runner.hosting.build import HostingOptions, build_app
+    from runner.hosting.limits import Limits
 
     options = HostingOptions(
         tuple(Path(each) for each in agents),
         service=service,
         variables=variables or {},
         origins=tuple(origins),
-        calls=calls,
+        limits=Limits(calls=calls),
     )
     return build_app(options, os.environ)
 

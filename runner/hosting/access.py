@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection
 
 from runner.hosting.host import Caller
-from runner.hosting.limits import Limits, Refusal
+from runner.hosting.limits import Limits, Refusal, network_of
 from runner.hosting.tokens import CallToken, TokenRefused, UsedTokens, mint, verify
 from runner.hosts import host_in_header, is_this_machine
 from runner.service.http import AccessPolicy
@@ -115,9 +115,9 @@ class Access:
         return mint(key, agent_id, subject, now=time.time(), ttl=seconds)
 
     def identify(self, connection: HTTPConnection) -> Caller:
-        """Returns the caller without a token: its address."""
+        """Returns the caller without a token: the network of its address."""
         address = connection.client.host if connection.client else "unknown"
-        return Caller(address, address)
+        return Caller(network_of(address))
 
     def redeem(self, connection: HTTPConnection, credentials: Sequence[str]) -> Caller:
         """Returns the caller of a socket by its token, which is used up.
@@ -136,7 +136,7 @@ class Access:
             elif not self._used.redeem(token, now):
                 refused = TokenRefused("token_used", "The token was used already")
             else:
-                return _caller_of(token, caller.address)
+                return self._caller_of(token, caller)
         if self.token_key is None:
             # Open: a client of AssemblyAI sends a key, which means nothing here.
             return caller
@@ -144,6 +144,15 @@ class Access:
             raise AccessRefused(401, refused.code, refused.message)
         text = f"A token is required; {_MINT_HINT}"
         raise AccessRefused(401, "token_required", text)
+
+    def _caller_of(self, token: CallToken, caller: Caller) -> Caller:
+        # The subject of a token that this server has made is a network already.
+        identity = token.subject or caller.identity
+        if token.subject and self.token_key is not None:
+            identity = f"caller {token.subject}"
+        return Caller(
+            identity, token.agent_id or None, token.variables, token.max_duration
+        )
 
     def _is_own(self, origin: str, connection: HTTPConnection) -> bool:
         try:
@@ -157,16 +166,6 @@ class Access:
         given = host.rpartition(":")[2] if host.count(":") == 1 else ""
         own_port = int(given) if given.isdigit() else default
         return name == own and (port or default) == own_port
-
-
-def _caller_of(token: CallToken, address: str) -> Caller:
-    return Caller(
-        token.subject or address,
-        address,
-        token.agent_id or None,
-        token.variables,
-        token.max_duration,
-    )
 
 
 def _is_equal(given: str, expected: str) -> bool:

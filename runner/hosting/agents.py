@@ -22,6 +22,8 @@ from runner.errors import UsageError, VagentError
 from runner.redaction import Redactor
 from runner.tools.registry import ToolRegistry
 
+# Of a variable that a client sets, as the schema of agent files says.
+MAX_VARIABLE_CHARACTERS = 500
 # Versions of an agent that are kept for calls with the same variables.
 _MAX_VERSIONS = 32
 
@@ -96,11 +98,18 @@ class HostedAgent:
 
     def check(self, variables: Mapping[str, str]) -> None:
         """Raises VariablesRefused for variables that a client may not set, or lacks."""
-        for name in variables:
+        for name, value in variables.items():
             if name not in self.call_variables:
                 raise VariablesRefused(
                     f"'{name[:80]}' is not a variable that a client sets"
                 )
+            if len(value) > MAX_VARIABLE_CHARACTERS:
+                raise VariablesRefused(
+                    f"the variable '{name}' is longer than "
+                    f"{MAX_VARIABLE_CHARACTERS} characters"
+                )
+            if not value.isprintable():
+                raise VariablesRefused(f"the variable '{name}' is not one line of text")
         for name, is_needed in self.call_variables.items():
             if is_needed and name not in variables and name not in self.given:
                 raise VariablesRefused(f"the variable '{name}' is not set")

@@ -235,9 +235,14 @@ class HostingApp:
         refusal = self.host.refusal(caller)
         if refusal is not None:
             return self._cross_origin(request, _answer_refusal(refusal))
-        token = self.access.mint(
-            agent_id or (hosted.name if hosted else ""), caller.identity, seconds
-        )
+        subject = caller.identity
+        if self.access.token_key is not None:  # the backend of a site asks for it
+            subject = request.query_params.get("for") or subject
+        name = agent_id or (hosted.name if hosted else "")
+        try:
+            token = self.access.mint(name, subject, seconds)
+        except ValueError as error:
+            return _refuse(422, "invalid_value", str(error))
         scheme = "wss" if request.url.scheme in ("https", "wss") else "ws"
         url = request.url.replace(
             scheme=scheme, path=request.scope.get("root_path", "") + "/v1/ws", query=""

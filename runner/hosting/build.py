@@ -34,7 +34,7 @@ class HostingOptions:
     transport: str = "auto"
     host: str = "127.0.0.1"
     origins: Sequence[str] = ()
-    calls: int | None = None
+    limits: Limits = Limits()
     recording: RecordingOptions | None = None
     show_tools: bool = False
     token_key: bytes | None = None  # None: callers need no token
@@ -50,7 +50,7 @@ def build_app(
     Raises:
         UsageError: an origin is not one.
     """
-    limits = Limits(calls=options.calls)
+    limits = options.limits
     access = Access(
         AccessPolicy(options.host, options.origins),
         limits,
@@ -66,7 +66,7 @@ def build_app(
             options.service,
             options.variables,
             options.transport,
-            options.calls,
+            limits.calls,
         )
         redactor = Redactor()
 

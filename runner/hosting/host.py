@@ -34,11 +34,11 @@ ObserveCall = Callable[[HostedCall, HostedAgent, AgentVersion], Sequence[Handler
 class Caller:
     """Who opens a session: `identity` for limits, and what a token allows.
 
-    `agent_id` and `variables` are None if no token binds them.
+    `identity` is the subject of a token or a network; `agent_id` and `variables` are
+    None if no token binds them.
     """
 
     identity: str
-    address: str
     agent_id: str | None = None
     variables: Mapping[str, str] | None = None
     max_duration: float | None = None
@@ -112,7 +112,7 @@ class CallHost:
         if self.is_leaving:
             text = "The server is shutting down; try again soon"
             return Refusal(503, "leaving", text, 5.0)
-        return self.admission.refusal(caller.identity, caller.address, time.time())
+        return self.admission.refusal(caller.identity, time.time())
 
     async def measure_lag(self) -> None:
         """Measures how late the event loop runs, until it is cancelled."""
@@ -173,7 +173,7 @@ class CallHost:
             raise CallNotAdmitted("invalid_value", str(refusal)) from None
         if self.is_leaving:
             raise CallNotAdmitted("at_capacity", "The server is shutting down")
-        seat = self.admission.admit(caller.identity, caller.address, time.time())
+        seat = self.admission.admit(caller.identity, time.time())
         if isinstance(seat, Refusal):
             raise CallNotAdmitted(_wire_code(seat), seat.message)
         self._seats[call.info.call_id] = seat

@@ -13,7 +13,6 @@ _HOUR = 3_600.0
 _DAY = 86_400.0
 # Callers whose last hour is remembered; the one that called longest ago is forgotten.
 _MAX_CALLERS = 50_000
-# An IPv6 customer has at least this many bits of addresses.
 _IPV6_PREFIX = 64
 # A client sends 20 to 100 frames of audio a second, and a few other messages.
 _MESSAGES_PER_SECOND = 150.0
@@ -25,7 +24,7 @@ class Limits:
     """Limits of a server; None: no limit. Durations are seconds.
 
     `calls` and `per_caller` are calls at once. A caller is the subject of its token,
-    else its address.
+    else the network of its address.
     """
 
     calls: int | None = None
@@ -77,16 +76,16 @@ class Admission:
         """The number of calls with a seat."""
         return len(self._seats)
 
-    def refusal(self, caller: str, address: str, now: float) -> Refusal | None:
+    def refusal(self, caller: str, now: float) -> Refusal | None:
         """Returns why a call that begins now is refused, or None."""
-        limits, who = self.limits, _identify(caller, address)
+        limits = self.limits
         if limits.calls is not None and self.live >= limits.calls:
             return Refusal(503, "all_busy", "All lines are busy", 10.0)
-        mine = sum(seat.caller == who for seat in self._seats)
+        mine = sum(seat.caller == caller for seat in self._seats)
         if limits.per_caller is not None and mine >= limits.per_caller:
             text = "You have another call with this server"
             return Refusal(429, "caller_limit", text, 10.0)
-        recent = self._starts(who, now)
+        recent = self._starts(caller, now)
         if (
             limits.per_caller_per_hour is not None
             and len(recent) >= limits.per_caller_per_hour
@@ -100,18 +99,17 @@ class Admission:
             return Refusal(503, "daily_limit", text, _DAY - now % _DAY)
         return None
 
-    def admit(self, caller: str, address: str, now: float) -> Seat | Refusal:
+    def admit(self, caller: str, now: float) -> Seat | Refusal:
         """Returns the seat of a call that begins now, or why it is refused."""
-        refusal = self.refusal(caller, address, now)
+        refusal = self.refusal(caller, now)
         if refusal is not None:
             return refusal
-        who = _identify(caller, address)
-        seat = Seat(who, now, self)
+        seat = Seat(caller, now, self)
         self._seats.add(seat)
         if self.limits.per_caller_per_hour is not None:
-            recent = self._recent.pop(who, None) or deque()
+            recent = self._recent.pop(caller, None) or deque()
             recent.append(now)
-            self._recent[who] = recent  # at the end: the order is that of last calls
+            self._recent[caller] = recent  # at the end: the order is that of last calls
             if len(self._recent) > _MAX_CALLERS:
                 del self._recent[next(iter(self._recent))]
         return seat
@@ -122,8 +120,8 @@ class Admission:
         self._begin_day(now)
         self._used_seconds += self._seconds_today(seat, now)
 
-    def _starts(self, who: str, now: float) -> deque[float]:
-        recent = self._recent.get(who)
+    def _starts(self, caller: str, now: float) -> deque[float]:
+        recent = self._recent.get(caller)
         if recent is None:
             return deque()
         while recent and recent[0] <= now - _HOUR:
@@ -159,15 +157,17 @@ class MessageRate:
         return max(0.0, -self._credit / _MESSAGES_PER_SECOND)
 
 
-def _identify(caller: str, address: str) -> str:
-    """Returns who a caller is: the subject of a token, or the network of an address."""
-    if caller != address:
-        return f"sub:{caller}"
+def network_of(address: str) -> str:
+    """Returns the network of a caller without a token; what is not an address as it is.
+
+    An IPv6 customer has at least 64 bits of addresses.
+    """
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return address
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is None:
-        network = ipaddress.ip_network((parsed, _IPV6_PREFIX), strict=False)
-        return str(network)
-    return str(getattr(parsed, "ipv4_mapped", None) or parsed)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, _IPV6_PREFIX), strict=False))
+    return str(parsed)

@@ -103,6 +103,9 @@ async def serve(
             try:
                 await server.serve(sockets=[listener])
             finally:
+                # After a cancellation, uvicorn has not closed them.
+                for each in getattr(server, "servers", ()):
+                    each.close()
                 for task in (*tasks, *leaving.tasks):
                     task.cancel()
                 await asyncio.gather(*tasks, *leaving.tasks, return_exceptions=True)

@@ -90,7 +90,8 @@ def mint(
     """Returns a token that is valid for `ttl` seconds from `now` (epoch seconds).
 
     Raises:
-        ValueError: the key is too short, or `ttl` is not in 1 to 600.
+        ValueError: the key is too short, `ttl` is not in 1 to 600, `max_duration` is
+            not positive, or the variables are too long.
     """
     if len(key) < MIN_KEY_BYTES:
         raise ValueError(f"a token key has at least {MIN_KEY_BYTES} bytes")
@@ -107,9 +108,12 @@ def mint(
         payload["max_duration"] = max_duration
     if variables:
         payload["vars"] = dict(variables)
-    text = json.dumps(payload, separators=(",", ":"), ensure_ascii=False)
-    encoded = _encode(text.encode())
-    return f"{encoded}.{_sign(key, encoded)}"
+    encoded = _encode(json.dumps(payload, separators=(",", ":")).encode())
+    token = f"{encoded}.{_sign(key, encoded)}"
+    refused = verify(key, token, now)
+    if isinstance(refused, TokenRefused):
+        raise ValueError("the values do not fit into a token")
+    return token
 
 
 def verify(key: bytes, token: str, now: float) -> CallToken | TokenRefused:
@@ -183,6 +187,7 @@ def _read(payload: Any) -> CallToken:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("not a string")
+    value.encode()  # raises for half a surrogate pair
     return value
 
 

@@ -16,6 +16,7 @@ from runner.hosting.asgi import HostingApp
 from runner.hosting.build import HostingOptions, build_app
 from runner.hosting.call import HostedCall
 from runner.hosting.host import CallHost
+from runner.hosting.limits import Limits
 from runner.hosting.server import ServerOptions, address_of, listen, serve
 from runner.service.app import LocalService
 from runner.speech.interfaces import (
@@ -112,6 +113,7 @@ async def hosting(
     service: str | None = None,
     change: Any = None,
     server: Mapping[str, Any] | None = None,
+    calls: int | None = None,
     **options: Any,
 ) -> AsyncIterator[Hosted]:
     """Hosts agents; `change` is called with the application before it is opened."""
@@ -125,6 +127,7 @@ async def hosting(
         if service is None:
             far = LocalService(speech or ScriptedSpeech(LINES, decide))
             service = (await stack.enter_async_context(far)).url
+        options.setdefault("limits", Limits(calls=calls))
         app = build_app(HostingOptions(agents, service=service, **options), {}, log)
         if change is not None:
             change(app)

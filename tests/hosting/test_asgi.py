@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from runner.engine.compose import RecordingOptions
 from runner.hosting.asgi import MAX_MESSAGE_BYTES, HostingApp
+from runner.hosting.limits import Limits
 from runner.recording.reader import read_recording
 from tests.hosting.hosted import AGENT, ORDER, Hosted, hosting, sentence, write_agent
 
@@ -100,10 +101,11 @@ async def test_variables_of_the_call_reach_the_prompt_of_this_call_alone(
                 await client.send("conversation.message", role="user", content="prompt")
                 await client.send("reply.create")
                 await client.until("transcript.agent", text=prompt)
-        async with hosted.client() as client:
-            await client.send("session.update", session={"variables": {"plan": "gold"}})
-            error = await client.until("session.error")
-            assert (error["code"], await client.closed()) == ("invalid_value", 1008)
+        for refused in ({"plan": "gold"}, {"who": "x" * 501}, {"who": "a\nb"}):
+            async with hosted.client() as client:
+                await client.send("session.update", session={"variables": refused})
+                error = await client.until("session.error")
+                assert (error["code"], await client.closed()) == ("invalid_value", 1008)
 
 
 @pytest.mark.parametrize(
@@ -442,3 +444,23 @@ async def test_a_page_without_a_token_reads_that_it_needs_one(tmp_path: Path) ->
     ):
         assert (await page.until("session.error"))["code"] == "token_required"
         assert await page.closed() == 1008
+
+
+async def test_a_call_ends_at_the_limits_of_the_server(tmp_path: Path) -> None:
+    agents = [write_agent(tmp_path)]
+    for limits in (Limits(duration=0.3), Limits(idle=0.3)):
+        async with hosting(agents, limits=limits) as hosted, hosted.client() as client:
+            await client.open()
+            error = await client.until("session.error")
+            assert error["code"] == "session_expired"
+            await client.until("session.ended")
+            assert await client.closed() == 1000
+
+
+async def test_one_caller_has_one_call_at_once(tmp_path: Path) -> None:
+    agents = [write_agent(tmp_path)]
+    limits = Limits(per_caller=1)
+    async with hosting(agents, limits=limits) as hosted, hosted.client() as client:
+        await client.open()
+        refused = await fetch(hosted, "/v1/token?agent=support")
+        assert (refused.status_code, refused.json()["code"]) == (429, "caller_limit")

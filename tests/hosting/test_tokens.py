@@ -116,6 +116,20 @@ def test_a_token_lives_1_to_600_seconds(ttl: float) -> None:
         mint(KEY, "a", "u", now=NOW, ttl=ttl)
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"variables": {"a": "x" * 5_000}},
+        {"max_duration": -1.0},
+        {"max_duration": 0.0},
+        {"variables": {"a": "\ud800"}},
+    ],
+)
+def test_what_would_be_refused_is_not_made(values: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="do not fit"):
+        mint(KEY, "a", "u", now=NOW, **values)
+
+
 def test_a_short_key_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 16 bytes"):
         mint(b"short", "a", "u", now=NOW)
