@@ -162,6 +162,8 @@ async def test_a_signal_during_the_call_says_goodbye_to_the_service(
     assert b"session.end" in out
 
 
+# The service says nothing, and the goodbye waits for it: five seconds each.
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SIGNALS)
 async def test_a_signal_before_the_session_is_ready_is_not_exit_code_0(
     agent: Path, name: str

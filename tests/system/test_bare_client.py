@@ -21,6 +21,8 @@ from runner.speech.loader import load_speech
 from tests.bare_client import BareClient
 from tests.service.scripted import Caller, ScriptedSpeech
 
+pytestmark = pytest.mark.slow
+
 WEATHER = 500.0
 THANKS = 1500.0
 SESSION = {

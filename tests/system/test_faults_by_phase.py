@@ -57,6 +57,8 @@ from tests.fakes import FakeSpeaker
 from tests.fakes import Outcome as ToolOutcome
 from tests.service.scripted import ScriptedSpeech
 
+pytestmark = pytest.mark.slow
+
 GREETING = "Hello."
 QUESTION, THANKS = "Where is my order?", "Thanks."
 ANSWERS = ("It says shipped.", f"You said: {THANKS}")
