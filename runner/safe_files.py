@@ -12,7 +12,6 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from tempfile import mkstemp
 from typing import BinaryIO
 
 # Not all of them exist on Windows.
@@ -75,6 +74,8 @@ def replace_file(path: Path, data: bytes) -> None:
     if path.exists() and not os.access(path, os.W_OK):  # else it would be got round
         raise PermissionError(errno.EACCES, "Permission denied")
     # A random name that must not exist: a planted link is not followed.
+    from tempfile import mkstemp  # 2 ms to import, for files that are written
+
     handle, name = mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
