@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 from runner.engine.compose import (
     CallParts,
@@ -140,18 +140,10 @@ class CallNotAdmitted(Exception):
 class HostedCall:
     """A session of a client and the call behind it; its methods run on the loop."""
 
-    def __init__(
-        self,
-        owner: CallOwner,
-        session: HostedSession,
-        caller: str,
-        *,
-        max_duration: float | None = None,
-    ) -> None:
-        """`caller` identifies the client for limits; a token may set `max_duration`."""
+    def __init__(self, owner: CallOwner, session: HostedSession, caller: str) -> None:
+        """`caller` identifies the client for the operator."""
         self.session = session
         self.info = CallInfo(session.session_id, caller)
-        self.max_duration = max_duration
         self.counters: Callable[[], Counters] | None = None
         self._owner = owner
         self._loop = asyncio.get_running_loop()
@@ -367,9 +359,3 @@ def _limited(config: ClientConfig, limits: CallLimits) -> ClientConfig:
         return config
     ends = [each for each in (config.idle.end_after, limits.idle) if each is not None]
     return replace(config, idle=replace(config.idle, end_after=min(ends)))
-
-
-def new_hosted_session(make_id: Callable[[str], str], **options: Any) -> HostedSession:
-    """Returns a session whose clock starts now."""
-    epoch = time.time() - asyncio.get_running_loop().time()
-    return HostedSession(make_id, epoch=epoch, **options)
